@@ -1,0 +1,57 @@
+"""Every deliberate error of the project, as one tree.
+
+::
+
+    NasError
+    ├── UnknownNameError (LookupError)   a name no registry, plan or study has
+    ├── PlanError (ValueError)           the user's plan, or a value in it
+    ├── SpaceError (ValueError)          a search space, its choices, or a replay that does not fit
+    ├── TaskError (ValueError)           data that is missing, empty or of another shape
+    ├── ExportError (RuntimeError)       an artifact that can't be written or does not compute the same
+    ├── MeasureError (RuntimeError)      a session, runtime or target that can't measure
+    ├── JobError (RuntimeError)          a job whose result can't be used (not a number, lost worker)
+    ├── StudyError (RuntimeError)        a study in another state than the request needs
+    └── StoreError (RuntimeError)        the database or the artifact store
+
+A message gives the value, what is allowed, and what to do.
+"""
+
+
+class NasError(Exception):
+    """Base of every deliberate error; the command line prints its message without a traceback."""
+
+
+class UnknownNameError(NasError, LookupError):
+    """A name that no registry, plan or study has."""
+
+
+class PlanError(NasError, ValueError):
+    """The user's plan, or a value in it."""
+
+
+class SpaceError(NasError, ValueError):
+    """A search space, its choices, or a replay that does not fit."""
+
+
+class TaskError(NasError, ValueError):
+    """Data that is missing, empty or of another shape than declared."""
+
+
+class ExportError(NasError, RuntimeError):
+    """An artifact that can't be written, or that does not compute what the network computes."""
+
+
+class MeasureError(NasError, RuntimeError):
+    """A session, runtime or target that can't measure."""
+
+
+class JobError(NasError, RuntimeError):
+    """A job whose result can't be used: not a number, or its worker was lost."""
+
+
+class StudyError(NasError, RuntimeError):
+    """A study in another state than the request needs."""
+
+
+class StoreError(NasError, RuntimeError):
+    """The database or the artifact store."""

@@ -1,0 +1,1 @@
+"""How fast is a file on a target? Measured, never estimated. Imports neither torch nor ray."""

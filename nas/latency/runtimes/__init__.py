@@ -1,0 +1,76 @@
+"""Runtimes: what can open an artifact and run it in bursts."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from nas.registry import Registry
+
+
+@dataclass(frozen=True)
+class SessionOptions:
+    """How a session is opened; part of what a latency is a statement about."""
+
+    threads: int = 1
+    batch: int = 1
+
+
+@dataclass(frozen=True)
+class Burst:
+    """Consecutive runs of one session."""
+
+    #: One wall time a run, nanoseconds.
+    wall_ns: tuple[int, ...]
+    #: Processor time of each run, nanoseconds; empty where the runtime can't tell.
+    process_ns: tuple[int, ...] = ()
+    #: Involuntary context switches within each run; empty where unknown.
+    preemptions: tuple[int, ...] = ()
+    flags: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Session(ABC):
+    """One opened artifact. Used by one thread; closing twice is harmless."""
+
+    @abstractmethod
+    def burst(self, runs: int) -> Burst:
+        """Run ``runs`` times on a fixed random input and time each run.
+
+        Raises:
+            MeasureError: the runtime failed or the session's process is gone.
+        """
+
+    @abstractmethod
+    def peak_memory_bytes(self) -> int | None:
+        """Growth of the process's peak resident memory by opening and running this session, if it can be told."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Free the session."""
+
+
+class Runtime(ABC):
+    """A way to run artifacts on this machine."""
+
+    #: Artifact formats it opens.
+    formats: frozenset[str]
+
+    @abstractmethod
+    def open(self, path: Path, options: SessionOptions) -> Session:
+        """Open ``path``.
+
+        Raises:
+            MeasureError: the file can't be opened by this runtime; the message carries the runtime's reason.
+        """
+
+    @abstractmethod
+    def version(self) -> str:
+        """Version of the runtime, as stored with each measurement."""
+
+
+RUNTIMES: Registry[type[Runtime]] = Registry(
+    "runtimes", {"onnxruntime": "nas.latency.runtimes.onnxruntime:OnnxRuntime"}
+)

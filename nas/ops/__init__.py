@@ -1,0 +1,112 @@
+"""Ops: what a network is made of, each with its ONNX emitter, its cost and examples of itself.
+
+An op covers leaf modules (torch's or our own), functions and tensor methods of an fx graph. The tracer treats every
+covered module as a leaf; export walks the graph and asks each node's op to emit itself; accounting asks for its
+multiply-accumulates. A node without an op sends the whole network to torch's own exporter, and the record says so.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from nas.registry import Registry
+
+if TYPE_CHECKING:
+    from torch import fx, nn
+
+    from nas.export.onnx_graph import OnnxGraph
+
+Shape = tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Call:
+    """One node of a traced network: the op's view of it."""
+
+    node: fx.Node
+    #: The leaf module, or None for a function or method.
+    module: nn.Module | None
+    #: Shapes of the tensor inputs, batch included, in order.
+    input_shapes: tuple[Shape, ...]
+    output_shape: Shape
+
+
+@dataclass(frozen=True)
+class Example:
+    """A small network that uses the op, for the contract suites."""
+
+    name: str
+    model: nn.Module
+    #: Shape of one input, batch included.
+    input_shape: Shape
+
+
+class Op(ABC):
+    """One kind of node: what it covers, how it is emitted, what it costs."""
+
+    #: Module classes, functions (``torch.add``, ``operator.add``) and method names (``"flatten"``) it covers.
+    targets: Sequence[type | Any | str] = ()
+
+    @abstractmethod
+    def emit(self, graph: OnnxGraph, call: Call, inputs: Sequence[str]) -> str:
+        """Append ONNX nodes that compute ``call`` from the values named ``inputs``; the name of the result."""
+
+    def macs(self, call: Call) -> int:
+        """Multiply-accumulates of one call (1 MAC = 2 FLOPs); elementwise work counts as none."""
+        return 0
+
+    @abstractmethod
+    def attributes(self, call: Call) -> dict[str, Any]:
+        """What, beside shapes and inputs, makes two calls compute differently (JSON values): the graph's identity."""
+
+    @abstractmethod
+    def examples(self) -> Sequence[Example]:
+        """Small networks that between them use every setting of the op."""
+
+
+OPS: Registry[type[Op]] = Registry(
+    "ops",
+    {
+        "conv2d": "nas.ops.conv:Conv2dOp",
+        "linear": "nas.ops.linear:LinearOp",
+        "batch_norm": "nas.ops.norm:BatchNormOp",
+        "activation": "nas.ops.activation:ActivationOp",
+        "pool": "nas.ops.pool:PoolOp",
+        "global_pool": "nas.ops.pool:GlobalPoolOp",
+        "elementwise": "nas.ops.elementwise:ElementwiseOp",
+        "concat": "nas.ops.concat:ConcatOp",
+        "flatten": "nas.ops.flatten:FlattenOp",
+        "identity": "nas.ops.identity:IdentityOp",
+        "resize": "nas.ops.resize:ResizeOp",
+    },
+)
+
+
+@dataclass
+class _Table:
+    by_type: dict[type, Op] = field(default_factory=dict)
+    by_target: dict[Any, Op] = field(default_factory=dict)
+
+
+@cache
+def _table() -> _Table:
+    table = _Table()
+    for name in OPS.names():
+        op = OPS.get(name)()
+        for target in op.targets:
+            (table.by_type if isinstance(target, type) else table.by_target)[target] = op
+    return table
+
+
+def op_of_module(module: nn.Module) -> Op | None:
+    """The op that covers this module's exact class, if any."""
+    return _table().by_type.get(type(module))
+
+
+def op_of_target(target: Any) -> Op | None:
+    """The op that covers this function or method name, if any."""
+    return _table().by_target.get(target)

@@ -1,0 +1,1 @@
+"""Precision: how many bits each site of a network computes with."""

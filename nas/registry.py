@@ -1,0 +1,82 @@
+"""Names to ``"module:attribute"``, imported on first use.
+
+Three places a name can come from: the table of a folder's ``__init__.py``, an entry point of an installed
+package (group ``measured_nas.<kind>``), or the name itself when it is written ``module:attribute``.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+from collections.abc import Iterable, Mapping
+from importlib.metadata import entry_points
+from typing import Any, Generic, TypeVar
+
+from nas.errors import UnknownNameError
+
+T = TypeVar("T")
+
+
+class Registry(Generic[T]):
+    """The names of one kind of thing. Listing them imports nothing."""
+
+    def __init__(self, kind: str, entries: Mapping[str, str]) -> None:
+        self.kind = kind
+        self._entries = dict(entries)
+
+    def table(self) -> dict[str, str]:
+        """Name → ``module:attribute``, those of installed packages included; our own names win."""
+        found = {point.name: point.value for point in entry_points(group=f"measured_nas.{self.kind}")}
+        return dict(sorted({**found, **self._entries}.items()))
+
+    def names(self) -> list[str]:
+        """Every name, sorted."""
+        return list(self.table())
+
+    def get(self, name: str) -> T:
+        """What stands behind ``name``.
+
+        Raises:
+            UnknownNameError: no such name, module or attribute.
+        """
+        location = name if ":" in name else self.table().get(name)
+        if location is None:
+            raise UnknownNameError(
+                f"unknown {self.kind} {name!r}{nearest(name, self.names())}; "
+                f"known: {', '.join(self.names())}; your own code is named as module:attribute"
+            )
+        return load(location, self.kind)  # type: ignore[no-any-return]
+
+
+def load(location: str, kind: str = "object") -> Any:
+    """Import ``"module:attribute"``.
+
+    Raises:
+        UnknownNameError: the module or the attribute is not there.
+    """
+    module_name, _, attribute = location.partition(":")
+    try:
+        module = importlib.import_module(module_name)
+    except ModuleNotFoundError as error:
+        if error.name is not None and module_name.startswith(error.name):
+            raise UnknownNameError(
+                f"{kind} {location!r}: no module {error.name!r} on the path; "
+                "is its folder beside the plan, or under `code:` in it?"
+            ) from error
+        raise UnknownNameError(
+            f"{kind} {location!r} needs the package {error.name!r}, which is not installed; "
+            f"pip install {error.name}"
+        ) from error
+    try:
+        return getattr(module, attribute)
+    except AttributeError as error:
+        public = [name for name in vars(module) if not name.startswith("_")]
+        raise UnknownNameError(
+            f"{kind} {location!r}: module {module_name!r} has no {attribute!r}{nearest(attribute, public)}"
+        ) from error
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """``"; did you mean 'x'?"`` for a misspelled name, else nothing."""
+    close = difflib.get_close_matches(name, list(known), n=1)
+    return f"; did you mean {close[0]!r}?" if close else ""

@@ -1,0 +1,87 @@
+"""Architectures: recorded questions and answers, and the network they build."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from nas.errors import SpaceError
+from nas.space.chooser import Value
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from nas.space.policy import Policy
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """What was chosen: enough to build the network again, anywhere.
+
+    ``space`` and ``policies`` are ``{"name": …, parameters…}`` as in a plan; ``choices`` are the active answers, those
+    of policies included.
+    """
+
+    space: Mapping[str, Any]
+    policies: tuple[Mapping[str, Any], ...]
+    choices: Mapping[str, Value]
+
+    @property
+    def name(self) -> str:
+        """Short hash of the choices: a name to print, not the identity."""
+        text = json.dumps(self.to_json(), sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:10]
+
+    def to_json(self) -> dict[str, Any]:
+        """As JSON values, for ``from_json``."""
+        return {
+            "version": 1,
+            "space": dict(self.space),
+            "policies": [dict(policy) for policy in self.policies],
+            "choices": dict(self.choices),
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Architecture:
+        """Read what ``to_json`` wrote.
+
+        Raises:
+            SpaceError: another version, or a missing key.
+        """
+        if data.get("version") != 1:
+            raise SpaceError(f"architecture of version {data.get('version')!r}; this program reads version 1")
+        try:
+            return cls(data["space"], tuple(data["policies"]), data["choices"])
+        except KeyError as error:
+            raise SpaceError(f"architecture without {error}") from error
+
+
+@dataclass
+class Network:
+    """A built architecture: the module, and what policies put on it.
+
+    Policies write into it when they attach: masks onto the module's weights, bits into ``bits``.
+    """
+
+    architecture: Architecture
+    model: nn.Module
+    policies: tuple[Policy, ...] = ()
+    #: Module path → bits of weight and input activation; a missing path is 32.
+    bits: dict[str, int] = field(default_factory=dict)
+
+    def on_step(self, step: int, total_steps: int) -> None:
+        """Before optimizer step ``step`` of ``total_steps``: let schedules move."""
+        for policy in self.policies:
+            policy.on_step(self, step, total_steps)
+
+    def finalize(self) -> None:
+        """After training: make weights what will ship."""
+        for policy in self.policies:
+            policy.finalize(self)
+
+    def account(self) -> dict[str, float]:
+        """What the policies declare about this network: densities, bytes, bits."""
+        return {name: value for policy in self.policies for name, value in policy.account(self).items()}

@@ -1,0 +1,83 @@
+"""Policies: compression choices that are orthogonal to spaces."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Literal
+
+from nas.errors import PlanError
+from nas.registry import Registry
+from nas.space.chooser import Chooser, Value
+from nas.space.site import Site
+
+if TYPE_CHECKING:
+    from nas.space.architecture import Network
+
+Scope = Literal["network", "stage", "site"]
+
+
+class Policy(ABC):
+    """Acts on the sites of a network by five verbs: ask, attach, on_step, finalize, account.
+
+    One object serves one network: ``ask`` keeps the answers that ``attach`` applies. The parameters are the plan's, keyword
+    arguments with defaults, validated in the constructor (PlanError).
+    """
+
+    #: What it changes (``"weights"``, ``"precision"``, ``"channels"``); two policies of a plan may not share one.
+    claims: frozenset[str]
+
+    @abstractmethod
+    def ask(self, chooser: Chooser, sites: Sequence[Site]) -> None:
+        """Ask the questions of this policy and keep the answers."""
+
+    @abstractmethod
+    def attach(self, network: Network) -> None:
+        """Put the answers on a freshly built network."""
+
+    def on_step(self, network: Network, step: int, total_steps: int) -> None:
+        """Before optimizer step ``step`` (from 0) of ``total_steps``."""
+
+    def finalize(self, network: Network) -> None:
+        """After training: make the weights what will ship."""
+
+    @abstractmethod
+    def account(self, network: Network) -> Mapping[str, float]:
+        """Numbers that equal brute-force counts over the network's tensors."""
+
+
+POLICIES: Registry[type[Policy]] = Registry(
+    "policies", {"precision": "nas.quantization.precision:Precision"}
+)
+
+
+def check_conflicts(policies: Mapping[str, Policy]) -> None:
+    """Raise PlanError if two policies claim the same thing."""
+    owner: dict[str, str] = {}
+    for name, policy in policies.items():
+        for claim in policy.claims:
+            if claim in owner:
+                raise PlanError(
+                    f"policies {owner[claim]!r} and {name!r} both change {claim}; keep one of them"
+                )
+            owner[claim] = name
+
+
+def ask_by_scope(
+    chooser: Chooser,
+    prefix: str,
+    scope: Scope,
+    sites: Sequence[Site],
+    options: Sequence[Value],
+    *,
+    ordered: bool = True,
+) -> dict[str, Value]:
+    """Ask one question for the network, each stage or each site; site's module path → answer."""
+    group_of = {
+        site.module: {"network": "", "stage": site.stage, "site": site.module}[scope] for site in sites
+    }
+    answers: dict[str, Value] = {}
+    for group in dict.fromkeys(group_of.values()):
+        name = f"{prefix}.{group}" if group else prefix
+        answers[group] = chooser.choose(name, options, ordered=ordered, site=group)
+    return {path: answers[group] for path, group in group_of.items()}

@@ -1,0 +1,92 @@
+"""From a space and a chooser to an architecture, and from an architecture to a network."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from nas.errors import PlanError
+from nas.registry import nearest
+from nas.space.architecture import Architecture, Network
+from nas.space.chooser import Chooser, ReplayChooser
+from nas.space.policy import POLICIES, Policy, check_conflicts
+from nas.space.search_space import SearchSpace
+from nas.space.site import find_sites
+
+if TYPE_CHECKING:
+    from nas.tasks import Task
+
+
+@dataclass(frozen=True)
+class Searched:
+    """Everything a study chooses from: a space, policies over it, and the task both are for.
+
+    ``space_spec`` and ``policy_specs`` are the plan's ``{"name": …, parameters…}``.
+    """
+
+    space: SearchSpace
+    space_spec: Mapping[str, Any]
+    policy_specs: tuple[Mapping[str, Any], ...]
+    task: Task
+
+    def sample(self, chooser: Chooser) -> Network:
+        """Ask all questions and build the network on the meta device: shapes, no weights."""
+        with torch.device("meta"):
+            return self._ask(chooser)
+
+    def build(self, architecture: Architecture, seed: int) -> Network:
+        """Build what was recorded, with weights initialised from ``seed``.
+
+        Raises:
+            SpaceError: the record does not fit this space.
+        """
+        chooser = ReplayChooser(architecture.choices)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            network = self._ask(chooser)
+        chooser.finish()
+        return network
+
+    def _ask(self, chooser: Chooser) -> Network:
+        policies = make_policies(self.policy_specs)
+        model = self.space.build(chooser, self.task)
+        sites = find_sites(model)
+        for policy in policies:
+            policy.ask(chooser, sites)
+        architecture = Architecture(self.space_spec, self.policy_specs, chooser.active_answers)
+        network = Network(architecture, model, tuple(policies))
+        for policy in policies:
+            policy.attach(network)
+        return network
+
+
+def make_policies(specs: Sequence[Mapping[str, Any]]) -> list[Policy]:
+    """New policy objects from ``{"name": …, parameters…}``; PlanError where two conflict."""
+    policies = {str(spec["name"]): make(POLICIES.get(spec["name"]), spec, "policies") for spec in specs}
+    check_conflicts(policies)
+    return list(policies.values())
+
+
+def make(factory: Any, spec: Mapping[str, Any], kind: str) -> Any:
+    """Call ``factory`` with the parameters of a plan's ``{"name": …, parameters…}``.
+
+    Raises:
+        PlanError: a parameter that the factory does not take, with the nearest it does.
+    """
+    parameters = {key: value for key, value in spec.items() if key != "name"}
+    known = [
+        name
+        for name, parameter in inspect.signature(factory).parameters.items()
+        if parameter.kind in (parameter.KEYWORD_ONLY, parameter.POSITIONAL_OR_KEYWORD)
+    ]
+    for key in parameters:
+        if key not in known:
+            raise PlanError(
+                f"{kind}: {spec['name']!r} has no parameter {key!r}{nearest(key, known)}; "
+                f"it takes: {', '.join(known) or 'none'}"
+            )
+    return factory(**parameters)

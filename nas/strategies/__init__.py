@@ -1,0 +1,101 @@
+"""Strategies: what to try next."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
+
+from nas.registry import Registry
+
+if TYPE_CHECKING:
+    from nas.space import Chooser, Question, Value
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Goal:
+    """What a study looks for: the objectives in their order, and how many limits there are."""
+
+    #: Metric → direction.
+    objectives: Mapping[str, Literal["maximize", "minimize"]]
+    #: Metric → largest allowed value (or smallest, for a metric with ``min``); resolved numbers.
+    limits: Mapping[str, Limit]
+
+
+@dataclass(frozen=True)
+class Limit:
+    """A hard bound on a metric."""
+
+    min: float | None = None
+    max: float | None = None
+
+    def violation(self, value: float) -> float:
+        """How far ``value`` is outside, relative to the bound; 0 or less within."""
+        outside = []
+        if self.max is not None:
+            outside.append((value - self.max) / (abs(self.max) or 1.0))
+        if self.min is not None:
+            outside.append((self.min - value) / (abs(self.min) or 1.0))
+        return max(outside, default=0.0)
+
+
+@dataclass(frozen=True)
+class Suggestion:
+    """A point of the fixed vector a sampler sees: every question asked, those of skipped slots included."""
+
+    number: int
+    questions: tuple[Question, ...]
+    answers: Mapping[str, Value]
+    #: What the sampler wants back when its memory is rebuilt (JSON values).
+    sampler_state: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Observation:
+    """A suggestion and what became of it."""
+
+    suggestion: Suggestion
+    state: Literal["running", "complete", "infeasible", "failed", "stopped"]
+    #: Objective → value, those that were measured.
+    values: Mapping[str, float] = field(default_factory=dict)
+    #: Limit → relative violation, positive if outside.
+    violations: Mapping[str, float] = field(default_factory=dict)
+
+
+class Strategy(ABC):
+    """Proposes candidates. Holds nothing that can't be rebuilt from the observations.
+
+    The parameters are the plan's, keyword arguments after ``goal`` and ``seed``.
+    """
+
+    def __init__(self, goal: Goal, seed: int) -> None:
+        self.goal = goal
+        self.seed = seed
+
+    @abstractmethod
+    def propose(self, build: Callable[[Chooser], T], number: int) -> tuple[Suggestion, T]:
+        """Ask for one candidate: call ``build`` once with a chooser; the suggestion and what ``build`` returned.
+
+        With equal seed, ``number`` (how many suggestions are stored) and observations, equal proposals.
+        """
+
+    @abstractmethod
+    def observe(self, observations: Sequence[Observation]) -> None:
+        """Learn what became of suggestions; ``running`` ones may come again in a final state later.
+
+        Called once with the stored history when a study starts, then whenever something changes. A repeated
+        suggestion arrives with the values of the candidate it repeats.
+        """
+
+
+STRATEGIES: Registry[type[Strategy]] = Registry(
+    "strategies",
+    {
+        "random": "nas.strategies.random:RandomStrategy",
+        "nsga2": "nas.strategies.nsga2:Nsga2Strategy",
+        "tpe": "nas.strategies.tpe:TpeStrategy",
+    },
+)

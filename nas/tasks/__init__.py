@@ -1,0 +1,97 @@
+"""Tasks: the data, the loss, the metrics and the head a network needs to answer them.
+
+A task is everything the engine must know about *what* is learned; the engine has no word for accuracy. Selection uses
+``train`` and ``validation`` only; ``test`` is read when a network is exported.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from nas.registry import Registry
+
+if TYPE_CHECKING:
+    import numpy as np
+    from torch import Tensor, nn
+    from torch.utils.data import Dataset
+
+Direction = Literal["maximize", "minimize"]
+Split = Literal["train", "validation", "test"]
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One number a task scores predictions by."""
+
+    name: str
+    direction: Direction
+
+
+class Task(ABC):
+    """What is learned, from which data, and how an answer is scored.
+
+    A task is built from the plan's parameters alone (keyword arguments, JSON values), in every process again. The
+    constructor validates its parameters and that the data is there; it reads the data itself only when asked.
+
+    Raises:
+        TaskError: the data is missing or a parameter is out of range; the message says what to put where.
+    """
+
+    #: Shape of one deployed input, without the batch: ``(C, H, W)``.
+    input_shape: tuple[int, int, int]
+    #: What ``score`` returns, the metric studies use by default first.
+    metrics: tuple[Metric, ...]
+    #: Channels of the answer: classes, say.
+    num_outputs: int
+
+    @abstractmethod
+    def dataset(self, split: Split, *, augment: bool = False) -> Dataset[tuple[Tensor, Tensor]]:
+        """Map-style data set of ``(input (C, H, W) float32 as deployed, target)``.
+
+        ``augment`` asks for the training-time augmentation the task was configured with.
+        """
+
+    @abstractmethod
+    def head(self, num_features: int, reduction: int, *, pool: str = "avg", dropout: float = 0.0) -> nn.Module:
+        """Module from a feature map ``(N, num_features, H / reduction, W / reduction)`` to the task's answer.
+
+        ``pool`` (``"avg"`` or ``"max"``) is how a head that pools does so.
+        """
+
+    @abstractmethod
+    def loss(self, outputs: Tensor, targets: Tensor, *, label_smoothing: float = 0.0) -> Tensor:
+        """Scalar training loss; ``targets`` may be the soft targets ``(N, num_outputs)`` of mixup."""
+
+    @abstractmethod
+    def score(self, outputs: np.ndarray, targets: np.ndarray) -> Mapping[str, float]:
+        """The task's metrics, of all outputs of a split at once (numpy, so that a deployed file can be scored)."""
+
+    @abstractmethod
+    def fingerprint(self) -> str:
+        """Hash of the data's content and split, equal on every machine with the same data."""
+
+    @property
+    def supports_mixup(self) -> bool:
+        """Whether targets are class indices that can be mixed."""
+        return False
+
+
+TASKS: Registry[type[Task]] = Registry(
+    "tasks",
+    {
+        "digits": "nas.tasks.digits:Digits",
+        "shapes": "nas.tasks.shapes:Shapes",
+        "shapes_segmentation": "nas.tasks.shapes:ShapesSegmentation",
+        "cifar10": "nas.tasks.cifar:Cifar10",
+        "cifar100": "nas.tasks.cifar:Cifar100",
+        "image_folder": "nas.tasks.image_folder:ImageFolder",
+    },
+)
+
+
+def make_task(name: str, **parameters: Any) -> Task:
+    """The task called ``name``, with its parameters."""
+    return TASKS.get(name)(**parameters)

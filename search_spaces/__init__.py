@@ -1,0 +1,8 @@
+"""Published search spaces, one a file."""
+
+from nas.registry import Registry
+from nas.space.search_space import SearchSpace
+
+SPACES: Registry[type[SearchSpace]] = Registry(
+    "spaces", {"plain_convnet": "search_spaces.plain_convnet:PlainConvNet"}
+)

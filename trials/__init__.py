@@ -1,0 +1,1 @@
+"""Studies: many candidates, many machines."""

@@ -1,0 +1,100 @@
+"""Executors: where jobs run.
+
+A job is data (JSON values) and the name of a generator function; an executor calls ``function(payload)`` in a worker and passes on what it
+yields. Execution is *at least once*: a lost worker is reported, never hidden, and the study decides what happens.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from nas.registry import Registry
+
+
+@dataclass(frozen=True)
+class Job:
+    """One unit of work."""
+
+    #: Unique for every attempt of every job.
+    key: str
+    #: ``"module:generator_function"``: yields JSON-able dicts; the last one is the result.
+    function: str
+    payload: Mapping[str, Any]
+    #: A pool of workers: ``"train"`` or ``"target:<name>"``.
+    pool: str
+
+
+@dataclass(frozen=True)
+class Event:
+    """What a worker reported about a job."""
+
+    key: str
+    #: ``progress``: a yielded value (also a sign of life). ``done``: the last yielded value is the result.
+    #: ``error``: the function raised. ``lost``: the worker died; the job may have run.
+    kind: Literal["progress", "done", "error", "lost"]
+    value: Mapping[str, Any] = field(default_factory=dict)
+    #: ``"Type: message"`` and the traceback, of errors.
+    error: str = ""
+    traceback: str = ""
+
+
+@dataclass(frozen=True)
+class Pool:
+    """Workers of one kind."""
+
+    name: str
+    #: Jobs at a time.
+    size: int
+    cpus: float = 1.0
+    gpus: float = 0.0
+    #: Cores the pool's processes are bound to; empty leaves them alone. Applies on the coordinator's machine.
+    cores: tuple[int, ...] = ()
+    #: Ray resources a worker needs beside cpus and gpus, ``{"target:pi": 1}``.
+    resources: Mapping[str, float] = field(default_factory=dict)
+
+
+class Executor(ABC):
+    """Runs jobs in pools of workers.
+
+    Used by one thread. Workers outlive jobs and die with the coordinator, however that dies. ``close`` ends all workers and is safe to
+    call twice; jobs unfinished by then are never reported.
+    """
+
+    @abstractmethod
+    def __init__(
+        self, pools: Sequence[Pool], *, code: Sequence[str] = (), address: str | None = None
+    ) -> None:
+        """Start. ``code``: folders put on the workers' import path; ``address``: of a cluster, where there is one."""
+
+    @abstractmethod
+    def free(self, pool: str) -> int:
+        """How many more jobs ``pool`` could start now."""
+
+    @abstractmethod
+    def submit(self, job: Job) -> None:
+        """Take a job; at most ``free`` of a pool at a time."""
+
+    @abstractmethod
+    def poll(self, timeout_s: float) -> list[Event]:
+        """What happened since the last call, waiting up to ``timeout_s`` for the first event. Order is kept per job."""
+
+    @abstractmethod
+    def cancel(self, key: str) -> None:
+        """Stop a job, by killing its worker if need be; no event follows. An unknown key is harmless."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """End all workers."""
+
+
+EXECUTORS: Registry[type[Executor]] = Registry(
+    "executors",
+    {
+        "local": "trials.executors.local:LocalExecutor",
+        "ray_actors": "trials.executors.ray_actors:RayActorsExecutor",
+        "ray_tune": "trials.executors.ray_tune:RayTuneExecutor",
+    },
+)

@@ -1,0 +1,168 @@
+"""What workers do: the jobs of one candidate, each a generator whose last value is the result.
+
+Payloads and results are JSON values. A job is a function of its payload: running it twice gives the same network, and
+a training continues from its last checkpoint.
+"""
+
+from __future__ import annotations
+
+import base64
+import random
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from nas.errors import JobError
+from nas.export import Artifact
+from nas.export.evaluate import deployed_outputs
+from nas.export.seeding import seed_weights
+from nas.export.weights import save_weights
+from nas.latency.client import MeasuringProcess
+from nas.latency.protocol import REPORT, SCREEN, Latency
+from nas.latency.targets import Target
+from nas.space import Architecture, Network
+from trials.problem import Problem, open_problem_json
+from trials.store.artifacts import ArtifactStore
+
+Payload = Mapping[str, Any]
+Result = dict[str, Any]
+
+#: Training images an int8 network's ranges are calibrated on.
+CALIBRATION_IMAGES = 256
+
+
+def gate(payload: Payload) -> Iterator[Result]:
+    """Deploy with seeded weights and measure; ends early once it is surely over ``reject_above_ms``."""
+    problem = open_problem_json(payload["plan"])
+    network = _build(problem, payload)
+    seed_weights(network, problem.input_shape(), payload["identity"])
+    with tempfile.TemporaryDirectory(prefix="nas-gate-") as folder:
+        artifact = problem.exporter.export(
+            network,
+            Path(folder) / f"candidate{problem.exporter.suffix}",
+            input_shape=problem.input_shape(payload["target"]["spec"]["name"]),
+        )
+        yield {"stage": "deployed"}
+        latency = _measure(artifact.path, payload)
+        yield {"stage": "measured"}
+        yield {
+            "metrics": {"size_bytes": artifact.size_bytes, **problem.static_metrics(network)},
+            "structure_hash": artifact.structure_hash,
+            "latency": _latency_json(latency),
+        }
+
+
+def train(payload: Payload) -> Iterator[Result]:
+    """Train, deploy what was trained, and score the deployed file on the validation split."""
+    problem = open_problem_json(payload["plan"])
+    network = _build(problem, payload)
+    checkpoint = Path(payload["checkpoint"])
+    checkpoint.mkdir(parents=True, exist_ok=True)
+    seed = payload["seed"]
+    for epoch in problem.estimator().fit(network, problem.task, seed=seed, checkpoint=checkpoint):
+        yield {"epoch": epoch.epoch, "values": epoch.values}
+    network.finalize()
+    path = checkpoint / f"candidate{problem.exporter.suffix}"
+    artifact = deploy(problem, network, path)
+    outputs, targets = deployed_outputs(artifact.path, problem.task.dataset("validation"))
+    scores = dict(problem.task.score(outputs, targets))
+    _check_finite(scores)
+    save_weights(network.model, checkpoint / "weights.safetensors")
+    files = ArtifactStore(payload["artifacts"])
+    kept = {
+        problem.exporter.format: (artifact.path, _artifact_json(artifact)),
+        "weights": (checkpoint / "weights.safetensors", {}),
+    }
+    stored = [
+        {"kind": kind, "record": record, **files.put(file, payload["study"], payload["candidate"], kind)._asdict()}
+        for kind, (file, record) in kept.items()
+    ]
+    shutil.rmtree(checkpoint, ignore_errors=True)
+    yield {
+        "metrics": {**scores, "size_bytes": artifact.size_bytes, **problem.static_metrics(network)},
+        "structure_hash": artifact.structure_hash,
+        "artifacts": stored,
+    }
+
+
+def measure(payload: Payload) -> Iterator[Result]:
+    """Measure the trained artifact."""
+    with tempfile.TemporaryDirectory(prefix="nas-measure-") as folder:
+        path = Path(folder) / "candidate"
+        ArtifactStore(payload["artifacts"]).fetch(payload["uri"], payload["sha256"], path)
+        latency = _measure(path, payload)
+    yield {"structure_hash": payload["structure_hash"], "latency": _latency_json(latency)}
+
+
+def deploy(problem: Problem, network: Network, path: Path) -> Artifact:
+    """The file that ships: ranges calibrated on training data where anything computes with 8 bits."""
+    calibration = calibration_inputs(problem) if any(bits < 32 for bits in network.bits.values()) else None
+    return problem.exporter.export(network, path, input_shape=problem.input_shape(), calibration=calibration)
+
+
+def calibration_inputs(problem: Problem) -> torch.Tensor:
+    """``(M, C, H, W)`` training inputs, the same ones every time."""
+    data = problem.task.dataset("train")
+    count = len(data)  # type: ignore[arg-type]
+    indices = random.Random(0).sample(range(count), min(CALIBRATION_IMAGES, count))
+    return torch.stack([data[index][0] for index in indices])
+
+
+def _build(problem: Problem, payload: Payload) -> Network:
+    return problem.searched.build(Architecture.from_json(payload["architecture"]), payload["seed"])
+
+
+def _measure(path: Path, payload: Payload) -> Latency:
+    target = Target.from_json(payload["target"])
+    effort = SCREEN if payload.get("screen") else REPORT
+    return _process(target).measure(
+        path,
+        target,
+        effort=effort.within(precision=payload["precision"], budget_s=payload["budget_s"]),
+        reject_above_ms=payload.get("reject_above_ms"),
+    )
+
+
+_processes: dict[str, MeasuringProcess] = {}
+
+
+def _process(target: Target) -> MeasuringProcess:
+    """The persistent measuring process of a target, one per worker."""
+    name = target.spec.name
+    if name not in _processes:
+        _processes[name] = MeasuringProcess(target.spec)
+    return _processes[name]
+
+
+def _latency_json(latency: Latency) -> Result:
+    return {
+        "latency_ms": latency.latency_ms,
+        "low_ms": latency.low_ms,
+        "high_ms": latency.high_ms,
+        "peak_memory_bytes": latency.peak_memory_bytes,
+        "rejected": latency.rejected,
+        "conditions": dict(latency.conditions),
+        "samples": base64.b64encode(latency.samples).decode(),
+    }
+
+
+def _artifact_json(artifact: Artifact) -> Result:
+    return {
+        "format": artifact.format,
+        "route": artifact.route,
+        "structure_hash": artifact.structure_hash,
+        "input_shape": list(artifact.input_shape),
+        "relative_error": artifact.relative_error,
+        **artifact.record,
+    }
+
+
+def _check_finite(scores: Mapping[str, float]) -> None:
+    for name, value in scores.items():
+        if not np.isfinite(value):
+            raise JobError(f"{name} of the deployed network is {value}; a candidate needs finite metrics")

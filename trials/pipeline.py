@@ -1,0 +1,191 @@
+"""One candidate, a straight line of jobs: gate, train, measure; and what ends the line early.
+
+Pure decisions, no database and no workers: given what a job returned, what is recorded and what comes next.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from nas.strategies import Limit
+from trials.problem import Problem, generator_seed
+from trials.store.records import ArtifactValue, JobResult, MeasurementValue, MetricValue
+
+Step = tuple[str, str]  # (kind, target)
+FUNCTIONS = {"gate": "trials.jobs:gate", "train": "trials.jobs:train", "measure": "trials.jobs:measure"}
+
+
+@dataclass
+class Line:
+    """A candidate under way: what it is and what its jobs returned so far."""
+
+    candidate_id: int
+    number: int
+    identity: str
+    architecture: Mapping[str, Any]
+    results: dict[Step, Mapping[str, Any]] = field(default_factory=dict)
+    #: ``(name, target)`` → (value, low, high).
+    metrics: dict[tuple[str, str], MetricValue] = field(default_factory=dict)
+
+
+def first_step(problem: Problem) -> Step:
+    """Measuring comes first: it costs seconds, training minutes to hours."""
+    return "gate", problem.plan.targets[0].name
+
+
+def next_step(problem: Problem, line: Line) -> Step | None:
+    """The first step of the line that still has something to tell, or None at its end."""
+    targets = [target.name for target in problem.plan.targets]
+    for target in targets:
+        if ("gate", target) not in line.results:
+            return "gate", target
+    if ("train", "") not in line.results:
+        return "train", ""
+    for target in targets:
+        if ("measure", target) not in line.results and _measure_again(problem, line, target):
+            return "measure", target
+    return None
+
+
+def after(
+    problem: Problem, limits: Mapping[str, Limit], line: Line, step: Step, result: Mapping[str, Any]
+) -> JobResult:
+    """What a finished job means: the rows to write, the candidate's state, the next step.
+
+    Adds the result and its metrics to ``line``.
+    """
+    kind, target = step
+    slim = {key: value for key, value in result.items() if key not in ("latency", "artifacts")}
+    if kind == "train":
+        slim["artifacts"] = result["artifacts"]
+    line.results[step] = slim
+    metrics = _metrics(problem, step, result)
+    line.metrics.update({(metric.name, metric.target): metric for metric in metrics})
+    broken = broken_limit(problem, limits, line)
+    following = None if broken else next_step(problem, line)
+    state = "infeasible" if broken else None if following else "complete"
+    return JobResult(
+        result=slim,
+        metrics=metrics,
+        measurements=[_measurement(problem, line, step, result)] if "latency" in result else [],
+        artifacts=[ArtifactValue(**item) for item in result.get("artifacts", [])],
+        candidate_state=state,
+        reason=broken,
+        next_jobs=[following] if following else [],
+    )
+
+
+def broken_limit(problem: Problem, limits: Mapping[str, Limit], line: Line) -> str | None:
+    """Why the candidate is infeasible, if it surely is: an interval rejects only by its better end."""
+    for name, limit in limits.items():
+        metric = line.metrics.get(problem.metric_key(name))
+        if metric is None:
+            continue
+        low = metric.value if metric.low is None else metric.low
+        high = metric.value if metric.high is None else metric.high
+        if limit.max is not None and low > limit.max:
+            return f"{name} {metric.value:.4g} is over the limit {limit.max:.4g}"
+        if limit.min is not None and high < limit.min:
+            return f"{name} {metric.value:.4g} is under the limit {limit.min:.4g}"
+    return None
+
+
+def violations(problem: Problem, limits: Mapping[str, Limit], line: Line) -> dict[str, float]:
+    """Limit → relative violation of what was recorded; at most 0 for a candidate that was not rejected."""
+    rejected = broken_limit(problem, limits, line) is not None
+    found: dict[str, float] = {}
+    for name, limit in limits.items():
+        metric = line.metrics.get(problem.metric_key(name))
+        if metric is not None:
+            violation = limit.violation(metric.value)
+            found[name] = violation if rejected else min(violation, 0.0)
+    return found
+
+
+def payload(
+    problem: Problem, study: Mapping[str, Any], limits: Mapping[str, Limit], line: Line, step: Step
+) -> dict[str, Any]:
+    """What the job's function gets. ``study`` carries plan (JSON text), name, artifacts root, work folder, targets."""
+    kind, target = step
+    data: dict[str, Any] = {
+        "plan": study["plan"],
+        "study": study["name"],
+        "candidate": line.number,
+        "identity": line.identity,
+        "architecture": line.architecture,
+        "seed": problem.plan.seed,
+        "artifacts": study["artifacts"],
+    }
+    if kind == "train":
+        data["checkpoint"] = f"{study['work']}/{line.number}"
+        return data
+    data |= {
+        "target": study["targets"][target],
+        "precision": problem.plan.measure.precision,
+        "budget_s": problem.plan.measure.budget_s,
+    }
+    if kind == "gate":
+        return data | {"reject_above_ms": _reject_above(problem, limits, target)}
+    trained = line.results[("train", "")]
+    model = next(item for item in trained["artifacts"] if item["kind"] == problem.exporter.format)
+    return data | {
+        "uri": model["uri"],
+        "sha256": model["sha256"],
+        "structure_hash": trained["structure_hash"],
+    }
+
+
+def _reject_above(problem: Problem, limits: Mapping[str, Limit], target: str) -> float | None:
+    bounds = [
+        limit.max
+        for name, limit in limits.items()
+        if limit.max is not None and problem.metric_key(name) == ("latency_ms", target)
+    ]
+    return min(bounds, default=None)
+
+
+def _measure_again(problem: Problem, line: Line, target: str) -> bool:
+    trained, gate = line.results[("train", "")], line.results[("gate", target)]
+    if trained["structure_hash"] != gate["structure_hash"]:
+        return True
+    return is_audit(problem, line)
+
+
+def is_audit(problem: Problem, line: Line) -> bool:
+    """Whether a trained candidate of unchanged structure is measured again all the same."""
+    return generator_seed("audit", line.identity) % 10_000 < problem.plan.measure.audit * 10_000
+
+
+def _metrics(problem: Problem, step: Step, result: Mapping[str, Any]) -> list[MetricValue]:
+    found = [MetricValue(name, "", float(value)) for name, value in result.get("metrics", {}).items()]
+    latency = result.get("latency")
+    if latency is not None:
+        target = step[1]
+        found.append(
+            MetricValue("latency_ms", target, latency["latency_ms"], latency["low_ms"], latency["high_ms"])
+        )
+        if latency["peak_memory_bytes"] is not None:
+            found.append(MetricValue("peak_memory_bytes", target, float(latency["peak_memory_bytes"])))
+    return found
+
+
+def _measurement(problem: Problem, line: Line, step: Step, result: Mapping[str, Any]) -> MeasurementValue:
+    kind, target = step
+    latency = result["latency"]
+    purpose = "gate"
+    if kind == "measure":
+        same = line.results[("train", "")]["structure_hash"] == line.results[("gate", target)]["structure_hash"]
+        purpose = "audit" if same else "final"
+    return MeasurementValue(
+        target=target,
+        purpose=purpose,
+        latency_ms=latency["latency_ms"],
+        low_ms=latency["low_ms"],
+        high_ms=latency["high_ms"],
+        structure_hash=result["structure_hash"],
+        conditions={**latency["conditions"], "rejected": latency["rejected"]},
+        samples=base64.b64decode(latency["samples"]),
+    )

@@ -1,0 +1,260 @@
+"""The user's plan: one YAML file a study, checked as a whole before anything runs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from nas.errors import PlanError
+from nas.registry import nearest
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Named(BaseModel):
+    """A registered name, or ``module:attribute`` of the user's own, and its parameters."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    name: str
+
+    def spec(self) -> dict[str, Any]:
+        """``{"name": …, parameters…}``."""
+        return self.model_dump()
+
+
+class Relative(_Strict):
+    """A bound as a multiple of what the space's typical candidate has."""
+
+    #: ``median``: of random candidates of the space, measured when the study starts.
+    relative_to: Literal["median"]
+    factor: Annotated[float, Field(gt=0)]
+
+
+class Bound(_Strict):
+    """A hard limit on a metric."""
+
+    max: float | Relative | None = None
+    min: float | Relative | None = None
+
+    @model_validator(mode="after")
+    def _some(self) -> Bound:
+        if self.max is None and self.min is None:
+            raise ValueError("give max or min")
+        return self
+
+
+class TargetPlan(_Strict):
+    """A place latency is measured."""
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]+$")]
+    runtime: str = "onnxruntime"
+    threads: Annotated[int, Field(ge=1)] = 1
+    batch: Annotated[int, Field(ge=1)] = 1
+    #: Core the measuring process is bound to; by default the last one.
+    core: Annotated[int, Field(ge=0)] | None = None
+
+
+class TrainResources(_Strict):
+    """What one training worker takes."""
+
+    cpus: Annotated[float, Field(gt=0)] = 1
+    gpus: Annotated[float, Field(ge=0)] = 0
+
+
+class Resources(_Strict):
+    """What workers take."""
+
+    train: TrainResources = TrainResources()
+
+
+class Budget(_Strict):
+    """When a study ends: at whichever comes first."""
+
+    #: Complete + infeasible + failed candidates; duplicates never count.
+    trials: Annotated[int, Field(ge=1)] = 64
+    wall_minutes: Annotated[float, Field(gt=0)] | None = None
+    #: Suggestions, repeats included; the default is 20 × trials. Beyond it the space counts as exhausted.
+    suggestions: Annotated[int, Field(ge=1)] | None = None
+
+
+class MeasurePlan(_Strict):
+    """How carefully latency is measured."""
+
+    #: Half width of the 95 % interval, relative, at which a measurement is good enough.
+    precision: Annotated[float, Field(gt=0, lt=1)] = 0.02
+    #: Longest time one measurement may take.
+    budget_s: Annotated[float, Field(gt=0)] = 6.0
+    #: Share of trained candidates measured again although their structure did not change.
+    audit: Annotated[float, Field(ge=0, le=1)] = 0.1
+
+
+class ArtifactPlan(_Strict):
+    """Where files are kept, and which."""
+
+    #: Any URI fsspec knows; by default a folder beside the database.
+    root: str | None = None
+    retention: Literal["all", "front", "none"] = "front"
+
+
+class Plan(_Strict):
+    """One study. Every key but ``task`` and ``space`` has a default."""
+
+    version: Literal[1] = 1
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]+$")] = "study"
+    task: Named
+    space: Named
+    policies: tuple[Named, ...] = ()
+    #: Metric (``latency_ms``, ``latency_ms@target``, a metric of the task …) → direction. By default the task's
+    #: first metric and the latency of the first target.
+    objectives: dict[str, Literal["maximize", "minimize"]] = Field(default_factory=dict)
+    limits: dict[str, Bound] = Field(default_factory=dict)
+    strategy: Named = Named(name="nsga2")
+    estimator: Named = Named(name="training")
+    exporter: Named = Named(name="onnx")
+    targets: tuple[TargetPlan, ...] = (TargetPlan(name="local"),)
+    measure: MeasurePlan = MeasurePlan()
+    resources: Resources = Resources()
+    #: Training workers at a time; by default as many as fit beside the measuring core.
+    concurrency: Annotated[int, Field(ge=1)] | None = None
+    executor: str = "ray_actors"
+    budget: Budget = Budget()
+    seed: Annotated[int, Field(ge=0)] = 0
+    #: Further seeds: the study is repeated once with each.
+    replicate_seeds: tuple[int, ...] = ()
+    artifacts: ArtifactPlan = ArtifactPlan()
+    #: Folders of the user's own code, relative to the plan; the plan's own folder always counts.
+    code: tuple[str, ...] = ()
+
+    @model_validator(mode="after")
+    def _distinct_targets(self) -> Plan:
+        names = [target.name for target in self.targets]
+        if not names:
+            raise ValueError("targets: give at least one, or leave the key out for this machine")
+        if len(set(names)) != len(names):
+            raise ValueError(f"targets: names repeat: {', '.join(names)}")
+        return self
+
+    def to_json(self) -> dict[str, Any]:
+        """The resolved plan, as stored with the study."""
+        return self.model_dump(mode="json")
+
+
+def load_plan(path: Path, overrides: Sequence[str] = ()) -> Plan:
+    """Read a plan file and apply ``key=value`` overrides (dots descend, numbers index lists; values are YAML).
+
+    Paths under ``code`` come back absolute, the plan's own folder first.
+
+    Raises:
+        PlanError: no such file, a folder, no mapping, an unknown key (with the nearest known one), a bad value.
+    """
+    data = _read_yaml(path)
+    for override in overrides:
+        _apply(data, override)
+    folder = path.resolve().parent
+    code = data.get("code") or []
+    if isinstance(code, list) and all(isinstance(item, str) for item in code):
+        data["code"] = list(dict.fromkeys([str(folder), *(str((folder / item).resolve()) for item in code)]))
+        for item in data["code"]:
+            if not Path(item).is_dir():
+                raise PlanError(f"code: {item} is not a folder; list folders, relative to {folder}")
+    return make_plan(data)
+
+
+def make_plan(data: Mapping[str, Any]) -> Plan:
+    """Check a plan given as a mapping.
+
+    Raises:
+        PlanError: every problem, a line each.
+    """
+    try:
+        return Plan.model_validate(data)
+    except ValidationError as error:
+        raise PlanError(
+            "the plan has problems:\n" + "\n".join(f"  {_explain(item)}" for item in error.errors())
+        ) from None
+
+
+def _read_yaml(path: Path) -> dict[str, Any]:
+    if path.is_dir():
+        raise PlanError(f"{path} is a folder; give the plan file in it, {path}/<name>.yaml")
+    try:
+        data = yaml.safe_load(path.read_text())
+    except FileNotFoundError:
+        raise PlanError(f"there is no plan {path}; `nas init` writes one") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise PlanError(f"{path} is not YAML: {error}") from None
+    if not isinstance(data, dict):
+        raise PlanError(f"{path} holds {type(data).__name__}, not keys and values; see examples/digits.yaml")
+    return data
+
+
+def _apply(data: dict[str, Any], override: str) -> None:
+    key, equals, text = override.partition("=")
+    if not equals or not key:
+        raise PlanError(f"override {override!r}: write key=value, as in budget.trials=8")
+    *path, last = key.split(".")
+    place: Any = data
+    for part in path:
+        place = _step(place, part, key)
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise PlanError(f"override {override!r}: the value is not YAML: {error}") from None
+    if isinstance(place, list):
+        place[_index(place, last, key)] = value
+    elif isinstance(place, dict):
+        if last == "name" and place.get("name") != value and path:
+            place.clear()  # parameters of another name do not carry over
+        place[last] = value
+    else:
+        raise PlanError(f"override {override!r}: {'.'.join(path)} is {place!r}, which has no {last!r}")
+
+
+def _step(place: Any, part: str, key: str) -> Any:
+    if isinstance(place, list):
+        return place[_index(place, part, key)]
+    if not isinstance(place, dict):
+        raise PlanError(f"override {key!r}: {place!r} has no {part!r}")
+    if place.get(part) is None:
+        place[part] = {}
+    return place[part]
+
+
+def _index(place: list[Any], part: str, key: str) -> int:
+    if not part.isdigit() or int(part) >= len(place):
+        raise PlanError(f"override {key!r}: {part!r} is no index of a list of {len(place)}")
+    return int(part)
+
+
+def _explain(item: Any) -> str:
+    where = ".".join(str(part) for part in item["loc"])
+    if item["type"] == "extra_forbidden":
+        key, known = str(item["loc"][-1]), _keys_at(item["loc"][:-1])
+        return f"{where}: unknown key{nearest(key, known)}; allowed: {', '.join(known)}"
+    if item["type"] == "missing":
+        return f"{where}: missing, and has no default"
+    return f"{where or 'plan'}: {item['msg']}, got {item['input']!r}"
+
+
+def _keys_at(location: Sequence[str | int]) -> list[str]:
+    """Keys allowed where ``location`` points, read off the models."""
+    model: Any = Plan
+    for part in location:
+        field = getattr(model, "model_fields", {}).get(part) if isinstance(part, str) else None
+        if field is not None:
+            model = _model_in(field.annotation) or model
+    return list(getattr(model, "model_fields", {}))
+
+
+def _model_in(annotation: Any) -> Any:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    found = [_model_in(argument) for argument in getattr(annotation, "__args__", ())]
+    return next((model for model in found if model is not None), None)

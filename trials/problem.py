@@ -1,0 +1,180 @@
+"""A plan's objects: task, space, policies, estimator, exporter, built from its names and checked together."""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import json
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Literal
+
+from nas.errors import PlanError
+from nas.estimators import ESTIMATORS, Estimator
+from nas.export import EXPORTERS, Exporter
+from nas.latency.runtimes import RUNTIMES
+from nas.latency.targets import TargetSpec
+from nas.registry import nearest
+from nas.space import Network
+from nas.space.chooser import PositionChooser
+from nas.space.graph import count_macs, count_parameters, graph_identity
+from nas.space.sampling import Searched, make, make_policies
+from nas.strategies import STRATEGIES, Goal, Limit, Strategy
+from nas.tasks import TASKS, Task
+from search_spaces import SPACES
+from trials.executors import EXECUTORS
+from trials.plan import Bound, Plan, Relative, make_plan
+
+#: Metrics every candidate has, and those it has on each target.
+STATIC_METRICS = ("parameters", "macs", "size_bytes")
+TARGET_METRICS = ("latency_ms", "peak_memory_bytes")
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What a plan means. The same in the coordinator and in every worker."""
+
+    plan: Plan
+    task: Task
+    searched: Searched
+    exporter: Exporter
+
+    def estimator(self) -> Estimator:
+        """A new estimator."""
+        spec = self.plan.estimator.spec()
+        return make(ESTIMATORS.get(self.plan.estimator.name), spec, "estimator")  # type: ignore[no-any-return]
+
+    def strategy(self, goal: Goal, seed: int) -> Strategy:
+        """A new strategy.
+
+        Raises:
+            PlanError: a parameter it does not take.
+        """
+        factory = STRATEGIES.get(self.plan.strategy.name)
+
+        def bound(**parameters: Any) -> Strategy:
+            return factory(goal, seed, **parameters)
+
+        bound.__signature__ = _without(factory, 2)  # type: ignore[attr-defined]
+        return make(bound, self.plan.strategy.spec(), "strategy")  # type: ignore[no-any-return]
+
+    @property
+    def objectives(self) -> dict[str, Literal["maximize", "minimize"]]:
+        """The plan's, or the task's first metric and the latency of the first target."""
+        first = self.task.metrics[0]
+        return self.plan.objectives or {first.name: first.direction, "latency_ms": "minimize"}
+
+    def metric_names(self) -> list[str]:
+        """Every name an objective or limit may have."""
+        names = [metric.name for metric in self.task.metrics] + list(STATIC_METRICS) + list(TARGET_METRICS)
+        names += [f"{metric}@{target.name}" for metric in TARGET_METRICS for target in self.plan.targets]
+        network = self.searched.sample(PositionChooser(0))
+        return names + list(network.account())
+
+    def metric_key(self, name: str) -> tuple[str, str]:
+        """``(name, target)`` of a metric as the tables store it; a bare target metric means the first target."""
+        metric, _, target = name.partition("@")
+        if metric in TARGET_METRICS:
+            return metric, target or self.plan.targets[0].name
+        return metric, ""
+
+    def input_shape(self, target: str | None = None) -> tuple[int, ...]:
+        """Shape of the deployed input: batch of the target (of the first one by default), then ``(C, H, W)``."""
+        batches = {item.name: item.batch for item in self.plan.targets}
+        batch = batches[target] if target else self.plan.targets[0].batch
+        return (batch, *self.task.input_shape)
+
+    def identity(self, network: Network) -> str:
+        """Hash of the graph with its policies, the data and the training recipe: equal means the same experiment."""
+        graph = graph_identity(network.model, (1, *self.task.input_shape), network.bits)
+        recipe = json.dumps([self.plan.estimator.spec(), self.plan.seed], sort_keys=True)
+        return hashlib.sha256("\n".join([graph, _fingerprint(self.task), recipe]).encode()).hexdigest()
+
+    def static_metrics(self, network: Network) -> dict[str, float]:
+        """What can be counted without building: parameters, MACs, and what policies account for on shapes."""
+        shape = (1, *self.task.input_shape)
+        return {
+            "parameters": count_parameters(network.model),
+            "macs": count_macs(network.model, shape),
+            **network.account(),
+        }
+
+
+def open_problem(plan: Plan) -> Problem:
+    """Build and check everything a plan names; nothing is trained, measured or written.
+
+    Raises:
+        PlanError, UnknownNameError, TaskError: what is wrong, before anything is spent.
+    """
+    for folder in reversed(plan.code):
+        if folder not in sys.path:
+            sys.path.insert(0, folder)
+    task = make(TASKS.get(plan.task.name), plan.task.spec(), "task")
+    space = make(SPACES.get(plan.space.name), plan.space.spec(), "space")
+    policies = tuple(policy.spec() for policy in plan.policies)
+    make_policies(policies)
+    exporter = make(EXPORTERS.get(plan.exporter.name), plan.exporter.spec(), "exporter")
+    problem = Problem(plan, task, Searched(space, plan.space.spec(), policies, task), exporter)
+    _check(problem)
+    return problem
+
+
+@lru_cache(maxsize=4)
+def open_problem_json(plan: str) -> Problem:
+    """``open_problem`` of a stored plan, once per process."""
+    return open_problem(make_plan(json.loads(plan)))
+
+
+def target_specs(plan: Plan) -> dict[str, TargetSpec]:
+    """The plan's targets, as the measuring process takes them."""
+    return {item.name: TargetSpec(**item.model_dump()) for item in plan.targets}
+
+
+def bounds(limits: Mapping[str, Bound], resolve: Callable[[str, Relative], float]) -> dict[str, Limit]:
+    """Limits as numbers; ``resolve(metric, relative)`` answers for relative ones."""
+
+    def number(metric: str, value: float | Relative | None) -> float | None:
+        return resolve(metric, value) if isinstance(value, Relative) else value
+
+    return {
+        metric: Limit(min=number(metric, bound.min), max=number(metric, bound.max))
+        for metric, bound in limits.items()
+    }
+
+
+def _check(problem: Problem) -> None:
+    plan = problem.plan
+    EXECUTORS.get(plan.executor)
+    problem.estimator()
+    for target in plan.targets:
+        runtime = RUNTIMES.get(target.runtime)
+        if problem.exporter.format not in runtime.formats:
+            raise PlanError(
+                f"target {target.name!r}: runtime {target.runtime!r} opens {', '.join(runtime.formats)}, "
+                f"but exporter {plan.exporter.name!r} writes {problem.exporter.format}"
+            )
+    known = problem.metric_names()
+    for kind, names in (("objectives", problem.objectives), ("limits", plan.limits)):
+        for name in names:
+            if name not in known:
+                raise PlanError(f"{kind}: no metric {name!r}{nearest(name, known)}; known: {', '.join(known)}")
+    problem.strategy(Goal(problem.objectives, {}), plan.seed)
+
+
+@lru_cache(maxsize=8)
+def _fingerprint(task: Task) -> str:
+    return task.fingerprint()
+
+
+def _without(factory: Callable[..., Any], count: int) -> Any:
+    signature = inspect.signature(factory)
+    return signature.replace(parameters=list(signature.parameters.values())[count:])
+
+
+def generator_seed(*parts: object) -> int:
+    """A seed below 2³¹ from anything printable, equal on every machine."""
+    text = ":".join(map(str, parts))
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big") & 0x7FFFFFFF
+

@@ -1,0 +1,233 @@
+"""The tables. They are the only memory of a study; everything else can be rebuilt from them.
+
+::
+
+    targets
+    studies ── suggestions ──┐
+       └─── candidates ──────┴── architectures
+               ├── metrics         one row per (name, target)
+               ├── jobs            state, attempt, lease
+               ├── epochs          the curve
+               ├── measurements    one blob of raw samples each
+               └── artifacts       files, by URI and hash
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import JSON, DateTime, ForeignKey, Index, LargeBinary, MetaData, String, Text, UniqueConstraint
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
+
+
+class Base(DeclarativeBase):
+    """Constraint names are fixed, so that migrations can name them on every database."""
+
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+    type_annotation_map = {dict[str, Any]: JSON, list[Any]: JSON, datetime: DateTime(timezone=True)}  # noqa: RUF012
+
+
+def _study_key() -> Mapped[int]:
+    return mapped_column(ForeignKey("studies.id", ondelete="CASCADE"), index=True)
+
+
+def _candidate_key() -> Mapped[int]:
+    return mapped_column(ForeignKey("candidates.id", ondelete="CASCADE"), index=True)
+
+
+class Target(Base):
+    """A place latencies are about: description, and its reference models' calibrated times."""
+
+    __tablename__ = "targets"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(String(200), unique=True)
+    #: runtime, threads, batch, core, processor, flags, versions.
+    description: Mapped[dict[str, Any]]
+    #: Rung of the ladder → milliseconds.
+    references: Mapped[dict[str, Any]]
+    created_at: Mapped[datetime]
+
+
+class Study(Base):
+    """One search: its resolved plan, its environment, and who coordinates it."""
+
+    __tablename__ = "studies"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(String(200), unique=True)
+    #: Studies launched together: replicates and their random twins share the name of the first.
+    group: Mapped[str] = mapped_column(String(200), index=True)
+    #: ``search`` or ``baseline``.
+    role: Mapped[str] = mapped_column(String(20))
+    #: ``running``, ``interrupted``, ``complete`` (budget spent), ``exhausted`` (nothing new to suggest), ``failed``.
+    state: Mapped[str] = mapped_column(String(20), index=True)
+    plan: Mapped[dict[str, Any]]
+    #: Metric → ``{"max": x}`` or ``{"min": x}``, relative limits resolved.
+    limits: Mapped[dict[str, Any]]
+    #: Objective → direction, in the plan's order.
+    objectives: Mapped[dict[str, Any]]
+    #: Versions, processor, git revision, host.
+    environment: Mapped[dict[str, Any]]
+    seed: Mapped[int]
+    created_at: Mapped[datetime]
+    finished_at: Mapped[datetime | None]
+    #: Processor-independent account: seconds of training saved by the gate, wall seconds spent.
+    totals: Mapped[dict[str, Any]]
+    error: Mapped[str | None] = mapped_column(Text)
+
+    lease_owner: Mapped[str | None] = mapped_column(String(200))
+    lease_expires_at: Mapped[datetime | None]
+    #: Grows with every coordinator; a write with an old one is refused.
+    lease_epoch: Mapped[int] = mapped_column(default=0)
+
+    candidates: Mapped[list[Candidate]] = relationship(back_populates="study", passive_deletes=True)
+
+
+class Architecture(Base):
+    """A network as chosen, shared by all studies."""
+
+    __tablename__ = "architectures"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    #: Hash of the built graph with its policies.
+    identity: Mapped[str] = mapped_column(String(64), unique=True)
+    space: Mapped[str] = mapped_column(String(200))
+    #: What ``nas.space.Architecture.to_json`` writes.
+    definition: Mapped[dict[str, Any]]
+    parameters: Mapped[int]
+    macs: Mapped[int]
+    #: One ``{"name", "op", "output_shape", "parameters", "macs", "bits"}`` a layer.
+    layers: Mapped[list[Any]]
+
+
+class Candidate(Base):
+    """One network in one study, unique there."""
+
+    __tablename__ = "candidates"
+    __table_args__ = (
+        UniqueConstraint("study_id", "number"),
+        UniqueConstraint("study_id", "architecture_id"),
+        Index("ix_candidates_study_state", "study_id", "state"),
+    )
+    id: Mapped[int] = mapped_column(primary_key=True)
+    study_id: Mapped[int] = _study_key()
+    architecture_id: Mapped[int] = mapped_column(ForeignKey("architectures.id"))
+    #: 0, 1, 2 … in the order of proposal.
+    number: Mapped[int]
+    #: ``queued``, ``running``, ``complete``, ``infeasible``, ``stopped``, ``failed``.
+    state: Mapped[str] = mapped_column(String(20))
+    #: Why it is infeasible, stopped or failed, in one line.
+    reason: Mapped[str | None] = mapped_column(Text)
+    traceback: Mapped[str | None] = mapped_column(Text)
+    created_at: Mapped[datetime]
+    finished_at: Mapped[datetime | None]
+
+    study: Mapped[Study] = relationship(back_populates="candidates")
+    architecture: Mapped[Architecture] = relationship(lazy="joined")
+    metrics: Mapped[list[Metric]] = relationship(passive_deletes=True, lazy="selectin", order_by="Metric.id")
+
+
+class SuggestionRow(Base):
+    """What a sampler proposed, repeats included: Optuna's view of a candidate."""
+
+    __tablename__ = "suggestions"
+    __table_args__ = (UniqueConstraint("study_id", "number"),)
+    id: Mapped[int] = mapped_column(primary_key=True)
+    study_id: Mapped[int] = _study_key()
+    candidate_id: Mapped[int] = _candidate_key()
+    number: Mapped[int]
+    duplicate: Mapped[bool]
+    #: ``[[name, options, ordered, active], …]`` — kept once per study in practice, small either way.
+    questions: Mapped[list[Any]]
+    answers: Mapped[dict[str, Any]]
+    sampler_state: Mapped[dict[str, Any]]
+
+
+class Metric(Base):
+    """One recorded number of a candidate, written ``name@target`` where a target has a say."""
+
+    __tablename__ = "metrics"
+    __table_args__ = (UniqueConstraint("candidate_id", "name", "target"), Index("ix_metrics_name_value", "name", "value"))
+    id: Mapped[int] = mapped_column(primary_key=True)
+    candidate_id: Mapped[int] = _candidate_key()
+    name: Mapped[str] = mapped_column(String(100))
+    #: Empty for what no target has a say in.
+    target: Mapped[str] = mapped_column(String(200), default="")
+    value: Mapped[float]
+    #: 95 % interval, where one is known.
+    low: Mapped[float | None]
+    high: Mapped[float | None]
+
+
+class JobRow(Base):
+    """A piece of work on a candidate. Execution is at least once, commits exactly once (compare-and-set on attempt)."""
+
+    __tablename__ = "jobs"
+    __table_args__ = (UniqueConstraint("candidate_id", "kind", "target"), Index("ix_jobs_state", "state"))
+    id: Mapped[int] = mapped_column(primary_key=True)
+    candidate_id: Mapped[int] = _candidate_key()
+    #: ``gate``, ``train``, ``measure``, ``evaluate``.
+    kind: Mapped[str] = mapped_column(String(20))
+    target: Mapped[str] = mapped_column(String(200), default="")
+    #: ``queued``, ``running``, ``done``, ``failed``.
+    state: Mapped[str] = mapped_column(String(20))
+    attempt: Mapped[int] = mapped_column(default=0)
+    lease_expires_at: Mapped[datetime | None]
+    started_at: Mapped[datetime | None]
+    finished_at: Mapped[datetime | None]
+    result: Mapped[dict[str, Any] | None]
+    error: Mapped[str | None] = mapped_column(Text)
+
+
+class EpochRow(Base):
+    """One point of a candidate's curve."""
+
+    __tablename__ = "epochs"
+    __table_args__ = (UniqueConstraint("candidate_id", "epoch"),)
+    id: Mapped[int] = mapped_column(primary_key=True)
+    candidate_id: Mapped[int] = _candidate_key()
+    epoch: Mapped[int]
+    values: Mapped[dict[str, Any]]
+
+
+class Measurement(Base):
+    """One latency and the raw samples it can be derived from again."""
+
+    __tablename__ = "measurements"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    candidate_id: Mapped[int] = _candidate_key()
+    target_id: Mapped[int] = mapped_column(ForeignKey("targets.id"), index=True)
+    #: ``gate``, ``final``, ``audit``, ``export``.
+    purpose: Mapped[str] = mapped_column(String(20))
+    latency_ms: Mapped[float]
+    low_ms: Mapped[float]
+    high_ms: Mapped[float]
+    structure_hash: Mapped[str] = mapped_column(String(64), index=True)
+    #: Estimator, reference rung, threads, batch, runtime version, processor flags, discarded runs, memory.
+    conditions: Mapped[dict[str, Any]]
+    #: Compressed samples; ``nas.latency.protocol.Samples.from_bytes`` reads them.
+    samples: Mapped[bytes] = mapped_column(LargeBinary, deferred=True)
+    created_at: Mapped[datetime]
+
+
+class ArtifactRow(Base):
+    """A file of a candidate."""
+
+    __tablename__ = "artifacts"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    candidate_id: Mapped[int] = _candidate_key()
+    #: ``onnx``, ``weights``.
+    kind: Mapped[str] = mapped_column(String(20))
+    uri: Mapped[str] = mapped_column(Text)
+    sha256: Mapped[str] = mapped_column(String(64))
+    size_bytes: Mapped[int]
+    record: Mapped[dict[str, Any]]
+    created_at: Mapped[datetime]
+    #: Set when retention removed the file; the row stays.
+    deleted_at: Mapped[datetime | None]

@@ -1,0 +1,212 @@
+"""The read side of one candidate: its network, jobs, curve, measurements and files."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from nas.errors import UnknownNameError
+from trials.store.models import ArtifactRow, Candidate, EpochRow, JobRow, Measurement, Target
+from trials.store.queries import CandidateRow, Source, candidate_row, find_study, reading, utc
+
+
+@dataclass(frozen=True)
+class JobInfo:
+    """One piece of work on a candidate."""
+
+    kind: str
+    target: str
+    state: str
+    attempt: int
+    started_at: datetime | None
+    finished_at: datetime | None
+    error: str | None
+
+    @property
+    def seconds(self) -> float | None:
+        """How long the last attempt took."""
+        if self.started_at is None or self.finished_at is None:
+            return None
+        return (self.finished_at - self.started_at).total_seconds()
+
+
+@dataclass(frozen=True)
+class MeasurementInfo:
+    """One latency; ``samples_blob`` fetches the raw samples by ``id``."""
+
+    id: int
+    target: str
+    purpose: str
+    latency_ms: float
+    low_ms: float
+    high_ms: float
+    structure_hash: str
+    conditions: Mapping[str, Any]
+    created_at: datetime
+
+
+@dataclass(frozen=True)
+class ArtifactInfo:
+    """One file of a candidate; a removed one is still listed."""
+
+    kind: str
+    uri: str
+    sha256: str
+    size_bytes: int
+    record: Mapping[str, Any]
+    deleted_at: datetime | None
+
+
+@dataclass(frozen=True)
+class Curve:
+    """Values by epoch."""
+
+    epochs: tuple[int, ...]
+    #: One mapping of name → value an epoch.
+    values: tuple[Mapping[str, float], ...]
+
+
+@dataclass(frozen=True)
+class CandidateDetail:
+    """Everything about one candidate but raw samples."""
+
+    row: CandidateRow
+    study: str
+    traceback: str | None
+    identity: str
+    space: str
+    #: What ``nas.space.Architecture.to_json`` wrote.
+    definition: Mapping[str, Any]
+    #: One mapping a layer: ``name``, ``op``, ``output_shape``, ``parameters``, ``macs``, ``bits``.
+    layers: tuple[Mapping[str, Any], ...]
+    jobs: tuple[JobInfo, ...]
+    curve: Curve
+    measurements: tuple[MeasurementInfo, ...]
+    artifacts: tuple[ArtifactInfo, ...]
+
+
+def candidate_detail(source: Source, name: str, number: int) -> CandidateDetail:
+    """Candidate ``number`` of the study ``name``.
+
+    Raises:
+        UnknownNameError: no such study or candidate; the message has the range of numbers.
+    """
+    with reading(source) as session:
+        study = find_study(session, name)
+        query = select(Candidate).where(Candidate.study_id == study.id, Candidate.number == number)
+        candidate = session.scalar(query)
+        if candidate is None:
+            last = session.scalar(select(func.max(Candidate.number)).where(Candidate.study_id == study.id))
+            allowed = "it has no candidates yet" if last is None else f"they run from 0 to {last}"
+            raise UnknownNameError(f"study {name!r} has no candidate {number}; {allowed}")
+        return CandidateDetail(
+            row=candidate_row(study, candidate),
+            study=study.name,
+            traceback=candidate.traceback,
+            identity=candidate.architecture.identity,
+            space=candidate.architecture.space,
+            definition=candidate.architecture.definition,
+            layers=tuple(candidate.architecture.layers),
+            jobs=_jobs(session, candidate.id),
+            curve=_curves(session, [candidate.id]).get(candidate.id, Curve((), ())),
+            measurements=_measurements(session, candidate.id),
+            artifacts=_artifacts(session, candidate.id),
+        )
+
+
+def samples_blob(source: Source, measurement_id: int) -> bytes:
+    """Raw samples of a measurement; ``nas.latency.protocol.Samples.from_bytes`` reads them.
+
+    Raises:
+        UnknownNameError: no such measurement.
+    """
+    with reading(source) as session:
+        blob = session.scalar(select(Measurement.samples).where(Measurement.id == measurement_id))
+    if blob is None:
+        raise UnknownNameError(f"no measurement {measurement_id}; was its study deleted?")
+    return blob
+
+
+def curves(source: Source, name: str, numbers: Sequence[int]) -> dict[int, Curve]:
+    """Candidate number → curve, of those of ``numbers`` that have one."""
+    with reading(source) as session:
+        study = find_study(session, name)
+        query = select(Candidate.id, Candidate.number)
+        query = query.where(Candidate.study_id == study.id, Candidate.number.in_(numbers))
+        number_of = {key: number for key, number in session.execute(query)}
+        found = _curves(session, list(number_of))
+        return {
+            number_of[key]: curve for key, curve in sorted(found.items(), key=lambda item: number_of[item[0]])
+        }
+
+
+def _curves(session: Session, ids: Sequence[int]) -> dict[int, Curve]:
+    query = (
+        select(EpochRow).where(EpochRow.candidate_id.in_(ids)).order_by(EpochRow.candidate_id, EpochRow.epoch)
+    )
+    rows: dict[int, list[EpochRow]] = {}
+    for row in session.scalars(query):
+        rows.setdefault(row.candidate_id, []).append(row)
+    return {
+        key: Curve(tuple(row.epoch for row in found), tuple(row.values for row in found))
+        for key, found in rows.items()
+    }
+
+
+def _jobs(session: Session, candidate_id: int) -> tuple[JobInfo, ...]:
+    query = select(JobRow).where(JobRow.candidate_id == candidate_id).order_by(JobRow.id)
+    return tuple(
+        JobInfo(
+            kind=row.kind,
+            target=row.target,
+            state=row.state,
+            attempt=row.attempt,
+            started_at=row.started_at and utc(row.started_at),
+            finished_at=row.finished_at and utc(row.finished_at),
+            error=row.error,
+        )
+        for row in session.scalars(query)
+    )
+
+
+def _measurements(session: Session, candidate_id: int) -> tuple[MeasurementInfo, ...]:
+    query = (
+        select(Measurement, Target.name)
+        .join(Target, Target.id == Measurement.target_id)
+        .where(Measurement.candidate_id == candidate_id)
+        .order_by(Measurement.id)
+    )
+    return tuple(
+        MeasurementInfo(
+            id=row.id,
+            target=target,
+            purpose=row.purpose,
+            latency_ms=row.latency_ms,
+            low_ms=row.low_ms,
+            high_ms=row.high_ms,
+            structure_hash=row.structure_hash,
+            conditions=row.conditions,
+            created_at=utc(row.created_at),
+        )
+        for row, target in session.execute(query)
+    )
+
+
+def _artifacts(session: Session, candidate_id: int) -> tuple[ArtifactInfo, ...]:
+    query = select(ArtifactRow).where(ArtifactRow.candidate_id == candidate_id).order_by(ArtifactRow.id)
+    return tuple(
+        ArtifactInfo(
+            kind=row.kind,
+            uri=row.uri,
+            sha256=row.sha256,
+            size_bytes=row.size_bytes,
+            record=row.record,
+            deleted_at=row.deleted_at and utc(row.deleted_at),
+        )
+        for row in session.scalars(query)
+    )
