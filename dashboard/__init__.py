@@ -1,1 +1,1 @@
-"""The results in a browser."""
+"""The dashboard: pages over the database. Figures are those of ``trials.charts``, shared with the report."""

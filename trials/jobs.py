@@ -24,7 +24,7 @@ from nas.export.seeding import seed_weights
 from nas.export.weights import save_weights
 from nas.latency.client import MeasuringProcess
 from nas.latency.protocol import REPORT, SCREEN, Latency
-from nas.latency.targets import Target
+from nas.latency.targets import Target, TargetSpec
 from nas.space import Architecture, Network
 from trials.problem import Problem, open_problem_json
 from trials.store.artifacts import ArtifactStore
@@ -97,6 +97,12 @@ def measure(payload: Payload) -> Iterator[Result]:
         ArtifactStore(payload["artifacts"]).fetch(payload["uri"], payload["sha256"], path)
         latency = _measure(path, payload)
     yield {"structure_hash": payload["structure_hash"], "latency": _latency_json(latency)}
+
+
+def calibrate(payload: Payload) -> Iterator[Result]:
+    """Time a new target's reference models, on the target."""
+    with MeasuringProcess(TargetSpec.from_json(payload["spec"])) as process:
+        yield {"target": process.calibrate().to_json()}
 
 
 def deploy(problem: Problem, network: Network, path: Path) -> Artifact:

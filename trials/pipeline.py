@@ -14,7 +14,10 @@ from nas.strategies import Limit
 from trials.problem import Problem, generator_seed
 from trials.store.records import ArtifactValue, JobResult, MeasurementValue, MetricValue
 
-Step = tuple[str, str]  # (kind, target)
+#: (kind, target); the target is empty where none has a say.
+Step = tuple[str, str]
+Metrics = Mapping[tuple[str, str], MetricValue]
+#: What runs in a worker for each kind of step.
 FUNCTIONS = {"gate": "trials.jobs:gate", "train": "trials.jobs:train", "measure": "trials.jobs:measure"}
 
 
@@ -26,9 +29,22 @@ class Line:
     number: int
     identity: str
     architecture: Mapping[str, Any]
+    state: str = "queued"
     results: dict[Step, Mapping[str, Any]] = field(default_factory=dict)
     #: ``(name, target)`` → (value, low, high).
     metrics: dict[tuple[str, str], MetricValue] = field(default_factory=dict)
+
+    @classmethod
+    def restored(cls, row: Any) -> Line:
+        """The line of a stored open job (``Store.open_jobs``)."""
+        return cls(
+            row.candidate_id, row.number, row.identity, row.architecture, row.state, row.results, row.metrics
+        )
+
+
+def pool_of(step: Step) -> str:
+    """The pool of workers a step runs in."""
+    return "train" if step[0] == "train" else f"target:{step[1]}"
 
 
 def first_step(problem: Problem) -> Step:
@@ -62,15 +78,15 @@ def after(
     if kind == "train":
         slim["artifacts"] = result["artifacts"]
     line.results[step] = slim
-    metrics = _metrics(problem, step, result)
+    metrics = _metrics(step, result)
     line.metrics.update({(metric.name, metric.target): metric for metric in metrics})
-    broken = broken_limit(problem, limits, line)
+    broken = broken_limit(problem, limits, line.metrics)
     following = None if broken else next_step(problem, line)
     state = "infeasible" if broken else None if following else "complete"
     return JobResult(
         result=slim,
         metrics=metrics,
-        measurements=[_measurement(problem, line, step, result)] if "latency" in result else [],
+        measurements=[_measurement(line, step, result)] if "latency" in result else [],
         artifacts=[ArtifactValue(**item) for item in result.get("artifacts", [])],
         candidate_state=state,
         reason=broken,
@@ -78,10 +94,10 @@ def after(
     )
 
 
-def broken_limit(problem: Problem, limits: Mapping[str, Limit], line: Line) -> str | None:
+def broken_limit(problem: Problem, limits: Mapping[str, Limit], metrics: Metrics) -> str | None:
     """Why the candidate is infeasible, if it surely is: an interval rejects only by its better end."""
     for name, limit in limits.items():
-        metric = line.metrics.get(problem.metric_key(name))
+        metric = metrics.get(problem.metric_key(name))
         if metric is None:
             continue
         low = metric.value if metric.low is None else metric.low
@@ -93,12 +109,13 @@ def broken_limit(problem: Problem, limits: Mapping[str, Limit], line: Line) -> s
     return None
 
 
-def violations(problem: Problem, limits: Mapping[str, Limit], line: Line) -> dict[str, float]:
+def violations(
+    problem: Problem, limits: Mapping[str, Limit], metrics: Metrics, *, rejected: bool
+) -> dict[str, float]:
     """Limit → relative violation of what was recorded; at most 0 for a candidate that was not rejected."""
-    rejected = broken_limit(problem, limits, line) is not None
-    found: dict[str, float] = {}
+    found = {}
     for name, limit in limits.items():
-        metric = line.metrics.get(problem.metric_key(name))
+        metric = metrics.get(problem.metric_key(name))
         if metric is not None:
             violation = limit.violation(metric.value)
             found[name] = violation if rejected else min(violation, 0.0)
@@ -106,24 +123,24 @@ def violations(problem: Problem, limits: Mapping[str, Limit], line: Line) -> dic
 
 
 def payload(
-    problem: Problem, study: Mapping[str, Any], limits: Mapping[str, Limit], line: Line, step: Step
+    problem: Problem, shared: Mapping[str, Any], limits: Mapping[str, Limit], line: Line, step: Step
 ) -> dict[str, Any]:
-    """What the job's function gets. ``study`` carries plan (JSON text), name, artifacts root, work folder, targets."""
+    """What the job's function gets. ``shared`` is the study's part."""
     kind, target = step
     data: dict[str, Any] = {
-        "plan": study["plan"],
-        "study": study["name"],
+        "plan": shared["plan"],
+        "study": shared["study"],
         "candidate": line.number,
         "identity": line.identity,
         "architecture": line.architecture,
         "seed": problem.plan.seed,
-        "artifacts": study["artifacts"],
+        "artifacts": shared["artifacts"],
     }
     if kind == "train":
-        data["checkpoint"] = f"{study['work']}/{line.number}"
+        data["checkpoint"] = f"{shared['work']}/{line.number}"
         return data
     data |= {
-        "target": study["targets"][target],
+        "target": shared["targets"][target],
         "precision": problem.plan.measure.precision,
         "budget_s": problem.plan.measure.budget_s,
     }
@@ -159,7 +176,7 @@ def is_audit(problem: Problem, line: Line) -> bool:
     return generator_seed("audit", line.identity) % 10_000 < problem.plan.measure.audit * 10_000
 
 
-def _metrics(problem: Problem, step: Step, result: Mapping[str, Any]) -> list[MetricValue]:
+def _metrics(step: Step, result: Mapping[str, Any]) -> list[MetricValue]:
     found = [MetricValue(name, "", float(value)) for name, value in result.get("metrics", {}).items()]
     latency = result.get("latency")
     if latency is not None:
@@ -172,7 +189,7 @@ def _metrics(problem: Problem, step: Step, result: Mapping[str, Any]) -> list[Me
     return found
 
 
-def _measurement(problem: Problem, line: Line, step: Step, result: Mapping[str, Any]) -> MeasurementValue:
+def _measurement(line: Line, step: Step, result: Mapping[str, Any]) -> MeasurementValue:
     kind, target = step
     latency = result["latency"]
     purpose = "gate"

@@ -165,8 +165,11 @@ def candidates_page(
     order_by: str = "number",
     descending: bool = False,
     states: Sequence[str] | None = None,
+    numbers: Sequence[int] | None = None,
 ) -> CandidatePage:
     """One page of candidates, ordered by a metric or one of ``COLUMNS``; those without the value come last.
+
+    ``states`` and ``numbers`` leave out all others.
 
     Raises:
         UnknownNameError: no such study, or nothing to order by has this name.
@@ -176,6 +179,8 @@ def candidates_page(
         where = [Candidate.study_id == study.id]
         if states is not None:
             where.append(Candidate.state.in_(states))
+        if numbers is not None:
+            where.append(Candidate.number.in_(numbers))
         total = session.scalar(select(func.count()).select_from(Candidate).where(*where)) or 0
         query = select(Candidate).join(Candidate.architecture).where(*where)
         query, key = _order_key(session, study, query, order_by)
@@ -241,7 +246,7 @@ def metric_names(session: Session, study: Study) -> tuple[str, ...]:
 
 
 def metric_name(study: Study, name: str, target: str) -> str:
-    """What a study calls a metric: as its objectives do, else bare at the first target, ``name@target`` elsewhere."""
+    """A metric in the words of a study: its objectives', else bare for the first target, else whole."""
     first = next(iter(target_names(study)), "")
     full = f"{name}@{target or first}"
     if full in study.objectives:

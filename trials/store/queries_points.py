@@ -26,6 +26,8 @@ class Points:
     #: Names of the m columns, and ``maximize`` or ``minimize`` for those that are objectives, else ``""``.
     metrics: tuple[str, ...]
     directions: tuple[str, ...]
+    #: The study's objectives, whatever the columns are.
+    objectives: tuple[str, ...]
     #: ``(n,)``
     numbers: NDArray[np.int64]
     #: ``(n,)``: ``complete`` or ``infeasible``.
@@ -40,7 +42,8 @@ class Points:
     def take(self, rows: Any) -> Points:
         """These rows only: indices or a mask."""
         columns = (self.numbers, self.states, self.values, self.low, self.high, self.on_front)
-        return Points(self.study, self.metrics, self.directions, *(column[rows] for column in columns))
+        taken = (column[rows] for column in columns)
+        return Points(self.study, self.metrics, self.directions, self.objectives, *taken)
 
 
 @dataclass(frozen=True)
@@ -89,6 +92,7 @@ def points(source: Source, name: str, metrics: Sequence[str] | None = None) -> P
         study=study.name,
         metrics=wanted,
         directions=tuple(study.objectives.get(key, "") for key in wanted),
+        objectives=objectives,
         numbers=table.numbers,
         states=table.states,
         values=table.values[:, keep],

@@ -1,0 +1,60 @@
+"""The dashboard's entry: ``streamlit run dashboard/app.py -- --storage sqlite:///nas.db``."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Callable
+from types import ModuleType
+from typing import Any
+
+import streamlit as st
+
+from dashboard.pages import Context, page_modules
+from nas.errors import NasError
+from trials.store.engine import open_engine
+
+
+def main() -> None:
+    """Open the database and show the page that was asked for."""
+    st.set_page_config(page_title="Measured NAS", page_icon=":material/speed:", layout="wide")
+    try:
+        source = open_source(storage_url())
+    except NasError as error:
+        st.error(str(error))
+        return
+    pages: dict[str, Any] = {}
+    context = Context(source, pages)
+    modules = page_modules()
+    for index, (name, module) in enumerate(modules.items()):
+        pages[name] = st.Page(
+            _shower(module, context), title=module.TITLE, icon=module.ICON, url_path=name, default=index == 0
+        )
+    st.navigation(list(pages.values())).run()
+
+
+def storage_url() -> str:
+    """From ``--storage``, else from NAS_STORAGE, else the file ``nas.db`` here."""
+    parser = argparse.ArgumentParser(prog="dashboard")
+    parser.add_argument("--storage", default=os.environ.get("NAS_STORAGE") or "sqlite:///nas.db")
+    return str(parser.parse_args(sys.argv[1:]).storage)
+
+
+@st.cache_resource
+def open_source(url: str) -> Any:
+    """The database, opened once for all visitors."""
+    return open_engine(url)
+
+
+def _shower(module: ModuleType, context: Context) -> Callable[[], None]:
+    def show() -> None:
+        try:
+            module.show(context)
+        except NasError as error:
+            st.error(str(error))
+
+    return show
+
+
+main()

@@ -1,0 +1,29 @@
+"""How the dashboard is started."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+#: Streamlit's settings, as its command line takes them.
+SETTINGS: Sequence[str] = (
+    "--server.headless=true",
+    "--server.fileWatcherType=none",
+    "--browser.gatherUsageStats=false",
+    "--client.toolbarMode=minimal",
+    "--theme.primaryColor=#2f80c2",
+    "--theme.baseRadius=medium",
+)
+
+
+def command(storage_url: str, port: int, host: str = "127.0.0.1") -> list[str]:
+    """Command line that serves the database at ``storage_url`` on ``http://host:port``.
+
+    It listens on this machine only, unless ``host`` says otherwise. Other users of the machine can read the
+    arguments of processes: for a URL with a password set ``NAS_STORAGE`` and pass an empty ``storage_url``.
+    """
+    app = Path(__file__).with_name("app.py")
+    address = [f"--server.address={host}", f"--server.port={port}"]
+    line = [sys.executable, "-m", "streamlit", "run", str(app), *address, *SETTINGS]
+    return [*line, "--", "--storage", storage_url] if storage_url else line

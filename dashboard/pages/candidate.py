@@ -1,0 +1,179 @@
+"""One candidate: its network layer by layer, its curve, its latency and how that was measured."""
+
+from __future__ import annotations
+
+import numpy as np
+import streamlit as st
+from nas.latency.protocol import Samples
+
+from dashboard.pages import Context
+from dashboard.pages.study import choose_study
+from dashboard.queries import artifacts_table, choices_table, conditions_table, jobs_table, layers_table
+from trials.charts import front_figure
+from trials.charts_candidate import curves_figure, latency_figure
+from trials.labels import label, number
+from trials.store.queries import candidates_page, study_summary
+from trials.store.queries_candidate import CandidateDetail, candidate_detail, samples_blob
+from trials.store.queries_points import points
+
+TITLE, ICON, ORDER = "Candidate", ":material/account_tree:", 2
+STATE_COLORS = {
+    "complete": "green",
+    "infeasible": "gray",
+    "stopped": "violet",
+    "failed": "red",
+    "running": "blue",
+}
+
+
+def show(context: Context) -> None:
+    """Show the candidate of the link, or the first of the study."""
+    study = choose_study(context)
+    last = candidates_page(context.source, study, limit=1, descending=True).rows if study else ()
+    if study is None or not last:
+        st.title("Candidate")
+        st.info("There is no candidate yet. Launch a study with `nas search examples/digits.yaml`.")
+        return
+    detail = candidate_detail(context.source, study, _choose(last[0].number))
+    _heading(context, detail)
+    _outcome(detail)
+    _metrics(detail)
+    _network(context, detail)
+    if detail.curve.epochs:
+        st.subheader("Training")
+        figure = curves_figure({detail.row.number: detail.curve})
+        figure.layout.font.color = None
+        st.plotly_chart(figure, key="curve", config={"displayModeBar": False})
+    _latency(context, detail)
+    _jobs(detail)
+
+
+def _choose(last: int) -> int:
+    asked = st.query_params.get("candidate", "0")
+    start = int(asked) if asked.isdigit() else 0
+    if start > last:
+        return start  # not there: the query says so, with the range of numbers
+    key = int(st.sidebar.number_input("Candidate", 0, last, start))
+    if str(key) != asked:
+        st.query_params["candidate"] = str(key)
+    return key
+
+
+def _heading(context: Context, detail: CandidateDetail) -> None:
+    row = detail.row
+    st.page_link(
+        context.pages["study"],
+        label=f"Study {detail.study}",
+        icon=":material/arrow_back:",
+        query_params={"study": detail.study},
+    )
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.title(f"Candidate {row.number}", width="content")
+        st.badge(row.state, color=STATE_COLORS.get(row.state, "gray"))
+    st.caption(f"space {detail.space} · identity {detail.identity[:16]}")
+
+
+def _outcome(detail: CandidateDetail) -> None:
+    row = detail.row
+    if row.state == "failed":
+        st.error(row.reason or "It failed without saying why.")
+        if detail.traceback:
+            with st.expander("Traceback", expanded=True):
+                st.code(detail.traceback, language="python")
+    elif row.state == "queued":
+        st.info("Queued: nothing has been measured yet.")
+    elif row.state == "running":
+        st.info("Running: what is known so far is shown below.")
+    elif row.reason:
+        st.warning(f"{row.state.capitalize()}: {row.reason}")
+
+
+def _metrics(detail: CandidateDetail) -> None:
+    with st.container(horizontal=True):
+        for metric, value in detail.row.metrics.items():
+            known = value.low is not None and value.high is not None
+            note = f"95 %: {value.low:.4g} to {value.high:.4g}" if known else None
+            title = label(metric).partition(" (")[0]
+            st.metric(
+                title,
+                number(metric, value.value),
+                note,
+                delta_color="off",
+                delta_arrow="off",
+                border=True,
+                width="stretch",
+                height="stretch",
+            )
+
+
+def _network(context: Context, detail: CandidateDetail) -> None:
+    left, right = st.columns([1.9, 1], gap="medium")
+    table = layers_table(detail)
+    with left:
+        st.subheader("Layers")
+        st.dataframe(
+            table,
+            hide_index=True,
+            column_config={
+                "Share of MACs": st.column_config.ProgressColumn(
+                    format="percent", min_value=0.0, max_value=1.0
+                ),
+                "Parameters": st.column_config.NumberColumn(format="localized"),
+                "MACs": st.column_config.NumberColumn(format="localized"),
+            },
+            key="layers",
+        )
+        st.caption(f"{len(table)} layers · {detail.row.parameters:,} parameters · {detail.row.macs:,} MACs")
+    with right:
+        st.subheader("Choices")
+        st.dataframe(choices_table(detail), hide_index=True, key="choices")
+    if detail.row.state in ("complete", "infeasible"):
+        _where(context, detail)
+
+
+def _where(context: Context, detail: CandidateDetail) -> None:
+    """Where it stands among all candidates of its study."""
+    summary = study_summary(context.source, detail.study)
+    axes = [*summary.row.objectives, "number"][:2]
+    found = points(context.source, detail.study, axes)
+    own = found.numbers == detail.row.number
+    if not (own & np.isfinite(found.values).all(axis=1)).any():
+        return
+    with st.expander("Among the candidates of its study"):
+        figure = front_figure(found, summary.limits, selected=detail.row.number)
+        figure.layout.font.color = None
+        st.plotly_chart(figure, key="where", config={"displayModeBar": False})
+
+
+def _latency(context: Context, detail: CandidateDetail) -> None:
+    if not detail.measurements:
+        return
+    st.subheader("Latency")
+    names = [
+        f"{item.purpose} at {item.target}: {number('latency_ms', item.latency_ms)}"
+        for item in detail.measurements
+    ]
+    place = st.selectbox(
+        "Measurement",
+        range(len(names)),
+        index=len(names) - 1,
+        format_func=names.__getitem__,
+        key="measurement",
+    )
+    chosen = detail.measurements[place]
+    left, right = st.columns([1.9, 1], gap="medium")
+    samples = Samples.from_bytes(samples_blob(context.source, chosen.id))
+    figure = latency_figure(samples)
+    figure.layout.font.color = None
+    left.plotly_chart(figure, key="latency", config={"displayModeBar": False})
+    right.dataframe(conditions_table(chosen), hide_index=True, key="conditions")
+
+
+def _jobs(detail: CandidateDetail) -> None:
+    left, right = st.columns(2, gap="medium")
+    if detail.jobs:
+        left.subheader("Jobs")
+        left.dataframe(jobs_table(detail.jobs), hide_index=True, key="jobs")
+    if detail.artifacts:
+        right.subheader("Files")
+        right.dataframe(artifacts_table(detail.artifacts), hide_index=True, key="artifacts")

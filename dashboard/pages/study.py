@@ -1,0 +1,250 @@
+"""One study: its front, how it went on, and pages of its candidates."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import streamlit as st
+import yaml
+
+from dashboard.pages import Context
+from dashboard.queries import candidates_table
+from trials.charts import comparison_figure, front_figure, history_figure
+from trials.labels import duration, label, moment, number
+from trials.store.queries import (
+    COLUMNS,
+    STATES,
+    StudySummary,
+    candidates_page,
+    list_studies,
+    study_summary,
+)
+from trials.store.queries_candidate import candidate_detail
+from trials.store.queries_points import histories, points
+
+TITLE, ICON, ORDER = "Study", ":material/scatter_plot:", 1
+PER_PAGE = 25
+#: Names shown in the box of studies; others are reached by their link.
+MOST_NAMES = 200
+
+
+def show(context: Context) -> None:
+    """Show the study of the link, or the newest one."""
+    name = choose_study(context)
+    if name is None:
+        st.title("Study")
+        st.info("This database has no studies yet. Launch one with `nas search examples/digits.yaml`.")
+        return
+    summary = study_summary(context.source, name)
+    _heading(summary)
+    if summary.row.state == "running":
+        _live(context, name)
+    else:
+        _course(context, summary)
+    _candidates(context, summary)
+    _plan(summary)
+
+
+def choose_study(context: Context) -> str | None:
+    """The study to show: that of the link, else the one chosen in the menu; None if there is none."""
+    names = [row.name for row in list_studies(context.source, limit=MOST_NAMES)]
+    asked = st.query_params.get("study") or st.session_state.get("last_study")
+    if asked and asked not in names:
+        names.insert(0, study_summary(context.source, asked).row.name)
+    if not names:
+        return None
+    place = names.index(asked) if asked else 0
+    name = st.sidebar.selectbox("Study", names, index=place)
+    if st.query_params.get("study") != name:
+        st.query_params.clear()
+        st.query_params["study"] = name
+    st.session_state["last_study"] = name
+    return str(name)
+
+
+def _heading(summary: StudySummary) -> None:
+    row, plan = summary.row, summary.plan
+    st.title(row.name)
+    strategy, space, task = (plan.get(key, {}).get("name", "?") for key in ("strategy", "space", "task"))
+    st.caption(
+        f"**{row.state}** · {row.role} in the group {row.group} · {strategy} on {space} for {task} · "
+        f"measured on {', '.join(summary.targets) or 'no target'} · seed {row.seed} · "
+        f"started {moment(row.created_at)}"
+    )
+    if summary.error:
+        st.error(summary.error)
+
+
+@st.fragment(run_every=5)
+def _live(context: Context, name: str) -> None:
+    """Everything that moves while a study runs; the whole page once it stops."""
+    summary = study_summary(context.source, name)
+    if summary.row.state != "running":
+        st.rerun()
+    _course(context, summary)
+
+
+def _course(context: Context, summary: StudySummary) -> None:
+    _numbers(summary)
+    if not summary.row.counts.get("complete"):
+        total = sum(summary.row.counts.values())
+        st.info(
+            "No candidate is complete yet: the front and the history appear with the first one."
+            if total
+            else "This study has no candidates yet."
+        )
+        return
+    _front(context, summary)
+    _history(context, summary)
+
+
+def _numbers(summary: StudySummary) -> None:
+    row, totals = summary.row, summary.totals
+    total = sum(row.counts.values())
+    cards = [("Candidates", str(total)), ("Complete", str(row.counts.get("complete", 0)))]
+    if total:
+        cards.append(("Infeasible", f"{row.counts.get('infeasible', 0) / total:.0%}"))
+    for metric, direction in row.objectives.items():
+        word = "Highest" if direction == "maximize" else "Lowest"
+        title = label(metric).partition(" (")[0]
+        cards.append(
+            (f"{word} {title if title.isupper() else title.lower()}", number(metric, row.best.get(metric)))
+        )
+    if totals.get("training_saved_s"):
+        cards.append(("Training saved by the gate", duration(float(totals["training_saved_s"]))))
+    if totals.get("wall_s"):
+        cards.append(("Wall time", duration(float(totals["wall_s"]))))
+    with st.container(horizontal=True):
+        for title, value in cards:
+            st.metric(title, value, border=True, width="stretch")
+
+
+def _front(context: Context, summary: StudySummary) -> None:
+    objectives = list(summary.row.objectives)
+    heads = st.columns([4, 1.2, 1.2], vertical_alignment="bottom")
+    heads[0].subheader("Pareto front")
+    axes = list(dict.fromkeys([*summary.metrics, "parameters", "macs", "number"]))
+    second = objectives[1] if len(objectives) > 1 else "number"
+    y = heads[1].selectbox("Vertical axis", axes, axes.index(objectives[0]), format_func=label, key="axis_y")
+    rest = [axis for axis in axes if axis != y]
+    x_default = rest.index(second) if second in rest else 0
+    x = heads[2].selectbox("Horizontal axis", rest, x_default, format_func=label, key="axis_x")
+    chart, side = st.columns([3.4, 1], gap="medium")
+    figure = front_figure(points(context.source, summary.row.name, [y, x]), summary.limits)
+    figure.layout.font.color = None
+    event: Any = chart.plotly_chart(figure, key="front", on_select="rerun", selection_mode="points")
+    with side:
+        _selected(context, summary, event)
+
+
+def _selected(context: Context, summary: StudySummary, event: Any) -> None:
+    """Beside the chart: the candidate that was clicked."""
+    picked = event["selection"]["points"]
+    if not picked:
+        st.caption("Click a point to see its candidate.")
+        st.caption(
+            "Bars are 95 % intervals. Hollow points are infeasible; ticks below the plot are candidates the "
+            "gate rejected before they were trained. Dashed red lines are limits."
+        )
+        return
+    key = int(np.ravel(picked[0]["customdata"])[0])
+    row = candidate_detail(context.source, summary.row.name, key).row
+    with st.container(border=True):
+        st.markdown(f"#### Candidate {key}")
+        st.markdown(row.state + (f": {row.reason}" if row.reason else ""))
+        for metric, value in row.metrics.items():
+            span = f"  \n:gray[{value.low:.4g} to {value.high:.4g}]" if value.low is not None else ""
+            st.markdown(f"{label(metric).partition(' (')[0]} **{number(metric, value.value)}**{span}")
+        target = {"study": summary.row.name, "candidate": str(key)}
+        st.page_link(
+            context.pages["candidate"],
+            label="Open candidate",
+            icon=":material/arrow_forward:",
+            query_params=target,
+        )
+
+
+def _history(context: Context, summary: StudySummary) -> None:
+    group = [
+        row.name
+        for row in reversed(list_studies(context.source, group=summary.row.group))
+        if dict(row.objectives) == dict(summary.row.objectives)
+    ]
+    runs = histories(context.source, group)
+    own = next(run for run in runs if run.study == summary.row.name)
+    left, right = st.columns(2, gap="medium")
+    left.subheader("History")
+    figure = history_figure(own)
+    figure.layout.font.color = None
+    left.plotly_chart(figure, key="history", config={"displayModeBar": False})
+    right.subheader("Against the baseline" if any(run.role == "baseline" for run in runs) else "Hypervolume")
+    figure = comparison_figure(runs)
+    figure.layout.font.color = None
+    right.plotly_chart(figure, key="comparison", config={"displayModeBar": False})
+    if not any(run.role == "baseline" for run in runs):
+        right.caption(
+            "Without a random baseline: `--with-baseline random` runs a twin at equal budget beside it."
+        )
+
+
+def _candidates(context: Context, summary: StudySummary) -> None:
+    st.subheader("Candidates")
+    columns = list(dict.fromkeys([*COLUMNS, *summary.metrics]))
+    keys = st.columns([2, 1.4, 3.4, 0.9], vertical_alignment="bottom")
+    order = keys[0].selectbox("Order by", columns, format_func=label, key="order_by")
+    way = keys[1].segmented_control(
+        "Direction", ["Ascending", "Descending"], default="Ascending", key="direction"
+    )
+    states = keys[2].multiselect("States", STATES, placeholder="all", key="states")
+    size = keys[3].selectbox("Rows", [PER_PAGE, 100, 500], key="rows")
+    ask: dict[str, Any] = {"order_by": order, "descending": way == "Descending", "states": states or None}
+    first = _place((summary.row.name, *map(str, ask.values()), str(size)))
+    page = candidates_page(context.source, summary.row.name, offset=first, limit=size, **ask)
+    if not page.rows:
+        st.info("No candidates in these states." if states else "No candidates yet.")
+        return
+    table = candidates_table(page, summary.metrics)
+    settings = {name: st.column_config.NumberColumn(format="%.4g") for name in table.select_dtypes("float")}
+    settings |= {name: st.column_config.NumberColumn(format="localized") for name in ("Parameters", "MACs")}
+    picked: Any = st.dataframe(
+        table,
+        hide_index=True,
+        column_config=settings,
+        on_select="rerun",
+        selection_mode="single-row",
+        key=f"candidates-{first}-{order}-{way}-{states}",
+    )
+    _turn(first, len(page.rows), page.total, size)
+    chosen = picked["selection"]["rows"]
+    if chosen:
+        number_ = str(page.rows[chosen[0]].number)
+        st.switch_page(
+            context.pages["candidate"], query_params={"study": summary.row.name, "candidate": number_}
+        )
+
+
+def _place(question: tuple[str, ...]) -> int:
+    """Where the page starts; from the top again when the question changed."""
+    if st.session_state.get("question") != question:
+        st.session_state["question"], st.session_state["offset"] = question, 0
+    return int(st.session_state["offset"])
+
+
+def _turn(first: int, shown: int, total: int, size: int) -> None:
+    def move(by: int) -> None:
+        st.session_state["offset"] = max(first + by, 0)
+
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.button("Previous", on_click=move, args=(-size,), disabled=first == 0)
+        st.button("Next", on_click=move, args=(size,), disabled=first + shown >= total)
+        st.caption(f"{first + 1} to {first + shown} of {total}. Tick a row to open its candidate.")
+
+
+def _plan(summary: StudySummary) -> None:
+    with st.expander("Plan and environment"):
+        left, right = st.columns(2)
+        left.code(yaml.safe_dump(dict(summary.plan), sort_keys=False, allow_unicode=True), language="yaml")
+        right.code(
+            yaml.safe_dump(dict(summary.environment), sort_keys=False, allow_unicode=True), language="yaml"
+        )

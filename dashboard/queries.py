@@ -1,0 +1,129 @@
+"""From the store to tables: what the pages show, as pandas frames with readable columns."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+
+from trials.labels import duration, label, moment, size
+from trials.store.queries import CandidatePage
+from trials.store.queries_candidate import ArtifactInfo, CandidateDetail, JobInfo, MeasurementInfo
+
+
+def candidates_table(page: CandidatePage, metrics: Sequence[str]) -> pd.DataFrame:
+    """One line a candidate: number, state, the metrics (unrounded), parameters, MACs, why it ended."""
+    lines = [
+        {
+            "Candidate": row.number,
+            "State": row.state,
+            **{
+                label(metric): row.metrics[metric].value if metric in row.metrics else None
+                for metric in metrics
+                if metric not in ("parameters", "macs")
+            },
+            "Parameters": row.parameters,
+            "MACs": row.macs,
+            "Reason": row.reason or "",
+        }
+        for row in page.rows
+    ]
+    return pd.DataFrame(lines)
+
+
+def layers_table(detail: CandidateDetail) -> pd.DataFrame:
+    """One line a layer, in the order of the network."""
+    lines = [
+        {
+            "Layer": layer.get("name"),
+            "Op": layer.get("op"),
+            "Output": shape(layer.get("output_shape")),
+            "Parameters": layer.get("parameters"),
+            "MACs": layer.get("macs"),
+            "Bits": layer.get("bits"),
+        }
+        for layer in detail.layers
+    ]
+    table = pd.DataFrame(lines, columns=["Layer", "Op", "Output", "Parameters", "MACs", "Bits"])
+    total = table["MACs"].sum()
+    table.insert(5, "Share of MACs", table["MACs"] / total if total else 0.0)
+    return table
+
+
+def choices_table(detail: CandidateDetail) -> pd.DataFrame:
+    """The choices the architecture is made of."""
+    choices = detail.definition.get("choices", {})
+    return pd.DataFrame({"Choice": list(choices), "Answer": [str(value) for value in choices.values()]})
+
+
+def jobs_table(jobs: Sequence[JobInfo]) -> pd.DataFrame:
+    """One line a job."""
+    lines = [
+        {
+            "Job": job.kind + (f" at {job.target}" if job.target else ""),
+            "State": job.state,
+            "Attempt": job.attempt,
+            "Started": moment(job.started_at),
+            "Took": duration(job.seconds),
+            "Error": job.error or "",
+        }
+        for job in jobs
+    ]
+    return pd.DataFrame(lines)
+
+
+def artifacts_table(artifacts: Sequence[ArtifactInfo]) -> pd.DataFrame:
+    """One line a file."""
+    lines = [
+        {
+            "File": artifact.kind,
+            "Size": size(artifact.size_bytes),
+            "Where": artifact.uri
+            if artifact.deleted_at is None
+            else f"removed {moment(artifact.deleted_at)}",
+            "SHA-256": artifact.sha256[:16],
+        }
+        for artifact in artifacts
+    ]
+    return pd.DataFrame(lines)
+
+
+def conditions_table(measurement: MeasurementInfo) -> pd.DataFrame:
+    """What a latency is a statement about."""
+    facts = {
+        "target": measurement.target,
+        "purpose": measurement.purpose,
+        "measured": moment(measurement.created_at),
+        "structure": measurement.structure_hash[:16],
+        **flat(measurement.conditions),
+    }
+    names = [key.replace("_", " ").capitalize() for key in facts]
+    return pd.DataFrame({"Condition": names, "Value": [plain(value) for value in facts.values()]})
+
+
+def flat(facts: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested mappings as one, with keys joined by a blank."""
+    found: dict[str, Any] = {}
+    for key, value in facts.items():
+        if isinstance(value, Mapping):
+            found |= flat(value, f"{prefix}{key} ")
+        else:
+            found[f"{prefix}{key}"] = value
+    return found
+
+
+def plain(value: Any) -> str:
+    """A value of a record in a few letters."""
+    if isinstance(value, bool) or value is None:
+        return {True: "yes", False: "no", None: "—"}[value]
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    if isinstance(value, list | tuple):
+        return ", ".join(map(plain, value))
+    return str(value)
+
+
+def shape(sizes: Sequence[int] | None) -> str:
+    """``16 × 8 × 8``."""
+    return " × ".join(map(str, sizes or ()))  # noqa: RUF001

@@ -1,0 +1,106 @@
+"""The live display of a running study."""
+
+from __future__ import annotations
+
+import time
+from types import TracebackType
+
+import numpy as np
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from trials.hypervolume import hypervolume
+from trials.study import Coordinator
+
+STATES = ("queued", "running", "complete", "infeasible", "stopped", "failed")
+#: Without a terminal, a line every so many seconds.
+LINE_EVERY_S = 15.0
+
+
+class LiveDisplay:
+    """Counts by state, best of each objective, hypervolume, rate, time left, training saved by the gate."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._live = Live(console=console, refresh_per_second=2, transient=False) if console.is_terminal else None
+        self._printed = 0.0
+        self._last = ""
+
+    def __enter__(self) -> LiveDisplay:
+        if self._live:
+            self._live.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._live:
+            self._live.stop()
+
+    def update(self, coordinator: Coordinator) -> None:
+        """Show where a study is."""
+        if self._live:
+            self._live.update(_table(coordinator))
+            return
+        line = summary(coordinator)
+        now = time.monotonic()
+        done = coordinator.num_left == 0 and not coordinator.num_running
+        if line != self._last and (done or now - self._printed > LINE_EVERY_S):
+            self._console.print(Text(line), soft_wrap=True)
+            self._printed, self._last = now, line
+
+
+def summary(coordinator: Coordinator) -> str:
+    """One line about a running study."""
+    return " · ".join(f"{key} {value}" for key, value in _facts(coordinator).items())
+
+
+def _facts(coordinator: Coordinator) -> dict[str, str]:
+    memory, totals = coordinator.memory, coordinator.totals
+    finished = sum(memory.counts[state] for state in ("complete", "infeasible", "stopped", "failed"))
+    counts = ", ".join(f"{memory.counts[state]} {state}" for state in STATES if memory.counts[state])
+    facts = {"study": coordinator.name, "candidates": counts or "none yet"}
+    facts |= {f"best {name}": f"{value:.4g}" for name, value in best(coordinator).items()}
+    if len(memory.points) > 1:
+        facts["hypervolume"] = f"{_hypervolume(coordinator):.3f}"
+    if finished and totals["wall_s"] > 0:
+        rate = finished / totals["wall_s"]
+        facts["rate"] = f"{60 * rate:.1f}/min"
+        facts["left"] = f"{coordinator.num_left / rate / 60:.1f} min"
+    if memory.duplicates:
+        facts["repeats answered"] = str(memory.duplicates)
+    if totals.get("training_saved_s"):
+        facts["training saved by the gate"] = f"{totals['training_saved_s']:.0f} s"
+    return facts
+
+
+def best(coordinator: Coordinator) -> dict[str, float]:
+    """Objective → best value over complete candidates."""
+    points = coordinator.memory.points
+    if not points:
+        return {}
+    directions = coordinator.problem.objectives
+    columns = zip(*points, strict=True)
+    return {
+        name: (max if direction == "maximize" else min)(column)
+        for (name, direction), column in zip(directions.items(), columns, strict=True)
+    }
+
+
+def _hypervolume(coordinator: Coordinator) -> float:
+    """Share of the box between the worst and the best value seen."""
+    points = np.asarray(coordinator.memory.points)
+    directions = list(coordinator.problem.objectives.values())
+    low, high = points.min(axis=0), points.max(axis=0)
+    scaled = (points - low) / np.where(high > low, high - low, 1.0)
+    worst = [0.0 if direction == "maximize" else 1.0 for direction in directions]
+    return hypervolume(scaled, directions, worst)
+
+
+def _table(coordinator: Coordinator) -> Table:
+    table = Table(show_header=False, box=None, padding=(0, 2))
+    for key, value in _facts(coordinator).items():
+        table.add_row(Text(key, style="dim"), Text(value))
+    return table

@@ -1,0 +1,167 @@
+"""What is measured before a study starts: targets, the space's typical candidates, and whether limits can be met."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from nas.errors import JobError, PlanError
+from nas.space import Chooser
+from nas.space.chooser import PositionChooser, RandomChooser
+from nas.strategies import Limit
+from trials.executors import Executor, Job
+from trials.plan import Relative
+from trials.problem import TARGET_METRICS, Problem, bounds, generator_seed, target_specs
+from trials.store.store import Store
+
+#: Random candidates whose median stands for the space.
+NUM_PROBES = 15
+
+
+@dataclass(frozen=True)
+class Probe:
+    """An untrained candidate and what it measures on every target."""
+
+    choices: Mapping[str, Any]
+    #: Metric key → value.
+    metrics: Mapping[tuple[str, str], float]
+
+
+def calibrate_targets(executor: Executor, store: Store, problem: Problem) -> dict[str, Any]:
+    """Target name → its JSON; what the store does not know yet is calibrated and added.
+
+    Raises:
+        PlanError: a target of that name is stored with another description.
+    """
+    targets = {}
+    for name, spec in target_specs(problem.plan).items():
+        known = store.target(name)
+        if known is None:
+            job = Job(f"calibrate.{name}", "trials.jobs:calibrate", {"spec": spec.to_json()}, f"target:{name}")
+            (found,) = run_jobs(executor, [job])
+            store.add_target(name, found["target"], found["target"]["references"])
+            targets[name] = found["target"]
+        elif known.description["spec"] != spec.to_json():
+            raise PlanError(
+                f"target {name!r} is stored as {known.description['spec']}, but the plan describes it as "
+                f"{spec.to_json()}; give it another name"
+            )
+        else:
+            targets[name] = known.description
+    return targets
+
+
+def probe(
+    executor: Executor,
+    problem: Problem,
+    targets: Mapping[str, Any],
+    choosers: Sequence[Chooser],
+) -> list[Probe]:
+    """Build, deploy and measure untrained candidates, one per chooser, on every target."""
+    networks = [problem.searched.sample(chooser) for chooser in choosers]
+    shared = {
+        "plan": problem.plan.model_dump_json(),
+        "seed": problem.plan.seed,
+        "precision": problem.plan.measure.precision,
+        "budget_s": problem.plan.measure.budget_s,
+        "screen": True,
+    }
+    jobs = [
+        Job(
+            f"probe.{index}.{name}",
+            "trials.jobs:gate",
+            {
+                **shared,
+                "identity": problem.identity(network),
+                "architecture": network.architecture.to_json(),
+                "target": target,
+            },
+            f"target:{name}",
+        )
+        for index, network in enumerate(networks)
+        for name, target in targets.items()
+    ]
+    results = iter(run_jobs(executor, jobs))
+    probes = []
+    for network in networks:
+        metrics: dict[tuple[str, str], float] = {}
+        for name in targets:
+            result = next(results)
+            metrics |= {(metric, ""): value for metric, value in result["metrics"].items()}
+            metrics |= {(metric, name): result["latency"][metric] for metric in TARGET_METRICS}
+        probes.append(Probe(network.architecture.choices, metrics))
+    return probes
+
+
+def random_choosers(problem: Problem, count: int = NUM_PROBES) -> list[Chooser]:
+    """The random candidates that stand for a space: the same for a seed."""
+    return [RandomChooser(generator_seed("probe", problem.plan.seed, index)) for index in range(count)]
+
+
+def resolve_limits(executor: Executor, problem: Problem, targets: Mapping[str, Any]) -> dict[str, Limit]:
+    """The plan's limits as numbers, checked against the smallest candidate of the space.
+
+    Raises:
+        PlanError: a limit relative to something that is known after training only, or one nobody can meet.
+    """
+    limits = problem.plan.limits
+    if not limits:
+        return {}
+    for name, bound in limits.items():
+        if isinstance(bound.max, Relative) or isinstance(bound.min, Relative):
+            _check_relative(problem, name)
+    relative = any(isinstance(side, Relative) for bound in limits.values() for side in (bound.min, bound.max))
+    smallest, *others = probe(
+        executor,
+        problem,
+        targets,
+        [PositionChooser(0.0), *(random_choosers(problem) if relative else [])],
+    )
+
+    def number(name: str, side: Relative) -> float:
+        key = problem.metric_key(name)
+        return side.factor * statistics.median(item.metrics[key] for item in others)
+
+    resolved = bounds(limits, number)
+    check_feasible(problem, resolved, smallest)
+    return resolved
+
+
+def check_feasible(problem: Problem, limits: Mapping[str, Limit], smallest: Probe) -> None:
+    """Raise PlanError if not even the smallest network meets an upper limit."""
+    for name, limit in limits.items():
+        value = smallest.metrics.get(problem.metric_key(name))
+        if value is not None and limit.max is not None and value > limit.max:
+            raise PlanError(
+                f"limits: {name} at most {limit.max:.4g} can't be met: the smallest network of this space "
+                f"takes {value:.4g}; raise the limit or choose a smaller space"
+            )
+
+
+def run_jobs(executor: Executor, jobs: Sequence[Job]) -> list[Mapping[str, Any]]:
+    """Run jobs to their ends; their results in order.
+
+    Raises:
+        JobError: one failed.
+    """
+    waiting, results = list(jobs), dict[str, Mapping[str, Any]]()
+    while len(results) < len(jobs):
+        for job in list(waiting):
+            if executor.free(job.pool) > 0:
+                executor.submit(job)
+                waiting.remove(job)
+        for event in executor.poll(1.0):
+            if event.kind == "done":
+                results[event.key] = event.value
+            elif event.kind in ("error", "lost"):
+                raise JobError(f"{event.key}: {event.error or 'the worker was lost'}\n{event.traceback}")
+    return [results[job.key] for job in jobs]
+
+
+def _check_relative(problem: Problem, name: str) -> None:
+    if problem.metric_key(name)[0] in {metric.name for metric in problem.task.metrics}:
+        raise PlanError(
+            f"limits: {name} is known after training only, so no median can be taken beforehand; give a number"
+        )

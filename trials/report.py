@@ -1,0 +1,231 @@
+"""One HTML page about one study: opens offline, needs nothing beside itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import plotly.graph_objects as go
+import yaml
+from jinja2 import Environment, StrictUndefined
+from markupsafe import Markup
+from plotly.offline import get_plotlyjs
+
+from trials.charts import comparison_figure, front_figure, history_figure, states_figure
+from trials.charts_candidate import curves_figure
+from trials.labels import duration, label, moment, number
+from trials.store.queries import (
+    CandidateRow,
+    Source,
+    StudyRow,
+    StudySummary,
+    candidates_page,
+    list_studies,
+    study_summary,
+)
+from trials.store.queries_candidate import curves
+from trials.store.queries_points import History, Points, front, histories, points
+
+#: Curves drawn at most, evenly along the front.
+MOST_CURVES = 9
+
+
+@dataclass(frozen=True)
+class Card:
+    """One number on top of the page."""
+
+    value: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Section:
+    """One figure with its heading."""
+
+    heading: str
+    note: str
+    figure: Markup
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One number of the table, and its interval."""
+
+    text: str
+    interval: str = ""
+
+
+def write_report(source: Source, name: str, out_dir: Path) -> Path:
+    """Write ``out_dir/report.html`` about the study ``name``, and return its path.
+
+    Raises:
+        UnknownNameError: no such study.
+    """
+    page = render(source, name)
+    out_dir.mkdir(parents=True, exist_ok=True)
+    path = out_dir / "report.html"
+    path.write_text(page, encoding="utf-8")
+    return path
+
+
+def render(source: Source, name: str) -> str:
+    """The page as text."""
+    summary = study_summary(source, name)
+    group = [
+        row
+        for row in reversed(list_studies(source, group=summary.row.group))
+        if dict(row.objectives) == dict(summary.row.objectives)
+    ]
+    has_baseline = any(row.role == "baseline" for row in group)
+    runs = histories(source, [row.name for row in group])
+    shown = _columns(summary)
+    best = front(source, name, shown)
+    template = Environment(autoescape=True, undefined=StrictUndefined).from_string(
+        files("trials").joinpath("report.html").read_text(encoding="utf-8")
+    )
+    return template.render(
+        title=f"Study {name}" if has_baseline else f"Study {name}, without a random baseline",
+        subtitle=_subtitle(summary),
+        has_baseline=has_baseline,
+        error=summary.error,
+        plotly_js=Markup(get_plotlyjs()),
+        cards=list(_cards(summary, best, runs)),
+        front_figure=_figure(front_figure(points(source, name, shown), summary.limits))
+        if len(best.numbers)
+        else None,
+        front_note=_front_note(summary, best),
+        columns=[label(metric) for metric in _table_metrics(summary)],
+        rows=list(_front_rows(source, summary, best)),
+        sections=list(_sections(source, name, best, group, runs)),
+        environment=_facts(summary),
+        plan=yaml.safe_dump(dict(summary.plan), sort_keys=False, allow_unicode=True),
+    )
+
+
+def _columns(summary: StudySummary) -> list[str]:
+    """What the front is drawn of: the first objective over the second, or over the order of proposal."""
+    return [*summary.row.objectives, "number"][:2]
+
+
+def _subtitle(summary: StudySummary) -> str:
+    plan, row = summary.plan, summary.row
+    strategy, space, task = (plan.get(key, {}).get("name", "?") for key in ("strategy", "space", "task"))
+    where = ", ".join(summary.targets) or "no target"
+    return (
+        f"{strategy} on the space {space} for the task {task}, measured on {where}; seed {row.seed}; "
+        f"{row.state}; started {moment(row.created_at)}"
+    )
+
+
+def _cards(summary: StudySummary, best: Points, runs: Sequence[History]) -> Iterator[Card]:
+    row, totals = summary.row, summary.totals
+    total = sum(row.counts.values())
+    yield Card(
+        str(total), "candidates: " + ", ".join(f"{count} {state}" for state, count in row.counts.items())
+    )
+    yield Card(str(len(best.numbers)), "on the Pareto front")
+    for metric, direction in row.objectives.items():
+        word = "highest" if direction == "maximize" else "lowest"
+        yield Card(
+            number(metric, row.best.get(metric)), f"{word} {_inline(label(metric).partition(' (')[0])}"
+        )
+    saved, trained = float(totals.get("training_saved_s", 0.0)), float(totals.get("train_s", 0.0))
+    gated = int(totals.get("gated", 0))
+    if gated:
+        share = f" ({saved / (saved + trained):.0%} of it)" if trained else ""
+        text = f"of training saved{share}: the gate rejected {gated} of {total} candidates before it"
+        yield Card(duration(saved), text)
+    if totals.get("wall_s"):
+        yield Card(duration(float(totals["wall_s"])), "wall time spent")
+    for role in dict.fromkeys(run.role for run in runs):
+        final = [float(run.hypervolume[-1]) for run in runs if run.role == role and len(run.hypervolume)]
+        if final:
+            word = f"mean of {len(final)} runs" if len(final) > 1 else "one run"
+            yield Card(f"{np.mean(final):.3f}", f"hypervolume of the {role}, {word}")
+
+
+def _inline(text: str) -> str:
+    """A label within a sentence: MACs and the like keep their capitals."""
+    return text if text[1:2].isupper() else text[:1].lower() + text[1:]
+
+
+def _front_note(summary: StudySummary, best: Points) -> str:
+    known = np.isfinite(best.high).any() if best.high.size else False
+    bars = "Bars are 95 % intervals of the measurement. " if known else ""
+    bounds = [
+        f"{label(metric)} {'at most' if kind == 'max' else 'at least'} {number(metric, bound)}"
+        for metric, limits in summary.limits.items()
+        for kind, bound in limits.items()
+        if bound is not None
+    ]
+    return bars + ("Limits: " + "; ".join(bounds) + "." if bounds else "The study has no limits.")
+
+
+def _table_metrics(summary: StudySummary) -> list[str]:
+    return list(dict.fromkeys([*summary.metrics, "parameters", "macs"]))
+
+
+def _front_rows(source: Source, summary: StudySummary, best: Points) -> Iterator[dict[str, Any]]:
+    numbers = [int(key) for key in best.numbers]
+    page = candidates_page(source, summary.row.name, limit=len(numbers), numbers=numbers)
+    found = {row.number: row for row in page.rows}
+    for key in numbers:
+        yield {"number": key, "cells": [_cell(found[key], metric) for metric in _table_metrics(summary)]}
+
+
+def _cell(row: CandidateRow, metric: str) -> Cell:
+    if metric in ("parameters", "macs"):
+        return Cell(number(metric, row.parameters if metric == "parameters" else row.macs))
+    value = row.metrics.get(metric)
+    if value is None:
+        return Cell("—")
+    known = value.low is not None and value.high is not None
+    return Cell(number(metric, value.value), f"{value.low:.4g} to {value.high:.4g}" if known else "")
+
+
+def _sections(
+    source: Source, name: str, best: Points, group: Sequence[StudyRow], runs: Sequence[History]
+) -> Iterator[Section]:
+    own = next(run for run in runs if run.study == name)
+    if len(own.numbers):
+        note = (
+            "Hypervolume: the share of the box between the worst and the best values seen in any run of this "
+            "group that the front dominates, with a margin of a tenth."
+        )
+        heading = "Search against baseline" if any(run.role == "baseline" for run in runs) else "Progress"
+        yield Section(heading, note, _figure(comparison_figure(runs)))
+        note = "Every complete candidate in the order of proposal, and the best so far."
+        yield Section("History", note, _figure(history_figure(own)))
+    place = np.unique(np.linspace(0, len(best.numbers) - 1, MOST_CURVES).round().astype(int))
+    chosen = [int(key) for key in best.numbers[place]] if len(best.numbers) else []
+    found = curves(source, name, chosen)
+    if found:
+        note = "Training and validation by epoch, of candidates on the front."
+        yield Section("Curves", note, _figure(curves_figure(found)))
+    if any(row.counts for row in group):
+        note = (
+            "Infeasible: over a limit for sure. Stopped: given up early. Failed: an error, kept with its "
+            "traceback. Repeated suggestions are answered from the table and are no candidates."
+        )
+        yield Section("States", note, _figure(states_figure(group)))
+
+
+def _facts(summary: StudySummary) -> list[tuple[str, str]]:
+    return [(key.replace("_", " "), _plain(value)) for key, value in summary.environment.items()]
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key} {_plain(item)}" for key, item in value.items())
+    if isinstance(value, list | tuple):
+        return ", ".join(map(_plain, value))
+    return str(value)
+
+
+def _figure(figure: go.Figure) -> Markup:
+    config = {"displaylogo": False, "responsive": True}
+    return Markup(figure.to_html(full_html=False, include_plotlyjs=False, config=config))

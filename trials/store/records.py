@@ -1,0 +1,129 @@
+"""What is written to and read from the tables, as plain values: no session, no row object leaves the store."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from nas.strategies import Suggestion
+
+Step = tuple[str, str]
+
+
+@dataclass(frozen=True)
+class MetricValue:
+    """One recorded number; ``target`` is empty where none has a say; ``low`` and ``high`` bound 95 %."""
+
+    name: str
+    target: str
+    value: float
+    low: float | None = None
+    high: float | None = None
+
+
+@dataclass(frozen=True)
+class MeasurementValue:
+    """One latency with its raw samples."""
+
+    target: str
+    purpose: str
+    latency_ms: float
+    low_ms: float
+    high_ms: float
+    structure_hash: str
+    conditions: Mapping[str, Any]
+    samples: bytes
+
+
+@dataclass(frozen=True)
+class ArtifactValue:
+    """One stored file."""
+
+    kind: str
+    uri: str
+    sha256: str
+    size_bytes: int
+    record: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class ArchitectureValue:
+    """A network as chosen."""
+
+    identity: str
+    space: str
+    definition: Mapping[str, Any]
+    parameters: int
+    macs: int
+    layers: Sequence[Mapping[str, Any]]
+
+
+@dataclass(frozen=True)
+class JobResult:
+    """Everything one finished job changes, written in one transaction."""
+
+    result: Mapping[str, Any]
+    metrics: Sequence[MetricValue] = ()
+    measurements: Sequence[MeasurementValue] = ()
+    artifacts: Sequence[ArtifactValue] = ()
+    #: None while the candidate goes on.
+    candidate_state: str | None = None
+    reason: str | None = None
+    next_jobs: Sequence[Step] = ()
+
+
+@dataclass(frozen=True)
+class Proposed:
+    """A new candidate and its first job."""
+
+    candidate_id: int
+    number: int
+    job_id: int
+
+
+@dataclass(frozen=True)
+class Duplicate:
+    """A suggestion that repeats a candidate of the study."""
+
+    candidate_id: int
+
+
+@dataclass(frozen=True)
+class OpenJob:
+    """A queued job with all that is known of its candidate."""
+
+    job_id: int
+    kind: str
+    target: str
+    candidate_id: int
+    number: int
+    state: str
+    identity: str
+    architecture: Mapping[str, Any]
+    #: Results of the candidate's finished jobs.
+    results: dict[Step, Mapping[str, Any]]
+    metrics: dict[tuple[str, str], MetricValue]
+
+
+@dataclass(frozen=True)
+class StoredSuggestion:
+    """A suggestion and the state and metrics of its candidate."""
+
+    suggestion: Suggestion
+    duplicate: bool
+    candidate_id: int
+    state: str
+    metrics: Mapping[tuple[str, str], MetricValue]
+
+
+@dataclass(frozen=True)
+class KeptArtifact:
+    """A file that retention has not removed."""
+
+    artifact_id: int
+    candidate_number: int
+    kind: str
+    uri: str
+    sha256: str
+    size_bytes: int

@@ -1,0 +1,266 @@
+"""The coordinator of one study: propose, dispatch, commit, tell.
+
+Everything it knows is derived from the tables; killing it loses at most the seconds in flight. It runs in one thread,
+workers are the executor's business, and the study's lease makes sure that there is one coordinator.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from nas.errors import StudyError
+from nas.space.graph import layers
+from nas.strategies import Goal, Limit
+from trials.executors import Event, Executor, Job
+from trials.memory import Memory
+from trials.pipeline import FUNCTIONS, Line, Step, after, first_step, payload, pool_of
+from trials.problem import Problem
+from trials.store.records import ArchitectureValue, Duplicate
+from trials.store.store import Store
+
+log = logging.getLogger(__name__)
+
+#: A coordinator that did not renew its lease for so long is dead.
+LEASE_S = 60.0
+JOB_LEASE_S = 600.0
+#: Times a job is started before a candidate whose worker keeps dying counts as failed.
+MAX_ATTEMPTS = 3
+DUPLICATES_PER_TRIAL = 20
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """What a coordinator is given: a study it holds the lease of, resolved."""
+
+    study_id: int
+    epoch: int
+    problem: Problem
+    limits: Mapping[str, Limit]
+    #: What every job's payload shares: plan (JSON text), study, artifacts, work, targets.
+    shared: Mapping[str, Any]
+
+
+@dataclass
+class Running:
+    """A job in a worker's hands."""
+
+    job_id: int
+    attempt: int
+    line: Line
+    step: Step
+    started: float
+    renewed: float
+
+
+class Coordinator:
+    """Runs one study to the end of its budget.
+
+    ``on_update`` is called after every round with the coordinator itself: a display reads ``memory`` and ``totals``.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        assignment: Assignment,
+        executor: Executor,
+        totals: Mapping[str, float],
+        on_update: Callable[[Coordinator], None] = lambda coordinator: None,
+    ) -> None:
+        self.store = store
+        self.executor = executor
+        self.problem = assignment.problem
+        self.assignment = assignment
+        self.memory = Memory(self.problem, assignment.limits)
+        self.totals = {"wall_s": 0.0, "train_s": 0.0, "trained": 0.0, "gated": 0.0, **totals}
+        self._on_update = on_update
+        self._strategy = self.problem.strategy(
+            Goal(self.problem.objectives, assignment.limits), self.problem.plan.seed
+        )
+        self._queued: deque[tuple[int, Line, Step]] = deque()
+        self._running: dict[str, Running] = {}
+        self._ticked = self._renewed = time.monotonic()
+
+    def run(self) -> str:
+        """Search until the budget is spent; the final state, ``complete`` or ``exhausted``.
+
+        Raises:
+            StudyError: another coordinator took over.
+        """
+        self._restore()
+        final = None
+        while True:
+            final = final or self._propose()
+            self._dispatch()
+            if final and not self._running:
+                return final
+            for event in self.executor.poll(0.5):
+                self._handle(event)
+            self._tick()
+            if self._out_of_time():
+                self._stop_all("the wall-time budget is spent")
+                return "complete"
+            self._on_update(self)
+
+    def _restore(self) -> None:
+        """Take up where the tables are: running jobs go back to the queue, the strategy hears the history."""
+        study_id = self.assignment.study_id
+        self.store.recover(study_id, self.assignment.epoch)
+        for open_job in self.store.open_jobs(study_id):
+            self._queued.append((open_job.job_id, Line.restored(open_job), (open_job.kind, open_job.target)))
+        self._strategy.observe(self.memory.restore(self.store.observations(study_id)))
+
+    # -- propose
+
+    def _propose(self) -> str | None:
+        """Keep the first step's pool fed; the final state once there is nothing more to propose."""
+        budget = self.problem.plan.budget
+        most = budget.suggestions or DUPLICATES_PER_TRIAL * budget.trials
+        while self.memory.num_candidates < budget.trials:
+            if self.memory.num_suggestions >= most:
+                return "exhausted"
+            if not self._hungry():
+                return None
+            self._suggest()
+        return "complete"
+
+    def _hungry(self) -> bool:
+        """Whether a new candidate would be worked on at once, and training is not far behind measuring."""
+        waiting = [pool_of(step) for _, _, step in self._queued]
+        first = pool_of(first_step(self.problem))
+        return waiting.count(first) < max(1, self.executor.free(first)) and waiting.count("train") < 2
+
+    def _suggest(self) -> None:
+        number = self.memory.num_suggestions
+        suggestion, network = self._strategy.propose(self.problem.searched.sample, number)
+        architecture = describe(self.problem, network)
+        step = first_step(self.problem)
+        proposed = self.store.propose(
+            self.assignment.study_id, self.assignment.epoch, suggestion, architecture, step
+        )
+        if isinstance(proposed, Duplicate):
+            observation = self.memory.repeated(proposed.candidate_id, suggestion)
+        else:
+            observation = self.memory.proposed(proposed.candidate_id, suggestion)
+            line = Line(
+                proposed.candidate_id, proposed.number, architecture.identity, architecture.definition
+            )
+            self._queued.append((proposed.job_id, line, step))
+        self._strategy.observe([observation])
+
+    # -- dispatch
+
+    def _dispatch(self) -> None:
+        """Hand queued jobs to free workers, oldest first."""
+        for _ in range(len(self._queued)):
+            job_id, line, step = self._queued.popleft()
+            if self.executor.free(pool_of(step)) < 1:
+                self._queued.append((job_id, line, step))
+                continue
+            attempt = self.store.start_job(job_id, JOB_LEASE_S)
+            if line.state == "queued":
+                self.memory.moved("queued", "running")
+                line.state = "running"
+            now = time.monotonic()
+            key = f"{job_id}.{attempt}"
+            self._running[key] = Running(job_id, attempt, line, step, now, now)
+            data = payload(self.problem, self.assignment.shared, self.assignment.limits, line, step)
+            self.executor.submit(Job(key, FUNCTIONS[step[0]], data, pool_of(step)))
+
+    # -- commit and tell
+
+    def _handle(self, event: Event) -> None:
+        running = self._running.get(event.key)
+        if running is None:
+            return
+        if event.kind == "progress":
+            self._progress(running, event.value)
+            return
+        del self._running[event.key]
+        if event.kind == "done":
+            self._commit(running, event.value)
+        elif event.kind == "lost" and running.attempt < MAX_ATTEMPTS:
+            log.warning("job %s lost its worker; taking it up again", event.key)
+            self.store.requeue_job(running.job_id, running.attempt, "the worker was lost")
+            self._queued.appendleft((running.job_id, running.line, running.step))
+        else:
+            reason = event.error or f"its worker was lost {MAX_ATTEMPTS} times"
+            if self.store.fail_job(running.job_id, running.attempt, reason, event.traceback):
+                self._finish(running.line, "failed")
+
+    def _progress(self, running: Running, value: Mapping[str, Any]) -> None:
+        if "epoch" in value:
+            self.store.add_epochs(
+                running.line.candidate_id, running.job_id, running.attempt, [(value["epoch"], value["values"])]
+            )
+        now = time.monotonic()
+        if now - running.renewed > JOB_LEASE_S / 10:
+            self.store.renew_job(running.job_id, running.attempt, JOB_LEASE_S)
+            running.renewed = now
+
+    def _commit(self, running: Running, result: Mapping[str, Any]) -> None:
+        line, kind = running.line, running.step[0]
+        outcome = after(self.problem, self.assignment.limits, line, running.step, result)
+        committed = self.store.commit_job(running.job_id, running.attempt, outcome)
+        if committed is None:
+            return
+        if kind == "train":
+            self.totals["trained"] += 1
+            self.totals["train_s"] += time.monotonic() - running.started
+        elif kind == "gate" and outcome.candidate_state == "infeasible":
+            self.totals["gated"] += 1
+        for job_id, step in zip(committed, outcome.next_jobs, strict=True):
+            self._queued.appendleft((job_id, line, step))
+        if outcome.candidate_state:
+            self._finish(line, outcome.candidate_state)
+
+    def _finish(self, line: Line, state: str) -> None:
+        self.memory.moved(line.state, state)
+        line.state = state
+        self._strategy.observe(self.memory.finished(line.candidate_id, state, line.metrics))
+
+    # -- time
+
+    def _tick(self) -> None:
+        now = time.monotonic()
+        self.totals["wall_s"] += now - self._ticked
+        self._ticked = now
+        mean = self.totals["train_s"] / self.totals["trained"] if self.totals["trained"] else 0.0
+        self.totals["training_saved_s"] = mean * self.totals["gated"]
+        if now - self._renewed > LEASE_S / 6:
+            self._renewed = now
+            if not self.store.renew(self.assignment.study_id, self.assignment.epoch, LEASE_S):
+                raise StudyError("another coordinator took over this study; this one ends without writing")
+
+    def _out_of_time(self) -> bool:
+        minutes = self.problem.plan.budget.wall_minutes
+        return minutes is not None and self.totals["wall_s"] > 60 * minutes
+
+    def _stop_all(self, reason: str) -> None:
+        for key, running in self._running.items():
+            self.executor.cancel(key)
+            self.store.stop_candidate(running.line.candidate_id, reason)
+            self._finish(running.line, "stopped")
+        for _, line, _ in self._queued:
+            self.store.stop_candidate(line.candidate_id, reason)
+            self._finish(line, "stopped")
+        self._running.clear()
+        self._queued.clear()
+
+
+def describe(problem: Problem, network: Any) -> ArchitectureValue:
+    """A sampled network as its table row."""
+    shape = (1, *problem.task.input_shape)
+    rows = layers(network.model, shape, network.bits)
+    return ArchitectureValue(
+        identity=problem.identity(network),
+        space=problem.plan.space.name,
+        definition=network.architecture.to_json(),
+        parameters=sum(row["parameters"] for row in rows),
+        macs=sum(row["macs"] for row in rows),
+        layers=rows,
+    )
