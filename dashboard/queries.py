@@ -5,11 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
-from trials.labels import duration, label, moment, size
+from nas.latency.samples import Samples
+from trials.labels import duration, label, moment, size, title, unit
 from trials.store.queries import CandidatePage
 from trials.store.queries_candidate import ArtifactInfo, CandidateDetail, JobInfo, MeasurementInfo
+
+Floats = NDArray[np.float64]
 
 
 def candidates_table(page: CandidatePage, metrics: Sequence[str]) -> pd.DataFrame:
@@ -19,7 +24,7 @@ def candidates_table(page: CandidatePage, metrics: Sequence[str]) -> pd.DataFram
             "Candidate": row.number,
             "State": row.state,
             **{
-                label(metric): row.metrics[metric].value if metric in row.metrics else None
+                _head(metric): row.metrics[metric].value if metric in row.metrics else None
                 for metric in metrics
                 if metric not in ("parameters", "macs")
             },
@@ -30,6 +35,11 @@ def candidates_table(page: CandidatePage, metrics: Sequence[str]) -> pd.DataFram
         for row in page.rows
     ]
     return pd.DataFrame(lines)
+
+
+def bytes_metrics(metrics: Sequence[str]) -> list[str]:
+    """Those of ``metrics`` that count bytes: a cell shows its own unit, KB or MB."""
+    return [metric for metric in metrics if unit(metric) == "B"]
 
 
 def layers_table(detail: CandidateDetail) -> pd.DataFrame:
@@ -127,3 +137,18 @@ def plain(value: Any) -> str:
 def shape(sizes: Sequence[int] | None) -> str:
     """``16 × 8 × 8``."""
     return " × ".join(map(str, sizes or ()))  # noqa: RUF001
+
+
+def run_times(samples: Samples) -> tuple[Floats, Floats, Floats]:
+    """Milliseconds of every run of the candidate and of the reference, and the ratio of every visit."""
+    visits = [visit for session in samples.sessions for visit in session]
+    row = 1 if samples.statistic == "process" else 0
+    return (
+        np.concatenate([visit.candidate[0] for visit in visits]) / 1e6,
+        np.concatenate([visit.reference[0] for visit in visits]) / 1e6,
+        np.array([visit.ratio(row) for visit in visits]),
+    )
+
+
+def _head(metric: str) -> str:
+    return title(metric) if bytes_metrics([metric]) else label(metric)

@@ -47,48 +47,68 @@ def curves_figure(curves: Mapping[int, Curve], names: Sequence[str] | None = Non
     for column, name in enumerate(shown, start=1):
         figure.update_xaxes(title_text="Epoch", row=1, col=column)
         figure.update_yaxes(title_text=label(name), row=1, col=column)
-    return style(figure, height=360)
+    style(figure, height=360)
+    return figure if len(curves) > 1 else figure.update_layout(margin_t=15, height=320)
 
 
-def latency_figure(candidate_ms: Floats, reference_ms: Floats, ratios: Floats) -> go.Figure:
+def latency_figure(
+    candidate_ms: Floats,
+    reference_ms: Floats,
+    ratios: Floats,
+    interval: tuple[float, float, float] | None = None,
+) -> go.Figure:
     """Raw samples of one latency: run times beside those of the reference model, and the ratios of both.
 
     Args:
         candidate_ms: ``(n,)`` wall time of each run, milliseconds.
         reference_ms: ``(m,)`` the same of the interleaved reference.
-        ratios: ``(k,)`` candidate over reference, one a burst.
+        ratios: ``(k,)`` candidate over reference, one a visit.
+        interval: low end, middle and high end of the ratio derived from them.
     """
-    figure = make_subplots(rows=1, cols=2, column_widths=[0.62, 0.38], horizontal_spacing=0.1)
-    end = max(
-        (float(np.quantile(times, 0.98)) for times in (candidate_ms, reference_ms) if len(times)), default=0.0
-    )
-    start = min((float(times.min()) for times in (candidate_ms, reference_ms) if len(times)), default=0.0)
+    figure = make_subplots(rows=1, cols=2, column_widths=[0.6, 0.4], horizontal_spacing=0.13)
+    both = [times for times in (candidate_ms, reference_ms) if len(times)]
+    start = min((float(times.min()) for times in both), default=0.0)
+    end = max((float(np.quantile(times, 0.98)) for times in both), default=1.0)
     bins = {"start": start, "end": end, "size": (end - start) / 60 or 1e-6}
-    for times, name, color in ((reference_ms, "reference model", ORANGE), (candidate_ms, "candidate", BLUE)):
+    for times, name, color in ((reference_ms, "reference", ORANGE), (candidate_ms, "candidate", BLUE)):
+        text = f"{name}: %{{y}} runs at %{{x}} ms<extra></extra>"
+        marker = {"color": color, "line": {"width": 0}}
         figure.add_histogram(
             x=times[times <= end],
             xbins=bins,
             name=name,
-            marker={"color": color, "line": {"width": 0}},
-            opacity=0.65,
-            hovertemplate=f"{name}: %{{y}} runs at %{{x}} ms<extra></extra>",
+            marker=marker,
+            opacity=0.7,
+            hovertemplate=text,
             row=1,
             col=1,
         )
     figure.add_histogram(
         x=ratios,
         nbinsx=25,
-        name="ratio of a burst",
+        name="ratio of a visit",
         marker={"color": GREEN, "line": {"width": 0}},
-        hovertemplate="%{y} bursts at a ratio of %{x}<extra></extra>",
+        hovertemplate="%{y} visits at a ratio of %{x}<extra></extra>",
         row=1,
         col=2,
     )
-    hidden = sum(int((times > end).sum()) for times in (candidate_ms, reference_ms))
-    note = f" ({hidden} slowest not shown)" if hidden else ""
-    figure.update_xaxes(title_text=f"Wall time of a run (ms){note}", row=1, col=1)
+    if interval is not None:
+        low, middle, high = interval
+        figure.add_vrect(low, high, fillcolor=GREY, opacity=0.25, line_width=0, layer="below", row=1, col=2)
+        figure.add_vline(middle, line_color=RED, line_width=1.5, line_dash="dash", row=1, col=2)
+    hidden = sum(int((times > end).sum()) for times in both)
+    if hidden:
+        _note(figure, f"{hidden} slowest runs not shown")
+    figure.update_xaxes(title_text="Wall time of a run (ms)", row=1, col=1)
     figure.update_yaxes(title_text="Runs", row=1, col=1)
-    figure.update_xaxes(title_text="Candidate ÷ reference", row=1, col=2)
-    figure.update_yaxes(title_text="Bursts", row=1, col=2)
+    figure.update_xaxes(title_text="Candidate ÷ reference", nticks=5, row=1, col=2)
+    tallest = int(np.histogram(ratios, bins=25)[0].max()) if len(ratios) else 1
+    figure.update_yaxes(title_text="Visits", dtick=-(-tallest // 5), row=1, col=2)
     figure.update_layout(barmode="overlay", bargap=0.04)
     return style(figure, height=360)
+
+
+def _note(figure: go.Figure, text: str) -> None:
+    figure.add_annotation(
+        text=text, xref="x domain", yref="y domain", x=1, y=1, xanchor="right", yanchor="top", showarrow=False
+    )

@@ -33,6 +33,17 @@ def label(metric: str) -> str:
     return text + (f" at {target}" if target else "") + (f" ({symbol})" if symbol else "")
 
 
+def title(metric: str) -> str:
+    """``latency_ms@pi`` → ``Latency at pi``: for where the unit stands beside the number."""
+    return label(metric).partition(" (")[0]
+
+
+def inline(metric: str) -> str:
+    """``title`` within a sentence: ``latency at pi``; MACs and the like keep their capitals."""
+    text = title(metric)
+    return text if text[1:2].isupper() else text[:1].lower() + text[1:]
+
+
 def goal(metric: str, direction: str) -> str:
     """A label that says which way is better: ``Accuracy · higher is better``."""
     ways = {"maximize": " · higher is better", "minimize": " · lower is better"}

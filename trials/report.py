@@ -17,7 +17,7 @@ from plotly.offline import get_plotlyjs
 
 from trials.charts import comparison_figure, front_figure, history_figure, states_figure
 from trials.charts_candidate import curves_figure
-from trials.labels import duration, label, moment, number
+from trials.labels import duration, inline, moment, number, title
 from trials.store.queries import (
     CandidateRow,
     Source,
@@ -98,7 +98,7 @@ def render(source: Source, name: str) -> str:
         if len(best.numbers)
         else None,
         front_note=_front_note(summary, best),
-        columns=[label(metric) for metric in _table_metrics(summary)],
+        columns=[title(metric) for metric in _table_metrics(summary)],
         rows=list(_front_rows(source, summary, best)),
         sections=list(_sections(source, name, best, group, runs)),
         environment=_facts(summary),
@@ -130,14 +130,12 @@ def _cards(summary: StudySummary, best: Points, runs: Sequence[History]) -> Iter
     yield Card(str(len(best.numbers)), "on the Pareto front")
     for metric, direction in row.objectives.items():
         word = "highest" if direction == "maximize" else "lowest"
-        yield Card(
-            number(metric, row.best.get(metric)), f"{word} {_inline(label(metric).partition(' (')[0])}"
-        )
+        yield Card(number(metric, row.best.get(metric)), f"{word} {inline(metric)}")
     saved, trained = float(totals.get("training_saved_s", 0.0)), float(totals.get("train_s", 0.0))
     gated = int(totals.get("gated", 0))
     if gated:
-        share = f" ({saved / (saved + trained):.0%} of it)" if trained else ""
-        text = f"of training saved{share}: the gate rejected {gated} of {total} candidates before it"
+        share = f" ({saved / (saved + trained):.0%})" if trained else ""
+        text = f"of training saved{share}: {gated} of {total} candidates were rejected before it"
         yield Card(duration(saved), text)
     if totals.get("wall_s"):
         yield Card(duration(float(totals["wall_s"])), "wall time spent")
@@ -148,16 +146,11 @@ def _cards(summary: StudySummary, best: Points, runs: Sequence[History]) -> Iter
             yield Card(f"{np.mean(final):.3f}", f"hypervolume of the {role}, {word}")
 
 
-def _inline(text: str) -> str:
-    """A label within a sentence: MACs and the like keep their capitals."""
-    return text if text[1:2].isupper() else text[:1].lower() + text[1:]
-
-
 def _front_note(summary: StudySummary, best: Points) -> str:
     known = np.isfinite(best.high).any() if best.high.size else False
     bars = "Bars are 95 % intervals of the measurement. " if known else ""
     bounds = [
-        f"{label(metric)} {'at most' if kind == 'max' else 'at least'} {number(metric, bound)}"
+        f"{inline(metric)} {'at most' if kind == 'max' else 'at least'} {number(metric, bound)}"
         for metric, limits in summary.limits.items()
         for kind, bound in limits.items()
         if bound is not None

@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import numpy as np
 import streamlit as st
-from nas.latency.protocol import Samples
 
-from dashboard.pages import Context
+from dashboard.pages import Context, draw, show_numbers
 from dashboard.pages.study import choose_study
-from dashboard.queries import artifacts_table, choices_table, conditions_table, jobs_table, layers_table
+from dashboard.queries import (
+    artifacts_table,
+    choices_table,
+    conditions_table,
+    jobs_table,
+    layers_table,
+    run_times,
+)
+from nas.latency.samples import Samples
 from trials.charts import front_figure
 from trials.charts_candidate import curves_figure, latency_figure
-from trials.labels import label, number
+from trials.labels import number, title
 from trials.store.queries import candidates_page, study_summary
 from trials.store.queries_candidate import CandidateDetail, candidate_detail, samples_blob
 from trials.store.queries_points import points
@@ -42,8 +49,7 @@ def show(context: Context) -> None:
     if detail.curve.epochs:
         st.subheader("Training")
         figure = curves_figure({detail.row.number: detail.curve})
-        figure.layout.font.color = None
-        st.plotly_chart(figure, key="curve", config={"displayModeBar": False})
+        draw(st, figure, "curve")
     _latency(context, detail)
     _jobs(detail)
 
@@ -89,21 +95,12 @@ def _outcome(detail: CandidateDetail) -> None:
 
 
 def _metrics(detail: CandidateDetail) -> None:
-    with st.container(horizontal=True):
-        for metric, value in detail.row.metrics.items():
-            known = value.low is not None and value.high is not None
-            note = f"95 %: {value.low:.4g} to {value.high:.4g}" if known else None
-            title = label(metric).partition(" (")[0]
-            st.metric(
-                title,
-                number(metric, value.value),
-                note,
-                delta_color="off",
-                delta_arrow="off",
-                border=True,
-                width="stretch",
-                height="stretch",
-            )
+    cards = []
+    for metric, value in detail.row.metrics.items():
+        known = value.low is not None and value.high is not None
+        note = f"95 %: {value.low:.4g} to {value.high:.4g}" if known else ""
+        cards.append((title(metric), number(metric, value.value), note))
+    show_numbers(cards)
 
 
 def _network(context: Context, detail: CandidateDetail) -> None:
@@ -141,8 +138,7 @@ def _where(context: Context, detail: CandidateDetail) -> None:
         return
     with st.expander("Among the candidates of its study"):
         figure = front_figure(found, summary.limits, selected=detail.row.number)
-        figure.layout.font.color = None
-        st.plotly_chart(figure, key="where", config={"displayModeBar": False})
+        draw(st, figure, "where")
 
 
 def _latency(context: Context, detail: CandidateDetail) -> None:
@@ -163,9 +159,9 @@ def _latency(context: Context, detail: CandidateDetail) -> None:
     chosen = detail.measurements[place]
     left, right = st.columns([1.9, 1], gap="medium")
     samples = Samples.from_bytes(samples_blob(context.source, chosen.id))
-    figure = latency_figure(samples)
-    figure.layout.font.color = None
-    left.plotly_chart(figure, key="latency", config={"displayModeBar": False})
+    derived = samples.derive()
+    figure = latency_figure(*run_times(samples), (derived.low, derived.ratio, derived.high))
+    draw(left, figure, "latency")
     right.dataframe(conditions_table(chosen), hide_index=True, key="conditions")
 
 

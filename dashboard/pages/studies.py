@@ -6,14 +6,14 @@ from itertools import groupby
 
 import streamlit as st
 
-from dashboard.pages import Context
+from dashboard.pages import Context, draw
 from trials.charts import states_figure
-from trials.labels import label, moment, number
+from trials.labels import moment, number, title
 from trials.store.queries import StudyRow, list_studies
 
 TITLE, ICON, ORDER = "Studies", ":material/lists:", 0
 PER_PAGE = 20
-WIDTHS = (3, 1.4, 1, 3, 3.4, 2)
+WIDTHS = (2.9, 1.2, 1.7, 0.8, 2, 2.6, 1.9)
 STATE_COLORS = {
     "running": "blue",
     "complete": "green",
@@ -31,23 +31,31 @@ def show(context: Context) -> None:
     if not rows and not first:
         st.info("This database has no studies yet. Launch one with `nas search examples/digits.yaml`.")
         return
-    shown = rows[:PER_PAGE]
-    _list(context, first) if any(row.state == "running" for row in shown) else _boxes(context, shown)
+    shown = _in_groups(rows[:PER_PAGE])
+    if any(row.state == "running" for row in shown):
+        st.fragment(_latest, run_every=5)(context, first)
+    else:
+        _boxes(context, shown)
     _pages(context, first, more=len(rows) > PER_PAGE)
     st.subheader("Candidates by state")
-    figure = states_figure(shown)
-    figure.layout.font.color = None
-    st.plotly_chart(figure, key="states", config={"displayModeBar": False})
+    draw(st, states_figure(shown), "states")
 
 
-@st.fragment(run_every=5)
-def _list(context: Context, first: int) -> None:
-    _boxes(context, list_studies(context.source, offset=first, limit=PER_PAGE))
+def _latest(context: Context, first: int) -> None:
+    _boxes(context, _in_groups(list_studies(context.source, offset=first, limit=PER_PAGE)))
+
+
+def _in_groups(rows: list[StudyRow]) -> list[StudyRow]:
+    """The group of the newest study first, each group in the order in which it was launched."""
+    newest = {row.group: place for place, row in reversed(list(enumerate(rows)))}
+    return sorted(rows, key=lambda row: (newest[row.group], row.id))
 
 
 def _boxes(context: Context, rows: list[StudyRow]) -> None:
     heads = st.columns(WIDTHS)
-    for column, head in zip(heads, ("Study", "State", "Seed", "Candidates", "Best", "Started"), strict=True):
+    for column, head in zip(
+        heads, ("Study", "Role", "State", "Seed", "Candidates", "Best", "Started"), strict=True
+    ):
         column.caption(head)
     for _, group in groupby(rows, key=lambda row: row.group):
         with st.container(border=True, gap="small"):
@@ -56,15 +64,13 @@ def _boxes(context: Context, rows: list[StudyRow]) -> None:
 
 
 def _line(context: Context, row: StudyRow) -> None:
-    name, state, seed, counts, best, started = st.columns(WIDTHS, vertical_alignment="center")
-    suffix = " · baseline" if row.role == "baseline" else ""
-    name.page_link(context.pages["study"], label=f"**{row.name}**{suffix}", query_params={"study": row.name})
+    name, role, state, seed, counts, best, started = st.columns(WIDTHS, vertical_alignment="center")
+    name.page_link(context.pages["study"], label=f"**{row.name}**", query_params={"study": row.name})
+    role.markdown(row.role)
     state.badge(row.state, color=STATE_COLORS.get(row.state, "gray"))
     seed.markdown(str(row.seed))
-    counts.markdown(", ".join(f"{count} {state}" for state, count in row.counts.items()) or "none yet")
-    bests = [
-        f"{label(key).partition(' (')[0]} **{number(key, row.best.get(key))}**" for key in row.objectives
-    ]
+    counts.markdown("  \n".join(f"{count} {state}" for state, count in row.counts.items()) or "none yet")
+    bests = [f"{title(key)} **{number(key, row.best.get(key))}**" for key in row.objectives]
     best.markdown("  \n".join(bests))
     started.markdown(moment(row.created_at))
 

@@ -8,10 +8,10 @@ import numpy as np
 import streamlit as st
 import yaml
 
-from dashboard.pages import Context
-from dashboard.queries import candidates_table
-from trials.charts import comparison_figure, front_figure, history_figure
-from trials.labels import duration, label, moment, number
+from dashboard.pages import Context, draw, show_numbers
+from dashboard.queries import bytes_metrics, candidates_table
+from trials.charts import comparison_figure, front_figure, history_figure, states_figure
+from trials.labels import duration, inline, label, moment, number, title
 from trials.store.queries import (
     COLUMNS,
     STATES,
@@ -39,7 +39,7 @@ def show(context: Context) -> None:
     summary = study_summary(context.source, name)
     _heading(summary)
     if summary.row.state == "running":
-        _live(context, name)
+        st.fragment(_live, run_every=5)(context, name)
     else:
         _course(context, summary)
     _candidates(context, summary)
@@ -66,17 +66,17 @@ def choose_study(context: Context) -> str | None:
 def _heading(summary: StudySummary) -> None:
     row, plan = summary.row, summary.plan
     st.title(row.name)
+    spent = summary.totals.get("wall_s")
     strategy, space, task = (plan.get(key, {}).get("name", "?") for key in ("strategy", "space", "task"))
     st.caption(
         f"**{row.state}** · {row.role} in the group {row.group} · {strategy} on {space} for {task} · "
         f"measured on {', '.join(summary.targets) or 'no target'} · seed {row.seed} · "
-        f"started {moment(row.created_at)}"
+        f"started {moment(row.created_at)}" + (f" · took {duration(float(spent))}" if spent else "")
     )
     if summary.error:
         st.error(summary.error)
 
 
-@st.fragment(run_every=5)
 def _live(context: Context, name: str) -> None:
     """Everything that moves while a study runs; the whole page once it stops."""
     summary = study_summary(context.source, name)
@@ -101,23 +101,18 @@ def _course(context: Context, summary: StudySummary) -> None:
 
 def _numbers(summary: StudySummary) -> None:
     row, totals = summary.row, summary.totals
-    total = sum(row.counts.values())
-    cards = [("Candidates", str(total)), ("Complete", str(row.counts.get("complete", 0)))]
-    if total:
-        cards.append(("Infeasible", f"{row.counts.get('infeasible', 0) / total:.0%}"))
+    cards = [("Candidates", str(sum(row.counts.values())), f"{row.counts.get('complete', 0)} complete")]
     for metric, direction in row.objectives.items():
         word = "Highest" if direction == "maximize" else "Lowest"
-        title = label(metric).partition(" (")[0]
-        cards.append(
-            (f"{word} {title if title.isupper() else title.lower()}", number(metric, row.best.get(metric)))
-        )
+        cards.append((f"{word} {inline(metric)}", number(metric, row.best.get(metric)), ""))
     if totals.get("training_saved_s"):
-        cards.append(("Training saved by the gate", duration(float(totals["training_saved_s"]))))
-    if totals.get("wall_s"):
-        cards.append(("Wall time", duration(float(totals["wall_s"]))))
-    with st.container(horizontal=True):
-        for title, value in cards:
-            st.metric(title, value, border=True, width="stretch")
+        saved, spent = float(totals["training_saved_s"]), float(totals.get("train_s", 0.0))
+        note = f"{saved / (saved + spent):.0%} · {int(totals.get('gated', 0))} rejected before it"
+        cards.append(("Training saved by the gate", duration(saved), note))
+    show_numbers(cards)
+    st.caption(
+        "Candidates: " + (", ".join(f"{count} {state}" for state, count in row.counts.items()) or "none")
+    )
 
 
 def _front(context: Context, summary: StudySummary) -> None:
@@ -132,8 +127,7 @@ def _front(context: Context, summary: StudySummary) -> None:
     x = heads[2].selectbox("Horizontal axis", rest, x_default, format_func=label, key="axis_x")
     chart, side = st.columns([3.4, 1], gap="medium")
     figure = front_figure(points(context.source, summary.row.name, [y, x]), summary.limits)
-    figure.layout.font.color = None
-    event: Any = chart.plotly_chart(figure, key="front", on_select="rerun", selection_mode="points")
+    event = draw(chart, figure, "front", select=True)
     with side:
         _selected(context, summary, event)
 
@@ -155,7 +149,7 @@ def _selected(context: Context, summary: StudySummary, event: Any) -> None:
         st.markdown(row.state + (f": {row.reason}" if row.reason else ""))
         for metric, value in row.metrics.items():
             span = f"  \n:gray[{value.low:.4g} to {value.high:.4g}]" if value.low is not None else ""
-            st.markdown(f"{label(metric).partition(' (')[0]} **{number(metric, value.value)}**{span}")
+            st.markdown(f"{title(metric)} **{number(metric, value.value)}**{span}")
         target = {"study": summary.row.name, "candidate": str(key)}
         st.page_link(
             context.pages["candidate"],
@@ -167,21 +161,18 @@ def _selected(context: Context, summary: StudySummary, event: Any) -> None:
 
 def _history(context: Context, summary: StudySummary) -> None:
     group = [
-        row.name
+        row
         for row in reversed(list_studies(context.source, group=summary.row.group))
         if dict(row.objectives) == dict(summary.row.objectives)
     ]
-    runs = histories(context.source, group)
+    runs = histories(context.source, [row.name for row in group])
     own = next(run for run in runs if run.study == summary.row.name)
     left, right = st.columns(2, gap="medium")
     left.subheader("History")
-    figure = history_figure(own)
-    figure.layout.font.color = None
-    left.plotly_chart(figure, key="history", config={"displayModeBar": False})
+    draw(left, history_figure(own), "history")
     right.subheader("Against the baseline" if any(run.role == "baseline" for run in runs) else "Hypervolume")
-    figure = comparison_figure(runs)
-    figure.layout.font.color = None
-    right.plotly_chart(figure, key="comparison", config={"displayModeBar": False})
+    draw(right, comparison_figure(runs), "comparison")
+    draw(right, states_figure(group), "states_of_group")
     if not any(run.role == "baseline" for run in runs):
         right.caption(
             "Without a random baseline: `--with-baseline random` runs a twin at equal budget beside it."
@@ -191,14 +182,12 @@ def _history(context: Context, summary: StudySummary) -> None:
 def _candidates(context: Context, summary: StudySummary) -> None:
     st.subheader("Candidates")
     columns = list(dict.fromkeys([*COLUMNS, *summary.metrics]))
-    keys = st.columns([2, 1.4, 3.4, 0.9], vertical_alignment="bottom")
+    keys = st.columns([2, 1.1, 3.4, 0.9], vertical_alignment="bottom")
     order = keys[0].selectbox("Order by", columns, format_func=label, key="order_by")
-    way = keys[1].segmented_control(
-        "Direction", ["Ascending", "Descending"], default="Ascending", key="direction"
-    )
+    descending = keys[1].toggle("Descending", key="descending")
     states = keys[2].multiselect("States", STATES, placeholder="all", key="states")
     size = keys[3].selectbox("Rows", [PER_PAGE, 100, 500], key="rows")
-    ask: dict[str, Any] = {"order_by": order, "descending": way == "Descending", "states": states or None}
+    ask: dict[str, Any] = {"order_by": order, "descending": descending, "states": states or None}
     first = _place((summary.row.name, *map(str, ask.values()), str(size)))
     page = candidates_page(context.source, summary.row.name, offset=first, limit=size, **ask)
     if not page.rows:
@@ -206,14 +195,19 @@ def _candidates(context: Context, summary: StudySummary) -> None:
         return
     table = candidates_table(page, summary.metrics)
     settings = {name: st.column_config.NumberColumn(format="%.4g") for name in table.select_dtypes("float")}
+    settings |= {
+        title(key): st.column_config.NumberColumn(format="bytes") for key in bytes_metrics(summary.metrics)
+    }
     settings |= {name: st.column_config.NumberColumn(format="localized") for name in ("Parameters", "MACs")}
     picked: Any = st.dataframe(
         table,
         hide_index=True,
+        height="content" if size == PER_PAGE else 900,
+        placeholder="—",
         column_config=settings,
         on_select="rerun",
         selection_mode="single-row",
-        key=f"candidates-{first}-{order}-{way}-{states}",
+        key=f"candidates-{first}-{order}-{descending}-{states}",
     )
     _turn(first, len(page.rows), page.total, size)
     chosen = picked["selection"]["rows"]

@@ -10,9 +10,11 @@ import random
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+import numpy as np
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session
 
+from nas.latency.samples import Samples, Visit, burst_array
 from trials.store.models import (
     Architecture,
     ArtifactRow,
@@ -56,7 +58,7 @@ KINDS = (
 
 
 def seed_database(engine: Engine) -> None:
-    """Write the group ``digits`` (four studies of 30 candidates), ``live`` (running) and ``fresh`` (empty)."""
+    """Write the group ``digits`` (4 studies of 30 candidates), ``live`` (running) and ``fresh`` (empty)."""
     with Session(engine) as session:
         target = Target(
             name="local",
@@ -97,7 +99,12 @@ def seed_study(session: Session, target: Target, kind: Kind, *, group: str, crea
         },
         limits={"latency_ms": {"max": LIMIT_MS, "min": None}},
         objectives={"accuracy": "maximize", "latency_ms": "minimize"},
-        environment={"python": "3.11.2", "torch": "2.13.0", "host": "workstation", "processor": "a processor"},
+        environment={
+            "python": "3.11.2",
+            "torch": "2.13.0",
+            "host": "workstation",
+            "processor": "a processor",
+        },
         seed=kind.seed,
         created_at=created_at,
         finished_at=None if kind.state == "running" else created_at + timedelta(minutes=5),
@@ -116,7 +123,7 @@ def _seed_candidate(
     session: Session, study: Study, target: Target, kind: Kind, number: int, draw: random.Random
 ) -> None:
     progress = kind.skill * number / 30
-    width = draw.choice([4, 6, 8, 12, 16, 20, 24, 32][: 8 - round(2 * progress)])
+    width = draw.choice([4, 6, 8, 12, 16, 22, 30, 44][: 8 - round(2 * progress)])
     latency = (0.05 + 0.019 * width) * draw.uniform(0.85, 1.25) * (1 - 0.25 * progress)
     accuracy = 0.985 - 0.4 / width - draw.uniform(0, 0.03) * (1.1 - progress)
     candidate = Candidate(
@@ -131,7 +138,9 @@ def _seed_candidate(
     if candidate.state == "queued":
         session.add(JobRow(candidate_id=candidate.id, kind="gate", target="local", state="queued"))
         return
-    candidate.finished_at = None if candidate.state == "running" else candidate.created_at + timedelta(seconds=9)
+    candidate.finished_at = (
+        None if candidate.state == "running" else candidate.created_at + timedelta(seconds=9)
+    )
     _measured(session, candidate, target, latency, draw)
     if candidate.state == "infeasible":
         candidate.reason = f"latency_ms {latency:.4g} is over the limit {LIMIT_MS}"
@@ -179,7 +188,11 @@ def _architecture(study: Study, number: int, width: int) -> Architecture:
             "version": 1,
             "space": {"name": "plain_convnet", "preset": "small"},
             "policies": [{"name": "precision", "scope": "network"}],
-            "choices": {"stem.width": width, "stage1.kernel": 3, "precision": "int8" if number % 3 == 0 else "fp32"},
+            "choices": {
+                "stem.width": width,
+                "stage1.kernel": 3,
+                "precision": "int8" if number % 3 == 0 else "fp32",
+            },
         },
         parameters=sum(int(str(layer["parameters"])) for layer in layers),
         macs=sum(int(str(layer["macs"])) for layer in layers),
@@ -193,9 +206,18 @@ def _measured(
     low, high = latency * (1 - draw.uniform(0.004, 0.03)), latency * (1 + draw.uniform(0.004, 0.03))
     session.add_all(
         [
-            Metric(candidate_id=candidate.id, name="latency_ms", target="local", value=latency, low=low, high=high),
+            Metric(
+                candidate_id=candidate.id,
+                name="latency_ms",
+                target="local",
+                value=latency,
+                low=low,
+                high=high,
+            ),
             Metric(candidate_id=candidate.id, name="peak_memory_bytes", target="local", value=latency * 4e6),
-            Metric(candidate_id=candidate.id, name="size_bytes", value=4.0 * candidate.architecture.parameters),
+            Metric(
+                candidate_id=candidate.id, name="size_bytes", value=4.0 * candidate.architecture.parameters
+            ),
             JobRow(
                 candidate_id=candidate.id,
                 kind="gate",
@@ -213,7 +235,13 @@ def _measured(
                 low_ms=low,
                 high_ms=high,
                 structure_hash=f"{candidate.id:064x}",
-                conditions={"estimator": "process ratio", "threads": 1, "batch": 1, "version": "onnxruntime 1.32.0"},
+                conditions={
+                    "protocol": 1,
+                    "statistic": "process",
+                    "reference": "1",
+                    "runs": 160,
+                    "threads": 1,
+                },
                 samples=_samples(latency, draw),
                 created_at=candidate.created_at,
             ),
@@ -262,5 +290,14 @@ def _trained(session: Session, candidate: Candidate, accuracy: float, draw: rand
 
 
 def _samples(latency: float, draw: random.Random) -> bytes:
-    """As the measuring protocol keeps them."""
-    return b""
+    """Two sessions of eight visits, as the measuring protocol keeps them."""
+    reference = 0.41
+    sessions = tuple(
+        tuple(Visit(_burst(latency, draw), _burst(reference, draw)) for _ in range(8)) for _ in range(2)
+    )
+    return Samples(sessions, "process").to_bytes()
+
+
+def _burst(milliseconds: float, draw: random.Random) -> np.ndarray:
+    wall = [int(1e6 * milliseconds * (1 + draw.gammavariate(1.5, 0.03))) for _ in range(10)]
+    return burst_array(wall, [int(0.98 * time) for time in wall], [0] * 9 + [int(draw.random() < 0.3)])

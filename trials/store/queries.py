@@ -281,7 +281,12 @@ def utc(time: datetime) -> datetime:
 
 
 def candidate_row(study: Study, candidate: Candidate) -> CandidateRow:
-    """A candidate as a line of a page."""
+    """A candidate as a line of a page, its objectives first among the metrics."""
+    found = {
+        metric_name(study, row.name, row.target): Value(row.value, row.low, row.high)
+        for row in candidate.metrics
+    }
+    order = dict.fromkeys([*study.objectives, *found])
     return CandidateRow(
         number=candidate.number,
         state=candidate.state,
@@ -290,10 +295,7 @@ def candidate_row(study: Study, candidate: Candidate) -> CandidateRow:
         macs=candidate.architecture.macs,
         created_at=utc(candidate.created_at),
         finished_at=candidate.finished_at and utc(candidate.finished_at),
-        metrics={
-            metric_name(study, row.name, row.target): Value(row.value, row.low, row.high)
-            for row in candidate.metrics
-        },
+        metrics={name: found[name] for name in order if name in found},
     )
 
 
