@@ -12,8 +12,9 @@ SETTINGS: Sequence[str] = (
     "--server.fileWatcherType=none",
     "--browser.gatherUsageStats=false",
     "--client.toolbarMode=minimal",
-    "--theme.primaryColor=#2f80c2",
-    "--theme.baseRadius=medium",
+    # One colour for each theme: a bare --theme.primaryColor would switch the browser's dark mode off.
+    "--theme.light.primaryColor=#2f80c2",
+    "--theme.dark.primaryColor=#56b4e9",
 )
 
 

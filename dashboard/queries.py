@@ -141,12 +141,19 @@ def shape(sizes: Sequence[int] | None) -> str:
 
 def run_times(samples: Samples) -> tuple[Floats, Floats, Floats]:
     """Milliseconds of every run of the candidate and of the reference, and the ratio of every visit."""
-    visits = [visit for session in samples.sessions for visit in session]
-    row = 1 if samples.statistic == "process" else 0
+    fastest = np.concatenate(samples.fastest())
+    return samples.candidate_ms(), samples.reference_ms(), fastest[:, 0] / fastest[:, 1]
+
+
+def ratio_interval(measurement: MeasurementInfo) -> tuple[float, float, float] | None:
+    """Low end, middle and high end of a latency as a ratio to its reference, where that is recorded."""
+    reference_ms = measurement.conditions.get("reference_ms")
+    if not reference_ms:
+        return None
     return (
-        np.concatenate([visit.candidate[0] for visit in visits]) / 1e6,
-        np.concatenate([visit.reference[0] for visit in visits]) / 1e6,
-        np.array([visit.ratio(row) for visit in visits]),
+        measurement.low_ms / reference_ms,
+        measurement.latency_ms / reference_ms,
+        measurement.high_ms / reference_ms,
     )
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from torch import nn
 
 from nas.errors import PlanError
+from nas.papers import Paper
 from nas.space import Chooser, SearchSpace, Value
 from nas.tasks import Task
 
@@ -45,7 +46,11 @@ class PlainConvNet(SearchSpace):
         preset: ``small`` (4 stages, 8–48 channels) or ``paper`` (5 stages, 32–2048 channels).
     """
 
-    paper = "35: SimpleNet, Hasanpour et al. 2016"
+    paper = Paper(
+        35,
+        "SimpleNet (Hasanpour et al. 2016)",
+        "tests/unit/search_spaces/test_plain_convnet.py::test_published_parameter_counts",
+    )
 
     def __init__(self, preset: str = "small") -> None:
         if preset not in PRESETS:

@@ -133,27 +133,32 @@ def comparison_figure(histories: Sequence[History]) -> go.Figure:
         color, name = ROLE_COLORS.get(role, GREEN), role
         if len(runs) > 1:
             name = f"{role}, mean and range of {len(runs)}"
-            band = np.concatenate([lines.max(axis=0), lines.min(axis=0)[::-1]])
-            figure.add_scatter(
-                x=np.concatenate([grid, grid[::-1]]) + 1,
-                y=band,
-                fill="toself",
-                fillcolor=_faint(color),
-                mode="lines",
-                line={"width": 0},
-                hoverinfo="skip",
-                showlegend=False,
-            )
+            for edge, fill in ((lines.max(axis=0), None), (lines.min(axis=0), "tonexty")):
+                figure.add_scatter(
+                    x=grid + 1,
+                    y=edge,
+                    fill=fill,
+                    fillcolor=_faint(color),
+                    mode="lines",
+                    line={"width": 0, "shape": "hv"},
+                    hoverinfo="skip",
+                    showlegend=False,
+                )
         figure.add_scatter(
             x=grid + 1,
             y=lines.mean(axis=0),
             mode="lines",
             name=name,
-            line={"color": color, "width": 2.5, "dash": "solid" if role == "search" else "dash"},
+            line={
+                "color": color,
+                "width": 2.5,
+                "shape": "hv",
+                "dash": "solid" if role == "search" else "dash",
+            },
             hovertemplate=f"{role}, after %{{x}} candidates: %{{y:.3f}}<extra></extra>",
         )
     figure.update_xaxes(title_text="Candidates spent")
-    figure.update_yaxes(title_text="Hypervolume (share of the box) ↑", rangemode="tozero")
+    figure.update_yaxes(title_text="Hypervolume ↑", rangemode="tozero")
     return style(figure, height=380)
 
 
@@ -306,6 +311,7 @@ def style(figure: go.Figure, *, height: int) -> go.Figure:
             "xanchor": "left",
         },
         hoverlabel={"font_size": 13},
+        modebar={"orientation": "v", "bgcolor": "rgba(0,0,0,0)", "color": INK, "activecolor": BLUE},
         clickmode="event+select",
     )
     figure.update_xaxes(gridcolor=GRID, zeroline=False, title_standoff=12)

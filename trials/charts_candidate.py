@@ -44,8 +44,9 @@ def curves_figure(curves: Mapping[int, Curve], names: Sequence[str] | None = Non
                 col=column,
                 hovertemplate=f"candidate {number}, epoch %{{x}}<br>{label(name)}: %{{y:.4g}}<extra></extra>",
             )
+    step = -(-max((len(curve.epochs) for curve in curves.values()), default=1) // 8)
     for column, name in enumerate(shown, start=1):
-        figure.update_xaxes(title_text="Epoch", row=1, col=column)
+        figure.update_xaxes(title_text="Epoch", dtick=step, row=1, col=column)
         figure.update_yaxes(title_text=label(name), row=1, col=column)
     style(figure, height=360)
     return figure if len(curves) > 1 else figure.update_layout(margin_t=15, height=320)

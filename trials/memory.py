@@ -50,6 +50,11 @@ class Memory:
         """Candidates of any state."""
         return sum(self.counts.values())
 
+    @property
+    def num_finished(self) -> int:
+        """Candidates in a final state."""
+        return sum(self.counts[state] for state in FINAL_STATES)
+
     def proposed(self, candidate_id: int, suggestion: Suggestion) -> Observation:
         """A new candidate: queued."""
         self.num_suggestions += 1

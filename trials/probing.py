@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from nas.errors import JobError, PlanError
+from nas.latency.targets import TargetSpec
 from nas.space import Chooser
 from nas.space.chooser import PositionChooser, RandomChooser
 from nas.strategies import Limit
@@ -39,10 +40,8 @@ def calibrate_targets(executor: Executor, store: Store, problem: Problem) -> dic
     for name, spec in target_specs(problem.plan).items():
         known = store.target(name)
         if known is None:
-            job = Job(f"calibrate.{name}", "trials.jobs:calibrate", {"spec": spec.to_json()}, f"target:{name}")
-            (found,) = run_jobs(executor, [job])
-            store.add_target(name, found["target"], found["target"]["references"])
-            targets[name] = found["target"]
+            targets[name] = calibrate(executor, spec)
+            store.add_target(name, targets[name], targets[name]["references"])
         elif known.description["spec"] != spec.to_json():
             raise PlanError(
                 f"target {name!r} is stored as {known.description['spec']}, but the plan describes it as "
@@ -51,6 +50,14 @@ def calibrate_targets(executor: Executor, store: Store, problem: Problem) -> dic
         else:
             targets[name] = known.description
     return targets
+
+
+def calibrate(executor: Executor, spec: TargetSpec) -> dict[str, Any]:
+    """Time a target's reference models, where the target is; its JSON."""
+    pool = f"target:{spec.name}"
+    job = Job(f"calibrate.{spec.name}", "trials.jobs:calibrate", {"spec": spec.to_json()}, pool)
+    (found,) = run_jobs(executor, [job])
+    return dict(found["target"])
 
 
 def probe(
@@ -119,14 +126,19 @@ def resolve_limits(executor: Executor, problem: Problem, targets: Mapping[str, A
         targets,
         [PositionChooser(0.0), *(random_choosers(problem) if relative else [])],
     )
+    resolved = relative_bounds(problem, others)
+    check_feasible(problem, resolved, smallest)
+    return resolved
+
+
+def relative_bounds(problem: Problem, others: Sequence[Probe]) -> dict[str, Limit]:
+    """The plan's limits, relative ones as multiples of the median of ``others``."""
 
     def number(name: str, side: Relative) -> float:
         key = problem.metric_key(name)
         return side.factor * statistics.median(item.metrics[key] for item in others)
 
-    resolved = bounds(limits, number)
-    check_feasible(problem, resolved, smallest)
-    return resolved
+    return bounds(problem.plan.limits, number)
 
 
 def check_feasible(problem: Problem, limits: Mapping[str, Limit], smallest: Probe) -> None:

@@ -85,6 +85,21 @@ class Coordinator:
         self._running: dict[str, Running] = {}
         self._ticked = self._renewed = time.monotonic()
 
+    @property
+    def name(self) -> str:
+        """The study's name."""
+        return str(self.assignment.shared["study"])
+
+    @property
+    def num_running(self) -> int:
+        """Jobs in workers' hands."""
+        return len(self._running)
+
+    @property
+    def num_left(self) -> int:
+        """Candidates of the budget that are not finished."""
+        return self.problem.plan.budget.trials - self.memory.num_finished
+
     def run(self) -> str:
         """Search until the budget is spent; the final state, ``complete`` or ``exhausted``.
 
@@ -161,7 +176,7 @@ class Coordinator:
             if self.executor.free(pool_of(step)) < 1:
                 self._queued.append((job_id, line, step))
                 continue
-            attempt = self.store.start_job(job_id, JOB_LEASE_S)
+            attempt = self.store.start_job(job_id, JOB_LEASE_S, epoch=self.assignment.epoch)
             if line.state == "queued":
                 self.memory.moved("queued", "running")
                 line.state = "running"
@@ -243,10 +258,10 @@ class Coordinator:
     def _stop_all(self, reason: str) -> None:
         for key, running in self._running.items():
             self.executor.cancel(key)
-            self.store.stop_candidate(running.line.candidate_id, reason)
+            self.store.stop_candidate(running.line.candidate_id, reason, epoch=self.assignment.epoch)
             self._finish(running.line, "stopped")
         for _, line, _ in self._queued:
-            self.store.stop_candidate(line.candidate_id, reason)
+            self.store.stop_candidate(line.candidate_id, reason, epoch=self.assignment.epoch)
             self._finish(line, "stopped")
         self._running.clear()
         self._queued.clear()

@@ -13,6 +13,7 @@ from dashboard.queries import (
     conditions_table,
     jobs_table,
     layers_table,
+    ratio_interval,
     run_times,
 )
 from nas.latency.samples import Samples
@@ -159,8 +160,7 @@ def _latency(context: Context, detail: CandidateDetail) -> None:
     chosen = detail.measurements[place]
     left, right = st.columns([1.9, 1], gap="medium")
     samples = Samples.from_bytes(samples_blob(context.source, chosen.id))
-    derived = samples.derive()
-    figure = latency_figure(*run_times(samples), (derived.low, derived.ratio, derived.high))
+    figure = latency_figure(*run_times(samples), ratio_interval(chosen))
     draw(left, figure, "latency")
     right.dataframe(conditions_table(chosen), hide_index=True, key="conditions")
 

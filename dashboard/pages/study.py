@@ -71,7 +71,7 @@ def _heading(summary: StudySummary) -> None:
     st.caption(
         f"**{row.state}** · {row.role} in the group {row.group} · {strategy} on {space} for {task} · "
         f"measured on {', '.join(summary.targets) or 'no target'} · seed {row.seed} · "
-        f"started {moment(row.created_at)}" + (f" · took {duration(float(spent))}" if spent else "")
+        f"started {moment(row.created_at)}" + (f" · {duration(float(spent))} of search" if spent else "")
     )
     if summary.error:
         st.error(summary.error)

@@ -30,6 +30,9 @@ class Estimator(ABC):
     The parameters are the plan's, keyword arguments with defaults, validated in the constructor (PlanError).
     """
 
+    #: Epochs a run takes at most: what a forecast multiplies by.
+    num_epochs: int
+
     @abstractmethod
     def fit(self, network: Network, task: Task, *, seed: int, checkpoint: Path | None = None) -> Iterator[Epoch]:
         """Train in place, one item an epoch (a generator: the caller may stop between epochs).

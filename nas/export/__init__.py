@@ -39,9 +39,10 @@ class Artifact:
 class Exporter(ABC):
     """Turns a network into a file.
 
-    A network's ``bits`` (site → bits) are emitted as they ship: 8 becomes QuantizeLinear/DequantizeLinear pairs with
-    u8 activations and s8 weights per output channel, calibrated on ``calibration``. Without calibration data the ranges are seeded:
-    such a file is structure-true (it times like the real one) and its numbers mean nothing.
+    A network's ``bits`` (site → bits) are emitted as they ship: 8 becomes QuantizeLinear/DequantizeLinear
+    pairs with u8 activations and s8 weights per output channel, calibrated on ``calibration``. Without
+    calibration data the ranges are seeded: such a file is structure-true (it times like the real one) and
+    its numbers mean nothing.
     """
 
     #: Name of the format it writes, and the suffix of its files.
@@ -66,8 +67,8 @@ class Exporter(ABC):
             calibration: ``(M, C, H, W)`` training inputs, needed for true numbers at 8 bits.
 
         Raises:
-            ExportError: neither route works, or the file computes something else (relative tolerance; the output of
-                a fp32 file must have variance).
+            ExportError: neither route works, or the file computes something else (relative tolerance; the
+                output of a fp32 file must have variance).
         """
 
 

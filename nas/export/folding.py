@@ -1,39 +1,68 @@
-"""Layers as deployed: batch norm folded into the convolution before it."""
+"""Batch normalisation folded into the convolution or linear layer before it."""
 
 from __future__ import annotations
 
-from torch import fx, nn
+from collections.abc import Mapping
+from dataclasses import dataclass
 
-from nas.export.onnx_graph import LayerWeights
+import numpy as np
+from torch import nn
+
+from nas.export.onnx_graph import as_array
 from nas.ops.norm import scale_and_shift
-from nas.space.graph import TracedGraph
+from nas.space.tracing import TracedGraph, TracedNode
 
 
-def deployed_weights(graph: TracedGraph) -> tuple[dict[str, LayerWeights], set[fx.Node]]:
-    """Module path → weights of every convolution and linear layer, and the batch norms folded into them."""
-    weights: dict[str, LayerWeights] = {}
-    folded: set[fx.Node] = set()
-    for call in graph.calls:
-        layer = call.module
-        if not isinstance(layer, nn.Conv2d | nn.Linear):
+@dataclass(frozen=True)
+class Layer:
+    """Weights as they ship, output channels first."""
+
+    weight: np.ndarray
+    bias: np.ndarray | None
+
+
+@dataclass(frozen=True)
+class Folded:
+    """What folding found."""
+
+    #: Position of a weighted node → its weights.
+    layers: Mapping[int, Layer]
+    #: Position of a batch norm that is gone → the layer it went into.
+    norms: Mapping[int, int]
+
+
+def fold(graph: TracedGraph) -> Folded:
+    """Weights of every convolution and linear layer, with the batch norm that alone uses its output."""
+    users = graph.users()
+    layers: dict[int, Layer] = {}
+    norms: dict[int, int] = {}
+    for index, node in enumerate(graph.nodes):
+        module = node.call.module
+        if not isinstance(module, nn.Conv2d | nn.Linear) or node.op is None:
             continue
-        weight = layer.weight.detach()
-        bias = None if layer.bias is None else layer.bias.detach()
-        norm = _following_norm(graph, call.node) if isinstance(layer, nn.Conv2d) else None
-        if norm is not None:
-            scale, shift = scale_and_shift(norm[1])
-            weight = weight * scale.view(-1, 1, 1, 1)
-            bias = shift if bias is None else bias * scale + shift
-            folded.add(norm[0])
-        weights[graph.path(call)] = LayerWeights(weight.cpu(), None if bias is None else bias.cpu())
-    return weights, folded
+        weight, bias = as_array(module.weight), None if module.bias is None else as_array(module.bias)
+        following = users[index]
+        norm = graph.nodes[following[0]] if len(following) == 1 and following[0] < len(graph.nodes) else None
+        if norm is not None and _folds(node, norm):
+            layers[index] = _folded(weight, bias, norm)
+            norms[following[0]] = index
+        else:
+            layers[index] = Layer(weight, bias)
+    return Folded(layers, norms)
 
 
-def _following_norm(graph: TracedGraph, node: fx.Node) -> tuple[fx.Node, nn.BatchNorm2d] | None:
-    """The batch norm that alone uses a convolution's output; a convolution that is called twice keeps its own."""
-    calls = [other for other in graph.calls if other.node.target == node.target]
-    users = list(node.users)
-    if len(calls) != 1 or len(users) != 1 or users[0].op != "call_module":
-        return None
-    module = graph.module.get_submodule(str(users[0].target))
-    return (users[0], module) if isinstance(module, nn.BatchNorm2d) else None
+def _folds(layer: TracedNode, norm: TracedNode) -> bool:
+    if norm.op is None:
+        return False
+    if isinstance(layer.call.module, nn.Conv2d):
+        return isinstance(norm.call.module, nn.BatchNorm2d)
+    # Of tokens (N, L, C) batch norm takes the second dimension for channels.
+    return isinstance(norm.call.module, nn.BatchNorm1d) and len(layer.call.output_shape) == 2
+
+
+def _folded(weight: np.ndarray, bias: np.ndarray | None, norm: TracedNode) -> Layer:
+    module = norm.call.module
+    assert isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d)
+    scale, shift = (tensor.numpy() for tensor in scale_and_shift(module))
+    scaled = weight * scale.reshape(-1, *[1] * (weight.ndim - 1))
+    return Layer(scaled, shift if bias is None else bias * scale + shift)

@@ -1,4 +1,4 @@
-"""An ONNX graph being written: names, constants, and quantization where it is asked for."""
+"""An ONNX graph under construction: what ops emit into."""
 
 from __future__ import annotations
 
@@ -8,116 +8,133 @@ from typing import Any
 
 import numpy as np
 import onnx
-import torch
 from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor, fx
 
-from nas.ops import Call
-from nas.quantization.ranges import Range, weight_scales
+from nas.ops import Call, Shape
 
-OPSET = 17
+#: Old enough for every runtime around; the first whose Resize can leave the batch alone.
+OPSET = 18
+#: The file format version that goes with it.
 IR_VERSION = 8
-INPUT, OUTPUT = "input", "output"
+#: Constants up to so many values are stored once.
+_SMALL = 64
 
 
 @dataclass(frozen=True)
-class LayerWeights:
-    """Weight ``(out, in / groups, …)`` and bias ``(out,)`` of a layer as deployed, batch norm folded in."""
+class QuantizedTensor:
+    """Integers and what they stand for: ``values * scale`` along ``axis`` (symmetric)."""
 
-    weight: Tensor
-    bias: Tensor | None
+    values: np.ndarray
+    scale: np.ndarray
+    axis: int
+    #: What was rounded: its exact zeros, not those of rounding, are structure.
+    original: np.ndarray
+
+
+#: A parameter as it ships.
+Parameter = np.ndarray | QuantizedTensor
 
 
 class OnnxGraph:
-    """What ops emit themselves into.
+    """Collects nodes and initializers under unique names.
 
     Args:
-        weights: module path → weights as deployed.
-        bits: module path → 8 for layers that compute with integers.
-        ranges: value → range of its activations; needed for the inputs and outputs of 8-bit layers.
+        parameters: ``(fx node, parameter name)`` → what ships in place of the module's own parameter.
     """
 
-    def __init__(
-        self,
-        weights: Mapping[str, LayerWeights],
-        bits: Mapping[str, int],
-        ranges: Mapping[fx.Node, Range],
-    ) -> None:
-        self._weights = weights
-        self._bits = bits
-        self._ranges = ranges
-        self._nodes: list[onnx.NodeProto] = []
-        self._constants: list[onnx.TensorProto] = []
-        self._dequantized: dict[str, str] = {}
+    def __init__(self, parameters: Mapping[tuple[fx.Node, str], Parameter] | None = None) -> None:
+        self._replaced = dict(parameters or {})
+        self._nodes: list[Any] = []
+        self._initializers: list[Any] = []
+        self._small: dict[tuple[Any, ...], str] = {}
+        self._names: dict[str, int] = {}
+        #: Prefix of the names that follow: the layer being emitted.
+        self.scope = ""
+        #: Initializer of integers → what was rounded.
+        self.originals: dict[str, np.ndarray] = {}
 
-    def node(self, kind: str, inputs: Sequence[str], **attributes: Any) -> str:
-        """Append a node with one output; the output's name."""
-        output = f"v{len(self._nodes)}"
-        self._nodes.append(helper.make_node(kind, list(inputs), [output], **attributes))
-        return output
-
-    def constant(self, values: np.ndarray) -> str:
-        """Add a constant tensor; its name."""
-        name = f"c{len(self._constants)}"
-        self._constants.append(numpy_helper.from_array(np.ascontiguousarray(values), name))
+    def node(self, op_type: str, inputs: Sequence[str], **attributes: Any) -> str:
+        """Append a node of one output; the output's name."""
+        name = self._unique(op_type)
+        self._nodes.append(helper.make_node(op_type, list(inputs), [name], name=name, **attributes))
         return name
 
-    def scalar(self, value: float) -> str:
-        """Add a float32 number."""
-        return self.constant(np.array(value, dtype=np.float32))
+    def constant(self, value: np.ndarray | np.generic) -> str:
+        """An initializer; small equal ones are stored once."""
+        array = np.asarray(value)
+        key = (array.dtype.str, array.shape, array.tobytes()) if array.size <= _SMALL else None
+        if key is not None and key in self._small:
+            return self._small[key]
+        name = self._unique("constant")
+        self._initializers.append(numpy_helper.from_array(_contiguous(array), name))
+        if key is not None:
+            self._small[key] = name
+        return name
 
-    def floats(self, values: Sequence[float]) -> str:
-        """Add a float32 vector."""
-        return self.constant(np.array(values, dtype=np.float32))
+    def has_parameter(self, call: Call, name: str) -> bool:
+        """Whether ``parameter`` has something to give: a folded layer may have a bias its module lacks."""
+        return (call.node, name) in self._replaced or getattr(call.module, name, None) is not None
 
-    def integers(self, values: Sequence[int]) -> str:
-        """Add an int64 vector."""
-        return self.constant(np.array(values, dtype=np.int64))
+    def parameter(self, call: Call, name: str, *, transposed: bool = False) -> str:
+        """A parameter of the call's module as it ships: folded, and as integers where there are 8 bits."""
+        value = self._replaced.get((call.node, name))
+        if value is None:
+            value = as_array(getattr(call.module, name))
+        if isinstance(value, QuantizedTensor):
+            return self._dequantized(value, transposed)
+        return self.constant(value.T if transposed else value)
 
-    def weights(self, call: Call, data: str) -> list[str]:
-        """Inputs of a layer with weights: data, weight and bias where there is one, quantized at 8 bits."""
-        path = str(call.node.target)
-        layer = self._weights[path]
-        if self._bits.get(path, 32) == 32:
-            names = [data, self.constant(layer.weight.numpy())]
-            return names if layer.bias is None else [*names, self.constant(layer.bias.numpy())]
-        source = call.node.all_input_nodes[0]
-        return self._quantized(data, self._ranges[source], layer)
+    def quantized(self, value: str, scale: np.float32, zero_point: np.uint8) -> str:
+        """``value`` rounded to u8 and back: the pair by which runtimes recognise integer layers."""
+        operands = [self.constant(scale), self.constant(zero_point)]
+        return self.node("DequantizeLinear", [self.node("QuantizeLinear", [value, *operands]), *operands])
 
-    def quantize(self, value: str, found: Range) -> str:
-        """``value`` rounded to 8 bits and back; once per value."""
-        if value not in self._dequantized:
-            scale, zero = self.scalar(found.scale), self.constant(np.array(found.zero_point, dtype=np.uint8))
-            rounded = self.node("QuantizeLinear", [value, scale, zero])
-            self._dequantized[value] = self.node("DequantizeLinear", [rounded, scale, zero])
-        return self._dequantized[value]
-
-    def model(self, input_shape: Sequence[int], output: str, output_shape: Sequence[int]) -> onnx.ModelProto:
-        """The finished model, from ``input`` to ``output``, both float32."""
-        self._nodes.append(helper.make_node("Identity", [output], [OUTPUT]))
+    def model(self, input_name: str, input_shape: Shape, output: str, output_shape: Shape) -> onnx.ModelProto:
+        """The finished model, its input ``input_name`` and its output called ``output``."""
+        if output == input_name or any(item.name == output for item in self._initializers):
+            output = self.node("Identity", [output])
+        self._rename(output, "output")
+        value = helper.make_tensor_value_info
         graph = helper.make_graph(
             self._nodes,
             "network",
-            [helper.make_tensor_value_info(INPUT, TensorProto.FLOAT, list(input_shape))],
-            [helper.make_tensor_value_info(OUTPUT, TensorProto.FLOAT, list(output_shape))],
-            self._constants,
+            [value(input_name, TensorProto.FLOAT, list(input_shape))],
+            [value("output", TensorProto.FLOAT, list(output_shape))],
+            self._initializers,
         )
+        opset = helper.make_opsetid("", OPSET)
         return helper.make_model(
-            graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION, producer_name="measured-nas"
+            graph, opset_imports=[opset], ir_version=IR_VERSION, producer_name="measured-nas"
         )
 
-    def _quantized(self, data: str, found: Range, layer: LayerWeights) -> list[str]:
-        scales = weight_scales(layer.weight)
-        shape = (-1, *[1] * (layer.weight.dim() - 1))
-        integers = (layer.weight / scales.view(shape)).round().clamp(-127, 127).to(torch.int8)
-        scale = self.constant(scales.numpy())
-        zeros = self.constant(np.zeros(len(scales), dtype=np.int8))
-        weight = self.node("DequantizeLinear", [self.constant(integers.numpy()), scale, zeros], axis=0)
-        names = [self.quantize(data, found), weight]
-        if layer.bias is None:
-            return names
-        # In the accumulator's own unit, so that a runtime adds it as an integer.
-        units = scales * found.scale
-        rounded = (layer.bias / units).round().clamp(-(2**31), 2**31 - 1).numpy().astype(np.int32)
-        bias = [self.constant(rounded), self.constant(units.numpy()), self.constant(np.zeros_like(rounded))]
-        return [*names, self.node("DequantizeLinear", bias, axis=0)]
+    def _dequantized(self, tensor: QuantizedTensor, transposed: bool) -> str:
+        values, axis = (tensor.values.T, 1 - tensor.axis) if transposed else (tensor.values, tensor.axis)
+        # Not shared: their zeros are counted by name.
+        name = self._unique("integers")
+        self._initializers.append(numpy_helper.from_array(_contiguous(values), name))
+        self.originals[name] = tensor.original.T if transposed else tensor.original
+        zero_points = self.constant(np.zeros(tensor.scale.shape, dtype=values.dtype))
+        return self.node("DequantizeLinear", [name, self.constant(tensor.scale), zero_points], axis=axis)
+
+    def _unique(self, kind: str) -> str:
+        base = f"{self.scope}/{kind}" if self.scope else kind
+        count = self._names[base] = self._names.get(base, 0) + 1
+        return base if count == 1 else f"{base}.{count}"
+
+    def _rename(self, old: str, new: str) -> None:
+        for node in self._nodes:
+            for field in (node.input, node.output):
+                for index, name in enumerate(field):
+                    if name == old:
+                        field[index] = new
+
+
+def as_array(tensor: Tensor) -> np.ndarray:
+    """Float32 values of a parameter, on the processor, in the order of its shape."""
+    return tensor.detach().float().cpu().contiguous().numpy()
+
+
+def _contiguous(array: np.ndarray) -> np.ndarray:
+    """Row by row in memory; numpy would make a vector of a scalar."""
+    return np.ascontiguousarray(array).reshape(array.shape)

@@ -1,66 +1,85 @@
-"""What a file's speed depends on: its graph, shapes, dtypes and where its zeros are, not its values."""
+"""Hash of what makes an ONNX file fast or slow: everything but the values of its weights."""
 
 from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnx
 from onnx import numpy_helper
 
-#: Output channels counted together: the largest block a sparse kernel works on.
-BLOCK = 4
-#: Constants up to this size are settings (shapes, scales of one tensor), of which only the dtype and shape count too.
-MATRIX = 2
+#: Rows (output channels) whose non-zeros are counted together.
+ROW_BLOCK = 4
+#: Key of the file's metadata: initializer of integers → non-zeros per row block before rounding.
+NONZEROS_KEY = "measured_nas.nonzeros"
 
 
-def structure_hash(model: onnx.ModelProto) -> str:
-    """Hash of nodes, attributes, shapes, dtypes and non-zeros per block of rows."""
+def structure_hash(path: Path) -> str:
+    """Equal for files that differ in the values of their weights only.
+
+    Nodes, attributes, shapes and dtypes enter, values of int64 constants (axes, shapes), and the non-zeros
+    of each block of rows of a weight. Integer weights count as they were before rounding, where the file
+    says so; names do not enter.
+    """
+    return structure_hash_of(onnx.load(str(path)))
+
+
+def structure_hash_of(model: onnx.ModelProto) -> str:
+    """``structure_hash`` of a loaded model."""
+    recorded = {item.key: item.value for item in model.metadata_props}
+    nonzeros: Mapping[str, list[int]] = json.loads(recorded.get(NONZEROS_KEY, "{}"))
+    number: dict[str, int] = {"": -1}
+    lines = [f"opsets {sorted((item.domain, item.version) for item in model.opset_import)}"]
     graph = model.graph
-    weights = {item.name: _describe(item) for item in graph.initializer}
-    text = json.dumps(
-        {
-            "opset": [[item.domain, item.version] for item in model.opset_import],
-            "inputs": [_value(item) for item in graph.input if item.name not in weights],
-            "nodes": [
-                [
-                    node.op_type,
-                    [weights.get(name, name) for name in node.input],
-                    list(node.output),
-                    sorted([item.name, _attribute(item)] for item in node.attribute),
-                ]
-                for node in graph.node
-            ],
-            "outputs": [_value(item) for item in graph.output],
-        },
-        sort_keys=True,
-    )
-    return hashlib.sha256(text.encode()).hexdigest()
+    for value in [*graph.input, *graph.output]:
+        kind = value.type.tensor_type
+        sizes = [dimension.dim_value for dimension in kind.shape.dim]
+        lines.append(f"value {kind.elem_type} {sizes}")
+    for value in graph.input:
+        number[value.name] = len(number)
+    initializers = {item.name: item for item in graph.initializer}
+    for node in graph.node:
+        for name in node.input:
+            if name not in number:
+                number[name] = len(number)
+                if name in initializers:
+                    lines.append(f"{number[name]} {_describe(initializers[name], nonzeros.get(name))}")
+        for name in node.output:
+            number[name] = len(number)
+        attributes = sorted((item.name, _attribute(item)) for item in node.attribute)
+        inputs, outputs = [number[name] for name in node.input], [number[name] for name in node.output]
+        lines.append(f"{node.domain}.{node.op_type} {inputs} {outputs} {attributes}")
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
-def _describe(tensor: onnx.TensorProto) -> list[Any]:
-    described: list[Any] = [tensor.data_type, list(tensor.dims)]
-    if len(tensor.dims) < MATRIX:
-        return described
-    rows = numpy_helper.to_array(tensor).reshape(tensor.dims[0], -1)
-    non_zeros = np.count_nonzero(rows, axis=1)
-    blocks = [int(non_zeros[start : start + BLOCK].sum()) for start in range(0, len(non_zeros), BLOCK)]
-    # Rounding to integers makes a few zeros by chance: within 2 % a matrix counts as dense.
-    size = rows.shape[1] * BLOCK
-    return [*described, [count if count < 0.98 * min(size, rows.size) else "dense" for count in blocks]]
+def count_nonzeros(array: np.ndarray) -> list[int]:
+    """Non-zeros of each block of ``ROW_BLOCK`` rows; a row is one index of the first dimension."""
+    rows = np.count_nonzero(array.reshape(array.shape[0], -1), axis=1)
+    return [int(count) for count in np.add.reduceat(rows, range(0, len(rows), ROW_BLOCK))]
 
 
-def _value(item: onnx.ValueInfoProto) -> list[Any]:
-    kind = item.type.tensor_type
-    return [item.name, kind.elem_type, [dim.dim_param or dim.dim_value for dim in kind.shape.dim]]
+def record_nonzeros(model: onnx.ModelProto, originals: Mapping[str, np.ndarray]) -> None:
+    """Write into the file what integer weights were before rounding: rounding makes zeros by accident."""
+    counts = {name: count_nonzeros(array) for name, array in originals.items() if array.ndim > 1}
+    if counts:
+        onnx.helper.set_model_props(model, {NONZEROS_KEY: json.dumps(counts)})
 
 
-def _attribute(item: onnx.AttributeProto) -> Any:
-    value = onnx.helper.get_attribute_value(item)
-    if isinstance(value, onnx.TensorProto):
-        return _describe(value)
-    if isinstance(value, bytes):
-        return value.decode(errors="replace")
-    return list(value) if hasattr(value, "__len__") and not isinstance(value, str) else value
+def _describe(tensor: Any, recorded: list[int] | None) -> str:
+    shape, dtype = list(tensor.dims), tensor.data_type
+    if dtype == onnx.TensorProto.INT64:
+        return f"{dtype} {shape} {numpy_helper.to_array(tensor).tolist()}"
+    if len(shape) < 2:
+        return f"{dtype} {shape}"
+    counts = recorded if recorded is not None else count_nonzeros(numpy_helper.to_array(tensor))
+    return f"{dtype} {shape} {counts}"
+
+
+def _attribute(attribute: Any) -> str:
+    if attribute.type == onnx.AttributeProto.TENSOR:
+        return _describe(attribute.t, None)
+    return str(onnx.helper.get_attribute_value(attribute))

@@ -1,31 +1,31 @@
-"""Weights as safetensors."""
+"""Weights of a network as a safetensors file: no code in it, unlike a pickle."""
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
-from safetensors.torch import load_file, save_file
+from safetensors import SafetensorError
+from safetensors.torch import load_model, save_model
 from torch import nn
 
 from nas.errors import ExportError
 
 
 def save_weights(model: nn.Module, path: Path) -> None:
-    """Write parameters and buffers under their state-dict keys."""
-    save_file({key: value.detach().cpu().contiguous() for key, value in model.state_dict().items()}, str(path))
+    """Write parameters and buffers, atomically; tensors that modules share are written once."""
+    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
+    save_model(model, str(partial))
+    partial.replace(path)
 
 
 def load_weights(model: nn.Module, path: Path) -> None:
-    """Read what ``save_weights`` wrote.
+    """Fill ``model`` in place, strictly.
 
     Raises:
-        ExportError: the file is of another architecture, with the first keys that differ.
+        ExportError: no such file, another format, or the weights of another network.
     """
-    tensors = load_file(str(path))
-    expected = model.state_dict()
-    wrong = sorted(set(tensors) ^ set(expected)) or sorted(
-        key for key, value in tensors.items() if value.shape != expected[key].shape
-    )
-    if wrong:
-        raise ExportError(f"{path} holds weights of another architecture: {', '.join(wrong[:3])} do not fit")
-    model.load_state_dict(tensors)
+    try:
+        load_model(model, str(path), strict=True)
+    except (OSError, SafetensorError, RuntimeError) as error:
+        raise ExportError(f"{path}: not the weights of this {type(model).__name__}: {error}") from error

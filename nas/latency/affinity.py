@@ -10,30 +10,57 @@ from nas.errors import MeasureError
 
 def measuring_core() -> int:
     """The last core this process may use."""
-    return max(_all_cores())
+    return available_cores()[-1]
 
 
 def training_cores() -> list[int]:
     """The other cores; the same one where there is only one."""
-    cores = sorted(_all_cores())
+    cores = available_cores()
     return cores[:-1] or cores
 
 
+def measuring_cores(core: int | None, threads: int) -> tuple[int, ...]:
+    """The cores of a session with ``threads`` threads: ``core`` (None: the measuring core) and some below it.
+
+    Raises:
+        MeasureError: this process may not use ``core``, or there are fewer cores than threads.
+    """
+    cores = available_cores()
+    listed = ", ".join(map(str, cores))
+    first = cores[-1] if core is None else core
+    if first not in cores:
+        raise MeasureError(
+            f"core {first} is not available: this process may use {listed}; set the target's core to one"
+        )
+    if threads > len(cores):
+        raise MeasureError(
+            f"{threads} threads on {len(cores)} core(s) ({listed}) would wait for each other; "
+            f"set the target's threads to at most {len(cores)}"
+        )
+    others = sorted((item for item in cores if item != first), key=lambda item: (item > first, -item))
+    return tuple(sorted([first, *others[: threads - 1]]))
+
+
 def pin(cores: Iterable[int]) -> None:
-    """Bind this process to cores.
+    """Bind this process to cores; does nothing on systems that know no affinity.
 
     Raises:
         MeasureError: the machine has none of them.
     """
     wanted = set(cores)
+    if not hasattr(os, "sched_setaffinity"):
+        return
     try:
         os.sched_setaffinity(0, wanted)
     except OSError as error:
         raise MeasureError(
-            f"can't bind to core {', '.join(map(str, sorted(wanted)))}: this machine offers "
-            f"{', '.join(map(str, sorted(_all_cores())))}"
+            f"can't bind to core {', '.join(map(str, sorted(wanted)))}: this process may use "
+            f"{', '.join(map(str, available_cores()))}; name some of these"
         ) from error
 
 
-def _all_cores() -> set[int]:
-    return os.sched_getaffinity(0)
+def available_cores() -> list[int]:
+    """The cores this process may use, ascending."""
+    if hasattr(os, "sched_getaffinity"):
+        return sorted(os.sched_getaffinity(0))
+    return list(range(os.cpu_count() or 1))

@@ -10,6 +10,7 @@ from pathlib import Path
 
 _STATUS = Path("/proc/self/status")
 _CLEAR = Path("/proc/self/clear_refs")
+_RESET_PEAK = "5"
 
 
 @dataclass
@@ -23,15 +24,20 @@ class Growth:
 def peak_growth() -> Iterator[Growth]:
     """Watch the peak of resident memory while the block runs (Linux; elsewhere nothing is told)."""
     growth = Growth()
-    try:
-        ctypes.CDLL(None).malloc_trim(0)  # freed memory of earlier work would hide new work's
-        _CLEAR.write_text("5")  # resets the peak
-        start = _resident("VmRSS")
-    except (OSError, AttributeError, KeyError):
-        yield growth
-        return
+    start = _restart()
     yield growth
-    growth.growth_bytes = max(0, _resident("VmHWM") - start)
+    if start is not None:
+        growth.growth_bytes = max(0, _resident("VmHWM") - start)
+
+
+def _restart() -> int | None:
+    """Reset the peak; bytes resident now."""
+    try:
+        ctypes.CDLL(None).malloc_trim(0)  # memory that earlier work freed would hide what is taken now
+        _CLEAR.write_text(_RESET_PEAK)
+        return _resident("VmRSS")
+    except (OSError, AttributeError, KeyError):
+        return None
 
 
 def _resident(field: str) -> int:

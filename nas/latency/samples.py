@@ -1,97 +1,89 @@
-"""Raw samples of a measurement, and the numbers derived from them."""
+"""Raw samples of a measurement, kept so that any number can be derived again."""
 
 from __future__ import annotations
 
 import io
+import zipfile
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import groupby
+from typing import Literal
 
 import numpy as np
 
 from nas.errors import MeasureError
 
-#: Relative standard deviation between fresh sessions of one model (memory layout, code placement): too few sessions
-#: can't show it themselves, so no interval is narrower than it implies.
-SESSION_SPREAD = 0.01
-RESAMPLES = 500
+#: Rows of a burst's array.
+WALL, PROCESS, PREEMPTIONS = range(3)
+Clock = Literal["process", "wall"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Visit:
     """One burst of the candidate and one of the reference, right after each other.
 
-    Arrays of equal length per burst: wall and process time in nanoseconds, involuntary context switches.
+    Each is ``(3, runs)`` int64: wall time and processor time in nanoseconds, involuntary context switches.
     """
 
     candidate: np.ndarray
     reference: np.ndarray
 
-    def ratio(self, row: int) -> float:
-        """Fastest run of the candidate over the fastest of the reference, those not pre-empted."""
-        return _fastest(self.candidate, row) / _fastest(self.reference, row)
 
-
-@dataclass(frozen=True)
-class Derived:
-    """What samples say: the ratio to the reference and its 95 % interval."""
-
-    ratio: float
-    low: float
-    high: float
-
-    @property
-    def half_width(self) -> float:
-        """Relative half width of the interval."""
-        return (self.high - self.low) / 2 / self.ratio
-
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Samples:
-    """Sessions of visits. ``statistic`` is ``process`` or ``wall``: which time the ratio is taken of."""
+    """Sessions of visits, oldest first. ``clock``: which of the two times ratios are taken of."""
 
     sessions: tuple[tuple[Visit, ...], ...]
-    statistic: str
+    clock: Clock
 
-    def derive(self, seed: int = 0) -> Derived:
-        """Median over visits of the ratio of fastest runs, averaged over sessions.
-
-        The interval resamples sessions first, visits second.
-        """
-        row = _ROWS[self.statistic]
-        ratios = [np.array([visit.ratio(row) for visit in session]) for session in self.sessions]
-        centre = float(np.mean([np.median(session) for session in ratios]))
-        generator = np.random.default_rng(seed)
-        means = np.empty(RESAMPLES)
-        for index in range(RESAMPLES):
-            drawn = generator.integers(len(ratios), size=len(ratios))
-            means[index] = np.mean([np.median(generator.choice(ratios[item], len(ratios[item]))) for item in drawn])
-        low, high = np.percentile(means, [2.5, 97.5])
-        floor = 1.96 * SESSION_SPREAD / len(ratios) ** 0.5 * centre
-        return Derived(centre, min(float(low), centre - floor), max(float(high), centre + floor))
+    @property
+    def num_visits(self) -> int:
+        """Pairs of bursts."""
+        return sum(map(len, self.sessions))
 
     @property
     def num_runs(self) -> int:
-        """Timed runs of the candidate."""
-        return sum(visit.candidate.shape[1] for session in self.sessions for visit in session)
+        """Timed runs of the candidate, discarded ones included."""
+        return sum(visit.candidate.shape[1] for visit in self._visits())
 
     @property
-    def num_preempted(self) -> int:
+    def num_discarded(self) -> int:
         """Runs of the candidate that were pre-empted and do not count."""
-        return sum(int((visit.candidate[2] > 0).sum()) for session in self.sessions for visit in session)
+        return sum(int((visit.candidate[PREEMPTIONS] > 0).sum()) for visit in self._visits())
 
     def candidate_ms(self) -> np.ndarray:
         """Wall time of every run of the candidate, milliseconds."""
-        return np.concatenate([visit.candidate[0] for session in self.sessions for visit in session]) / 1e6
+        return np.concatenate([visit.candidate[WALL] for visit in self._visits()]) / 1e6
+
+    def reference_ms(self) -> np.ndarray:
+        """Wall time of every run of the reference, milliseconds."""
+        return np.concatenate([visit.reference[WALL] for visit in self._visits()]) / 1e6
+
+    def fastest(self, clock: Clock | None = None) -> list[np.ndarray]:
+        """Fastest run of each visit, nanoseconds: a ``(visits, 2)`` array a session, candidate and reference.
+
+        Pre-empted runs do not count, and a visit that has no other is left out, unless nothing would remain.
+        """
+        row = PROCESS if (clock or self.clock) == "process" else WALL
+        kept = [_fastest_runs(session, row, discard=True) for session in self.sessions]
+        kept = [session for session in kept if len(session)]
+        return kept or [_fastest_runs(session, row, discard=False) for session in self.sessions]
 
     def to_bytes(self) -> bytes:
-        """Compressed; ``from_bytes`` reads it."""
-        arrays: dict[str, np.ndarray] = {"statistic": np.array(self.statistic)}
+        """Compressed numpy arrays, nothing executable; ``from_bytes`` reads it."""
+        index, runs = [], []
         for number, session in enumerate(self.sessions):
-            for index, visit in enumerate(session):
-                arrays[f"{number}.{index}.candidate"] = visit.candidate
-                arrays[f"{number}.{index}.reference"] = visit.reference
+            for visit in session:
+                index.append((number, visit.candidate.shape[1], visit.reference.shape[1]))
+                runs += [visit.candidate, visit.reference]
         buffer = io.BytesIO()
-        np.savez_compressed(buffer, allow_pickle=False, **arrays)  # type: ignore[arg-type]
+        np.savez_compressed(
+            buffer,
+            clock=np.array(self.clock),
+            index=np.array(index, np.int32).reshape(-1, 3),
+            runs=np.concatenate(runs, axis=1) if runs else np.empty((3, 0), np.int64),
+        )
         return buffer.getvalue()
 
     @classmethod
@@ -103,29 +95,51 @@ class Samples:
         """
         try:
             with np.load(io.BytesIO(blob), allow_pickle=False) as arrays:
-                keys = {
-                    (int(number), int(index))
-                    for number, index, _ in (name.split(".") for name in arrays.files if "." in name)
-                }
-                sessions: dict[int, list[Visit]] = {}
-                for number, index in sorted(keys):
-                    name = f"{number}.{index}"
-                    visit = Visit(arrays[f"{name}.candidate"], arrays[f"{name}.reference"])
-                    sessions.setdefault(number, []).append(visit)
-                return cls(tuple(map(tuple, sessions.values())), str(arrays["statistic"]))
-        except (ValueError, KeyError, OSError) as error:
-            raise MeasureError(f"these bytes are no samples: {error}") from error
+                clock, index, runs = str(arrays["clock"]), arrays["index"], arrays["runs"]
+            if clock not in ("process", "wall") or index[:, 1:].sum() != runs.shape[1]:
+                raise ValueError(f"index of {index[:, 1:].sum()} runs, {runs.shape[1]} runs, clock {clock!r}")
+        except (
+            ValueError,
+            KeyError,
+            IndexError,
+            TypeError,
+            OSError,
+            EOFError,
+            zlib.error,
+            zipfile.BadZipFile,
+        ) as error:
+            raise MeasureError(
+                f"{len(blob)} bytes that are no samples ({error}); pass what Samples.to_bytes wrote"
+            ) from error
+        parts = np.split(runs, np.cumsum(index[:, 1:].reshape(-1))[:-1], axis=1)
+        visits = [
+            (int(number), Visit(parts[2 * place], parts[2 * place + 1]))
+            for place, number in enumerate(index[:, 0])
+        ]
+        sessions = (
+            tuple(visit for _, visit in group) for _, group in groupby(visits, key=lambda item: item[0])
+        )
+        return cls(tuple(sessions), "wall" if clock == "wall" else "process")
 
-
-_ROWS = {"wall": 0, "process": 1}
-
-
-def _fastest(burst: np.ndarray, row: int) -> float:
-    kept = burst[row][burst[2] == 0]
-    return float((kept if kept.size else burst[row]).min())
+    def _visits(self) -> list[Visit]:
+        return [visit for session in self.sessions for visit in session]
 
 
 def burst_array(wall_ns: Sequence[int], process_ns: Sequence[int], preemptions: Sequence[int]) -> np.ndarray:
-    """A burst as rows of wall time, process time, pre-emptions; what a runtime can't tell becomes wall time and zeros."""
-    zeros = [0] * len(wall_ns)
-    return np.array([wall_ns, process_ns or wall_ns, preemptions or zeros], dtype=np.int64)
+    """A burst as rows of wall time, processor time, pre-emptions.
+
+    What a runtime can't tell becomes wall time and zeros.
+    """
+    return np.array([wall_ns, process_ns or wall_ns, preemptions or [0] * len(wall_ns)], dtype=np.int64)
+
+
+def _fastest_runs(session: Sequence[Visit], row: int, *, discard: bool) -> np.ndarray:
+    found = []
+    for visit in session:
+        pair = [
+            burst[row][burst[PREEMPTIONS] == 0] if discard else burst[row]
+            for burst in (visit.candidate, visit.reference)
+        ]
+        if all(times.size for times in pair):
+            found.append([times.min() for times in pair])
+    return np.array(found, dtype=np.float64).reshape(-1, 2)

@@ -1,7 +1,7 @@
 """The persistent measuring process: ``python -m nas.latency.worker``.
 
-Reads one JSON request a line, writes one JSON answer a line, never imports torch. It ends when its standard input
-does, so it dies with its parent however that ends.
+Reads JSON requests and writes JSON answers, one a line; never imports torch. It ends when its standard input
+does or its parent is gone, so it dies with its parent however that ends.
 """
 
 from __future__ import annotations
@@ -9,122 +9,117 @@ from __future__ import annotations
 import base64
 import json
 import os
+import select
+import signal
 import sys
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from statistics import median
 from typing import Any
 
 from nas.errors import MeasureError, NasError
-from nas.latency.affinity import measuring_core, pin
+from nas.latency.affinity import measuring_cores, pin
+from nas.latency.calibration import calibrate
+from nas.latency.intervals import Derived
 from nas.latency.lock import measuring
-from nas.latency.protocol import Effort, Latency, burst_runs, measure, warm_up
-from nas.latency.references import LADDER, write_reference
+from nas.latency.protocol import Bench, Effort, Latency, measure
+from nas.latency.references import LADDER, estimated_rungs, write_reference
 from nas.latency.runtimes import RUNTIMES, Session, SessionOptions
+from nas.latency.samples import Clock
 from nas.latency.targets import Target, TargetSpec, describe_processor
 
-#: Rungs slower than this are calibrated from fewer visits.
-SLOW_S = 0.01
+#: How a rung that calibration left out is timed when a slow candidate needs it.
+EXTEND = Effort(sessions=3, max_sessions=3, visits=3, precision=0.02, budget_s=10.0)
+#: Seconds between looks at whether the parent is still there.
+PARENT_CHECK_S = 2.0
+
+Reply = Callable[[Mapping[str, Any]], None]
 
 
-class Bench:
+class Worker:
     """A pinned process with a runtime and the reference models."""
 
     def __init__(self, spec: TargetSpec, folder: Path) -> None:
         self.spec = spec
-        self.core = measuring_core() if spec.core is None else spec.core
-        if spec.threads == 1:
-            pin([self.core])
+        self.cores = measuring_cores(spec.core, spec.threads)
+        pin(self.cores)
         self.runtime = RUNTIMES.get(spec.runtime)()
         self._folder = folder
-        self._exclusive = partial(measuring, self.core)
+        self._exclusive = partial(measuring, self.cores)
+        self._clock: Clock = "process" if spec.threads == 1 else "wall"
+        #: Rungs timed here because the target's calibration lacks them, by the calibration they stand on.
+        self._extended: dict[str, dict[str, float]] = {}
 
     def calibrate(self) -> Target:
-        """Time every rung of the ladder."""
-        return Target(
-            self.spec,
-            {rung.name: self._time_ms(rung.name) for rung in LADDER},
-            {
-                **describe_processor(),
-                "core": self.core,
-                "runtime": self.spec.runtime,
-                "runtime_version": self.runtime.version(),
-            },
+        """Time the ladder of references."""
+        references = calibrate(
+            [rung.name for rung in LADDER], self._open_reference, self._exclusive, self._clock
         )
+        return Target(self.spec, references, {**self._place(), "load": os.getloadavg()[0]})
 
     def measure(
-        self, path: Path, target: Target, effort: Effort, reject_above_ms: float | None
+        self,
+        path: Path,
+        target: Target,
+        effort: Effort,
+        reject_above_ms: float | None,
+        on_progress: Callable[[Derived], None],
     ) -> tuple[Latency, dict[str, Any]]:
         """Measure a file; the latency and the conditions only this process knows."""
-        latency = measure(
-            lambda: self.runtime.open(path, self._options(self.spec.batch)),
-            lambda rung: self.runtime.open(self._reference(rung), self._options(1)),
-            target.references,
+        if not path.is_file():
+            raise MeasureError(f"there is no file {path} on this machine; export the model there first")
+        bench = self._bench(lambda: self._open(path, self.spec.batch), target.references)
+        latency = measure(bench, effort, reject_above_ms=reject_above_ms, on_progress=on_progress)
+        return latency, {**self._place(), "target": self.spec.name, "load": os.getloadavg()[0]}
+
+    def _bench(self, opener: Callable[[], Session], references: Mapping[str, float]) -> Bench:
+        return Bench(
+            open_candidate=opener,
+            open_reference=self._open_reference,
+            rungs=estimated_rungs(references),
+            reference_ms=lambda rung: self._reference_ms(rung, references),
             exclusive=self._exclusive,
-            effort=effort,
-            reject_above_ms=reject_above_ms,
-            statistic="process" if self.spec.threads == 1 else "wall",
+            clock=self._clock,
         )
-        return latency, {
-            "target": self.spec.name,
+
+    def _reference_ms(self, rung: str, references: Mapping[str, float]) -> float:
+        """A rung's time: as calibrated, or measured against the rungs below it."""
+        if rung in references:
+            return references[rung]
+        known = self._extended.setdefault(json.dumps(dict(references), sort_keys=True), dict(references))
+        for item in LADDER:
+            if rung in known:
+                break
+            if item.name not in known:
+                bench = self._bench(partial(self._open_reference, item.name), known)
+                known[item.name] = measure(replace(bench, rungs=dict(known)), EXTEND).latency_ms
+        return known[rung]
+
+    def _open(self, path: Path, batch: int) -> Session:
+        return self.runtime.open(path, SessionOptions(threads=self.spec.threads, batch=batch))
+
+    def _open_reference(self, rung: str) -> Session:
+        path = self._folder / f"{rung}.onnx"
+        if not path.exists():
+            write_reference(next(item for item in LADDER if item.name == rung), path)
+        return self._open(path, 1)
+
+    def _place(self) -> dict[str, Any]:
+        return {
             "runtime": self.spec.runtime,
             "runtime_version": self.runtime.version(),
             "threads": self.spec.threads,
             "batch": self.spec.batch,
-            "core": self.core,
-            "load": os.getloadavg()[0],
+            "core": ", ".join(map(str, self.cores)) if len(self.cores) > 1 else self.cores[0],
             **describe_processor(),
         }
-
-    def _options(self, batch: int) -> SessionOptions:
-        return SessionOptions(threads=self.spec.threads, batch=batch)
-
-    def _reference(self, rung: str) -> Path:
-        path = self._folder / f"{rung}.onnx"
-        if not path.exists():
-            write_reference(next(item for item in LADDER if item.name == rung), path)
-        return path
-
-    def _time_ms(self, rung: str) -> float:
-        """Median over visits of the fastest run, over fresh sessions."""
-        fastest: list[float] = []
-        for _ in range(3):
-            session = self.runtime.open(self._reference(rung), self._options(1))
-            time_s = warm_up(session)
-            fastest += [self._fastest(session, time_s) for _ in range(3 if time_s > SLOW_S else 8)]
-            session.close()
-            if time_s > SLOW_S:
-                break
-        return median(fastest) / 1e6
-
-    def _fastest(self, session: Session, time_s: float) -> float:
-        with self._exclusive():
-            return min(session.burst(burst_runs(time_s)).wall_ns)
-
-
-def answer(bench: Bench, request: Mapping[str, Any]) -> dict[str, Any]:
-    """The answer to one request."""
-    if request["verb"] == "calibrate":
-        return {"target": bench.calibrate().to_json()}
-    if request["verb"] == "modules":
-        return {"modules": sorted(sys.modules)}
-    latency, conditions = bench.measure(
-        Path(request["path"]),
-        Target.from_json(request["target"]),
-        Effort(**request["effort"]),
-        request["reject_above_ms"],
-    )
-    return {
-        **{name: value for name, value in vars(latency).items() if name != "samples"},
-        "conditions": {**latency.conditions, **conditions},
-        "samples": base64.b64encode(latency.samples).decode(),
-    }
 
 
 def main() -> None:
     """Serve requests until standard input ends."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
     replies = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # whatever a runtime prints must not get among the replies
 
@@ -132,22 +127,72 @@ def main() -> None:
         replies.write(json.dumps(value) + "\n")
         replies.flush()
 
+    requests = _lines(os.getppid())
     with tempfile.TemporaryDirectory(prefix="nas-references-") as folder:
         try:
-            bench = Bench(TargetSpec.from_json(json.loads(sys.stdin.readline())), Path(folder))
+            worker = Worker(TargetSpec.from_json(json.loads(next(requests, "{}"))), Path(folder))
         except NasError as error:
             reply({"error": str(error)})
             return
         reply({"ready": True})
-        for line in sys.stdin:
-            _serve(bench, json.loads(line), reply)
+        for line in requests:
+            try:
+                _serve(worker, json.loads(line), reply)
+            except BrokenPipeError:
+                return
 
 
-def _serve(bench: Bench, request: Mapping[str, Any], reply: Callable[[Mapping[str, Any]], None]) -> None:
+def _serve(worker: Worker, request: Mapping[str, Any], reply: Reply) -> None:
     try:
-        reply(answer(bench, request))
-    except MeasureError as error:
+        reply({"answer": _answer(worker, request, reply)})
+    except NasError as error:
         reply({"error": str(error)})
+    except BrokenPipeError:
+        raise
+    except Exception as error:  # a runtime of the user's own may raise anything; the process stays usable
+        reply({"error": f"{type(error).__name__}: {error}"})
+
+
+def _answer(worker: Worker, request: Mapping[str, Any], reply: Reply) -> dict[str, Any]:
+    verb = request["verb"]
+    if verb == "calibrate":
+        return worker.calibrate().to_json()
+    if verb == "modules":
+        return {"modules": sorted(sys.modules)}
+    if verb != "measure":
+        raise MeasureError(f"unknown request {verb!r}; known: calibrate, measure, modules")
+    latency, place = worker.measure(
+        Path(request["path"]),
+        Target.from_json(request["target"]),
+        Effort(**request["effort"]),
+        request["reject_above_ms"],
+        lambda derived: reply({"progress": derived._asdict()}),
+    )
+    return {
+        **vars(latency),
+        "conditions": {**latency.conditions, **place},
+        "samples": base64.b64encode(latency.samples).decode(),
+    }
+
+
+def _lines(parent: int) -> Iterator[str]:
+    """Lines of standard input, until it ends or the parent is gone.
+
+    Another child of the parent may hold the other end of the pipe open, so its end alone is no sign.
+    """
+    buffer = b""
+    while True:
+        while b"\n" in buffer:
+            line, _, buffer = buffer.partition(b"\n")
+            yield line.decode()
+        ready, _, _ = select.select([0], [], [], PARENT_CHECK_S)
+        if os.getppid() != parent:
+            return
+        if ready:
+            chunk = os.read(0, 1 << 16)
+            if not chunk:
+                return
+            buffer += chunk
 
 
 if __name__ == "__main__":

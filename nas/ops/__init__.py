@@ -1,17 +1,18 @@
 """Ops: what a network is made of, each with its ONNX emitter, its cost and examples of itself.
 
-An op covers leaf modules (torch's or our own), functions and tensor methods of an fx graph. The tracer treats every
-covered module as a leaf; export walks the graph and asks each node's op to emit itself; accounting asks for its
-multiply-accumulates. A node without an op sends the whole network to torch's own exporter, and the record says so.
+An op covers leaf modules (torch's or our own), functions and tensor methods of an fx graph. The tracer
+treats every covered module as a leaf; export walks the graph and asks each node's op to emit itself;
+accounting asks for its multiply-accumulates. A node without an op sends the whole network to torch's own
+exporter, and the record says so.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from nas.registry import Registry
 
@@ -21,6 +22,17 @@ if TYPE_CHECKING:
     from nas.export.onnx_graph import OnnxGraph
 
 Shape = tuple[int, ...]
+#: What becomes of a call between 8-bit values. ``weights``: computes in integers, a site of its own.
+#: ``fused``: disappears into the weighted call before it. ``same``: selects or moves values, so its output
+#: has its input's scale. ``own``: integers with a scale of its own. ``float``: computes in floats.
+Integer = Literal["weights", "fused", "same", "own", "float"]
+
+
+@dataclass(frozen=True)
+class Input:
+    """Stands for the tensor input of that index in a call's arguments."""
+
+    index: int
 
 
 @dataclass(frozen=True)
@@ -33,6 +45,13 @@ class Call:
     #: Shapes of the tensor inputs, batch included, in order.
     input_shapes: tuple[Shape, ...]
     output_shape: Shape
+    #: As called, with ``Input`` for tensors and numbers for whatever the graph computes from shapes.
+    args: tuple[Any, ...] = ()
+    kwargs: Mapping[str, Any] = field(default_factory=dict)
+
+    def argument(self, position: int, name: str, default: Any = None) -> Any:
+        """An argument given by position (the first tensor is 0) or by name."""
+        return self.args[position] if len(self.args) > position else self.kwargs.get(name, default)
 
 
 @dataclass(frozen=True)
@@ -50,10 +69,28 @@ class Op(ABC):
 
     #: Module classes, functions (``torch.add``, ``operator.add``) and method names (``"flatten"``) it covers.
     targets: Sequence[type | Any | str] = ()
+    #: Whether the output always has the shape of the first input: tracing then need not ask torch.
+    keeps_shape: bool = False
+
+    def covers(self, call: Call) -> bool:
+        """Whether ``emit`` can write this very call; if not, it counts as a node without an op."""
+        return True
+
+    def transparent(self, call: Call) -> bool:
+        """Whether the call returns its input, in training too: such a node is no part of the identity."""
+        return False
+
+    def commutes(self, call: Call) -> bool:
+        """Whether the order of the inputs has no effect."""
+        return False
+
+    def integer(self, call: Call) -> Integer:
+        """What becomes of the call between 8-bit values."""
+        return "float"
 
     @abstractmethod
     def emit(self, graph: OnnxGraph, call: Call, inputs: Sequence[str]) -> str:
-        """Append ONNX nodes that compute ``call`` from the values named ``inputs``; the name of the result."""
+        """Append nodes that compute ``call`` from the values named ``inputs``; the name of the result."""
 
     def macs(self, call: Call) -> int:
         """Multiply-accumulates of one call (1 MAC = 2 FLOPs); elementwise work counts as none."""
@@ -61,7 +98,7 @@ class Op(ABC):
 
     @abstractmethod
     def attributes(self, call: Call) -> dict[str, Any]:
-        """What, beside shapes and inputs, makes two calls compute differently (JSON values): the graph's identity."""
+        """What, beside shapes and inputs, makes two calls compute differently: JSON values."""
 
     @abstractmethod
     def examples(self) -> Sequence[Example]:
@@ -90,6 +127,7 @@ OPS: Registry[type[Op]] = Registry(
 class _Table:
     by_type: dict[type, Op] = field(default_factory=dict)
     by_target: dict[Any, Op] = field(default_factory=dict)
+    names: dict[Op, str] = field(default_factory=dict)
 
 
 @cache
@@ -97,8 +135,12 @@ def _table() -> _Table:
     table = _Table()
     for name in OPS.names():
         op = OPS.get(name)()
+        table.names[op] = name
         for target in op.targets:
-            (table.by_type if isinstance(target, type) else table.by_target)[target] = op
+            if isinstance(target, type):
+                table.by_type[target] = op
+            else:
+                table.by_target[target] = op
     return table
 
 
@@ -110,3 +152,8 @@ def op_of_module(module: nn.Module) -> Op | None:
 def op_of_target(target: Any) -> Op | None:
     """The op that covers this function or method name, if any."""
     return _table().by_target.get(target)
+
+
+def op_name(op: Op) -> str:
+    """The name under which ``op`` (one that ``op_of_module`` or ``op_of_target`` returned) is registered."""
+    return _table().names[op]

@@ -1,113 +1,149 @@
-"""Activation functions."""
+"""Activations, as modules, functions and tensor methods."""
 
 from __future__ import annotations
 
-import operator
+import math
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
-from torch import nn
-from torch.nn import functional
+from torch import Tensor, nn
+from torch.nn import functional as F
 
-from nas.ops import Call, Example, Op
+from nas.ops import Call, Example, Integer, Op
 
 if TYPE_CHECKING:
     from nas.export.onnx_graph import OnnxGraph
 
-Emitter = Callable[["OnnxGraph", str, Call], str]
-
-
-def _relu6(graph: OnnxGraph, x: str, call: Call) -> str:
-    return graph.node("Clip", [x, graph.scalar(0.0), graph.scalar(6.0)])
-
-
-def _silu(graph: OnnxGraph, x: str, call: Call) -> str:
-    return graph.node("Mul", [x, graph.node("Sigmoid", [x])])
-
-
-def _gelu(graph: OnnxGraph, x: str, call: Call) -> str:
-    if _approximate(call) == "tanh":
-        cube = graph.node("Mul", [x, graph.node("Mul", [x, x])])
-        inner = graph.node("Add", [x, graph.node("Mul", [cube, graph.scalar(0.044715)])])
-        gate = graph.node("Tanh", [graph.node("Mul", [inner, graph.scalar((2 / torch.pi) ** 0.5)])])
-    else:
-        gate = graph.node("Erf", [graph.node("Mul", [x, graph.scalar(2**-0.5)])])
-    half = graph.node("Mul", [x, graph.scalar(0.5)])
-    return graph.node("Mul", [half, graph.node("Add", [gate, graph.scalar(1.0)])])
-
-
-def _leaky_relu(graph: OnnxGraph, x: str, call: Call) -> str:
-    return graph.node("LeakyRelu", [x], alpha=float(getattr(call.module, "negative_slope", 0.01)))
-
-
-def _hardsigmoid(graph: OnnxGraph, x: str, call: Call) -> str:
-    return graph.node("HardSigmoid", [x], alpha=1 / 6, beta=0.5)
-
-
-def _simple(name: str) -> Emitter:
-    return lambda graph, x, call: graph.node(name, [x])
-
-
-def _approximate(call: Call) -> str:
-    return str(getattr(call.module, "approximate", None) or call.node.kwargs.get("approximate", "none"))
-
-
-_MODULES: dict[type[nn.Module], Emitter] = {
-    nn.ReLU: _simple("Relu"),
-    nn.ReLU6: _relu6,
-    nn.SiLU: _silu,
-    nn.GELU: _gelu,
-    nn.Sigmoid: _simple("Sigmoid"),
-    nn.Tanh: _simple("Tanh"),
-    nn.Hardswish: _simple("HardSwish"),
-    nn.Hardsigmoid: _hardsigmoid,
-    nn.LeakyReLU: _leaky_relu,
+#: Kind → everything that computes it.
+TARGETS: dict[str, tuple[Any, ...]] = {
+    "relu": (nn.ReLU, F.relu, torch.relu, torch.relu_, F.relu_, "relu", "relu_"),
+    "relu6": (nn.ReLU6, F.relu6),
+    "hardswish": (nn.Hardswish, F.hardswish),
+    "hardsigmoid": (nn.Hardsigmoid, F.hardsigmoid),
+    "silu": (nn.SiLU, F.silu),
+    "gelu": (nn.GELU, F.gelu),
+    "sigmoid": (nn.Sigmoid, torch.sigmoid, F.sigmoid, "sigmoid", "sigmoid_"),
+    "tanh": (nn.Tanh, torch.tanh, F.tanh, "tanh", "tanh_"),
+    "leaky_relu": (nn.LeakyReLU, F.leaky_relu),
+    "elu": (nn.ELU, F.elu),
 }
-_FUNCTIONS: dict[Any, Emitter] = {
-    torch.relu: _simple("Relu"),
-    functional.relu: _simple("Relu"),
-    "relu": _simple("Relu"),
-    functional.relu6: _relu6,
-    functional.silu: _silu,
-    functional.gelu: _gelu,
-    torch.sigmoid: _simple("Sigmoid"),
-    functional.sigmoid: _simple("Sigmoid"),
-    "sigmoid": _simple("Sigmoid"),
-    torch.tanh: _simple("Tanh"),
-    functional.hardswish: _simple("HardSwish"),
-    functional.hardsigmoid: _hardsigmoid,
-    operator.neg: _simple("Neg"),
-}
+KIND = {target: kind for kind, targets in TARGETS.items() for target in targets}
 
 
 class ActivationOp(Op):
-    """ReLU and its relatives, as modules, functions and methods."""
+    """Elementwise activations without weights."""
 
-    targets = (*_MODULES, *_FUNCTIONS)
+    targets = tuple(KIND)
+    keeps_shape = True
+
+    def integer(self, call: Call) -> Integer:
+        """Clipping is what quantising does anyway, so ReLU and ReLU6 cost nothing there."""
+        kind = _kind(call)
+        if kind in ("relu", "relu6"):
+            return "fused"
+        return "own" if kind in ("sigmoid", "leaky_relu") else "float"
 
     def emit(self, graph: OnnxGraph, call: Call, inputs: Sequence[str]) -> str:
-        """The activation of the one input."""
-        table: dict[Any, Emitter] = {**_MODULES, **_FUNCTIONS}
-        key = call.node.target if call.module is None else type(call.module)
-        return table[key](graph, inputs[0], call)
+        """The node of that name, or the few that compute it."""
+        return _EMITTERS[_kind(call)](graph, inputs[0], self.attributes(call))
 
     def attributes(self, call: Call) -> dict[str, Any]:
-        """Which function it is, by the name both forms share."""
-        target = type(call.module) if call.module is not None else call.node.target
-        name = target if isinstance(target, str) else target.__name__
-        return {
-            "function": name.lower(),
-            "approximate": _approximate(call) if "gelu" in name.lower() else "",
-            "slope": getattr(call.module, "negative_slope", None),
-        }
+        """See ``Op.attributes``."""
+        kind = _kind(call)
+        if kind == "leaky_relu":
+            return {"kind": kind, "slope": _setting(call, 1, "negative_slope", 0.01)}
+        if kind == "elu":
+            return {"kind": kind, "alpha": _setting(call, 1, "alpha", 1.0)}
+        if kind == "gelu":
+            return {"kind": kind, "approximate": _setting(call, 1, "approximate", "none")}
+        return {"kind": kind}
 
     def examples(self) -> Sequence[Example]:
-        """Every module, and GELU's approximation."""
-        made = [Example(module.__name__, module(), (2, 3, 4, 5)) for module in _MODULES]
-        return [*made, Example("GELU_tanh", nn.GELU("tanh"), (2, 3, 4, 5)), Example("relu", _Relu(), (2, 3))]
+        """See ``Op.examples``."""
+        modules = [
+            nn.ReLU(),
+            nn.ReLU6(),
+            nn.Hardswish(),
+            nn.Hardsigmoid(),
+            nn.SiLU(),
+            nn.GELU(),
+            nn.Sigmoid(),
+        ]
+        modules += [nn.Tanh(), nn.LeakyReLU(0.2), nn.ELU(0.7), nn.GELU(approximate="tanh")]
+        functions: list[Callable[..., Tensor]] = [
+            F.relu,
+            F.relu6,
+            F.hardswish,
+            F.hardsigmoid,
+            F.silu,
+            F.gelu,
+            torch.sigmoid,
+            torch.tanh,
+        ]
+        functions += [F.leaky_relu, F.elu, Tensor.relu, Tensor.sigmoid, Tensor.tanh]
+        examples = [
+            Example(f"module_{index}_{type(module).__name__}", nn.Sequential(module), (2, 3, 4, 5))
+            for index, module in enumerate(modules)
+        ]
+        return examples + [
+            Example(f"function_{index}_{function.__name__}", _Function(function), (2, 3, 4, 5))
+            for index, function in enumerate(functions)
+        ]
 
 
-class _Relu(nn.Module):
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return functional.relu(x) + torch.sigmoid(x).relu()
+class _Function(nn.Module):
+    """Three times the input through a function: most activations are dull between -1 and 1."""
+
+    def __init__(self, function: Callable[[Tensor], Tensor]) -> None:
+        super().__init__()
+        self.function = function
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        return self.function(inputs * 3.0)
+
+
+def _kind(call: Call) -> str:
+    return KIND[type(call.module) if call.module is not None else call.node.target]
+
+
+def _setting(call: Call, position: int, name: str, default: Any) -> Any:
+    return getattr(call.module, name) if call.module is not None else call.argument(position, name, default)
+
+
+def _scalar(graph: OnnxGraph, value: float) -> str:
+    return graph.constant(np.float32(value))
+
+
+def _clip6(graph: OnnxGraph, value: str, attributes: dict[str, Any]) -> str:
+    return graph.node("Clip", [value, _scalar(graph, 0.0), _scalar(graph, 6.0)])
+
+
+def _silu(graph: OnnxGraph, value: str, attributes: dict[str, Any]) -> str:
+    return graph.node("Mul", [value, graph.node("Sigmoid", [value])])
+
+
+def _gelu(graph: OnnxGraph, value: str, attributes: dict[str, Any]) -> str:
+    if attributes["approximate"] == "tanh":
+        cube = graph.node("Mul", [graph.node("Mul", [value, value]), value])
+        inner = graph.node("Add", [value, graph.node("Mul", [cube, _scalar(graph, 0.044715)])])
+        curve = graph.node("Tanh", [graph.node("Mul", [inner, _scalar(graph, math.sqrt(2 / math.pi))])])
+    else:
+        curve = graph.node("Erf", [graph.node("Div", [value, _scalar(graph, math.sqrt(2))])])
+    gate = graph.node("Add", [curve, _scalar(graph, 1.0)])
+    return graph.node("Mul", [graph.node("Mul", [value, gate]), _scalar(graph, 0.5)])
+
+
+_EMITTERS: dict[str, Callable[[Any, str, dict[str, Any]], str]] = {
+    "relu": lambda graph, value, _: graph.node("Relu", [value]),
+    "relu6": _clip6,
+    "hardswish": lambda graph, value, _: graph.node("HardSwish", [value]),
+    "hardsigmoid": lambda graph, value, _: graph.node("HardSigmoid", [value], alpha=1 / 6, beta=0.5),
+    "silu": _silu,
+    "gelu": _gelu,
+    "sigmoid": lambda graph, value, _: graph.node("Sigmoid", [value]),
+    "tanh": lambda graph, value, _: graph.node("Tanh", [value]),
+    "leaky_relu": lambda graph, value, settings: graph.node("LeakyRelu", [value], alpha=settings["slope"]),
+    "elu": lambda graph, value, settings: graph.node("Elu", [value], alpha=settings["alpha"]),
+}

@@ -6,41 +6,58 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-from nas.ops import Call, Example, Op
+from nas.ops import Call, Example, Integer, Op
 
 if TYPE_CHECKING:
     from nas.export.onnx_graph import OnnxGraph
 
 
 class ConcatOp(Op):
-    """``torch.cat`` along one axis."""
+    """``torch.cat`` of a list of tensors."""
 
-    targets = (torch.cat, torch.concat)
+    targets = (torch.cat, torch.concat, torch.concatenate)
+
+    def covers(self, call: Call) -> bool:
+        """A list that is written out."""
+        tensors = call.argument(0, "tensors", ())
+        return isinstance(tensors, list | tuple) and len(tensors) == len(call.input_shapes)
+
+    def transparent(self, call: Call) -> bool:
+        """A list of one."""
+        return len(call.input_shapes) == 1
+
+    def integer(self, call: Call) -> Integer:
+        """See ``Op.integer``."""
+        return "own"
 
     def emit(self, graph: OnnxGraph, call: Call, inputs: Sequence[str]) -> str:
-        """A Concat."""
-        return graph.node("Concat", inputs, axis=_axis(call))
+        """One ``Concat``."""
+        return graph.node("Concat", list(inputs), axis=self._axis(call))
 
     def attributes(self, call: Call) -> dict[str, Any]:
-        """The axis."""
-        return {"axis": _axis(call)}
+        """See ``Op.attributes``."""
+        return {"axis": self._axis(call)}
 
     def examples(self) -> Sequence[Example]:
-        """Along channels and along height."""
-        return [Example("channels", _Concat(1), (2, 3, 4, 4)), Example("height", _Concat(2), (2, 3, 4, 4))]
+        """See ``Op.examples``."""
+        return [
+            Example("channels", _Branches(1), (2, 3, 4, 5)),
+            Example("width", _Branches(-1), (2, 3, 4, 5)),
+        ]
+
+    @staticmethod
+    def _axis(call: Call) -> int:
+        return int(call.argument(1, "dim", 0)) % len(call.output_shape)
 
 
-class _Concat(nn.Module):
-    def __init__(self, axis: int) -> None:
+class _Branches(nn.Module):
+    def __init__(self, dim: int) -> None:
         super().__init__()
-        self.axis = axis
+        self.left = nn.Conv2d(3, 3, 1)
+        self.right = nn.Conv2d(3, 3, 3, padding=1)
+        self.dim = dim
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return torch.cat([x, torch.relu(x)], dim=self.axis)
-
-
-def _axis(call: Call) -> int:
-    arguments = dict(zip(("tensors", "dim"), call.node.args, strict=False)) | dict(call.node.kwargs)
-    return int(arguments.get("dim", 0))  # type: ignore[call-overload, no-any-return]
+    def forward(self, inputs: Tensor) -> Tensor:
+        return torch.cat([self.left(inputs), inputs, self.right(inputs)], dim=self.dim)

@@ -1,79 +1,92 @@
-"""Two-dimensional convolution."""
+"""Two-dimensional convolution: dense, grouped, depthwise, dilated, strided; zero padding."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from math import prod
 from typing import TYPE_CHECKING, Any, cast
 
 from torch import nn
 
-from nas.errors import ExportError
-from nas.ops import Call, Example, Op
+from nas.ops import Call, Example, Integer, Op
 
 if TYPE_CHECKING:
     from nas.export.onnx_graph import OnnxGraph
 
 
 class Conv2dOp(Op):
-    """``nn.Conv2d`` with zero padding; any stride, dilation and groups."""
+    """``nn.Conv2d``."""
 
     targets = (nn.Conv2d,)
 
+    def covers(self, call: Call) -> bool:
+        """Zero padding only: ONNX's convolution knows no other."""
+        return _conv(call).padding_mode == "zeros"
+
+    def integer(self, call: Call) -> Integer:
+        """See ``Op.integer``."""
+        return "weights"
+
     def emit(self, graph: OnnxGraph, call: Call, inputs: Sequence[str]) -> str:
-        """A Conv whose weight and input are quantized where the graph says so."""
-        conv = cast("nn.Conv2d", call.module)
-        if conv.padding_mode != "zeros":
-            raise ExportError(f"convolution with padding mode {conv.padding_mode!r} has no emitter; use zeros")
-        pads = [0, 0] if conv.padding == "valid" else _padding(conv)
-        weights = graph.weights(call, inputs[0])
+        """One ``Conv``."""
+        conv = _conv(call)
+        operands = [inputs[0], graph.parameter(call, "weight")]
+        if graph.has_parameter(call, "bias"):
+            operands.append(graph.parameter(call, "bias"))
         return graph.node(
             "Conv",
-            weights,
+            operands,
+            kernel_shape=list(conv.kernel_size),
             strides=list(conv.stride),
             dilations=list(conv.dilation),
             group=conv.groups,
-            pads=pads + pads,
-            kernel_shape=list(conv.kernel_size),
+            pads=padding(conv),
         )
 
     def macs(self, call: Call) -> int:
-        """Output size × kernel taps × inputs of a group."""
-        conv = cast("nn.Conv2d", call.module)
-        return prod(call.output_shape) * prod(conv.kernel_size) * conv.in_channels // conv.groups
+        """Output elements times the inputs each one sees; taps on padding count."""
+        conv = _conv(call)
+        return math.prod(call.output_shape) * (conv.in_channels // conv.groups) * math.prod(conv.kernel_size)
 
     def attributes(self, call: Call) -> dict[str, Any]:
-        """Everything a convolution is besides its weights."""
-        conv = cast("nn.Conv2d", call.module)
+        """See ``Op.attributes``."""
+        conv = _conv(call)
         return {
+            "in_channels": conv.in_channels,
             "kernel": list(conv.kernel_size),
             "stride": list(conv.stride),
-            "padding": conv.padding if isinstance(conv.padding, str) else list(conv.padding),
+            "padding": padding(conv),
             "dilation": list(conv.dilation),
             "groups": conv.groups,
             "bias": conv.bias is not None,
-            "padding_mode": conv.padding_mode,
         }
 
     def examples(self) -> Sequence[Example]:
-        """Kernels, strides, dilation, groups, depthwise, no bias, odd sizes."""
-        settings: dict[str, dict[str, Any]] = {
-            "3x3": {"kernel_size": 3, "padding": 1},
-            "1x1": {"kernel_size": 1},
-            "strided": {"kernel_size": 5, "stride": 2, "padding": 2},
-            "dilated": {"kernel_size": 3, "dilation": 2, "padding": 2},
-            "grouped": {"kernel_size": 3, "groups": 2},
-            "depthwise": {"kernel_size": 7, "groups": 8, "padding": 3},
-            "rectangular": {"kernel_size": (1, 3), "padding": (0, 1), "stride": (2, 1)},
-            "without_bias": {"kernel_size": 3, "bias": False},
+        """See ``Op.examples``."""
+        settings: dict[str, nn.Conv2d] = {
+            "plain": nn.Conv2d(4, 6, 3, padding=1),
+            "pointwise_without_bias": nn.Conv2d(4, 6, 1, bias=False),
+            "strided": nn.Conv2d(4, 6, 3, stride=2, padding=1),
+            "uneven": nn.Conv2d(4, 6, (3, 5), stride=(1, 2), padding=(0, 2)),
+            "dilated": nn.Conv2d(4, 6, 3, padding=2, dilation=2),
+            "grouped": nn.Conv2d(4, 6, 3, padding=1, groups=2),
+            "depthwise": nn.Conv2d(4, 4, 5, padding=2, groups=4),
+            "depthwise_multiplier": nn.Conv2d(4, 8, 3, groups=4),
+            "same_padding": nn.Conv2d(4, 6, 4, padding="same"),
+            "valid_padding": nn.Conv2d(4, 6, 3, padding="valid"),
         }
-        return [Example(name, nn.Conv2d(8, 8, **setting), (2, 8, 9, 11)) for name, setting in settings.items()]
+        return [Example(name, nn.Sequential(conv), (2, 4, 9, 8)) for name, conv in settings.items()]
 
 
-def _padding(conv: nn.Conv2d) -> list[int]:
+def padding(conv: nn.Conv2d) -> list[int]:
+    """Zeros ``[top, left, bottom, right]``."""
+    if conv.padding == "valid":
+        return [0, 0, 0, 0]
     if conv.padding == "same":
-        taps = [dilation * (kernel - 1) for dilation, kernel in zip(conv.dilation, conv.kernel_size, strict=True)]
-        if any(tap % 2 for tap in taps):
-            raise ExportError("convolution with an even kernel and padding 'same' has no emitter; use an odd one")
-        return [tap // 2 for tap in taps]
-    return [int(pad) for pad in conv.padding]
+        totals = [d * (k - 1) for d, k in zip(conv.dilation, conv.kernel_size, strict=True)]
+        return [total // 2 for total in totals] + [total - total // 2 for total in totals]
+    return [int(size) for size in conv.padding] * 2
+
+
+def _conv(call: Call) -> nn.Conv2d:
+    return cast(nn.Conv2d, call.module)

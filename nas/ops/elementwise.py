@@ -1,58 +1,109 @@
-"""Sums, differences and products of tensors of equal or broadcast shape."""
+"""Sums, differences, products and quotients of tensors and numbers."""
 
 from __future__ import annotations
 
 import operator
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
-from torch import fx, nn
+from torch import Tensor, nn
 
-from nas.errors import ExportError
-from nas.ops import Call, Example, Op
+from nas.ops import Call, Example, Input, Integer, Op
 
 if TYPE_CHECKING:
     from nas.export.onnx_graph import OnnxGraph
 
-_NAMES: dict[Any, str] = {
-    operator.add: "Add",
-    operator.iadd: "Add",
-    torch.add: "Add",
-    "add": "Add",
-    operator.sub: "Sub",
-    torch.sub: "Sub",
-    operator.mul: "Mul",
-    operator.imul: "Mul",
-    torch.mul: "Mul",
-    "mul": "Mul",
-    operator.truediv: "Div",
+#: ONNX name → everything that computes it.
+TARGETS: dict[str, tuple[Any, ...]] = {
+    "Add": (operator.add, operator.iadd, torch.add, "add", "add_"),
+    "Mul": (operator.mul, operator.imul, torch.mul, torch.multiply, "mul", "mul_"),
+    "Sub": (operator.sub, operator.isub, torch.sub, torch.subtract, "sub", "sub_"),
+    "Div": (operator.truediv, operator.itruediv, torch.div, torch.true_divide, "div", "div_"),
 }
+KIND = {target: kind for kind, targets in TARGETS.items() for target in targets}
 
 
 class ElementwiseOp(Op):
-    """``+ - * /`` of tensors, or of a tensor and a number."""
+    """Two operands, tensors or numbers, broadcast as torch does."""
 
-    targets = tuple(_NAMES)
+    targets = tuple(KIND)
+
+    def covers(self, call: Call) -> bool:
+        """Two operands without rounding."""
+        return call.kwargs.get("rounding_mode") is None and len(self._operands(call)) == 2
+
+    def transparent(self, call: Call) -> bool:
+        """Nothing added, or times one."""
+        kind, operands = KIND[call.node.target], self._operands(call)
+        if len(operands) != 2 or call.output_shape != call.input_shapes[0]:
+            return False
+        neutral = 0 if kind in ("Add", "Sub") else 1
+        return (
+            isinstance(operands[0], Input) and not isinstance(operands[1], Input) and operands[1] == neutral
+        )
+
+    def commutes(self, call: Call) -> bool:
+        """Sums and products of two tensors."""
+        plain = all(isinstance(operand, Input) for operand in self._operands(call)) and _alpha(call) == 1
+        return KIND[call.node.target] in ("Add", "Mul") and plain
+
+    def integer(self, call: Call) -> Integer:
+        """Sums and products of two tensors have integer kernels."""
+        return "own" if self.commutes(call) and len(call.input_shapes) == 2 else "float"
 
     def emit(self, graph: OnnxGraph, call: Call, inputs: Sequence[str]) -> str:
-        """One binary node; numbers become constants."""
-        if call.node.kwargs:
-            raise ExportError(f"{call.node.target} with {dict(call.node.kwargs)} has no emitter")
-        names = iter(inputs)
-        operands = [next(names) if isinstance(arg, fx.Node) else graph.scalar(float(arg)) for arg in call.node.args]  # type: ignore[arg-type]
-        return graph.node(_NAMES[call.node.target], operands)
+        """One node, and one more for a factor ``alpha``."""
+        values = [
+            inputs[operand.index] if isinstance(operand, Input) else graph.constant(np.float32(operand))
+            for operand in self._operands(call)
+        ]
+        if _alpha(call) != 1:
+            values[1] = graph.node("Mul", [values[1], graph.constant(np.float32(_alpha(call)))])
+        return graph.node(KIND[call.node.target], values)
 
     def attributes(self, call: Call) -> dict[str, Any]:
-        """Which operation, and its numbers."""
-        operands = [None if isinstance(arg, fx.Node) else arg for arg in call.node.args]
-        return {"function": _NAMES[call.node.target], "operands": operands}
+        """See ``Op.attributes``; tensors are written as their index (``"#0"``)."""
+        operands = self._operands(call)
+        names = [f"#{item.index}" if isinstance(item, Input) else float(item) for item in operands]
+        kind = KIND[call.node.target]
+        if KIND[call.node.target] in ("Add", "Mul") and _alpha(call) == 1:
+            names = sorted(names, key=str)
+        return {"kind": kind, "operands": names, "alpha": _alpha(call)}
 
     def examples(self) -> Sequence[Example]:
-        """All four, with tensors and with numbers."""
-        return [Example("arithmetic", _Arithmetic(), (2, 3, 4))]
+        """See ``Op.examples``."""
+        functions: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+            "add": lambda a, b: a + b,
+            "add_alpha": lambda a, b: torch.add(a, b, alpha=0.3),
+            "add_number": lambda a, b: a.add(1.5),
+            "mul": lambda a, b: torch.mul(a, b),
+            "mul_number": lambda a, b: 0.5 * a,
+            "mul_broadcast": lambda a, b: a * b.mean((2, 3), keepdim=True),
+            "sub": lambda a, b: torch.sub(a, b),
+            "sub_from_number": lambda a, b: 1.0 - a,
+            "div": lambda a, b: a / (b * b + 1.0),
+            "twice_the_same": lambda a, b: a + a,
+        }
+        return [Example(name, _Pair(function), (2, 3, 4, 5)) for name, function in functions.items()]
+
+    @staticmethod
+    def _operands(call: Call) -> list[Any]:
+        return [*call.args, *(call.kwargs[key] for key in ("input", "other") if key in call.kwargs)]
 
 
-class _Arithmetic(nn.Module):
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return torch.add(x * 2.0, x) - x * x / 3.0 + (1.0 - x)
+class _Pair(nn.Module):
+    """A function of the input and of a map computed from it."""
+
+    def __init__(self, function: Callable[[Tensor, Tensor], Tensor]) -> None:
+        super().__init__()
+        self.other = nn.Conv2d(3, 3, 1)
+        self.function = function
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        return self.function(inputs, self.other(inputs))
+
+
+def _alpha(call: Call) -> float:
+    return float(call.kwargs.get("alpha", 1))

@@ -1,41 +1,70 @@
-"""Flattening."""
+"""Other shapes for the same values in the same order."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-from nas.ops import Call, Example, Op
+from nas.ops import Call, Example, Integer, Op
 
 if TYPE_CHECKING:
     from nas.export.onnx_graph import OnnxGraph
 
 
 class FlattenOp(Op):
-    """``nn.Flatten``, ``torch.flatten``, ``Tensor.flatten``."""
+    """Flatten, view, reshape, squeeze, unsqueeze: all of them are given by the shapes before and after."""
 
-    targets = (nn.Flatten, torch.flatten, "flatten")
+    targets = (
+        *(nn.Flatten, nn.Unflatten, torch.flatten, torch.reshape, torch.squeeze, torch.unsqueeze),
+        *("flatten", "unflatten", "view", "reshape", "squeeze", "unsqueeze", "contiguous"),
+    )
+
+    def transparent(self, call: Call) -> bool:
+        """A tensor that has that shape already."""
+        return call.output_shape == call.input_shapes[0]
+
+    def integer(self, call: Call) -> Integer:
+        """See ``Op.integer``."""
+        return "same"
 
     def emit(self, graph: OnnxGraph, call: Call, inputs: Sequence[str]) -> str:
-        """A Reshape that leaves the batch open."""
-        return graph.node("Reshape", [inputs[0], graph.integers([-1, *call.output_shape[1:]])])
+        """``Flatten`` to a matrix, else ``Reshape``; nothing for an equal shape."""
+        before, after = call.input_shapes[0], call.output_shape
+        if before == after:
+            return inputs[0]
+        if len(after) == 2 and before[0] == after[0]:
+            return graph.node("Flatten", [inputs[0]], axis=1)
+        # A leading 0 keeps the batch, whatever it is.
+        shape = [0 if before[:1] == after[:1] else after[0], *after[1:]] if after else []
+        return graph.node("Reshape", [inputs[0], graph.constant(np.array(shape, dtype=np.int64))])
 
     def attributes(self, call: Call) -> dict[str, Any]:
-        """Nothing: the shapes say it all."""
+        """See ``Op.attributes``: the shapes say everything."""
         return {}
 
     def examples(self) -> Sequence[Example]:
-        """As module, function and method, of all and of some axes."""
-        return [
-            Example("module", nn.Flatten(), (2, 3, 4, 5)),
-            Example("some_axes", nn.Flatten(2), (2, 3, 4, 5)),
-            Example("function", _Flatten(), (2, 3, 4, 5)),
-        ]
+        """See ``Op.examples``."""
+        functions: dict[str, Callable[[Tensor], Tensor]] = {
+            "function": lambda value: torch.flatten(value, 1),
+            "method": lambda value: value.flatten(2),
+            "view": lambda value: value.view(value.size(0), -1),
+            "reshape": lambda value: value.reshape(value.shape[0], 6, 10),
+            "unsqueeze": lambda value: value.unsqueeze(1).squeeze(1).unsqueeze(-1),
+            "everything": lambda value: value.reshape(-1),
+        }
+        modules: dict[str, nn.Module] = {"module": nn.Flatten(), "module_from_2": nn.Flatten(2)}
+        modules |= {name: _Function(function) for name, function in functions.items()}
+        return [Example(name, nn.Sequential(module), (2, 3, 4, 5)) for name, module in modules.items()]
 
 
-class _Flatten(nn.Module):
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return torch.flatten(x, 1) + x.flatten(1)
+class _Function(nn.Module):
+    def __init__(self, function: Callable[[Tensor], Tensor]) -> None:
+        super().__init__()
+        self.function = function
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        return self.function(inputs)

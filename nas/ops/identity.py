@@ -1,33 +1,59 @@
-"""Modules that compute nothing when deployed: identity and dropout."""
+"""What a deployed network does not compute: identities and dropout."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from torch import nn
+from torch import Tensor, nn
+from torch.nn import functional as F
 
-from nas.ops import Call, Example, Op
+from nas.ops import Call, Example, Integer, Op
 
 if TYPE_CHECKING:
     from nas.export.onnx_graph import OnnxGraph
 
 
 class IdentityOp(Op):
-    """``nn.Identity`` and dropout: the input, as it is."""
+    """``nn.Identity`` and dropout.
 
-    targets = (nn.Identity, nn.Dropout, nn.Dropout2d)
+    Dropout above zero changes what is learned, so it is part of a candidate's identity; a deployed file has
+    none of it.
+    """
+
+    targets = (nn.Identity, nn.Dropout, nn.Dropout2d, F.dropout, F.dropout2d)
+    keeps_shape = True
+
+    def transparent(self, call: Call) -> bool:
+        """Dropout of nothing included."""
+        return self._rate(call) == 0
+
+    def integer(self, call: Call) -> Integer:
+        """See ``Op.integer``."""
+        return "same"
 
     def emit(self, graph: OnnxGraph, call: Call, inputs: Sequence[str]) -> str:
-        """No node at all."""
+        """Nothing: the input is the result."""
         return inputs[0]
 
     def attributes(self, call: Call) -> dict[str, Any]:
-        """Dropout changes training: its kind and probability, where that is not zero."""
-        probability = getattr(call.module, "p", 0.0)
-        return {"kind": type(call.module).__name__, "p": probability} if probability else {}
+        """See ``Op.attributes``."""
+        channels = isinstance(call.module, nn.Dropout2d) or call.node.target is F.dropout2d
+        return {"rate": self._rate(call), "channels": channels}
 
     def examples(self) -> Sequence[Example]:
-        """Around something that computes."""
-        inner = [nn.Identity(), nn.ReLU(), nn.Dropout(0.3), nn.Dropout2d(0.3)]
-        return [Example("sequence", nn.Sequential(*inner), (2, 3, 4, 4))]
+        """See ``Op.examples``."""
+        modules = {"identity": nn.Identity(), "dropout": nn.Dropout(0.3), "dropout2d": nn.Dropout2d(0.2)}
+        modules |= {"function": _Function()}
+        return [Example(name, nn.Sequential(module), (2, 3, 4, 5)) for name, module in modules.items()]
+
+    @staticmethod
+    def _rate(call: Call) -> float:
+        if call.module is not None:
+            return float(getattr(call.module, "p", 0.0))
+        return float(call.argument(1, "p", 0.5))
+
+
+class _Function(nn.Module):
+    def forward(self, inputs: Tensor) -> Tensor:
+        return F.dropout(inputs, 0.4, self.training)

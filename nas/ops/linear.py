@@ -1,45 +1,57 @@
-"""Fully connected layer."""
+"""Linear layer on the last dimension."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from math import prod
 from typing import TYPE_CHECKING, Any, cast
 
 from torch import nn
 
-from nas.ops import Call, Example, Op
+from nas.ops import Call, Example, Integer, Op
 
 if TYPE_CHECKING:
     from nas.export.onnx_graph import OnnxGraph
 
 
 class LinearOp(Op):
-    """``nn.Linear`` on ``(…, in_features)``."""
+    """``nn.Linear``, on ``(N, features)`` or with more dimensions before the last."""
 
     targets = (nn.Linear,)
 
+    def integer(self, call: Call) -> Integer:
+        """See ``Op.integer``."""
+        return "weights"
+
     def emit(self, graph: OnnxGraph, call: Call, inputs: Sequence[str]) -> str:
-        """A Gemm on two axes, MatMul and Add on more."""
+        """One ``Gemm`` for a matrix, else ``MatMul`` and ``Add``."""
+        has_bias = graph.has_parameter(call, "bias")
         if len(call.output_shape) == 2:
-            return graph.node("Gemm", graph.weights(call, inputs[0]), transB=1)
-        data, weight, *bias = graph.weights(call, inputs[0])
-        product = graph.node("MatMul", [data, graph.node("Transpose", [weight], perm=[1, 0])])
-        return graph.node("Add", [product, *bias]) if bias else product
+            operands = [inputs[0], graph.parameter(call, "weight")]
+            if has_bias:
+                operands.append(graph.parameter(call, "bias"))
+            return graph.node("Gemm", operands, transB=1)
+        product = graph.node("MatMul", [inputs[0], graph.parameter(call, "weight", transposed=True)])
+        return graph.node("Add", [product, graph.parameter(call, "bias")]) if has_bias else product
 
     def macs(self, call: Call) -> int:
-        """Outputs × inputs."""
-        return prod(call.output_shape) * cast("nn.Linear", call.module).in_features
+        """Output elements times input features."""
+        return math.prod(call.output_shape) * _linear(call).in_features
 
     def attributes(self, call: Call) -> dict[str, Any]:
-        """Whether there is a bias; the sizes are in the shapes."""
-        return {"bias": cast("nn.Linear", call.module).bias is not None}
+        """See ``Op.attributes``."""
+        linear = _linear(call)
+        return {"in_features": linear.in_features, "bias": linear.bias is not None}
 
     def examples(self) -> Sequence[Example]:
-        """With and without bias, on two and three axes."""
+        """See ``Op.examples``."""
         return [
-            Example("bias", nn.Linear(6, 5), (3, 6)),
-            Example("without_bias", nn.Linear(6, 5, bias=False), (3, 6)),
-            Example("tokens", nn.Linear(6, 5), (2, 4, 6)),
-            Example("tokens_without_bias", nn.Linear(6, 5, bias=False), (2, 4, 6)),
+            Example("matrix", nn.Sequential(nn.Linear(7, 5)), (3, 7)),
+            Example("without_bias", nn.Sequential(nn.Linear(7, 5, bias=False)), (3, 7)),
+            Example("tokens", nn.Sequential(nn.Linear(7, 5)), (2, 4, 7)),
+            Example("map", nn.Sequential(nn.Linear(7, 5, bias=False)), (2, 3, 4, 7)),
         ]
+
+
+def _linear(call: Call) -> nn.Linear:
+    return cast(nn.Linear, call.module)

@@ -1,4 +1,4 @@
-"""Batch normalisation."""
+"""Batch normalisation; exporters fold it into the layer before where they can."""
 
 from __future__ import annotations
 
@@ -6,58 +6,69 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from nas.ops import Call, Example, Op
 
 if TYPE_CHECKING:
     from nas.export.onnx_graph import OnnxGraph
 
+BatchNorm = nn.BatchNorm1d | nn.BatchNorm2d
+
 
 class BatchNormOp(Op):
-    """``nn.BatchNorm2d`` as deployed: with its running statistics. One behind a convolution is folded into it."""
+    """``nn.BatchNorm2d`` and ``nn.BatchNorm1d`` with running statistics."""
 
-    targets = (nn.BatchNorm2d,)
+    targets = (nn.BatchNorm2d, nn.BatchNorm1d)
+    keeps_shape = True
+
+    def covers(self, call: Call) -> bool:
+        """Running statistics only: a deployed network must not depend on its batch."""
+        return _norm(call).running_mean is not None
 
     def emit(self, graph: OnnxGraph, call: Call, inputs: Sequence[str]) -> str:
-        """A BatchNormalization, for those that could not be folded."""
-        norm = cast("nn.BatchNorm2d", call.module)
-        scale, shift = scale_and_shift(norm)
-        zeros, ones = torch.zeros_like(scale), torch.ones_like(scale)
-        constants = [graph.constant(value.numpy()) for value in (scale, shift, zeros, ones)]
-        return graph.node("BatchNormalization", [inputs[0], *constants], epsilon=0.0)
+        """One ``BatchNormalization``."""
+        scale, shift = scale_and_shift(_norm(call))
+        zeros, ones = torch.zeros_like(shift), torch.ones_like(shift)
+        values = [graph.constant(tensor.numpy()) for tensor in (scale, shift, zeros, ones)]
+        # Statistics are already within scale and shift, so nothing is added to the variance of one.
+        return graph.node("BatchNormalization", [inputs[0], *values], epsilon=0.0)
 
     def attributes(self, call: Call) -> dict[str, Any]:
-        """What changes training: momentum and epsilon."""
-        norm = cast("nn.BatchNorm2d", call.module)
+        """See ``Op.attributes``."""
+        norm = _norm(call)
         return {"eps": norm.eps, "momentum": norm.momentum, "affine": norm.affine}
 
     def examples(self) -> Sequence[Example]:
-        """Alone, with statistics that are not the initial ones; and behind a convolution."""
+        """See ``Op.examples``."""
         return [
-            Example("alone", _trained(nn.BatchNorm2d(4)), (2, 4, 5, 5)),
-            Example("without_affine", _trained(nn.BatchNorm2d(4, affine=False)), (2, 4, 5, 5)),
-            Example(
-                "folded", nn.Sequential(nn.Conv2d(3, 4, 3, bias=False), _trained(nn.BatchNorm2d(4))), (2, 3, 7, 7)
-            ),
+            Example("map", nn.Sequential(_shaken(nn.BatchNorm2d(4))), (2, 4, 5, 3)),
+            Example("not_affine", nn.Sequential(_shaken(nn.BatchNorm2d(4, affine=False))), (2, 4, 5, 3)),
+            Example("vector", nn.Sequential(_shaken(nn.BatchNorm1d(6, eps=0.1))), (3, 6)),
         ]
 
 
-def scale_and_shift(norm: nn.BatchNorm2d) -> tuple[torch.Tensor, torch.Tensor]:
-    """``(C,)`` factors so that the deployed norm is ``x · scale + shift``."""
-    mean, variance = norm.running_mean, norm.running_var
-    assert mean is not None
-    assert variance is not None
-    weight = torch.ones_like(mean) if norm.weight is None else norm.weight
-    bias = torch.zeros_like(mean) if norm.bias is None else norm.bias
-    scale = (weight / torch.sqrt(variance + norm.eps)).detach()
-    return scale, (bias - mean * scale).detach()
+def scale_and_shift(norm: BatchNorm) -> tuple[Tensor, Tensor]:
+    """``(C,)`` each, float32 on the processor: in eval mode the layer computes ``input * scale + shift``."""
+    mean, variance = cast(Tensor, norm.running_mean).double(), cast(Tensor, norm.running_var).double()
+    scale = torch.rsqrt(variance + norm.eps)
+    if norm.affine:
+        scale = scale * norm.weight.double()
+    shift = -mean * scale
+    if norm.affine:
+        shift = shift + norm.bias.double()
+    return scale.detach().float().cpu(), shift.detach().float().cpu()
 
 
-def _trained(norm: nn.BatchNorm2d) -> nn.BatchNorm2d:
+def _norm(call: Call) -> BatchNorm:
+    return cast(BatchNorm, call.module)
+
+
+def _shaken(norm: BatchNorm) -> BatchNorm:
+    """With other than neutral statistics and weights."""
     generator = torch.Generator().manual_seed(0)
-    for name, tensor in norm.state_dict().items():
-        if tensor.is_floating_point():
-            values = torch.rand(tensor.shape, generator=generator)
-            tensor.copy_(values + 0.5 if name != "running_mean" else values - 0.5)
+    tensors = [norm.running_mean, norm.running_var, *norm.parameters()]
+    with torch.no_grad():
+        for tensor in tensors:
+            cast(Tensor, tensor).copy_(torch.rand(norm.num_features, generator=generator) + 0.5)
     return norm

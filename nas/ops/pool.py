@@ -1,112 +1,191 @@
-"""Pooling: over windows, and over the whole map."""
+"""Pooling over windows, and over the whole map."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, cast
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
+from torch.nn import functional as F
 
-from nas.errors import ExportError
-from nas.ops import Call, Example, Op
+from nas.ops import Call, Example, Integer, Op
 
 if TYPE_CHECKING:
     from nas.export.onnx_graph import OnnxGraph
 
-Window = nn.MaxPool2d | nn.AvgPool2d
+_MAX = (nn.MaxPool2d, F.max_pool2d, torch.max_pool2d)
+_AVG = (nn.AvgPool2d, F.avg_pool2d)
+_ADAPTIVE_MAX = (nn.AdaptiveMaxPool2d, F.adaptive_max_pool2d)
+_ADAPTIVE_AVG = (nn.AdaptiveAvgPool2d, F.adaptive_avg_pool2d)
+_MEAN = (torch.mean, "mean")
+_AMAX = (torch.amax, "amax")
 
 
 class PoolOp(Op):
-    """``nn.MaxPool2d`` and ``nn.AvgPool2d``."""
+    """Max- and average-pooling over windows."""
 
-    targets = (nn.MaxPool2d, nn.AvgPool2d)
+    targets = _MAX + _AVG
+
+    def covers(self, call: Call) -> bool:
+        """Not: pooled indices, other divisors, or padding that counts where the last window sticks out."""
+        if _argument(call, 6, "return_indices", False) is True and _is_max(call):
+            return False
+        if _is_max(call):
+            return True
+        settings = self.attributes(call)
+        sticks_out = settings["pads"][2:] != settings["pads"][:2]
+        divisor = _argument(call, 6, "divisor_override", None)
+        counts_padding = sticks_out and bool(settings["count_include_pad"])
+        return divisor is None and not counts_padding
+
+    def transparent(self, call: Call) -> bool:
+        """A window of one pixel at stride one."""
+        settings = self.attributes(call)
+        return settings["kernel"] == [1, 1] and settings["stride"] == [1, 1] and settings["pads"] == [0] * 4
+
+    def integer(self, call: Call) -> Integer:
+        """See ``Op.integer``."""
+        return "same" if _is_max(call) else "own"
 
     def emit(self, graph: OnnxGraph, call: Call, inputs: Sequence[str]) -> str:
-        """A MaxPool or AveragePool."""
-        pool = cast("Window", call.module)
-        pads = _pair(pool.padding)
-        settings: dict[str, Any] = {
-            "kernel_shape": _pair(pool.kernel_size),
-            "strides": _pair(pool.stride),
-            "pads": pads + pads,
-            "ceil_mode": int(pool.ceil_mode),
-        }
-        if isinstance(pool, nn.MaxPool2d):
-            return graph.node("MaxPool", inputs, dilations=_pair(pool.dilation), **settings)
-        if pool.divisor_override is not None:
-            raise ExportError("average pooling with its own divisor has no emitter")
-        return graph.node("AveragePool", inputs, count_include_pad=int(pool.count_include_pad), **settings)
+        """One ``MaxPool`` or ``AveragePool``."""
+        settings = self.attributes(call)
+        window = {"kernel_shape": settings["kernel"], "strides": settings["stride"], "pads": settings["pads"]}
+        if _is_max(call):
+            return graph.node("MaxPool", inputs[:1], **window, dilations=settings["dilation"])
+        return graph.node(
+            "AveragePool", inputs[:1], **window, count_include_pad=settings["count_include_pad"]
+        )
 
     def attributes(self, call: Call) -> dict[str, Any]:
-        """Kind and window."""
-        pool = cast("Window", call.module)
-        return {
-            "kind": type(pool).__name__,
-            "kernel": _pair(pool.kernel_size),
-            "stride": _pair(pool.stride),
-            "padding": _pair(pool.padding),
-            "ceil_mode": pool.ceil_mode,
-            "dilation": _pair(getattr(pool, "dilation", 1)),
-            "count_include_pad": getattr(pool, "count_include_pad", None),
-        }
+        """See ``Op.attributes``; ``pads`` is ``[top, left, bottom, right]``, last window included."""
+        kernel = _pair(_argument(call, 1, "kernel_size", None))
+        stride = _pair(_argument(call, 2, "stride", None) or kernel)
+        padding = _pair(_argument(call, 3, "padding", 0))
+        dilation = _pair(_argument(call, 4, "dilation", 1)) if _is_max(call) else [1, 1]
+        after = []
+        for axis in range(2):
+            reach = (call.output_shape[axis - 2] - 1) * stride[axis] + dilation[axis] * (kernel[axis] - 1) + 1
+            after.append(max(padding[axis], reach - call.input_shapes[0][axis - 2] - padding[axis]))
+        settings: dict[str, Any] = {"kernel": kernel, "stride": stride, "pads": padding + after}
+        if _is_max(call):
+            return {"kind": "max", **settings, "dilation": dilation}
+        # Without padding the two ways to count are one.
+        counted = bool(_argument(call, 5, "count_include_pad", True)) and any(padding + after)
+        return {"kind": "avg", **settings, "count_include_pad": int(counted)}
 
     def examples(self) -> Sequence[Example]:
-        """Windows with and without overlap and padding."""
-        shape = (2, 3, 9, 9)
-        return [
-            Example("max", nn.MaxPool2d(2), shape),
-            Example("max_overlapping", nn.MaxPool2d(3, 2, 1), shape),
-            Example("average", nn.AvgPool2d(3, 2, 1), shape),
-            Example("average_without_pad", nn.AvgPool2d(3, 2, 1, count_include_pad=False), shape),
-        ]
+        """See ``Op.examples``."""
+        settings: dict[str, nn.Module] = {
+            "max": nn.MaxPool2d(2),
+            "max_overlapping": nn.MaxPool2d(3, stride=2, padding=1),
+            "max_dilated": nn.MaxPool2d(2, stride=1, dilation=2),
+            "max_ceil": nn.MaxPool2d(2, ceil_mode=True),
+            "avg": nn.AvgPool2d(2),
+            "avg_uneven": nn.AvgPool2d((2, 3), stride=(1, 2)),
+            "avg_counting": nn.AvgPool2d(3, stride=2, padding=1),
+            "avg_not_counting": nn.AvgPool2d(3, stride=2, padding=1, count_include_pad=False),
+            "max_function": _Function(lambda value: F.max_pool2d(value, 3, stride=1, padding=1)),
+            "avg_function": _Function(lambda value: F.avg_pool2d(value, kernel_size=2)),
+        }
+        return [Example(name, nn.Sequential(pool), (2, 3, 7, 9)) for name, pool in settings.items()]
 
 
 class GlobalPoolOp(Op):
-    """Adaptive pooling to one pixel, and the mean over height and width."""
+    """Pooling to a fixed size: adaptive pooling into equal windows, mean, maximum over height and width."""
 
-    targets = (nn.AdaptiveMaxPool2d, nn.AdaptiveAvgPool2d, torch.mean, "mean")
+    targets = _ADAPTIVE_MAX + _ADAPTIVE_AVG + _MEAN + _AMAX
+
+    def covers(self, call: Call) -> bool:
+        """Maps ``(N, C, H, W)`` that fall into equal windows."""
+        if len(call.input_shapes[0]) != 4:
+            return False
+        if _target(call) in _MEAN + _AMAX:
+            axes = self._axes(call)
+            return axes == {2, 3} and call.argument(3, "dtype") is None
+        if _argument(call, 2, "return_indices", False):
+            return False
+        height, width = call.input_shapes[0][2:]
+        return height % call.output_shape[2] == 0 and width % call.output_shape[3] == 0
+
+    def transparent(self, call: Call) -> bool:
+        """A map that has that size already."""
+        return call.output_shape == call.input_shapes[0]
+
+    def integer(self, call: Call) -> Integer:
+        """See ``Op.integer``."""
+        return "same" if self._is_max(call) else "own"
 
     def emit(self, graph: OnnxGraph, call: Call, inputs: Sequence[str]) -> str:
-        """A global pooling, or a ReduceMean."""
-        if call.module is None:
-            axes, keep = _mean_arguments(call)
-            return graph.node("ReduceMean", inputs, axes=axes, keepdims=int(keep))
-        if call.output_shape[-2:] != (1, 1):
-            raise ExportError(f"adaptive pooling to {call.output_shape[-2:]} has no emitter; use one pixel")
-        maximum = isinstance(call.module, nn.AdaptiveMaxPool2d)
-        return graph.node("GlobalMaxPool" if maximum else "GlobalAveragePool", inputs)
+        """One pooling, and a ``Flatten`` where the map's dimensions disappear."""
+        height, width = call.input_shapes[0][2:]
+        out_height, out_width = call.output_shape[2:] or (1, 1)
+        window = [height // out_height, width // out_width]
+        if self._is_max(call):
+            # Not GlobalMaxPool: it has no 8-bit form.
+            value = graph.node("MaxPool", inputs[:1], kernel_shape=window, strides=window)
+        elif (out_height, out_width) == (1, 1):
+            value = graph.node("GlobalAveragePool", inputs[:1])
+        else:
+            value = graph.node("AveragePool", inputs[:1], kernel_shape=window, strides=window)
+        return value if len(call.output_shape) == 4 else graph.node("Flatten", [value], axis=1)
 
     def attributes(self, call: Call) -> dict[str, Any]:
-        """Which pooling."""
-        if call.module is None:
-            axes, keep = _mean_arguments(call)
-            return {"kind": "mean", "axes": axes, "keepdims": keep}
-        return {"kind": type(call.module).__name__}
+        """See ``Op.attributes``; the size is the output's shape."""
+        return {"kind": "max" if self._is_max(call) else "avg"}
 
     def examples(self) -> Sequence[Example]:
-        """Both kinds, and the mean."""
-        shape = (2, 3, 5, 7)
-        return [
-            Example("max", nn.AdaptiveMaxPool2d(1), shape),
-            Example("average", nn.AdaptiveAvgPool2d(1), shape),
-            Example("mean", _Mean(), shape),
-        ]
+        """See ``Op.examples``."""
+        settings: dict[str, nn.Module] = {
+            "avg": nn.AdaptiveAvgPool2d(1),
+            "max": nn.AdaptiveMaxPool2d((1, 1)),
+            "avg_grid": nn.AdaptiveAvgPool2d((2, 3)),
+            "max_grid": nn.AdaptiveMaxPool2d(2),
+            "avg_function": _Function(lambda value: F.adaptive_avg_pool2d(value, 1)),
+            "max_function": _Function(lambda value: F.adaptive_max_pool2d(value, 1)),
+            "mean": _Function(lambda value: value.mean((2, 3))),
+            "mean_kept": _Function(lambda value: torch.mean(value, dim=[-2, -1], keepdim=True)),
+            "amax": _Function(lambda value: value.amax((-1, -2))),
+        }
+        return [Example(name, nn.Sequential(pool), (2, 3, 4, 6)) for name, pool in settings.items()]
+
+    @staticmethod
+    def _is_max(call: Call) -> bool:
+        return _target(call) in _ADAPTIVE_MAX + _AMAX
+
+    @staticmethod
+    def _axes(call: Call) -> set[int]:
+        dims = call.argument(1, "dim", ())
+        dims = (dims,) if isinstance(dims, int) else dims or ()
+        return {dim % len(call.input_shapes[0]) for dim in dims}
 
 
-class _Mean(nn.Module):
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return x.mean(dim=(2, 3)) + torch.mean(x, (2, 3))
+class _Function(nn.Module):
+    def __init__(self, function: Callable[[Tensor], Tensor]) -> None:
+        super().__init__()
+        self.function = function
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        return self.function(inputs)
+
+
+def _target(call: Call) -> Any:
+    return type(call.module) if call.module is not None else call.node.target
+
+
+def _is_max(call: Call) -> bool:
+    return _target(call) in _MAX
+
+
+def _argument(call: Call, position: int, name: str, default: Any) -> Any:
+    return (
+        getattr(call.module, name, default)
+        if call.module is not None
+        else call.argument(position, name, default)
+    )
 
 
 def _pair(value: Any) -> list[int]:
-    return [int(item) for item in (value if isinstance(value, tuple | list) else (value, value))]
-
-
-def _mean_arguments(call: Call) -> tuple[list[int], bool]:
-    arguments = dict(zip(("input", "dim", "keepdim"), call.node.args, strict=False)) | dict(call.node.kwargs)
-    dim = cast("int | Sequence[int] | None", arguments.get("dim"))
-    if dim is None:
-        dim = range(len(call.input_shapes[0]))
-    axes = [dim] if isinstance(dim, int) else list(dim)
-    return axes, bool(arguments.get("keepdim", False))
+    pair = [value, value] if isinstance(value, int) else list(value)
+    return [int(size) for size in (pair * 2 if len(pair) == 1 else pair)]

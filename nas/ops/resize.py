@@ -1,70 +1,94 @@
-"""Resizing feature maps."""
+"""Resizing of maps: nearest and bilinear."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-import torch
-from torch import nn
-from torch.nn import functional
+import numpy as np
+from torch import Tensor, nn
+from torch.nn import functional as F
 
-from nas.errors import ExportError
-from nas.ops import Call, Example, Op
+from nas.ops import Call, Example, Integer, Op
 
 if TYPE_CHECKING:
     from nas.export.onnx_graph import OnnxGraph
 
-#: torch's mode → (ONNX mode, rounding of nearest).
-_MODES = {"nearest": ("nearest", "floor"), "bilinear": ("linear", "floor")}
-
 
 class ResizeOp(Op):
-    """``nn.Upsample`` and ``functional.interpolate``, nearest and bilinear."""
+    """``nn.Upsample`` and ``F.interpolate`` of maps ``(N, C, H, W)`` to a size or by a factor."""
 
-    targets = (nn.Upsample, functional.interpolate)
+    targets = (nn.Upsample, nn.UpsamplingNearest2d, nn.UpsamplingBilinear2d, F.interpolate)
+
+    def covers(self, call: Call) -> bool:
+        """Not: other modes, antialiasing, or a factor that leaves fractions of pixels."""
+        if len(call.input_shapes[0]) != 4 or _setting(call, 6, "antialias", False):
+            return False
+        return self.attributes(call)["mode"] in ("nearest", "bilinear") and self._whole(call)
+
+    def transparent(self, call: Call) -> bool:
+        """A map that has that size already."""
+        return call.output_shape == call.input_shapes[0] and self._whole(call)
+
+    def integer(self, call: Call) -> Integer:
+        """Nearest only moves values."""
+        return "same" if self.attributes(call)["mode"] == "nearest" else "float"
 
     def emit(self, graph: OnnxGraph, call: Call, inputs: Sequence[str]) -> str:
-        """A Resize by the factors of the shapes."""
-        mode, align = _settings(call)
-        if mode not in _MODES:
-            raise ExportError(f"resizing with mode {mode!r} has no emitter; use {' or '.join(_MODES)}")
-        name, rounding = _MODES[mode]
-        transform = "align_corners" if align else "asymmetric" if mode == "nearest" else "half_pixel"
-        scales = [new / old for new, old in zip(call.output_shape[2:], call.input_shapes[0][2:], strict=True)]
-        factors = graph.floats([1.0, 1.0, *scales])
-        return graph.node(
-            "Resize",
-            [inputs[0], "", factors],
-            mode=name,
-            coordinate_transformation_mode=transform,
-            nearest_mode=rounding,
-        )
+        """One ``Resize`` of height and width to the output's size."""
+        settings = self.attributes(call)
+        size = graph.constant(np.array(call.output_shape[2:], dtype=np.int64))
+        operands = [inputs[0], "", "", size]
+        if settings["mode"] == "nearest":
+            rule = {
+                "mode": "nearest",
+                "nearest_mode": "floor",
+                "coordinate_transformation_mode": "asymmetric",
+            }
+        else:
+            corners = "align_corners" if settings["align_corners"] else "half_pixel"
+            rule = {"mode": "linear", "coordinate_transformation_mode": corners}
+        return graph.node("Resize", operands, axes=[2, 3], **rule)
 
     def attributes(self, call: Call) -> dict[str, Any]:
-        """How it interpolates."""
-        mode, align = _settings(call)
-        return {"mode": mode, "align_corners": align}
+        """See ``Op.attributes``; the size is the output's shape."""
+        mode = _setting(call, 3, "mode", "nearest")
+        return {"mode": mode, "align_corners": bool(_setting(call, 4, "align_corners", None))}
 
     def examples(self) -> Sequence[Example]:
-        """Both modes, by factor and by size."""
-        shape = (2, 3, 4, 5)
-        return [
-            Example("nearest", nn.Upsample(scale_factor=2), shape),
-            Example("bilinear", nn.Upsample(scale_factor=2, mode="bilinear"), shape),
-            Example("size", nn.Upsample(size=(12, 15), mode="bilinear", align_corners=True), shape),
-            Example("function", _Interpolate(), shape),
-        ]
+        """See ``Op.examples``."""
+        settings: dict[str, nn.Module] = {
+            "nearest_double": nn.Upsample(scale_factor=2),
+            "nearest_size": nn.Upsample((7, 11)),
+            "bilinear_double": nn.Upsample(scale_factor=2, mode="bilinear"),
+            "bilinear_smaller": nn.Upsample((3, 2), mode="bilinear"),
+            "bilinear_corners": nn.Upsample((9, 7), mode="bilinear", align_corners=True),
+            "function": _Function((8, 3)),
+        }
+        return [Example(name, nn.Sequential(module), (2, 3, 4, 5)) for name, module in settings.items()]
+
+    @staticmethod
+    def _whole(call: Call) -> bool:
+        factor = _setting(call, 2, "scale_factor", None)
+        if factor is None or _setting(call, 5, "recompute_scale_factor", None):
+            return True
+        factors = factor if isinstance(factor, tuple | list) else (factor, factor)
+        sizes = zip(call.input_shapes[0][2:], factors, call.output_shape[2:], strict=True)
+        return all(before * scale == after for before, scale, after in sizes)
 
 
-class _Interpolate(nn.Module):
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return functional.interpolate(x, size=(8, 10), mode="bilinear")
+class _Function(nn.Module):
+    def __init__(self, size: tuple[int, int]) -> None:
+        super().__init__()
+        self.size = size
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        return F.interpolate(inputs, size=self.size, mode="bilinear", align_corners=False)
 
 
-def _settings(call: Call) -> tuple[str, bool]:
-    if isinstance(call.module, nn.Upsample):
-        return call.module.mode, bool(call.module.align_corners)
-    names = ("input", "size", "scale_factor", "mode", "align_corners")
-    arguments = dict(zip(names, call.node.args, strict=False)) | dict(call.node.kwargs)
-    return str(arguments.get("mode", "nearest")), bool(arguments.get("align_corners"))
+def _setting(call: Call, position: int, name: str, default: Any) -> Any:
+    return (
+        getattr(call.module, name, default)
+        if call.module is not None
+        else call.argument(position, name, default)
+    )

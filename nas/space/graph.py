@@ -1,190 +1,179 @@
-"""A network as a graph: its calls with shapes, its identity, its layers and their costs."""
+"""What a network is, whatever it was chosen by: its graph's identity, its layers, its costs."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-import torch
-from torch import fx, nn
+from torch import nn
 
-from nas.errors import SpaceError
-from nas.ops import Call, Shape, op_of_module, op_of_target
+from nas.ops import Shape
+from nas.space.tracing import TracedGraph, TracedNode, trace
 
-
-@dataclass(frozen=True)
-class TracedGraph:
-    """The calls of a network in order, with the shapes of everything between them."""
-
-    module: fx.GraphModule
-    input: fx.Node
-    output: fx.Node
-    calls: tuple[Call, ...]
-
-    def path(self, call: Call) -> str:
-        """Module path of a call; empty for functions and methods."""
-        return str(call.node.target) if call.module is not None else ""
+__all__ = [
+    "TracedGraph",
+    "TracedNode",
+    "count_macs",
+    "count_parameters",
+    "graph_identity",
+    "identity_of",
+    "layers",
+    "trace",
+]
 
 
-class _Tracer(fx.Tracer):
-    """Modules an op covers are leaves, as are torch's own."""
+def graph_identity(model: nn.Module, input_shape: Shape, bits: Mapping[str, int]) -> str:
+    """Hash of the network as it is trained and deployed: equal hash, equal experiment.
 
-    def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
-        return op_of_module(m) is not None or super().is_leaf_module(m, module_qualified_name)
-
-
-class _Shapes(fx.Interpreter):
-    """Runs a graph once and notes the shape of every tensor."""
-
-    def __init__(self, module: fx.GraphModule) -> None:
-        super().__init__(module, garbage_collect_values=True)
-        self.shapes: dict[fx.Node, Shape] = {}
-
-    def run_node(self, n: fx.Node) -> Any:
-        result = super().run_node(n)
-        if isinstance(result, torch.Tensor):
-            self.shapes[n] = tuple(result.shape)
-        return result
-
-
-def trace(model: nn.Module, input_shape: tuple[int, ...]) -> TracedGraph:
-    """Trace a network in the state it is deployed in.
-
-    Args:
-        model: with weights, or on the meta device; its mode is left as it was.
-        input_shape: batch included.
+    Ops, attributes, shapes, sharing, bits and what policies noted on modules enter; names, weights, and
+    nodes without effect do not. ``bits`` is module path → bits, 32 where missing. A module may carry
+    ``policy_annotations`` (a dict of JSON values): what a policy put on it beside bits.
 
     Raises:
-        SpaceError: it takes other than one input, or its control flow depends on data.
+        SpaceError: the network can't be traced with this input.
     """
-    training = model.training
-    model.eval()
-    try:
-        module = fx.GraphModule(model, _Tracer().trace(model))
-        shapes = _run(module, model, input_shape)
-    except (fx.proxy.TraceError, TypeError) as error:
-        raise SpaceError(f"{type(model).__name__} can't be traced: {error}") from error
-    finally:
-        model.train(training)
-    module.graph.eliminate_dead_code()
-    inputs = [node for node in module.graph.nodes if node.op == "placeholder"]
-    if len(inputs) != 1:
-        raise SpaceError(f"{type(model).__name__} takes {len(inputs)} inputs; a network takes one")
-    calls = tuple(
-        _call(node, module, shapes)
-        for node in module.graph.nodes
-        if node.op in ("call_module", "call_function", "call_method") and node in shapes
-    )
-    return TracedGraph(module, inputs[0], next(iter(reversed(module.graph.nodes))), calls)
+    return identity_of(trace(model, input_shape), bits)
 
 
-def graph_identity(model: nn.Module, input_shape: tuple[int, ...], bits: Mapping[str, int]) -> str:
-    """Hash of what a network computes, weights aside: equal for two ways to choose one network.
-
-    Slot names do not enter, nor do identities; shapes, attributes, connections and bits do.
-    """
-    graph = trace(model, input_shape)
-    names: dict[fx.Node, int] = {graph.input: 0}
-    rows: list[Any] = [list(input_shape)]
-    for call in graph.calls:
-        attributes = _attributes(call)
-        inputs = [names[node] for node in call.node.all_input_nodes if node in names]
-        if _is_identity(call):
-            names[call.node] = inputs[0]
-            continue
-        names[call.node] = len(rows)
-        rows.append([attributes, inputs, list(call.output_shape), bits.get(graph.path(call), 32)])
-    rows.append([names.get(node, -1) for node in graph.output.all_input_nodes])
-    text = json.dumps(rows, sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()
+def identity_of(graph: TracedGraph, bits: Mapping[str, int]) -> str:
+    """``graph_identity`` of a graph that is traced already."""
+    effective = _effective_inputs(graph)
+    described = [_describe(node, bits) for node in graph.nodes]
+    inputs = _ordered_inputs(graph, described, effective)
+    outputs = [effective[output] for output in graph.outputs]
+    lines, number = [], dict[int, int]()
+    modules: dict[int, int] = {}
+    for index in _depth_first(outputs, inputs):
+        number[index] = len(number)
+        module = graph.nodes[index].call.module
+        shared = modules.setdefault(id(module), len(modules)) if module is not None else -1
+        lines.append(f"{described[index]} {[number[source] for source in inputs[index]]} {shared}")
+    lines.append(str([number[output] for output in outputs]))
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
-def layers(
-    model: nn.Module, input_shape: tuple[int, ...], bits: Mapping[str, int] | None = None
-) -> list[dict[str, Any]]:
-    """``{"name", "op", "output_shape", "parameters", "macs", "bits"}`` of every call, identities left out.
+def layers(model: nn.Module, input_shape: Shape, bits: Mapping[str, int]) -> list[dict[str, Any]]:
+    """One ``{"name", "op", "output_shape", "parameters", "macs", "bits"}`` a layer, JSON values.
 
-    Parameters are counted once, at the first call of their module.
+    Shapes include the batch; parameters that layers share count where they are first used. ``bits`` is as
+    given for the module, 32 where nothing was said.
     """
     graph = trace(model, input_shape)
-    bits = bits or {}
-    seen: set[str] = set()
-    rows = []
-    for call in graph.calls:
-        if _is_identity(call):
+    counted: set[int] = set()
+    table = []
+    for node in graph.nodes:
+        if node.kind == "input" or _is_transparent(node):
             continue
-        path = graph.path(call)
-        parameters = 0
-        if call.module is not None and path not in seen:
-            seen.add(path)
-            parameters = count_parameters(call.module)
-        rows.append(
+        parameters = [parameter for parameter in _parameters(graph, node) if id(parameter) not in counted]
+        counted.update(id(parameter) for parameter in parameters)
+        table.append(
             {
-                "name": path or call.node.name,
-                "op": _op_name(call),
-                "output_shape": list(call.output_shape),
-                "parameters": parameters,
-                "macs": _macs(call),
-                "bits": bits.get(path, 32),
+                "name": node.name,
+                "op": node.op_name if node.kind == "call" else "parameter",
+                "output_shape": list(node.call.output_shape),
+                "parameters": sum(parameter.numel() for parameter in parameters),
+                "macs": node.macs,
+                "bits": bits.get(node.path, 32),
             }
         )
-    return rows
+    return table
 
 
 def count_parameters(model: nn.Module) -> int:
-    """Trainable and frozen parameters, buffers aside."""
+    """Trainable or not, each parameter once; buffers are not parameters."""
     return sum(parameter.numel() for parameter in model.parameters())
 
 
-def count_macs(model: nn.Module, input_shape: tuple[int, ...]) -> int:
-    """Multiply-accumulates of one run at ``input_shape`` (1 MAC = 2 FLOPs)."""
-    return sum(_macs(call) for call in trace(model, input_shape).calls)
+def count_macs(model: nn.Module, input_shape: Shape) -> int:
+    """Multiply-accumulates of one forward pass of the whole batch (1 MAC = 2 FLOPs).
+
+    Raises:
+        SpaceError: the network can't be traced with this input.
+    """
+    return sum(node.macs for node in trace(model, input_shape).nodes)
 
 
-def _run(module: fx.GraphModule, model: nn.Module, input_shape: tuple[int, ...]) -> dict[fx.Node, Shape]:
-    some = next(model.parameters(), None)
-    device = some.device if some is not None else torch.device("meta")
-    interpreter = _Shapes(module)
-    with torch.no_grad():
-        interpreter.run(torch.zeros(input_shape, device=device))
-    return interpreter.shapes
+def _is_transparent(node: TracedNode) -> bool:
+    return node.op is not None and node.op.transparent(node.call)
 
 
-def _call(node: fx.Node, module: fx.GraphModule, shapes: Mapping[fx.Node, Shape]) -> Call:
-    inputs = tuple(shapes[source] for source in node.all_input_nodes if source in shapes)
-    leaf = module.get_submodule(str(node.target)) if node.op == "call_module" else None
-    return Call(node, leaf, inputs, shapes[node])
+def _effective_inputs(graph: TracedGraph) -> list[int]:
+    """For each node the one that computes its value: itself, or what a node without effect passes on."""
+    effective: list[int] = []
+    for index, node in enumerate(graph.nodes):
+        effective.append(effective[node.inputs[0]] if _is_transparent(node) else index)
+    return effective
 
 
-def _macs(call: Call) -> int:
-    op = op_of_module(call.module) if call.module is not None else op_of_target(call.node.target)
-    return op.macs(call) if op is not None else 0
+def _describe(node: TracedNode, bits: Mapping[str, int]) -> str:
+    """Everything about one node but its inputs, as text."""
+    description: dict[str, Any] = {"kind": node.kind, "shape": node.call.output_shape}
+    if node.kind == "call":
+        description["op"] = node.op_name
+        description["attributes"] = node.op.attributes(node.call) if node.op is not None else _opaque(node)
+    if bits.get(node.path, 32) != 32:
+        description["bits"] = bits[node.path]
+    annotations = getattr(node.call.module, "policy_annotations", None)
+    if annotations:
+        description["policies"] = annotations
+    return json.dumps(description, sort_keys=True, default=str)
 
 
-def _attributes(call: Call) -> Any:
-    """What a call is, besides its inputs and shapes."""
-    if call.module is not None:
-        op = op_of_module(call.module)
-        if op is not None:
-            return [type(op).__name__, op.attributes(call)]
-        shapes = [[name, list(value.shape)] for name, value in call.module.named_parameters()]
-        return [type(call.module).__qualname__, repr(call.module), shapes]
-    op = op_of_target(call.node.target)
-    if op is not None:
-        return [type(op).__name__, op.attributes(call)]
-    constants = [repr(item) for item in (*call.node.args, *call.node.kwargs.items()) if not isinstance(item, fx.Node)]
-    return [str(call.node.target), constants]
+def _opaque(node: TracedNode) -> dict[str, Any]:
+    """Of a node without op: class, settings and parameter shapes, or the function and its arguments."""
+    module = node.call.module
+    if module is None:
+        target = node.call.node.target
+        name = f"{getattr(target, '__module__', '')}.{getattr(target, '__qualname__', target)}"
+        return {
+            "function": name,
+            "args": repr(node.call.args),
+            "kwargs": repr(sorted(node.call.kwargs.items())),
+        }
+    return {
+        "class": f"{type(module).__module__}.{type(module).__qualname__}",
+        "repr": repr(module),
+        "tensors": sorted((name, list(tensor.shape)) for name, tensor in module.state_dict().items()),
+    }
 
 
-def _is_identity(call: Call) -> bool:
-    return isinstance(call.module, nn.Identity | nn.Dropout | nn.Dropout2d) and not getattr(call.module, "p", 0.0)
+def _ordered_inputs(
+    graph: TracedGraph, described: Sequence[str], effective: Sequence[int]
+) -> list[list[int]]:
+    """Each node's effective inputs; where their order has no effect, sorted by what computes them."""
+    digests: list[str] = []
+    ordered: list[list[int]] = []
+    for index, node in enumerate(graph.nodes):
+        inputs = [effective[source] for source in node.inputs]
+        if node.op is not None and node.op.commutes(node.call):
+            inputs.sort(key=lambda source: digests[source])
+        text = described[index] + "".join(digests[source] for source in inputs)
+        digests.append(hashlib.sha256(text.encode()).hexdigest())
+        ordered.append(inputs)
+    return ordered
 
 
-def _op_name(call: Call) -> str:
-    if call.module is not None:
-        return type(call.module).__name__
-    target = call.node.target
-    return target if isinstance(target, str) else target.__name__
+def _depth_first(outputs: Sequence[int], inputs: Sequence[Sequence[int]]) -> list[int]:
+    """Nodes the outputs depend on, inputs before users, in an order that depends on the structure only."""
+    order: list[int] = []
+    seen: set[int] = set()
+    stack = [(output, False) for output in reversed(outputs)]
+    while stack:
+        index, expanded = stack.pop()
+        if expanded:
+            order.append(index)
+        elif index not in seen:
+            seen.add(index)
+            stack.append((index, True))
+            stack.extend((source, False) for source in reversed(inputs[index]))
+    return order
+
+
+def _parameters(graph: TracedGraph, node: TracedNode) -> list[nn.Parameter]:
+    if node.kind == "attribute":
+        owner, _, name = node.path.rpartition(".")
+        value = getattr(graph.model.get_submodule(owner), name)
+        return [value] if isinstance(value, nn.Parameter) else []
+    return list(node.call.module.parameters()) if node.call.module is not None else []

@@ -46,9 +46,7 @@ class Policy(ABC):
         """Numbers that equal brute-force counts over the network's tensors."""
 
 
-POLICIES: Registry[type[Policy]] = Registry(
-    "policies", {"precision": "nas.quantization.precision:Precision"}
-)
+POLICIES: Registry[type[Policy]] = Registry("policies", {"precision": "nas.quantization.precision:Precision"})
 
 
 def check_conflicts(policies: Mapping[str, Policy]) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from nas.papers import Paper
 
 if TYPE_CHECKING:
     from torch import nn
@@ -25,15 +27,9 @@ class SearchSpace(ABC):
     - **Same options.** A name always comes with the same options; what does not fit this task is projected by the space.
     """
 
-    #: Row in the catalogue of papers, and what to cite.
-    paper: str = ""
+    #: The paper it is from.
+    paper: Paper | None = None
 
     @abstractmethod
     def build(self, chooser: Chooser, task: Task) -> nn.Module:
         """The network the chooser's answers describe."""
-
-
-def describe(parameters: dict[str, Any]) -> str:
-    """``"name (a=1, b=2)"`` of a plan's ``{"name": …, parameters…}``."""
-    rest = ", ".join(f"{key}={value}" for key, value in parameters.items() if key != "name")
-    return f"{parameters['name']} ({rest})" if rest else str(parameters["name"])

@@ -52,6 +52,15 @@ class Suggestion:
     #: What the sampler wants back when its memory is rebuilt (JSON values).
     sampler_state: Mapping[str, Any] = field(default_factory=dict)
 
+    @classmethod
+    def asked(
+        cls, number: int, chooser: Chooser, sampler_state: Mapping[str, Any] | None = None
+    ) -> Suggestion:
+        """What a chooser was asked and answered in one build."""
+        return cls(
+            number, tuple(chooser.questions.values()), dict(chooser.answers), dict(sampler_state or {})
+        )
+
 
 @dataclass(frozen=True)
 class Observation:
@@ -77,7 +86,7 @@ class Strategy(ABC):
 
     @abstractmethod
     def propose(self, build: Callable[[Chooser], T], number: int) -> tuple[Suggestion, T]:
-        """Ask for one candidate: call ``build`` once with a chooser; the suggestion and what ``build`` returned.
+        """Ask for one candidate: call ``build`` once with a chooser; the suggestion and what it returned.
 
         With equal seed, ``number`` (how many suggestions are stored) and observations, equal proposals.
         """

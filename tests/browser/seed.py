@@ -29,6 +29,7 @@ from trials.store.models import (
 
 START = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)
 LIMIT_MS = 0.5
+REFERENCE_MS = 0.41
 TRACEBACK = """Traceback (most recent call last):
   File "nas/estimators/training.py", line 120, in fit
     raise JobError(f"loss is {loss} in epoch {epoch}, step {step}")
@@ -63,7 +64,7 @@ def seed_database(engine: Engine) -> None:
         target = Target(
             name="local",
             description={"runtime": "onnxruntime", "threads": 1, "batch": 1, "processor": "a processor"},
-            references={"0": 0.05, "1": 0.41, "2": 1.7},
+            references={"0": 0.05, "1": REFERENCE_MS, "2": 1.7},
             created_at=START,
         )
         session.add(target)
@@ -291,9 +292,8 @@ def _trained(session: Session, candidate: Candidate, accuracy: float, draw: rand
 
 def _samples(latency: float, draw: random.Random) -> bytes:
     """Two sessions of eight visits, as the measuring protocol keeps them."""
-    reference = 0.41
     sessions = tuple(
-        tuple(Visit(_burst(latency, draw), _burst(reference, draw)) for _ in range(8)) for _ in range(2)
+        tuple(Visit(_burst(latency, draw), _burst(REFERENCE_MS, draw)) for _ in range(8)) for _ in range(2)
     )
     return Samples(sessions, "process").to_bytes()
 

@@ -59,14 +59,13 @@ def summary(coordinator: Coordinator) -> str:
 
 def _facts(coordinator: Coordinator) -> dict[str, str]:
     memory, totals = coordinator.memory, coordinator.totals
-    finished = sum(memory.counts[state] for state in ("complete", "infeasible", "stopped", "failed"))
     counts = ", ".join(f"{memory.counts[state]} {state}" for state in STATES if memory.counts[state])
     facts = {"study": coordinator.name, "candidates": counts or "none yet"}
     facts |= {f"best {name}": f"{value:.4g}" for name, value in best(coordinator).items()}
     if len(memory.points) > 1:
         facts["hypervolume"] = f"{_hypervolume(coordinator):.3f}"
-    if finished and totals["wall_s"] > 0:
-        rate = finished / totals["wall_s"]
+    if memory.num_finished and totals["wall_s"] > 0:
+        rate = memory.num_finished / totals["wall_s"]
         facts["rate"] = f"{60 * rate:.1f}/min"
         facts["left"] = f"{coordinator.num_left / rate / 60:.1f} min"
     if memory.duplicates:

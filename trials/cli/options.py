@@ -1,10 +1,15 @@
-"""Options that several verbs share."""
+"""Options that several verbs share, and how values are shown."""
 
 from __future__ import annotations
 
-from typing import Annotated
+import json
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any
 
 import typer
+from rich.table import Table
+
+from trials.cli.app import out
 
 Storage = Annotated[
     str,
@@ -16,5 +21,40 @@ DEFAULT_STORAGE = "sqlite:///nas.db"
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON value instead of a table.")]
 Name = Annotated[str, typer.Argument(help="Name of the study.")]
 Address = Annotated[
-    str | None, typer.Option("--address", help="Ray cluster to run on, host:port or auto; by default this machine.")
+    str | None,
+    typer.Option("--address", help="Ray cluster to run on, host:port or auto; this machine by default."),
 ]
+
+
+def print_rows(rows: Sequence[Mapping[str, Any]], as_json: bool, empty: str = "nothing to list") -> None:
+    """A table with a column a key, or a JSON list."""
+    if as_json:
+        print_json(list(rows))
+        return
+    if not rows:
+        out.print(empty)
+        return
+    table = Table(box=None, padding=(0, 2), header_style="bold")
+    for key, value in rows[0].items():
+        table.add_column(key, justify="right" if isinstance(value, int | float) else "left")
+    for row in rows:
+        table.add_row(*(shown(value) for value in row.values()))
+    out.print(table)
+
+
+def print_json(value: Any) -> None:
+    """One JSON value on standard output, unwrapped and uncoloured."""
+    typer.echo(json.dumps(value, default=str))
+
+
+def shown(value: Any) -> str:
+    """A cell's text: four digits are enough for a person."""
+    if value is None:
+        return "–"
+    if isinstance(value, float):
+        return f"{value:.4g}" if abs(value) < 1e5 else f"{value:,.0f}"
+    if isinstance(value, int) and not isinstance(value, bool):
+        return f"{value:,}"
+    if isinstance(value, Mapping):
+        return " ".join(f"{key}={shown(item)}" for key, item in value.items())
+    return str(value)

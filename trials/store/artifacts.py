@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
+from uuid import uuid4
 
 import fsspec
 
@@ -20,44 +23,56 @@ class Stored(NamedTuple):
 
 
 class ArtifactStore:
-    """A folder of files under one root URI."""
+    """A folder of files under one root URI; a root without a scheme is a folder of this machine."""
 
     def __init__(self, root: str) -> None:
-        self.root = root.rstrip("/")
+        self.root = (root if "://" in root else str(Path(root).expanduser().absolute())).rstrip("/")
 
     def put(self, path: Path, study: str, candidate: int, kind: str) -> Stored:
-        """Copy a file in; putting the same content twice is one file."""
+        """Copy a file in; putting the same content twice is one file.
+
+        Raises:
+            StoreError: the root can't be written.
+        """
         digest = file_sha256(path)
         uri = f"{self.root}/{study}/{candidate}/{kind}-{digest[:16]}{path.suffix}"
-        filesystem, place = fsspec.url_to_fs(uri)
-        filesystem.makedirs(place.rsplit("/", 1)[0], exist_ok=True)
-        # A reader never sees half a file.
-        filesystem.put_file(str(path), f"{place}.partial")
-        filesystem.mv(f"{place}.partial", place)
+        with _reached(uri) as (filesystem, place):
+            filesystem.makedirs(place.rsplit("/", 1)[0], exist_ok=True)
+            # A reader never sees half a file, and two that put the same one do not meet.
+            partial = f"{place}.{uuid4().hex}.partial"
+            try:
+                filesystem.put_file(str(path), partial)
+                filesystem.mv(partial, place)
+            except BaseException:
+                with suppress(FileNotFoundError):
+                    filesystem.rm_file(partial)
+                raise
         return Stored(uri, digest, path.stat().st_size)
 
     def fetch(self, uri: str, sha256: str, to: Path) -> None:
         """Copy a file out and check it.
 
         Raises:
-            StoreError: it is gone, or holds something else.
+            StoreError: it is gone, can't be reached, or holds something else.
         """
-        filesystem, place = fsspec.url_to_fs(uri)
-        try:
+        with _reached(uri) as (filesystem, place):
+            if not filesystem.exists(place):
+                raise StoreError(
+                    f"{uri} is gone; keep more with artifacts.retention: all, or train the candidate again"
+                )
             filesystem.get_file(place, str(to))
-        except FileNotFoundError:
-            raise StoreError(
-                f"{uri} is gone; keep more with artifacts.retention: all, or train the candidate again"
-            ) from None
         found = file_sha256(to)
         if found != sha256:
             to.unlink()
             raise StoreError(f"{uri} does not hold what was stored: sha256 {found}, expected {sha256}")
 
     def delete(self, uri: str) -> None:
-        """Remove a file; one that is gone already is no error."""
-        filesystem, place = fsspec.url_to_fs(uri)
-        if filesystem.exists(place):
+        """Remove a file; one that is gone already is no error.
+
+        Raises:
+            StoreError: it can't be reached, or not removed.
+        """
+        with _reached(uri) as (filesystem, place), suppress(FileNotFoundError):
             filesystem.rm_file(place)
 
 
@@ -65,3 +80,16 @@ def file_sha256(path: Path) -> str:
     """Hash of a file's content."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@contextmanager
+def _reached(uri: str) -> Iterator[tuple[Any, str]]:
+    """The file system and path of a URI; what goes wrong there as our error."""
+    try:
+        yield fsspec.url_to_fs(uri)
+    except ImportError as error:
+        raise StoreError(f"{uri}: {error}") from error  # fsspec names the package to install
+    except ValueError as error:
+        raise StoreError(f"{uri}: {error}; write a folder, or a URI such as s3://bucket/folder") from error
+    except OSError as error:
+        raise StoreError(f"{uri}: {error}; artifacts.root names a folder or URI that can be written") from error

@@ -2,125 +2,121 @@
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import select
-from sqlalchemy.orm import Session
+from sqlalchemy import ColumnElement, Connection, Text, cast, select
 
 from nas.space.chooser import Question
 from nas.strategies import Suggestion
+from trials.store.dialect import table
 from trials.store.models import Architecture, ArtifactRow, Candidate, JobRow, Metric, Study, SuggestionRow
 from trials.store.records import KeptArtifact, MetricValue, OpenJob, Step, StoredSuggestion
 
 Metrics = dict[tuple[str, str], MetricValue]
+JOBS, CANDIDATES, ARCHITECTURES = table(JobRow), table(Candidate), table(Architecture)
+SUGGESTIONS, METRICS, FILES, STUDIES = table(SuggestionRow), table(Metric), table(ArtifactRow), table(Study)
 
 
-def open_jobs(session: Session, study_id: int) -> list[OpenJob]:
+def open_jobs(connection: Connection, study_id: int) -> list[OpenJob]:
     """Queued jobs of open candidates, with results and metrics so far."""
-    rows = session.execute(
+    rows = connection.execute(
         select(
-            JobRow.id.label("job_id"),
-            JobRow.kind,
-            JobRow.target,
-            Candidate.id.label("candidate_id"),
-            Candidate.number,
-            Candidate.state,
-            Architecture.identity,
-            Architecture.definition.label("architecture"),
+            JOBS.c.id.label("job_id"),
+            JOBS.c.kind,
+            JOBS.c.target,
+            CANDIDATES.c.id.label("candidate_id"),
+            CANDIDATES.c.number,
+            CANDIDATES.c.state,
+            ARCHITECTURES.c.identity,
+            ARCHITECTURES.c.definition.label("architecture"),
         )
-        .join(Candidate, Candidate.id == JobRow.candidate_id)
-        .join(Architecture, Architecture.id == Candidate.architecture_id)
+        .join(CANDIDATES, CANDIDATES.c.id == JOBS.c.candidate_id)
+        .join(ARCHITECTURES, ARCHITECTURES.c.id == CANDIDATES.c.architecture_id)
         .where(
-            Candidate.study_id == study_id,
-            JobRow.state == "queued",
-            Candidate.state.in_(("queued", "running")),
+            CANDIDATES.c.study_id == study_id,
+            JOBS.c.state == "queued",
+            CANDIDATES.c.state.in_(("queued", "running")),
         )
-        .order_by(Candidate.number, JobRow.id)
+        .order_by(CANDIDATES.c.number, JOBS.c.id)
     ).all()
-    results = _results(session, [row.candidate_id for row in rows])
-    metrics = _metrics(session, study_id)
+    candidates = sorted({row.candidate_id for row in rows})
+    results = _results(connection, candidates)
+    metrics = _metrics(connection, METRICS.c.candidate_id.in_(candidates))
     return [
-        OpenJob(
-            **row._mapping, results=results[row.candidate_id], metrics=metrics.get(row.candidate_id, {})
-        )
+        OpenJob(**row._mapping, results=results[row.candidate_id], metrics=metrics.get(row.candidate_id, {}))
         for row in rows
     ]
 
 
-def observations(session: Session, study_id: int) -> list[StoredSuggestion]:
+def observations(connection: Connection, study_id: int) -> list[StoredSuggestion]:
     """Every suggestion in order, with its candidate's state and metrics."""
-    metrics = _metrics(session, study_id)
+    ours = METRICS.c.candidate_id.in_(select(CANDIDATES.c.id).where(CANDIDATES.c.study_id == study_id))
+    metrics = _metrics(connection, ours)
     interned: dict[str, tuple[Question, ...]] = {}
-    rows = session.execute(
+    rows = connection.execute(
         select(
-            SuggestionRow.number,
-            SuggestionRow.questions,
-            SuggestionRow.answers,
-            SuggestionRow.sampler_state,
-            SuggestionRow.duplicate,
-            SuggestionRow.candidate_id,
-            Candidate.state,
+            SUGGESTIONS.c.number,
+            cast(SUGGESTIONS.c.questions, Text),
+            SUGGESTIONS.c.answers,
+            SUGGESTIONS.c.sampler_state,
+            SUGGESTIONS.c.duplicate,
+            SUGGESTIONS.c.candidate_id,
+            CANDIDATES.c.state,
         )
-        .join(Candidate, Candidate.id == SuggestionRow.candidate_id)
-        .where(SuggestionRow.study_id == study_id)
-        .order_by(SuggestionRow.number)
+        .join(CANDIDATES, CANDIDATES.c.id == SUGGESTIONS.c.candidate_id)
+        .where(SUGGESTIONS.c.study_id == study_id)
+        .order_by(SUGGESTIONS.c.number)
     )
     return [
         StoredSuggestion(
-            Suggestion(row.number, _questions(row.questions, interned), row.answers, row.sampler_state),
-            row.duplicate,
-            row.candidate_id,
-            row.state,
-            metrics.get(row.candidate_id, {}),
+            Suggestion(number, _questions(questions, interned), answers, sampler_state),
+            duplicate,
+            candidate_id,
+            state,
+            metrics.get(candidate_id, {}),
         )
-        for row in rows
+        for number, questions, answers, sampler_state, duplicate, candidate_id, state in rows
     ]
 
 
-def kept_artifacts(session: Session, name: str) -> list[KeptArtifact]:
+def kept_artifacts(connection: Connection, name: str) -> list[KeptArtifact]:
     """Files of a study that were not deleted."""
-    rows = session.execute(
-        select(
-            ArtifactRow.id, Candidate.number, ArtifactRow.kind, ArtifactRow.uri, ArtifactRow.sha256, ArtifactRow.size_bytes
-        )
-        .join(Candidate, Candidate.id == ArtifactRow.candidate_id)
-        .join(Study, Study.id == Candidate.study_id)
-        .where(Study.name == name, ArtifactRow.deleted_at.is_(None))
-        .order_by(ArtifactRow.id)
+    rows = connection.execute(
+        select(FILES.c.id, CANDIDATES.c.number, FILES.c.kind, FILES.c.uri, FILES.c.sha256, FILES.c.size_bytes)
+        .join(CANDIDATES, CANDIDATES.c.id == FILES.c.candidate_id)
+        .join(STUDIES, STUDIES.c.id == CANDIDATES.c.study_id)
+        .where(STUDIES.c.name == name, FILES.c.deleted_at.is_(None))
+        .order_by(FILES.c.id)
     )
     return [KeptArtifact(*row) for row in rows]
 
 
-def _questions(stored: list[Any], interned: dict[str, tuple[Question, ...]]) -> tuple[Question, ...]:
-    """One object for equal lists: 25,000 suggestions ask few different ones."""
-    key = repr(stored)
-    if key not in interned:
-        interned[key] = tuple(
+def _questions(stored: str, interned: dict[str, tuple[Question, ...]]) -> tuple[Question, ...]:
+    """One object for equal lists, decoded once: 25,000 suggestions ask few different ones."""
+    if stored not in interned:
+        interned[stored] = tuple(
             Question(name, tuple(options), ordered, active, site)
-            for name, options, ordered, active, site in stored
+            for name, options, ordered, active, site in json.loads(stored)
         )
-    return interned[key]
+    return interned[stored]
 
 
-def _metrics(session: Session, study_id: int) -> Mapping[int, Metrics]:
+def _metrics(connection: Connection, which: ColumnElement[bool]) -> Mapping[int, Metrics]:
     found: dict[int, Metrics] = defaultdict(dict)
-    rows = session.execute(
-        select(Metric.candidate_id, Metric.name, Metric.target, Metric.value, Metric.low, Metric.high)
-        .join(Candidate, Candidate.id == Metric.candidate_id)
-        .where(Candidate.study_id == study_id)
-    )
-    for candidate_id, name, target, value, low, high in rows:
+    columns = [METRICS.c[name] for name in ("candidate_id", "name", "target", "value", "low", "high")]
+    for candidate_id, name, target, value, low, high in connection.execute(select(*columns).where(which)):
         found[candidate_id][name, target] = MetricValue(name, target, value, low, high)
     return found
 
 
-def _results(session: Session, candidates: list[int]) -> dict[int, dict[Step, Mapping[str, Any]]]:
+def _results(connection: Connection, candidates: Sequence[int]) -> dict[int, dict[Step, Mapping[str, Any]]]:
     found: dict[int, dict[Step, Mapping[str, Any]]] = defaultdict(dict)
-    rows = session.execute(
-        select(JobRow.candidate_id, JobRow.kind, JobRow.target, JobRow.result).where(
-            JobRow.candidate_id.in_(candidates), JobRow.state == "done"
+    rows = connection.execute(
+        select(JOBS.c.candidate_id, JOBS.c.kind, JOBS.c.target, JOBS.c.result).where(
+            JOBS.c.candidate_id.in_(candidates), JOBS.c.state == "done"
         )
     )
     for candidate_id, kind, target, result in rows:

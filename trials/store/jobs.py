@@ -7,185 +7,164 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import CursorResult, insert, select, update
-from sqlalchemy.orm import Session
+from sqlalchemy import Connection, bindparam, null, select, update
+from sqlalchemy.sql.dml import ReturningUpdate
 
-from nas.errors import StoreError, StudyError
-from trials.store.leases import now
-from trials.store.models import ArtifactRow, Candidate, EpochRow, JobRow, Measurement, Metric, Target
-from trials.store.proposals import add_job, upsert
-from trials.store.records import JobResult, MeasurementValue, MetricValue
+from nas.errors import StudyError
+from trials.store import leases
+from trials.store.dialect import Clock, Insert, table, text_of
+from trials.store.models import Candidate, EpochRow, JobRow
+from trials.store.outcomes import write_files, write_measurements, write_metrics
+from trials.store.proposals import add_job
+from trials.store.records import JobResult
 
 log = logging.getLogger(__name__)
+JOBS, CANDIDATES, EPOCHS = table(JobRow), table(Candidate), table(EpochRow)
 FINAL = ("complete", "infeasible", "stopped", "failed")
 
+_EXPIRES = Clock(bindparam("lease_s"))
+_START = (
+    update(JOBS)
+    .where(JOBS.c.id == bindparam("job"), JOBS.c.state == "queued")
+    .values(state="running", attempt=JOBS.c.attempt + 1, started_at=Clock(), lease_expires_at=_EXPIRES)
+    .returning(JOBS.c.attempt, JOBS.c.candidate_id)
+)
+#: The running attempt of a job: what every later change is compared with.
+_CURRENT = (
+    update(JOBS)
+    .where(JOBS.c.id == bindparam("job"), JOBS.c.attempt == bindparam("current"), JOBS.c.state == "running")
+    .returning(JOBS.c.candidate_id)
+)
+_RENEW = _CURRENT.values(lease_expires_at=_EXPIRES)
+_REQUEUE = _CURRENT.values(state="queued", lease_expires_at=None, error=bindparam("why"))
+_FINISH = _CURRENT.values(
+    state="done", finished_at=Clock(), lease_expires_at=None, result=bindparam("outcome"), error=null()
+)
+_FAIL = _CURRENT.values(state="failed", finished_at=Clock(), lease_expires_at=None, error=bindparam("why"))
+_IS_CURRENT = select(JOBS.c.id).where(
+    JOBS.c.id == bindparam("job"), JOBS.c.attempt == bindparam("current"), JOBS.c.state == "running"
+)
+_WORK_ON = (
+    update(CANDIDATES)
+    .where(CANDIDATES.c.id == bindparam("candidate"), CANDIDATES.c.state == "queued")
+    .values(state="running")
+)
+_END = (
+    update(CANDIDATES)
+    .where(CANDIDATES.c.id == bindparam("candidate"), CANDIDATES.c.state.not_in(FINAL))
+    .values(
+        state=bindparam("final"), reason=bindparam("why"), traceback=bindparam("trace"), finished_at=Clock()
+    )
+)
+_STUDY_OF = select(CANDIDATES.c.study_id).where(CANDIDATES.c.id == bindparam("candidate"))
+_ADD_EPOCHS = Insert(EPOCHS, ("candidate_id", "epoch"), replace=("values",))
 
-def start(session: Session, job_id: int, lease_s: float) -> int:
-    """Mark a queued job as running; the attempt's number."""
-    clock = now(session)
-    attempt = session.execute(
-        update(JobRow)
-        .where(JobRow.id == job_id, JobRow.state == "queued")
-        .values(
-            state="running",
-            attempt=JobRow.attempt + 1,
-            started_at=clock,
-            lease_expires_at=clock + timedelta(seconds=lease_s),
-        )
-        .returning(JobRow.attempt, JobRow.candidate_id)
-        .execution_options(synchronize_session=False)
-    ).one_or_none()
-    if attempt is None:
+
+def start(connection: Connection, job_id: int, lease_s: float, epoch: int | None) -> int:
+    """Mark a queued job as running; the attempt's number. ``epoch``: of the coordinator's lease.
+
+    Raises:
+        StudyError: the job is not queued, or the lease is another's by now.
+    """
+    if epoch is not None:
+        candidate_id = connection.execute(select(JOBS.c.candidate_id).where(JOBS.c.id == job_id)).scalar_one()
+        check_lease(connection, candidate_id, epoch)
+    started = connection.execute(_START, {"job": job_id, "lease_s": lease_s}).one_or_none()
+    if started is None:
         raise StudyError(f"job {job_id} is not queued; another coordinator has it")
-    _set_candidate(session, attempt.candidate_id, "running", only_from="queued")
-    return int(attempt.attempt)
+    connection.execute(_WORK_ON, {"candidate": started.candidate_id})
+    return int(started.attempt)
 
 
-def renew(session: Session, job_id: int, attempt: int, lease_s: float) -> bool:
+def check_lease(connection: Connection, candidate_id: int, epoch: int) -> None:
+    """Raise StudyError unless ``epoch`` is the current lease of the candidate's study."""
+    study_id = connection.execute(_STUDY_OF, {"candidate": candidate_id}).scalar_one()
+    leases.check(connection, study_id, epoch)
+
+
+def renew(connection: Connection, job_id: int, attempt: int, lease_s: float) -> bool:
     """Extend a job's lease."""
-    return _change(session, job_id, attempt, lease_expires_at=now(session) + timedelta(seconds=lease_s))
+    return _change(connection, _RENEW, job_id, attempt, lease_s=lease_s) is not None
 
 
-def requeue(session: Session, job_id: int, attempt: int, error: str) -> bool:
+def requeue(connection: Connection, job_id: int, attempt: int, error: str) -> bool:
     """Put a job back whose worker was lost."""
-    return _change(session, job_id, attempt, state="queued", lease_expires_at=None, error=error)
+    return _change(connection, _REQUEUE, job_id, attempt, why=text_of(error)) is not None
 
 
-def is_current(session: Session, job_id: int, attempt: int) -> bool:
-    """Whether the attempt is the running one."""
-    found = session.scalar(
-        select(JobRow.id).where(JobRow.id == job_id, JobRow.attempt == attempt, JobRow.state == "running")
-    )
-    return found is not None
-
-
-def commit(session: Session, job_id: int, attempt: int, outcome: JobResult) -> list[int] | None:
+def commit(connection: Connection, job_id: int, attempt: int, outcome: JobResult) -> list[int] | None:
     """Write a job's outcome; ids of the next jobs, None where the attempt is over."""
-    clock = now(session)
-    done = _change(
-        session,
-        job_id,
-        attempt,
-        state="done",
-        finished_at=clock,
-        lease_expires_at=None,
-        result=dict(outcome.result),
-        error=None,
-    )
-    if not done:
+    candidate_id = _change(connection, _FINISH, job_id, attempt, outcome=dict(outcome.result))
+    if candidate_id is None:
         log.warning("attempt %d of job %d reported late; its result is discarded", attempt, job_id)
         return None
-    candidate_id = session.execute(select(JobRow.candidate_id).where(JobRow.id == job_id)).scalar_one()
-    _add_metrics(session, candidate_id, outcome.metrics)
-    for measurement in outcome.measurements:
-        add_measurement(session, candidate_id, measurement)
-    for artifact in outcome.artifacts:
-        values = {**vars(artifact), "record": dict(artifact.record)}
-        session.execute(insert(ArtifactRow).values(candidate_id=candidate_id, created_at=clock, **values))
+    write_metrics(connection, candidate_id, outcome.metrics)
+    write_measurements(connection, candidate_id, outcome.measurements)
+    write_files(connection, candidate_id, outcome.artifacts)
     if outcome.candidate_state is not None:
-        _set_candidate(session, candidate_id, outcome.candidate_state, reason=outcome.reason)
-    return [add_job(session, candidate_id, step) for step in outcome.next_jobs]
+        _end(connection, candidate_id, outcome.candidate_state, outcome.reason)
+    return [add_job(connection, candidate_id, step) for step in outcome.next_jobs]
 
 
-def fail(session: Session, job_id: int, attempt: int, error: str, traceback: str) -> bool:
+def fail(connection: Connection, job_id: int, attempt: int, error: str, traceback: str) -> bool:
     """Mark a job and its candidate failed."""
-    done = _change(
-        session, job_id, attempt, state="failed", finished_at=now(session), lease_expires_at=None, error=error
-    )
-    if done:
-        candidate_id = session.execute(select(JobRow.candidate_id).where(JobRow.id == job_id)).scalar_one()
-        _set_candidate(session, candidate_id, "failed", reason=error, traceback=traceback)
-    return done
+    candidate_id = _change(connection, _FAIL, job_id, attempt, why=text_of(error))
+    if candidate_id is not None:
+        _end(connection, candidate_id, "failed", error, traceback)
+    return candidate_id is not None
 
 
-def stop(session: Session, candidate_id: int, reason: str) -> None:
+def stop(connection: Connection, candidate_id: int, reason: str, epoch: int | None) -> None:
     """End a candidate and its open jobs."""
-    session.execute(
-        update(JobRow)
-        .where(JobRow.candidate_id == candidate_id, JobRow.state.in_(("queued", "running")))
-        .values(state="failed", lease_expires_at=None, error=reason, finished_at=now(session))
-        .execution_options(synchronize_session=False)
+    if epoch is not None:
+        check_lease(connection, candidate_id, epoch)
+    connection.execute(
+        update(JOBS)
+        .where(JOBS.c.candidate_id == candidate_id, JOBS.c.state.in_(("queued", "running")))
+        .values(state="failed", lease_expires_at=None, error=text_of(reason), finished_at=Clock())
     )
-    _set_candidate(session, candidate_id, "stopped", reason=reason)
+    _end(connection, candidate_id, "stopped", reason)
 
 
-def recover(session: Session, study_id: int) -> int:
-    """Put running jobs of a study back into the queue; late reports of their attempts are refused from now on."""
-    ours = select(Candidate.id).where(Candidate.study_id == study_id)
-    done = session.execute(
-        update(JobRow)
-        .where(JobRow.state == "running", JobRow.candidate_id.in_(ours))
+def recover(connection: Connection, study_id: int) -> int:
+    """Put running jobs of a study back into the queue; their attempts are over; how many."""
+    ours = select(CANDIDATES.c.id).where(CANDIDATES.c.study_id == study_id)
+    done = connection.execute(
+        update(JOBS)
+        .where(JOBS.c.state == "running", JOBS.c.candidate_id.in_(ours))
         .values(state="queued", lease_expires_at=None)
-        .execution_options(synchronize_session=False)
     )
-    assert isinstance(done, CursorResult)
     return done.rowcount
 
 
 def add_epochs(
-    session: Session, candidate_id: int, epochs: Sequence[tuple[int, Mapping[str, float]]]
-) -> None:
-    """Add points of a curve; those that are there stay."""
-    rows = [{"candidate_id": candidate_id, "epoch": epoch, "values": dict(values)} for epoch, values in epochs]
-    if rows:
-        session.execute(upsert(session, EpochRow).values(rows).on_conflict_do_nothing())
-
-
-def add_measurement(session: Session, candidate_id: int, value: MeasurementValue) -> None:
-    """One latency with its samples."""
-    target_id = session.scalar(select(Target.id).where(Target.name == value.target))
-    if target_id is None:
-        raise StoreError(f"target {value.target!r} is not in the database; it was removed while in use")
-    columns = {key: item for key, item in vars(value).items() if key != "target"}
-    columns["conditions"] = dict(value.conditions)
-    session.execute(
-        insert(Measurement).values(
-            candidate_id=candidate_id, target_id=target_id, created_at=now(session), **columns
-        )
-    )
-
-
-def _add_metrics(session: Session, candidate_id: int, metrics: Sequence[MetricValue]) -> None:
-    if not metrics:
-        return
-    rows = [{"candidate_id": candidate_id, **vars(metric)} for metric in metrics]
-    statement = upsert(session, Metric).values(rows)
-    session.execute(
-        statement.on_conflict_do_update(
-            index_elements=["candidate_id", "name", "target"],
-            set_={name: statement.excluded[name] for name in ("value", "low", "high")},
-        )
-    )
-
-
-def _change(session: Session, job_id: int, attempt: int, **values: Any) -> bool:
-    done = session.execute(
-        update(JobRow)
-        .where(JobRow.id == job_id, JobRow.attempt == attempt, JobRow.state == "running")
-        .values(**values)
-        .execution_options(synchronize_session=False)
-    )
-    assert isinstance(done, CursorResult)
-    return done.rowcount == 1
-
-
-def _set_candidate(
-    session: Session,
+    connection: Connection,
     candidate_id: int,
-    state: str,
-    *,
-    reason: str | None = None,
-    traceback: str | None = None,
-    only_from: str | None = None,
+    job_id: int,
+    attempt: int,
+    epochs: Sequence[tuple[int, Mapping[str, float]]],
 ) -> None:
-    condition = Candidate.state == only_from if only_from else Candidate.state.not_in(FINAL)
-    finished = now(session) if state in FINAL else None
-    session.execute(
-        update(Candidate)
-        .where(Candidate.id == candidate_id, condition)
-        .values(state=state, reason=reason, traceback=traceback, finished_at=finished)
-        .execution_options(synchronize_session=False)
-    )
+    """Add points of a curve; of an epoch trained again the later values stay, they are the network's."""
+    current = connection.execute(_IS_CURRENT, {"job": job_id, "current": attempt}).one_or_none()
+    rows = [
+        {"candidate_id": candidate_id, "epoch": epoch, "values": dict(values)} for epoch, values in epochs
+    ]
+    if current is not None and rows:
+        _ADD_EPOCHS.run(connection, rows)
+
+
+def _change(
+    connection: Connection, statement: ReturningUpdate[Any], job_id: int, attempt: int, **values: Any
+) -> int | None:
+    """Apply a change to the running attempt; its candidate's id, or None where the attempt is over."""
+    found = connection.execute(statement, {"job": job_id, "current": attempt, **values}).scalar_one_or_none()
+    return None if found is None else int(found)
+
+
+def _end(
+    connection: Connection, candidate_id: int, state: str, reason: str | None, traceback: str | None = None
+) -> None:
+    values = {"candidate": candidate_id, "final": state, "why": text_of(reason), "trace": text_of(traceback)}
+    connection.execute(_END, values)

@@ -8,116 +8,151 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
+from typing import Any
 
-from sqlalchemy import func, select, text, update
-from sqlalchemy.orm import Session
+from sqlalchemy import Connection, Row, bindparam, select, update
 
 from nas.errors import StudyError
-from trials.store.models import Study, Utc
+from trials.store.dialect import Clock, table, text_of
+from trials.store.models import Study
+
+STUDIES = table(Study)
+_EXPIRES = Clock(bindparam("ttl_s"))
+_FIND = select(
+    STUDIES.c.name,
+    STUDIES.c.lease_owner,
+    STUDIES.c.lease_since,
+    STUDIES.c.lease_expires_at,
+    STUDIES.c.lease_epoch,
+    Clock().label("clock"),
+).where(STUDIES.c.id == bindparam("study"))
+_TAKE = (
+    update(STUDIES)
+    .where(STUDIES.c.id == bindparam("study"), STUDIES.c.lease_epoch == bindparam("before"))
+    .values(
+        lease_owner=bindparam("owner"),
+        lease_epoch=STUDIES.c.lease_epoch + 1,
+        lease_since=Clock(),
+        lease_expires_at=_EXPIRES,
+        state="running",
+        finished_at=None,
+        error=None,
+    )
+)
+_RENEW = (
+    update(STUDIES)
+    .where(
+        STUDIES.c.id == bindparam("study"),
+        STUDIES.c.lease_epoch == bindparam("epoch"),
+        STUDIES.c.lease_owner.is_not(None),
+    )
+    .values(lease_expires_at=_EXPIRES)
+)
+#: Holds the row until the transaction ends: nobody takes the lease between the check and the write.
+_HOLD = (
+    select(STUDIES.c.name, STUDIES.c.lease_epoch, STUDIES.c.lease_owner)
+    .where(STUDIES.c.id == bindparam("study"))
+    .with_for_update(read=True)
+)
 
 
-def now(session: Session) -> datetime:
-    """The database's clock."""
-    if session.get_bind().dialect.name == "sqlite":
-        value = session.scalar(text("SELECT strftime('%Y-%m-%dT%H:%M:%f+00:00', 'now')"))
-        return datetime.fromisoformat(str(value))
-    found = session.scalar(select(func.clock_timestamp(type_=Utc())))
-    assert found is not None
+def acquire(connection: Connection, study_id: int, owner: str, ttl_s: float) -> int:
+    """Take the lease; its epoch, one more than the last.
+
+    Raises:
+        StudyError: another live coordinator holds it.
+    """
+    found = check_free(connection, study_id, owner)
+    before = found.lease_epoch
+    taken = connection.execute(_TAKE, {"study": study_id, "before": before, "owner": owner, "ttl_s": ttl_s})
+    if taken.rowcount != 1:
+        raise StudyError(
+            f"study {found.name!r} was just taken by another coordinator; `nas status` shows which"
+        )
+    return int(before) + 1
+
+
+def check_free(connection: Connection, study_id: int, owner: str) -> Row[Any]:
+    """The study's lease; StudyError if another live coordinator holds it."""
+    found = _find(connection, study_id)
+    if found.lease_owner != owner and _is_alive(found):
+        raise StudyError(
+            f"study {found.name!r} is being coordinated by {found.lease_owner} since "
+            f"{found.lease_since:%Y-%m-%d %H:%M:%S} UTC; wait for it, or end that process"
+        )
     return found
 
 
-def acquire(session: Session, study_id: int, owner: str, ttl_s: float) -> int:
-    """Take the lease; its epoch, one more than the last."""
-    study = check_free(session, study_id, owner)
-    before = study.lease_epoch
-    taken = session.execute(
-        update(Study)
-        .where(Study.id == study_id, Study.lease_epoch == before)
-        .values(
-            lease_owner=owner,
-            lease_epoch=before + 1,
-            lease_expires_at=now(session) + timedelta(seconds=ttl_s),
-            state="running",
-            finished_at=None,
-            error=None,
-        )
-        .execution_options(synchronize_session=False)
-    )
-    if taken.rowcount != 1:  # type: ignore[attr-defined]
-        raise StudyError(f"study {study.name!r} was just taken by another coordinator")
-    return before + 1
-
-
-def check_free(session: Session, study_id: int, owner: str) -> Study:
-    """The study; StudyError if another live coordinator holds it."""
-    study = session.get_one(Study, study_id)
-    if study.lease_owner and study.lease_owner != owner and _alive(study, now(session)):
-        raise StudyError(
-            f"study {study.name!r} is being coordinated by {study.lease_owner} (lease until "
-            f"{study.lease_expires_at:%H:%M:%S} UTC); wait for it, or stop it"
-        )
-    return study
-
-
-def renew(session: Session, study_id: int, epoch: int, ttl_s: float) -> bool:
-    """Extend the lease."""
-    done = session.execute(
-        update(Study)
-        .where(Study.id == study_id, Study.lease_epoch == epoch, Study.lease_owner.is_not(None))
-        .values(lease_expires_at=now(session) + timedelta(seconds=ttl_s))
-        .execution_options(synchronize_session=False)
-    )
-    return bool(done.rowcount == 1)  # type: ignore[attr-defined]
+def renew(connection: Connection, study_id: int, epoch: int, ttl_s: float) -> bool:
+    """Extend the lease; False if it is another's by now."""
+    done = connection.execute(_RENEW, {"study": study_id, "epoch": epoch, "ttl_s": ttl_s})
+    return done.rowcount == 1
 
 
 def release(
-    session: Session, study_id: int, epoch: int, state: str, totals: Mapping[str, float], error: str | None
+    connection: Connection,
+    study_id: int,
+    epoch: int,
+    state: str,
+    totals: Mapping[str, float],
+    error: str | None,
 ) -> None:
-    """End coordinating."""
-    check(session, study_id, epoch)
-    session.execute(
-        update(Study)
-        .where(Study.id == study_id)
+    """End coordinating, in a state."""
+    check(connection, study_id, epoch)
+    connection.execute(
+        update(STUDIES)
+        .where(STUDIES.c.id == study_id)
         .values(
             state=state,
             totals=dict(totals),
-            error=error,
+            error=text_of(error),
             lease_owner=None,
+            lease_since=None,
             lease_expires_at=None,
-            finished_at=now(session) if state != "interrupted" else None,
+            finished_at=None if state == "interrupted" else Clock(),
         )
-        .execution_options(synchronize_session=False)
     )
 
 
-def check(session: Session, study_id: int, epoch: int) -> None:
-    """Raise StudyError unless ``epoch`` is the current lease; holds the row until the transaction ends."""
-    row = session.execute(
-        select(Study.lease_epoch, Study.name).where(Study.id == study_id).with_for_update(read=True)
-    ).one()
-    if row.lease_epoch != epoch:
-        raise StudyError(f"another coordinator took over study {row.name!r}; this one ends without writing")
+def check(connection: Connection, study_id: int, epoch: int) -> None:
+    """Raise StudyError unless ``epoch`` is the current lease; nobody takes it before the transaction ends."""
+    found = connection.execute(_HOLD, {"study": study_id}).one_or_none()
+    if found is None:
+        raise StudyError("the study was deleted; this coordinator ends without writing")
+    if found.lease_epoch != epoch or found.lease_owner is None:
+        raise StudyError(f"another coordinator took over study {found.name!r}; this one ends without writing")
 
 
-def is_held(session: Session, study_id: int) -> bool:
+def is_held(connection: Connection, study_id: int) -> bool:
     """Whether a live coordinator holds the study."""
-    study = session.get_one(Study, study_id)
-    return bool(study.lease_owner) and _alive(study, now(session))
+    return _is_alive(_find(connection, study_id))
 
 
-def _alive(study: Study, clock: datetime) -> bool:
-    if study.lease_expires_at is None or study.lease_expires_at < clock:
+def _find(connection: Connection, study_id: int) -> Row[Any]:
+    return connection.execute(_FIND, {"study": study_id}).one()
+
+
+def _is_alive(found: Row[Any]) -> bool:
+    clock: datetime = found.clock
+    if found.lease_owner is None or found.lease_expires_at < clock:
         return False
-    host, pid, start = (study.lease_owner or "").rsplit(":", 2)
-    if host != socket.gethostname():
-        return True
+    host, _, process = str(found.lease_owner).partition(":")
     # On this machine a look at the process is quicker than waiting for the lease to end.
+    return host != socket.gethostname() or _runs(*process.partition(":")[::2])
+
+
+def _runs(pid: str, start: str) -> bool:
+    """Whether the process lives and is not another one of its number; True where that can't be told."""
     try:
         os.kill(int(pid), 0)
-        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[19] == start
+        if not Path("/proc/self/stat").exists():
+            return True
+        fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
     except (ProcessLookupError, FileNotFoundError):
         return False
     except (PermissionError, ValueError):
         return True
+    state, found = fields[0], fields[19]
+    return found == start and state != "Z"

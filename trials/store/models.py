@@ -47,8 +47,10 @@ class Utc(TypeDecorator[datetime]):
         return value.astimezone(UTC) if value is not None else None
 
     def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        """Give the zone back."""
-        return value.replace(tzinfo=UTC) if value is not None and value.tzinfo is None else value
+        """Give the zone back, or turn the server's into UTC."""
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
 class Base(DeclarativeBase):
@@ -66,11 +68,13 @@ class Base(DeclarativeBase):
 
 
 def _study_key() -> Mapped[int]:
-    return mapped_column(ForeignKey("studies.id", ondelete="CASCADE"), index=True)
+    """Tables with this key are unique by (study, number): that index serves the key too."""
+    return mapped_column(ForeignKey("studies.id", ondelete="CASCADE"))
 
 
-def _candidate_key() -> Mapped[int]:
-    return mapped_column(ForeignKey("candidates.id", ondelete="CASCADE"), index=True)
+def _candidate_key(*, index: bool) -> Mapped[int]:
+    """``index``: False where a unique constraint starts with the candidate and serves the key too."""
+    return mapped_column(ForeignKey("candidates.id", ondelete="CASCADE"), index=index)
 
 
 class Target(Base):
@@ -96,7 +100,8 @@ class Study(Base):
     group: Mapped[str] = mapped_column(String(200), index=True)
     #: ``search`` or ``baseline``.
     role: Mapped[str] = mapped_column(String(20))
-    #: ``running``, ``interrupted``, ``complete`` (budget spent), ``exhausted`` (nothing new to suggest), ``failed``.
+    #: ``running``, ``interrupted``, ``complete`` (budget spent), ``exhausted`` (nothing new to suggest),
+    #: ``failed``.
     state: Mapped[str] = mapped_column(String(20), index=True)
     plan: Mapped[dict[str, Any]]
     #: Metric → ``{"max": x}`` or ``{"min": x}``, relative limits resolved.
@@ -105,7 +110,7 @@ class Study(Base):
     objectives: Mapped[dict[str, Any]]
     #: Versions, processor, git revision, host.
     environment: Mapped[dict[str, Any]]
-    seed: Mapped[int]
+    seed: Mapped[int] = mapped_column(BigInteger)
     created_at: Mapped[datetime]
     finished_at: Mapped[datetime | None]
     #: Processor-independent account: seconds of training saved by the gate, wall seconds spent.
@@ -113,6 +118,7 @@ class Study(Base):
     error: Mapped[str | None] = mapped_column(Text)
 
     lease_owner: Mapped[str | None] = mapped_column(String(200))
+    lease_since: Mapped[datetime | None]
     lease_expires_at: Mapped[datetime | None]
     #: Grows with every coordinator; a write with an old one is refused.
     lease_epoch: Mapped[int] = mapped_column(default=0)
@@ -147,7 +153,7 @@ class Candidate(Base):
     )
     id: Mapped[int] = mapped_column(primary_key=True)
     study_id: Mapped[int] = _study_key()
-    architecture_id: Mapped[int] = mapped_column(ForeignKey("architectures.id"))
+    architecture_id: Mapped[int] = mapped_column(ForeignKey("architectures.id"), index=True)
     #: 0, 1, 2 … in the order of proposal.
     number: Mapped[int]
     #: ``queued``, ``running``, ``complete``, ``infeasible``, ``stopped``, ``failed``.
@@ -170,7 +176,7 @@ class SuggestionRow(Base):
     __table_args__ = (UniqueConstraint("study_id", "number"),)
     id: Mapped[int] = mapped_column(primary_key=True)
     study_id: Mapped[int] = _study_key()
-    candidate_id: Mapped[int] = _candidate_key()
+    candidate_id: Mapped[int] = _candidate_key(index=True)
     number: Mapped[int]
     duplicate: Mapped[bool]
     #: ``[[name, options, ordered, active], …]`` — kept once per study in practice, small either way.
@@ -183,9 +189,12 @@ class Metric(Base):
     """One recorded number of a candidate, written ``name@target`` where a target has a say."""
 
     __tablename__ = "metrics"
-    __table_args__ = (UniqueConstraint("candidate_id", "name", "target"), Index("ix_metrics_name_value", "name", "value"))
+    __table_args__ = (
+        UniqueConstraint("candidate_id", "name", "target"),
+        Index("ix_metrics_name_value", "name", "value"),
+    )
     id: Mapped[int] = mapped_column(primary_key=True)
-    candidate_id: Mapped[int] = _candidate_key()
+    candidate_id: Mapped[int] = _candidate_key(index=False)
     name: Mapped[str] = mapped_column(String(100))
     #: Empty for what no target has a say in.
     target: Mapped[str] = mapped_column(String(200), default="")
@@ -196,12 +205,12 @@ class Metric(Base):
 
 
 class JobRow(Base):
-    """A piece of work on a candidate. Execution is at least once, commits exactly once (compare-and-set on attempt)."""
+    """A piece of work on a candidate: executed at least once, committed once (compare-and-set on attempt)."""
 
     __tablename__ = "jobs"
     __table_args__ = (UniqueConstraint("candidate_id", "kind", "target"), Index("ix_jobs_state", "state"))
     id: Mapped[int] = mapped_column(primary_key=True)
-    candidate_id: Mapped[int] = _candidate_key()
+    candidate_id: Mapped[int] = _candidate_key(index=False)
     #: ``gate``, ``train``, ``measure``, ``evaluate``.
     kind: Mapped[str] = mapped_column(String(20))
     target: Mapped[str] = mapped_column(String(200), default="")
@@ -221,7 +230,7 @@ class EpochRow(Base):
     __tablename__ = "epochs"
     __table_args__ = (UniqueConstraint("candidate_id", "epoch"),)
     id: Mapped[int] = mapped_column(primary_key=True)
-    candidate_id: Mapped[int] = _candidate_key()
+    candidate_id: Mapped[int] = _candidate_key(index=False)
     epoch: Mapped[int]
     values: Mapped[dict[str, Any]]
 
@@ -231,7 +240,7 @@ class Measurement(Base):
 
     __tablename__ = "measurements"
     id: Mapped[int] = mapped_column(primary_key=True)
-    candidate_id: Mapped[int] = _candidate_key()
+    candidate_id: Mapped[int] = _candidate_key(index=True)
     target_id: Mapped[int] = mapped_column(ForeignKey("targets.id"), index=True)
     #: ``gate``, ``final``, ``audit``, ``export``.
     purpose: Mapped[str] = mapped_column(String(20))
@@ -251,7 +260,7 @@ class ArtifactRow(Base):
 
     __tablename__ = "artifacts"
     id: Mapped[int] = mapped_column(primary_key=True)
-    candidate_id: Mapped[int] = _candidate_key()
+    candidate_id: Mapped[int] = _candidate_key(index=True)
     #: ``onnx``, ``weights``.
     kind: Mapped[str] = mapped_column(String(20))
     uri: Mapped[str] = mapped_column(Text)

@@ -2,68 +2,74 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from sqlalchemy import func, insert, select
-from sqlalchemy.dialects.postgresql import insert as postgresql_insert
-from sqlalchemy.dialects.sqlite import insert as sqlite_insert
-from sqlalchemy.orm import Session
+from sqlalchemy import Connection, bindparam, func, insert, select
 
 from nas.strategies import Suggestion
-from trials.store.leases import now
+from trials.store.dialect import Clock, Insert, table
 from trials.store.models import Architecture, Candidate, JobRow, SuggestionRow
 from trials.store.records import ArchitectureValue, Duplicate, Proposed, Step
 
+ARCHITECTURES, CANDIDATES = table(Architecture), table(Candidate)
+_ADD_ARCHITECTURE = Insert(ARCHITECTURES, ("identity",), returning="id")
+#: The lock keeps `prune` of another process from removing it before a candidate points to it.
+_FIND_ARCHITECTURE = (
+    select(ARCHITECTURES.c.id)
+    .where(ARCHITECTURES.c.identity == bindparam("identity"))
+    .with_for_update(read=True, key_share=True)
+)
+_FIND_CANDIDATE = select(CANDIDATES.c.id).where(
+    CANDIDATES.c.study_id == bindparam("study"), CANDIDATES.c.architecture_id == bindparam("architecture")
+)
+_numbered = CANDIDATES.alias("numbered")
+_NEXT_NUMBER = (
+    select(func.coalesce(func.max(_numbered.c.number) + 1, 0))
+    .where(_numbered.c.study_id == bindparam("study"))
+    .scalar_subquery()
+)
+_ADD_CANDIDATE = (
+    insert(CANDIDATES)
+    .values(
+        study_id=bindparam("study"),
+        architecture_id=bindparam("architecture"),
+        number=_NEXT_NUMBER,
+        state="queued",
+        created_at=Clock(),
+    )
+    .returning(CANDIDATES.c.id, CANDIDATES.c.number)
+)
+_ADD_SUGGESTION = insert(table(SuggestionRow))
+_ADD_JOB = insert(table(JobRow)).returning(table(JobRow).c.id)
+
 
 def propose(
-    session: Session, study_id: int, suggestion: Suggestion, architecture: ArchitectureValue, first: Step
+    connection: Connection,
+    study_id: int,
+    suggestion: Suggestion,
+    architecture: ArchitectureValue,
+    first: Step,
 ) -> Proposed | Duplicate:
     """Store a suggestion and, for a network new to the study, its candidate and first job."""
-    architecture_id = _architecture(session, architecture)
-    known = session.scalar(
-        select(Candidate.id).where(
-            Candidate.study_id == study_id, Candidate.architecture_id == architecture_id
-        )
-    )
+    architecture_id, known = _architecture(connection, study_id, architecture)
     if known is not None:
-        _suggest(session, study_id, known, suggestion, duplicate=True)
+        _suggest(connection, study_id, known, suggestion, duplicate=True)
         return Duplicate(known)
-    number = session.scalar(
-        select(func.coalesce(func.max(Candidate.number) + 1, 0)).where(Candidate.study_id == study_id)
-    )
-    candidate_id = _insert(
-        session,
-        Candidate,
-        study_id=study_id,
-        architecture_id=architecture_id,
-        number=number,
-        state="queued",
-        created_at=now(session),
-    )
-    _suggest(session, study_id, candidate_id, suggestion, duplicate=False)
-    job_id = add_job(session, candidate_id, first)
-    return Proposed(candidate_id, int(number or 0), job_id)
+    added = connection.execute(_ADD_CANDIDATE, {"study": study_id, "architecture": architecture_id}).one()
+    _suggest(connection, study_id, added.id, suggestion, duplicate=False)
+    return Proposed(added.id, added.number, add_job(connection, added.id, first))
 
 
-def add_job(session: Session, candidate_id: int, step: Step) -> int:
+def add_job(connection: Connection, candidate_id: int, step: Step) -> int:
     """Queue a job; its id."""
-    return _insert(
-        session, JobRow, candidate_id=candidate_id, kind=step[0], target=step[1], state="queued", attempt=0
-    )
+    kind, target = step
+    row = {"candidate_id": candidate_id, "kind": kind, "target": target, "state": "queued", "attempt": 0}
+    return int(connection.execute(_ADD_JOB, row).scalar_one())
 
 
-def upsert(session: Session, table: Any) -> Any:
-    """The dialect's INSERT … ON CONFLICT."""
-    dialect = session.get_bind().dialect.name
-    return (sqlite_insert if dialect == "sqlite" else postgresql_insert)(table)
+def _architecture(connection: Connection, study_id: int, value: ArchitectureValue) -> tuple[int, int | None]:
+    """The row of an architecture, shared by all studies, and the study's candidate that has it, if any.
 
-
-def _architecture(session: Session, value: ArchitectureValue) -> int:
-    """The row of an architecture, shared by all studies; whoever inserts it first wins."""
-    by_identity = select(Architecture.id).where(Architecture.identity == value.identity)
-    found = session.scalar(by_identity)
-    if found is not None:
-        return found
+    Whoever inserts it first wins.
+    """
     row = {
         "identity": value.identity,
         "space": value.space,
@@ -72,29 +78,32 @@ def _architecture(session: Session, value: ArchitectureValue) -> int:
         "macs": value.macs,
         "layers": [dict(layer) for layer in value.layers],
     }
-    session.execute(upsert(session, Architecture).values(row).on_conflict_do_nothing())
-    return session.execute(by_identity).scalar_one()
+    found = None
+    while found is None:  # met, but removed by another process before we hold it: insert again
+        added = _ADD_ARCHITECTURE.run(connection, row).scalar_one_or_none()
+        if added is not None:
+            return added, None
+        found = connection.execute(_FIND_ARCHITECTURE, {"identity": value.identity}).scalar_one_or_none()
+    known = connection.execute(
+        _FIND_CANDIDATE, {"study": study_id, "architecture": found}
+    ).scalar_one_or_none()
+    return found, known
 
 
 def _suggest(
-    session: Session, study_id: int, candidate_id: int, suggestion: Suggestion, *, duplicate: bool
+    connection: Connection, study_id: int, candidate_id: int, suggestion: Suggestion, *, duplicate: bool
 ) -> None:
     questions = [
         [question.name, list(question.options), question.ordered, question.active, question.site]
         for question in suggestion.questions
     ]
-    session.execute(
-        insert(SuggestionRow).values(
-            study_id=study_id,
-            candidate_id=candidate_id,
-            number=suggestion.number,
-            duplicate=duplicate,
-            questions=questions,
-            answers=dict(suggestion.answers),
-            sampler_state=dict(suggestion.sampler_state),
-        )
-    )
-
-
-def _insert(session: Session, model: Any, **values: Any) -> int:
-    return int(session.execute(insert(model).values(**values).returning(model.id)).scalar_one())
+    row = {
+        "study_id": study_id,
+        "candidate_id": candidate_id,
+        "number": suggestion.number,
+        "duplicate": duplicate,
+        "questions": questions,
+        "answers": dict(suggestion.answers),
+        "sampler_state": dict(suggestion.sampler_state),
+    }
+    connection.execute(_ADD_SUGGESTION, row)

@@ -1,11 +1,13 @@
-"""What is written to and read from the tables, as plain values: no session, no row object leaves the store."""
+"""What is written to and read from the tables, as plain values."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from nas.errors import JobError
 from nas.strategies import Suggestion
 
 Step = tuple[str, str]
@@ -13,13 +15,25 @@ Step = tuple[str, str]
 
 @dataclass(frozen=True)
 class MetricValue:
-    """One recorded number; ``target`` is empty where none has a say; ``low`` and ``high`` bound 95 %."""
+    """One recorded number; ``target`` is empty where none has a say; ``low`` and ``high`` bound 95 %.
+
+    Raises:
+        JobError: the value is not finite, or a bound is not a number.
+    """
 
     name: str
     target: str
     value: float
     low: float | None = None
     high: float | None = None
+
+    def __post_init__(self) -> None:
+        bounds = [bound for bound in (self.low, self.high) if bound is not None]
+        if not math.isfinite(self.value) or any(map(math.isnan, bounds)):
+            shown = f"{self.name}@{self.target}" if self.target else self.name
+            raise JobError(
+                f"{shown} is {self.value} ({self.low} to {self.high}); a candidate's metrics are finite"
+            )
 
 
 @dataclass(frozen=True)

@@ -1,23 +1,25 @@
 """The store: every write of the engine, each one transaction.
 
-A coordinator writes under a fenced lease: every write names the lease's epoch (through its study or through a job's
-attempt), and a write by one that lost it changes nothing.
+A coordinator writes under a fenced lease: every write names the lease's epoch or a job's attempt, and a write
+by one that lost it changes nothing.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine, select, update
+from sqlalchemy.exc import IntegrityError, OperationalError
 from sqlalchemy.orm import Session
 
-from nas.errors import StudyError, UnknownNameError
+from nas.errors import StoreError, StudyError, UnknownNameError
 from nas.registry import nearest
 from nas.strategies import Suggestion
 from trials.store import history, jobs, leases, proposals, studies
+from trials.store.dialect import Clock
 from trials.store.engine import open_engine, sqlite_path
 from trials.store.models import ArtifactRow, Study, Target
 from trials.store.records import (
@@ -38,6 +40,7 @@ class Store:
     def __init__(self, url: str) -> None:
         self.url = url
         self.engine: Engine = open_engine(url)
+        self._writer: Engine = self.engine.execution_options(writes=True)
 
     @property
     def folder(self) -> Path:
@@ -46,11 +49,31 @@ class Store:
         return path.parent if path else Path.cwd()
 
     @contextmanager
-    def transaction(self) -> Iterator[Session]:
-        """A session that commits at the end, or rolls back on an error."""
-        engine = self.engine.execution_options(writes=True)
-        with Session(engine, expire_on_commit=False) as session, session.begin():
-            yield session
+    def transaction(self) -> Iterator[Connection]:
+        """A connection that commits at the end, or rolls back on an error.
+
+        Raises:
+            StoreError: the database went away, or another writer kept it for too long.
+        """
+        with self._begin(self._writer) as connection:
+            yield connection
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """A connection that sees one state of the database and keeps no writer waiting."""
+        with self._begin(self.engine) as connection:
+            yield connection
+
+    @contextmanager
+    def _begin(self, engine: Engine) -> Iterator[Connection]:
+        try:
+            with engine.begin() as connection:
+                yield connection
+        except OperationalError as error:
+            shown = self.engine.url.render_as_string()
+            raise StoreError(
+                f"{shown}: {str(error.orig).strip()}; this was not written, `nas resume` goes on from there"
+            ) from error
 
     def close(self) -> None:
         """Give connections back."""
@@ -64,13 +87,13 @@ class Store:
         Raises:
             StudyError: the name is taken.
         """
-        with self.transaction() as session:
-            return studies.create(session, columns)
+        with self.transaction() as connection:
+            return studies.create(connection, columns)
 
     def check_name_free(self, name: str) -> None:
         """Raise StudyError if a study of that name exists."""
-        with self.transaction() as session:
-            studies.check_name_free(session, name)
+        with self.reading() as connection:
+            studies.check_name_free(connection, name)
 
     def study_row(self, name: str) -> Study:
         """The study called ``name``, detached.
@@ -78,30 +101,40 @@ class Store:
         Raises:
             UnknownNameError: there is none, with the nearest name.
         """
-        with self.transaction() as session:
-            row = studies.find(session, name)
+        with self.reading() as connection, Session(connection, expire_on_commit=False) as session:
+            row = session.scalar(select(Study).where(Study.name == name))
             if row is None:
-                known = studies.names(session)
+                known = studies.names(connection)
                 raise UnknownNameError(
                     f"no study {name!r} in {self.engine.url.render_as_string()}{nearest(name, known)}; "
                     f"it has: {', '.join(known[:20]) or 'none yet'}"
                 )
+            session.expunge(row)
             return row
 
     def delete_study(self, name: str) -> None:
-        """Remove a study and all that hangs on it; its files are the caller's."""
+        """Remove a study and all that hangs on it; its files are the caller's.
+
+        Raises:
+            UnknownNameError: there is none.
+            StudyError: a live coordinator holds it.
+        """
         row = self.study_row(name)
-        with self.transaction() as session:
-            if leases.is_held(session, row.id):
-                raise StudyError(f"study {name!r} is running; stop it before deleting it")
-            studies.delete(session, row.id)
+        with self.transaction() as connection:
+            if leases.is_held(connection, row.id):
+                raise StudyError(
+                    f"study {name!r} is coordinated by {row.lease_owner}; end that process, then delete it"
+                )
+            studies.remove(connection, row.id)
+        with suppress(IntegrityError), self.transaction() as connection:
+            studies.prune(connection)  # what another study proposes this moment stays
 
     # -- the coordinator's lease
 
     def check_lease_free(self, study_id: int, owner: str) -> None:
         """Raise StudyError if another live coordinator holds the study."""
-        with self.transaction() as session:
-            leases.check_free(session, study_id, owner)
+        with self.reading() as connection:
+            leases.check_free(connection, study_id, owner)
 
     def acquire(self, study_id: int, owner: str, ttl_s: float) -> int:
         """Take the lease; its epoch.
@@ -109,26 +142,26 @@ class Store:
         Raises:
             StudyError: another live coordinator holds it.
         """
-        with self.transaction() as session:
-            return leases.acquire(session, study_id, owner, ttl_s)
+        with self.transaction() as connection:
+            return leases.acquire(connection, study_id, owner, ttl_s)
 
     def renew(self, study_id: int, epoch: int, ttl_s: float) -> bool:
         """Extend the lease; False if it is another's by now."""
-        with self.transaction() as session:
-            return leases.renew(session, study_id, epoch, ttl_s)
+        with self.transaction() as connection:
+            return leases.renew(connection, study_id, epoch, ttl_s)
 
     def release(
         self, study_id: int, epoch: int, state: str, totals: Mapping[str, float], error: str | None = None
     ) -> None:
         """End coordinating, in a state."""
-        with self.transaction() as session:
-            leases.release(session, study_id, epoch, state, totals, error)
+        with self.transaction() as connection:
+            leases.release(connection, study_id, epoch, state, totals, error)
 
     def save_totals(self, study_id: int, epoch: int, totals: Mapping[str, float]) -> None:
         """Keep running totals."""
-        with self.transaction() as session:
-            leases.check(session, study_id, epoch)
-            studies.save_totals(session, study_id, totals)
+        with self.transaction() as connection:
+            leases.check(connection, study_id, epoch)
+            studies.save_totals(connection, study_id, totals)
 
     # -- candidates and jobs
 
@@ -145,43 +178,47 @@ class Store:
         Raises:
             StudyError: the lease is another's by now.
         """
-        with self.transaction() as session:
-            leases.check(session, study_id, epoch)
-            return proposals.propose(session, study_id, suggestion, architecture, first)
+        with self.transaction() as connection:
+            leases.check(connection, study_id, epoch)
+            return proposals.propose(connection, study_id, suggestion, architecture, first)
 
-    def start_job(self, job_id: int, lease_s: float) -> int:
-        """Mark a queued job as running; the attempt's number.
+    def start_job(self, job_id: int, lease_s: float, *, epoch: int | None = None) -> int:
+        """Mark a queued job as running; the attempt's number. ``epoch``: of the lease the caller holds.
 
         Raises:
-            StudyError: it is not queued.
+            StudyError: it is not queued, or the lease is another's by now.
         """
-        with self.transaction() as session:
-            return jobs.start(session, job_id, lease_s)
+        with self.transaction() as connection:
+            return jobs.start(connection, job_id, lease_s, epoch)
 
     def renew_job(self, job_id: int, attempt: int, lease_s: float) -> bool:
         """Extend a job's lease; False if the attempt is over."""
-        with self.transaction() as session:
-            return jobs.renew(session, job_id, attempt, lease_s)
+        with self.transaction() as connection:
+            return jobs.renew(connection, job_id, attempt, lease_s)
 
     def requeue_job(self, job_id: int, attempt: int, error: str) -> bool:
         """Put a job back whose worker was lost; False if the attempt is over."""
-        with self.transaction() as session:
-            return jobs.requeue(session, job_id, attempt, error)
+        with self.transaction() as connection:
+            return jobs.requeue(connection, job_id, attempt, error)
 
     def commit_job(self, job_id: int, attempt: int, outcome: JobResult) -> list[int] | None:
-        """Write a job's outcome; ids of the next jobs, or None where the attempt is over and nothing was written."""
-        with self.transaction() as session:
-            return jobs.commit(session, job_id, attempt, outcome)
+        """Write a job's outcome; ids of the next jobs, or None where the attempt is over."""
+        with self.transaction() as connection:
+            return jobs.commit(connection, job_id, attempt, outcome)
 
     def fail_job(self, job_id: int, attempt: int, error: str, traceback: str) -> bool:
         """Mark a job and its candidate failed; False if the attempt is over."""
-        with self.transaction() as session:
-            return jobs.fail(session, job_id, attempt, error, traceback)
+        with self.transaction() as connection:
+            return jobs.fail(connection, job_id, attempt, error, traceback)
 
-    def stop_candidate(self, candidate_id: int, reason: str) -> None:
-        """End a candidate and its open jobs without a result."""
-        with self.transaction() as session:
-            jobs.stop(session, candidate_id, reason)
+    def stop_candidate(self, candidate_id: int, reason: str, *, epoch: int | None = None) -> None:
+        """End a candidate and its open jobs without a result. ``epoch``: of the lease the caller holds.
+
+        Raises:
+            StudyError: the lease is another's by now.
+        """
+        with self.transaction() as connection:
+            jobs.stop(connection, candidate_id, reason, epoch)
 
     def add_epochs(
         self,
@@ -190,49 +227,53 @@ class Store:
         attempt: int,
         epochs: Sequence[tuple[int, Mapping[str, float]]],
     ) -> None:
-        """Add points of a curve; those that are there already stay."""
-        with self.transaction() as session:
-            if jobs.is_current(session, job_id, attempt):
-                jobs.add_epochs(session, candidate_id, epochs)
+        """Add points of a curve; an epoch trained again replaces its point. A late attempt adds nothing."""
+        with self.transaction() as connection:
+            jobs.add_epochs(connection, candidate_id, job_id, attempt, epochs)
 
     # -- history
 
     def recover(self, study_id: int, epoch: int) -> int:
         """Put jobs that a dead coordinator left running back into the queue; how many."""
-        with self.transaction() as session:
-            leases.check(session, study_id, epoch)
-            return jobs.recover(session, study_id)
+        with self.transaction() as connection:
+            leases.check(connection, study_id, epoch)
+            return jobs.recover(connection, study_id)
 
     def open_jobs(self, study_id: int) -> list[OpenJob]:
         """Queued jobs of open candidates, oldest candidate first, with what is known of them."""
-        with self.transaction() as session:
-            return history.open_jobs(session, study_id)
+        with self.reading() as connection:
+            return history.open_jobs(connection, study_id)
 
     def observations(self, study_id: int) -> list[StoredSuggestion]:
         """Every suggestion in order, with the state and metrics of its candidate."""
-        with self.transaction() as session:
-            return history.observations(session, study_id)
+        with self.reading() as connection:
+            return history.observations(connection, study_id)
 
     # -- artifacts
 
     def kept_artifacts(self, name: str) -> list[KeptArtifact]:
         """Files of a study that were not deleted."""
-        with self.transaction() as session:
-            return history.kept_artifacts(session, name)
+        with self.reading() as connection:
+            return history.kept_artifacts(connection, name)
 
     def mark_deleted(self, artifact_id: int) -> None:
         """Note that retention removed a file."""
-        with self.transaction() as session:
-            session.get_one(ArtifactRow, artifact_id).deleted_at = leases.now(session)
+        with self.transaction() as connection:
+            connection.execute(
+                update(ArtifactRow).where(ArtifactRow.id == artifact_id).values(deleted_at=Clock())
+            )
 
     # -- targets
 
     def add_target(self, name: str, description: Mapping[str, Any], references: Mapping[str, Any]) -> None:
         """Remember a calibrated target; a second one of the name is ignored."""
-        with self.transaction() as session:
-            studies.add_target(session, name, description, references)
+        with self.transaction() as connection:
+            studies.add_target(connection, name, description, references)
 
     def target(self, name: str) -> Target | None:
-        """The target called ``name``."""
-        with self.transaction() as session:
-            return studies.find_target(session, name)
+        """The target called ``name``, detached."""
+        with self.reading() as connection, Session(connection, expire_on_commit=False) as session:
+            row = session.scalar(select(Target).where(Target.name == name))
+            if row is not None:
+                session.expunge(row)
+            return row

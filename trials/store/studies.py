@@ -3,79 +3,75 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import delete as delete_rows
-from sqlalchemy import select, update
+from sqlalchemy import Connection, delete, exists, insert, select, update
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.orm import Session
 
 from nas.errors import StudyError
-from trials.store.models import Study, Target
+from trials.store.dialect import Clock, Insert, table
+from trials.store.models import Architecture, Candidate, Study, Target
+
+STUDIES, CANDIDATES, ARCHITECTURES = table(Study), table(Candidate), table(Architecture)
+LONGEST_NAME = 200
+_ADD_TARGET = Insert(table(Target), ("name",))
 
 
-def create(session: Session, columns: Mapping[str, Any]) -> int:
-    """A new study; its id."""
-    check_name_free(session, columns["name"])
-    row = Study(state="interrupted", created_at=datetime.now(UTC), totals={}, lease_epoch=0, **columns)
-    session.add(row)
+def create(connection: Connection, columns: Mapping[str, Any]) -> int:
+    """A new study, not yet coordinated by anyone; its id.
+
+    Raises:
+        StudyError: the name is taken, or too long.
+    """
+    name = columns["name"]
+    check_name_free(connection, name)
+    fixed = {"state": "interrupted", "totals": {}, "lease_epoch": 0}
+    statement = insert(STUDIES).values(created_at=Clock(), **fixed, **columns).returning(STUDIES.c.id)
     try:
-        session.flush()
+        return int(connection.execute(statement).scalar_one())
     except IntegrityError:
-        raise _taken(columns["name"]) from None
-    return row.id
+        raise _taken(name) from None
 
 
-def check_name_free(session: Session, name: str) -> None:
-    """Raise StudyError if a study of that name exists."""
-    if find(session, name) is not None:
+def check_name_free(connection: Connection, name: str) -> None:
+    """Raise StudyError if a study of that name exists, or none can."""
+    if not 0 < len(name) <= LONGEST_NAME:
+        raise StudyError(
+            f"a study's name has 1 to {LONGEST_NAME} letters, this one {len(name)}: {name[:40]!r}…"
+        )
+    if connection.execute(select(STUDIES.c.id).where(STUDIES.c.name == name)).one_or_none():
         raise _taken(name)
 
 
-def find(session: Session, name: str) -> Study | None:
-    """The study called ``name``."""
-    return session.scalar(select(Study).where(Study.name == name))
-
-
-def names(session: Session) -> list[str]:
+def names(connection: Connection) -> list[str]:
     """Every study's name, newest first."""
-    return list(session.scalars(select(Study.name).order_by(Study.id.desc())))
+    return list(connection.execute(select(STUDIES.c.name).order_by(STUDIES.c.id.desc())).scalars())
 
 
-def delete(session: Session, study_id: int) -> None:
+def remove(connection: Connection, study_id: int) -> None:
     """Remove a study; the database removes what hangs on it."""
-    session.execute(delete_rows(Study).where(Study.id == study_id))
+    connection.execute(delete(STUDIES).where(STUDIES.c.id == study_id))
 
 
-def save_totals(session: Session, study_id: int, totals: Mapping[str, float]) -> None:
+def prune(connection: Connection) -> int:
+    """Remove architectures that no study has any more; how many. Those just being proposed are left alone."""
+    used = exists().where(CANDIDATES.c.architecture_id == ARCHITECTURES.c.id)
+    free = select(ARCHITECTURES.c.id).where(~used).with_for_update(skip_locked=True)
+    return connection.execute(delete(ARCHITECTURES).where(ARCHITECTURES.c.id.in_(free))).rowcount
+
+
+def save_totals(connection: Connection, study_id: int, totals: Mapping[str, float]) -> None:
     """Keep running totals."""
-    session.execute(update(Study).where(Study.id == study_id).values(totals=dict(totals)))
+    connection.execute(update(STUDIES).where(STUDIES.c.id == study_id).values(totals=dict(totals)))
 
 
 def add_target(
-    session: Session, name: str, description: Mapping[str, Any], references: Mapping[str, Any]
+    connection: Connection, name: str, description: Mapping[str, Any], references: Mapping[str, Any]
 ) -> None:
     """Remember a target; whoever calibrated it first wins."""
-    if find_target(session, name) is not None:
-        return
-    try:
-        with session.begin_nested():
-            session.add(
-                Target(
-                    name=name,
-                    description=dict(description),
-                    references=dict(references),
-                    created_at=datetime.now(UTC),
-                )
-            )
-    except IntegrityError:
-        return
-
-
-def find_target(session: Session, name: str) -> Target | None:
-    """The target called ``name``."""
-    return session.scalar(select(Target).where(Target.name == name))
+    row = {"name": name, "description": dict(description), "references": dict(references)}
+    found = connection.execute(select(Clock())).scalar_one()
+    _ADD_TARGET.run(connection, {**row, "created_at": found})
 
 
 def _taken(name: str) -> StudyError:

@@ -45,7 +45,7 @@ class Session(ABC):
 
     @abstractmethod
     def peak_memory_bytes(self) -> int | None:
-        """Growth of the process's peak resident memory by opening and running this session, if it can be told."""
+        """Growth of the process's peak resident memory by opening and running this session, if known."""
 
     @abstractmethod
     def close(self) -> None:

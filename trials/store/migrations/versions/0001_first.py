@@ -3,7 +3,6 @@
 import sqlalchemy as sa
 from alembic import op
 
-
 revision = "0001"
 down_revision = None
 branch_labels = None
@@ -11,7 +10,6 @@ depends_on = None
 
 
 def upgrade() -> None:
-
     op.create_table(
         "architectures",
         sa.Column("id", sa.Integer(), nullable=False),
@@ -35,21 +33,20 @@ def upgrade() -> None:
         sa.Column("limits", sa.JSON(), nullable=False),
         sa.Column("objectives", sa.JSON(), nullable=False),
         sa.Column("environment", sa.JSON(), nullable=False),
-        sa.Column("seed", sa.Integer(), nullable=False),
+        sa.Column("seed", sa.BigInteger(), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("finished_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("totals", sa.JSON(), nullable=False),
         sa.Column("error", sa.Text(), nullable=True),
         sa.Column("lease_owner", sa.String(length=200), nullable=True),
+        sa.Column("lease_since", sa.DateTime(timezone=True), nullable=True),
         sa.Column("lease_expires_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("lease_epoch", sa.Integer(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_studies")),
         sa.UniqueConstraint("name", name=op.f("uq_studies_name")),
     )
-    with op.batch_alter_table("studies", schema=None) as batch_op:
-        batch_op.create_index(batch_op.f("ix_studies_group"), ["group"], unique=False)
-        batch_op.create_index(batch_op.f("ix_studies_state"), ["state"], unique=False)
-
+    op.create_index(op.f("ix_studies_group"), "studies", ["group"], unique=False)
+    op.create_index(op.f("ix_studies_state"), "studies", ["state"], unique=False)
     op.create_table(
         "targets",
         sa.Column("id", sa.Integer(), nullable=False),
@@ -85,10 +82,8 @@ def upgrade() -> None:
         ),
         sa.UniqueConstraint("study_id", "number", name=op.f("uq_candidates_study_id_number")),
     )
-    with op.batch_alter_table("candidates", schema=None) as batch_op:
-        batch_op.create_index(batch_op.f("ix_candidates_study_id"), ["study_id"], unique=False)
-        batch_op.create_index("ix_candidates_study_state", ["study_id", "state"], unique=False)
-
+    op.create_index(op.f("ix_candidates_architecture_id"), "candidates", ["architecture_id"], unique=False)
+    op.create_index("ix_candidates_study_state", "candidates", ["study_id", "state"], unique=False)
     op.create_table(
         "artifacts",
         sa.Column("id", sa.Integer(), nullable=False),
@@ -108,9 +103,7 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_artifacts")),
     )
-    with op.batch_alter_table("artifacts", schema=None) as batch_op:
-        batch_op.create_index(batch_op.f("ix_artifacts_candidate_id"), ["candidate_id"], unique=False)
-
+    op.create_index(op.f("ix_artifacts_candidate_id"), "artifacts", ["candidate_id"], unique=False)
     op.create_table(
         "epochs",
         sa.Column("id", sa.Integer(), nullable=False),
@@ -126,9 +119,6 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_epochs")),
         sa.UniqueConstraint("candidate_id", "epoch", name=op.f("uq_epochs_candidate_id_epoch")),
     )
-    with op.batch_alter_table("epochs", schema=None) as batch_op:
-        batch_op.create_index(batch_op.f("ix_epochs_candidate_id"), ["candidate_id"], unique=False)
-
     op.create_table(
         "jobs",
         sa.Column("id", sa.Integer(), nullable=False),
@@ -151,10 +141,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_jobs")),
         sa.UniqueConstraint("candidate_id", "kind", "target", name=op.f("uq_jobs_candidate_id_kind_target")),
     )
-    with op.batch_alter_table("jobs", schema=None) as batch_op:
-        batch_op.create_index(batch_op.f("ix_jobs_candidate_id"), ["candidate_id"], unique=False)
-        batch_op.create_index("ix_jobs_state", ["state"], unique=False)
-
+    op.create_index("ix_jobs_state", "jobs", ["state"], unique=False)
     op.create_table(
         "measurements",
         sa.Column("id", sa.Integer(), nullable=False),
@@ -179,11 +166,9 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_measurements")),
     )
-    with op.batch_alter_table("measurements", schema=None) as batch_op:
-        batch_op.create_index(batch_op.f("ix_measurements_candidate_id"), ["candidate_id"], unique=False)
-        batch_op.create_index(batch_op.f("ix_measurements_structure_hash"), ["structure_hash"], unique=False)
-        batch_op.create_index(batch_op.f("ix_measurements_target_id"), ["target_id"], unique=False)
-
+    op.create_index(op.f("ix_measurements_candidate_id"), "measurements", ["candidate_id"], unique=False)
+    op.create_index(op.f("ix_measurements_structure_hash"), "measurements", ["structure_hash"], unique=False)
+    op.create_index(op.f("ix_measurements_target_id"), "measurements", ["target_id"], unique=False)
     op.create_table(
         "metrics",
         sa.Column("id", sa.Integer(), nullable=False),
@@ -204,10 +189,7 @@ def upgrade() -> None:
             "candidate_id", "name", "target", name=op.f("uq_metrics_candidate_id_name_target")
         ),
     )
-    with op.batch_alter_table("metrics", schema=None) as batch_op:
-        batch_op.create_index(batch_op.f("ix_metrics_candidate_id"), ["candidate_id"], unique=False)
-        batch_op.create_index("ix_metrics_name_value", ["name", "value"], unique=False)
-
+    op.create_index("ix_metrics_name_value", "metrics", ["name", "value"], unique=False)
     op.create_table(
         "suggestions",
         sa.Column("id", sa.Integer(), nullable=False),
@@ -230,51 +212,28 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_suggestions")),
         sa.UniqueConstraint("study_id", "number", name=op.f("uq_suggestions_study_id_number")),
     )
-    with op.batch_alter_table("suggestions", schema=None) as batch_op:
-        batch_op.create_index(batch_op.f("ix_suggestions_candidate_id"), ["candidate_id"], unique=False)
-        batch_op.create_index(batch_op.f("ix_suggestions_study_id"), ["study_id"], unique=False)
+    op.create_index(op.f("ix_suggestions_candidate_id"), "suggestions", ["candidate_id"], unique=False)
 
 
 def downgrade() -> None:
-
-    with op.batch_alter_table("suggestions", schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f("ix_suggestions_study_id"))
-        batch_op.drop_index(batch_op.f("ix_suggestions_candidate_id"))
-
+    op.drop_index(op.f("ix_suggestions_candidate_id"), table_name="suggestions")
     op.drop_table("suggestions")
-    with op.batch_alter_table("metrics", schema=None) as batch_op:
-        batch_op.drop_index("ix_metrics_name_value")
-        batch_op.drop_index(batch_op.f("ix_metrics_candidate_id"))
-
+    op.drop_index("ix_metrics_name_value", table_name="metrics")
     op.drop_table("metrics")
-    with op.batch_alter_table("measurements", schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f("ix_measurements_target_id"))
-        batch_op.drop_index(batch_op.f("ix_measurements_structure_hash"))
-        batch_op.drop_index(batch_op.f("ix_measurements_candidate_id"))
-
+    op.drop_index(op.f("ix_measurements_target_id"), table_name="measurements")
+    op.drop_index(op.f("ix_measurements_structure_hash"), table_name="measurements")
+    op.drop_index(op.f("ix_measurements_candidate_id"), table_name="measurements")
     op.drop_table("measurements")
-    with op.batch_alter_table("jobs", schema=None) as batch_op:
-        batch_op.drop_index("ix_jobs_state")
-        batch_op.drop_index(batch_op.f("ix_jobs_candidate_id"))
-
+    op.drop_index("ix_jobs_state", table_name="jobs")
     op.drop_table("jobs")
-    with op.batch_alter_table("epochs", schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f("ix_epochs_candidate_id"))
-
     op.drop_table("epochs")
-    with op.batch_alter_table("artifacts", schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f("ix_artifacts_candidate_id"))
-
+    op.drop_index(op.f("ix_artifacts_candidate_id"), table_name="artifacts")
     op.drop_table("artifacts")
-    with op.batch_alter_table("candidates", schema=None) as batch_op:
-        batch_op.drop_index("ix_candidates_study_state")
-        batch_op.drop_index(batch_op.f("ix_candidates_study_id"))
-
+    op.drop_index("ix_candidates_study_state", table_name="candidates")
+    op.drop_index(op.f("ix_candidates_architecture_id"), table_name="candidates")
     op.drop_table("candidates")
     op.drop_table("targets")
-    with op.batch_alter_table("studies", schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f("ix_studies_state"))
-        batch_op.drop_index(batch_op.f("ix_studies_group"))
-
+    op.drop_index(op.f("ix_studies_state"), table_name="studies")
+    op.drop_index(op.f("ix_studies_group"), table_name="studies")
     op.drop_table("studies")
     op.drop_table("architectures")

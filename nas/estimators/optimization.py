@@ -1,0 +1,139 @@
+"""How weights move: optimizer, schedule, precision, averaging and mixing, all of timm."""
+
+from __future__ import annotations
+
+import nas.torchvision_fix  # noqa: F401  isort: skip
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
+from typing import TYPE_CHECKING, Any
+
+import torch
+from timm.data import Mixup
+from timm.optim import create_optimizer_v2
+from timm.scheduler import create_scheduler_v2
+from timm.utils import ModelEmaV3
+from torch import nn
+
+from nas.errors import PlanError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from nas.estimators.recipe import Recipe
+    from nas.tasks import Task
+
+
+class Optimization:
+    """Everything that one step of training changes beside the network itself."""
+
+    def __init__(self, recipe: Recipe, model: nn.Module, steps_per_epoch: int, device: torch.device) -> None:
+        self._recipe = recipe
+        self._model = model
+        self._optimizer = create_optimizer_v2(
+            model,
+            opt=recipe.optimizer,
+            lr=recipe.learning_rate,
+            weight_decay=recipe.weight_decay,
+            momentum=recipe.momentum,
+        )
+        self._scheduler = _scheduler(recipe, self._optimizer, steps_per_epoch)
+        self._type = _mixed_type(recipe, device)
+        self._device = device
+        # float16 alone needs its gradients scaled; elsewhere the scaler passes everything through.
+        self._scaler = torch.amp.GradScaler(device.type, enabled=self._type is torch.float16)
+        #: The moving average of the weights, if the recipe has one.
+        self.average = ModelEmaV3(model, decay=recipe.ema_decay) if recipe.ema_decay is not None else None
+
+    @property
+    def learning_rate(self) -> float:
+        """Of the last step."""
+        return float(self._optimizer.param_groups[0]["lr"])
+
+    def precision(self) -> AbstractContextManager[Any]:
+        """What a forward pass runs under."""
+        if self._type is None:
+            return nullcontext()
+        return torch.autocast(self._device.type, self._type)
+
+    def step(self, loss: Tensor, number: int) -> None:
+        """Step ``number`` (from 0) down the gradient of ``loss``."""
+        if self._scheduler is not None:
+            self._scheduler.step_update(number)
+        self._optimizer.zero_grad(set_to_none=True)
+        self._scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
+        if self._recipe.clip_grad is not None:
+            self._scaler.unscale_(self._optimizer)
+            nn.utils.clip_grad_norm_(self._model.parameters(), self._recipe.clip_grad)
+        self._scaler.step(self._optimizer)
+        self._scaler.update()
+        if self.average is not None:
+            self.average.update(self._model, step=number + 1)
+
+    def state(self) -> dict[str, Any]:
+        """For ``load``; the schedule is a function of the step and has none."""
+        return {"optimizer": self._optimizer.state_dict(), "scaler": self._scaler.state_dict()}
+
+    def load(self, state: Mapping[str, Any], average: Mapping[str, Tensor] | None) -> None:
+        """Go back to what ``state`` returned, and to the state of the average."""
+        self._optimizer.load_state_dict(state["optimizer"])
+        self._scaler.load_state_dict(state["scaler"])
+        if self.average is not None and average is not None:
+            self.average.module.load_state_dict(dict(average))
+
+
+def pick_device(recipe: Recipe) -> torch.device:
+    """Where to train.
+
+    Raises:
+        PlanError: the plan insists on a GPU and there is none.
+    """
+    if recipe.device == "cuda" and not torch.cuda.is_available():
+        raise PlanError("estimator: device: 'cuda', but torch sees no GPU here; use auto or cpu")
+    wanted = recipe.device != "cpu" and torch.cuda.is_available()
+    return torch.device("cuda", torch.cuda.current_device()) if wanted else torch.device("cpu")
+
+
+def make_mixup(recipe: Recipe, task: Task) -> Mixup | None:
+    """timm's mixing of a batch's pairs, if the recipe mixes; it smooths labels itself.
+
+    Raises:
+        PlanError: the task's targets can't be mixed.
+    """
+    if not recipe.mixup and not recipe.cutmix:
+        return None
+    if not task.supports_mixup:
+        raise PlanError(
+            f"estimator: mixup and cutmix need one class an image, which {type(task).__name__} has not; set both to 0"
+        )
+    return Mixup(
+        mixup_alpha=recipe.mixup,
+        cutmix_alpha=recipe.cutmix,
+        label_smoothing=recipe.label_smoothing,
+        num_classes=task.num_outputs,
+    )
+
+
+def _mixed_type(recipe: Recipe, device: torch.device) -> torch.dtype | None:
+    if device.type != "cuda" or recipe.amp == "off":
+        return None
+    if recipe.amp == "auto":
+        return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
+    return torch.bfloat16 if recipe.amp == "bfloat16" else torch.float16
+
+
+def _scheduler(recipe: Recipe, optimizer: torch.optim.Optimizer, steps_per_epoch: int) -> Any:
+    if recipe.scheduler == "none":
+        return None
+    scheduler, _ = create_scheduler_v2(
+        optimizer,
+        sched=recipe.scheduler,
+        num_epochs=recipe.epochs,
+        warmup_epochs=min(recipe.warmup_epochs, recipe.epochs - 1),
+        warmup_lr=recipe.learning_rate / 10,
+        min_lr=recipe.min_learning_rate,
+        decay_epochs=recipe.decay_epochs,
+        decay_rate=recipe.decay_rate,
+        step_on_epochs=False,
+        updates_per_epoch=steps_per_epoch,
+    )
+    return scheduler

@@ -1,0 +1,42 @@
+"""What a torch network answers, over a whole split."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+from torch.utils.data import Dataset
+
+from nas.estimators.batches import in_order
+
+BATCH = 256
+
+
+def outputs(
+    model: nn.Module,
+    dataset: Dataset[Any],
+    *,
+    batch_size: int = BATCH,
+    device: torch.device | None = None,
+    num_workers: int = 0,
+    precision: AbstractContextManager[Any] | None = None,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Outputs ``(M, …)`` float32 and targets ``(M, …)`` in the data's order; the model's mode is left as it was.
+
+    ``model`` is on ``device`` (the CPU by default); ``precision`` is the autocast to run under.
+    """
+    device = device or torch.device("cpu")
+    was_training = model.training
+    answers, targets = [], []
+    model.eval()
+    try:
+        with torch.no_grad(), precision or nullcontext():
+            for inputs, target in in_order(dataset, batch_size, num_workers):
+                answers.append(model(inputs.to(device)).float().cpu().numpy())
+                targets.append(target.numpy())
+    finally:
+        model.train(was_training)
+    return np.concatenate(answers), np.concatenate(targets)

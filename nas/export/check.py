@@ -1,0 +1,53 @@
+"""Does the file compute what the network computes?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from nas.errors import ExportError
+from nas.export.evaluate import open_session, run_batches
+
+#: Largest difference of a 32-bit file, in standard deviations of the output.
+TOLERANCE = 1e-3
+
+
+def relative_error(model: nn.Module, path: Path, inputs: Tensor, *, tolerance: float | None) -> float:
+    """Largest absolute difference between file and network, in standard deviations of the output.
+
+    Args:
+        model: in eval mode.
+        path: the file.
+        inputs: ``(M, C, H, W)``, a multiple of the file's batch.
+        tolerance: what is allowed; None only asks for finite values.
+
+    Raises:
+        ExportError: the file can't be run, an output is not finite or does not vary, or the error is over
+            the tolerance.
+    """
+    with torch.no_grad():
+        expected = model(inputs).float().cpu().numpy()
+    try:
+        (found,) = run_batches(open_session(path), [inputs.cpu().numpy()])
+    except Exception as error:  # onnxruntime raises exceptions of its own without a common class
+        raise ExportError(f"{path.name} was written but can't be run: {error}") from error
+    if found.shape != expected.shape:
+        raise ExportError(f"{path.name} answers {found.shape}, the network {expected.shape}")
+    if not (np.isfinite(expected).all() and np.isfinite(found).all()):
+        raise ExportError(f"{path.name}: the output is not finite; check the network's weights")
+    spread, largest = float(expected.std()), float(np.abs(expected).max())
+    if not spread > 1e-7 * largest:
+        raise ExportError(
+            f"{path.name}: the network answers {largest:.3g} whatever the input, so nothing can be checked; "
+            "its weights may be untrained (seed_weights) or the signal dies on the way"
+        )
+    difference = float(np.abs(found - expected).max()) / spread
+    if tolerance is not None and not difference <= tolerance:
+        raise ExportError(
+            f"{path.name} differs from the network by {difference:.3g} standard deviations of its output "
+            f"(allowed: {tolerance:g}); an op's emitter does not compute what the op computes"
+        )
+    return difference

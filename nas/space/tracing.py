@@ -1,0 +1,282 @@
+"""From a module to its graph: torch.fx with ops as leaves, every shape found on the meta device."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from itertools import chain, count
+from typing import Any, Literal, cast
+
+import torch
+from torch import Tensor, fx, nn
+from torch.func import functional_call
+from torch.utils.flop_counter import FlopCounterMode
+
+from nas.errors import SpaceError
+from nas.ops import Call, Input, Op, Shape, op_name, op_of_module, op_of_target
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class TracedNode:
+    """One value of a network."""
+
+    kind: Literal["input", "attribute", "call"]
+    #: Unique within the graph.
+    name: str
+    #: Path of the module or of the parameter; empty for functions, methods and the input.
+    path: str
+    op: Op | None
+    call: Call
+    #: Positions, in the graph, of the tensor inputs in order.
+    inputs: tuple[int, ...]
+    #: Multiply-accumulates: the op's rule, or torch's own count of a node without op.
+    macs: int = 0
+
+    @property
+    def op_name(self) -> str:
+        """Name of the op; of a node without one, the class or function."""
+        if self.op is not None:
+            return op_name(self.op)
+        target = type(self.call.module) if self.call.module is not None else self.call.node.target
+        return str(getattr(target, "__name__", target))
+
+
+@dataclass(frozen=True)
+class TracedGraph:
+    """Everything a network's output depends on, inputs before users."""
+
+    model: nn.Module
+    nodes: tuple[TracedNode, ...]
+    outputs: tuple[int, ...]
+
+    @property
+    def uncovered(self) -> list[TracedNode]:
+        """Calls that no op covers."""
+        return [node for node in self.nodes if node.kind == "call" and node.op is None]
+
+    def users(self) -> list[list[int]]:
+        """Users of each node; an output of the network counts as a user numbered ``len(nodes)``."""
+        users: list[list[int]] = [[] for _ in self.nodes]
+        for index, node in enumerate(self.nodes):
+            for source in node.inputs:
+                users[source].append(index)
+        for source in self.outputs:
+            users[source].append(len(self.nodes))
+        return users
+
+
+def trace(model: nn.Module, input_shape: Shape) -> TracedGraph:
+    """The graph of ``model`` in eval mode for an input ``input_shape``, batch included.
+
+    Nothing is computed: the model may be on the meta device. What can't be traced symbolically becomes one
+    node without op, as small a part of the network as possible.
+
+    Raises:
+        SpaceError: the network does not accept such an input, or takes more than one.
+    """
+    with _evaluating(model), torch.no_grad():
+        graph = _symbolic(model)
+        return _Shapes(model, input_shape).run(graph)
+
+
+class _Tracer(fx.Tracer):
+    def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
+        return op_of_module(m) is not None or super().is_leaf_module(m, module_qualified_name)
+
+    def call_module(
+        self, m: nn.Module, forward: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Any:
+        try:
+            return super().call_module(m, forward, args, kwargs)
+        except Exception as error:
+            # A forward may do anything with what it takes for a tensor; the module is then opaque.
+            logger.debug("%s is not symbolically traceable: %s", type(m).__name__, error)
+            return self.create_proxy("call_module", self.path_of_module(m), args, kwargs)
+
+
+def _symbolic(model: nn.Module) -> fx.Graph:
+    if op_of_module(model) is None:
+        try:
+            return _Tracer().trace(model)
+        except Exception as error:
+            logger.debug("%s is not symbolically traceable: %s", type(model).__name__, error)
+    graph = fx.Graph()
+    graph.output(graph.call_module("", (graph.placeholder("input"),)))
+    return graph
+
+
+@dataclass
+class _Shapes:
+    """Runs a graph on the meta device, node by node."""
+
+    model: nn.Module
+    input_shape: Shape
+    values: dict[fx.Node, Any] = field(default_factory=dict)
+    nodes: list[TracedNode] = field(default_factory=list)
+    index: dict[fx.Node, int] = field(default_factory=dict)
+
+    def run(self, graph: fx.Graph) -> TracedGraph:
+        outputs: tuple[int, ...] = ()
+        for node in graph.nodes:
+            if node.op == "placeholder":
+                self._placeholder(node)
+            elif node.op == "get_attr":
+                self._attribute(node)
+            elif node.op == "output":
+                outputs = tuple(self.index[source] for source in node.all_input_nodes if source in self.index)
+            else:
+                self._call(node)
+        return _reachable(self.model, self.nodes, outputs)
+
+    def _placeholder(self, node: fx.Node) -> None:
+        if any(known.kind == "input" for known in self.nodes):
+            if not node.args:
+                raise SpaceError(
+                    f"{type(self.model).__name__} takes a second input {node.name!r}; a network here has one"
+                )
+            self.values[node] = node.args[0]
+            return
+        value = torch.empty(self.input_shape, device="meta")
+        self._add(
+            node, value, TracedNode("input", node.name, "", None, Call(node, None, (), self.input_shape), ())
+        )
+
+    def _attribute(self, node: fx.Node) -> None:
+        path = str(node.target)
+        owner, _, name = path.rpartition(".")
+        value = getattr(self.model.get_submodule(owner), name)
+        if not isinstance(value, Tensor):
+            self.values[node] = value
+            return
+        call = Call(node, None, (), tuple(value.shape))
+        self._add(node, value.to("meta"), TracedNode("attribute", node.name, path, None, call, ()))
+
+    def _call(self, node: fx.Node) -> None:
+        sources = [source for source in node.all_input_nodes if source in self.index]
+        order = {source: Input(position) for position, source in enumerate(sources)}
+        module = self.model.get_submodule(str(node.target)) if node.op == "call_module" else None
+        op = op_of_module(module) if module is not None else op_of_target(node.target)
+        shapes = tuple(_shape(self.values[source]) for source in sources)
+        value = self._evaluate(node, module, op, shapes)
+        if not _has_tensor(value):
+            self.values[node] = value
+            return
+
+        def stand_in(source: fx.Node) -> Any:
+            return order[source] if source in order else self.values[source]
+
+        args, kwargs = fx.node.map_arg(node.args, stand_in), fx.node.map_arg(node.kwargs, stand_in)
+        call = Call(node, module, shapes, _shape(value), tuple(args), dict(kwargs))
+        if op is not None and not op.covers(call):
+            op = None
+        macs = op.macs(call) if op is not None else self._counted(node, module)
+        path = str(node.target) if module is not None else ""
+        inputs = tuple(self.index[source] for source in sources)
+        self._add(
+            node, value, TracedNode("call", self._name(path or node.name), path, op, call, inputs, macs)
+        )
+
+    def _name(self, wanted: str) -> str:
+        """``wanted``, or with a number where a module is called again."""
+        known = {node.name for node in self.nodes}
+        return next(
+            name for name in chain([wanted], (f"{wanted}#{n}" for n in count(2))) if name not in known
+        )
+
+    def _add(self, node: fx.Node, value: Any, traced: TracedNode) -> None:
+        self.values[node] = value
+        self.index[node] = len(self.nodes)
+        self.nodes.append(traced)
+
+    def _evaluate(
+        self, node: fx.Node, module: nn.Module | None, op: Op | None, shapes: tuple[Shape, ...]
+    ) -> Any:
+        if op is not None and op.keeps_shape:
+            return self.values[node.all_input_nodes[0]]
+        try:
+            # Torch's own modules print every setting their output's shape depends on.
+            if op is None or not type(module).__module__.startswith("torch.nn."):
+                return self._execute(node, module)
+            key = (type(module), cast(nn.Module, module).extra_repr(), shapes)
+            if key not in _known_shapes:
+                if len(_known_shapes) >= _MOST_KNOWN_SHAPES:
+                    _known_shapes.clear()
+                _known_shapes[key] = tuple(self._execute(node, module).shape)
+            return torch.empty(_known_shapes[key], device="meta")
+        except Exception as error:
+            raise SpaceError(
+                f"{node.target} does not accept {', '.join(map(str, shapes)) or 'its arguments'} "
+                f"({type(error).__name__}: {error}); check the input shape {self.input_shape} and the "
+                "layers before it"
+            ) from error
+
+    def _counted(self, node: fx.Node, module: nn.Module | None) -> int:
+        with FlopCounterMode(display=False) as counter:
+            self._execute(node, module)
+        return int(counter.get_total_flops()) // 2
+
+    def _execute(self, node: fx.Node, module: nn.Module | None) -> Any:
+        args = fx.node.map_arg(node.args, self.values.__getitem__)
+        kwargs = fx.node.map_arg(node.kwargs, self.values.__getitem__)
+        if module is not None:
+            return _on_meta(module)(*args, **kwargs)
+        if node.op == "call_method":
+            return getattr(args[0], str(node.target))(*args[1:], **kwargs)
+        return cast(Callable[..., Any], node.target)(*args, **kwargs)
+
+
+#: (class, settings, input shapes) → output shape: candidates of a space share most of their layers.
+_known_shapes: dict[tuple[Any, ...], Shape] = {}
+_MOST_KNOWN_SHAPES = 50_000
+
+
+def _on_meta(module: nn.Module) -> Callable[..., Any]:
+    """``module`` with its tensors on the meta device."""
+    tensors = dict(module.named_parameters()) | dict(module.named_buffers())
+    if all(tensor.is_meta for tensor in tensors.values()):
+        return module
+    on_meta = {name: torch.empty_like(tensor, device="meta") for name, tensor in tensors.items()}
+    return lambda *args, **kwargs: functional_call(module, on_meta, args, kwargs)
+
+
+def _reachable(model: nn.Module, nodes: list[TracedNode], outputs: tuple[int, ...]) -> TracedGraph:
+    """Only what the outputs depend on, and the input."""
+    needed = set(outputs)
+    for index in range(len(nodes) - 1, -1, -1):
+        if index in needed or nodes[index].kind == "input":
+            needed.add(index)
+            needed.update(nodes[index].inputs)
+    kept = sorted(needed)
+    position = {old: new for new, old in enumerate(kept)}
+    renumbered = [
+        replace(nodes[old], inputs=tuple(position[source] for source in nodes[old].inputs)) for old in kept
+    ]
+    return TracedGraph(model, tuple(renumbered), tuple(position[output] for output in outputs))
+
+
+@contextmanager
+def _evaluating(model: nn.Module) -> Iterator[None]:
+    """Eval mode within, each module's own mode afterwards."""
+    training = [module for module in model.modules() if module.training]
+    for module in training:
+        module.training = False
+    try:
+        yield
+    finally:
+        for module in training:
+            module.training = True
+
+
+def _has_tensor(value: Any) -> bool:
+    if isinstance(value, list | tuple):
+        return any(_has_tensor(item) for item in value)
+    return isinstance(value, Tensor)
+
+
+def _shape(value: Any) -> Shape:
+    """Shape of a tensor; of several tensors at once, none."""
+    return tuple(value.shape) if isinstance(value, Tensor) else ()

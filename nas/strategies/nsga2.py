@@ -1,0 +1,92 @@
+"""NSGA-II (Deb et al. 2002), by Optuna."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from optuna.samplers import BaseSampler, NSGAIISampler
+
+from nas.errors import PlanError
+from nas.strategies import Goal, Observation, Strategy, Suggestion
+from nas.strategies.optuna_sampler import SamplerAdapter, Space
+
+if TYPE_CHECKING:
+    from nas.space import Chooser
+
+T = TypeVar("T")
+
+
+class Nsga2Strategy(Strategy):
+    """Breeds candidates from the best of the last generation; infeasible ones rank behind all feasible ones.
+
+    Args:
+        goal: objectives and limits.
+        seed: the study's.
+        population_size: candidates of a generation, at least 2. The first generation is random.
+        crossover_prob: how often a candidate has two parents.
+        swapping_prob: how often an answer comes from the second of them.
+        mutation_prob: how often an answer is drawn anew; default: one answer a candidate.
+
+    Raises:
+        PlanError: a value out of range.
+    """
+
+    def __init__(
+        self,
+        goal: Goal,
+        seed: int,
+        *,
+        population_size: int = 20,
+        crossover_prob: float = 0.9,
+        swapping_prob: float = 0.5,
+        mutation_prob: float | None = None,
+    ) -> None:
+        super().__init__(goal, seed)
+        if population_size < 2:
+            raise PlanError(f"nsga2: population_size {population_size!r}; need at least 2")
+        probabilities = {"crossover_prob": crossover_prob, "swapping_prob": swapping_prob}
+        if mutation_prob is not None:
+            probabilities["mutation_prob"] = mutation_prob
+        for name, value in probabilities.items():
+            if not 0 <= value <= 1:
+                raise PlanError(f"nsga2: {name} {value!r}; allowed: 0 to 1")
+        self._parameters = {
+            "population_size": population_size,
+            "mutation_prob": mutation_prob,
+            **probabilities,
+        }
+        # The current and the last generation, with room for as many more that run at once.
+        self._adapter = SamplerAdapter(
+            goal, seed, self._sampler, recent=max(100, 4 * population_size), pinned=_parents
+        )
+
+    def propose(self, build: Callable[[Chooser], T], number: int) -> tuple[Suggestion, T]:
+        """See ``Strategy.propose``."""
+        return self._adapter.propose(build, number)
+
+    def observe(self, observations: Sequence[Observation]) -> None:
+        """See ``Strategy.observe``."""
+        self._adapter.observe(observations)
+
+    def _sampler(self, seed: int, space: Space) -> BaseSampler:
+        return _Sampler(space, seed=seed, **self._parameters)
+
+
+class _Sampler(NSGAIISampler):  # type: ignore[misc]
+    """Knows the space: Optuna would compare the distributions of all trials for every suggestion."""
+
+    def __init__(self, space: Space, **parameters: Any) -> None:
+        super().__init__(**parameters)
+        self._space = {name: space[name] for name in sorted(space) if not space[name].single()}
+
+    def infer_relative_search_space(self, study: Any, trial: Any) -> Space:
+        return self._space
+
+
+def _parents(attrs: Mapping[str, Any], observations: Mapping[int, Observation]) -> Iterable[int]:
+    """Parents of the newest generation: they may be older than any window."""
+    generations = {
+        int(key.rpartition(":")[2]): numbers for key, numbers in attrs.items() if ":parent:" in key
+    }
+    return generations[max(generations)] if generations else ()

@@ -1,0 +1,28 @@
+"""Random search: the baseline every other strategy has to beat."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, TypeVar
+
+from nas.space.chooser import RandomChooser
+from nas.strategies import Observation, Strategy, Suggestion
+from nas.strategies.seeds import suggestion_seed
+
+if TYPE_CHECKING:
+    from nas.space import Chooser
+
+T = TypeVar("T")
+
+
+class RandomStrategy(Strategy):
+    """Answers every question uniformly and independently; learns nothing."""
+
+    def propose(self, build: Callable[[Chooser], T], number: int) -> tuple[Suggestion, T]:
+        """See ``Strategy.propose``."""
+        chooser = RandomChooser(suggestion_seed(self.seed, number))
+        built = build(chooser)
+        return Suggestion.asked(number, chooser), built
+
+    def observe(self, observations: Sequence[Observation]) -> None:
+        """See ``Strategy.observe``; nothing to learn."""

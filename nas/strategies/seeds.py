@@ -1,0 +1,11 @@
+"""Seeds that do not depend on the process, the platform or the library's version."""
+
+from __future__ import annotations
+
+import hashlib
+
+
+def suggestion_seed(seed: int, number: int) -> int:
+    """The seed, 32 bits, of suggestion ``number`` in a study seeded with ``seed``."""
+    digest = hashlib.sha256(f"{seed}:{number}".encode()).digest()
+    return int.from_bytes(digest[:4], "big")

@@ -1,0 +1,87 @@
+"""Tree-structured Parzen estimators, multivariate (Falkner et al. 2018; Ozaki et al. 2022), by Optuna."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+from optuna.exceptions import ExperimentalWarning
+from optuna.samplers import BaseSampler, TPESampler
+
+from nas.errors import PlanError
+from nas.strategies import Goal, Observation, Strategy, Suggestion
+from nas.strategies.optuna_sampler import SamplerAdapter, Space
+from nas.strategies.pareto import pareto_front
+
+if TYPE_CHECKING:
+    from nas.space import Chooser
+
+T = TypeVar("T")
+
+
+class TpeStrategy(Strategy):
+    """Draws candidates that look like the good ones and unlike the others, all answers together.
+
+    Args:
+        goal: objectives and limits.
+        seed: the study's.
+        n_startup_trials: random candidates before the first model.
+        n_ei_candidates: draws of which the best by expected improvement is proposed.
+        history: newest finished candidates the model is made of, besides the Pareto front; time for a
+            suggestion grows with it.
+
+    Raises:
+        PlanError: a value out of range.
+    """
+
+    def __init__(
+        self,
+        goal: Goal,
+        seed: int,
+        *,
+        n_startup_trials: int = 10,
+        n_ei_candidates: int = 24,
+        history: int = 1000,
+    ) -> None:
+        super().__init__(goal, seed)
+        at_least = {
+            "n_startup_trials": (n_startup_trials, 0),
+            "n_ei_candidates": (n_ei_candidates, 1),
+            "history": (history, 10),
+        }
+        for name, (value, least) in at_least.items():
+            if value < least:
+                raise PlanError(f"tpe: {name} {value!r}; need at least {least}")
+        self._parameters = {"n_startup_trials": n_startup_trials, "n_ei_candidates": n_ei_candidates}
+        self._history = history
+        self._adapter = SamplerAdapter(
+            goal, seed, self._sampler, recent=history, pinned=self._front, private=("tpe:relative_params",)
+        )
+
+    def propose(self, build: Callable[[Chooser], T], number: int) -> tuple[Suggestion, T]:
+        """See ``Strategy.propose``."""
+        return self._adapter.propose(build, number)
+
+    def observe(self, observations: Sequence[Observation]) -> None:
+        """See ``Strategy.observe``."""
+        self._adapter.observe(observations)
+
+    def _sampler(self, seed: int, space: Space) -> BaseSampler:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ExperimentalWarning)
+            return TPESampler(seed=seed, multivariate=True, group=True, **self._parameters)
+
+    def _front(self, attrs: Mapping[str, Any], observations: Mapping[int, Observation]) -> Iterable[int]:
+        """The newest on the Pareto front, at most a third as many as the window has."""
+        names = list(self.goal.objectives)
+        complete = [
+            number
+            for number, observation in sorted(observations.items())
+            if observation.state == "complete"
+            and all(np.isfinite(observation.values.get(name, np.nan)) for name in names)
+        ]
+        points = [[observations[number].values[name] for name in names] for number in complete]
+        front = pareto_front(points, list(self.goal.objectives.values()))
+        return [complete[index] for index in front[-(self._history // 3) :]]

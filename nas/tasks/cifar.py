@@ -1,0 +1,138 @@
+"""CIFAR-10 and CIFAR-100 (Krizhevsky 2009), through torchvision."""
+
+from __future__ import annotations
+
+import nas.torchvision_fix  # noqa: F401  isort: skip
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.error import URLError
+
+import numpy as np
+from torchvision.datasets import CIFAR10, CIFAR100
+
+from nas.errors import TaskError
+from nas.tasks import Split
+from nas.tasks.classification import Classification
+from nas.tasks.images import (
+    Labelled,
+    Normalisation,
+    StackedImages,
+    TransformedImages,
+    fingerprint_of,
+    stack,
+    stack_as_is,
+)
+from nas.tasks.parameters import flag, whole
+from nas.tasks.splits import stratified
+from nas.tasks.transforms import Augmentation, augmentation_settings, augmenting, resizing
+
+if TYPE_CHECKING:
+    from torch import Tensor
+    from torch.utils.data import Dataset
+
+NORMALISATION = Normalisation((0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616))
+AUGMENTATION = {"scale": (0.6, 1.0), "ratio": (0.8, 1.25), "hflip": 0.5}
+SIZE = 32
+
+
+class _Cifar(Classification):
+    """The published test images are the test split; validation is taken from the training images, stratified."""
+
+    source: Any
+
+    def __init__(
+        self,
+        path: str | None = None,
+        image_size: int = SIZE,
+        num_validation: int = 5000,
+        augmentation: Augmentation = True,
+        download: bool = False,
+        seed: int = 0,
+    ) -> None:
+        self._name = self.source.__name__.lower()
+        size = whole(f"{self._name}: image_size", image_size, 8, 256)
+        self.input_shape = (3, size, size)
+        self._seed = whole(f"{self._name}: seed", seed, 0, 2**32 - 1)
+        self._num_validation = whole(f"{self._name}: num_validation", num_validation, 1, 49_999)
+        self._augmentation = augmentation_settings(augmentation, AUGMENTATION)
+        self._augment = augmenting(self.input_shape, NORMALISATION, self._augmentation)
+        self._path = self._find(path, download=flag(f"{self._name}: download", download))
+        self._stacked: dict[Split, StackedImages] = {}
+
+    def dataset(self, split: Split, *, augment: bool = False) -> Dataset[tuple[Tensor, Tensor]]:
+        """See ``Task.dataset``."""
+        if augment and self._augmentation:
+            return TransformedImages(self._labelled(split), self._augment)
+        if split not in self._stacked:
+            data = self._labelled(split)
+            self._stacked[split] = (
+                stack_as_is(data, NORMALISATION)
+                if self.input_shape[1] == SIZE
+                else stack(data, resizing(self.input_shape), NORMALISATION)
+            )
+        return self._stacked[split]
+
+    def fingerprint(self) -> str:
+        """See ``Task.fingerprint``; from the checksums that reading insists on, and the settings."""
+        files = [self.source.train_list, self.source.test_list]
+        settings = [self.input_shape, self._augmentation, self._num_validation, self._seed]
+        return fingerprint_of([self._name, files, settings])
+
+    def _find(self, path: str | None, *, download: bool) -> Path:
+        wanted = f"unpack {self.source.filename} ({self.source.url}) into it, or set download: true in the task"
+        if path is None:
+            raise TaskError(f"{self._name}: no path; name a folder as path: in the task and {wanted}")
+        folder = Path(path).expanduser()
+        if not (folder / self.source.base_folder).is_dir():
+            if not download:
+                raise TaskError(f"{self._name}: no {folder / self.source.base_folder}; make {folder} and {wanted}")
+            try:
+                self.source(folder, download=True)
+            except (OSError, URLError, RuntimeError) as error:
+                raise TaskError(f"{self._name}: the download into {folder} failed ({error}); {wanted}") from error
+        return folder
+
+    def _labelled(self, split: Split) -> Labelled:
+        return self._read(train=False) if split == "test" else self._selection[split]
+
+    @cached_property
+    def _selection(self) -> dict[Split, Labelled]:
+        data = self._read(train=True)
+        train, validation = stratified(data.targets, self._num_validation, self._seed)
+        parts: dict[Split, np.ndarray] = {"train": train, "validation": validation}
+        return {split: Labelled(data.images[part], data.targets[part]) for split, part in parts.items()}
+
+    def _read(self, *, train: bool) -> Labelled:
+        # torchvision compares each file with its published checksum before it unpickles it.
+        try:
+            data = self.source(self._path, train=train)
+        except RuntimeError as error:
+            raise TaskError(
+                f"{self._name}: the files under {self._path / self.source.base_folder} are not the published "
+                f"ones ({error}); unpack {self.source.filename} again"
+            ) from error
+        return Labelled(data.data, np.array(data.targets, dtype=np.int64))
+
+
+class Cifar10(_Cifar):
+    """Ten classes of 32×32 colour images; 45,000 to train on, 5,000 to validate, 10,000 to test.
+
+    Args:
+        path: folder that holds ``cifar-10-batches-py``.
+        image_size: pixels a side, 8 to 256; other sizes than 32 are scaled.
+        num_validation: images taken from the 50,000 training images.
+        augmentation: ``true`` for ``AUGMENTATION``, or a mapping of timm's settings.
+        download: fetch the data if they are missing.
+        seed: of the split.
+    """
+
+    num_outputs = 10
+    source = CIFAR10
+
+
+class Cifar100(_Cifar):
+    """The same images under 100 classes; ``path`` holds ``cifar-100-python``. The parameters are ``Cifar10``'s."""
+
+    num_outputs = 100
+    source = CIFAR100

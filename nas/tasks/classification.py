@@ -1,0 +1,48 @@
+"""What every image classification task shares: head, loss, accuracy, and data sets of its images."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from torch import nn
+from torch.nn import functional
+
+from nas.errors import TaskError
+from nas.tasks import Metric, Task
+
+if TYPE_CHECKING:
+    import numpy as np
+    from torch import Tensor
+
+
+class Classification(Task):
+    """One class an image; ``accuracy`` is the fraction that is right."""
+
+    metrics = (Metric("accuracy", "maximize"),)
+
+    @property
+    def supports_mixup(self) -> bool:
+        """Classes can be mixed."""
+        return True
+
+    def head(self, num_features: int, reduction: int, *, pool: str = "avg", dropout: float = 0.0) -> nn.Module:
+        """Global pooling, dropout, a linear layer: ``(N, num_features, h, w)`` → ``(N, num_outputs)``.
+
+        Raises:
+            TaskError: another ``pool`` than ``"avg"`` or ``"max"``.
+        """
+        pooling = {"avg": nn.AdaptiveAvgPool2d, "max": nn.AdaptiveMaxPool2d}.get(pool)
+        if pooling is None:
+            raise TaskError(f"head: pool {pool!r}; allowed: avg, max")
+        return nn.Sequential(
+            pooling(1), nn.Flatten(), nn.Dropout(dropout), nn.Linear(num_features, self.num_outputs)
+        )
+
+    def loss(self, outputs: Tensor, targets: Tensor, *, label_smoothing: float = 0.0) -> Tensor:
+        """Cross-entropy with class indices ``(N,)`` or soft targets ``(N, num_outputs)``."""
+        return functional.cross_entropy(outputs, targets, label_smoothing=label_smoothing)
+
+    def score(self, outputs: np.ndarray, targets: np.ndarray) -> Mapping[str, float]:
+        """``accuracy`` of logits ``(M, num_outputs)`` against classes ``(M,)``."""
+        return {"accuracy": float((outputs.argmax(axis=1) == targets).mean())}

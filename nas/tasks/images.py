@@ -1,0 +1,114 @@
+"""Data sets of images in memory: stacked and normalised when read, or augmented one by one."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from nas.errors import TaskError
+
+Transform = Callable[[Image.Image], Tensor]
+
+
+class Labelled(NamedTuple):
+    """Images ``(M, H, W)`` or ``(M, H, W, 3)`` uint8 with their targets ``(M, …)`` int64."""
+
+    images: np.ndarray
+    targets: np.ndarray
+
+
+@dataclass(frozen=True)
+class Normalisation:
+    """Mean and standard deviation of each channel, of pixels scaled to 0 … 1."""
+
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+
+class StackedImages(Dataset[tuple[Tensor, Tensor]]):
+    """Images ``(M, C, H, W)`` uint8 at their deployed size, normalised to float32 when read.
+
+    Reading a batch costs one indexing, whatever its size: nothing is decoded or transformed.
+    """
+
+    def __init__(self, images: Tensor, targets: Tensor, normalisation: Normalisation) -> None:
+        if len(images) != len(targets) or images.dtype != torch.uint8 or images.dim() != 4:
+            raise TaskError(
+                f"{tuple(images.shape)} images of {images.dtype} and {len(targets)} targets; "
+                "allowed: as many targets as images (M, C, H, W) of uint8"
+            )
+        self._images = images
+        self._targets = targets
+        std = torch.tensor(normalisation.std).view(-1, 1, 1)
+        self._scale = 1 / (255 * std)
+        self._shift = -torch.tensor(normalisation.mean).view(-1, 1, 1) / std
+
+    def __len__(self) -> int:
+        """Number of images."""
+        return len(self._images)
+
+    def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
+        """Item ``index``: ``(C, H, W)`` and its target."""
+        return self._normalise(self._images[index]), self._targets[index]
+
+    def batch(self, indices: Tensor) -> tuple[Tensor, Tensor]:
+        """Items ``indices`` ``(B,)`` at once: ``(B, C, H, W)`` and ``(B, …)``, both new tensors."""
+        return self._normalise(self._images[indices]), self._targets[indices]
+
+    def _normalise(self, images: Tensor) -> Tensor:
+        return images.to(torch.float32).mul_(self._scale).add_(self._shift)
+
+
+class TransformedImages(Dataset[tuple[Tensor, Tensor]]):
+    """Images through a transform that may differ every time."""
+
+    def __init__(self, data: Labelled, transform: Transform) -> None:
+        self._images = data.images
+        self._targets = torch.as_tensor(data.targets)
+        self._transform = transform
+
+    def __len__(self) -> int:
+        """Number of images."""
+        return len(self._images)
+
+    def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
+        """Item ``index``: ``(C, H, W)`` float32 and its target."""
+        return self._transform(Image.fromarray(self._images[index])), self._targets[index]
+
+
+def stack(data: Labelled, resize: Transform, normalisation: Normalisation) -> StackedImages:
+    """Images brought to their deployed size once.
+
+    Args:
+        data: the images as they are stored.
+        resize: from an image to ``(C, H, W)`` uint8.
+        normalisation: what is done to pixels when they are read.
+    """
+    images = torch.stack([resize(Image.fromarray(image)) for image in data.images])
+    return StackedImages(images, torch.as_tensor(data.targets), normalisation)
+
+
+def stack_as_is(data: Labelled, normalisation: Normalisation) -> StackedImages:
+    """Images that have their deployed size already."""
+    images = data.images[..., None] if data.images.ndim == 3 else data.images
+    chw = torch.as_tensor(np.ascontiguousarray(images.transpose(0, 3, 1, 2)))
+    return StackedImages(chw, torch.as_tensor(data.targets), normalisation)
+
+
+def fingerprint_of(settings: Any, *arrays: np.ndarray) -> str:
+    """Hash of JSON values and of arrays' contents, shapes and types."""
+    digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
+    for array in arrays:
+        little = array.astype(array.dtype.newbyteorder("<"), copy=False)
+        digest.update(f"{little.dtype.str}{array.shape}".encode())
+        digest.update(np.ascontiguousarray(little).tobytes())
+    return digest.hexdigest()

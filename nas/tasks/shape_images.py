@@ -1,0 +1,193 @@
+"""Procedural images: one shape a picture, with several factors that make it hard to tell which."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+Array = np.ndarray
+#: The classes, in order.
+SHAPES = ("disk", "square", "triangle", "pentagon", "star", "cross", "ring", "crescent")
+#: Changes with every change of what is drawn; part of the fingerprint.
+VERSION = 1
+_CHUNK = 512
+
+
+@dataclass(frozen=True)
+class Factors:
+    """How hard the images are; 0 everywhere is a large upright shape on a plain ground."""
+
+    #: Largest rotation, as a share of half a turn.
+    rotation: float
+    #: How much smaller than the largest a shape may be.
+    scale: float
+    #: How close the shape's colour may come to the ground's: 1 is the same.
+    colour: float
+    #: Lines of other colours behind the shape, at most.
+    clutter: int
+    #: Standard deviation of the pixels' noise; 1 is black to white.
+    noise: float
+    #: Width of a bar across the shape, as a share of the shape's radius.
+    occlusion: float
+
+    @classmethod
+    def of(cls, difficulty: float) -> Factors:
+        """Every factor at ``difficulty`` 0 … 1 of its range."""
+        return cls(
+            rotation=difficulty,
+            scale=0.6 * difficulty,
+            colour=0.75 * difficulty,
+            clutter=round(8 * difficulty),
+            noise=0.2 * difficulty,
+            occlusion=0.5 * difficulty,
+        )
+
+
+def draw(count: int, size: int, factors: Factors, seed: int) -> tuple[Array, Array, Array]:
+    """``count`` images of ``size`` × ``size`` pixels.
+
+    Returns:
+        Images ``(M, H, W, 3)`` uint8; classes ``(M,)`` int64, equally many of each; masks ``(M, H, W)`` bool of the
+        pixels that show the shape.
+    """
+    random = np.random.Generator(np.random.PCG64(seed))
+    classes = random.permutation(np.arange(count) % len(SHAPES))
+    images = np.empty((count, size, size, 3), np.uint8)
+    masks = np.empty((count, size, size), bool)
+    for start in range(0, count, _CHUNK):
+        part = slice(start, min(start + _CHUNK, count))
+        images[part], masks[part] = _draw_chunk(classes[part], size, factors, random)
+    return images, classes.astype(np.int64), masks
+
+
+def _draw_chunk(
+    classes: Array, size: int, factors: Factors, random: np.random.Generator
+) -> tuple[Array, Array]:
+    """Images ``(B, H, W, 3)`` uint8 and masks ``(B, H, W)`` of one chunk."""
+    count = len(classes)
+    y, x = (grid.astype(np.float32) for grid in np.mgrid[:size, :size])
+    radius = 0.42 * size * (1 - factors.scale * random.random(count, np.float32))
+    centre = size / 2 + (0.5 * size - radius) * random.uniform(-0.8, 0.8, (2, count)).astype(np.float32)
+    angle = factors.rotation * np.pi * random.uniform(-1, 1, count).astype(np.float32)
+    u, v = _turned(x, y, centre, angle, radius)
+    shape = np.clip(_inside(classes, u, v) * _column(radius) + 0.5, 0, 1)
+    bar = _bar(u, v, factors.occlusion, random)
+    ground, colour = _colours(count, factors.colour, random)
+    picture = ground[:, None, None, :] * _light(x, y, size, count, random)[..., None]
+    for _ in range(factors.clutter):
+        _paint(picture, _line(x, y, size, count, random), random.random((count, 3), np.float32))
+    _paint(picture, shape, colour)
+    _paint(picture, bar, random.random((count, 3), np.float32))
+    picture += factors.noise * random.standard_normal(picture.shape, np.float32)
+    images = np.rint(np.clip(picture, 0, 1) * 255).astype(np.uint8)
+    return images, (shape > 0.5) & (bar <= 0.5)
+
+
+def _column(values: Array) -> Array:
+    """``(B,)`` to ``(B, 1, 1)``."""
+    return values[:, None, None]
+
+
+def _turned(x: Array, y: Array, centre: Array, angle: Array, radius: Array) -> tuple[Array, Array]:
+    """Coordinates ``(B, H, W)`` in which each shape is upright, at the origin and of radius 1."""
+    dx, dy = (x - _column(centre[0])) / _column(radius), (y - _column(centre[1])) / _column(radius)
+    cos, sin = _column(np.cos(angle)), _column(np.sin(angle))
+    return cos * dx + sin * dy, cos * dy - sin * dx
+
+
+def _paint(picture: Array, cover: Array, colour: Array) -> None:
+    """Blend ``colour`` ``(B, 3)`` into ``picture`` ``(B, H, W, 3)`` where ``cover`` ``(B, H, W)`` is 1."""
+    picture += cover[..., None] * (colour[:, None, None, :] - picture)
+
+
+def _colours(count: int, closeness: float, random: np.random.Generator) -> tuple[Array, Array]:
+    """Ground and shape colours ``(B, 3)``; their distance shrinks with ``closeness``."""
+    ground = random.uniform(0.1, 0.9, (count, 3)).astype(np.float32)
+    direction = np.abs(random.standard_normal((count, 3), np.float32)) * np.where(ground > 0.5, -1, 1)
+    direction /= np.linalg.norm(direction, axis=1, keepdims=True)
+    least = 0.8 * (1 - closeness)
+    distance = random.uniform(least, least + 0.15, (count, 1)).astype(np.float32)
+    return ground, np.clip(ground + direction * distance, 0, 1)
+
+
+def _light(x: Array, y: Array, size: int, count: int, random: np.random.Generator) -> Array:
+    """Brightness ``(B, H, W)`` that changes across each image."""
+    slope = random.uniform(-0.3, 0.3, (2, count)).astype(np.float32) / size
+    return 1 + _column(slope[0]) * (x - size / 2) + _column(slope[1]) * (y - size / 2)
+
+
+def _line(x: Array, y: Array, size: int, count: int, random: np.random.Generator) -> Array:
+    """Cover ``(B, H, W)`` of a short line a pixel or two wide; half of the images get none."""
+    start = random.uniform(0, size, (2, count)).astype(np.float32)
+    angle = random.uniform(0, 2 * np.pi, count).astype(np.float32)
+    length = random.uniform(0.15, 0.5, count).astype(np.float32) * size
+    dx, dy = x - _column(start[0]), y - _column(start[1])
+    cos, sin = _column(np.cos(angle)), _column(np.sin(angle))
+    along = np.clip(cos * dx + sin * dy, 0, _column(length))
+    distance = np.hypot(dx - along * cos, dy - along * sin)
+    width = random.uniform(0.5, 1.2, count).astype(np.float32)
+    drawn = random.random(count) < 0.5
+    return np.clip(_column(width) - distance + 0.5, 0, 1) * _column(drawn.astype(np.float32))
+
+
+def _bar(u: Array, v: Array, width: float, random: np.random.Generator) -> Array:
+    """Cover ``(B, H, W)`` of a bar across the shape, up to ``width`` of its radius wide; 0 is no bar."""
+    count = len(u)
+    angle = _column(random.uniform(0, np.pi, count).astype(np.float32))
+    offset = _column(random.uniform(-0.6, 0.6, count).astype(np.float32))
+    half = _column(random.uniform(0, width / 2, count).astype(np.float32)) if width else np.float32(0)
+    distance = np.abs(np.cos(angle) * u + np.sin(angle) * v - offset)
+    return (distance < half).astype(np.float32)
+
+
+def _inside(classes: Array, u: Array, v: Array) -> Array:
+    """How far inside its shape each pixel is, ``(B, H, W)``, in radii; negative outside."""
+    found = np.empty_like(u)
+    for number, name in enumerate(SHAPES):
+        chosen = classes == number
+        if chosen.any():
+            found[chosen] = _FIELDS[name](u[chosen], v[chosen])
+    return found
+
+
+def _polygon(corners: int) -> Callable[[Array, Array], Array]:
+    def field(u: Array, v: Array) -> Array:
+        sector = 2 * np.pi / corners
+        turn = np.mod(np.arctan2(u, -v), sector) - sector / 2
+        return np.asarray(np.cos(sector / 2) - np.hypot(u, v) * np.cos(turn), np.float32)
+
+    return field
+
+
+def _star(u: Array, v: Array) -> Array:
+    """Five tips at radius 1, notches at 0.45: the side of the line from a tip to the next notch."""
+    sector = 2 * np.pi / 5
+    turn = np.abs(np.mod(np.arctan2(u, -v) + sector / 2, sector) - sector / 2)
+    radius = np.hypot(u, v)
+    notch = 0.45 * np.exp(1j * sector / 2)
+    edge = notch - 1
+    along, across = radius * np.cos(turn) - 1, radius * np.sin(turn)
+    return np.asarray((edge.imag * along - edge.real * across) / abs(edge) * -1, np.float32)
+
+
+def _cross(u: Array, v: Array) -> Array:
+    a, b = np.abs(u), np.abs(v)
+    return np.maximum(np.minimum(0.32 - a, 0.95 - b), np.minimum(0.95 - a, 0.32 - b))
+
+
+def _crescent(u: Array, v: Array) -> Array:
+    return np.minimum(1 - np.hypot(u, v), np.hypot(u - 0.5, v) - 0.75)
+
+
+_FIELDS: dict[str, Callable[[Array, Array], Array]] = {
+    "disk": lambda u, v: 0.9 - np.hypot(u, v),
+    "square": lambda u, v: 0.8 - np.maximum(np.abs(u), np.abs(v)),
+    "triangle": _polygon(3),
+    "pentagon": _polygon(5),
+    "star": _star,
+    "cross": _cross,
+    "ring": lambda u, v: np.minimum(0.95 - np.hypot(u, v), np.hypot(u, v) - 0.5),
+    "crescent": _crescent,
+}

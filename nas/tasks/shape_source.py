@@ -1,0 +1,134 @@
+"""Where the shapes' splits come from: drawn once, then read from a cache."""
+
+from __future__ import annotations
+
+import logging
+import os
+import tempfile
+import zipfile
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from nas.errors import TaskError
+from nas.registry import nearest
+from nas.tasks import Split
+from nas.tasks.images import fingerprint_of
+from nas.tasks.parameters import share, whole
+from nas.tasks.shape_images import SHAPES, VERSION, Factors, draw
+
+CACHE = "~/.cache/measured-nas"
+_SPLITS: tuple[Split, ...] = ("train", "validation", "test")
+_log = logging.getLogger(__name__)
+
+
+class Drawn(NamedTuple):
+    """Images ``(M, H, W, 3)`` uint8, classes ``(M,)`` int64, masks ``(M, H, W)`` bool."""
+
+    images: np.ndarray
+    classes: np.ndarray
+    masks: np.ndarray
+
+
+@dataclass(frozen=True)
+class ShapeSource:
+    """Splits of drawn shapes, a function of these values."""
+
+    size: int
+    counts: Mapping[Split, int]
+    factors: Factors
+    seed: int
+    #: Folder that keeps what was drawn, or None.
+    cache: Path | None
+
+    @classmethod
+    def checked(
+        cls,
+        name: str,
+        image_size: Any,
+        counts: Mapping[Split, Any],
+        difficulty: Any,
+        factors: Mapping[str, Any] | None,
+        seed: Any,
+        cache: str | None,
+    ) -> ShapeSource:
+        """From the parameters of the task called ``name``.
+
+        Raises:
+            TaskError: one is out of range.
+        """
+        folder = CACHE if cache is None else cache
+        return cls(
+            size=whole(f"{name}: image_size", image_size, 16, 128),
+            counts={
+                split: whole(f"{name}: num_{split}", count, len(SHAPES), 1_000_000)
+                for split, count in counts.items()
+            },
+            factors=_factors(name, share(f"{name}: difficulty", difficulty), factors or {}),
+            seed=whole(f"{name}: seed", seed, 0, 2**32 - 1),
+            cache=Path(folder).expanduser() if folder else None,
+        )
+
+    def split(self, split: Split) -> Drawn:
+        """One split; no other is drawn."""
+        path = None if self.cache is None else self.cache / f"shapes-{self._key(split)[:16]}.npz"
+        found = _read(path)
+        if found is None:
+            found = Drawn(*draw(self.counts[split], self.size, self.factors, self._seed(split)))
+            _write(path, found)
+        return found
+
+    def fingerprint(self, settings: list[Any]) -> str:
+        """Hash of these values and of the task's ``settings``."""
+        return fingerprint_of([settings, [self._key(split) for split in _SPLITS]])
+
+    def _seed(self, split: Split) -> int:
+        return self.seed * len(_SPLITS) + _SPLITS.index(split)
+
+    def _key(self, split: Split) -> str:
+        return fingerprint_of([VERSION, self.size, self.counts[split], asdict(self.factors), self._seed(split)])
+
+
+def _factors(name: str, difficulty: float, overrides: Mapping[str, Any]) -> Factors:
+    known = [field.name for field in fields(Factors)]
+    if not isinstance(overrides, Mapping):
+        raise TaskError(f"{name}: factors {overrides!r}; allowed: a mapping of {', '.join(known)}")
+    values: dict[str, Any] = {}
+    for key, value in overrides.items():
+        if key not in known:
+            raise TaskError(f"{name}: unknown factor {key!r}{nearest(key, known)}; allowed: {', '.join(known)}")
+        label = f"{name}: factors: {key}"
+        values[key] = whole(label, value, 0, 100) if key == "clutter" else share(label, value, 0, _most(key))
+    return replace(Factors.of(difficulty), **values)
+
+
+def _most(factor: str) -> float:
+    """A shape must keep some size, whatever else."""
+    return 0.9 if factor == "scale" else 1.0
+
+
+def _read(path: Path | None) -> Drawn | None:
+    if path is None or not path.exists():
+        return None
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            return Drawn(file["images"], file["classes"], file["masks"])
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        _log.warning("%s can't be read (%s); the images are drawn again", path, error)
+        return None
+
+
+def _write(path: Path | None, drawn: Drawn) -> None:
+    """Write whole or not at all; a cache that can't be written is none."""
+    if path is None:
+        return
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".partial", delete=False) as file:
+            np.savez(file, images=drawn.images, classes=drawn.classes, masks=drawn.masks)
+        os.replace(file.name, path)
+    except OSError as error:
+        _log.warning("%s can't be written (%s); shapes will be drawn again next time", path, error)

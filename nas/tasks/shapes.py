@@ -1,0 +1,145 @@
+"""Procedural shapes: as many images as wanted, of a difficulty that is chosen, as classes or as pixels."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+from torch import nn
+from torch.nn import functional
+
+from nas.tasks import Metric, Split, Task
+from nas.tasks.classification import Classification
+from nas.tasks.images import Labelled, Normalisation, StackedImages, TransformedImages, stack_as_is
+from nas.tasks.shape_images import SHAPES
+from nas.tasks.shape_source import ShapeSource
+from nas.tasks.transforms import Augmentation, augmentation_settings, augmenting
+
+if TYPE_CHECKING:
+    from torch import Tensor
+    from torch.utils.data import Dataset
+
+NORMALISATION = Normalisation((0.5, 0.5, 0.5), (0.27, 0.27, 0.27))
+AUGMENTATION = {"scale": (0.7, 1.0), "ratio": (0.85, 1.18), "hflip": 0.5}
+
+
+class Shapes(Classification):
+    """Which of eight shapes an image shows, whatever its colour, place, size, rotation, clutter, noise and occlusion.
+
+    Args:
+        image_size: pixels a side, 16 to 128.
+        num_train, num_validation, num_test: images of each split.
+        difficulty: 0 (large, upright, plain) to 1 (hardly to be told); every factor of
+            ``nas.tasks.shape_images.Factors`` follows it.
+        factors: factors that do not follow it, by name.
+        augmentation: ``true`` for ``AUGMENTATION``, or a mapping of timm's settings; none by default.
+        seed: of the images.
+        cache: folder that keeps drawn images, ``~/.cache/measured-nas`` by default; ``""`` keeps none.
+    """
+
+    num_outputs = len(SHAPES)
+
+    def __init__(
+        self,
+        image_size: int = 32,
+        num_train: int = 8000,
+        num_validation: int = 4000,
+        num_test: int = 4000,
+        difficulty: float = 0.5,
+        factors: Mapping[str, float] | None = None,
+        augmentation: Augmentation = None,
+        seed: int = 0,
+        cache: str | None = None,
+    ) -> None:
+        counts: dict[Split, int] = {"train": num_train, "validation": num_validation, "test": num_test}
+        self._source = ShapeSource.checked("shapes", image_size, counts, difficulty, factors, seed, cache)
+        self.input_shape = (3, image_size, image_size)
+        self._augmentation = augmentation_settings(augmentation, AUGMENTATION)
+        self._augment = augmenting(self.input_shape, NORMALISATION, self._augmentation)
+        self._stacked: dict[Split, StackedImages] = {}
+
+    def dataset(self, split: Split, *, augment: bool = False) -> Dataset[tuple[Tensor, Tensor]]:
+        """See ``Task.dataset``."""
+        if augment and self._augmentation:
+            return TransformedImages(self._labelled(split), self._augment)
+        if split not in self._stacked:
+            self._stacked[split] = stack_as_is(self._labelled(split), NORMALISATION)
+        return self._stacked[split]
+
+    def fingerprint(self) -> str:
+        """See ``Task.fingerprint``; of all that the images are a function of."""
+        return self._source.fingerprint(["classes", self._augmentation])
+
+    def _labelled(self, split: Split) -> Labelled:
+        drawn = self._source.split(split)
+        return Labelled(drawn.images, drawn.classes)
+
+
+class ShapesSegmentation(Task):
+    """Which pixels show which shape: class 0 is the ground, 1 to 8 are the shapes; scored by ``mean_iou``.
+
+    The parameters are those of ``Shapes``, without augmentation.
+    """
+
+    metrics = (Metric("mean_iou", "maximize"), Metric("pixel_accuracy", "maximize"))
+    num_outputs = len(SHAPES) + 1
+
+    def __init__(
+        self,
+        image_size: int = 32,
+        num_train: int = 4000,
+        num_validation: int = 1000,
+        num_test: int = 1000,
+        difficulty: float = 0.3,
+        factors: Mapping[str, float] | None = None,
+        seed: int = 0,
+        cache: str | None = None,
+    ) -> None:
+        counts: dict[Split, int] = {"train": num_train, "validation": num_validation, "test": num_test}
+        name = "shapes_segmentation"
+        self._source = ShapeSource.checked(name, image_size, counts, difficulty, factors, seed, cache)
+        self.input_shape = (3, image_size, image_size)
+        self._stacked: dict[Split, StackedImages] = {}
+
+    def dataset(self, split: Split, *, augment: bool = False) -> Dataset[tuple[Tensor, Tensor]]:
+        """See ``Task.dataset``; targets are ``(H, W)`` int64. There is no augmentation."""
+        if split not in self._stacked:
+            drawn = self._source.split(split)
+            targets = np.where(drawn.masks, drawn.classes[:, None, None] + 1, 0)
+            self._stacked[split] = stack_as_is(Labelled(drawn.images, targets), NORMALISATION)
+        return self._stacked[split]
+
+    def head(self, num_features: int, reduction: int, *, pool: str = "avg", dropout: float = 0.0) -> nn.Module:
+        """A 1×1 convolution, scaled up: ``(N, num_features, h, w)`` → ``(N, num_outputs, H, W)``; nothing is pooled."""
+        size = self.input_shape[1:]
+        return nn.Sequential(
+            nn.Dropout(dropout),
+            nn.Conv2d(num_features, self.num_outputs, 1),
+            nn.Upsample(size=size, mode="bilinear", align_corners=False),
+        )
+
+    def loss(self, outputs: Tensor, targets: Tensor, *, label_smoothing: float = 0.0) -> Tensor:
+        """Cross-entropy of logits ``(N, num_outputs, H, W)`` with classes ``(N, H, W)``, mean over pixels."""
+        return functional.cross_entropy(outputs, targets, label_smoothing=label_smoothing)
+
+    def score(self, outputs: np.ndarray, targets: np.ndarray) -> Mapping[str, float]:
+        """Of logits ``(M, num_outputs, H, W)`` against classes ``(M, H, W)``.
+
+        ``mean_iou`` is the mean over classes of intersection over union; a class that is neither there nor answered
+        does not count.
+        """
+        answers = outputs.argmax(axis=1).ravel()
+        pairs = np.bincount(targets.ravel() * self.num_outputs + answers, minlength=self.num_outputs**2)
+        confusion = pairs.reshape(self.num_outputs, self.num_outputs)
+        right = np.diag(confusion)
+        union = confusion.sum(axis=0) + confusion.sum(axis=1) - right
+        present = union > 0
+        return {
+            "mean_iou": float((right[present] / union[present]).mean()),
+            "pixel_accuracy": float(right.sum() / confusion.sum()),
+        }
+
+    def fingerprint(self) -> str:
+        """See ``Task.fingerprint``; of all that the images are a function of."""
+        return self._source.fingerprint(["pixels"])

@@ -1,0 +1,27 @@
+"""Stratified splits that are the same every time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from sklearn.model_selection import train_test_split
+
+from nas.errors import TaskError
+
+
+def stratified(targets: Sequence[int] | np.ndarray, size: float | int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Indices of two parts, the second of ``size`` (a share, or a number of items), classes in proportion.
+
+    Raises:
+        TaskError: a class has too few items to be in both.
+    """
+    indices = np.arange(len(targets))
+    try:
+        first, second = train_test_split(indices, test_size=size, stratify=np.asarray(targets), random_state=seed)
+    except ValueError as error:
+        raise TaskError(
+            f"{len(indices)} items can't be split {size} by class ({error}); "
+            "every class needs an item in each part: add items or change the shares"
+        ) from error
+    return np.sort(first), np.sort(second)

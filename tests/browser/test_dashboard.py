@@ -1,0 +1,246 @@
+"""The dashboard as a visitor sees it: a real server, a real browser."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import socket
+import subprocess
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.error import URLError
+
+import pytest
+
+from dashboard.launch import command
+from tests.browser.seed import seed_database
+from trials.report import write_report
+from trials.store.engine import open_engine
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+ARGUMENTS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+#: On a link below the root streamlit asks beside the page for its own status before it asks at the root.
+EXPECTED_404 = re.compile(r"/_stcore/(health|host-config)$")
+PATIENCE_MS = 30_000
+
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
+
+
+@pytest.fixture(scope="module")
+def storage(tmp_path_factory: pytest.TempPathFactory) -> str:
+    url = f"sqlite:///{tmp_path_factory.mktemp('browser') / 'nas.db'}"
+    engine = open_engine(url)
+    seed_database(engine)
+    engine.dispose()
+    return url
+
+
+@pytest.fixture(scope="module")
+def address(storage: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    yield from serve(storage, tmp_path_factory.mktemp("server"))
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    playwright = pytest.importorskip("playwright.sync_api", reason="the package playwright is not installed")
+    with playwright.sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(browser: Any) -> Iterator[Any]:
+    """A tab; its test fails for what went wrong in it: script errors, failed requests, exception boxes."""
+    context = browser.new_context(viewport={"width": 1440, "height": 2400})
+    page = context.new_page()
+    page.set_default_timeout(PATIENCE_MS)
+    problems: list[str] = []
+    page.on("pageerror", lambda error: problems.append(str(error)))
+    page.on("requestfailed", lambda request: problems.extend(lost(request)))
+    page.on("response", lambda response: problems.extend(refused(response)))
+    page.on("console", lambda note: problems.extend(complaint(note)))
+    yield page
+    boxes = page.locator("[data-testid=stException]").all_inner_texts()
+    context.close()
+    assert problems == []
+    assert boxes == []
+
+
+def complaint(note: Any) -> list[str]:
+    """An error on the console; refused requests are judged by their address instead."""
+    return [note.text] if note.type == "error" and "status of 404" not in note.text else []
+
+
+def lost(request: Any) -> list[str]:
+    """What could not be loaded, but for what the browser itself gave up on leaving a page."""
+    return [] if request.failure == "net::ERR_ABORTED" else [f"{request.failure}: {request.url}"]
+
+
+def refused(response: Any) -> list[str]:
+    wrong = response.status >= 400 and not EXPECTED_404.search(response.url)
+    return [f"{response.status}: {response.url}"] if wrong else []
+
+
+def serve(storage: str, folder: Path) -> Iterator[str]:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    address = f"http://127.0.0.1:{port}"
+    with (folder / "server.log").open("w") as log:
+        server = subprocess.Popen(command(storage, port), cwd=folder, stdout=log, stderr=subprocess.STDOUT)
+    try:
+        wait_for(f"{address}/_stcore/health", server)
+        yield address
+    finally:
+        server.terminate()
+        server.wait(timeout=20)
+
+
+def wait_for(url: str, server: subprocess.Popen[bytes]) -> None:
+    end = time.monotonic() + 60
+    while time.monotonic() < end:
+        if server.poll() is not None:
+            pytest.fail(f"the dashboard ended with {server.returncode}")
+        try:
+            with urllib.request.urlopen(url, timeout=2):
+                return
+        except (URLError, OSError):
+            time.sleep(0.2)
+    pytest.fail("the dashboard did not start within a minute")
+
+
+def cells(page: Any, place: int = -1) -> list[str]:
+    """Texts of a table, row by row: streamlit draws on a canvas and keeps these for screen readers."""
+    table = page.locator("[data-testid=stDataFrame]").nth(place)
+    table.locator("[role=gridcell]").first.wait_for(state="attached")
+    return list(table.locator("[role=gridcell]").all_text_contents())
+
+
+def wait_until(page: Any, question: Any) -> None:
+    end = time.monotonic() + PATIENCE_MS / 1000
+    while not question():
+        assert time.monotonic() < end, "the page did not come to show what was asked for"
+        page.wait_for_timeout(100)
+
+
+def test_studies_lead_to_a_study(page: Any, address: str) -> None:
+    page.goto(address)
+    page.get_by_role("heading", name="Studies").wait_for()
+    for name in ("digits", "digits-1", "digits-random", "digits-random-1", "live", "fresh"):
+        page.get_by_role("link", name=name, exact=True).wait_for()
+    page.locator(".js-plotly-plot .bars .point").first.wait_for(state="attached")
+    page.get_by_role("link", name="digits", exact=True).click()
+    page.get_by_role("heading", name="digits", exact=True).wait_for()
+    assert page.url == f"{address}/study?study=digits"
+
+
+def test_a_study_has_its_charts_and_a_table_sorted_by_the_database(page: Any, address: str) -> None:
+    page.goto(f"{address}/study?study=digits")
+    for heading in ("Pareto front", "History", "Against the baseline", "Candidates"):
+        page.get_by_role("heading", name=heading, exact=True).wait_for()
+    page.locator(".js-plotly-plot").nth(3).wait_for()
+    assert "limit 0.5" in page.locator(".js-plotly-plot").first.inner_text()
+    assert cells(page)[0] == "0"
+    page.get_by_role("combobox", name="Order by").click()
+    page.get_by_role("option", name="Latency (ms)").click()
+    page.get_by_text("Descending").click()
+    wait_until(page, lambda: cells(page)[1:2] == ["infeasible"])
+    width = 9
+    latencies = [float(text) for text in cells(page)[3::width] if text]
+    assert latencies == sorted(latencies, reverse=True)
+    first = cells(page)[0]
+    page.get_by_role("button", name="Next").click()
+    page.get_by_text("26 to 30 of 30").wait_for()
+    wait_until(page, lambda: cells(page)[0] != first)
+
+
+def test_a_clicked_point_leads_to_its_candidate(page: Any, address: str) -> None:
+    page.goto(f"{address}/study?study=digits")
+    page.get_by_text("Click a point to see its candidate.").wait_for()
+    hollow = page.locator(".js-plotly-plot").first.locator(".scatterlayer .point").first
+    hollow.wait_for()
+    page.wait_for_timeout(500)  # plotly redraws once when its column gets its width
+    box = hollow.bounding_box()
+    page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    page.get_by_role("link", name="Open candidate").click()
+    page.get_by_role("heading", name=re.compile(r"^Candidate \d+$")).wait_for()
+    page.get_by_text("is over the limit 0.5").first.wait_for()
+    assert re.search(r"/candidate\?study=digits&candidate=\d+$", page.url)
+
+
+def test_a_ticked_row_leads_to_its_candidate(page: Any, address: str) -> None:
+    page.goto(f"{address}/study?study=digits")
+    cells(page)
+    table = page.locator("[data-testid=stDataFrame]").last
+    table.scroll_into_view_if_needed()
+    box = table.bounding_box()
+    page.mouse.click(box["x"] + 17, box["y"] + 35 + 17)
+    page.get_by_role("heading", name="Candidate 0", exact=True).wait_for()
+    assert page.url == f"{address}/candidate?study=digits&candidate=0"
+
+
+def test_a_candidate_has_layers_curve_and_latency(page: Any, address: str) -> None:
+    page.goto(f"{address}/candidate?study=digits&candidate=0")
+    for heading in ("Layers", "Choices", "Training", "Latency", "Jobs", "Files"):
+        page.get_by_role("heading", name=heading, exact=True).wait_for()
+    assert cells(page, 0)[:2] == ["stage0.conv", "conv3x3"]
+    page.locator(".js-plotly-plot .bars .point").first.wait_for(state="attached")
+    wait_until(
+        page, lambda: "Candidate ÷ reference" in " ".join(page.locator(".js-plotly-plot").all_inner_texts())
+    )
+    page.get_by_role("link", name="Study digits").click()
+    page.get_by_role("heading", name="digits", exact=True).wait_for()
+
+
+def test_a_failed_candidate_shows_its_traceback(page: Any, address: str) -> None:
+    page.goto(f"{address}/candidate?study=digits&candidate=11")
+    page.get_by_text("Traceback (most recent call last)").wait_for()
+    page.get_by_text("JobError: loss is nan in epoch 2, step 31").first.wait_for()
+
+
+def test_a_queued_candidate_and_empty_studies_say_so(page: Any, address: str) -> None:
+    page.goto(f"{address}/candidate?study=live&candidate=8")
+    page.get_by_text("Queued: nothing has been measured yet.").wait_for()
+    page.goto(f"{address}/study?study=fresh")
+    page.get_by_text("This study has no candidates yet.").wait_for()
+    page.goto(f"{address}/candidate?study=fresh")
+    page.get_by_text("There is no candidate yet.").wait_for()
+
+
+def test_a_wrong_link_is_answered(page: Any, address: str) -> None:
+    page.goto(f"{address}/study?study=digitz")
+    page.get_by_text("did you mean 'digits'").wait_for()
+    page.goto(f"{address}/candidate?study=digits&candidate=99")
+    page.get_by_text("they run from 0 to 29").wait_for()
+
+
+def test_an_empty_database_says_how_to_begin(page: Any, tmp_path: Path) -> None:
+    for address in serve(f"sqlite:///{tmp_path / 'empty.db'}", tmp_path):
+        for path in ("", "/study", "/candidate"):
+            page.goto(address + path)
+            page.get_by_text("Launch").first.wait_for()
+        page.goto("about:blank")
+
+
+def test_the_report_opens_offline(page: Any, storage: str, tmp_path: Path) -> None:
+    engine = open_engine(storage)
+    path = write_report(engine, "digits", tmp_path)
+    engine.dispose()
+    page.context.set_offline(True)
+    page.goto(path.as_uri())
+    page.get_by_role("heading", name="Study digits").wait_for()
+    wait_until(page, lambda: page.locator(".js-plotly-plot .main-svg").count() >= 5)
+    assert page.locator("#front tbody tr").count() >= 4

@@ -1,0 +1,87 @@
+"""What every registered runtime keeps, whatever it runs."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from nas.errors import MeasureError
+from nas.latency.references import LADDER, write_reference
+from nas.latency.runtimes import RUNTIMES, Runtime, Session, SessionOptions
+
+#: Artifact format → writer of a small model.
+WRITERS: dict[str, Callable[[Path], None]] = {"onnx": lambda path: write_reference(LADDER[1], path)}
+
+
+@pytest.fixture(params=RUNTIMES.names())
+def runtime(request: pytest.FixtureRequest) -> Runtime:
+    return RUNTIMES.get(request.param)()
+
+
+@pytest.fixture
+def artifact(runtime: Runtime, tmp_path: Path) -> Path:
+    (format_name,) = [name for name in sorted(runtime.formats) if name in WRITERS][:1]
+    path = tmp_path / f"model.{format_name}"
+    WRITERS[format_name](path)
+    return path
+
+
+@pytest.fixture
+def session(runtime: Runtime, artifact: Path) -> Iterator[Session]:
+    opened = runtime.open(artifact, SessionOptions())
+    yield opened
+    opened.close()
+
+
+def test_a_burst_has_one_positive_time_a_run(session: Session) -> None:
+    for runs in (1, 7):
+        burst = session.burst(runs)
+        assert len(burst.wall_ns) == runs
+        assert min(burst.wall_ns) > 0
+        for optional in (burst.process_ns, burst.preemptions):
+            assert len(optional) in (0, runs)
+            assert all(value >= 0 for value in optional)
+
+
+def test_processor_time_of_one_thread_is_no_longer_than_wall_time(session: Session) -> None:
+    burst = session.burst(20)
+    if burst.process_ns:
+        assert sum(burst.process_ns) <= 1.05 * sum(burst.wall_ns)
+
+
+def test_peak_memory_is_bytes_or_unknown(session: Session) -> None:
+    session.burst(1)
+    peak = session.peak_memory_bytes()
+    assert peak is None or (isinstance(peak, int) and peak >= 0)
+
+
+def test_several_sessions_of_one_artifact_live_side_by_side(runtime: Runtime, artifact: Path) -> None:
+    sessions = [runtime.open(artifact, SessionOptions()) for _ in range(3)]
+    sessions[1].close()
+    assert [len(sessions[place].burst(2).wall_ns) for place in (0, 2)] == [2, 2]
+    for opened in sessions:
+        opened.close()
+
+
+def test_a_closed_session_refuses_and_may_be_closed_twice(runtime: Runtime, artifact: Path) -> None:
+    opened = runtime.open(artifact, SessionOptions())
+    opened.close()
+    opened.close()
+    with pytest.raises(MeasureError):
+        opened.burst(1)
+
+
+@pytest.mark.parametrize("content", [b"", b"garbage that is no model"])
+def test_garbage_is_refused_with_the_reason(runtime: Runtime, artifact: Path, content: bytes) -> None:
+    artifact.write_bytes(content)
+    with pytest.raises(MeasureError, match=artifact.name):
+        runtime.open(artifact, SessionOptions())
+
+
+def test_a_missing_file_is_refused(runtime: Runtime, artifact: Path) -> None:
+    with pytest.raises(MeasureError, match=r"absent"):
+        runtime.open(artifact.with_name("absent.bin"), SessionOptions())
+
+
+def test_the_version_is_told(runtime: Runtime) -> None:
+    assert any(letter.isdigit() for letter in runtime.version())

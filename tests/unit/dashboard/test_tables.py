@@ -1,0 +1,102 @@
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+
+import pytest
+from sqlalchemy import Engine
+
+from dashboard.launch import command
+from dashboard.queries import (
+    artifacts_table,
+    candidates_table,
+    choices_table,
+    conditions_table,
+    jobs_table,
+    layers_table,
+    plain,
+    ratio_interval,
+    run_times,
+    shape,
+)
+from nas.latency.samples import Samples
+from tests.browser.seed import REFERENCE_MS, seed_database
+from trials.store.engine import open_engine
+from trials.store.queries import candidates_page, study_summary
+from trials.store.queries_candidate import candidate_detail, samples_blob
+
+
+@pytest.fixture(scope="module")
+def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
+    engine = open_engine(f"sqlite:///{tmp_path_factory.mktemp('tables') / 'nas.db'}")
+    seed_database(engine)
+    yield engine
+    engine.dispose()
+
+
+def test_a_line_a_candidate_with_units_in_the_head(engine: Engine) -> None:
+    page = candidates_page(engine, "digits", order_by="latency_ms", limit=5)
+    table = candidates_table(page, study_summary(engine, "digits").metrics)
+    assert list(table.columns) == [
+        "Candidate", "State", "Accuracy", "Latency (ms)", "Peak memory", "Size",
+        "Parameters", "MACs", "Reason",
+    ]  # fmt: skip
+    assert table["Latency (ms)"].is_monotonic_increasing
+    assert table["Candidate"].tolist() == [row.number for row in page.rows]
+
+
+def test_layers_add_up(engine: Engine) -> None:
+    detail = candidate_detail(engine, "digits", 0)
+    table = layers_table(detail)
+    assert table["Parameters"].sum() == detail.row.parameters
+    assert table["MACs"].sum() == detail.row.macs
+    assert table["Share of MACs"].sum() == pytest.approx(1.0)
+    assert table["Output"][0] == f"{detail.layers[0]['output_shape'][0]} × 16 × 16"  # noqa: RUF001
+
+
+def test_the_other_tables_of_a_candidate(engine: Engine) -> None:
+    detail = candidate_detail(engine, "digits", 0)
+    assert jobs_table(detail.jobs)["Took"].tolist() == ["1.4 s", "7.5 s"]
+    assert artifacts_table(detail.artifacts)["File"].tolist() == ["onnx", "weights"]
+    assert "precision" in choices_table(detail)["Choice"].tolist()
+    conditions = conditions_table(detail.measurements[0]).set_index("Condition")["Value"]
+    assert conditions["Target"] == "local"
+    assert conditions["Statistic"] == "min_ratio"
+    assert ratio_interval(detail.measurements[0]) == pytest.approx(
+        tuple(
+            detail.row.metrics["latency_ms"].__dict__[end] / REFERENCE_MS for end in ("low", "value", "high")
+        )
+    )
+
+
+def test_run_times_are_those_of_the_samples(engine: Engine) -> None:
+    measurement = candidate_detail(engine, "digits", 0).measurements[0]
+    candidate_ms, reference_ms, ratios = run_times(Samples.from_bytes(samples_blob(engine, measurement.id)))
+    assert len(candidate_ms) == len(reference_ms) == 160
+    assert len(ratios) == 16
+    assert candidate_ms.min() >= measurement.latency_ms * 0.99
+    assert reference_ms.min() >= 0.40
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [(True, "yes"), (None, "—"), (0.123456, "0.1235"), ([1, 2.5], "1, 2.5"), (7, "7")]
+)
+def test_values_of_records_in_a_few_letters(value: object, text: str) -> None:
+    assert plain(value) == text
+
+
+def test_a_layer_without_a_shape() -> None:
+    assert shape(None) == ""
+
+
+def test_the_command_binds_this_machine_only_and_reports_nothing() -> None:
+    line = command("sqlite:///nas.db", 8501)
+    assert line[:4] == [sys.executable, "-m", "streamlit", "run"]
+    assert "--server.address=127.0.0.1" in line
+    assert "--server.port=8501" in line
+    assert "--browser.gatherUsageStats=false" in line
+    assert line[-3:] == ["--", "--storage", "sqlite:///nas.db"]
+
+
+def test_an_empty_storage_is_left_to_the_environment() -> None:
+    assert "--storage" not in command("", 8501, host="0.0.0.0")

@@ -1,0 +1,122 @@
+"""A study to write into, on both databases."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import count
+from typing import Any
+
+import pytest
+from sqlalchemy import func, select
+
+from nas.space.chooser import Question
+from nas.strategies import Suggestion
+from trials.store.models import Base
+from trials.store.records import ArchitectureValue, Duplicate, Proposed
+from trials.store.store import Store
+
+
+@dataclass
+class Searching:
+    """A study under a lease, and the shortest way to propose to it."""
+
+    store: Store
+    id: int
+    epoch: int
+    name: str
+    _suggestions: Iterator[int] = field(default_factory=count)
+
+    def propose(self, identity: str, *, epoch: int | None = None) -> Proposed | Duplicate:
+        number = next(self._suggestions)
+        questions = (
+            Question("width", (16, 32, None), ordered=True, site="stage0"),
+            Question("kind", ("conv", "pool"), active=number % 2 == 0),
+        )
+        return self.store.propose(
+            self.id,
+            self.epoch if epoch is None else epoch,
+            Suggestion(number, questions, {"width": 16, "kind": "conv"}, {"generation": number // 2}),
+            ArchitectureValue(identity, "plain", {"answers": {"width": 16}}, 10, 20, [{"name": "stem"}]),
+            ("gate", "local"),
+        )
+
+    def new(self, identity: str) -> Proposed:
+        proposed = self.propose(identity)
+        assert isinstance(proposed, Proposed)
+        return proposed
+
+    def started(self, identity: str) -> tuple[Proposed, int]:
+        proposed = self.new(identity)
+        return proposed, self.store.start_job(proposed.job_id, 60, epoch=self.epoch)
+
+    def rows(self, model: type[Base]) -> list[Any]:
+        with self.store.reading() as connection:
+            table = model.__table__
+            return list(connection.execute(select(table).order_by(table.c.id)))
+
+    def num(self, model: type[Base]) -> int:
+        with self.store.reading() as connection:
+            return int(connection.execute(select(func.count()).select_from(model.__table__)).scalar_one())
+
+
+def create_study(store: Store, name: str) -> Searching:
+    study_id = store.create_study(
+        name=name,
+        group=name,
+        role="search",
+        plan={"name": name},
+        limits={},
+        objectives={"accuracy": "maximize"},
+        environment={},
+        seed=2**40,
+    )
+    return Searching(store, study_id, store.acquire(study_id, "elsewhere:1:1", 60), name)
+
+
+@pytest.fixture
+def store(store_url: str) -> Iterator[Store]:
+    opened = Store(store_url)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def study(store: Store) -> Searching:
+    store.add_target("local", {"runtime": "onnxruntime"}, {"0": 1.0})
+    return create_study(store, "digits")
+
+
+@pytest.fixture
+def other_study(store: Store, study: Searching) -> Searching:
+    return create_study(store, "digits-random")
+
+
+@pytest.fixture
+def race() -> Callable[[str, str, Sequence[str]], list[str]]:
+    """Run a statement in several processes at the same moment, once they all have imported; what each printed."""
+
+    def run(imports: str, statement: str, arguments: Sequence[str]) -> list[str]:
+        code = f"import sys\n{imports}\nargument = sys.argv[1]\nprint('ready', flush=True)\ninput()\n{statement}"
+        running = [
+            subprocess.Popen(
+                [sys.executable, "-c", code, argument],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+            )
+            for argument in arguments
+        ]
+        for process in running:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "ready\n"
+        for process in running:
+            assert process.stdin is not None
+            process.stdin.write("\n")
+            process.stdin.flush()
+        return [process.communicate(timeout=60)[0] for process in running]
+
+    return run

@@ -1,0 +1,172 @@
+import os
+import subprocess
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
+
+import pytest
+from sqlalchemy import insert, select
+from sqlalchemy.exc import StatementError
+
+from nas.errors import StoreError, StudyError, UnknownNameError
+from trials.store.models import Architecture, Base, Candidate, Study, Target
+from trials.store.records import ArtifactValue, JobResult, MeasurementValue, MetricValue
+from trials.store.store import Store
+
+
+def _fill(study, identity: str) -> None:
+    proposed, attempt = study.started(identity)
+    study.store.add_epochs(proposed.candidate_id, proposed.job_id, attempt, [(1, {"loss": 1.0})])
+    result = JobResult(
+        {},
+        [MetricValue("accuracy", "", 0.5)],
+        [MeasurementValue("local", "gate", 1.0, 1.0, 1.0, "h", {}, b"s")],
+        [ArtifactValue("onnx", f"/files/{study.name}.onnx", "0" * 64, 10)],
+        next_jobs=[("train", "")],
+    )
+    study.store.commit_job(proposed.job_id, attempt, result)
+
+
+def test_a_study_is_read_as_it_was_written(store: Store, study) -> None:
+    row = store.study_row("digits")
+    assert (row.id, row.group, row.role, row.state) == (study.id, "digits", "search", "running")
+    assert (row.seed, row.objectives, row.totals) == (2**40, {"accuracy": "maximize"}, {})
+    assert abs(datetime.now(UTC) - row.created_at) < timedelta(minutes=1)
+
+
+def test_a_name_is_taken_once(store: Store, study) -> None:
+    for again in (store.check_name_free, lambda name: store.create_study(name=name)):
+        with pytest.raises(StudyError, match=r"a study 'digits' exists; go on with `nas resume digits`.*--name"):
+            again("digits")
+    store.check_name_free("digits-2")
+
+
+@pytest.mark.parametrize("name", ["", "x" * 201])
+def test_a_name_no_database_takes_is_refused(store: Store, name: str) -> None:
+    with pytest.raises(StudyError, match="1 to 200 letters"):
+        store.check_name_free(name)
+
+
+def test_an_unknown_study_names_the_nearest(store: Store, study) -> None:
+    with pytest.raises(UnknownNameError, match="no study 'digit' .*did you mean 'digits'.*it has: digits"):
+        store.study_row("digit")
+
+
+def test_an_empty_database_says_so(store: Store) -> None:
+    with pytest.raises(UnknownNameError, match="it has: none yet"):
+        store.study_row("digits")
+
+
+def test_totals_are_kept(store: Store, study) -> None:
+    store.save_totals(study.id, study.epoch, {"wall_s": 3.5})
+    assert store.study_row("digits").totals == {"wall_s": 3.5}
+
+
+def test_a_deleted_study_takes_all_that_is_its_own(store: Store, study, other_study) -> None:
+    _fill(study, "a")
+    _fill(study, "b")
+    _fill(other_study, "b")
+    store.release(study.id, study.epoch, "complete", {})
+    store.delete_study("digits")
+    left = {
+        name: study.num(model) for name, model in vars(__import__("trials.store.models", fromlist=["x"])).items()
+        if isinstance(model, type) and issubclass(model, Base) and model is not Base
+    }
+    assert left == {
+        "Target": 1,
+        "Study": 1,
+        "Architecture": 1,
+        "Candidate": 1,
+        "SuggestionRow": 1,
+        "Metric": 1,
+        "JobRow": 2,
+        "EpochRow": 1,
+        "Measurement": 1,
+        "ArtifactRow": 1,
+    }
+    assert [row.identity for row in study.rows(Architecture)] == ["b"]
+    assert [row.study_id for row in study.rows(Candidate)] == [other_study.id]
+
+
+def test_a_live_study_is_not_deleted(store: Store, study) -> None:
+    with pytest.raises(StudyError, match="coordinated by elsewhere:1:1"):
+        store.delete_study("digits")
+    assert store.study_row("digits").id == study.id
+
+
+def test_a_coordinator_whose_study_was_deleted_ends(store: Store, study) -> None:
+    store.release(study.id, study.epoch, "complete", {})
+    store.delete_study("digits")
+    with pytest.raises(StudyError, match="was deleted"):
+        study.propose("a")
+
+
+def test_deleting_and_proposing_at_once_loses_nothing(store: Store, study, other_study, store_url, race) -> None:
+    for number in range(30):
+        study.new(f"n{number}")
+    store.release(study.id, study.epoch, "complete", {})
+    said = race(
+        "from nas.strategies import Suggestion\n"
+        "from trials.store.records import ArchitectureValue\n"
+        "from trials.store.store import Store",
+        "url, study, epoch = argument.split('|')\n"
+        "store = Store(url)\n"
+        "if not epoch: store.delete_study('digits')\n"
+        "for number in range(30 if epoch else 0):\n"
+        "    value = ArchitectureValue(f'n{number}', 'plain', {}, 1, 1, [])\n"
+        "    store.propose(int(study), int(epoch), Suggestion(number, (), {}), value, ('gate', 'local'))",
+        [f"{store_url}|{study.id}|", f"{store_url}|{other_study.id}|{other_study.epoch}"],
+    )
+    assert said == ["", ""]
+    assert (study.num(Study), study.num(Candidate), study.num(Architecture)) == (1, 30, 30)
+
+
+def test_files_are_listed_until_they_are_deleted(store: Store, study, other_study) -> None:
+    _fill(study, "a")
+    _fill(other_study, "a")
+    (kept,) = store.kept_artifacts("digits")
+    assert (kept.candidate_number, kept.kind, kept.uri) == (0, "onnx", "/files/digits.onnx")
+    assert (kept.sha256, kept.size_bytes) == ("0" * 64, 10)
+    store.mark_deleted(kept.artifact_id)
+    assert store.kept_artifacts("digits") == []
+    assert len(store.kept_artifacts("digits-random")) == 1
+
+
+def test_the_first_calibration_of_a_target_stays(store: Store) -> None:
+    assert store.target("local") is None
+    store.add_target("local", {"threads": 1}, {"0": 0.5})
+    store.add_target("local", {"threads": 2}, {"0": 0.7})
+    found = store.target("local")
+    assert found is not None
+    assert (found.description, found.references) == ({"threads": 1}, {"0": 0.5})
+
+
+def test_times_come_back_in_utc(store: Store) -> None:
+    there = datetime(2026, 7, 1, 2, 30, 15, 123456, tzinfo=timezone(timedelta(hours=9)))
+    row = {"name": "t", "description": {}, "references": {}}
+    with store.transaction() as connection:
+        connection.execute(insert(Target).values(**row, created_at=there))
+        found = connection.execute(select(Target.created_at)).scalar_one()
+    assert found == there
+    assert found.tzinfo is UTC
+    with pytest.raises(StatementError, match="a time needs its zone"), store.transaction() as connection:
+        connection.execute(insert(Target).values(**row | {"name": "u"}, created_at=datetime(2026, 7, 1)))
+
+
+def test_artifacts_go_beside_an_sqlite_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    store = Store("sqlite:///nas.db")
+    assert store.folder == tmp_path
+    store.close()
+
+
+def test_a_lost_database_is_our_error(study, store_url: str, _lose: Callable[[], None]) -> None:
+    _lose()
+    with pytest.raises(StoreError, match="`nas resume` goes on"):
+        study.propose("a")
+
+
+@pytest.fixture
+def _lose(request: pytest.FixtureRequest, store: Store, monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+    """Make the database unreachable: another writer that does not end, or a server that is gone."""
+    raise NotImplementedError

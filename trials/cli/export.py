@@ -1,0 +1,80 @@
+"""Taking results away: ``nas export``, ``report``, ``dashboard``, ``optuna-export``."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from nas.errors import PlanError
+from trials.cli.app import app, out
+from trials.cli.options import DEFAULT_STORAGE, Json, Name, Storage, print_rows
+
+
+@app.command(epilog="Example: nas export digits --best --out exported")
+def export(
+    name: Name,
+    out_dir: Annotated[Path, typer.Option("--out", help="Folder to write; a folder a network with --pareto.")],
+    trial: Annotated[int | None, typer.Option("--trial", help="Number of a candidate.")] = None,
+    best: Annotated[bool, typer.Option("--best", help="The best of the first objective within all limits.")] = False,
+    pareto: Annotated[bool, typer.Option("--pareto", help="Every network of the front.")] = False,
+    storage: Storage = DEFAULT_STORAGE,
+    as_json: Json = False,
+) -> None:
+    """Write networks that run on onnxruntime and numpy alone; checked, tested and measured again."""
+    from trials.export import chosen, export_candidate
+    from trials.store.store import Store
+
+    if [trial is not None, best, pareto].count(True) != 1:
+        raise PlanError("say what to export: --trial N, --best or --pareto")
+    store = Store(storage)
+    numbers = [trial] if trial is not None else chosen(store, name, only_best=best)
+    rows = []
+    for number in numbers:
+        folder = out_dir / f"trial-{number}" if pareto else out_dir
+        rows.append(export_candidate(store, name, number, folder))
+    print_rows(rows, as_json)
+
+
+@app.command(epilog="Example: nas report digits --out report")
+def report(
+    name: Name,
+    out_dir: Annotated[Path, typer.Option("--out", help="Folder to write the page into.")],
+    storage: Storage = DEFAULT_STORAGE,
+) -> None:
+    """Write one HTML page with the front, its error bars, history, curves and states."""
+    from trials.report import write_report
+    from trials.store.store import Store
+
+    out.print(f"wrote {write_report(Store(storage), name, out_dir)}")
+
+
+@app.command(epilog="Example: nas dashboard --storage sqlite:///nas.db --port 8501")
+def dashboard(
+    storage: Storage = DEFAULT_STORAGE,
+    port: Annotated[int, typer.Option("--port")] = 8501,
+    host: Annotated[str, typer.Option("--host", help="Address to listen on; this machine only by default.")] = "127.0.0.1",
+) -> None:
+    """Show studies in a browser."""
+    import importlib
+
+    from trials.store.store import Store
+
+    Store(storage).close()  # a storage that can't be opened is said here, not in the browser
+    launch = importlib.import_module("dashboard.launch")
+    raise typer.Exit(subprocess.call(launch.command(storage, port, host)))
+
+
+@app.command("optuna-export", epilog="Example: nas optuna-export digits sqlite:///optuna.db")
+def optuna_export(
+    name: Name,
+    to: Annotated[str, typer.Argument(help="URL of an Optuna storage to write.")],
+    storage: Storage = DEFAULT_STORAGE,
+) -> None:
+    """Copy a study into Optuna's own format, for optuna-dashboard."""
+    from trials.optuna_view import export_rdb
+
+    export_rdb(storage, name, to)
+    out.print(f"wrote study {name} to {to}")

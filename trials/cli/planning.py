@@ -1,0 +1,105 @@
+"""Before spending: ``nas init``, ``nas validate``, ``nas spaces``, ``nas papers``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+import yaml
+
+from nas.errors import PlanError
+from trials.cli.app import app, out
+from trials.cli.options import Json, print_json, print_rows
+
+
+@app.command(epilog="Example: nas init plan.yaml --task image_folder --data photos --limit latency_ms=8")
+def init(
+    path: Annotated[Path, typer.Argument(help="File to write.")] = Path("plan.yaml"),
+    task: Annotated[str, typer.Option("--task", help="Name of a task.")] = "digits",
+    data: Annotated[str | None, typer.Option("--data", help="Path of the task's data, where it needs one.")] = None,
+    space: Annotated[str, typer.Option("--space", help="Name of a search space.")] = "plain_convnet",
+    limit: Annotated[list[str] | None, typer.Option("--limit", help="metric=number, an upper limit.")] = None,
+    trials: Annotated[int, typer.Option("--trials", help="Budget.")] = 64,
+) -> None:
+    """Write a plan to start from; it is checked before it is written."""
+    from trials.plan import make_plan
+    from trials.problem import open_problem
+
+    if path.exists():
+        raise PlanError(f"{path} exists; give another name or remove it")
+    task_spec: dict[str, Any] = {"name": task} | ({"path": str(Path(data).resolve())} if data else {})
+    plan: dict[str, Any] = {
+        "version": 1,
+        "name": path.stem,
+        "task": task_spec,
+        "space": {"name": space},
+        "policies": [{"name": "precision", "scope": "network"}],
+        "limits": {name: {"max": value} for name, value in map(_limit, limit or ())},
+        "strategy": {"name": "nsga2"},
+        "estimator": {"name": "training", "epochs": 12},
+        "targets": [{"name": "local", "runtime": "onnxruntime", "threads": 1, "batch": 1}],
+        "budget": {"trials": trials},
+        "seed": 0,
+    }
+    problem = open_problem(make_plan(plan))
+    plan["objectives"] = dict(problem.objectives)
+    path.write_text(yaml.safe_dump(plan, sort_keys=False))
+    out.print(f"wrote {path}; next: nas validate {path}")
+
+
+@app.command(epilog="Example: nas validate examples/digits.yaml")
+def validate(
+    plan: Annotated[Path, typer.Argument(help="The study's YAML file.")],
+    overrides: Annotated[list[str] | None, typer.Argument(help="key=value, dots descend.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Check a plan and say what it would cost: size of the space, typical networks, limits, hours, disk."""
+    from trials.forecast import forecast
+    from trials.plan import load_plan
+
+    found = forecast(load_plan(plan, overrides or ()))
+    if as_json:
+        print_json(found.to_json())
+        return
+    out.print(f"[bold]{plan}[/] is valid; the space holds {found.size}")
+    print_rows(found.networks, as_json=False)
+    for line in found.remarks:
+        out.print(line)
+
+
+@app.command(epilog="Example: nas spaces --json")
+def spaces(as_json: Json = False) -> None:
+    """List search spaces."""
+    from nas.tasks import make_task
+    from search_spaces import SPACES
+    from trials.forecast import size_of
+
+    task = make_task("digits")
+    rows = [
+        {
+            "space": name,
+            "paper": space.paper,
+            "size on digits": size_of(space(), task),
+            "what": (space.__doc__ or "").splitlines()[0],
+        }
+        for name in SPACES.names()
+        for space in [SPACES.get(name)]
+    ]
+    print_rows(rows, as_json)
+
+
+@app.command(epilog="Example: nas papers --json")
+def papers(as_json: Json = False) -> None:
+    """List the papers behind registered names, and the test that decides each."""
+    from trials.papers import paper_rows
+
+    print_rows(paper_rows(), as_json)
+
+
+def _limit(text: str) -> tuple[str, float]:
+    name, _, value = text.partition("=")
+    try:
+        return name, float(value)
+    except ValueError:
+        raise PlanError(f"--limit {text!r}: write metric=number, as in latency_ms=8") from None

@@ -1,0 +1,235 @@
+"""Take a network away: rebuilt, deployed again, checked, tested, measured again, and written beside a report."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from nas.errors import ExportError, StudyError
+from nas.export import Artifact
+from nas.export.evaluate import deployed_outputs
+from nas.export.weights import load_weights, save_weights
+from nas.latency.client import MeasuringProcess
+from nas.latency.protocol import Latency
+from nas.latency.targets import Target
+from nas.space import Architecture, Network
+from trials.environment import describe_environment
+from trials.jobs import deploy
+from trials.plan import make_plan
+from trials.problem import Problem, open_problem
+from trials.store.artifacts import ArtifactStore
+from trials.store.queries import Value
+from trials.store.queries_candidate import CandidateDetail, candidate_detail
+from trials.store.queries_points import front
+from trials.store.store import Store
+
+#: Deployed scores are sums over the same images; they may differ by rounding only.
+SCORE_TOLERANCE = 0.005
+#: Re-measured over recorded latency that is called equal, where the intervals do not overlap.
+LATENCY_TOLERANCE = 0.05
+NUM_SAMPLES = 16
+RUN = Path(__file__).with_name("run_template.py")
+
+
+def chosen(store: Store, name: str, *, only_best: bool) -> list[int]:
+    """Numbers of the front, or of the candidate that is best by the first objective.
+
+    Raises:
+        StudyError: the study has no complete candidate.
+    """
+    points = front(store, name)
+    numbers = [int(number) for number in points.numbers]
+    if not numbers:
+        raise StudyError(f"study {name!r} has no complete candidate to export; look at nas show {name}")
+    if not only_best:
+        return numbers
+    directions = store.study_row(name).objectives
+    first = points.values[:, 0]
+    return [numbers[int(first.argmax() if next(iter(directions.values())) == "maximize" else first.argmin())]]
+
+
+def export_candidate(store: Store, name: str, number: int, folder: Path) -> dict[str, Any]:
+    """Write one candidate into ``folder``; what was found, in a row.
+
+    Raises:
+        StudyError: it is not complete.
+        ExportError: the rebuilt network scores otherwise than the recorded one.
+    """
+    detail = candidate_detail(store, name, number)
+    if detail.row.state != "complete":
+        raise StudyError(
+            f"trial {number} of {name!r} is {detail.row.state} ({detail.row.reason or 'no result yet'}); "
+            "only complete ones can be exported"
+        )
+    problem = open_problem(make_plan(store.study_row(name).plan))
+    network = rebuild(problem, detail)
+    folder.mkdir(parents=True, exist_ok=True)
+    artifact = deploy(problem, network, folder / f"model{problem.exporter.suffix}")
+    save_weights(network.model, folder / "model.safetensors")
+    (folder / "architecture.json").write_text(json.dumps(detail.definition, indent=2))
+    scores = {split: _score(problem, artifact.path, split) for split in ("validation", "test")}
+    _check_scores(detail, scores["validation"])
+    _write_samples(problem, folder)
+    (folder / "run.py").write_text(RUN.read_text())
+    latencies = [_measure_again(store, detail, artifact, target.name) for target in problem.plan.targets]
+    report = _report(name, number, detail, artifact, scores, latencies)
+    (folder / "report.json").write_text(json.dumps(report, indent=2))
+    (folder / "report.md").write_text(_markdown(report))
+    return _row(folder, number, scores, latencies)
+
+
+def rebuild(problem: Problem, detail: CandidateDetail) -> Network:
+    """The trained network: its architecture built again, its weights loaded."""
+    weights = next((item for item in detail.artifacts if item.kind == "weights"), None)
+    if weights is None or weights.deleted_at is not None:
+        raise ExportError(
+            "its weights were not kept: retention keeps the front only; set artifacts.retention: all before searching"
+        )
+    network = problem.searched.build(Architecture.from_json(detail.definition), problem.plan.seed)
+    with tempfile.TemporaryDirectory(prefix="nas-export-") as folder:
+        path = Path(folder) / "weights.safetensors"
+        ArtifactStore("").fetch(weights.uri, weights.sha256, path)
+        load_weights(network.model, path)
+    return network
+
+
+@dataclass(frozen=True)
+class Remeasured:
+    """A latency beside the recorded one."""
+
+    target: str
+    recorded_ms: float
+    recorded_low_ms: float
+    recorded_high_ms: float
+    latency: Latency
+
+    @property
+    def agrees(self) -> bool:
+        """Whether the intervals overlap, or the values are within 5 %."""
+        overlap = self.latency.low_ms <= self.recorded_high_ms and self.recorded_low_ms <= self.latency.high_ms
+        return overlap or abs(self.latency.latency_ms / self.recorded_ms - 1) <= LATENCY_TOLERANCE
+
+    def to_json(self) -> dict[str, Any]:
+        """As JSON values."""
+        return {
+            "target": self.target,
+            "recorded_ms": [self.recorded_ms, self.recorded_low_ms, self.recorded_high_ms],
+            "remeasured_ms": [self.latency.latency_ms, self.latency.low_ms, self.latency.high_ms],
+            "ratio": self.latency.latency_ms / self.recorded_ms,
+            "agrees": self.agrees,
+            "conditions": dict(self.latency.conditions),
+        }
+
+
+def _measure_again(store: Store, detail: CandidateDetail, artifact: Artifact, target: str) -> Remeasured:
+    stored = store.target(target)
+    assert stored is not None
+    recorded = recorded_value(detail, "latency_ms", target)
+    calibrated = Target.from_json(stored.description)
+    with MeasuringProcess(calibrated.spec) as process:
+        latency = process.measure(artifact.path, calibrated)
+    low = recorded.value if recorded.low is None else recorded.low
+    high = recorded.value if recorded.high is None else recorded.high
+    return Remeasured(target, recorded.value, low, high, latency)
+
+
+def recorded_value(detail: CandidateDetail, metric: str, target: str = "") -> Value:
+    """A recorded metric; of the only target the name may be without it."""
+    metrics = detail.row.metrics
+    return metrics[f"{metric}@{target}"] if f"{metric}@{target}" in metrics else metrics[metric]
+
+
+def _score(problem: Problem, path: Path, split: Any) -> dict[str, float]:
+    return dict(problem.task.score(*deployed_outputs(path, problem.task.dataset(split))))
+
+
+def _check_scores(detail: CandidateDetail, scores: Mapping[str, float]) -> None:
+    for metric, value in scores.items():
+        recorded = recorded_value(detail, metric).value
+        if abs(value - recorded) > SCORE_TOLERANCE * max(1.0, abs(recorded)):
+            raise ExportError(
+                f"the rebuilt network has {metric} {value:.4f} on the validation split, recorded was {recorded:.4f}; "
+                "were data or versions changed since?"
+            )
+
+
+def _write_samples(problem: Problem, folder: Path) -> None:
+    data = problem.task.dataset("test")
+    items = [data[index] for index in range(min(NUM_SAMPLES, len(data)))]  # type: ignore[arg-type]
+    np.savez(
+        folder / "samples.npz",
+        inputs=np.stack([inputs.numpy() for inputs, _ in items]),
+        targets=np.stack([np.asarray(target) for _, target in items]),
+    )
+
+
+def _report(
+    name: str,
+    number: int,
+    detail: CandidateDetail,
+    artifact: Artifact,
+    scores: Mapping[str, Mapping[str, float]],
+    latencies: list[Remeasured],
+) -> dict[str, Any]:
+    return {
+        "study": name,
+        "trial": number,
+        "scores": {split: dict(values) for split, values in scores.items()},
+        "latency": [item.to_json() for item in latencies],
+        "numerics": {"relative_error": artifact.relative_error, "route": artifact.route},
+        "file": {
+            "name": artifact.path.name,
+            "sha256": artifact.sha256,
+            "size_bytes": artifact.size_bytes,
+            "input_shape": list(artifact.input_shape),
+        },
+        "parameters": detail.row.parameters,
+        "macs": detail.row.macs,
+        "layers": detail.layers,
+        "environment": describe_environment(),
+    }
+
+
+def _markdown(report: Mapping[str, Any]) -> str:
+    lines = [f"# {report['study']}, trial {report['trial']}", "", "| | validation | test |", "|---|---|---|"]
+    scores = report["scores"]
+    lines += [
+        f"| {metric} | {value:.4f} | {scores['test'][metric]:.4f} |"
+        for metric, value in scores["validation"].items()
+    ]
+    lines += ["", "| target | recorded, ms | measured again, ms | ratio |", "|---|---|---|---|"]
+    for item in report["latency"]:
+        intervals = [
+            f"{value:.4g} ({low:.4g} – {high:.4g})"
+            for value, low, high in (item["recorded_ms"], item["remeasured_ms"])
+        ]
+        verdict = "" if item["agrees"] else " — differs: was the machine busy?"
+        lines.append(f"| {item['target']} | {intervals[0]} | {intervals[1]} | {item['ratio']:.3f}{verdict} |")
+    file, numerics = report["file"], report["numerics"]
+    lines += [
+        "",
+        f"`{file['name']}`: {file['size_bytes']:,} bytes, input {file['input_shape']}, sha256 `{file['sha256']}`.",
+        f"{report['parameters']:,} parameters, {report['macs']:,} MACs. Largest difference to torch: "
+        f"{numerics['relative_error']:.2g} standard deviations of the output.",
+        "",
+        "Run it: `python run.py` (numpy and onnxruntime).",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _row(
+    folder: Path, number: int, scores: Mapping[str, Mapping[str, float]], latencies: list[Remeasured]
+) -> dict[str, Any]:
+    row: dict[str, Any] = {"trial": number, "folder": str(folder)}
+    row |= {f"{split} {metric}": value for split, values in scores.items() for metric, value in values.items()}
+    for item in latencies:
+        row[f"recorded ms@{item.target}"] = item.recorded_ms
+        row[f"again ms@{item.target}"] = item.latency.latency_ms
+        row["agrees"] = item.agrees
+    return row

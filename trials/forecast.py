@@ -1,0 +1,128 @@
+"""What a plan would cost, measured before it is run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from nas.space import Architecture, SearchSpace
+from nas.space.chooser import PositionChooser
+from nas.space.sampling import Searched
+from nas.space.size import space_size
+from nas.strategies import Limit
+from nas.tasks import Task
+from trials.executors import Executor
+from trials.executors.local import LocalExecutor
+from trials.launch import pools
+from trials.plan import Plan
+from trials.probing import Probe, calibrate, check_feasible, probe, random_choosers, relative_bounds
+from trials.problem import Problem, open_problem, target_specs
+
+#: Files a trained candidate leaves: the deployed one and its weights in float32.
+BYTES_PER_WEIGHT = 4
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """Size of the space, typical networks, resolved limits, and what the budget comes to."""
+
+    size: str
+    #: ``network, parameters, macs, size_bytes, latency_ms …`` of the smallest, a typical and the largest network.
+    networks: list[dict[str, Any]]
+    limits: Mapping[str, Limit]
+    #: Share of random candidates that every limit lets through.
+    feasible_share: float
+    hours: float
+    disk_mb: float
+
+    @property
+    def remarks(self) -> list[str]:
+        """What else to tell a person."""
+        limits = ", ".join(
+            f"{name} {'≤' if limit.max is not None else '≥'} {limit.max if limit.max is not None else limit.min:.4g}"
+            for name, limit in self.limits.items()
+        )
+        return [
+            f"limits: {limits or 'none'}; {self.feasible_share:.0%} of random candidates keep within them",
+            f"about {self.hours:.2g} hours of wall time and at most {self.disk_mb:.0f} MB of disk",
+        ]
+
+    def to_json(self) -> dict[str, Any]:
+        """As JSON values."""
+        return asdict(self)
+
+
+def forecast(plan: Plan) -> Forecast:
+    """Measure what a plan would cost, on this machine.
+
+    Raises:
+        NasError: the plan can't be run, or its limits can't be met.
+    """
+    problem = open_problem(plan)
+    executor = LocalExecutor(pools(plan, local=True), code=plan.code)
+    try:
+        return _forecast(problem, executor)
+    finally:
+        executor.close()
+
+
+def size_of(space: SearchSpace, task: Task) -> str:
+    """Number of networks of a space on a task, with how it was found."""
+    return _size(Searched(space, {"name": ""}, (), task))
+
+
+def _forecast(problem: Problem, executor: Executor) -> Forecast:
+    targets = {name: calibrate(executor, spec) for name, spec in target_specs(problem.plan).items()}
+    choosers = [PositionChooser(0.0), PositionChooser(1.0), *random_choosers(problem)]
+    smallest, largest, *others = probe(executor, problem, targets, choosers)
+    limits = relative_bounds(problem, others)
+    check_feasible(problem, limits, smallest)
+    key = ("latency_ms", problem.plan.targets[0].name)
+    typical = sorted(others, key=lambda item: item.metrics[key])[len(others) // 2]
+    networks = {"smallest": smallest, "median": typical, "largest": largest}
+    feasible = [item for item in others if _within(problem, limits, item)]
+    seconds = _training_seconds(problem, typical)
+    trained = problem.plan.budget.trials * (len(feasible) / len(others) if problem.plan.limits else 1.0)
+    kept = trained if problem.plan.artifacts.retention == "all" else min(trained, 10)
+    return Forecast(
+        size=_size(problem.searched),
+        networks=[{"network": name, **_row(item)} for name, item in networks.items()],
+        limits=limits,
+        feasible_share=len(feasible) / len(others),
+        hours=trained * seconds / 3600,
+        disk_mb=kept * 2 * BYTES_PER_WEIGHT * typical.metrics["parameters", ""] / 1e6,
+    )
+
+
+def _row(item: Probe) -> dict[str, Any]:
+    order = ("parameters", "macs", "size_bytes")
+    first = {name: int(item.metrics[name, ""]) for name in order}
+    rest = {
+        f"{name}@{target}" if target else name: value
+        for (name, target), value in item.metrics.items()
+        if name not in order
+    }
+    return first | rest
+
+
+def _within(problem: Problem, limits: Mapping[str, Limit], item: Probe) -> bool:
+    values = {name: item.metrics.get(problem.metric_key(name)) for name in limits}
+    return all(value is None or limits[name].violation(value) <= 0 for name, value in values.items())
+
+
+def _training_seconds(problem: Problem, item: Probe) -> float:
+    """Wall time of a typical training, from its first epoch."""
+    plan = problem.plan
+    architecture = Architecture(plan.space.spec(), tuple(policy.spec() for policy in plan.policies), item.choices)
+    network = problem.searched.build(architecture, plan.seed)
+    estimator = problem.estimator()
+    first = next(estimator.fit(network, problem.task, seed=plan.seed))
+    return first.values["seconds"] * estimator.num_epochs / pools(plan, local=True)[0].size
+
+
+def _size(searched: Searched) -> str:
+    found = space_size(searched.sample)
+    if found.exact:
+        return f"{found.size:,.0f} networks"
+    return f"about {found.size:.2g} networks (± {found.relative_error:.0%}, estimated)"

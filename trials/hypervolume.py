@@ -1,0 +1,65 @@
+"""Pareto fronts and the hypervolume they dominate."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from nas.strategies.pareto import Floats, pareto_front, to_losses
+
+__all__ = ["hypervolume", "pareto_front"]
+
+
+def hypervolume(points: Any, directions: Sequence[str], reference: Sequence[float]) -> float:
+    """Volume that is dominated by the points and dominates the reference; exact for any number of objectives.
+
+    Points that are not better than the reference in every objective add nothing.
+
+    Args:
+        points: ``(n, m)``, in any order, dominated ones allowed.
+        directions: ``maximize`` or ``minimize`` for each column.
+        reference: ``(m,)``, the worst corner.
+
+    Raises:
+        ValueError: shapes that do not fit, an unknown direction, NaN, or a reference that is not finite.
+    """
+    corner = to_losses([list(reference)], directions)[0]
+    if not np.isfinite(corner).all():
+        raise ValueError(f"reference {list(reference)!r}; every coordinate has to be finite")
+    losses = to_losses(points, directions)
+    losses = losses[(losses < corner).all(axis=1)]
+    return _volume(losses, corner)
+
+
+def _volume(losses: Floats, corner: Floats) -> float:
+    """Hypervolume of ``(n, m)`` losses, all below ``corner``."""
+    if not len(losses):
+        return 0.0
+    front = np.unique(losses[pareto_front(losses, ["minimize"] * losses.shape[1])], axis=0)
+    if front.shape[1] == 1:
+        return float(corner[0] - front[0, 0])
+    if front.shape[1] == 2:
+        return _area(front, corner)
+    return _slices(front, corner)
+
+
+def _area(front: Floats, corner: Floats) -> float:
+    """Sweep along the first objective: as it grows, the second falls, step by step."""
+    widths = np.append(front[1:, 0], corner[0]) - front[:, 0]
+    return float(np.sum(widths * (corner[1] - front[:, 1])))
+
+
+def _slices(front: Floats, corner: Floats) -> float:
+    """Between two neighbouring values of the last objective the section is constant, one dimension less."""
+    front = front[np.argsort(front[:, -1], kind="stable")]
+    levels = np.append(front[:, -1], corner[-1])
+    heights = np.diff(levels)
+    return float(
+        sum(
+            height * _volume(front[: count + 1, :-1], corner[:-1])
+            for count, height in enumerate(heights)
+            if height > 0
+        )
+    )
