@@ -66,5 +66,5 @@ def run_batches(session: Any, inputs: Iterable[np.ndarray]) -> Iterator[np.ndarr
             if missing:
                 part = np.concatenate([part, np.repeat(part[-1:], missing, axis=0)])
             (output,) = session.run(None, {description.name: part})
-            parts.append(output[: size - missing])
+            parts.append(output[: size - missing] if missing else output)
         yield np.concatenate(parts)

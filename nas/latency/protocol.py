@@ -68,7 +68,7 @@ class Effort:
 #: Enough to reject what is far over a limit.
 SCREEN = Effort(sessions=1, max_sessions=1, visits=14, precision=0.02, budget_s=2.0)
 #: Enough to report.
-REPORT = Effort(sessions=4, max_sessions=10, visits=12, precision=0.02, budget_s=6.0)
+REPORT = Effort(sessions=4, max_sessions=8, visits=12, precision=0.02, budget_s=6.0)
 
 Exclusive = Callable[[], AbstractContextManager[float]]
 
@@ -235,7 +235,7 @@ class _Growing:
         )
 
     def _reference(self, time_s: float) -> tuple[Session, float]:
-        """A reference for a candidate that takes ``time_s`` as the machine is now; one rung for all sessions."""
+        """A reference near a candidate that takes ``time_s`` right now; the same rung in all sessions."""
         if self._rung:
             return self._opened(lambda: self._bench.open_reference(self._rung))
         first = choose_rung(self._bench.rungs, time_s * 1e3)

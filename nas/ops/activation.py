@@ -62,35 +62,30 @@ class ActivationOp(Op):
 
     def examples(self) -> Sequence[Example]:
         """See ``Op.examples``."""
-        modules = [
-            nn.ReLU(),
-            nn.ReLU6(),
-            nn.Hardswish(),
-            nn.Hardsigmoid(),
-            nn.SiLU(),
-            nn.GELU(),
-            nn.Sigmoid(),
-        ]
-        modules += [nn.Tanh(), nn.LeakyReLU(0.2), nn.ELU(0.7), nn.GELU(approximate="tanh")]
-        functions: list[Callable[..., Tensor]] = [
-            F.relu,
-            F.relu6,
-            F.hardswish,
-            F.hardsigmoid,
-            F.silu,
-            F.gelu,
-            torch.sigmoid,
-            torch.tanh,
-        ]
-        functions += [F.leaky_relu, F.elu, Tensor.relu, Tensor.sigmoid, Tensor.tanh]
-        examples = [
-            Example(f"module_{index}_{type(module).__name__}", nn.Sequential(module), (2, 3, 4, 5))
-            for index, module in enumerate(modules)
-        ]
-        return examples + [
-            Example(f"function_{index}_{function.__name__}", _Function(function), (2, 3, 4, 5))
-            for index, function in enumerate(functions)
-        ]
+        models: dict[str, nn.Module] = {kind: targets[0]() for kind, targets in TARGETS.items()}
+        models |= {
+            "leaky_relu_steep": nn.LeakyReLU(0.2),
+            "elu_flat": nn.ELU(0.7),
+            "gelu_tanh": nn.GELU(approximate="tanh"),
+        }
+        functions: dict[str, Callable[[Tensor], Tensor]] = {
+            "relu": F.relu,
+            "relu6": F.relu6,
+            "hardswish": F.hardswish,
+            "hardsigmoid": F.hardsigmoid,
+            "silu": F.silu,
+            "gelu": F.gelu,
+            "gelu_tanh": lambda value: F.gelu(value, approximate="tanh"),
+            "sigmoid": torch.sigmoid,
+            "tanh": torch.tanh,
+            "leaky_relu": lambda value: F.leaky_relu(value, 0.3),
+            "elu": lambda value: F.elu(value, alpha=0.5),
+            "relu_method": lambda value: value.relu(),
+            "sigmoid_method": lambda value: value.sigmoid(),
+            "tanh_method": lambda value: value.tanh(),
+        }
+        models |= {f"function_{name}": _Function(function) for name, function in functions.items()}
+        return [Example(name, nn.Sequential(model), (2, 3, 4, 5)) for name, model in models.items()]
 
 
 class _Function(nn.Module):

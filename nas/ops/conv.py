@@ -72,7 +72,7 @@ class Conv2dOp(Op):
             "grouped": nn.Conv2d(4, 6, 3, padding=1, groups=2),
             "depthwise": nn.Conv2d(4, 4, 5, padding=2, groups=4),
             "depthwise_multiplier": nn.Conv2d(4, 8, 3, groups=4),
-            "same_padding": nn.Conv2d(4, 6, 4, padding="same"),
+            "same_padding": nn.Conv2d(4, 6, (5, 3), padding="same", dilation=(1, 2)),
             "valid_padding": nn.Conv2d(4, 6, 3, padding="valid"),
         }
         return [Example(name, nn.Sequential(conv), (2, 4, 9, 8)) for name, conv in settings.items()]

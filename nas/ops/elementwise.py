@@ -74,19 +74,25 @@ class ElementwiseOp(Op):
 
     def examples(self) -> Sequence[Example]:
         """See ``Op.examples``."""
-        functions: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+        pairs: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
             "add": lambda a, b: a + b,
             "add_alpha": lambda a, b: torch.add(a, b, alpha=0.3),
-            "add_number": lambda a, b: a.add(1.5),
             "mul": lambda a, b: torch.mul(a, b),
-            "mul_number": lambda a, b: 0.5 * a,
             "mul_broadcast": lambda a, b: a * b.mean((2, 3), keepdim=True),
             "sub": lambda a, b: torch.sub(a, b),
-            "sub_from_number": lambda a, b: 1.0 - a,
+            "sub_reversed": lambda a, b: b - a,
             "div": lambda a, b: a / (b * b + 1.0),
-            "twice_the_same": lambda a, b: a + a,
         }
-        return [Example(name, _Pair(function), (2, 3, 4, 5)) for name, function in functions.items()]
+        singles: dict[str, Callable[[Tensor], Tensor]] = {
+            "add_number": lambda a: a.add(1.5),
+            "mul_number": lambda a: 0.5 * a,
+            "sub_from_number": lambda a: 1.0 - a,
+            "twice_the_same": lambda a: a + a,
+            "in_place": lambda a: (a * 2.0).add_(a),
+        }
+        models: dict[str, nn.Module] = {name: _Pair(function) for name, function in pairs.items()}
+        models |= {name: _Single(function) for name, function in singles.items()}
+        return [Example(name, model, (2, 3, 4, 5)) for name, model in models.items()]
 
     @staticmethod
     def _operands(call: Call) -> list[Any]:
@@ -103,6 +109,15 @@ class _Pair(nn.Module):
 
     def forward(self, inputs: Tensor) -> Tensor:
         return self.function(inputs, self.other(inputs))
+
+
+class _Single(nn.Module):
+    def __init__(self, function: Callable[[Tensor], Tensor]) -> None:
+        super().__init__()
+        self.function = function
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        return self.function(inputs)
 
 
 def _alpha(call: Call) -> float:

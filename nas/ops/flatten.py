@@ -52,7 +52,7 @@ class FlattenOp(Op):
             "function": lambda value: torch.flatten(value, 1),
             "method": lambda value: value.flatten(2),
             "view": lambda value: value.view(value.size(0), -1),
-            "reshape": lambda value: value.reshape(value.shape[0], 6, 10),
+            "reshape": lambda value: value.reshape(value.shape[0], 6, -1),
             "unsqueeze": lambda value: value.unsqueeze(1).squeeze(1).unsqueeze(-1),
             "everything": lambda value: value.reshape(-1),
         }

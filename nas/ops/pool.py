@@ -29,12 +29,10 @@ class PoolOp(Op):
 
     def covers(self, call: Call) -> bool:
         """Not: pooled indices, other divisors, or padding that counts where the last window sticks out."""
-        if _argument(call, 6, "return_indices", False) is True and _is_max(call):
-            return False
         if _is_max(call):
-            return True
+            return not _argument(call, 6, "return_indices", False)
         settings = self.attributes(call)
-        sticks_out = settings["pads"][2:] != settings["pads"][:2]
+        sticks_out = bool(settings["pads"][2:] != settings["pads"][:2])
         divisor = _argument(call, 6, "divisor_override", None)
         counts_padding = sticks_out and bool(settings["count_include_pad"])
         return divisor is None and not counts_padding

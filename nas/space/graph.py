@@ -48,7 +48,9 @@ def identity_of(graph: TracedGraph, bits: Mapping[str, int]) -> str:
     for index in _depth_first(outputs, inputs):
         number[index] = len(number)
         module = graph.nodes[index].call.module
-        shared = modules.setdefault(id(module), len(modules)) if module is not None else -1
+        # Which weights: two calls of one module share theirs.
+        has_weights = module is not None and next(iter(module.parameters()), None) is not None
+        shared = modules.setdefault(id(module), len(modules)) if has_weights else -1
         lines.append(f"{described[index]} {[number[source] for source in inputs[index]]} {shared}")
     lines.append(str([number[output] for output in outputs]))
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
@@ -135,8 +137,22 @@ def _opaque(node: TracedNode) -> dict[str, Any]:
     return {
         "class": f"{type(module).__module__}.{type(module).__qualname__}",
         "repr": repr(module),
+        "settings": [_settings(part) for part in module.modules()],
         "tensors": sorted((name, list(tensor.shape)) for name, tensor in module.state_dict().items()),
     }
+
+
+def _settings(module: nn.Module) -> dict[str, str]:
+    """Plain attributes of a module, which its ``repr`` need not show, and the names of functions it keeps."""
+    found = {}
+    for name, value in vars(module).items():
+        if name.startswith("_") or name == "training":
+            continue
+        if hasattr(value, "__qualname__"):
+            found[name] = f"{value.__module__}.{value.__qualname__}"
+        elif isinstance(value, bool | int | float | str | tuple | list | None):
+            found[name] = repr(value)
+    return found
 
 
 def _ordered_inputs(

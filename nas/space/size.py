@@ -43,9 +43,9 @@ def space_size(
 ) -> SpaceSize:
     """Count the leaves of the tree of active questions, or estimate their number.
 
-    A space that seems to have at most ``limit`` leaves, and to be walked in time, is counted. Another is estimated
-    by random walks (Knuth 1975, "Estimating the efficiency of backtrack programs"): the product of the numbers
-    of options met on a walk is an unbiased estimate of the number of leaves.
+    A space that seems to have at most ``limit`` leaves, and to be walked in time, is counted. Another is
+    estimated by random walks (Knuth 1975, "Estimating the efficiency of backtrack programs"): the product of
+    the numbers of options met on a walk is an unbiased estimate of the number of leaves.
 
     Args:
         build: asks all questions of a space; what it returns is thrown away.
@@ -73,7 +73,7 @@ def space_size(
 class EnumeratingChooser(Chooser):
     """Follows a path, the places of active questions' answers, then takes first options.
 
-    After a build ``path`` is the path of the leaf that was reached, ``branches`` the numbers of options along it.
+    After a build ``path`` is the path of the leaf reached, ``branches`` the numbers of options along it.
     """
 
     def __init__(self, path: list[int]) -> None:

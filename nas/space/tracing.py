@@ -6,7 +6,6 @@ import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from itertools import chain, count
 from typing import Any, Literal, cast
 
 import torch
@@ -80,6 +79,7 @@ def trace(model: nn.Module, input_shape: Shape) -> TracedGraph:
     """
     with _evaluating(model), torch.no_grad():
         graph = _symbolic(model)
+        _follow_in_place(graph, model)
         return _Shapes(model, input_shape).run(graph)
 
 
@@ -109,6 +109,29 @@ def _symbolic(model: nn.Module) -> fx.Graph:
     return graph
 
 
+def _follow_in_place(graph: fx.Graph, model: nn.Module) -> None:
+    """Let whoever reads a tensor after it was changed in place read the call that changed it."""
+    order = {node: position for position, node in enumerate(graph.nodes)}
+    for node, position in order.items():
+        if node.args and isinstance(node.args[0], fx.Node) and _is_in_place(node, model):
+            for user in list(node.args[0].users):
+                if order[user] > position:
+                    user.replace_input_with(node.args[0], node)
+
+
+def _is_in_place(node: fx.Node, model: nn.Module) -> bool:
+    if node.op == "call_module":
+        return getattr(model.get_submodule(str(node.target)), "inplace", False) is True
+    if node.op == "call_function":
+        name = getattr(node.target, "__name__", "")
+        operators = getattr(node.target, "__module__", "") == "_operator" and name in _IN_PLACE_OPERATORS
+        return node.kwargs.get("inplace", False) is True or operators or name.endswith("_")
+    return node.op == "call_method" and str(node.target).endswith("_")
+
+
+_IN_PLACE_OPERATORS = ("iadd", "isub", "imul", "itruediv")
+
+
 @dataclass
 class _Shapes:
     """Runs a graph on the meta device, node by node."""
@@ -118,6 +141,7 @@ class _Shapes:
     values: dict[fx.Node, Any] = field(default_factory=dict)
     nodes: list[TracedNode] = field(default_factory=list)
     index: dict[fx.Node, int] = field(default_factory=dict)
+    calls: dict[str, int] = field(default_factory=dict)
 
     def run(self, graph: fx.Graph) -> TracedGraph:
         outputs: tuple[int, ...] = ()
@@ -182,10 +206,8 @@ class _Shapes:
 
     def _name(self, wanted: str) -> str:
         """``wanted``, or with a number where a module is called again."""
-        known = {node.name for node in self.nodes}
-        return next(
-            name for name in chain([wanted], (f"{wanted}#{n}" for n in count(2))) if name not in known
-        )
+        calls = self.calls[wanted] = self.calls.get(wanted, 0) + 1
+        return wanted if calls == 1 else f"{wanted}#{calls}"
 
     def _add(self, node: fx.Node, value: Any, traced: TracedNode) -> None:
         self.values[node] = value

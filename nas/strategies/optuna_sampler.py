@@ -27,8 +27,8 @@ class OptunaChooser(Chooser):
     """Asks a trial for the place of the answer in the list of options, as a category.
 
     Options themselves would not do: Optuna takes ``1`` and ``True`` for one category. Nor would integers for
-    ordered questions: on spaces of 15 to 20 questions with 3 to 5 options TPE then repeats itself five times as often
-    and finds worse fronts (its kernels pile up at the ends of so short a range); NSGA-II does equally well.
+    ordered questions: with about 20 questions of 3 to 5 options TPE then repeats itself five times as often and
+    finds worse fronts; to NSGA-II it makes no difference.
     """
 
     def __init__(self, trial: optuna.Trial) -> None:
@@ -43,8 +43,8 @@ class OptunaChooser(Chooser):
 class SamplerAdapter:
     """Puts questions to an Optuna sampler that sees a window of a study's history.
 
-    A new sampler is made for every suggestion, seeded by the study's seed and the suggestion's number, and what it
-    sees is a function of the observations alone: a resumed study goes on as if it had not been interrupted.
+    A new sampler is made for every suggestion, seeded by the study's seed and the suggestion's number, and
+    what it sees is a function of the observations: a resumed study goes on as if it had not been interrupted.
 
     Args:
         goal: objectives and limits.

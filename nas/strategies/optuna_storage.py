@@ -20,8 +20,8 @@ class WindowStorage(BaseStorage):  # type: ignore[misc]
     """One study whose trials may be left out and replaced, in one thread.
 
     Optuna's own in-memory storage numbers trials without gaps and freezes those that are finished. Here a
-    trial's id and number are the number of its suggestion, so that attributes which name trials (NSGA-II's parents)
-    stay true when old trials are left out. Writes happen in place: a trial read before a write shows it.
+    trial's id and number are the number of its suggestion, so that attributes which name trials (NSGA-II's
+    parents) stay true when old trials are left out. Writes happen in place: a trial read before one shows it.
     """
 
     def __init__(self) -> None:

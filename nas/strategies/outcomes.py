@@ -53,7 +53,7 @@ class Worst:
     def outcome(self, observation: Observation) -> Outcome:
         """What to tell a sampler about a finished suggestion.
 
-        ``failed`` and ``stopped`` ones failed, and so did complete ones without a finite value of each objective.
+        ``failed`` and ``stopped`` ones failed; so did complete ones without a finite value of an objective.
         """
         measured = [observation.values.get(name, math.nan) for name in self._goal.objectives]
         missing = not all(map(math.isfinite, measured))

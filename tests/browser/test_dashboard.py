@@ -33,7 +33,7 @@ ARGUMENTS = [
 ]
 #: On a link below the root streamlit asks beside the page for its own status before it asks at the root.
 EXPECTED_404 = re.compile(r"/_stcore/(health|host-config)$")
-PATIENCE_MS = 30_000
+PATIENCE_MS = 60_000
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
 
@@ -54,18 +54,18 @@ def address(storage: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
+    """A browser whose tabs share a cache."""
     playwright = pytest.importorskip("playwright.sync_api", reason="the package playwright is not installed")
     with playwright.sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        yield browser
+        yield browser.new_context(viewport={"width": 1440, "height": 2400})
         browser.close()
 
 
 @pytest.fixture
 def page(browser: Any) -> Iterator[Any]:
     """A tab; its test fails for what went wrong in it: script errors, failed requests, exception boxes."""
-    context = browser.new_context(viewport={"width": 1440, "height": 2400})
-    page = context.new_page()
+    page = browser.new_page()
     page.set_default_timeout(PATIENCE_MS)
     problems: list[str] = []
     page.on("pageerror", lambda error: problems.append(str(error)))
@@ -74,7 +74,7 @@ def page(browser: Any) -> Iterator[Any]:
     page.on("console", lambda note: problems.extend(complaint(note)))
     yield page
     boxes = page.locator("[data-testid=stException]").all_inner_texts()
-    context.close()
+    page.close()
     assert problems == []
     assert boxes == []
 
@@ -239,8 +239,10 @@ def test_the_report_opens_offline(page: Any, storage: str, tmp_path: Path) -> No
     engine = open_engine(storage)
     path = write_report(engine, "digits", tmp_path)
     engine.dispose()
-    page.context.set_offline(True)
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
     page.goto(path.as_uri())
     page.get_by_role("heading", name="Study digits").wait_for()
     wait_until(page, lambda: page.locator(".js-plotly-plot .main-svg").count() >= 5)
     assert page.locator("#front tbody tr").count() >= 4
+    assert [url for url in asked if not url.startswith("data:")] == [path.as_uri()]

@@ -225,9 +225,7 @@ def test_a_wrong_shape_rule_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_forgotten_attribute_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     plant(monkeypatch, ForgetsTheSlope(), "activation")
-    slopes = [
-        Example(str(slope), nn.Sequential(nn.LeakyReLU(slope)), (2, 3, 4, 5)) for slope in (0.01, 0.2)
-    ]
+    slopes = [Example(str(slope), nn.Sequential(nn.LeakyReLU(slope)), (2, 3, 4, 5)) for slope in (0.01, 0.2)]
     with pytest.raises(AssertionError):
         check_identities_tell_apart(slopes)
 
@@ -235,4 +233,4 @@ def test_a_forgotten_attribute_is_found(monkeypatch: pytest.MonkeyPatch) -> None
 def test_a_name_in_the_identity_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     plant(monkeypatch, NamesItself(), "activation")
     with pytest.raises(AssertionError):
-        check_identity(example_of("activation", "module_0_ReLU"))
+        check_identity(example_of("activation", "relu"))

@@ -17,7 +17,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Search networks by accuracy and by latency measured on the hardware they are for.",
 )
-out = Console()
+#: A file or a pipe has no width to fold tables to.
+out = Console(width=None if sys.stdout.isatty() else 240)
 err = Console(stderr=True)
 
 

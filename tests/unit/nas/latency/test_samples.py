@@ -3,7 +3,7 @@ import pickle
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nas.errors import MeasureError
@@ -21,6 +21,7 @@ samples = st.builds(
 )
 
 
+@settings(deadline=None, max_examples=50)
 @given(samples)
 def test_bytes_give_back_every_run(original: Samples) -> None:
     again = Samples.from_bytes(original.to_bytes())

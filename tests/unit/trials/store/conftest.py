@@ -99,7 +99,9 @@ def race() -> Callable[[str, str, Sequence[str]], list[str]]:
     """Run a statement in several processes at the same moment, once they all have imported; what each printed."""
 
     def run(imports: str, statement: str, arguments: Sequence[str]) -> list[str]:
-        code = f"import sys\n{imports}\nargument = sys.argv[1]\nprint('ready', flush=True)\ninput()\n{statement}"
+        code = (
+            f"import sys\n{imports}\nargument = sys.argv[1]\nprint('ready', flush=True)\ninput()\n{statement}"
+        )
         running = [
             subprocess.Popen(
                 [sys.executable, "-c", code, argument],

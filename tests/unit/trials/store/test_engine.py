@@ -14,7 +14,7 @@ from trials.store.engine import MIGRATIONS, migrate, open_engine, parse_url, to_
 from trials.store.models import Base
 from trials.store.store import Store
 
-NEWER = '''
+NEWER = """
 import sqlalchemy as sa
 from alembic import op
 
@@ -23,7 +23,7 @@ revision, down_revision, branch_labels, depends_on = "0002", "0001", None, None
 def upgrade():
     with op.batch_alter_table("studies", recreate="always" if op.get_bind().dialect.name == "sqlite" else "auto") as b:
         b.add_column(sa.Column("note", sa.Text(), nullable=True))
-'''
+"""
 
 
 @pytest.mark.parametrize(
@@ -135,7 +135,9 @@ def test_a_failed_upgrade_changes_nothing(store_url: str, newer: Path) -> None:
 
 
 def test_processes_that_create_one_database_at_once_all_succeed(store_url: str, race) -> None:
-    said = race("from trials.store.engine import open_engine", "open_engine(argument).dispose()", [store_url] * 4)
+    said = race(
+        "from trials.store.engine import open_engine", "open_engine(argument).dispose()", [store_url] * 4
+    )
     assert said == [""] * 4
 
 

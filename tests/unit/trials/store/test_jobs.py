@@ -128,7 +128,13 @@ def test_an_attempt_that_is_over_writes_nothing(store, study, caplog, way: str) 
     before = [study.rows(JobRow), study.rows(Candidate)]
 
     late = JobResult(
-        {"late": True}, [MetricValue("accuracy", "", 1.0)], [LATENCY], [MODEL], "complete", "late", [("train", "")]
+        {"late": True},
+        [MetricValue("accuracy", "", 1.0)],
+        [LATENCY],
+        [MODEL],
+        "complete",
+        "late",
+        [("train", "")],
     )
     with caplog.at_level(logging.WARNING):
         assert store.commit_job(job, attempt, late) is None
@@ -147,7 +153,10 @@ def test_a_failed_job_keeps_its_traceback(store, study) -> None:
     assert store.fail_job(proposed.job_id, attempt, "ValueError: bad\0byte", "Traceback\n  bad\0byte")
     (job,), (candidate,) = study.rows(JobRow), study.rows(Candidate)
     assert (job.state, candidate.state) == ("failed", "failed")
-    assert (candidate.reason, candidate.traceback) == ("ValueError: bad\ufffdbyte", "Traceback\n  bad\ufffdbyte")
+    assert (candidate.reason, candidate.traceback) == (
+        "ValueError: bad\ufffdbyte",
+        "Traceback\n  bad\ufffdbyte",
+    )
     assert job.error == candidate.reason
 
 
@@ -216,7 +225,9 @@ def test_a_diverged_loss_is_stored_as_null(store, study) -> None:
 
 def test_a_later_metric_replaces_the_earlier(store, study) -> None:
     proposed, attempt = study.started("a")
-    gate = JobResult({}, [MetricValue("latency_ms", "local", 2.0, 1.9, 2.1)], next_jobs=[("measure", "local")])
+    gate = JobResult(
+        {}, [MetricValue("latency_ms", "local", 2.0, 1.9, 2.1)], next_jobs=[("measure", "local")]
+    )
     (measure,) = store.commit_job(proposed.job_id, attempt, gate) or []
     attempt = store.start_job(measure, 60, epoch=study.epoch)
     store.commit_job(measure, attempt, JobResult({}, [MetricValue("latency_ms", "local", 1.0)]))

@@ -1,11 +1,8 @@
-import os
-import subprocess
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
-from sqlalchemy import insert, select
+from sqlalchemy import insert, select, text
 from sqlalchemy.exc import StatementError
 
 from nas.errors import StoreError, StudyError, UnknownNameError
@@ -36,7 +33,9 @@ def test_a_study_is_read_as_it_was_written(store: Store, study) -> None:
 
 def test_a_name_is_taken_once(store: Store, study) -> None:
     for again in (store.check_name_free, lambda name: store.create_study(name=name)):
-        with pytest.raises(StudyError, match=r"a study 'digits' exists; go on with `nas resume digits`.*--name"):
+        with pytest.raises(
+            StudyError, match=r"a study 'digits' exists; go on with `nas resume digits`.*--name"
+        ):
             again("digits")
     store.check_name_free("digits-2")
 
@@ -68,10 +67,7 @@ def test_a_deleted_study_takes_all_that_is_its_own(store: Store, study, other_st
     _fill(other_study, "b")
     store.release(study.id, study.epoch, "complete", {})
     store.delete_study("digits")
-    left = {
-        name: study.num(model) for name, model in vars(__import__("trials.store.models", fromlist=["x"])).items()
-        if isinstance(model, type) and issubclass(model, Base) and model is not Base
-    }
+    left = {mapper.class_.__name__: study.num(mapper.class_) for mapper in Base.registry.mappers}
     assert left == {
         "Target": 1,
         "Study": 1,
@@ -101,7 +97,9 @@ def test_a_coordinator_whose_study_was_deleted_ends(store: Store, study) -> None
         study.propose("a")
 
 
-def test_deleting_and_proposing_at_once_loses_nothing(store: Store, study, other_study, store_url, race) -> None:
+def test_deleting_and_proposing_at_once_loses_nothing(
+    store: Store, study, other_study, store_url, race
+) -> None:
     for number in range(30):
         study.new(f"n{number}")
     store.release(study.id, study.epoch, "complete", {})
@@ -160,13 +158,24 @@ def test_artifacts_go_beside_an_sqlite_file(tmp_path: Path, monkeypatch: pytest.
     store.close()
 
 
-def test_a_lost_database_is_our_error(study, store_url: str, _lose: Callable[[], None]) -> None:
-    _lose()
-    with pytest.raises(StoreError, match="`nas resume` goes on"):
-        study.propose("a")
+def test_a_writer_that_waits_too_long_gets_our_error(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'nas.db'}"
+    store, other = Store(url), Store(url)
+    with store.engine.connect() as connection:
+        connection.exec_driver_sql("PRAGMA busy_timeout=20")
+    with other.transaction(), pytest.raises(StoreError, match="database is locked.*`nas resume` goes on"):
+        store.add_target("local", {}, {})
+    store.close()
+    other.close()
 
 
-@pytest.fixture
-def _lose(request: pytest.FixtureRequest, store: Store, monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
-    """Make the database unreachable: another writer that does not end, or a server that is gone."""
-    raise NotImplementedError
+def test_a_server_that_goes_away_gets_our_error(store: Store, study) -> None:
+    if store.engine.dialect.name != "postgresql":
+        pytest.skip("SQLite has no server")
+    with pytest.raises(StoreError, match="terminating connection.*`nas resume` goes on"):  # noqa: SIM117
+        with store.transaction() as connection:
+            mine = connection.execute(text("SELECT pg_backend_pid()")).scalar_one()
+            with store.reading() as other:
+                other.execute(text(f"SELECT pg_terminate_backend({mine}, 5000)"))
+            connection.execute(text("SELECT 1"))
+    study.new("a")

@@ -1,0 +1,122 @@
+"""Every registered search space: replay, fixed vector, slots, purity; on tasks of different shapes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import nn
+
+from nas.space import Chooser, SearchSpace
+from nas.space.chooser import PositionChooser, RandomChooser, ReplayChooser
+from nas.space.graph import count_macs, count_parameters, graph_identity
+from nas.space.sampling import Searched
+from nas.tasks import Task, make_task
+from search_spaces import SPACES
+
+SEEDS = range(12)
+
+
+@pytest.fixture(scope="module", params=SPACES.names())
+def space(request: pytest.FixtureRequest) -> SearchSpace:
+    return SPACES.get(request.param)()
+
+
+@pytest.fixture(scope="module", params=[8, 16])
+def task(request: pytest.FixtureRequest) -> Task:
+    return make_task("digits", image_size=request.param)
+
+
+def check_replay(space: SearchSpace, task: Task) -> None:
+    """Sample → identity → build → the same identity, the same keys, twice."""
+    searched = Searched(space, {"name": "space"}, (), task)
+    shape = (1, *task.input_shape)
+    for seed in SEEDS:
+        sampled = searched.sample(RandomChooser(seed))
+        built = [searched.build(sampled.architecture, seed=7) for _ in range(2)]
+        identity = graph_identity(sampled.model, shape, {})
+        assert all(graph_identity(network.model, shape, {}) == identity for network in built)
+        first, second = (network.model.state_dict() for network in built)
+        assert first.keys() == sampled.model.state_dict().keys()
+        assert all(torch.equal(first[key], second[key]) for key in first)
+
+
+def check_fixed_vector(space: SearchSpace, task: Task) -> None:
+    """Every build asks the same questions with the same options, in the same order."""
+    asked = set()
+    for seed in SEEDS:
+        chooser = RandomChooser(seed)
+        with torch.device("meta"):
+            space.build(chooser, task)
+        asked.add(tuple((item.name, item.options, item.ordered) for item in chooser.questions.values()))
+    assert len(asked) == 1
+
+
+def check_inactive_questions_have_no_effect(space: SearchSpace, task: Task) -> None:
+    """The active answers alone give the network."""
+    shape = (1, *task.input_shape)
+    for seed in SEEDS:
+        chooser = RandomChooser(seed)
+        with torch.device("meta"):
+            model = space.build(chooser, task)
+            replay = ReplayChooser(chooser.active_answers)
+            again = space.build(replay, task)
+        replay.finish()
+        assert graph_identity(again, shape, {}) == graph_identity(model, shape, {})
+
+
+def check_ordered_options_run_from_cheap_to_dear(space: SearchSpace, task: Task) -> None:
+    shape = (1, *task.input_shape)
+    searched = Searched(space, {"name": "space"}, (), task)
+    costs = [count_macs(searched.sample(PositionChooser(position)).model, shape) for position in (0.0, 0.5, 1.0)]
+    assert costs[0] < costs[1] < costs[2]
+
+
+CHECKS = [
+    check_replay,
+    check_fixed_vector,
+    check_inactive_questions_have_no_effect,
+    check_ordered_options_run_from_cheap_to_dear,
+]
+
+
+@pytest.mark.parametrize("check", CHECKS)
+def test_space(space: SearchSpace, task: Task, check: Callable[[SearchSpace, Task], None]) -> None:
+    check(space, task)
+
+
+def test_the_networks_answer_the_task(space: SearchSpace, task: Task) -> None:
+    searched = Searched(space, {"name": "space"}, (), task)
+    for seed in SEEDS:
+        network = searched.build(searched.sample(RandomChooser(seed)).architecture, seed=0)
+        network.model.eval()
+        assert network.model(torch.zeros(2, *task.input_shape)).shape == (2, task.num_outputs)
+        assert count_parameters(network.model) > 0
+
+
+class _Drifting(SearchSpace):
+    """Planted: widths from a counter of its own, questions that come and go, options from dear to cheap."""
+
+    def __init__(self) -> None:
+        self.builds = 0
+
+    def build(self, chooser: Chooser, task: Task) -> nn.Module:
+        self.builds += 1
+        deep = chooser.choose("deep", [False, True])
+        width = int(chooser.choose("width", [64, 32, 8], ordered=True))  # type: ignore[arg-type]
+        hidden = int(chooser.choose("hidden", [4, 8])) if deep else 4  # type: ignore[arg-type]
+        unseen = int(chooser.choose("unseen", [1, 2, 3], active=False))  # type: ignore[arg-type]
+        inputs = task.input_shape[0] * task.input_shape[1] * task.input_shape[2]
+        return nn.Sequential(
+            nn.Flatten(),
+            nn.Linear(inputs, width + self.builds),
+            nn.Linear(width + self.builds, hidden + unseen),
+            nn.Linear(hidden + unseen, 10),
+        )
+
+
+@pytest.mark.parametrize("check", CHECKS)
+def test_each_check_fails_on_a_space_that_breaks_its_rule(check: Callable[[SearchSpace, Task], None]) -> None:
+    with pytest.raises(AssertionError):
+        check(_Drifting(), make_task("digits", image_size=8))
