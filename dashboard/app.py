@@ -1,4 +1,4 @@
-"""The dashboard's entry: ``streamlit run dashboard/app.py -- --storage sqlite:///nas.db``."""
+"""The dashboard: opens the database and shows the page that was asked for. ``dashboard.launch`` starts it."""
 
 from __future__ import annotations
 
@@ -56,6 +56,3 @@ def _shower(module: ModuleType, context: Context) -> Callable[[], None]:
             st.error(str(error))
 
     return show
-
-
-main()

@@ -24,7 +24,7 @@ def command(storage_url: str, port: int, host: str = "127.0.0.1") -> list[str]:
     It listens on this machine only, unless ``host`` says otherwise. Other users of the machine can read the
     arguments of processes: for a URL with a password set ``NAS_STORAGE`` and pass an empty ``storage_url``.
     """
-    app = Path(__file__).with_name("app.py")
+    script = Path(__file__).parent / "start" / "script.py"
     address = [f"--server.address={host}", f"--server.port={port}"]
-    line = [sys.executable, "-m", "streamlit", "run", str(app), *address, *SETTINGS]
+    line = [sys.executable, "-m", "streamlit", "run", str(script), *address, *SETTINGS]
     return [*line, "--", "--storage", storage_url] if storage_url else line

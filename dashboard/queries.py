@@ -108,7 +108,7 @@ def conditions_table(measurement: MeasurementInfo) -> pd.DataFrame:
         "structure": measurement.structure_hash[:16],
         **flat(measurement.conditions),
     }
-    names = [key.replace("_", " ").capitalize() for key in facts]
+    names = [label(key) for key in facts]
     return pd.DataFrame({"Condition": names, "Value": [plain(value) for value in facts.values()]})
 
 

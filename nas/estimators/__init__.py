@@ -37,9 +37,10 @@ class Estimator(ABC):
     def fit(self, network: Network, task: Task, *, seed: int, checkpoint: Path | None = None) -> Iterator[Epoch]:
         """Train in place, one item an epoch (a generator: the caller may stop between epochs).
 
-        With ``checkpoint`` (a folder that exists) the state is saved after every epoch, atomically, before the epoch
-        is yielded; called again with the same folder it continues after the last saved epoch, having yielded the saved ones first,
-        and ends at the same weights as an uninterrupted run. Policies get ``on_step``.
+        With ``checkpoint`` (a folder that exists) the state is saved after every epoch, atomically, before the
+        epoch is yielded; called again with the same folder it continues after the last saved state, having
+        yielded the saved epochs first, and ends at the same weights as an uninterrupted run. Policies get
+        ``on_step``.
 
         Raises:
             JobError: the loss is not finite; the message names epoch and step.

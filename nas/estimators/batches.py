@@ -35,7 +35,7 @@ def read_batches(
     dataset: Dataset[Any], order: Tensor, batch_size: int, *, num_workers: int = 0, pin_memory: bool = False
 ) -> Iterator[Batch]:
     """Batches of the items ``order`` ``(M,)``, in that order; the last one may be smaller."""
-    parts = order.split(batch_size)
+    parts = torch.split(order, batch_size)
     if isinstance(dataset, Indexable):
         yield from (dataset.batch(indices) for indices in parts)
     elif type(dataset) is TensorDataset and len(dataset.tensors) == 2:

@@ -19,6 +19,16 @@ from torch import Tensor
 from nas.estimators import Epoch
 
 STATE = "training.json"
+#: What a checkpoint that was cut short or tampered with makes its readers raise.
+_UNREADABLE = (
+    OSError,
+    ValueError,
+    KeyError,
+    TypeError,
+    RuntimeError,
+    SafetensorError,
+    pickle.UnpicklingError,
+)
 _log = logging.getLogger(__name__)
 
 
@@ -70,7 +80,7 @@ def save(folder: Path, saved: Saved) -> None:
 
 
 def load(folder: Path, key: str) -> Saved | None:
-    """The folder's checkpoint of the training ``key``; None where there is none, another's or an unreadable one."""
+    """The folder's checkpoint of the training ``key``; None where there is none of use."""
     if not (folder / STATE).exists():
         return None
     try:
@@ -79,7 +89,7 @@ def load(folder: Path, key: str) -> Saved | None:
             _log.warning("%s is the checkpoint of another training; starting anew", folder)
             return None
         return _read(folder, state)
-    except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError, pickle.UnpicklingError) as error:
+    except _UNREADABLE as error:
         _log.warning("the checkpoint in %s can't be read (%s); starting anew", folder, error)
         return None
 

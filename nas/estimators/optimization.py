@@ -94,7 +94,7 @@ def pick_device(recipe: Recipe) -> torch.device:
 
 
 def make_mixup(recipe: Recipe, task: Task) -> Mixup | None:
-    """timm's mixing of a batch's pairs, if the recipe mixes; it smooths labels itself.
+    """The mixing of a batch's pairs, if the recipe mixes; it smooths labels itself.
 
     Raises:
         PlanError: the task's targets can't be mixed.
@@ -103,7 +103,8 @@ def make_mixup(recipe: Recipe, task: Task) -> Mixup | None:
         return None
     if not task.supports_mixup:
         raise PlanError(
-            f"estimator: mixup and cutmix need one class an image, which {type(task).__name__} has not; set both to 0"
+            f"estimator: mixup and cutmix need one class an image, which {type(task).__name__} has not; "
+            "set both to 0"
         )
     return Mixup(
         mixup_alpha=recipe.mixup,

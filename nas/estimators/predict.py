@@ -24,9 +24,10 @@ def outputs(
     num_workers: int = 0,
     precision: AbstractContextManager[Any] | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Outputs ``(M, …)`` float32 and targets ``(M, …)`` in the data's order; the model's mode is left as it was.
+    """Outputs ``(M, …)`` float32 and targets ``(M, …)`` in the data's order.
 
     ``model`` is on ``device`` (the CPU by default); ``precision`` is the autocast to run under.
+    The model's mode is left as it was.
     """
     device = device or torch.device("cpu")
     was_training = model.training

@@ -19,13 +19,13 @@ def seed_of(*parts: int | str) -> int:
 
 @contextmanager
 def seeded(seed: int, device: torch.device) -> Iterator[None]:
-    """Within: the global generators of Python, numpy and torch start from ``seed``. After: they are as before.
+    """Start the global generators of Python, numpy and torch from ``seed``; put them back afterwards.
 
     Augmentation, mixing and dropout draw from these three; cuDNN is kept to its deterministic algorithms.
     """
     python_state, numpy_state = random.getstate(), np.random.get_state()
     devices = [device] if device.type == "cuda" else []
-    cudnn = torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True)  # type: ignore[no-untyped-call]
+    cudnn = torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True)
     try:
         with torch.random.fork_rng(devices=devices), cudnn:
             random.seed(seed)

@@ -36,7 +36,7 @@ class Recipe(BaseModel):
     #: Epochs from a tenth of ``learning_rate`` up to it; fewer where there are fewer epochs.
     warmup_epochs: Count0 = 1
     min_learning_rate: NonNegative = 1e-5
-    #: ``step``: every so many epochs the rate is multiplied by ``decay_rate``. ``poly``: ``decay_rate`` is the power.
+    #: ``step`` multiplies the rate by ``decay_rate`` every so many epochs; for ``poly`` it is the power.
     decay_epochs: Count = 4
     decay_rate: Positive = 0.3
     label_smoothing: Share = 0.0
@@ -71,7 +71,8 @@ def make_recipe(parameters: dict[str, Any]) -> Recipe:
     for key in parameters:
         if key not in known:
             raise PlanError(
-                f"estimator: training has no parameter {key!r}{nearest(key, known)}; it takes: {', '.join(known)}"
+                f"estimator: training has no parameter {key!r}{nearest(key, known)}; "
+                f"it takes: {', '.join(known)}"
             )
     try:
         recipe = Recipe(**parameters)

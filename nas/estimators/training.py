@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 class Training(Estimator):
     """Trains a network by a recipe; the parameters are those of ``Recipe``.
 
-    A run is a function of network, task, recipe and seed: interrupted anywhere and continued, it ends at the same weights,
-    bit by bit on the same machine. It leaves the global random generators alone.
+    A run is a function of network, task, recipe and seed: interrupted anywhere and continued, it ends at the
+    same weights, bit by bit on the same machine. It leaves the global random generators alone.
 
     Raises:
         PlanError: a parameter that is unknown or out of range.
@@ -43,12 +43,15 @@ class Training(Estimator):
 
     def __init__(self, **parameters: Any) -> None:
         self.recipe = make_recipe(parameters)
+        self.num_epochs = self.recipe.epochs
 
-    def fit(self, network: Network, task: Task, *, seed: int, checkpoint: Path | None = None) -> Iterator[Epoch]:
+    def fit(
+        self, network: Network, task: Task, *, seed: int, checkpoint: Path | None = None
+    ) -> Iterator[Epoch]:
         """See ``Estimator.fit``.
 
-        When the generator ends, is closed or fails, the model is on the CPU in evaluation mode; it holds the averaged weights
-        where the recipe averages.
+        When the generator ends, is closed or fails, the model is on the CPU in evaluation mode; it holds the
+        averaged weights where the recipe averages.
 
         Raises:
             PlanError: the recipe mixes targets that can't be mixed, or asks for a GPU that is not there.
@@ -66,9 +69,7 @@ class Training(Estimator):
 class _Run:
     """One training under way."""
 
-    def __init__(
-        self, recipe: Recipe, network: Network, task: Task, seed: int, folder: Path | None
-    ) -> None:
+    def __init__(self, recipe: Recipe, network: Network, task: Task, seed: int, folder: Path | None) -> None:
         self.recipe, self.network, self.task, self.seed, self.folder = recipe, network, task, seed, folder
         self.device = pick_device(recipe)
         self.mixup = make_mixup(recipe, task)

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import onnx
 import torch
-from torch import Tensor, fx, nn
+from torch import Tensor, fx
 
 from nas.errors import ExportError, PlanError
 from nas.export import Artifact, Exporter
@@ -137,10 +137,8 @@ class OnnxExporter(Exporter):
             weight: np.ndarray | QuantizedTensor = layer.weight
             bias: np.ndarray | QuantizedTensor | None = layer.bias
             if index in plan.layers:
-                # Of tokens the bias is added by a node of its own, in floats.
-                matrix = isinstance(node.call.module, nn.Conv2d) or len(node.call.output_shape) == 2
                 source = scales[plan.owner[node.inputs[0]]]
-                weight, bias = quantize_layer(layer, source, limit=self._limit, integer_bias=matrix)
+                weight, bias = quantize_layer(layer, source, limit=self._limit)
             replaced[(node.call.node, "weight")] = weight
             if bias is not None:
                 replaced[(node.call.node, "bias")] = bias

@@ -23,11 +23,10 @@ _SMALL = 64
 
 @dataclass(frozen=True)
 class QuantizedTensor:
-    """Integers and what they stand for: ``values * scale`` along ``axis`` (symmetric)."""
+    """Integers and what they stand for: ``values * scale``, one scale per index of the first dimension."""
 
     values: np.ndarray
     scale: np.ndarray
-    axis: int
     #: What was rounded: its exact zeros, not those of rounding, are structure.
     original: np.ndarray
 
@@ -76,14 +75,16 @@ class OnnxGraph:
         """Whether ``parameter`` has something to give: a folded layer may have a bias its module lacks."""
         return (call.node, name) in self._replaced or getattr(call.module, name, None) is not None
 
-    def parameter(self, call: Call, name: str, *, transposed: bool = False) -> str:
+    def parameter(self, call: Call, name: str) -> str:
         """A parameter of the call's module as it ships: folded, and as integers where there are 8 bits."""
         value = self._replaced.get((call.node, name))
         if value is None:
             value = as_array(getattr(call.module, name))
-        if isinstance(value, QuantizedTensor):
-            return self._dequantized(value, transposed)
-        return self.constant(value.T if transposed else value)
+        return self._dequantized(value) if isinstance(value, QuantizedTensor) else self.constant(value)
+
+    def reshape(self, value: str, shape: Sequence[int]) -> str:
+        """``value`` in another shape; -1 stands for what is left, 0 for what the dimension was."""
+        return self.node("Reshape", [value, self.constant(np.array(shape, dtype=np.int64))])
 
     def quantized(self, value: str, scale: np.float32, zero_point: np.uint8) -> str:
         """``value`` rounded to u8 and back: the pair by which runtimes recognise integer layers."""
@@ -108,14 +109,13 @@ class OnnxGraph:
             graph, opset_imports=[opset], ir_version=IR_VERSION, producer_name="measured-nas"
         )
 
-    def _dequantized(self, tensor: QuantizedTensor, transposed: bool) -> str:
-        values, axis = (tensor.values.T, 1 - tensor.axis) if transposed else (tensor.values, tensor.axis)
+    def _dequantized(self, tensor: QuantizedTensor) -> str:
         # Not shared: their zeros are counted by name.
         name = self._unique("integers")
-        self._initializers.append(numpy_helper.from_array(_contiguous(values), name))
-        self.originals[name] = tensor.original.T if transposed else tensor.original
-        zero_points = self.constant(np.zeros(tensor.scale.shape, dtype=values.dtype))
-        return self.node("DequantizeLinear", [name, self.constant(tensor.scale), zero_points], axis=axis)
+        self._initializers.append(numpy_helper.from_array(_contiguous(tensor.values), name))
+        self.originals[name] = tensor.original
+        zero_points = self.constant(np.zeros(tensor.scale.shape, dtype=tensor.values.dtype))
+        return self.node("DequantizeLinear", [name, self.constant(tensor.scale), zero_points], axis=0)
 
     def _unique(self, kind: str) -> str:
         base = f"{self.scope}/{kind}" if self.scope else kind

@@ -93,24 +93,24 @@ def plan_integers(graph: TracedGraph, folded: Folded, bits: Mapping[str, int]) -
 
 
 def quantize_layer(
-    layer: Layer, inputs: Scale, *, limit: int, integer_bias: bool
-) -> tuple[QuantizedTensor, np.ndarray | QuantizedTensor | None]:
+    layer: Layer, inputs: Scale, *, limit: int
+) -> tuple[QuantizedTensor, QuantizedTensor | None]:
     """Weights as symmetric s8 per output channel within ``±limit``, bias as int32 in steps of both scales."""
     rows = layer.weight.reshape(layer.weight.shape[0], -1)
     scale = np.abs(rows).max(axis=1) / limit
-    if layer.bias is not None and integer_bias:
+    if layer.bias is not None:
         # A channel of tiny weights and a real bias: its steps must be large enough for the bias to fit 32
         # bits.
         scale = np.maximum(scale, np.abs(layer.bias) / (float(inputs.scale) * 2**30))
     scale = np.where(scale > 1e-30, scale, 1.0).astype(np.float32)
     column = scale.reshape(-1, *[1] * (layer.weight.ndim - 1))
     integers = np.clip(np.rint(layer.weight / column), -limit, limit).astype(np.int8)
-    weight = QuantizedTensor(integers, scale, 0, layer.weight)
-    if layer.bias is None or not integer_bias:
-        return weight, layer.bias
+    weight = QuantizedTensor(integers, scale, layer.weight)
+    if layer.bias is None:
+        return weight, None
     bias_scale = (scale * inputs.scale).astype(np.float32)
     bias = np.rint(layer.bias / bias_scale.astype(np.float64)).astype(np.int32)
-    return weight, QuantizedTensor(bias, bias_scale, 0, layer.bias)
+    return weight, QuantizedTensor(bias, bias_scale, layer.bias)
 
 
 def _owners(graph: TracedGraph, folded: Folded) -> list[int]:

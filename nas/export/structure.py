@@ -39,19 +39,15 @@ def structure_hash_of(model: onnx.ModelProto) -> str:
         kind = value.type.tensor_type
         sizes = [dimension.dim_value for dimension in kind.shape.dim]
         lines.append(f"value {kind.elem_type} {sizes}")
-    for value in graph.input:
-        number[value.name] = len(number)
-    initializers = {item.name: item for item in graph.initializer}
+    number |= {value.name: index for index, value in enumerate(graph.input)}
+    # A constant is described where it is used: whether equal ones are stored once depends on values.
+    constants = {item.name: _describe(item, nonzeros.get(item.name)) for item in graph.initializer}
     for node in graph.node:
-        for name in node.input:
-            if name not in number:
-                number[name] = len(number)
-                if name in initializers:
-                    lines.append(f"{number[name]} {_describe(initializers[name], nonzeros.get(name))}")
+        inputs = [constants.get(name) or number[name] for name in node.input]
         for name in node.output:
             number[name] = len(number)
         attributes = sorted((item.name, _attribute(item)) for item in node.attribute)
-        inputs, outputs = [number[name] for name in node.input], [number[name] for name in node.output]
+        outputs = [number[name] for name in node.output]
         lines.append(f"{node.domain}.{node.op_type} {inputs} {outputs} {attributes}")
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 

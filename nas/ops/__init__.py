@@ -69,8 +69,14 @@ class Op(ABC):
 
     #: Module classes, functions (``torch.add``, ``operator.add``) and method names (``"flatten"``) it covers.
     targets: Sequence[type | Any | str] = ()
-    #: Whether the output always has the shape of the first input: tracing then need not ask torch.
-    keeps_shape: bool = False
+
+    def shape(self, call: Call) -> Shape | None:
+        """The output's shape, of a call whose ``output_shape`` is not known yet.
+
+        None asks torch: where there is no rule, or the input does not fit and torch shall say so. Worth
+        having: torch takes seconds for its first shape without computing, a millisecond for some later ones.
+        """
+        return None
 
     def covers(self, call: Call) -> bool:
         """Whether ``emit`` can write this very call; if not, it counts as a node without an op."""

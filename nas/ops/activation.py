@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from nas.ops import Call, Example, Integer, Op
+from nas.ops import Call, Example, Integer, Op, Shape
 
 if TYPE_CHECKING:
     from nas.export.onnx_graph import OnnxGraph
@@ -36,7 +36,10 @@ class ActivationOp(Op):
     """Elementwise activations without weights."""
 
     targets = tuple(KIND)
-    keeps_shape = True
+
+    def shape(self, call: Call) -> Shape | None:
+        """That of the input."""
+        return call.input_shapes[0]
 
     def integer(self, call: Call) -> Integer:
         """Clipping is what quantising does anyway, so ReLU and ReLU6 cost nothing there."""

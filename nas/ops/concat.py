@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from nas.ops import Call, Example, Integer, Op
+from nas.ops import Call, Example, Integer, Op, Shape
 
 if TYPE_CHECKING:
     from nas.export.onnx_graph import OnnxGraph
@@ -18,6 +18,15 @@ class ConcatOp(Op):
     """``torch.cat`` of a list of tensors."""
 
     targets = (torch.cat, torch.concat, torch.concatenate)
+
+    def shape(self, call: Call) -> Shape | None:
+        """See ``Op.shape``."""
+        shapes = call.input_shapes
+        axis = int(call.argument(1, "dim", 0)) % len(shapes[0])
+        rest = {(*shape[:axis], *shape[axis + 1 :]) for shape in shapes}
+        if len(rest) > 1 or len(call.argument(0, "tensors", ())) != len(shapes):
+            return None
+        return (*shapes[0][:axis], sum(shape[axis] for shape in shapes), *shapes[0][axis + 1 :])
 
     def covers(self, call: Call) -> bool:
         """A list that is written out."""

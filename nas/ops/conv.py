@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from torch import nn
 
-from nas.ops import Call, Example, Integer, Op
+from nas.ops import Call, Example, Integer, Op, Shape
 
 if TYPE_CHECKING:
     from nas.export.onnx_graph import OnnxGraph
@@ -18,6 +18,26 @@ class Conv2dOp(Op):
     """``nn.Conv2d``."""
 
     targets = (nn.Conv2d,)
+
+    def shape(self, call: Call) -> Shape | None:
+        """See ``Op.shape``."""
+        conv, shape = _conv(call), call.input_shapes[0]
+        if len(shape) != 4 or shape[1] != conv.in_channels:
+            return None
+        pads = padding(conv)
+        size = [
+            (
+                shape[axis + 2]
+                + pads[axis]
+                + pads[axis + 2]
+                - conv.dilation[axis] * (conv.kernel_size[axis] - 1)
+                - 1
+            )
+            // conv.stride[axis]
+            + 1
+            for axis in range(2)
+        ]
+        return (shape[0], conv.out_channels, *size) if min(size) > 0 else None
 
     def covers(self, call: Call) -> bool:
         """Zero padding only: ONNX's convolution knows no other."""

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from nas.ops import Call, Example, Input, Integer, Op
+from nas.ops import Call, Example, Input, Integer, Op, Shape
 
 if TYPE_CHECKING:
     from nas.export.onnx_graph import OnnxGraph
@@ -29,6 +29,13 @@ class ElementwiseOp(Op):
     """Two operands, tensors or numbers, broadcast as torch does."""
 
     targets = tuple(KIND)
+
+    def shape(self, call: Call) -> Shape | None:
+        """See ``Op.shape``."""
+        first, *others = call.input_shapes
+        if all(other == first for other in others):
+            return first
+        return np.broadcast_shapes(*call.input_shapes)
 
     def covers(self, call: Call) -> bool:
         """Two operands without rounding."""

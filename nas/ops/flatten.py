@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
-from nas.ops import Call, Example, Integer, Op
+from nas.ops import Call, Example, Integer, Op, Shape
 
 if TYPE_CHECKING:
     from nas.export.onnx_graph import OnnxGraph
@@ -22,6 +22,14 @@ class FlattenOp(Op):
         *(nn.Flatten, nn.Unflatten, torch.flatten, torch.reshape, torch.squeeze, torch.unsqueeze),
         *("flatten", "unflatten", "view", "reshape", "squeeze", "unsqueeze", "contiguous"),
     )
+
+    def shape(self, call: Call) -> Shape | None:
+        """Of the module, the one that every candidate has; torch knows the others at once."""
+        shape = call.input_shapes[0]
+        if not isinstance(call.module, nn.Flatten):
+            return None
+        start, end = (dim % len(shape) for dim in (call.module.start_dim, call.module.end_dim))
+        return (*shape[:start], math.prod(shape[start : end + 1]), *shape[end + 1 :])
 
     def transparent(self, call: Call) -> bool:
         """A tensor that has that shape already."""
@@ -40,7 +48,7 @@ class FlattenOp(Op):
             return graph.node("Flatten", [inputs[0]], axis=1)
         # A leading 0 keeps the batch, whatever it is.
         shape = [0 if before[:1] == after[:1] else after[0], *after[1:]] if after else []
-        return graph.node("Reshape", [inputs[0], graph.constant(np.array(shape, dtype=np.int64))])
+        return graph.reshape(inputs[0], shape)
 
     def attributes(self, call: Call) -> dict[str, Any]:
         """See ``Op.attributes``: the shapes say everything."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from nas.ops import Call, Example, Integer, Op
+from nas.ops import Call, Example, Integer, Op, Shape
 
 if TYPE_CHECKING:
     from nas.export.onnx_graph import OnnxGraph
@@ -22,7 +22,10 @@ class IdentityOp(Op):
     """
 
     targets = (nn.Identity, nn.Dropout, nn.Dropout2d, F.dropout, F.dropout2d)
-    keeps_shape = True
+
+    def shape(self, call: Call) -> Shape | None:
+        """That of the input."""
+        return call.input_shapes[0]
 
     def transparent(self, call: Call) -> bool:
         """Dropout of nothing included."""

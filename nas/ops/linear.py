@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from torch import nn
 
-from nas.ops import Call, Example, Integer, Op
+from nas.ops import Call, Example, Integer, Op, Shape
 
 if TYPE_CHECKING:
     from nas.export.onnx_graph import OnnxGraph
@@ -19,20 +19,26 @@ class LinearOp(Op):
 
     targets = (nn.Linear,)
 
+    def shape(self, call: Call) -> Shape | None:
+        """See ``Op.shape``."""
+        *before, features = call.input_shapes[0]
+        linear = _linear(call)
+        return (*before, linear.out_features) if features == linear.in_features else None
+
     def integer(self, call: Call) -> Integer:
         """See ``Op.integer``."""
         return "weights"
 
     def emit(self, graph: OnnxGraph, call: Call, inputs: Sequence[str]) -> str:
-        """One ``Gemm`` for a matrix, else ``MatMul`` and ``Add``."""
-        has_bias = graph.has_parameter(call, "bias")
+        """One ``Gemm``, also of more dimensions: ``MatMul`` with a bias gets no integer kernel."""
+        operands = [inputs[0], graph.parameter(call, "weight")]
+        if graph.has_parameter(call, "bias"):
+            operands.append(graph.parameter(call, "bias"))
         if len(call.output_shape) == 2:
-            operands = [inputs[0], graph.parameter(call, "weight")]
-            if has_bias:
-                operands.append(graph.parameter(call, "bias"))
             return graph.node("Gemm", operands, transB=1)
-        product = graph.node("MatMul", [inputs[0], graph.parameter(call, "weight", transposed=True)])
-        return graph.node("Add", [product, graph.parameter(call, "bias")]) if has_bias else product
+        operands[0] = graph.reshape(inputs[0], (-1, call.input_shapes[0][-1]))
+        rows = graph.node("Gemm", operands, transB=1)
+        return graph.reshape(rows, (-1, *call.output_shape[1:]))
 
     def macs(self, call: Call) -> int:
         """Output elements times input features."""

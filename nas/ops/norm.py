@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 import torch
 from torch import Tensor, nn
 
-from nas.ops import Call, Example, Op
+from nas.ops import Call, Example, Op, Shape
 
 if TYPE_CHECKING:
     from nas.export.onnx_graph import OnnxGraph
@@ -20,7 +20,13 @@ class BatchNormOp(Op):
     """``nn.BatchNorm2d`` and ``nn.BatchNorm1d`` with running statistics."""
 
     targets = (nn.BatchNorm2d, nn.BatchNorm1d)
-    keeps_shape = True
+
+    def shape(self, call: Call) -> Shape | None:
+        """That of the input."""
+        dimensions = 4 if isinstance(call.module, nn.BatchNorm2d) else 2
+        shape = call.input_shapes[0]
+        fits = len(shape) == dimensions and shape[1] == _norm(call).num_features
+        return shape if fits else None
 
     def covers(self, call: Call) -> bool:
         """Running statistics only: a deployed network must not depend on its batch."""

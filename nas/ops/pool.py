@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from nas.ops import Call, Example, Integer, Op
+from nas.ops import Call, Example, Integer, Op, Shape
 
 if TYPE_CHECKING:
     from nas.export.onnx_graph import OnnxGraph
@@ -27,20 +27,36 @@ class PoolOp(Op):
 
     targets = _MAX + _AVG
 
+    def shape(self, call: Call) -> Shape | None:
+        """See ``Op.shape``."""
+        before = call.input_shapes[0]
+        kernel, stride, padding, dilation = _window(call)
+        ceil = bool(_argument(call, 5 if _is_max(call) else 4, "ceil_mode", False))
+        size = []
+        for axis in range(2):
+            slack = stride[axis] - 1 if ceil else 0
+            free = before[axis - 2] + 2 * padding[axis] - dilation[axis] * (kernel[axis] - 1) - 1
+            count = (free + slack) // stride[axis] + 1
+            # A window that would start in the padding behind the map is none.
+            beyond = ceil and (count - 1) * stride[axis] >= before[axis - 2] + padding[axis]
+            size.append(count - 1 if beyond else count)
+        fits = len(before) == 4 and min(size) > 0 and _argument(call, 6, "return_indices", False) is False
+        return (*before[:2], *size) if fits else None
+
     def covers(self, call: Call) -> bool:
         """Not: pooled indices, other divisors, or padding that counts where the last window sticks out."""
         if _is_max(call):
-            return not _argument(call, 6, "return_indices", False)
+            return _argument(call, 6, "return_indices", False) is False
         settings = self.attributes(call)
         sticks_out = bool(settings["pads"][2:] != settings["pads"][:2])
-        divisor = _argument(call, 6, "divisor_override", None)
-        counts_padding = sticks_out and bool(settings["count_include_pad"])
-        return divisor is None and not counts_padding
+        if _argument(call, 6, "divisor_override", None) is not None:
+            return False
+        return not (sticks_out and bool(settings["count_include_pad"]))
 
     def transparent(self, call: Call) -> bool:
         """A window of one pixel at stride one."""
         settings = self.attributes(call)
-        return settings["kernel"] == [1, 1] and settings["stride"] == [1, 1] and settings["pads"] == [0] * 4
+        return bool(settings["kernel"] == settings["stride"] == [1, 1] and not any(settings["pads"]))
 
     def integer(self, call: Call) -> Integer:
         """See ``Op.integer``."""
@@ -58,10 +74,7 @@ class PoolOp(Op):
 
     def attributes(self, call: Call) -> dict[str, Any]:
         """See ``Op.attributes``; ``pads`` is ``[top, left, bottom, right]``, last window included."""
-        kernel = _pair(_argument(call, 1, "kernel_size", None))
-        stride = _pair(_argument(call, 2, "stride", None) or kernel)
-        padding = _pair(_argument(call, 3, "padding", 0))
-        dilation = _pair(_argument(call, 4, "dilation", 1)) if _is_max(call) else [1, 1]
+        kernel, stride, padding, dilation = _window(call)
         after = []
         for axis in range(2):
             reach = (call.output_shape[axis - 2] - 1) * stride[axis] + dilation[axis] * (kernel[axis] - 1) + 1
@@ -69,8 +82,8 @@ class PoolOp(Op):
         settings: dict[str, Any] = {"kernel": kernel, "stride": stride, "pads": padding + after}
         if _is_max(call):
             return {"kind": "max", **settings, "dilation": dilation}
-        # Without padding the two ways to count are one.
-        counted = bool(_argument(call, 5, "count_include_pad", True)) and any(padding + after)
+        # What a last window sticks out is never counted.
+        counted = bool(_argument(call, 5, "count_include_pad", True)) and any(padding)
         return {"kind": "avg", **settings, "count_include_pad": int(counted)}
 
     def examples(self) -> Sequence[Example]:
@@ -81,6 +94,8 @@ class PoolOp(Op):
             "max_dilated": nn.MaxPool2d(2, stride=1, dilation=2),
             "max_ceil": nn.MaxPool2d(2, ceil_mode=True),
             "avg": nn.AvgPool2d(2),
+            "avg_ceil": nn.AvgPool2d(2, ceil_mode=True),
+            "avg_ceil_not_counting": nn.AvgPool2d(2, padding=1, ceil_mode=True, count_include_pad=False),
             "avg_uneven": nn.AvgPool2d((2, 3), stride=(1, 2)),
             "avg_counting": nn.AvgPool2d(3, stride=2, padding=1),
             "avg_not_counting": nn.AvgPool2d(3, stride=2, padding=1, count_include_pad=False),
@@ -94,6 +109,23 @@ class GlobalPoolOp(Op):
     """Pooling to a fixed size: adaptive pooling into equal windows, mean, maximum over height and width."""
 
     targets = _ADAPTIVE_MAX + _ADAPTIVE_AVG + _MEAN + _AMAX
+
+    def shape(self, call: Call) -> Shape | None:
+        """See ``Op.shape``."""
+        before = call.input_shapes[0]
+        if len(before) != 4:
+            return None
+        if _target(call) in _MEAN + _AMAX:
+            kept = call.argument(2, "keepdim", False)
+            return ((*before[:2], 1, 1) if kept else before[:2]) if self._axes(call) == {2, 3} else None
+        size = _argument(call, 1, "output_size", None)
+        if _argument(call, 2, "return_indices", False):
+            return None
+        sizes = [size, size] if isinstance(size, int) else list(size)
+        return (
+            *before[:2],
+            *(old if new is None else new for old, new in zip(before[2:], sizes, strict=True)),
+        )
 
     def covers(self, call: Call) -> bool:
         """Maps ``(N, C, H, W)`` that fall into equal windows."""
@@ -127,7 +159,7 @@ class GlobalPoolOp(Op):
             value = graph.node("GlobalAveragePool", inputs[:1])
         else:
             value = graph.node("AveragePool", inputs[:1], kernel_shape=window, strides=window)
-        return value if len(call.output_shape) == 4 else graph.node("Flatten", [value], axis=1)
+        return value if len(call.output_shape) == 4 else graph.reshape(value, (0, -1))
 
     def attributes(self, call: Call) -> dict[str, Any]:
         """See ``Op.attributes``; the size is the output's shape."""
@@ -182,6 +214,15 @@ def _argument(call: Call, position: int, name: str, default: Any) -> Any:
         if call.module is not None
         else call.argument(position, name, default)
     )
+
+
+def _window(call: Call) -> tuple[list[int], list[int], list[int], list[int]]:
+    """Kernel, stride, padding, dilation."""
+    kernel = _pair(_argument(call, 1, "kernel_size", None))
+    stride = _pair(_argument(call, 2, "stride", None) or kernel)
+    padding = _pair(_argument(call, 3, "padding", 0))
+    dilation = _pair(_argument(call, 4, "dilation", 1)) if _is_max(call) else [1, 1]
+    return kernel, stride, padding, dilation
 
 
 def _pair(value: Any) -> list[int]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, cast
@@ -181,20 +181,18 @@ class _Shapes:
 
     def _call(self, node: fx.Node) -> None:
         sources = [source for source in node.all_input_nodes if source in self.index]
-        order = {source: Input(position) for position, source in enumerate(sources)}
         module = self.model.get_submodule(str(node.target)) if node.op == "call_module" else None
         op = op_of_module(module) if module is not None else op_of_target(node.target)
         shapes = tuple(_shape(self.values[source]) for source in sources)
-        value = self._evaluate(node, module, op, shapes)
+        args, kwargs = self._arguments(
+            node, {source: Input(position) for position, source in enumerate(sources)}
+        )
+        call = Call(node, module, shapes, (), args, kwargs)
+        value = self._evaluate(call, op)
         if not _has_tensor(value):
             self.values[node] = value
             return
-
-        def stand_in(source: fx.Node) -> Any:
-            return order[source] if source in order else self.values[source]
-
-        args, kwargs = fx.node.map_arg(node.args, stand_in), fx.node.map_arg(node.kwargs, stand_in)
-        call = Call(node, module, shapes, _shape(value), tuple(args), dict(kwargs))
+        call = replace(call, output_shape=_shape(value))
         if op is not None and not op.covers(call):
             op = None
         macs = op.macs(call) if op is not None else self._counted(node, module)
@@ -214,26 +212,27 @@ class _Shapes:
         self.index[node] = len(self.nodes)
         self.nodes.append(traced)
 
-    def _evaluate(
-        self, node: fx.Node, module: nn.Module | None, op: Op | None, shapes: tuple[Shape, ...]
-    ) -> Any:
-        if op is not None and op.keeps_shape:
-            return self.values[node.all_input_nodes[0]]
+    def _arguments(
+        self, node: fx.Node, tensors: Mapping[fx.Node, Input]
+    ) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """What the node is called with: ``tensors`` stand for tensors, the rest are values."""
+
+        def stand_in(source: fx.Node) -> Any:
+            return tensors[source] if source in tensors else self.values[source]
+
+        return tuple(fx.node.map_arg(node.args, stand_in)), dict(fx.node.map_arg(node.kwargs, stand_in))
+
+    def _evaluate(self, call: Call, op: Op | None) -> Any:
         try:
-            # Torch's own modules print every setting their output's shape depends on.
-            if op is None or not type(module).__module__.startswith("torch.nn."):
-                return self._execute(node, module)
-            key = (type(module), cast(nn.Module, module).extra_repr(), shapes)
-            if key not in _known_shapes:
-                if len(_known_shapes) >= _MOST_KNOWN_SHAPES:
-                    _known_shapes.clear()
-                _known_shapes[key] = tuple(self._execute(node, module).shape)
-            return torch.empty(_known_shapes[key], device="meta")
+            shape = op.shape(call) if op is not None and call.input_shapes else None
+            if shape is not None:
+                return torch.empty(shape, device="meta")
+            return self._execute(call.node, call.module)
         except Exception as error:
+            shapes = ", ".join(map(str, call.input_shapes)) or "its arguments"
             raise SpaceError(
-                f"{node.target} does not accept {', '.join(map(str, shapes)) or 'its arguments'} "
-                f"({type(error).__name__}: {error}); check the input shape {self.input_shape} and the "
-                "layers before it"
+                f"{call.node.target} does not accept {shapes} ({type(error).__name__}: {error}); "
+                f"check the input shape {self.input_shape} and the layers before it"
             ) from error
 
     def _counted(self, node: fx.Node, module: nn.Module | None) -> int:
@@ -249,11 +248,6 @@ class _Shapes:
         if node.op == "call_method":
             return getattr(args[0], str(node.target))(*args[1:], **kwargs)
         return cast(Callable[..., Any], node.target)(*args, **kwargs)
-
-
-#: (class, settings, input shapes) → output shape: candidates of a space share most of their layers.
-_known_shapes: dict[tuple[Any, ...], Shape] = {}
-_MOST_KNOWN_SHAPES = 50_000
 
 
 def _on_meta(module: nn.Module) -> Callable[..., Any]:

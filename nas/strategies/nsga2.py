@@ -70,10 +70,10 @@ class Nsga2Strategy(Strategy):
         self._adapter.observe(observations)
 
     def _sampler(self, seed: int, space: Space) -> BaseSampler:
-        return _Sampler(space, seed=seed, **self._parameters)
+        return FixedSpaceNsga2(space, seed=seed, **self._parameters)
 
 
-class _Sampler(NSGAIISampler):  # type: ignore[misc]
+class FixedSpaceNsga2(NSGAIISampler):  # type: ignore[misc]
     """Knows the space: Optuna would compare the distributions of all trials for every suggestion."""
 
     def __init__(self, space: Space, **parameters: Any) -> None:
@@ -81,6 +81,7 @@ class _Sampler(NSGAIISampler):  # type: ignore[misc]
         self._space = {name: space[name] for name in sorted(space) if not space[name].single()}
 
     def infer_relative_search_space(self, study: Any, trial: Any) -> Space:
+        """See ``BaseSampler``: what every finished trial was asked, by name."""
         return self._space
 
 

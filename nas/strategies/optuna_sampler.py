@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
-from functools import lru_cache
+from functools import cache
 from typing import Any, TypeVar
 
 import optuna
@@ -26,9 +26,9 @@ FINAL = ("complete", "infeasible")
 class OptunaChooser(Chooser):
     """Asks a trial for the place of the answer in the list of options, as a category.
 
-    Options themselves would not do: Optuna takes ``1`` and ``True`` for one category. Nor would integers for
-    ordered questions: with about 20 questions of 3 to 5 options TPE then repeats itself five times as often and
-    finds worse fronts; to NSGA-II it makes no difference.
+    Options themselves would not do: Optuna takes ``1`` and ``True`` for one category. Nor would integers
+    for ordered questions: with about 20 questions of 3 to 5 options TPE then repeats itself five times as often
+    and finds worse fronts; to NSGA-II it makes no difference.
     """
 
     def __init__(self, trial: optuna.Trial) -> None:
@@ -134,7 +134,7 @@ class SamplerAdapter:
             self._num_final += 1
             own = _distributions(observation.suggestion.questions)
             known = own if self._space is None else self._space
-            self._space = {name: own[name] for name in known if own.get(name) == known[name]}
+            self._space = {name: own[name] for name in known if own.get(name) is known[name]}
 
     def _refill(self) -> None:
         """Choose the window anew; half of it changes, so this is rare."""
@@ -163,7 +163,7 @@ class SamplerAdapter:
             for question in suggestion.questions
         }
         attrs = dict(suggestion.sampler_state.get("trial", {}))
-        trial = running_trial(suggestion.number, params, dict(distributions), attrs)
+        trial = running_trial(suggestion.number, params, distributions, attrs)
         if observation.state == "running":
             return trial
         outcome = self._worst.outcome(observation)
@@ -175,6 +175,11 @@ class SamplerAdapter:
         return trial
 
 
-@lru_cache(maxsize=256)
-def _distributions(questions: tuple[Question, ...]) -> Space:
-    return {question.name: CategoricalDistribution(range(len(question.options))) for question in questions}
+def _distributions(questions: Iterable[Question]) -> Space:
+    return {question.name: _places(len(question.options)) for question in questions}
+
+
+@cache
+def _places(count: int) -> BaseDistribution:
+    """One object for equal distributions, so that ``is`` compares them."""
+    return CategoricalDistribution(range(count))

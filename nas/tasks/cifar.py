@@ -37,7 +37,7 @@ SIZE = 32
 
 
 class _Cifar(Classification):
-    """The published test images are the test split; validation is taken from the training images, stratified."""
+    """The published test images test; validation is taken from the training images, stratified."""
 
     source: Any
 
@@ -80,17 +80,17 @@ class _Cifar(Classification):
         return fingerprint_of([self._name, files, settings])
 
     def _find(self, path: str | None, *, download: bool) -> Path:
-        wanted = f"unpack {self.source.filename} ({self.source.url}) into it, or set download: true in the task"
+        wanted = f"unpack {self.source.filename} ({self.source.url}) into it, or set download: true"
         if path is None:
             raise TaskError(f"{self._name}: no path; name a folder as path: in the task and {wanted}")
         folder = Path(path).expanduser()
         if not (folder / self.source.base_folder).is_dir():
             if not download:
-                raise TaskError(f"{self._name}: no {folder / self.source.base_folder}; make {folder} and {wanted}")
+                raise TaskError(f"{self._name}: no {self.source.base_folder} in {folder}; {wanted}")
             try:
                 self.source(folder, download=True)
             except (OSError, URLError, RuntimeError) as error:
-                raise TaskError(f"{self._name}: the download into {folder} failed ({error}); {wanted}") from error
+                raise TaskError(f"{self._name}: download into {folder} failed ({error}); {wanted}") from error
         return folder
 
     def _labelled(self, split: Split) -> Labelled:
@@ -132,7 +132,7 @@ class Cifar10(_Cifar):
 
 
 class Cifar100(_Cifar):
-    """The same images under 100 classes; ``path`` holds ``cifar-100-python``. The parameters are ``Cifar10``'s."""
+    """The same under 100 classes; ``path`` holds ``cifar-100-python``. The parameters are ``Cifar10``'s."""
 
     num_outputs = 100
     source = CIFAR100

@@ -26,7 +26,9 @@ class Classification(Task):
         """Classes can be mixed."""
         return True
 
-    def head(self, num_features: int, reduction: int, *, pool: str = "avg", dropout: float = 0.0) -> nn.Module:
+    def head(
+        self, num_features: int, reduction: int, *, pool: str = "avg", dropout: float = 0.0
+    ) -> nn.Module:
         """Global pooling, dropout, a linear layer: ``(N, num_features, h, w)`` → ``(N, num_outputs)``.
 
         Raises:

@@ -1,4 +1,4 @@
-"""Handwritten digits, embedded in scikit-learn: 1,797 grey images of 8×8 pixels (UCI, Alpaydin and Kaynak 1998)."""
+"""Handwritten digits of scikit-learn: 1,797 grey images of 8×8 pixels (UCI, Alpaydin and Kaynak 1998)."""
 
 from __future__ import annotations
 

@@ -36,7 +36,7 @@ FOLDERS: dict[Split, tuple[str, ...]] = {
     "validation": ("val", "validation", "valid"),
     "test": ("test",),
 }
-#: Of each file, what enters the fingerprint beside its name and size: photographs differ from the first block on.
+#: What of each file enters the fingerprint beside name and size: photographs differ from the first block on.
 FINGERPRINT_BYTES = 65_536
 
 
@@ -48,7 +48,7 @@ class Item(NamedTuple):
 
 
 class ImageFolder(Classification):
-    """Classes are folders. Splits are the folders ``train``, ``val`` and ``test``; a missing one is drawn from ``train``.
+    """Classes are folders. Splits are the folders ``train``, ``val``, ``test``; a missing one is drawn from the first.
 
     Args:
         path: the folder: with one folder a split, or with the classes themselves.
@@ -142,7 +142,7 @@ class _Files(Dataset[tuple[Tensor, Tensor]]):
         try:
             image = pil_loader(file)
         except OSError as error:
-            raise TaskError(f"image_folder: {file} can't be decoded ({error}); repair or remove it") from error
+            raise TaskError(f"image_folder: {file} can't be read ({error}); repair or remove it") from error
         return self._transform(image), torch.tensor(target)
 
 
@@ -156,7 +156,7 @@ def _existing(path: str | None) -> Path:
 
 
 def _scan(path: Path) -> tuple[list[str], dict[Split, list[Item]]]:
-    """The classes, and the items of each split that has a folder; all of them are ``train`` where none has."""
+    """The classes, and the items of each split that has a folder; all are ``train`` where none has."""
     folders = {
         split: next((path / name for name in names if (path / name).is_dir()), None)
         for split, names in FOLDERS.items()
@@ -181,7 +181,7 @@ def _read(folder: Path) -> tuple[list[str], list[Item]]:
         data = TorchvisionFolder(str(folder))
     except FileNotFoundError as error:
         raise TaskError(
-            f"image_folder: {folder} does not hold images in class folders ({error}); arrange them as {LAYOUT}"
+            f"image_folder: {folder} holds no images in class folders ({error}); arrange them as {LAYOUT}"
         ) from None
     if len(data.classes) < 2:
         raise TaskError(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import numbers
 from typing import Any
 
 from nas.errors import TaskError
@@ -14,9 +13,9 @@ def whole(name: str, value: Any, low: int, high: int) -> int:
     Raises:
         TaskError: it is none.
     """
-    if isinstance(value, bool) or not isinstance(value, numbers.Integral) or not low <= value <= high:
+    if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
         raise TaskError(f"{name}: {value!r}; allowed: a whole number from {low} to {high}")
-    return int(value)
+    return value
 
 
 def share(name: str, value: Any, low: float = 0.0, high: float = 1.0) -> float:
@@ -25,7 +24,7 @@ def share(name: str, value: Any, low: float = 0.0, high: float = 1.0) -> float:
     Raises:
         TaskError: it is none.
     """
-    if isinstance(value, bool) or not isinstance(value, numbers.Real) or not low <= value <= high:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
         raise TaskError(f"{name}: {value!r}; allowed: a number from {low:g} to {high:g}")
     return float(value)
 

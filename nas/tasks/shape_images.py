@@ -49,8 +49,8 @@ def draw(count: int, size: int, factors: Factors, seed: int) -> tuple[Array, Arr
     """``count`` images of ``size`` × ``size`` pixels.
 
     Returns:
-        Images ``(M, H, W, 3)`` uint8; classes ``(M,)`` int64, equally many of each; masks ``(M, H, W)`` bool of the
-        pixels that show the shape.
+        Images ``(M, H, W, 3)`` uint8; classes ``(M,)`` int64, equally many of each; masks ``(M, H, W)`` bool,
+        the pixels that show the shape.
     """
     random = np.random.Generator(np.random.PCG64(seed))
     classes = random.permutation(np.arange(count) % len(SHAPES))
@@ -115,7 +115,8 @@ def _colours(count: int, closeness: float, random: np.random.Generator) -> tuple
 def _light(x: Array, y: Array, size: int, count: int, random: np.random.Generator) -> Array:
     """Brightness ``(B, H, W)`` that changes across each image."""
     slope = random.uniform(-0.3, 0.3, (2, count)).astype(np.float32) / size
-    return 1 + _column(slope[0]) * (x - size / 2) + _column(slope[1]) * (y - size / 2)
+    light: Array = 1 + _column(slope[0]) * (x - size / 2) + _column(slope[1]) * (y - size / 2)
+    return light
 
 
 def _line(x: Array, y: Array, size: int, count: int, random: np.random.Generator) -> Array:
@@ -129,7 +130,8 @@ def _line(x: Array, y: Array, size: int, count: int, random: np.random.Generator
     distance = np.hypot(dx - along * cos, dy - along * sin)
     width = random.uniform(0.5, 1.2, count).astype(np.float32)
     drawn = random.random(count) < 0.5
-    return np.clip(_column(width) - distance + 0.5, 0, 1) * _column(drawn.astype(np.float32))
+    cover: Array = np.clip(_column(width) - distance + 0.5, 0, 1) * _column(drawn.astype(np.float32))
+    return cover
 
 
 def _bar(u: Array, v: Array, width: float, random: np.random.Generator) -> Array:
@@ -137,9 +139,10 @@ def _bar(u: Array, v: Array, width: float, random: np.random.Generator) -> Array
     count = len(u)
     angle = _column(random.uniform(0, np.pi, count).astype(np.float32))
     offset = _column(random.uniform(-0.6, 0.6, count).astype(np.float32))
-    half = _column(random.uniform(0, width / 2, count).astype(np.float32)) if width else np.float32(0)
+    half = _column(random.uniform(0, width / 2, count).astype(np.float32))
     distance = np.abs(np.cos(angle) * u + np.sin(angle) * v - offset)
-    return (distance < half).astype(np.float32)
+    cover: Array = (distance < half).astype(np.float32)
+    return cover
 
 
 def _inside(classes: Array, u: Array, v: Array) -> Array:
@@ -174,11 +177,13 @@ def _star(u: Array, v: Array) -> Array:
 
 def _cross(u: Array, v: Array) -> Array:
     a, b = np.abs(u), np.abs(v)
-    return np.maximum(np.minimum(0.32 - a, 0.95 - b), np.minimum(0.95 - a, 0.32 - b))
+    inside: Array = np.maximum(np.minimum(0.32 - a, 0.95 - b), np.minimum(0.95 - a, 0.32 - b))
+    return inside
 
 
 def _crescent(u: Array, v: Array) -> Array:
-    return np.minimum(1 - np.hypot(u, v), np.hypot(u - 0.5, v) - 0.75)
+    inside: Array = np.minimum(1 - np.hypot(u, v), np.hypot(u - 0.5, v) - 0.75)
+    return inside
 
 
 _FIELDS: dict[str, Callable[[Array, Array], Array]] = {

@@ -89,7 +89,8 @@ class ShapeSource:
         return self.seed * len(_SPLITS) + _SPLITS.index(split)
 
     def _key(self, split: Split) -> str:
-        return fingerprint_of([VERSION, self.size, self.counts[split], asdict(self.factors), self._seed(split)])
+        values = [VERSION, self.size, self.counts[split], asdict(self.factors), self._seed(split)]
+        return fingerprint_of(values)
 
 
 def _factors(name: str, difficulty: float, overrides: Mapping[str, Any]) -> Factors:
@@ -99,7 +100,8 @@ def _factors(name: str, difficulty: float, overrides: Mapping[str, Any]) -> Fact
     values: dict[str, Any] = {}
     for key, value in overrides.items():
         if key not in known:
-            raise TaskError(f"{name}: unknown factor {key!r}{nearest(key, known)}; allowed: {', '.join(known)}")
+            close = nearest(str(key), known)
+            raise TaskError(f"{name}: unknown factor {key!r}{close}; allowed: {', '.join(known)}")
         label = f"{name}: factors: {key}"
         values[key] = whole(label, value, 0, 100) if key == "clutter" else share(label, value, 0, _most(key))
     return replace(Factors.of(difficulty), **values)

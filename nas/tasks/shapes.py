@@ -25,7 +25,7 @@ AUGMENTATION = {"scale": (0.7, 1.0), "ratio": (0.85, 1.18), "hflip": 0.5}
 
 
 class Shapes(Classification):
-    """Which of eight shapes an image shows, whatever its colour, place, size, rotation, clutter, noise and occlusion.
+    """Which of eight shapes an image shows, whatever its colour, place, size, rotation, clutter and noise.
 
     Args:
         image_size: pixels a side, 16 to 128.
@@ -110,8 +110,10 @@ class ShapesSegmentation(Task):
             self._stacked[split] = stack_as_is(Labelled(drawn.images, targets), NORMALISATION)
         return self._stacked[split]
 
-    def head(self, num_features: int, reduction: int, *, pool: str = "avg", dropout: float = 0.0) -> nn.Module:
-        """A 1×1 convolution, scaled up: ``(N, num_features, h, w)`` → ``(N, num_outputs, H, W)``; nothing is pooled."""
+    def head(
+        self, num_features: int, reduction: int, *, pool: str = "avg", dropout: float = 0.0
+    ) -> nn.Module:
+        """A 1×1 convolution, scaled up: ``(N, num_features, h, w)`` → ``(N, num_outputs, H, W)``; no pool."""
         size = self.input_shape[1:]
         return nn.Sequential(
             nn.Dropout(dropout),
@@ -126,8 +128,8 @@ class ShapesSegmentation(Task):
     def score(self, outputs: np.ndarray, targets: np.ndarray) -> Mapping[str, float]:
         """Of logits ``(M, num_outputs, H, W)`` against classes ``(M, H, W)``.
 
-        ``mean_iou`` is the mean over classes of intersection over union; a class that is neither there nor answered
-        does not count.
+        ``mean_iou`` is the mean over classes of intersection over union; a class that is neither there nor
+        answered does not count.
         """
         answers = outputs.argmax(axis=1).ravel()
         pairs = np.bincount(targets.ravel() * self.num_outputs + answers, minlength=self.num_outputs**2)

@@ -42,12 +42,13 @@ def augmentation_settings(asked: Augmentation, default: Mapping[str, Any]) -> di
     if asked is None or isinstance(asked, bool):
         return dict(default) if asked else {}
     if not isinstance(asked, Mapping):
-        raise TaskError(f"augmentation: {asked!r}; allowed: true, false or a mapping of {', '.join(AUGMENTATION)}")
+        raise TaskError(
+            f"augmentation: {asked!r}; allowed: true, false, a mapping of {', '.join(AUGMENTATION)}"
+        )
     for key in asked:
         if key not in AUGMENTATION:
-            raise TaskError(
-                f"augmentation: unknown {key!r}{nearest(str(key), AUGMENTATION)}; allowed: {', '.join(AUGMENTATION)}"
-            )
+            close = nearest(str(key), AUGMENTATION)
+            raise TaskError(f"augmentation: unknown {key!r}{close}; allowed: {', '.join(AUGMENTATION)}")
     return dict(asked)
 
 

@@ -238,10 +238,9 @@ def _measured(
                 structure_hash=f"{candidate.id:064x}",
                 conditions={
                     "protocol": 1,
-                    "statistic": "process",
-                    "reference": "1",
+                    "statistic": "min_ratio",
+                    "reference_ms": REFERENCE_MS,
                     "runs": 160,
-                    "threads": 1,
                 },
                 samples=_samples(latency, draw),
                 created_at=candidate.created_at,

@@ -5,15 +5,17 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import ColumnElement, Connection, Text, cast, select
 
-from nas.space.chooser import Question
 from nas.strategies import Suggestion
 from trials.store.dialect import table
 from trials.store.models import Architecture, ArtifactRow, Candidate, JobRow, Metric, Study, SuggestionRow
 from trials.store.records import KeptArtifact, MetricValue, OpenJob, Step, StoredSuggestion
+
+if TYPE_CHECKING:
+    from nas.space.chooser import Question
 
 Metrics = dict[tuple[str, str], MetricValue]
 JOBS, CANDIDATES, ARCHITECTURES = table(JobRow), table(Candidate), table(Architecture)
@@ -96,6 +98,10 @@ def kept_artifacts(connection: Connection, name: str) -> list[KeptArtifact]:
 
 def _questions(stored: str, interned: dict[str, tuple[Question, ...]]) -> tuple[Question, ...]:
     """One object for equal lists, decoded once: 25,000 suggestions ask few different ones."""
+    from nas.space.chooser import (
+        Question,
+    )  # here, because it imports torch: most programs only look at a store
+
     if stored not in interned:
         interned[stored] = tuple(
             Question(name, tuple(options), ordered, active, site)

@@ -96,12 +96,11 @@ def other_study(store: Store, study: Searching) -> Searching:
 
 @pytest.fixture
 def race() -> Callable[[str, str, Sequence[str]], list[str]]:
-    """Run a statement in several processes at the same moment, once they all have imported; what each printed."""
+    """Run a statement in several processes at once, when all have imported; what each printed."""
 
     def run(imports: str, statement: str, arguments: Sequence[str]) -> list[str]:
-        code = (
-            f"import sys\n{imports}\nargument = sys.argv[1]\nprint('ready', flush=True)\ninput()\n{statement}"
-        )
+        wait = "argument = sys.argv[1]\nprint('ready', flush=True)\ninput()"
+        code = f"import sys\n{imports}\n{wait}\n{statement}"
         running = [
             subprocess.Popen(
                 [sys.executable, "-c", code, argument],

@@ -21,8 +21,9 @@ from alembic import op
 revision, down_revision, branch_labels, depends_on = "0002", "0001", None, None
 
 def upgrade():
-    with op.batch_alter_table("studies", recreate="always" if op.get_bind().dialect.name == "sqlite" else "auto") as b:
-        b.add_column(sa.Column("note", sa.Text(), nullable=True))
+    recreate = "always" if op.get_bind().dialect.name == "sqlite" else "auto"
+    with op.batch_alter_table("studies", recreate=recreate) as batch:
+        batch.add_column(sa.Column("note", sa.Text(), nullable=True))
 """
 
 
@@ -50,7 +51,7 @@ def test_an_url_that_can_not_be_opened_says_what_to_write(url: str, says: str) -
 
 def test_a_missing_driver_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "psycopg", None)
-    with pytest.raises(StoreError, match="needs the driver 'psycopg'.*pip install psycopg") as raised:
+    with pytest.raises(StoreError, match=r"needs the driver 'psycopg'.*pip install psycopg") as raised:
         open_engine("postgresql://me:secret@127.0.0.1/name")
     assert "secret" not in str(raised.value)
 

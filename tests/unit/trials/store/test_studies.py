@@ -47,7 +47,7 @@ def test_a_name_no_database_takes_is_refused(store: Store, name: str) -> None:
 
 
 def test_an_unknown_study_names_the_nearest(store: Store, study) -> None:
-    with pytest.raises(UnknownNameError, match="no study 'digit' .*did you mean 'digits'.*it has: digits"):
+    with pytest.raises(UnknownNameError, match=r"no study 'digit' .*did you mean 'digits'.*it has: digits"):
         store.study_row("digit")
 
 
@@ -163,7 +163,7 @@ def test_a_writer_that_waits_too_long_gets_our_error(tmp_path: Path) -> None:
     store, other = Store(url), Store(url)
     with store.engine.connect() as connection:
         connection.exec_driver_sql("PRAGMA busy_timeout=20")
-    with other.transaction(), pytest.raises(StoreError, match="database is locked.*`nas resume` goes on"):
+    with other.transaction(), pytest.raises(StoreError, match=r"database is locked.*`nas resume` goes on"):
         store.add_target("local", {}, {})
     store.close()
     other.close()
@@ -172,10 +172,14 @@ def test_a_writer_that_waits_too_long_gets_our_error(tmp_path: Path) -> None:
 def test_a_server_that_goes_away_gets_our_error(store: Store, study) -> None:
     if store.engine.dialect.name != "postgresql":
         pytest.skip("SQLite has no server")
-    with pytest.raises(StoreError, match="terminating connection.*`nas resume` goes on"):  # noqa: SIM117
-        with store.transaction() as connection:
-            mine = connection.execute(text("SELECT pg_backend_pid()")).scalar_one()
-            with store.reading() as other:
-                other.execute(text(f"SELECT pg_terminate_backend({mine}, 5000)"))
-            connection.execute(text("SELECT 1"))
+    with pytest.raises(StoreError, match=r"terminating connection.*`nas resume` goes on"):
+        _write_while_the_server_goes_away(store)
     study.new("a")
+
+
+def _write_while_the_server_goes_away(store: Store) -> None:
+    with store.transaction() as connection:
+        mine = connection.execute(text("SELECT pg_backend_pid()")).scalar_one()
+        with store.reading() as other:
+            other.execute(text(f"SELECT pg_terminate_backend({mine}, 5000)"))
+        connection.execute(text("SELECT 1"))

@@ -1,0 +1,70 @@
+"""Plans, a target calibrated once, and the command line as a process."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from nas.latency.client import MeasuringProcess
+from nas.latency.targets import TargetSpec
+from trials.store.store import Store
+
+MINE = Path(__file__).parent / "mine"
+NAS = [sys.executable, "-m", "trials.cli"]
+
+
+@pytest.fixture(scope="session")
+def calibrated() -> dict[str, Any]:
+    """This machine as a target, its reference models timed once for all tests."""
+    with MeasuringProcess(TargetSpec("local")) as process:
+        return process.calibrate().to_json()
+
+
+@pytest.fixture
+def url(tmp_path: Path, calibrated: dict[str, Any]) -> str:
+    """A new database that knows the target."""
+    url = f"sqlite:///{tmp_path}/nas.db"
+    store = Store(url)
+    store.add_target("local", calibrated, calibrated["references"])
+    store.close()
+    return url
+
+
+@pytest.fixture
+def plan(tmp_path: Path) -> Callable[..., Path]:
+    """Writes a plan of a small study; keywords replace whole keys."""
+
+    def write(**keys: Any) -> Path:
+        data = {
+            "name": "study",
+            "task": {"name": "logged_task:LoggedDigits", "log": str(tmp_path / "steps")},
+            "space": {"name": "plain_convnet"},
+            "policies": [{"name": "precision"}],
+            "strategy": {"name": "random"},
+            "estimator": {"name": "training", "epochs": 3},
+            "executor": "local",
+            "budget": {"trials": 3},
+            "code": [str(MINE)],
+            **keys,
+        }
+        path = tmp_path / "plan.yaml"
+        path.write_text(yaml.safe_dump(data))
+        return path
+
+    return write
+
+
+def nas(*arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+    """Run ``nas`` as a user does."""
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    done = subprocess.run([*NAS, *arguments], capture_output=True, text=True, timeout=280, env=environment)
+    if check:
+        assert done.returncode == 0, done.stdout + done.stderr
+    return done

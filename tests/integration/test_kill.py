@@ -1,0 +1,79 @@
+"""The coordinator is killed at every point of a candidate's line; `nas resume` finishes the study."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from tests.integration.conftest import nas
+from tests.integration.killed import POINTS
+from trials.store.models import Candidate, EpochRow, JobRow, Measurement, Study, SuggestionRow
+from trials.store.store import Store
+
+TRIALS, EPOCHS, STEPS = 3, 3, 17
+KILLED = Path(__file__).with_name("killed.py")
+
+
+@pytest.mark.parametrize("point", list(POINTS))
+def test_resume_after_kill(point: str, plan: Callable[..., Path], url: str, tmp_path: Path) -> None:
+    path = plan()
+    died = subprocess.run([sys.executable, str(KILLED), str(path), url, point], timeout=200)
+    assert died.returncode == -9
+    before = suggestions(url)
+    nas("resume", "study", "--storage", url)
+    with Session(Store(url).engine) as session:
+        (study,) = session.scalars(select(Study))
+        assert study.state == "complete"
+        candidates = list(session.scalars(select(Candidate)))
+        assert [candidate.state for candidate in candidates] == ["complete"] * TRIALS
+        jobs = list(session.scalars(select(JobRow)))
+        assert {job.state for job in jobs} == {"done"}
+        assert len({(job.candidate_id, job.kind, job.target) for job in jobs}) == len(jobs)
+        measured = session.scalar(select(func.count(Measurement.id)))
+        assert measured == sum(job.kind in ("gate", "measure") for job in jobs)
+        epochs = session.execute(
+            select(EpochRow.candidate_id, func.count(EpochRow.id)).group_by(EpochRow.candidate_id)
+        )
+        assert {count for _, count in epochs} == {EPOCHS}
+    after = suggestions(url)
+    assert after[: len(before)] == before
+    assert len(set(map(str, after))) == len(after), "a suggestion after the resume copies one before"
+    steps = len((tmp_path / "steps").read_text().splitlines())
+    assert TRIALS * EPOCHS * STEPS <= steps <= TRIALS * EPOCHS * STEPS + STEPS
+
+
+def test_no_worker_outlives_a_killed_coordinator(plan: Callable[..., Path], url: str, tmp_path: Path) -> None:
+    task = {"name": "logged_task:LoggedDigits", "log": str(tmp_path / "steps"), "step_s": 0.05}
+    path = plan(task=task)
+    died = subprocess.run([sys.executable, str(KILLED), str(path), url, "during training"], timeout=200)
+    assert died.returncode == -9
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        pids = {int(line) for line in (tmp_path / "steps").read_text().split()}
+        if not any(Path(f"/proc/{pid}").exists() for pid in pids):
+            return
+        time.sleep(0.2)
+    raise AssertionError("a trainer goes on without its coordinator")
+
+
+def test_of_two_resumes_at_once_one_is_refused(plan: Callable[..., Path], url: str) -> None:
+    subprocess.run([sys.executable, str(KILLED), str(plan()), url, "after propose"], timeout=200)
+    command = [sys.executable, "-m", "trials.cli", "resume", "study", "--storage", url]
+    both = [subprocess.Popen(command, stderr=subprocess.PIPE, text=True) for _ in range(2)]
+    said = [process.communicate(timeout=250)[1] for process in both]
+    assert sorted(process.returncode for process in both) == [0, 2], said
+    assert any("coordinat" in text for text in said)
+    with Session(Store(url).engine) as session:
+        assert session.scalar(select(func.count(Candidate.id))) == TRIALS
+
+
+def suggestions(url: str) -> list[dict[str, object]]:
+    with Session(Store(url).engine) as session:
+        return list(session.scalars(select(SuggestionRow.answers).order_by(SuggestionRow.number)))

@@ -1,0 +1,82 @@
+"""Whole studies on the real parts."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from nas.latency.samples import Samples
+from tests.integration.conftest import nas
+from trials.executors import EXECUTORS
+from trials.store.models import Candidate, Measurement
+from trials.store.store import Store
+
+
+@pytest.mark.parametrize("executor", EXECUTORS.names())
+def test_search_to_running_file(executor: str, plan: Callable[..., Path], url: str, tmp_path: Path) -> None:
+    """Every executor brings a study to its end, and its best network runs on numpy and onnxruntime alone."""
+    path = plan(executor=executor, task={"name": "digits", "image_size": 8}, measure={"audit": 1.0})
+    nas("search", str(path), "--storage", url, "budget.trials=2")
+    row = json.loads(nas("export", "study", "--best", "--out", str(tmp_path / "out"), "--storage", url, "--json").stdout)[0]
+    report = json.loads((tmp_path / "out" / "report.json").read_text())
+    assert report["scores"]["test"]["accuracy"] == row["test accuracy"]
+    ran = subprocess.run(
+        [sys.executable, str(tmp_path / "out" / "run.py")], capture_output=True, text=True, check=True
+    )
+    assert "answers:" in ran.stdout
+    with Session(Store(url).engine) as session:
+        purposes = {row.purpose for row in session.scalars(select(Measurement))}
+        assert purposes >= {"gate"}
+        assert purposes & {"audit", "final"}
+        for row in session.scalars(select(Measurement)):
+            derived = Samples.from_bytes(row.samples).derive()
+            assert derived.ratio * row.conditions["reference_ms"] == pytest.approx(row.latency_ms)
+
+
+def test_a_limit_rejects_before_training(plan: Callable[..., Path], url: str) -> None:
+    path = plan(limits={"latency_ms": {"max": {"relative_to": "median", "factor": 0.8}}}, budget={"trials": 8})
+    nas("search", str(path), "--storage", url)
+    with Session(Store(url).engine) as session:
+        rows = list(session.scalars(select(Candidate)))
+        rejected = [row for row in rows if row.state == "infeasible"]
+        assert 0 < len(rejected) < len(rows)
+        assert all("over the limit" in (row.reason or "") for row in rejected)
+        assert not any(metric.name == "accuracy" for row in rejected for metric in row.metrics)
+
+
+@pytest.mark.parametrize(
+    ("task", "message"), [("RaisingDigits", "can't be trained on"), ("NotANumber", "accuracy")]
+)
+def test_failed_trials_are_records(task: str, message: str, plan: Callable[..., Path], url: str) -> None:
+    path = plan(task={"name": f"logged_task:{task}"}, budget={"trials": 2})
+    nas("search", str(path), "--storage", url)
+    with Session(Store(url).engine) as session:
+        rows = list(session.scalars(select(Candidate)))
+        assert [row.state for row in rows] == ["failed", "failed"]
+        assert all(message in (row.reason or "") for row in rows)
+        assert all("Traceback" in (row.traceback or "") for row in rows)
+    refused = nas("export", "study", "--trial", "0", "--out", "none", "--storage", url, check=False)
+    assert refused.returncode == 2
+    assert "failed" in refused.stderr
+
+
+def test_replicates_and_their_random_twins(plan: Callable[..., Path], url: str) -> None:
+    path = plan(strategy={"name": "tpe"}, replicate_seeds=[1], budget={"trials": 2}, estimator={"name": "training", "epochs": 1})
+    nas("search", str(path), "--storage", url, "--with-baseline", "random")
+    rows: list[dict[str, Any]] = json.loads(nas("list", "--storage", url, "--json").stdout)
+    assert {(row["study"], row["role"]) for row in rows} == {
+        ("study", "search"),
+        ("study-random", "baseline"),
+        ("study-seed1", "search"),
+        ("study-seed1-random", "baseline"),
+    }
+    assert {row["group"] for row in rows} == {"study"}
+    assert all(sum(row["candidates"].values()) == 2 for row in rows)
