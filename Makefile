@@ -64,7 +64,7 @@ demo: setup  ## Search, export, report: one whole study on this machine, under d
 	$(NAS) report digits --storage $(DEMO_STORAGE) --out $(DEMO)/report
 	@echo
 	@echo 'The network:  $(DEMO)/best (report.md says what was measured; run.py runs it)'
-	@echo 'The report:   $(DEMO)/report/index.html'
+	@echo 'The report:   $(DEMO)/report/report.html'
 	@echo 'The studies, in a browser:  make dashboard   or   $(NAS) dashboard --storage $(DEMO_STORAGE)'
 
 dashboard: setup  ## Show the demo's studies in a browser.

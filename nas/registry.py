@@ -1,7 +1,7 @@
 """Names to ``"module:attribute"``, imported on first use.
 
-Three places a name can come from: the table of a folder's ``__init__.py``, an entry point of an installed
-package (group ``measured_nas.<kind>``), or the name itself when it is written ``module:attribute``.
+Places a name can come from: the table of a folder's ``__init__.py``, an entry point of an installed package
+(group ``measured_nas.<kind>``), ``add``, or the name itself when it is written ``module:attribute``.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from importlib.metadata import entry_points
 from typing import Any, Generic, TypeVar
 
-from nas.errors import UnknownNameError
+from nas.errors import PlanError, UnknownNameError
 
 T = TypeVar("T")
 
@@ -32,6 +32,17 @@ class Registry(Generic[T]):
     def names(self) -> list[str]:
         """Every name, sorted."""
         return list(self.table())
+
+    def add(self, name: str, location: str) -> None:
+        """Add a name in this process, for what plans do not name; the same again is harmless.
+
+        Raises:
+            PlanError: the name stands for something else already.
+        """
+        taken = self.table().get(name, location)
+        if taken != location:
+            raise PlanError(f"the {self.kind} name {name!r} stands for {taken} already; choose another")
+        self._entries[name] = location
 
     def get(self, name: str) -> T:
         """What stands behind ``name``.

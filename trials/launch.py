@@ -191,11 +191,12 @@ def pools(plan: Plan, *, local: bool) -> Sequence[Pool]:
 
 def artifact_root(store: Store, plan: Plan) -> str:
     """Where files of a plan's studies go: what it says, or a folder beside the database."""
-    return plan.artifacts.root or str(store.folder / "nas_artifacts")
+    root = plan.artifacts.root or str(store.folder / "nas_artifacts")
+    return root if "://" in root else str(Path(root).resolve())  # workers run in other folders
 
 
 def work_folder(root: str) -> Path:
     """Folder of checkpoints: under a local artifact root, else in the user's cache."""
     if "://" not in root:
-        return Path(root).resolve() / "work"
+        return Path(root) / "work"
     return Path.home() / ".cache" / "measured-nas" / "work"

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import logging
 import time
+import traceback
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from nas.errors import StudyError
+from nas.errors import JobError, StudyError
 from nas.space.graph import layers
 from nas.strategies import Goal, Limit
 from trials.executors import Event, Executor, Job
@@ -204,8 +205,11 @@ class Coordinator:
             self._queued.appendleft((running.job_id, running.line, running.step))
         else:
             reason = event.error or f"its worker was lost {MAX_ATTEMPTS} times"
-            if self.store.fail_job(running.job_id, running.attempt, reason, event.traceback):
-                self._finish(running.line, "failed")
+            self._fail(running, reason, event.traceback)
+
+    def _fail(self, running: Running, reason: str, trace: str) -> None:
+        if self.store.fail_job(running.job_id, running.attempt, reason, trace):
+            self._finish(running.line, "failed")
 
     def _progress(self, running: Running, value: Mapping[str, Any]) -> None:
         if "epoch" in value:
@@ -219,7 +223,11 @@ class Coordinator:
 
     def _commit(self, running: Running, result: Mapping[str, Any]) -> None:
         line, kind = running.line, running.step[0]
-        outcome = after(self.problem, self.assignment.limits, line, running.step, result)
+        try:
+            outcome = after(self.problem, self.assignment.limits, line, running.step, result)
+        except JobError as error:  # a result that can't be recorded: not a number
+            self._fail(running, f"JobError: {error}", traceback.format_exc())
+            return
         committed = self.store.commit_job(running.job_id, running.attempt, outcome)
         if committed is None:
             return

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, fx
+from torch import Tensor, fx, nn
 
 from nas.errors import ExportError
 from nas.space.tracing import TracedGraph
@@ -39,9 +39,10 @@ def ranges(
         raise ExportError("calibration has no inputs; give at least one batch of training data")
     observed = {graph.nodes[index].call.node: index for index in nodes}
     observer = _Observer(graph, observed, percentile)
+    device = device_of(graph.model)
     with torch.no_grad():
         for batch in torch.split(inputs, BATCH):
-            observer.run(batch)
+            observer.run(batch.to(device))
     found = {index: observer.range_of(index) for index in observed.values()}
     for index, (low, high) in found.items():
         if not np.isfinite([low, high]).all():
@@ -56,6 +57,11 @@ def seeded_inputs(shape: tuple[int, ...], count: int, seed: int = 0) -> Tensor:
     """``(count, *shape[1:])`` standard normal values, equal everywhere for a seed."""
     generator = torch.Generator().manual_seed(seed)
     return torch.randn(count, *shape[1:], generator=generator)
+
+
+def device_of(model: nn.Module) -> torch.device:
+    """Where a model's parameters are."""
+    return next((parameter.device for parameter in model.parameters()), torch.device("cpu"))
 
 
 class _Observer(fx.Interpreter):
@@ -82,5 +88,5 @@ class _Observer(fx.Interpreter):
             low, high = torch.aminmax(value)
             return float(low), float(high)
         tails = [100.0 - self._percentile, self._percentile]
-        low, high = np.percentile(value.numpy(), tails)
+        low, high = np.percentile(value.cpu().numpy(), tails)
         return float(low), float(high)

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from nas.errors import ExportError
+from nas.export.calibration import device_of
 from nas.export.evaluate import open_session, run_batches
 
 #: Largest difference of a 32-bit file, in standard deviations of the output.
@@ -29,7 +30,7 @@ def relative_error(model: nn.Module, path: Path, inputs: Tensor, *, tolerance: f
             the tolerance.
     """
     with torch.no_grad():
-        expected = model(inputs).float().cpu().numpy()
+        expected = model(inputs.to(device_of(model))).float().cpu().numpy()
     try:
         (found,) = run_batches(open_session(path), [inputs.cpu().numpy()])
     except Exception as error:  # onnxruntime raises exceptions of its own without a common class

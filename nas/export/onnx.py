@@ -44,7 +44,6 @@ class OnnxExporter(Exporter):
         percentile: of calibrated values; 100 takes the extremes, 99.9 cuts a thousandth from both ends.
         full_range: weights use all 8 bits instead of 7. More exact where the processor has VNNI or is an
             ARM; on other x86 ONNX Runtime's kernels overflow on such weights.
-        check: whether the file is run and compared.
 
     Raises:
         PlanError: a percentile outside (50, 100].
@@ -82,19 +81,12 @@ class OnnxExporter(Exporter):
         else:
             model = self._emit(graph, network.bits, input_shape, inputs)
             onnx.save(model, str(path))
-        integers = any(bits == 8 for bits in network.bits.values())
-        count = math.ceil(NUM_CHECKED / input_shape[0]) * input_shape[0]
-        checked = seeded_inputs(input_shape, count, seed=1)
-        if calibration is not None and len(calibration) >= count:
-            # Ranges were made for data, so 8 bits are judged on data.
-            checked = calibration[:count]
-        error = relative_error(network.model, path, checked, tolerance=None if integers else TOLERANCE)
+        error = _checked(network, path, input_shape, calibration)
         content = path.read_bytes()
-        record: dict[str, Any] = {"opset": OPSET, "seconds": round(time.perf_counter() - started, 4)}
-        if uncovered:
-            record["uncovered"] = uncovered
-        if integers:
+        record: dict[str, Any] = {"opset": OPSET, "uncovered": uncovered}
+        if _has_integers(network):
             record["calibrated_on"] = 0 if calibration is None else len(calibration)
+        record["seconds"] = round(time.perf_counter() - started, 4)
         return Artifact(
             path=path,
             format=self.format,
@@ -143,6 +135,21 @@ class OnnxExporter(Exporter):
             if bias is not None:
                 replaced[(node.call.node, "bias")] = bias
         return replaced
+
+
+def _checked(network: Network, path: Path, input_shape: tuple[int, ...], calibration: Tensor | None) -> float:
+    """Error of the file: on seeded inputs, or on data where ranges were made for data."""
+    count = math.ceil(NUM_CHECKED / input_shape[0]) * input_shape[0]
+    inputs = seeded_inputs(input_shape, count, seed=1)
+    if calibration is not None and len(calibration) >= count:
+        inputs = calibration[:count]
+    return relative_error(
+        network.model, path, inputs, tolerance=None if _has_integers(network) else TOLERANCE
+    )
+
+
+def _has_integers(network: Network) -> bool:
+    return any(bits == 8 for bits in network.bits.values())
 
 
 def _walk(builder: OnnxGraph, graph: TracedGraph, plan: IntegerPlan, scales: Mapping[int, Scale]) -> str:

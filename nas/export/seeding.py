@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from nas.errors import ExportError
-from nas.export.calibration import seeded_inputs
+from nas.export.calibration import device_of, seeded_inputs
 from nas.space.architecture import Network
 
 #: Inputs whose statistics batch norms take.
@@ -46,8 +46,7 @@ def seed_weights(network: Network, input_shape: tuple[int, ...], seed_text: str)
 def _fill(name: str, parameter: Tensor, generator: torch.Generator) -> None:
     if parameter.dim() >= 2:
         fan_in = parameter[0].numel()
-        values = torch.randn(parameter.shape, generator=generator) * math.sqrt(2.0 / fan_in)
-        parameter.copy_(values)
+        parameter.copy_(torch.randn(parameter.shape, generator=generator) * math.sqrt(2.0 / fan_in))
     else:
         parameter.fill_(0.0 if name.rpartition(".")[2] == "bias" else 1.0)
 
@@ -66,9 +65,8 @@ def _settle_norms(model: nn.Module, input_shape: tuple[int, ...], seed: int) -> 
         # The batch's statistics as they are, not averaged into the initial ones.
         norm.momentum = 1.0
         norm.train()
-    device = next((parameter.device for parameter in model.parameters()), torch.device("cpu"))
     try:
-        model(seeded_inputs(input_shape, BATCH, seed).to(device))
+        model(seeded_inputs(input_shape, BATCH, seed).to(device_of(model)))
     finally:
         for norm, momentum in zip(norms, momenta, strict=True):
             norm.momentum = momentum

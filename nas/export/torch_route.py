@@ -15,6 +15,7 @@ from onnx import numpy_helper
 from torch import Tensor, nn
 
 from nas.errors import ExportError
+from nas.export.calibration import device_of
 from nas.export.onnx_graph import OPSET
 from nas.export.quantize import FULL_WEIGHT_LIMIT
 from nas.export.structure import record_nonzeros
@@ -48,8 +49,7 @@ def export_with_torch(
 
 
 def _export(model: nn.Module, path: Path, input_shape: tuple[int, ...]) -> None:
-    device = next((parameter.device for parameter in model.parameters()), torch.device("cpu"))
-    example = torch.zeros(input_shape, device=device)
+    example = torch.zeros(input_shape, device=device_of(model))
     errors = []
     # The older exporter is ten times faster and names its nodes after modules; the newer knows more.
     for dynamo in (False, True):

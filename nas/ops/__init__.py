@@ -129,24 +129,39 @@ OPS: Registry[type[Op]] = Registry(
 )
 
 
+def register(name: str, op: type[Op]) -> None:
+    """Make an op of your own known, in the file that defines the module it covers.
+
+    Plans name no ops: whoever builds a network has imported the files of its modules, so there is the place.
+
+    Raises:
+        PlanError: another op has that name.
+    """
+    OPS.add(name, f"{op.__module__}:{op.__qualname__}")
+    if _table.cache_info().currsize and name not in _table().names.values():
+        _table().add(name, op())
+
+
 @dataclass
 class _Table:
     by_type: dict[type, Op] = field(default_factory=dict)
     by_target: dict[Any, Op] = field(default_factory=dict)
     names: dict[Op, str] = field(default_factory=dict)
 
+    def add(self, name: str, op: Op) -> None:
+        self.names[op] = name
+        for target in op.targets:
+            if isinstance(target, type):
+                self.by_type[target] = op
+            else:
+                self.by_target[target] = op
+
 
 @cache
 def _table() -> _Table:
     table = _Table()
     for name in OPS.names():
-        op = OPS.get(name)()
-        table.names[op] = name
-        for target in op.targets:
-            if isinstance(target, type):
-                table.by_type[target] = op
-            else:
-                table.by_target[target] = op
+        table.add(name, OPS.get(name)())
     return table
 
 

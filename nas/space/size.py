@@ -5,19 +5,27 @@ from __future__ import annotations
 import math
 import random
 import time
-from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
 from nas.space.chooser import Chooser, Question, Value
+
+Floats = npt.NDArray[np.float64]
 
 #: Walks of the first look, which decides whether counting is worth its time; and fewest of any estimate.
 _FEWEST = 20
+#: Walks before an error is believed: rare answers have to show up.
+_BELIEVED = 200
+#: Times the variance an answer's effect has by chance.
+_SIGNIFICANT = 8.0
 #: Relative error at which walking ends.
 _ENOUGH = 0.01
 #: Part of the walks' answers that stay uniform, so that what no pilot saw is found all the same.
-_UNIFORM = 0.2
+_UNIFORM = 0.05
 
 
 @dataclass(frozen=True)
@@ -44,14 +52,14 @@ def space_size(
     limit: int = 20_000,
     walks: int = 2000,
     seed: int = 0,
-    max_seconds: float = 10.0,
+    max_seconds: float = 6.0,
 ) -> SpaceSize:
     """Count the leaves of the tree of active questions, or estimate their number.
 
     A space that seems to have at most ``limit`` leaves, and to be walked in time, is counted. Another is
-    estimated by random walks (Knuth 1975, "Estimating the efficiency of backtrack programs"): one over the probability
-    of a walk is an unbiased estimate. Pilot walks learn first which answers have most leaves below them;
-    otherwise the error would grow with every question that decides how many others there are.
+    estimated by random walks (Knuth 1975, "Estimating the efficiency of backtrack programs"): one over the
+    probability of a walk is an unbiased estimate. Uniform pilot walks learn which answers have most leaves
+    below them; without that the error would grow with every question that decides how many others there are.
 
     Args:
         build: asks all questions of a space; what it returns is thrown away.
@@ -60,19 +68,34 @@ def space_size(
         seed: of the walks.
         max_seconds: for counting, and for walking, each; at least 40 walks are made.
     """
-    walker = _Walker(build, random.Random(seed))
+    generator = random.Random(seed)
+
+    def walk(shares: Mapping[str, Sequence[float]]) -> _WeightedChooser:
+        chooser = _WeightedChooser(generator, shares)
+        build(chooser)
+        return chooser
+
     started = time.monotonic()
-    first = [walker.walk() for _ in range(_FEWEST)]
+    pilots = [walk({}) for _ in range(_FEWEST)]
     seconds_each = (time.monotonic() - started) / _FEWEST
-    if _mean(first) <= min(2 * limit, 2 * max_seconds / seconds_each):
+    if _mean([pilot.estimate for pilot in pilots]) <= min(2 * limit, 2 * max_seconds / seconds_each):
         counted = _count(build, limit, time.monotonic() + max_seconds)
         if counted is not None:
             return SpaceSize(True, float(counted), 0.0)
     started = time.monotonic()
-    while walker.num_walks < walks // 8 and time.monotonic() - started < max_seconds / 4:
-        walker.walk()
-    estimates = walker.settled(max(walks, _FEWEST), started + max_seconds)
+    while len(pilots) < walks // 8 and time.monotonic() - started < max_seconds / 4:
+        pilots.append(walk({}))
+    shares = _learned_shares(pilots)
+    estimates: list[float] = []
+    while len(estimates) < walks and not _settled(estimates, started + max_seconds):
+        estimates += [walk(shares).estimate for _ in range(_FEWEST)]
     return SpaceSize(False, _mean(estimates), _error(estimates))
+
+
+def _settled(estimates: list[float], end: float) -> bool:
+    if len(estimates) >= _BELIEVED and _error(estimates) < _ENOUGH:
+        return True
+    return bool(estimates) and time.monotonic() > end
 
 
 class EnumeratingChooser(Chooser):
@@ -118,59 +141,79 @@ def _count(build: Callable[[Chooser], Any], limit: int, end: float) -> int | Non
     return count
 
 
-class _Walker:
-    """Random walks whose answers get likelier the more leaves were estimated below them."""
-
-    def __init__(self, build: Callable[[Chooser], Any], generator: random.Random) -> None:
-        self._build = build
-        self._generator = generator
-        #: Question → place → leaves estimated below the answer, summed over walks.
-        self._leaves: defaultdict[str, defaultdict[int, float]] = defaultdict(lambda: defaultdict(float))
-        self.num_walks = 0
-
-    def walk(self, *, learn: bool = True) -> float:
-        """One walk: an unbiased estimate of the number of leaves."""
-        chooser = _WeightedChooser(self._generator, self._leaves)
-        self._build(chooser)
-        self.num_walks += 1
-        if learn:
-            for name, place in chooser.taken.items():
-                self._leaves[name][place] += chooser.estimate
-        return chooser.estimate
-
-    def settled(self, most: int, end: float) -> list[float]:
-        """Independent estimates by what was learned until now."""
-        estimates: list[float] = []
-        while len(estimates) < most:
-            if len(estimates) >= _FEWEST and len(estimates) % _FEWEST == 0:
-                if time.monotonic() > end or _error(estimates) < _ENOUGH:
-                    break
-            estimates.append(self.walk(learn=False))
-        return estimates
-
-
 class _WeightedChooser(Chooser):
-    def __init__(self, generator: random.Random, leaves: Mapping[str, Mapping[int, float]]) -> None:
+    """Takes options with given probabilities, uniformly where none are given."""
+
+    def __init__(self, generator: random.Random, shares: Mapping[str, Sequence[float]]) -> None:
         super().__init__()
         self._generator = generator
-        self._leaves = leaves
-        self.taken: dict[str, int] = {}
+        self._shares = shares
+        #: Question → place of the answer, and number of options.
+        self.taken: dict[str, tuple[int, int]] = {}
+        #: Product of the numbers of options.
+        self.product = 1
+        #: One over the probability of the walk: an unbiased estimate of the number of leaves.
         self.estimate = 1.0
 
     def _answer(self, question: Question) -> Value:
         if not question.active:
             return question.options[0]
         count = len(question.options)
-        known = self._leaves.get(question.name, {})
-        total = math.fsum(known.values())
-        uniform = _UNIFORM if total else 1.0
-        shares = [
-            uniform / count + (1 - uniform) * known.get(place, 0.0) / (total or 1.0) for place in range(count)
-        ]
+        shares = self._shares.get(question.name) or [1 / count] * count
         place = self._generator.choices(range(count), shares)[0]
-        self.taken[question.name] = place
+        self.taken[question.name] = (place, count)
+        self.product *= count
         self.estimate /= shares[place]
         return question.options[place]
+
+
+def _learned_shares(walks: Sequence[_WeightedChooser]) -> dict[str, list[float]]:
+    """Question → probabilities of its options, about as the leaves below them.
+
+    The logarithm of a walk's product of the numbers of options is fitted by a sum of effects of its answers.
+    Questions enter one by one, the one that explains most first, while the fit gains more than by chance:
+    few questions decide about others, the rest would only add noise. Effects of a question sum to 0, so that
+    the question that decides about a slot gets the credit, not those within the slot.
+    """
+    target = np.log([float(walk.product) for walk in walks])
+    codes = _codes(walks)
+    design = np.ones((len(walks), 1))
+    left = float(np.sum((target - target.mean()) ** 2))
+    places: dict[str, slice] = {}
+    while codes and left > 1e-9 * len(walks):
+        trials = {name: _residual(np.hstack([design, code]), target) for name, code in codes.items()}
+        best = min(trials, key=trials.__getitem__)
+        added = codes.pop(best)
+        spare = len(walks) - design.shape[1] - added.shape[1]
+        if spare < 1 or (left - trials[best]) / added.shape[1] < _SIGNIFICANT * trials[best] / spare:
+            break
+        places[best] = slice(design.shape[1], design.shape[1] + added.shape[1])
+        design, left = np.hstack([design, added]), trials[best]
+    effects = np.linalg.lstsq(design, target, rcond=None)[0]
+    return {name: _shares(effects[place]) for name, place in places.items()}
+
+
+def _codes(walks: Sequence[_WeightedChooser]) -> dict[str, Floats]:
+    """Question → ``(walks, options - 1)``: 1 in the answer's column, -1 everywhere for the last option."""
+    codes: dict[str, Floats] = {}
+    for row, walk in enumerate(walks):
+        for name, (place, count) in walk.taken.items():
+            if count > 1:
+                code = codes.setdefault(name, np.zeros((len(walks), count - 1)))
+                code[row] = np.eye(count)[place, :-1] - (place == count - 1)
+    return codes
+
+
+def _residual(design: Floats, target: Floats) -> float:
+    fitted = design @ np.linalg.lstsq(design, target, rcond=None)[0]
+    return float(np.sum((target - fitted) ** 2))
+
+
+def _shares(effects: npt.NDArray[Any]) -> list[float]:
+    whole = np.append(effects, -effects.sum())
+    weights = np.exp(whole - whole.max())
+    shares = (1 - _UNIFORM) * weights / weights.sum() + _UNIFORM / len(weights)
+    return [float(share) for share in shares]
 
 
 def _mean(estimates: list[float]) -> float:

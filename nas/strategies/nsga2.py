@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from optuna.samplers import BaseSampler, NSGAIISampler
 
-from nas.errors import PlanError
 from nas.strategies import Goal, Observation, Strategy, Suggestion
 from nas.strategies.optuna_sampler import SamplerAdapter, Space
+from nas.strategies.parameters import check_probability, check_whole
 
 if TYPE_CHECKING:
     from nas.space import Chooser
@@ -43,18 +43,16 @@ class Nsga2Strategy(Strategy):
         mutation_prob: float | None = None,
     ) -> None:
         super().__init__(goal, seed)
-        if population_size < 2:
-            raise PlanError(f"nsga2: population_size {population_size!r}; need at least 2")
-        probabilities = {"crossover_prob": crossover_prob, "swapping_prob": swapping_prob}
+        check_whole("nsga2", "population_size", population_size, least=2)
+        check_probability("nsga2", "crossover_prob", crossover_prob)
+        check_probability("nsga2", "swapping_prob", swapping_prob)
         if mutation_prob is not None:
-            probabilities["mutation_prob"] = mutation_prob
-        for name, value in probabilities.items():
-            if not 0 <= value <= 1:
-                raise PlanError(f"nsga2: {name} {value!r}; allowed: 0 to 1")
-        self._parameters = {
+            check_probability("nsga2", "mutation_prob", mutation_prob)
+        self._parameters: dict[str, Any] = {
             "population_size": population_size,
+            "crossover_prob": crossover_prob,
+            "swapping_prob": swapping_prob,
             "mutation_prob": mutation_prob,
-            **probabilities,
         }
         # The current and the last generation, with room for as many more that run at once.
         self._adapter = SamplerAdapter(

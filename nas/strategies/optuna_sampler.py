@@ -27,8 +27,8 @@ class OptunaChooser(Chooser):
     """Asks a trial for the place of the answer in the list of options, as a category.
 
     Options themselves would not do: Optuna takes ``1`` and ``True`` for one category. Nor would integers
-    for ordered questions: with about 20 questions of 3 to 5 options TPE then repeats itself five times as often
-    and finds worse fronts; to NSGA-II it makes no difference.
+    for ordered questions: with about 20 questions of 3 to 5 options TPE then repeats itself five times as
+    often and finds worse fronts; to NSGA-II it makes no difference.
     """
 
     def __init__(self, trial: optuna.Trial) -> None:

@@ -10,9 +10,9 @@ import numpy as np
 from optuna.exceptions import ExperimentalWarning
 from optuna.samplers import BaseSampler, TPESampler
 
-from nas.errors import PlanError
 from nas.strategies import Goal, Observation, Strategy, Suggestion
 from nas.strategies.optuna_sampler import SamplerAdapter, Space
+from nas.strategies.parameters import check_whole
 from nas.strategies.pareto import pareto_front
 
 if TYPE_CHECKING:
@@ -46,14 +46,9 @@ class TpeStrategy(Strategy):
         history: int = 1000,
     ) -> None:
         super().__init__(goal, seed)
-        at_least = {
-            "n_startup_trials": (n_startup_trials, 0),
-            "n_ei_candidates": (n_ei_candidates, 1),
-            "history": (history, 10),
-        }
-        for name, (value, least) in at_least.items():
-            if value < least:
-                raise PlanError(f"tpe: {name} {value!r}; need at least {least}")
+        check_whole("tpe", "n_startup_trials", n_startup_trials, least=0)
+        check_whole("tpe", "n_ei_candidates", n_ei_candidates, least=1)
+        check_whole("tpe", "history", history, least=10)
         self._parameters = {"n_startup_trials": n_startup_trials, "n_ei_candidates": n_ei_candidates}
         self._history = history
         self._adapter = SamplerAdapter(

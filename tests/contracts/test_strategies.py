@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
+from nas.errors import PlanError
 from nas.space.chooser import Chooser, RandomChooser
 from nas.strategies import STRATEGIES, Goal, Limit, Observation, Strategy, Suggestion
 
@@ -55,7 +56,7 @@ def stored(suggestion: Suggestion) -> Suggestion:
 
 @dataclass
 class Study:
-    """A study of the toy with up to ``concurrency`` candidates at once that finish in any order; some fail."""
+    """A toy study with up to ``concurrency`` candidates at once that finish in any order; some fail."""
 
     strategy: Strategy
     concurrency: int = 1
@@ -255,12 +256,21 @@ def test_random_search_does_not_learn_the_limit() -> None:
     assert last > 0.7 * first
 
 
-def test_parameters_are_checked() -> None:
-    wrong: Mapping[str, Mapping[str, float]] = {
-        "nsga2": {"population_size": 1, "crossover_prob": 1.5, "swapping_prob": -1, "mutation_prob": 2},
-        "tpe": {"n_startup_trials": -1, "n_ei_candidates": 0, "history": 1},
-    }
-    for name, parameters in wrong.items():
-        for key, value in parameters.items():
-            with pytest.raises(ValueError, match=key):
-                STRATEGIES.get(name)(GOAL, 0, **{key: value})
+WRONG: Mapping[str, Mapping[str, tuple[object, ...]]] = {
+    "nsga2": {
+        "population_size": (1, 2.5, "20", True),
+        "crossover_prob": (1.5, "often", float("nan")),
+        "swapping_prob": (-1, True),
+        "mutation_prob": (2, "0.1"),
+    },
+    "tpe": {"n_startup_trials": (-1, 1.5), "n_ei_candidates": (0,), "history": (1, None)},
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "key", "value"),
+    [(name, key, value) for name, keys in WRONG.items() for key, values in keys.items() for value in values],
+)
+def test_parameters_are_checked(name: str, key: str, value: object) -> None:
+    with pytest.raises(PlanError, match=f"strategy {name}: {key}="):
+        STRATEGIES.get(name)(GOAL, 0, **{key: value})

@@ -13,6 +13,7 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from nas.latency.intervals import derive
 from nas.latency.samples import Samples
 from tests.integration.conftest import nas
 from trials.executors import EXECUTORS
@@ -37,8 +38,8 @@ def test_search_to_running_file(executor: str, plan: Callable[..., Path], url: s
         assert purposes >= {"gate"}
         assert purposes & {"audit", "final"}
         for row in session.scalars(select(Measurement)):
-            derived = Samples.from_bytes(row.samples).derive()
-            assert derived.ratio * row.conditions["reference_ms"] == pytest.approx(row.latency_ms)
+            found = derive(Samples.from_bytes(row.samples), row.conditions["reference_ms"])
+            assert found == pytest.approx((row.latency_ms, row.low_ms, row.high_ms))
 
 
 def test_a_limit_rejects_before_training(plan: Callable[..., Path], url: str) -> None:

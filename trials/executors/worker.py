@@ -13,7 +13,7 @@ from nas.registry import load
 
 def prepare(code: Sequence[str], cores: Sequence[int]) -> None:
     """Put the user's folders on the path and bind this process to its cores."""
-    for folder in reversed(code):
+    for folder in map(os.path.abspath, reversed(code)):
         if folder not in sys.path:
             sys.path.insert(0, folder)
     if cores:

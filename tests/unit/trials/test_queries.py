@@ -283,3 +283,23 @@ def test_an_objective_written_with_its_only_target_is_the_same_metric(tmp_path: 
     assert front(engine, "digits").numbers.tolist() == before
     assert "latency_ms@local" in candidates_page(engine, "digits").rows[0].metrics
     engine.dispose()
+
+
+def test_every_kind_of_database_answers_alike(store_url: str, engine: Engine) -> None:
+    other = open_engine(store_url)
+    seed_database(other)
+    assert [(row.name, row.counts, row.best) for row in list_studies(other)] == [
+        (row.name, row.counts, row.best) for row in list_studies(engine)
+    ]
+    assert study_summary(other, "digits").metrics == study_summary(engine, "digits").metrics
+    for order in ("accuracy", "state", "finished_at"):
+        ask = {"order_by": order, "descending": True, "offset": 3, "limit": 20}
+        assert [row.number for row in candidates_page(other, "live", **ask).rows] == [
+            row.number for row in candidates_page(engine, "live", **ask).rows
+        ]
+    assert front(other, "digits").values.tolist() == front(engine, "digits").values.tolist()
+    assert history(other, "digits").hypervolume.tolist() == history(engine, "digits").hypervolume.tolist()
+    detail = candidate_detail(other, "digits", 11)
+    assert [job.state for job in detail.jobs] == ["done", "failed"]
+    assert samples_blob(other, detail.measurements[0].id)
+    other.dispose()

@@ -213,5 +213,5 @@ def test_what_nobody_can_export_says_why(tmp_path: Path) -> None:
 
 
 def test_a_percentile_out_of_range_is_refused() -> None:
-    with pytest.raises(PlanError, match=r"percentile 0.5"):
+    with pytest.raises(PlanError, match=r"percentile 0\.5"):
         OnnxExporter(percentile=0.5)

@@ -54,3 +54,11 @@ def test_counts_of_row_blocks() -> None:
     array = np.zeros((6, 3))
     array[0], array[3, 0], array[5] = 1.0, 2.0, 3.0
     assert count_nonzeros(array) == [4, 3]
+
+
+def test_a_zero_by_chance_is_none() -> None:
+    array = np.ones((4, 100))
+    array[2, 7] = 0.0
+    assert count_nonzeros(array) == [400]
+    array[2, :20] = 0.0
+    assert count_nonzeros(array) == [380]

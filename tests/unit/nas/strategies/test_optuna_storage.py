@@ -19,7 +19,7 @@ def objective(trial: optuna.Trial) -> tuple[float, float]:
 def test_a_study_finds_the_same_as_in_memory(make: type[optuna.samplers.BaseSampler]) -> None:
     found = []
     for storage in (WindowStorage(), optuna.storages.InMemoryStorage()):
-        study = optuna.create_study(storage=storage, directions=["minimize"] * 2, sampler=make(seed=1))  # type: ignore[call-arg]
+        study = optuna.create_study(storage=storage, directions=["minimize"] * 2, sampler=make(seed=1))
         for number in range(60):
             if isinstance(storage, WindowStorage):
                 storage.next_number = number

@@ -1,9 +1,11 @@
 import logging
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, timedelta
 
 import pytest
 
 from nas.errors import JobError, StoreError, StudyError
+from nas.strategies import Suggestion
 from trials.store.models import (
     Architecture,
     ArtifactRow,
@@ -14,7 +16,16 @@ from trials.store.models import (
     Metric,
     SuggestionRow,
 )
-from trials.store.records import ArtifactValue, Duplicate, JobResult, MeasurementValue, MetricValue, Proposed
+from trials.store.proposals import propose
+from trials.store.records import (
+    ArchitectureValue,
+    ArtifactValue,
+    Duplicate,
+    JobResult,
+    MeasurementValue,
+    MetricValue,
+    Proposed,
+)
 
 LATENCY = MeasurementValue("local", "gate", 1.0, 0.9, 1.1, "abc", {"threads": 1}, b"\0samples")
 MODEL = ArtifactValue("onnx", "/somewhere/model.onnx", "f" * 64, 5_000_000_000, {"route": "fx"})
@@ -43,20 +54,17 @@ def test_studies_share_architectures_but_not_candidates(study, other_study) -> N
     assert study.num(Architecture) == 1
 
 
-def test_processes_that_propose_the_same_networks_share_them(study, other_study, store_url, race) -> None:
-    said = race(
-        "from nas.strategies import Suggestion\n"
-        "from trials.store.records import ArchitectureValue\n"
-        "from trials.store.store import Store",
-        "url, study, epoch = argument.split('|')\n"
-        "store = Store(url)\n"
-        "for number in range(40):\n"
-        "    value = ArchitectureValue(f'n{number}', 'plain', {}, 1, 1, [])\n"
-        "    store.propose(int(study), int(epoch), Suggestion(number, (), {}), value, ('gate', 'local'))",
-        [f"{store_url}|{one.id}|{one.epoch}" for one in (study, other_study)],
-    )
-    assert said == ["", ""]
-    assert (study.num(Architecture), study.num(Candidate)) == (40, 80)
+def test_studies_that_propose_one_network_at_once_share_it(store, study, other_study) -> None:
+    """The second insert meets a row that it can't see yet."""
+    with ThreadPoolExecutor(1) as other:
+        with store.transaction() as connection:
+            network = ArchitectureValue("a", "plain", {}, 1, 1, [])
+            propose(connection, study.id, Suggestion(0, (), {}), network, ("gate", "local"))
+            theirs = other.submit(other_study.propose, "a")
+            with pytest.raises(TimeoutError):
+                theirs.result(0.3)
+        assert isinstance(theirs.result(30), Proposed)
+    assert (study.num(Architecture), study.num(Candidate)) == (1, 2)
 
 
 def test_a_job_starts_once(store, study) -> None:

@@ -1,0 +1,63 @@
+"""A runtime of one's own: ONNX's reference implementation, numpy alone; slow, and on every machine."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import numpy as np
+import onnx
+from onnx.reference import ReferenceEvaluator
+
+from nas.errors import MeasureError
+from nas.latency.runtimes import Burst, Runtime, Session, SessionOptions
+
+
+class OnnxReference(Runtime):
+    """Runs a model node by node in numpy; knows no threads and no batch but the model's own."""
+
+    formats = frozenset({"onnx"})
+
+    def open(self, path: Path, options: SessionOptions) -> Session:
+        """See ``Runtime.open``."""
+        try:
+            model = onnx.load(path)
+            onnx.checker.check_model(model)  # an empty file parses as a model without anything
+            return _ReferenceSession(model, options.batch)
+        except Exception as error:  # a missing file, another format, an op without reference
+            raise MeasureError(f"onnx.reference can't open {path}: {error}") from error
+
+    def version(self) -> str:
+        """That of the package onnx."""
+        return str(onnx.__version__)
+
+
+class _ReferenceSession(Session):
+    def __init__(self, model: onnx.ModelProto, batch: int) -> None:
+        random = np.random.default_rng(0)
+        self._evaluator: ReferenceEvaluator | None = ReferenceEvaluator(model)
+        self._inputs = {
+            item.name: random.normal(size=_shape(item, batch)).astype(np.float32)
+            for item in model.graph.input
+        }
+
+    def burst(self, runs: int) -> Burst:
+        if self._evaluator is None:
+            raise MeasureError("this session is closed; open the model again")
+        wall, process = [], []
+        for _ in range(runs):
+            process_start, start = time.process_time_ns(), time.perf_counter_ns()
+            self._evaluator.run(None, self._inputs)
+            wall.append(time.perf_counter_ns() - start)
+            process.append(max(1, time.process_time_ns() - process_start))
+        return Burst(tuple(wall), tuple(process))
+
+    def peak_memory_bytes(self) -> int | None:
+        return None
+
+    def close(self) -> None:
+        self._evaluator = None
+
+
+def _shape(item: onnx.ValueInfoProto, batch: int) -> list[int]:
+    return [size.dim_value or batch for size in item.type.tensor_type.shape.dim]

@@ -1,0 +1,97 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from nas.errors import PlanError, UnknownNameError
+from nas.registry import Registry, nearest
+
+SHAPES: Registry[object] = Registry("shapes", {"path": "pathlib:Path", "absent": "no_such_package.x:X"})
+
+
+def test_a_name_is_imported_on_first_use() -> None:
+    assert SHAPES.get("path") is Path
+
+
+def test_a_location_stands_for_itself() -> None:
+    assert SHAPES.get("collections:OrderedDict").__name__ == "OrderedDict"  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("pth", r"unknown shapes 'pth'; did you mean 'path'\?.*known: absent, path.*module:attribute"),
+        ("pathlib:Pth", r"no 'Pth'; did you mean 'Path'\?"),
+        ("my_missing_module:Space", r"no module 'my_missing_module' on the path.*`code:`"),
+        ("absent", r"no module 'no_such_package'"),
+    ],
+)
+def test_a_name_that_is_not_there_says_what_to_do(name: str, words: str) -> None:
+    with pytest.raises(UnknownNameError, match=words):
+        SHAPES.get(name)
+
+
+def test_a_module_that_needs_a_missing_package_names_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "needs_more.py").write_text("import no_such_package\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with pytest.raises(UnknownNameError, match=r"needs the package 'no_such_package'.*pip install"):
+        SHAPES.get("needs_more:Thing")
+
+
+def test_a_module_that_raises_is_not_hidden(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "raising.py").write_text("raise ValueError('mine')\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with pytest.raises(ValueError, match="mine"):
+        SHAPES.get("raising:Thing")
+
+
+def test_an_added_name_counts_like_any_other() -> None:
+    registry: Registry[object] = Registry("shapes", {"path": "pathlib:Path"})
+    registry.add("ordered", "collections:OrderedDict")
+    registry.add("ordered", "collections:OrderedDict")
+    assert registry.names() == ["ordered", "path"]
+    with pytest.raises(PlanError, match="'path' stands for pathlib:Path already"):
+        registry.add("path", "pathlib:PurePath")
+    assert registry.get("path") is Path
+
+
+def test_packages_that_are_installed_bring_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    info = tmp_path / "more-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: more\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text(
+        "[measured_nas.shapes]\npure = pathlib:PurePath\npath = os:getcwd\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    assert SHAPES.names() == ["absent", "path", "pure"]
+    assert SHAPES.get("path") is Path, "our own names win"
+
+
+def test_nearest_says_nothing_about_strangers() -> None:
+    assert nearest("latency", ["latency_ms"]) == "; did you mean 'latency_ms'?"
+    assert nearest("zebra", ["latency_ms"]) == ""
+
+
+@pytest.mark.parametrize(
+    "module",
+    [
+        "nas.errors",
+        "nas.estimators",
+        "nas.export",
+        "nas.latency.runtimes",
+        "nas.ops",
+        "nas.strategies",
+        "nas.tasks",
+        "trials.executors",
+    ],
+)
+def test_a_contract_imports_nothing_heavy(module: str) -> None:
+    heavy = "{'torch', 'timm', 'optuna', 'ray', 'sqlalchemy', 'streamlit', 'onnxruntime'}"
+    code = f"import sys, {module}; found = {heavy} & sys.modules.keys(); assert not found, found"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
