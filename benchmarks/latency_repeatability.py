@@ -88,12 +88,9 @@ def compare(first: list[dict[str, Any]], second: list[dict[str, Any]]) -> dict[s
         }
         if name != "mean of 50":
             pairs = [
-                (row[f"{name} interval"], again[f"{name} interval"])
-                for row, again in zip(first, second, strict=True)
+                (row[f"{name} interval"], again[f"{name} interval"]) for row, again in zip(first, second, strict=True)
             ]
-            found[name]["intervals_overlap"] = fmean(
-                one[0] <= two[1] and two[0] <= one[1] for one, two in pairs
-            )
+            found[name]["intervals_overlap"] = fmean(one[0] <= two[1] and two[0] <= one[1] for one, two in pairs)
             found[name]["seconds"] = fmean(row[f"{name} seconds"] for row in first + second)
     return found
 
@@ -112,9 +109,7 @@ def print_table(
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--nets", type=int, default=8, help=f"2 to {len(COLUMNS)} (default 8)")
     parser.add_argument("--minutes", type=float, default=2.0, help="between the two measurements (default 2)")
     parser.add_argument("--json", action="store_true", help="one JSON object instead of a table")

@@ -89,9 +89,7 @@ def artifacts_table(artifacts: Sequence[ArtifactInfo]) -> pd.DataFrame:
         {
             "File": artifact.kind,
             "Size": size(artifact.size_bytes),
-            "Where": artifact.uri
-            if artifact.deleted_at is None
-            else f"removed {moment(artifact.deleted_at)}",
+            "Where": artifact.uri if artifact.deleted_at is None else f"removed {moment(artifact.deleted_at)}",
             "SHA-256": artifact.sha256[:16],
         }
         for artifact in artifacts
@@ -136,7 +134,7 @@ def plain(value: Any) -> str:
 
 def shape(sizes: Sequence[int] | None) -> str:
     """``16 × 8 × 8``."""
-    return " × ".join(map(str, sizes or ()))  # noqa: RUF001
+    return " × ".join(map(str, sizes or ()))
 
 
 def run_times(samples: Samples) -> tuple[Floats, Floats, Floats]:

@@ -75,8 +75,7 @@ def load(location: str, kind: str = "object") -> Any:
                 "is its folder beside the plan, or under `code:` in it?"
             ) from error
         raise UnknownNameError(
-            f"{kind} {location!r} needs the package {error.name!r}, which is not installed; "
-            f"pip install {error.name}"
+            f"{kind} {location!r} needs the package {error.name!r}, which is not installed; pip install {error.name}"
         ) from error
     try:
         return getattr(module, attribute)

@@ -39,8 +39,8 @@ class PlainConvNet(SearchSpace):
 
     Choices: stride mode; dropout; for each stage its depth (slots beyond it are identities); for each slot its width
     and its kernel (1, 3, 5, 7). Published configurations are in ``PUBLISHED``. Where we differ from the paper: strides
-    may replace poolings, and there are only as many down-samplings as leave 2×2 pixels (four poolings do not fit an 8×8 image);
-    a kernel whose outer taps could only ever touch padding (k > 2·size − 1) is cut to those that can.
+    may replace poolings, and there are only as many down-samplings as leave 2×2 pixels (four poolings do not fit
+    an 8×8 image); a kernel whose outer taps could only ever touch padding (k > 2·size − 1) is cut to those that can.
 
     Args:
         preset: ``small`` (4 stages, 8–48 channels) or ``paper`` (5 stages, 32–2048 channels).

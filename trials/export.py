@@ -200,14 +200,12 @@ def _markdown(report: Mapping[str, Any]) -> str:
     lines = [f"# {report['study']}, trial {report['trial']}", "", "| | validation | test |", "|---|---|---|"]
     scores = report["scores"]
     lines += [
-        f"| {metric} | {value:.4f} | {scores['test'][metric]:.4f} |"
-        for metric, value in scores["validation"].items()
+        f"| {metric} | {value:.4f} | {scores['test'][metric]:.4f} |" for metric, value in scores["validation"].items()
     ]
     lines += ["", "| target | recorded, ms | measured again, ms | ratio |", "|---|---|---|---|"]
     for item in report["latency"]:
         intervals = [
-            f"{value:.4g} ({low:.4g} – {high:.4g})"
-            for value, low, high in (item["recorded_ms"], item["remeasured_ms"])
+            f"{value:.4g} ({low:.4g} – {high:.4g})" for value, low, high in (item["recorded_ms"], item["remeasured_ms"])
         ]
         verdict = "" if item["agrees"] else " — differs: was the machine busy?"
         lines.append(f"| {item['target']} | {intervals[0]} | {intervals[1]} | {item['ratio']:.3f}{verdict} |")

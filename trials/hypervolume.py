@@ -58,8 +58,6 @@ def _slices(front: Floats, corner: Floats) -> float:
     heights = np.diff(levels)
     return float(
         sum(
-            height * _volume(front[: count + 1, :-1], corner[:-1])
-            for count, height in enumerate(heights)
-            if height > 0
+            height * _volume(front[: count + 1, :-1], corner[:-1]) for count, height in enumerate(heights) if height > 0
         )
     )

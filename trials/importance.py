@@ -21,9 +21,7 @@ Evaluator = Literal["ped_anova", "fanova"]
 MIN_COMPLETE = 20
 
 
-def importances(
-    url: str, name: str, evaluator: Evaluator = "ped_anova", seed: int = 0
-) -> dict[str, dict[str, float]]:
+def importances(url: str, name: str, evaluator: Evaluator = "ped_anova", seed: int = 0) -> dict[str, dict[str, float]]:
     """Objective → question → importance, largest first; those of an objective sum to 1.
 
     Complete candidates only: placeholders of infeasible ones would be taken for measurements.
@@ -45,9 +43,7 @@ def importances(
     complete = [trial for trial in view.trials if trial.user_attrs["state"] == "complete"]
     complete = [trial for trial in complete if trial.state == TrialState.COMPLETE]
     if len(complete) < MIN_COMPLETE:
-        raise StudyError(
-            f"study {name!r} has {len(complete)} complete candidates; importances need {MIN_COMPLETE}"
-        )
+        raise StudyError(f"study {name!r} has {len(complete)} complete candidates; importances need {MIN_COMPLETE}")
     directions = [direction.name.lower() for direction in view.directions]
     found = {}
     for place, objective in enumerate(view.metric_names or ()):

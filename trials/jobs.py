@@ -79,7 +79,11 @@ def train(payload: Payload) -> Iterator[Result]:
         "weights": (checkpoint / "weights.safetensors", {}),
     }
     stored = [
-        {"kind": kind, "record": record, **files.put(file, payload["study"], payload["candidate"], kind)._asdict()}
+        {
+            "kind": kind,
+            "record": record,
+            **files.put(file, payload["study"], payload["candidate"], kind)._asdict(),
+        }
         for kind, (file, record) in kept.items()
     ]
     shutil.rmtree(checkpoint, ignore_errors=True)

@@ -43,9 +43,7 @@ def study_specs(plan: Plan, name: str | None = None, baseline: str | None = None
         one = plan.model_copy(update={"seed": seed, "name": replicate, "replicate_seeds": ()})
         specs.append(StudySpec(replicate, "search", one))
         if baseline:
-            twin = one.model_copy(
-                update={"name": f"{replicate}-{baseline}", "strategy": Named(name=baseline)}
-            )
+            twin = one.model_copy(update={"name": f"{replicate}-{baseline}", "strategy": Named(name=baseline)})
             specs.append(StudySpec(twin.name, "baseline", twin))
     return specs
 
@@ -103,9 +101,7 @@ def resume(
     store = Store(storage)
     row = store.study_row(name)
     if row.state in ("complete", "exhausted"):
-        raise StudyError(
-            f"study {name!r} is {row.state}: nothing is left to do; start another with --name"
-        )
+        raise StudyError(f"study {name!r} is {row.state}: nothing is left to do; start another with --name")
     plan = make_plan(row.plan)
     problem = open_problem(plan)
     store.check_lease_free(row.id, owner())

@@ -98,9 +98,7 @@ class Memory:
             outcome = self._outcomes.get(row.candidate_id, RUNNING)
             if outcome is RUNNING:
                 self._waiting.setdefault(row.candidate_id, []).append(row.suggestion)
-            observations.append(
-                Observation(row.suggestion, outcome.state, outcome.values, outcome.violations)
-            )
+            observations.append(Observation(row.suggestion, outcome.state, outcome.values, outcome.violations))
         return observations
 
     def _remember(self, candidate_id: int, state: str, metrics: Metrics) -> Outcome:

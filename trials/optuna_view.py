@@ -118,9 +118,7 @@ def _trials(row: Study, stored: Sequence[StoredSuggestion], active_only: bool) -
 def _observation(goal: Goal, item: StoredSuggestion, targets: Sequence[str]) -> Observation:
     values = {name: _metric(item, name, targets) for name in (*goal.objectives, *goal.limits)}
     measured = {name: value for name, value in values.items() if value is not None}
-    violations = {
-        name: limit.violation(measured[name]) for name, limit in goal.limits.items() if name in measured
-    }
+    violations = {name: limit.violation(measured[name]) for name, limit in goal.limits.items() if name in measured}
     if item.state == "complete":
         # A candidate on its limit passes: only an interval that is surely outside rejects.
         violations = {name: min(violation, 0.0) for name, violation in violations.items()}
@@ -148,8 +146,7 @@ def _trial(
     state = STATES[item.state] if outcome.values or item.state == "stopped" else TrialState.FAIL
     attributes: dict[str, Any] = {"suggestion": item.suggestion.number, "state": item.state}
     attributes |= {
-        f"{metric}@{target}" if target else metric: found.value
-        for (metric, target), found in item.metrics.items()
+        f"{metric}@{target}" if target else metric: found.value for (metric, target), found in item.metrics.items()
     }
     if outcome.placeholders:
         measured = [name for name, value in observation.values.items() if math.isfinite(value)]

@@ -37,9 +37,7 @@ class Line:
     @classmethod
     def restored(cls, row: Any) -> Line:
         """The line of a stored open job (``Store.open_jobs``)."""
-        return cls(
-            row.candidate_id, row.number, row.identity, row.architecture, row.state, row.results, row.metrics
-        )
+        return cls(row.candidate_id, row.number, row.identity, row.architecture, row.state, row.results, row.metrics)
 
 
 def pool_of(step: Step) -> str:
@@ -73,7 +71,7 @@ def after(
 
     Adds the result and its metrics to ``line``.
     """
-    kind, target = step
+    kind, _target = step
     slim = {key: value for key, value in result.items() if key not in ("latency", "artifacts")}
     if kind == "train":
         slim["artifacts"] = result["artifacts"]
@@ -109,9 +107,7 @@ def broken_limit(problem: Problem, limits: Mapping[str, Limit], metrics: Metrics
     return None
 
 
-def violations(
-    problem: Problem, limits: Mapping[str, Limit], metrics: Metrics, *, rejected: bool
-) -> dict[str, float]:
+def violations(problem: Problem, limits: Mapping[str, Limit], metrics: Metrics, *, rejected: bool) -> dict[str, float]:
     """Limit → relative violation of what was recorded; at most 0 for a candidate that was not rejected."""
     found = {}
     for name, limit in limits.items():
@@ -181,9 +177,7 @@ def _metrics(step: Step, result: Mapping[str, Any]) -> list[MetricValue]:
     latency = result.get("latency")
     if latency is not None:
         target = step[1]
-        found.append(
-            MetricValue("latency_ms", target, latency["latency_ms"], latency["low_ms"], latency["high_ms"])
-        )
+        found.append(MetricValue("latency_ms", target, latency["latency_ms"], latency["low_ms"], latency["high_ms"]))
         if latency["peak_memory_bytes"] is not None:
             found.append(MetricValue("peak_memory_bytes", target, float(latency["peak_memory_bytes"])))
     return found

@@ -139,8 +139,7 @@ def bounds(limits: Mapping[str, Bound], resolve: Callable[[str, Relative], float
         return resolve(metric, value) if isinstance(value, Relative) else value
 
     return {
-        metric: Limit(min=number(metric, bound.min), max=number(metric, bound.max))
-        for metric, bound in limits.items()
+        metric: Limit(min=number(metric, bound.min), max=number(metric, bound.max)) for metric, bound in limits.items()
     }
 
 
@@ -177,4 +176,3 @@ def generator_seed(*parts: object) -> int:
     """A seed below 2³¹ from anything printable, equal on every machine."""
     text = ":".join(map(str, parts))
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big") & 0x7FFFFFFF
-

@@ -94,9 +94,7 @@ def render(source: Source, name: str) -> str:
         error=summary.error,
         plotly_js=Markup(get_plotlyjs()),
         cards=list(_cards(summary, best, runs)),
-        front_figure=_figure(front_figure(points(source, name, shown), summary.limits))
-        if len(best.numbers)
-        else None,
+        front_figure=_figure(front_figure(points(source, name, shown), summary.limits)) if len(best.numbers) else None,
         front_note=_front_note(summary, best),
         columns=[title(metric) for metric in _table_metrics(summary)],
         rows=list(_front_rows(source, summary, best)),
@@ -124,9 +122,7 @@ def _subtitle(summary: StudySummary) -> str:
 def _cards(summary: StudySummary, best: Points, runs: Sequence[History]) -> Iterator[Card]:
     row, totals = summary.row, summary.totals
     total = sum(row.counts.values())
-    yield Card(
-        str(total), "candidates: " + ", ".join(f"{count} {state}" for state, count in row.counts.items())
-    )
+    yield Card(str(total), "candidates: " + ", ".join(f"{count} {state}" for state, count in row.counts.items()))
     yield Card(str(len(best.numbers)), "on the Pareto front")
     for metric, direction in row.objectives.items():
         word = "highest" if direction == "maximize" else "lowest"

@@ -79,9 +79,7 @@ class Coordinator:
         self.memory = Memory(self.problem, assignment.limits)
         self.totals = {"wall_s": 0.0, "train_s": 0.0, "trained": 0.0, "gated": 0.0, **totals}
         self._on_update = on_update
-        self._strategy = self.problem.strategy(
-            Goal(self.problem.objectives, assignment.limits), self.problem.plan.seed
-        )
+        self._strategy = self.problem.strategy(Goal(self.problem.objectives, assignment.limits), self.problem.plan.seed)
         self._queued: deque[tuple[int, Line, Step]] = deque()
         self._running: dict[str, Running] = {}
         self._ticked = self._renewed = time.monotonic()
@@ -155,16 +153,12 @@ class Coordinator:
         suggestion, network = self._strategy.propose(self.problem.searched.sample, number)
         architecture = describe(self.problem, network)
         step = first_step(self.problem)
-        proposed = self.store.propose(
-            self.assignment.study_id, self.assignment.epoch, suggestion, architecture, step
-        )
+        proposed = self.store.propose(self.assignment.study_id, self.assignment.epoch, suggestion, architecture, step)
         if isinstance(proposed, Duplicate):
             observation = self.memory.repeated(proposed.candidate_id, suggestion)
         else:
             observation = self.memory.proposed(proposed.candidate_id, suggestion)
-            line = Line(
-                proposed.candidate_id, proposed.number, architecture.identity, architecture.definition
-            )
+            line = Line(proposed.candidate_id, proposed.number, architecture.identity, architecture.definition)
             self._queued.append((proposed.job_id, line, step))
         self._strategy.observe([observation])
 
@@ -214,7 +208,10 @@ class Coordinator:
     def _progress(self, running: Running, value: Mapping[str, Any]) -> None:
         if "epoch" in value:
             self.store.add_epochs(
-                running.line.candidate_id, running.job_id, running.attempt, [(value["epoch"], value["values"])]
+                running.line.candidate_id,
+                running.job_id,
+                running.attempt,
+                [(value["epoch"], value["values"])],
             )
         now = time.monotonic()
         if now - running.renewed > JOB_LEASE_S / 10:

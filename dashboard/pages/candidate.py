@@ -113,9 +113,7 @@ def _network(context: Context, detail: CandidateDetail) -> None:
             table,
             hide_index=True,
             column_config={
-                "Share of MACs": st.column_config.ProgressColumn(
-                    format="percent", min_value=0.0, max_value=1.0
-                ),
+                "Share of MACs": st.column_config.ProgressColumn(format="percent", min_value=0.0, max_value=1.0),
                 "Parameters": st.column_config.NumberColumn(format="localized"),
                 "MACs": st.column_config.NumberColumn(format="localized"),
             },
@@ -147,8 +145,7 @@ def _latency(context: Context, detail: CandidateDetail) -> None:
         return
     st.subheader("Latency")
     names = [
-        f"{item.purpose} at {item.target}: {number('latency_ms', item.latency_ms)}"
-        for item in detail.measurements
+        f"{item.purpose} at {item.target}: {number('latency_ms', item.latency_ms)}" for item in detail.measurements
     ]
     place = st.selectbox(
         "Measurement",

@@ -53,9 +53,7 @@ def _in_groups(rows: list[StudyRow]) -> list[StudyRow]:
 
 def _boxes(context: Context, rows: list[StudyRow]) -> None:
     heads = st.columns(WIDTHS)
-    for column, head in zip(
-        heads, ("Study", "Role", "State", "Seed", "Candidates", "Best", "Started"), strict=True
-    ):
+    for column, head in zip(heads, ("Study", "Role", "State", "Seed", "Candidates", "Best", "Started"), strict=True):
         column.caption(head)
     for _, group in groupby(rows, key=lambda row: row.group):
         with st.container(border=True, gap="small"):

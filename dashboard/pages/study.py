@@ -110,9 +110,7 @@ def _numbers(summary: StudySummary) -> None:
         note = f"{saved / (saved + spent):.0%} · {int(totals.get('gated', 0))} rejected before it"
         cards.append(("Training saved by the gate", duration(saved), note))
     show_numbers(cards)
-    st.caption(
-        "Candidates: " + (", ".join(f"{count} {state}" for state, count in row.counts.items()) or "none")
-    )
+    st.caption("Candidates: " + (", ".join(f"{count} {state}" for state, count in row.counts.items()) or "none"))
 
 
 def _front(context: Context, summary: StudySummary) -> None:
@@ -174,9 +172,7 @@ def _history(context: Context, summary: StudySummary) -> None:
     draw(right, comparison_figure(runs), "comparison")
     draw(right, states_figure(group), "states_of_group")
     if not any(run.role == "baseline" for run in runs):
-        right.caption(
-            "Without a random baseline: `--with-baseline random` runs a twin at equal budget beside it."
-        )
+        right.caption("Without a random baseline: `--with-baseline random` runs a twin at equal budget beside it.")
 
 
 def _candidates(context: Context, summary: StudySummary) -> None:
@@ -195,9 +191,7 @@ def _candidates(context: Context, summary: StudySummary) -> None:
         return
     table = candidates_table(page, summary.metrics)
     settings = {name: st.column_config.NumberColumn(format="%.4g") for name in table.select_dtypes("float")}
-    settings |= {
-        title(key): st.column_config.NumberColumn(format="bytes") for key in bytes_metrics(summary.metrics)
-    }
+    settings |= {title(key): st.column_config.NumberColumn(format="bytes") for key in bytes_metrics(summary.metrics)}
     settings |= {name: st.column_config.NumberColumn(format="localized") for name in ("Parameters", "MACs")}
     picked: Any = st.dataframe(
         table,
@@ -213,9 +207,7 @@ def _candidates(context: Context, summary: StudySummary) -> None:
     chosen = picked["selection"]["rows"]
     if chosen:
         number_ = str(page.rows[chosen[0]].number)
-        st.switch_page(
-            context.pages["candidate"], query_params={"study": summary.row.name, "candidate": number_}
-        )
+        st.switch_page(context.pages["candidate"], query_params={"study": summary.row.name, "candidate": number_})
 
 
 def _place(question: tuple[str, ...]) -> int:
@@ -239,6 +231,4 @@ def _plan(summary: StudySummary) -> None:
     with st.expander("Plan and environment"):
         left, right = st.columns(2)
         left.code(yaml.safe_dump(dict(summary.plan), sort_keys=False, allow_unicode=True), language="yaml")
-        right.code(
-            yaml.safe_dump(dict(summary.environment), sort_keys=False, allow_unicode=True), language="yaml"
-        )
+        right.code(yaml.safe_dump(dict(summary.environment), sort_keys=False, allow_unicode=True), language="yaml")

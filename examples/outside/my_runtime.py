@@ -37,8 +37,7 @@ class _ReferenceSession(Session):
         random = np.random.default_rng(0)
         self._evaluator: ReferenceEvaluator | None = ReferenceEvaluator(model)
         self._inputs = {
-            item.name: random.normal(size=_shape(item, batch)).astype(np.float32)
-            for item in model.graph.input
+            item.name: random.normal(size=_shape(item, batch)).astype(np.float32) for item in model.graph.input
         }
 
     def burst(self, runs: int) -> Burst:

@@ -40,9 +40,7 @@ class PointNet(SearchSpace):
             active = index <= int(depth)  # type: ignore[arg-type]
             width = int(chooser.choose(f"layer{index}.width", WIDTHS, ordered=True, active=active))  # type: ignore[arg-type]
             if active:
-                slots[f"layer{index}"] = nn.Sequential(
-                    nn.Conv2d(channels, width, 1), nn.BatchNorm2d(width), bend()
-                )
+                slots[f"layer{index}"] = nn.Sequential(nn.Conv2d(channels, width, 1), nn.BatchNorm2d(width), bend())
                 channels = width
             else:
                 slots[f"layer{index}"] = nn.Identity()

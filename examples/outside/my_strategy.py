@@ -33,9 +33,7 @@ class AgingEvolution(Strategy):
     def __init__(self, goal: Goal, seed: int, *, population: int = 20, tournament: int = 5) -> None:
         super().__init__(goal, seed)
         if population < 2 or tournament < 1:
-            raise PlanError(
-                f"aging evolution: population {population!r}, tournament {tournament!r}; at least 2 and 1"
-            )
+            raise PlanError(f"aging evolution: population {population!r}, tournament {tournament!r}; at least 2 and 1")
         self._population, self._tournament = population, tournament
         self._known: dict[int, Observation] = {}
 

@@ -103,8 +103,7 @@ def make_mixup(recipe: Recipe, task: Task) -> Mixup | None:
         return None
     if not task.supports_mixup:
         raise PlanError(
-            f"estimator: mixup and cutmix need one class an image, which {type(task).__name__} has not; "
-            "set both to 0"
+            f"estimator: mixup and cutmix need one class an image, which {type(task).__name__} has not; set both to 0"
         )
     return Mixup(
         mixup_alpha=recipe.mixup,

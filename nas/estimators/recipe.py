@@ -71,8 +71,7 @@ def make_recipe(parameters: dict[str, Any]) -> Recipe:
     for key in parameters:
         if key not in known:
             raise PlanError(
-                f"estimator: training has no parameter {key!r}{nearest(key, known)}; "
-                f"it takes: {', '.join(known)}"
+                f"estimator: training has no parameter {key!r}{nearest(key, known)}; it takes: {', '.join(known)}"
             )
     try:
         recipe = Recipe(**parameters)

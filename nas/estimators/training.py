@@ -45,9 +45,7 @@ class Training(Estimator):
         self.recipe = make_recipe(parameters)
         self.num_epochs = self.recipe.epochs
 
-    def fit(
-        self, network: Network, task: Task, *, seed: int, checkpoint: Path | None = None
-    ) -> Iterator[Epoch]:
+    def fit(self, network: Network, task: Task, *, seed: int, checkpoint: Path | None = None) -> Iterator[Epoch]:
         """See ``Estimator.fit``.
 
         When the generator ends, is closed or fails, the model is on the CPU in evaluation mode; it holds the

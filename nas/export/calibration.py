@@ -20,9 +20,7 @@ SEEDED = 8
 Range = tuple[float, float]
 
 
-def ranges(
-    graph: TracedGraph, nodes: Iterable[int], inputs: Tensor, *, percentile: float = 100.0
-) -> dict[int, Range]:
+def ranges(graph: TracedGraph, nodes: Iterable[int], inputs: Tensor, *, percentile: float = 100.0) -> dict[int, Range]:
     """Position of a node → (low, high) of its values over ``inputs`` ``(M, C, H, W)``.
 
     Args:

@@ -71,9 +71,7 @@ class OnnxExporter(Exporter):
         network.model.eval()
         graph = trace(network.model, input_shape)
         if len(graph.outputs) != 1:
-            raise ExportError(
-                f"the network returns {len(graph.outputs)} tensors; a deployed network returns one"
-            )
+            raise ExportError(f"the network returns {len(graph.outputs)} tensors; a deployed network returns one")
         uncovered = sorted({node.op_name for node in graph.uncovered})
         inputs = seeded_inputs(input_shape, SEEDED) if calibration is None else calibration.cpu()
         if uncovered:
@@ -143,9 +141,7 @@ def _checked(network: Network, path: Path, input_shape: tuple[int, ...], calibra
     inputs = seeded_inputs(input_shape, count, seed=1)
     if calibration is not None and len(calibration) >= count:
         inputs = calibration[:count]
-    return relative_error(
-        network.model, path, inputs, tolerance=None if _has_integers(network) else TOLERANCE
-    )
+    return relative_error(network.model, path, inputs, tolerance=None if _has_integers(network) else TOLERANCE)
 
 
 def _has_integers(network: Network) -> bool:

@@ -105,9 +105,7 @@ class OnnxGraph:
             self._initializers,
         )
         opset = helper.make_opsetid("", OPSET)
-        return helper.make_model(
-            graph, opset_imports=[opset], ir_version=IR_VERSION, producer_name="measured-nas"
-        )
+        return helper.make_model(graph, opset_imports=[opset], ir_version=IR_VERSION, producer_name="measured-nas")
 
     def _dequantized(self, tensor: QuantizedTensor) -> str:
         # Not shared: their zeros are counted by name.

@@ -92,9 +92,7 @@ def plan_integers(graph: TracedGraph, folded: Folded, bits: Mapping[str, int]) -
     return IntegerPlan(owner, eight, frozenset(values), same_as, observed)
 
 
-def quantize_layer(
-    layer: Layer, inputs: Scale, *, limit: int
-) -> tuple[QuantizedTensor, QuantizedTensor | None]:
+def quantize_layer(layer: Layer, inputs: Scale, *, limit: int) -> tuple[QuantizedTensor, QuantizedTensor | None]:
     """Weights as symmetric s8 per output channel within ``±limit``, bias as int32 in steps of both scales."""
     rows = layer.weight.reshape(layer.weight.shape[0], -1)
     scale = np.abs(rows).max(axis=1) / limit

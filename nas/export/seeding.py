@@ -54,11 +54,7 @@ def _fill(name: str, parameter: Tensor, generator: torch.Generator) -> None:
 def _settle_norms(model: nn.Module, input_shape: tuple[int, ...], seed: int) -> None:
     """One training-mode batch through batch norms only: dropout stays off."""
     model.eval()
-    norms = [
-        module
-        for module in model.modules()
-        if isinstance(module, _BatchNorm) and module.running_mean is not None
-    ]
+    norms = [module for module in model.modules() if isinstance(module, _BatchNorm) and module.running_mean is not None]
     momenta = [norm.momentum for norm in norms]
     for norm in norms:
         norm.reset_running_stats()

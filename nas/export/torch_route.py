@@ -113,9 +113,7 @@ class _Reader:
     def __init__(self, inputs: Tensor, batch: int) -> None:
         repeats = -(-batch // len(inputs))
         array = np.tile(inputs.numpy(), (repeats, 1, 1, 1))
-        self._batches = iter(
-            [array[start : start + batch] for start in range(0, len(array) - batch + 1, batch)]
-        )
+        self._batches = iter([array[start : start + batch] for start in range(0, len(array) - batch + 1, batch)])
 
     def get_next(self) -> dict[str, Any] | None:
         batch = next(self._batches, None)

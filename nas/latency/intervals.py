@@ -55,9 +55,7 @@ def derive(samples: Samples, reference_ms: float, seed: int = 0) -> Derived:
     ratio = float(_ratio(np.concatenate(sessions)[None], statistic)[0])
     low, high = np.percentile(_resampled(sessions, statistic, seed), [2.5, 97.5])
     drift = abs(reference_drift(samples, reference_ms, statistic))
-    unseen = np.hypot(
-        1.96 * SESSION_SPREAD / len(sessions) ** 0.5, min(DRIFT_SENSITIVITY * drift, DRIFT_BOUND)
-    )
+    unseen = np.hypot(1.96 * SESSION_SPREAD / len(sessions) ** 0.5, min(DRIFT_SENSITIVITY * drift, DRIFT_BOUND))
     below, above = (float(np.hypot(max(0.0, seen), unseen)) for seen in (1 - low / ratio, high / ratio - 1))
     latency_ms = ratio * reference_ms
     return Derived(latency_ms, latency_ms * max(0.0, 1 - below), latency_ms * (1 + above))

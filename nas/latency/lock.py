@@ -16,9 +16,7 @@ POLL_S = 0.001
 
 
 @contextmanager
-def measuring(
-    cores: Iterable[int], *, timeout_s: float = 120.0, folder: Path | None = None
-) -> Iterator[float]:
+def measuring(cores: Iterable[int], *, timeout_s: float = 120.0, folder: Path | None = None) -> Iterator[float]:
     """Hold the cores' locks; yields the seconds waited. They are freed with the process, however it ends.
 
     Args:
@@ -73,8 +71,7 @@ def _open(path: Path) -> int:
         return file
     except OSError as error:
         raise MeasureError(
-            f"can't open the measuring lock {path}: {error.strerror}; "
-            "make it a readable file in a writable folder"
+            f"can't open the measuring lock {path}: {error.strerror}; make it a readable file in a writable folder"
         ) from error
 
 

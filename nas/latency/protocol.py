@@ -271,9 +271,7 @@ class _Growing:
             with self._bench.exclusive() as wait_s:
                 bursts = candidate.burst(runs[0]), reference.burst(runs[1])
             self._waited_s += wait_s
-            done.append(
-                Visit(*(burst_array(item.wall_ns, item.process_ns, item.preemptions) for item in bursts))
-            )
+            done.append(Visit(*(burst_array(item.wall_ns, item.process_ns, item.preemptions) for item in bursts)))
             time.sleep(PAUSE_S)
         return tuple(done)
 

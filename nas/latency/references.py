@@ -70,9 +70,7 @@ def write_reference(rung: Rung, path: Path) -> None:
         [helper.make_tensor_value_info(f"x{rung.depth}", TensorProto.FLOAT, shape)],
         weights,
     )
-    onnx.save(
-        helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=8), str(path)
-    )
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=8), str(path))
 
 
 def choose_rung(rungs_ms: Mapping[str, float], time_ms: float) -> str:

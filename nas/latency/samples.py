@@ -113,12 +113,9 @@ class Samples:
             ) from error
         parts = np.split(runs, np.cumsum(index[:, 1:].reshape(-1))[:-1], axis=1)
         visits = [
-            (int(number), Visit(parts[2 * place], parts[2 * place + 1]))
-            for place, number in enumerate(index[:, 0])
+            (int(number), Visit(parts[2 * place], parts[2 * place + 1])) for place, number in enumerate(index[:, 0])
         ]
-        sessions = (
-            tuple(visit for _, visit in group) for _, group in groupby(visits, key=lambda item: item[0])
-        )
+        sessions = (tuple(visit for _, visit in group) for _, group in groupby(visits, key=lambda item: item[0]))
         return cls(tuple(sessions), "wall" if clock == "wall" else "process")
 
     def _visits(self) -> list[Visit]:

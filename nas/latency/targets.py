@@ -26,8 +26,7 @@ class TargetSpec:
     def __post_init__(self) -> None:
         if self.threads < 1 or self.batch < 1:
             raise MeasureError(
-                f"target {self.name!r} has threads={self.threads}, batch={self.batch}; "
-                "both must be at least 1"
+                f"target {self.name!r} has threads={self.threads}, batch={self.batch}; both must be at least 1"
             )
 
     def to_json(self) -> dict[str, Any]:
@@ -73,9 +72,7 @@ class Target:
             MeasureError: a key is missing or unknown, or there are no calibrated references.
         """
         try:
-            target = cls(
-                TargetSpec.from_json(data["spec"]), dict(data["references"]), dict(data["description"])
-            )
+            target = cls(TargetSpec.from_json(data["spec"]), dict(data["references"]), dict(data["description"]))
         except (KeyError, TypeError, ValueError) as error:
             raise MeasureError(f"this is no stored target: {error!r}") from error
         if not target.references:
@@ -105,9 +102,7 @@ def describe_processor() -> dict[str, Any]:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
         lines = []
-    fields = {
-        key.strip(): value.strip() for key, _, value in (line.partition(":") for line in reversed(lines))
-    }
+    fields = {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in reversed(lines))}
     flags = set((fields.get("flags") or fields.get("Features") or "").split())
     return {
         "processor": fields.get("model name") or platform.processor() or platform.machine(),

@@ -54,9 +54,7 @@ class Worker:
 
     def calibrate(self) -> Target:
         """Time the ladder of references."""
-        references = calibrate(
-            [rung.name for rung in LADDER], self._open_reference, self._exclusive, self._clock
-        )
+        references = calibrate([rung.name for rung in LADDER], self._open_reference, self._exclusive, self._clock)
         return Target(self.spec, references, {**self._place(), "load": os.getloadavg()[0]})
 
     def measure(

@@ -26,13 +26,7 @@ class Conv2dOp(Op):
             return None
         pads = padding(conv)
         size = [
-            (
-                shape[axis + 2]
-                + pads[axis]
-                + pads[axis + 2]
-                - conv.dilation[axis] * (conv.kernel_size[axis] - 1)
-                - 1
-            )
+            (shape[axis + 2] + pads[axis] + pads[axis + 2] - conv.dilation[axis] * (conv.kernel_size[axis] - 1) - 1)
             // conv.stride[axis]
             + 1
             for axis in range(2)

@@ -47,9 +47,7 @@ class ElementwiseOp(Op):
         if len(operands) != 2 or call.output_shape != call.input_shapes[0]:
             return False
         neutral = 0 if kind in ("Add", "Sub") else 1
-        return (
-            isinstance(operands[0], Input) and not isinstance(operands[1], Input) and operands[1] == neutral
-        )
+        return isinstance(operands[0], Input) and not isinstance(operands[1], Input) and operands[1] == neutral
 
     def commutes(self, call: Call) -> bool:
         """Sums and products of two tensors."""

@@ -68,9 +68,7 @@ class PoolOp(Op):
         window = {"kernel_shape": settings["kernel"], "strides": settings["stride"], "pads": settings["pads"]}
         if _is_max(call):
             return graph.node("MaxPool", inputs[:1], **window, dilations=settings["dilation"])
-        return graph.node(
-            "AveragePool", inputs[:1], **window, count_include_pad=settings["count_include_pad"]
-        )
+        return graph.node("AveragePool", inputs[:1], **window, count_include_pad=settings["count_include_pad"])
 
     def attributes(self, call: Call) -> dict[str, Any]:
         """See ``Op.attributes``; ``pads`` is ``[top, left, bottom, right]``, last window included."""
@@ -209,11 +207,7 @@ def _is_max(call: Call) -> bool:
 
 
 def _argument(call: Call, position: int, name: str, default: Any) -> Any:
-    return (
-        getattr(call.module, name, default)
-        if call.module is not None
-        else call.argument(position, name, default)
-    )
+    return getattr(call.module, name, default) if call.module is not None else call.argument(position, name, default)
 
 
 def _window(call: Call) -> tuple[list[int], list[int], list[int], list[int]]:

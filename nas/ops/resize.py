@@ -87,8 +87,4 @@ class _Function(nn.Module):
 
 
 def _setting(call: Call, position: int, name: str, default: Any) -> Any:
-    return (
-        getattr(call.module, name, default)
-        if call.module is not None
-        else call.argument(position, name, default)
-    )
+    return getattr(call.module, name, default) if call.module is not None else call.argument(position, name, default)

@@ -52,7 +52,7 @@ class Precision(Policy):
     def account(self, network: Network) -> Mapping[str, float]:
         """``weight_bits``: mean bits of a weight, weighted by size."""
         sizes = {
-            path: network.model.get_submodule(path).weight.numel()  # type: ignore[union-attr, operator]
+            path: network.model.get_submodule(path).weight.numel()  # type: ignore[operator]
             for path in self._bits
         }
         total = sum(sizes.values())

@@ -108,9 +108,7 @@ class ReplayChooser(Chooser):
         if not question.active:
             return question.options[0]
         if question.name not in self._choices:
-            raise SpaceError(
-                f"the recorded choices have no {question.name!r}; were they made in another space?"
-            )
+            raise SpaceError(f"the recorded choices have no {question.name!r}; were they made in another space?")
         value = self._choices[question.name]
         if not any(_same(value, option) for option in question.options):
             raise SpaceError(f"recorded {question.name}={value!r} is none of {list(question.options)!r}")

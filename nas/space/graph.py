@@ -155,9 +155,7 @@ def _settings(module: nn.Module) -> dict[str, str]:
     return found
 
 
-def _ordered_inputs(
-    graph: TracedGraph, described: Sequence[str], effective: Sequence[int]
-) -> list[list[int]]:
+def _ordered_inputs(graph: TracedGraph, described: Sequence[str], effective: Sequence[int]) -> list[list[int]]:
     """Each node's effective inputs; where their order has no effect, sorted by what computes them."""
     digests: list[str] = []
     ordered: list[list[int]] = []

@@ -37,9 +37,7 @@ class MutatingChooser(Chooser):
         return self._random.choice(others)
 
 
-def mutated(
-    answers: Mapping[str, Value], questions: Iterable[Question], k: int, seed: int
-) -> MutatingChooser:
+def mutated(answers: Mapping[str, Value], questions: Iterable[Question], k: int, seed: int) -> MutatingChooser:
     """A chooser that redraws ``k`` active answers, all if there are fewer; those with one option don't count.
 
     Raises:

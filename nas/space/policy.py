@@ -20,8 +20,8 @@ Scope = Literal["network", "stage", "site"]
 class Policy(ABC):
     """Acts on the sites of a network by five verbs: ask, attach, on_step, finalize, account.
 
-    One object serves one network: ``ask`` keeps the answers that ``attach`` applies. The parameters are the plan's, keyword
-    arguments with defaults, validated in the constructor (PlanError).
+    One object serves one network: ``ask`` keeps the answers that ``attach`` applies. The parameters are the
+    plan's, keyword arguments with defaults, validated in the constructor (PlanError).
     """
 
     #: What it changes (``"weights"``, ``"precision"``, ``"channels"``); two policies of a plan may not share one.
@@ -35,10 +35,14 @@ class Policy(ABC):
     def attach(self, network: Network) -> None:
         """Put the answers on a freshly built network."""
 
-    def on_step(self, network: Network, step: int, total_steps: int) -> None:
+    def on_step(  # noqa: B027  (most policies have no schedule)
+        self, network: Network, step: int, total_steps: int
+    ) -> None:
         """Before optimizer step ``step`` (from 0) of ``total_steps``."""
 
-    def finalize(self, network: Network) -> None:
+    def finalize(  # noqa: B027
+        self, network: Network
+    ) -> None:
         """After training: make the weights what will ship."""
 
     @abstractmethod
@@ -55,9 +59,7 @@ def check_conflicts(policies: Mapping[str, Policy]) -> None:
     for name, policy in policies.items():
         for claim in policy.claims:
             if claim in owner:
-                raise PlanError(
-                    f"policies {owner[claim]!r} and {name!r} both change {claim}; keep one of them"
-                )
+                raise PlanError(f"policies {owner[claim]!r} and {name!r} both change {claim}; keep one of them")
             owner[claim] = name
 
 
@@ -71,9 +73,7 @@ def ask_by_scope(
     ordered: bool = True,
 ) -> dict[str, Value]:
     """Ask one question for the network, each stage or each site; site's module path → answer."""
-    group_of = {
-        site.module: {"network": "", "stage": site.stage, "site": site.module}[scope] for site in sites
-    }
+    group_of = {site.module: {"network": "", "stage": site.stage, "site": site.module}[scope] for site in sites}
     answers: dict[str, Value] = {}
     for group in dict.fromkeys(group_of.values()):
         name = f"{prefix}.{group}" if group else prefix

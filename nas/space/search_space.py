@@ -18,13 +18,14 @@ class SearchSpace(ABC):
     """A set of networks.
 
     The parameters are the plan's, keyword arguments with defaults, validated in the constructor (PlanError). ``build``
-    must be a function of the chooser's answers, the parameters and the task alone, construct modules on torch's current default
-    device, and follow three rules:
+    must be a function of the chooser's answers, the parameters and the task alone, construct modules on torch's
+    current default device, and follow three rules:
 
     - **Slots.** Every place has a stable name; state-dict keys depend on slot names only; a skipped slot keeps its
       place (``nn.Identity``). The first path component is the stage.
     - **Fixed vector.** Questions of a skipped slot are asked with ``active=False``.
-    - **Same options.** A name always comes with the same options; what does not fit this task is projected by the space.
+    - **Same options.** A name always comes with the same options; what does not fit this task is projected by the
+    space.
     """
 
     #: The paper it is from.

@@ -165,9 +165,7 @@ class _Shapes:
             self.values[node] = node.args[0]
             return
         value = torch.empty(self.input_shape, device="meta")
-        self._add(
-            node, value, TracedNode("input", node.name, "", None, Call(node, None, (), self.input_shape), ())
-        )
+        self._add(node, value, TracedNode("input", node.name, "", None, Call(node, None, (), self.input_shape), ()))
 
     def _attribute(self, node: fx.Node) -> None:
         path = str(node.target)
@@ -184,9 +182,7 @@ class _Shapes:
         module = self.model.get_submodule(str(node.target)) if node.op == "call_module" else None
         op = op_of_module(module) if module is not None else op_of_target(node.target)
         shapes = tuple(_shape(self.values[source]) for source in sources)
-        args, kwargs = self._arguments(
-            node, {source: Input(position) for position, source in enumerate(sources)}
-        )
+        args, kwargs = self._arguments(node, {source: Input(position) for position, source in enumerate(sources)})
         call = Call(node, module, shapes, (), args, kwargs)
         value = self._evaluate(call, op)
         if not _has_tensor(value):
@@ -198,9 +194,7 @@ class _Shapes:
         macs = op.macs(call) if op is not None else self._counted(node, module)
         path = str(node.target) if module is not None else ""
         inputs = tuple(self.index[source] for source in sources)
-        self._add(
-            node, value, TracedNode("call", self._name(path or node.name), path, op, call, inputs, macs)
-        )
+        self._add(node, value, TracedNode("call", self._name(path or node.name), path, op, call, inputs, macs))
 
     def _name(self, wanted: str) -> str:
         """``wanted``, or with a number where a module is called again."""
@@ -212,9 +206,7 @@ class _Shapes:
         self.index[node] = len(self.nodes)
         self.nodes.append(traced)
 
-    def _arguments(
-        self, node: fx.Node, tensors: Mapping[fx.Node, Input]
-    ) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    def _arguments(self, node: fx.Node, tensors: Mapping[fx.Node, Input]) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """What the node is called with: ``tensors`` stand for tensors, the rest are values."""
 
         def stand_in(source: fx.Node) -> Any:
@@ -268,9 +260,7 @@ def _reachable(model: nn.Module, nodes: list[TracedNode], outputs: tuple[int, ..
             needed.update(nodes[index].inputs)
     kept = sorted(needed)
     position = {old: new for new, old in enumerate(kept)}
-    renumbered = [
-        replace(nodes[old], inputs=tuple(position[source] for source in nodes[old].inputs)) for old in kept
-    ]
+    renumbered = [replace(nodes[old], inputs=tuple(position[source] for source in nodes[old].inputs)) for old in kept]
     return TracedGraph(model, tuple(renumbered), tuple(position[output] for output in outputs))
 
 

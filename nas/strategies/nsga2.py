@@ -55,9 +55,7 @@ class Nsga2Strategy(Strategy):
             "mutation_prob": mutation_prob,
         }
         # The current and the last generation, with room for as many more that run at once.
-        self._adapter = SamplerAdapter(
-            goal, seed, self._sampler, recent=max(100, 4 * population_size), pinned=_parents
-        )
+        self._adapter = SamplerAdapter(goal, seed, self._sampler, recent=max(100, 4 * population_size), pinned=_parents)
 
     def propose(self, build: Callable[[Chooser], T], number: int) -> tuple[Suggestion, T]:
         """See ``Strategy.propose``."""
@@ -85,7 +83,5 @@ class FixedSpaceNsga2(NSGAIISampler):  # type: ignore[misc]
 
 def _parents(attrs: Mapping[str, Any], observations: Mapping[int, Observation]) -> Iterable[int]:
     """Parents of the newest generation: they may be older than any window."""
-    generations = {
-        int(key.rpartition(":")[2]): numbers for key, numbers in attrs.items() if ":parent:" in key
-    }
+    generations = {int(key.rpartition(":")[2]): numbers for key, numbers in attrs.items() if ":parent:" in key}
     return generations[max(generations)] if generations else ()

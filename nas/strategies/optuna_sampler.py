@@ -145,9 +145,7 @@ class SamplerAdapter:
         kept = {number for number in ordered if number >= first}
         kept |= {number for number in ordered if self._observations[number].state == "running"}
         kept |= set(self._pinned(self._storage.study_attrs, self._observations)) & set(final)
-        self._storage.trials = {
-            number: self._trial(self._observations[number]) for number in ordered if number in kept
-        }
+        self._storage.trials = {number: self._trial(self._observations[number]) for number in ordered if number in kept}
 
     def _refresh_placeholders(self) -> None:
         for number in self._storage.trials:

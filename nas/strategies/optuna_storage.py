@@ -115,9 +115,7 @@ class WindowStorage(BaseStorage):  # type: ignore[misc]
         trial.params[param_name] = distribution.to_external_repr(param_value_internal)
         trial.distributions[param_name] = distribution
 
-    def set_trial_state_values(
-        self, trial_id: int, state: TrialState, values: Sequence[float] | None = None
-    ) -> bool:
+    def set_trial_state_values(self, trial_id: int, state: TrialState, values: Sequence[float] | None = None) -> bool:
         """See ``BaseStorage``."""
         trial = self.trials[trial_id]
         if state == TrialState.RUNNING and trial.state != TrialState.WAITING:

@@ -26,9 +26,7 @@ class Classification(Task):
         """Classes can be mixed."""
         return True
 
-    def head(
-        self, num_features: int, reduction: int, *, pool: str = "avg", dropout: float = 0.0
-    ) -> nn.Module:
+    def head(self, num_features: int, reduction: int, *, pool: str = "avg", dropout: float = 0.0) -> nn.Module:
         """Global pooling, dropout, a linear layer: ``(N, num_features, h, w)`` → ``(N, num_outputs)``.
 
         Raises:
@@ -37,9 +35,7 @@ class Classification(Task):
         pooling = {"avg": nn.AdaptiveAvgPool2d, "max": nn.AdaptiveMaxPool2d}.get(pool)
         if pooling is None:
             raise TaskError(f"head: pool {pool!r}; allowed: avg, max")
-        return nn.Sequential(
-            pooling(1), nn.Flatten(), nn.Dropout(dropout), nn.Linear(num_features, self.num_outputs)
-        )
+        return nn.Sequential(pooling(1), nn.Flatten(), nn.Dropout(dropout), nn.Linear(num_features, self.num_outputs))
 
     def loss(self, outputs: Tensor, targets: Tensor, *, label_smoothing: float = 0.0) -> Tensor:
         """Cross-entropy with class indices ``(N,)`` or soft targets ``(N, num_outputs)``."""

@@ -158,8 +158,7 @@ def _existing(path: str | None) -> Path:
 def _scan(path: Path) -> tuple[list[str], dict[Split, list[Item]]]:
     """The classes, and the items of each split that has a folder; all are ``train`` where none has."""
     folders = {
-        split: next((path / name for name in names if (path / name).is_dir()), None)
-        for split, names in FOLDERS.items()
+        split: next((path / name for name in names if (path / name).is_dir()), None) for split, names in FOLDERS.items()
     }
     if folders["train"] is None:
         classes, items = _read(path)

@@ -62,9 +62,7 @@ def draw(count: int, size: int, factors: Factors, seed: int) -> tuple[Array, Arr
     return images, classes.astype(np.int64), masks
 
 
-def _draw_chunk(
-    classes: Array, size: int, factors: Factors, random: np.random.Generator
-) -> tuple[Array, Array]:
+def _draw_chunk(classes: Array, size: int, factors: Factors, random: np.random.Generator) -> tuple[Array, Array]:
     """Images ``(B, H, W, 3)`` uint8 and masks ``(B, H, W)`` of one chunk."""
     count = len(classes)
     y, x = (grid.astype(np.float32) for grid in np.mgrid[:size, :size])

@@ -64,8 +64,7 @@ class ShapeSource:
         return cls(
             size=whole(f"{name}: image_size", image_size, 16, 128),
             counts={
-                split: whole(f"{name}: num_{split}", count, len(SHAPES), 1_000_000)
-                for split, count in counts.items()
+                split: whole(f"{name}: num_{split}", count, len(SHAPES), 1_000_000) for split, count in counts.items()
             },
             factors=_factors(name, share(f"{name}: difficulty", difficulty), factors or {}),
             seed=whole(f"{name}: seed", seed, 0, 2**32 - 1),

@@ -110,9 +110,7 @@ class ShapesSegmentation(Task):
             self._stacked[split] = stack_as_is(Labelled(drawn.images, targets), NORMALISATION)
         return self._stacked[split]
 
-    def head(
-        self, num_features: int, reduction: int, *, pool: str = "avg", dropout: float = 0.0
-    ) -> nn.Module:
+    def head(self, num_features: int, reduction: int, *, pool: str = "avg", dropout: float = 0.0) -> nn.Module:
         """A 1×1 convolution, scaled up: ``(N, num_features, h, w)`` → ``(N, num_outputs, H, W)``; no pool."""
         size = self.input_shape[1:]
         return nn.Sequential(

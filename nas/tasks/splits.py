@@ -10,9 +10,7 @@ from sklearn.model_selection import train_test_split
 from nas.errors import TaskError
 
 
-def stratified(
-    targets: Sequence[int] | np.ndarray, size: float | int, seed: int
-) -> tuple[np.ndarray, np.ndarray]:
+def stratified(targets: Sequence[int] | np.ndarray, size: float | int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """Indices of two parts, the second of ``size`` (a share, or a number of items), classes in proportion.
 
     Raises:
@@ -20,9 +18,7 @@ def stratified(
     """
     indices = np.arange(len(targets))
     try:
-        first, second = train_test_split(
-            indices, test_size=size, stratify=np.asarray(targets), random_state=seed
-        )
+        first, second = train_test_split(indices, test_size=size, stratify=np.asarray(targets), random_state=seed)
     except ValueError as error:
         raise TaskError(
             f"{len(indices)} items can't be split {size} by class ({error}); "

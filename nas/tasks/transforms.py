@@ -42,9 +42,7 @@ def augmentation_settings(asked: Augmentation, default: Mapping[str, Any]) -> di
     if asked is None or isinstance(asked, bool):
         return dict(default) if asked else {}
     if not isinstance(asked, Mapping):
-        raise TaskError(
-            f"augmentation: {asked!r}; allowed: true, false, a mapping of {', '.join(AUGMENTATION)}"
-        )
+        raise TaskError(f"augmentation: {asked!r}; allowed: true, false, a mapping of {', '.join(AUGMENTATION)}")
     for key in asked:
         if key not in AUGMENTATION:
             close = nearest(str(key), AUGMENTATION)
@@ -58,9 +56,7 @@ def resizing(input_shape: tuple[int, int, int], *, crop: float = 1.0) -> Transfo
     return _of_channels(made, input_shape)
 
 
-def deployed(
-    input_shape: tuple[int, int, int], normalisation: Normalisation, *, crop: float = 1.0
-) -> Transform:
+def deployed(input_shape: tuple[int, int, int], normalisation: Normalisation, *, crop: float = 1.0) -> Transform:
     """From an image to ``(C, H, W)`` float32 as deployed: resized, cropped, normalised."""
     made = create_transform(**_config(input_shape, normalisation, crop=crop), is_training=False)
     return _of_channels(made, input_shape)

@@ -139,9 +139,7 @@ def _seed_candidate(
     if candidate.state == "queued":
         session.add(JobRow(candidate_id=candidate.id, kind="gate", target="local", state="queued"))
         return
-    candidate.finished_at = (
-        None if candidate.state == "running" else candidate.created_at + timedelta(seconds=9)
-    )
+    candidate.finished_at = None if candidate.state == "running" else candidate.created_at + timedelta(seconds=9)
     _measured(session, candidate, target, latency, draw)
     if candidate.state == "infeasible":
         candidate.reason = f"latency_ms {latency:.4g} is over the limit {LIMIT_MS}"
@@ -201,9 +199,7 @@ def _architecture(study: Study, number: int, width: int) -> Architecture:
     )
 
 
-def _measured(
-    session: Session, candidate: Candidate, target: Target, latency: float, draw: random.Random
-) -> None:
+def _measured(session: Session, candidate: Candidate, target: Target, latency: float, draw: random.Random) -> None:
     low, high = latency * (1 - draw.uniform(0.004, 0.03)), latency * (1 + draw.uniform(0.004, 0.03))
     session.add_all(
         [
@@ -216,9 +212,7 @@ def _measured(
                 high=high,
             ),
             Metric(candidate_id=candidate.id, name="peak_memory_bytes", target="local", value=latency * 4e6),
-            Metric(
-                candidate_id=candidate.id, name="size_bytes", value=4.0 * candidate.architecture.parameters
-            ),
+            Metric(candidate_id=candidate.id, name="size_bytes", value=4.0 * candidate.architecture.parameters),
             JobRow(
                 candidate_id=candidate.id,
                 kind="gate",

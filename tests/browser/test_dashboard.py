@@ -198,9 +198,7 @@ def test_a_candidate_has_layers_curve_and_latency(page: Any, address: str) -> No
         page.get_by_role("heading", name=heading, exact=True).wait_for()
     assert cells(page, 0)[:2] == ["stage0.conv", "conv3x3"]
     page.locator(".js-plotly-plot .bars .point").first.wait_for(state="attached")
-    wait_until(
-        page, lambda: "Candidate ÷ reference" in " ".join(page.locator(".js-plotly-plot").all_inner_texts())
-    )
+    wait_until(page, lambda: "Candidate ÷ reference" in " ".join(page.locator(".js-plotly-plot").all_inner_texts()))
     page.get_by_role("link", name="Study digits").click()
     page.get_by_role("heading", name="digits", exact=True).wait_for()
 

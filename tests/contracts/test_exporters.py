@@ -135,9 +135,7 @@ def test_exporting_is_deterministic(exporter: Exporter, bits: int, tmp_path: Pat
 
 
 @pytest.mark.parametrize("bits", [32, 8])
-def test_structure_is_blind_for_weights_and_ranges_only(
-    exporter: Exporter, bits: int, tmp_path: Path
-) -> None:
+def test_structure_is_blind_for_weights_and_ranges_only(exporter: Exporter, bits: int, tmp_path: Path) -> None:
     def structure(network: Network, shape: tuple[int, ...] = SHAPE, calibration: Tensor | None = None) -> str:
         path = tmp_path / f"network{exporter.suffix}"
         return exporter.export(network, path, input_shape=shape, calibration=calibration).structure_hash

@@ -32,9 +32,7 @@ def examples_of(name: str) -> list[Example]:
 
 
 EXAMPLES = [
-    pytest.param(name, example, id=f"{name}-{example.name}")
-    for name in OPS.names()
-    for example in examples_of(name)
+    pytest.param(name, example, id=f"{name}-{example.name}") for name in OPS.names() for example in examples_of(name)
 ]
 
 
@@ -93,9 +91,7 @@ def check_identity(example: Example) -> None:
 def check_identities_tell_apart(examples: Sequence[Example]) -> None:
     """Of two examples with one identity, the second computes what the first does once it has its weights."""
     identities = [graph_identity(example.model, example.input_shape, {}) for example in examples]
-    for (first, identity), (second, other) in itertools.combinations(
-        zip(examples, identities, strict=True), 2
-    ):
+    for (first, identity), (second, other) in itertools.combinations(zip(examples, identities, strict=True), 2):
         if identity != other:
             continue
         taught = copy.deepcopy(second.model)

@@ -73,9 +73,7 @@ def test_replay(name: str) -> None:
         sampled = space.sample(RandomChooser(seed))
         built = space.build(sampled.architecture, seed=0)
         assert built.bits == sampled.bits
-        assert graph_identity(built.model, SHAPE, built.bits) == graph_identity(
-            sampled.model, SHAPE, sampled.bits
-        )
+        assert graph_identity(built.model, SHAPE, built.bits) == graph_identity(sampled.model, SHAPE, sampled.bits)
 
 
 def test_neutral_fails_on_a_policy_that_changes_weights() -> None:

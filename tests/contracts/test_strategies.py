@@ -43,9 +43,7 @@ def finished(suggestion: Suggestion, result: tuple[float, float]) -> Observation
     violation = GOAL.limits["cost"].violation(cost)
     if violation > 0:
         return Observation(stored(suggestion), "infeasible", {"cost": cost}, {"cost": violation})
-    return Observation(
-        stored(suggestion), "complete", {"accuracy": accuracy, "cost": cost}, {"cost": violation}
-    )
+    return Observation(stored(suggestion), "complete", {"accuracy": accuracy, "cost": cost}, {"cost": violation})
 
 
 def stored(suggestion: Suggestion) -> Suggestion:

@@ -38,9 +38,7 @@ def test_resume_after_kill(point: str, plan: Callable[..., Path], url: str, tmp_
         assert len({(job.candidate_id, job.kind, job.target) for job in jobs}) == len(jobs)
         measured = session.scalar(select(func.count(Measurement.id)))
         assert measured == sum(job.kind in ("gate", "measure") for job in jobs)
-        epochs = session.execute(
-            select(EpochRow.candidate_id, func.count(EpochRow.id)).group_by(EpochRow.candidate_id)
-        )
+        epochs = session.execute(select(EpochRow.candidate_id, func.count(EpochRow.id)).group_by(EpochRow.candidate_id))
         assert {count for _, count in epochs} == {EPOCHS}
     after = suggestions(url)
     assert after[: len(before)] == before

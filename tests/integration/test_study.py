@@ -26,12 +26,12 @@ def test_search_to_running_file(executor: str, plan: Callable[..., Path], url: s
     """Every executor brings a study to its end, and its best network runs on numpy and onnxruntime alone."""
     path = plan(executor=executor, task={"name": "digits", "image_size": 8}, measure={"audit": 1.0})
     nas("search", str(path), "--storage", url, "budget.trials=2")
-    row = json.loads(nas("export", "study", "--best", "--out", str(tmp_path / "out"), "--storage", url, "--json").stdout)[0]
+    row = json.loads(
+        nas("export", "study", "--best", "--out", str(tmp_path / "out"), "--storage", url, "--json").stdout
+    )[0]
     report = json.loads((tmp_path / "out" / "report.json").read_text())
     assert report["scores"]["test"]["accuracy"] == row["test accuracy"]
-    ran = subprocess.run(
-        [sys.executable, str(tmp_path / "out" / "run.py")], capture_output=True, text=True, check=True
-    )
+    ran = subprocess.run([sys.executable, str(tmp_path / "out" / "run.py")], capture_output=True, text=True, check=True)
     assert "answers:" in ran.stdout
     with Session(Store(url).engine) as session:
         purposes = {row.purpose for row in session.scalars(select(Measurement))}
@@ -53,9 +53,7 @@ def test_a_limit_rejects_before_training(plan: Callable[..., Path], url: str) ->
         assert not any(metric.name == "accuracy" for row in rejected for metric in row.metrics)
 
 
-@pytest.mark.parametrize(
-    ("task", "message"), [("RaisingDigits", "can't be trained on"), ("NotANumber", "accuracy")]
-)
+@pytest.mark.parametrize(("task", "message"), [("RaisingDigits", "can't be trained on"), ("NotANumber", "accuracy")])
 def test_failed_trials_are_records(task: str, message: str, plan: Callable[..., Path], url: str) -> None:
     path = plan(task={"name": f"logged_task:{task}"}, budget={"trials": 2})
     nas("search", str(path), "--storage", url)
@@ -70,7 +68,12 @@ def test_failed_trials_are_records(task: str, message: str, plan: Callable[..., 
 
 
 def test_replicates_and_their_random_twins(plan: Callable[..., Path], url: str) -> None:
-    path = plan(strategy={"name": "tpe"}, replicate_seeds=[1], budget={"trials": 2}, estimator={"name": "training", "epochs": 1})
+    path = plan(
+        strategy={"name": "tpe"},
+        replicate_seeds=[1],
+        budget={"trials": 2},
+        estimator={"name": "training", "epochs": 1},
+    )
     nas("search", str(path), "--storage", url, "--with-baseline", "random")
     rows: list[dict[str, Any]] = json.loads(nas("list", "--storage", url, "--json").stdout)
     assert {(row["study"], row["role"]) for row in rows} == {

@@ -34,9 +34,7 @@ def test_a_name_that_is_not_there_says_what_to_do(name: str, words: str) -> None
         SHAPES.get(name)
 
 
-def test_a_module_that_needs_a_missing_package_names_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_module_that_needs_a_missing_package_names_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "needs_more.py").write_text("import no_such_package\n")
     monkeypatch.syspath_prepend(str(tmp_path))
     with pytest.raises(UnknownNameError, match=r"needs the package 'no_such_package'.*pip install"):
@@ -64,9 +62,7 @@ def test_packages_that_are_installed_bring_names(tmp_path: Path, monkeypatch: py
     info = tmp_path / "more-1.0.dist-info"
     info.mkdir()
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: more\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text(
-        "[measured_nas.shapes]\npure = pathlib:PurePath\npath = os:getcwd\n"
-    )
+    (info / "entry_points.txt").write_text("[measured_nas.shapes]\npure = pathlib:PurePath\npath = os:getcwd\n")
     monkeypatch.syspath_prepend(str(tmp_path))
     assert SHAPES.names() == ["absent", "path", "pure"]
     assert SHAPES.get("path") is Path, "our own names win"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -55,16 +57,17 @@ def report(
 def dashboard(
     storage: Storage = DEFAULT_STORAGE,
     port: Annotated[int, typer.Option("--port")] = 8501,
-    host: Annotated[str, typer.Option("--host", help="Address to listen on; this machine only by default.")] = "127.0.0.1",
+    host: Annotated[
+        str, typer.Option("--host", help="Address to listen on; this machine only by default.")
+    ] = "127.0.0.1",
 ) -> None:
     """Show studies in a browser."""
-    import importlib
-
     from trials.store.store import Store
 
     Store(storage).close()  # a storage that can't be opened is said here, not in the browser
-    launch = importlib.import_module("dashboard.launch")
-    raise typer.Exit(subprocess.call(launch.command(storage, port, host)))
+    environment = {**os.environ, "NAS_STORAGE": storage}  # other users can read arguments, not this
+    command = [sys.executable, "-m", "dashboard", str(port), host]
+    raise typer.Exit(subprocess.call(command, env=environment))
 
 
 @app.command("optuna-export", epilog="Example: nas optuna-export digits sqlite:///optuna.db")

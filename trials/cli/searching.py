@@ -31,7 +31,12 @@ def search(
     resolved = load_plan(plan, overrides or ())
     with LiveDisplay(out) as display:
         names = run(
-            resolved, storage=storage, name=name, baseline=with_baseline, address=address, on_update=display.update
+            resolved,
+            storage=storage,
+            name=name,
+            baseline=with_baseline,
+            address=address,
+            on_update=display.update,
         )
     _say_next(names, storage)
 

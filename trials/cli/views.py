@@ -20,9 +20,7 @@ def candidate_rows(store: Store, name: str, limit: int) -> list[dict[str, Any]]:
         {
             "trial": row.number,
             "state": row.state,
-            **{
-                metric: row.metrics[metric].value if metric in row.metrics else None for metric in objectives
-            },
+            **{metric: row.metrics[metric].value if metric in row.metrics else None for metric in objectives},
             "parameters": row.parameters,
             "macs": row.macs,
             "reason": row.reason or "",

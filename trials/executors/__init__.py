@@ -1,6 +1,7 @@
 """Executors: where jobs run.
 
-A job is data (JSON values) and the name of a generator function; an executor calls ``function(payload)`` in a worker and passes on what it
+A job is data (JSON values) and the name of a generator function; an executor calls ``function(payload)`` in a
+worker and passes on what it
 yields. Execution is *at least once*: a lost worker is reported, never hidden, and the study decides what happens.
 """
 
@@ -59,14 +60,12 @@ class Pool:
 class Executor(ABC):
     """Runs jobs in pools of workers.
 
-    Used by one thread. Workers outlive jobs and die with the coordinator, however that dies. ``close`` ends all workers and is safe to
-    call twice; jobs unfinished by then are never reported.
+    Used by one thread. Workers outlive jobs and die with the coordinator, however that dies. ``close`` ends all
+    workers and is safe to call twice; jobs unfinished by then are never reported.
     """
 
     @abstractmethod
-    def __init__(
-        self, pools: Sequence[Pool], *, code: Sequence[str] = (), address: str | None = None
-    ) -> None:
+    def __init__(self, pools: Sequence[Pool], *, code: Sequence[str] = (), address: str | None = None) -> None:
         """Start. ``code``: folders put on the workers' import path; ``address``: of a cluster, where there is one."""
 
     @abstractmethod

@@ -40,9 +40,7 @@ class _Worker:
 class LocalExecutor(Executor):
     """Persistent processes, started when first needed; they end when their standard input does."""
 
-    def __init__(
-        self, pools: Sequence[Pool], *, code: Sequence[str] = (), address: str | None = None
-    ) -> None:
+    def __init__(self, pools: Sequence[Pool], *, code: Sequence[str] = (), address: str | None = None) -> None:
         if address is not None:
             raise JobError(f"the local executor runs on this machine only; {address} needs executor: ray_actors")
         self._pools = {pool.name: pool for pool in pools}

@@ -165,9 +165,7 @@ class _Searcher(Searcher):  # type: ignore[misc]
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
         self._executor.heard(self._keys[trial_id], json.loads(result["message"]))
 
-    def on_trial_complete(
-        self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
-    ) -> None:
+    def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
         if error and trial_id in self._keys:
             lost = {"kind": "lost", "error": "the trial's process ended"}
             self._executor.heard(self._keys[trial_id], lost)

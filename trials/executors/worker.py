@@ -23,7 +23,8 @@ def prepare(code: Sequence[str], cores: Sequence[int]) -> None:
 def run(function: str, payload: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     """``{"kind": "progress" | "done" | "error", …}`` of one job, the last one final.
 
-    The last value a job yields is its result, so every value is held back until the next one shows that it was not the last.
+    The last value a job yields is its result, so every value is held back until the next one shows that it was
+    not the last.
     """
     try:
         held: Mapping[str, Any] | None = None

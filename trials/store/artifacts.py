@@ -92,6 +92,4 @@ def _reached(uri: str) -> Iterator[tuple[Any, str]]:
     except ValueError as error:
         raise StoreError(f"{uri}: {error}; write a folder, or a URI such as s3://bucket/folder") from error
     except OSError as error:
-        raise StoreError(
-            f"{uri}: {error}; artifacts.root names a folder or URI that can be written"
-        ) from error
+        raise StoreError(f"{uri}: {error}; artifacts.root names a folder or URI that can be written") from error

@@ -48,8 +48,7 @@ def open_engine(url: str) -> Engine:
     except ImportError as error:
         package = error.name or parsed.get_driver_name()
         raise StoreError(
-            f"storage {_shown(parsed)} needs the driver {package!r} ({error}); "
-            f"pip install {package}, or {ALLOWED}"
+            f"storage {_shown(parsed)} needs the driver {package!r} ({error}); pip install {package}, or {ALLOWED}"
         ) from error
     if parsed.get_backend_name() == "sqlite":
         event.listen(engine, "connect", _configure_sqlite)

@@ -54,9 +54,7 @@ _WORK_ON = (
 _END = (
     update(CANDIDATES)
     .where(CANDIDATES.c.id == bindparam("candidate"), CANDIDATES.c.state.not_in(FINAL))
-    .values(
-        state=bindparam("final"), reason=bindparam("why"), traceback=bindparam("trace"), finished_at=Clock()
-    )
+    .values(state=bindparam("final"), reason=bindparam("why"), traceback=bindparam("trace"), finished_at=Clock())
 )
 _STUDY_OF = select(CANDIDATES.c.study_id).where(CANDIDATES.c.id == bindparam("candidate"))
 _ADD_EPOCHS = Insert(EPOCHS, ("candidate_id", "epoch"), replace=("values",))
@@ -148,9 +146,7 @@ def add_epochs(
 ) -> None:
     """Add points of a curve; of an epoch trained again the later values stay, they are the network's."""
     current = connection.execute(_IS_CURRENT, {"job": job_id, "current": attempt}).one_or_none()
-    rows = [
-        {"candidate_id": candidate_id, "epoch": epoch, "values": dict(values)} for epoch, values in epochs
-    ]
+    rows = [{"candidate_id": candidate_id, "epoch": epoch, "values": dict(values)} for epoch, values in epochs]
     if current is not None and rows:
         _ADD_EPOCHS.run(connection, rows)
 

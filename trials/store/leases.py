@@ -68,9 +68,7 @@ def acquire(connection: Connection, study_id: int, owner: str, ttl_s: float) -> 
     before = found.lease_epoch
     taken = connection.execute(_TAKE, {"study": study_id, "before": before, "owner": owner, "ttl_s": ttl_s})
     if taken.rowcount != 1:
-        raise StudyError(
-            f"study {found.name!r} was just taken by another coordinator; `nas status` shows which"
-        )
+        raise StudyError(f"study {found.name!r} was just taken by another coordinator; `nas status` shows which")
     return int(before) + 1
 
 

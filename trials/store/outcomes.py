@@ -23,9 +23,7 @@ def write_metrics(connection: Connection, candidate_id: int, metrics: Sequence[M
         _SET_METRICS.run(connection, [{"candidate_id": candidate_id, **vars(metric)} for metric in metrics])
 
 
-def write_measurements(
-    connection: Connection, candidate_id: int, measurements: Sequence[MeasurementValue]
-) -> None:
+def write_measurements(connection: Connection, candidate_id: int, measurements: Sequence[MeasurementValue]) -> None:
     """Record latencies with their samples.
 
     Raises:

@@ -84,9 +84,7 @@ def _architecture(connection: Connection, study_id: int, value: ArchitectureValu
         if added is not None:
             return added, None
         found = connection.execute(_FIND_ARCHITECTURE, {"identity": value.identity}).scalar_one_or_none()
-    known = connection.execute(
-        _FIND_CANDIDATE, {"study": study_id, "architecture": found}
-    ).scalar_one_or_none()
+    known = connection.execute(_FIND_CANDIDATE, {"study": study_id, "architecture": found}).scalar_one_or_none()
     return found, known
 
 

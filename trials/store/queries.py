@@ -282,10 +282,7 @@ def utc(time: datetime) -> datetime:
 
 def candidate_row(study: Study, candidate: Candidate) -> CandidateRow:
     """A candidate as a line of a page, its objectives first among the metrics."""
-    found = {
-        metric_name(study, row.name, row.target): Value(row.value, row.low, row.high)
-        for row in candidate.metrics
-    }
+    found = {metric_name(study, row.name, row.target): Value(row.value, row.low, row.high) for row in candidate.metrics}
     order = dict.fromkeys([*study.objectives, *found])
     return CandidateRow(
         number=candidate.number,

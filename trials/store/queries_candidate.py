@@ -140,21 +140,16 @@ def curves(source: Source, name: str, numbers: Sequence[int]) -> dict[int, Curve
         query = query.where(Candidate.study_id == study.id, Candidate.number.in_(numbers))
         number_of = {key: number for key, number in session.execute(query)}
         found = _curves(session, list(number_of))
-        return {
-            number_of[key]: curve for key, curve in sorted(found.items(), key=lambda item: number_of[item[0]])
-        }
+        return {number_of[key]: curve for key, curve in sorted(found.items(), key=lambda item: number_of[item[0]])}
 
 
 def _curves(session: Session, ids: Sequence[int]) -> dict[int, Curve]:
-    query = (
-        select(EpochRow).where(EpochRow.candidate_id.in_(ids)).order_by(EpochRow.candidate_id, EpochRow.epoch)
-    )
+    query = select(EpochRow).where(EpochRow.candidate_id.in_(ids)).order_by(EpochRow.candidate_id, EpochRow.epoch)
     rows: dict[int, list[EpochRow]] = {}
     for row in session.scalars(query):
         rows.setdefault(row.candidate_id, []).append(row)
     return {
-        key: Curve(tuple(row.epoch for row in found), tuple(row.values for row in found))
-        for key, found in rows.items()
+        key: Curve(tuple(row.epoch for row in found), tuple(row.values for row in found)) for key, found in rows.items()
     }
 
 

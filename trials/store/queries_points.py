@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import literal, select
 from sqlalchemy.orm import Session, aliased
-from trials.hypervolume import hypervolume, pareto_front
 
+from trials.hypervolume import hypervolume, pareto_front
 from trials.store.models import Architecture, Candidate, Metric, Study
 from trials.store.queries import Source, find_study, metric_is, reading
 

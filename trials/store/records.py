@@ -31,9 +31,7 @@ class MetricValue:
         bounds = [bound for bound in (self.low, self.high) if bound is not None]
         if not math.isfinite(self.value) or any(map(math.isnan, bounds)):
             shown = f"{self.name}@{self.target}" if self.target else self.name
-            raise JobError(
-                f"{shown} is {self.value} ({self.low} to {self.high}); a candidate's metrics are finite"
-            )
+            raise JobError(f"{shown} is {self.value} ({self.low} to {self.high}); a candidate's metrics are finite")
 
 
 @dataclass(frozen=True)

@@ -259,9 +259,7 @@ class Store:
     def mark_deleted(self, artifact_id: int) -> None:
         """Note that retention removed a file."""
         with self.transaction() as connection:
-            connection.execute(
-                update(ArtifactRow).where(ArtifactRow.id == artifact_id).values(deleted_at=Clock())
-            )
+            connection.execute(update(ArtifactRow).where(ArtifactRow.id == artifact_id).values(deleted_at=Clock()))
 
     # -- targets
 

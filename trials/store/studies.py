@@ -36,9 +36,7 @@ def create(connection: Connection, columns: Mapping[str, Any]) -> int:
 def check_name_free(connection: Connection, name: str) -> None:
     """Raise StudyError if a study of that name exists, or none can."""
     if not 0 < len(name) <= LONGEST_NAME:
-        raise StudyError(
-            f"a study's name has 1 to {LONGEST_NAME} letters, this one {len(name)}: {name[:40]!r}…"
-        )
+        raise StudyError(f"a study's name has 1 to {LONGEST_NAME} letters, this one {len(name)}: {name[:40]!r}…")
     if connection.execute(select(STUDIES.c.id).where(STUDIES.c.name == name)).one_or_none():
         raise _taken(name)
 

@@ -15,9 +15,7 @@ from nas.latency.runtimes import Burst, Runtime, Session, SessionOptions
 try:
     import onnxruntime
 except ImportError as error:
-    raise MeasureError(
-        f"the runtime onnxruntime can't be imported ({error}); pip install onnxruntime"
-    ) from error
+    raise MeasureError(f"the runtime onnxruntime can't be imported ({error}); pip install onnxruntime") from error
 
 #: Element types an input can have → numpy's name.
 _TYPES = {
@@ -119,9 +117,7 @@ def _random(item: onnxruntime.NodeArg, batch: int) -> np.ndarray:
     """A fixed random input; the first dimension is the batch where it is symbolic."""
     if item.type not in _TYPES:
         raise MeasureError(f"input {item.name!r} is a {item.type}; measured are {', '.join(_TYPES)}")
-    shape = [
-        batch if not isinstance(size, int) and axis == 0 else size for axis, size in enumerate(item.shape)
-    ]
+    shape = [batch if not isinstance(size, int) and axis == 0 else size for axis, size in enumerate(item.shape)]
     if not all(isinstance(size, int) for size in shape):
         raise MeasureError(
             f"input {item.name!r} has the shape {item.shape}: only the batch, its first dimension, may be "

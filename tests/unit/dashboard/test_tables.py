@@ -51,7 +51,7 @@ def test_layers_add_up(engine: Engine) -> None:
     assert table["Parameters"].sum() == detail.row.parameters
     assert table["MACs"].sum() == detail.row.macs
     assert table["Share of MACs"].sum() == pytest.approx(1.0)
-    assert table["Output"][0] == f"{detail.layers[0]['output_shape'][0]} × 16 × 16"  # noqa: RUF001
+    assert table["Output"][0] == f"{detail.layers[0]['output_shape'][0]} × 16 × 16"
 
 
 def test_the_other_tables_of_a_candidate(engine: Engine) -> None:
@@ -63,9 +63,7 @@ def test_the_other_tables_of_a_candidate(engine: Engine) -> None:
     assert conditions["Target"] == "local"
     assert conditions["Statistic"] == "min_ratio"
     assert ratio_interval(detail.measurements[0]) == pytest.approx(
-        tuple(
-            detail.row.metrics["latency_ms"].__dict__[end] / REFERENCE_MS for end in ("low", "value", "high")
-        )
+        tuple(detail.row.metrics["latency_ms"].__dict__[end] / REFERENCE_MS for end in ("low", "value", "high"))
     )
 
 

@@ -42,7 +42,11 @@ def test_published_parameter_counts(parameters: int) -> None:
 
 
 @settings(max_examples=40, deadline=None)
-@given(seed=st.integers(0, 10_000), size=st.sampled_from([8, 9, 16, 24, 31, 32]), channels=st.sampled_from([1, 3]))
+@given(
+    seed=st.integers(0, 10_000),
+    size=st.sampled_from([8, 9, 16, 24, 31, 32]),
+    channels=st.sampled_from([1, 3]),
+)
 def test_every_candidate_runs_on_every_input_size(seed: int, size: int, channels: int) -> None:
     space = searched(size, channels=channels)
     sampled = space.sample(RandomChooser(seed))

@@ -20,9 +20,7 @@ def clouds(dimensions: int) -> st.SearchStrategy[list[list[int]]]:
 
 
 any_cloud = st.integers(1, 4).flatmap(
-    lambda m: st.tuples(
-        clouds(m), st.lists(st.sampled_from(["maximize", "minimize"]), min_size=m, max_size=m)
-    )
+    lambda m: st.tuples(clouds(m), st.lists(st.sampled_from(["maximize", "minimize"]), min_size=m, max_size=m))
 )
 
 

@@ -91,9 +91,7 @@ def test_one_trial_for_each_finished_candidate(url: str) -> None:
 
 
 def test_complete_trials_hold_what_was_recorded(url: str) -> None:
-    trials = [
-        trial for trial in optuna_study(url, "digits").trials if trial.user_attrs["state"] == "complete"
-    ]
+    trials = [trial for trial in optuna_study(url, "digits").trials if trial.user_attrs["state"] == "complete"]
     assert len(trials) > 40
     for trial in trials:
         width, depth = trial.params["width"], trial.params["depth"]
@@ -149,9 +147,7 @@ def test_too_few_candidates_have_no_importances(url: str, monkeypatch: pytest.Mo
         importances(url, "digits", "anova")  # type: ignore[arg-type]
 
 
-def test_an_optuna_database_is_written_once(
-    url: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
+def test_an_optuna_database_is_written_once(url: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     rdb = f"sqlite:///{tmp_path / 'optuna.db'}"
     export_rdb(url, "digits", rdb)
     assert capfd.readouterr() == ("", "")

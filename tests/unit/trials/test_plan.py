@@ -74,7 +74,12 @@ def test_every_problem_is_told_at_once() -> None:
 
 @pytest.mark.parametrize(
     ("text", "message"),
-    [("a: [", "is not YAML"), ("- 1\n- 2\n", "holds list"), ("", "holds NoneType"), ("!!python/none x", "not YAML")],
+    [
+        ("a: [", "is not YAML"),
+        ("- 1\n- 2\n", "holds list"),
+        ("", "holds NoneType"),
+        ("!!python/none x", "not YAML"),
+    ],
 )
 def test_files_that_are_no_plans(tmp_path: Path, text: str, message: str) -> None:
     with pytest.raises(PlanError, match=message):

@@ -207,9 +207,7 @@ def test_running_hypervolume_is_the_dominated_share(pairs: list[tuple[int, int]]
     scaled = ((gains - low)[:, varied] / (high - low)[varied]) * (10 / 11) + 1 / 11
     edges = [np.unique(np.concatenate([[0.0], column])) for column in scaled.T]
     centres = np.stack(np.meshgrid(*[(edge[1:] + edge[:-1]) / 2 for edge in edges], indexing="ij"), axis=-1)
-    volumes = np.prod(
-        np.stack(np.meshgrid(*[np.diff(edge) for edge in edges], indexing="ij"), axis=-1), axis=-1
-    )
+    volumes = np.prod(np.stack(np.meshgrid(*[np.diff(edge) for edge in edges], indexing="ij"), axis=-1), axis=-1)
     flat, sizes = centres.reshape(-1, varied.sum()), volumes.reshape(-1)
     dominated = (scaled[:, None, :] >= flat[None]).all(axis=2).any(axis=0)
     assert shares[-1] == pytest.approx(sizes[dominated].sum())
@@ -257,9 +255,7 @@ def test_metrics_of_several_targets_are_told_apart(tmp_path: Path) -> None:
         study.plan = {**study.plan, "targets": [{"name": "local"}, {"name": "pi"}]}
         for candidate in session.query(Candidate).filter_by(study_id=study.id):
             session.add(
-                Metric(
-                    candidate_id=candidate.id, name="latency_ms", target="pi", value=100.0 - candidate.number
-                )
+                Metric(candidate_id=candidate.id, name="latency_ms", target="pi", value=100.0 - candidate.number)
             )
         session.commit()
     assert "latency_ms@pi" in study_summary(engine, "digits").metrics

@@ -63,9 +63,7 @@ def test_one_page_with_everything_in_it(engine: Engine, tmp_path: Path) -> None:
     page = Page(text)
     assert path == tmp_path / "out" / "here" / "report.html"
     assert page.headings[0] == "Study digits"
-    assert {"Pareto front", "Search against baseline", "History", "Curves", "States", "Plan"} <= set(
-        page.headings
-    )
+    assert {"Pareto front", "Search against baseline", "History", "Curves", "States", "Plan"} <= set(page.headings)
     assert page.loads == []
     assert text.count("Plotly.newPlot(") >= 5
     assert "1 min 04 s" in text  # training saved by the gate

@@ -16,9 +16,7 @@ from nas.space import Architecture, Network
 
 def export(path: Path, batch: int) -> nn.Module:
     torch.manual_seed(0)
-    model = nn.Sequential(
-        nn.Conv2d(3, 4, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 5)
-    )
+    model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 5))
     network = Network(Architecture({"name": "test"}, (), {}), model)
     OnnxExporter().export(network, path, input_shape=(batch, 3, 6, 6))
     return model

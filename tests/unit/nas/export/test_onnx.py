@@ -18,9 +18,7 @@ from nas.space import Architecture, Network
 SHAPE = (1, 3, 8, 8)
 
 
-def make_network(
-    model: nn.Module, bits: dict[str, int] | None = None, *, shape: tuple[int, ...] = SHAPE
-) -> Network:
+def make_network(model: nn.Module, bits: dict[str, int] | None = None, *, shape: tuple[int, ...] = SHAPE) -> Network:
     network = Network(Architecture({"name": "test"}, (), {}), model, bits=bits or {})
     seed_weights(network, shape, "seed")
     return network
@@ -125,9 +123,7 @@ def test_activations_are_u8_and_weights_s8_per_channel(tmp_path: Path) -> None:
     constants = {item.name: onnx.numpy_helper.to_array(item) for item in graph.initializer}
     activations = [constants[node.input[2]] for node in graph.node if node.op_type == "QuantizeLinear"]
     assert {(array.dtype.name, array.shape) for array in activations} == {("uint8", ())}
-    weights = [
-        node for node in graph.node if node.op_type == "DequantizeLinear" and node.input[0] in constants
-    ]
+    weights = [node for node in graph.node if node.op_type == "DequantizeLinear" and node.input[0] in constants]
     kinds = {constants[node.input[0]].dtype.name for node in weights}
     assert kinds == {"int8", "int32"}
     for node in weights:

@@ -48,9 +48,7 @@ def crashing(monkeypatch: pytest.MonkeyPatch) -> Iterator[MeasuringProcess]:
         yield started
 
 
-def test_a_model_is_measured_with_everything_it_is_a_statement_about(
-    process: MeasuringProcess, model: Path
-) -> None:
+def test_a_model_is_measured_with_everything_it_is_a_statement_about(process: MeasuringProcess, model: Path) -> None:
     progress: list[Derived] = []
     latency = process.measure(model, target_of(process), effort=QUICK, on_progress=progress.append)
     assert len(progress) == 3
@@ -142,9 +140,7 @@ def test_after_a_model_that_breaks_the_runtime_the_next_is_measured(
     assert crashing.measure(model, target_of(crashing), effort=QUICK).latency_ms > 0
 
 
-def test_what_a_runtime_prints_does_not_get_among_the_answers(
-    crashing: MeasuringProcess, model: Path
-) -> None:
+def test_what_a_runtime_prints_does_not_get_among_the_answers(crashing: MeasuringProcess, model: Path) -> None:
     talkative = model.with_name("print.onnx")
     talkative.write_bytes(model.read_bytes())
     assert crashing.measure(talkative, target_of(crashing), effort=QUICK).latency_ms > 0
@@ -201,9 +197,7 @@ time.sleep(60)
 
 
 def test_it_dies_with_its_parent_even_if_a_sibling_holds_the_pipe() -> None:
-    with subprocess.Popen(
-        [sys.executable, "-c", PARENT], stdout=subprocess.PIPE, start_new_session=True
-    ) as parent:
+    with subprocess.Popen([sys.executable, "-c", PARENT], stdout=subprocess.PIPE, start_new_session=True) as parent:
         try:
             assert parent.stdout is not None
             pid = int(parent.stdout.readline())

@@ -31,20 +31,14 @@ def simulated(
 
 @settings(max_examples=25, deadline=None)
 @given(st.floats(0.3, 3), st.integers(1, 5), st.floats(1, 1.6), st.integers(0, 1000))
-def test_the_interval_holds_the_latency_and_what_is_true(
-    ratio: float, sessions: int, slow: float, seed: int
-) -> None:
-    latency_ms, low_ms, high_ms = derive(
-        simulated(ratio, sessions=sessions, slow=slow, seed=seed), REFERENCE_MS
-    )
+def test_the_interval_holds_the_latency_and_what_is_true(ratio: float, sessions: int, slow: float, seed: int) -> None:
+    latency_ms, low_ms, high_ms = derive(simulated(ratio, sessions=sessions, slow=slow, seed=seed), REFERENCE_MS)
     assert low_ms < latency_ms < high_ms
     assert low_ms < ratio * REFERENCE_MS < high_ms
 
 
 def test_noiseless_samples_still_have_an_interval_and_more_sessions_narrow_it() -> None:
-    widths = [
-        derive(simulated(1.5, sessions=count, noise=0.0), REFERENCE_MS).half_width for count in (1, 3, 6)
-    ]
+    widths = [derive(simulated(1.5, sessions=count, noise=0.0), REFERENCE_MS).half_width for count in (1, 3, 6)]
     assert widths[0] > widths[1] > widths[2] > 0.005
 
 

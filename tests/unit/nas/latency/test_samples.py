@@ -41,9 +41,7 @@ def test_other_bytes_are_refused(blob: bytes) -> None:
 
 def test_pickled_objects_are_refused() -> None:
     buffer = io.BytesIO()
-    np.savez(
-        buffer, clock=np.array("process"), index=np.array([{"a": 1}], dtype=object), runs=np.empty((3, 0))
-    )
+    np.savez(buffer, clock=np.array("process"), index=np.array([{"a": 1}], dtype=object), runs=np.empty((3, 0)))
     with pytest.raises(MeasureError, match="no samples"):
         Samples.from_bytes(buffer.getvalue())
 

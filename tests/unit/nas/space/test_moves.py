@@ -52,8 +52,7 @@ def test_what_does_not_fit_is_projected() -> None:
     assert child.answers["width0"] == 16
     assert {child.answers["width1"], child.answers["width2"]} <= {1, 16}
     redrawn = {
-        repr(slots(MutatingChooser(answers, (), seed=seed), widths=(1, 16)).answers["width2"])
-        for seed in range(20)
+        repr(slots(MutatingChooser(answers, (), seed=seed), widths=(1, 16)).answers["width2"]) for seed in range(20)
     }
     assert redrawn == {"1", "16"}
 

@@ -13,9 +13,7 @@ from nas.space.chooser import Chooser
 from nas.strategies import Goal, Limit, Observation, Suggestion
 from nas.strategies.optuna_sampler import SamplerAdapter
 
-GOAL = Goal(
-    {"accuracy": "maximize", "latency_ms": "minimize"}, {"latency_ms": Limit(max=2.0), "macs": Limit(max=9)}
-)
+GOAL = Goal({"accuracy": "maximize", "latency_ms": "minimize"}, {"latency_ms": Limit(max=2.0), "macs": Limit(max=9)})
 
 
 class Spy(RandomSampler):
@@ -35,9 +33,7 @@ class Watched:
     def __init__(self, recent: int = 10, pinned: tuple[int, ...] = ()) -> None:
         self.seen: list[Any] = []
         self.spaces: list[dict[str, Any]] = []
-        self.adapter = SamplerAdapter(
-            GOAL, 0, self._sampler, recent=recent, pinned=lambda attrs, observations: pinned
-        )
+        self.adapter = SamplerAdapter(GOAL, 0, self._sampler, recent=recent, pinned=lambda attrs, observations: pinned)
 
     def _sampler(self, seed: int, space: dict[str, Any]) -> Spy:
         self.spaces.append(space)
@@ -57,9 +53,7 @@ def build(chooser: Chooser) -> None:
 
 
 def complete(suggestion: Suggestion, accuracy: float, latency_ms: float) -> Observation:
-    return Observation(
-        suggestion, "complete", {"accuracy": accuracy, "latency_ms": latency_ms}, {"latency_ms": -0.1}
-    )
+    return Observation(suggestion, "complete", {"accuracy": accuracy, "latency_ms": latency_ms}, {"latency_ms": -0.1})
 
 
 def test_answers_keep_their_type() -> None:

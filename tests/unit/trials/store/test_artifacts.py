@@ -32,9 +32,7 @@ def test_a_file_comes_back_as_it_went_in(root: str, model: Path, tmp_path: Path)
     assert (tmp_path / "back").read_bytes() == model.read_bytes()
 
 
-def test_deleting_twice_is_no_error_and_fetching_then_says_what_to_do(
-    root: str, model: Path, tmp_path: Path
-) -> None:
+def test_deleting_twice_is_no_error_and_fetching_then_says_what_to_do(root: str, model: Path, tmp_path: Path) -> None:
     files = ArtifactStore(root)
     stored = files.put(model, "digits", 8, "onnx")
     files.delete(stored.uri)

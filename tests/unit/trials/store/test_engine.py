@@ -136,9 +136,7 @@ def test_a_failed_upgrade_changes_nothing(store_url: str, newer: Path) -> None:
 
 
 def test_processes_that_create_one_database_at_once_all_succeed(store_url: str, race) -> None:
-    said = race(
-        "from trials.store.engine import open_engine", "open_engine(argument).dispose()", [store_url] * 4
-    )
+    said = race("from trials.store.engine import open_engine", "open_engine(argument).dispose()", [store_url] * 4)
     assert said == [""] * 4
 
 

@@ -47,9 +47,7 @@ def test_equal_questions_are_one_object(study) -> None:
 def test_an_open_job_brings_all_that_is_known_of_its_candidate(study) -> None:
     _complete(study, "a", 0.9)
     proposed, attempt = study.started("b")
-    gated = JobResult(
-        {"structure_hash": "b"}, [MetricValue("latency_ms", "local", 2.0)], next_jobs=[("train", "")]
-    )
+    gated = JobResult({"structure_hash": "b"}, [MetricValue("latency_ms", "local", 2.0)], next_jobs=[("train", "")])
     (train,) = study.store.commit_job(proposed.job_id, attempt, gated) or []
     waiting = study.new("c")
     opened, queued = study.store.open_jobs(study.id)

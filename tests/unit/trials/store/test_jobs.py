@@ -233,9 +233,7 @@ def test_a_diverged_loss_is_stored_as_null(store, study) -> None:
 
 def test_a_later_metric_replaces_the_earlier(store, study) -> None:
     proposed, attempt = study.started("a")
-    gate = JobResult(
-        {}, [MetricValue("latency_ms", "local", 2.0, 1.9, 2.1)], next_jobs=[("measure", "local")]
-    )
+    gate = JobResult({}, [MetricValue("latency_ms", "local", 2.0, 1.9, 2.1)], next_jobs=[("measure", "local")])
     (measure,) = store.commit_job(proposed.job_id, attempt, gate) or []
     attempt = store.start_job(measure, 60, epoch=study.epoch)
     store.commit_job(measure, attempt, JobResult({}, [MetricValue("latency_ms", "local", 1.0)]))
@@ -246,9 +244,7 @@ def test_a_commit_that_can_not_be_written_writes_nothing(store, study) -> None:
     proposed, attempt = study.started("a")
     elsewhere = MeasurementValue(**{**vars(LATENCY), "target": "pi"})
     with pytest.raises(StoreError, match="target 'pi' is not in the database"):
-        store.commit_job(
-            proposed.job_id, attempt, JobResult({}, [MetricValue("accuracy", "", 1.0)], [elsewhere])
-        )
+        store.commit_job(proposed.job_id, attempt, JobResult({}, [MetricValue("accuracy", "", 1.0)], [elsewhere]))
     assert study.num(Metric) == 0
     assert study.rows(JobRow)[0].state == "running"
 

@@ -36,9 +36,7 @@ def test_a_study_is_read_as_it_was_written(store: Store, study) -> None:
 
 def test_a_name_is_taken_once(store: Store, study) -> None:
     for again in (store.check_name_free, lambda name: store.create_study(name=name)):
-        with pytest.raises(
-            StudyError, match=r"a study 'digits' exists; go on with `nas resume digits`.*--name"
-        ):
+        with pytest.raises(StudyError, match=r"a study 'digits' exists; go on with `nas resume digits`.*--name"):
             again("digits")
     store.check_name_free("digits-2")
 

@@ -1,0 +1,159 @@
+"""The documents say what the code does: every option, every name, every default, every link."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+import typer
+import yaml
+from pydantic import BaseModel
+
+from nas.estimators import ESTIMATORS
+from nas.export import EXPORTERS
+from nas.latency.runtimes import RUNTIMES
+from nas.ops import OPS
+from nas.registry import Registry
+from nas.space import POLICIES
+from nas.strategies import STRATEGIES
+from nas.tasks import TASKS
+from search_spaces import SPACES
+from trials.cli.app import app
+from trials.executors import EXECUTORS
+from trials.plan import Named, Plan, load_plan
+
+ROOT = Path(__file__).parents[2]
+REFERENCE = ROOT / "docs" / "reference"
+PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("examples/**/*.md")])
+#: Section of names.md → what it lists, and how many first parameters no plan gives.
+SECTIONS: Mapping[str, tuple[Registry[Any], int]] = {
+    "Tasks": (TASKS, 0),
+    "Spaces": (SPACES, 0),
+    "Policies": (POLICIES, 0),
+    "Strategies": (STRATEGIES, 2),
+    "Estimators": (ESTIMATORS, 0),
+    "Exporters": (EXPORTERS, 0),
+    "Runtimes": (RUNTIMES, 0),
+}
+
+
+def rows(text: str) -> dict[str, str]:
+    """First cell → second cell, of every row of every table whose first cell is code."""
+    found = re.findall(r"^\| `([^`]+)` \| (.*?) \|", text, flags=re.MULTILINE)
+    assert len({key for key, _ in found}) == len(found), "a key is documented twice"
+    return dict(found)
+
+
+def section(text: str, heading: str) -> str:
+    """What stands under a heading, up to the next of its level or above."""
+    level = heading.split()[0]
+    found = re.search(rf"^{re.escape(heading)}$(.*?)(?=^#{{1,{len(level)}}} |\Z)", text, re.M | re.S)
+    assert found, f"no heading {heading!r}"
+    return found[1]
+
+
+def default_of(cell: str) -> Any:
+    """A default as it is documented: YAML in code."""
+    code = re.fullmatch(r"`(.*)`", cell)
+    assert code, f"a default is written as code, not {cell!r}"
+    return plain(yaml.safe_load(code[1]))
+
+
+def plain(value: Any) -> Any:
+    """Models as mappings without what is None, tuples as lists."""
+    if isinstance(value, BaseModel):
+        value = value.model_dump()
+    if isinstance(value, Mapping):
+        return {key: plain(item) for key, item in value.items() if item is not None}
+    return [plain(item) for item in value] if isinstance(value, Sequence) and not isinstance(value, str) else value
+
+
+def models_in(annotation: Any) -> list[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [model for argument in get_args(annotation) for model in models_in(argument)]
+
+
+def plan_keys(model: type[BaseModel] = Plan, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Every key of a plan, with dots, and its default."""
+    for name, field in model.model_fields.items():
+        default = ... if field.is_required() else field.get_default(call_default_factory=True)
+        yield prefix + name, default
+        for inner in models_in(field.annotation):
+            yield from plan_keys(inner, f"{prefix}{name}.")
+
+
+def test_every_key_of_a_plan_is_documented_with_its_default() -> None:
+    documented = rows((REFERENCE / "plan.md").read_text())
+    keys = dict(plan_keys())
+    assert documented.keys() == keys.keys()
+    for key, default in keys.items():
+        if default is ...:
+            assert documented[key] == "required", key
+        else:
+            assert default_of(documented[key]) == plain(default), key
+
+
+@pytest.mark.parametrize("kind", SECTIONS)
+def test_every_name_and_parameter_is_documented_with_its_default(kind: str) -> None:
+    registry, given = SECTIONS[kind]
+    text = section((REFERENCE / "names.md").read_text(), f"## {kind}")
+    assert sorted(re.findall(r"^### (\w+)$", text, re.M)) == sorted(registry.names())
+    for name in registry.names():
+        documented = rows(section(text, f"### {name}"))
+        parameters = list(inspect.signature(registry.get(name)).parameters.values())[given:]
+        assert documented.keys() == {parameter.name for parameter in parameters}, name
+        for parameter in parameters:
+            assert default_of(documented[parameter.name]) == plain(parameter.default), f"{name}.{parameter.name}"
+
+
+def test_every_executor_and_op_is_documented() -> None:
+    text = (REFERENCE / "names.md").read_text()
+    assert sorted(re.findall(r"^### (\w+)$", section(text, "## Executors"), re.M)) == EXECUTORS.names()
+    assert sorted(rows(section(text, "## Ops"))) == OPS.names()
+
+
+def verbs() -> dict[str, Any]:
+    from trials.cli import export, inspection, planning, searching  # noqa: F401  (they register their verbs)
+
+    return dict(typer.main.get_command(app).commands)  # type: ignore[attr-defined]
+
+
+def test_every_verb_and_option_is_documented_with_its_example() -> None:
+    text = (REFERENCE / "command-line.md").read_text()
+    assert sorted(re.findall(r"^## nas (\S+)$", text, re.M)) == sorted(verbs())
+    for name, verb in verbs().items():
+        part = section(text, f"## nas {name}")
+        for parameter in verb.params:
+            if parameter.param_type_name == "option":
+                assert all(f"`{option}" in part for option in parameter.opts), f"nas {name}: {parameter.opts}"
+            else:
+                assert parameter.name.upper() in part, f"nas {name}: {parameter.name}"
+        assert (verb.epilog or "").removeprefix("Example: ") in part, f"nas {name} has an example"
+        assert verb.epilog, f"nas {name} --help shows an example"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_commands_and_links_of_a_page_exist(page: Path) -> None:
+    text = page.read_text()
+    for target in re.findall(r"\]\(([^)]+)\)", text):
+        if not target.startswith(("http://", "https://", "#")):
+            assert (page.parent / target.partition("#")[0]).exists(), target
+    code = "\n".join(re.findall(r"^```(?:sh|console)\n(.*?)^```", text, re.M | re.S) + re.findall(r"`([^`\n]+)`", text))
+    for verb in re.findall(r"(?:^|[\s/])nas ([a-z][\w-]*)", code, re.M):
+        assert verb in verbs(), f"nas {verb}"
+    for target in re.findall(r"^make ([a-z][\w-]*)", code, re.M):
+        assert re.search(rf"^{target}:", (ROOT / "Makefile").read_text(), re.M), f"make {target}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_plans_in_a_page_are_valid(page: Path, tmp_path: Path) -> None:
+    for number, block in enumerate(re.findall(r"^```yaml\n(.*?)^```", page.read_text(), re.M | re.S)):
+        path = tmp_path / f"plan{number}.yaml"
+        data = {"task": {"name": "digits"}, "space": {"name": "plain_convnet"}, **yaml.safe_load(block)}
+        path.write_text(yaml.safe_dump({key: value for key, value in data.items() if key != "code"}))
+        assert isinstance(load_plan(path).task, Named)
