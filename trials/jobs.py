@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 import random
-import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -58,7 +57,10 @@ def gate(payload: Payload) -> Iterator[Result]:
 
 
 def train(payload: Payload) -> Iterator[Result]:
-    """Train, deploy what was trained, and score the deployed file on the validation split."""
+    """Train, deploy what was trained, and score the deployed file on the validation split.
+
+    The checkpoint stays until the coordinator has committed the result: this job may have to be run again.
+    """
     problem = open_problem_json(payload["plan"])
     network = _build(problem, payload)
     checkpoint = Path(payload["checkpoint"])
@@ -86,7 +88,6 @@ def train(payload: Payload) -> Iterator[Result]:
         }
         for kind, (file, record) in kept.items()
     ]
-    shutil.rmtree(checkpoint, ignore_errors=True)
     yield {
         "metrics": {**scores, "size_bytes": artifact.size_bytes, **problem.static_metrics(network)},
         "structure_hash": artifact.structure_hash,

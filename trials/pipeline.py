@@ -133,7 +133,7 @@ def payload(
         "artifacts": shared["artifacts"],
     }
     if kind == "train":
-        data["checkpoint"] = f"{shared['work']}/{line.number}"
+        data["checkpoint"] = checkpoint_folder(shared, line)
         return data
     data |= {
         "target": shared["targets"][target],
@@ -149,6 +149,11 @@ def payload(
         "sha256": model["sha256"],
         "structure_hash": trained["structure_hash"],
     }
+
+
+def checkpoint_folder(shared: Mapping[str, Any], line: Line) -> str:
+    """Where a candidate's training keeps its state until its result is committed."""
+    return f"{shared['work']}/{line.number}"
 
 
 def _reject_above(problem: Problem, limits: Mapping[str, Limit], target: str) -> float | None:

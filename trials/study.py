@@ -7,6 +7,7 @@ workers are the executor's business, and the study's lease makes sure that there
 from __future__ import annotations
 
 import logging
+import shutil
 import time
 import traceback
 from collections import deque
@@ -19,7 +20,7 @@ from nas.space.graph import layers
 from nas.strategies import Goal, Limit
 from trials.executors import Event, Executor, Job
 from trials.memory import Memory
-from trials.pipeline import FUNCTIONS, Line, Step, after, first_step, payload, pool_of
+from trials.pipeline import FUNCTIONS, Line, Step, after, checkpoint_folder, first_step, payload, pool_of
 from trials.problem import Problem
 from trials.store.records import ArchitectureValue, Duplicate
 from trials.store.store import Store
@@ -229,6 +230,7 @@ class Coordinator:
         if committed is None:
             return
         if kind == "train":
+            shutil.rmtree(checkpoint_folder(self.assignment.shared, line), ignore_errors=True)
             self.totals["trained"] += 1
             self.totals["train_s"] += time.monotonic() - running.started
         elif kind == "gate" and outcome.candidate_state == "infeasible":

@@ -20,9 +20,9 @@ def die() -> None:
 def kill_at(point: str) -> None:
     """Wrap the store's method at which the coordinator is to die."""
     name, kind, moment = POINTS[point]
-    method = getattr(Store, name)
     kinds: dict[int, str] = {}
     remember_kinds(kinds)
+    method = getattr(Store, name)
 
     def wrapped(self: Store, *arguments: Any, **options: Any) -> Any:
         hit = kind is None or kinds.get(arguments[0 if name != "add_epochs" else 1]) == kind

@@ -1,8 +1,8 @@
 """Executors: where jobs run.
 
 A job is data (JSON values) and the name of a generator function; an executor calls ``function(payload)`` in a
-worker and passes on what it
-yields. Execution is *at least once*: a lost worker is reported, never hidden, and the study decides what happens.
+worker and passes on what it yields. Execution is *at least once*: a lost worker is reported, never hidden, and the
+study decides what happens.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from nas.errors import JobError
 from nas.registry import Registry
 
 
@@ -33,7 +34,8 @@ class Event:
     """What a worker reported about a job."""
 
     key: str
-    #: ``progress``: a yielded value (also a sign of life). ``done``: the last yielded value is the result.
+    #: ``progress``: a value, as soon as it is yielded (also a sign of life).
+    #: ``done``: the last yielded value once more, as the result.
     #: ``error``: the function raised. ``lost``: the worker died; the job may have run.
     kind: Literal["progress", "done", "error", "lost"]
     value: Mapping[str, Any] = field(default_factory=dict)
@@ -56,6 +58,22 @@ class Pool:
     #: Ray resources a worker needs beside cpus and gpus, ``{"target:pi": 1}``.
     resources: Mapping[str, float] = field(default_factory=dict)
 
+    @property
+    def threads(self) -> str:
+        """``OMP_NUM_THREADS`` of the pool's processes."""
+        return str(max(1, int(self.cpus)))
+
+
+def pool_named(pools: Mapping[str, Pool], name: str) -> Pool:
+    """One of an executor's pools.
+
+    Raises:
+        JobError: there is none of that name.
+    """
+    if name not in pools:
+        raise JobError(f"no pool {name!r}; this executor was started with {', '.join(pools)}")
+    return pools[name]
+
 
 class Executor(ABC):
     """Runs jobs in pools of workers.
@@ -66,7 +84,11 @@ class Executor(ABC):
 
     @abstractmethod
     def __init__(self, pools: Sequence[Pool], *, code: Sequence[str] = (), address: str | None = None) -> None:
-        """Start. ``code``: folders put on the workers' import path; ``address``: of a cluster, where there is one."""
+        """Start. ``code``: folders put on the workers' import path; ``address``: of a cluster, where there is one.
+
+        Raises:
+            JobError: nothing answers at ``address``, or this executor knows no clusters.
+        """
 
     @abstractmethod
     def free(self, pool: str) -> int:
@@ -74,7 +96,11 @@ class Executor(ABC):
 
     @abstractmethod
     def submit(self, job: Job) -> None:
-        """Take a job; at most ``free`` of a pool at a time."""
+        """Take a job.
+
+        Raises:
+            JobError: its pool is full or unknown.
+        """
 
     @abstractmethod
     def poll(self, timeout_s: float) -> list[Event]:

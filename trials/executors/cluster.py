@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+import math
 import os
 import shutil
+import socket
 import tempfile
 import warnings
 from collections.abc import Sequence
@@ -15,8 +17,12 @@ from typing import Any
 from nas.errors import JobError
 from trials.executors import Pool
 
+log = logging.getLogger(__name__)
+
 #: Nothing large goes through Ray's object store: files travel through the artifact store.
 OBJECT_STORE_BYTES = 200 * 1024**2
+#: Ray itself tries an address where nobody listens for more than three minutes.
+CONNECT_S = 5.0
 
 # Ray announces a change of its defaults at every start on a machine without GPUs.
 os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
@@ -43,29 +49,19 @@ def connect(pools: Sequence[Pool], code: Sequence[str], address: str | None) -> 
         warnings.simplefilter("ignore")
         import ray
 
-        settings: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": False}
+        if ray.is_initialized():
+            raise JobError("this process is connected to Ray already; close that executor, or ray.shutdown(), first")
+        quiet: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": False}
         if address is None:
-            settings |= {
-                "num_cpus": max(1, round(sum(pool.size * pool.cpus for pool in pools))),
-                "resources": {name: 1000 for pool in pools for name in pool.resources},
-                "include_dashboard": False,
-                "object_store_memory": OBJECT_STORE_BYTES,
-                "address": "local",
-            }
-            paths = list(code)
-            _init(ray, settings, address)
-        else:
-            with tempfile.TemporaryDirectory(prefix="nas-code-") as folder:
-                paths = travelling(code, Path(folder))
-                _init(ray, settings | {"address": address, "runtime_env": {"working_dir": folder}}, address)
-    return Connection(ray, paths)
-
-
-def _init(ray: Any, settings: dict[str, Any], address: str | None) -> None:
-    try:
-        ray.init(**settings)
-    except Exception as error:  # Ray's own, its transport's and the system's errors share no base
-        raise JobError(_explain(error, address)) from error
+            _init(ray, quiet | _own_cluster(pools), None)
+            return Connection(ray, [os.path.abspath(folder) for folder in code])
+        _check_address(address)
+        with tempfile.TemporaryDirectory(prefix="nas-code-") as folder:
+            names = travelling(code, Path(folder))
+            _init(ray, quiet | {"address": address, "runtime_env": {"working_dir": folder}}, address)
+    for pool in pools:
+        _check_fits(ray, pool)
+    return Connection(ray, names)
 
 
 def travelling(code: Sequence[str], folder: Path) -> list[str]:
@@ -74,6 +70,7 @@ def travelling(code: Sequence[str], folder: Path) -> list[str]:
     for number, source in enumerate(code):
         name = f"code{number}"
         names.append(name)
+        (folder / name).mkdir(parents=True)
         for file in Path(source).rglob("*.py"):
             inside = file.relative_to(source)
             if not any(part.startswith(".") for part in inside.parts):
@@ -83,13 +80,66 @@ def travelling(code: Sequence[str], folder: Path) -> list[str]:
     return names
 
 
-def _explain(error: Exception, address: str | None) -> str:
+def _own_cluster(pools: Sequence[Pool]) -> dict[str, Any]:
+    """Ray on this machine, as large as the pools: they share its cores by their own rules."""
+    return {
+        "address": "local",
+        "num_cpus": max(1, math.ceil(sum(pool.size * pool.cpus for pool in pools))),
+        "resources": {name: 1000 for pool in pools for name in pool.resources},
+        "include_dashboard": False,
+        "object_store_memory": OBJECT_STORE_BYTES,
+    }
+
+
+def _init(ray: Any, settings: dict[str, Any], address: str | None) -> None:
+    try:
+        ray.init(**settings)
+    except (Exception, SystemExit) as error:  # Ray's own, its transport's and the system's errors share no base
+        ray.shutdown()
+        raise JobError(_explain(error, address)) from error
+
+
+def _check_address(address: str) -> None:
+    """Refuse at once what Ray would try for minutes."""
+    if address == "auto":
+        return
+    if "://" in address:
+        raise JobError(
+            f"address {address!r} is of Ray's client, which knows no streams; run on a node of the cluster and give "
+            "the head's host:port, or auto"
+        )
+    host, _, port = address.rpartition(":")
+    if not host or not port.isdigit():
+        raise JobError(f"address {address!r} is none: give the head's host:port (its port is 6379), or auto")
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), CONNECT_S).close()
+    except OSError as error:
+        raise JobError(_explain(error, address)) from error
+
+
+def _check_fits(ray: Any, pool: Pool) -> None:
+    """Say what is waited for; a node may still join."""
+    needs = {"CPU": pool.cpus, "GPU": pool.gpus, **pool.resources}
+    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    if not any(all(node.get(name, 0) >= amount for name, amount in needs.items()) for node in nodes):
+        text = ", ".join(f"{name}: {amount:g}" for name, amount in needs.items() if amount)
+        log.warning(
+            "no node of the cluster has what pool %r needs (%s): its jobs wait until one joins; "
+            "ray start takes --num-cpus, --num-gpus and --resources='{\"name\": 1}'",
+            pool.name,
+            text,
+        )
+
+
+def _explain(error: BaseException, address: str | None) -> str:
+    reason = f"{type(error).__name__}: {error}"
     if address is None:
-        return f"Ray does not start on this machine: {error}; executor: local needs no Ray"
-    text = f"no Ray cluster answers at {address}: {type(error).__name__}: {error}"
+        return f"Ray does not start on this machine: {reason}; executor: local needs no Ray"
     if "token" in str(error).lower():
         return (
-            f"{text}\nthe cluster wants a token: set RAY_AUTH_MODE=token and RAY_AUTH_TOKEN_PATH to a copy of the "
-            "head's token file (~/.ray/auth_token), here and on every node"
+            f"the cluster at {address} wants a token: set RAY_AUTH_MODE=token and RAY_AUTH_TOKEN_PATH to a copy of "
+            f"the head's token file (~/.ray/auth_token), here and on every node; {reason}"
         )
-    return f"{text}; is `ray start --head` up there, and are Ray's versions equal?"
+    return (
+        f"no Ray cluster answers at {address}: {reason}; is `ray start --head` up there, and are Ray's versions equal?"
+    )

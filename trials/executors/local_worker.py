@@ -5,31 +5,35 @@ from __future__ import annotations
 import json
 import os
 import queue
+import signal
 import sys
 import threading
 from typing import Any
 
-from trials.executors.worker import prepare, run
+from trials.executors.worker import run
 
 
 def main() -> None:
     """Serve jobs until standard input ends, then end at once, also in the middle of a job."""
     settings = json.loads(sys.argv[1])
-    prepare(settings["code"], settings["cores"])
     replies = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # what a job prints must not get among the replies
     jobs: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
-    threading.Thread(target=_listen, args=(jobs,), daemon=True).start()
+    requests = os.fdopen(os.dup(0))
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)  # nor may it, or a process of its own, read the requests
+    threading.Thread(target=_listen, args=(requests, jobs), daemon=True).start()
     while True:
         job = jobs.get()
-        for message in run(job["function"], job["payload"]):
-            replies.write(json.dumps(message) + "\n")
+        for message in run(job["function"], job["payload"], **settings):
+            replies.write(message + "\n")
             replies.flush()
 
 
-def _listen(jobs: queue.SimpleQueue[dict[str, Any]]) -> None:
-    for line in sys.stdin:
+def _listen(requests: Any, jobs: queue.SimpleQueue[dict[str, Any]]) -> None:
+    for line in requests:
         jobs.put(json.loads(line))
+    if os.getpgrp() == os.getpid():  # the processes a job started belong to this group: they end too
+        os.killpg(os.getpid(), signal.SIGKILL)
     os._exit(0)
 
 

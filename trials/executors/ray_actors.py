@@ -4,27 +4,26 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 from nas.errors import JobError
-from trials.executors import Event, Executor, Job, Pool
+from trials.executors import Event, Executor, Job, Pool, pool_named
 from trials.executors.cluster import connect
-from trials.executors.worker import prepare, run
+from trials.executors.worker import run
 
 
 class _Worker:
     """What runs in an actor: JSON in, a stream of JSON out."""
 
     def __init__(self, code: Sequence[str], cores: Sequence[int]) -> None:
-        prepare(code, cores)
+        self._code, self._cores = code, cores
 
-    def run(self, function: str, payload: str) -> Any:
+    def run(self, function: str, payload: str) -> Iterator[str]:
         """Yield the messages of one job."""
-        for message in run(function, json.loads(payload)):
-            yield json.dumps(message)
+        yield from run(function, json.loads(payload), code=self._code, cores=self._cores)
 
 
 @dataclass
@@ -38,90 +37,84 @@ class _Slot:
 
 
 class RayActorsExecutor(Executor):
-    """Actors are started when first needed; they die with this process, and with its connection to the cluster."""
+    """Actors die with this process, and with its connection to the cluster."""
 
     def __init__(self, pools: Sequence[Pool], *, code: Sequence[str] = (), address: str | None = None) -> None:
         self._pools = {pool.name: pool for pool in pools}
         connection = connect(pools, code, address)
         self._ray, self._code = connection.ray, connection.code
-        self._slots: list[_Slot] = []
+        # All start now: an actor takes about as long as what a study does before its first training.
+        self._slots = [self._start(pool) for pool in pools for _ in range(pool.size)]
         self._events: list[Event] = []
 
     def free(self, pool: str) -> int:
         """See ``Executor.free``."""
-        busy = sum(slot.pool == pool and slot.key is not None for slot in self._slots)
-        return self._pools[pool].size - busy
+        size = pool_named(self._pools, pool).size
+        return size - sum(slot.key is not None for slot in self._slots if slot.pool == pool)
 
     def submit(self, job: Job) -> None:
         """See ``Executor.submit``."""
         if self.free(job.pool) < 1:
             raise JobError(f"pool {job.pool!r} is full; ask free() before submitting {job.key!r}")
-        idle = [slot for slot in self._slots if slot.pool == job.pool and slot.key is None]
-        slot = idle[0] if idle else self._start(self._pools[job.pool])
+        slot = next(slot for slot in self._slots if slot.pool == job.pool and slot.key is None)
         slot.key = job.key
         method = slot.actor.run.options(num_returns="streaming")
         slot.stream = method.remote(job.function, json.dumps(dict(job.payload)))
 
     def poll(self, timeout_s: float) -> list[Event]:
         """See ``Executor.poll``."""
-        busy = {slot.stream: slot for slot in self._slots if slot.stream is not None}
-        if not busy:
-            if not self._events:
-                time.sleep(timeout_s)
-        else:
-            wait = 0.0 if self._events else timeout_s
+        wait = 0.0 if self._events else timeout_s
+        if not any(slot.key for slot in self._slots):
+            time.sleep(wait)
+        while busy := {slot.stream: slot for slot in self._slots if slot.key is not None}:
             ready, _ = self._ray.wait(list(busy), num_returns=1, timeout=wait)
-            while ready:
-                for stream in ready:
-                    self._take(busy[stream])
-                busy = {slot.stream: slot for slot in self._slots if slot.stream is not None}
-                ready, _ = self._ray.wait(list(busy), num_returns=1, timeout=0) if busy else ([], [])
+            if not ready:
+                break
+            self._take(busy[ready[0]])
+            wait = 0.0
         events, self._events = self._events, []
         return events
 
     def cancel(self, key: str) -> None:
         """See ``Executor.cancel``."""
         for slot in [slot for slot in self._slots if slot.key == key]:
-            self._slots.remove(slot)
-            self._ray.kill(slot.actor)
+            self._replace(slot)
         self._events = [event for event in self._events if event.key != key]
 
     def close(self) -> None:
         """See ``Executor.close``."""
         for slot in self._slots:
-            with suppress(Exception):  # it may be dead already
-                self._ray.kill(slot.actor)
+            self._kill(slot)
         self._slots.clear()
         self._events.clear()
         self._ray.shutdown()
 
     def _start(self, pool: Pool) -> _Slot:
-        threads = str(max(1, int(pool.cpus)))
-        actor = (
-            self._ray.remote(_Worker)
-            .options(
-                num_cpus=pool.cpus,
-                num_gpus=pool.gpus,
-                resources=dict(pool.resources),
-                runtime_env={"env_vars": {"OMP_NUM_THREADS": threads}},
-            )
-            .remote(self._code, list(pool.cores))
+        worker = self._ray.remote(_Worker).options(
+            num_cpus=pool.cpus,
+            num_gpus=pool.gpus,
+            resources=dict(pool.resources),
+            runtime_env={"env_vars": {"OMP_NUM_THREADS": pool.threads}},
         )
-        slot = _Slot(pool.name, actor)
-        self._slots.append(slot)
-        return slot
+        return _Slot(pool.name, worker.remote(self._code, list(pool.cores)))
+
+    def _kill(self, slot: _Slot) -> None:
+        with suppress(Exception):  # it may be dead already
+            self._ray.kill(slot.actor)
+
+    def _replace(self, slot: _Slot) -> None:
+        self._kill(slot)
+        self._slots.remove(slot)
+        self._slots.append(self._start(self._pools[slot.pool]))
 
     def _take(self, slot: _Slot) -> None:
-        """One message of a stream that has one, or its end."""
+        """The next message of a stream that has one, or the news that its actor is lost."""
         assert slot.key is not None
         try:
-            message: Mapping[str, Any] = json.loads(self._ray.get(next(slot.stream)))
-        except StopIteration:
-            slot.key = slot.stream = None
-            return
-        except self._ray.exceptions.RayError as error:
-            self._slots.remove(slot)
+            message = json.loads(self._ray.get(next(slot.stream)))
+        except (self._ray.exceptions.RayError, StopIteration) as error:
             self._events.append(Event(slot.key, "lost", error=f"{type(error).__name__}: {error}"))
+            self._replace(slot)
             return
         self._events.append(Event(slot.key, **message))
         if message["kind"] != "progress":

@@ -2,40 +2,43 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from nas.latency.affinity import pin
 from nas.registry import load
 
 
-def prepare(code: Sequence[str], cores: Sequence[int]) -> None:
-    """Put the user's folders on the path and bind this process to its cores."""
+def run(
+    function: str, payload: Mapping[str, Any], *, code: Sequence[str] = (), cores: Sequence[int] = ()
+) -> Iterator[str]:
+    """JSON texts of ``{"kind": "progress" | "done" | "error", …}``, the last one final.
+
+    A value is passed on the moment it is yielded: it may be the last sign of life for an hour, or for ever. Whatever
+    is wrong with a job (its code, its cores, a value that is no JSON) ends the job, not the worker.
+    """
+    try:
+        _prepare(code, cores)
+        result = "{}"
+        for value in load(function, "job")(payload):
+            if not isinstance(value, Mapping):
+                raise TypeError(f"{function} yields {type(value).__name__}; a job yields dicts of JSON values")
+            result = json.dumps(value)
+            yield f'{{"kind": "progress", "value": {result}}}'
+        yield f'{{"kind": "done", "value": {result}}}'
+    except (Exception, SystemExit) as error:
+        text = f"{type(error).__name__}: {error}"
+        yield json.dumps({"kind": "error", "error": text, "traceback": traceback.format_exc()})
+
+
+def _prepare(code: Sequence[str], cores: Sequence[int]) -> None:
+    """Put the user's folders on the path, the first one first, and bind this process to its cores."""
     for folder in map(os.path.abspath, reversed(code)):
         if folder not in sys.path:
             sys.path.insert(0, folder)
     if cores:
-        os.sched_setaffinity(0, cores)
-
-
-def run(function: str, payload: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    """``{"kind": "progress" | "done" | "error", …}`` of one job, the last one final.
-
-    The last value a job yields is its result, so every value is held back until the next one shows that it was
-    not the last.
-    """
-    try:
-        held: Mapping[str, Any] | None = None
-        for value in load(function, "job")(payload):
-            if held is not None:
-                yield {"kind": "progress", "value": held}
-            held = value
-        yield {"kind": "done", "value": held or {}}
-    except Exception as error:
-        yield {
-            "kind": "error",
-            "error": f"{type(error).__name__}: {error}",
-            "traceback": traceback.format_exc(),
-        }
+        pin(cores)

@@ -1,0 +1,43 @@
+"""The command line, as a user goes through it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.integration.conftest import nas
+
+
+def test_init_writes_a_plan_that_validate_accepts(tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    nas("init", str(path), "--limit", "latency_ms=50", "--trials", "4")
+    found = json.loads(nas("validate", str(path), "estimator.epochs=1", "--json").stdout)
+    by_name = {row["network"]: row for row in found["networks"]}
+    assert by_name["smallest"]["parameters"] < by_name["median"]["parameters"] < by_name["largest"]["parameters"]
+    assert by_name["smallest"]["latency_ms@local"] < by_name["largest"]["latency_ms@local"]
+    assert found["limits"]["latency_ms"]["max"] == 50
+    assert found["feasible_share"] == 1.0
+
+
+def test_measure_reads_any_onnx_file(tmp_path: Path) -> None:
+    from nas.latency.references import LADDER, write_reference
+
+    path = tmp_path / "model.onnx"
+    write_reference(LADDER[3], path)
+    found = json.loads(nas("measure", str(path), "--json").stdout)
+    assert found["low_ms"] < found["latency_ms"] < found["high_ms"]
+
+
+@pytest.mark.parametrize("verb", ["spaces", "papers"])
+def test_lists(verb: str) -> None:
+    rows = json.loads(nas(verb, "--json").stdout)
+    assert any("plain_convnet" in row.values() for row in rows)
+
+
+def test_every_paper_names_a_test_that_exists() -> None:
+    root = Path(__file__).parents[2]
+    for row in json.loads(nas("papers", "--json").stdout):
+        file, _, function = row["test"].partition("::")
+        assert f"def {function}(" in (root / file).read_text()

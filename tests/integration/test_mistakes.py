@@ -1,0 +1,90 @@
+"""What users do wrong: a message that says what to do, exit code 2, and nothing spent or stored."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nas.errors import NasError
+from tests.integration.conftest import MINE, nas
+from trials.launch import search
+from trials.plan import load_plan, make_plan
+from trials.problem import open_problem
+from trials.store.store import Store
+
+MISTAKES: list[tuple[dict[str, Any], str]] = [
+    ({"space": {"name": "plain_convnte"}}, "did you mean 'plain_convnet'"),
+    ({"space": {"name": "plain_convnet", "prest": "small"}}, "did you mean 'preset'"),
+    ({"task": {"name": "digits", "image_size": 4}}, "image_size"),
+    ({"task": {"name": "cifar10", "path": "/no/such/folder"}}, "cifar-10-batches-py"),
+    ({"task": {"name": "image_folder", "path": "/no/such/folder"}}, "/no/such/folder"),
+    ({"task": {"name": "nowhere:Task"}}, "nowhere"),
+    ({"strategy": {"name": "nsga3"}}, "did you mean 'nsga2'"),
+    ({"strategy": {"name": "nsga2", "population": 9}}, "population_size"),
+    ({"estimator": {"name": "training", "epoch": 3}}, "epochs"),
+    ({"estimator": {"name": "training", "optimizer": "adamww"}}, "adamw"),
+    ({"objectives": {"acuracy": "maximize"}}, "did you mean 'accuracy'"),
+    ({"limits": {"latency_ms@pi": {"max": 1}}}, "latency_ms"),
+    ({"targets": [{"name": "local", "runtime": "onnxrt"}]}, "onnxruntime"),
+    ({"policies": [{"name": "precision", "scope": "layer"}]}, "network, stage, site"),
+    ({"policies": [{"name": "precision"}, {"name": "precision"}]}, "precision"),
+    ({"executor": "rays"}, "ray_actors"),
+    ({"exporter": {"name": "onxn"}}, "did you mean 'onnx'"),
+]
+
+
+@pytest.mark.parametrize(("keys", "message"), MISTAKES)
+def test_a_plan_is_refused_as_a_whole_before_anything_runs(keys: dict[str, Any], message: str) -> None:
+    plan = {"task": {"name": "digits"}, "space": {"name": "plain_convnet"}, "code": [str(MINE)], **keys}
+    with pytest.raises(NasError) as caught:
+        open_problem(make_plan(plan))
+    assert message in str(caught.value)
+
+
+def test_an_impossible_limit_names_the_smallest_network(plan: Callable[..., Path], url: str) -> None:
+    path = plan(limits={"latency_ms": {"max": 0.0001}})
+    refused = nas("search", str(path), "--storage", url, check=False)
+    assert refused.returncode == 2
+    assert "the smallest network of this space takes 0.0" in refused.stderr
+    assert json.loads(nas("list", "--storage", url, "--json").stdout) == []
+
+
+def test_a_limit_relative_to_a_metric_of_training_is_refused(plan: Callable[..., Path], url: str) -> None:
+    path = plan(limits={"accuracy": {"min": {"relative_to": "median", "factor": 1.0}}})
+    with pytest.raises(NasError, match="known after training only"):
+        search(load_plan(path), storage=url)
+
+
+def test_a_taken_name_is_refused_and_the_study_stays(plan: Callable[..., Path], url: str) -> None:
+    columns = dict.fromkeys(("plan", "limits", "objectives", "environment"), {})
+    Store(url).create_study(name="study", group="study", role="search", seed=0, **columns)
+    refused = nas("search", str(plan()), "--storage", url, check=False)
+    assert refused.returncode == 2
+    assert "nas resume study" in refused.stderr
+    assert Store(url).study_row("study").state == "interrupted"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["search", "."], "is a folder"),
+        (["search", "none.yaml"], "there is no plan"),
+        (["status", "x", "--storage", "mysql://localhost/x"], "mysql"),
+        (["status", "x", "--storage", "nas.db"], "sqlite:///nas.db"),
+        (["status", "x", "--storage", "postgresql://127.0.0.1:1/x"], "can't open"),
+        (["status", "x", "--storage", "sqlite:///new.db"], "no study 'x'"),
+        (["measure", "none.onnx"], "there is no file"),
+        (["export", "x", "--out", "o"], "--trial N, --best or --pareto"),
+        (["init", "x.yaml", "--limit", "latency_ms"], "metric=number"),
+    ],
+)
+def test_commands(arguments: list[str], message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    refused = nas(*arguments, check=False)
+    assert refused.returncode == 2, refused.stdout + refused.stderr
+    assert message in refused.stderr
+    assert "Traceback" not in refused.stderr
