@@ -19,7 +19,7 @@ from nas.latency.targets import TargetSpec
 from nas.registry import nearest
 from nas.space import Network
 from nas.space.chooser import PositionChooser
-from nas.space.graph import count_macs, count_parameters, graph_identity
+from nas.space.graph import TracedGraph, count_macs, count_parameters, identity_of, trace
 from nas.space.sampling import Searched, make, make_policies
 from nas.strategies import STRATEGIES, Goal, Limit, Strategy
 from nas.tasks import TASKS, Task
@@ -88,9 +88,17 @@ class Problem:
 
     def identity(self, network: Network) -> str:
         """Hash of the graph with its policies, the data and the training recipe: equal means the same experiment."""
-        graph = graph_identity(network.model, (1, *self.task.input_shape), network.bits)
+        return self.identity_of(self.trace(network), network)
+
+    def identity_of(self, graph: TracedGraph, network: Network) -> str:
+        """``identity`` of a network that is traced already."""
         recipe = json.dumps([self.plan.estimator.spec(), self.plan.seed], sort_keys=True)
-        return hashlib.sha256("\n".join([graph, _fingerprint(self.task), recipe]).encode()).hexdigest()
+        parts = [identity_of(graph, network.bits), _fingerprint(self.task), recipe]
+        return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+    def trace(self, network: Network) -> TracedGraph:
+        """The network's graph for one input."""
+        return trace(network.model, (1, *self.task.input_shape))
 
     def static_metrics(self, network: Network) -> dict[str, float]:
         """What can be counted without building: parameters, MACs, and what policies account for on shapes."""

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from nas.errors import JobError, StudyError
-from nas.space.graph import layers
+from nas.space.graph import layers_of
 from nas.strategies import Goal, Limit
 from trials.executors import Event, Executor, Job
 from trials.memory import Memory
@@ -276,10 +276,10 @@ class Coordinator:
 
 def describe(problem: Problem, network: Any) -> ArchitectureValue:
     """A sampled network as its table row."""
-    shape = (1, *problem.task.input_shape)
-    rows = layers(network.model, shape, network.bits)
+    graph = problem.trace(network)
+    rows = layers_of(graph, network.bits)
     return ArchitectureValue(
-        identity=problem.identity(network),
+        identity=problem.identity_of(graph, network),
         space=problem.plan.space.name,
         definition=network.architecture.to_json(),
         parameters=sum(row["parameters"] for row in rows),

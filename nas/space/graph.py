@@ -20,6 +20,7 @@ __all__ = [
     "graph_identity",
     "identity_of",
     "layers",
+    "layers_of",
     "trace",
 ]
 
@@ -62,7 +63,11 @@ def layers(model: nn.Module, input_shape: Shape, bits: Mapping[str, int]) -> lis
     Shapes include the batch; parameters that layers share count where they are first used. ``bits`` is as
     given for the module, 32 where nothing was said.
     """
-    graph = trace(model, input_shape)
+    return layers_of(trace(model, input_shape), bits)
+
+
+def layers_of(graph: TracedGraph, bits: Mapping[str, int]) -> list[dict[str, Any]]:
+    """``layers`` of a graph that is traced already."""
     counted: set[int] = set()
     table = []
     for node in graph.nodes:

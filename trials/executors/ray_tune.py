@@ -11,7 +11,8 @@ import signal
 import tempfile
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,14 +23,24 @@ from ray.tune.search import Searcher
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from nas.errors import JobError
-from trials.executors import Event, Executor, Job, Pool
+from trials.executors import Event, Executor, Job, Pool, pool_named
 from trials.executors.cluster import connect
-from trials.executors.worker import prepare, run
+from trials.executors.worker import run
 
 log = logging.getLogger(__name__)
 
-#: How long the end of a Tuner is waited for.
+#: How long the end of a Tuner, and of a process on another node, is waited for.
 CLOSE_S = 20.0
+KILL_S = 5.0
+
+#: The older output has a quiet mode; results are messages, no metrics, and nobody reads them from a trial's folder;
+#: jobs run where every executor's jobs run.
+SETTINGS = {
+    "RAY_AIR_NEW_OUTPUT": "0",
+    "TUNE_DISABLE_STRICT_METRIC_CHECKING": "1",
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
+    "RAY_CHDIR_TO_TRIAL_DIR": "0",
+}
 
 
 @dataclass
@@ -38,7 +49,7 @@ class _Running:
 
     job: Job
     pid: int | None = None
-    node: str | None = None
+    node: str = ""
 
 
 class RayTuneExecutor(Executor):
@@ -46,10 +57,11 @@ class RayTuneExecutor(Executor):
 
     def __init__(self, pools: Sequence[Pool], *, code: Sequence[str] = (), address: str | None = None) -> None:
         self._pools = {pool.name: pool for pool in pools}
-        os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")  # the other output has a quiet mode
-        os.environ.setdefault("TUNE_DISABLE_STRICT_METRIC_CHECKING", "1")  # what trials report are messages
+        for name, value in SETTINGS.items():
+            os.environ.setdefault(name, value)
         self._code = connect(pools, code, address).code
-        self._waiting: queue.SimpleQueue[Job] = queue.SimpleQueue()
+        logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # a lost trial is an event, and told as one
+        self._waiting: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
         self._events: queue.SimpleQueue[Event] = queue.SimpleQueue()
         self._jobs: dict[str, _Running] = {}
         self.closed = threading.Event()
@@ -59,8 +71,8 @@ class RayTuneExecutor(Executor):
 
     def free(self, pool: str) -> int:
         """See ``Executor.free``."""
-        busy = sum(item.job.pool == pool for item in self._jobs.values())
-        return self._pools[pool].size - busy
+        size = pool_named(self._pools, pool).size
+        return size - sum(running.job.pool == pool for running in self._jobs.values())
 
     def submit(self, job: Job) -> None:
         """See ``Executor.submit``."""
@@ -68,6 +80,8 @@ class RayTuneExecutor(Executor):
             raise JobError(f"pool {job.pool!r} is full; ask free() before submitting {job.key!r}")
         self._jobs[job.key] = _Running(job)
         self._waiting.put(job)
+        if not self._thread.is_alive():
+            self._events.put(Event(job.key, "lost", error="Tune has ended"))
 
     def poll(self, timeout_s: float) -> list[Event]:
         """See ``Executor.poll``."""
@@ -88,63 +102,69 @@ class RayTuneExecutor(Executor):
         """See ``Executor.cancel``."""
         running = self._jobs.pop(key, None)
         if running is not None and running.pid is not None:
-            self._kill(running)
+            _kill(running.pid, running.node)
 
     def close(self) -> None:
         """See ``Executor.close``."""
         if self.closed.is_set():
             return
         self.closed.set()
-        for running in self._jobs.values():
-            if running.pid is not None:
-                self._kill(running)
-        self._jobs.clear()
+        for key in list(self._jobs):
+            self.cancel(key)
+        self._waiting.put(None)
         self._thread.join(CLOSE_S)
         ray.shutdown()
         shutil.rmtree(self._folder, ignore_errors=True)
 
-    def next_job(self) -> Job | None:
-        """A submitted job that no trial has yet."""
-        try:
-            return self._waiting.get_nowait()
-        except queue.Empty:
-            return None
+    # -- called in Tune's thread
+
+    def next_job(self, *, wait: bool) -> Job | None:
+        """A submitted job that no trial has yet; ``wait``: until there is one, or the end."""
+        while True:
+            try:
+                job = self._waiting.get(block=wait)
+            except queue.Empty:
+                return None
+            if job is None or job.key in self._jobs:
+                return job
 
     def heard(self, key: str, message: dict[str, Any]) -> None:
         """A trial reported: where it runs, or something about its job."""
-        running = self._jobs.get(key)
         if "kind" in message:
             self._events.put(Event(key, **message))
-        elif running is not None:
-            running.pid, running.node = message["pid"], message["node"]
-
-    def _kill(self, running: _Running) -> None:
-        """End a trial's process, where it runs: Tune itself stops trials only when they report."""
-        there = NodeAffinitySchedulingStrategy(running.node, soft=False)
-        kill = ray.remote(os.kill).options(num_cpus=0, scheduling_strategy=there, max_retries=0)
-        ray.wait([kill.remote(running.pid, signal.SIGKILL)], timeout=5)
+            return
+        running = self._jobs.get(key)
+        if running is not None:
+            running.node, running.pid = message["node"], message["pid"]
+        if self._jobs.get(key) is None:  # cancelled before it was known where it runs, or just now
+            _kill(message["pid"], message["node"])
 
     def _tune(self) -> None:
         try:
-            tune.Tuner(
-                _trainable(self._pools, self._code),
-                tune_config=tune.TuneConfig(
-                    search_alg=_Searcher(self),
-                    num_samples=-1,
-                    max_concurrent_trials=sum(pool.size for pool in self._pools.values()),
-                    reuse_actors=True,
-                ),
-                run_config=tune.RunConfig(
-                    storage_path=self._folder,
-                    verbose=0,
-                    failure_config=tune.FailureConfig(max_failures=0),
-                    stop=_WhenClosed(self.closed),
-                ),
-            ).fit()
-        except BaseException as error:  # whatever ends Tune loses every job it had
-            log.warning("Tune ended", exc_info=error)
-            for key in list(self._jobs):
-                self._events.put(Event(key, "lost", error=f"Tune ended: {type(error).__name__}: {error}"))
+            self._tuner().fit()
+        except BaseException as error:
+            if not self.closed.is_set():
+                log.exception("Tune ended")
+                reason = f"Tune ended: {type(error).__name__}: {error}"
+                for key in list(self._jobs):
+                    self._events.put(Event(key, "lost", error=reason))
+
+    def _tuner(self) -> Any:
+        return tune.Tuner(
+            _trainable(self._pools, self._code),
+            tune_config=tune.TuneConfig(
+                search_alg=_Searcher(self),
+                num_samples=-1,
+                max_concurrent_trials=sum(pool.size for pool in self._pools.values()),
+                reuse_actors=True,
+            ),
+            run_config=tune.RunConfig(
+                storage_path=self._folder,
+                verbose=0,
+                failure_config=tune.FailureConfig(max_failures=0),
+                stop=_WhenClosed(self.closed),
+            ),
+        )
 
 
 class _Searcher(Searcher):  # type: ignore[misc]
@@ -156,7 +176,8 @@ class _Searcher(Searcher):  # type: ignore[misc]
         self._keys: dict[str, str] = {}
 
     def suggest(self, trial_id: str) -> Any:
-        job = self._executor.next_job()
+        # Tune would sleep a second whenever nothing runs and nothing is suggested.
+        job = self._executor.next_job(wait=not self._keys)
         if job is None:
             return Searcher.FINISHED if self._executor.closed.is_set() else None
         self._keys[trial_id] = job.key
@@ -166,9 +187,9 @@ class _Searcher(Searcher):  # type: ignore[misc]
         self._executor.heard(self._keys[trial_id], json.loads(result["message"]))
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
-        if error and trial_id in self._keys:
-            lost = {"kind": "lost", "error": "the trial's process ended"}
-            self._executor.heard(self._keys[trial_id], lost)
+        key = self._keys.pop(trial_id, None)
+        if error and key is not None:
+            self._executor.heard(key, {"kind": "lost", "error": "the trial's process ended"})
 
     def save(self, checkpoint_path: str) -> None:
         """Nothing: the database remembers."""
@@ -197,19 +218,31 @@ class _WhenClosed(Stopper):  # type: ignore[misc]
         return {}
 
 
-def _trainable(pools: dict[str, Pool], code: Sequence[str]) -> Any:
+def _trainable(pools: dict[str, Pool], code: Sequence[str]) -> Callable[[dict[str, Any]], None]:
     """The function Tune runs for each job, with the resources of the job's pool."""
 
     def trainable(config: dict[str, Any]) -> None:
-        prepare(code, pools[config["pool"]].cores)
+        pool = pools[config["pool"]]
+        os.environ["OMP_NUM_THREADS"] = pool.threads
         node = ray.get_runtime_context().get_node_id()
         tune.report({"message": json.dumps({"pid": os.getpid(), "node": node})})
-        for message in run(config["function"], json.loads(config["payload"])):
-            tune.report({"message": json.dumps(message)})
+        for message in run(config["function"], json.loads(config["payload"]), code=code, cores=pool.cores):
+            tune.report({"message": message})
 
     def resources(config: dict[str, Any]) -> Any:
         pool = pools[config["pool"]]
         bundle = {"CPU": pool.cpus, **({"GPU": pool.gpus} if pool.gpus else {}), **pool.resources}
         return tune.PlacementGroupFactory([bundle])
 
-    return tune.with_resources(trainable, resources)
+    return tune.with_resources(trainable, resources)  # type: ignore[no-any-return]
+
+
+def _kill(pid: int, node: str) -> None:
+    """End a trial's process, where it runs: Tune itself stops trials only when they report."""
+    if node == ray.get_runtime_context().get_node_id():
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+        return
+    there = NodeAffinitySchedulingStrategy(node, soft=False)
+    kill = ray.remote(os.kill).options(num_cpus=0, scheduling_strategy=there, max_retries=0)
+    ray.wait([kill.remote(pid, signal.SIGKILL)], timeout=KILL_S)

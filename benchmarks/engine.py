@@ -1,0 +1,178 @@
+"""What the engine costs: jobs that do nothing, through propose, store, run, commit, tell.
+
+    python benchmarks/engine.py --trials 500
+    python benchmarks/engine.py --stored 5000     # start with so many trials in the database
+
+Ratios are to the local executor on SQLite in the same run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import resource
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from noop import NoData, Widths  # noqa: E402, F401  (named in the plan)
+
+from nas.space.chooser import RandomChooser  # noqa: E402
+from nas.strategies import Suggestion  # noqa: E402
+from trials.environment import owner  # noqa: E402
+from trials.executors import EXECUTORS, Executor, Job, Pool  # noqa: E402
+from trials.pipeline import FUNCTIONS  # noqa: E402
+from trials.plan import make_plan  # noqa: E402
+from trials.problem import Problem, open_problem  # noqa: E402
+from trials.store.records import JobResult, MetricValue  # noqa: E402
+from trials.store.store import Store  # noqa: E402
+from trials.study import Assignment, Coordinator, describe  # noqa: E402
+
+POOLS = [Pool("train", 1), Pool("target:local", 1)]
+TARGET = {"spec": {"name": "local"}, "references": {}, "description": {}}
+
+
+def problem_of(trials: int, strategy: str) -> Problem:
+    plan = {
+        "task": {"name": "noop:NoData"},
+        "space": {"name": "noop:Widths"},
+        "strategy": {"name": strategy},
+        "measure": {"audit": 0.0},
+        "budget": {"trials": trials},
+        "code": [str(Path(__file__).parent)],
+    }
+    return open_problem(make_plan(plan))
+
+
+def new_study(store: Store, problem: Problem) -> Assignment:
+    store.add_target("local", TARGET, {})
+    study_id = store.create_study(
+        name="study",
+        group="study",
+        role="search",
+        plan=problem.plan.to_json(),
+        limits={},
+        objectives=dict(problem.objectives),
+        environment={},
+        seed=0,
+    )
+    return assignment(store, study_id, problem)
+
+
+def assignment(store: Store, study_id: int, problem: Problem) -> Assignment:
+    epoch = store.acquire(study_id, owner(), 600)
+    shared = {"plan": "", "study": "study", "artifacts": "", "work": "/nonexistent", "targets": {"local": TARGET}}
+    return Assignment(study_id, epoch, problem, {}, shared)
+
+
+def throughput(executor: str, strategy: str, trials: int, folder: str) -> dict[str, Any]:
+    """Milliseconds a trial, after the workers have started."""
+    problem = problem_of(trials, strategy)
+    store = Store(f"sqlite:///{folder}/{executor}-{strategy}.db")
+    workers: Executor = EXECUTORS.get(executor)(POOLS, code=problem.plan.code)
+    try:
+        for pool in POOLS:
+            workers.submit(Job(pool.name, "noop:train", {"architecture": {"choices": {"a": 0, "b": 0}}}, pool.name))
+        ended = 0
+        while ended < len(POOLS):
+            ended += sum(event.kind == "done" for event in workers.poll(30))
+        coordinator = Coordinator(store, new_study(store, problem), workers, {})
+        started, processor = time.perf_counter(), time.process_time()
+        coordinator.run()
+        wall, used = time.perf_counter() - started, time.process_time() - processor
+    finally:
+        workers.close()
+    return {
+        "executor": executor,
+        "strategy": strategy,
+        "trials": trials,
+        "ms_per_trial": 1e3 * wall / trials,
+        "coordinator_ms_per_trial": 1e3 * used / trials,
+    }
+
+
+def restart(stored: int, strategy: str, folder: str) -> dict[str, Any]:
+    """Seconds from the start of a coordinator to its first job, with ``stored`` finished trials."""
+    problem = problem_of(stored + 1, strategy)
+    store = Store(f"sqlite:///{folder}/restart-{stored}.db")
+    given = new_study(store, problem)
+    fill(store, given, problem, stored)
+
+    class Dispatched(Exception):
+        pass
+
+    class First(EXECUTORS.get("local")):  # type: ignore[misc]
+        def submit(self, job: Job) -> None:
+            raise Dispatched
+
+    workers = First(POOLS, code=problem.plan.code)
+    again = assignment(store, given.study_id, problem)
+    started = time.perf_counter()
+    try:
+        Coordinator(store, again, workers, {}).run()
+    except Dispatched:
+        pass
+    finally:
+        workers.close()
+    return {
+        "strategy": strategy,
+        "stored": stored,
+        "first_job_s": time.perf_counter() - started,
+        "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+    }
+
+
+def fill(store: Store, given: Assignment, problem: Problem, count: int) -> None:
+    for number in range(count):
+        chooser = RandomChooser(number)
+        network = problem.searched.sample(chooser)
+        suggestion = Suggestion.asked(number, chooser)
+        step = ("gate", "local")
+        proposed = store.propose(given.study_id, given.epoch, suggestion, describe(problem, network), step)
+        if not hasattr(proposed, "job_id"):
+            continue
+        attempt = store.start_job(proposed.job_id, 600)
+        total = float(sum(int(value or 0) for value in chooser.answers.values()))
+        metrics = [MetricValue("accuracy", "", total), MetricValue("latency_ms", "local", total + 1)]
+        store.commit_job(proposed.job_id, attempt, JobResult({}, metrics, candidate_state="complete"))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--trials", type=int, default=300)
+    parser.add_argument("--executors", nargs="+", default=["local", "ray_actors"])
+    parser.add_argument("--strategies", nargs="+", default=["random", "nsga2"])
+    parser.add_argument("--stored", type=int, nargs="*", default=[])
+    parser.add_argument("--json", action="store_true")
+    options = parser.parse_args()
+    FUNCTIONS.update(gate="noop:gate", train="noop:train")
+    with tempfile.TemporaryDirectory() as folder:
+        rows = [
+            throughput(executor, strategy, options.trials, folder)
+            for executor in options.executors
+            for strategy in options.strategies
+            if options.trials
+        ]
+        restarts = [restart(stored, "nsga2", folder) for stored in options.stored]
+    for row in rows:
+        row["ratio"] = row["ms_per_trial"] / rows[0]["ms_per_trial"]
+    if options.json:
+        print(json.dumps({"throughput": rows, "restart": restarts}))
+        return
+    for found in (rows, restarts):
+        if found:
+            table = Table(*found[0])
+            for row in found:
+                table.add_row(*(f"{value:.2f}" if isinstance(value, float) else str(value) for value in row.values()))
+            Console().print(table)
+
+
+if __name__ == "__main__":
+    main()

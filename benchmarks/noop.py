@@ -1,0 +1,65 @@
+"""A task, a space and jobs that do nothing: what is left is the engine."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from torch import nn
+
+from nas.space import Chooser, SearchSpace
+from nas.tasks import Task
+from nas.tasks.classification import Classification
+
+QUESTIONS = 15
+OPTIONS = 4
+
+
+class NoData(Classification):
+    """Ten features, ten classes, no data."""
+
+    num_outputs = 10
+    input_shape = (10, 1, 1)
+
+    def dataset(self, split: Any, *, augment: bool = False) -> Any:
+        raise AssertionError("the engine reads no data")
+
+    def fingerprint(self) -> str:
+        return "none"
+
+
+class Widths(SearchSpace):
+    """One layer whose width encodes all answers: every vector is another network."""
+
+    def build(self, chooser: Chooser, task: Task) -> nn.Module:
+        width = 1
+        for index in range(QUESTIONS):
+            answer = chooser.choose(f"q{index:02}", range(OPTIONS), ordered=True)
+            width += int(answer or 0) * OPTIONS**index
+        return nn.Sequential(nn.Flatten(), nn.Linear(10, width))
+
+
+def gate(payload: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """A latency that grows with the answers."""
+    choices = payload["architecture"]["choices"].values()
+    latency_ms = 1.0 + sum(choices)
+    yield {
+        "metrics": {"size_bytes": 1},
+        "structure_hash": "same",
+        "latency": {
+            "latency_ms": latency_ms,
+            "low_ms": latency_ms,
+            "high_ms": latency_ms,
+            "peak_memory_bytes": None,
+            "rejected": False,
+            "conditions": {},
+            "samples": "",
+        },
+    }
+
+
+def train(payload: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """An accuracy that conflicts with the latency, a little uneven."""
+    choices = list(payload["architecture"]["choices"].values())
+    accuracy = sum(choices) / (QUESTIONS * OPTIONS) + 0.01 * (choices[0] - choices[1])
+    yield {"metrics": {"accuracy": accuracy}, "structure_hash": "same", "artifacts": []}

@@ -1,0 +1,54 @@
+"""What the documents tell a user to type, typed."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+#: Less of it: what is typed counts here, not what is found.
+SHORTER = {
+    "--trials 8": "--trials 2",
+    "nas validate first.yaml": "nas validate first.yaml measure.precision=0.2",
+    "estimator.epochs=4": "estimator.epochs=2 measure.precision=0.2 executor=local",
+    "nas show first 6": "nas show first 1",
+}
+
+
+def type_in(script: str, folder: Path) -> str:
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    environment = {**os.environ, "PATH": path, "OMP_NUM_THREADS": "1", "NAS_STORAGE": f"sqlite:///{folder}/nas.db"}
+    command = ["bash", "-euxo", "pipefail", "-c", script]
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=280)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def test_the_tutorial(tmp_path: Path) -> None:
+    text = (ROOT / "docs" / "tutorial.md").read_text()
+    blocks = "\n".join(re.findall(r"^```console\n(.*?)^```", text, re.M | re.S))
+    lines = [line for line in re.findall(r"^\$ (.*)$", blocks, re.M) if not line.startswith("export PATH")]
+    assert len(lines) >= 8
+    script = "\n".join(lines)
+    for long, short in SHORTER.items():
+        assert long in script
+        script = script.replace(long, short)
+    printed = type_in(script, tmp_path)
+    assert re.search(r"^right: +[\d.]+$", printed, re.M)
+    assert {path.name for path in (tmp_path / "best").iterdir()} >= {"model.onnx", "run.py", "report.md"}
+    assert (tmp_path / "report" / "report.html").stat().st_size > 100_000
+
+
+def test_a_folder_of_ones_own(tmp_path: Path) -> None:
+    """Task, space, op, strategy and runtime that no package has; a plan names them."""
+    plan = ROOT / "examples" / "outside" / "plan.yaml"
+    shorter = "budget.trials=2 estimator.epochs=2 executor=local limits={} measure.precision=0.2"
+    runtime = "targets.0.name=numpy targets.0.runtime=my_runtime:OnnxReference"
+    type_in(f"nas search {plan} {shorter} {runtime}", tmp_path)
+    shown = json.loads(type_in("nas show spirals --json", tmp_path))
+    assert [row["state"] for row in shown] == ["complete"] * 2
+    assert all(0 <= row["worst_class"] <= 1 and row["latency_ms"] > 0 for row in shown)
