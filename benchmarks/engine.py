@@ -22,18 +22,18 @@ from rich.table import Table
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from noop import NoData, Widths  # noqa: E402, F401  (named in the plan)
+from noop import NoData, Widths  # noqa: F401  (named in the plan)
 
-from nas.space.chooser import RandomChooser  # noqa: E402
-from nas.strategies import Suggestion  # noqa: E402
-from trials.environment import owner  # noqa: E402
-from trials.executors import EXECUTORS, Executor, Job, Pool  # noqa: E402
-from trials.pipeline import FUNCTIONS  # noqa: E402
-from trials.plan import make_plan  # noqa: E402
-from trials.problem import Problem, open_problem  # noqa: E402
-from trials.store.records import JobResult, MetricValue  # noqa: E402
-from trials.store.store import Store  # noqa: E402
-from trials.study import Assignment, Coordinator, describe  # noqa: E402
+from nas.space.chooser import RandomChooser
+from nas.strategies import Suggestion
+from trials.environment import owner
+from trials.executors import EXECUTORS, Executor, Job, Pool
+from trials.pipeline import FUNCTIONS
+from trials.plan import make_plan
+from trials.problem import Problem, open_problem
+from trials.store.records import JobResult, MetricValue
+from trials.store.store import Store
+from trials.study import Assignment, Coordinator, describe
 
 POOLS = [Pool("train", 1), Pool("target:local", 1)]
 TARGET = {"spec": {"name": "local"}, "references": {}, "description": {}}

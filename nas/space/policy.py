@@ -53,10 +53,10 @@ class Policy(ABC):
 POLICIES: Registry[type[Policy]] = Registry("policies", {"precision": "nas.quantization.precision:Precision"})
 
 
-def check_conflicts(policies: Mapping[str, Policy]) -> None:
-    """Raise PlanError if two policies claim the same thing."""
+def check_conflicts(policies: Sequence[tuple[str, Policy]]) -> None:
+    """Raise PlanError if two policies, given with their names, claim the same thing."""
     owner: dict[str, str] = {}
-    for name, policy in policies.items():
+    for name, policy in policies:
         for claim in policy.claims:
             if claim in owner:
                 raise PlanError(f"policies {owner[claim]!r} and {name!r} both change {claim}; keep one of them")

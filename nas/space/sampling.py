@@ -66,9 +66,9 @@ class Searched:
 
 def make_policies(specs: Sequence[Mapping[str, Any]]) -> list[Policy]:
     """New policy objects from ``{"name": …, parameters…}``; PlanError where two conflict."""
-    policies = {str(spec["name"]): make(POLICIES.get(spec["name"]), spec, "policies") for spec in specs}
+    policies = [(str(spec["name"]), make(POLICIES.get(spec["name"]), spec, "policies")) for spec in specs]
     check_conflicts(policies)
-    return list(policies.values())
+    return [policy for _, policy in policies]
 
 
 def make(factory: Any, spec: Mapping[str, Any], kind: str) -> Any:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -13,18 +12,22 @@ from pathlib import Path
 
 import pytest
 
+from nas.errors import JobError
 from trials.executors import EXECUTORS, Event, Executor, Job, Pool
 
 JOBS = str(Path(__file__).parent / "jobs")
-POOLS = [Pool("train", size=2, cpus=1), Pool("target:here", size=1, cpus=1)]
+CORE = max(os.sched_getaffinity(0))
+POOLS = [Pool("train", size=2), Pool("target:here", size=1, cpus=2, cores=(CORE,))]
 PATIENCE_S = 60.0
+
+Check = Callable[[Executor, Path], None]
 
 
 @pytest.fixture(scope="module", params=EXECUTORS.names())
 def executor(request: pytest.FixtureRequest) -> Iterator[Executor]:
+    """One for all checks: each has to leave it as it was. A process has at most one connection to Ray."""
     made = EXECUTORS.get(request.param)(POOLS, code=[JOBS])
     yield made
-    made.close()
     made.close()
 
 
@@ -32,153 +35,312 @@ def job(key: str, function: str, pool: str = "train", **payload: object) -> Job:
     return Job(key, f"some_jobs:{function}", payload, pool)
 
 
-def finish(executor: Executor, keys: set[str]) -> list[Event]:
-    """Events until every key has ended."""
+def until(executor: Executor, enough: Callable[[list[Event]], bool]) -> list[Event]:
+    """Events until there are enough."""
     events: list[Event] = []
     deadline = time.monotonic() + PATIENCE_S
-    while keys - {event.key for event in events if event.kind != "progress"}:
-        assert time.monotonic() < deadline, f"no end of {keys} in {events}"
-        events += executor.poll(1.0)
+    while not enough(events):
+        assert time.monotonic() < deadline, f"waiting for more than {events}"
+        events += executor.poll(0.5)
     return events
 
 
-def run(executor: Executor, *jobs: Job) -> list[Event]:
+def run(executor: Executor, *jobs: Job) -> dict[str, list[Event]]:
+    """The events of jobs, each run to its end."""
     for item in jobs:
         executor.submit(item)
-    return finish(executor, {item.key for item in jobs})
+    events = until(executor, lambda seen: sum(event.kind != "progress" for event in seen) == len(jobs))
+    return {item.key: [event for event in events if event.key == item.key] for item in jobs}
 
 
-def check_order(executor: Executor) -> None:
-    events = run(executor, job("order", "count", to=5))
-    assert [event.kind for event in events] == ["progress"] * 5 + ["done"]
-    assert [event.value["number"] for event in events[:-1]] == list(range(5))
-    assert events[-1].value["result"] == 5
+def running(executor: Executor, *jobs: Job) -> list[Event]:
+    """Submit jobs and wait for the first sign of life of each."""
+    for item in jobs:
+        executor.submit(item)
+    return until(executor, lambda seen: {event.key for event in seen} >= {item.key for item in jobs})
 
 
-def check_pools_run_side_by_side_and_no_more_than_their_size(executor: Executor) -> None:
-    run(executor, job("warm0", "nap", seconds=0.1), job("warm1", "nap", seconds=0.1))
-    run(executor, job("warm2", "nap", "target:here", seconds=0.0))
-    assert executor.free("train") == 2
-    executor.submit(job("a", "nap", seconds=1.0))
-    executor.submit(job("b", "nap", seconds=1.0))
-    executor.submit(job("c", "nap", "target:here", seconds=1.0))
+def check_usable(executor: Executor) -> None:
+    """Every slot of every pool takes a job."""
+    assert (executor.free("train"), executor.free("target:here")) == (2, 1)
+    ended = run(executor, job("x", "count", to=0), job("y", "count", to=0), job("z", "count", "target:here", to=0))
+    assert [events[-1].kind for events in ended.values()] == ["done"] * 3
+
+
+def check_order_is_kept_per_job(executor: Executor, folder: Path) -> None:
+    for events in run(executor, job("one", "count", to=5), job("two", "count", to=5)).values():
+        assert [event.kind for event in events] == ["progress"] * 6 + ["done"]
+        assert [event.value.get("number") for event in events[:5]] == list(range(5))
+        assert events[-1].value == events[-2].value
+        assert events[-1].value["result"] == 5
+
+
+def check_progress_comes_at_once_and_pools_run_side_by_side(executor: Executor, folder: Path) -> None:
+    """All jobs report before any of them may end."""
+    file = folder / "go"
+    jobs = [job(key, "hold", until=str(file)) for key in "ab"]
+    events = running(executor, *jobs, job("c", "hold", "target:here", until=str(file)))
+    assert {event.kind for event in events} == {"progress"}
+    assert len({event.value["pid"] for event in events}) == 3
+    file.touch()
+    ended = until(executor, lambda seen: sum(event.kind == "done" for event in seen) == 3)
+    assert all(event.value == {"held": True} for event in ended)
+    check_usable(executor)
+
+
+def check_a_pool_takes_no_more_than_its_size(executor: Executor, folder: Path) -> None:
+    file = folder / "go"
+    for left, key in ((2, "a"), (1, "b")):
+        assert executor.free("train") == left
+        executor.submit(job(key, "hold", until=str(file)))
     assert executor.free("train") == 0
-    assert executor.free("target:here") == 0
-    with pytest.raises(Exception, match="full"):
-        executor.submit(job("d", "nap", seconds=0.0))
-    done = {event.key: event.value for event in finish(executor, {"a", "b", "c"})}
-    assert max(value["start"] for value in done.values()) < min(value["end"] for value in done.values())
-    assert executor.free("train") == 2
+    with pytest.raises(JobError, match="full"):
+        executor.submit(job("c", "count", to=0))
+    with pytest.raises(JobError, match="no pool 'other'"):
+        executor.free("other")
+    file.touch()
+    until(executor, lambda seen: sum(event.kind == "done" for event in seen) == 2)
+    check_usable(executor)
 
 
-def check_errors_carry_type_message_and_traceback(executor: Executor) -> None:
-    *_, event = run(executor, job("error", "fail"))
-    assert (event.kind, event.error) == ("error", "ValueError: this job fails on purpose")
-    assert "in fail" in event.traceback
+def check_errors_carry_type_message_and_traceback(executor: Executor, folder: Path) -> None:
+    expected = {
+        "fail": "ValueError: this job fails on purpose",
+        "leave": "SystemExit: this job leaves on purpose",
+        "unreadable": "TypeError: Object of type object is not JSON serializable",
+        "listed": "TypeError: some_jobs:listed yields list; a job yields dicts of JSON values",
+        "missing": "UnknownNameError: job 'some_jobs:missing'",
+    }
+    for function, error in expected.items():
+        *_, event = run(executor, job(function, function))[function]
+        assert event.kind == "error"
+        assert event.error.startswith(error)
+        assert "Traceback" in event.traceback
+        assert function not in ("fail", "leave") or f"in {function}\n" in event.traceback
+    check_usable(executor)
 
 
-def check_a_lost_worker_is_reported_and_replaced(executor: Executor) -> None:
-    (event,) = run(executor, job("lost", "die"))
-    assert event.kind == "lost"
-    assert event.error
-    assert run(executor, job("after", "count", to=0))[-1].kind == "done"
+def check_a_lost_worker_is_reported_and_replaced(executor: Executor, folder: Path) -> None:
+    ended = run(executor, job("lost", "die"), job("lost2", "die"))
+    for events in ended.values():
+        assert [event.kind for event in events] == ["progress", "lost"]
+        assert events[-1].error
+    check_usable(executor)
 
 
-def check_a_cancelled_job_ends_without_an_event(executor: Executor) -> None:
-    executor.submit(job("cancelled", "nap", seconds=600))
-    events = executor.poll(4.0)
-    executor.cancel("cancelled")
+def check_a_lost_worker_with_a_living_child_is_reported(executor: Executor, folder: Path) -> None:
+    started, lost = run(executor, job("parent", "die_as_a_parent"))["parent"]
+    child = started.value["child"]
+    try:
+        assert lost.kind == "lost"
+    finally:
+        if alive(child):
+            os.kill(child, 9)
+    check_usable(executor)
+
+
+def check_a_cancelled_job_ends_without_an_event(executor: Executor, folder: Path) -> None:
+    never = str(folder / "never")
+    (started,) = running(executor, job("running", "hold", until=never))
+    executor.submit(job("just taken", "hold", until=never))
+    executor.cancel("running")
+    executor.cancel("just taken")
     executor.cancel("no such job")
-    assert executor.free("train") == 2
-    events += run(executor, job("next", "count", to=0), job("next2", "count", to=0))
-    assert {event.key for event in events} == {"next", "next2"}
+    check_usable(executor)
+    assert wait_for_end([started.value["pid"]]) == []
 
 
-def check_large_and_odd_values_survive(executor: Executor) -> None:
-    text = "ü\n" * 1_000_000
-    *_, event = run(executor, job("large", "echo", text=text))
+def check_large_and_odd_values_survive(executor: Executor, folder: Path) -> None:
+    text = "ü\n" * 2_500_000
+    *_, event = run(executor, job("large", "echo", text=text))["large"]
+    assert event.kind == "done", event.error
     assert event.value["text"] == text
-    assert math.isnan(event.value["number"])
+    nan, *others = event.value["odd"]
+    assert math.isnan(nan)
+    assert others == [math.inf, None, True, "\ud800"]
 
 
-CHECKS = [
-    check_order,
-    check_pools_run_side_by_side_and_no_more_than_their_size,
+def check_a_worker_has_what_its_pool_says(executor: Executor, folder: Path) -> None:
+    *_, train = run(executor, job("train", "surroundings"))["train"]
+    *_, measure = run(executor, job("measure", "surroundings", "target:here"))["measure"]
+    assert train.value["threads"] == "1"
+    assert train.value["cores"] == sorted(os.sched_getaffinity(0))
+    assert measure.value["threads"] == "2"
+    assert measure.value["cores"] == [CORE]
+    assert train.value["typed"] == ""
+    assert Path(train.value["file"]).parent == Path(JOBS)
+
+
+CHECKS: list[Check] = [
+    check_order_is_kept_per_job,
+    check_progress_comes_at_once_and_pools_run_side_by_side,
+    check_a_pool_takes_no_more_than_its_size,
     check_errors_carry_type_message_and_traceback,
     check_a_lost_worker_is_reported_and_replaced,
+    check_a_lost_worker_with_a_living_child_is_reported,
     check_a_cancelled_job_ends_without_an_event,
     check_large_and_odd_values_survive,
+    check_a_worker_has_what_its_pool_says,
 ]
 
 
 @pytest.mark.parametrize("check", CHECKS)
-def test_executor(executor: Executor, check: Callable[[Executor], None]) -> None:
-    check(executor)
+def test_executor(executor: Executor, check: Check, tmp_path: Path) -> None:
+    check(executor, tmp_path)
 
 
+#: Ends twice what it started, says what is left, starts again, and says what a kill must end.
 COORDINATOR = """
 import sys
+from pathlib import Path
 from trials.executors import EXECUTORS, Job, Pool
-if __name__ == "__main__":
-    executor = EXECUTORS.get(sys.argv[1])([Pool("train", 1)], code=[sys.argv[2]])
-    executor.submit(Job("a", "some_jobs:count", {"to": 1}, "train"))
-    pid = None
-    while pid is None:
-        pid = next((event.value["pid"] for event in executor.poll(5) if event.kind == "done"), None)
-    executor.submit(Job("b", "some_jobs:nap", {"seconds": 600}, "train"))
-    executor.poll(1)
-    print(pid, flush=True)
-    executor.poll(600)
+
+name, code, tests = sys.argv[1:]
+sys.path.insert(0, tests)
+from test_executors import descendants
+
+def start():
+    executor = EXECUTORS.get(name)([Pool("train", 1)], code=[code])
+    executor.submit(Job("a", "some_jobs:hold", {"until": "/never"}, "train"))
+    while not executor.poll(5):
+        pass
+    return executor
+
+executor = start()
+executor.close()
+executor.close()
+print(*descendants(), flush=True)
+executor = start()
+print(*descendants(), flush=True)
+executor.poll(600)
 """
 
 
 @pytest.mark.parametrize("name", EXECUTORS.names())
-def test_workers_die_with_a_killed_coordinator(name: str, tmp_path: Path) -> None:
+def test_nothing_outlives_a_close_or_a_killed_coordinator(name: str, tmp_path: Path) -> None:
     script = tmp_path / "coordinator.py"
     script.write_text(COORDINATOR)
-    process = subprocess.Popen([sys.executable, str(script), name, JOBS], stdout=subprocess.PIPE, text=True)
-    assert process.stdout is not None
-    pid = int(process.stdout.readline())
-    assert Path(f"/proc/{pid}").exists()
-    process.kill()
-    process.wait()
-    process.stdout.close()
-    deadline = time.monotonic() + 30
-    while _alive(pid):
-        assert time.monotonic() < deadline, "the worker lives on"
-        time.sleep(0.2)
+    command = [sys.executable, str(script), name, JOBS, str(Path(__file__).parent)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        left = [int(pid) for pid in process.stdout.readline().split()]
+        assert wait_for_end(left) == []
+        workers = [int(pid) for pid in process.stdout.readline().split()]
+        assert any(alive(pid) for pid in workers)
+        process.kill()
+    assert wait_for_end(workers) == []
+
+
+def test_the_local_executor_ends_what_a_job_started(tmp_path: Path) -> None:
+    executor = EXECUTORS.get("local")(POOLS, code=[JOBS])
+    (started,) = running(executor, job("a", "start_a_process"))
+    executor.close()
+    assert wait_for_end([started.value["child"]]) == []
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1:1", "ray://127.0.0.1:10001", "nowhere"])
+@pytest.mark.parametrize("name", EXECUTORS.names())
+def test_an_address_without_a_cluster_is_refused(name: str, address: str) -> None:
+    with pytest.raises(JobError, match=address):
+        EXECUTORS.get(name)(POOLS, address=address)
 
 
 class _Silent(EXECUTORS.get("local")):  # type: ignore[misc]
-    """Planted: swallows lost workers, forgets half of a job's values, never frees a slot of a cancelled job."""
+    """Planted: swallows lost workers."""
 
     def poll(self, timeout_s: float) -> list[Event]:
-        events = super().poll(min(timeout_s, 0.2))
-        return [event for event in events if event.kind != "lost" and event.value.get("number") != 1]
+        return [event for event in super().poll(timeout_s) if event.kind != "lost"]
+
+
+class _Holding(EXECUTORS.get("local")):  # type: ignore[misc]
+    """Planted: progress is told with the result."""
+
+    def poll(self, timeout_s: float) -> list[Event]:
+        events = super().poll(timeout_s)
+        self._held = [*getattr(self, "_held", []), *events]
+        told = self._held if any(event.kind != "progress" for event in events) else []
+        self._held = [] if told else self._held
+        return told
+
+
+class _Unordered(_Holding):
+    """Planted: and the result before the progress."""
+
+    def poll(self, timeout_s: float) -> list[Event]:
+        return super().poll(timeout_s)[::-1]
+
+
+class _Greedy(EXECUTORS.get("local")):  # type: ignore[misc]
+    """Planted: takes any number of jobs."""
+
+    def free(self, pool: str) -> int:
+        super().free(pool)
+        return 2
+
+
+class _Stubborn(EXECUTORS.get("local")):  # type: ignore[misc]
+    """Planted: a cancelled job goes on."""
 
     def cancel(self, key: str) -> None:
         pass
 
 
-@pytest.mark.parametrize(
-    "check",
-    [check_order, check_a_lost_worker_is_reported_and_replaced, check_a_cancelled_job_ends_without_an_event],
-)
-def test_checks_fail_on_an_executor_that_breaks_the_contract(
-    check: Callable[[Executor], None], monkeypatch: pytest.MonkeyPatch
+class _Loose(EXECUTORS.get("local")):  # type: ignore[misc]
+    """Planted: processes are bound to nothing."""
+
+    def _start(self, pool: Pool) -> object:
+        return super()._start(Pool(pool.name, pool.size))
+
+
+PLANTED: list[tuple[type[Executor], Check]] = [
+    (_Silent, check_a_lost_worker_is_reported_and_replaced),
+    (_Holding, check_progress_comes_at_once_and_pools_run_side_by_side),
+    (_Unordered, check_order_is_kept_per_job),
+    (_Greedy, check_a_pool_takes_no_more_than_its_size),
+    (_Stubborn, check_a_cancelled_job_ends_without_an_event),
+    (_Loose, check_a_worker_has_what_its_pool_says),
+]
+
+
+@pytest.mark.parametrize(("broken", "check"), PLANTED)
+def test_the_suite_fails_on_an_executor_that_breaks_the_contract(
+    broken: type[Executor], check: Check, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sys.modules[__name__], "PATIENCE_S", 3.0)
-    broken = _Silent(POOLS, code=[JOBS])
+    monkeypatch.setattr(sys.modules[__name__], "PATIENCE_S", 2.0)
+    planted = broken(POOLS, code=[JOBS])
     try:
-        with pytest.raises(AssertionError):
-            check(broken)
+        with pytest.raises((AssertionError, pytest.fail.Exception)):
+            check(planted, tmp_path)
     finally:
-        broken.close()
+        planted.close()
 
 
-def _alive(pid: int) -> bool:
+def descendants() -> list[int]:
+    """Processes below this one; those that ended already are not counted."""
+    parents = {}
+    for entry in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            state, parent = entry.read_text().rpartition(")")[2].split()[:2]
+        except OSError:
+            continue
+        if state not in "ZX":
+            parents[int(entry.parent.name)] = int(parent)
+    found = {os.getpid()}
+    while new := {pid for pid, parent in parents.items() if parent in found} - found:
+        found |= new
+    return sorted(found - {os.getpid()})
+
+
+def alive(pid: int) -> bool:
     try:
-        os.kill(pid, signal.SIG_DFL)
-        return "State:\tZ" not in Path(f"/proc/{pid}/status").read_text()
-    except (ProcessLookupError, FileNotFoundError):
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+    except OSError:
         return False
+
+
+def wait_for_end(pids: list[int]) -> list[int]:
+    """Those of ``pids`` that are still alive after a while."""
+    deadline = time.monotonic() + 30
+    while (left := [pid for pid in pids if alive(pid)]) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return left

@@ -60,7 +60,7 @@ def test_a_limit_relative_to_a_metric_of_training_is_refused(plan: Callable[...,
 
 
 def test_a_taken_name_is_refused_and_the_study_stays(plan: Callable[..., Path], url: str) -> None:
-    columns = dict.fromkeys(("plan", "limits", "objectives", "environment"), {})
+    columns: dict[str, Any] = {"plan": {}, "limits": {}, "objectives": {}, "environment": {}}
     Store(url).create_study(name="study", group="study", role="search", seed=0, **columns)
     refused = nas("search", str(plan()), "--storage", url, check=False)
     assert refused.returncode == 2

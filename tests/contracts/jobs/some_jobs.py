@@ -4,40 +4,92 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
+Values = Iterator[dict[str, Any]]
 
-def count(payload: dict[str, Any]) -> Iterator[dict[str, Any]]:
+
+def count(payload: Mapping[str, Any]) -> Values:
     for number in range(payload["to"]):
         yield {"number": number}
     yield {"result": payload["to"], "pid": os.getpid()}
 
 
-def nap(payload: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    start = time.time()
-    time.sleep(payload["seconds"])
-    yield {"start": start, "end": time.time(), "pid": os.getpid()}
+def hold(payload: Mapping[str, Any]) -> Values:
+    """Says that it runs, and ends once its file is there."""
+    yield {"pid": os.getpid()}
+    while not Path(payload["until"]).exists():
+        time.sleep(0.02)
+    yield {"held": True}
 
 
-def fail(payload: dict[str, Any]) -> Iterator[dict[str, Any]]:
+def fail(payload: Mapping[str, Any]) -> Values:
     yield {"before": True}
     raise ValueError("this job fails on purpose")
 
 
-def die(payload: dict[str, Any]) -> Iterator[dict[str, Any]]:
+def leave(payload: Mapping[str, Any]) -> Values:
+    yield {"before": True}
+    sys.exit("this job leaves on purpose")
+
+
+def unreadable(payload: Mapping[str, Any]) -> Values:
+    yield {"value": object()}
+
+
+def listed(payload: Mapping[str, Any]) -> Iterator[list[int]]:
+    yield [1, 2]
+
+
+def die(payload: Mapping[str, Any]) -> Values:
+    yield {"pid": os.getpid()}
     os.kill(os.getpid(), signal.SIGKILL)
     yield {}
 
 
-def echo(payload: dict[str, Any]) -> Iterator[dict[str, Any]]:
+def die_as_a_parent(payload: Mapping[str, Any]) -> Values:
+    """Leaves a process that has all its files open."""
+    child = os.fork()
+    if child == 0:
+        time.sleep(600)
+    yield {"child": child}
+    os.kill(os.getpid(), signal.SIGKILL)
+    yield {}
+
+
+def start_a_process(payload: Mapping[str, Any]) -> Values:
+    child = subprocess.Popen(["sleep", "600"])
+    yield {"child": child.pid}
+    time.sleep(600)
+
+
+def echo(payload: Mapping[str, Any]) -> Values:
     print("what a job prints is no message")
-    yield {"text": payload["text"], "number": float("nan")}
+    yield {"text": payload["text"], "odd": [float("nan"), float("inf"), None, True, "\ud800"]}
 
 
-def where(payload: dict[str, Any]) -> Iterator[dict[str, Any]]:
+def surroundings(payload: Mapping[str, Any]) -> Values:
+    """What the worker's pool gives it; it reads its standard input, where requests may come from."""
+    typed = sys.stdin.read() if sys.stdin else ""
+    yield {
+        "threads": os.environ["OMP_NUM_THREADS"],
+        "cores": sorted(os.sched_getaffinity(0)),
+        "typed": typed,
+        "file": __file__,
+    }
+
+
+def where(payload: Mapping[str, Any]) -> Values:
+    """The node of a Ray worker; both nodes of a cluster are in use while both files are not there yet."""
     import ray
 
-    time.sleep(payload.get("seconds", 0))
-    yield {"node": ray.get_runtime_context().get_node_id(), "file": __file__}
+    node = ray.get_runtime_context().get_node_id()
+    yield {"node": node}
+    while not Path(payload["until"]).exists():
+        time.sleep(0.02)
+    yield {"node": node, "file": __file__, "pid": os.getpid()}
