@@ -51,6 +51,8 @@ class Worker:
         self._clock: Clock = "process" if spec.threads == 1 else "wall"
         #: Rungs timed here because the target's calibration lacks them, by the calibration they stand on.
         self._extended: dict[str, dict[str, float]] = {}
+        # What a runtime allocates once, at its first session, is no candidate's memory.
+        self._open_reference(LADDER[0].name).close()
 
     def calibrate(self) -> Target:
         """Time the ladder of references."""

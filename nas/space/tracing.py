@@ -86,7 +86,7 @@ def trace(model: nn.Module, input_shape: Shape) -> TracedGraph:
 class _Tracer(fx.Tracer):
     def __init__(self) -> None:
         # Standing in for the functions of ``math`` costs more than all the rest of tracing a small network.
-        super().__init__(autowrap_modules=())
+        super().__init__(autowrap_modules=())  # type: ignore[arg-type]
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
         return op_of_module(m) is not None or super().is_leaf_module(m, module_qualified_name)

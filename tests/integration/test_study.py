@@ -84,3 +84,13 @@ def test_replicates_and_their_random_twins(plan: Callable[..., Path], url: str) 
     }
     assert {row["group"] for row in rows} == {"study"}
     assert all(sum(row["candidates"].values()) == 2 for row in rows)
+
+
+def test_a_task_without_accuracy(plan: Callable[..., Path], url: str) -> None:
+    """The engine has no word for accuracy: segmentation is searched by its own metric."""
+    task = {"name": "shapes_segmentation", "num_train": 128, "num_validation": 64, "num_test": 64}
+    path = plan(task=task, estimator={"name": "training", "epochs": 1}, budget={"trials": 2})
+    nas("search", str(path), "--storage", url)
+    (row,) = json.loads(nas("list", "--storage", url, "--json").stdout)
+    assert set(row["best"]) == {"mean_iou", "latency_ms"}
+    assert row["candidates"] == {"complete": 2}

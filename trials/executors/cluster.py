@@ -27,6 +27,8 @@ CONNECT_S = 5.0
 # Ray announces a change of its defaults at every start on a machine without GPUs.
 os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+# Ray's workers are nice to others by default: a measuring worker must not be pre-empted by whoever is not.
+os.environ.setdefault("RAY_worker_niceness", "0")
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,8 @@ def connect(pools: Sequence[Pool], code: Sequence[str], address: str | None) -> 
     Raises:
         JobError: no cluster at ``address``, or one that wants a token; the message says what to set.
     """
+    if address is not None:
+        _check_address(address)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         import ray
@@ -55,7 +59,6 @@ def connect(pools: Sequence[Pool], code: Sequence[str], address: str | None) -> 
         if address is None:
             _init(ray, quiet | _own_cluster(pools), None)
             return Connection(ray, [os.path.abspath(folder) for folder in code])
-        _check_address(address)
         with tempfile.TemporaryDirectory(prefix="nas-code-") as folder:
             names = travelling(code, Path(folder))
             _init(ray, quiet | {"address": address, "runtime_env": {"working_dir": folder}}, address)
