@@ -118,8 +118,9 @@ def check_the_same_in_every_process(make: Make) -> None:
     first, second = make(), make()
     assert first.fingerprint() == second.fingerprint()
     for split in SPLITS:
-            torch.equal(one, other) for one, other in zip(items(first, split), items(second, split), strict=True)
-        )
+        ours, theirs = items(first, split), items(second, split)
+        assert torch.equal(ours[0], theirs[0])
+        assert torch.equal(ours[1], theirs[1])
 
 
 def check_another_seed_is_other_data(make: Make) -> None:

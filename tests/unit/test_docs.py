@@ -137,6 +137,14 @@ def test_every_verb_and_option_is_documented_with_its_example() -> None:
         assert verb.epilog, f"nas {name} --help shows an example"
 
 
+def test_what_contributing_names_is_there() -> None:
+    table = section((ROOT / "CONTRIBUTING.md").read_text(), "## To add")
+    for suite in re.findall(r"`(test_\w+\.py)`", table):
+        assert (ROOT / "tests" / "contracts" / suite).exists(), suite
+    for name, file in re.findall(r"`([A-Z]+)` in `([\w/]+\.py)`", table):
+        assert re.search(rf"^{name}\b", (ROOT / file).read_text(), re.M), f"{name} in {file}"
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_commands_and_links_of_a_page_exist(page: Path) -> None:
     text = page.read_text()
