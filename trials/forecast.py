@@ -44,7 +44,8 @@ class Forecast:
             for name, limit in self.limits.items()
         )
         return [
-            f"limits: {limits or 'none'}; {self.feasible_share:.0%} of random candidates keep within them",
+            f"limits: {limits or 'none'}; {self.feasible_share:.0%} of random candidates keep within those "
+            "that are known before training",
             f"about {self.hours:.2g} hours of wall time and at most {self.disk_mb:.0f} MB of disk",
         ]
 

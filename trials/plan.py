@@ -224,6 +224,8 @@ def _step(place: Any, part: str, key: str) -> Any:
         raise PlanError(f"override {key!r}: {place!r} has no {part!r}")
     if place.get(part) is None:
         place[part] = {}
+    if part == "targets" and not isinstance(place[part], list):
+        raise PlanError(f"override {key!r}: the plan lists no targets; write targets=[{{name: local, …}}]")
     return place[part]
 
 

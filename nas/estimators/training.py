@@ -17,13 +17,14 @@ from nas.errors import JobError
 from nas.estimators import Epoch, Estimator
 from nas.estimators.batches import read_batches, size_of, training_batch_size
 from nas.estimators.checkpoint import Position, Saved, load, save
+from nas.estimators.memory_format import training_format
 from nas.estimators.optimization import Optimization, make_mixup, pick_device
 from nas.estimators.predict import outputs
 from nas.estimators.randomness import permutation, seed_of, seeded
 from nas.estimators.recipe import Recipe, make_recipe
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    from torch import Tensor, nn
 
     from nas.space import Network
     from nas.tasks import Task
@@ -75,10 +76,9 @@ class _Run:
         size = size_of(self.data)
         self.batch_size = training_batch_size(size, recipe.batch_size, even=self.mixup is not None)
         self.steps = size // self.batch_size
-        self.model = network.model.to(self.device)
-        if recipe.channels_last:
-            # The cast is torch's own idiom; its stubs know only the overloads without a memory format.
-            self.model = self.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.format = training_format(network.model, self.device, channels_last=recipe.channels_last)
+        # Torch's stubs know only the overloads of `to` without a memory format.
+        self.model: nn.Module = network.model.to(self.device, memory_format=self.format)  # type: ignore[call-overload]
         self.optimization = Optimization(recipe, self.model, self.steps, self.device)
         self.key = _key(recipe, network, task, seed) if folder is not None else ""
         self.epoch, self.batch, self.loss_sum, self.seconds = 0, 0, 0.0, 0.0
@@ -149,8 +149,7 @@ class _Run:
         if self.mixup is not None:
             inputs, targets = self.mixup(inputs, targets)
             smoothing = 0.0
-        if self.recipe.channels_last:
-            inputs = inputs.contiguous(memory_format=torch.channels_last)
+        inputs = inputs.contiguous(memory_format=self.format)
         self.network.on_step(step, self.steps * self.recipe.epochs)
         with self.optimization.precision():
             loss = self.task.loss(self.model(inputs), targets, label_smoothing=smoothing)

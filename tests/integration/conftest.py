@@ -50,7 +50,7 @@ def plan(tmp_path: Path) -> Callable[..., Path]:
             "strategy": {"name": "random"},
             "estimator": {"name": "training", "epochs": 3},
             "executor": "local",
-            "budget": {"trials": 3},
+            "budget": {"trials": 2},
             "code": [str(MINE)],
             **keys,
         }

@@ -17,7 +17,7 @@ from tests.integration.killed import POINTS
 from trials.store.models import Candidate, EpochRow, JobRow, Measurement, Study, SuggestionRow
 from trials.store.store import Store
 
-TRIALS, EPOCHS, STEPS = 3, 3, 16
+TRIALS, EPOCHS, STEPS = 2, 3, 16
 KILLED = Path(__file__).with_name("killed.py")
 
 

@@ -144,5 +144,6 @@ def _explain(error: BaseException, address: str | None) -> str:
             f"the head's token file (~/.ray/auth_token), here and on every node; {reason}"
         )
     return (
-        f"no Ray cluster answers at {address}: {reason}; is `ray start --head` up there, and are Ray's versions equal?"
+        f"no Ray cluster answers at {address}: {reason}; is `ray start --head` up there, and are Ray's versions equal? "
+        "Such a head wants RAY_AUTH_MODE=token and its token file (RAY_AUTH_TOKEN_PATH) here too"
     )

@@ -67,6 +67,11 @@ def test_bad_overrides_are_named_with_what_is_allowed(tmp_path: Path, override: 
         load_plan(path, [override])
 
 
+def test_an_override_of_a_target_that_the_plan_does_not_list(tmp_path: Path) -> None:
+    with pytest.raises(PlanError, match="lists no targets"):
+        load_plan(write(tmp_path, "task: {name: digits}\nspace: {name: plain_convnet}\n"), ["targets.0.threads=2"])
+
+
 def test_every_problem_is_told_at_once() -> None:
     with pytest.raises(PlanError, match=r"(?s)seed.*version|version.*seed"):
         make_plan({**MINIMAL, "seed": -1, "version": 7})
