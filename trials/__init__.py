@@ -1,1 +1,15 @@
 """Studies: many candidates, many machines."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import optuna
+
+
+def optuna_study(url: str, name: str) -> optuna.Study:
+    """A stored study as an ordinary in-memory Optuna study, for Optuna's own plots and importances."""
+    from trials.optuna_view import optuna_study as view
+
+    return view(url, name)
