@@ -5,30 +5,18 @@ from __future__ import annotations
 import json
 import logging
 import os
-import pickle
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from nas.estimators import Epoch
 
 STATE = "training.json"
-#: What a checkpoint that was cut short or tampered with makes its readers raise.
-_UNREADABLE = (
-    OSError,
-    ValueError,
-    KeyError,
-    TypeError,
-    RuntimeError,
-    SafetensorError,
-    pickle.UnpicklingError,
-)
 _log = logging.getLogger(__name__)
 
 
@@ -89,7 +77,7 @@ def load(folder: Path, key: str) -> Saved | None:
             _log.warning("%s is the checkpoint of another training; starting anew", folder)
             return None
         return _read(folder, state)
-    except _UNREADABLE as error:
+    except Exception as error:  # what a torn file makes its reader raise is anyone's guess
         _log.warning("the checkpoint in %s can't be read (%s); starting anew", folder, error)
         return None
 

@@ -115,9 +115,10 @@ def _read(path: Path | None) -> Drawn | None:
     if path is None or not path.exists():
         return None
     try:
-        with np.load(path, allow_pickle=False) as file:
-            return Drawn(file["images"], file["classes"], file["masks"])
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        # Opened here, because numpy leaves a file open that it can't read.
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+            return Drawn(arrays["images"], arrays["classes"], arrays["masks"])
+    except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile) as error:
         _log.warning("%s can't be read (%s); the images are drawn again", path, error)
         return None
 

@@ -138,12 +138,11 @@ def _explain(error: BaseException, address: str | None) -> str:
     reason = f"{type(error).__name__}: {error}"
     if address is None:
         return f"Ray does not start on this machine: {reason}; executor: local needs no Ray"
-    if "token" in str(error).lower():
+    # Ray tells only its log that a token is refused; that something listens is known when it is asked.
+    if "token" in reason.lower() or "Failed to connect" in reason:
         return (
-            f"the cluster at {address} wants a token: set RAY_AUTH_MODE=token and RAY_AUTH_TOKEN_PATH to a copy of "
-            f"the head's token file (~/.ray/auth_token), here and on every node; {reason}"
+            f"the cluster at {address} wants a token, and the one here is missing or wrong: set RAY_AUTH_MODE=token "
+            "and RAY_AUTH_TOKEN_PATH to a copy of the head's token file (~/.ray/auth_token there), here and on every "
+            f"node; if they are set, compare the versions of Ray; {reason}"
         )
-    return (
-        f"no Ray cluster answers at {address}: {reason}; is `ray start --head` up there, and are Ray's versions equal? "
-        "Such a head wants RAY_AUTH_MODE=token and its token file (RAY_AUTH_TOKEN_PATH) here too"
-    )
+    return f"no Ray cluster answers at {address}: {reason}; is `ray start --head` up there?"

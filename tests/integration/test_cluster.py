@@ -1,0 +1,198 @@
+"""A cluster of two nodes on this machine, with a token: code from a folder of the user's own runs on both."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+#: Started as a process of its own: Ray reads its token settings once, and knows one cluster at a time.
+COORDINATOR = """
+import json, sys
+from pathlib import Path
+from trials.executors import EXECUTORS, Job, Pool
+
+name, address, code, go = sys.argv[1:]
+pools = [Pool("train", 2, cpus=1, resources={"trainer": 1}), Pool("target:board", 1, cpus=0, resources={"board": 1})]
+executor = EXECUTORS.get(name)(pools, code=[code], address=address)
+jobs = [Job("a", "mine.jobs:where", {"until": go}, "train"), Job("b", "mine.jobs:where", {"until": go}, "train")]
+jobs.append(Job("c", "mine.jobs:where", {"until": go}, "target:board"))
+for job in jobs:
+    executor.submit(job)
+events = []
+while {event.key for event in events} != {"a", "b", "c"}:
+    events += executor.poll(5)
+print(json.dumps([event.value["pid"] for event in events]), file=sys.stderr, flush=True)
+while sum(event.kind != "progress" for event in events) < 3:
+    Path(go).touch() if Path(go).parent.exists() else None
+    events += executor.poll(5)
+ended = {event.key: event.value or event.error for event in events if event.kind != "progress"}
+executor.close()
+print(json.dumps(ended), file=sys.stderr, flush=True)
+"""
+
+JOBS = """
+import os, time
+from pathlib import Path
+
+import ray
+
+from mine.nested import NAME
+
+
+def where(payload):
+    node = ray.get_runtime_context().get_node_id()
+    yield {"node": node, "pid": os.getpid()}
+    while not Path(payload["until"]).exists():
+        time.sleep(0.02)
+    yield {"node": node, "file": __file__, "name": NAME, "threads": os.environ["OMP_NUM_THREADS"]}
+"""
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """Where the head listens, and what a shell that talks to it has set."""
+
+    address: str
+    environment: dict[str, str]
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextmanager
+def _node(environment: dict[str, str], folder: Path, *arguments: str) -> Iterator[subprocess.Popen[bytes]]:
+    """One node, which ends with this block and all it started (``ray stop`` would end everybody's)."""
+    command = [str(Path(sys.executable).with_name("ray")), "start", "--block", "--disable-usage-stats"]
+    command += ["--num-cpus=1", "--object-store-memory=80000000", "--node-ip-address=127.0.0.1"]
+    command += ["--min-worker-port=0", "--max-worker-port=0", f"--temp-dir={folder}"]
+    command += [f"--dashboard-agent-listen-port={_free_port()}", *arguments]
+    with (folder / "start.log").open("w") as log:
+        node = subprocess.Popen(command, env=environment, stdout=log, stderr=log, start_new_session=True)
+    try:
+        yield node
+    finally:
+        node.send_signal(signal.SIGTERM)
+        try:
+            node.wait(20)
+        finally:
+            _end_group(node.pid)
+
+
+def _end_group(group: int) -> None:
+    """Kill what is left of a process group, and wait for its end."""
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        try:
+            os.killpg(group, signal.SIGKILL)
+        except ProcessLookupError:
+            return
+        time.sleep(0.1)
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Cluster]:
+    # Sockets have short paths, hence no folder of pytest's.
+    with tempfile.TemporaryDirectory(prefix="nas-ray-", dir="/tmp", ignore_cleanup_errors=True) as root:
+        token = Path(root) / "token"
+        token.write_text(secrets.token_hex(32))
+        token.chmod(0o600)
+        ours = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
+        environment = {**ours, "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(token), "OMP_NUM_THREADS": "1"}
+        port = _free_port()
+        with ExitStack() as nodes:
+            folders = [Path(root) / name for name in ("head", "second")]
+            for folder in folders:
+                folder.mkdir()
+            extra = ["--head", f"--port={port}", "--include-dashboard=false", '--resources={"trainer": 1}']
+            nodes.enter_context(_node(environment, folders[0], *extra))
+            _wait_for_port(port, folders[0] / "start.log")
+            resources = '--resources={"trainer": 1, "board": 1}'
+            nodes.enter_context(_node(environment, folders[1], f"--address=127.0.0.1:{port}", resources))
+            yield Cluster(f"127.0.0.1:{port}", environment)
+
+
+def _wait_for_port(port: int, log: Path) -> None:
+    deadline = time.monotonic() + 60
+    while True:
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        assert time.monotonic() < deadline, log.read_text()
+        time.sleep(0.2)
+
+
+@pytest.fixture
+def code(tmp_path: Path) -> Path:
+    """A folder of the user's own code."""
+    package = tmp_path / "code" / "mine"
+    package.mkdir(parents=True)
+    (package / "__init__.py").touch()
+    (package / "nested.py").write_text("NAME = 'mine'\n")
+    (package / "jobs.py").write_text(JOBS)
+    return package.parent
+
+
+def coordinate(
+    cluster: Cluster, name: str, code: Path, go: Path, environment: dict[str, str] | None = None
+) -> subprocess.Popen[str]:
+    script = code.parent / "coordinator.py"
+    script.write_text(COORDINATOR)
+    return subprocess.Popen(
+        [sys.executable, str(script), name, cluster.address, str(code), str(go)],
+        env=environment or cluster.environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+@pytest.mark.parametrize("name", ["ray_actors", "ray_tune"])
+def test_own_code_runs_on_every_node(cluster: Cluster, code: Path, name: str, tmp_path: Path) -> None:
+    with coordinate(cluster, name, code, tmp_path / "go") as process:
+        _, output = process.communicate(timeout=150)
+    assert process.returncode == 0, output
+    ended = json.loads(output.splitlines()[-1])
+    assert ended["a"]["node"] != ended["b"]["node"]
+    assert ended["c"]["node"] in {ended["a"]["node"], ended["b"]["node"]}
+    for value in ended.values():
+        assert (value["name"], value["threads"]) == ("mine", "1")
+        assert not value["file"].startswith(str(code)), "the code travelled"
+
+
+def test_workers_of_a_cluster_die_with_a_killed_coordinator(cluster: Cluster, code: Path) -> None:
+    with coordinate(cluster, "ray_actors", code, Path("/nowhere/go")) as process:
+        assert process.stderr is not None
+        pids = json.loads(process.stderr.readline())
+        assert all(Path(f"/proc/{pid}").exists() for pid in pids)
+        process.kill()
+    deadline = time.monotonic() + 60
+    while left := [pid for pid in pids if Path(f"/proc/{pid}").exists()]:
+        assert time.monotonic() < deadline, left
+        time.sleep(0.2)
+
+
+def test_a_missing_token_is_named(cluster: Cluster, code: Path, tmp_path: Path) -> None:
+    environment = {name: value for name, value in cluster.environment.items() if not name.startswith("RAY_AUTH")}
+    environment["HOME"] = str(tmp_path)  # where a token might lie
+    with coordinate(cluster, "ray_actors", code, tmp_path / "go", environment) as process:
+        _, output = process.communicate(timeout=120)
+    assert process.returncode == 1
+    error = output.splitlines()[-1]
+    assert error.startswith(f"nas.errors.JobError: the cluster at {cluster.address} wants a token")
+    assert "RAY_AUTH_MODE=token" in error
