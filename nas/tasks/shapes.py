@@ -46,7 +46,7 @@ class Shapes(Classification):
         num_train: int = 8000,
         num_validation: int = 4000,
         num_test: int = 4000,
-        difficulty: float = 0.25,
+        difficulty: float = 0.35,
         factors: Mapping[str, float] | None = None,
         augmentation: Augmentation = None,
         seed: int = 0,
