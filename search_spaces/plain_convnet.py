@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 
 from torch import nn
 
 from nas.errors import PlanError
 from nas.papers import Paper
-from nas.space import Chooser, SearchSpace, Value
+from nas.space import Chooser, SearchSpace, Value, slot
 from nas.tasks import Task
 
 KERNELS = (1, 3, 5, 7)
@@ -80,17 +81,15 @@ class PlainConvNet(SearchSpace):
         slots: OrderedDict[str, nn.Module] = OrderedDict()
         slots["pool"] = nn.MaxPool2d(2) if pool else nn.Identity()
         for index in range(1, max_depth + 1):
-            slot, active = f"{name}.conv{index}", index <= depth
+            place, active = f"{name}.conv{index}", index <= depth
             width = int(
-                chooser.choose(f"{slot}.width", self.preset.widths, ordered=True, active=active, site=slot)  # type: ignore[arg-type]
+                chooser.choose(f"{place}.width", self.preset.widths, ordered=True, active=active, site=place)  # type: ignore[arg-type]
             )
-            kernel = int(chooser.choose(f"{slot}.kernel", KERNELS, ordered=True, active=active, site=slot))  # type: ignore[arg-type]
-            if active:
-                step = stride if index == 1 else 1
-                slots[f"conv{index}"] = _block(channels, width, min(kernel, plan.largest_kernel(step)), step)
-                channels = width
-            else:
-                slots[f"conv{index}"] = nn.Identity()
+            kernel = int(chooser.choose(f"{place}.kernel", KERNELS, ordered=True, active=active, site=place))  # type: ignore[arg-type]
+            step = stride if index == 1 else 1
+            block = partial(_block, channels, width, min(kernel, plan.largest_kernel(step)), step)
+            slots[f"conv{index}"] = slot(block, active=active)
+            channels = width if active else channels
         slots["dropout"] = nn.Dropout(dropout) if dropout else nn.Identity()
         return nn.Sequential(slots), channels
 

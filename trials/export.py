@@ -92,6 +92,7 @@ def rebuild(problem: Problem, detail: CandidateDetail) -> Network:
             "its weights were not kept: retention keeps the front only; set artifacts.retention: all before searching"
         )
     network = problem.searched.build(Architecture.from_json(detail.definition), problem.plan.seed)
+    network.finalize()  # the stored weights are those of the finished network
     with tempfile.TemporaryDirectory(prefix="nas-export-") as folder:
         path = Path(folder) / "weights.safetensors"
         ArtifactStore("").fetch(weights.uri, weights.sha256, path)

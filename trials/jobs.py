@@ -40,6 +40,7 @@ def gate(payload: Payload) -> Iterator[Result]:
     problem = open_problem_json(payload["plan"])
     network = _build(problem, payload)
     seed_weights(network, problem.input_shape(), payload["identity"])
+    network.finalize()
     with tempfile.TemporaryDirectory(prefix="nas-gate-") as folder:
         artifact = problem.exporter.export(
             network,

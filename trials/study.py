@@ -275,11 +275,15 @@ class Coordinator:
 
 
 def describe(problem: Problem, network: Any) -> ArchitectureValue:
-    """A sampled network as its table row."""
+    """A sampled network as its table row: its identity as it is trained, its layers as they ship."""
     graph = problem.trace(network)
+    identity = problem.identity_of(graph, network)
+    if network.policies:
+        network.finalize()
+        graph = problem.trace(network)
     rows = layers_of(graph, network.bits)
     return ArchitectureValue(
-        identity=problem.identity_of(graph, network),
+        identity=identity,
         space=problem.plan.space.name,
         definition=network.architecture.to_json(),
         parameters=sum(row["parameters"] for row in rows),

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from nas.ops import Call, Example, Integer, Op, Shape
+from nas.space.slot import Skipped
 
 if TYPE_CHECKING:
     from nas.export.onnx_graph import OnnxGraph
@@ -21,7 +22,7 @@ class IdentityOp(Op):
     none of it.
     """
 
-    targets = (nn.Identity, nn.Dropout, nn.Dropout2d, F.dropout, F.dropout2d)
+    targets = (nn.Identity, Skipped, nn.Dropout, nn.Dropout2d, F.dropout, F.dropout2d)
 
     def shape(self, call: Call) -> Shape | None:
         """That of the input."""
@@ -46,7 +47,12 @@ class IdentityOp(Op):
 
     def examples(self) -> Sequence[Example]:
         """See ``Op.examples``."""
-        modules = {"identity": nn.Identity(), "dropout": nn.Dropout(0.3), "dropout2d": nn.Dropout2d(0.2)}
+        modules: dict[str, nn.Module] = {
+            "identity": nn.Identity(),
+            "skipped": Skipped(nn.Conv2d(3, 3, 1)),
+            "dropout": nn.Dropout(0.3),
+            "dropout2d": nn.Dropout2d(0.2),
+        }
         modules |= {"function": _Function()}
         return [Example(name, nn.Sequential(module), (2, 3, 4, 5)) for name, module in modules.items()]
 

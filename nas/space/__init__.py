@@ -9,6 +9,7 @@ from nas.space.chooser import Chooser, Question, Value
 from nas.space.policy import POLICIES, Policy
 from nas.space.search_space import SearchSpace
 from nas.space.site import Site
+from nas.space.slot import slot
 
 __all__ = [
     "POLICIES",
@@ -20,4 +21,5 @@ __all__ = [
     "SearchSpace",
     "Site",
     "Value",
+    "slot",
 ]

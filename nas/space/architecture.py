@@ -82,6 +82,14 @@ class Network:
         for policy in self.policies:
             policy.finalize(self)
 
+    def describe(self) -> dict[str, dict[str, float | str]]:
+        """Module path → what the policies did there."""
+        found: dict[str, dict[str, float | str]] = {}
+        for policy in self.policies:
+            for path, facts in policy.describe(self).items():
+                found.setdefault(path, {}).update(facts)
+        return found
+
     def account(self) -> dict[str, float]:
         """What the policies declare about this network: densities, bytes, bits."""
         return {name: value for policy in self.policies for name, value in policy.account(self).items()}

@@ -24,7 +24,7 @@ class Policy(ABC):
     plan's, keyword arguments with defaults, validated in the constructor (PlanError).
     """
 
-    #: What it changes (``"weights"``, ``"precision"``, ``"channels"``); two policies of a plan may not share one.
+    #: What it changes (``"weights"``, ``"precision"``); two policies of a plan may not share one.
     claims: frozenset[str]
 
     @abstractmethod
@@ -43,7 +43,15 @@ class Policy(ABC):
     def finalize(  # noqa: B027
         self, network: Network
     ) -> None:
-        """After training: make the weights what will ship."""
+        """After training: make the weights what will ship, in modules of ordinary classes with ordinary keys.
+
+        Also called on untrained networks: one that is only timed, one whose trained weights are loaded afterwards,
+        and one on the meta device that is only counted. Shapes must not depend on the values of weights.
+        """
+
+    def describe(self, network: Network) -> Mapping[str, Mapping[str, float | str]]:
+        """Module path → what this policy did there, as JSON values: kept fraction, realised density, bits."""
+        return {}
 
     @abstractmethod
     def account(self, network: Network) -> Mapping[str, float]:
@@ -72,10 +80,14 @@ def ask_by_scope(
     *,
     ordered: bool = True,
 ) -> dict[str, Value]:
-    """Ask one question for the network, each stage or each site; site's module path → answer."""
+    """Ask one question for the network, each stage or each site; active site's module path → answer.
+
+    A question about skipped slots alone is asked as inactive.
+    """
     group_of = {site.module: {"network": "", "stage": site.stage, "site": site.module}[scope] for site in sites}
+    present = {group_of[site.module] for site in sites if site.active}
     answers: dict[str, Value] = {}
     for group in dict.fromkeys(group_of.values()):
         name = f"{prefix}.{group}" if group else prefix
-        answers[group] = chooser.choose(name, options, ordered=ordered, site=group)
-    return {path: answers[group] for path, group in group_of.items()}
+        answers[group] = chooser.choose(name, options, ordered=ordered, active=group in present, site=group)
+    return {site.module: answers[group_of[site.module]] for site in sites if site.active}

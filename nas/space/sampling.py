@@ -15,7 +15,6 @@ from nas.space.architecture import Architecture, Network
 from nas.space.chooser import Chooser, ReplayChooser
 from nas.space.policy import POLICIES, Policy, check_conflicts
 from nas.space.search_space import SearchSpace
-from nas.space.site import find_sites
 
 if TYPE_CHECKING:
     from nas.tasks import Task
@@ -54,7 +53,7 @@ class Searched:
     def _ask(self, chooser: Chooser) -> Network:
         policies = make_policies(self.policy_specs)
         model = self.space.build(chooser, self.task)
-        sites = find_sites(model)
+        sites = self.space.sites(model)
         for policy in policies:
             policy.ask(chooser, sites)
         architecture = Architecture(self.space_spec, self.policy_specs, chooser.active_answers)

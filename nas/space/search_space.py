@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING
 
 from nas.papers import Paper
+from nas.space.site import Site, find_sites
 
 if TYPE_CHECKING:
     from torch import nn
@@ -22,7 +23,7 @@ class SearchSpace(ABC):
     current default device, and follow three rules:
 
     - **Slots.** Every place has a stable name; state-dict keys depend on slot names only; a skipped slot keeps its
-      place (``nn.Identity``). The first path component is the stage.
+      place (``nas.space.slot``). The first path component is the stage.
     - **Fixed vector.** Questions of a skipped slot are asked with ``active=False``.
     - **Same options.** A name always comes with the same options; what does not fit this task is projected by the
     space.
@@ -34,3 +35,7 @@ class SearchSpace(ABC):
     @abstractmethod
     def build(self, chooser: Chooser, task: Task) -> nn.Module:
         """The network the chooser's answers describe."""
+
+    def sites(self, model: nn.Module) -> list[Site]:
+        """The sites of a built network that policies may act on: all of them, if the space does not say otherwise."""
+        return find_sites(model)

@@ -19,6 +19,8 @@ class Site:
     module: str
     #: Weight: its shape. Activation: ``(in_channels,)`` of the input. Channels: ``(out_channels,)``.
     shape: tuple[int, ...]
+    #: False for a site of a skipped slot: asked about, so that every network answers the same questions.
+    active: bool = True
 
     @property
     def stage(self) -> str:

@@ -76,6 +76,16 @@ def test_replay(name: str) -> None:
         assert graph_identity(built.model, SHAPE, built.bits) == graph_identity(sampled.model, SHAPE, sampled.bits)
 
 
+def test_every_network_answers_the_same_questions(name: str) -> None:
+    """Sites of skipped slots are asked about too, as inactive."""
+    asked = set()
+    for seed in range(8):
+        chooser = RandomChooser(seed)
+        Searched(PlainConvNet(), {"name": "plain_convnet"}, ({"name": name, "scope": "site"},), TASK).sample(chooser)
+        asked.add(tuple((item.name, item.options) for item in chooser.questions.values()))
+    assert len(asked) == 1
+
+
 def test_neutral_fails_on_a_policy_that_changes_weights() -> None:
     space = searched("precision")
     sampled = space.sample(PositionChooser(1.0))
