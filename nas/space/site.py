@@ -21,6 +21,8 @@ class Site:
     shape: tuple[int, ...]
     #: False for a site of a skipped slot: asked about, so that every network answers the same questions.
     active: bool = True
+    #: True where the space wants the weight dense (a stem, a classifier): sparsity leaves it alone.
+    dense: bool = False
 
     @property
     def stage(self) -> str:
