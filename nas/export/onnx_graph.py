@@ -50,6 +50,7 @@ class OnnxGraph:
         self._names: dict[str, int] = {}
         #: Prefix of the names that follow: the layer being emitted.
         self.scope = ""
+        self._packs: dict[str, list[str]] = {}
         #: Initializer of integers → what was rounded.
         self.originals: dict[str, np.ndarray] = {}
 
@@ -58,6 +59,24 @@ class OnnxGraph:
         name = self._unique(op_type)
         self._nodes.append(helper.make_node(op_type, list(inputs), [name], name=name, **attributes))
         return name
+
+    def split(self, value: str, sizes: Sequence[int], axis: int) -> list[str]:
+        """Append the one node of several outputs: ``value`` cut into parts of these sizes; the parts' names."""
+        name = self._unique("Split")
+        parts = [f"{name}.part{index}" for index in range(len(sizes))]
+        lengths = self.constant(np.array(sizes, dtype=np.int64))
+        self._nodes.append(helper.make_node("Split", [value, lengths], parts, name=name, axis=axis))
+        return parts
+
+    def pack(self, values: Sequence[str]) -> str:
+        """One name for several values, for ``unpack``; it is none of the file."""
+        name = self._unique("pack")
+        self._packs[name] = list(values)
+        return name
+
+    def unpack(self, name: str) -> list[str]:
+        """What was packed."""
+        return self._packs[name]
 
     def constant(self, value: np.ndarray | np.generic) -> str:
         """An initializer; small equal ones are stored once."""

@@ -122,9 +122,15 @@ OPS: Registry[type[Op]] = Registry(
         "global_pool": "nas.ops.pool:GlobalPoolOp",
         "elementwise": "nas.ops.elementwise:ElementwiseOp",
         "concat": "nas.ops.concat:ConcatOp",
+        "expand": "nas.ops.expand:ExpandOp",
         "flatten": "nas.ops.flatten:FlattenOp",
         "identity": "nas.ops.identity:IdentityOp",
+        "indexing": "nas.ops.indexing:IndexingOp",
+        "matmul": "nas.ops.matmul:MatMulOp",
         "resize": "nas.ops.resize:ResizeOp",
+        "softmax": "nas.ops.softmax:SoftmaxOp",
+        "split": "nas.ops.split:SplitOp",
+        "transpose": "nas.ops.transpose:TransposeOp",
     },
 )
 

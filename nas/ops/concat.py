@@ -21,10 +21,12 @@ class ConcatOp(Op):
 
     def shape(self, call: Call) -> Shape | None:
         """See ``Op.shape``."""
+        if not self.covers(call):
+            return None
         shapes = call.input_shapes
         axis = int(call.argument(1, "dim", 0)) % len(shapes[0])
         rest = {(*shape[:axis], *shape[axis + 1 :]) for shape in shapes}
-        if len(rest) > 1 or len(call.argument(0, "tensors", ())) != len(shapes):
+        if len(rest) > 1:
             return None
         return (*shapes[0][:axis], sum(shape[axis] for shape in shapes), *shapes[0][axis + 1 :])
 
