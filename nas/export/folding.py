@@ -1,4 +1,4 @@
-"""Batch normalisation folded into the convolution or linear layer before it."""
+"""Batch normalisation folded into the weighted call before it."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from torch import nn
 
 from nas.export.onnx_graph import as_array
-from nas.ops.norm import scale_and_shift
+from nas.ops import Weights
+from nas.ops.norm import BatchNorm, scale_and_shift
 from nas.space.tracing import TracedGraph, TracedNode
 
 
@@ -32,18 +32,18 @@ class Folded:
 
 
 def fold(graph: TracedGraph) -> Folded:
-    """Weights of every convolution and linear layer, with the batch norm that alone uses its output."""
+    """Weights of every weighted call as they ship, with the batch norm that alone uses its output."""
     users = graph.users()
     layers: dict[int, Layer] = {}
     norms: dict[int, int] = {}
     for index, node in enumerate(graph.nodes):
-        module = node.call.module
-        if not isinstance(module, nn.Conv2d | nn.Linear) or node.op is None:
+        weights = node.op.weights(node.call) if node.op is not None else None
+        if weights is None:
             continue
-        weight, bias = as_array(module.weight), None if module.bias is None else as_array(module.bias)
+        weight, bias = as_array(weights.weight), None if weights.bias is None else as_array(weights.bias)
         following = users[index]
         norm = graph.nodes[following[0]] if len(following) == 1 and following[0] < len(graph.nodes) else None
-        if norm is not None and _folds(node, norm):
+        if norm is not None and _folds(weights, norm):
             layers[index] = _folded(weight, bias, norm)
             norms[following[0]] = index
         else:
@@ -51,18 +51,14 @@ def fold(graph: TracedGraph) -> Folded:
     return Folded(layers, norms)
 
 
-def _folds(layer: TracedNode, norm: TracedNode) -> bool:
-    if norm.op is None:
-        return False
-    if isinstance(layer.call.module, nn.Conv2d):
-        return isinstance(norm.call.module, nn.BatchNorm2d)
-    # Of tokens (N, L, C) batch norm takes the second dimension for channels.
-    return isinstance(norm.call.module, nn.BatchNorm1d) and len(layer.call.output_shape) == 2
+def _folds(weights: Weights, norm: TracedNode) -> bool:
+    # Batch norm takes the second dimension for channels: of tokens (N, L, C) it is none.
+    return norm.op is not None and isinstance(norm.call.module, BatchNorm) and weights.axis == 1
 
 
 def _folded(weight: np.ndarray, bias: np.ndarray | None, norm: TracedNode) -> Layer:
     module = norm.call.module
-    assert isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d)
+    assert isinstance(module, BatchNorm)
     scale, shift = (tensor.numpy() for tensor in scale_and_shift(module))
     scaled = weight * scale.reshape(-1, *[1] * (weight.ndim - 1))
     return Layer(scaled, shift if bias is None else bias * scale + shift)

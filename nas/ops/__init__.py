@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from nas.registry import Registry
 
 if TYPE_CHECKING:
-    from torch import fx, nn
+    from torch import Tensor, fx, nn
 
     from nas.export.onnx_graph import OnnxGraph
 
@@ -52,6 +52,17 @@ class Call:
     def argument(self, position: int, name: str, default: Any = None) -> Any:
         """An argument given by position (the first tensor is 0) or by name."""
         return self.args[position] if len(self.args) > position else self.kwargs.get(name, default)
+
+
+@dataclass(frozen=True)
+class Weights:
+    """What a call of behaviour ``weights`` computes with, as it ships: masked, merged."""
+
+    #: Output channels first.
+    weight: Tensor
+    bias: Tensor | None
+    #: Dimension of the output that counts the output channels.
+    axis: int
 
 
 @dataclass(frozen=True)
@@ -94,6 +105,13 @@ class Op(ABC):
         """What becomes of the call between 8-bit values."""
         return "float"
 
+    def weights(self, call: Call) -> Weights | None:
+        """Its weights as they ship, for folding, integers and counts; None of a call without.
+
+        ``emit`` gets them back as the parameters ``weight`` and ``bias`` of the call: folded, in integers.
+        """
+        return None
+
     @abstractmethod
     def emit(self, graph: OnnxGraph, call: Call, inputs: Sequence[str]) -> str:
         """Append nodes that compute ``call`` from the values named ``inputs``; the name of the result."""
@@ -129,6 +147,7 @@ OPS: Registry[type[Op]] = Registry(
         "matmul": "nas.ops.matmul:MatMulOp",
         "resize": "nas.ops.resize:ResizeOp",
         "softmax": "nas.ops.softmax:SoftmaxOp",
+        "sparse": "nas.ops.sparse:SparseOp",
         "split": "nas.ops.split:SplitOp",
         "transpose": "nas.ops.transpose:TransposeOp",
     },

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from torch import nn
 
-from nas.ops import Call, Example, Integer, Op, Shape
+from nas.ops import Call, Example, Integer, Op, Shape, Weights
 
 if TYPE_CHECKING:
     from nas.export.onnx_graph import OnnxGraph
@@ -40,6 +40,10 @@ class Conv2dOp(Op):
     def integer(self, call: Call) -> Integer:
         """See ``Op.integer``."""
         return "weights"
+
+    def weights(self, call: Call) -> Weights:
+        """See ``Op.weights``."""
+        return Weights(_conv(call).weight, _conv(call).bias, axis=1)
 
     def emit(self, graph: OnnxGraph, call: Call, inputs: Sequence[str]) -> str:
         """One ``Conv``."""

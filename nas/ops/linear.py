@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from torch import nn
 
-from nas.ops import Call, Example, Integer, Op, Shape
+from nas.ops import Call, Example, Integer, Op, Shape, Weights
 
 if TYPE_CHECKING:
     from nas.export.onnx_graph import OnnxGraph
@@ -28,6 +28,10 @@ class LinearOp(Op):
     def integer(self, call: Call) -> Integer:
         """See ``Op.integer``."""
         return "weights"
+
+    def weights(self, call: Call) -> Weights:
+        """See ``Op.weights``."""
+        return Weights(_linear(call).weight, _linear(call).bias, axis=len(call.output_shape) - 1)
 
     def emit(self, graph: OnnxGraph, call: Call, inputs: Sequence[str]) -> str:
         """One ``Gemm``, also of more dimensions: ``MatMul`` with a bias gets no integer kernel."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from torch import nn
@@ -89,8 +89,12 @@ def layers_of(graph: TracedGraph, bits: Mapping[str, int]) -> list[dict[str, Any
 
 
 def count_parameters(model: nn.Module) -> int:
-    """Trainable or not, each parameter once; buffers are not parameters."""
-    return sum(parameter.numel() for parameter in model.parameters())
+    """Trainable or not, each parameter once; buffers are not parameters.
+
+    A module may name in ``training_only`` those of its parameters and submodules that do not ship, scores and
+    branches that are merged: they do not count.
+    """
+    return sum(parameter.numel() for parameter in {id(item): item for item in _shipping(model)}.values())
 
 
 def count_macs(model: nn.Module, input_shape: Shape) -> int:
@@ -190,9 +194,20 @@ def _depth_first(outputs: Sequence[int], inputs: Sequence[Sequence[int]]) -> lis
     return order
 
 
+def _shipping(module: nn.Module) -> Iterator[nn.Parameter]:
+    """Its parameters without those of training alone; one that is shared comes again."""
+    training_only = getattr(module, "training_only", ())
+    for name, parameter in module.named_parameters(recurse=False):
+        if name not in training_only:
+            yield parameter
+    for name, child in module.named_children():
+        if name not in training_only:
+            yield from _shipping(child)
+
+
 def _parameters(graph: TracedGraph, node: TracedNode) -> list[nn.Parameter]:
     if node.kind == "attribute":
         owner, _, name = node.path.rpartition(".")
         value = getattr(graph.model.get_submodule(owner), name)
         return [value] if isinstance(value, nn.Parameter) else []
-    return list(node.call.module.parameters()) if node.call.module is not None else []
+    return list(_shipping(node.call.module)) if node.call.module is not None else []

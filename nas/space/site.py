@@ -21,7 +21,8 @@ class Site:
     shape: tuple[int, ...]
     #: False for a site of a skipped slot: asked about, so that every network answers the same questions.
     active: bool = True
-    #: True where the space wants the weight dense (a stem, a classifier): sparsity leaves it alone.
+    #: True where weight sparsity must not act: the space wants a stem or a classifier dense, or a layer has a mask
+    #: of its own.
     dense: bool = False
 
     @property

@@ -1,0 +1,195 @@
+"""Convolution and linear layer that learn which of their weights to keep, after DASS (Mousavi et al. 2022)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any, cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from nas.errors import SpaceError
+from nas.ops import Call, Example, Integer, Op, Shape, Weights
+from nas.ops.conv import Conv2dOp
+from nas.ops.linear import LinearOp
+from nas.papers import Paper
+from nas.space.site import Site
+
+if TYPE_CHECKING:
+    from nas.export.onnx_graph import OnnxGraph
+
+
+class SparseConv2d(nn.Conv2d):
+    """A convolution that computes with its ``num_kept`` weights of largest ``|score|``.
+
+    The gradient of the mask passes straight through to the scores, so weights that are out may come back. It ships
+    as an ordinary convolution with the masked weight.
+
+    Args:
+        *args: as ``nn.Conv2d``.
+        kept: fraction of the weights to keep, 1 being the dense convolution.
+        **kwargs: as ``nn.Conv2d``; zero padding only.
+
+    Raises:
+        SpaceError: ``kept`` outside (0, 1], or another padding.
+    """
+
+    training_only = ("scores",)
+
+    def __init__(self, *args: Any, kept: float, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if self.padding_mode != "zeros":
+            raise SpaceError(f"SparseConv2d: padding_mode {self.padding_mode!r}; allowed: 'zeros'")
+        self.kept = _checked(kept)
+        self.scores = nn.Parameter(torch.empty_like(self.weight))
+        self.reset_scores()
+
+    def reset_scores(self) -> None:
+        """Order the scores as the weights are now; to be called after they were initialised otherwise."""
+        _initialise(self.scores, self.weight)
+
+    @property
+    def masked_weight(self) -> Tensor:
+        """The weight it computes with: ``num_kept`` non-zeros."""
+        return self.weight * _mask(self.scores, self.kept)
+
+    def sites(self, path: str) -> list[Site]:
+        """Weight and activation: bits may change, a second mask may not come."""
+        return _sites(self, path, self.in_channels)
+
+    def forward(self, input: Tensor) -> Tensor:
+        """``(N, C, H, W)`` → ``(N, C', H', W')``."""
+        weight = self.masked_weight
+        return F.conv2d(input, weight, self.bias, self.stride, self.padding, self.dilation, self.groups)
+
+
+class SparseLinear(nn.Linear):
+    """A linear layer that computes with its ``num_kept`` weights of largest ``|score|``; see ``SparseConv2d``.
+
+    Args:
+        *args: as ``nn.Linear``.
+        kept: fraction of the weights to keep, 1 being the dense layer.
+        **kwargs: as ``nn.Linear``.
+
+    Raises:
+        SpaceError: ``kept`` outside (0, 1].
+    """
+
+    training_only = ("scores",)
+
+    def __init__(self, *args: Any, kept: float, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.kept = _checked(kept)
+        self.scores = nn.Parameter(torch.empty_like(self.weight))
+        self.reset_scores()
+
+    def reset_scores(self) -> None:
+        """See ``SparseConv2d.reset_scores``."""
+        _initialise(self.scores, self.weight)
+
+    @property
+    def masked_weight(self) -> Tensor:
+        """See ``SparseConv2d.masked_weight``."""
+        return self.weight * _mask(self.scores, self.kept)
+
+    def sites(self, path: str) -> list[Site]:
+        """See ``SparseConv2d.sites``."""
+        return _sites(self, path, self.in_features)
+
+    def forward(self, input: Tensor) -> Tensor:
+        """``(…, in_features)`` → ``(…, out_features)``."""
+        return F.linear(input, self.masked_weight, self.bias)
+
+
+def num_kept(kept: float, size: int) -> int:
+    """``ceil(kept · size)``, of the decimal number as written: 0.07 of 100 are 7, not 8."""
+    return math.ceil(Fraction(str(kept)) * size)
+
+
+class SparseOp(Op):
+    """``SparseConv2d`` and ``SparseLinear``: the dense op of the masked weight."""
+
+    paper = Paper(
+        7, "DASS (Mousavi et al. 2022)", "tests/unit/nas/ops/test_sparse.py::test_forward_is_the_dense_op_of_the_mask"
+    )
+    targets = (SparseConv2d, SparseLinear)
+
+    def shape(self, call: Call) -> Shape | None:
+        """See ``Op.shape``."""
+        return _dense(call).shape(call)
+
+    def integer(self, call: Call) -> Integer:
+        """See ``Op.integer``."""
+        return _dense(call).integer(call)
+
+    def weights(self, call: Call) -> Weights:
+        """See ``Op.weights``."""
+        dense = _dense(call).weights(call)
+        return Weights(_layer(call).masked_weight, dense.bias, dense.axis)
+
+    def emit(self, graph: OnnxGraph, call: Call, inputs: Sequence[str]) -> str:
+        """As the dense op."""
+        return _dense(call).emit(graph, call, inputs)
+
+    def macs(self, call: Call) -> int:
+        """Those of the dense op: whether a zero is skipped is the runtime's business."""
+        return _dense(call).macs(call)
+
+    def attributes(self, call: Call) -> dict[str, Any]:
+        """See ``Op.attributes``."""
+        return {"kept": _layer(call).kept, **_dense(call).attributes(call)}
+
+    def examples(self) -> Sequence[Example]:
+        """See ``Op.examples``."""
+        settings: dict[str, tuple[nn.Module, Shape]] = {
+            "pointwise": (SparseConv2d(4, 6, 1, kept=0.3), (2, 4, 9, 8)),
+            "pointwise_fewer": (SparseConv2d(4, 6, 1, kept=0.1), (2, 4, 9, 8)),
+            "dense": (SparseConv2d(4, 6, 1, kept=1.0), (2, 4, 9, 8)),
+            "strided": (SparseConv2d(4, 6, 3, stride=2, padding=1, bias=False, kept=0.5), (2, 4, 9, 8)),
+            "grouped": (SparseConv2d(4, 6, 3, groups=2, dilation=2, kept=0.5), (2, 4, 9, 8)),
+            "linear": (SparseLinear(7, 5, kept=0.2), (3, 7)),
+            "linear_tokens": (SparseLinear(7, 5, bias=False, kept=0.5), (2, 4, 7)),
+        }
+        return [Example(name, nn.Sequential(layer), shape) for name, (layer, shape) in settings.items()]
+
+
+_DENSE: dict[type[nn.Module], Conv2dOp | LinearOp] = {SparseConv2d: Conv2dOp(), SparseLinear: LinearOp()}
+
+
+def _layer(call: Call) -> SparseConv2d | SparseLinear:
+    return cast(SparseConv2d | SparseLinear, call.module)
+
+
+def _dense(call: Call) -> Conv2dOp | LinearOp:
+    return _DENSE[type(_layer(call))]
+
+
+def _checked(kept: float) -> float:
+    if not 0.0 < kept <= 1.0:
+        raise SpaceError(f"kept {kept}; allowed: above 0, up to 1 (a fraction of the weights)")
+    return float(kept)
+
+
+def _initialise(scores: Tensor, weight: Tensor) -> None:
+    """As HYDRA does (Sehwag et al. 2020): ``sqrt(6 / fan_in) · w / max|w|``."""
+    with torch.no_grad():
+        scores.copy_(math.sqrt(6.0 / weight[0].numel()) * weight / weight.abs().max())
+
+
+def _mask(scores: Tensor, kept: float) -> Tensor:
+    """1 at the largest ``|scores|``, else 0; to the gradient it is ``|scores|``."""
+    size = scores.abs()
+    flat = size.detach().flatten()
+    mask = torch.zeros_like(flat)
+    mask[flat.topk(num_kept(kept, len(flat)), sorted=False).indices] = 1.0
+    return mask.view_as(size) + (size - size.detach())
+
+
+def _sites(layer: SparseConv2d | SparseLinear, path: str, inputs: int) -> list[Site]:
+    return [
+        Site("weight", path, tuple(layer.weight.shape), dense=True),
+        Site("activation", path, (inputs,)),
+    ]
