@@ -28,6 +28,7 @@ TARGETS: dict[str, tuple[Any, ...]] = {
     "tanh": (nn.Tanh, torch.tanh, F.tanh, "tanh", "tanh_"),
     "leaky_relu": (nn.LeakyReLU, F.leaky_relu),
     "elu": (nn.ELU, F.elu),
+    "mish": (nn.Mish, F.mish),
 }
 KIND = {target: kind for kind, targets in TARGETS.items() for target in targets}
 
@@ -83,6 +84,7 @@ class ActivationOp(Op):
             "tanh": torch.tanh,
             "leaky_relu": lambda value: F.leaky_relu(value, 0.3),
             "elu": lambda value: F.elu(value, alpha=0.5),
+            "mish": F.mish,
             "relu_method": lambda value: value.relu(),
             "sigmoid_method": lambda value: value.sigmoid(),
             "tanh_method": lambda value: value.tanh(),
@@ -122,6 +124,10 @@ def _silu(graph: OnnxGraph, value: str, attributes: dict[str, Any]) -> str:
     return graph.node("Mul", [value, graph.node("Sigmoid", [value])])
 
 
+def _mish(graph: OnnxGraph, value: str, attributes: dict[str, Any]) -> str:
+    return graph.node("Mul", [value, graph.node("Tanh", [graph.node("Softplus", [value])])])
+
+
 def _gelu(graph: OnnxGraph, value: str, attributes: dict[str, Any]) -> str:
     if attributes["approximate"] == "tanh":
         cube = graph.node("Mul", [graph.node("Mul", [value, value]), value])
@@ -143,5 +149,6 @@ _EMITTERS: dict[str, Callable[[Any, str, dict[str, Any]], str]] = {
     "sigmoid": lambda graph, value, _: graph.node("Sigmoid", [value]),
     "tanh": lambda graph, value, _: graph.node("Tanh", [value]),
     "leaky_relu": lambda graph, value, settings: graph.node("LeakyRelu", [value], alpha=settings["slope"]),
+    "mish": _mish,
     "elu": lambda graph, value, settings: graph.node("Elu", [value], alpha=settings["alpha"]),
 }

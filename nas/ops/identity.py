@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import nas.torchvision_fix  # noqa: F401  isort: skip
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from timm.layers import DropPath
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -16,13 +18,13 @@ if TYPE_CHECKING:
 
 
 class IdentityOp(Op):
-    """``nn.Identity`` and dropout.
+    """``nn.Identity`` and dropout: of values, channels, and whole branches (timm's ``DropPath``).
 
     Dropout above zero changes what is learned, so it is part of a candidate's identity; a deployed file has
     none of it.
     """
 
-    targets = (nn.Identity, Skipped, nn.Dropout, nn.Dropout2d, F.dropout, F.dropout2d)
+    targets = (nn.Identity, Skipped, nn.Dropout, nn.Dropout2d, DropPath, F.dropout, F.dropout2d)
 
     def shape(self, call: Call) -> Shape | None:
         """That of the input."""
@@ -42,8 +44,11 @@ class IdentityOp(Op):
 
     def attributes(self, call: Call) -> dict[str, Any]:
         """See ``Op.attributes``."""
-        channels = isinstance(call.module, nn.Dropout2d) or call.node.target is F.dropout2d
-        return {"rate": self._rate(call), "channels": channels}
+        module = call.module
+        if isinstance(module, DropPath):
+            return {"rate": self._rate(call), "drops": "branches", "rescales": module.scale_by_keep}
+        channels = isinstance(module, nn.Dropout2d) or call.node.target is F.dropout2d
+        return {"rate": self._rate(call), "drops": "channels" if channels else "values"}
 
     def examples(self) -> Sequence[Example]:
         """See ``Op.examples``."""
@@ -52,12 +57,16 @@ class IdentityOp(Op):
             "skipped": Skipped(nn.Conv2d(3, 3, 1)),
             "dropout": nn.Dropout(0.3),
             "dropout2d": nn.Dropout2d(0.2),
+            "drop_path": DropPath(0.2),
+            "drop_path_of_nothing": DropPath(0.0),
         }
         modules |= {"function": _Function()}
         return [Example(name, nn.Sequential(module), (2, 3, 4, 5)) for name, module in modules.items()]
 
     @staticmethod
     def _rate(call: Call) -> float:
+        if isinstance(call.module, DropPath):
+            return float(call.module.drop_prob)
         if call.module is not None:
             return float(getattr(call.module, "p", 0.0))
         return float(call.argument(1, "p", 0.5))

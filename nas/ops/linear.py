@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import nas.torchvision_fix  # noqa: F401  isort: skip
 import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, cast
 
+from timm.layers import Linear
 from torch import nn
 
 from nas.ops import Call, Example, Integer, Op, Shape, Weights
@@ -15,9 +17,9 @@ if TYPE_CHECKING:
 
 
 class LinearOp(Op):
-    """``nn.Linear``, on ``(N, features)`` or with more dimensions before the last."""
+    """``nn.Linear``, on ``(N, features)`` or with more dimensions before the last; timm's ``Linear`` is the same."""
 
-    targets = (nn.Linear,)
+    targets = (nn.Linear, Linear)
 
     def shape(self, call: Call) -> Shape | None:
         """See ``Op.shape``."""
@@ -58,6 +60,7 @@ class LinearOp(Op):
         return [
             Example("matrix", nn.Sequential(nn.Linear(7, 5)), (3, 7)),
             Example("without_bias", nn.Sequential(nn.Linear(7, 5, bias=False)), (3, 7)),
+            Example("timm", nn.Sequential(Linear(7, 4)), (3, 7)),
             Example("tokens", nn.Sequential(nn.Linear(7, 5)), (2, 4, 7)),
             Example("map", nn.Sequential(nn.Linear(7, 5, bias=False)), (2, 3, 4, 7)),
         ]

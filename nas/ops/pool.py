@@ -18,8 +18,6 @@ _MAX = (nn.MaxPool2d, F.max_pool2d, torch.max_pool2d)
 _AVG = (nn.AvgPool2d, F.avg_pool2d)
 _ADAPTIVE_MAX = (nn.AdaptiveMaxPool2d, F.adaptive_max_pool2d)
 _ADAPTIVE_AVG = (nn.AdaptiveAvgPool2d, F.adaptive_avg_pool2d)
-_MEAN = (torch.mean, "mean")
-_AMAX = (torch.amax, "amax")
 
 
 class PoolOp(Op):
@@ -104,18 +102,15 @@ class PoolOp(Op):
 
 
 class GlobalPoolOp(Op):
-    """Pooling to a fixed size: adaptive pooling into equal windows, mean, maximum over height and width."""
+    """Adaptive pooling into equal windows."""
 
-    targets = _ADAPTIVE_MAX + _ADAPTIVE_AVG + _MEAN + _AMAX
+    targets = _ADAPTIVE_MAX + _ADAPTIVE_AVG
 
     def shape(self, call: Call) -> Shape | None:
         """See ``Op.shape``."""
         before = call.input_shapes[0]
         if len(before) != 4:
             return None
-        if _target(call) in _MEAN + _AMAX:
-            kept = call.argument(2, "keepdim", False)
-            return ((*before[:2], 1, 1) if kept else before[:2]) if self._axes(call) == {2, 3} else None
         size = _argument(call, 1, "output_size", None)
         if _argument(call, 2, "return_indices", False):
             return None
@@ -129,9 +124,6 @@ class GlobalPoolOp(Op):
         """Maps ``(N, C, H, W)`` that fall into equal windows."""
         if len(call.input_shapes[0]) != 4:
             return False
-        if _target(call) in _MEAN + _AMAX:
-            axes = self._axes(call)
-            return axes == {2, 3} and call.argument(3, "dtype") is None
         if _argument(call, 2, "return_indices", False):
             return False
         height, width = call.input_shapes[0][2:]
@@ -146,18 +138,16 @@ class GlobalPoolOp(Op):
         return "same" if self._is_max(call) else "own"
 
     def emit(self, graph: OnnxGraph, call: Call, inputs: Sequence[str]) -> str:
-        """One pooling, and a ``Flatten`` where the map's dimensions disappear."""
+        """One pooling."""
         height, width = call.input_shapes[0][2:]
-        out_height, out_width = call.output_shape[2:] or (1, 1)
+        out_height, out_width = call.output_shape[2:]
         window = [height // out_height, width // out_width]
         if self._is_max(call):
             # Not GlobalMaxPool: it has no 8-bit form.
-            value = graph.node("MaxPool", inputs[:1], kernel_shape=window, strides=window)
-        elif (out_height, out_width) == (1, 1):
-            value = graph.node("GlobalAveragePool", inputs[:1])
-        else:
-            value = graph.node("AveragePool", inputs[:1], kernel_shape=window, strides=window)
-        return value if len(call.output_shape) == 4 else graph.reshape(value, (0, -1))
+            return graph.node("MaxPool", inputs[:1], kernel_shape=window, strides=window)
+        if (out_height, out_width) == (1, 1):
+            return graph.node("GlobalAveragePool", inputs[:1])
+        return graph.node("AveragePool", inputs[:1], kernel_shape=window, strides=window)
 
     def attributes(self, call: Call) -> dict[str, Any]:
         """See ``Op.attributes``; the size is the output's shape."""
@@ -172,21 +162,12 @@ class GlobalPoolOp(Op):
             "max_grid": nn.AdaptiveMaxPool2d(2),
             "avg_function": _Function(lambda value: F.adaptive_avg_pool2d(value, 1)),
             "max_function": _Function(lambda value: F.adaptive_max_pool2d(value, 1)),
-            "mean": _Function(lambda value: value.mean((2, 3))),
-            "mean_kept": _Function(lambda value: torch.mean(value, dim=[-2, -1], keepdim=True)),
-            "amax": _Function(lambda value: value.amax((-1, -2))),
         }
         return [Example(name, nn.Sequential(pool), (2, 3, 4, 6)) for name, pool in settings.items()]
 
     @staticmethod
     def _is_max(call: Call) -> bool:
-        return _target(call) in _ADAPTIVE_MAX + _AMAX
-
-    @staticmethod
-    def _axes(call: Call) -> set[int]:
-        dims = call.argument(1, "dim", ())
-        dims = (dims,) if isinstance(dims, int) else dims or ()
-        return {dim % len(call.input_shapes[0]) for dim in dims}
+        return _target(call) in _ADAPTIVE_MAX
 
 
 class _Function(nn.Module):
