@@ -6,6 +6,7 @@ from typing import Any
 
 from nas.estimators import ESTIMATORS
 from nas.export import EXPORTERS
+from nas.layouts import LAYOUTS
 from nas.ops import OPS
 from nas.papers import Paper
 from nas.registry import Registry
@@ -13,7 +14,7 @@ from nas.space import POLICIES
 from nas.strategies import STRATEGIES
 from search_spaces import SPACES
 
-REGISTRIES: tuple[Registry[Any], ...] = (SPACES, OPS, POLICIES, STRATEGIES, ESTIMATORS, EXPORTERS)
+REGISTRIES: tuple[Registry[Any], ...] = (SPACES, OPS, LAYOUTS, POLICIES, STRATEGIES, ESTIMATORS, EXPORTERS)
 
 
 def paper_rows() -> list[dict[str, Any]]:

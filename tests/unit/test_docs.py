@@ -16,6 +16,7 @@ from pydantic import BaseModel
 from nas.estimators import ESTIMATORS
 from nas.export import EXPORTERS
 from nas.latency.runtimes import RUNTIMES
+from nas.layouts import LAYOUTS
 from nas.ops import OPS
 from nas.registry import Registry
 from nas.space import POLICIES
@@ -33,6 +34,7 @@ PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("exam
 SECTIONS: Mapping[str, tuple[Registry[Any], int]] = {
     "Tasks": (TASKS, 0),
     "Spaces": (SPACES, 0),
+    "Layouts": (LAYOUTS, 0),
     "Policies": (POLICIES, 0),
     "Strategies": (STRATEGIES, 2),
     "Estimators": (ESTIMATORS, 0),

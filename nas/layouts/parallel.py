@@ -1,0 +1,32 @@
+"""All at once: a deep stage as a broad one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from nas.layouts import Layout
+from nas.papers import Paper
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+class Parallel(Layout):
+    """``x + Σ f_l(x)``: the serial stage's first-order Taylor polynomial in its functions.
+
+    The functions wait for nothing but the stage's input, so a runtime with several threads may compute them at once.
+    """
+
+    paper = Paper(
+        52,
+        "Make Deep Networks Shallow Again (Bermeitinger et al. 2023)",
+        "tests/contracts/test_layouts.py::test_parallel_is_the_first_order_of_serial",
+    )
+
+    def arrange(self, functions: Sequence[Callable[[Tensor], Tensor]], inputs: Tensor) -> Tensor:
+        """See ``Layout.arrange``."""
+        outputs = inputs
+        for function in functions:
+            outputs = outputs + function(inputs)
+        return outputs
