@@ -154,6 +154,7 @@ OPS: Registry[type[Op]] = Registry(
         "sparse": "nas.ops.sparse:SparseOp",
         "split": "nas.ops.split:SplitOp",
         "transpose": "nas.ops.transpose:TransposeOp",
+        "ulsam": "nas.ops.ulsam:UlsamOp",
     },
 )
 

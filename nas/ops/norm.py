@@ -48,9 +48,9 @@ class BatchNormOp(Op):
     def examples(self) -> Sequence[Example]:
         """See ``Op.examples``."""
         return [
-            Example("map", nn.Sequential(_shaken(nn.BatchNorm2d(4))), (2, 4, 5, 3)),
-            Example("not_affine", nn.Sequential(_shaken(nn.BatchNorm2d(4, affine=False))), (2, 4, 5, 3)),
-            Example("vector", nn.Sequential(_shaken(nn.BatchNorm1d(6, eps=0.1))), (3, 6)),
+            Example("map", nn.Sequential(shaken(nn.BatchNorm2d(4))), (2, 4, 5, 3)),
+            Example("not_affine", nn.Sequential(shaken(nn.BatchNorm2d(4, affine=False))), (2, 4, 5, 3)),
+            Example("vector", nn.Sequential(shaken(nn.BatchNorm1d(6, eps=0.1))), (3, 6)),
         ]
 
 
@@ -70,8 +70,8 @@ def _norm(call: Call) -> BatchNorm:
     return cast(BatchNorm, call.module)
 
 
-def _shaken(norm: BatchNorm) -> BatchNorm:
-    """With other than neutral statistics and weights."""
+def shaken(norm: BatchNorm) -> BatchNorm:
+    """For examples: with other than neutral statistics and weights."""
     generator = torch.Generator().manual_seed(0)
     tensors = [norm.running_mean, norm.running_var, *norm.parameters()]
     with torch.no_grad():
