@@ -13,12 +13,12 @@ import numpy as np
 
 from nas.errors import ExportError, StudyError
 from nas.export import Artifact
-from nas.export.evaluate import deployed_outputs
 from nas.export.weights import load_weights, save_weights
 from nas.latency.client import MeasuringProcess
 from nas.latency.protocol import Latency
 from nas.latency.targets import Target
 from nas.space import Architecture, Network
+from trials.answers import Answers, answers_of
 from trials.environment import describe_environment
 from trials.jobs import deploy
 from trials.plan import make_plan
@@ -34,7 +34,8 @@ SCORE_TOLERANCE = 0.005
 #: Re-measured over recorded latency that is called equal, where the intervals do not overlap.
 LATENCY_TOLERANCE = 0.05
 NUM_SAMPLES = 16
-RUN = Path(__file__).with_name("run_template.py")
+#: Runtime → the script that runs the exported file there; ONNX Runtime's stands in for runtimes without one.
+RUN = {name: Path(__file__).with_name(f"run_{name}.py") for name in ("onnxruntime", "openvino")}
 
 
 def chosen(store: Store, name: str, *, only_best: bool) -> list[int]:
@@ -73,12 +74,13 @@ def export_candidate(store: Store, name: str, number: int, folder: Path) -> dict
     artifact = deploy(problem, network, folder / f"model{problem.exporter.suffix}")
     save_weights(network.model, folder / "model.safetensors")
     (folder / "architecture.json").write_text(json.dumps(detail.definition, indent=2))
-    scores = {split: _score(problem, artifact.path, split) for split in ("validation", "test")}
+    answers = answers_of(problem, network, artifact)
+    scores = answers[0].scores
     _check_scores(detail, scores["validation"])
     _write_samples(problem, folder)
-    (folder / "run.py").write_text(RUN.read_text())
+    (folder / "run.py").write_text(RUN[_script(problem.runtime)].read_text())
     latencies = [_measure_again(store, detail, artifact, target.name) for target in problem.plan.targets]
-    report = _report(name, number, detail, artifact, scores, latencies)
+    report = _report(name, number, detail, artifact, answers, latencies)
     (folder / "report.json").write_text(json.dumps(report, indent=2))
     (folder / "report.md").write_text(_markdown(report))
     return _row(folder, number, scores, latencies)
@@ -146,8 +148,8 @@ def recorded_value(detail: CandidateDetail, metric: str, target: str = "") -> Va
     return metrics[f"{metric}@{target}"] if f"{metric}@{target}" in metrics else metrics[metric]
 
 
-def _score(problem: Problem, path: Path, split: Any) -> dict[str, float]:
-    return dict(problem.task.score(*deployed_outputs(path, problem.task.dataset(split))))
+def _script(runtime: str) -> str:
+    return runtime if runtime in RUN else "onnxruntime"
 
 
 def _check_scores(detail: CandidateDetail, scores: Mapping[str, float]) -> None:
@@ -175,13 +177,14 @@ def _report(
     number: int,
     detail: CandidateDetail,
     artifact: Artifact,
-    scores: Mapping[str, Mapping[str, float]],
+    answers: list[Answers],
     latencies: list[Remeasured],
 ) -> dict[str, Any]:
     return {
         "study": name,
         "trial": number,
-        "scores": {split: dict(values) for split, values in scores.items()},
+        "scores": {split: dict(values) for split, values in answers[0].scores.items()},
+        "runtimes": [item.to_json() for item in answers],
         "latency": [item.to_json() for item in latencies],
         "numerics": {"relative_error": artifact.relative_error, "route": artifact.route},
         "file": {
@@ -198,11 +201,7 @@ def _report(
 
 
 def _markdown(report: Mapping[str, Any]) -> str:
-    lines = [f"# {report['study']}, trial {report['trial']}", "", "| | validation | test |", "|---|---|---|"]
-    scores = report["scores"]
-    lines += [
-        f"| {metric} | {value:.4f} | {scores['test'][metric]:.4f} |" for metric, value in scores["validation"].items()
-    ]
+    lines = [f"# {report['study']}, trial {report['trial']}", "", *_runtime_lines(report)]
     lines += ["", "| target | recorded, ms | measured again, ms | ratio |", "|---|---|---|---|"]
     for item in report["latency"]:
         intervals = [
@@ -210,16 +209,34 @@ def _markdown(report: Mapping[str, Any]) -> str:
         ]
         verdict = "" if item["agrees"] else " — differs: was the machine busy?"
         lines.append(f"| {item['target']} | {intervals[0]} | {intervals[1]} | {item['ratio']:.3f}{verdict} |")
-    file, numerics = report["file"], report["numerics"]
+    file = report["file"]
     lines += [
         "",
         f"`{file['name']}`: {file['size_bytes']:,} bytes, input {file['input_shape']}, sha256 `{file['sha256']}`.",
-        f"{report['parameters']:,} parameters, {report['macs']:,} MACs. Largest difference to torch: "
-        f"{numerics['relative_error']:.2g} standard deviations of the output.",
+        f"{report['parameters']:,} parameters, {report['macs']:,} MACs.",
         "",
-        "Run it: `python run.py` (numpy and onnxruntime).",
+        f"Run it: `python run.py` (numpy and {_script(report['runtimes'][0]['runtime'])}).",
     ]
     return "\n".join(lines) + "\n"
+
+
+def _runtime_lines(report: Mapping[str, Any]) -> list[str]:
+    """The file in every runtime, that of the target first."""
+    metrics = [(metric, split) for metric in report["scores"]["validation"] for split in report["scores"]]
+    heads = ["runtime", *(f"{metric}, {split}" for metric, split in metrics), "off from torch by"]
+    lines = [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
+    for item in report["runtimes"]:
+        name = f"{item['runtime']} {item['version']}"
+        if item["error"]:
+            lines.append(f"| {name} |{' – |' * len(metrics)} {' '.join(item['error'].split())} |")
+        else:
+            scores = (f"{item['scores'][split][metric]:.4f}" for metric, split in metrics)
+            lines.append(f"| {name} | {' | '.join(scores)} | {item['relative_error']:.2g} |")
+    return [
+        *lines,
+        "",
+        "Off by: the largest difference, in standard deviations of the output; the first runtime is the target's.",
+    ]
 
 
 def _row(

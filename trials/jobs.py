@@ -46,6 +46,7 @@ def gate(payload: Payload) -> Iterator[Result]:
             network,
             Path(folder) / f"candidate{problem.exporter.suffix}",
             input_shape=problem.input_shape(payload["target"]["spec"]["name"]),
+            runtime=payload["target"]["spec"]["runtime"],
         )
         yield {"stage": "deployed"}
         latency = _measure(artifact.path, payload)
@@ -58,7 +59,7 @@ def gate(payload: Payload) -> Iterator[Result]:
 
 
 def train(payload: Payload) -> Iterator[Result]:
-    """Train, deploy what was trained, and score the deployed file on the validation split.
+    """Train, deploy what was trained, and score the deployed file on the validation split in its own runtime.
 
     The checkpoint stays until the coordinator has committed the result: this job may have to be run again.
     """
@@ -72,7 +73,7 @@ def train(payload: Payload) -> Iterator[Result]:
     network.finalize()
     path = checkpoint / f"candidate{problem.exporter.suffix}"
     artifact = deploy(problem, network, path)
-    outputs, targets = deployed_outputs(artifact.path, problem.task.dataset("validation"))
+    outputs, targets = deployed_outputs(artifact.path, problem.task.dataset("validation"), runtime=problem.runtime)
     scores = dict(problem.task.score(outputs, targets))
     _check_finite(scores)
     save_weights(network.model, checkpoint / "weights.safetensors")
@@ -114,7 +115,8 @@ def calibrate(payload: Payload) -> Iterator[Result]:
 def deploy(problem: Problem, network: Network, path: Path) -> Artifact:
     """The file that ships: ranges calibrated on training data where anything computes with 8 bits."""
     calibration = calibration_inputs(problem) if any(bits < 32 for bits in network.bits.values()) else None
-    return problem.exporter.export(network, path, input_shape=problem.input_shape(), calibration=calibration)
+    shape = problem.input_shape()
+    return problem.exporter.export(network, path, input_shape=shape, calibration=calibration, runtime=problem.runtime)
 
 
 def calibration_inputs(problem: Problem) -> torch.Tensor:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Literal
 
-from nas.errors import PlanError
+from nas.errors import MeasureError, PlanError
 from nas.estimators import ESTIMATORS, Estimator
 from nas.export import EXPORTERS, Exporter
 from nas.latency.runtimes import RUNTIMES
@@ -65,6 +65,11 @@ class Problem:
         """The plan's, or the task's first metric and the latency of the first target."""
         first = self.task.metrics[0]
         return self.plan.objectives or {first.name: first.direction, "latency_ms": "minimize"}
+
+    @property
+    def runtime(self) -> str:
+        """Runtime of the first target: a candidate's quality is that of its file there."""
+        return self.plan.targets[0].runtime
 
     def metric_names(self) -> list[str]:
         """Every name an objective or limit may have."""
@@ -156,7 +161,10 @@ def _check(problem: Problem) -> None:
     EXECUTORS.get(plan.executor)
     problem.estimator()
     for target in plan.targets:
-        runtime = RUNTIMES.get(target.runtime)
+        try:
+            runtime = RUNTIMES.get(target.runtime)
+        except MeasureError as error:
+            raise PlanError(f"target {target.name!r}: {error}") from error
         if problem.exporter.format not in runtime.formats:
             raise PlanError(
                 f"target {target.name!r}: runtime {target.runtime!r} opens {', '.join(runtime.formats)}, "

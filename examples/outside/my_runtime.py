@@ -40,22 +40,35 @@ class _ReferenceSession(Session):
             item.name: random.normal(size=_shape(item, batch)).astype(np.float32) for item in model.graph.input
         }
 
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        return next(iter(self._inputs.values())).shape
+
     def burst(self, runs: int) -> Burst:
-        if self._evaluator is None:
-            raise MeasureError("this session is closed; open the model again")
         wall, process = [], []
         for _ in range(runs):
             process_start, start = time.process_time_ns(), time.perf_counter_ns()
-            self._evaluator.run(None, self._inputs)
+            self._outputs(self._inputs)
             wall.append(time.perf_counter_ns() - start)
             process.append(max(1, time.process_time_ns() - process_start))
         return Burst(tuple(wall), tuple(process))
+
+    def run(self, inputs: np.ndarray) -> np.ndarray:
+        if len(self._inputs) != 1 or inputs.shape != self.input_shape:
+            raise MeasureError(f"inputs of shape {inputs.shape}; this session runs one of {self.input_shape}")
+        (output,) = self._outputs(dict.fromkeys(self._inputs, inputs))
+        return np.asarray(output)
 
     def peak_memory_bytes(self) -> int | None:
         return None
 
     def close(self) -> None:
         self._evaluator = None
+
+    def _outputs(self, inputs: dict[str, np.ndarray]) -> list[np.ndarray]:
+        if self._evaluator is None:
+            raise MeasureError("this session is closed; open the model again")
+        return self._evaluator.run(None, inputs)
 
 
 def _shape(item: onnx.ValueInfoProto, batch: int) -> list[int]:

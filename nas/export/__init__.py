@@ -57,6 +57,7 @@ class Exporter(ABC):
         *,
         input_shape: tuple[int, ...],
         calibration: Tensor | None = None,
+        runtime: str = "onnxruntime",
     ) -> Artifact:
         """Write ``path`` and check it against torch.
 
@@ -65,6 +66,7 @@ class Exporter(ABC):
             path: file to write; its folder exists.
             input_shape: ``(N, C, H, W)``.
             calibration: ``(M, C, H, W)`` training inputs, needed for true numbers at 8 bits.
+            runtime: what the file is checked in; one that opens ``format``.
 
         Raises:
             ExportError: neither route works, or the file computes something else (relative tolerance; the

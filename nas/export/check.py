@@ -2,27 +2,30 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from nas.errors import ExportError
+from nas.errors import ExportError, MeasureError
 from nas.export.calibration import device_of
-from nas.export.evaluate import open_session, run_batches
+from nas.export.evaluate import run_batches
+from nas.latency.runtimes import RUNTIMES, SessionOptions
 
 #: Largest difference of a 32-bit file, in standard deviations of the output.
 TOLERANCE = 1e-3
 
 
-def relative_error(model: nn.Module, path: Path, inputs: Tensor, *, tolerance: float | None) -> float:
+def relative_error(model: nn.Module, path: Path, inputs: Tensor, *, runtime: str, tolerance: float | None) -> float:
     """Largest absolute difference between file and network, in standard deviations of the output.
 
     Args:
         model: in eval mode.
         path: the file.
-        inputs: ``(M, C, H, W)``, a multiple of the file's batch.
+        inputs: ``(M, C, H, W)``.
+        runtime: what runs the file.
         tolerance: what is allowed; None only asks for finite values.
 
     Raises:
@@ -32,8 +35,9 @@ def relative_error(model: nn.Module, path: Path, inputs: Tensor, *, tolerance: f
     with torch.no_grad():
         expected = model(inputs.to(device_of(model))).float().cpu().numpy()
     try:
-        (found,) = run_batches(open_session(path), [inputs.cpu().numpy()])
-    except Exception as error:  # onnxruntime raises exceptions of its own without a common class
+        with closing(RUNTIMES.get(runtime)().open(path, SessionOptions(batch=len(inputs)))) as session:
+            found = run_batches(session, inputs.cpu().numpy())
+    except MeasureError as error:
         raise ExportError(f"{path.name} was written but can't be run: {error}") from error
     if found.shape != expected.shape:
         raise ExportError(f"{path.name} answers {found.shape}, the network {expected.shape}")
@@ -48,7 +52,7 @@ def relative_error(model: nn.Module, path: Path, inputs: Tensor, *, tolerance: f
     difference = float(np.abs(found - expected).max()) / spread
     if tolerance is not None and not difference <= tolerance:
         raise ExportError(
-            f"{path.name} differs from the network by {difference:.3g} standard deviations of its output "
-            f"(allowed: {tolerance:g}); an op's emitter does not compute what the op computes"
+            f"{path.name} differs from the network by {difference:.3g} standard deviations of its output in "
+            f"{runtime} (allowed: {tolerance:g}); an op's emitter does not compute what the op computes"
         )
     return difference

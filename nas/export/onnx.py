@@ -65,6 +65,7 @@ class OnnxExporter(Exporter):
         *,
         input_shape: tuple[int, ...],
         calibration: Tensor | None = None,
+        runtime: str = "onnxruntime",
     ) -> Artifact:
         """See ``Exporter.export``."""
         started = time.perf_counter()
@@ -79,7 +80,7 @@ class OnnxExporter(Exporter):
         else:
             model = self._emit(graph, network.bits, input_shape, inputs)
             onnx.save(model, str(path))
-        error = _checked(network, path, input_shape, calibration)
+        error = _checked(network, path, input_shape, calibration, runtime)
         content = path.read_bytes()
         record: dict[str, Any] = {"opset": OPSET, "uncovered": uncovered}
         if _has_integers(network):
@@ -135,13 +136,16 @@ class OnnxExporter(Exporter):
         return replaced
 
 
-def _checked(network: Network, path: Path, input_shape: tuple[int, ...], calibration: Tensor | None) -> float:
+def _checked(
+    network: Network, path: Path, input_shape: tuple[int, ...], calibration: Tensor | None, runtime: str
+) -> float:
     """Error of the file: on seeded inputs, or on data where ranges were made for data."""
     count = math.ceil(NUM_CHECKED / input_shape[0]) * input_shape[0]
     inputs = seeded_inputs(input_shape, count, seed=1)
     if calibration is not None and len(calibration) >= count:
         inputs = calibration[:count]
-    return relative_error(network.model, path, inputs, tolerance=None if _has_integers(network) else TOLERANCE)
+    tolerance = None if _has_integers(network) else TOLERANCE
+    return relative_error(network.model, path, inputs, runtime=runtime, tolerance=tolerance)
 
 
 def _has_integers(network: Network) -> bool:

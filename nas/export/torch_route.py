@@ -19,6 +19,7 @@ from nas.export.calibration import device_of
 from nas.export.onnx_graph import OPSET
 from nas.export.quantize import FULL_WEIGHT_LIMIT
 from nas.export.structure import record_nonzeros
+from nas.latency.runtimes import RUNTIMES
 from nas.space import Network
 
 _QUANTIZED_SUFFIX = "_quantized"
@@ -74,6 +75,7 @@ def _export(model: nn.Module, path: Path, input_shape: tuple[int, ...]) -> None:
 
 
 def _quantize(path: Path, input_shape: tuple[int, ...], calibration: Tensor, weight_limit: int) -> None:
+    RUNTIMES.get("onnxruntime")  # first, because it turns the package's telemetry off
     from onnxruntime.quantization import QuantFormat, QuantType, quantize_static
     from onnxruntime.quantization.shape_inference import quant_pre_process
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from nas.errors import MeasureError
@@ -43,6 +44,38 @@ def test_a_burst_has_one_positive_time_a_run(session: Session) -> None:
             assert all(value >= 0 for value in optional)
 
 
+def inputs_of(session: Session, seed: int) -> np.ndarray:
+    return np.random.default_rng(seed).normal(size=session.input_shape).astype(np.float32)
+
+
+def test_answers_are_those_of_every_other_runtime(session: Session, artifact: Path) -> None:
+    inputs = inputs_of(session, 1)
+    answers = session.run(inputs)
+    assert answers.std() > 0
+    for name in RUNTIMES.names():
+        other = RUNTIMES.get(name)()
+        if artifact.suffix.removeprefix(".") in other.formats:
+            opened = other.open(artifact, SessionOptions())
+            # A value of 16 bits would be off by a thousandth.
+            np.testing.assert_allclose(opened.run(inputs), answers, rtol=0, atol=1e-5 * answers.std())
+            opened.close()
+
+
+def test_answers_depend_on_the_inputs_alone(session: Session) -> None:
+    first, second = inputs_of(session, 1), inputs_of(session, 2)
+    answers = session.run(first)
+    before = answers.copy()
+    assert not np.allclose(session.run(second), answers)
+    session.burst(2)
+    np.testing.assert_array_equal(answers, before)
+    np.testing.assert_array_equal(session.run(first), before)
+
+
+def test_inputs_of_another_shape_are_refused(session: Session) -> None:
+    with pytest.raises(MeasureError, match="shape"):
+        session.run(np.zeros((2, *session.input_shape[1:]), np.float32))
+
+
 def test_processor_time_of_one_thread_is_no_longer_than_wall_time(session: Session) -> None:
     burst = session.burst(20)
     if burst.process_ns:
@@ -69,6 +102,8 @@ def test_a_closed_session_refuses_and_may_be_closed_twice(runtime: Runtime, arti
     opened.close()
     with pytest.raises(MeasureError):
         opened.burst(1)
+    with pytest.raises(MeasureError):
+        opened.run(inputs_of(opened, 1))
 
 
 @pytest.mark.parametrize("content", [b"", b"garbage that is no model"])

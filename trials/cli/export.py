@@ -25,7 +25,7 @@ def export(
     storage: Storage = DEFAULT_STORAGE,
     as_json: Json = False,
 ) -> None:
-    """Write networks that run on onnxruntime and numpy alone; checked, tested and measured again."""
+    """Write networks that run on numpy and the target's runtime alone; checked, tested and measured again."""
     from trials.export import chosen, export_candidate
     from trials.store.store import Store
 

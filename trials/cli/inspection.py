@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from trials.cli.app import app, out
 from trials.cli.options import DEFAULT_STORAGE, Json, Name, Storage, print_json, print_rows
+
+if TYPE_CHECKING:
+    from nas.latency.targets import TargetSpec
 
 
 @app.command("list", epilog="Example: nas list --json")
@@ -78,38 +81,31 @@ def show(
         print_candidate(store, name, trial)
 
 
-@app.command(epilog="Example: nas measure model.onnx --threads 1")
+@app.command(epilog="Example: nas measure model.onnx --runtime onnxruntime --runtime openvino")
 def measure(
-    model: Annotated[Path, typer.Argument(help="A model file a runtime opens.")],
-    runtime: Annotated[str, typer.Option("--runtime")] = "onnxruntime",
+    model: Annotated[Path, typer.Argument(help="A model file the runtime opens.")],
+    runtimes: Annotated[
+        list[str] | None, typer.Option("--runtime", help="onnxruntime by default; several are shown side by side.")
+    ] = None,
     threads: Annotated[int, typer.Option("--threads", min=1)] = 1,
     batch: Annotated[int, typer.Option("--batch", min=1, help="Size of a symbolic batch.")] = 1,
     as_json: Json = False,
 ) -> None:
     """Measure any model here, by the protocol studies use, respecting the same lock."""
     from nas.errors import MeasureError
-    from nas.latency.client import MeasuringProcess
-    from nas.latency.protocol import REPORT
     from nas.latency.targets import TargetSpec
 
     if not model.is_file():
         raise MeasureError(f"there is no file {model}; give the path of an exported model, model.onnx")
-    with MeasuringProcess(TargetSpec("here", runtime=runtime, threads=threads, batch=batch)) as process:
-        if not as_json:
-            out.print("timing the reference models of this machine first …")
-        latency = process.measure(model, process.calibrate(), effort=REPORT)
-    facts = {
-        "model": str(model),
-        "latency_ms": latency.latency_ms,
-        "low_ms": latency.low_ms,
-        "high_ms": latency.high_ms,
-        "peak_memory_bytes": latency.peak_memory_bytes,
-        **latency.conditions,
-    }
+    if not as_json:
+        out.print("timing the reference models of this machine first …")
+    specs = [TargetSpec("here", name, threads, batch) for name in dict.fromkeys(runtimes or ["onnxruntime"])]
+    found = [_measured(model, spec) for spec in specs]
     if as_json:
-        print_json(facts)
+        print_json(found[0] if len(found) == 1 else found)
         return
-    print_rows([{"": key, " ": value} for key, value in facts.items()], as_json=False)
+    rows = [{"": key, **{row["runtime"]: row[key] for row in found}} for key in found[0]]
+    print_rows(rows, as_json=False)
 
 
 @app.command(epilog="Example: nas gc digits")
@@ -137,3 +133,19 @@ def delete(
     if not yes:
         typer.confirm(f"remove study {name!r} with everything it measured and trained?", abort=True)
     out.print(f"removed {name} and {remove(store, name)} files")
+
+
+def _measured(model: Path, spec: TargetSpec) -> dict[str, Any]:
+    from nas.latency.client import MeasuringProcess
+    from nas.latency.protocol import REPORT
+
+    with MeasuringProcess(spec) as process:
+        latency = process.measure(model, process.calibrate(), effort=REPORT)
+    return {
+        "model": str(model),
+        "latency_ms": latency.latency_ms,
+        "low_ms": latency.low_ms,
+        "high_ms": latency.high_ms,
+        "peak_memory_bytes": latency.peak_memory_bytes,
+        **latency.conditions,
+    }

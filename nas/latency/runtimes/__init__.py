@@ -6,9 +6,12 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nas.registry import Registry
+
+if TYPE_CHECKING:
+    import numpy as np
 
 
 @dataclass(frozen=True)
@@ -35,12 +38,28 @@ class Burst:
 class Session(ABC):
     """One opened artifact. Used by one thread; closing twice is harmless."""
 
+    @property
+    @abstractmethod
+    def input_shape(self) -> tuple[int, ...]:
+        """Shape of the (first) input, batch included: the artifact's, or the options' where it is symbolic."""
+
     @abstractmethod
     def burst(self, runs: int) -> Burst:
         """Run ``runs`` times on a fixed random input and time each run.
 
         Raises:
             MeasureError: the runtime failed or the session's process is gone.
+        """
+
+    @abstractmethod
+    def run(self, inputs: np.ndarray) -> np.ndarray:
+        """The artifact's one output for its one input; ``burst`` does not notice.
+
+        Args:
+            inputs: of ``input_shape``.
+
+        Raises:
+            MeasureError: inputs of another shape, several inputs or outputs, or what ``burst`` raises.
         """
 
     @abstractmethod
@@ -72,5 +91,9 @@ class Runtime(ABC):
 
 
 RUNTIMES: Registry[type[Runtime]] = Registry(
-    "runtimes", {"onnxruntime": "nas.latency.runtimes.onnxruntime:OnnxRuntime"}
+    "runtimes",
+    {
+        "onnxruntime": "nas.latency.runtimes.onnxruntime:OnnxRuntime",
+        "openvino": "nas.latency.runtimes.openvino:OpenVino",
+    },
 )

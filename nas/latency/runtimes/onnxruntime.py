@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import resource
-import time
+import os
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +11,10 @@ import numpy as np
 from nas.errors import MeasureError
 from nas.latency.memory import peak_growth
 from nas.latency.runtimes import Burst, Runtime, Session, SessionOptions
+from nas.latency.runtimes.in_process import Clocks, as_only_input, random_input
 
+# Read at import: without it, the package makes files in the home directory and reports to its maker's servers.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 try:
     import onnxruntime
 except ImportError as error:
@@ -45,9 +48,10 @@ class OnnxRuntime(Runtime):
                 session = onnxruntime.InferenceSession(
                     str(path), _settings(options), providers=["CPUExecutionProvider"]
                 )
+                fixed = {item.name: _random(item, options.batch) for item in session.get_inputs()}
                 binding = session.io_binding()
-                for item in session.get_inputs():
-                    binding.bind_cpu_input(item.name, _random(item, options.batch))
+                for name, array in fixed.items():
+                    binding.bind_cpu_input(name, array)
                 for item in session.get_outputs():
                     binding.bind_output(item.name, "cpu")
                 for _ in range(_FIRST_RUNS):
@@ -56,7 +60,7 @@ class OnnxRuntime(Runtime):
             raise
         except Exception as error:  # the runtime's own errors share no base
             raise MeasureError(f"ONNX Runtime can't run {path}: {error}") from error
-        return _OnnxSession(session, binding, peak.growth_bytes)
+        return _OnnxSession(session, binding, fixed, peak.growth_bytes)
 
     def version(self) -> str:
         """Version of the installed package."""
@@ -68,32 +72,34 @@ class _OnnxSession(Session):
         self,
         session: onnxruntime.InferenceSession,
         binding: onnxruntime.IOBinding,
+        fixed: dict[str, np.ndarray],
         peak_memory_bytes: int | None,
     ) -> None:
         self._session: onnxruntime.InferenceSession | None = session
         self._binding = binding
+        self._fixed = fixed
         self._peak_memory_bytes = peak_memory_bytes
-        self._clock_ns = _clock_cost_ns()
+        self._clocks = Clocks()
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        return next(iter(self._fixed.values())).shape
 
     def burst(self, runs: int) -> Burst:
-        if self._session is None:
-            raise MeasureError("this session is closed; open the model again")
-        run, binding, usage = self._session.run_with_iobinding, self._binding, resource.getrusage
-        wall, process, switches = [], [], []
+        session = self._opened()
         try:
-            for _ in range(runs):
-                before = usage(resource.RUSAGE_SELF).ru_nivcsw
-                process_start = time.process_time_ns()
-                start = time.perf_counter_ns()
-                run(binding)
-                end = time.perf_counter_ns()
-                process_end = time.process_time_ns()
-                wall.append(end - start)
-                process.append(max(1, process_end - process_start - self._clock_ns))
-                switches.append(usage(resource.RUSAGE_SELF).ru_nivcsw - before)
+            return self._clocks.burst(partial(session.run_with_iobinding, self._binding), runs)
         except Exception as error:  # the runtime's own errors share no base
             raise MeasureError(f"ONNX Runtime failed in a run: {error}") from error
-        return Burst(tuple(wall), tuple(process), tuple(switches))
+
+    def run(self, inputs: np.ndarray) -> np.ndarray:
+        session = self._opened()
+        array = as_only_input(inputs, list(self._fixed.values()), len(session.get_outputs()))
+        try:
+            (output,) = session.run(None, dict.fromkeys(self._fixed, array))
+        except Exception as error:  # the runtime's own errors share no base
+            raise MeasureError(f"ONNX Runtime failed in a run: {error}") from error
+        return np.asarray(output)
 
     def peak_memory_bytes(self) -> int | None:
         return self._peak_memory_bytes
@@ -101,6 +107,11 @@ class _OnnxSession(Session):
     def close(self) -> None:
         self._session = None
         self._binding = None
+
+    def _opened(self) -> onnxruntime.InferenceSession:
+        if self._session is None:
+            raise MeasureError("this session is closed; open the model again")
+        return self._session
 
 
 def _settings(options: SessionOptions) -> onnxruntime.SessionOptions:
@@ -114,28 +125,6 @@ def _settings(options: SessionOptions) -> onnxruntime.SessionOptions:
 
 
 def _random(item: onnxruntime.NodeArg, batch: int) -> np.ndarray:
-    """A fixed random input; the first dimension is the batch where it is symbolic."""
     if item.type not in _TYPES:
         raise MeasureError(f"input {item.name!r} is a {item.type}; measured are {', '.join(_TYPES)}")
-    shape = [batch if not isinstance(size, int) and axis == 0 else size for axis, size in enumerate(item.shape)]
-    if not all(isinstance(size, int) for size in shape):
-        raise MeasureError(
-            f"input {item.name!r} has the shape {item.shape}: only the batch, its first dimension, may be "
-            "symbolic; export the model with fixed sizes"
-        )
-    dtype = np.dtype(_TYPES[item.type])
-    generator = np.random.default_rng(0)
-    if dtype.kind == "f":
-        return generator.normal(size=shape).astype(dtype)
-    return generator.integers(0, 2, size=shape).astype(dtype)
-
-
-def _clock_cost_ns() -> int:
-    """What reading the clocks adds to a processor time: a microsecond matters to a network of twenty."""
-    costs = []
-    for _ in range(50):
-        start = time.process_time_ns()
-        time.perf_counter_ns()
-        time.perf_counter_ns()
-        costs.append(time.process_time_ns() - start)
-    return min(costs)
+    return random_input(item.name, item.shape, np.dtype(_TYPES[item.type]), batch)

@@ -31,7 +31,7 @@ def data(count: int) -> TensorDataset:
 @pytest.mark.parametrize("count", [3, 8, 70])
 def test_outputs_of_every_image_in_order(batch: int, count: int, tmp_path: Path) -> None:
     model, dataset = export(tmp_path / "x.onnx", batch), data(count)
-    outputs, targets = deployed_outputs(tmp_path / "x.onnx", dataset)
+    outputs, targets = deployed_outputs(tmp_path / "x.onnx", dataset, runtime="onnxruntime")
     with torch.no_grad():
         expected = model(dataset.tensors[0]).numpy()
     np.testing.assert_allclose(outputs, expected, rtol=1e-4, atol=1e-5)
@@ -41,7 +41,7 @@ def test_outputs_of_every_image_in_order(batch: int, count: int, tmp_path: Path)
 def test_what_can_not_be_evaluated_says_so(tmp_path: Path) -> None:
     export(tmp_path / "x.onnx", 1)
     with pytest.raises(ExportError, match="empty"):
-        deployed_outputs(tmp_path / "x.onnx", data(0))
+        deployed_outputs(tmp_path / "x.onnx", data(0), runtime="onnxruntime")
     (tmp_path / "broken.onnx").write_bytes(b"no model")
     with pytest.raises(ExportError, match=r"broken\.onnx"):
-        deployed_outputs(tmp_path / "broken.onnx", data(3))
+        deployed_outputs(tmp_path / "broken.onnx", data(3), runtime="onnxruntime")

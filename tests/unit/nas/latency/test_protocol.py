@@ -3,6 +3,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from nas.errors import MeasureError
@@ -25,6 +26,13 @@ class Simulated(Session):
     def __init__(self, time_ms: float) -> None:
         self.time_ns = round(time_ms * 1e6)
         Simulated.opened += 1
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        return (1,)
+
+    def run(self, inputs: np.ndarray) -> np.ndarray:
+        return inputs
 
     def burst(self, runs: int) -> Burst:
         return Burst((self.time_ns,) * runs, (self.time_ns,) * runs, (0,) * runs)

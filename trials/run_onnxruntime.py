@@ -1,9 +1,12 @@
 """Run the exported network: python run.py [inputs.npy]. Needs numpy and onnxruntime."""
 
+import os
 import sys
 from pathlib import Path
 
 import numpy as np
+
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 import onnxruntime
 
 folder = Path(__file__).parent

@@ -1,0 +1,86 @@
+"""What a deployed file answers in every runtime that opens it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+from nas.errors import NasError
+from nas.export import Artifact
+from nas.export.check import relative_error
+from nas.export.evaluate import deployed_outputs
+from nas.latency.runtimes import RUNTIMES, Runtime
+from nas.space import Network
+from trials.problem import Problem
+
+SPLITS: tuple[Literal["validation", "test"], ...] = ("validation", "test")
+#: Validation inputs that are compared with torch value by value.
+NUM_COMPARED = 16
+
+
+@dataclass(frozen=True)
+class Answers:
+    """A file in one runtime: how far it is from torch, and its scores."""
+
+    runtime: str
+    version: str
+    #: Largest difference to torch over the standard deviation of its output; None where the runtime failed.
+    relative_error: float | None
+    #: Split → metric → score.
+    scores: Mapping[str, Mapping[str, float]]
+    #: Why the runtime can't run the file.
+    error: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        """As JSON values."""
+        return asdict(self)
+
+
+def answers_of(problem: Problem, network: Network, artifact: Artifact) -> list[Answers]:
+    """The file in the target's runtime, which must run it, and then in every other installed one that opens it.
+
+    Raises:
+        ExportError: the target's runtime can't run it.
+    """
+    inputs = _inputs(problem)
+    own = problem.runtime
+    found = [_answers(problem, network, artifact.path, inputs, own, RUNTIMES.get(own)())]
+    for name, runtime in installed(artifact.format):
+        if name == own:
+            continue
+        try:
+            found.append(_answers(problem, network, artifact.path, inputs, name, runtime))
+        except NasError as error:
+            found.append(Answers(name, runtime.version(), None, {}, str(error)))
+    return found
+
+
+def installed(format_name: str) -> Iterator[tuple[str, Runtime]]:
+    """Registered runtimes that open a format and whose packages are there."""
+    for name in RUNTIMES.names():
+        try:
+            runtime = RUNTIMES.get(name)
+        except NasError:
+            continue
+        if format_name in runtime.formats:
+            yield name, runtime()
+
+
+def _answers(problem: Problem, network: Network, path: Path, inputs: Tensor, name: str, runtime: Runtime) -> Answers:
+    error = relative_error(network.model, path, inputs, runtime=name, tolerance=None)
+    scores: dict[str, dict[str, float]] = {
+        split: dict(problem.task.score(*deployed_outputs(path, problem.task.dataset(split), runtime=name)))
+        for split in SPLITS
+    }
+    return Answers(name, runtime.version(), error, scores)
+
+
+def _inputs(problem: Problem) -> Tensor:
+    data = problem.task.dataset("validation")
+    count = min(NUM_COMPARED, len(data))  # type: ignore[arg-type]
+    return torch.stack([data[index][0] for index in range(count)])
