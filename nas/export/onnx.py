@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import onnx
-import torch
 from torch import Tensor, fx
 
 from nas.errors import ExportError, PlanError
@@ -163,17 +162,10 @@ def _walk(builder: OnnxGraph, graph: TracedGraph, plan: IntegerPlan, scales: Map
         if node.kind == "input":
             name = "input"
         elif node.op is None:
-            name = builder.constant(as_array(_attribute(graph, node.path)))
+            name = builder.constant(as_array(graph.tensor(index)))
         else:
             name = node.op.emit(builder, node.call, [names[source] for source in node.inputs])
         if index in scales:
             name = builder.quantized(name, scales[index].scale, scales[index].zero_point)
         names.append(name)
     return names[graph.outputs[0]]
-
-
-def _attribute(graph: TracedGraph, path: str) -> Tensor:
-    owner, _, name = path.rpartition(".")
-    value = getattr(graph.model.get_submodule(owner), name)
-    assert isinstance(value, torch.Tensor)
-    return value

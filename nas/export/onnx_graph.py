@@ -116,12 +116,14 @@ class OnnxGraph:
             output = self.node("Identity", [output])
         self._rename(output, "output")
         value = helper.make_tensor_value_info
+        # A folded batch norm leaves its tensors behind.
+        used = {name for node in self._nodes for name in node.input}
         graph = helper.make_graph(
             self._nodes,
             "network",
             [value(input_name, TensorProto.FLOAT, list(input_shape))],
             [value("output", TensorProto.FLOAT, list(output_shape))],
-            self._initializers,
+            [item for item in self._initializers if item.name in used],
         )
         opset = helper.make_opsetid("", OPSET)
         return helper.make_model(graph, opset_imports=[opset], ir_version=IR_VERSION, producer_name="measured-nas")

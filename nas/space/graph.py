@@ -60,7 +60,7 @@ def identity_of(graph: TracedGraph, bits: Mapping[str, int]) -> str:
 def layers(model: nn.Module, input_shape: Shape, bits: Mapping[str, int]) -> list[dict[str, Any]]:
     """One ``{"name", "op", "output_shape", "parameters", "macs", "bits"}`` a layer, JSON values.
 
-    Shapes include the batch; parameters that layers share count where they are first used. ``bits`` is as
+    Shapes include the batch; a parameter counts in the layer that uses it, the first one if several do. ``bits`` is as
     given for the module, 32 where nothing was said.
     """
     return layers_of(trace(model, input_shape), bits)
@@ -70,15 +70,16 @@ def layers_of(graph: TracedGraph, bits: Mapping[str, int]) -> list[dict[str, Any
     """``layers`` of a graph that is traced already."""
     counted: set[int] = set()
     table = []
+    effective = _effective_inputs(graph)
     for node in graph.nodes:
-        if node.kind == "input" or _is_transparent(node):
+        if node.kind != "call" or _is_transparent(node):
             continue
-        parameters = [parameter for parameter in _parameters(graph, node) if id(parameter) not in counted]
+        parameters = [parameter for parameter in _parameters(graph, node, effective) if id(parameter) not in counted]
         counted.update(id(parameter) for parameter in parameters)
         table.append(
             {
                 "name": node.name,
-                "op": node.op_name if node.kind == "call" else "parameter",
+                "op": node.op_name,
                 "output_shape": list(node.call.output_shape),
                 "parameters": sum(parameter.numel() for parameter in parameters),
                 "macs": node.macs,
@@ -205,9 +206,8 @@ def _shipping(module: nn.Module) -> Iterator[nn.Parameter]:
             yield from _shipping(child)
 
 
-def _parameters(graph: TracedGraph, node: TracedNode) -> list[nn.Parameter]:
-    if node.kind == "attribute":
-        owner, _, name = node.path.rpartition(".")
-        value = getattr(graph.model.get_submodule(owner), name)
-        return [value] if isinstance(value, nn.Parameter) else []
-    return list(_shipping(node.call.module)) if node.call.module is not None else []
+def _parameters(graph: TracedGraph, node: TracedNode, effective: Sequence[int]) -> list[nn.Parameter]:
+    """Those of its module, and those it is given as they are."""
+    given = [effective[source] for source in node.inputs if graph.nodes[effective[source]].kind == "attribute"]
+    found = [tensor for tensor in map(graph.tensor, given) if isinstance(tensor, nn.Parameter)]
+    return found + (list(_shipping(node.call.module)) if node.call.module is not None else [])

@@ -57,6 +57,11 @@ class TracedGraph:
         """Calls that no op covers."""
         return [node for node in self.nodes if node.kind == "call" and node.op is None]
 
+    def tensor(self, index: int) -> Tensor:
+        """The parameter or buffer that an attribute node stands for."""
+        owner, _, name = self.nodes[index].path.rpartition(".")
+        return cast(Tensor, getattr(self.model.get_submodule(owner), name))
+
     def users(self) -> list[list[int]]:
         """Users of each node; an output of the network counts as a user numbered ``len(nodes)``."""
         users: list[list[int]] = [[] for _ in self.nodes]
@@ -198,7 +203,7 @@ class _Shapes:
         macs = op.macs(call) if op is not None else self._counted(node, module)
         path = str(node.target) if module is not None else ""
         inputs = tuple(self.index[source] for source in sources)
-        self._add(node, value, TracedNode("call", self._name(path or node.name), path, op, call, inputs, macs))
+        self._add(node, value, TracedNode("call", self._name(path or _place(node)), path, op, call, inputs, macs))
 
     def _name(self, wanted: str) -> str:
         """``wanted``, or with a number where a module is called again."""
@@ -244,6 +249,12 @@ class _Shapes:
         if node.op == "call_method":
             return getattr(args[0], str(node.target))(*args[1:], **kwargs)
         return cast(Callable[..., Any], node.target)(*args, **kwargs)
+
+
+def _place(node: fx.Node) -> str:
+    """A name for the call of a function: the path of the module that calls it, then the function's."""
+    caller = next(reversed(node.meta.get("nn_module_stack", {})), "")
+    return f"{caller}.{getattr(node.target, '__name__', node.target)}" if caller else node.name
 
 
 def _on_meta(module: nn.Module) -> Callable[..., Any]:

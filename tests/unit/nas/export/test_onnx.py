@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import nas.torchvision_fix  # noqa: F401  isort: skip
 from collections import OrderedDict
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import onnx
 import onnxruntime
 import pytest
 import torch
+from timm.layers import BatchNormAct2d
 from torch import Tensor, nn
 
 from nas.errors import ExportError, PlanError
@@ -211,3 +213,17 @@ def test_what_nobody_can_export_says_why(tmp_path: Path) -> None:
 def test_a_percentile_out_of_range_is_refused() -> None:
     with pytest.raises(PlanError, match=r"percentile 0\.5"):
         OnnxExporter(percentile=0.5)
+
+
+def test_a_batch_norm_that_activates_is_folded_and_leaves_nothing_behind(tmp_path: Path) -> None:
+    parts = [nn.Conv2d(3, 8, 3), BatchNormAct2d(8, act_layer=nn.ReLU), nn.AdaptiveMaxPool2d(1), nn.Flatten()]
+    model = nn.Sequential(*parts, nn.Linear(8, 4))
+    network = make_network(model, everywhere(model, 8))
+    path = tmp_path / "x.onnx"
+    inputs = torch.randn(64, *SHAPE[1:], generator=torch.Generator().manual_seed(0))
+    assert OnnxExporter().export(network, path, input_shape=SHAPE, calibration=inputs).route == "fx"
+    assert "BatchNormalization" not in ops(path)
+    assert {"QLinearConv", "BatchNormalization", "Relu"} & set(optimized_ops(path)) == {"QLinearConv"}
+    graph = onnx.load(str(path)).graph
+    used = {name for node in graph.node for name in node.input}
+    assert {item.name for item in graph.initializer} <= used

@@ -248,3 +248,20 @@ def test_a_module_used_twice_counts_its_parameters_once_and_its_work_twice() -> 
         ("conv", 9, 576),
         ("conv#2", 0, 576),
     ]
+
+
+def test_a_parameter_outside_of_layers_counts_where_it_is_used() -> None:
+    class Scaled(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.gamma = nn.Parameter(torch.ones(3, 1, 1))
+
+        def forward(self, inputs: Tensor) -> Tensor:
+            return inputs * self.gamma.expand(3, 1, 1)
+
+    model = nn.Sequential(Scaled(), Scaled())
+    table = layers(model, SHAPE, {})
+    assert [(row["name"], row["op"], row["parameters"]) for row in table] == [
+        ("0.mul", "elementwise", 3),
+        ("1.mul", "elementwise", 3),
+    ]
