@@ -3,4 +3,10 @@
 from nas.registry import Registry
 from nas.space.search_space import SearchSpace
 
-SPACES: Registry[type[SearchSpace]] = Registry("spaces", {"plain_convnet": "search_spaces.plain_convnet:PlainConvNet"})
+SPACES: Registry[type[SearchSpace]] = Registry(
+    "spaces",
+    {
+        "plain_convnet": "search_spaces.plain_convnet:PlainConvNet",
+        "sparse_convnet": "search_spaces.sparse_convnet:SparseConvNet",
+    },
+)
