@@ -1,15 +1,17 @@
-"""Batch normalisation folded into the weighted call before it."""
+"""What ships with other weights than it was trained with: per-channel scales and shifts go into weighted calls."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from torch import nn
 
 from nas.export.onnx_graph import as_array
-from nas.ops import Weights
-from nas.ops.norm import BatchNorm, BatchNormOp, as_scale_and_shift, eps, operands, scale_and_shift
+from nas.ops import Affine, Weights
+from nas.ops.conv import padding
 from nas.space.tracing import TracedGraph, TracedNode
 
 
@@ -27,12 +29,18 @@ class Folded:
 
     #: Position of a weighted node → its weights.
     layers: Mapping[int, Layer]
-    #: Position of a batch norm that is gone → the layer it went into.
+    #: Position of a batch norm or layer scale that is gone → the layer it went into.
     norms: Mapping[int, int]
+    #: Positions of calls whose last shift is in the bias of the layer behind them.
+    shifted: frozenset[int]
 
 
-def fold(graph: TracedGraph) -> Folded:
-    """Weights of every weighted call as they ship, with the batch norm that alone uses its output."""
+def fold(graph: TracedGraph, bits: Mapping[str, int]) -> Folded:
+    """Weights of every weighted call as they ship.
+
+    The affine calls that alone use its output are in them, one after the other. In its bias is the last shift of a
+    call whose output it alone uses, if it computes in floats: 8 bits are calibrated on the shifted values.
+    """
     users = graph.users()
     layers: dict[int, Layer] = {}
     norms: dict[int, int] = {}
@@ -40,33 +48,65 @@ def fold(graph: TracedGraph) -> Folded:
         weights = node.op.weights(node.call) if node.op is not None else None
         if weights is None:
             continue
-        weight, bias = as_array(weights.weight), None if weights.bias is None else as_array(weights.bias)
-        following = users[index]
-        norm = graph.nodes[following[0]] if len(following) == 1 and following[0] < len(graph.nodes) else None
-        if norm is not None and _folds(graph, weights, norm):
-            layers[index] = _folded(weight, bias, *_scale_and_shift(graph, norm))
-            norms[following[0]] = index
-        else:
-            layers[index] = Layer(weight, bias)
-    return Folded(layers, norms)
+        layer = Layer(as_array(weights.weight), None if weights.bias is None else as_array(weights.bias))
+        for place, affine in _affines_behind(graph, users, index, weights):
+            layer = _scaled(layer, affine)
+            norms[place] = index
+        layers[index] = layer
+    shifted = frozenset(_shift_biases(graph, users, layers, bits))
+    return Folded(layers, norms, shifted)
 
 
-def _folds(graph: TracedGraph, weights: Weights, norm: TracedNode) -> bool:
-    # Batch norm takes the second dimension for channels: of tokens (N, L, C) it is none.
-    constant = all(graph.nodes[source].kind == "attribute" for source in norm.inputs[1:])
-    return isinstance(norm.op, BatchNormOp) and constant and weights.axis == 1
+def _affines_behind(
+    graph: TracedGraph, users: Sequence[Sequence[int]], index: int, weights: Weights
+) -> Iterator[tuple[int, Affine]]:
+    """Affine calls on the output channels, each the only user of what is before it."""
+    while (place := _only_user(graph, users, index)) is not None:
+        node = graph.nodes[place]
+        constants = [
+            graph.tensor(source) if graph.nodes[source].kind == "attribute" else None for source in node.inputs
+        ]
+        affine = node.op.affine(node.call, constants) if node.op is not None else None
+        if affine is None or affine.axis != weights.axis:
+            return
+        yield place, affine
+        index = place
 
 
-def _scale_and_shift(graph: TracedGraph, norm: TracedNode) -> tuple[np.ndarray, np.ndarray]:
-    module = norm.call.module
-    if isinstance(module, BatchNorm):
-        scale, shift = scale_and_shift(module)
-    else:
-        tensors = {name: graph.tensor(norm.inputs[item.index]) for name, item in operands(norm.call).items()}
-        scale, shift = as_scale_and_shift(**tensors, eps=eps(norm.call))
-    return scale.numpy(), shift.numpy()
+def _only_user(graph: TracedGraph, users: Sequence[Sequence[int]], index: int) -> int | None:
+    following = users[index]
+    return following[0] if len(following) == 1 and following[0] < len(graph.nodes) else None
 
 
-def _folded(weight: np.ndarray, bias: np.ndarray | None, scale: np.ndarray, shift: np.ndarray) -> Layer:
-    scaled = weight * scale.reshape(-1, *[1] * (weight.ndim - 1))
-    return Layer(scaled, shift if bias is None else bias * scale + shift)
+def _scaled(layer: Layer, affine: Affine) -> Layer:
+    scale, shift = affine.scale.numpy(), affine.shift.numpy()
+    weight = layer.weight * scale.reshape(-1, *[1] * (layer.weight.ndim - 1))
+    return Layer(weight, shift if layer.bias is None else layer.bias * scale + shift)
+
+
+def _shift_biases(
+    graph: TracedGraph,
+    users: Sequence[Sequence[int]],
+    layers: dict[int, Layer],
+    bits: Mapping[str, int],
+) -> Iterator[int]:
+    """Move last shifts into biases, in place; the positions of the calls that lost theirs."""
+    for index, node in enumerate(graph.nodes):
+        shift = node.op.last_shift(node.call) if node.op is not None else None
+        place = _only_user(graph, users, index)
+        if shift is None or place not in layers or bits.get(graph.nodes[place].path, 32) != 32:
+            continue
+        layer = layers[place]
+        if _is_pointwise(graph.nodes[place], layer, len(shift)):
+            # The layer's weight has its scale in it already, so what comes out of it has too.
+            moved = layer.weight.reshape(len(layer.weight), -1) @ as_array(shift)
+            layers[place] = Layer(layer.weight, moved if layer.bias is None else layer.bias + moved)
+            yield index
+
+
+def _is_pointwise(node: TracedNode, layer: Layer, channels: int) -> bool:
+    """Whether each output pixel is made of all channels of one input pixel, none of them padding."""
+    module = node.call.module
+    if isinstance(module, nn.Conv2d):
+        return math.prod(module.kernel_size) == module.groups == 1 and not any(padding(module))
+    return isinstance(module, nn.Linear) and layer.weight.shape[1] == channels

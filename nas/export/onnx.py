@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import onnx
 from torch import Tensor, fx
 
@@ -18,7 +17,7 @@ from nas.export import Artifact, Exporter
 from nas.export.calibration import SEEDED, ranges, seeded_inputs
 from nas.export.check import TOLERANCE, relative_error
 from nas.export.folding import Folded, fold
-from nas.export.onnx_graph import OPSET, OnnxGraph, QuantizedTensor, as_array
+from nas.export.onnx_graph import OPSET, OnnxGraph, Parameter, as_array
 from nas.export.quantize import (
     FULL_WEIGHT_LIMIT,
     WEIGHT_LIMIT,
@@ -100,7 +99,7 @@ class OnnxExporter(Exporter):
     def _emit(
         self, graph: TracedGraph, bits: Mapping[str, int], input_shape: tuple[int, ...], inputs: Tensor
     ) -> onnx.ModelProto:
-        folded = fold(graph)
+        folded = fold(graph, bits)
         plan = plan_integers(graph, folded, bits)
         scales = self._scales(graph, plan, inputs) if plan.values else {}
         builder = OnnxGraph(self._parameters(graph, folded, plan, scales))
@@ -120,12 +119,14 @@ class OnnxExporter(Exporter):
 
     def _parameters(
         self, graph: TracedGraph, folded: Folded, plan: IntegerPlan, scales: Mapping[int, Scale]
-    ) -> dict[tuple[fx.Node, str], np.ndarray | QuantizedTensor]:
-        replaced: dict[tuple[fx.Node, str], np.ndarray | QuantizedTensor] = {}
+    ) -> dict[tuple[fx.Node, str], Parameter | None]:
+        replaced: dict[tuple[fx.Node, str], Parameter | None] = {
+            (graph.nodes[index].call.node, "bias"): None for index in folded.shifted
+        }
         for index, layer in folded.layers.items():
             node = graph.nodes[index]
-            weight: np.ndarray | QuantizedTensor = layer.weight
-            bias: np.ndarray | QuantizedTensor | None = layer.bias
+            weight: Parameter = layer.weight
+            bias: Parameter | None = layer.bias
             if index in plan.layers:
                 source = scales[plan.owner[node.inputs[0]]]
                 weight, bias = quantize_layer(layer, source, limit=self._limit)

@@ -39,10 +39,10 @@ class OnnxGraph:
     """Collects nodes and initializers under unique names.
 
     Args:
-        parameters: ``(fx node, parameter name)`` → what ships in place of the module's own parameter.
+        parameters: ``(fx node, parameter name)`` → what ships in place of the module's own parameter, None for none.
     """
 
-    def __init__(self, parameters: Mapping[tuple[fx.Node, str], Parameter] | None = None) -> None:
+    def __init__(self, parameters: Mapping[tuple[fx.Node, str], Parameter | None] | None = None) -> None:
         self._replaced = dict(parameters or {})
         self._nodes: list[Any] = []
         self._initializers: list[Any] = []
@@ -91,8 +91,9 @@ class OnnxGraph:
         return name
 
     def has_parameter(self, call: Call, name: str) -> bool:
-        """Whether ``parameter`` has something to give: a folded layer may have a bias its module lacks."""
-        return (call.node, name) in self._replaced or getattr(call.module, name, None) is not None
+        """Whether ``parameter`` has something to give: a folded layer may have a bias its module lacks, or lost its."""
+        own = getattr(call.module, name, None)
+        return self._replaced.get((call.node, name), own) is not None
 
     def parameter(self, call: Call, name: str) -> str:
         """A parameter of the call's module as it ships: folded, and as integers where there are 8 bits."""

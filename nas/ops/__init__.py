@@ -66,6 +66,17 @@ class Weights:
 
 
 @dataclass(frozen=True)
+class Affine:
+    """``input * scale + shift``: all a deployed call does, with one of both for each index of a dimension."""
+
+    #: ``(C,)`` each, float32 on the processor.
+    scale: Tensor
+    shift: Tensor
+    #: Dimension of the output.
+    axis: int
+
+
+@dataclass(frozen=True)
 class Example:
     """A small network that uses the op, for the contract suites."""
 
@@ -112,6 +123,20 @@ class Op(ABC):
         """
         return None
 
+    def affine(self, call: Call, constants: Sequence[Tensor | None]) -> Affine | None:
+        """What it multiplies and adds, of a call that does nothing else when deployed: folded into weights before.
+
+        ``constants`` are its tensor inputs, None where they are computed.
+        """
+        return None
+
+    def last_shift(self, call: Call) -> Tensor | None:
+        """``(C,)`` which it adds to the channels at the end, if it does: may move into the weights behind.
+
+        ``emit`` leaves it out where the call has no parameter ``bias`` to give any more.
+        """
+        return None
+
     @abstractmethod
     def emit(self, graph: OnnxGraph, call: Call, inputs: Sequence[str]) -> str:
         """Append nodes that compute ``call`` from the values named ``inputs``; the name of the result."""
@@ -133,6 +158,7 @@ OPS: Registry[type[Op]] = Registry(
     "ops",
     {
         "conv2d": "nas.ops.conv:Conv2dOp",
+        "layer_scale": "nas.ops.layer_scale:LayerScaleOp",
         "linear": "nas.ops.linear:LinearOp",
         "batch_norm": "nas.ops.norm:BatchNormOp",
         "activation": "nas.ops.activation:ActivationOp",
@@ -140,6 +166,8 @@ OPS: Registry[type[Op]] = Registry(
         "attention": "nas.ops.attention:AttentionOp",
         "pool": "nas.ops.pool:PoolOp",
         "global_pool": "nas.ops.pool:GlobalPoolOp",
+        "global_response_norm": "nas.ops.global_response_norm:GlobalResponseNormOp",
+        "dilated_reparam": "nas.ops.dilated_reparam:DilatedReparamOp",
         "elementwise": "nas.ops.elementwise:ElementwiseOp",
         "concat": "nas.ops.concat:ConcatOp",
         "expand": "nas.ops.expand:ExpandOp",

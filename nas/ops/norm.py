@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from nas.ops import Call, Example, Input, Op, Shape
+from nas.ops import Affine, Call, Example, Input, Op, Shape
 
 if TYPE_CHECKING:
     from nas.export.onnx_graph import OnnxGraph
@@ -37,6 +37,14 @@ class BatchNormOp(Op):
         if call.module is None:
             return {"running_mean", "running_var"} <= operands(call).keys() and not call.argument(5, "training", False)
         return _norm(call).running_mean is not None
+
+    def affine(self, call: Call, constants: Sequence[Tensor | None]) -> Affine | None:
+        """See ``Op.affine``."""
+        if call.module is not None:
+            return Affine(*scale_and_shift(_norm(call)), axis=1)
+        given = {name: constants[item.index] for name, item in operands(call).items()}
+        known = {name: tensor for name, tensor in given.items() if tensor is not None}
+        return Affine(*as_scale_and_shift(**known, eps=eps(call)), axis=1) if known.keys() == given.keys() else None
 
     def emit(self, graph: OnnxGraph, call: Call, inputs: Sequence[str]) -> str:
         """One ``BatchNormalization``."""

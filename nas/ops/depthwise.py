@@ -1,0 +1,74 @@
+"""Depthwise convolution with kernels of any size, at a bearable price on processors."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+
+def depthwise(inputs: Tensor, weight: Tensor, bias: Tensor | None = None, dilation: int = 1) -> Tensor:
+    """``(N, C, H, W)`` → ``(N, C, H, W)``: each channel with its own kernel, zero padding, stride 1.
+
+    On processors large kernels fall off two cliffs of oneDNN: in the contiguous format a convolution may be ten times
+    slower than in channels_last, and in any format the gradient of its weight is the slower the larger the kernel. So
+    this one computes in channels_last whatever the format of ``inputs`` (which the output has), and gets that gradient
+    from products of matrices.
+
+    Args:
+        inputs: ``(N, C, H, W)``.
+        weight: ``(C, 1, K, K)``, K odd.
+        bias: ``(C,)``.
+        dilation: distance of two taps.
+    """
+    if inputs.device.type != "cpu":
+        return _conv(inputs, weight, bias, dilation)
+    channels_last = inputs.contiguous(memory_format=torch.channels_last)
+    outputs: Tensor = _Depthwise.apply(channels_last, weight, bias, dilation)  # type: ignore[no-untyped-call]
+    return outputs if channels_last is inputs else outputs.contiguous()
+
+
+def _conv(inputs: Tensor, weight: Tensor, bias: Tensor | None, dilation: int) -> Tensor:
+    padding = dilation * (weight.shape[-1] - 1) // 2
+    return F.conv2d(inputs, weight, bias, padding=padding, dilation=dilation, groups=len(weight))
+
+
+class _Depthwise(torch.autograd.Function):
+    """Its backward is made of differentiable calls, so there are second derivatives too."""
+
+    @staticmethod
+    def forward(ctx: Any, inputs: Tensor, weight: Tensor, bias: Tensor | None, dilation: int) -> Tensor:
+        ctx.save_for_backward(inputs, weight)
+        ctx.dilation = dilation
+        return _conv(inputs, weight.contiguous(memory_format=torch.channels_last), bias, dilation)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, Tensor | None, Tensor | None, None]:
+        (gradient,) = gradients
+        inputs, weight = ctx.saved_tensors
+        of_inputs, of_weight, of_bias, _ = ctx.needs_input_grad
+        return (
+            depthwise(gradient, weight.flip(2, 3), None, ctx.dilation) if of_inputs else None,
+            _weight_gradient(inputs, gradient, weight.shape[-1], ctx.dilation) if of_weight else None,
+            gradient.sum((0, 2, 3)) if of_bias else None,
+            None,
+        )
+
+
+def _weight_gradient(inputs: Tensor, gradient: Tensor, size: int, dilation: int) -> Tensor:
+    """``(C, 1, size, size)``: products of ``inputs``, shifted by each tap, and ``gradient``, summed over N, H and W.
+
+    For a row of taps, one product of matrices a channel has the sums for every pair of columns; the taps' are those
+    on its diagonals.
+    """
+    _, channels, height, width = inputs.shape
+    pad = dilation * (size - 1) // 2
+    rows = F.pad(inputs.permute(1, 2, 0, 3), (pad, pad, 0, 0, pad, pad))  # (C, H + 2 pad, N, W + 2 pad)
+    columns = gradient.permute(1, 3, 2, 0).reshape(channels, width, -1)  # (C, W, H N)
+    taps = range(0, size * dilation, dilation)
+    products = torch.stack([torch.bmm(columns, rows[:, tap : tap + height].flatten(1, 2)) for tap in taps], dim=1)
+    channel, row, column, place = products.stride()  # (C, size, W, W + 2 pad)
+    strides = (channel, row, column + place, dilation * place)
+    return products.as_strided((channels, size, width, size), strides).sum(2)[:, None]
