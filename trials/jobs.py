@@ -38,8 +38,20 @@ CALIBRATION_IMAGES = 256
 def gate(payload: Payload) -> Iterator[Result]:
     """Deploy with seeded weights and measure; ends early once it is surely over ``reject_above_ms``."""
     problem = open_problem_json(payload["plan"])
-    network = _build(problem, payload)
-    seed_weights(network, problem.input_shape(), payload["identity"])
+    yield from _time_untrained(problem, _build(problem, payload), payload, payload["identity"])
+
+
+def twin(payload: Payload) -> Iterator[Result]:
+    """The gate of the candidate's dense twin: the same choices of the space, in fp32, without policies."""
+    problem = open_problem_json(payload["plan"])
+    parent = problem.searched.dense_parent(Architecture.from_json(payload["architecture"]))
+    network = problem.searched.dense().build(parent.architecture, payload["seed"])
+    yield from _time_untrained(problem, network, payload, payload["twin"])
+
+
+def _time_untrained(problem: Problem, network: Network, payload: Payload, seed_text: str) -> Iterator[Result]:
+    """Deploy with seeded weights, measure, count."""
+    seed_weights(network, problem.input_shape(), seed_text)
     network.finalize()
     with tempfile.TemporaryDirectory(prefix="nas-gate-") as folder:
         artifact = problem.exporter.export(
@@ -94,6 +106,7 @@ def train(payload: Payload) -> Iterator[Result]:
         "metrics": {**scores, "size_bytes": artifact.size_bytes, **problem.static_metrics(network)},
         "structure_hash": artifact.structure_hash,
         "artifacts": stored,
+        "twin": problem.twin_identity(network.architecture),
     }
 
 

@@ -33,6 +33,7 @@ class Memory:
         counts: candidates by state.
         points: objective vectors of complete candidates, in the objectives' order.
         duplicates: repeated suggestions, answered from the tables.
+        twins: (identity, target) of each dense twin that was timed → its latency and interval.
     """
 
     def __init__(self, problem: Problem, limits: Mapping[str, Limit]) -> None:
@@ -44,6 +45,7 @@ class Memory:
         self.points: list[tuple[float, ...]] = []
         self.num_suggestions = 0
         self.duplicates = 0
+        self.twins: dict[tuple[str, str], Mapping[str, float]] = {}
 
     @property
     def num_candidates(self) -> int:

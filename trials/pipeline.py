@@ -1,4 +1,4 @@
-"""One candidate, a straight line of jobs: gate, train, measure; and what ends the line early.
+"""One candidate, a straight line of jobs: gate, train, measure, twin; and what ends the line early.
 
 Pure decisions, no database and no workers: given what a job returned, what is recorded and what comes next.
 """
@@ -18,7 +18,8 @@ from trials.store.records import ArtifactValue, JobResult, MeasurementValue, Met
 Step = tuple[str, str]
 Metrics = Mapping[tuple[str, str], MetricValue]
 #: What runs in a worker for each kind of step.
-FUNCTIONS = {"gate": "trials.jobs:gate", "train": "trials.jobs:train", "measure": "trials.jobs:measure"}
+FUNCTIONS = {kind: f"trials.jobs:{kind}" for kind in ("gate", "train", "measure", "twin")}
+INTERVAL = ("latency_ms", "low_ms", "high_ms")
 
 
 @dataclass
@@ -61,7 +62,16 @@ def next_step(problem: Problem, line: Line) -> Step | None:
     for target in targets:
         if ("measure", target) not in line.results and _measure_again(problem, line, target):
             return "measure", target
+    if twin_of(line) != line.identity:
+        for target in targets:
+            if ("twin", target) not in line.results:
+                return "twin", target
     return None
+
+
+def twin_of(line: Line) -> str:
+    """Identity of a trained candidate's dense twin; its own, if its policies changed nothing."""
+    return str(line.results[("train", "")]["twin"])
 
 
 def after(
@@ -71,11 +81,7 @@ def after(
 
     Adds the result and its metrics to ``line``.
     """
-    kind, _target = step
-    slim = {key: value for key, value in result.items() if key not in ("latency", "artifacts")}
-    if kind == "train":
-        slim["artifacts"] = result["artifacts"]
-    line.results[step] = slim
+    line.results[step] = slim = _kept(line, step, result)
     metrics = _metrics(step, result)
     line.metrics.update({(metric.name, metric.target): metric for metric in metrics})
     broken = broken_limit(problem, limits, line.metrics)
@@ -84,7 +90,7 @@ def after(
     return JobResult(
         result=slim,
         metrics=metrics,
-        measurements=[_measurement(line, step, result)] if "latency" in result else [],
+        measurements=[_measurement(line, step, result)] if "samples" in result.get("latency", {}) else [],
         artifacts=[ArtifactValue(**item) for item in result.get("artifacts", [])],
         candidate_state=state,
         reason=broken,
@@ -140,6 +146,8 @@ def payload(
         "precision": problem.plan.measure.precision,
         "budget_s": problem.plan.measure.budget_s,
     }
+    if kind == "twin":
+        return data | {"twin": twin_of(line)}
     if kind == "gate":
         return data | {"reject_above_ms": _reject_above(problem, limits, target)}
     trained = line.results[("train", "")]
@@ -177,7 +185,22 @@ def is_audit(problem: Problem, line: Line) -> bool:
     return generator_seed("audit", line.identity) % 10_000 < problem.plan.measure.audit * 10_000
 
 
+def _kept(line: Line, step: Step, result: Mapping[str, Any]) -> dict[str, Any]:
+    """What later steps need of a result."""
+    kind, _target = step
+    slim = {key: value for key, value in result.items() if key not in ("latency", "artifacts")}
+    if kind == "train":
+        slim["artifacts"] = result["artifacts"]
+    if kind == "twin" and "latency" in result:
+        slim |= {"twin": twin_of(line), "latency": {key: result["latency"][key] for key in INTERVAL}}
+    return slim
+
+
 def _metrics(step: Step, result: Mapping[str, Any]) -> list[MetricValue]:
+    if step[0] == "twin":
+        latency = result.get("latency")
+        interval = [latency[key] for key in INTERVAL] if latency else None
+        return [MetricValue("dense_latency_ms", step[1], *interval)] if interval else []
     found = [MetricValue(name, "", float(value)) for name, value in result.get("metrics", {}).items()]
     latency = result.get("latency")
     if latency is not None:
@@ -191,7 +214,7 @@ def _metrics(step: Step, result: Mapping[str, Any]) -> list[MetricValue]:
 def _measurement(line: Line, step: Step, result: Mapping[str, Any]) -> MeasurementValue:
     kind, target = step
     latency = result["latency"]
-    purpose = "gate"
+    purpose = kind
     if kind == "measure":
         same = line.results[("train", "")]["structure_hash"] == line.results[("gate", target)]["structure_hash"]
         purpose = "audit" if same else "final"

@@ -17,7 +17,7 @@ from nas.export import EXPORTERS, Exporter
 from nas.latency.runtimes import RUNTIMES
 from nas.latency.targets import TargetSpec
 from nas.registry import nearest
-from nas.space import Network
+from nas.space import Architecture, Network
 from nas.space.chooser import PositionChooser
 from nas.space.graph import TracedGraph, count_macs, count_parameters, identity_of, trace
 from nas.space.sampling import Searched, make, make_policies
@@ -101,6 +101,10 @@ class Problem:
         parts = [identity_of(graph, network.bits), _fingerprint(self.task), recipe]
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
+    def twin_identity(self, architecture: Architecture) -> str:
+        """``identity`` of the dense network an architecture comes from: its own, if its policies change nothing."""
+        return self.identity(self.searched.dense_parent(architecture))
+
     def trace(self, network: Network) -> TracedGraph:
         """The network's graph for one input."""
         return trace(network.model, (1, *self.task.input_shape))
@@ -175,7 +179,7 @@ def _check(problem: Problem) -> None:
         for name in names:
             if name not in known:
                 raise PlanError(f"{kind}: no metric {name!r}{nearest(name, known)}; known: {', '.join(known)}")
-    problem.strategy(Goal(problem.objectives, {}), plan.seed)
+    problem.strategy(Goal(problem.objectives, {}), plan.seed).check(problem.searched.sample)
 
 
 @lru_cache(maxsize=8)

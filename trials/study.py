@@ -20,7 +20,7 @@ from nas.space.graph import layers_of
 from nas.strategies import Goal, Limit
 from trials.executors import Event, Executor, Job
 from trials.memory import Memory
-from trials.pipeline import FUNCTIONS, Line, Step, after, checkpoint_folder, first_step, payload, pool_of
+from trials.pipeline import FUNCTIONS, Line, Step, after, checkpoint_folder, first_step, payload, pool_of, twin_of
 from trials.problem import Problem
 from trials.store.records import ArchitectureValue, Duplicate
 from trials.store.store import Store
@@ -128,6 +128,7 @@ class Coordinator:
         for open_job in self.store.open_jobs(study_id):
             self._queued.append((open_job.job_id, Line.restored(open_job), (open_job.kind, open_job.target)))
         self._strategy.observe(self.memory.restore(self.store.observations(study_id)))
+        self.memory.twins |= self.store.twins(study_id)
 
     # -- propose
 
@@ -136,7 +137,8 @@ class Coordinator:
         budget = self.problem.plan.budget
         most = budget.suggestions or DUPLICATES_PER_TRIAL * budget.trials
         while self.memory.num_candidates < budget.trials:
-            if self.memory.num_suggestions >= most:
+            number = self.memory.num_suggestions
+            if number >= most or self._strategy.exhausted(number):
                 return "exhausted"
             if not self._hungry():
                 return None
@@ -169,6 +171,9 @@ class Coordinator:
         """Hand queued jobs to free workers, oldest first."""
         for _ in range(len(self._queued)):
             job_id, line, step = self._queued.popleft()
+            if step[0] == "twin" and (twin_of(line), step[1]) in self.memory.twins:
+                self._take_over(job_id, line, step)
+                continue
             if self.executor.free(pool_of(step)) < 1:
                 self._queued.append((job_id, line, step))
                 continue
@@ -181,6 +186,13 @@ class Coordinator:
             self._running[key] = Running(job_id, attempt, line, step, now, now)
             data = payload(self.problem, self.assignment.shared, self.assignment.limits, line, step)
             self.executor.submit(Job(key, FUNCTIONS[step[0]], data, pool_of(step)))
+
+    def _take_over(self, job_id: int, line: Line, step: Step) -> None:
+        """The study timed this dense twin already, beside another candidate: once is enough."""
+        attempt = self.store.start_job(job_id, JOB_LEASE_S, epoch=self.assignment.epoch)
+        now = time.monotonic()
+        known = self.memory.twins[twin_of(line), step[1]]
+        self._commit(Running(job_id, attempt, line, step, now, now), {"latency": known, "taken_over": True})
 
     # -- commit and tell
 
@@ -203,7 +215,10 @@ class Coordinator:
             self._fail(running, reason, event.traceback)
 
     def _fail(self, running: Running, reason: str, trace: str) -> None:
-        if self.store.fail_job(running.job_id, running.attempt, reason, trace):
+        if running.step[0] == "twin":  # the candidate itself is trained and measured
+            log.warning("candidate %d is without its dense twin: %s", running.line.number, reason)
+            self._commit(running, {"error": reason})
+        elif self.store.fail_job(running.job_id, running.attempt, reason, trace):
             self._finish(running.line, "failed")
 
     def _progress(self, running: Running, value: Mapping[str, Any]) -> None:
@@ -235,6 +250,8 @@ class Coordinator:
             self.totals["train_s"] += time.monotonic() - running.started
         elif kind == "gate" and outcome.candidate_state == "infeasible":
             self.totals["gated"] += 1
+        elif kind == "twin" and "latency" in outcome.result:
+            self.memory.twins[twin_of(line), running.step[1]] = outcome.result["latency"]
         for job_id, step in zip(committed, outcome.next_jobs, strict=True):
             self._queued.appendleft((job_id, line, step))
         if outcome.candidate_state:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -49,6 +49,18 @@ class Searched:
             network = self._ask(chooser)
         chooser.finish()
         return network
+
+    def dense(self) -> Searched:
+        """The same space for the same task, without policies."""
+        return replace(self, policy_specs=())
+
+    def dense_parent(self, architecture: Architecture) -> Network:
+        """The network of the same choices without policies, on the meta device.
+
+        Raises:
+            SpaceError: the record does not fit this space.
+        """
+        return self.dense().sample(ReplayChooser(architecture.choices))
 
     def _ask(self, chooser: Chooser) -> Network:
         policies = make_policies(self.policy_specs)

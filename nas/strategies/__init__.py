@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
+from nas.papers import Paper
 from nas.registry import Registry
 
 if TYPE_CHECKING:
@@ -76,6 +77,9 @@ class Strategy(ABC):
     The parameters are the plan's, keyword arguments after ``goal`` and ``seed``.
     """
 
+    #: The paper it is from.
+    paper: Paper | None = None
+
     def __init__(self, goal: Goal, seed: int) -> None:
         self.goal = goal
         self.seed = seed
@@ -86,6 +90,13 @@ class Strategy(ABC):
 
         With equal seed, ``number`` (how many suggestions are stored) and observations, equal proposals.
         """
+
+    def check(self, build: Callable[[Chooser], object]) -> None:  # noqa: B027  (most propose in any space)
+        """Raise PlanError if it could not propose networks that ``build`` makes."""
+
+    def exhausted(self, number: int) -> bool:
+        """Whether there is nothing more to propose after ``number`` suggestions."""
+        return False
 
     @abstractmethod
     def observe(self, observations: Sequence[Observation]) -> None:
@@ -99,6 +110,7 @@ class Strategy(ABC):
 STRATEGIES: Registry[type[Strategy]] = Registry(
     "strategies",
     {
+        "given": "nas.strategies.given:GivenStrategy",
         "random": "nas.strategies.random:RandomStrategy",
         "nsga2": "nas.strategies.nsga2:Nsga2Strategy",
         "tpe": "nas.strategies.tpe:TpeStrategy",

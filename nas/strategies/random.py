@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
+from nas.papers import Paper
 from nas.space.chooser import RandomChooser
 from nas.strategies import Observation, Strategy, Suggestion
 from nas.strategies.seeds import suggestion_seed
@@ -17,6 +18,12 @@ T = TypeVar("T")
 
 class RandomStrategy(Strategy):
     """Answers every question uniformly and independently; learns nothing."""
+
+    paper = Paper(
+        29,
+        "Random Search as a Baseline for Sparse Neural Network Architecture Search (Farahani 2024)",
+        "tests/unit/trials/test_report.py::test_a_report_without_a_baseline_says_so_in_its_heading",
+    )
 
     def propose(self, build: Callable[[Chooser], T], number: int) -> tuple[Suggestion, T]:
         """See ``Strategy.propose``."""

@@ -14,7 +14,7 @@ from nas.space.chooser import Chooser, RandomChooser
 from nas.strategies import STRATEGIES, Goal, Limit, Observation, Strategy, Suggestion
 
 NAMES = STRATEGIES.names()
-LEARNING = sorted(set(NAMES) - {"random"})
+LEARNING = sorted(set(NAMES) - {"given", "random"})
 GOAL = Goal({"accuracy": "maximize", "cost": "minimize"}, {"cost": Limit(max=60.0)})
 Make = Callable[[int], Strategy]
 
@@ -139,7 +139,19 @@ def infeasible_shares(strategy: Strategy, steps: int = 150) -> tuple[float, floa
     return sum(states[:third]) / third, sum(states[-third:]) / third
 
 
+def listed(seed: int) -> list[dict[str, object]]:
+    """Choices of 120 networks."""
+    found = []
+    for number in range(120):
+        chooser = RandomChooser(1000 * seed + number)
+        toy(chooser)
+        found.append(dict(chooser.active_answers))
+    return found
+
+
 def named(name: str, goal: Goal = GOAL) -> Make:
+    if name == "given":
+        return lambda seed: STRATEGIES.get(name)(goal, seed, choices=listed(seed))  # type: ignore[call-arg]
     return lambda seed: STRATEGIES.get(name)(goal, seed)
 
 
@@ -181,7 +193,7 @@ def test_a_tight_limit_is_learned(name: str, seed: int) -> None:
 def test_any_number_of_objectives_with_and_without_limits(name: str) -> None:
     for objectives in (("accuracy",), ("accuracy", "cost", "cost2")):
         directions = {key: "maximize" if key == "accuracy" else "minimize" for key in objectives}
-        strategy = STRATEGIES.get(name)(Goal(directions, {}), 0)  # type: ignore[arg-type]
+        strategy = named(name, Goal(directions, {}))(0)  # type: ignore[arg-type]
         for number in range(45):
             suggestion, (accuracy, cost) = strategy.propose(toy, number)
             everything = {"accuracy": accuracy, "cost": cost, "cost2": -cost}
@@ -261,6 +273,7 @@ WRONG: Mapping[str, Mapping[str, tuple[object, ...]]] = {
         "swapping_prob": (-1, True),
         "mutation_prob": (2, "0.1"),
     },
+    "given": {"choices": ((), "mode", {"mode": "pool"}, ["pool"])},
     "tpe": {"n_startup_trials": (-1, 1.5), "n_ei_candidates": (0,), "history": (1, None)},
 }
 
@@ -270,5 +283,5 @@ WRONG: Mapping[str, Mapping[str, tuple[object, ...]]] = {
     [(name, key, value) for name, keys in WRONG.items() for key, values in keys.items() for value in values],
 )
 def test_parameters_are_checked(name: str, key: str, value: object) -> None:
-    with pytest.raises(PlanError, match=f"strategy {name}: {key}="):
+    with pytest.raises(PlanError, match=f"strategy {name}: {key}( are empty|=)"):
         STRATEGIES.get(name)(GOAL, 0, **{key: value})

@@ -61,6 +61,7 @@ POINTS = {
     "during training": ("add_epochs", "train", "after"),
     "after training before commit": ("commit_job", "train", "before"),
     "after commit": ("commit_job", "train", "after"),
+    "after the twin before commit": ("commit_job", "twin", "before"),
 }
 
 if __name__ == "__main__":

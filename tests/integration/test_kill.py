@@ -23,7 +23,7 @@ KILLED = Path(__file__).with_name("killed.py")
 
 @pytest.mark.parametrize("point", list(POINTS))
 def test_resume_after_kill(point: str, plan: Callable[..., Path], url: str, tmp_path: Path) -> None:
-    path = plan()
+    path = plan(policies=[{"name": "precision", "options": ["int8"]}])
     died = subprocess.run([sys.executable, str(KILLED), str(path), url, point], timeout=200)
     assert died.returncode == -9
     before = suggestions(url)
@@ -37,7 +37,8 @@ def test_resume_after_kill(point: str, plan: Callable[..., Path], url: str, tmp_
         assert {job.state for job in jobs} == {"done"}
         assert len({(job.candidate_id, job.kind, job.target) for job in jobs}) == len(jobs)
         measured = session.scalar(select(func.count(Measurement.id)))
-        assert measured == sum(job.kind in ("gate", "measure") for job in jobs)
+        assert measured == sum(job.kind in ("gate", "measure", "twin") for job in jobs)
+        assert sum(job.kind == "twin" for job in jobs) == TRIALS
         epochs = session.execute(select(EpochRow.candidate_id, func.count(EpochRow.id)).group_by(EpochRow.candidate_id))
         assert {count for _, count in epochs} == {EPOCHS}
     after = suggestions(url)

@@ -84,6 +84,16 @@ def observations(connection: Connection, study_id: int) -> list[StoredSuggestion
     ]
 
 
+def twins(connection: Connection, study_id: int) -> dict[tuple[str, str], Mapping[str, float]]:
+    """Latency of every dense twin timed in a study, by its identity and target."""
+    rows = connection.execute(
+        select(JOBS.c.target, JOBS.c.result)
+        .join(CANDIDATES, CANDIDATES.c.id == JOBS.c.candidate_id)
+        .where(CANDIDATES.c.study_id == study_id, JOBS.c.kind == "twin", JOBS.c.state == "done")
+    )
+    return {(result["twin"], target): result["latency"] for target, result in rows if "latency" in result}
+
+
 def kept_artifacts(connection: Connection, name: str) -> list[KeptArtifact]:
     """Files of a study that were not deleted."""
     rows = connection.execute(

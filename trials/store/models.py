@@ -211,7 +211,7 @@ class JobRow(Base):
     __table_args__ = (UniqueConstraint("candidate_id", "kind", "target"), Index("ix_jobs_state", "state"))
     id: Mapped[int] = mapped_column(primary_key=True)
     candidate_id: Mapped[int] = _candidate_key(index=False)
-    #: ``gate``, ``train``, ``measure``, ``evaluate``.
+    #: ``gate``, ``train``, ``measure``, ``twin``.
     kind: Mapped[str] = mapped_column(String(20))
     target: Mapped[str] = mapped_column(String(200), default="")
     #: ``queued``, ``running``, ``done``, ``failed``.
@@ -242,7 +242,7 @@ class Measurement(Base):
     id: Mapped[int] = mapped_column(primary_key=True)
     candidate_id: Mapped[int] = _candidate_key(index=True)
     target_id: Mapped[int] = mapped_column(ForeignKey("targets.id"), index=True)
-    #: ``gate``, ``final``, ``audit``, ``export``.
+    #: ``gate``, ``final``, ``audit``, ``twin`` (of the dense twin, not of the candidate).
     purpose: Mapped[str] = mapped_column(String(20))
     latency_ms: Mapped[float]
     low_ms: Mapped[float]

@@ -163,7 +163,7 @@ def _jobs(session: Session, candidate_id: int) -> tuple[JobInfo, ...]:
             attempt=row.attempt,
             started_at=row.started_at and utc(row.started_at),
             finished_at=row.finished_at and utc(row.finished_at),
-            error=row.error,
+            error=row.error or (row.result or {}).get("error"),
         )
         for row in session.scalars(query)
     )

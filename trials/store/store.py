@@ -249,6 +249,11 @@ class Store:
         with self.reading() as connection:
             return history.observations(connection, study_id)
 
+    def twins(self, study_id: int) -> dict[tuple[str, str], Mapping[str, float]]:
+        """Dense twins that a study has timed: (identity, target) → ``latency_ms``, ``low_ms``, ``high_ms``."""
+        with self.reading() as connection:
+            return history.twins(connection, study_id)
+
     # -- artifacts
 
     def kept_artifacts(self, name: str) -> list[KeptArtifact]:

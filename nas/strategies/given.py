@@ -1,0 +1,56 @@
+"""Candidates somebody listed, in their order; then there is nothing more to propose."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, TypeVar
+
+from nas.errors import PlanError, SpaceError
+from nas.space.chooser import ReplayChooser
+from nas.strategies import Goal, Observation, Strategy, Suggestion
+
+if TYPE_CHECKING:
+    from nas.space import Chooser, Value
+
+T = TypeVar("T")
+
+
+class GivenStrategy(Strategy):
+    """Proposes a list of networks, each by its choices, and learns nothing.
+
+    Args:
+        goal: see ``Strategy``.
+        seed: has no effect.
+        choices: one mapping a network: question → answer, as the file ``architecture.json`` of an exported network
+            has them; of all questions that have an effect, and of no others.
+    """
+
+    def __init__(self, goal: Goal, seed: int, choices: Sequence[Mapping[str, Value]] = ()) -> None:
+        super().__init__(goal, seed)
+        if not isinstance(choices, list | tuple) or not all(isinstance(item, Mapping) for item in choices):
+            raise PlanError(f"strategy given: choices={choices!r}; need a list of mappings, question: answer")
+        if not choices:
+            raise PlanError("strategy given: choices are empty; list at least one network, question: answer")
+        self._choices = tuple(dict(item) for item in choices)
+
+    def check(self, build: Callable[[Chooser], object]) -> None:
+        """See ``Strategy.check``."""
+        for index in range(len(self._choices)):
+            try:
+                self.propose(build, index)
+            except SpaceError as error:
+                raise PlanError(f"strategy given: choices.{index} is no network of this space: {error}") from error
+
+    def propose(self, build: Callable[[Chooser], T], number: int) -> tuple[Suggestion, T]:
+        """See ``Strategy.propose``."""
+        chooser = ReplayChooser(self._choices[number])
+        built = build(chooser)
+        chooser.finish()
+        return Suggestion.asked(number, chooser), built
+
+    def exhausted(self, number: int) -> bool:
+        """See ``Strategy.exhausted``."""
+        return number >= len(self._choices)
+
+    def observe(self, observations: Sequence[Observation]) -> None:
+        """See ``Strategy.observe``; nothing to learn."""

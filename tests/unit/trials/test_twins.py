@@ -1,0 +1,205 @@
+"""Dense twins in the line of a candidate, with a real coordinator and store and workers that only pretend."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from trials.executors import Event, Executor, Job, Pool
+from trials.pipeline import Line, after, next_step
+from trials.plan import make_plan
+from trials.problem import Problem, open_problem, open_problem_json
+from trials.store.models import Candidate, JobRow, Measurement
+from trials.store.queries import candidates_page
+from trials.store.queries_candidate import candidate_detail
+from trials.store.store import Store
+from trials.study import Assignment, Coordinator
+
+NETWORK = {"stride_mode": "stride", "dropout": 0.0}
+NETWORK |= {f"stage{n}.depth": 1 for n in range(1, 5)} | {f"stage{n}.conv1.width": 8 for n in range(1, 5)}
+NETWORK |= {f"stage{n}.conv1.kernel": 3 for n in range(1, 5)}
+STAGES = ("stage1", "stage2", "stage3", "stage4", "head")
+CANDIDATE_MS, TWIN_MS = 2.0, 3.0
+
+
+def choices(**bits: str) -> dict[str, Any]:
+    """A network whose stages are in fp32, but for those named."""
+    return NETWORK | {f"precision.{stage}": bits.get(stage, "fp32") for stage in STAGES}
+
+
+LISTED = [choices(), choices(stage1="int8"), choices(stage2="int8"), choices(head="int8")]
+
+
+def latency(value: float) -> dict[str, Any]:
+    extra = {"peak_memory_bytes": None, "rejected": False, "conditions": {}, "samples": ""}
+    return {"latency_ms": value, "low_ms": 0.9 * value, "high_ms": 1.1 * value, **extra}
+
+
+class Pretending(Executor):
+    """Runs jobs in this process, one at a time; ``twin`` says what the twin's job does."""
+
+    def __init__(
+        self,
+        pools: Sequence[Pool] = (),
+        *,
+        code: Sequence[str] = (),
+        address: str | None = None,
+        twin: Callable[[int], Mapping[str, Any]] = lambda run: {"latency": latency(TWIN_MS), "structure_hash": "t"},
+    ) -> None:
+        self.ran: list[tuple[str, int]] = []
+        self._twin = twin
+        self._events: deque[tuple[str, Event]] = deque()
+
+    def free(self, pool: str) -> int:
+        return int(pool not in [busy for busy, _ in self._events])
+
+    def submit(self, job: Job) -> None:
+        kind = job.function.rpartition(":")[2]
+        self.ran.append((kind, job.payload["candidate"]))
+        try:
+            event = Event(job.key, "done", self._result(kind, job.payload))
+        except RuntimeError as error:
+            event = Event(job.key, "error", error=f"RuntimeError: {error}", traceback="Traceback")
+        self._events.append((job.pool, event))
+
+    def _result(self, kind: str, payload: Mapping[str, Any]) -> Mapping[str, Any]:
+        if kind == "twin":
+            return self._twin(sum(ran == "twin" for ran, _ in self.ran))
+        if kind == "train":
+            problem = open_problem_json(payload["plan"])
+            network = problem.searched.sample(_replay(payload["architecture"]))
+            twin = problem.twin_identity(network.architecture)
+            return {"metrics": {"accuracy": 0.5}, "structure_hash": "s", "artifacts": [], "twin": twin}
+        return {"metrics": {"size_bytes": 1.0}, "structure_hash": "s", "latency": latency(CANDIDATE_MS)}
+
+    def poll(self, timeout_s: float) -> list[Event]:
+        return [self._events.popleft()[1]] if self._events else []
+
+    def cancel(self, key: str) -> None:
+        pass
+
+    def close(self) -> None:
+        pass
+
+
+def _replay(architecture: Mapping[str, Any]) -> Any:
+    from nas.space.chooser import ReplayChooser
+
+    return ReplayChooser(architecture["choices"])
+
+
+@pytest.fixture(scope="module")
+def problem() -> Problem:
+    return open_problem(
+        make_plan(
+            {
+                "task": {"name": "digits", "image_size": 8},
+                "space": {"name": "plain_convnet"},
+                "policies": [{"name": "precision", "scope": "stage"}],
+                "strategy": {"name": "given", "choices": LISTED},
+                "measure": {"audit": 0.0},
+                "executor": "local",
+            }
+        )
+    )
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    store = Store(f"sqlite:///{tmp_path / 'nas.db'}")
+    store.add_target("local", {}, {})
+    yield store
+    store.close()
+
+
+def run(store: Store, problem: Problem, executor: Executor) -> str:
+    """Start the study, or take it up again."""
+    with Session(store.engine) as session:
+        study_id = session.scalar(select(Candidate.study_id))
+    study_id = study_id or store.create_study(
+        name="study",
+        group="study",
+        role="search",
+        plan=problem.plan.to_json(),
+        limits={},
+        objectives=dict(problem.objectives),
+        environment={},
+        seed=0,
+    )
+    shared = {"plan": problem.plan.model_dump_json(), "study": "study", "artifacts": "", "work": "/nonexistent"}
+    epoch = store.acquire(study_id, "here:1:1", -1)
+    assignment = Assignment(study_id, epoch, problem, {}, {**shared, "targets": {"local": {}}})
+    return Coordinator(store, assignment, executor, {}).run()
+
+
+def test_candidates_whose_policies_changed_something_are_timed_beside_their_twin(
+    store: Store, problem: Problem
+) -> None:
+    """Three of four do, of one dense network: it is timed once, and all three have its latency."""
+    executor = Pretending()
+    assert run(store, problem, executor) == "exhausted"
+    assert [kind for kind, _ in executor.ran].count("twin") == 1
+    rows = candidates_page(store, "study").rows
+    assert [row.state for row in rows] == ["complete"] * 4
+    assert "dense_latency_ms" not in rows[0].metrics
+    for row in rows[1:]:
+        assert row.metrics["dense_latency_ms"].value == TWIN_MS
+        assert row.metrics["latency_ms"].value == CANDIDATE_MS
+        assert row.metrics["size_bytes"].value == 1.0
+    with Session(store.engine) as session:
+        assert len(session.scalars(select(Measurement).where(Measurement.purpose == "twin")).all()) == 1
+
+
+def test_a_twin_timed_before_an_interruption_is_not_timed_again(store: Store, problem: Problem) -> None:
+    class Killed(Exception):
+        pass
+
+    class Dying(Pretending):
+        def submit(self, job: Job) -> None:
+            if job.function.endswith(":train") and job.payload["candidate"] == 2:
+                raise Killed
+            super().submit(job)
+
+    first, second = Dying(), Pretending()
+    with pytest.raises(Killed):
+        run(store, problem, first)
+    run(store, problem, second)
+    assert [kind for kind, _ in first.ran + second.ran].count("twin") == 1
+    assert all("dense_latency_ms" in row.metrics for row in candidates_page(store, "study").rows[1:])
+
+
+def test_a_candidate_outlives_the_failure_of_its_twin(store: Store, problem: Problem) -> None:
+    def fails_once(run: int) -> Mapping[str, Any]:
+        if run == 1:
+            raise RuntimeError("out of memory")
+        return {"latency": latency(TWIN_MS), "structure_hash": "t"}
+
+    run(store, problem, Pretending(twin=fails_once))
+    rows = candidates_page(store, "study").rows
+    assert [row.state for row in rows] == ["complete"] * 4
+    without = [row.number for row in rows[1:] if "dense_latency_ms" not in row.metrics]
+    assert len(without) == 1
+    (job,) = (job for job in candidate_detail(store, "study", without[0]).jobs if job.kind == "twin")
+    assert (job.state, job.error) == ("done", "RuntimeError: out of memory")
+    with Session(store.engine) as session:
+        assert {row.state for row in session.scalars(select(JobRow))} == {"done"}
+
+
+def test_the_twin_comes_last_and_only_where_policies_changed_something(problem: Problem) -> None:
+    def line(twin: str) -> Line:
+        results = {("gate", "local"): {"structure_hash": "a"}, ("train", ""): {"structure_hash": "a", "twin": twin}}
+        return Line(0, 0, "own", {}, "running", results)
+
+    assert next_step(problem, line("own")) is None
+    changed = line("other")
+    assert next_step(problem, changed) == ("twin", "local")
+    outcome = after(problem, {}, changed, ("twin", "local"), {"latency": latency(TWIN_MS), "structure_hash": "t"})
+    assert outcome.candidate_state == "complete"
+    assert [metric.name for metric in outcome.metrics] == ["dense_latency_ms"]
+    assert [measurement.purpose for measurement in outcome.measurements] == ["twin"]
