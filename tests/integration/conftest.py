@@ -1,10 +1,7 @@
-"""Plans, a target calibrated once, and the command line as a process."""
+"""Plans, and a target calibrated once."""
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,7 +14,6 @@ from nas.latency.targets import TargetSpec
 from trials.store.store import Store
 
 MINE = Path(__file__).parent / "mine"
-NAS = [sys.executable, "-m", "trials.cli"]
 
 
 @pytest.fixture(scope="session")
@@ -50,6 +46,7 @@ def plan(tmp_path: Path) -> Callable[..., Path]:
             "strategy": {"name": "random"},
             "estimator": {"name": "training", "epochs": 3},
             "executor": "local",
+            "measure": {"precision": 0.2},
             "budget": {"trials": 2},
             "code": [str(MINE)],
             **keys,
@@ -59,12 +56,3 @@ def plan(tmp_path: Path) -> Callable[..., Path]:
         return path
 
     return write
-
-
-def nas(*arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
-    """Run ``nas`` as a user does."""
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    done = subprocess.run([*NAS, *arguments], capture_output=True, text=True, timeout=280, env=environment)
-    if check:
-        assert done.returncode == 0, done.stdout + done.stderr
-    return done

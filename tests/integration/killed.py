@@ -1,10 +1,9 @@
-"""Runs a study and kills this process, as hard as can be, at a given point: ``killed.py PLAN URL POINT``."""
+"""Runs a study and kills its process, as hard as can be, at a given point."""
 
 from __future__ import annotations
 
 import os
 import signal
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -64,7 +63,8 @@ POINTS = {
     "after the twin before commit": ("commit_job", "twin", "before"),
 }
 
-if __name__ == "__main__":
-    plan, url, point = sys.argv[1:]
+
+def search_and_die(plan: str, url: str, point: str) -> None:
+    """Search until the point is reached."""
     kill_at(point)
     search(load_plan(Path(plan)), storage=url)

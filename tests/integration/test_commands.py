@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.conftest import nas
+from tests.integration.forks import nas
 
 
 def test_init_writes_a_plan_that_validate_accepts(tmp_path: Path) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -12,20 +10,19 @@ import pytest
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from tests.integration.conftest import nas
+from tests.integration.forks import Fork, nas, nas_fork
 from tests.integration.killed import POINTS
 from trials.store.models import Candidate, EpochRow, JobRow, Measurement, Study, SuggestionRow
 from trials.store.store import Store
 
 TRIALS, EPOCHS, STEPS = 2, 3, 16
-KILLED = Path(__file__).with_name("killed.py")
+SEARCH_AND_DIE = "tests.integration.killed:search_and_die"
 
 
 @pytest.mark.parametrize("point", list(POINTS))
 def test_resume_after_kill(point: str, plan: Callable[..., Path], url: str, tmp_path: Path) -> None:
     path = plan(policies=[{"name": "precision", "options": ["int8"]}])
-    died = subprocess.run([sys.executable, str(KILLED), str(path), url, point], timeout=200)
-    assert died.returncode == -9
+    assert Fork(SEARCH_AND_DIE, str(path), url, point).finish().returncode == -9
     before = suggestions(url)
     nas("resume", "study", "--storage", url)
     with Session(Store(url).engine) as session:
@@ -50,9 +47,7 @@ def test_resume_after_kill(point: str, plan: Callable[..., Path], url: str, tmp_
 
 def test_no_worker_outlives_a_killed_coordinator(plan: Callable[..., Path], url: str, tmp_path: Path) -> None:
     task = {"name": "logged_task:LoggedDigits", "log": str(tmp_path / "steps"), "step_s": 0.05}
-    path = plan(task=task)
-    died = subprocess.run([sys.executable, str(KILLED), str(path), url, "during training"], timeout=200)
-    assert died.returncode == -9
+    assert Fork(SEARCH_AND_DIE, str(plan(task=task)), url, "during training").finish().returncode == -9
     deadline = time.monotonic() + 20
     while time.monotonic() < deadline:
         pids = {int(line) for line in (tmp_path / "steps").read_text().split()}
@@ -63,12 +58,11 @@ def test_no_worker_outlives_a_killed_coordinator(plan: Callable[..., Path], url:
 
 
 def test_of_two_resumes_at_once_one_is_refused(plan: Callable[..., Path], url: str) -> None:
-    subprocess.run([sys.executable, str(KILLED), str(plan()), url, "after propose"], timeout=200)
-    command = [sys.executable, "-m", "trials.cli", "resume", "study", "--storage", url]
-    both = [subprocess.Popen(command, stderr=subprocess.PIPE, text=True) for _ in range(2)]
-    said = [process.communicate(timeout=250)[1] for process in both]
-    assert sorted(process.returncode for process in both) == [0, 2], said
-    assert any("coordinat" in text for text in said)
+    Fork(SEARCH_AND_DIE, str(plan()), url, "after propose").finish()
+    both = [nas_fork("resume", "study", "--storage", url) for _ in range(2)]
+    done = [process.finish() for process in both]
+    assert sorted(process.returncode for process in done) == [0, 2], done
+    assert any("coordinat" in process.stderr for process in done)
     with Session(Store(url).engine) as session:
         assert session.scalar(select(func.count(Candidate.id))) == TRIALS
 

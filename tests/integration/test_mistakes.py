@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from nas.errors import NasError
-from tests.integration.conftest import MINE, nas
+from tests.integration.conftest import MINE
+from tests.integration.forks import nas
 from trials.launch import search
 from trials.plan import load_plan, make_plan
 from trials.problem import open_problem

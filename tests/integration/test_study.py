@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 
 from nas.latency.intervals import derive
 from nas.latency.samples import Samples
-from tests.integration.conftest import nas
+from tests.integration.forks import nas
 from trials.executors import EXECUTORS
 from trials.store.models import Candidate, Measurement
 from trials.store.store import Store

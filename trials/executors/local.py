@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from selectors import EVENT_READ, DefaultSelector
-from typing import IO, cast
+from typing import IO
 
 from nas.errors import JobError
 from trials.executors import Event, Executor, Job, Pool, pool_named
+from trials.executors.template import Template
 
 #: How often workers are looked at while nothing comes from them.
 LOOK_S = 0.5
@@ -26,35 +26,39 @@ class _Worker:
     """A process that serves one job after the other: JSON lines in, JSON lines out."""
 
     pool: Pool
-    process: subprocess.Popen[bytes]
+    template: Template
+    pid: int
+    input: IO[bytes]
+    output: IO[bytes]
+    #: Becomes readable when the process ends.
+    end: int
     key: str | None = None
     buffer: bytearray = field(default_factory=bytearray)
-
-    @property
-    def output(self) -> IO[bytes]:
-        return cast("IO[bytes]", self.process.stdout)
 
     def send(self, job: Job) -> None:
         """Give it a job; nothing happens where it is dead, its output's end tells."""
         self.key = job.key
         line = json.dumps({"function": job.function, "payload": dict(job.payload)}).encode() + b"\n"
-        stdin = cast("IO[bytes]", self.process.stdin)
         with suppress(BrokenPipeError):
-            stdin.write(line)
-            stdin.flush()
+            self.input.write(line)
+            self.input.flush()
 
     def has_died(self) -> bool:
         """Whether it ended; it is not reaped, so that its group keeps its number."""
-        return os.waitid(os.P_PID, self.process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+        ended = select.poll()
+        ended.register(self.end, select.POLLIN)
+        return bool(ended.poll(0))
 
-    def kill(self) -> None:
-        """End it and the processes its job started, which are of its group."""
+    def kill(self) -> int:
+        """End it and the processes its job started, which are of its group; its exit code."""
         with suppress(ProcessLookupError):
-            os.killpg(self.process.pid, signal.SIGKILL)
-        self.process.wait()
+            os.killpg(self.pid, signal.SIGKILL)
+        code = self.template.reap(self.pid)
+        os.close(self.end)
         with suppress(BrokenPipeError):  # of a job that it did not read to its end
-            cast("IO[bytes]", self.process.stdin).close()
+            self.input.close()
         self.output.close()
+        return code
 
 
 class LocalExecutor(Executor):
@@ -66,6 +70,7 @@ class LocalExecutor(Executor):
         self._pools = {pool.name: pool for pool in pools}
         self._code = [os.path.abspath(folder) for folder in code]
         self._workers: list[_Worker] = []
+        self._template: Template | None = None
         self._selector = DefaultSelector()
         self._events: list[Event] = []
 
@@ -108,20 +113,28 @@ class LocalExecutor(Executor):
         """See ``Executor.close``."""
         for worker in list(self._workers):
             self._remove(worker)
+        if self._template is not None and self._template is not Template.inherited():
+            self._template.close()
+        self._template = None
         self._events.clear()
         self._selector.close()
 
     def _start(self, pool: Pool) -> _Worker:
+        if self._template is None:
+            self._template = Template.inherited() or Template()
+        requests, ours = os.pipe()
+        theirs, replies = os.pipe()
         settings = {"code": self._code, "cores": pool.cores}
-        process = subprocess.Popen(
-            [sys.executable, "-m", "trials.executors.local_worker", json.dumps(settings)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            env={**os.environ, "OMP_NUM_THREADS": pool.threads},
-            process_group=0,  # Ctrl-C is for the coordinator, which ends its workers
+        pid = self._template.fork(
+            "trials.executors.local_worker:serve",
+            [settings],
+            environment={"OMP_NUM_THREADS": pool.threads},
+            files=(requests, replies, 2),
         )
-        worker = _Worker(pool, process)
-        os.set_blocking(worker.output.fileno(), False)
+        os.close(requests)
+        os.close(replies)
+        os.set_blocking(theirs, False)
+        worker = _Worker(pool, self._template, pid, os.fdopen(ours, "wb"), os.fdopen(theirs, "rb"), os.pidfd_open(pid))
         self._workers.append(worker)
         self._selector.register(worker.output, EVENT_READ, worker)
         return worker
@@ -156,12 +169,11 @@ class LocalExecutor(Executor):
             self._lost(worker)
 
     def _lost(self, worker: _Worker) -> None:
-        self._remove(worker)
+        code = self._remove(worker)
         if worker.key is not None:
-            code = worker.process.returncode
             self._events.append(Event(worker.key, "lost", error=f"the worker process ended with code {code}"))
 
-    def _remove(self, worker: _Worker) -> None:
+    def _remove(self, worker: _Worker) -> int:
         self._workers.remove(worker)
         self._selector.unregister(worker.output)
-        worker.kill()
+        return worker.kill()

@@ -1,4 +1,4 @@
-"""One worker process of the local executor: ``python -m trials.executors.local_worker SETTINGS``."""
+"""What a worker process of the local executor does."""
 
 from __future__ import annotations
 
@@ -6,16 +6,15 @@ import json
 import os
 import queue
 import signal
-import sys
 import threading
+from collections.abc import Mapping
 from typing import Any
 
 from trials.executors.worker import run
 
 
-def main() -> None:
-    """Serve jobs until standard input ends, then end at once, also in the middle of a job."""
-    settings = json.loads(sys.argv[1])
+def serve(settings: Mapping[str, Any]) -> None:
+    """Run jobs until standard input ends, then end at once, also in the middle of a job."""
     replies = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # what a job prints must not get among the replies
     jobs: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
@@ -35,7 +34,3 @@ def _listen(requests: Any, jobs: queue.SimpleQueue[dict[str, Any]]) -> None:
     if os.getpgrp() == os.getpid():  # the processes a job started belong to this group: they end too
         os.killpg(os.getpid(), signal.SIGKILL)
     os._exit(0)
-
-
-if __name__ == "__main__":
-    main()
