@@ -182,6 +182,7 @@ OPS: Registry[type[Op]] = Registry(
         "resize": "nas.ops.resize:ResizeOp",
         "softmax": "nas.ops.softmax:SoftmaxOp",
         "sparse": "nas.ops.sparse:SparseOp",
+        "spartan": "nas.ops.spartan:SpartanOp",
         "split": "nas.ops.split:SplitOp",
         "transpose": "nas.ops.transpose:TransposeOp",
         "ulsam": "nas.ops.ulsam:UlsamOp",
