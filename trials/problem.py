@@ -92,12 +92,12 @@ class Problem:
         return (batch, *self.task.input_shape)
 
     def identity(self, network: Network) -> str:
-        """Hash of the graph with its policies, the data and the training recipe: equal means the same experiment."""
+        """Hash of graph, policies, data, training recipe and start: equal means the same experiment."""
         return self.identity_of(self.trace(network), network)
 
     def identity_of(self, graph: TracedGraph, network: Network) -> str:
         """``identity`` of a network that is traced already."""
-        recipe = json.dumps([self.plan.estimator.spec(), self.plan.seed], sort_keys=True)
+        recipe = json.dumps([self.plan.estimator.spec(), self.plan.seed, self.searched.space.start()], sort_keys=True)
         parts = [identity_of(graph, network.bits), _fingerprint(self.task), recipe]
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
