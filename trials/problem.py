@@ -164,11 +164,17 @@ def _check(problem: Problem) -> None:
     plan = problem.plan
     EXECUTORS.get(plan.executor)
     problem.estimator()
+    needed = {name for policy in make_policies(problem.searched.policy_specs) for name in policy.precisions}
     for target in plan.targets:
         try:
             runtime = RUNTIMES.get(target.runtime)
         except MeasureError as error:
             raise PlanError(f"target {target.name!r}: {error}") from error
+        if unknown := needed - runtime.precisions:
+            raise PlanError(
+                f"target {target.name!r}: runtime {target.runtime!r} does not know {', '.join(sorted(unknown))}, only "
+                f"{', '.join(sorted(runtime.precisions))}; list the policy's options without"
+            )
         if problem.exporter.format not in runtime.formats:
             raise PlanError(
                 f"target {target.name!r}: runtime {target.runtime!r} opens {', '.join(runtime.formats)}, "

@@ -227,8 +227,10 @@ def _table() -> _Table:
 
 
 def op_of_module(module: nn.Module) -> Op | None:
-    """The op that covers this module's exact class, if any."""
-    return _table().by_type.get(type(module))
+    """The op that covers this module's exact class, if any; parametrized weights don't make another class of it."""
+    from torch.nn.utils.parametrize import type_before_parametrizations
+
+    return _table().by_type.get(type_before_parametrizations(module))
 
 
 def op_of_target(target: Any) -> Op | None:

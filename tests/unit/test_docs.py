@@ -18,6 +18,7 @@ from nas.export import EXPORTERS
 from nas.latency.runtimes import RUNTIMES
 from nas.layouts import LAYOUTS
 from nas.ops import OPS
+from nas.quantization import CALIBRATIONS
 from nas.registry import Registry
 from nas.space import POLICIES
 from nas.strategies import STRATEGIES
@@ -36,6 +37,7 @@ SECTIONS: Mapping[str, tuple[Registry[Any], int]] = {
     "Spaces": (SPACES, 0),
     "Layouts": (LAYOUTS, 0),
     "Policies": (POLICIES, 0),
+    "Calibrations": (CALIBRATIONS, 0),
     "Strategies": (STRATEGIES, 2),
     "Estimators": (ESTIMATORS, 0),
     "Exporters": (EXPORTERS, 0),
