@@ -50,7 +50,8 @@ class Registry(Generic[T]):
         Raises:
             UnknownNameError: no such name, module or attribute.
         """
-        location = name if ":" in name else self.table().get(name)
+        # Our own names first: listing entry points reads the metadata of every installed package, 7 ms.
+        location = name if ":" in name else self._entries.get(name) or self.table().get(name)
         if location is None:
             raise UnknownNameError(
                 f"unknown {self.kind} {name!r}{nearest(name, self.names())}; "

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import nas.torchvision_fix  # noqa: F401  isort: skip
 import math
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
@@ -13,6 +12,7 @@ from typing import TypeVar, cast
 from timm.layers import SqueezeExcite
 from torch import nn
 
+import nas.torchvision_fix  # noqa: F401  (before timm)
 from nas.errors import PlanError
 from nas.layouts import LAYOUTS, Layout
 from nas.layouts.residual_stage import ResidualStage

@@ -80,7 +80,7 @@ def export_candidate(store: Store, name: str, number: int, folder: Path) -> dict
     _write_samples(problem, folder)
     (folder / "run.py").write_text(RUN[_script(problem.runtime)].read_text())
     latencies = [_measure_again(store, detail, artifact, target.name) for target in problem.plan.targets]
-    report = _report(name, number, detail, artifact, answers, latencies)
+    report = _report(name, number, detail, network, artifact, answers, latencies)
     (folder / "report.json").write_text(json.dumps(report, indent=2))
     (folder / "report.md").write_text(_markdown(report))
     return _row(folder, number, scores, latencies)
@@ -176,6 +176,7 @@ def _report(
     name: str,
     number: int,
     detail: CandidateDetail,
+    network: Network,
     artifact: Artifact,
     answers: list[Answers],
     latencies: list[Remeasured],
@@ -196,6 +197,7 @@ def _report(
         "parameters": detail.row.parameters,
         "macs": detail.row.macs,
         "layers": detail.layers,
+        "sites": network.describe(),
         "environment": describe_environment(),
     }
 

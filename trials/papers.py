@@ -11,10 +11,14 @@ from nas.ops import OPS
 from nas.papers import Paper
 from nas.registry import Registry
 from nas.space import POLICIES
+from nas.sparsity import ALLOCATIONS, PATTERNS, SCHEDULES
 from nas.strategies import STRATEGIES
 from search_spaces import SPACES
 
-REGISTRIES: tuple[Registry[Any], ...] = (SPACES, OPS, LAYOUTS, POLICIES, STRATEGIES, ESTIMATORS, EXPORTERS)
+REGISTRIES: tuple[Registry[Any], ...] = (
+    *(SPACES, OPS, LAYOUTS, POLICIES, PATTERNS, ALLOCATIONS, SCHEDULES),
+    *(STRATEGIES, ESTIMATORS, EXPORTERS),
+)
 
 
 def paper_rows() -> list[dict[str, Any]]:

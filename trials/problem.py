@@ -19,8 +19,9 @@ from nas.latency.targets import TargetSpec
 from nas.registry import nearest
 from nas.space import Architecture, Network
 from nas.space.chooser import PositionChooser
-from nas.space.graph import TracedGraph, count_macs, count_parameters, identity_of, trace
+from nas.space.graph import TracedGraph, count_parameters, identity_of, trace
 from nas.space.sampling import Searched, make, make_policies
+from nas.sparsity.nonzeros import nonzero_bytes, nonzero_parameters
 from nas.strategies import STRATEGIES, Goal, Limit, Strategy
 from nas.tasks import TASKS, Task
 from search_spaces import SPACES
@@ -28,7 +29,7 @@ from trials.executors import EXECUTORS
 from trials.plan import Bound, Plan, Relative, make_plan
 
 #: Metrics every candidate has, and those it has on each target.
-STATIC_METRICS = ("parameters", "macs", "size_bytes")
+STATIC_METRICS = ("parameters", "nonzero_parameters", "nonzero_bytes", "macs", "size_bytes")
 TARGET_METRICS = ("latency_ms", "peak_memory_bytes")
 
 
@@ -92,12 +93,12 @@ class Problem:
         return (batch, *self.task.input_shape)
 
     def identity(self, network: Network) -> str:
-        """Hash of graph, policies, data, training recipe and start: equal means the same experiment."""
+        """Hash of the graph with its policies, the data and the training recipe: equal means the same experiment."""
         return self.identity_of(self.trace(network), network)
 
     def identity_of(self, graph: TracedGraph, network: Network) -> str:
         """``identity`` of a network that is traced already."""
-        recipe = json.dumps([self.plan.estimator.spec(), self.plan.seed, self.searched.space.start()], sort_keys=True)
+        recipe = json.dumps([self.plan.estimator.spec(), self.plan.seed], sort_keys=True)
         parts = [identity_of(graph, network.bits), _fingerprint(self.task), recipe]
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
@@ -110,11 +111,13 @@ class Problem:
         return trace(network.model, (1, *self.task.input_shape))
 
     def static_metrics(self, network: Network) -> dict[str, float]:
-        """What can be counted without building: parameters, MACs, and what policies account for on shapes."""
-        shape = (1, *self.task.input_shape)
+        """What is counted of a finished network: parameters, non-zeros, MACs, and what policies account for."""
+        graph = self.trace(network)
         return {
             "parameters": count_parameters(network.model),
-            "macs": count_macs(network.model, shape),
+            "nonzero_parameters": nonzero_parameters(graph),
+            "nonzero_bytes": nonzero_bytes(graph, network.bits),
+            "macs": sum(node.macs for node in graph.nodes),
             **network.account(),
         }
 
@@ -164,17 +167,11 @@ def _check(problem: Problem) -> None:
     plan = problem.plan
     EXECUTORS.get(plan.executor)
     problem.estimator()
-    needed = {name for policy in make_policies(problem.searched.policy_specs) for name in policy.precisions}
     for target in plan.targets:
         try:
             runtime = RUNTIMES.get(target.runtime)
         except MeasureError as error:
             raise PlanError(f"target {target.name!r}: {error}") from error
-        if unknown := needed - runtime.precisions:
-            raise PlanError(
-                f"target {target.name!r}: runtime {target.runtime!r} does not know {', '.join(sorted(unknown))}, only "
-                f"{', '.join(sorted(runtime.precisions))}; list the policy's options without"
-            )
         if problem.exporter.format not in runtime.formats:
             raise PlanError(
                 f"target {target.name!r}: runtime {target.runtime!r} opens {', '.join(runtime.formats)}, "

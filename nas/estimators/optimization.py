@@ -29,20 +29,26 @@ class Optimization:
     def __init__(self, recipe: Recipe, model: nn.Module, steps_per_epoch: int, device: torch.device) -> None:
         self._recipe = recipe
         self._model = model
-        self._optimizer = create_optimizer_v2(
-            model,
-            opt=recipe.optimizer,
-            lr=recipe.learning_rate,
-            weight_decay=recipe.weight_decay,
-            momentum=recipe.momentum,
-        )
-        self._scheduler = _scheduler(recipe, self._optimizer, steps_per_epoch)
+        self._steps_per_epoch = steps_per_epoch
+        self.restart()
         self._type = _mixed_type(recipe, device)
         self._device = device
         # float16 alone needs its gradients scaled; elsewhere the scaler passes everything through.
         self._scaler = torch.amp.GradScaler(device.type, enabled=self._type is torch.float16)
         #: The moving average of the weights, if the recipe has one.
         self.average = ModelEmaV3(model, decay=recipe.ema_decay) if recipe.ema_decay is not None else None
+
+    def restart(self) -> None:
+        """A new optimizer, and its schedule from the start; the average starts anew at step 0."""
+        recipe = self._recipe
+        self._optimizer = create_optimizer_v2(
+            self._model,
+            opt=recipe.optimizer,
+            lr=recipe.learning_rate,
+            weight_decay=recipe.weight_decay,
+            momentum=recipe.momentum,
+        )
+        self._scheduler = _scheduler(recipe, self._optimizer, self._steps_per_epoch)
 
     @property
     def learning_rate(self) -> float:

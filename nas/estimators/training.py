@@ -22,7 +22,6 @@ from nas.estimators.optimization import Optimization, make_mixup, pick_device
 from nas.estimators.predict import outputs
 from nas.estimators.randomness import permutation, seed_of, seeded
 from nas.estimators.recipe import Recipe, make_recipe
-from nas.estimators.training_mode import enter_training_mode
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -82,6 +81,8 @@ class _Run:
         self.model: nn.Module = network.model.to(self.device, memory_format=self.format)  # type: ignore[call-overload]
         self.optimization = Optimization(recipe, self.model, self.steps, self.device)
         self.key = _key(recipe, network, task, seed) if folder is not None else ""
+        self.total_steps = self.steps * recipe.epochs
+        self.restarts = network.restarts(self.total_steps)
         self.epoch, self.batch, self.loss_sum, self.seconds = 0, 0, 0.0, 0.0
         self.curve: tuple[Epoch, ...] = ()
 
@@ -127,7 +128,7 @@ class _Run:
         self.network.model = self.model.cpu().eval()
 
     def _train_segment(self, order: Tensor, last: int) -> None:
-        enter_training_mode(self.model)
+        self.model.train()
         part = order[self.batch * self.batch_size : last * self.batch_size]
         gpu = self.device.type == "cuda"
         losses: list[Tensor] = []
@@ -151,11 +152,19 @@ class _Run:
             inputs, targets = self.mixup(inputs, targets)
             smoothing = 0.0
         inputs = inputs.contiguous(memory_format=self.format)
-        self.network.on_step(step, self.steps * self.recipe.epochs)
+        self.network.on_step(step, self.total_steps)
+        if step in self.restarts:
+            self.optimization.restart()
         with self.optimization.precision():
             loss = self.task.loss(self.model(inputs), targets, label_smoothing=smoothing)
-        self.optimization.step(loss, step)
+        self.optimization.step(loss, self._scheduled(step))
         return loss.detach()
+
+    def _scheduled(self, step: int) -> int:
+        """Where in its schedule the optimizer is: it runs through all of it between two restarts."""
+        first = max((start for start in self.restarts if start <= step), default=0)
+        last = min((start for start in self.restarts if start > step), default=self.total_steps)
+        return (step - first) * self.total_steps // (last - first)
 
     def _take(self, losses: list[Tensor]) -> None:
         """Add the losses of the last batches up.

@@ -26,6 +26,10 @@ Shape = tuple[int, ...]
 #: ``fused``: disappears into the weighted call before it. ``same``: selects or moves values, so its output
 #: has its input's scale. ``own``: integers with a scale of its own. ``float``: computes in floats.
 Integer = Literal["weights", "fused", "same", "own", "float"]
+#: How channels (the second dimension) pass. ``mixed``: each output depends on all inputs, by the module's ``weight``
+#: ``(outputs, inputs, …)``. ``same``: each output depends on the input of its number; in a flattened map, that of its
+#: stretch. ``fixed``: neither inputs nor outputs can be taken away.
+Channels = Literal["mixed", "same", "fixed"]
 
 
 @dataclass(frozen=True)
@@ -137,6 +141,18 @@ class Op(ABC):
         """
         return None
 
+    def channels(self, call: Call) -> Channels:
+        """How channels pass from the inputs to the output."""
+        return "fixed"
+
+    def narrow_(  # noqa: B027  (most modules hold nothing per channel)
+        self, module: nn.Module, outputs: Tensor | None, inputs: Tensor | None
+    ) -> None:
+        """Keep only these output and input channels of a module, all where None.
+
+        Where channels are the same, both are given.
+        """
+
     @abstractmethod
     def emit(self, graph: OnnxGraph, call: Call, inputs: Sequence[str]) -> str:
         """Append nodes that compute ``call`` from the values named ``inputs``; the name of the result."""
@@ -227,7 +243,7 @@ def _table() -> _Table:
 
 
 def op_of_module(module: nn.Module) -> Op | None:
-    """The op that covers this module's exact class, if any; parametrized weights don't make another class of it."""
+    """The op that covers this module's exact class, if any; parametrizations (masks) do not change what it is."""
     from torch.nn.utils.parametrize import type_before_parametrizations
 
     return _table().by_type.get(type_before_parametrizations(module))

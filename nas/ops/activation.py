@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from nas.ops import Call, Example, Integer, Op, Shape
+from nas.ops import Call, Channels, Example, Integer, Op, Shape
 
 if TYPE_CHECKING:
     from nas.export.onnx_graph import OnnxGraph
@@ -41,6 +41,10 @@ class ActivationOp(Op):
     def shape(self, call: Call) -> Shape | None:
         """That of the input."""
         return call.input_shapes[0]
+
+    def channels(self, call: Call) -> Channels:
+        """See ``Op.channels``."""
+        return "same"
 
     def integer(self, call: Call) -> Integer:
         """Clipping is what quantising does anyway, so ReLU and ReLU6 cost nothing there."""

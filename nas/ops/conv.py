@@ -6,9 +6,10 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, cast
 
-from torch import nn
+from torch import Tensor, nn
 
-from nas.ops import Call, Example, Integer, Op, Shape, Weights
+from nas.ops import Call, Channels, Example, Integer, Op, Shape, Weights
+from nas.ops.linear import narrow_weight_
 
 if TYPE_CHECKING:
     from nas.export.onnx_graph import OnnxGraph
@@ -44,6 +45,22 @@ class Conv2dOp(Op):
     def weights(self, call: Call) -> Weights:
         """See ``Op.weights``."""
         return Weights(_conv(call).weight, _conv(call).bias, axis=1)
+
+    def channels(self, call: Call) -> Channels:
+        """Same where depthwise; other groups hold each other fast."""
+        conv = _conv(call)
+        if conv.groups == 1:
+            return "mixed"
+        return "same" if conv.groups == conv.in_channels == conv.out_channels else "fixed"
+
+    def narrow_(self, module: nn.Module, outputs: Tensor | None, inputs: Tensor | None) -> None:
+        """See ``Op.narrow_``."""
+        assert isinstance(module, nn.Conv2d)
+        depthwise = module.groups > 1
+        narrow_weight_(module, outputs, None if depthwise else inputs)
+        module.out_channels = len(module.weight)
+        module.in_channels = module.out_channels if depthwise else module.weight.shape[1]
+        module.groups = module.out_channels if depthwise else 1
 
     def emit(self, graph: OnnxGraph, call: Call, inputs: Sequence[str]) -> str:
         """One ``Conv``."""

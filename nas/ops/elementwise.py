@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from nas.ops import Call, Example, Input, Integer, Op, Shape
+from nas.ops import Call, Channels, Example, Input, Integer, Op, Shape
 
 if TYPE_CHECKING:
     from nas.export.onnx_graph import OnnxGraph
@@ -53,6 +53,10 @@ class ElementwiseOp(Op):
         """Sums and products of two tensors."""
         plain = all(isinstance(operand, Input) for operand in self._operands(call)) and _alpha(call) == 1
         return KIND[call.node.target] in ("Add", "Mul") and plain
+
+    def channels(self, call: Call) -> Channels:
+        """See ``Op.channels``."""
+        return "same"
 
     def integer(self, call: Call) -> Integer:
         """Sums and products of two tensors have integer kernels."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from nas.ops import Call, Example, Integer, Op, Shape
+from nas.ops import Call, Channels, Example, Integer, Op, Shape
 
 if TYPE_CHECKING:
     from nas.export.onnx_graph import OnnxGraph
@@ -34,6 +34,11 @@ class FlattenOp(Op):
     def transparent(self, call: Call) -> bool:
         """A tensor that has that shape already."""
         return call.output_shape == call.input_shapes[0]
+
+    def channels(self, call: Call) -> Channels:
+        """Same where channels stay, or become stretches of a vector."""
+        before, after = call.input_shapes[0], call.output_shape
+        return "same" if before[:2] == after[:2] or (before[0] == after[0] and len(after) == 2) else "fixed"
 
     def integer(self, call: Call) -> Integer:
         """See ``Op.integer``."""

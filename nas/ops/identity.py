@@ -10,7 +10,7 @@ from timm.layers import DropPath
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from nas.ops import Call, Example, Integer, Op, Shape
+from nas.ops import Call, Channels, Example, Integer, Op, Shape
 from nas.space.slot import Skipped
 
 if TYPE_CHECKING:
@@ -33,6 +33,10 @@ class IdentityOp(Op):
     def transparent(self, call: Call) -> bool:
         """Dropout of nothing included."""
         return self._rate(call) == 0
+
+    def channels(self, call: Call) -> Channels:
+        """See ``Op.channels``."""
+        return "same"
 
     def integer(self, call: Call) -> Integer:
         """See ``Op.integer``."""

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 from timm.layers import Linear
-from torch import nn
+from torch import Tensor, nn
 
-from nas.ops import Call, Example, Integer, Op, Shape, Weights
+from nas.ops import Call, Channels, Example, Integer, Op, Shape, Weights
 
 if TYPE_CHECKING:
     from nas.export.onnx_graph import OnnxGraph
@@ -34,6 +34,16 @@ class LinearOp(Op):
     def weights(self, call: Call) -> Weights:
         """See ``Op.weights``."""
         return Weights(_linear(call).weight, _linear(call).bias, axis=len(call.output_shape) - 1)
+
+    def channels(self, call: Call) -> Channels:
+        """Of vectors; of more dimensions the last one is mixed, which is no channel here."""
+        return "mixed" if len(call.output_shape) == 2 else "fixed"
+
+    def narrow_(self, module: nn.Module, outputs: Tensor | None, inputs: Tensor | None) -> None:
+        """See ``Op.narrow_``."""
+        assert isinstance(module, nn.Linear)
+        narrow_weight_(module, outputs, inputs)
+        module.out_features, module.in_features = module.weight.shape
 
     def emit(self, graph: OnnxGraph, call: Call, inputs: Sequence[str]) -> str:
         """One ``Gemm``, also of more dimensions: ``MatMul`` with a bias gets no integer kernel."""
@@ -64,6 +74,16 @@ class LinearOp(Op):
             Example("tokens", nn.Sequential(nn.Linear(7, 5)), (2, 4, 7)),
             Example("map", nn.Sequential(nn.Linear(7, 5, bias=False)), (2, 3, 4, 7)),
         ]
+
+
+def narrow_weight_(module: nn.Linear | nn.Conv2d, outputs: Tensor | None, inputs: Tensor | None) -> None:
+    """Keep rows and columns of the weight, and the bias of the rows; None keeps all."""
+    weight = module.weight.detach()
+    if outputs is not None:
+        weight = weight[outputs]
+        if module.bias is not None:
+            module.bias = nn.Parameter(module.bias.detach()[outputs])
+    module.weight = nn.Parameter(weight if inputs is None else weight[:, inputs])
 
 
 def _linear(call: Call) -> nn.Linear:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from nas.ops import Affine, Call, Example, Input, Op, Shape
+from nas.ops import Affine, Call, Channels, Example, Input, Op, Shape
 
 if TYPE_CHECKING:
     from nas.export.onnx_graph import OnnxGraph
@@ -45,6 +45,20 @@ class BatchNormOp(Op):
         given = {name: constants[item.index] for name, item in operands(call).items()}
         known = {name: tensor for name, tensor in given.items() if tensor is not None}
         return Affine(*as_scale_and_shift(**known, eps=eps(call)), axis=1) if known.keys() == given.keys() else None
+
+    def channels(self, call: Call) -> Channels:
+        """See ``Op.channels``."""
+        return "same"
+
+    def narrow_(self, module: nn.Module, outputs: Tensor | None, inputs: Tensor | None) -> None:
+        """See ``Op.narrow_``."""
+        assert isinstance(module, BatchNorm)
+        assert outputs is not None
+        module.num_features = len(outputs)
+        for name, tensor in [*module.named_parameters(), *module.named_buffers()]:
+            if tensor.dim():
+                values = tensor.detach()[outputs]
+                setattr(module, name, nn.Parameter(values) if isinstance(tensor, nn.Parameter) else values)
 
     def emit(self, graph: OnnxGraph, call: Call, inputs: Sequence[str]) -> str:
         """One ``BatchNormalization``."""

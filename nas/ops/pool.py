@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from nas.ops import Call, Example, Integer, Op, Shape
+from nas.ops import Call, Channels, Example, Integer, Op, Shape
 
 if TYPE_CHECKING:
     from nas.export.onnx_graph import OnnxGraph
@@ -55,6 +55,10 @@ class PoolOp(Op):
         """A window of one pixel at stride one."""
         settings = self.attributes(call)
         return bool(settings["kernel"] == settings["stride"] == [1, 1] and not any(settings["pads"]))
+
+    def channels(self, call: Call) -> Channels:
+        """See ``Op.channels``."""
+        return "same"
 
     def integer(self, call: Call) -> Integer:
         """See ``Op.integer``."""
@@ -132,6 +136,10 @@ class GlobalPoolOp(Op):
     def transparent(self, call: Call) -> bool:
         """A map that has that size already."""
         return call.output_shape == call.input_shapes[0]
+
+    def channels(self, call: Call) -> Channels:
+        """See ``Op.channels``."""
+        return "same"
 
     def integer(self, call: Call) -> Integer:
         """See ``Op.integer``."""

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from nas.ops import Call, Example, Integer, Op, Shape
+from nas.ops import Call, Channels, Example, Integer, Op, Shape
 
 if TYPE_CHECKING:
     from nas.export.onnx_graph import OnnxGraph
@@ -53,6 +53,10 @@ class ReduceOp(Op):
         if not self._pools(call):
             return "float"
         return "same" if KIND[call.node.target] == "ReduceMax" else "own"
+
+    def channels(self, call: Call) -> Channels:
+        """Same over pixels."""
+        return "same" if min(_axes(call)) > 1 else "fixed"
 
     def emit(self, graph: OnnxGraph, call: Call, inputs: Sequence[str]) -> str:
         """A pooling over the pixels of maps, else the reduction of that name."""

@@ -9,7 +9,7 @@ import numpy as np
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from nas.ops import Call, Example, Integer, Op
+from nas.ops import Call, Channels, Example, Integer, Op
 
 if TYPE_CHECKING:
     from nas.export.onnx_graph import OnnxGraph
@@ -29,6 +29,10 @@ class ResizeOp(Op):
     def transparent(self, call: Call) -> bool:
         """A map that has that size already."""
         return call.output_shape == call.input_shapes[0] and self._whole(call)
+
+    def channels(self, call: Call) -> Channels:
+        """See ``Op.channels``."""
+        return "same"
 
     def integer(self, call: Call) -> Integer:
         """Nearest only moves values."""

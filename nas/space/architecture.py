@@ -69,17 +69,23 @@ class Network:
     architecture: Architecture
     model: nn.Module
     policies: tuple[Policy, ...] = ()
-    #: Module path → bits of its weight: 8 those of its input too, 4 and 16 of the stored weight; a missing path is 32.
+    #: Module path → bits of weight and input activation; a missing path is 32.
     bits: dict[str, int] = field(default_factory=dict)
+    #: ``(1, C, H, W)``, for policies that follow the graph.
+    input_shape: tuple[int, ...] = ()
 
     def on_step(self, step: int, total_steps: int) -> None:
         """Before optimizer step ``step`` of ``total_steps``: let schedules move."""
         for policy in self.policies:
             policy.on_step(self, step, total_steps)
 
+    def restarts(self, total_steps: int) -> list[int]:
+        """Steps before which optimizer and learning rate start anew, after ``on_step``."""
+        return sorted({step for policy in self.policies for step in policy.restarts(self, total_steps)})
+
     def finalize(self) -> None:
         """After training: make weights what will ship."""
-        for policy in reversed(self.policies):
+        for policy in self.policies:
             policy.finalize(self)
 
     def describe(self) -> dict[str, dict[str, float | str]]:

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from torch import nn
+from torch.nn.utils.parametrize import type_before_parametrizations
 
 from nas.ops import Shape
 from nas.space.tracing import TracedGraph, TracedNode, trace
@@ -144,8 +145,9 @@ def _opaque(node: TracedNode) -> dict[str, Any]:
             "args": repr(node.call.args),
             "kwargs": repr(sorted(node.call.kwargs.items())),
         }
+    kind = type_before_parametrizations(module)
     return {
-        "class": f"{type(module).__module__}.{type(module).__qualname__}",
+        "class": f"{kind.__module__}.{kind.__qualname__}",
         "repr": repr(module),
         "settings": [_settings(part) for part in module.modules()],
         "tensors": sorted((name, list(tensor.shape)) for name, tensor in module.state_dict().items()),

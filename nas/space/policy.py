@@ -26,10 +26,6 @@ class Policy(ABC):
 
     #: What it changes (``"weights"``, ``"precision"``); two policies of a plan may not share one.
     claims: frozenset[str]
-    #: Options of precision its networks may have: what a target's runtime must know.
-    precisions: frozenset[str] = frozenset()
-    #: Whether it is attached after the others, and finalized before them: who rounds sees what others leave.
-    attaches_last: bool = False
 
     @abstractmethod
     def ask(self, chooser: Chooser, sites: Sequence[Site]) -> None:
@@ -43,6 +39,10 @@ class Policy(ABC):
         self, network: Network, step: int, total_steps: int
     ) -> None:
         """Before optimizer step ``step`` (from 0) of ``total_steps``."""
+
+    def restarts(self, network: Network, total_steps: int) -> Sequence[int]:
+        """Steps before which training starts optimizer and learning rate anew, after ``on_step``."""
+        return ()
 
     def finalize(  # noqa: B027
         self, network: Network
@@ -62,7 +62,13 @@ class Policy(ABC):
         """Numbers that equal brute-force counts over the network's tensors."""
 
 
-POLICIES: Registry[type[Policy]] = Registry("policies", {"precision": "nas.quantization.precision:Precision"})
+POLICIES: Registry[type[Policy]] = Registry(
+    "policies",
+    {
+        "precision": "nas.quantization.precision:Precision",
+        "sparsity": "nas.sparsity.policy:Sparsity",
+    },
+)
 
 
 def check_conflicts(policies: Sequence[tuple[str, Policy]]) -> None:
@@ -88,10 +94,18 @@ def ask_by_scope(
 
     A question about skipped slots alone is asked as inactive.
     """
-    group_of = {site.module: {"network": "", "stage": site.stage, "site": site.module}[scope] for site in sites}
-    present = {group_of[site.module] for site in sites if site.active}
     answers: dict[str, Value] = {}
-    for group in dict.fromkeys(group_of.values()):
+    for group, members in group_by_scope(scope, sites).items():
         name = f"{prefix}.{group}" if group else prefix
-        answers[group] = chooser.choose(name, options, ordered=ordered, active=group in present, site=group)
-    return {site.module: answers[group_of[site.module]] for site in sites if site.active}
+        present = [site.module for site in members if site.active]
+        answer = chooser.choose(name, options, ordered=ordered, active=bool(present), site=group)
+        answers |= dict.fromkeys(present, answer)
+    return answers
+
+
+def group_by_scope(scope: Scope, sites: Sequence[Site]) -> dict[str, list[Site]]:
+    """Sites by the stage or site they share a question with; all under ``""`` for the network."""
+    groups: dict[str, list[Site]] = {}
+    for site in sites:
+        groups.setdefault({"network": "", "stage": site.stage, "site": site.module}[scope], []).append(site)
+    return groups

@@ -63,13 +63,13 @@ class Searched:
         return self.dense().sample(ReplayChooser(architecture.choices))
 
     def _ask(self, chooser: Chooser) -> Network:
-        policies = sorted(make_policies(self.policy_specs), key=lambda policy: policy.attaches_last)
+        policies = make_policies(self.policy_specs)
         model = self.space.build(chooser, self.task)
         sites = self.space.sites(model)
         for policy in policies:
             policy.ask(chooser, sites)
         architecture = Architecture(self.space_spec, self.policy_specs, chooser.active_answers)
-        network = Network(architecture, model, tuple(policies))
+        network = Network(architecture, model, tuple(policies), input_shape=(1, *self.task.input_shape))
         for policy in policies:
             policy.attach(network)
         return network

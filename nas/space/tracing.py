@@ -11,6 +11,7 @@ from typing import Any, Literal, cast
 import torch
 from torch import Tensor, fx, nn
 from torch.func import functional_call
+from torch.nn.utils.parametrize import is_parametrized, type_before_parametrizations
 from torch.utils.flop_counter import FlopCounterMode
 
 from nas.errors import SpaceError
@@ -40,7 +41,9 @@ class TracedNode:
         """Name of the op; of a node without one, the class or function."""
         if self.op is not None:
             return op_name(self.op)
-        target = type(self.call.module) if self.call.module is not None else self.call.node.target
+        target = (
+            type_before_parametrizations(self.call.module) if self.call.module is not None else self.call.node.target
+        )
         return str(getattr(target, "__name__", target))
 
 
@@ -94,6 +97,8 @@ class _Tracer(fx.Tracer):
         super().__init__(autowrap_modules=())  # type: ignore[arg-type]
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
+        if is_parametrized(m):
+            return op_of_module(m) is not None or type_before_parametrizations(m).__module__.startswith("torch.nn")
         return op_of_module(m) is not None or super().is_leaf_module(m, module_qualified_name)
 
     def call_module(

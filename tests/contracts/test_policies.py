@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import pytest
 import torch
 
 from nas.space import POLICIES, Network, Policy
-from nas.space.chooser import PositionChooser, RandomChooser
+from nas.space.chooser import FixedVectorChooser, PositionChooser, RandomChooser
 from nas.space.graph import graph_identity
 from nas.space.sampling import Searched
 from nas.tasks import Task, make_task
@@ -20,6 +20,10 @@ SHAPE = (1, *TASK.input_shape)
 
 def searched(name: str, task: Task = TASK) -> Searched:
     return Searched(PlainConvNet(), {"name": "plain_convnet"}, ({"name": name},), task)
+
+
+def identity(network: Network) -> str:
+    return graph_identity(network.model, SHAPE, network.bits)
 
 
 @pytest.fixture(params=POLICIES.names())
@@ -35,15 +39,33 @@ def check_neutral(with_policy: Network, without: Network) -> None:
     assert torch.allclose(with_policy.model(inputs), without.model(inputs), atol=1e-5)
 
 
-def check_accounting(network: Network, declared: Mapping[str, float]) -> None:
-    """``weight_bits`` is the mean over every weight, counted one by one."""
-    bits = [
-        network.bits.get(path, 32)
-        for path, module in network.model.named_modules()
-        if isinstance(module, torch.nn.Conv2d | torch.nn.Linear)
-        for _ in range(module.weight.numel())
-    ]
-    assert declared["weight_bits"] == pytest.approx(sum(bits) / len(bits))
+def count_bits(built: Network) -> float:
+    """The mean over every weight, counted one by one."""
+    bits = [built.bits.get(path, 32) for path, weight in weights(built).items() for _ in range(weight.numel())]
+    return sum(bits) / len(bits)
+
+
+def count_density(built: Network) -> float:
+    """Non-zeros of the finished network over the weights it was built with."""
+    size = sum(weight.numel() for weight in weights(built).values())
+    built.finalize()
+    return sum(int(weight.count_nonzero()) for weight in weights(built).values()) / size
+
+
+#: Whatever a policy declares → how it is counted on a built network.
+COUNTS: Mapping[str, Callable[[Network], float]] = {"weight_bits": count_bits, "density": count_density}
+
+
+def weights(network: Network) -> dict[str, torch.Tensor]:
+    modules = network.model.named_modules()
+    return {path: module.weight for path, module in modules if isinstance(module, torch.nn.Conv2d | torch.nn.Linear)}
+
+
+def check_accounting(space: Searched, network: Network, declared: Mapping[str, float]) -> None:
+    """Every number a policy declares of shapes equals the count over tensors."""
+    assert declared
+    for key, value in declared.items():
+        assert value == pytest.approx(COUNTS[key](space.build(network.architecture, seed=0))), key
 
 
 def test_neutral(name: str) -> None:
@@ -58,13 +80,19 @@ def test_neutral(name: str) -> None:
 
 def test_accounting(name: str) -> None:
     for seed in range(8):
-        network = searched(name).sample(RandomChooser(seed))
-        check_accounting(network, network.account())
+        space = searched(name)
+        network = space.sample(RandomChooser(seed))
+        check_accounting(space, network, network.account())
 
 
 def test_settings_that_differ_make_different_candidates(name: str) -> None:
-    cheap, dear = (searched(name).sample(PositionChooser(position)) for position in (0.0, 1.0))
-    assert cheap.bits != dear.bits
+    space = searched(name)
+    dear = space.sample(PositionChooser(1.0))
+    # The same network, at every policy's cheapest setting.
+    chooser = FixedVectorChooser({key: value for key, value in dear.architecture.choices.items() if name not in key})
+    cheap = space.sample(chooser)
+    assert identity(cheap) != identity(dear)
+    assert cheap.account() != dear.account()
 
 
 def test_replay(name: str) -> None:
@@ -73,7 +101,7 @@ def test_replay(name: str) -> None:
         sampled = space.sample(RandomChooser(seed))
         built = space.build(sampled.architecture, seed=0)
         assert built.bits == sampled.bits
-        assert graph_identity(built.model, SHAPE, built.bits) == graph_identity(sampled.model, SHAPE, sampled.bits)
+        assert identity(built) == identity(sampled)
 
 
 def test_every_network_answers_the_same_questions(name: str) -> None:
@@ -86,8 +114,8 @@ def test_every_network_answers_the_same_questions(name: str) -> None:
     assert len(asked) == 1
 
 
-def test_neutral_fails_on_a_policy_that_changes_weights() -> None:
-    space = searched("precision")
+def test_neutral_fails_on_a_policy_that_changes_weights(name: str) -> None:
+    space = searched(name)
     sampled = space.sample(PositionChooser(1.0))
     first, second = (space.build(sampled.architecture, seed=0) for _ in range(2))
     with torch.no_grad():
@@ -96,10 +124,11 @@ def test_neutral_fails_on_a_policy_that_changes_weights() -> None:
         check_neutral(first, second)
 
 
-def test_accounting_fails_on_a_count_that_is_off() -> None:
-    network = searched("precision").sample(RandomChooser(0))
+def test_accounting_fails_on_a_count_that_is_off(name: str) -> None:
+    space = searched(name)
+    network = space.sample(RandomChooser(0))
     with pytest.raises(AssertionError):
-        check_accounting(network, {"weight_bits": network.account()["weight_bits"] + 0.01})
+        check_accounting(space, network, {key: value + 0.01 for key, value in network.account().items()})
 
 
 def test_every_policy_says_what_it_changes(name: str) -> None:

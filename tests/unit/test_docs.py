@@ -18,9 +18,9 @@ from nas.export import EXPORTERS
 from nas.latency.runtimes import RUNTIMES
 from nas.layouts import LAYOUTS
 from nas.ops import OPS
-from nas.quantization import CALIBRATIONS
 from nas.registry import Registry
 from nas.space import POLICIES
+from nas.sparsity import ALLOCATIONS, PATTERNS, SCHEDULES
 from nas.strategies import STRATEGIES
 from nas.tasks import TASKS
 from search_spaces import SPACES
@@ -37,7 +37,7 @@ SECTIONS: Mapping[str, tuple[Registry[Any], int]] = {
     "Spaces": (SPACES, 0),
     "Layouts": (LAYOUTS, 0),
     "Policies": (POLICIES, 0),
-    "Calibrations": (CALIBRATIONS, 0),
+    "Schedules": (SCHEDULES, 0),
     "Strategies": (STRATEGIES, 2),
     "Estimators": (ESTIMATORS, 0),
     "Exporters": (EXPORTERS, 0),
@@ -115,10 +115,12 @@ def test_every_name_and_parameter_is_documented_with_its_default(kind: str) -> N
             assert default_of(documented[parameter.name]) == plain(parameter.default), f"{name}.{parameter.name}"
 
 
-def test_every_executor_and_op_is_documented() -> None:
+def test_every_executor_op_pattern_and_allocation_is_documented() -> None:
     text = (REFERENCE / "names.md").read_text()
     assert sorted(re.findall(r"^### (\w+)$", section(text, "## Executors"), re.M)) == EXECUTORS.names()
     assert sorted(rows(section(text, "## Ops"))) == OPS.names()
+    assert sorted(rows(section(text, "## Patterns"))) == PATTERNS.names()
+    assert sorted(rows(section(text, "## Allocations"))) == ALLOCATIONS.names()
 
 
 def verbs() -> dict[str, Any]:

@@ -1,0 +1,1 @@
+"""How one density is shared out to layers."""

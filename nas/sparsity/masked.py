@@ -1,0 +1,165 @@
+"""A network under masks: who has one, what is left of it, and the network without what is gone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from math import prod
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+
+from nas.ops import op_of_module
+from nas.space.tracing import trace
+from nas.sparsity import Pattern, Shape
+from nas.sparsity.channel_groups import ChannelGroup, channel_groups
+from nas.sparsity.mask import Mask, bake_mask, put_mask
+from nas.sparsity.prunable import Prunable, PrunableChannels, PrunableWeight, Reader
+
+#: Makes a mask of a weight, for a shape and a device.
+MakeMask = Callable[[Shape, torch.device], Mask]
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What was chosen for one weight that is not dense."""
+
+    name: str
+    pattern: Pattern
+    density: float
+
+
+@dataclass
+class Masked:
+    """What ``attach`` has put on a network.
+
+    Channel groups come first among the parts: other weights are pruned within the channels that are there.
+    """
+
+    model: nn.Module
+    seed: int
+    #: Path of every convolution and linear layer → shape of its dense weight.
+    shapes: dict[str, Shape]
+    parts: list[Prunable] = field(default_factory=list)
+    channels: list[tuple[ChannelGroup, PrunableChannels]] = field(default_factory=list)
+    #: Path → what its weight was decided by, and the part that decides it.
+    chosen: dict[str, tuple[Choice, Prunable]] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, model: nn.Module, seed: int) -> Masked:
+        """A dense network."""
+        layers = {path: module for path, module in model.named_modules() if isinstance(module, nn.Conv2d | nn.Linear)}
+        return cls(model, seed, {path: tuple(module.weight.shape) for path, module in layers.items()})
+
+    @property
+    def on_meta(self) -> bool:
+        """Whether the network has shapes only."""
+        return any(parameter.is_meta for parameter in self.model.parameters())
+
+    def mask_channels(self, choices: Mapping[str, Choice], input_shape: Shape) -> None:
+        """Of every group whose writers all chose to lose channels, at the largest of their densities."""
+        for group in channel_groups(trace(self.model, input_shape)):
+            writers = [choices.get(path) for path in group.writers]
+            wanted = [choice for choice in writers if choice is not None]
+            if group.whole or not writers or len(wanted) < len(writers):
+                continue
+            choice = max(wanted, key=lambda choice: choice.density)
+            if choice.pattern.num_kept(group.size, choice.density) < group.size:
+                self._mask_group(group, choice)
+
+    def mask_weight(self, path: str, choice: Choice, make_mask: MakeMask, *, last: bool) -> None:
+        """Of one layer; nothing where the pattern keeps all of it."""
+        module = self.model.get_submodule(path)
+        weight = _weight(module)
+        shape = tuple(weight.shape)
+        if choice.pattern.count(shape, choice.density) == weight.numel():
+            return
+        mask = make_mask(shape, weight.device)
+        put_mask(module, mask)
+        part = PrunableWeight(
+            path,
+            choice.pattern,
+            choice.density,
+            seed=self.seed,
+            last=last,
+            module=module,
+            mask=mask,
+            outputs=self._written(path),
+            inputs=self._read(path),
+        )
+        self._add(part, choice, [path])
+
+    def bake(self) -> None:
+        """Zeros instead of masks, and no more channels than are kept."""
+        for path in {**self.shapes, **self.chosen}:
+            bake_mask(self.model.get_submodule(path))
+        for group, part in self.channels:
+            channels = part.indices()
+            for path in group.writers:
+                self._narrow(path, channels, None)
+            for path in group.followers:
+                self._narrow(path, channels, channels)
+            for path, repeat in group.readers:
+                self._narrow(path, None, part.indices(repeat))
+
+    def size(self, path: str) -> int:
+        """Weights of a layer when dense."""
+        return prod(self.shapes[path])
+
+    def num_kept(self, path: str, final_density: Callable[[Prunable], float]) -> int:
+        """Non-zeros of a weight; of one that has a shape only, those it will have."""
+        weight = _weight(self.model.get_submodule(path)).detach()
+        if not weight.is_meta:
+            return int(weight.count_nonzero())
+        part = self.chosen[path][1] if path in self.chosen else None
+        if isinstance(part, PrunableWeight):
+            return part.num_kept(final_density(part))
+        rows, *columns = self.shapes[path]
+        outputs, inputs = self._written(path), self._read(path)
+        rows = rows if outputs is None else len(outputs.indices())
+        columns[0] = columns[0] if inputs is None else len(inputs[0].indices(inputs[1]))
+        return rows * prod(columns)
+
+    def _mask_group(self, group: ChannelGroup, choice: Choice) -> None:
+        followers = [path for path in group.followers if path in self.shapes]
+        part = PrunableChannels(
+            group.writers[0],
+            choice.pattern,
+            choice.density,
+            seed=self.seed,
+            writers=[self.model.get_submodule(path) for path in group.writers],
+            row_masks=[self._vector_mask(path, dimension=0) for path in [*group.writers, *followers]],
+            readers=[Reader(self._vector_mask(path, dimension=1), repeat) for path, repeat in group.readers],
+        )
+        self.channels.append((group, part))
+        self._add(part, choice, group.writers)
+
+    def _vector_mask(self, path: str, *, dimension: int) -> Mask:
+        module = self.model.get_submodule(path)
+        weight = _weight(module)
+        shape = tuple(size if axis == dimension else 1 for axis, size in enumerate(weight.shape))
+        mask = Mask(shape, weight.device)
+        put_mask(module, mask)
+        return mask
+
+    def _add(self, part: Prunable, choice: Choice, paths: Iterable[str]) -> None:
+        self.parts.append(part)
+        self.chosen |= {path: (choice, part) for path in paths}
+
+    def _written(self, path: str) -> PrunableChannels | None:
+        return next((part for group, part in self.channels if path in group.writers + group.followers), None)
+
+    def _read(self, path: str) -> tuple[PrunableChannels, int] | None:
+        found = ((part, repeat) for group, part in self.channels for reader, repeat in group.readers if reader == path)
+        return next(found, None)
+
+    def _narrow(self, path: str, outputs: Tensor | None, inputs: Tensor | None) -> None:
+        module = self.model.get_submodule(path)
+        op = op_of_module(module)
+        assert op is not None
+        op.narrow_(module, outputs, inputs)
+
+
+def _weight(module: nn.Module) -> Tensor:
+    return cast(Tensor, module.weight)

@@ -1,0 +1,35 @@
+"""How many numbers a network needs if zeros cost nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from torch import Tensor
+
+from nas.space.graph import count_parameters
+from nas.space.tracing import TracedGraph
+
+
+def nonzero_parameters(graph: TracedGraph) -> int:
+    """Parameters without the zeros of weights as they ship; biases and norms count whole."""
+    return count_parameters(graph.model) - sum(_zeros(weight) for weight in _weights(graph).values())
+
+
+def nonzero_bytes(graph: TracedGraph, bits: Mapping[str, int]) -> int:
+    """What these take, weights by their bits, the rest at 32: a format whose indices are free.
+
+    ``bits`` is module path → bits, 32 where missing. The file that ships may be larger; ``size_bytes`` is its size.
+    """
+    weights = {path: weight.numel() - _zeros(weight) for path, weight in _weights(graph).items()}
+    rest = nonzero_parameters(graph) - sum(weights.values())
+    return -(-(32 * rest + sum(bits.get(path, 32) * count for path, count in weights.items())) // 8)
+
+
+def _weights(graph: TracedGraph) -> dict[str, Tensor]:
+    """Module path → weight as it ships, those that calls share once."""
+    found = {node.path: node.op.weights(node.call) for node in graph.nodes if node.op is not None and node.path}
+    return {path: weights.weight for path, weights in found.items() if weights is not None}
+
+
+def _zeros(weight: Tensor) -> int:
+    return weight.numel() - int(weight.count_nonzero())

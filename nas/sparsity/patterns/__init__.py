@@ -1,0 +1,1 @@
+"""Shapes a mask may have, one idea a file."""

@@ -1,0 +1,56 @@
+"""N weights of every M along the inputs."""
+
+from __future__ import annotations
+
+import math
+
+from torch import Tensor
+
+from nas.papers import Paper
+from nas.sparsity import Pattern
+
+
+class NM(Pattern):
+    """Of every ``m`` consecutive inputs, at each place of the kernel, an output reads ``n``.
+
+    The density is its own, n / m. Of r inputs that are left over, ⌈n·r / m⌉ are kept. With ``rows`` > 1, that many
+    adjacent output channels share the choice; channels left over share theirs among themselves. At a higher density
+    than its own (on the way there) it keeps ⌈density · m⌉.
+    """
+
+    structure = "semi-structured"
+    paper = Paper(
+        23,
+        "N:M training, BDWP (Fang et al. 2023)",
+        "tests/unit/nas/sparsity/test_patterns.py::test_n_of_every_m_inputs_are_kept",
+    )
+
+    def __init__(self, n: int, m: int, rows: int = 1) -> None:
+        self.n, self.m, self.rows = n, m, rows
+        self.own_density = n / m
+
+    def num_kept(self, atoms: int, density: float) -> int:
+        """See the class; ``atoms`` is m, or what is left over."""
+        return max(math.ceil(self.n * atoms / self.m), math.ceil(density * atoms - 1e-9))
+
+    def pools(self, weight: Tensor) -> list[Tensor]:
+        """Groups of ``m`` inputs, and of those left over, for full blocks of outputs and for those left over."""
+        rows = weight.flatten(2) if weight.dim() > 2 else weight.unsqueeze(2)
+        full = len(rows) // self.rows * self.rows
+        parts = [(rows[:full], self.rows), (rows[full:], len(rows) - full)]
+        pools = [pool for part, size in parts if len(part) for pool in self._split(part, size)]
+        return [pool for pool in pools if pool.numel()]
+
+    def _split(self, rows: Tensor, size: int) -> list[Tensor]:
+        # (blocks, size, inputs, taps) → (blocks, taps, inputs, size)
+        blocks = rows.reshape(-1, size, *rows.shape[1:]).permute(0, 3, 2, 1)
+        full = rows.shape[1] // self.m * self.m
+        return [blocks[:, :, :full].reshape(-1, self.m, size), blocks[:, :, full:].flatten(0, 1)]
+
+
+NM_1_4, NM_2_4 = NM(1, 4), NM(2, 4)
+NM_1_8, NM_2_8 = NM(1, 8), NM(2, 8)
+NM_1_16, NM_2_16 = NM(1, 16), NM(2, 16)
+NM_1_4_BY_4, NM_2_4_BY_4 = NM(1, 4, 4), NM(2, 4, 4)
+NM_1_8_BY_4, NM_2_8_BY_4 = NM(1, 8, 4), NM(2, 8, 4)
+NM_1_16_BY_4, NM_2_16_BY_4 = NM(1, 16, 4), NM(2, 16, 4)

@@ -1,0 +1,1 @@
+"""When weights are removed, one schedule a file."""

@@ -1,0 +1,102 @@
+"""Iterative magnitude pruning with rewinding."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from nas.errors import PlanError
+from nas.papers import Paper
+from nas.sparsity import Schedule
+from nas.sparsity.prunable import Prunable
+
+#: Buffers of the network's root that keep what is rewound to.
+PREFIX = "rewind/"
+
+
+class LotteryTicket(Schedule):
+    """Trains, removes a share of what is left, goes back to early weights, and again.
+
+    Training is cut into ``rounds`` + 1 parts of equal length; each has the whole learning-rate schedule and a new
+    optimizer. The share a round removes follows from the density in the end: 1 - density^(1/rounds); half of it in
+    the network's last layer, which therefore ends denser than asked for.
+
+    Args:
+        rounds: of pruning.
+        rewind: share of the first part after which the state is taken that survivors go back to; 0 is the start.
+    """
+
+    when = "during"
+    dynamic = False
+    paper = Paper(
+        3,
+        "Lottery Ticket Hypothesis (Frankle & Carbin 2019)",
+        "tests/unit/nas/sparsity/test_lottery_ticket.py::test_rounds_of_a_training",
+    )
+
+    def __init__(self, rounds: int = 3, rewind: float = 0.0) -> None:
+        if rounds < 1 or not 0 <= rewind < 1:
+            raise PlanError(
+                f"schedule lottery_ticket: rounds {rounds!r}, rewind {rewind!r}; "
+                "rounds is at least 1, rewind a share of a round from 0 to below 1"
+            )
+        self.rounds, self.rewind = rounds, rewind
+
+    def density(self, part: Prunable, step: int, total_steps: int) -> float:
+        """(1 - rate)^r after r rounds."""
+        return self._after(part, sum(step >= bound for bound in self._bounds(total_steps)))
+
+    def final_density(self, part: Prunable) -> float:
+        """That after all rounds."""
+        return self._after(part, self.rounds)
+
+    def _after(self, part: Prunable, rounds: int) -> float:
+        rate = 1.0 - float(part.density ** (1 / self.rounds))
+        return float((1.0 - (rate / 2 if part.last and part.pattern.own_density is None else rate)) ** rounds)
+
+    def restarts(self, total_steps: int) -> tuple[int, ...]:
+        """The first step of every part but the first."""
+        return tuple(self._bounds(total_steps))
+
+    def start(self, model: nn.Module, parts: Sequence[Prunable]) -> None:
+        """Make room for the state to go back to."""
+        for name, value in _state(model).items():
+            model.register_buffer(_buffer(name), value.clone())
+
+    def on_step(self, model: nn.Module, parts: Sequence[Prunable], step: int, total_steps: int) -> None:
+        """See ``Schedule.on_step``."""
+        bounds = self._bounds(total_steps)
+        if step == int(self.rewind * bounds[0]):
+            for name, value in _state(model).items():
+                model.get_buffer(_buffer(name)).copy_(value)
+        if step in bounds:
+            for part in parts:
+                # Below any magnitude: what is gone stays gone.
+                scores = part.values().abs().masked_fill(~part.kept(), -1.0)
+                part.prune(self.density(part, step, total_steps), scores)
+            for name, value in _state(model).items():
+                value.copy_(model.get_buffer(_buffer(name)))
+
+    def finish(self, model: nn.Module, parts: Sequence[Prunable]) -> None:
+        """Also give up the state to go back to."""
+        super().finish(model, parts)
+        for name in [name for name, _ in model.named_buffers(recurse=False) if name.startswith(PREFIX)]:
+            delattr(model, name)
+
+    def _bounds(self, total_steps: int) -> list[int]:
+        return [max(number, round(number * total_steps / (self.rounds + 1))) for number in range(1, self.rounds + 1)]
+
+
+def _state(model: nn.Module) -> dict[str, Tensor]:
+    """Everything that training changes, but for masks; views."""
+    return {
+        name: value
+        for name, value in model.state_dict().items()
+        if value.dtype != torch.bool and not name.startswith(PREFIX)
+    }
+
+
+def _buffer(name: str) -> str:
+    return PREFIX + name.replace(".", "/")

@@ -1,0 +1,116 @@
+"""Dynamic sparse training: the weakest weights go, as many others come."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from nas.errors import PlanError
+from nas.papers import Paper
+from nas.sparsity import Pattern, Schedule, Shape
+from nas.sparsity.mask import Mask
+from nas.sparsity.prunable import Prunable, PrunableWeight
+
+#: Ranks of what is kept over what may grow (0 to 1) over what has just been dropped.
+SURVIVED, DROPPED = 2.0, -1.0
+
+
+class PruneAndGrow(Schedule):
+    """Starts from a random mask; every so many steps exchanges a share of it, so that the density never changes.
+
+    The weights of smallest magnitude are dropped; those that come start at zero. The share follows a cosine to zero.
+    Channels are not exchanged: a channel that is not there gets no gradient and has nothing to start from.
+
+    Args:
+        every: steps between two exchanges.
+        death_rate: share of the kept weights in the first.
+        until: share of training after which nothing is exchanged.
+        grow: which weights come: ``random`` or those of the largest ``gradient`` in the step before.
+    """
+
+    when = "during"
+    dynamic = True
+    paper = Paper(
+        22,
+        "Dynamic Sparse Learning (Wang et al. 2024)",
+        "tests/unit/nas/sparsity/test_prune_and_grow.py::test_an_exchange",
+    )
+
+    def __init__(
+        self,
+        every: int = 20,
+        death_rate: float = 0.3,
+        until: float = 0.75,
+        grow: Literal["random", "gradient"] = "random",
+    ) -> None:
+        if every < 1 or not 0 < death_rate < 1 or not 0 < until <= 1 or grow not in ("random", "gradient"):
+            raise PlanError(
+                f"schedule prune_and_grow: every {every!r}, death_rate {death_rate!r}, until {until!r}, grow {grow!r}; "
+                "every is at least 1 step, death_rate and until are shares above 0, grow is random or gradient"
+            )
+        self.every, self.death_rate, self.until, self.grow = every, death_rate, until, grow
+
+    def allows(self, pattern: Pattern) -> bool:
+        """Not channels."""
+        return pattern.structure != "structured"
+
+    def make_mask(self, shape: Shape, device: torch.device) -> Mask:
+        """One that records gradients, where growth needs them."""
+        return Mask(shape, device, record=self.grow == "gradient")
+
+    def density(self, part: Prunable, step: int, total_steps: int) -> float:
+        """The part's own, always."""
+        return part.density
+
+    def rate(self, step: int, total_steps: int) -> float:
+        """Share of the kept weights that an exchange in this step replaces."""
+        return self.death_rate / 2 * (1 + math.cos(math.pi * step / (self.until * total_steps)))
+
+    def start(self, model: nn.Module, parts: Sequence[Prunable]) -> None:
+        """Draw the first masks."""
+        for part in parts:
+            part.prune(part.density, part.random(-1))
+
+    def on_step(self, model: nn.Module, parts: Sequence[Prunable], step: int, total_steps: int) -> None:
+        """See ``Schedule.on_step``."""
+        for part in parts:
+            assert isinstance(part, PrunableWeight)
+            if self._exchanges(step, total_steps):
+                self._exchange(part, step, self.rate(step, total_steps))
+            if self.grow == "gradient":
+                part.mask.record(self._exchanges(step + 1, total_steps))
+
+    def _exchanges(self, step: int, total_steps: int) -> bool:
+        return step > 0 and step % self.every == 0 and step < self.until * total_steps
+
+    def _exchange(self, part: PrunableWeight, step: int, rate: float) -> None:
+        before = part.kept()
+        wanted = part.random(step) if self.grow == "random" else part.gradient().abs()
+        part.prune(part.density, ranking(part.pattern, before, part.values().abs(), wanted, rate))
+        part.clear(part.kept() & ~before)
+
+
+def ranking(pattern: Pattern, kept: Tensor, magnitudes: Tensor, wanted: Tensor, rate: float) -> Tensor:
+    """Scores by which a pattern keeps all but the weakest, and takes the most wanted in their place.
+
+    Args:
+        pattern: whose atoms are exchanged.
+        kept: mask of that pattern.
+        magnitudes: of the weights; of each pool's kept atoms the share ``rate`` is dropped, the weakest.
+        wanted: how much each weight should grow.
+        rate: share of atoms.
+    """
+    places = torch.arange(kept.numel(), device=kept.device).reshape(kept.shape)
+    scores = torch.empty(kept.numel(), device=kept.device)
+    pools = zip(*(pattern.pools(tensor) for tensor in (places, kept, magnitudes, wanted)), strict=True)
+    for where, alive, sizes, growth in pools:
+        standing, strength, grown = alive[..., 0], sizes.mean(2), growth.mean(2)
+        rank = torch.where(standing, SURVIVED, grown / grown.max().clamp(min=1e-30))
+        order = torch.where(standing, strength, math.inf).flatten().argsort(stable=True)
+        rank.view(-1)[order[: round(rate * int(standing.sum()))]] = DROPPED
+        scores[where.flatten()] = rank.unsqueeze(2).expand(where.shape).flatten()
+    return scores.reshape(kept.shape)

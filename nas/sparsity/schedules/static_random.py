@@ -1,0 +1,35 @@
+"""A random mask from the start to the end."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from torch import nn
+
+from nas.papers import Paper
+from nas.sparsity import Schedule
+from nas.sparsity.prunable import Prunable
+
+
+class StaticRandom(Schedule):
+    """Keeps what it draws before training; the same seed draws the same."""
+
+    when = "before"
+    dynamic = False
+    paper = Paper(
+        38,
+        "Random pruning (Liu et al. 2022)",
+        "tests/unit/nas/sparsity/test_static_random.py::test_the_same_seed_draws_the_same_mask",
+    )
+
+    def density(self, part: Prunable, step: int, total_steps: int) -> float:
+        """The part's own."""
+        return part.density
+
+    def start(self, model: nn.Module, parts: Sequence[Prunable]) -> None:
+        """Draw the masks."""
+        for part in parts:
+            part.prune(part.density, part.random(0))
+
+    def on_step(self, model: nn.Module, parts: Sequence[Prunable], step: int, total_steps: int) -> None:
+        """Nothing moves."""
