@@ -36,6 +36,22 @@ def test_lists(verb: str) -> None:
     assert any("plain_convnet" in row.values() for row in rows)
 
 
+def test_spaces_are_described_with_their_choices() -> None:
+    (row,) = json.loads(nas("spaces", "plain_convnet", "--describe", "--json").stdout)
+    assert row["paper"].startswith("35: SimpleNet")
+    choices = {choice["choice"]: choice for choice in row["choices"]}
+    assert choices["stage*.conv*.kernel"] == {
+        "choice": "stage*.conv*.kernel",
+        "places": 7,
+        "ordered": True,
+        "options": [1, 3, 5, 7],
+    }
+    assert choices["stage4.depth"]["options"] == [1]
+    assert "Stages of [convolution, batch norm, ReLU]" in nas("spaces", "plain_convnet").stdout
+    shown = nas("spaces", "plain_convnet", "--describe").stdout
+    assert all(text in shown for text in ("35: SimpleNet", "stage*.conv*.width", "preset: ``small``"))
+
+
 def test_every_paper_names_a_test_that_exists() -> None:
     root = Path(__file__).parents[2]
     for row in json.loads(nas("papers", "--json").stdout):

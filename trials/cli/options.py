@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
 import typer
+from rich.markup import escape
 from rich.table import Table
 
 from trials.cli.app import out
@@ -38,7 +39,7 @@ def print_rows(rows: Sequence[Mapping[str, Any]], as_json: bool, empty: str = "n
     for key, value in rows[0].items():
         table.add_column(key, justify="right" if isinstance(value, int | float) else "left")
     for row in rows:
-        table.add_row(*(shown(value) for value in row.values()))
+        table.add_row(*(escape(shown(value)) for value in row.values()))
     out.print(table)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -68,25 +69,40 @@ def validate(
         out.print(line)
 
 
-@app.command(epilog="Example: nas spaces --json")
-def spaces(as_json: Json = False) -> None:
+@app.command(epilog="Example: nas spaces sparse_convnet --describe")
+def spaces(
+    names: Annotated[list[str] | None, typer.Argument(help="Names of search spaces; all by default.")] = None,
+    describe: Annotated[bool, typer.Option("--describe", help="Also show documentation and choices.")] = False,
+    as_json: Json = False,
+) -> None:
     """List search spaces."""
     from nas.tasks import make_task
     from search_spaces import SPACES
+    from trials.choices import choices_of
     from trials.forecast import size_of
 
     task = make_task("digits")
-    rows = [
+    found = {name: SPACES.get(name) for name in names or SPACES.names()}
+    texts = {name: inspect.getdoc(space) or "" for name, space in found.items()}
+    choices = {name: choices_of(space(), task) for name, space in found.items()} if describe else {}
+    rows: list[dict[str, Any]] = [
         {
             "space": name,
             "paper": space.paper,
             "size on digits": size_of(space(), task),
-            "what": (space.__doc__ or "").splitlines()[0],
+            "what": texts[name].partition("\n")[0],
         }
-        for name in SPACES.names()
-        for space in [SPACES.get(name)]
+        for name, space in found.items()
     ]
-    print_rows(rows, as_json)
+    if not describe:
+        print_rows(rows, as_json)
+    elif as_json:
+        print_json([{**row, "text": texts[row["space"]], "choices": choices[row["space"]]} for row in rows])
+    else:
+        for row in rows:
+            out.print(f"[bold]{row['space']}[/]: {row['size on digits']} on digits; paper {row['paper'] or 'none'}")
+            out.print(f"\n{texts[row['space']]}\n", markup=False, highlight=False)
+            print_rows(choices[row["space"]], as_json=False)
 
 
 @app.command(epilog="Example: nas papers --json")
