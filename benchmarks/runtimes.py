@@ -1,0 +1,130 @@
+"""Where does int8 pay: for all layers or for every second one, in which runtime?
+
+Sampled networks are written in fp32, in int8 and with every second layer in int8, with seeded weights. Every file is
+timed in every runtime against the fp32 file in ONNX Runtime, by the measuring protocol, their bursts taking turns: a
+ratio below 1 is faster than that file.
+
+Example: ``python benchmarks/runtimes.py --networks 4 --image-size 64 --json``
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import multiprocessing
+import tempfile
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from pathlib import Path
+from statistics import geometric_mean
+from typing import Any
+
+from nas.latency.affinity import measuring_cores, pin
+from nas.latency.calibration import calibrate
+from nas.latency.lock import measuring
+from nas.latency.protocol import REPORT, Bench, measure
+from nas.latency.runtimes import RUNTIMES, Session, SessionOptions
+from nas.latency.targets import describe_processor
+
+#: Variant → which layers, counted from 0, compute with 8 bits.
+VARIANTS = {"fp32": lambda layer: False, "int8": lambda layer: True, "alternating": lambda layer: layer % 2 == 0}
+RUNTIME_NAMES = ("onnxruntime", "openvino")
+
+
+def write_files(
+    folder: Path, space_name: str, preset: str, image_size: int, count: int, seed: int
+) -> list[dict[str, Any]]:
+    """Write all variants of ``count`` networks; a row a network. Its own process: measuring ones have no torch."""
+    from nas.export.onnx import OnnxExporter
+    from nas.export.seeding import seed_weights
+    from nas.space.chooser import RandomChooser
+    from nas.space.graph import count_macs
+    from nas.space.sampling import Searched
+    from nas.tasks import make_task
+    from search_spaces import SPACES
+
+    task = make_task("shapes", image_size=image_size)
+    space = SPACES.get(space_name)(preset=preset)
+    searched = Searched(space, {"name": space_name, "preset": preset}, (), task)
+    shape = (1, *task.input_shape)
+    rows = []
+    for index in range(count):
+        architecture = searched.sample(RandomChooser(seed + index)).architecture
+        for variant, is_int8 in VARIANTS.items():
+            network = searched.build(architecture, seed)
+            layers = [site.module for site in space.sites(network.model) if site.kind == "weight" and site.active]
+            network.bits.update({path: 8 for place, path in enumerate(layers) if is_int8(place)})
+            seed_weights(network, shape, f"{seed}:{index}")
+            network.finalize()
+            OnnxExporter().export(network, folder / f"{index}-{variant}.onnx", input_shape=shape)
+        rows.append({"network": index, "macs": count_macs(network.model, shape), "layers": len(layers)})
+    return rows
+
+
+def ratios(folder: Path, index: int, rounds: int) -> dict[str, Any]:
+    """``variant in runtime`` → its time over that of the fp32 file in ONNX Runtime, and the interval, of each round."""
+    cores = measuring_cores(None, 1)
+    exclusive = partial(measuring, cores)
+
+    def opened(variant: str, runtime: str) -> Session:
+        return RUNTIMES.get(runtime)().open(folder / f"{index}-{variant}.onnx", SessionOptions())
+
+    def reference(_: str) -> Session:
+        return opened("fp32", "onnxruntime")
+
+    fp32_ms = calibrate(["fp32"], reference, exclusive, "process")["fp32"]
+    found: dict[str, Any] = {"fp32_ms": fp32_ms}
+    for _ in range(rounds):
+        for variant in VARIANTS:
+            for runtime in RUNTIME_NAMES:
+                bench = Bench(
+                    partial(opened, variant, runtime), reference, {"fp32": fp32_ms}, lambda _: fp32_ms, exclusive
+                )
+                latency = measure(bench, REPORT)
+                ratio = [value / fp32_ms for value in (latency.latency_ms, latency.low_ms, latency.high_ms)]
+                found.setdefault(f"{variant} in {runtime}", []).append(ratio)
+    return found
+
+
+def summary(rows: list[dict[str, Any]]) -> dict[str, float]:
+    """Geometric means over networks and rounds."""
+    keys = [f"{variant} in {runtime}" for variant in VARIANTS for runtime in RUNTIME_NAMES]
+    return {key: geometric_mean(ratio for row in rows for ratio, _, _ in row[key]) for key in keys}
+
+
+def print_table(rows: list[dict[str, Any]], means: dict[str, float]) -> None:
+    """For people: the mean of the rounds."""
+    print(f"{'network':>8}{'layers':>8}{'MMACs':>8}{'fp32 ms':>10}" + "".join(f"{key:>27}" for key in means))
+    for row in rows:
+        cells = "".join(f"{geometric_mean(ratio for ratio, _, _ in row[key]):>27.2f}" for key in means)
+        print(f"{row['network']:>8}{row['layers']:>8}{row['macs'] / 1e6:>8.1f}{row['fp32_ms']:>10.3f}{cells}")
+    print(f"{'geometric mean':>34}" + "".join(f"{mean:>27.2f}" for mean in means.values()))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--networks", type=int, default=4)
+    parser.add_argument("--space", default="plain_convnet", help="a space with presets")
+    parser.add_argument("--preset", default="small")
+    parser.add_argument("--image-size", type=int, default=64)
+    parser.add_argument("--rounds", type=int, default=2, help="of measuring everything in turn (default 2)")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--json", action="store_true", help="one JSON object instead of a table")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as writer:
+            arguments = (folder, options.space, options.preset, options.image_size, options.networks, options.seed)
+            rows = writer.submit(write_files, *arguments).result()
+        pin(measuring_cores(None, 1))
+        rows = [row | ratios(folder, row["network"], options.rounds) for row in rows]
+    means = summary(rows)
+    versions = {name: RUNTIMES.get(name)().version() for name in RUNTIME_NAMES}
+    if options.json:
+        print(json.dumps({"networks": rows, "summary": means, "versions": versions, **describe_processor()}))
+    else:
+        print_table(rows, means)
+
+
+if __name__ == "__main__":
+    main()
