@@ -1,5 +1,8 @@
 """What every registered runtime keeps, whatever it runs."""
 
+import os
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -120,3 +123,20 @@ def test_a_missing_file_is_refused(runtime: Runtime, artifact: Path) -> None:
 
 def test_the_version_is_told(runtime: Runtime) -> None:
     assert any(letter.isdigit() for letter in runtime.version())
+
+
+@pytest.mark.parametrize("name", RUNTIMES.names())
+def test_it_imports_no_torch_and_leaves_the_home_folder_alone(name: str, tmp_path: Path) -> None:
+    """Packages that report to their makers keep an identity in the home folder; these must not."""
+    (home := tmp_path / "home").mkdir()
+    write_reference(LADDER[0], tmp_path / "model.onnx")
+    code = (
+        "import sys\nfrom pathlib import Path\nfrom nas.latency.runtimes import RUNTIMES, SessionOptions\n"
+        f"RUNTIMES.get({name!r})().open(Path({str(tmp_path / 'model.onnx')!r}), SessionOptions()).burst(2)\n"
+        "assert not {'torch', 'ray', 'openvino_telemetry'} & set(sys.modules)"
+    )
+    environment = {key: value for key, value in os.environ.items() if key != "ORT_DISABLE_TELEMETRY"}
+    environment |= {"HOME": str(home), "XDG_CACHE_HOME": str(home), "PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert list(home.iterdir()) == []

@@ -28,6 +28,8 @@ def test_measure_reads_any_onnx_file(tmp_path: Path) -> None:
     write_reference(LADDER[3], path)
     found = json.loads(nas("measure", str(path), "--json").stdout)
     assert found["low_ms"] < found["latency_ms"] < found["high_ms"]
+    rows = json.loads(nas("measure", str(path), "--json", "--runtime", "openvino", "--runtime", "onnxruntime").stdout)
+    assert [row["runtime"] for row in rows] == ["openvino", "onnxruntime"]
 
 
 @pytest.mark.parametrize("verb", ["spaces", "papers"])

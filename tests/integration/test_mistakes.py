@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from nas.errors import NasError
+from nas.errors import NasError, PlanError
 from tests.integration.conftest import MINE
 from tests.integration.forks import nas
 from trials.launch import search
@@ -44,6 +45,14 @@ def test_a_plan_is_refused_as_a_whole_before_anything_runs(keys: dict[str, Any],
     with pytest.raises(NasError) as caught:
         open_problem(make_plan(plan))
     assert message in str(caught.value)
+
+
+def test_a_runtime_that_is_not_installed_is_refused_with_what_to_type(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "openvino", None)
+    monkeypatch.delitem(sys.modules, "nas.latency.runtimes.openvino", raising=False)
+    targets = [{"name": "local"}, {"name": "ov", "runtime": "openvino"}]
+    with pytest.raises(PlanError, match=r"'ov'.*pip install 'measured-nas\[openvino\]'"):
+        open_problem(make_plan({"task": {"name": "digits"}, "space": {"name": "plain_convnet"}, "targets": targets}))
 
 
 def test_an_impossible_limit_names_the_smallest_network(plan: Callable[..., Path], url: str) -> None:

@@ -11,6 +11,7 @@ from torch.utils.data import TensorDataset
 from nas.errors import ExportError
 from nas.export.evaluate import deployed_outputs
 from nas.export.onnx import OnnxExporter
+from nas.latency.runtimes import RUNTIMES
 from nas.space import Architecture, Network
 
 
@@ -27,11 +28,12 @@ def data(count: int) -> TensorDataset:
     return TensorDataset(torch.randn(count, 3, 6, 6, generator=generator), torch.arange(count))
 
 
+@pytest.mark.parametrize("runtime", RUNTIMES.names())
 @pytest.mark.parametrize("batch", [1, 4])
 @pytest.mark.parametrize("count", [3, 8, 70])
-def test_outputs_of_every_image_in_order(batch: int, count: int, tmp_path: Path) -> None:
+def test_outputs_of_every_image_in_order(runtime: str, batch: int, count: int, tmp_path: Path) -> None:
     model, dataset = export(tmp_path / "x.onnx", batch), data(count)
-    outputs, targets = deployed_outputs(tmp_path / "x.onnx", dataset, runtime="onnxruntime")
+    outputs, targets = deployed_outputs(tmp_path / "x.onnx", dataset, runtime=runtime)
     with torch.no_grad():
         expected = model(dataset.tensors[0]).numpy()
     np.testing.assert_allclose(outputs, expected, rtol=1e-4, atol=1e-5)

@@ -1,0 +1,41 @@
+"""A study on two targets of one machine: the same file in two runtimes."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from tests.integration.conftest import nas
+
+#: Runs a script where neither torch nor the other runtime can be imported.
+ALONE = (
+    "import runpy, sys; sys.modules.update(torch=None, onnxruntime=None); path = sys.argv.pop(1); runpy.run_path(path)"
+)
+
+
+def test_search_for_the_latency_in_the_second_runtime(plan: Callable[..., Path], url: str, tmp_path: Path) -> None:
+    path = plan(
+        task={"name": "digits", "image_size": 8},
+        policies=[{"name": "precision", "scope": "site"}],
+        objectives={"accuracy": "maximize", "latency_ms@ov": "minimize"},
+        targets=[{"name": "ov", "runtime": "openvino"}, {"name": "local"}],
+        estimator={"name": "training", "epochs": 1},
+        measure={"budget_s": 1.0, "audit": 0.0},
+    )
+    nas("search", str(path), "--storage", url)
+    (study,) = json.loads(nas("list", "--storage", url, "--json").stdout)
+    assert set(study["best"]) == {"accuracy", "latency_ms@ov"}
+    folder = tmp_path / "out"
+    nas("export", "study", "--best", "--out", str(folder), "--storage", url)
+    report = json.loads((folder / "report.json").read_text())
+    assert [item["runtime"] for item in report["runtimes"]][:2] == ["openvino", "onnxruntime"]
+    assert report["scores"] == report["runtimes"][0]["scores"]
+    assert [item["conditions"]["runtime"] for item in report["latency"]] == ["openvino", "onnxruntime"]
+    assert "| openvino 20" in (folder / "report.md").read_text()
+    ran = subprocess.run(
+        [sys.executable, "-c", ALONE, str(folder / "run.py")], capture_output=True, text=True, check=True
+    )
+    assert "answers:" in ran.stdout
