@@ -4,7 +4,8 @@ Sampled networks are written in fp32, in int8 and with every second layer in int
 timed in every runtime against the fp32 file in ONNX Runtime, by the measuring protocol, their bursts taking turns: a
 ratio below 1 is faster than that file.
 
-Example: ``python benchmarks/runtimes.py --networks 4 --image-size 64 --json``
+Example: ``python benchmarks/runtimes.py --networks 4 --image-size 64 --json``, or of one known network
+``--networks 1 --image-size 128 --space '{name: timm_model, model: mobilenetv2_100}'``
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ from pathlib import Path
 from statistics import geometric_mean
 from typing import Any
 
+import yaml
+
 from nas.latency.affinity import measuring_cores, pin
 from nas.latency.calibration import calibrate
 from nas.latency.lock import measuring
@@ -32,21 +35,19 @@ VARIANTS = {"fp32": lambda layer: False, "int8": lambda layer: True, "alternatin
 RUNTIME_NAMES = ("onnxruntime", "openvino")
 
 
-def write_files(
-    folder: Path, space_name: str, preset: str, image_size: int, count: int, seed: int
-) -> list[dict[str, Any]]:
+def write_files(folder: Path, spec: dict[str, Any], image_size: int, count: int, seed: int) -> list[dict[str, Any]]:
     """Write all variants of ``count`` networks; a row a network. Its own process: measuring ones have no torch."""
     from nas.export.onnx import OnnxExporter
     from nas.export.seeding import seed_weights
     from nas.space.chooser import RandomChooser
     from nas.space.graph import count_macs
-    from nas.space.sampling import Searched
+    from nas.space.sampling import Searched, make
     from nas.tasks import make_task
     from search_spaces import SPACES
 
     task = make_task("shapes", image_size=image_size)
-    space = SPACES.get(space_name)(preset=preset)
-    searched = Searched(space, {"name": space_name, "preset": preset}, (), task)
+    space = make(SPACES.get(spec["name"]), spec, "space")
+    searched = Searched(space, spec, (), task)
     shape = (1, *task.input_shape)
     rows = []
     for index in range(count):
@@ -106,8 +107,9 @@ def print_table(rows: list[dict[str, Any]], means: dict[str, float]) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--networks", type=int, default=4)
-    parser.add_argument("--space", default="plain_convnet", help="a space with presets")
-    parser.add_argument("--preset", default="small")
+    parser.add_argument(
+        "--space", type=yaml.safe_load, default={"name": "plain_convnet"}, help="as in a plan: '{name: …, …}'"
+    )
     parser.add_argument("--image-size", type=int, default=64)
     parser.add_argument("--rounds", type=int, default=2, help="of measuring everything in turn (default 2)")
     parser.add_argument("--seed", type=int, default=0)
@@ -116,7 +118,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as writer:
-            arguments = (folder, options.space, options.preset, options.image_size, options.networks, options.seed)
+            arguments = (folder, options.space, options.image_size, options.networks, options.seed)
             rows = writer.submit(write_files, *arguments).result()
         pin(measuring_cores(None, 1))
         rows = [row | ratios(folder, row["network"], options.rounds) for row in rows]
