@@ -6,7 +6,9 @@ from nas.space.search_space import SearchSpace
 SPACES: Registry[type[SearchSpace]] = Registry(
     "spaces",
     {
+        "module": "search_spaces.module:Module",
         "plain_convnet": "search_spaces.plain_convnet:PlainConvNet",
         "sparse_convnet": "search_spaces.sparse_convnet:SparseConvNet",
+        "timm_model": "search_spaces.timm_model:TimmModel",
     },
 )

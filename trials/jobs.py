@@ -127,7 +127,7 @@ def calibrate(payload: Payload) -> Iterator[Result]:
 
 def deploy(problem: Problem, network: Network, path: Path) -> Artifact:
     """The file that ships: ranges calibrated on training data where anything computes with 8 bits."""
-    calibration = calibration_inputs(problem) if any(bits < 32 for bits in network.bits.values()) else None
+    calibration = calibration_inputs(problem) if any(bits == 8 for bits in network.bits.values()) else None
     shape = problem.input_shape()
     return problem.exporter.export(network, path, input_shape=shape, calibration=calibration, runtime=problem.runtime)
 

@@ -93,12 +93,12 @@ class Problem:
         return (batch, *self.task.input_shape)
 
     def identity(self, network: Network) -> str:
-        """Hash of the graph with its policies, the data and the training recipe: equal means the same experiment."""
+        """Hash of graph, policies, data, training recipe and start: equal means the same experiment."""
         return self.identity_of(self.trace(network), network)
 
     def identity_of(self, graph: TracedGraph, network: Network) -> str:
         """``identity`` of a network that is traced already."""
-        recipe = json.dumps([self.plan.estimator.spec(), self.plan.seed], sort_keys=True)
+        recipe = json.dumps([self.plan.estimator.spec(), self.plan.seed, self.searched.space.start()], sort_keys=True)
         parts = [identity_of(graph, network.bits), _fingerprint(self.task), recipe]
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
@@ -167,11 +167,17 @@ def _check(problem: Problem) -> None:
     plan = problem.plan
     EXECUTORS.get(plan.executor)
     problem.estimator()
+    needed = {name for policy in make_policies(problem.searched.policy_specs) for name in policy.precisions}
     for target in plan.targets:
         try:
             runtime = RUNTIMES.get(target.runtime)
         except MeasureError as error:
             raise PlanError(f"target {target.name!r}: {error}") from error
+        if unknown := needed - runtime.precisions:
+            raise PlanError(
+                f"target {target.name!r}: runtime {target.runtime!r} does not know {', '.join(sorted(unknown))}, only "
+                f"{', '.join(sorted(runtime.precisions))}; list the policy's options without"
+            )
         if problem.exporter.format not in runtime.formats:
             raise PlanError(
                 f"target {target.name!r}: runtime {target.runtime!r} opens {', '.join(runtime.formats)}, "

@@ -22,6 +22,7 @@ from nas.estimators.optimization import Optimization, make_mixup, pick_device
 from nas.estimators.predict import outputs
 from nas.estimators.randomness import permutation, seed_of, seeded
 from nas.estimators.recipe import Recipe, make_recipe
+from nas.estimators.training_mode import enter_training_mode
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -128,7 +129,7 @@ class _Run:
         self.network.model = self.model.cpu().eval()
 
     def _train_segment(self, order: Tensor, last: int) -> None:
-        self.model.train()
+        enter_training_mode(self.model)
         part = order[self.batch * self.batch_size : last * self.batch_size]
         gpu = self.device.type == "cuda"
         losses: list[Tensor] = []

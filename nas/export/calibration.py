@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, fx, nn
 
 from nas.errors import ExportError
+from nas.quantization import Calibration, Range
 from nas.space.tracing import TracedGraph
 
 #: Inputs of a batch: ranges are the same for any, memory is not.
@@ -17,31 +18,26 @@ BATCH = 32
 #: Seeded inputs where there is no data.
 SEEDED = 8
 
-Range = tuple[float, float]
 
-
-def ranges(graph: TracedGraph, nodes: Iterable[int], inputs: Tensor, *, percentile: float = 100.0) -> dict[int, Range]:
+def ranges(graph: TracedGraph, calibrations: Mapping[int, Calibration], inputs: Tensor) -> dict[int, Range]:
     """Position of a node → (low, high) of its values over ``inputs`` ``(M, C, H, W)``.
 
     Args:
         graph: of a model in eval mode.
-        nodes: positions to observe.
+        calibrations: positions to observe, each with a new calibration of its own.
         inputs: calibration data.
-        percentile: 100 takes the extremes; less cuts both tails, for each batch of inputs, and averages over
-            batches.
 
     Raises:
         ExportError: no inputs, or a value that is not finite.
     """
     if not len(inputs):
         raise ExportError("calibration has no inputs; give at least one batch of training data")
-    observed = {graph.nodes[index].call.node: index for index in nodes}
-    observer = _Observer(graph, observed, percentile)
+    observer = _Observer(graph, calibrations)
     device = device_of(graph.model)
     with torch.no_grad():
         for batch in torch.split(inputs, BATCH):
             observer.run(batch.to(device))
-    found = {index: observer.range_of(index) for index in observed.values()}
+    found = {index: calibration.range() for index, calibration in calibrations.items()}
     for index, (low, high) in found.items():
         if not np.isfinite([low, high]).all():
             raise ExportError(
@@ -63,28 +59,12 @@ def device_of(model: nn.Module) -> torch.device:
 
 
 class _Observer(fx.Interpreter):
-    def __init__(self, graph: TracedGraph, observed: dict[fx.Node, int], percentile: float) -> None:
+    def __init__(self, graph: TracedGraph, calibrations: Mapping[int, Calibration]) -> None:
         super().__init__(graph.model, graph=graph.nodes[0].call.node.graph)
-        self._observed = observed
-        self._percentile = percentile
-        self._ranges: dict[int, list[Range]] = {}
+        self._observed = {graph.nodes[index].call.node: item for index, item in calibrations.items()}
 
     def run_node(self, n: fx.Node) -> Any:
         value = super().run_node(n)
         if n in self._observed:
-            self._ranges.setdefault(self._observed[n], []).append(self._range(value))
+            self._observed[n].add(value)
         return value
-
-    def range_of(self, index: int) -> Range:
-        lows, highs = zip(*self._ranges[index], strict=True)
-        if self._percentile == 100.0:
-            return min(lows), max(highs)
-        return float(np.mean(lows)), float(np.mean(highs))
-
-    def _range(self, value: Tensor) -> Range:
-        if self._percentile == 100.0:
-            low, high = torch.aminmax(value)
-            return float(low), float(high)
-        tails = [100.0 - self._percentile, self._percentile]
-        low, high = np.percentile(value.cpu().numpy(), tails)
-        return float(low), float(high)

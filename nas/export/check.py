@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
@@ -14,8 +15,11 @@ from nas.export.calibration import device_of
 from nas.export.evaluate import run_batches
 from nas.latency.runtimes import RUNTIMES, SessionOptions
 
-#: Largest difference of a 32-bit file, in standard deviations of the output.
+#: Largest difference of a 32-bit file to the network, in standard deviations of the output.
 TOLERANCE = 1e-3
+#: Of a file of fewer bits to its simulation, in steps of 255: sums that fall between two integers may be rounded
+#: either way.
+TOLERATED_STEPS = 3.0
 
 
 def relative_error(model: nn.Module, path: Path, inputs: Tensor, *, runtime: str, tolerance: float | None) -> float:
@@ -34,11 +38,7 @@ def relative_error(model: nn.Module, path: Path, inputs: Tensor, *, runtime: str
     """
     with torch.no_grad():
         expected = model(inputs.to(device_of(model))).float().cpu().numpy()
-    try:
-        with closing(RUNTIMES.get(runtime)().open(path, SessionOptions(batch=len(inputs)))) as session:
-            found = run_batches(session, inputs.cpu().numpy())
-    except MeasureError as error:
-        raise ExportError(f"{path.name} was written but can't be run: {error}") from error
+    found = _answers(path, inputs, runtime)
     if found.shape != expected.shape:
         raise ExportError(f"{path.name} answers {found.shape}, the network {expected.shape}")
     if not (np.isfinite(expected).all() and np.isfinite(found).all()):
@@ -56,3 +56,28 @@ def relative_error(model: nn.Module, path: Path, inputs: Tensor, *, runtime: str
             f"{runtime} (allowed: {tolerance:g}); an op's emitter does not compute what the op computes"
         )
     return difference
+
+
+def check_rounding(simulation: Callable[[Tensor], Tensor], path: Path, inputs: Tensor, *, runtime: str) -> float:
+    """Largest difference to what the file's own roundings give in torch, in steps of 255 for all of the output.
+
+    Raises:
+        ExportError: more than ``TOLERATED_STEPS``.
+    """
+    expected = simulation(inputs).float().cpu().numpy()
+    difference = float(np.abs(_answers(path, inputs, runtime) - expected).max())
+    steps = 255 * difference / max(float(np.ptp(expected)), 1e-30)
+    if not steps <= TOLERATED_STEPS:
+        raise ExportError(
+            f"{path.name} differs from the simulation of its roundings by {steps:.3g} steps of 255 in {runtime} "
+            f"(allowed: {TOLERATED_STEPS:g}); scales, zero points or integers are not those of the network"
+        )
+    return steps
+
+
+def _answers(path: Path, inputs: Tensor, runtime: str) -> np.ndarray:
+    try:
+        with closing(RUNTIMES.get(runtime)().open(path, SessionOptions(batch=len(inputs)))) as session:
+            return run_batches(session, inputs.cpu().numpy())
+    except MeasureError as error:
+        raise ExportError(f"{path.name} was written but can't be run: {error}") from error

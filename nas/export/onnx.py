@@ -9,25 +9,22 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import onnx
 from torch import Tensor, fx
 
-from nas.errors import ExportError, PlanError
+from nas.errors import ExportError
 from nas.export import Artifact, Exporter
 from nas.export.calibration import SEEDED, ranges, seeded_inputs
-from nas.export.check import TOLERANCE, relative_error
-from nas.export.folding import Folded, fold
-from nas.export.onnx_graph import OPSET, OnnxGraph, Parameter, as_array
-from nas.export.quantize import (
-    FULL_WEIGHT_LIMIT,
-    WEIGHT_LIMIT,
-    IntegerPlan,
-    Scale,
-    plan_integers,
-    quantize_layer,
-)
+from nas.export.check import TOLERANCE, check_rounding, relative_error
+from nas.export.folding import fold
+from nas.export.onnx_graph import OnnxGraph, Parameter, as_array
+from nas.export.quantize import IntegerPlan, plan_integers, quantize_layer, quantize_weight
+from nas.export.simulation import Simulation, can_simulate
 from nas.export.structure import record_nonzeros, structure_hash_of
 from nas.export.torch_route import export_with_torch
+from nas.quantization.scheme import scheme_of
+from nas.quantization.steps import Steps, activation_steps
 from nas.space import Network
 from nas.space.tracing import TracedGraph, trace
 
@@ -38,23 +35,12 @@ NUM_CHECKED = 4
 class OnnxExporter(Exporter):
     """Writes ONNX: ops emit themselves, batch norms are folded, 8-bit layers become u8/s8 QDQ.
 
-    Args:
-        percentile: of calibrated values; 100 takes the extremes, 99.9 cuts a thousandth from both ends.
-        full_range: weights use all 8 bits instead of 7. More exact where the processor has VNNI or is an
-            ARM; on other x86 ONNX Runtime's kernels overflow on such weights.
-
-    Raises:
-        PlanError: a percentile outside (50, 100].
+    Weights of 16 and 4 bits are stored as such and widened before use. What such a file answers is compared with a
+    simulation of its roundings in torch.
     """
 
     format = "onnx"
     suffix = ".onnx"
-
-    def __init__(self, percentile: float = 100.0, full_range: bool = False) -> None:
-        if not 50.0 < percentile <= 100.0:
-            raise PlanError(f"exporter: percentile {percentile}; allowed: above 50, up to 100")
-        self._percentile = percentile
-        self._limit = FULL_WEIGHT_LIMIT if full_range else WEIGHT_LIMIT
 
     def export(
         self,
@@ -73,16 +59,20 @@ class OnnxExporter(Exporter):
             raise ExportError(f"the network returns {len(graph.outputs)} tensors; a deployed network returns one")
         uncovered = sorted({node.op_name for node in graph.uncovered})
         inputs = seeded_inputs(input_shape, SEEDED) if calibration is None else calibration.cpu()
+        written = None
         if uncovered:
-            model = export_with_torch(network, path, input_shape, inputs, self._limit)
+            model = export_with_torch(network, path, input_shape, inputs)
         else:
-            model = self._emit(graph, network.bits, input_shape, inputs)
+            written = _Written(graph, network.bits, inputs)
+            model = written.model(input_shape)
             onnx.save(model, str(path))
-        error = _checked(network, path, input_shape, calibration, runtime)
+        error = _checked(network, written, path, input_shape, calibration, runtime)
         content = path.read_bytes()
-        record: dict[str, Any] = {"opset": OPSET, "uncovered": uncovered}
+        record: dict[str, Any] = {"opset": model.opset_import[0].version, "uncovered": uncovered}
         if _has_integers(network):
             record["calibrated_on"] = 0 if calibration is None else len(calibration)
+        if written is not None and written.enclosed:
+            record["enclosed_by_integers"] = written.enclosed
         record["seconds"] = round(time.perf_counter() - started, 4)
         return Artifact(
             path=path,
@@ -96,63 +86,104 @@ class OnnxExporter(Exporter):
             record=record,
         )
 
-    def _emit(
-        self, graph: TracedGraph, bits: Mapping[str, int], input_shape: tuple[int, ...], inputs: Tensor
-    ) -> onnx.ModelProto:
-        folded = fold(graph, bits)
-        plan = plan_integers(graph, folded, bits)
-        scales = self._scales(graph, plan, inputs) if plan.values else {}
-        builder = OnnxGraph(self._parameters(graph, folded, plan, scales))
-        output = _walk(builder, graph, plan, scales)
-        output_shape = graph.nodes[graph.outputs[0]].call.output_shape
+
+class _Written:
+    """Everything a file holds: which values are rounded how, and the parameters as they ship."""
+
+    def __init__(self, graph: TracedGraph, bits: Mapping[str, int], inputs: Tensor) -> None:
+        self._graph, self._bits = graph, bits
+        self._folded = fold(graph, bits)
+        self._plan = plan_integers(graph, self._folded, bits)
+        self._steps = self._found_steps(inputs) if self._plan.values else {}
+        self._parameters: Mapping[tuple[fx.Node, str], Parameter | None] = self._shipped()
+
+    @property
+    def enclosed(self) -> list[str]:
+        """Layers of floats that read and write rounded values: ONNX Runtime computes them in integers all the same."""
+        return [self._graph.nodes[index].name for index in self._plan.enclosed]
+
+    @property
+    def simulation(self) -> Simulation | None:
+        """The file in torch; None where nothing is rounded, or not as we do."""
+        fewer = [index for index in self._folded.layers if self._bits.get(self._graph.nodes[index].path, 32) < 32]
+        if not fewer or self._plan.enclosed or not all(can_simulate(self._graph.nodes[index]) for index in fewer):
+            return None
+        return Simulation(self._graph, fewer, self._folded, self._plan, self._steps, self._parameters)
+
+    def model(self, input_shape: tuple[int, ...]) -> onnx.ModelProto:
+        """The file's content."""
+        builder = OnnxGraph(self._parameters)
+        output = _walk(builder, self._graph, self._plan, self._steps)
+        output_shape = self._graph.nodes[self._graph.outputs[0]].call.output_shape
         model = builder.model("input", input_shape, output, output_shape)
         record_nonzeros(model, builder.originals)
         return model
 
-    def _scales(self, graph: TracedGraph, plan: IntegerPlan, inputs: Tensor) -> dict[int, Scale]:
-        own = [index for index in plan.values if index not in plan.same_as]
-        found = ranges(graph, [plan.observed[index] for index in own], inputs, percentile=self._percentile)
-        scales = {index: Scale.of_range(*found[plan.observed[index]]) for index in own}
+    def _found_steps(self, inputs: Tensor) -> dict[int, Steps]:
+        plan = self._plan
+        calibrations = {plan.observed[index]: scheme.new_calibration() for index, scheme in plan.schemes.items()}
+        found = ranges(self._graph, calibrations, inputs)
+        steps = {index: activation_steps(*found[plan.observed[index]], item) for index, item in plan.schemes.items()}
         for index in sorted(plan.same_as):
-            scales[index] = scales[plan.same_as[index]]
-        return scales
+            steps[index] = steps[plan.same_as[index]]
+        return steps
 
-    def _parameters(
-        self, graph: TracedGraph, folded: Folded, plan: IntegerPlan, scales: Mapping[int, Scale]
-    ) -> dict[tuple[fx.Node, str], Parameter | None]:
-        replaced: dict[tuple[fx.Node, str], Parameter | None] = {
-            (graph.nodes[index].call.node, "bias"): None for index in folded.shifted
+    def _shipped(self) -> dict[tuple[fx.Node, str], Parameter | None]:
+        shipped: dict[tuple[fx.Node, str], Parameter | None] = {
+            (self._graph.nodes[index].call.node, "bias"): None for index in self._folded.shifted
         }
-        for index, layer in folded.layers.items():
-            node = graph.nodes[index]
+        for index, layer in self._folded.layers.items():
+            node = self._graph.nodes[index]
+            scheme, bits = scheme_of(node.call.module), self._bits.get(node.path, 32)
             weight: Parameter = layer.weight
             bias: Parameter | None = layer.bias
-            if index in plan.layers:
-                source = scales[plan.owner[node.inputs[0]]]
-                weight, bias = quantize_layer(layer, source, limit=self._limit)
-            replaced[(node.call.node, "weight")] = weight
+            if index in self._plan.layers:
+                weight, bias = quantize_layer(layer, self._steps[self._plan.owner[node.inputs[0]]], scheme)
+            elif bits == 4:
+                weight = quantize_weight(layer, 4, scheme)
+            elif bits == 16:
+                weight = _halved(layer.weight, node.name)
+            shipped[(node.call.node, "weight")] = weight
             if bias is not None:
-                replaced[(node.call.node, "bias")] = bias
-        return replaced
+                shipped[(node.call.node, "bias")] = bias
+        return shipped
+
+
+def _halved(weight: np.ndarray, name: str) -> np.ndarray:
+    with np.errstate(over="ignore"):
+        found = weight.astype(np.float16)
+    if np.isfinite(weight).all() and not np.isfinite(found).all():
+        largest = float(np.abs(weight).max())
+        raise ExportError(f"{name} has a weight of {largest:.3g}; 16 bits end at 65504: choose 32 bits for it")
+    return found
 
 
 def _checked(
-    network: Network, path: Path, input_shape: tuple[int, ...], calibration: Tensor | None, runtime: str
+    network: Network,
+    written: _Written | None,
+    path: Path,
+    input_shape: tuple[int, ...],
+    calibration: Tensor | None,
+    runtime: str,
 ) -> float:
     """Error of the file: on seeded inputs, or on data where ranges were made for data."""
     count = math.ceil(NUM_CHECKED / input_shape[0]) * input_shape[0]
     inputs = seeded_inputs(input_shape, count, seed=1)
     if calibration is not None and len(calibration) >= count:
         inputs = calibration[:count]
-    tolerance = None if _has_integers(network) else TOLERANCE
-    return relative_error(network.model, path, inputs, runtime=runtime, tolerance=tolerance)
+    exact = all(bits == 32 for bits in network.bits.values())
+    error = relative_error(network.model, path, inputs, runtime=runtime, tolerance=TOLERANCE if exact else None)
+    simulation = written.simulation if written is not None else None
+    if simulation is not None:
+        check_rounding(simulation, path, inputs, runtime=runtime)
+    return error
 
 
 def _has_integers(network: Network) -> bool:
     return any(bits == 8 for bits in network.bits.values())
 
 
-def _walk(builder: OnnxGraph, graph: TracedGraph, plan: IntegerPlan, scales: Mapping[int, Scale]) -> str:
+def _walk(builder: OnnxGraph, graph: TracedGraph, plan: IntegerPlan, steps: Mapping[int, Steps]) -> str:
     """Emit every node; the name of the network's output."""
     names: list[str] = []
     for index, node in enumerate(graph.nodes):
@@ -166,7 +197,7 @@ def _walk(builder: OnnxGraph, graph: TracedGraph, plan: IntegerPlan, scales: Map
             name = builder.constant(as_array(graph.tensor(index)))
         else:
             name = node.op.emit(builder, node.call, [names[source] for source in node.inputs])
-        if index in scales:
-            name = builder.quantized(name, scales[index].scale, scales[index].zero_point)
+        if index in steps:
+            name = builder.quantized(name, np.float32(steps[index].scale), np.uint8(steps[index].zero_point))
         names.append(name)
     return names[graph.outputs[0]]

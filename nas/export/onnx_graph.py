@@ -17,22 +17,44 @@ from nas.ops import Call, Shape
 OPSET = 18
 #: The file format version that goes with it.
 IR_VERSION = 8
+#: Of files with 4-bit weights: the first to know them.
+FOUR_BIT_OPSET, FOUR_BIT_IR_VERSION = 21, 10
 #: Constants up to so many values are stored once.
 _SMALL = 64
 
 
 @dataclass(frozen=True)
-class QuantizedTensor:
-    """Integers and what they stand for: ``values * scale``, one scale per index of the first dimension."""
+class Integers:
+    """Integers and what they stand for: ``(values - zero_point) * scale``.
+
+    One scale and zero point per index of the first dimension; of blocks, ``values`` are ``(O, N)`` and the others
+    ``(O, blocks)``.
+    """
 
     values: np.ndarray
     scale: np.ndarray
-    #: What was rounded: its exact zeros, not those of rounding, are structure.
+    zero_point: np.ndarray
+    #: What was rounded: its exact zeros, not those of rounding, are structure; its shape is that of the parameter.
     original: np.ndarray
+    #: 4, 8 or 32.
+    bits: int
+    block_size: int | None = None
+
+    @property
+    def dequantized(self) -> np.ndarray:
+        """What they stand for, in the parameter's shape."""
+        scale, zero_point = self.scale, self.zero_point
+        if self.block_size is None:
+            column = (-1, *[1] * (self.values.ndim - 1))
+            scale, zero_point = scale.reshape(column), zero_point.reshape(column)
+        else:
+            scale, zero_point = (np.repeat(item, self.block_size, axis=1) for item in (scale, zero_point))
+        found: np.ndarray = (self.values.astype(np.float32) - zero_point.astype(np.float32)) * scale
+        return found.reshape(self.original.shape)
 
 
-#: A parameter as it ships.
-Parameter = np.ndarray | QuantizedTensor
+#: A parameter as it ships: of float32 or float16, or integers.
+Parameter = np.ndarray | Integers
 
 
 class OnnxGraph:
@@ -51,8 +73,9 @@ class OnnxGraph:
         #: Prefix of the names that follow: the layer being emitted.
         self.scope = ""
         self._packs: dict[str, list[str]] = {}
-        #: Initializer of integers → what was rounded.
+        #: Initializer of fewer bits → what was rounded.
         self.originals: dict[str, np.ndarray] = {}
+        self._four_bits = False
 
     def node(self, op_type: str, inputs: Sequence[str], **attributes: Any) -> str:
         """Append a node of one output; the output's name."""
@@ -96,11 +119,13 @@ class OnnxGraph:
         return self._replaced.get((call.node, name), own) is not None
 
     def parameter(self, call: Call, name: str) -> str:
-        """A parameter of the call's module as it ships: folded, and as integers where there are 8 bits."""
+        """A parameter of the call's module as it ships: folded, and of fewer bits where that was chosen."""
         value = self._replaced.get((call.node, name))
         if value is None:
             value = as_array(getattr(call.module, name))
-        return self._dequantized(value) if isinstance(value, QuantizedTensor) else self.constant(value)
+        if isinstance(value, Integers):
+            return self._dequantized(value)
+        return self._widened(value) if value.dtype == np.float16 else self.constant(value)
 
     def reshape(self, value: str, shape: Sequence[int]) -> str:
         """``value`` in another shape; -1 stands for what is left, 0 for what the dimension was."""
@@ -126,16 +151,37 @@ class OnnxGraph:
             [value("output", TensorProto.FLOAT, list(output_shape))],
             [item for item in self._initializers if item.name in used],
         )
-        opset = helper.make_opsetid("", OPSET)
-        return helper.make_model(graph, opset_imports=[opset], ir_version=IR_VERSION, producer_name="measured-nas")
+        opset, version = (FOUR_BIT_OPSET, FOUR_BIT_IR_VERSION) if self._four_bits else (OPSET, IR_VERSION)
+        imports = [helper.make_opsetid("", opset)]
+        return helper.make_model(graph, opset_imports=imports, ir_version=version, producer_name="measured-nas")
 
-    def _dequantized(self, tensor: QuantizedTensor) -> str:
+    def _dequantized(self, tensor: Integers) -> str:
+        if tensor.bits == 4:
+            self._four_bits = True
+            return self._dequantized_four_bits(tensor)
         # Not shared: their zeros are counted by name.
         name = self._unique("integers")
         self._initializers.append(numpy_helper.from_array(_contiguous(tensor.values), name))
         self.originals[name] = tensor.original
-        zero_points = self.constant(np.zeros(tensor.scale.shape, dtype=tensor.values.dtype))
-        return self.node("DequantizeLinear", [name, self.constant(tensor.scale), zero_points], axis=0)
+        operands = [name, self.constant(tensor.scale), self.constant(tensor.zero_point)]
+        return self.node("DequantizeLinear", operands, axis=0)
+
+    def _dequantized_four_bits(self, tensor: Integers) -> str:
+        name, zero_points = self._unique("integers"), self._unique("zero_points")
+        for key, array in ((name, tensor.values), (zero_points, tensor.zero_point)):
+            packed = _packed(array)
+            self._initializers.append(helper.make_tensor(key, TensorProto.INT4, array.shape, packed, raw=True))
+        self.originals[name] = tensor.original
+        operands = [name, self.constant(tensor.scale), zero_points]
+        if tensor.block_size is None:
+            return self.node("DequantizeLinear", operands, axis=0)
+        found = self.node("DequantizeLinear", operands, axis=1, block_size=tensor.block_size)
+        return found if tensor.original.ndim == 2 else self.reshape(found, tensor.original.shape)
+
+    def _widened(self, value: np.ndarray) -> str:
+        name = self._unique("float16")
+        self._initializers.append(numpy_helper.from_array(_contiguous(value), name))
+        return self.node("Cast", [name], to=TensorProto.FLOAT)
 
     def _unique(self, kind: str) -> str:
         base = f"{self.scope}/{kind}" if self.scope else kind
@@ -153,6 +199,12 @@ class OnnxGraph:
 def as_array(tensor: Tensor) -> np.ndarray:
     """Float32 values of a parameter, on the processor, in the order of its shape."""
     return tensor.detach().float().cpu().contiguous().numpy()
+
+
+def _packed(array: np.ndarray) -> bytes:
+    """Two 4-bit integers a byte, the first in its lower half."""
+    halves = np.append(array.ravel(), np.zeros(array.size % 2, dtype=array.dtype)).astype(np.uint8) & 0xF
+    return (halves[::2] | halves[1::2] << 4).astype(np.uint8).tobytes()
 
 
 def _contiguous(array: np.ndarray) -> np.ndarray:

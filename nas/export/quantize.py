@@ -3,37 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
+import torch
 from torch import nn
 
 from nas.export.folding import Folded, Layer
-from nas.export.onnx_graph import QuantizedTensor
+from nas.export.onnx_graph import Integers
 from nas.ops.identity import IdentityOp
-from nas.space.tracing import TracedGraph
-
-#: Weights use 7 of 8 bits: x86 without VNNI adds two u8 × s8 products in 16 bits, which full weights
-#: overflow.
-WEIGHT_LIMIT = 64
-FULL_WEIGHT_LIMIT = 127
-
-
-@dataclass(frozen=True)
-class Scale:
-    """Asymmetric u8: ``value = (integer - zero_point) * scale``."""
-
-    scale: np.float32
-    zero_point: np.uint8
-
-    @classmethod
-    def of_range(cls, low: float, high: float) -> Scale:
-        """The scale whose 256 steps span ``low`` … ``high`` and hit zero exactly."""
-        low, high = min(low, 0.0), max(high, 0.0)
-        scale = np.float32((high - low) / 255.0)
-        if not scale > 1e-30:
-            return cls(np.float32(1.0), np.uint8(0))
-        return cls(scale, np.uint8(np.clip(round(-low / float(scale)), 0, 255)))
+from nas.quantization.scheme import Scheme, scheme_of
+from nas.quantization.steps import Steps, weight_groups, weight_steps
+from nas.space.tracing import TracedGraph, TracedNode
 
 
 @dataclass(frozen=True)
@@ -50,6 +31,11 @@ class IntegerPlan:
     same_as: Mapping[int, int]
     #: Value → the node whose output it is in torch.
     observed: Mapping[int, int]
+    #: Value with a scale of its own → how that is found: as the first 8-bit layer wants it that reads it, or else the
+    #: last one that was computed before it.
+    schemes: Mapping[int, Scheme]
+    #: Weighted nodes of more bits between such values.
+    enclosed: Sequence[int]
 
 
 def plan_integers(graph: TracedGraph, folded: Folded, bits: Mapping[str, int]) -> IntegerPlan:
@@ -60,9 +46,7 @@ def plan_integers(graph: TracedGraph, folded: Folded, bits: Mapping[str, int]) -
     """
     owner = _owners(graph, folded)
     eight = frozenset(
-        index
-        for index, node in enumerate(graph.nodes)
-        if node.op is not None and node.op.integer(node.call) == "weights" and bits.get(node.path, 32) == 8
+        index for index, node in enumerate(graph.nodes) if _is_weighted(node) and bits.get(node.path, 32) == 8
     )
     users = _emitted_users(graph, owner)
     needed = {owner[graph.nodes[index].inputs[0]] for index in eight}
@@ -89,26 +73,82 @@ def plan_integers(graph: TracedGraph, folded: Folded, bits: Mapping[str, int]) -
     observed = {index: index for index in range(len(graph.nodes))} | {
         layer: norm for norm, layer in folded.norms.items()
     }
-    return IntegerPlan(owner, eight, frozenset(values), same_as, observed)
+    enclosed = [
+        index
+        for index, node in enumerate(graph.nodes)
+        if _is_weighted(node) and index not in eight and owner[node.inputs[0]] in values
+        if _is_rounded_later(graph, index, users, values)
+    ]
+    schemes = _schemes(graph, owner, eight, [index for index in sorted(values) if index not in same_as], same_as)
+    return IntegerPlan(owner, eight, frozenset(values), same_as, observed, schemes, enclosed)
 
 
-def quantize_layer(layer: Layer, inputs: Scale, *, limit: int) -> tuple[QuantizedTensor, QuantizedTensor | None]:
-    """Weights as symmetric s8 per output channel within ``±limit``, bias as int32 in steps of both scales."""
-    rows = layer.weight.reshape(layer.weight.shape[0], -1)
-    scale = np.abs(rows).max(axis=1) / limit
+def quantize_weight(layer: Layer, bits: int, scheme: Scheme, *, smallest_scale: np.ndarray | None = None) -> Integers:
+    """Weights as integers of 8 or 4 bits, a scale for each output channel or block.
+
+    Args:
+        layer: as it ships.
+        bits: 8 or 4.
+        scheme: of the site.
+        smallest_scale: ``(O,)`` for output channels whose steps must not be smaller.
+    """
+    weight = torch.from_numpy(layer.weight)
+    groups = weight_groups(weight, scheme, bits)
+    steps = weight_steps(groups, bits, scheme)
+    if smallest_scale is not None:
+        floor = torch.from_numpy(smallest_scale).float().reshape(-1, 1, 1)
+        steps = replace(steps, scale=torch.maximum(steps.scale, floor))
+    integers = steps.integers(groups).flatten(1)
+    per_channel = groups.shape[1] == 1
+    shape = layer.weight.shape if per_channel else integers.shape
+    scale, zero_point = (tensor.squeeze(2) for tensor in (steps.scale, steps.zero_point))
+    if per_channel:
+        scale, zero_point = scale.squeeze(1), zero_point.squeeze(1)
+    return Integers(
+        integers.reshape(shape).numpy().astype(np.int8),
+        scale.numpy(),
+        zero_point.numpy().astype(np.int8),
+        original=layer.weight,
+        bits=bits,
+        block_size=None if per_channel else groups.shape[2],
+    )
+
+
+def quantize_layer(layer: Layer, inputs: Steps, scheme: Scheme) -> tuple[Integers, Integers | None]:
+    """Weights as s8 per output channel, bias as int32 in steps of both scales."""
+    smallest = None
     if layer.bias is not None:
         # A channel of tiny weights and a real bias: its steps must be large enough for the bias to fit 32
         # bits.
-        scale = np.maximum(scale, np.abs(layer.bias) / (float(inputs.scale) * 2**30))
-    scale = np.where(scale > 1e-30, scale, 1.0).astype(np.float32)
-    column = scale.reshape(-1, *[1] * (layer.weight.ndim - 1))
-    integers = np.clip(np.rint(layer.weight / column), -limit, limit).astype(np.int8)
-    weight = QuantizedTensor(integers, scale, layer.weight)
+        smallest = np.abs(layer.bias) / (float(inputs.scale) * 2**30)
+    weight = quantize_weight(layer, 8, scheme, smallest_scale=smallest)
     if layer.bias is None:
         return weight, None
-    bias_scale = (scale * inputs.scale).astype(np.float32)
-    bias = np.rint(layer.bias / bias_scale.astype(np.float64)).astype(np.int32)
-    return weight, QuantizedTensor(bias, bias_scale, layer.bias)
+    scale = (weight.scale * inputs.scale.numpy()).astype(np.float32)
+    bias = np.rint(layer.bias / scale.astype(np.float64)).astype(np.int32)
+    return weight, Integers(bias, scale, np.zeros(len(scale), dtype=np.int32), original=layer.bias, bits=32)
+
+
+def _schemes(
+    graph: TracedGraph,
+    owner: Sequence[int],
+    eight: frozenset[int],
+    own: Sequence[int],
+    same_as: Mapping[int, int],
+) -> dict[int, Scheme]:
+    readers: dict[int, Scheme] = {}
+    for index in sorted(eight):
+        source = owner[graph.nodes[index].inputs[0]]
+        while source in same_as:
+            source = same_as[source]
+        readers.setdefault(source, scheme_of(graph.nodes[index].call.module))
+    found, last = {}, Scheme()
+    for index in range(len(graph.nodes)):
+        if index in eight:
+            last = scheme_of(graph.nodes[index].call.module)
+        if index in own:
+            found[index] = readers.get(index, last)
+    return found
 
 
 def _owners(graph: TracedGraph, folded: Folded) -> list[int]:
@@ -131,11 +171,28 @@ def _emitted_users(graph: TracedGraph, owner: Sequence[int]) -> list[list[int]]:
     return users
 
 
+def _is_weighted(node: TracedNode) -> bool:
+    return node.op is not None and node.op.integer(node.call) == "weights"
+
+
 def _fuses_next(graph: TracedGraph, users: Sequence[int]) -> bool:
     if len(users) != 1 or users[0] == len(graph.nodes):
         return False
     following = graph.nodes[users[0]]
     return following.op is not None and following.op.integer(following.call) == "fused"
+
+
+def _is_rounded_later(graph: TracedGraph, index: int, users: Sequence[Sequence[int]], values: set[int]) -> bool:
+    """Whether the value gets rounded after nothing but what integers pass through."""
+    while index not in values:
+        following = users[index]
+        if len(following) != 1 or following[0] == len(graph.nodes):
+            return False
+        index = following[0]
+        op = graph.nodes[index].op
+        if op is None or op.integer(graph.nodes[index].call) not in ("fused", "same"):
+            return False
+    return True
 
 
 def _ends_in_floats(graph: TracedGraph, index: int, users: Sequence[int]) -> bool:

@@ -17,36 +17,70 @@ from torch import Tensor, nn
 from nas.errors import ExportError
 from nas.export.calibration import device_of
 from nas.export.onnx_graph import OPSET
-from nas.export.quantize import FULL_WEIGHT_LIMIT
 from nas.export.structure import record_nonzeros
 from nas.latency.runtimes import RUNTIMES
+from nas.quantization.percentile import PERCENTILE
+from nas.quantization.scheme import Scheme, scheme_of
 from nas.space import Network
 
 _QUANTIZED_SUFFIX = "_quantized"
 
 
 def export_with_torch(
-    network: Network, path: Path, input_shape: tuple[int, ...], calibration: Tensor, weight_limit: int
+    network: Network, path: Path, input_shape: tuple[int, ...], calibration: Tensor
 ) -> onnx.ModelProto:
     """Write ``path`` and return what was written.
 
     Raises:
-        ExportError: torch can't export the network, or 8 bits were asked for parts of it only.
+        ExportError: torch can't export the network, fewer bits were asked for parts of it only, or 4 bits.
+    """
+    bits, layer = _only_bits(network)
+    if bits == 4:
+        raise ExportError("4-bit weights need an op for every node of the network; register one, or choose other bits")
+    _export(network.model, path, input_shape)
+    if bits == 8:
+        _quantize(path, input_shape, calibration, scheme_of(layer))
+    if bits == 16:
+        onnx.save(_halved(onnx.load(str(path))), str(path))
+    return onnx.load(str(path))
+
+
+def _only_bits(network: Network) -> tuple[int, nn.Module | None]:
+    """The bits of every layer, and one of the layers.
+
+    Raises:
+        ExportError: they differ.
     """
     modules = network.model.named_modules()
-    sites = [name for name, module in modules if isinstance(module, nn.Conv2d | nn.Linear)]
-    eight = [name for name in sites if network.bits.get(name, 32) == 8]
-    if eight and len(eight) < len(sites):
-        rest = next(name for name in sites if name not in eight)
-        raise ExportError(
-            f"{eight[0]} has 8 bits and {rest} has not, but the network has a node without an op; torch's "
-            "exporter writes it then, and all of it or nothing becomes integers; register an op for the node "
-            "or choose one precision"
-        )
-    _export(network.model, path, input_shape)
-    if eight:
-        _quantize(path, input_shape, calibration, weight_limit)
-    return onnx.load(str(path))
+    layers = {name: module for name, module in modules if isinstance(module, nn.Conv2d | nn.Linear)}
+    fewer = {name: network.bits[name] for name in layers if network.bits.get(name, 32) < 32}
+    if not fewer:
+        return 32, None
+    first, bits = next(iter(fewer.items()))
+    for name in layers:
+        if network.bits.get(name, 32) != bits:
+            raise ExportError(
+                f"{first} has {bits} bits and {name} has not, but the network has a node without an op; torch's "
+                "exporter writes it then, and all of it or nothing gets fewer bits; register an op for the node "
+                "or choose one precision"
+            )
+    return bits, layers[first]
+
+
+def _halved(model: onnx.ModelProto) -> onnx.ModelProto:
+    """With the weights of its layers as float16, widened before use."""
+    graph = model.graph
+    weights = {node.input[1] for node in graph.node if node.op_type in ("Conv", "Gemm", "MatMul")}
+    casts = []
+    for item in graph.initializer:
+        if item.name in weights and item.data_type == onnx.TensorProto.FLOAT:
+            name = item.name
+            item.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(item).astype(np.float16), f"{name}.float16"))
+            casts.append(onnx.helper.make_node("Cast", [item.name], [name], to=onnx.TensorProto.FLOAT))
+    nodes = [*casts, *graph.node]
+    del graph.node[:]
+    graph.node.extend(nodes)
+    return model
 
 
 def _export(model: nn.Module, path: Path, input_shape: tuple[int, ...]) -> None:
@@ -74,11 +108,21 @@ def _export(model: nn.Module, path: Path, input_shape: tuple[int, ...]) -> None:
     raise ExportError(f"torch can't export this {type(model).__name__} to ONNX: {'; '.join(errors)}")
 
 
-def _quantize(path: Path, input_shape: tuple[int, ...], calibration: Tensor, weight_limit: int) -> None:
+#: Our calibrations → those of ONNX Runtime's quantiser.
+_METHODS = {"min_max": "MinMax", "percentile": "Percentile", "entropy": "Entropy"}
+
+
+def _quantize(path: Path, input_shape: tuple[int, ...], calibration: Tensor, scheme: Scheme) -> None:
     RUNTIMES.get("onnxruntime")  # first, because it turns the package's telemetry off
-    from onnxruntime.quantization import QuantFormat, QuantType, quantize_static
+    from onnxruntime.quantization import CalibrationMethod, QuantFormat, QuantType, quantize_static
     from onnxruntime.quantization.shape_inference import quant_pre_process
 
+    if scheme.calibration["name"] not in _METHODS:
+        raise ExportError(
+            f"calibration {scheme.calibration['name']!r} needs an op for every node of the network; without, choose "
+            f"{', '.join(_METHODS)}"
+        )
+    method = _METHODS[scheme.calibration["name"]]
     root = logging.getLogger()
     level = root.level
     with tempfile.TemporaryDirectory(prefix="nas-quantize-") as folder:
@@ -95,7 +139,13 @@ def _quantize(path: Path, input_shape: tuple[int, ...], calibration: Tensor, wei
                 activation_type=QuantType.QUInt8,
                 weight_type=QuantType.QInt8,
                 per_channel=True,
-                reduce_range=weight_limit < FULL_WEIGHT_LIMIT,
+                reduce_range=not scheme.full_range,
+                calibrate_method=CalibrationMethod[method],
+                extra_options={
+                    "WeightSymmetric": scheme.weights == "symmetric",
+                    "ActivationSymmetric": scheme.activations == "symmetric",
+                    "CalibPercentile": scheme.calibration.get("percentile", PERCENTILE),
+                },
             )
         finally:
             root.setLevel(level)

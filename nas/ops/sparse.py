@@ -156,7 +156,7 @@ class SparseOp(Op):
         return [Example(name, nn.Sequential(layer), shape) for name, (layer, shape) in settings.items()]
 
 
-_DENSE: dict[type[nn.Module], Conv2dOp | LinearOp] = {SparseConv2d: Conv2dOp(), SparseLinear: LinearOp()}
+_CONVOLUTION, _LINEAR = Conv2dOp(), LinearOp()
 
 
 def _layer(call: Call) -> SparseConv2d | SparseLinear:
@@ -164,7 +164,7 @@ def _layer(call: Call) -> SparseConv2d | SparseLinear:
 
 
 def _dense(call: Call) -> Conv2dOp | LinearOp:
-    return _DENSE[type(_layer(call))]
+    return _CONVOLUTION if isinstance(call.module, nn.Conv2d) else _LINEAR
 
 
 def _checked(kept: float) -> float:

@@ -1,34 +1,64 @@
-"""Precision policy: fp32 or int8, for the whole network, each stage or each site."""
+"""Precision policy: how many bits, for the whole network, each stage or each site."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
-from typing import get_args
+from dataclasses import replace
+from typing import Any, get_args
+
+from torch.utils.hooks import RemovableHandle
 
 from nas.errors import PlanError
+from nas.papers import Paper
+from nas.quantization import aware
+from nas.quantization.scheme import SYMMETRIES, Scheme
 from nas.space.architecture import Network
 from nas.space.chooser import Chooser
 from nas.space.policy import Policy, Scope, ask_by_scope
 from nas.space.site import Site
 
-BITS = {"int8": 8, "fp32": 32}
+BITS = {"int4": 4, "int8": 8, "fp16": 16, "fp32": 32}
 
 
 class Precision(Policy):
-    """Chooses the bits of weights and input activations.
+    """Chooses the bits of weights and, at 8 bits, of the inputs they meet.
 
-    Int8 is static: weights symmetric per output channel, activations asymmetric per tensor, ranges calibrated on
-    training data after training (see ``nas.export``). On ONNX Runtime choose one precision for the whole network
-    (``scope: network``): every change between layers costs more than int8 saves there.
+    ``int8`` computes in integers: u8 activations by static ranges, s8 weights per output channel. ``int4`` and
+    ``fp16`` store weights and compute in floats: a choice of size. On ONNX Runtime choose one precision for the whole
+    network (``scope: network``): every change between layers costs more than int8 saves there.
 
     Args:
         scope: ``network``, ``stage`` or ``site``: how many questions are asked.
-        options: some of ``int8`` and ``fp32``.
+        options: some of ``int4``, ``int8``, ``fp16`` and ``fp32``.
+        weights: ``symmetric`` or ``asymmetric``, of int8 and int4; a list is searched.
+        activations: the same of int8's activations.
+        calibration: name of a calibration, or a mapping of its ``name`` and parameters.
+        full_range: int8 weights use all 8 bits instead of 7.
+        block_size: so many int4 weights of an output channel share a scale; by default all of them do.
+        quantization_aware: share of training after which int8 and int4 sites are trained as they will be rounded
+            (Jacob et al. 2018); by default never.
     """
 
+    paper = Paper(
+        57,
+        "SimQ-NAS / DyNAS-T (Nittur Sridhar et al. 2023)",
+        "tests/contracts/test_precision.py::test_bits_round_trip_and_equal_networks_are_one",
+    )
     claims = frozenset({"precision"})
+    attaches_last = True
 
-    def __init__(self, scope: Scope = "network", options: Sequence[str] = ("int8", "fp32")) -> None:
+    def __init__(
+        self,
+        scope: Scope = "network",
+        options: Sequence[str] = ("int8", "fp32"),
+        weights: str | Sequence[str] = "symmetric",
+        activations: str | Sequence[str] = "asymmetric",
+        calibration: str | Mapping[str, Any] = "min_max",
+        full_range: bool = False,
+        block_size: int | None = None,
+        quantization_aware: float | None = None,
+    ) -> None:
         if scope not in get_args(Scope):
             raise PlanError(f"precision: scope {scope!r}; allowed: {', '.join(get_args(Scope))}")
         unknown = [option for option in options if option not in BITS]
@@ -37,24 +67,97 @@ class Precision(Policy):
         self.scope: Scope = scope
         # From cheap to dear, however the plan lists them.
         self.options = tuple(sorted(set(options), key=lambda option: BITS[option]))
+        self.precisions = frozenset(self.options)
+        self._symmetries = {"weights": _listed("weights", weights), "activations": _listed("activations", activations)}
+        shared = Scheme(
+            calibration={"name": calibration} if isinstance(calibration, str) else dict(calibration),
+            full_range=full_range,
+            block_size=block_size,
+            aware_from=quantization_aware,
+        )
+        self._shared = shared
+        self._sites: dict[str, Site] = {}
         self._bits: dict[str, int] = {}
+        self._schemes: dict[str, Scheme] = {}
+        self._hooks: dict[str, RemovableHandle | None] = {}
+        self._on = False
 
     def ask(self, chooser: Chooser, sites: Sequence[Site]) -> None:
-        """Ask ``precision`` (``precision.<stage>``, ``precision.<site>``)."""
+        """Ask ``precision`` (``precision.<stage>``, ``precision.<site>``), and what is listed of the symmetries."""
         weights = [site for site in sites if site.kind == "weight"]
+        self._sites = {site.module: site for site in weights if site.active}
         answers = ask_by_scope(chooser, "precision", self.scope, weights, self.options)
         self._bits = {path: BITS[str(answer)] for path, answer in answers.items()}
+        found = {
+            "weights": self._ask_symmetry(chooser, "weights", weights, (4, 8)),
+            "activations": self._ask_symmetry(chooser, "activations", weights, (8,)),
+        }
+        for path, bits in self._bits.items():
+            if bits < 16:
+                chosen = {name: answers[path] for name, answers in found.items() if path in answers}
+                self._schemes[path] = _relevant(replace(self._shared, **chosen), bits)
 
     def attach(self, network: Network) -> None:
-        """Write the bits into the network."""
+        """Write bits and schemes into the network; prepare what is trained as it will be rounded."""
         network.bits.update(self._bits)
+        for path, scheme in self._schemes.items():
+            module = network.model.get_submodule(path)
+            scheme.annotate(module)
+            if scheme.aware_from is not None:
+                self._hooks[path] = aware.attach(module, self._bits[path], scheme)
+
+    def on_step(self, network: Network, step: int, total_steps: int) -> None:
+        """Start to round when it is time."""
+        begins = self._shared.aware_from
+        if self._hooks and begins is not None and not self._on and step >= begins * total_steps:
+            aware.switch(network.model, True)
+            self._on = True
+
+    def finalize(self, network: Network) -> None:
+        """Leave ordinary layers; exporters round the weights behind the rounding to the same integers."""
+        for path, handle in self._hooks.items():
+            aware.detach(network.model.get_submodule(path), handle)
+        self._hooks.clear()
+
+    def describe(self, network: Network) -> Mapping[str, Mapping[str, float | str]]:
+        """``bits`` of each site, and the schemes of those that compute or store integers."""
+        found: dict[str, dict[str, float | str]] = {path: {"bits": bits} for path, bits in self._bits.items()}
+        for path, scheme in self._schemes.items():
+            found[path]["weights"] = scheme.weights
+            if self._bits[path] == 8:
+                found[path] |= {"activations": scheme.activations, "calibration": str(scheme.calibration["name"])}
+        return found
 
     def account(self, network: Network) -> Mapping[str, float]:
         """``weight_bits``: mean bits of a weight, weighted by size."""
-        sizes = {
-            path: network.model.get_submodule(path).weight.numel()  # type: ignore[operator]
-            for path in self._bits
-        }
+        sizes = {path: math.prod(site.shape) for path, site in self._sites.items()}
         total = sum(sizes.values())
         bits = sum(self._bits[path] * size for path, size in sizes.items())
         return {"weight_bits": bits / total if total else 32.0}
+
+    def _ask_symmetry(
+        self, chooser: Chooser, name: str, sites: Sequence[Site], bits: Sequence[int]
+    ) -> Mapping[str, Any]:
+        """Symmetry of each site it matters to: asked where several are listed."""
+        options = self._symmetries[name]
+        matters = [replace(site, active=site.active and self._bits[site.module] in bits) for site in sites]
+        if len(options) == 1:
+            return {site.module: options[0] for site in matters if site.active}
+        return ask_by_scope(chooser, f"precision_{name}", self.scope, matters, options, ordered=False)
+
+
+def _listed(name: str, symmetry: str | Sequence[str]) -> tuple[str, ...]:
+    listed = (symmetry,) if isinstance(symmetry, str) else tuple(dict.fromkeys(symmetry))
+    if not listed or not set(listed) <= set(SYMMETRIES):
+        raise PlanError(f"precision: {name} {symmetry!r}; allowed: {', '.join(SYMMETRIES)}, or a list of them")
+    return listed
+
+
+def _relevant(scheme: Scheme, bits: int) -> Scheme:
+    """Without what has no effect at so many bits: equal networks have equal schemes."""
+    if bits == 8:
+        return replace(scheme, block_size=None)
+    default = Scheme()
+    return replace(
+        scheme, activations=default.activations, calibration=default.calibration, full_range=default.full_range
+    )

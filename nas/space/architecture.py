@@ -69,7 +69,7 @@ class Network:
     architecture: Architecture
     model: nn.Module
     policies: tuple[Policy, ...] = ()
-    #: Module path → bits of weight and input activation; a missing path is 32.
+    #: Module path → bits of its weight: 8 those of its input too, 4 and 16 of the stored weight; a missing path is 32.
     bits: dict[str, int] = field(default_factory=dict)
     #: ``(1, C, H, W)``, for policies that follow the graph.
     input_shape: tuple[int, ...] = ()
@@ -85,7 +85,7 @@ class Network:
 
     def finalize(self) -> None:
         """After training: make weights what will ship."""
-        for policy in self.policies:
+        for policy in reversed(self.policies):
             policy.finalize(self)
 
     def describe(self) -> dict[str, dict[str, float | str]]:

@@ -26,6 +26,10 @@ class Policy(ABC):
 
     #: What it changes (``"weights"``, ``"precision"``); two policies of a plan may not share one.
     claims: frozenset[str]
+    #: Options of precision its networks may have: what a target's runtime must know.
+    precisions: frozenset[str] = frozenset()
+    #: Whether it is attached after the others, and finalized before them: who rounds sees what others leave.
+    attaches_last: bool = False
 
     @abstractmethod
     def ask(self, chooser: Chooser, sites: Sequence[Site]) -> None:

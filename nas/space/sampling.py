@@ -63,7 +63,7 @@ class Searched:
         return self.dense().sample(ReplayChooser(architecture.choices))
 
     def _ask(self, chooser: Chooser) -> Network:
-        policies = make_policies(self.policy_specs)
+        policies = sorted(make_policies(self.policy_specs), key=lambda policy: policy.attaches_last)
         model = self.space.build(chooser, self.task)
         sites = self.space.sites(model)
         for policy in policies:

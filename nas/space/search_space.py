@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from nas.papers import Paper
 from nas.space.site import Site, find_sites
@@ -39,3 +40,15 @@ class SearchSpace(ABC):
     def sites(self, model: nn.Module) -> list[Site]:
         """The sites of a built network that policies may act on: all of them, if the space does not say otherwise."""
         return find_sites(model)
+
+    def start(self) -> Mapping[str, Any]:
+        """What its networks start from beside the seed, as JSON values: a part of every candidate's identity.
+
+        Weights of a file, say (by their hash), or what of them is frozen.
+        """
+        return {}
+
+    @classmethod
+    def examples(cls) -> Sequence[SearchSpace]:
+        """Spaces of this class for the contract suite: one of each kind the parameters make."""
+        return [cls()]

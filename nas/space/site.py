@@ -44,7 +44,7 @@ def find_sites(model: nn.Module, kind: SiteKind | None = None) -> list[Site]:
             continue
         if hasattr(module, "sites"):
             sites += module.sites(path)
-            claimed += (path + ".",)
+            claimed += (f"{path}." if path else "",)
         elif isinstance(module, nn.Conv2d | nn.Linear):
             shape = tuple(module.weight.shape)
             inputs = module.in_channels if isinstance(module, nn.Conv2d) else module.in_features

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections import OrderedDict
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-import nas.export.quantize
+import nas.export.onnx
 from nas.errors import ExportError
 from nas.export import EXPORTERS, Artifact, Exporter
 from nas.export.onnx import OnnxExporter
@@ -22,6 +23,8 @@ from nas.export.seeding import seed_weights
 from nas.export.torch_route import export_with_torch
 from nas.ops.activation import ActivationOp
 from nas.ops.conv import Conv2dOp
+from nas.quantization.scheme import Scheme
+from nas.quantization.steps import Steps
 from nas.space import Architecture, Network
 
 SHAPE = (1, 3, 12, 12)
@@ -189,7 +192,7 @@ def check_routes_agree(name: str, bits: int, tolerance: float, folder: Path) -> 
     network, inputs = make_network(name, bits), images(8, seed=1)
     ours = OnnxExporter().export(network, folder / "fx.onnx", input_shape=SHAPE, calibration=images(64))
     assert ours.route == "fx"
-    export_with_torch(network, folder / "torch.onnx", SHAPE, images(64), weight_limit=64)
+    export_with_torch(network, folder / "torch.onnx", SHAPE, images(64))
     first, second = run_file(folder / "fx.onnx", inputs), run_file(folder / "torch.onnx", inputs)
     assert np.abs(first - second).max() <= tolerance * second.std()
 
@@ -266,19 +269,22 @@ def test_integers_compute_what_torchs_simulation_computes(tmp_path: Path) -> Non
     check_integers(tmp_path)
 
 
-def test_a_range_that_cuts_values_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    scale = nas.export.quantize.Scale
+def test_a_zero_point_that_is_off_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    planted = nas.export.onnx.activation_steps
 
-    def planted(low: float, high: float) -> nas.export.quantize.Scale:
-        return scale(np.float32((high - low) / 255), np.uint8(64))
+    def off(low: float, high: float, scheme: Scheme) -> Steps:
+        steps = planted(low, high, scheme)
+        return replace(steps, zero_point=steps.zero_point + 64)
 
-    monkeypatch.setattr(scale, "of_range", staticmethod(planted))
+    monkeypatch.setattr(nas.export.onnx, "activation_steps", off)
     with pytest.raises(AssertionError):
         check_integers(tmp_path)
 
 
 def test_weights_of_all_eight_bits_may_be_asked_for(tmp_path: Path) -> None:
     network = make_network("plain", 8)
+    for module in network.model.modules():
+        Scheme(full_range=True).annotate(module)
     path = tmp_path / "full.onnx"
-    artifact = OnnxExporter(full_range=True).export(network, path, input_shape=SHAPE, calibration=images(16))
+    artifact = OnnxExporter().export(network, path, input_shape=SHAPE, calibration=images(16))
     check_artifact(artifact, path)

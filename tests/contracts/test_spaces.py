@@ -18,9 +18,17 @@ from search_spaces import SPACES
 SEEDS = range(12)
 
 
-@pytest.fixture(scope="module", params=SPACES.names())
+EXAMPLES = [
+    pytest.param(space, id=f"{name}-{number}")
+    for name in SPACES.names()
+    for number, space in enumerate(SPACES.get(name).examples())
+]
+
+
+@pytest.fixture(scope="module", params=EXAMPLES)
 def space(request: pytest.FixtureRequest) -> SearchSpace:
-    return SPACES.get(request.param)()
+    found: SearchSpace = request.param
+    return found
 
 
 @pytest.fixture(scope="module", params=[8, 16])
@@ -28,11 +36,19 @@ def task(request: pytest.FixtureRequest) -> Task:
     return make_task("digits", image_size=request.param)
 
 
+def seeds_of(space: SearchSpace, task: Task) -> range:
+    """One for a fixed network: without questions all builds are equal."""
+    chooser = RandomChooser(0)
+    with torch.device("meta"):
+        space.build(chooser, task)
+    return SEEDS if chooser.questions else SEEDS[:1]
+
+
 def check_replay(space: SearchSpace, task: Task) -> None:
     """Sample → identity → build → the same identity, the same keys, twice."""
     searched = Searched(space, {"name": "space"}, (), task)
     shape = (1, *task.input_shape)
-    for seed in SEEDS:
+    for seed in seeds_of(space, task):
         sampled = searched.sample(RandomChooser(seed))
         built = [searched.build(sampled.architecture, seed=7) for _ in range(2)]
         identity = graph_identity(sampled.model, shape, {})
@@ -45,7 +61,7 @@ def check_replay(space: SearchSpace, task: Task) -> None:
 def check_fixed_vector(space: SearchSpace, task: Task) -> None:
     """Every build asks the same questions with the same options, in the same order."""
     asked = set()
-    for seed in SEEDS:
+    for seed in seeds_of(space, task):
         chooser = RandomChooser(seed)
         with torch.device("meta"):
             space.build(chooser, task)
@@ -56,7 +72,7 @@ def check_fixed_vector(space: SearchSpace, task: Task) -> None:
 def check_inactive_questions_have_no_effect(space: SearchSpace, task: Task) -> None:
     """The active answers alone give the network."""
     shape = (1, *task.input_shape)
-    for seed in SEEDS:
+    for seed in seeds_of(space, task):
         chooser = RandomChooser(seed)
         with torch.device("meta"):
             model = space.build(chooser, task)
@@ -69,8 +85,26 @@ def check_inactive_questions_have_no_effect(space: SearchSpace, task: Task) -> N
 def check_ordered_options_run_from_cheap_to_dear(space: SearchSpace, task: Task) -> None:
     shape = (1, *task.input_shape)
     searched = Searched(space, {"name": "space"}, (), task)
+    chooser = PositionChooser(0.0)
+    searched.sample(chooser)
     costs = [count_macs(searched.sample(PositionChooser(position)).model, shape) for position in (0.0, 0.5, 1.0)]
-    assert costs[0] < costs[1] < costs[2]
+    if any(question.ordered for question in chooser.questions.values()):
+        assert costs[0] < costs[1] < costs[2]
+    else:
+        assert costs[0] == costs[1] == costs[2]
+
+
+def check_fixed_sites(space: SearchSpace, task: Task) -> None:
+    """Policies are asked about the same places whatever is there."""
+    found = set()
+    for seed in seeds_of(space, task):
+        with torch.device("meta"):
+            model = space.build(RandomChooser(seed), task)
+        sites = space.sites(model)
+        found.add(tuple((site.kind, site.module) for site in sites))
+        active = {site.module for site in sites if site.active}
+        assert active <= {path for path, _ in model.named_modules()}
+    assert len(found) == 1
 
 
 CHECKS = [
@@ -78,6 +112,7 @@ CHECKS = [
     check_fixed_vector,
     check_inactive_questions_have_no_effect,
     check_ordered_options_run_from_cheap_to_dear,
+    check_fixed_sites,
 ]
 
 
@@ -88,7 +123,7 @@ def test_space(space: SearchSpace, task: Task, check: Callable[[SearchSpace, Tas
 
 def test_the_networks_answer_the_task(space: SearchSpace, task: Task) -> None:
     searched = Searched(space, {"name": "space"}, (), task)
-    for seed in SEEDS:
+    for seed in seeds_of(space, task):
         network = searched.build(searched.sample(RandomChooser(seed)).architecture, seed=0)
         network.model.eval()
         assert network.model(torch.zeros(2, *task.input_shape)).shape == (2, task.num_outputs)
@@ -96,7 +131,7 @@ def test_the_networks_answer_the_task(space: SearchSpace, task: Task) -> None:
 
 
 class _Drifting(SearchSpace):
-    """Planted: widths from a counter of its own, questions that come and go, options from dear to cheap."""
+    """Planted: widths from a counter of its own, questions and layers that come and go, dear first."""
 
     def __init__(self) -> None:
         self.builds = 0
@@ -113,6 +148,7 @@ class _Drifting(SearchSpace):
             nn.Linear(inputs, width + self.builds),
             nn.Linear(width + self.builds, hidden + unseen),
             nn.Linear(hidden + unseen, 10),
+            *([nn.Linear(10, 10)] if deep else []),
         )
 
 

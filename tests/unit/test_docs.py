@@ -18,6 +18,7 @@ from nas.export import EXPORTERS
 from nas.latency.runtimes import RUNTIMES
 from nas.layouts import LAYOUTS
 from nas.ops import OPS
+from nas.quantization import CALIBRATIONS
 from nas.registry import Registry
 from nas.space import POLICIES
 from nas.sparsity import ALLOCATIONS, PATTERNS, SCHEDULES
@@ -37,6 +38,7 @@ SECTIONS: Mapping[str, tuple[Registry[Any], int]] = {
     "Spaces": (SPACES, 0),
     "Layouts": (LAYOUTS, 0),
     "Policies": (POLICIES, 0),
+    "Calibrations": (CALIBRATIONS, 0),
     "Schedules": (SCHEDULES, 0),
     "Strategies": (STRATEGIES, 2),
     "Estimators": (ESTIMATORS, 0),

@@ -76,6 +76,8 @@ class Runtime(ABC):
 
     #: Artifact formats it opens.
     formats: frozenset[str]
+    #: What it knows of a file's ``int4``, ``int8`` and ``fp16`` layers.
+    precisions: frozenset[str] = frozenset({"fp32"})
 
     @abstractmethod
     def open(self, path: Path, options: SessionOptions) -> Session:

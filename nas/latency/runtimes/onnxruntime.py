@@ -40,6 +40,7 @@ class OnnxRuntime(Runtime):
     """Sequential execution on ``threads`` threads, every graph optimisation on, inputs and outputs bound."""
 
     formats = frozenset({"onnx"})
+    precisions = frozenset({"int4", "int8", "fp16", "fp32"})
 
     def open(self, path: Path, options: SessionOptions) -> Session:
         """See ``Runtime.open``."""

@@ -44,6 +44,7 @@ class OpenVino(Runtime):
     """
 
     formats = frozenset({"onnx"})
+    precisions = frozenset({"int4", "int8", "fp16", "fp32"})
 
     def __init__(self) -> None:
         self._core = openvino.Core()

@@ -12,7 +12,7 @@ import torch
 from timm.layers import BatchNormAct2d
 from torch import Tensor, nn
 
-from nas.errors import ExportError, PlanError
+from nas.errors import ExportError
 from nas.export.onnx import OnnxExporter
 from nas.export.seeding import seed_weights
 from nas.space import Architecture, Network
@@ -208,11 +208,6 @@ def test_what_nobody_can_export_says_why(tmp_path: Path) -> None:
 
     with pytest.raises(ExportError, match="can't export this Calls"):
         OnnxExporter().export(make_network(Calls()), tmp_path / "x.onnx", input_shape=SHAPE)
-
-
-def test_a_percentile_out_of_range_is_refused() -> None:
-    with pytest.raises(PlanError, match=r"percentile 0\.5"):
-        OnnxExporter(percentile=0.5)
 
 
 def test_a_batch_norm_that_activates_is_folded_and_leaves_nothing_behind(tmp_path: Path) -> None:

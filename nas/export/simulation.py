@@ -1,0 +1,102 @@
+"""What a file of fewer bits must answer: the network in torch with every rounding of the file in its place."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import Any, cast
+
+import numpy as np
+import torch
+from torch import Tensor, fx
+from torch.func import functional_call
+
+from nas.export.calibration import device_of
+from nas.export.folding import Folded
+from nas.export.onnx_graph import Integers, Parameter
+from nas.export.quantize import IntegerPlan
+from nas.quantization.steps import Steps
+from nas.space.tracing import TracedGraph, TracedNode
+
+
+class Simulation(fx.Interpreter):
+    """Runs a network with the weights, scales and zero points of its file.
+
+    Integer kernels add up exactly where floats round, so both part ways where a value falls between two steps.
+
+    Args:
+        graph: of the finished network in eval mode.
+        fewer: positions of the layers of fewer than 32 bits; all others compute as they are.
+        folded: what is in their weights.
+        plan: where values are rounded.
+        steps: how, by position.
+        shipped: ``(fx node, parameter name)`` → what ships in place of the module's own parameter.
+    """
+
+    def __init__(
+        self,
+        graph: TracedGraph,
+        fewer: Collection[int],
+        folded: Folded,
+        plan: IntegerPlan,
+        steps: Mapping[int, Steps],
+        shipped: Mapping[tuple[fx.Node, str], Parameter | None],
+    ) -> None:
+        super().__init__(graph.model, graph=graph.nodes[0].call.node.graph)
+        self._device = device_of(graph.model)
+        nodes = [node.call.node for node in graph.nodes]
+        self._steps = {nodes[plan.observed[index]]: item for index, item in steps.items()}
+        self._gone = {
+            nodes[place]: nodes[graph.nodes[place].inputs[0]] for place, index in folded.norms.items() if index in fewer
+        }
+        self._layers = {nodes[index]: _Layer(graph.nodes[index], shipped, self._device) for index in fewer}
+
+    def __call__(self, inputs: Tensor) -> Tensor:
+        """``(N, C, H, W)`` → what the file answers."""
+        with torch.no_grad():
+            return cast(Tensor, self.run(inputs.to(self._device)))
+
+    def run_node(self, n: fx.Node) -> Any:
+        """The node's value as the file has it."""
+        if n in self._gone:
+            value = self.env[self._gone[n]]
+        elif n in self._layers:
+            value = self._layers[n](*self.fetch_args_kwargs_from_env(n)[0])
+        else:
+            value = super().run_node(n)
+        return self._steps[n].fake_quantize(value) if n in self._steps else value
+
+
+def can_simulate(node: TracedNode) -> bool:
+    """Whether the layer computes with a weight of its own, in whose place another can be put."""
+    return node.call.module is not None and "weight" in dict(node.call.module.named_parameters())
+
+
+class _Layer:
+    """A layer with the weights that ship in place of its own."""
+
+    def __init__(
+        self, node: TracedNode, shipped: Mapping[tuple[fx.Node, str], Parameter | None], device: torch.device
+    ) -> None:
+        def tensor(name: str) -> Tensor | None:
+            value = shipped.get((node.call.node, name))
+            return None if value is None else torch.from_numpy(_values(value)).to(device)
+
+        assert node.call.module is not None
+        assert node.op is not None
+        weights = node.op.weights(node.call)
+        assert weights is not None
+        self._module = node.call.module
+        self._tensors = {"weight": cast(Tensor, tensor("weight"))}
+        if weights.bias is not None:
+            self._tensors["bias"] = torch.zeros_like(weights.bias)
+        bias = tensor("bias")
+        dimensions = len(node.call.output_shape)
+        self._bias = None if bias is None else bias.reshape(-1, *[1] * (dimensions - weights.axis % dimensions - 1))
+
+    def __call__(self, *inputs: Any) -> Tensor:
+        found = cast(Tensor, functional_call(self._module, self._tensors, inputs))
+        return found if self._bias is None else found + self._bias
+
+
+def _values(parameter: Parameter) -> np.ndarray:
+    return parameter.dequantized if isinstance(parameter, Integers) else parameter.astype(np.float32)

@@ -1,0 +1,28 @@
+"""Calibration that takes the extremes."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from nas.quantization import Calibration, Range
+
+
+class MinMax(Calibration):
+    """From the lowest to the highest value seen."""
+
+    def __init__(self) -> None:
+        self._low, self._high = math.inf, -math.inf
+
+    def add(self, value: Tensor) -> None:
+        """See ``Calibration.add``."""
+        low, high = torch.aminmax(value)
+        # Unlike Python's, numpy's minimum with what is not a number is not a number.
+        self._low, self._high = float(np.minimum(self._low, float(low))), float(np.maximum(self._high, float(high)))
+
+    def range(self) -> Range:
+        """See ``Calibration.range``."""
+        return self._low, self._high

@@ -1,0 +1,134 @@
+"""What a network starts from: weights of a file instead of random ones, and parameters that never train."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file
+from torch import nn
+
+from nas.errors import PlanError
+from nas.space.name_patterns import matching, name_patterns, some
+
+logger = logging.getLogger(__name__)
+
+Shapes = Mapping[str, tuple[int, ...]]
+
+
+@dataclass(frozen=True)
+class Start:
+    """Where the networks of a space begin; ``apply`` brings one there."""
+
+    #: Absolute path of the safetensors file.
+    weights: str | None = None
+    sha256: str = ""
+    #: Every tensor of the file and of the network must have its counterpart.
+    strict: bool = False
+    #: Patterns (fnmatch) of the names of parameters that do not train.
+    freeze: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, weights: str | None, *, strict: bool = False, freeze: Sequence[str] = ()) -> Start:
+        """Read what a plan says.
+
+        Raises:
+            PlanError: no such file, one that is not safetensors, or patterns that are no list of strings.
+        """
+        patterns = name_patterns("freeze", freeze)
+        if weights is None:
+            return cls(freeze=patterns)
+        path = Path(weights).expanduser().absolute()
+        _shapes_in(path)
+        return cls(str(path), hashlib.sha256(path.read_bytes()).hexdigest(), strict, patterns)
+
+    def identity(self) -> dict[str, Any]:
+        """What makes two starts different experiments; empty for random weights that all train."""
+        found: dict[str, Any] = {"weights": self.sha256} if self.weights else {}
+        return found | ({"freeze": sorted(self.freeze)} if self.freeze else {})
+
+    def apply(self, model: nn.Module) -> None:
+        """Fill in the weights, in place, and freeze; on the meta device only check that both could be done.
+
+        Raises:
+            PlanError: the weights are those of another architecture, or a pattern matches no parameter, or all.
+        """
+        if self.weights is not None:
+            fitting = self._fitting(model, _shapes_in(Path(self.weights)))
+            if not any(parameter.is_meta for parameter in model.parameters()):
+                _fill(model, Path(self.weights), fitting)
+        self._freeze(model)
+
+    def _fitting(self, model: nn.Module, stored: Shapes) -> list[str]:
+        """Names of the tensors that are taken from the file."""
+        wanted = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
+        fitting = [name for name, shape in wanted.items() if stored.get(name) == shape]
+        file = Path(str(self.weights)).name
+        # Biases, norms and counters of equal width are in many networks: they say nothing.
+        if not any(len(wanted[name]) >= 2 for name in fitting):
+            raise PlanError(
+                f"weights: no kernel or matrix of {file} fits this {type(model).__name__}: it has "
+                f"{some(list(stored))}, the network {some(list(wanted))}; give weights of the same architecture"
+            )
+        known = {*fitting, *_shared_names(model, fitting)}
+        names = [name for name in {**wanted, **stored} if name not in known]
+        unlike = [_difference(name, wanted.get(name), stored.get(name)) for name in names]
+        if unlike and self.strict:
+            raise PlanError(f"weights: {file} is not of this network: {some(unlike)}; or say strict: false")
+        if unlike:
+            _state_once(file, f"{len(fitting)} of {len(wanted)} tensors are taken from it; not: {some(unlike)}")
+        return fitting
+
+    def _freeze(self, model: nn.Module) -> None:
+        if not self.freeze:
+            return
+        names = [name for name, _ in model.named_parameters()]
+        frozen = set(matching("freeze", self.freeze, names))
+        if frozen == set(names):
+            raise PlanError(f"freeze: {', '.join(self.freeze)} freezes every parameter, so nothing would train")
+        for name, parameter in model.named_parameters():
+            if name in frozen:
+                parameter.requires_grad_(False)
+
+
+@cache
+def _shapes_in(path: Path) -> Shapes:
+    try:
+        with safe_open(path, framework="pt") as file:
+            return {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
+    except FileNotFoundError:
+        raise PlanError(f"weights: there is no file {path}; give a safetensors file of this machine") from None
+    except (OSError, SafetensorError) as error:
+        raise PlanError(f"weights: {path} is not a safetensors file: {error}; nothing else is read") from None
+
+
+def _fill(model: nn.Module, path: Path, names: Sequence[str]) -> None:
+    stored, state = load_file(path), model.state_dict()
+    with torch.no_grad():
+        for name in names:
+            state[name].copy_(stored[name])
+
+
+def _shared_names(model: nn.Module, present: Sequence[str]) -> set[str]:
+    """Further names of parameters that are filled under the name in ``present``: files hold one of them."""
+    names = {name: id(parameter) for name, parameter in model.named_parameters(remove_duplicate=False)}
+    filled = {names[name] for name in present if name in names}
+    return {name for name, identity in names.items() if identity in filled}
+
+
+def _difference(name: str, wanted: tuple[int, ...] | None, stored: tuple[int, ...] | None) -> str:
+    if wanted is None or stored is None:
+        return f"{name} ({'missing in the file' if stored is None else 'unknown to the network'})"
+    return f"{name} ({list(stored)} instead of {list(wanted)})"
+
+
+@cache
+def _state_once(file: str, message: str) -> None:
+    logger.warning("weights: %s: %s", file, message)

@@ -1,0 +1,90 @@
+"""A module of the user's own: one network, whose layers policies search over."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from torch import nn
+
+from nas.errors import PlanError
+from nas.registry import load
+from nas.space import Chooser, SearchSpace, Site
+from nas.space.name_patterns import matching, name_patterns
+from nas.space.start import Start
+from nas.tasks import Task
+from search_spaces.answers import check_answers
+
+
+class Module(SearchSpace):
+    """Any ``torch.nn.Module``; its architecture is as it is, sparsity and precision of its layers are searched.
+
+    The space asks no questions of its own; policies ask theirs about the convolutions and linear layers that
+    ``search`` names. Without policies it is one network, a baseline.
+
+    Args:
+        factory: ``package:function`` that makes the module, with random weights. Of the keyword arguments
+            ``num_classes`` and ``in_chans`` it is given those it takes, as the task wants them.
+        weights: safetensors file to start from.
+        strict: every tensor of the file and of the module must have its counterpart; if not, those that fit in name
+            and shape are taken.
+        freeze: patterns of the names of parameters that do not train. A batch norm of frozen parameters keeps its
+            statistics, too.
+        search: patterns of the paths of layers that policies may act on.
+    """
+
+    def __init__(
+        self,
+        factory: str | None = None,
+        weights: str | None = None,
+        strict: bool = True,
+        freeze: Sequence[str] = (),
+        search: Sequence[str] = ("*",),
+    ) -> None:
+        if not isinstance(factory, str) or ":" not in factory:
+            raise PlanError(f"module: factory {factory!r}; give package:function, my_network:make")
+        self._factory: Callable[..., nn.Module] = load(factory, "factory")
+        self._name = factory
+        self._start = Start.of(weights, strict=strict, freeze=freeze)
+        self._search = name_patterns("search", search)
+
+    def build(self, chooser: Chooser, task: Task) -> nn.Module:
+        """See ``SearchSpace.build``."""
+        model = self._make(task)
+        check_answers(model, task, self._name)
+        self._start.apply(model)
+        return model
+
+    def sites(self, model: nn.Module) -> list[Site]:
+        """Those of the layers that ``search`` names."""
+        sites = super().sites(model)
+        layers = list(dict.fromkeys(site.module for site in sites))
+        chosen = set(matching("search", self._search, layers))
+        return [site for site in sites if site.module in chosen]
+
+    def start(self) -> Mapping[str, Any]:
+        """Which weights, and which of them are frozen."""
+        return self._start.identity()
+
+    @classmethod
+    def examples(cls) -> Sequence[SearchSpace]:
+        """See ``SearchSpace.examples``."""
+        here = f"{__name__}:{three_layers.__name__}"
+        return [cls(here), cls(here, freeze=["0.*"], search=["2", "5"])]
+
+    def _make(self, task: Task) -> nn.Module:
+        wanted = {"num_classes": task.num_outputs, "in_chans": task.input_shape[0]}
+        taken = inspect.signature(self._factory).parameters
+        made = self._factory(**{name: value for name, value in wanted.items() if name in taken})
+        if not isinstance(made, nn.Module):
+            raise PlanError(f"module: {self._name} returns {type(made).__name__}, not a torch.nn.Module")
+        return made
+
+
+def three_layers(num_classes: int, in_chans: int) -> nn.Module:
+    """A small module, for the contract suite."""
+    return nn.Sequential(
+        *(nn.Conv2d(in_chans, 4, 3, padding=1), nn.ReLU(), nn.Conv2d(4, 6, 1)),
+        *(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(6, num_classes)),
+    )

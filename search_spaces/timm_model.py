@@ -1,0 +1,57 @@
+"""Any model of timm, as it is: a baseline beside searched networks, or one whose layers policies search over."""
+
+from __future__ import annotations
+
+import nas.torchvision_fix  # noqa: F401  isort: skip
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import timm
+from torch import nn
+
+from nas.errors import PlanError
+from nas.registry import nearest
+from nas.space import Chooser, SearchSpace
+from nas.space.start import Start
+from nas.tasks import Task
+from search_spaces.answers import check_answers
+
+
+class TimmModel(SearchSpace):
+    """One of timm's models by its name, for the task's channels, image size and classes. It asks no questions.
+
+    Args:
+        model: name in timm (Wightman 2019), without the tag of its weights.
+        weights: local safetensors file to start from, as timm publishes them; a classifier of other classes, or a
+            stem for other channels, does not fit and starts anew. Random weights without.
+    """
+
+    def __init__(self, model: str = "resnet18", weights: str | None = None) -> None:
+        names = timm.list_models()
+        if model not in names:
+            raise PlanError(
+                f"timm_model: timm {timm.__version__} has no model {model!r}{nearest(str(model), names)}; "
+                f"{len(names)} are listed by timm.list_models()"
+            )
+        self._model = model
+        self._start = Start.of(weights)
+
+    def build(self, chooser: Chooser, task: Task) -> nn.Module:
+        """See ``SearchSpace.build``."""
+        channels, height, width = task.input_shape
+        # Networks with a position for every token must know how many there are.
+        fixed = getattr(timm.get_pretrained_cfg(self._model, allow_unregistered=True), "fixed_input_size", False)
+        size = {"img_size": (height, width)} if fixed else {}
+        model: nn.Module = timm.create_model(self._model, num_classes=task.num_outputs, in_chans=channels, **size)
+        check_answers(model, task, self._model)
+        self._start.apply(model)
+        return model
+
+    def start(self) -> Mapping[str, Any]:
+        """Which weights."""
+        return self._start.identity()
+
+    @classmethod
+    def examples(cls) -> Sequence[SearchSpace]:
+        """See ``SearchSpace.examples``."""
+        return [cls("resnet10t")]
