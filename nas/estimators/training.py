@@ -2,31 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
 import inspect
-import json
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import torch
-
-from nas.errors import JobError
 from nas.estimators import Epoch, Estimator
-from nas.estimators.batches import read_batches, size_of, training_batch_size
-from nas.estimators.checkpoint import Position, Saved, load, save
-from nas.estimators.memory_format import training_format
-from nas.estimators.optimization import Optimization, make_mixup, pick_device
-from nas.estimators.predict import outputs
-from nas.estimators.randomness import permutation, seed_of, seeded
 from nas.estimators.recipe import Recipe, make_recipe
-from nas.estimators.training_mode import enter_training_mode
+from nas.estimators.run import Run
 
 if TYPE_CHECKING:
-    from torch import Tensor, nn
-
     from nas.space import Network
     from nas.tasks import Task
 
@@ -56,183 +41,4 @@ class Training(Estimator):
         Raises:
             PlanError: the recipe mixes targets that can't be mixed, or asks for a GPU that is not there.
         """
-        run = _Run(self.recipe, network, task, seed, checkpoint)
-        try:
-            run.resume()
-            yield from run.curve
-            while not run.finished:
-                yield run.train_epoch()
-        finally:
-            run.hand_over()
-
-
-class _Run:
-    """One training under way."""
-
-    def __init__(self, recipe: Recipe, network: Network, task: Task, seed: int, folder: Path | None) -> None:
-        self.recipe, self.network, self.task, self.seed, self.folder = recipe, network, task, seed, folder
-        self.device = pick_device(recipe)
-        self.mixup = make_mixup(recipe, task)
-        self.data = task.dataset("train", augment=recipe.augment)
-        size = size_of(self.data)
-        self.batch_size = training_batch_size(size, recipe.batch_size, even=self.mixup is not None)
-        self.steps = size // self.batch_size
-        self.format = training_format(network.model, self.device, channels_last=recipe.channels_last)
-        # Torch's stubs know only the overloads of `to` without a memory format.
-        self.model: nn.Module = network.model.to(self.device, memory_format=self.format)  # type: ignore[call-overload]
-        self.optimization = Optimization(recipe, self.model, self.steps, self.device)
-        self.key = _key(recipe, network, task, seed) if folder is not None else ""
-        self.total_steps = self.steps * recipe.epochs
-        self.restarts = network.restarts(self.total_steps)
-        self.epoch, self.batch, self.loss_sum, self.seconds = 0, 0, 0.0, 0.0
-        self.curve: tuple[Epoch, ...] = ()
-
-    @property
-    def finished(self) -> bool:
-        """Whether all epochs are done, or the metric has stopped improving."""
-        return self.epoch >= self.recipe.epochs or self._on_plateau()
-
-    def train_epoch(self) -> Epoch:
-        """Train to the end of the epoch, judge the network, save."""
-        order = permutation(size_of(self.data), seed_of(self.seed, "order", self.epoch))
-        while self.batch < self.steps:
-            # Generators start anew with every segment; segments are the same whether interrupted or not.
-            started = time.monotonic()
-            with seeded(seed_of(self.seed, "segment", self.epoch, self.batch), self.device):
-                self._train_segment(order, min(self.batch + self.recipe.checkpoint_steps, self.steps))
-            self.seconds += time.monotonic() - started
-            if self.batch < self.steps:
-                self._save()
-        epoch = self._judge()
-        self.curve += (epoch,)
-        self.epoch, self.batch, self.loss_sum, self.seconds = self.epoch + 1, 0, 0.0, 0.0
-        self._save()
-        return epoch
-
-    def resume(self) -> None:
-        """Go to where the folder's checkpoint is, if it has one."""
-        saved = load(self.folder, self.key) if self.folder is not None else None
-        if saved is None:
-            return
-        self.model.load_state_dict(dict(saved.model))
-        self.optimization.load(saved.optimizer, saved.average)
-        position = saved.position
-        self.epoch, self.batch, self.curve = position.epoch, position.batch, position.curve
-        self.loss_sum, self.seconds = position.loss_sum, position.seconds
-
-    def hand_over(self) -> None:
-        """Leave in ``network.model`` what is judged, where and how the caller had it."""
-        average = self.optimization.average
-        if average is not None:
-            self.model.load_state_dict(average.module.state_dict())
-        self.model.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
-        self.network.model = self.model.cpu().eval()
-
-    def _train_segment(self, order: Tensor, last: int) -> None:
-        enter_training_mode(self.model)
-        part = order[self.batch * self.batch_size : last * self.batch_size]
-        gpu = self.device.type == "cuda"
-        losses: list[Tensor] = []
-        for inputs, targets in read_batches(
-            self.data, part, self.batch_size, num_workers=self.recipe.num_workers, pin_memory=gpu
-        ):
-            losses.append(self._train_step(inputs, targets))
-            self.batch += 1
-            # Looking at a loss waits for the GPU, so it is done rarely there.
-            if len(losses) >= (32 if gpu else 1) or self.batch == last:
-                self._take(losses)
-                losses = []
-
-    def _train_step(self, inputs: Tensor, targets: Tensor) -> Tensor:
-        """One step of the optimizer; the loss, a scalar on the device."""
-        step = self.epoch * self.steps + self.batch
-        inputs = inputs.to(self.device, non_blocking=True)
-        targets = targets.to(self.device, non_blocking=True)
-        smoothing = self.recipe.label_smoothing
-        if self.mixup is not None:
-            inputs, targets = self.mixup(inputs, targets)
-            smoothing = 0.0
-        inputs = inputs.contiguous(memory_format=self.format)
-        self.network.on_step(step, self.total_steps)
-        if step in self.restarts:
-            self.optimization.restart()
-        with self.optimization.precision():
-            loss = self.task.loss(self.model(inputs), targets, label_smoothing=smoothing)
-        self.optimization.step(loss, self._scheduled(step))
-        return loss.detach()
-
-    def _scheduled(self, step: int) -> int:
-        """Where in its schedule the optimizer is: it runs through all of it between two restarts."""
-        first = max((start for start in self.restarts if start <= step), default=0)
-        last = min((start for start in self.restarts if start > step), default=self.total_steps)
-        return (step - first) * self.total_steps // (last - first)
-
-    def _take(self, losses: list[Tensor]) -> None:
-        """Add the losses of the last batches up.
-
-        Raises:
-            JobError: one is not finite.
-        """
-        values = torch.stack(losses).float().tolist()
-        for offset, value in enumerate(values, self.batch - len(values)):
-            if not np.isfinite(value):
-                raise JobError(
-                    f"the training loss is {value} in epoch {self.epoch}, step {offset} of {self.steps}; "
-                    "try a lower learning_rate, or clip_grad"
-                )
-            self.loss_sum += value
-
-    def _judge(self) -> Epoch:
-        started = time.monotonic()
-        average = self.optimization.average
-        answers, targets = outputs(
-            self.model if average is None else average.module,
-            self.task.dataset("validation"),
-            device=self.device,
-            num_workers=self.recipe.num_workers,
-            precision=self.optimization.precision(),
-        )
-        if not np.isfinite(answers).all():
-            raise JobError(
-                f"the network's answers on the validation split are not finite after epoch {self.epoch}; "
-                "try a lower learning_rate, or clip_grad"
-            )
-        scores = self.task.score(answers, targets)
-        seconds = self.seconds + time.monotonic() - started
-        rate = self.optimization.learning_rate
-        mean = self.loss_sum / self.steps
-        return Epoch(self.epoch, {"train_loss": mean, "learning_rate": rate, "seconds": seconds, **scores})
-
-    def _on_plateau(self) -> bool:
-        patience = self.recipe.patience
-        if patience is None or len(self.curve) <= patience:
-            return False
-        metric = self.task.metrics[0]
-        sign = 1 if metric.direction == "maximize" else -1
-        values = [sign * epoch.values[metric.name] for epoch in self.curve]
-        best = 0
-        for number, value in enumerate(values):
-            if value > values[best] + self.recipe.min_delta:
-                best = number
-        return len(values) - 1 - best >= patience
-
-    def _save(self) -> None:
-        if self.folder is None:
-            return
-        average = self.optimization.average
-        position = Position(self.key, self.epoch, self.batch, self.loss_sum, self.seconds, self.curve)
-        save(
-            self.folder,
-            Saved(
-                position,
-                self.model.state_dict(),
-                None if average is None else average.module.state_dict(),
-                self.optimization.state(),
-            ),
-        )
-
-
-def _key(recipe: Recipe, network: Network, task: Task, seed: int) -> str:
-    """Hash of all that a training is a function of."""
-    parts = [recipe.model_dump(), network.architecture.to_json(), task.fingerprint(), seed]
-    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+        yield from Run(self.recipe, network, task, seed, checkpoint).epochs()
