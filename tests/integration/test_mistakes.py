@@ -34,6 +34,10 @@ MISTAKES: list[tuple[dict[str, Any], str]] = [
     ({"targets": [{"name": "local", "runtime": "onnxrt"}]}, "onnxruntime"),
     ({"policies": [{"name": "precision", "scope": "layer"}]}, "network, stage, site"),
     ({"policies": [{"name": "precision"}, {"name": "precision"}]}, "precision"),
+    ({"policies": [{"name": "sparsity", "densities": [0.0, 1.0]}]}, "density 0.0 is a kept fraction"),
+    ({"policies": [{"name": "sparsity", "patterns": ["unstructred"]}]}, "did you mean 'unstructured'"),
+    ({"policies": [{"name": "sparsity", "schedule": {"name": "gradual", "frm": 0.1}}]}, "no parameter 'frm'"),
+    ({"policies": [{"name": "sparsity"}, {"name": "sparsity", "scope": "site"}]}, "both change weights"),
     ({"executor": "rays"}, "ray_actors"),
     ({"exporter": {"name": "onxn"}}, "did you mean 'onnx'"),
 ]
