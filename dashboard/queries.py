@@ -10,8 +10,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from nas.latency.samples import Samples
+from trials.comparison import Comparison
 from trials.labels import duration, label, moment, size, title, unit
-from trials.store.queries import CandidatePage
+from trials.store.queries import CandidatePage, CandidateRow
 from trials.store.queries_candidate import ArtifactInfo, CandidateDetail, JobInfo, MeasurementInfo
 
 Floats = NDArray[np.float64]
@@ -30,11 +31,46 @@ def candidates_table(page: CandidatePage, metrics: Sequence[str]) -> pd.DataFram
             },
             "Parameters": row.parameters,
             "MACs": row.macs,
+            **(_beside(row) if any(other.beside for other in page.rows) else {}),
             "Reason": row.reason or "",
         }
         for row in page.rows
     ]
     return pd.DataFrame(lines)
+
+
+def _beside(row: CandidateRow) -> dict[str, Any]:
+    """Speed-up over the dense twin, a target each, and what to beware of."""
+    several = len(row.beside) > 1
+    speedups = {f"Speed-up at {item.target}" if several else "Speed-up": item.speedup for item in row.beside}
+    return {**(speedups or {"Speed-up": None}), "Beware": ", ".join(row.flags)}
+
+
+def comparison_table(name: str, compared: Comparison) -> pd.DataFrame:
+    """One line a network: those the study ``name`` found, and beneath each what it is compared with."""
+    lines = []
+    for line in compared.lines:
+        what = f"Candidate {line.row.number}, found" if line.study == name else f"\N{EM SPACE}{line.what}"
+        cells: dict[str, Any] = {}
+        for metric in compared.metrics:
+            value = line.value(metric)
+            cells[_head(metric)] = value and value.value
+            if value and value.low is not None and value.high is not None:
+                cells[f"{title(metric)}, 95 %"] = f"{value.low:.4g} to {value.high:.4g}"
+        own = {"Network": what, **_beside(line.row), **cells, "From": f"{line.study} {line.row.number}"}
+        lines.append(own if line.row.state == "complete" else own | {"State": line.row.state})
+    return pd.DataFrame(lines)
+
+
+def sites_table(artifacts: Sequence[ArtifactInfo]) -> pd.DataFrame:
+    """One line a site that policies acted on, as the deployed file's record has it; empty without one."""
+    sites: Mapping[str, Mapping[str, Any]] = next(
+        (item.record["sites"] for item in artifacts if item.record.get("sites")), {}
+    )
+    heads = dict.fromkeys(key for facts in sites.values() for key in facts)
+    return pd.DataFrame(
+        [{"Site": path, **{label(head): facts.get(head) for head in heads}} for path, facts in sites.items()]
+    )
 
 
 def bytes_metrics(metrics: Sequence[str]) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -187,6 +187,8 @@ def _report(
         "scores": {split: dict(values) for split, values in answers[0].scores.items()},
         "runtimes": [item.to_json() for item in answers],
         "latency": [item.to_json() for item in latencies],
+        "dense_twin": [{**asdict(item), "speedup": item.speedup} for item in detail.row.beside],
+        "beware": list(detail.row.flags),
         "numerics": {"relative_error": artifact.relative_error, "route": artifact.route},
         "file": {
             "name": artifact.path.name,
@@ -211,6 +213,7 @@ def _markdown(report: Mapping[str, Any]) -> str:
         ]
         verdict = "" if item["agrees"] else " — differs: was the machine busy?"
         lines.append(f"| {item['target']} | {intervals[0]} | {intervals[1]} | {item['ratio']:.3f}{verdict} |")
+    lines += _twin_lines(report)
     file = report["file"]
     lines += [
         "",
@@ -220,6 +223,19 @@ def _markdown(report: Mapping[str, Any]) -> str:
         f"Run it: `python run.py` (numpy and {_script(report['runtimes'][0]['runtime'])}).",
     ]
     return "\n".join(lines) + "\n"
+
+
+def _twin_lines(report: Mapping[str, Any]) -> list[str]:
+    """The recorded latency beside that of the dense twin: the same network without sparsity and in fp32."""
+    if not report["dense_twin"]:
+        return []
+    rows = (
+        f"| {item['target']} | {item['latency_ms']:.4g} | {item['dense_latency_ms']:.4g} | {item['speedup']:.2f} |"
+        for item in report["dense_twin"]
+    )
+    beware = [f"**Beware: {flag}.**" for flag in report["beware"]]
+    heads = ["", "| target | recorded, ms | dense twin, ms | speed-up |", "|---|---|---|---|"]
+    return [*heads, *rows, *([""] if beware else []), *beware]
 
 
 def _runtime_lines(report: Mapping[str, Any]) -> list[str]:

@@ -3,49 +3,30 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from nas.errors import StudyError
 from nas.latency.affinity import measuring_core, training_cores
 from nas.strategies import Limit
+from trials.companions import check_comparable, twin_specs
+from trials.comparison import NUM_COMPARED
 from trials.environment import describe_environment, owner
 from trials.executors import EXECUTORS, Executor, Pool
-from trials.plan import Named, Plan, make_plan
+from trials.plan import Plan, make_plan
 from trials.probing import calibrate_targets, resolve_limits
 from trials.problem import Problem, open_problem
 from trials.retention import collect
+from trials.roles import companion_name
+from trials.specs import StudySpec, study_specs
 from trials.store.store import Store
 from trials.study import LEASE_S, Assignment, Coordinator
 
 log = logging.getLogger(__name__)
 OnUpdate = Callable[[Coordinator], None]
-
-
-@dataclass(frozen=True)
-class StudySpec:
-    """One study of a launch: the plan itself, its random twin, or either with another seed."""
-
-    name: str
-    role: Literal["search", "baseline"]
-    plan: Plan
-
-
-def study_specs(plan: Plan, name: str | None = None, baseline: str | None = None) -> list[StudySpec]:
-    """The studies a plan asks for; each replicate is followed by its baseline."""
-    name = name or plan.name
-    specs = []
-    for seed in dict.fromkeys((plan.seed, *plan.replicate_seeds)):
-        replicate = name if seed == plan.seed else f"{name}-seed{seed}"
-        one = plan.model_copy(update={"seed": seed, "name": replicate, "replicate_seeds": ()})
-        specs.append(StudySpec(replicate, "search", one))
-        if baseline:
-            twin = one.model_copy(update={"name": f"{replicate}-{baseline}", "strategy": Named(name=baseline)})
-            specs.append(StudySpec(twin.name, "baseline", twin))
-    return specs
 
 
 def search(
@@ -54,36 +35,92 @@ def search(
     storage: str,
     name: str | None = None,
     baseline: str | None = None,
+    twins: bool = False,
     address: str | None = None,
     on_update: OnUpdate = lambda coordinator: None,
 ) -> list[str]:
-    """Run a plan's studies one after the other; their names.
+    """Run a plan's studies one after the other, with ``twins`` also the companions of searches; their names.
 
     Raises:
         NasError: the plan can't be run; nothing was stored.
     """
     specs = study_specs(plan, name, baseline)
-    problems = [open_problem(spec.plan) for spec in specs]
+    searches = [spec.name for spec in specs if spec.role == "search"] if twins else []
+    if twins:
+        check_comparable(plan)
+    studies = _opened(specs)
     store = Store(storage)
+    later = [companion_name(name, role) for name in searches for role in ("dense", "random_mask")]
+    for wanted in [*(spec.name for spec in specs), *later]:
+        store.check_name_free(wanted)
+    with open_executor(plan, address) as executor:
+        targets = calibrate_targets(executor, store, studies[0][1])
+        limits = resolve_limits(executor, studies[0][1], targets)
+        run_all(store, studies, executor, targets, specs[0].name, limits, on_update)
+        for searched in searches:
+            companions = twin_specs(store, searched)
+            run_all(store, _opened(companions), executor, targets, specs[0].name, {}, on_update)
+            specs += companions
+    return [spec.name for spec in specs]
+
+
+def add_twins(
+    storage: str,
+    name: str,
+    *,
+    most: int = NUM_COMPARED,
+    address: str | None = None,
+    on_update: OnUpdate = lambda coordinator: None,
+) -> list[str]:
+    """Run the companions of a finished study; their names.
+
+    Raises:
+        StudyError: it is not finished, or none of its complete candidates was changed by a policy.
+    """
+    store = Store(storage)
+    row = store.study_row(name)
+    specs = twin_specs(store, name, most)
+    if not specs:
+        raise StudyError(f"no policy changed any complete candidate of study {name!r}: they are dense, all of them")
     for spec in specs:
         store.check_name_free(spec.name)
-    with open_executor(plan, address) as executor:
-        targets = calibrate_targets(executor, store, problems[0])
-        limits = resolve_limits(executor, problems[0], targets)
-        for spec, problem in zip(specs, problems, strict=True):
-            store.create_study(
-                name=spec.name,
-                group=specs[0].name,
-                role=spec.role,
-                plan=spec.plan.to_json(),
-                limits={metric: asdict(limit) for metric, limit in limits.items()},
-                objectives=dict(problem.objectives),
-                environment=describe_environment(),
-                seed=spec.plan.seed,
-            )
-        for spec, problem in zip(specs, problems, strict=True):
-            run_study(store, spec.name, problem, executor, targets, on_update)
+    studies = _opened(specs)
+    with open_executor(specs[0].plan, address) as executor:
+        targets = calibrate_targets(executor, store, studies[0][1])
+        run_all(store, studies, executor, targets, row.group, {}, on_update)
     return [spec.name for spec in specs]
+
+
+def run_all(
+    store: Store,
+    studies: Sequence[tuple[StudySpec, Problem]],
+    executor: Executor,
+    targets: dict[str, Any],
+    group: str,
+    limits: Mapping[str, Limit],
+    on_update: OnUpdate,
+) -> None:
+    """Store studies of one group, then run one after the other; ``limits``: of those whose plans have any."""
+    for spec, problem in studies:
+        own = limits if spec.plan.limits else {}
+        store.create_study(
+            name=spec.name,
+            group=group,
+            role=spec.role,
+            plan=spec.plan.to_json(),
+            limits={metric: asdict(limit) for metric, limit in own.items()},
+            objectives=dict(problem.objectives),
+            environment=describe_environment(),
+            seed=spec.plan.seed,
+            regime=problem.regime(),
+            beside=spec.beside,
+        )
+    for spec, problem in studies:
+        run_study(store, spec.name, problem, executor, targets, on_update)
+
+
+def _opened(specs: Sequence[StudySpec]) -> list[tuple[StudySpec, Problem]]:
+    return [(spec, open_problem(spec.plan)) for spec in specs]
 
 
 def resume(

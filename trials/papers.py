@@ -14,10 +14,11 @@ from nas.space import POLICIES
 from nas.sparsity import ALLOCATIONS, PATTERNS, SCHEDULES
 from nas.strategies import STRATEGIES
 from search_spaces import SPACES
+from trials.protocols import PROTOCOLS
 
 REGISTRIES: tuple[Registry[Any], ...] = (
     *(SPACES, OPS, LAYOUTS, POLICIES, PATTERNS, ALLOCATIONS, SCHEDULES),
-    *(STRATEGIES, ESTIMATORS, EXPORTERS),
+    *(STRATEGIES, ESTIMATORS, EXPORTERS, PROTOCOLS),
 )
 
 

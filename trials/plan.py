@@ -29,6 +29,16 @@ class Named(BaseModel):
         return self.model_dump()
 
 
+class Reference(Named):
+    """A fixed network to compare with: a space, and the choices in it if it has any."""
+
+    choices: dict[str, bool | int | float | str | None] = Field(default_factory=dict)
+
+    def spec(self) -> dict[str, Any]:
+        """The space's ``{"name": …, parameters…}``."""
+        return self.model_dump(exclude={"choices"})
+
+
 class Relative(_Strict):
     """A bound as a multiple of what the space's typical candidate has."""
 
@@ -128,6 +138,8 @@ class Plan(_Strict):
     seed: Annotated[int, Field(ge=0)] = 0
     #: Further seeds: the study is repeated once with each.
     replicate_seeds: tuple[int, ...] = ()
+    #: Fixed networks, each trained and measured in a study of its own beside this one.
+    references: tuple[Reference, ...] = ()
     artifacts: ArtifactPlan = ArtifactPlan()
     #: Folders of the user's own code, relative to the plan; the plan's own folder always counts.
     code: tuple[str, ...] = ()

@@ -7,7 +7,7 @@ import inspect
 import json
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import lru_cache
 from typing import Any, Literal
 
@@ -85,6 +85,13 @@ class Problem:
         if metric in TARGET_METRICS:
             return metric, target or self.plan.targets[0].name
         return metric, ""
+
+    def regime(self) -> dict[str, Any] | None:
+        """How policies make weights sparse, as stored: empty if one does and does not say how, None if none does."""
+        declared = [policy.regime() for policy in make_policies(self.searched.policy_specs)]
+        if found := next((regime for regime in declared if regime), None):
+            return asdict(found)
+        return {} if "density" in self.searched.sample(PositionChooser(0)).account() else None
 
     def input_shape(self, target: str | None = None) -> tuple[int, ...]:
         """Shape of the deployed input: batch of the target (of the first one by default), then ``(C, H, W)``."""

@@ -17,19 +17,27 @@ from plotly.offline import get_plotlyjs
 
 from trials.charts import comparison_figure, front_figure, history_figure, states_figure
 from trials.charts_candidate import curves_figure
+from trials.comparison import Comparison, comparison
 from trials.labels import duration, inline, moment, number, title
+from trials.protocols import describe_regime
 from trials.store.queries import (
     CandidateRow,
     Source,
     StudyRow,
     StudySummary,
+    Value,
     candidates_page,
-    list_studies,
+    compared_studies,
     study_summary,
 )
 from trials.store.queries_candidate import curves
 from trials.store.queries_points import History, Points, front, histories, points
 
+COMPARISON_NOTE = (
+    "Found networks, best first, each beside the same network under random masks that keep as many weights and beside "
+    "its dense parent; all trained alike. Beside its dense twin: the latency of the untrained dense "
+    "network, timed on the same target by the same protocol, over the network's own."
+)
 #: Curves drawn at most, evenly along the front.
 MOST_CURVES = 9
 
@@ -53,10 +61,11 @@ class Section:
 
 @dataclass(frozen=True)
 class Cell:
-    """One number of the table, and its interval."""
+    """One number of a table, its interval, and what to beware of."""
 
     text: str
     interval: str = ""
+    beware: str = ""
 
 
 def write_report(source: Source, name: str, out_dir: Path) -> Path:
@@ -75,33 +84,44 @@ def write_report(source: Source, name: str, out_dir: Path) -> Path:
 def render(source: Source, name: str) -> str:
     """The page as text."""
     summary = study_summary(source, name)
-    group = [
-        row
-        for row in reversed(list_studies(source, group=summary.row.group))
-        if dict(row.objectives) == dict(summary.row.objectives)
-    ]
-    has_baseline = any(row.role == "baseline" for row in group)
+    group = compared_studies(source, summary.row)
     runs = histories(source, [row.name for row in group])
+    lacks_baseline = summary.row.role == "search" and not any(row.role == "baseline" for row in group)
+    compared = comparison(source, name)
     shown = _columns(summary)
     best = front(source, name, shown)
+    rows = list(_front_rows(source, summary, best))
     template = Environment(autoescape=True, undefined=StrictUndefined).from_string(
         files("trials").joinpath("report.html").read_text(encoding="utf-8")
     )
     return template.render(
-        title=f"Study {name}" if has_baseline else f"Study {name}, without a random baseline",
+        title=_title(summary, lacks_baseline=lacks_baseline),
         subtitle=_subtitle(summary),
-        has_baseline=has_baseline,
+        name=name,
+        lacks_baseline=lacks_baseline,
+        incomplete=", ".join(summary.row.incomplete),
         error=summary.error,
         plotly_js=Markup(get_plotlyjs()),
         cards=list(_cards(summary, best, runs)),
         front_figure=_figure(front_figure(points(source, name, shown), summary.limits)) if len(best.numbers) else None,
         front_note=_front_note(summary, best),
         columns=[title(metric) for metric in _table_metrics(summary)],
-        rows=list(_front_rows(source, summary, best)),
+        rows=rows,
+        has_twins=any(row["beside"].text != "—" for row in rows),
+        comparison_note=COMPARISON_NOTE,
+        comparison=compared,
+        comparison_columns=[title(metric) for metric in compared.metrics] if compared else [],
+        comparison_rows=list(_comparison_rows(name, compared)) if compared else [],
         sections=list(_sections(source, name, best, group, runs)),
         environment=_facts(summary),
         plan=yaml.safe_dump(dict(summary.plan), sort_keys=False, allow_unicode=True),
     )
+
+
+def _title(summary: StudySummary, *, lacks_baseline: bool) -> str:
+    lacks = ", without a random baseline" if lacks_baseline else ""
+    incomplete = f"; incomplete: {', '.join(summary.row.incomplete)}" if summary.row.incomplete else ""
+    return f"Study {summary.row.name}{lacks}{incomplete}"
 
 
 def _columns(summary: StudySummary) -> list[str]:
@@ -116,6 +136,7 @@ def _subtitle(summary: StudySummary) -> str:
     return (
         f"{strategy} on the space {space} for the task {task}, measured on {where}; seed {row.seed}; "
         f"{row.state}; started {moment(row.created_at)}"
+        + (f"; {describe_regime(summary.regime)}" if summary.regime is not None else "")
     )
 
 
@@ -163,13 +184,25 @@ def _front_rows(source: Source, summary: StudySummary, best: Points) -> Iterator
     page = candidates_page(source, summary.row.name, limit=len(numbers), numbers=numbers)
     found = {row.number: row for row in page.rows}
     for key in numbers:
-        yield {"number": key, "cells": [_cell(found[key], metric) for metric in _table_metrics(summary)]}
+        cells = [_cell(metric, found[key].value(metric)) for metric in _table_metrics(summary)]
+        yield {"number": key, "cells": cells, "beside": _beside(found[key])}
 
 
-def _cell(row: CandidateRow, metric: str) -> Cell:
-    if metric in ("parameters", "macs"):
-        return Cell(number(metric, row.parameters if metric == "parameters" else row.macs))
-    value = row.metrics.get(metric)
+def _comparison_rows(name: str, compared: Comparison) -> Iterator[dict[str, Any]]:
+    for line in compared.lines:
+        heading = f"candidate {line.row.number}, found" if line.study == name else line.what
+        cells = [_cell(metric, line.value(metric)) for metric in compared.metrics]
+        note = "" if line.study == name else f"{line.study} {line.row.number}"
+        note += "" if line.row.state == "complete" else f", {line.row.state}"
+        yield {"what": Cell(heading, note), "leads": line.study == name, "cells": cells, "beside": _beside(line.row)}
+
+
+def _beside(row: CandidateRow) -> Cell:
+    """How many times as fast as its dense twin, and whether that is no gain."""
+    return Cell(", ".join(f"{item.speedup:.2f}×" for item in row.beside) or "—", beware=", ".join(row.flags))
+
+
+def _cell(metric: str, value: Value | None) -> Cell:
     if value is None:
         return Cell("—")
     known = value.low is not None and value.high is not None

@@ -15,6 +15,7 @@ from dashboard.queries import (
     layers_table,
     ratio_interval,
     run_times,
+    sites_table,
 )
 from nas.latency.samples import Samples
 from trials.charts import front_figure
@@ -25,6 +26,7 @@ from trials.store.queries_candidate import CandidateDetail, candidate_detail, sa
 from trials.store.queries_points import points
 
 TITLE, ICON, ORDER = "Candidate", ":material/account_tree:", 2
+PURPOSES = {"twin": "dense twin"}
 STATE_COLORS = {
     "complete": "green",
     "infeasible": "gray",
@@ -47,6 +49,7 @@ def show(context: Context) -> None:
     _outcome(detail)
     _metrics(detail)
     _network(context, detail)
+    _sites(detail)
     if detail.curve.epochs:
         st.subheader("Training")
         figure = curves_figure({detail.row.number: detail.curve})
@@ -101,7 +104,12 @@ def _metrics(detail: CandidateDetail) -> None:
         known = value.low is not None and value.high is not None
         note = f"95 %: {value.low:.4g} to {value.high:.4g}" if known else ""
         cards.append((title(metric), number(metric, value.value), note))
+    for item in detail.row.beside:
+        where = f" at {item.target}" if len(detail.row.beside) > 1 else ""
+        cards.append((f"Speed-up{where}", f"{item.speedup:.2f}×", "over its dense twin in fp32"))
     show_numbers(cards)
+    for flag in detail.row.flags:
+        st.warning(f"{flag.capitalize()}: its latency does not lie below that of its dense twin.")
 
 
 def _network(context: Context, detail: CandidateDetail) -> None:
@@ -127,6 +135,16 @@ def _network(context: Context, detail: CandidateDetail) -> None:
         _where(context, detail)
 
 
+def _sites(detail: CandidateDetail) -> None:
+    """What policies did, site by site."""
+    table = sites_table(detail.artifacts)
+    if table.empty:
+        return
+    st.subheader("Sparsity and precision by site")
+    numbers = {name: st.column_config.NumberColumn(format="%.3g") for name in table.select_dtypes("float")}
+    st.dataframe(table, hide_index=True, placeholder="—", column_config=numbers, key="sites")
+
+
 def _where(context: Context, detail: CandidateDetail) -> None:
     """Where it stands among all candidates of its study."""
     summary = study_summary(context.source, detail.study)
@@ -145,12 +163,14 @@ def _latency(context: Context, detail: CandidateDetail) -> None:
         return
     st.subheader("Latency")
     names = [
-        f"{item.purpose} at {item.target}: {number('latency_ms', item.latency_ms)}" for item in detail.measurements
+        f"{PURPOSES.get(item.purpose, item.purpose)} at {item.target}: {number('latency_ms', item.latency_ms)}"
+        for item in detail.measurements
     ]
     place = st.selectbox(
         "Measurement",
         range(len(names)),
-        index=len(names) - 1,
+        # The newest of the candidate itself.
+        index=max((place for place, item in enumerate(detail.measurements) if item.purpose != "twin"), default=0),
         format_func=names.__getitem__,
         key="measurement",
     )

@@ -64,8 +64,10 @@ def _boxes(context: Context, rows: list[StudyRow]) -> None:
 def _line(context: Context, row: StudyRow) -> None:
     name, role, state, seed, counts, best, started = st.columns(WIDTHS, vertical_alignment="center")
     name.page_link(context.pages["study"], label=f"**{row.name}**", query_params={"study": row.name})
-    role.markdown(row.role)
+    role.markdown(row.role.replace("_", " "))
     state.badge(row.state, color=STATE_COLORS.get(row.state, "gray"))
+    if row.incomplete:
+        state.badge("incomplete", color="orange", help=", ".join(row.incomplete))
     seed.markdown(str(row.seed))
     counts.markdown("  \n".join(f"{count} {state}" for state, count in row.counts.items()) or "none yet")
     bests = [f"{title(key)} **{number(key, row.best.get(key))}**" for key in row.objectives]

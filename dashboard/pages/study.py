@@ -9,14 +9,17 @@ import streamlit as st
 import yaml
 
 from dashboard.pages import Context, draw, show_numbers
-from dashboard.queries import bytes_metrics, candidates_table
+from dashboard.queries import bytes_metrics, candidates_table, comparison_table
 from trials.charts import comparison_figure, front_figure, history_figure, states_figure
+from trials.comparison import comparison
 from trials.labels import duration, inline, label, moment, number, title
+from trials.protocols import describe_regime
 from trials.store.queries import (
     COLUMNS,
     STATES,
     StudySummary,
     candidates_page,
+    compared_studies,
     list_studies,
     study_summary,
 )
@@ -73,6 +76,13 @@ def _heading(summary: StudySummary) -> None:
         f"measured on {', '.join(summary.targets) or 'no target'} · seed {row.seed} · "
         f"started {moment(row.created_at)}" + (f" · {duration(float(spent))} of search" if spent else "")
     )
+    if summary.regime is not None:
+        st.caption(f":material/grain: {describe_regime(summary.regime)}")
+    if row.incomplete:
+        st.warning(
+            f"Incomplete: {', '.join(row.incomplete)}. `nas twins {row.name}` runs what sparse networks are to be "
+            "compared with."
+        )
     if summary.error:
         st.error(summary.error)
 
@@ -96,6 +106,7 @@ def _course(context: Context, summary: StudySummary) -> None:
         )
         return
     _front(context, summary)
+    _comparison(context, summary)
     _history(context, summary)
 
 
@@ -148,6 +159,8 @@ def _selected(context: Context, summary: StudySummary, event: Any) -> None:
         for metric, value in row.metrics.items():
             span = f"  \n:gray[{value.low:.4g} to {value.high:.4g}]" if value.low is not None else ""
             st.markdown(f"{title(metric)} **{number(metric, value.value)}**{span}")
+        for flag in row.flags:
+            st.markdown(f":orange[:material/warning: {flag}]")
         target = {"study": summary.row.name, "candidate": str(key)}
         st.page_link(
             context.pages["candidate"],
@@ -157,12 +170,36 @@ def _selected(context: Context, summary: StudySummary, event: Any) -> None:
         )
 
 
+def _comparison(context: Context, summary: StudySummary) -> None:
+    """Found networks beside themselves under random masks and their dense parents; fixed references."""
+    compared = comparison(context.source, summary.row.name)
+    if compared is None:
+        return
+    st.subheader("Against dense parents and random masks")
+    if compared.verdict:
+        st.markdown(compared.verdict)
+    table = comparison_table(summary.row.name, compared)
+    st.dataframe(
+        table, hide_index=True, placeholder="—", column_config=_formats(table, compared.metrics), key="compared"
+    )
+    st.caption(
+        "Random masks keep as many weights, the dense parent keeps all; both are trained like the network found. "
+        "Speed-up: latency of the dense twin over its own, each measured on the same target."
+    )
+
+
+def _formats(table: Any, metrics: Any) -> dict[str, Any]:
+    """Columns of numbers as people read them."""
+    settings = {name: st.column_config.NumberColumn(format="%.4g") for name in table.select_dtypes("float")}
+    settings |= {title(key): st.column_config.NumberColumn(format="bytes") for key in bytes_metrics(metrics)}
+    settings |= {name: st.column_config.NumberColumn(format="localized") for name in ("Parameters", "MACs")}
+    speedups = [name for name in table.columns if name.startswith("Speed-up")]
+    settings |= {name: st.column_config.NumberColumn(format="%.2f×") for name in speedups}
+    return settings | {"Beware": st.column_config.TextColumn(width="medium")}
+
+
 def _history(context: Context, summary: StudySummary) -> None:
-    group = [
-        row
-        for row in reversed(list_studies(context.source, group=summary.row.group))
-        if dict(row.objectives) == dict(summary.row.objectives)
-    ]
+    group = compared_studies(context.source, summary.row)
     runs = histories(context.source, [row.name for row in group])
     own = next(run for run in runs if run.study == summary.row.name)
     left, right = st.columns(2, gap="medium")
@@ -171,7 +208,7 @@ def _history(context: Context, summary: StudySummary) -> None:
     right.subheader("Against the baseline" if any(run.role == "baseline" for run in runs) else "Hypervolume")
     draw(right, comparison_figure(runs), "comparison")
     draw(right, states_figure(group), "states_of_group")
-    if not any(run.role == "baseline" for run in runs):
+    if summary.row.role == "search" and not any(run.role == "baseline" for run in runs):
         right.caption("Without a random baseline: `--with-baseline random` runs a twin at equal budget beside it.")
 
 
@@ -190,15 +227,12 @@ def _candidates(context: Context, summary: StudySummary) -> None:
         st.info("No candidates in these states." if states else "No candidates yet.")
         return
     table = candidates_table(page, summary.metrics)
-    settings = {name: st.column_config.NumberColumn(format="%.4g") for name in table.select_dtypes("float")}
-    settings |= {title(key): st.column_config.NumberColumn(format="bytes") for key in bytes_metrics(summary.metrics)}
-    settings |= {name: st.column_config.NumberColumn(format="localized") for name in ("Parameters", "MACs")}
     picked: Any = st.dataframe(
         table,
         hide_index=True,
         height="content" if size == PER_PAGE else 900,
         placeholder="—",
-        column_config=settings,
+        column_config=_formats(table, summary.metrics),
         on_select="rerun",
         selection_mode="single-row",
         key=f"candidates-{first}-{order}-{descending}-{states}",

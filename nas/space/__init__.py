@@ -7,6 +7,7 @@ under a recording chooser; building is the same method under a strict replay; so
 from nas.space.architecture import Architecture, Network
 from nas.space.chooser import Chooser, Question, Value
 from nas.space.policy import POLICIES, Policy
+from nas.space.regime import Regime
 from nas.space.search_space import SearchSpace
 from nas.space.site import Site
 from nas.space.slot import slot
@@ -18,6 +19,7 @@ __all__ = [
     "Network",
     "Policy",
     "Question",
+    "Regime",
     "SearchSpace",
     "Site",
     "Value",

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from nas.errors import PlanError
 from nas.registry import Registry
 from nas.space.chooser import Chooser, Value
+from nas.space.regime import Regime
 from nas.space.site import Site
 
 if TYPE_CHECKING:
@@ -30,6 +31,8 @@ class Policy(ABC):
     precisions: frozenset[str] = frozenset()
     #: Whether it is attached after the others, and finalized before them: who rounds sees what others leave.
     attaches_last: bool = False
+    #: Parameters under which its masks are random and fixed, at the density that is chosen; None if it has no masks.
+    random_masks: ClassVar[Mapping[str, Any] | None] = None
 
     @abstractmethod
     def ask(self, chooser: Chooser, sites: Sequence[Site]) -> None:
@@ -60,6 +63,10 @@ class Policy(ABC):
     def describe(self, network: Network) -> Mapping[str, Mapping[str, float | str]]:
         """Module path → what this policy did there, as JSON values: kept fraction, realised density, bits."""
         return {}
+
+    def regime(self) -> Regime | None:
+        """How it makes weights sparse; None if it does not, or does not say."""
+        return None
 
     @abstractmethod
     def account(self, network: Network) -> Mapping[str, float]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, get_args
+from typing import Any, ClassVar, get_args
 
 from nas.errors import PlanError
 from nas.space.architecture import Network
 from nas.space.chooser import Chooser, Value
 from nas.space.policy import Policy, Scope, group_by_scope
+from nas.space.regime import Regime
 from nas.space.sampling import make
 from nas.space.site import Site
 from nas.sparsity import ALLOCATIONS, PATTERNS, SCHEDULES, Layer, Schedule
@@ -35,6 +36,7 @@ class Sparsity(Policy):
     """
 
     claims = frozenset({"weights"})
+    random_masks: ClassVar[Mapping[str, Any]] = {"schedule": "static_random"}
 
     def __init__(
         self,
@@ -141,6 +143,14 @@ class Sparsity(Policy):
             realised = self._attached.num_kept(path, self.schedule.final_density) / self._attached.size(path)
             found[path] = {**facts, "realised_density": realised, "sparsity": 1.0 - realised}
         return found
+
+    def regime(self) -> Regime | None:
+        """What schedule and patterns declare; None if one of them, of the user's own, does not."""
+        when, dynamic = (getattr(self.schedule, name, None) for name in ("when", "dynamic"))
+        structures = [getattr(pattern, "structure", None) for pattern in self.patterns.values()]
+        if None in (when, dynamic, *structures):
+            return None
+        return Regime(when, dynamic, tuple(dict.fromkeys(structures)))  # type: ignore[arg-type]
 
     def account(self, network: Network) -> Mapping[str, float]:
         """``density``: non-zeros of all convolutions and linear layers over the weights they have when dense."""

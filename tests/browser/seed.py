@@ -236,7 +236,7 @@ def _measured(session: Session, candidate: Candidate, target: Target, latency: f
                     "reference_ms": REFERENCE_MS,
                     "runs": 160,
                 },
-                samples=_samples(latency, draw),
+                samples=samples_of(latency, draw),
                 created_at=candidate.created_at,
             ),
         ]
@@ -283,7 +283,7 @@ def _trained(session: Session, candidate: Candidate, accuracy: float, draw: rand
         )
 
 
-def _samples(latency: float, draw: random.Random) -> bytes:
+def samples_of(latency: float, draw: random.Random) -> bytes:
     """Two sessions of eight visits, as the measuring protocol keeps them."""
     sessions = tuple(
         tuple(Visit(_burst(latency, draw), _burst(REFERENCE_MS, draw)) for _ in range(8)) for _ in range(2)

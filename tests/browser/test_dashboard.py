@@ -17,6 +17,7 @@ import pytest
 
 from dashboard.launch import command
 from tests.browser.seed import seed_database
+from tests.browser.seed_sparse import seed_sparse
 from trials.report import write_report
 from trials.store.engine import open_engine
 
@@ -43,6 +44,7 @@ def storage(tmp_path_factory: pytest.TempPathFactory) -> str:
     url = f"sqlite:///{tmp_path_factory.mktemp('browser') / 'nas.db'}"
     engine = open_engine(url)
     seed_database(engine)
+    seed_sparse(engine)
     engine.dispose()
     return url
 
@@ -144,7 +146,7 @@ def test_studies_lead_to_a_study(page: Any, address: str) -> None:
     page.locator(".js-plotly-plot .bars .point").first.wait_for(state="attached")
     page.get_by_role("link", name="digits", exact=True).click()
     page.get_by_role("heading", name="digits", exact=True).wait_for()
-    assert page.url == f"{address}/study?study=digits"
+    page.wait_for_url(f"{address}/study?study=digits")
 
 
 def test_a_study_has_its_charts_and_a_table_sorted_by_the_database(page: Any, address: str) -> None:
@@ -178,7 +180,7 @@ def test_a_clicked_point_leads_to_its_candidate(page: Any, address: str) -> None
     page.get_by_role("link", name="Open candidate").click()
     page.get_by_role("heading", name=re.compile(r"^Candidate \d+$")).wait_for()
     page.get_by_text("is over the limit 0.5").first.wait_for()
-    assert re.search(r"/candidate\?study=digits&candidate=\d+$", page.url)
+    page.wait_for_url(re.compile(r"/candidate\?study=digits&candidate=\d+$"))
 
 
 def test_a_ticked_row_leads_to_its_candidate(page: Any, address: str) -> None:
@@ -189,7 +191,7 @@ def test_a_ticked_row_leads_to_its_candidate(page: Any, address: str) -> None:
     box = table.bounding_box()
     page.mouse.click(box["x"] + 17, box["y"] + 35 + 17)
     page.get_by_role("heading", name="Candidate 0", exact=True).wait_for()
-    assert page.url == f"{address}/candidate?study=digits&candidate=0"
+    page.wait_for_url(f"{address}/candidate?study=digits&candidate=0")
 
 
 def test_a_candidate_has_layers_curve_and_latency(page: Any, address: str) -> None:
@@ -201,6 +203,30 @@ def test_a_candidate_has_layers_curve_and_latency(page: Any, address: str) -> No
     wait_until(page, lambda: "Candidate ÷ reference" in " ".join(page.locator(".js-plotly-plot").all_inner_texts()))
     page.get_by_role("link", name="Study digits").click()
     page.get_by_role("heading", name="digits", exact=True).wait_for()
+
+
+def test_a_sparse_study_is_compared_with_dense_parents_and_random_masks(page: Any, address: str) -> None:
+    page.goto(f"{address}/study?study=sparse")
+    page.get_by_text("sparse during training, static masks, unstructured or semi-structured").wait_for()
+    page.get_by_role("heading", name="Against dense parents and random masks").wait_for()
+    page.get_by_text("Found minus random masks at equal density").wait_for()
+    shown = cells(page, 0)
+    assert [text.strip() for text in shown if "dense parent" in text or "random masks" in text]
+    assert "sparser but not faster" in shown
+    page.goto(f"{address}/study?study=bare")
+    page.get_by_text("Incomplete: no declared regime, no random-mask baseline, no measured latency.").wait_for()
+    page.goto(address)
+    page.get_by_text("incomplete", exact=True).first.wait_for()
+
+
+def test_a_sparse_candidate_stands_beside_its_dense_twin(page: Any, address: str) -> None:
+    page.goto(f"{address}/candidate?study=sparse&candidate=9")
+    page.get_by_text("Sparser but not faster").wait_for()
+    page.get_by_text("over its dense twin in fp32").wait_for()
+    page.get_by_role("heading", name="Sparsity and precision by site").wait_for()
+    wait_until(page, lambda: cells(page, 2)[:2] == ["stage0.conv", "dense"])
+    page.get_by_role("combobox", name="Measurement").click()
+    page.get_by_role("option", name=re.compile("dense twin at local")).click()
 
 
 def test_a_failed_candidate_shows_its_traceback(page: Any, address: str) -> None:

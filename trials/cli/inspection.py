@@ -26,6 +26,7 @@ def list_(storage: Storage = DEFAULT_STORAGE, as_json: Json = False) -> None:
             "group": row.group,
             "role": row.role,
             "state": row.state,
+            "incomplete": ", ".join(row.incomplete),
             "candidates": dict(row.counts),
             "best": dict(row.best),
             "created": row.created_at.isoformat(timespec="seconds"),
@@ -69,11 +70,13 @@ def show(
     limit: Annotated[int, typer.Option("--limit", help="Rows of a study to show.")] = 50,
 ) -> None:
     """Show a study's candidates, or one of them with its layers, metrics and jobs."""
-    from trials.cli.views import candidate_json, candidate_rows, print_candidate
+    from trials.cli.views import candidate_json, candidate_rows, print_candidate, print_caveats
     from trials.store.store import Store
 
     store = Store(storage)
     if trial is None:
+        if not as_json:
+            print_caveats(store, name)
         print_rows(candidate_rows(store, name, limit), as_json, empty="no candidates yet")
     elif as_json:
         print_json(candidate_json(store, name, trial))

@@ -1,4 +1,4 @@
-"""``nas search`` and ``nas resume``."""
+"""``nas search``, ``nas resume`` and ``nas twins``."""
 
 from __future__ import annotations
 
@@ -21,6 +21,10 @@ def search(
         str | None,
         typer.Option("--with-baseline", help="Also run a twin with this strategy at equal budget: random."),
     ] = None,
+    with_twins: Annotated[
+        bool,
+        typer.Option("--with-twins", help="Afterwards, what `nas twins` does: dense parents, random masks."),
+    ] = False,
     address: Address = None,
 ) -> None:
     """Run a study. Ctrl-C leaves one that `nas resume` takes up."""
@@ -35,6 +39,7 @@ def search(
             storage=storage,
             name=name,
             baseline=with_baseline,
+            twins=with_twins,
             address=address,
             on_update=display.update,
         )
@@ -50,6 +55,23 @@ def resume(name: Name, storage: Storage = DEFAULT_STORAGE, address: Address = No
     with LiveDisplay(out) as display:
         run(storage, name, address=address, on_update=display.update)
     _say_next([name], storage)
+
+
+@app.command(epilog="Example: nas twins digits --most 2")
+def twins(
+    name: Name,
+    most: Annotated[int, typer.Option("--most", min=1, help="Networks to compare.")] = 4,
+    storage: Storage = DEFAULT_STORAGE,
+    address: Address = None,
+) -> None:
+    """Train what a finished study's networks are compared with: their dense parents, random masks of equal density."""
+    from trials.cli.live import LiveDisplay
+    from trials.launch import add_twins
+
+    with LiveDisplay(out) as display:
+        added = add_twins(storage, name, most=most, address=address, on_update=display.update)
+    _say_next(added, storage)
+    out.print(f"the comparison: nas report {name} --out report")
 
 
 def _say_next(names: list[str], storage: str) -> None:

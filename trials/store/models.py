@@ -96,9 +96,9 @@ class Study(Base):
     __tablename__ = "studies"
     id: Mapped[int] = mapped_column(primary_key=True)
     name: Mapped[str] = mapped_column(String(200), unique=True)
-    #: Studies launched together: replicates and their random twins share the name of the first.
+    #: Studies that belong together: replicates, their random twins and companions share the name of the first.
     group: Mapped[str] = mapped_column(String(200), index=True)
-    #: ``search`` or ``baseline``.
+    #: ``search``, ``baseline``, ``dense``, ``random_mask``, ``reference``: see ``trials.roles``.
     role: Mapped[str] = mapped_column(String(20))
     #: ``running``, ``interrupted``, ``complete`` (budget spent), ``exhausted`` (nothing new to suggest),
     #: ``failed``.
@@ -111,6 +111,12 @@ class Study(Base):
     #: Versions, processor, git revision, host.
     environment: Mapped[dict[str, Any]]
     seed: Mapped[int] = mapped_column(BigInteger)
+    #: How a policy makes weights sparse, ``{"when", "dynamic", "structures"}``; empty where none of the policies that
+    #: do says how, null where none does.
+    regime: Mapped[dict[str, Any] | None]
+    #: Of a companion: ``{"study", "candidates"}``, the study it stands beside, and which candidate of that study each
+    #: of its suggestions belongs to.
+    beside: Mapped[dict[str, Any] | None]
     created_at: Mapped[datetime]
     finished_at: Mapped[datetime | None]
     #: Processor-independent account: seconds of training saved by the gate, wall seconds spent.

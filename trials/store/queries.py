@@ -18,6 +18,9 @@ from sqlalchemy.sql.elements import ColumnElement
 
 from nas.errors import UnknownNameError
 from nas.registry import nearest
+from trials.protocols import Evidence, missing
+from trials.roles import companion_name
+from trials.store.beside import Beside, flags
 from trials.store.models import Architecture, Candidate, Metric, Study
 
 #: States of a candidate, in the order in which they are shown.
@@ -72,6 +75,8 @@ class StudyRow:
     counts: Mapping[str, int]
     #: Objective → best value of the complete candidates; missing before the first.
     best: Mapping[str, float]
+    #: What it lacks before its results may be read as results; see ``trials.protocols``.
+    incomplete: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -85,6 +90,8 @@ class StudySummary:
     environment: Mapping[str, Any]
     totals: Mapping[str, Any]
     error: str | None
+    #: How its networks become sparse: see ``trials.store.models.Study.regime``.
+    regime: Mapping[str, Any] | None
     #: Names of the plan's targets.
     targets: tuple[str, ...]
     #: Every metric its candidates have, objectives first; the first target goes without saying.
@@ -104,6 +111,19 @@ class CandidateRow:
     finished_at: datetime | None
     #: Metric (named as in ``StudySummary.metrics``) → value.
     metrics: Mapping[str, Value]
+    #: Its latency beside its dense twin's, a target each; empty where it has no such twin.
+    beside: tuple[Beside, ...] = ()
+
+    def value(self, metric: str) -> Value | None:
+        """A metric, parameters or MACs; None where it was not recorded."""
+        if metric in ("parameters", "macs"):
+            return Value(float(self.parameters if metric == "parameters" else self.macs))
+        return self.metrics.get(metric)
+
+    @property
+    def flags(self) -> tuple[str, ...]:
+        """What to beware of: ``sparser but not faster``."""
+        return flags(self.beside, {name: item.value for name, item in self.metrics.items()})
 
 
 @dataclass(frozen=True)
@@ -136,6 +156,16 @@ def list_studies(
         return _rows(session, session.scalars(query).all())
 
 
+def compared_studies(source: Source, row: StudyRow) -> list[StudyRow]:
+    """The searches and baselines of a study's group that have its objectives, and itself, oldest first."""
+    return [
+        other
+        for other in reversed(list_studies(source, group=row.group))
+        if other.name == row.name
+        or (other.role in ("search", "baseline") and dict(other.objectives) == dict(row.objectives))
+    ]
+
+
 def study_summary(source: Source, name: str) -> StudySummary:
     """Everything about one study but its candidates.
 
@@ -151,6 +181,7 @@ def study_summary(source: Source, name: str) -> StudySummary:
             environment=study.environment,
             totals=study.totals,
             error=study.error,
+            regime=study.regime,
             targets=target_names(study),
             metrics=metric_names(session, study),
         )
@@ -293,7 +324,27 @@ def candidate_row(study: Study, candidate: Candidate) -> CandidateRow:
         created_at=utc(candidate.created_at),
         finished_at=candidate.finished_at and utc(candidate.finished_at),
         metrics={name: found[name] for name in order if name in found},
+        beside=_beside(candidate),
     )
+
+
+def _beside(candidate: Candidate) -> tuple[Beside, ...]:
+    own = {row.target: row for row in candidate.metrics if row.name == "latency_ms"}
+    twins = [row for row in candidate.metrics if row.name == "dense_latency_ms" and row.target in own]
+    return tuple(
+        Beside(
+            target=row.target,
+            latency_ms=own[row.target].value,
+            high_ms=_or(own[row.target].high, own[row.target].value),
+            dense_latency_ms=row.value,
+            dense_low_ms=_or(row.low, row.value),
+        )
+        for row in twins
+    )
+
+
+def _or(bound: float | None, value: float) -> float:
+    return value if bound is None else bound
 
 
 def _rows(session: Session, studies: Sequence[Study]) -> list[StudyRow]:
@@ -302,6 +353,7 @@ def _rows(session: Session, studies: Sequence[Study]) -> list[StudyRow]:
     query = select(Candidate.study_id, Candidate.state, func.count()).where(Candidate.study_id.in_(ids))
     for study_id, state, count in session.execute(query.group_by(Candidate.study_id, Candidate.state)):
         counts[study_id][state] = count
+    lacking = _incomplete(session, studies)
     return [
         StudyRow(
             id=study.id,
@@ -315,9 +367,27 @@ def _rows(session: Session, studies: Sequence[Study]) -> list[StudyRow]:
             objectives=study.objectives,
             counts={state: counts[study.id][state] for state in STATES if state in counts[study.id]},
             best=_best(session, study) if counts[study.id].get("complete") else {},
+            incomplete=lacking.get(study.id, ()),
         )
         for study in studies
     ]
+
+
+def _incomplete(session: Session, studies: Sequence[Study]) -> dict[int, tuple[str, ...]]:
+    """Study id → what it lacks, of searches; in two statements, none where no search is sparse."""
+    asked = {study.id: study for study in studies if study.role == "search" and study.regime is not None}
+    if not asked:
+        return {}
+    complete = select(Candidate.study_id).where(Candidate.state == "complete")
+    baselines = {companion_name(study.name, "random_mask"): key for key, study in asked.items()}
+    query = select(Study.name).where(Study.name.in_(baselines), Study.id.in_(complete))
+    compared = {baselines[name] for name in session.scalars(query)}
+    timed = complete.join(Metric, Metric.candidate_id == Candidate.id).where(Metric.name == "dense_latency_ms")
+    found = set(session.scalars(timed.where(Candidate.study_id.in_(asked)).distinct()))
+    return {
+        key: missing(Evidence(study.regime, has_random_masks=key in compared, is_timed=key in found))
+        for key, study in asked.items()
+    }
 
 
 def _best(session: Session, study: Study) -> dict[str, float]:

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from nas.errors import UnknownNameError
 from tests.browser.seed import seed_database
+from tests.browser.seed_sparse import seed_sparse
 from trials.report import write_report
 from trials.store.engine import open_engine
 from trials.store.models import Study
@@ -82,6 +83,27 @@ def test_a_report_without_a_baseline_says_so_in_its_heading(engine: Engine, tmp_
     page = Page(write_report(engine, "live", tmp_path).read_text(encoding="utf-8"))
     assert page.headings[0] == "Study live, without a random baseline"
     assert "Search against baseline" not in page.headings
+
+
+def test_a_sparse_study_is_compared_with_its_dense_parents_and_random_masks(engine: Engine, tmp_path: Path) -> None:
+    seed_sparse(engine)
+    text = write_report(engine, "sparse", tmp_path).read_text(encoding="utf-8")
+    assert "sparse during training, static masks, unstructured or semi-structured" in text
+    assert "Against dense parents and random masks" in Page(text).headings
+    table = text.partition('<table id="comparison">')[2].partition("</table>")[0]
+    found = [text.strip() for text in re.findall(r"<td>([^<]*)", table)]
+    order = [text for text in found if text in ("random masks, equal density", "dense parent", "reference")]
+    assert order == ["random masks, equal density", "dense parent"] * 3 + ["reference"]
+    assert table.count("sparser but not faster") == 1
+    assert "Found minus random masks at equal density, accuracy" in text
+
+
+def test_a_sparse_study_that_lacks_something_says_so_in_its_heading(engine: Engine, tmp_path: Path) -> None:
+    seed_sparse(engine)
+    page = Page(write_report(engine, "bare", tmp_path).read_text(encoding="utf-8"))
+    lacks = "no declared regime, no random-mask baseline, no measured latency"
+    assert page.headings[0] == f"Study bare, without a random baseline; incomplete: {lacks}"
+    assert Page(write_report(engine, "sparse-dense", tmp_path).read_text()).headings[0] == "Study sparse-dense"
 
 
 def test_a_study_without_candidates_has_a_report_too(engine: Engine, tmp_path: Path) -> None:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +10,11 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from trials.executors import Event, Executor, Job, Pool
+from tests.unit.trials.pretending import CANDIDATE_MS, TWIN_MS, Pretending, latency
+from trials.executors import Executor, Job
 from trials.pipeline import Line, after, next_step
 from trials.plan import make_plan
-from trials.problem import Problem, open_problem, open_problem_json
+from trials.problem import Problem, open_problem
 from trials.store.models import Candidate, JobRow, Measurement
 from trials.store.queries import candidates_page
 from trials.store.queries_candidate import candidate_detail
@@ -25,7 +25,6 @@ NETWORK = {"stride_mode": "stride", "dropout": 0.0}
 NETWORK |= {f"stage{n}.depth": 1 for n in range(1, 5)} | {f"stage{n}.conv1.width": 8 for n in range(1, 5)}
 NETWORK |= {f"stage{n}.conv1.kernel": 3 for n in range(1, 5)}
 STAGES = ("stage1", "stage2", "stage3", "stage4", "head")
-CANDIDATE_MS, TWIN_MS = 2.0, 3.0
 
 
 def choices(**bits: str) -> dict[str, Any]:
@@ -34,64 +33,6 @@ def choices(**bits: str) -> dict[str, Any]:
 
 
 LISTED = [choices(), choices(stage1="int8"), choices(stage2="int8"), choices(head="int8")]
-
-
-def latency(value: float) -> dict[str, Any]:
-    extra = {"peak_memory_bytes": None, "rejected": False, "conditions": {}, "samples": ""}
-    return {"latency_ms": value, "low_ms": 0.9 * value, "high_ms": 1.1 * value, **extra}
-
-
-class Pretending(Executor):
-    """Runs jobs in this process, one at a time; ``twin`` says what the twin's job does."""
-
-    def __init__(
-        self,
-        pools: Sequence[Pool] = (),
-        *,
-        code: Sequence[str] = (),
-        address: str | None = None,
-        twin: Callable[[int], Mapping[str, Any]] = lambda run: {"latency": latency(TWIN_MS), "structure_hash": "t"},
-    ) -> None:
-        self.ran: list[tuple[str, int]] = []
-        self._twin = twin
-        self._events: deque[tuple[str, Event]] = deque()
-
-    def free(self, pool: str) -> int:
-        return int(pool not in [busy for busy, _ in self._events])
-
-    def submit(self, job: Job) -> None:
-        kind = job.function.rpartition(":")[2]
-        self.ran.append((kind, job.payload["candidate"]))
-        try:
-            event = Event(job.key, "done", self._result(kind, job.payload))
-        except RuntimeError as error:
-            event = Event(job.key, "error", error=f"RuntimeError: {error}", traceback="Traceback")
-        self._events.append((job.pool, event))
-
-    def _result(self, kind: str, payload: Mapping[str, Any]) -> Mapping[str, Any]:
-        if kind == "twin":
-            return self._twin(sum(ran == "twin" for ran, _ in self.ran))
-        if kind == "train":
-            problem = open_problem_json(payload["plan"])
-            network = problem.searched.sample(_replay(payload["architecture"]))
-            twin = problem.twin_identity(network.architecture)
-            return {"metrics": {"accuracy": 0.5}, "structure_hash": "s", "artifacts": [], "twin": twin}
-        return {"metrics": {"size_bytes": 1.0}, "structure_hash": "s", "latency": latency(CANDIDATE_MS)}
-
-    def poll(self, timeout_s: float) -> list[Event]:
-        return [self._events.popleft()[1]] if self._events else []
-
-    def cancel(self, key: str) -> None:
-        pass
-
-    def close(self) -> None:
-        pass
-
-
-def _replay(architecture: Mapping[str, Any]) -> Any:
-    from nas.space.chooser import ReplayChooser
-
-    return ReplayChooser(architecture["choices"])
 
 
 @pytest.fixture(scope="module")

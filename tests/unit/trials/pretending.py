@@ -1,0 +1,67 @@
+"""Workers that only pretend: jobs run at once, in this process, and return what a test wants."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from nas.space.chooser import ReplayChooser
+from trials.executors import Event, Executor, Job, Pool
+from trials.problem import open_problem_json
+
+CANDIDATE_MS, TWIN_MS = 2.0, 3.0
+
+
+def latency(value: float) -> dict[str, Any]:
+    extra = {"peak_memory_bytes": None, "rejected": False, "conditions": {}, "samples": ""}
+    return {"latency_ms": value, "low_ms": 0.9 * value, "high_ms": 1.1 * value, **extra}
+
+
+class Pretending(Executor):
+    """Runs jobs in this process, one at a time; ``twin`` says what the twin's job does."""
+
+    def __init__(
+        self,
+        pools: Sequence[Pool] = (),
+        *,
+        code: Sequence[str] = (),
+        address: str | None = None,
+        twin: Callable[[int], Mapping[str, Any]] = lambda run: {"latency": latency(TWIN_MS), "structure_hash": "t"},
+    ) -> None:
+        self.ran: list[tuple[str, int]] = []
+        self._twin = twin
+        self._events: deque[tuple[str, Event]] = deque()
+
+    def free(self, pool: str) -> int:
+        return int(pool not in [busy for busy, _ in self._events])
+
+    def submit(self, job: Job) -> None:
+        kind = job.function.rpartition(":")[2]
+        self.ran.append((kind, job.payload.get("candidate", -1)))
+        try:
+            event = Event(job.key, "done", self._result(kind, job.payload))
+        except RuntimeError as error:
+            event = Event(job.key, "error", error=f"RuntimeError: {error}", traceback="Traceback")
+        self._events.append((job.pool, event))
+
+    def _result(self, kind: str, payload: Mapping[str, Any]) -> Mapping[str, Any]:
+        if kind == "twin":
+            return self._twin(sum(ran == "twin" for ran, _ in self.ran))
+        if kind == "train":
+            problem = open_problem_json(payload["plan"])
+            network = problem.searched.sample(ReplayChooser(payload["architecture"]["choices"]))
+            twin = problem.twin_identity(network.architecture)
+            accuracy = int(payload["identity"][:4], 16) / 0xFFFF
+            metrics = {"accuracy": accuracy, **network.account()}
+            return {"metrics": metrics, "structure_hash": "s", "artifacts": [], "twin": twin}
+        return {"metrics": {"size_bytes": 1.0}, "structure_hash": "s", "latency": latency(CANDIDATE_MS)}
+
+    def poll(self, timeout_s: float) -> list[Event]:
+        return [self._events.popleft()[1]] if self._events else []
+
+    def cancel(self, key: str) -> None:
+        pass
+
+    def close(self) -> None:
+        pass
