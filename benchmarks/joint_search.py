@@ -1,0 +1,135 @@
+"""Does searching sparsity and precision together with the architecture pay? Hypervolume at equal numbers of trials.
+
+    python benchmarks/joint_search.py --trials 60 --seeds 0 1 2
+
+Three kinds of studies over one space, task and target, by `examples/joint.yaml`: its architecture alone, architecture
+with its policies, and the latter at random. All fronts of all seeds share one box: accuracy up, latency of the shipped
+file down, its size down. `--report FILE` writes the fronts as a page.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import plotly.graph_objects as go
+from rich.console import Console
+from rich.table import Table
+
+from trials.launch import resume, search
+from trials.plan import Plan, load_plan
+from trials.store.queries import list_studies
+from trials.store.queries_points import front, histories
+
+PLAN = Path(__file__).parents[1] / "examples" / "joint.yaml"
+BASELINE = "architecture only"
+#: Kind → what it changes in the plan.
+KINDS: dict[str, tuple[str, ...]] = {
+    "joint": (),
+    "architecture only": ("policies=[]",),
+    "joint, random": ("strategy.name=random",),
+}
+
+
+def plan_of(kind: str, seed: int, overrides: Sequence[str]) -> Plan:
+    """The example's plan as this kind of study."""
+    plan = load_plan(PLAN, [*overrides, *KINDS[kind]])
+    name = f"{kind.replace(', ', '-').replace(' ', '-')}-{seed}"
+    return plan.model_copy(update={"name": name, "seed": seed})
+
+
+def run(kinds: Sequence[str], seeds: Sequence[int], overrides: Sequence[str], url: str) -> dict[str, list[str]]:
+    """Kind → the names of its studies; one that is stored already goes on where it was, or is not run again."""
+    names: dict[str, list[str]] = {kind: [] for kind in kinds}
+    for seed in seeds:  # kinds take turns, so that a drifting machine disturbs all alike
+        for kind in kinds:
+            plan = plan_of(kind, seed, overrides)
+            names[kind].append(plan.name)
+            states = {row.name: row.state for row in list_studies(url)}
+            if plan.name not in states:
+                search(plan, storage=url)
+            elif states[plan.name] not in ("complete", "exhausted"):
+                resume(url, plan.name)
+    return names
+
+
+def rows(names: dict[str, list[str]], url: str) -> list[dict[str, Any]]:
+    """One row a kind: hypervolume over seeds, in the box of all studies."""
+    found = {item.study: item for item in histories(url, [name for group in names.values() for name in group])}
+    table = []
+    for kind, group in names.items():
+        volumes = [float(found[name].hypervolume[-1]) for name in group]
+        sizes = [len(front(url, name).numbers) for name in group]
+        table.append(
+            {
+                "kind": kind,
+                "trials": [found[name].last_number + 1 for name in group],
+                "hypervolume": statistics.fmean(volumes),
+                "spread": statistics.stdev(volumes) if len(volumes) > 1 else 0.0,
+                "each": volumes,
+                "front_sizes": sizes,
+            }
+        )
+    baseline = next((row["hypervolume"] for row in table if row["kind"] == BASELINE), table[0]["hypervolume"])
+    return [{**row, "ratio": row["hypervolume"] / baseline} for row in table]
+
+
+def write_fronts(names: dict[str, list[str]], url: str, path: Path) -> None:
+    """A page with every study's front: latency against accuracy, the marker's size is the file's."""
+    figure = go.Figure()
+    for kind, group in names.items():
+        accuracy, latency, size = (
+            np.concatenate([front(url, name).values[:, place] for name in group]) for place in range(3)
+        )
+        figure.add_scatter(
+            x=latency,
+            y=accuracy,
+            mode="markers",
+            name=kind,
+            marker={"size": 6 + 18 * size / size.max(), "opacity": 0.6},
+            text=[f"{value:,.0f} bytes" for value in size],
+        )
+    figure.update_xaxes(title="latency, ms", type="log")
+    figure.update_yaxes(title="accuracy")
+    figure.write_html(path)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("overrides", nargs="*", help="key=value, as for nas search")
+    parser.add_argument("--trials", type=int, default=60)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--kinds", nargs="+", default=list(KINDS), choices=list(KINDS))
+    parser.add_argument("--storage", default="sqlite:///joint.db")
+    parser.add_argument("--report", type=Path)
+    parser.add_argument("--json", action="store_true")
+    arguments = parser.parse_args()
+    overrides = [f"budget.trials={arguments.trials}", *arguments.overrides]
+    names = run(arguments.kinds, arguments.seeds, overrides, arguments.storage)
+    found = rows(names, arguments.storage)
+    if arguments.report:
+        write_fronts(names, arguments.storage, arguments.report)
+    if arguments.json:
+        print(json.dumps(found))
+        return
+    table = Table("kind", "trials", "hypervolume", "± (seeds)", "ratio", "each", "front")
+    for row in found:
+        table.add_row(
+            row["kind"],
+            str(row["trials"]),
+            f"{row['hypervolume']:.3f}",
+            f"{row['spread']:.3f}",
+            f"{row['ratio']:.2f}",
+            " ".join(f"{value:.3f}" for value in row["each"]),
+            str(row["front_sizes"]),
+        )
+    Console().print(table)
+
+
+if __name__ == "__main__":
+    main()
