@@ -175,7 +175,7 @@ def _checked(
     error = relative_error(network.model, path, inputs, runtime=runtime, tolerance=TOLERANCE if exact else None)
     simulation = written.simulation if written is not None else None
     if simulation is not None:
-        check_rounding(simulation, path, inputs, runtime=runtime)
+        check_rounding(simulation, network.model, path, inputs, runtime=runtime)
     return error
 
 
