@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from timm.layers import Linear
 from torch import Tensor, nn
+from torch.nn.utils.parametrize import is_parametrized
 
 from nas.ops import Call, Channels, Example, Integer, Op, Shape, Weights
 
@@ -78,12 +79,15 @@ class LinearOp(Op):
 
 def narrow_weight_(module: nn.Linear | nn.Conv2d, outputs: Tensor | None, inputs: Tensor | None) -> None:
     """Keep rows and columns of the weight, and the bias of the rows; None keeps all."""
-    weight = module.weight.detach()
+    # Under a parametrization (rounding, say) the weight itself is elsewhere.
+    stacked: Any = getattr(module, "parametrizations", None)
+    holder, name = (stacked["weight"], "original") if is_parametrized(module, "weight") else (module, "weight")
+    weight = getattr(holder, name).detach()
     if outputs is not None:
         weight = weight[outputs]
         if module.bias is not None:
             module.bias = nn.Parameter(module.bias.detach()[outputs])
-    module.weight = nn.Parameter(weight if inputs is None else weight[:, inputs])
+    setattr(holder, name, nn.Parameter(weight if inputs is None else weight[:, inputs]))
 
 
 def _linear(call: Call) -> nn.Linear:

@@ -47,19 +47,34 @@ class Mask(nn.Module):
 
 
 def put_mask(module: nn.Module, mask: Mask) -> None:
-    """Lay a mask, or one more, over the module's weight."""
-    parametrize.register_parametrization(module, "weight", mask)
+    """Lay a mask, or one more, over the module's weight, under whatever else is there: rounding sees zeros."""
+    if not parametrize.is_parametrized(module, "weight"):
+        parametrize.register_parametrization(module, "weight", mask)
+        return
+    stacked = _stacked(module)
+    stacked.insert(sum(isinstance(item, Mask) for item in stacked), mask)
 
 
 def original(module: nn.Module) -> Tensor:
     """The module's weight without its masks, detached; written in place."""
     if not parametrize.is_parametrized(module, "weight"):
         return cast(Tensor, module.weight).detach()
-    masks = cast(nn.ModuleDict, module.parametrizations)["weight"]
-    return cast(Tensor, masks.original).detach()
+    return _stacked(module).original.detach()
 
 
 def bake_mask(module: nn.Module) -> None:
-    """Write zeros where masks are, and take the masks off."""
-    if parametrize.is_parametrized(module, "weight"):
-        parametrize.remove_parametrizations(module, "weight")
+    """Write zeros where masks are, and take the masks off; other parametrizations stay."""
+    if not parametrize.is_parametrized(module, "weight"):
+        return
+    stacked = _stacked(module)
+    for index in reversed(range(len(stacked))):
+        item = stacked[index]
+        if isinstance(item, Mask):
+            original(module).masked_fill_(~item.kept, 0.0)
+            del stacked[index]
+    if not len(stacked):
+        parametrize.remove_parametrizations(module, "weight", leave_parametrized=False)
+
+
+def _stacked(module: nn.Module) -> parametrize.ParametrizationList:
+    return cast(parametrize.ParametrizationList, cast(nn.ModuleDict, module.parametrizations)["weight"])
