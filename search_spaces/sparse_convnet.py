@@ -145,6 +145,11 @@ class SparseConvNet(SearchSpace):
             for site in find_sites(model)
         ]
 
+    @classmethod
+    def examples(cls) -> Sequence[SearchSpace]:
+        """See ``SearchSpace.examples``."""
+        return [cls(), cls(kept=(0.2, 1.0))]
+
     def _stem(self, chooser: Chooser, plan: _Plan) -> nn.Module:
         width = _choose(chooser, "stem", "width", self.preset.stem_widths)
         inputs, stride = plan.channels, plan.enter(width, 2)

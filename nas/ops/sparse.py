@@ -57,7 +57,7 @@ class SparseConv2d(nn.Conv2d):
         return self.weight * _mask(self.scores, self.kept)
 
     def sites(self, path: str) -> list[Site]:
-        """Weight and activation: bits may change, a second mask may not come."""
+        """Those of the dense layer: bits may change, a second mask may not come."""
         return _sites(self, path, self.in_channels)
 
     def forward(self, input: Tensor) -> Tensor:
@@ -192,4 +192,5 @@ def _sites(layer: SparseConv2d | SparseLinear, path: str, inputs: int) -> list[S
     return [
         Site("weight", path, tuple(layer.weight.shape), dense=True),
         Site("activation", path, (inputs,)),
+        Site("channels", path, (len(layer.weight),)),
     ]

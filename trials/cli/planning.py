@@ -82,14 +82,15 @@ def spaces(
     from trials.forecast import size_of
 
     task = make_task("digits")
-    found = {name: SPACES.get(name) for name in names or SPACES.names()}
-    texts = {name: inspect.getdoc(space) or "" for name, space in found.items()}
-    choices = {name: choices_of(space(), task) for name, space in found.items()} if describe else {}
+    # Some spaces are about something a plan gives: those are counted by their first example.
+    found = {name: SPACES.get(name).examples()[0] for name in names or SPACES.names()}
+    texts = {name: inspect.getdoc(type(space)) or "" for name, space in found.items()}
+    choices = {name: choices_of(space, task) for name, space in found.items()} if describe else {}
     rows: list[dict[str, Any]] = [
         {
             "space": name,
             "paper": space.paper,
-            "size on digits": size_of(space(), task),
+            "size on digits": size_of(space, task),
             "what": texts[name].partition("\n")[0],
         }
         for name, space in found.items()

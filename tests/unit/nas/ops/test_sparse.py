@@ -153,8 +153,10 @@ def test_bits_may_change_and_a_second_mask_may_not_come() -> None:
     assert {(site.kind, site.module, site.dense) for site in sites} == {
         ("weight", "2", True),
         ("activation", "2", False),
+        ("channels", "2", False),
         ("weight", "7", True),
         ("activation", "7", False),
+        ("channels", "7", False),
     }
 
 
