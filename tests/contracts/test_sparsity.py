@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
+import nas.sparsity.masked
 import nas.sparsity.prunable
 from nas.estimators.training import Training
 from nas.export.onnx import OnnxExporter
@@ -377,8 +378,18 @@ def test_a_mask_that_is_ignored_is_found(monkeypatch: pytest.MonkeyPatch, tmp_pa
         check_masked_dense(prune(build()))
     with pytest.raises(AssertionError):
         check_deployed(build(), tmp_path)
+
+
+def test_a_mask_that_is_taken_off_without_a_trace_is_found(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def forgetful(module: nn.Module) -> None:
+        if parametrize.is_parametrized(module):
+            parametrize.remove_parametrizations(module, "weight", leave_parametrized=False)
+
+    monkeypatch.setattr(nas.sparsity.masked, "bake_mask", forgetful)
     with pytest.raises(AssertionError):
         check_accounting(searched(densities=[0.3]), 0)
+    with pytest.raises(AssertionError):
+        check_deployed(build(), tmp_path)
 
 
 def test_a_group_that_is_off_by_one_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
