@@ -21,6 +21,7 @@ from nas.export import EXPORTERS, Artifact, Exporter
 from nas.export.onnx import OnnxExporter
 from nas.export.seeding import seed_weights
 from nas.export.torch_route import export_with_torch
+from nas.latency.runtimes import RUNTIMES
 from nas.ops.activation import ActivationOp
 from nas.ops.conv import Conv2dOp
 from nas.quantization.scheme import Scheme
@@ -69,6 +70,24 @@ class Residual(nn.Module):
         return self.head(last.mean((2, 3)))
 
 
+class Branches(nn.Module):
+    """A sum of branches again and again, which runtimes round at places of their own."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = nn.Sequential(nn.Conv2d(3, 8, 3, padding=1), nn.BatchNorm2d(8))
+        self.blocks = nn.ModuleList(
+            nn.Sequential(nn.Conv2d(8, 8, 3, padding=1, bias=False), nn.BatchNorm2d(8)) for _ in range(4)
+        )
+        self.head = nn.Linear(8, 10)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        value = torch.relu(self.stem(inputs))
+        for block in self.blocks:
+            value = torch.relu(value + block(value))
+        return self.head(value.mean((2, 3)))
+
+
 def segmentation() -> nn.Module:
     return nn.Sequential(
         OrderedDict(
@@ -83,6 +102,7 @@ def segmentation() -> nn.Module:
 NETWORKS: dict[str, Callable[[], nn.Module]] = {
     "plain": plain,
     "residual": Residual,
+    "branches": Branches,
     "segmentation": segmentation,
 }
 
@@ -279,6 +299,23 @@ def test_a_zero_point_that_is_off_is_found(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setattr(nas.export.onnx, "activation_steps", off)
     with pytest.raises(AssertionError):
         check_integers(tmp_path)
+
+
+@pytest.mark.parametrize("runtime", RUNTIMES.names())
+@pytest.mark.parametrize("name", ["plain", "branches"])
+def test_integers_are_checked_in_the_runtime_they_are_for(
+    exporter: Exporter, name: str, runtime: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Runtimes round sums and branches at places of their own; that passes, and a lost bias does not."""
+
+    def export() -> Artifact:
+        network, path = make_network(name, 8), tmp_path / f"integers{exporter.suffix}"
+        return exporter.export(network, path, input_shape=SHAPE, calibration=images(64), runtime=runtime)
+
+    assert export().relative_error < 0.5
+    monkeypatch.setattr(Conv2dOp, "emit", _without_bias(Conv2dOp.emit))
+    with pytest.raises(ExportError, match=f"simulation of its roundings .* in {runtime}"):
+        export()
 
 
 def test_weights_of_all_eight_bits_may_be_asked_for(tmp_path: Path) -> None:

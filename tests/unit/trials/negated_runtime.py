@@ -14,6 +14,7 @@ class Negated(Runtime):
     """ONNX Runtime with the sign of every answer turned."""
 
     formats = frozenset({"onnx"})
+    precisions = frozenset({"int8", "fp32"})
 
     def open(self, path: Path, options: SessionOptions) -> Session:
         return _NegatedSession(OnnxRuntime().open(path, options))

@@ -47,7 +47,10 @@ def trained_accuracy(runtime: str, folder: Path) -> float:
     return float(result["metrics"]["accuracy"])
 
 
-def test_recorded_accuracy_is_that_of_the_first_targets_runtime(tmp_path: Path) -> None:
+def test_recorded_accuracy_is_that_of_the_first_targets_runtime(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nas.export.onnx._checked", lambda *_: 0.0)  # or no such file would get as far as being scored
     right, negated = (trained_accuracy(name, tmp_path / name[:3]) for name in ("onnxruntime", NEGATED))
     assert right > 0.2
     assert negated < 0.1
