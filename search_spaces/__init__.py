@@ -9,6 +9,7 @@ SPACES: Registry[type[SearchSpace]] = Registry(
         "module": "search_spaces.module:Module",
         "plain_convnet": "search_spaces.plain_convnet:PlainConvNet",
         "sparse_convnet": "search_spaces.sparse_convnet:SparseConvNet",
+        "timm_family": "search_spaces.timm_family:TimmFamily",
         "timm_model": "search_spaces.timm_model:TimmModel",
     },
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from torch import nn
 
 from nas.errors import PlanError, SpaceError
+from nas.ops import Shape
 from nas.space.tracing import trace
 from nas.tasks import Task
 
@@ -15,18 +16,21 @@ def check_answers(model: nn.Module, task: Task, name: str) -> None:
     A model with weights was sampled before it was built, so it is not followed again.
 
     Raises:
-        PlanError: it does not take the task's inputs, or answers with another number of channels.
+        PlanError: it does not take the task's inputs, or answers in another shape.
     """
     if not any(parameter.is_meta for parameter in model.parameters()):
         return
-    shape = (1, *task.input_shape)
+    shape, (_, height, width) = (1, *task.input_shape), task.input_shape
+    wanted = _answers(task.head(1, 1), (1, 1, height, width))
     try:
-        graph = trace(model, shape)
+        answers = _answers(model, shape)
     except SpaceError as error:
         raise PlanError(f"{name} does not take inputs {shape} of this task: {error}") from error
-    answers = [graph.nodes[output].call.output_shape for output in graph.outputs]
-    if len(answers) != 1 or answers[0][:2] != (1, task.num_outputs):
-        raise PlanError(
-            f"{name} answers {', '.join(map(str, answers)) or 'nothing'} to an input {shape}; "
-            f"the task needs one answer (1, {task.num_outputs}, …)"
-        )
+    if answers != wanted:
+        given = ", ".join(map(str, answers)) or "nothing"
+        raise PlanError(f"{name} answers {given} to an input {shape}; the task needs {wanted[0]}")
+
+
+def _answers(model: nn.Module, shape: Shape) -> list[Shape]:
+    graph = trace(model, shape)
+    return [graph.nodes[output].call.output_shape for output in graph.outputs]

@@ -1,0 +1,109 @@
+"""ConvNeXt and ConvNeXt V2."""
+
+from __future__ import annotations
+
+import nas.torchvision_fix  # noqa: F401  isort: skip
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from timm.models.convnext import ConvNeXt
+from torch import nn
+
+from nas.space import Chooser, Value
+from search_spaces.families import Family, choose
+
+
+@dataclass(frozen=True)
+class Preset:
+    """Options; those of stages stage by stage."""
+
+    patches: tuple[int, ...]
+    depths: tuple[tuple[int, ...], ...]
+    widths: tuple[tuple[int, ...], ...]
+    kernels: tuple[int, ...]
+    #: What layer scales start from. Short trainings do not get far from timm's own, a millionth.
+    layer_scale: float
+
+
+class ConvNeXtFamily(Family):
+    """ConvNeXt (Liu et al. 2022) and V2 (Woo et al. 2023).
+
+    Choices: patch of the stem; whether perceptrons are 1×1 convolutions or linear layers; response normalisation (V2;
+    it then has no layer scale); for each of four stages its depth, width and depthwise kernel. Images of fewer than 32
+    pixels get patches of one pixel: timm's others shrink a map 32-fold.
+    """
+
+    presets: ClassVar[Mapping[str, Preset]] = {
+        "small": Preset(
+            patches=(4, 2, 1),
+            depths=((1, 2), (1, 2), (1, 2, 3), (1, 2)),
+            widths=((8, 16, 24), (16, 24, 32), (24, 32, 48), (32, 48, 64)),
+            kernels=(3, 5, 7),
+            layer_scale=0.1,
+        ),
+        "paper": Preset(
+            patches=(4, 2),
+            depths=((2, 3), (2, 3), (6, 8, 9, 27), (2, 3)),
+            widths=tuple(tuple(width * 2**stage for width in (40, 48, 64, 80, 96, 128)) for stage in range(4)),
+            kernels=(3, 5, 7),
+            layer_scale=1e-6,
+        ),
+    }
+    # Only with patches of two pixels has the first stage a down-sampling.
+    complete = ({"stem.patch": 2},)
+
+    def build(self, chooser: Chooser, input_shape: tuple[int, int, int], num_classes: int) -> nn.Module:
+        """See ``Family.build``."""
+        preset: Preset = self.preset
+        channels, height, width = input_shape
+        size = min(height, width)
+        patch = choose(chooser, "stem", "patch", preset.patches) if size >= 32 else self._one(chooser)
+        mlp = chooser.choose("mlp", ("convolution", "linear"))
+        normed = chooser.choose("response_norm", (False, True), ordered=True)
+        depths, widths, kernels = [], [], []
+        for stage in range(4):
+            place = f"stages.{stage}"
+            depths.append(choose(chooser, place, "depth", preset.depths[stage]))
+            widths.append(choose(chooser, place, "width", preset.widths[stage]))
+            # Patches of two pixels are followed by a down-sampling at once.
+            pixels = size // (1 if patch == 1 else 4) // 2**stage
+            kernels.append(min(choose(chooser, place, "kernel", preset.kernels), 2 * pixels - 1))
+        model: nn.Module = ConvNeXt(
+            in_chans=channels,
+            num_classes=num_classes,
+            depths=tuple(depths),
+            dims=tuple(widths),
+            kernel_sizes=tuple(kernels),
+            ls_init_value=None if normed else preset.layer_scale,
+            patch_size=patch,
+            conv_mlp=mlp == "convolution",
+            use_grn=normed,
+        )
+        return model
+
+    def _one(self, chooser: Chooser) -> int:
+        choose(chooser, "stem", "patch", self.preset.patches, active=False)
+        return 1
+
+
+def _published(mlp: str, normed: bool, depths: Sequence[int], width: int) -> Mapping[str, Value]:
+    choices: dict[str, Value] = {"stem.patch": 4, "mlp": mlp, "response_norm": normed}
+    for stage, depth in enumerate(depths):
+        place = f"stages.{stage}"
+        choices |= {f"{place}.depth": depth, f"{place}.width": width * 2**stage, f"{place}.kernel": 7}
+    return choices
+
+
+ConvNeXtFamily.published = {
+    "convnext_atto": _published("convolution", False, (2, 2, 6, 2), 40),
+    "convnext_femto": _published("convolution", False, (2, 2, 6, 2), 48),
+    "convnext_pico": _published("convolution", False, (2, 2, 6, 2), 64),
+    "convnext_nano": _published("convolution", False, (2, 2, 8, 2), 80),
+    "convnext_tiny": _published("linear", False, (3, 3, 9, 3), 96),
+    "convnext_small": _published("linear", False, (3, 3, 27, 3), 96),
+    "convnext_base": _published("linear", False, (3, 3, 27, 3), 128),
+    "convnextv2_atto": _published("convolution", True, (2, 2, 6, 2), 40),
+    "convnextv2_pico": _published("convolution", True, (2, 2, 6, 2), 64),
+    "convnextv2_tiny": _published("linear", True, (3, 3, 9, 3), 96),
+}

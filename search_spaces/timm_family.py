@@ -1,0 +1,80 @@
+"""Families of networks built by timm's own constructors from searched numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import cached_property
+from typing import Any
+
+import torch
+from torch import nn
+
+from nas.errors import PlanError
+from nas.registry import nearest
+from nas.space import Chooser, SearchSpace, Site
+from nas.space.chooser import FixedVectorChooser, PositionChooser
+from nas.space.site import find_sites
+from nas.space.start import Start
+from nas.tasks import Task
+from search_spaces.answers import check_answers
+from search_spaces.families import FAMILIES
+
+#: Image that every family builds all its layers for.
+_REFERENCE = (3, 64, 64)
+
+
+class TimmFamily(SearchSpace):
+    """Networks of one family of timm (Wightman 2019): the numbers its constructor takes are searched.
+
+    Choices are the family's (``search_spaces.families``). With preset ``paper`` timm's published networks are points
+    of the space (``Family.published``) and its weights fit their names. Blocks beyond a chosen depth are not there,
+    not even as identities: timm's constructors know none; policies are asked about their layers as inactive.
+
+    Args:
+        family: ``convnext``, ``efficientnet``, ``byobnet`` or ``vit``.
+        preset: ``small`` (images of about 32×32 pixels) or ``paper`` (timm's networks and what lies between them).
+        weights: local safetensors file to start from; of each network what fits in name and shape is taken.
+    """
+
+    def __init__(self, family: str = "convnext", preset: str = "small", weights: str | None = None) -> None:
+        if family not in FAMILIES.names():
+            known = ", ".join(FAMILIES.names())
+            near = nearest(str(family), FAMILIES.names())
+            raise PlanError(f"timm_family: unknown family {family!r}{near}; known: {known}")
+        self.family = FAMILIES.get(family)(preset)
+        self._start = Start.of(weights)
+
+    def build(self, chooser: Chooser, task: Task) -> nn.Module:
+        """See ``SearchSpace.build``."""
+        model = self.family.build(chooser, task.input_shape, task.num_outputs)
+        check_answers(model, task, type(model).__name__)
+        self._start.apply(model)
+        return model
+
+    def sites(self, model: nn.Module) -> list[Site]:
+        """Those of every layer a network of the space may have; inactive where this one has none."""
+        present: dict[tuple[str, str], Site] = {(site.kind, site.module): site for site in find_sites(model)}
+        assert present.keys() <= self._places.keys(), present.keys() - self._places.keys()
+        return [present.get(key) or replace(site, active=False) for key, site in self._places.items()]
+
+    def start(self) -> Mapping[str, Any]:
+        """Which weights."""
+        return self._start.identity()
+
+    @classmethod
+    def examples(cls) -> Sequence[SearchSpace]:
+        """See ``SearchSpace.examples``."""
+        return [cls(family) for family in FAMILIES.names()]
+
+    @cached_property
+    def _places(self) -> Mapping[tuple[str, str], Site]:
+        """Sites of the dearest networks, one of each kind, in their order."""
+        dearest = PositionChooser(1.0)
+        with torch.device("meta"):
+            self.family.build(dearest, _REFERENCE, 2)
+            models = [
+                self.family.build(FixedVectorChooser({**dearest.answers, **answers}), _REFERENCE, 2)
+                for answers in self.family.complete
+            ]
+        return {(site.kind, site.module): site for model in models for site in find_sites(model)}

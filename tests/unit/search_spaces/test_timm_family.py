@@ -1,0 +1,72 @@
+from __future__ import annotations
+
+import nas.torchvision_fix  # noqa: F401  isort: skip
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import timm
+import torch
+
+from nas.errors import PlanError
+from nas.export.weights import save_weights
+from nas.space.chooser import RandomChooser, ReplayChooser
+from nas.space.graph import count_parameters
+from nas.space.sampling import Searched
+from nas.tasks import make_task
+from search_spaces.families import FAMILIES
+from search_spaces.timm_family import TimmFamily
+
+
+def members() -> Iterator[Any]:
+    for family in FAMILIES.names():
+        for name in FAMILIES.get(family).published:
+            yield pytest.param(family, name, id=name)
+
+
+@pytest.mark.parametrize(("family", "name"), list(members()))
+def test_published_networks_are_points_of_the_space(family: str, name: str) -> None:
+    """Names and shapes of all tensors are timm's, hence parameters too."""
+    chooser = ReplayChooser(FAMILIES.get(family).published[name])
+    with torch.device("meta"):
+        model = FAMILIES.get(family)("paper").build(chooser, (3, 224, 224), 1000)
+        theirs = timm.create_model(name)
+    chooser.finish()
+    expected = {key: tuple(tensor.shape) for key, tensor in theirs.state_dict().items()}
+    assert {key: tuple(tensor.shape) for key, tensor in model.state_dict().items()} == expected
+    assert count_parameters(model) == count_parameters(theirs)
+
+
+def test_an_unknown_family_is_refused_with_the_nearest() -> None:
+    with pytest.raises(PlanError, match=r"'convnet'; did you mean 'convnext'\?; known: byobnet, convnext, eff"):
+        TimmFamily("convnet")
+    with pytest.raises(PlanError, match="allowed: small, paper"):
+        TimmFamily("vit", preset="large")
+
+
+def test_a_policy_that_asks_site_by_site_sees_a_fixed_vector() -> None:
+    task = make_task("digits", image_size=16)
+    policies = ({"name": "precision", "scope": "site"},)
+    searched = Searched(TimmFamily("byobnet"), {"name": "timm_family"}, policies, task)
+    asked, chosen = set(), set()
+    for seed in range(6):
+        chooser = RandomChooser(seed)
+        network = searched.sample(chooser)
+        asked.add(tuple(chooser.questions))
+        chosen.add(tuple(network.architecture.choices))
+    assert len(asked) == 1
+    assert len(chosen) > 1
+
+
+def test_weights_of_another_family_are_refused(tmp_path: Path) -> None:
+    save_weights(timm.create_model("lcnet_035"), tmp_path / "lcnet.safetensors")
+    space = TimmFamily("vit", weights=str(tmp_path / "lcnet.safetensors"))
+    with torch.device("meta"), pytest.raises(PlanError, match="same architecture"):
+        space.build(RandomChooser(0), make_task("digits", image_size=16))
+
+
+def test_a_task_that_wants_maps_is_refused() -> None:
+    task = make_task("shapes_segmentation", image_size=32)
+    with torch.device("meta"), pytest.raises(PlanError, match="ConvNeXt answers"):
+        TimmFamily().build(RandomChooser(0), task)
