@@ -20,15 +20,30 @@ def check_answers(model: nn.Module, task: Task, name: str) -> None:
     """
     if not any(parameter.is_meta for parameter in model.parameters()):
         return
-    shape, (_, height, width) = (1, *task.input_shape), task.input_shape
-    wanted = _answers(task.head(1, 1), (1, 1, height, width))
+    shape = (1, *task.input_shape)
     try:
         answers = _answers(model, shape)
     except SpaceError as error:
         raise PlanError(f"{name} does not take inputs {shape} of this task: {error}") from error
-    if answers != wanted:
+    if answers != [wanted_answer(task)]:
         given = ", ".join(map(str, answers)) or "nothing"
-        raise PlanError(f"{name} answers {given} to an input {shape}; the task needs {wanted[0]}")
+        raise PlanError(f"{name} answers {given} to an input {shape}; the task needs {wanted_answer(task)}")
+
+
+def check_classification(task: Task, name: str) -> None:
+    """Raise PlanError if the task wants more than ``(N, num_outputs)``."""
+    wanted = wanted_answer(task)
+    if wanted != (1, task.num_outputs):
+        raise PlanError(
+            f"{name} answers with classes, {(1, task.num_outputs)}; the task needs {wanted}; use another space"
+        )
+
+
+def wanted_answer(task: Task) -> Shape:
+    """Shape of the task's answer to one input."""
+    _, height, width = task.input_shape
+    (answer,) = _answers(task.head(1, 1), (1, 1, height, width))
+    return answer
 
 
 def _answers(model: nn.Module, shape: Shape) -> list[Shape]:

@@ -17,7 +17,7 @@ from nas.space.chooser import FixedVectorChooser, PositionChooser
 from nas.space.site import find_sites
 from nas.space.start import Start
 from nas.tasks import Task
-from search_spaces.answers import check_answers
+from search_spaces.answers import check_classification
 from search_spaces.families import FAMILIES
 
 #: Image that every family builds all its layers for.
@@ -47,8 +47,8 @@ class TimmFamily(SearchSpace):
 
     def build(self, chooser: Chooser, task: Task) -> nn.Module:
         """See ``SearchSpace.build``."""
+        check_classification(task, "timm_family")
         model = self.family.build(chooser, task.input_shape, task.num_outputs)
-        check_answers(model, task, type(model).__name__)
         self._start.apply(model)
         return model
 

@@ -15,7 +15,7 @@ from nas.space.sampling import Searched
 from nas.tasks import Task, make_task
 from search_spaces import SPACES
 
-SEEDS = range(12)
+SEEDS = range(8)
 
 
 EXAMPLES = [
@@ -48,7 +48,7 @@ def check_replay(space: SearchSpace, task: Task) -> None:
     """Sample → identity → build → the same identity, the same keys, twice."""
     searched = Searched(space, {"name": "space"}, (), task)
     shape = (1, *task.input_shape)
-    for seed in seeds_of(space, task):
+    for seed in seeds_of(space, task)[:4]:
         sampled = searched.sample(RandomChooser(seed))
         built = [searched.build(sampled.architecture, seed=7) for _ in range(2)]
         identity = graph_identity(sampled.model, shape, {})
@@ -72,7 +72,7 @@ def check_fixed_vector(space: SearchSpace, task: Task) -> None:
 def check_inactive_questions_have_no_effect(space: SearchSpace, task: Task) -> None:
     """The active answers alone give the network."""
     shape = (1, *task.input_shape)
-    for seed in seeds_of(space, task):
+    for seed in seeds_of(space, task)[:4]:
         chooser = RandomChooser(seed)
         with torch.device("meta"):
             model = space.build(chooser, task)
@@ -123,7 +123,7 @@ def test_space(space: SearchSpace, task: Task, check: Callable[[SearchSpace, Tas
 
 def test_the_networks_answer_the_task(space: SearchSpace, task: Task) -> None:
     searched = Searched(space, {"name": "space"}, (), task)
-    for seed in seeds_of(space, task):
+    for seed in seeds_of(space, task)[:4]:
         network = searched.build(searched.sample(RandomChooser(seed)).architecture, seed=0)
         network.model.eval()
         assert network.model(torch.zeros(2, *task.input_shape)).shape == (2, task.num_outputs)
