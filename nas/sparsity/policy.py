@@ -92,7 +92,8 @@ class Sparsity(Policy):
         sites = [site for site in present if self.patterns[name].acts_on(site.shape)]
         densities = self._shared_out(sites, allocation, density) if shared else [own or density] * len(sites)
         for site, value in zip(sites, densities, strict=True):
-            self._choices[site.module] = Choice(name, self.patterns[name], value)
+            # Rounded: two allocations that mean the same shall be one candidate.
+            self._choices[site.module] = Choice(name, self.patterns[name], round(value, 6))
 
     def _shared_out(self, sites: Sequence[Site], allocation: str, density: float) -> list[float]:
         first, last = self._sites[0], self._sites[-1]
