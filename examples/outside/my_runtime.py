@@ -17,6 +17,7 @@ class OnnxReference(Runtime):
     """Runs a model node by node in numpy; knows no threads and no batch but the model's own."""
 
     formats = frozenset({"onnx"})
+    precisions = frozenset({"int8", "fp16", "fp32"})
 
     def open(self, path: Path, options: SessionOptions) -> Session:
         """See ``Runtime.open``."""

@@ -47,4 +47,10 @@ class Estimator(ABC):
         """
 
 
-ESTIMATORS: Registry[type[Estimator]] = Registry("estimators", {"training": "nas.estimators.training:Training"})
+ESTIMATORS: Registry[type[Estimator]] = Registry(
+    "estimators",
+    {
+        "sparse_then_quantize": "nas.estimators.sparse_then_quantize:SparseThenQuantize",
+        "training": "nas.estimators.training:Training",
+    },
+)

@@ -78,7 +78,8 @@ def check_rounding(
     if not steps <= allowed:
         raise ExportError(
             f"{path.name} differs from the simulation of its roundings by {steps:.3g} steps of 255 in {runtime} "
-            f"(allowed: {allowed:.3g}); scales, zero points or integers are not those of the network"
+            f"(allowed: {allowed:.3g}); scales, zero points or integers are not those of the network, or weights "
+            "of all 8 bits overflow here (full_range: false)"
         )
     return steps
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, get_args
 
+from torch import nn
 from torch.utils.hooks import RemovableHandle
 
 from nas.errors import PlanError
@@ -17,6 +18,7 @@ from nas.space.architecture import Network
 from nas.space.chooser import Chooser
 from nas.space.policy import Policy, Scope, ask_by_scope
 from nas.space.site import Site
+from nas.sparsity.packed import packed_bits
 
 BITS = {"int4": 4, "int8": 8, "fp16": 16, "fp32": 32}
 
@@ -129,11 +131,20 @@ class Precision(Policy):
         return found
 
     def account(self, network: Network) -> Mapping[str, float]:
-        """``weight_bits``: mean bits of a weight, weighted by size."""
-        sizes = {path: math.prod(site.shape) for path, site in self._sites.items()}
+        """``weight_bits``: mean bits of a weight, weighted by size; ``weight_bytes``: of all, N:M patterns packed."""
+        shapes = {path: self._shape(network, path) for path in self._sites}
+        sizes = {path: math.prod(shape) for path, shape in shapes.items()}
         total = sum(sizes.values())
         bits = sum(self._bits[path] * size for path, size in sizes.items())
-        return {"weight_bits": bits / total if total else 32.0}
+        packed = sum(
+            packed_bits(network.model.get_submodule(path), shape, self._bits[path]) for path, shape in shapes.items()
+        )
+        return {"weight_bits": bits / total if total else 32.0, "weight_bytes": packed / 8}
+
+    def _shape(self, network: Network, path: str) -> tuple[int, ...]:
+        """Of the weight as it is: channels may be gone."""
+        module = network.model.get_submodule(path)
+        return tuple(module.weight.shape) if isinstance(module, nn.Conv2d | nn.Linear) else self._sites[path].shape
 
     def _ask_symmetry(
         self, chooser: Chooser, name: str, sites: Sequence[Site], bits: Sequence[int]

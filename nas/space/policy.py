@@ -45,7 +45,10 @@ class Policy(ABC):
     def on_step(  # noqa: B027  (most policies have no schedule)
         self, network: Network, step: int, total_steps: int
     ) -> None:
-        """Before optimizer step ``step`` (from 0) of ``total_steps``."""
+        """Before optimizer step ``step`` (from 0) of ``total_steps``.
+
+        With ``step`` equal to ``total_steps`` once, where training goes on without this policy.
+        """
 
     def restarts(self, network: Network, total_steps: int) -> Sequence[int]:
         """Steps before which training starts optimizer and learning rate anew, after ``on_step``."""

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -115,10 +116,17 @@ CHECKS = [
 ]
 
 
+#: Short settings; every other estimator is tested as it is by default.
+SHORT: Mapping[str, Mapping[str, Any]] = {
+    "training": {"epochs": EPOCHS},
+    "sparse_then_quantize": {"dense_epochs": 2, "sparse_epochs": 1, "quantized_epochs": 1},
+}
+
+
 @pytest.mark.parametrize("check", CHECKS)
 @pytest.mark.parametrize("name", ESTIMATORS.names())
 def test_estimator(name: str, check: Callable[[Make, Path], None], tmp_path: Path) -> None:
-    check(lambda: ESTIMATORS.get(name)(**({"epochs": EPOCHS} if name == "training" else {})), tmp_path)
+    check(lambda: ESTIMATORS.get(name)(**SHORT.get(name, {})), tmp_path)
 
 
 class _Diverging(Digits):

@@ -52,8 +52,17 @@ def count_density(built: Network) -> float:
     return sum(int(weight.count_nonzero()) for weight in weights(built).values()) / size
 
 
+def count_bytes(built: Network) -> float:
+    """Bits of every weight; packed patterns are counted in ``test_sparse_then_quantize.py``."""
+    return sum(built.bits.get(path, 32) * weight.numel() for path, weight in weights(built).items()) / 8
+
+
 #: Whatever a policy declares → how it is counted on a built network.
-COUNTS: Mapping[str, Callable[[Network], float]] = {"weight_bits": count_bits, "density": count_density}
+COUNTS: Mapping[str, Callable[[Network], float]] = {
+    "weight_bits": count_bits,
+    "weight_bytes": count_bytes,
+    "density": count_density,
+}
 
 
 def weights(network: Network) -> dict[str, torch.Tensor]:

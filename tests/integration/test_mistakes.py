@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from nas.errors import NasError, PlanError
+from nas.latency.runtimes import RUNTIMES
 from tests.integration.conftest import MINE
 from tests.integration.forks import nas
 from trials.launch import search
@@ -38,6 +39,8 @@ MISTAKES: list[tuple[dict[str, Any], str]] = [
     ({"policies": [{"name": "sparsity", "patterns": ["unstructred"]}]}, "did you mean 'unstructured'"),
     ({"policies": [{"name": "sparsity", "schedule": {"name": "gradual", "frm": 0.1}}]}, "no parameter 'frm'"),
     ({"policies": [{"name": "sparsity"}, {"name": "sparsity", "scope": "site"}]}, "both change weights"),
+    ({"policies": [{"name": "precision", "options": ["int2"]}]}, "int4, int8, fp16, fp32"),
+    ({"policies": [{"name": "precision", "calibration": "entropie"}]}, "did you mean 'entropy'"),
     ({"executor": "rays"}, "ray_actors"),
     ({"exporter": {"name": "onxn"}}, "did you mean 'onnx'"),
 ]
@@ -57,6 +60,15 @@ def test_a_runtime_that_is_not_installed_is_refused_with_what_to_type(monkeypatc
     targets = [{"name": "local"}, {"name": "ov", "runtime": "openvino"}]
     with pytest.raises(PlanError, match=r"'ov'.*pip install 'measured-nas\[openvino\]'"):
         open_problem(make_plan({"task": {"name": "digits"}, "space": {"name": "plain_convnet"}, "targets": targets}))
+
+
+def test_a_precision_the_runtime_does_not_know_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(RUNTIMES.get("onnxruntime"), "precisions", frozenset({"int8", "fp32"}))
+    plan = {"task": {"name": "digits"}, "space": {"name": "plain_convnet"}, "policies": [{"name": "precision"}]}
+    open_problem(make_plan(plan))
+    plan["policies"] = [{"name": "precision", "options": ["int4", "fp32"]}]
+    with pytest.raises(PlanError, match="does not know int4, only fp32, int8"):
+        open_problem(make_plan(plan))
 
 
 def test_an_impossible_limit_names_the_smallest_network(plan: Callable[..., Path], url: str) -> None:

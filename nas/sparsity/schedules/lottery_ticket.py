@@ -14,6 +14,8 @@ from nas.sparsity.prunable import Prunable
 
 #: Buffers of the network's root that keep what is rewound to.
 PREFIX = "rewind/"
+#: What a parametrized weight is called in a state.
+_ORIGINAL = "parametrizations.weight.original"
 
 
 class LotteryTicket(Schedule):
@@ -69,15 +71,15 @@ class LotteryTicket(Schedule):
         """See ``Schedule.on_step``."""
         bounds = self._bounds(total_steps)
         if step == int(self.rewind * bounds[0]):
-            for name, value in _state(model).items():
-                model.get_buffer(_buffer(name)).copy_(value)
+            for saved, value in _saved(model):
+                saved.copy_(value)
         if step in bounds:
             for part in parts:
                 # Below any magnitude: what is gone stays gone.
                 scores = part.values().abs().masked_fill(~part.kept(), -1.0)
                 part.prune(self.density(part, step, total_steps), scores)
-            for name, value in _state(model).items():
-                value.copy_(model.get_buffer(_buffer(name)))
+            for saved, value in _saved(model):
+                value.copy_(saved)
 
     def finish(self, model: nn.Module, parts: Sequence[Prunable]) -> None:
         """Also give up the state to go back to."""
@@ -90,12 +92,18 @@ class LotteryTicket(Schedule):
 
 
 def _state(model: nn.Module) -> dict[str, Tensor]:
-    """Everything that training changes, but for masks; views."""
+    """Everything that training changes, but for masks; views. A parametrization that comes later changes no name."""
     return {
-        name: value
+        name.replace(_ORIGINAL, "weight"): value
         for name, value in model.state_dict().items()
         if value.dtype != torch.bool and not name.startswith(PREFIX)
     }
+
+
+def _saved(model: nn.Module) -> list[tuple[Tensor, Tensor]]:
+    """Of everything that was there at the start: what was saved, and what it is."""
+    buffers = dict(model.named_buffers(recurse=False))
+    return [(buffers[_buffer(name)], value) for name, value in _state(model).items() if _buffer(name) in buffers]
 
 
 def _buffer(name: str) -> str:

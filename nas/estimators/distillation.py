@@ -1,0 +1,105 @@
+"""Loss of a network that is compressed against the dense network it comes from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.nn.utils import parametrize
+
+from nas.space.site import find_sites
+
+if TYPE_CHECKING:
+    from nas.tasks import Task
+
+
+class Distillation:
+    """Hard labels, soft answers and features of every weighted layer, as GPUSQ-ViT has them (Yu et al. 2023).
+
+    A layer's features weigh as much as its weights differ from those behind masks and rounding, relatively: where
+    compression does most harm, the teacher is followed most. Where we differ: the paper takes the error of quantized
+    features for that; ours needs no second forward pass, and knows masks too.
+
+    Args:
+        task: of the hard labels.
+        teacher: frozen from now on; of the same layers under the same paths.
+        temperature: of the soft answers.
+        hard: weight of the labels; 0 trains without labels.
+        soft: weight of the teacher's answers.
+        features: weight of its features.
+    """
+
+    def __init__(
+        self, task: Task, teacher: nn.Module, *, temperature: float, hard: float, soft: float, features: float
+    ) -> None:
+        self._task, self._teacher = task, teacher.eval().requires_grad_(False)
+        self._temperature, self._hard, self._soft, self._features = temperature, hard, soft, features
+        self._paths = [site.module for site in find_sites(teacher, "weight") if site.active]
+
+    def __call__(self, student: nn.Module, inputs: Tensor, targets: Tensor, smoothing: float) -> Tensor:
+        """Loss of a batch, a scalar."""
+        with torch.no_grad(), _observed(self._teacher, self._paths) as wanted:
+            answers = self._teacher(inputs)
+        with _observed(student, self._paths) as found:
+            outputs = student(inputs)
+        loss = self._hard * self._task.loss(outputs, targets, label_smoothing=smoothing)
+        loss = loss + self._soft * soft_loss(outputs, answers, self._temperature)
+        errors = layer_errors(student, self._paths)
+        return loss + self._features * feature_loss(found, wanted, errors)
+
+
+def soft_loss(outputs: Tensor, answers: Tensor, temperature: float) -> Tensor:
+    """Kullback-Leibler divergence of classes, dimension 1, at a temperature, times its square (Hinton et al. 2015)."""
+    ours, theirs = (F.log_softmax(item.float() / temperature, dim=1) for item in (outputs, answers))
+    return (theirs.exp() * (theirs - ours)).sum(dim=1).mean() * temperature**2
+
+
+def feature_loss(found: Sequence[Tensor], wanted: Sequence[Tensor], errors: Tensor) -> Tensor:
+    """Squared differences over the teacher's mean square, of layers weighted by ``errors`` ``(L,)``; alike if all 0."""
+    weights = torch.where(errors.sum() > 0, errors / errors.sum().clamp(min=1e-12), 1 / len(errors))
+    losses = [
+        F.mse_loss(ours.float(), theirs.float()) / theirs.float().square().mean().clamp(min=1e-12)
+        for ours, theirs in zip(found, wanted, strict=True)
+    ]
+    return (weights * torch.stack(losses)).sum()
+
+
+@torch.no_grad()
+def layer_errors(model: nn.Module, paths: Sequence[str]) -> Tensor:
+    """``(L,)``: what masks and rounding change of each layer's weights, as a share of their norm."""
+    return torch.stack([_error(model.get_submodule(path)) for path in paths])
+
+
+def _error(module: nn.Module) -> Tensor:
+    if not parametrize.is_parametrized(module, "weight"):
+        return next(module.parameters()).new_zeros(())
+    stacked: Any = module.parametrizations["weight"]  # type: ignore[index]
+    weight, original = module.weight, stacked.original
+    assert isinstance(weight, Tensor)
+    error: Tensor = torch.linalg.vector_norm(weight - original) / torch.linalg.vector_norm(original).clamp(min=1e-12)
+    return error
+
+
+@contextmanager
+def _observed(model: nn.Module, paths: Sequence[str]) -> Iterator[list[Tensor]]:
+    """Outputs of the modules at ``paths``, in that order, once the model has been called within."""
+    outputs: dict[str, Tensor] = {}
+    found: list[Tensor] = []
+
+    def keep(path: str) -> Any:
+        def hook(module: nn.Module, inputs: Any, output: Tensor) -> None:
+            outputs[path] = output
+
+        return hook
+
+    handles = [model.get_submodule(path).register_forward_hook(keep(path)) for path in paths]
+    try:
+        yield found
+    finally:
+        for handle in handles:
+            handle.remove()
+        found += [outputs[path] for path in paths if path in outputs]
