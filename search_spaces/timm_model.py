@@ -10,6 +10,7 @@ import timm
 from torch import nn
 
 from nas.errors import PlanError
+from nas.ops.rep_vgg import merge_when_deployed
 from nas.registry import nearest
 from nas.space import Chooser, SearchSpace
 from nas.space.start import Start
@@ -43,6 +44,7 @@ class TimmModel(SearchSpace):
         fixed = getattr(timm.get_pretrained_cfg(self._model, allow_unregistered=True), "fixed_input_size", False)
         size = {"img_size": (height, width)} if fixed else {}
         model: nn.Module = timm.create_model(self._model, num_classes=task.num_outputs, in_chans=channels, **size)
+        merge_when_deployed(model)
         check_answers(model, task, self._model)
         self._start.apply(model)
         return model

@@ -195,6 +195,7 @@ OPS: Registry[type[Op]] = Registry(
         "ls_conv": "nas.ops.ls_conv:LSConvOp",
         "matmul": "nas.ops.matmul:MatMulOp",
         "reduce": "nas.ops.reduce:ReduceOp",
+        "rep_vgg": "nas.ops.rep_vgg:RepVggOp",
         "resize": "nas.ops.resize:ResizeOp",
         "softmax": "nas.ops.softmax:SoftmaxOp",
         "sparse": "nas.ops.sparse:SparseOp",

@@ -10,6 +10,7 @@ from typing import ClassVar
 from timm.models.byobnet import ByoBlockCfg, ByobNet, ByoModelCfg
 from torch import nn
 
+from nas.ops.rep_vgg import merge_when_deployed
 from nas.space import Chooser, Value
 from search_spaces.families import Family, choose
 
@@ -85,6 +86,7 @@ class ByobNetFamily(Family):
         )
         channels, _, _ = input_shape
         model: nn.Module = ByobNet(settings, num_classes=num_classes, in_chans=channels)
+        merge_when_deployed(model)
         return model
 
 
