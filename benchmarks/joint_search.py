@@ -25,6 +25,7 @@ from trials.launch import resume, search
 from trials.plan import Plan, load_plan
 from trials.store.queries import list_studies
 from trials.store.queries_points import front, histories
+from trials.store.store import Store
 
 PLAN = Path(__file__).parents[1] / "examples" / "joint.yaml"
 BASELINE = "architecture only"
@@ -50,7 +51,7 @@ def run(kinds: Sequence[str], seeds: Sequence[int], overrides: Sequence[str], ur
         for kind in kinds:
             plan = plan_of(kind, seed, overrides)
             names[kind].append(plan.name)
-            states = {row.name: row.state for row in list_studies(url)}
+            states = {row.name: row.state for row in list_studies(Store(url))}
             if plan.name not in states:
                 search(plan, storage=url)
             elif states[plan.name] not in ("complete", "exhausted"):
@@ -58,13 +59,13 @@ def run(kinds: Sequence[str], seeds: Sequence[int], overrides: Sequence[str], ur
     return names
 
 
-def rows(names: dict[str, list[str]], url: str) -> list[dict[str, Any]]:
+def rows(names: dict[str, list[str]], source: Store) -> list[dict[str, Any]]:
     """One row a kind: hypervolume over seeds, in the box of all studies."""
-    found = {item.study: item for item in histories(url, [name for group in names.values() for name in group])}
+    found = {item.study: item for item in histories(source, [name for group in names.values() for name in group])}
     table = []
     for kind, group in names.items():
         volumes = [float(found[name].hypervolume[-1]) for name in group]
-        sizes = [len(front(url, name).numbers) for name in group]
+        sizes = [len(front(source, name).numbers) for name in group]
         table.append(
             {
                 "kind": kind,
@@ -79,12 +80,12 @@ def rows(names: dict[str, list[str]], url: str) -> list[dict[str, Any]]:
     return [{**row, "ratio": row["hypervolume"] / baseline} for row in table]
 
 
-def write_fronts(names: dict[str, list[str]], url: str, path: Path) -> None:
+def write_fronts(names: dict[str, list[str]], source: Store, path: Path) -> None:
     """A page with every study's front: latency against accuracy, the marker's size is the file's."""
     figure = go.Figure()
     for kind, group in names.items():
         accuracy, latency, size = (
-            np.concatenate([front(url, name).values[:, place] for name in group]) for place in range(3)
+            np.concatenate([front(source, name).values[:, place] for name in group]) for place in range(3)
         )
         figure.add_scatter(
             x=latency,
@@ -111,9 +112,10 @@ def main() -> None:
     arguments = parser.parse_args()
     overrides = [f"budget.trials={arguments.trials}", *arguments.overrides]
     names = run(arguments.kinds, arguments.seeds, overrides, arguments.storage)
-    found = rows(names, arguments.storage)
+    source = Store(arguments.storage)
+    found = rows(names, source)
     if arguments.report:
-        write_fronts(names, arguments.storage, arguments.report)
+        write_fronts(names, source, arguments.report)
     if arguments.json:
         print(json.dumps(found))
         return
