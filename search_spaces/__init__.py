@@ -6,6 +6,7 @@ from nas.space.search_space import SearchSpace
 SPACES: Registry[type[SearchSpace]] = Registry(
     "spaces",
     {
+        "large_kernel": "search_spaces.large_kernel:LargeKernel",
         "module": "search_spaces.module:Module",
         "plain_convnet": "search_spaces.plain_convnet:PlainConvNet",
         "sparse_convnet": "search_spaces.sparse_convnet:SparseConvNet",
