@@ -10,11 +10,11 @@ from functools import partial
 from typing import cast
 
 from timm.layers import LayerNorm2d, LayerScale2d, SEModule
-from timm.layers.grn import GlobalResponseNorm
 from torch import Tensor, nn
 
 from nas.errors import PlanError
 from nas.ops.dilated_reparam import DilatedReparam
+from nas.ops.global_response_norm import GlobalResponseNorm
 from nas.ops.ls_conv import LSConv
 from nas.ops.spartan import SpartanBlock
 from nas.papers import Paper
@@ -59,9 +59,9 @@ class Preset:
 _WIDTHS = (40, 48, 64, 80, 96)
 PRESETS = {
     "small": Preset(
-        16,
-        (Stage(1, (0, 1), (8, 16), 16), Stage(2, (0, 1), (16, 24, 32), 8), Stage(2, (0, 1), (24, 32, 48), 4)),
-        (2, 3, 4),
+        8,
+        (Stage(1, (0,), (8, 16), 8), Stage(2, (0,), (16, 24), 8), Stage(2, (0, 1), (16, 24, 32), 4)),
+        (2, 3),
     ),
     "paper": Preset(
         2,
@@ -82,15 +82,15 @@ class LargeKernel(SearchSpace):
     squeeze-and-excitation to mix channels. Choices: for each stage units, 3×3 blocks a unit, width, expansion of the
     feed-forward parts, squeeze-and-excitation or none; for each unit its depthwise kernel (0, 3, 5 in the first stage,
     then up to 31) and, after the first stage, its mixer: that kernel, an LS convolution (LSNet) and what it perceives,
-    or a SpaRTAN block and its dilation. Published networks are in ``PUBLISHED``; as trained, for 1,000 classes, they
-    have 4.4, 6.2, 10.7, 18.3, 31.0 and 55.6 million parameters, as published. Size: SIZE.
+    or a SpaRTAN block and its dilation. Published networks are in ``PUBLISHED``. Size: 1e8
+    networks in ``small`` at 16 pixels, 5e26 in ``paper`` at 224.
 
     Where we differ from the paper: the last norm is in front of the pooling, so that heads that do not pool have it
     too; no stochastic depth; only kernels whose outer taps can touch more than padding (k ≤ 2·size − 1) are offered;
     maps are halved only down to a size. Weight sparsity acts on the 1×1 convolutions outside squeeze-and-excitation.
 
     Args:
-        preset: ``small`` (3 stages, up to 48 channels) or ``paper`` (4 stages, up to 768 channels).
+        preset: ``small`` (3 stages, up to 32 channels) or ``paper`` (4 stages, up to 768 channels).
         kernels: depthwise kernels to choose from; by default all of ``KERNELS`` that fit the task's input.
 
     Raises:
@@ -209,7 +209,7 @@ class UniRepLKNetBlock(nn.Module):
         self.se = slot(lambda: SEModule(width, rd_channels=width // 4), active=se)
         self.expand = nn.Conv2d(width, expansion * width, 1)
         self.activation = nn.GELU()
-        self.response = GlobalResponseNorm(expansion * width, channels_last=False)
+        self.response = GlobalResponseNorm(expansion * width)
         self.project = nn.Conv2d(expansion * width, width, 1, bias=False)
         self.norm = nn.BatchNorm2d(width)
         self.scale = LayerScale2d(width, START)
@@ -336,7 +336,10 @@ def _published(base: int, units: Sequence[int], small: int) -> Mapping[str, Valu
     return choices
 
 
-#: Networks of the paper as choices of preset ``paper``, by the last letter of their names.
+#: Networks of the paper as choices of preset ``paper``, by the last letter of their names. Of 1,000 classes A, F, P, N,
+#: T, S have 4,649,060, 6,489,328, 11,080,520, 18,818,880, 31,693,420 and 56,456,704 parameters while they are trained
+#: and 4,437,300, 6,235,216, 10,741,704, 18,318,560, 31,037,980 and 55,645,984 in the file; published are 4.4, 6.2,
+#: 10.7, 18.3, 31.0 and 55.6 million.
 PUBLISHED: Mapping[str, Mapping[str, Value]] = {
     "A": _published(40, (2, 2, 6, 2), 0),
     "F": _published(48, (2, 2, 6, 2), 0),

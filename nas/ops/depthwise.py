@@ -66,7 +66,7 @@ def _weight_gradient(inputs: Tensor, gradient: Tensor, size: int, dilation: int)
     _, channels, height, width = inputs.shape
     pad = dilation * (size - 1) // 2
     rows = F.pad(inputs.permute(1, 2, 0, 3), (pad, pad, 0, 0, pad, pad))  # (C, H + 2 pad, N, W + 2 pad)
-    columns = gradient.permute(1, 3, 2, 0).reshape(channels, width, -1)  # (C, W, H N)
+    columns = gradient.permute(1, 2, 0, 3).reshape(channels, -1, width).transpose(1, 2)  # (C, W, H N)
     taps = range(0, size * dilation, dilation)
     products = torch.stack([torch.bmm(columns, rows[:, tap : tap + height].flatten(1, 2)) for tap in taps], dim=1)
     channel, row, column, place = products.stride()  # (C, size, W, W + 2 pad)

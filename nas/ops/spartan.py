@@ -36,7 +36,7 @@ class ComplexScale(nn.Module):
         self.weight = nn.Parameter(torch.randn(channels // 2, 2))
 
     def factors(self) -> tuple[Tensor, Tensor]:
-        """``(C, 1, 1)`` each: of a channel, and of its partner."""
+        """The same in real numbers, ``(C, 1, 1)`` each: what a channel is multiplied with, and what its partner."""
         real, imaginary = self.weight.unbind(1)
         own = torch.stack((real, real), 1)
         partner = torch.stack((-imaginary, imaginary), 1)
@@ -44,10 +44,10 @@ class ComplexScale(nn.Module):
 
     def forward(self, inputs: Tensor) -> Tensor:
         """``(N, C, H, W)`` → ``(N, C, H, W)``."""
-        own, partner = self.factors()
         batch, channels, height, width = inputs.shape
-        swapped = inputs.reshape(batch, channels // 2, 2, height, width).flip(2).flatten(1, 2)
-        return inputs * own + swapped * partner
+        pairs = inputs.permute(0, 2, 3, 1).reshape(batch, height, width, channels // 2, 2).contiguous()
+        turned = torch.view_as_real(torch.view_as_complex(pairs) * torch.view_as_complex(self.weight))
+        return turned.flatten(3).permute(0, 3, 1, 2)
 
 
 class StrongestChannel(nn.Module):

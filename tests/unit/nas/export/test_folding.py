@@ -9,11 +9,11 @@ import onnxruntime
 import pytest
 import torch
 from timm.layers import LayerScale2d
-from timm.layers.grn import GlobalResponseNorm
 from torch import Tensor, nn
 
 from nas.export.folding import fold
 from nas.export.onnx import OnnxExporter
+from nas.ops.global_response_norm import GlobalResponseNorm
 from nas.space import Architecture, Network
 from nas.space.graph import trace
 
@@ -25,7 +25,7 @@ def feed_forward(**last: int) -> nn.Sequential:
     model = nn.Sequential(
         nn.Conv2d(4, 8, 1),
         nn.ReLU(),
-        GlobalResponseNorm(8, channels_last=False),
+        GlobalResponseNorm(8),
         nn.Conv2d(8, 4, **{"kernel_size": 1, "bias": False, **last}),
         nn.BatchNorm2d(4),
         LayerScale2d(4),

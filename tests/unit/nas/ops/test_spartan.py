@@ -30,7 +30,9 @@ def test_complex_weights_turn_and_scale_pairs() -> None:
     rows = (angle.cos(), -angle.sin(), angle.sin(), angle.cos())
     rotation = size[:, None, None] * torch.stack(rows, 1).view(8, 2, 2)
     as_rotation = torch.einsum("pij,nhwpj->nhwpi", rotation, pairs).flatten(3).permute(0, 3, 1, 2)
-    for expected in (as_complex, as_rotation):
+    own, partner = scale.factors()
+    as_real = inputs * own + inputs.view(2, 8, 2, 6, 5).flip(2).flatten(1, 2) * partner
+    for expected in (as_complex, as_rotation, as_real):
         assert torch.allclose(scale(inputs), expected, rtol=1e-5, atol=1e-5)
 
 
