@@ -18,6 +18,7 @@ from trials.launch import pools
 from trials.plan import Plan
 from trials.probing import Probe, calibrate, check_feasible, probe, random_choosers, relative_bounds
 from trials.problem import Problem, open_problem, target_specs
+from trials.specs import study_specs
 
 #: Files a trained candidate leaves: the deployed one and its weights in float32.
 BYTES_PER_WEIGHT = 4
@@ -60,7 +61,7 @@ def forecast(plan: Plan) -> Forecast:
     Raises:
         NasError: the plan can't be run, or its limits can't be met.
     """
-    problem = open_problem(plan)
+    problem, *_ = [open_problem(spec.plan) for spec in study_specs(plan)]  # references are checked too
     executor = LocalExecutor(pools(plan, local=True), code=plan.code)
     try:
         return _forecast(problem, executor)

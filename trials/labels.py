@@ -12,6 +12,9 @@ UNITS: Mapping[str, str] = {"_ms": "ms", "_s": "s", "_us": "µs", "_bytes": "B",
 #: Words that are not written as they are spelled in names.
 WORDS: Mapping[str, str] = {"macs": "MACs", "iou": "IoU", "auc": "AUC", "f1": "F1", "mae": "MAE"}
 
+#: Names that say too little without their unit.
+NAMES: Mapping[str, str] = {"nonzero_bytes": "nonzero_weights_bytes"}
+
 _BINARY = ("B", "KiB", "MiB", "GiB", "TiB")
 
 
@@ -24,6 +27,7 @@ def unit(metric: str) -> str:
 def label(metric: str) -> str:
     """``latency_ms@pi`` → ``Latency at pi (ms)``."""
     name, _, target = metric.partition("@")
+    name = NAMES.get(name, name)
     symbol = unit(metric)
     if symbol:
         name = name.rpartition("_")[0]
