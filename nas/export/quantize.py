@@ -50,6 +50,7 @@ def plan_integers(graph: TracedGraph, folded: Folded, bits: Mapping[str, int]) -
     )
     users = _emitted_users(graph, owner)
     needed = {owner[graph.nodes[index].inputs[0]] for index in eight}
+    read = _read_by_integers(graph, users, eight)
     values: set[int] = set()
     deferred: set[int] = set()
     same_as: dict[int, int] = {}
@@ -58,7 +59,7 @@ def plan_integers(graph: TracedGraph, folded: Folded, bits: Mapping[str, int]) -
             continue
         behaviour = node.op.integer(node.call) if node.op is not None else "float"
         sources = [owner[source] for source in node.inputs]
-        between = bool(sources) and all(source in values for source in sources)
+        between = index in read and bool(sources) and all(source in values for source in sources)
         computes = index in eight or (behaviour == "own" and between)
         continues = behaviour == "fused" and sources[0] in deferred
         if (computes or continues) and _fuses_next(graph, users[index]):
@@ -173,6 +174,23 @@ def _emitted_users(graph: TracedGraph, owner: Sequence[int]) -> list[list[int]]:
 
 def _is_weighted(node: TracedNode) -> bool:
     return node.op is not None and node.op.integer(node.call) == "weights"
+
+
+def _read_by_integers(graph: TracedGraph, users: Sequence[Sequence[int]], eight: frozenset[int]) -> set[int]:
+    """Values that reach an 8-bit layer through nothing but what integers pass through; rounding others gains nothing.
+
+    OpenVINO also dies of a concatenation that is rounded for floats to read.
+    """
+    read: set[int] = set()
+    for index in range(len(graph.nodes) - 1, -1, -1):
+        following = [user for user in users[index] if user < len(graph.nodes)]
+        if any(user in eight or (user in read and _passes_integers(graph.nodes[user])) for user in following):
+            read.add(index)
+    return read
+
+
+def _passes_integers(node: TracedNode) -> bool:
+    return node.op is not None and node.op.integer(node.call) in ("same", "own", "fused")
 
 
 def _fuses_next(graph: TracedGraph, users: Sequence[int]) -> bool:

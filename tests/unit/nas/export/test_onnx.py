@@ -222,3 +222,23 @@ def test_a_batch_norm_that_activates_is_folded_and_leaves_nothing_behind(tmp_pat
     graph = onnx.load(str(path)).graph
     used = {name for node in graph.node for name in node.input}
     assert {item.name for item in graph.initializer} <= used
+
+
+class _JoinedForFloats(nn.Module):
+    """A concatenation of 8-bit layers that a batch norm reads."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second = nn.Conv2d(3, 4, 1), nn.Conv2d(3, 4, 1)
+        self.norm = nn.BatchNorm2d(8)
+
+    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+        return self.norm(torch.cat([self.first(inputs), self.second(inputs)], 1)).mean((2, 3))  # type: ignore[no-any-return]
+
+
+def test_values_that_only_floats_read_are_not_rounded(tmp_path: Path) -> None:
+    network = Network(Architecture({"name": "x"}, (), {}), _JoinedForFloats(), bits={"first": 8, "second": 8})
+    OnnxExporter().export(network, tmp_path / "x.onnx", input_shape=(1, 3, 4, 4), runtime="openvino")
+    nodes = onnx.load(tmp_path / "x.onnx").graph.node
+    (joined,) = [node for node in nodes if node.op_type == "Concat"]
+    assert [node.op_type for node in nodes if joined.output[0] in node.input] == ["BatchNormalization"]
