@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, cast
 
 import numpy as np
@@ -67,8 +67,9 @@ class Simulation(fx.Interpreter):
 
 
 def can_simulate(node: TracedNode) -> bool:
-    """Whether the layer computes with a weight of its own, in whose place another can be put."""
-    return node.call.module is not None and "weight" in dict(node.call.module.named_parameters())
+    """Whether the layer computes with a weight of its own, in whose place another can be put, or with a merged one."""
+    module = node.call.module
+    return module is not None and ("weight" in dict(module.named_parameters()) or hasattr(module, "deployed"))
 
 
 class _Layer:
@@ -94,8 +95,14 @@ class _Layer:
         self._bias = None if bias is None else bias.reshape(-1, *[1] * (dimensions - weights.axis % dimensions - 1))
 
     def __call__(self, *inputs: Any) -> Tensor:
-        found = cast(Tensor, functional_call(self._module, self._tensors, inputs))
+        found = self._without_bias(*inputs)
         return found if self._bias is None else found + self._bias
+
+    def _without_bias(self, *inputs: Any) -> Tensor:
+        deployed: Callable[..., Tensor] | None = getattr(self._module, "deployed", None)
+        if deployed is not None:
+            return deployed(*inputs, self._tensors["weight"])
+        return cast(Tensor, functional_call(self._module, self._tensors, inputs))
 
 
 def _values(parameter: Parameter) -> np.ndarray:

@@ -86,8 +86,8 @@ class DilatedReparam(nn.Module):
         super().__init__()
         self.channels, self.kernel = channels, kernel
         self.dilated = branches(kernel)
-        convolution = _depthwise_layer(channels, Dilated(kernel, 1))
-        self.weight = convolution.weight
+        # Not a parameter `weight`: rounding or masking it would not be rounding or masking what ships.
+        self.large = _depthwise_layer(channels, Dilated(kernel, 1))
         self.norm = nn.BatchNorm2d(channels)
         self.branches = nn.ModuleList(
             nn.Sequential(_depthwise_layer(channels, branch), nn.BatchNorm2d(channels)) for branch in self.dilated
@@ -96,7 +96,7 @@ class DilatedReparam(nn.Module):
     def sites(self, path: str) -> list[Site]:
         """Weight and activation of the merged convolution: bits may change; a mask would not survive merging."""
         return [
-            Site("weight", path, tuple(self.weight.shape), dense=True),
+            Site("weight", path, tuple(self.large.weight.shape), dense=True),
             Site("activation", path, (self.channels,)),
         ]
 
@@ -107,14 +107,18 @@ class DilatedReparam(nn.Module):
 
     def branched(self, inputs: Tensor) -> Tensor:
         """The sum of all branches, each through its batch norm: ``(N, C, H, W)`` → ``(N, C, H, W)``."""
-        total = cast(Tensor, self.norm(depthwise(inputs, self.weight)))
+        total = cast(Tensor, self.norm(depthwise(inputs, self.large.weight)))
         for branch, (convolution, norm) in zip(self.dilated, self._pairs(), strict=True):
             total = total + norm(depthwise(inputs, convolution.weight, dilation=branch.dilation))
         return total
 
+    def deployed(self, inputs: Tensor, weight: Tensor) -> Tensor:
+        """What ships, of a merged weight and without its bias: ``(N, C, H, W)`` → ``(N, C, H, W)``."""
+        return depthwise(inputs, weight)
+
     def merged(self) -> tuple[Tensor, Tensor]:
         """Weight ``(C, 1, K, K)`` and bias ``(C,)`` of the one convolution that does the same in evaluation."""
-        weight, bias = _folded(self.weight, self.norm)
+        weight, bias = _folded(self.large.weight, self.norm)
         for branch, (convolution, norm) in zip(self.dilated, self._pairs(), strict=True):
             taps, shift = _folded(convolution.weight, norm)
             first = (self.kernel - branch.span) // 2

@@ -149,9 +149,11 @@ def test_sampled_networks_keep_the_rules(size: int, preset: str) -> None:
             # Large kernels in middle and late stages only.
             assert number > 1 or max(kernels) < LARGE
             # No large kernel is trained without dilated ones beside it.
-            modules = model.get_submodule(name).named_modules()
-            plain = [path for path, module in modules if is_depthwise(module) and module.kernel_size[0] >= LARGE]
-            assert all(".perception." in path or ".branches." in path for path in plain)
+            modules = dict(model.get_submodule(name).named_modules())
+            merged = tuple(f"{path}." for path, module in modules.items() if isinstance(module, DilatedReparam))
+            for path, module in modules.items():
+                if is_depthwise(module) and module.kernel_size[0] >= LARGE:
+                    assert path.startswith(merged) or ".perception." in path
             # Depth by 3×3 blocks: of a unit's blocks only the first chooses its mixer.
             per_unit = 1 + choices.get(f"{name}.small_blocks", 0)
             assert len(blocks) == per_unit * choices.get(f"{name}.units", 1)

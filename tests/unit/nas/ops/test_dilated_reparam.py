@@ -32,7 +32,7 @@ def shaken(model: nn.Module) -> nn.Module:
 
 def trained_form(layer: DilatedReparam, inputs: Tensor) -> Tensor:
     """Each branch as torch's own convolution and batch norm, summed."""
-    pairs = [(layer.weight, 1, layer.norm)]
+    pairs = [(layer.large.weight, 1, layer.norm)]
     pairs += [(conv.weight, conv.dilation[0], norm) for conv, norm in layer.branches]
     outputs = []
     for weight, dilation, norm in pairs:
