@@ -108,5 +108,5 @@ def _is_pointwise(node: TracedNode, layer: Layer, channels: int) -> bool:
     """Whether each output pixel is made of all channels of one input pixel, none of them padding."""
     module = node.call.module
     if isinstance(module, nn.Conv2d):
-        return math.prod(module.kernel_size) == module.groups == 1 and not any(padding(module))
+        return math.prod(module.kernel_size) == module.groups == 1 and not any(padding(node.call))
     return isinstance(module, nn.Linear) and layer.weight.shape[1] == channels

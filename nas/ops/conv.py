@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import nas.torchvision_fix  # noqa: F401  isort: skip
 import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, cast
 
+from timm.layers import Conv2dSame
 from torch import Tensor, nn
 
 from nas.ops import Call, Channels, Example, Integer, Op, Shape, Weights
@@ -16,16 +18,16 @@ if TYPE_CHECKING:
 
 
 class Conv2dOp(Op):
-    """``nn.Conv2d``."""
+    """``nn.Conv2d``, and timm's ``Conv2dSame``, which pads as TensorFlow does."""
 
-    targets = (nn.Conv2d,)
+    targets = (nn.Conv2d, Conv2dSame)
 
     def shape(self, call: Call) -> Shape | None:
         """See ``Op.shape``."""
         conv, shape = _conv(call), call.input_shapes[0]
         if len(shape) != 4 or shape[1] != conv.in_channels:
             return None
-        pads = padding(conv)
+        pads = padding(call)
         size = [
             (shape[axis + 2] + pads[axis] + pads[axis + 2] - conv.dilation[axis] * (conv.kernel_size[axis] - 1) - 1)
             // conv.stride[axis]
@@ -75,7 +77,7 @@ class Conv2dOp(Op):
             strides=list(conv.stride),
             dilations=list(conv.dilation),
             group=conv.groups,
-            pads=padding(conv),
+            pads=padding(call),
         )
 
     def macs(self, call: Call) -> int:
@@ -90,7 +92,7 @@ class Conv2dOp(Op):
             "in_channels": conv.in_channels,
             "kernel": list(conv.kernel_size),
             "stride": list(conv.stride),
-            "padding": padding(conv),
+            "padding": padding(call),
             "dilation": list(conv.dilation),
             "groups": conv.groups,
             "bias": conv.bias is not None,
@@ -109,18 +111,30 @@ class Conv2dOp(Op):
             "depthwise_multiplier": nn.Conv2d(4, 8, 3, groups=4),
             "same_padding": nn.Conv2d(4, 6, (5, 3), padding="same", dilation=(1, 2)),
             "valid_padding": nn.Conv2d(4, 6, 3, padding="valid"),
+            "tensorflows_padding": Conv2dSame(4, 6, (3, 2), stride=2),
+            "tensorflows_padding_dilated": Conv2dSame(4, 6, 3, dilation=(1, 2)),
         }
         return [Example(name, nn.Sequential(conv), (2, 4, 9, 8)) for name, conv in settings.items()]
 
 
-def padding(conv: nn.Conv2d) -> list[int]:
+def padding(call: Call) -> list[int]:
     """Zeros ``[top, left, bottom, right]``."""
-    if conv.padding == "valid":
+    conv = _conv(call)
+    reach = [dilation * (kernel - 1) for dilation, kernel in zip(conv.dilation, conv.kernel_size, strict=True)]
+    if isinstance(conv, Conv2dSame):
+        # As many as let a window start at every stride's pixel.
+        last = [
+            (size - 1) // stride * stride for size, stride in zip(call.input_shapes[0][2:], conv.stride, strict=True)
+        ]
+        spans = zip(last, reach, call.input_shapes[0][2:], strict=True)
+        totals = [max(start + span + 1 - size, 0) for start, span, size in spans]
+    elif conv.padding == "same":
+        totals = reach
+    elif conv.padding == "valid":
         return [0, 0, 0, 0]
-    if conv.padding == "same":
-        totals = [d * (k - 1) for d, k in zip(conv.dilation, conv.kernel_size, strict=True)]
-        return [total // 2 for total in totals] + [total - total // 2 for total in totals]
-    return [int(size) for size in conv.padding] * 2
+    else:
+        return [int(size) for size in conv.padding] * 2
+    return [total // 2 for total in totals] + [total - total // 2 for total in totals]
 
 
 def _conv(call: Call) -> nn.Conv2d:

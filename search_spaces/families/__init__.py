@@ -16,8 +16,8 @@ from nas.space import Chooser, Value
 class Family(ABC):
     """Networks of one constructor of timm.
 
-    Questions run from cheap to dear where they are ordered; a skipped block's are asked as inactive. What does not
-    fit an image is projected: kernels to those whose taps can reach a pixel, patches to those that fit in.
+    Questions run from cheap to dear where they are ordered; those without effect are asked as inactive. What does not
+    fit an image is projected: kernels to those whose taps can reach a pixel, strides to those that leave some.
 
     Args:
         preset: one of ``presets``.
@@ -55,3 +55,19 @@ FAMILIES: Registry[type[Family]] = Registry(
 def choose(chooser: Chooser, place: str, name: str, options: Sequence[Value], *, active: bool = True) -> Any:
     """The answer to an ordered question about a place."""
     return chooser.choose(f"{place}.{name}", options, ordered=True, active=active, site=place)
+
+
+def fitting_strides(size: int, strides: Sequence[int]) -> list[int]:
+    """``strides`` for a map of ``size`` pixels a side; as many of the first ones are 1 as to leave two pixels."""
+    fitting = list(strides)
+    while min(sizes(size, fitting)) < 2 and max(fitting) > 1:
+        fitting[fitting.index(2)] = 1
+    return fitting
+
+
+def sizes(size: int, strides: Sequence[int]) -> list[int]:
+    """Pixels a side before each of the strided convolutions and after the last: these round up."""
+    found = [size]
+    for stride in strides:
+        found.append(-(-found[-1] // stride))
+    return found

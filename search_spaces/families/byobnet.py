@@ -12,7 +12,7 @@ from torch import nn
 
 from nas.ops.rep_vgg import merge_when_deployed
 from nas.space import Chooser, Value
-from search_spaces.families import Family, choose
+from search_spaces.families import Family, choose, fitting_strides
 
 BLOCKS = ("basic", "bottle", "rep")
 ACTIVATIONS = ("relu", "silu")
@@ -67,12 +67,14 @@ class ByobNetFamily(Family):
         excited = chooser.choose("se", (False, True), ordered=True, active=residual)
         narrow = chooser.choose("bottleneck", preset.bottlenecks, ordered=True, active=block == "bottle")
         tiered = preset.tiered and residual
+        channels, *sides = input_shape
+        stem_stride = 4 if tiered else 2
+        strides = [1 if tiered else 2] + [2] * (len(preset.depths) - 1)
         stages = []
-        for stage in range(len(preset.depths)):
+        for stage, stride in enumerate(fitting_strides(-(-min(sides) // stem_stride), strides)):
             place = f"stages.{stage}"
             depth = choose(chooser, place, "depth", preset.depths[stage])
             width = choose(chooser, place, "width", preset.widths[stage])
-            stride = 1 if stage == 0 and (tiered or not preset.tiered) else 2
             ratio = narrow if block == "bottle" else 1.0
             stages.append(ByoBlockCfg(type=block, d=depth, c=width, s=stride, gs=0, br=ratio))
         settings = ByoModelCfg(
@@ -84,7 +86,6 @@ class ByobNetFamily(Family):
             act_layer=str(chooser.choose("activation", ACTIVATIONS)),
             attn_layer="se" if excited and residual else None,
         )
-        channels, _, _ = input_shape
         model: nn.Module = ByobNet(settings, num_classes=num_classes, in_chans=channels)
         merge_when_deployed(model)
         return model

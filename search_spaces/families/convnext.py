@@ -30,15 +30,15 @@ class ConvNeXtFamily(Family):
     """ConvNeXt (Liu et al. 2022) and V2 (Woo et al. 2023).
 
     Choices: patch of the stem; whether perceptrons are 1×1 convolutions or linear layers; response normalisation (V2;
-    it then has no layer scale); for each of four stages its depth, width and depthwise kernel. Images of fewer than 32
-    pixels get patches of one pixel: timm's others shrink a map 32-fold.
+    it then has no layer scale); for each of four stages its depth, width and depthwise kernel. In images of fewer than
+    32 pixels the last stages dilate their kernels instead of shrinking the map, which is timm's ``output_stride``.
     """
 
     presets: ClassVar[Mapping[str, Preset]] = {
         "small": Preset(
-            patches=(4, 2, 1),
-            depths=((1, 2), (1, 2), (1, 2, 3), (1, 2)),
-            widths=((8, 16, 24), (16, 24, 32), (24, 32, 48), (32, 48, 64)),
+            patches=(4, 2),
+            depths=((1,), (1, 2), (1, 2, 3), (1,)),
+            widths=((8, 12, 16), (16, 24, 32), (24, 32, 48), (32, 48, 64)),
             kernels=(3, 5, 7),
             layer_scale=0.1,
         ),
@@ -58,7 +58,8 @@ class ConvNeXtFamily(Family):
         preset: Preset = self.preset
         channels, height, width = input_shape
         size = min(height, width)
-        patch = choose(chooser, "stem", "patch", preset.patches) if size >= 32 else self._one(chooser)
+        reduction = next(stride for stride in (32, 16, 8) if size >= stride)
+        patch = choose(chooser, "stem", "patch", preset.patches)
         mlp = chooser.choose("mlp", ("convolution", "linear"))
         normed = chooser.choose("response_norm", (False, True), ordered=True)
         depths, widths, kernels = [], [], []
@@ -66,9 +67,10 @@ class ConvNeXtFamily(Family):
             place = f"stages.{stage}"
             depths.append(choose(chooser, place, "depth", preset.depths[stage]))
             widths.append(choose(chooser, place, "width", preset.widths[stage]))
-            # Patches of two pixels are followed by a down-sampling at once.
-            pixels = size // (1 if patch == 1 else 4) // 2**stage
-            kernels.append(min(choose(chooser, place, "kernel", preset.kernels), 2 * pixels - 1))
+            # Whatever the patch, the first stage's map is a quarter of the image.
+            wanted = 4 * 2**stage
+            pixels, dilation = size // min(wanted, reduction), max(wanted // reduction, 1)
+            kernels.append(min(choose(chooser, place, "kernel", preset.kernels), 2 * ((pixels - 1) // dilation) + 1))
         model: nn.Module = ConvNeXt(
             in_chans=channels,
             num_classes=num_classes,
@@ -77,14 +79,11 @@ class ConvNeXtFamily(Family):
             kernel_sizes=tuple(kernels),
             ls_init_value=None if normed else preset.layer_scale,
             patch_size=patch,
+            output_stride=reduction,
             conv_mlp=mlp == "convolution",
             use_grn=normed,
         )
         return model
-
-    def _one(self, chooser: Chooser) -> int:
-        choose(chooser, "stem", "patch", self.preset.patches, active=False)
-        return 1
 
 
 def _published(mlp: str, normed: bool, depths: Sequence[int], width: int) -> Mapping[str, Value]:

@@ -13,7 +13,7 @@ from timm.models.efficientnet import EfficientNet
 from torch import nn
 
 from nas.space import Chooser, Value
-from search_spaces.families import Family, choose
+from search_spaces.families import Family, choose, fitting_strides, sizes
 
 ACTIVATIONS = ("relu", "relu6", "hard_swish", "swish")
 #: Squeeze ratio of squeeze-and-excitation, as published.
@@ -43,7 +43,7 @@ class EfficientNetFamily(Family):
     presets: ClassVar[Mapping[str, Preset]] = {
         "small": Preset(
             stem_widths=(8, 12, 16),
-            strides=(1, 2, 2, 1),
+            strides=(2, 2, 2, 1),
             depths=((1,), (1, 2), (1, 2, 3), (1, 2)),
             widths=((8, 12), (12, 16, 24), (24, 32, 40), (40, 48, 64)),
             kernels=(3, 5),
@@ -71,12 +71,12 @@ class EfficientNetFamily(Family):
         stem = choose(chooser, "stem", "width", preset.stem_widths)
         activation = str(chooser.choose("activation", ACTIVATIONS))
         squeeze = f"_se{SQUEEZE}" if chooser.choose("se", (False, True), ordered=True) else ""
-        # Strided convolutions round up.
-        size = -(-min(height, width) // 2)
-        stages = []
-        for stage, stride in enumerate(preset.strides):
-            stages.append([self._stage(chooser, stage, stride, size) + squeeze])
-            size = -(-size // stride)
+        (size,) = sizes(min(height, width), [2])[1:]
+        strides = fitting_strides(size, preset.strides)
+        stages = [
+            [self._stage(chooser, stage, stride, before) + squeeze]
+            for stage, (stride, before) in enumerate(zip(strides, sizes(size, strides), strict=False))
+        ]
         model: nn.Module = EfficientNet(
             block_args=decode_arch_def(stages),
             num_classes=num_classes,

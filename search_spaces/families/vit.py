@@ -37,7 +37,7 @@ class VisionTransformerFamily(Family):
 
     presets: ClassVar[Mapping[str, Preset]] = {
         "small": Preset(
-            patches=(8, 4), widths=(48, 64, 96), depths=(2, 3, 4, 6), heads=(2, 4, 8), ratios=(1.0, 2.0, 3.0, 4.0)
+            patches=(16, 8), widths=(48, 64, 96), depths=(2, 3, 4), heads=(2, 4, 8), ratios=(1.0, 2.0, 3.0, 4.0)
         ),
         "paper": Preset(
             patches=(32, 16, 8),

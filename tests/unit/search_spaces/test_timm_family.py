@@ -8,13 +8,15 @@ from typing import Any
 import pytest
 import timm
 import torch
+from torch import nn
 
 from nas.errors import PlanError
 from nas.export.weights import save_weights
-from nas.space.chooser import RandomChooser, ReplayChooser
+from nas.space.chooser import PositionChooser, RandomChooser, ReplayChooser
 from nas.space.sampling import Searched
+from nas.space.tracing import trace
 from nas.tasks import make_task
-from search_spaces.families import FAMILIES
+from search_spaces.families import FAMILIES, fitting_strides
 from search_spaces.timm_family import TimmFamily
 
 
@@ -70,3 +72,24 @@ def test_a_task_that_wants_maps_is_refused() -> None:
     task = make_task("shapes_segmentation", image_size=32)
     with torch.device("meta"), pytest.raises(PlanError, match="timm_family answers with classes"):
         TimmFamily().build(RandomChooser(0), task)
+
+
+def test_as_many_strides_as_leave_two_pixels() -> None:
+    assert fitting_strides(16, [2, 2, 2, 1]) == [2, 2, 2, 1]
+    assert fitting_strides(8, [2, 2, 2, 1]) == [1, 2, 2, 1]
+    assert fitting_strides(4, [1, 2, 2, 1]) == [1, 1, 2, 1]
+    assert fitting_strides(5, [2, 2]) == [2, 2]
+    assert fitting_strides(1, [2, 2]) == [1, 1]
+
+
+@pytest.mark.parametrize("size", [8, 16, 32])
+def test_small_images_leave_kernels_that_reach_a_pixel(size: int) -> None:
+    task = make_task("digits", image_size=size)
+    with torch.device("meta"):
+        model = TimmFamily("convnext", preset="paper").build(PositionChooser(1.0), task)
+    depthwise = [node for node in trace(model, (1, *task.input_shape)).nodes if node.path.endswith("conv_dw")]
+    assert depthwise
+    for node in depthwise:
+        conv = node.call.module
+        assert isinstance(conv, nn.Conv2d)
+        assert conv.dilation[0] * (conv.kernel_size[0] // 2) <= node.call.input_shapes[0][-1] - 1
