@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import nas.torchvision_fix  # noqa: F401  isort: skip
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
+from timm.layers import GroupNorm, GroupNorm1
 from torch import Tensor, nn
 
 from nas.export.onnx_graph import as_array
@@ -16,9 +18,9 @@ if TYPE_CHECKING:
 
 
 class GroupNormOp(Op):
-    """``nn.GroupNorm`` of maps."""
+    """``nn.GroupNorm`` of maps; timm's ``GroupNorm`` and ``GroupNorm1`` are the same."""
 
-    targets = (nn.GroupNorm,)
+    targets = (nn.GroupNorm, GroupNorm, GroupNorm1)
 
     def shape(self, call: Call) -> Shape | None:
         """That of the input."""
@@ -56,6 +58,7 @@ class GroupNormOp(Op):
         settings: dict[str, nn.Module] = {
             "groups": _shaken(nn.GroupNorm(2, 6)),
             "one_group": _shaken(nn.GroupNorm(1, 6, eps=0.1)),
+            "timm": _shaken(GroupNorm1(6)),
             "not_affine": nn.GroupNorm(3, 6, affine=False),
             "before_a_layer": nn.Sequential(_shaken(nn.GroupNorm(2, 6)), nn.Conv2d(6, 4, 1)),
         }
