@@ -67,7 +67,7 @@ class FlattenOp(Op):
             "view": lambda value: value.view(value.size(0), -1),
             "reshape": lambda value: value.reshape(value.shape[0], 6, -1),
             "unsqueeze": lambda value: value.unsqueeze(1).squeeze(1).unsqueeze(-1),
-            "everything": lambda value: value.reshape(-1),
+            "everything": lambda value: value.reshape(-1).view(value.size(0), -1),
         }
         modules: dict[str, nn.Module] = {"module": nn.Flatten(), "module_from_2": nn.Flatten(2)}
         modules |= {name: _Function(function) for name, function in functions.items()}
