@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from functools import partial
 
 from my_op import Sine
 from torch import nn
 
 from nas.errors import PlanError
-from nas.space import Chooser, SearchSpace
+from nas.space import Chooser, SearchSpace, slot
 from nas.tasks import Task
 
 WIDTHS = (8, 16, 32, 64)
@@ -39,10 +40,11 @@ class PointNet(SearchSpace):
             # Asked for skipped layers too: a sampler sees the same questions every time.
             active = index <= int(depth)  # type: ignore[arg-type]
             width = int(chooser.choose(f"layer{index}.width", WIDTHS, ordered=True, active=active))  # type: ignore[arg-type]
-            if active:
-                slots[f"layer{index}"] = nn.Sequential(nn.Conv2d(channels, width, 1), nn.BatchNorm2d(width), bend())
-                channels = width
-            else:
-                slots[f"layer{index}"] = nn.Identity()
+            slots[f"layer{index}"] = slot(partial(_layer, channels, width, bend), active=active)
+            channels = width if active else channels
         slots["head"] = task.head(channels, 1)
         return nn.Sequential(slots)
+
+
+def _layer(inputs: int, outputs: int, bend: type[nn.Module]) -> nn.Module:
+    return nn.Sequential(nn.Conv2d(inputs, outputs, 1), nn.BatchNorm2d(outputs), bend())
