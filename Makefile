@@ -20,7 +20,7 @@ ARGS ?=
 DEMO := demo
 DEMO_PLAN := examples/digits.yaml
 # A looser limit than in the plan, so that more networks are trained than rejected.
-DEMO_OVERRIDES := budget.trials=36 limits.latency_ms.max.factor=1.25
+DEMO_OVERRIDES := budget.trials=48 limits.latency_ms.max.factor=1.4
 DEMO_STORAGE := sqlite:///$(DEMO)/nas.db
 NAS := $(BIN)/nas
 
