@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import inspect
+import traceback
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import torch
 
-from nas.errors import PlanError
+from nas.errors import NasError, PlanError
 from nas.registry import nearest
 from nas.space.architecture import Architecture, Network
 from nas.space.chooser import Chooser, ReplayChooser
@@ -86,7 +87,7 @@ def make(factory: Any, spec: Mapping[str, Any], kind: str) -> Any:
     """Call ``factory`` with the parameters of a plan's ``{"name": …, parameters…}``.
 
     Raises:
-        PlanError: a parameter that the factory does not take, with the nearest it does.
+        PlanError: a parameter that the factory does not take, with the nearest it does; or the factory failed.
     """
     parameters = {key: value for key, value in spec.items() if key != "name"}
     known = [
@@ -100,4 +101,12 @@ def make(factory: Any, spec: Mapping[str, Any], kind: str) -> Any:
                 f"{kind}: {spec['name']!r} has no parameter {key!r}{nearest(key, known)}; "
                 f"it takes: {', '.join(known) or 'none'}"
             )
-    return factory(**parameters)
+    try:
+        return factory(**parameters)
+    except NasError:
+        raise
+    except Exception as error:  # code of the user's own may raise anything
+        place = traceback.extract_tb(error.__traceback__)[-1]
+        raise PlanError(
+            f"{kind}: {spec['name']!r} failed: {type(error).__name__}: {error} ({place.filename}, line {place.lineno})"
+        ) from error
