@@ -1,6 +1,6 @@
 """Does a strategy learn a limit? Share of infeasible candidates by thirds of a study, on real measurements.
 
-    python benchmarks/feasibility.py --trials 60 --factor 0.6
+    python benchmarks/feasibility.py --trials 60 --factor 0.8
 
 Training is cut to one epoch: the limit is on latency, which needs none.
 """
@@ -55,7 +55,7 @@ def shares(strategy: str, trials: int, factor: float, seed: int, folder: str) ->
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--trials", type=int, default=60)
-    parser.add_argument("--factor", type=float, default=0.6)
+    parser.add_argument("--factor", type=float, default=0.8)
     parser.add_argument("--strategies", nargs="+", default=["random", "nsga2", "tpe"])
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--json", action="store_true")
