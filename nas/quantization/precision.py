@@ -27,8 +27,9 @@ class Precision(Policy):
     """Chooses the bits of weights and, at 8 bits, of the inputs they meet.
 
     ``int8`` computes in integers: u8 activations by static ranges, s8 weights per output channel. ``int4`` and
-    ``fp16`` store weights and compute in floats: a choice of size. On ONNX Runtime choose one precision for the whole
-    network (``scope: network``): every change between layers costs more than int8 saves there.
+    ``fp16`` store weights and compute in floats: a choice of size. Whether mixing pays depends on runtime
+    and processor (``benchmarks/runtimes.py``): without int8 dot products (VNNI) every change between layers costs ONNX
+    Runtime more than int8 saves there, and ``scope: network`` is the choice.
 
     Args:
         scope: ``network``, ``stage`` or ``site``: how many questions are asked.
