@@ -10,10 +10,12 @@ from __future__ import annotations
 
 import argparse
 import json
+import multiprocessing
 import resource
 import sys
 import tempfile
 import time
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -99,21 +101,31 @@ def throughput(executor: str, strategy: str, trials: int, folder: str) -> dict[s
 
 
 def restart(stored: int, strategy: str, folder: str) -> dict[str, Any]:
-    """Seconds from the start of a coordinator to its first job, with ``stored`` finished trials."""
+    """A coordinator that starts with ``stored`` finished trials, in a process of its own."""
     problem = problem_of(stored + 1, strategy)
-    store = Store(f"sqlite:///{folder}/restart-{stored}.db")
+    url = f"sqlite:///{folder}/restart-{stored}.db"
+    store = Store(url)
     given = new_study(store, problem)
     fill(store, given, problem, stored)
+    store.release(given.study_id, given.epoch, "interrupted", {})
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as fresh:
+        return fresh.submit(first_job, stored, strategy, url, given.study_id).result()
+
+
+def first_job(stored: int, strategy: str, url: str, study_id: int) -> dict[str, Any]:
+    """Seconds from the start of a coordinator to its first job, and the memory of its whole process, Ray's included."""
 
     class Dispatched(Exception):
         pass
 
-    class First(EXECUTORS.get("local")):  # type: ignore[misc]
+    class First(EXECUTORS.get("ray_actors")):  # type: ignore[misc]
         def submit(self, job: Job) -> None:
             raise Dispatched
 
+    problem = problem_of(stored + 1, strategy)
     workers = First(POOLS, code=problem.plan.code)
-    again = assignment(store, given.study_id, problem)
+    store = Store(url)
+    again = assignment(store, study_id, problem)
     started = time.perf_counter()
     try:
         Coordinator(store, again, workers, {}).run()

@@ -14,7 +14,7 @@ from trials.problem import Problem
 FINAL_STATES = frozenset({"complete", "infeasible", "stopped", "failed"})
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Outcome:
     """What became of a candidate, in the words of strategies."""
 

@@ -43,7 +43,7 @@ class Limit:
         return max(outside, default=0.0)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Suggestion:
     """A point of the fixed vector a sampler sees: every question asked, those of skipped slots included."""
 
@@ -59,7 +59,7 @@ class Suggestion:
         return cls(number, tuple(chooser.questions.values()), dict(chooser.answers), dict(sampler_state or {}))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Observation:
     """A suggestion and what became of it."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -74,7 +75,7 @@ def observations(connection: Connection, study_id: int) -> list[StoredSuggestion
     )
     return [
         StoredSuggestion(
-            Suggestion(number, _questions(questions, interned), answers, sampler_state),
+            Suggestion(number, _questions(questions, interned), _interned(answers), sampler_state),
             duplicate,
             candidate_id,
             state,
@@ -118,6 +119,11 @@ def _questions(stored: str, interned: dict[str, tuple[Question, ...]]) -> tuple[
             for name, options, ordered, active, site in json.loads(stored)
         )
     return interned[stored]
+
+
+def _interned(answers: Mapping[str, Any]) -> dict[str, Any]:
+    """The same answers; the names, equal in every suggestion, are kept once."""
+    return {sys.intern(name): answer for name, answer in answers.items()}
 
 
 def _metrics(connection: Connection, which: ColumnElement[bool]) -> Mapping[int, Metrics]:
