@@ -52,6 +52,11 @@ class SparseConv2d(nn.Conv2d):
         _initialise(self.scores, self.weight)
 
     @property
+    def num_kept(self) -> int:
+        """Weights it computes with."""
+        return num_kept(self.kept, self.weight.numel())
+
+    @property
     def masked_weight(self) -> Tensor:
         """The weight it computes with: ``num_kept`` non-zeros."""
         return self.weight * _mask(self.scores, self.kept)
@@ -89,6 +94,11 @@ class SparseLinear(nn.Linear):
     def reset_scores(self) -> None:
         """See ``SparseConv2d.reset_scores``."""
         _initialise(self.scores, self.weight)
+
+    @property
+    def num_kept(self) -> int:
+        """Weights it computes with."""
+        return num_kept(self.kept, self.weight.numel())
 
     @property
     def masked_weight(self) -> Tensor:

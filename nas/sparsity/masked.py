@@ -107,8 +107,16 @@ class Masked:
         """Weights of a layer when dense."""
         return prod(self.shapes[path])
 
+    def own_kept(self, path: str) -> int | None:
+        """Weights that a layer keeps by a mask of its own (``nas.ops.sparse``); None if it has none."""
+        kept: int | None = getattr(self.model.get_submodule(path), "num_kept", None)
+        return kept
+
     def num_kept(self, path: str, final_density: Callable[[Prunable], float]) -> int:
         """Non-zeros of a weight; of one that has a shape only, those it will have."""
+        own = self.own_kept(path)
+        if own is not None:
+            return own
         weight = _weight(self.model.get_submodule(path)).detach()
         if not weight.is_meta:
             return int(weight.count_nonzero())

@@ -142,6 +142,8 @@ class Sparsity(Policy):
                 schedule = str(self.schedule_spec["name"])
                 facts = {"pattern": choice.name, "density": part.density, "schedule": schedule}
             realised = self._attached.num_kept(path, self.schedule.final_density) / self._attached.size(path)
+            if self._attached.own_kept(path) is not None:
+                facts = {"pattern": "of the layer", "density": realised}
             found[path] = {**facts, "realised_density": realised, "sparsity": 1.0 - realised}
         return found
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from torch import nn
 
 from nas.errors import NasError, PlanError, UnknownNameError
 from nas.space import POLICIES, Question
@@ -14,6 +15,7 @@ from nas.space.site import Site
 from nas.sparsity.policy import Sparsity
 from nas.tasks import make_task
 from search_spaces.plain_convnet import PlainConvNet
+from search_spaces.sparse_convnet import SparseConvNet
 
 TASK = make_task("digits", image_size=8)
 SITES = [Site("weight", "stem.a", (8, 8)), Site("weight", "body.b", (8, 8), active=False)]
@@ -96,3 +98,22 @@ def test_mistakes(wrong: dict[str, Any], message: str) -> None:
         POLICIES.get("sparsity")(**wrong)
     assert isinstance(caught.value, PlanError | UnknownNameError)
     assert message in str(caught.value)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_layers_that_mask_themselves_count_as_sparse(seed: int) -> None:
+    spec = {"name": "sparsity", "scope": "stage", "densities": [0.5, 1.0]}
+    space = {"name": "sparse_convnet", "kept": [0.2]}
+    searched = Searched(SparseConvNet(kept=[0.2]), space, (spec,), TASK)
+    sampled = searched.sample(RandomChooser(seed))
+    network = searched.build(sampled.architecture, seed)
+    layers = {
+        path: module for path, module in network.model.named_modules() if isinstance(module, nn.Conv2d | nn.Linear)
+    }
+    network.finalize()
+    shipped = {path: getattr(layer, "masked_weight", layer.weight) for path, layer in layers.items()}
+    kept = {path: int(weight.count_nonzero()) for path, weight in shipped.items()}
+    assert any(kept[path] < weight.numel() for path, weight in shipped.items())
+    assert sampled.account()["density"] == sum(kept.values()) / sum(weight.numel() for weight in shipped.values())
+    for path, facts in sampled.describe().items():
+        assert facts["realised_density"] == kept[path] / shipped[path].numel(), path
