@@ -15,6 +15,8 @@ SETTINGS: Sequence[str] = (
     # One colour for each theme: a bare --theme.primaryColor would switch the browser's dark mode off.
     "--theme.light.primaryColor=#2f80c2",
     "--theme.dark.primaryColor=#56b4e9",
+    # Small enough that a latency with its unit is not cut.
+    "--theme.metricValueFontSize=1.6rem",
 )
 
 

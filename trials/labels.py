@@ -13,7 +13,7 @@ UNITS: Mapping[str, str] = {"_ms": "ms", "_s": "s", "_us": "µs", "_bytes": "B",
 WORDS: Mapping[str, str] = {"macs": "MACs", "iou": "IoU", "auc": "AUC", "f1": "F1", "mae": "MAE"}
 
 #: Names that say too little without their unit.
-NAMES: Mapping[str, str] = {"nonzero_bytes": "nonzero_weights_bytes"}
+NAMES: Mapping[str, str] = {"nonzero_bytes": "nonzero_weights_bytes", "weight_bytes": "weights_bytes"}
 
 _BINARY = ("B", "KiB", "MiB", "GiB", "TiB")
 
