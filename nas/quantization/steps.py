@@ -48,7 +48,7 @@ class Steps:
 def activation_steps(low: Tensor | float, high: Tensor | float, scheme: Scheme) -> Steps:
     """U8 steps that span ``low`` … ``high`` and zero.
 
-    Asymmetric: 256 steps where the range is. Symmetric: the zero point is in the middle, 128, where values may be
+    Asymmetric: 256 steps where the range is, its ends included unless one is nearer to zero than half a step. Symmetric: the zero point is in the middle, 128, where values may be
     negative, and 0 where they may not: signed activations are slow on x86, and after a ReLU half of them is idle.
     """
     low, high = (torch.as_tensor(bound, dtype=torch.float32) for bound in (low, high))
@@ -57,8 +57,12 @@ def activation_steps(low: Tensor | float, high: Tensor | float, scheme: Scheme) 
         signed = low < 0.0
         scale = _used(torch.where(signed, torch.maximum(-low, high) / 127.0, high / 255.0))
         return Steps(scale, torch.where(signed, 128, 0).int(), 0, 255)
-    scale = _used((high - low) / 255.0)
-    return Steps(scale, torch.clamp(torch.round(-low / scale), 0, 255).int(), 0, 255)
+    zero_point = torch.clamp(torch.round(-low / _used((high - low) / 255.0)), 0, 255)
+    # Of a whole zero point, so that both ends stay in the range. Pixels have 256 values as well: with the plain scale
+    # a mean between two of them puts all of them on ties, which every runtime rounds its own way.
+    below = torch.where(zero_point > 0, -low / zero_point.clamp(min=1), 0.0)
+    above = torch.where(zero_point < 255, high / (255 - zero_point).clamp(min=1), 0.0)
+    return Steps(_used(torch.maximum(below, above)), zero_point.int(), 0, 255)
 
 
 def weight_groups(weight: Tensor, scheme: Scheme, bits: int) -> Tensor:

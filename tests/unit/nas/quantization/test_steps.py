@@ -27,7 +27,19 @@ def test_activation_steps_hit_zero_and_span_the_range(low: float, high: float, s
     if symmetry == "symmetric":
         assert int(steps.zero_point) == (128 if low < 0.0 else 0)
     else:
-        assert (largest - smallest) == pytest.approx(max(high, 0.0) - min(low, 0.0), rel=1e-5)
+        span = max(high, 0.0) - min(low, 0.0)
+        assert span * (1 - 1e-5) <= largest - smallest <= span + scale
+
+
+def test_pixels_are_not_put_on_ties() -> None:
+    """256 values around a mean between two of them: each has a step of its own, in every runtime."""
+    pixels = (torch.arange(256) - 127.5) / 64.0
+    steps = activation_steps(float(pixels.min()), float(pixels.max()), Scheme(activations="asymmetric"))
+    exact = pixels.double() / steps.scale.double()
+    assert ((exact - exact.floor() - 0.5).abs() > 1e-3).all()
+    integers = steps.integers(pixels)
+    assert len(integers.unique()) >= 255
+    assert float((steps.values(integers) - pixels).abs().max()) <= float(steps.scale) * 0.5
 
 
 def test_a_value_that_is_always_zero_has_a_scale() -> None:
