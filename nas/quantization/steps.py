@@ -48,8 +48,9 @@ class Steps:
 def activation_steps(low: Tensor | float, high: Tensor | float, scheme: Scheme) -> Steps:
     """U8 steps that span ``low`` … ``high`` and zero.
 
-    Asymmetric: 256 steps where the range is, its ends included unless one is nearer to zero than half a step. Symmetric: the zero point is in the middle, 128, where values may be
-    negative, and 0 where they may not: signed activations are slow on x86, and after a ReLU half of them is idle.
+    Asymmetric: 256 steps where the range is, its ends included unless one is nearer to zero than half a step.
+    Symmetric: the zero point is in the middle, 128, where values may be negative, and 0 where they may not: signed
+    activations are slow on x86, and after a ReLU half of them is idle.
     """
     low, high = (torch.as_tensor(bound, dtype=torch.float32) for bound in (low, high))
     low, high = torch.clamp(low, max=0.0), torch.clamp(high, min=0.0)

@@ -24,7 +24,8 @@ from threadpoolctl import threadpool_limits
 from nas.errors import JobError
 from nas.registry import load
 
-#: Modules that workers need (the compiler comes with the first optimizer); one that does not load is left to the job that needs it, to fail with its reason.
+#: Modules that workers need (the compiler comes with the first optimizer); one that does not load is left to the job
+#: that needs it, to fail with its reason.
 PRELOADED = ("trials.jobs", "nas.estimators.training", "nas.tasks.transforms", "torch._dynamo")
 #: Seconds between looks at whether the process that started the template is still there.
 PARENT_CHECK_S = 2.0
