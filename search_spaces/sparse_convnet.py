@@ -267,17 +267,18 @@ def _initialise(module: nn.Module, momentum: float) -> None:
 
 
 def _published(
-    stem: int, last: int, dropout: float, stages: Sequence[tuple[int, int, int, int]], *, excite: bool
+    widths: Sequence[int], depths: Sequence[int], kernels: Sequence[int], *, excite: bool
 ) -> Mapping[str, Value]:
-    """Choices of preset ``mobile``; a stage is (expansion, width, depth, kernel)."""
-    choices: dict[str, Value] = {"stem.width": stem, "last.width": last, "dropout": dropout}
-    for number, (expansion, width, depth, kernel) in enumerate(stages, 1):
-        name, stage = f"stage{number}", PRESETS["mobile"].stages[number - 1]
+    """Choices of preset ``mobile``, given one number a stage; the first stage does not expand, the others by 6."""
+    choices: dict[str, Value] = {"stem.width": 32, "last.width": 1280, "dropout": 0.2}
+    stages = zip(PRESETS["mobile"].stages, widths, depths, kernels, strict=True)
+    for number, (stage, width, depth, kernel) in enumerate(stages, 1):
+        name = f"stage{number}"
         choices |= {f"{name}.width": width, f"{name}.ulsam": 0}
         choices |= {f"{name}.depth": depth} if stage.max_depth > 1 else {}
         choices |= {f"{name}.layout": "serial"} if depth > 2 else {}
         for index in range(1, depth + 1):
-            place = f"{name}.block{index}"
+            place, expansion = f"{name}.block{index}", 1 if number == 1 else 6
             choices |= {f"{place}.expansion": expansion, f"{place}.kernel": kernel, f"{place}.se": excite}
     return choices
 
@@ -285,34 +286,6 @@ def _published(
 #: Networks of 1,000 ImageNet classes as choices of preset ``mobile``, by their parameter count: MobileNetV2 1.0, and
 #: EfficientNet-B0 but for its activation, which is SiLU.
 PUBLISHED: Mapping[int, Mapping[str, Value]] = {
-    3_504_872: _published(
-        32,
-        1280,
-        0.2,
-        [
-            (1, 16, 1, 3),
-            (6, 24, 2, 3),
-            (6, 32, 3, 3),
-            (6, 64, 4, 3),
-            (6, 96, 3, 3),
-            (6, 160, 3, 3),
-            (6, 320, 1, 3),
-        ],
-        excite=False,
-    ),
-    5_288_548: _published(
-        32,
-        1280,
-        0.2,
-        [
-            (1, 16, 1, 3),
-            (6, 24, 2, 3),
-            (6, 40, 2, 5),
-            (6, 80, 3, 3),
-            (6, 112, 3, 5),
-            (6, 192, 4, 5),
-            (6, 320, 1, 3),
-        ],
-        excite=True,
-    ),
+    3_504_872: _published((16, 24, 32, 64, 96, 160, 320), (1, 2, 3, 4, 3, 3, 1), (3, 3, 3, 3, 3, 3, 3), excite=False),
+    5_288_548: _published((16, 24, 40, 80, 112, 192, 320), (1, 2, 2, 3, 3, 4, 1), (3, 3, 5, 3, 5, 5, 3), excite=True),
 }

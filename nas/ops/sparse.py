@@ -22,7 +22,46 @@ if TYPE_CHECKING:
     from nas.export.onnx_graph import OnnxGraph
 
 
-class SparseConv2d(nn.Conv2d):
+class _Scored(nn.Module):
+    """A layer with a score for each weight: what its two kinds share."""
+
+    training_only = ("scores",)
+    weight: Tensor
+    kept: float
+
+    def score(self, kept: float) -> None:
+        """Begin to keep a fraction of the weights.
+
+        Raises:
+            SpaceError: ``kept`` outside (0, 1].
+        """
+        if not 0.0 < kept <= 1.0:
+            raise SpaceError(f"kept {kept}; allowed: above 0, up to 1 (a fraction of the weights)")
+        self.kept = float(kept)
+        self.scores = nn.Parameter(torch.empty_like(self.weight))
+        self.reset_scores()
+
+    def reset_scores(self) -> None:
+        """Order the scores as the weights are now; to be called after they were initialised otherwise.
+
+        As HYDRA does (Sehwag et al. 2020): ``sqrt(6 / fan_in) · w / max|w|``.
+        """
+        with torch.no_grad():
+            factor = math.sqrt(6.0 / self.weight[0].numel())
+            self.scores.copy_(factor * self.weight / self.weight.abs().max())
+
+    @property
+    def num_kept(self) -> int:
+        """Weights it computes with."""
+        return num_kept(self.kept, self.weight.numel())
+
+    @property
+    def masked_weight(self) -> Tensor:
+        """The weight it computes with: ``num_kept`` non-zeros."""
+        return self.weight * _mask(self.scores, self.num_kept)
+
+
+class SparseConv2d(_Scored, nn.Conv2d):
     """A convolution that computes with its ``num_kept`` weights of largest ``|score|``.
 
     The gradient of the mask passes straight through to the scores, so weights that are out may come back. It ships
@@ -37,29 +76,11 @@ class SparseConv2d(nn.Conv2d):
         SpaceError: ``kept`` outside (0, 1], or another padding.
     """
 
-    training_only = ("scores",)
-
     def __init__(self, *args: Any, kept: float, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         if self.padding_mode != "zeros":
             raise SpaceError(f"SparseConv2d: padding_mode {self.padding_mode!r}; allowed: 'zeros'")
-        self.kept = _checked(kept)
-        self.scores = nn.Parameter(torch.empty_like(self.weight))
-        self.reset_scores()
-
-    def reset_scores(self) -> None:
-        """Order the scores as the weights are now; to be called after they were initialised otherwise."""
-        _initialise(self.scores, self.weight)
-
-    @property
-    def num_kept(self) -> int:
-        """Weights it computes with."""
-        return num_kept(self.kept, self.weight.numel())
-
-    @property
-    def masked_weight(self) -> Tensor:
-        """The weight it computes with: ``num_kept`` non-zeros."""
-        return self.weight * _mask(self.scores, self.kept)
+        self.score(kept)
 
     def sites(self, path: str) -> list[Site]:
         """Those of the dense layer: bits may change, a second mask may not come."""
@@ -71,7 +92,7 @@ class SparseConv2d(nn.Conv2d):
         return F.conv2d(input, weight, self.bias, self.stride, self.padding, self.dilation, self.groups)
 
 
-class SparseLinear(nn.Linear):
+class SparseLinear(_Scored, nn.Linear):
     """A linear layer that computes with its ``num_kept`` weights of largest ``|score|``; see ``SparseConv2d``.
 
     Args:
@@ -83,27 +104,9 @@ class SparseLinear(nn.Linear):
         SpaceError: ``kept`` outside (0, 1].
     """
 
-    training_only = ("scores",)
-
     def __init__(self, *args: Any, kept: float, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.kept = _checked(kept)
-        self.scores = nn.Parameter(torch.empty_like(self.weight))
-        self.reset_scores()
-
-    def reset_scores(self) -> None:
-        """See ``SparseConv2d.reset_scores``."""
-        _initialise(self.scores, self.weight)
-
-    @property
-    def num_kept(self) -> int:
-        """Weights it computes with."""
-        return num_kept(self.kept, self.weight.numel())
-
-    @property
-    def masked_weight(self) -> Tensor:
-        """See ``SparseConv2d.masked_weight``."""
-        return self.weight * _mask(self.scores, self.kept)
+        self.score(kept)
 
     def sites(self, path: str) -> list[Site]:
         """See ``SparseConv2d.sites``."""
@@ -177,24 +180,12 @@ def _dense(call: Call) -> Conv2dOp | LinearOp:
     return _CONVOLUTION if isinstance(call.module, nn.Conv2d) else _LINEAR
 
 
-def _checked(kept: float) -> float:
-    if not 0.0 < kept <= 1.0:
-        raise SpaceError(f"kept {kept}; allowed: above 0, up to 1 (a fraction of the weights)")
-    return float(kept)
-
-
-def _initialise(scores: Tensor, weight: Tensor) -> None:
-    """As HYDRA does (Sehwag et al. 2020): ``sqrt(6 / fan_in) · w / max|w|``."""
-    with torch.no_grad():
-        scores.copy_(math.sqrt(6.0 / weight[0].numel()) * weight / weight.abs().max())
-
-
-def _mask(scores: Tensor, kept: float) -> Tensor:
-    """1 at the largest ``|scores|``, else 0; to the gradient it is ``|scores|``."""
+def _mask(scores: Tensor, count: int) -> Tensor:
+    """1 at the ``count`` largest ``|scores|``, else 0; to the gradient it is ``|scores|``."""
     size = scores.abs()
     flat = size.detach().flatten()
     mask = torch.zeros_like(flat)
-    mask[flat.topk(num_kept(kept, len(flat)), sorted=False).indices] = 1.0
+    mask[flat.topk(count, sorted=False).indices] = 1.0
     return mask.view_as(size) + (size - size.detach())
 
 
