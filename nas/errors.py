@@ -9,6 +9,7 @@
     ├── TaskError (ValueError)           data that is missing, empty or of another shape
     ├── ExportError (RuntimeError)       an artifact that can't be written or does not compute the same
     ├── MeasureError (RuntimeError)      a session, runtime or target that can't measure
+    │   └── UnreachableError             a target's device that does not answer, or vanished
     ├── JobError (RuntimeError)          a job whose result can't be used (not a number, lost worker)
     ├── StudyError (RuntimeError)        a study in another state than the request needs
     └── StoreError (RuntimeError)        the database or the artifact store
@@ -43,6 +44,10 @@ class ExportError(NasError, RuntimeError):
 
 class MeasureError(NasError, RuntimeError):
     """A session, runtime or target that can't measure."""
+
+
+class UnreachableError(MeasureError):
+    """A target's device that does not answer, or vanished; the same again may work later."""
 
 
 class JobError(NasError, RuntimeError):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 import importlib
 from collections.abc import Iterable, Mapping
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Generic, TypeVar
 
 from nas.errors import PlanError, UnknownNameError
@@ -26,7 +26,7 @@ class Registry(Generic[T]):
 
     def table(self) -> dict[str, str]:
         """Name → ``module:attribute``, those of installed packages included; our own names win."""
-        found = {point.name: point.value for point in entry_points(group=f"measured_nas.{self.kind}")}
+        found = {point.name: point.value for point in _entry_points(f"measured_nas.{self.kind}")}
         return dict(sorted({**found, **self._entries}.items()))
 
     def names(self) -> list[str]:
@@ -85,6 +85,12 @@ def load(location: str, kind: str = "object") -> Any:
         raise UnknownNameError(
             f"{kind} {location!r}: module {module_name!r} has no {attribute!r}{nearest(attribute, public)}"
         ) from error
+
+
+def _entry_points(group: str) -> Iterable[EntryPoint]:
+    """Those of a group; Python 3.9, on devices, gives all in a dict."""
+    found: Any = entry_points()
+    return found.select(group=group) if hasattr(found, "select") else found.get(group, ())  # type: ignore[no-any-return]
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

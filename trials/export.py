@@ -14,7 +14,7 @@ import numpy as np
 from nas.errors import ExportError, StudyError
 from nas.export import Artifact
 from nas.export.weights import load_weights, save_weights
-from nas.latency.client import MeasuringProcess
+from nas.latency.agent.remote import open_measurer
 from nas.latency.protocol import Latency
 from nas.latency.targets import Target
 from nas.space import Architecture, Network
@@ -135,8 +135,8 @@ def _measure_again(store: Store, detail: CandidateDetail, artifact: Artifact, ta
     assert stored is not None
     recorded = recorded_value(detail, "latency_ms", target)
     calibrated = Target.from_json(stored.description)
-    with MeasuringProcess(calibrated.spec) as process:
-        latency = process.measure(artifact.path, calibrated)
+    with open_measurer(calibrated.spec) as measurer:
+        latency = measurer.measure(artifact.path, calibrated)
     low = recorded.value if recorded.low is None else recorded.low
     high = recorded.value if recorded.high is None else recorded.high
     return Remeasured(target, recorded.value, low, high, latency)

@@ -14,8 +14,8 @@ from nas.strategies import Limit
 from nas.tasks import Task
 from trials.executors import Executor
 from trials.executors.local import LocalExecutor
-from trials.launch import pools
 from trials.plan import Plan
+from trials.pools import pools
 from trials.probing import Probe, calibrate, check_feasible, probe, random_choosers, relative_bounds
 from trials.problem import Problem, open_problem, target_specs
 from trials.specs import study_specs

@@ -21,7 +21,8 @@ from nas.export import Artifact
 from nas.export.evaluate import deployed_outputs
 from nas.export.seeding import seed_weights
 from nas.export.weights import save_weights
-from nas.latency.client import MeasuringProcess
+from nas.latency.agent.remote import open_measurer
+from nas.latency.client import Measurer
 from nas.latency.protocol import REPORT, SCREEN, Latency
 from nas.latency.targets import Target, TargetSpec
 from nas.space import Architecture, Network
@@ -121,8 +122,8 @@ def measure(payload: Payload) -> Iterator[Result]:
 
 def calibrate(payload: Payload) -> Iterator[Result]:
     """Time a new target's reference models, on the target."""
-    with MeasuringProcess(TargetSpec.from_json(payload["spec"])) as process:
-        yield {"target": process.calibrate().to_json()}
+    with open_measurer(TargetSpec.from_json(payload["spec"])) as measurer:
+        yield {"target": measurer.calibrate().to_json()}
 
 
 def deploy(problem: Problem, network: Network, path: Path) -> Artifact:
@@ -147,7 +148,7 @@ def _build(problem: Problem, payload: Payload) -> Network:
 def _measure(path: Path, payload: Payload) -> Latency:
     target = Target.from_json(payload["target"])
     effort = SCREEN if payload.get("screen") else REPORT
-    return _process(target).measure(
+    return _measurer(target).measure(
         path,
         target,
         effort=effort.within(precision=payload["precision"], budget_s=payload["budget_s"]),
@@ -155,15 +156,15 @@ def _measure(path: Path, payload: Payload) -> Latency:
     )
 
 
-_processes: dict[str, MeasuringProcess] = {}
+_measurers: dict[str, Measurer] = {}
 
 
-def _process(target: Target) -> MeasuringProcess:
-    """The persistent measuring process of a target, one per worker."""
+def _measurer(target: Target) -> Measurer:
+    """Who measures for a target, one per worker: its persistent process, or its agent."""
     name = target.spec.name
-    if name not in _processes:
-        _processes[name] = MeasuringProcess(target.spec)
-    return _processes[name]
+    if name not in _measurers:
+        _measurers[name] = open_measurer(target.spec)
+    return _measurers[name]
 
 
 def _latency_json(latency: Latency) -> Result:

@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from nas.errors import StudyError
-from nas.latency.affinity import measuring_core, training_cores
 from nas.strategies import Limit
 from trials.companions import check_comparable, twin_specs
 from trials.comparison import NUM_COMPARED
 from trials.environment import describe_environment, owner
-from trials.executors import EXECUTORS, Executor, Pool
+from trials.executors import EXECUTORS, Executor
 from trials.plan import Plan, make_plan
+from trials.pools import pools
 from trials.probing import calibrate_targets, resolve_limits
 from trials.problem import Problem, open_problem
 from trials.retention import collect
@@ -24,6 +24,7 @@ from trials.roles import companion_name
 from trials.specs import StudySpec, study_specs
 from trials.store.store import Store
 from trials.study import LEASE_S, Assignment, Coordinator
+from trials.targets import with_stored_targets
 
 log = logging.getLogger(__name__)
 OnUpdate = Callable[[Coordinator], None]
@@ -44,12 +45,13 @@ def search(
     Raises:
         NasError: the plan can't be run; nothing was stored.
     """
+    store = Store(storage)
+    plan = with_stored_targets(plan, store)
     specs = study_specs(plan, name, baseline)
     searches = [spec.name for spec in specs if spec.role == "search"] if twins else []
     if twins:
         check_comparable(plan)
     studies = _opened(specs)
-    store = Store(storage)
     later = [companion_name(name, role) for name in searches for role in ("dense", "random_mask")]
     for wanted in [*(spec.name for spec in specs), *later]:
         store.check_name_free(wanted)
@@ -203,23 +205,6 @@ def open_executor(plan: Plan, address: str | None = None) -> Iterator[Executor]:
         yield executor
     finally:
         executor.close()
-
-
-def pools(plan: Plan, *, local: bool) -> Sequence[Pool]:
-    """While this machine is a target, trainers are kept off its measuring core."""
-    train = plan.resources.train
-    cores = tuple(training_cores()) if local else ()
-    size = plan.concurrency or max(1, int(len(cores or (0,)) // max(train.cpus, 1)))
-    measuring = [
-        Pool(
-            f"target:{target.name}",
-            size=1,
-            cores=(measuring_core() if target.core is None else target.core,) if local else (),
-            resources={} if local else {f"target:{target.name}": 1},
-        )
-        for target in plan.targets
-    ]
-    return [Pool("train", size=size, cpus=train.cpus, gpus=train.gpus, cores=cores), *measuring]
 
 
 def artifact_root(store: Store, plan: Plan) -> str:

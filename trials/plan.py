@@ -69,6 +69,11 @@ class TargetPlan(_Strict):
     batch: Annotated[int, Field(ge=1)] = 1
     #: Core the measuring process is bound to; by default the last one.
     core: Annotated[int, Field(ge=0)] | None = None
+    #: Of the agent on the device; by default the machine that a worker runs on is measured.
+    address: str | None = None
+    #: Files, relative to the plan: the agent's token, and the certificate it proves itself by.
+    token_file: str | None = None
+    tls_ca: str | None = None
 
 
 class TrainResources(_Strict):
@@ -161,7 +166,7 @@ class Plan(_Strict):
 def load_plan(path: Path, overrides: Sequence[str] = ()) -> Plan:
     """Read a plan file and apply ``key=value`` overrides (dots descend, numbers index lists; values are YAML).
 
-    Paths under ``code`` come back absolute, the plan's own folder first.
+    Paths under ``code`` and of targets come back absolute; of ``code``, the plan's own folder first.
 
     Raises:
         PlanError: no such file, a folder, no mapping, an unknown key (with the nearest known one), a bad value.
@@ -176,6 +181,10 @@ def load_plan(path: Path, overrides: Sequence[str] = ()) -> Plan:
         for item in data["code"]:
             if not Path(item).is_dir():
                 raise PlanError(f"code: {item} is not a folder; list folders, relative to {folder}")
+    for target in data.get("targets") or []:
+        for key in ("token_file", "tls_ca"):
+            if isinstance(target, dict) and isinstance(target.get(key), str):
+                target[key] = str(folder / Path(target[key]).expanduser())
     return make_plan(data)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from nas.errors import JobError, PlanError
+from nas.errors import JobError, PlanError, UnreachableError
 from nas.latency.targets import TargetSpec
 from nas.space import Chooser
 from nas.space.chooser import PositionChooser, RandomChooser
@@ -35,6 +35,7 @@ def calibrate_targets(executor: Executor, store: Store, problem: Problem) -> dic
 
     Raises:
         PlanError: a target of that name is stored with another description.
+        UnreachableError: its device does not answer.
     """
     targets = {}
     for name, spec in target_specs(problem.plan).items():
@@ -42,13 +43,13 @@ def calibrate_targets(executor: Executor, store: Store, problem: Problem) -> dic
         if known is None:
             targets[name] = calibrate(executor, spec)
             store.add_target(name, targets[name], targets[name]["references"])
-        elif known.description["spec"] != spec.to_json():
+        elif not spec.is_measured_as(TargetSpec.from_json(known.description["spec"])):
             raise PlanError(
                 f"target {name!r} is stored as {known.description['spec']}, but the plan describes it as "
                 f"{spec.to_json()}; give it another name"
             )
         else:
-            targets[name] = known.description
+            targets[name] = {**known.description, "spec": spec.to_json()}
     return targets
 
 
@@ -157,6 +158,7 @@ def run_jobs(executor: Executor, jobs: Sequence[Job]) -> list[Mapping[str, Any]]
 
     Raises:
         JobError: one failed.
+        UnreachableError: a target's device does not answer.
     """
     waiting, results = list(jobs), dict[str, Mapping[str, Any]]()
     while len(results) < len(jobs):
@@ -167,6 +169,8 @@ def run_jobs(executor: Executor, jobs: Sequence[Job]) -> list[Mapping[str, Any]]
         for event in executor.poll(1.0):
             if event.kind == "done":
                 results[event.key] = event.value
+            elif event.kind == "unreachable":
+                raise UnreachableError(event.error)
             elif event.kind in ("error", "lost"):
                 raise JobError(f"{event.key}: {event.error or 'the worker was lost'}\n{event.traceback}")
     return [results[job.key] for job in jobs]

@@ -155,8 +155,15 @@ def open_problem_json(plan: str) -> Problem:
 
 
 def target_specs(plan: Plan) -> dict[str, TargetSpec]:
-    """The plan's targets, as the measuring process takes them."""
-    return {item.name: TargetSpec(**item.model_dump()) for item in plan.targets}
+    """The plan's targets, as the measuring process takes them.
+
+    Raises:
+        PlanError: what is said of one does not fit together.
+    """
+    try:
+        return {item.name: TargetSpec(**item.model_dump()) for item in plan.targets}
+    except MeasureError as error:
+        raise PlanError(str(error)) from error
 
 
 def bounds(limits: Mapping[str, Bound], resolve: Callable[[str, Relative], float]) -> dict[str, Limit]:
@@ -175,6 +182,7 @@ def _check(problem: Problem) -> None:
     EXECUTORS.get(plan.executor)
     problem.estimator()
     needed = {name for policy in make_policies(problem.searched.policy_specs) for name in policy.precisions}
+    target_specs(plan)
     for target in plan.targets:
         try:
             runtime = RUNTIMES.get(target.runtime)

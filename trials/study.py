@@ -10,12 +10,12 @@ import logging
 import shutil
 import time
 import traceback
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from nas.errors import JobError, StudyError
+from nas.errors import JobError, StudyError, UnreachableError
 from nas.space.graph import layers_of
 from nas.strategies import Goal, Limit
 from trials.executors import Event, Executor, Job
@@ -32,6 +32,8 @@ LEASE_S = 60.0
 JOB_LEASE_S = 600.0
 #: Times a job is started before a candidate whose worker keeps dying counts as failed.
 MAX_ATTEMPTS = 3
+#: Times in a row that a target's device is missed before the study is left for later.
+MAX_MISSED = 3
 DUPLICATES_PER_TRIAL = 20
 
 
@@ -83,6 +85,7 @@ class Coordinator:
         self._strategy = self.problem.strategy(Goal(self.problem.objectives, assignment.limits), self.problem.plan.seed)
         self._queued: deque[tuple[int, Line, Step]] = deque()
         self._running: dict[str, Running] = {}
+        self._missed: Counter[str] = Counter()
         self._ticked = self._renewed = time.monotonic()
 
     @property
@@ -105,6 +108,7 @@ class Coordinator:
 
         Raises:
             StudyError: another coordinator took over.
+        UnreachableError: a target's device is not there; nothing is lost, and the study can be resumed.
         """
         self._restore()
         final = None
@@ -205,14 +209,31 @@ class Coordinator:
             return
         del self._running[event.key]
         if event.kind == "done":
+            self._missed[running.step[1]] = 0
             self._commit(running, event.value)
+        elif event.kind == "unreachable":
+            self._miss(running, event.error)
         elif event.kind == "lost" and running.attempt < MAX_ATTEMPTS:
             log.warning("job %s lost its worker; taking it up again", event.key)
-            self.store.requeue_job(running.job_id, running.attempt, "the worker was lost")
-            self._queued.appendleft((running.job_id, running.line, running.step))
+            self._requeue(running, "the worker was lost")
         else:
             reason = event.error or f"its worker was lost {MAX_ATTEMPTS} times"
             self._fail(running, reason, event.traceback)
+
+    def _requeue(self, running: Running, reason: str) -> None:
+        self.store.requeue_job(running.job_id, running.attempt, reason)
+        self._queued.appendleft((running.job_id, running.line, running.step))
+
+    def _miss(self, running: Running, reason: str) -> None:
+        """The candidate is not to blame: its job goes back, and if the device stays away, the study waits for it."""
+        target = running.step[1]
+        self._missed[target] += 1
+        self._requeue(running, reason)
+        if self._missed[target] >= MAX_MISSED:
+            raise UnreachableError(
+                f"{reason} That is {MAX_MISSED} times in a row; nothing is lost: mend it, then nas resume {self.name}"
+            )
+        log.warning("%s The measurement is taken up again", reason)
 
     def _fail(self, running: Running, reason: str, trace: str) -> None:
         if running.step[0] == "twin":  # the candidate itself is trained and measured

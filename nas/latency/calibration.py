@@ -73,4 +73,5 @@ def _rounds(
 def _undisturbed(burst: Burst) -> Sequence[int]:
     """Wall times of the runs that were not pre-empted; of all runs where there is no other."""
     preemptions = burst.preemptions or (0,) * len(burst.wall_ns)
-    return [wall for wall, switches in zip(burst.wall_ns, preemptions, strict=True) if not switches] or burst.wall_ns
+    pairs = zip(burst.wall_ns, preemptions)  # noqa: B905 — Python 3.9, on devices, knows no strict
+    return [wall for wall, switches in pairs if not switches] or burst.wall_ns

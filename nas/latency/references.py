@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import onnx
-from onnx import TensorProto, helper, numpy_helper
 
-OPSET = 17
+from nas.latency.protobuf import encode
+
+IR_VERSION, OPSET = 8, 17
+#: ONNX's numbers of the element type float and of an attribute that lists integers.
+_FLOAT, _INTS = 1, 7
 
 
 @dataclass(frozen=True)
@@ -51,26 +53,31 @@ LADDER = (
 
 
 def write_reference(rung: Rung, path: Path) -> None:
-    """Write a rung's model; the same bytes every time."""
+    """Write a rung's ONNX model; the same bytes every time."""
     generator = np.random.default_rng(0)
-    shape = [1, rung.channels, rung.size, rung.size]
     nodes, weights = [], []
     for index in range(rung.depth):
         # He's initialisation: activations keep their scale, so no run meets subnormal numbers.
         kernel = generator.normal(0, (2 / (9 * rung.channels)) ** 0.5, (rung.channels, rung.channels, 3, 3))
-        weights.append(numpy_helper.from_array(kernel.astype(np.float32), f"w{index}"))
-        nodes += [
-            helper.make_node("Conv", [f"x{index}", f"w{index}"], [f"c{index}"], pads=[1, 1, 1, 1]),
-            helper.make_node("Relu", [f"c{index}"], [f"x{index + 1}"]),
-        ]
-    graph = helper.make_graph(
-        nodes,
-        rung.name,
-        [helper.make_tensor_value_info("x0", TensorProto.FLOAT, shape)],
-        [helper.make_tensor_value_info(f"x{rung.depth}", TensorProto.FLOAT, shape)],
-        weights,
-    )
-    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=8), str(path))
+        weights.append((5, _tensor(kernel, f"w{index}")))
+        pads = encode((1, "pads"), *[(8, 1)] * 4, (20, _INTS))
+        inputs, outputs = ((1, f"x{index}"), (1, f"w{index}")), (2, f"c{index}")
+        nodes.append((1, encode(*inputs, outputs, (4, "Conv"), (5, pads))))
+        nodes.append((1, encode((1, f"c{index}"), (2, f"x{index + 1}"), (4, "Relu"))))
+    ends = (11, _image("x0", rung)), (12, _image(f"x{rung.depth}", rung))
+    graph = encode(*nodes, (2, rung.name), *weights, *ends)
+    path.write_bytes(encode((1, IR_VERSION), (7, graph), (8, encode((1, ""), (2, OPSET)))))
+
+
+def _tensor(values: np.ndarray, name: str) -> bytes:
+    dims = [(1, size) for size in values.shape]
+    return encode(*dims, (2, _FLOAT), (8, name), (9, values.astype("<f4").tobytes()))
+
+
+def _image(name: str, rung: Rung) -> bytes:
+    """The declaration of a float input or output of ``(1, channels, size, size)``."""
+    shape = encode(*[(1, encode((1, size))) for size in (1, rung.channels, rung.size, rung.size)])
+    return encode((1, name), (2, encode((1, encode((1, _FLOAT), (2, shape))))))
 
 
 def choose_rung(rungs_ms: Mapping[str, float], time_ms: float) -> str:

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from nas.errors import MeasureError
+
+_NAME = re.compile(r"[A-Za-z0-9_.-]{1,200}")
 
 
 @dataclass(frozen=True)
@@ -22,8 +26,17 @@ class TargetSpec:
     batch: int = 1
     #: Core of the measuring process; None for the last one it may use.
     core: int | None = None
+    #: Of the agent on the device, ``https://pi:8765``; None where this process can measure by itself.
+    address: str | None = None
+    #: File with the agent's token.
+    token_file: str | None = None
+    #: Certificate, or that of its authority, that the agent proves itself by; None for the system's authorities.
+    tls_ca: str | None = None
 
     def __post_init__(self) -> None:
+        if not _NAME.fullmatch(self.name):
+            raise MeasureError(f"a target's name has letters, digits, '_', '.' and '-', this one is {self.name!r}")
+        _check_reach(self)
         if self.threads < 1 or self.batch < 1:
             raise MeasureError(
                 f"target {self.name!r} has threads={self.threads}, batch={self.batch}; both must be at least 1"
@@ -32,6 +45,15 @@ class TargetSpec:
     def to_json(self) -> dict[str, Any]:
         """JSON values for ``from_json``."""
         return asdict(self)
+
+    @property
+    def here(self) -> TargetSpec:
+        """The same, as the machine itself sees it that measures."""
+        return replace(self, address=None, token_file=None, tls_ca=None)
+
+    def is_measured_as(self, other: TargetSpec) -> bool:
+        """Whether a latency of one is a latency of the other: a device may move to another address."""
+        return self.here == other.here and (self.address is None) == (other.address is None)
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> TargetSpec:
@@ -78,6 +100,24 @@ class Target:
         if not target.references:
             raise MeasureError(f"target {target.spec.name!r} has no calibrated references; calibrate it")
         return target
+
+
+def _check_reach(spec: TargetSpec) -> None:
+    if spec.address is None:
+        if spec.token_file or spec.tls_ca:
+            raise MeasureError(f"target {spec.name!r} has a token_file or tls_ca, but no address of an agent; add it")
+        return
+    url = urlsplit(spec.address)
+    try:
+        complete = url.scheme in ("http", "https") and url.hostname and url.port
+    except ValueError:
+        complete = False
+    if not complete or url.path not in ("", "/") or url.query or "@" in url.netloc:
+        raise MeasureError(f"target {spec.name!r}: address {spec.address!r}; write it as https://host:port")
+    if spec.token_file is None:
+        raise MeasureError(f"target {spec.name!r}: {spec.address} wants a token; give the file it is in, token_file")
+    if spec.tls_ca and url.scheme == "http":
+        raise MeasureError(f"target {spec.name!r}: tls_ca is for https addresses, this one is {spec.address}")
 
 
 #: Processor flags that decide which kernels a runtime picks.

@@ -118,6 +118,12 @@ def check_errors_carry_type_message_and_traceback(executor: Executor, folder: Pa
         assert function not in ("fail", "leave") or f"in {function}\n" in event.traceback
 
 
+def check_a_device_that_is_away_is_no_error_of_the_job(executor: Executor, folder: Path) -> None:
+    *_, event = run(executor, job("miss", "miss"))["miss"]
+    assert (event.kind, event.error) == ("unreachable", "the device of this job is away on purpose")
+    check_usable(executor)
+
+
 def check_a_lost_worker_is_reported_and_replaced(executor: Executor, folder: Path) -> None:
     ended = run(executor, job("lost", "die"), job("lost2", "die"))
     for events in ended.values():
@@ -163,6 +169,7 @@ CHECKS: list[Check] = [
     check_progress_comes_at_once_and_pools_run_side_by_side,
     check_a_pool_takes_no_more_than_its_size,
     check_errors_carry_type_message_and_traceback,
+    check_a_device_that_is_away_is_no_error_of_the_job,
     check_a_lost_worker_is_reported_and_replaced,
     check_a_cancelled_job_ends_without_an_event,
     check_large_and_odd_values_survive,

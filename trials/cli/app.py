@@ -24,7 +24,7 @@ err = Console(stderr=True)
 
 def main() -> None:
     """Entry point: a deliberate error becomes one message and exit code 2, Ctrl-C 130."""
-    from trials.cli import export, inspection, planning, searching  # noqa: F401  (they register their verbs)
+    from trials.cli import export, inspection, planning, searching, targets  # noqa: F401  (they register their verbs)
 
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     try:

@@ -37,7 +37,8 @@ class Event:
     #: ``progress``: a value, as soon as it is yielded (also a sign of life).
     #: ``done``: the last yielded value once more, as the result.
     #: ``error``: the function raised. ``lost``: the worker died; the job may have run.
-    kind: Literal["progress", "done", "error", "lost"]
+    #: ``unreachable``: the function raised UnreachableError; the device it needs may be back later.
+    kind: Literal["progress", "done", "error", "lost", "unreachable"]
     value: Mapping[str, Any] = field(default_factory=dict)
     #: ``"Type: message"`` and the traceback, of errors.
     error: str = ""

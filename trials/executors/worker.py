@@ -9,6 +9,7 @@ import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from nas.errors import UnreachableError
 from nas.latency.affinity import pin
 from nas.registry import load
 
@@ -16,7 +17,7 @@ from nas.registry import load
 def run(
     function: str, payload: Mapping[str, Any], *, code: Sequence[str] = (), cores: Sequence[int] = ()
 ) -> Iterator[str]:
-    """JSON texts of ``{"kind": "progress" | "done" | "error", …}``, the last one final.
+    """JSON texts of ``{"kind": "progress" | "done" | "error" | "unreachable", …}``, the last one final.
 
     A value is passed on the moment it is yielded: it may be the last sign of life for an hour, or for ever. Whatever
     is wrong with a job (its code, its cores, a value that is no JSON) ends the job, not the worker.
@@ -31,8 +32,10 @@ def run(
             yield f'{{"kind": "progress", "value": {result}}}'
         yield f'{{"kind": "done", "value": {result}}}'
     except (Exception, SystemExit) as error:
-        text = f"{type(error).__name__}: {error}"
-        yield json.dumps({"kind": "error", "error": text, "traceback": traceback.format_exc()})
+        kind, text = "error", f"{type(error).__name__}: {error}"
+        if isinstance(error, UnreachableError):
+            kind, text = "unreachable", str(error)
+        yield json.dumps({"kind": kind, "error": text, "traceback": traceback.format_exc()})
 
 
 def _prepare(code: Sequence[str], cores: Sequence[int]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from nas.errors import JobError
@@ -139,3 +140,14 @@ class KeptArtifact:
     uri: str
     sha256: str
     size_bytes: int
+
+
+@dataclass(frozen=True)
+class TargetRow:
+    """A stored target, and how many measurements are about it."""
+
+    name: str
+    #: ``nas.latency.targets.Target`` as JSON.
+    description: Mapping[str, Any]
+    created_at: datetime
+    measurements: int

@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session
 from nas.errors import StoreError, StudyError, UnknownNameError
 from nas.registry import nearest
 from nas.strategies import Suggestion
-from trials.store import history, jobs, leases, proposals, studies
+from trials.store import history, jobs, leases, proposals, studies, targets
 from trials.store.dialect import Clock
 from trials.store.engine import open_engine, sqlite_path
 from trials.store.models import ArtifactRow, Study, Target
@@ -31,6 +31,7 @@ from trials.store.records import (
     Proposed,
     Step,
     StoredSuggestion,
+    TargetRow,
 )
 
 
@@ -271,7 +272,17 @@ class Store:
     def add_target(self, name: str, description: Mapping[str, Any], references: Mapping[str, Any]) -> None:
         """Remember a calibrated target; a second one of the name is ignored."""
         with self.transaction() as connection:
-            studies.add_target(connection, name, description, references)
+            targets.add(connection, name, description, references)
+
+    def targets(self) -> list[TargetRow]:
+        """Every target, by name."""
+        with self.reading() as connection:
+            return targets.rows(connection)
+
+    def remove_target(self, name: str) -> int:
+        """Remove a target unless measurements are about it; how many are."""
+        with self.transaction() as connection:
+            return targets.remove(connection, name)
 
     def target(self, name: str) -> Target | None:
         """The target called ``name``, detached."""

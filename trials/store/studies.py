@@ -1,4 +1,4 @@
-"""Rows of studies and targets."""
+"""Rows of studies."""
 
 from __future__ import annotations
 
@@ -9,12 +9,11 @@ from sqlalchemy import Connection, delete, exists, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from nas.errors import StudyError
-from trials.store.dialect import Clock, Insert, table
-from trials.store.models import Architecture, Candidate, Study, Target
+from trials.store.dialect import Clock, table
+from trials.store.models import Architecture, Candidate, Study
 
 STUDIES, CANDIDATES, ARCHITECTURES = table(Study), table(Candidate), table(Architecture)
 LONGEST_NAME = 200
-_ADD_TARGET = Insert(table(Target), ("name",))
 
 
 def create(connection: Connection, columns: Mapping[str, Any]) -> int:
@@ -61,15 +60,6 @@ def prune(connection: Connection) -> int:
 def save_totals(connection: Connection, study_id: int, totals: Mapping[str, float]) -> None:
     """Keep running totals."""
     connection.execute(update(STUDIES).where(STUDIES.c.id == study_id).values(totals=dict(totals)))
-
-
-def add_target(
-    connection: Connection, name: str, description: Mapping[str, Any], references: Mapping[str, Any]
-) -> None:
-    """Remember a target; whoever calibrated it first wins."""
-    row = {"name": name, "description": dict(description), "references": dict(references)}
-    found = connection.execute(select(Clock())).scalar_one()
-    _ADD_TARGET.run(connection, {**row, "created_at": found})
 
 
 def _taken(name: str) -> StudyError:

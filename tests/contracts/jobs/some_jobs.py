@@ -11,6 +11,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from nas.errors import UnreachableError
+
 Values = Iterator[dict[str, Any]]
 
 
@@ -31,6 +33,11 @@ def hold(payload: Mapping[str, Any]) -> Values:
 def fail(payload: Mapping[str, Any]) -> Values:
     yield {"before": True}
     raise ValueError("this job fails on purpose")
+
+
+def miss(payload: Mapping[str, Any]) -> Values:
+    yield {"before": True}
+    raise UnreachableError("the device of this job is away on purpose")
 
 
 def leave(payload: Mapping[str, Any]) -> Values:

@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from nas.errors import UnreachableError
 from nas.space.chooser import ReplayChooser
 from trials.executors import Event, Executor, Job, Pool
 from trials.problem import open_problem_json
@@ -41,6 +42,8 @@ class Pretending(Executor):
         self.ran.append((kind, job.payload.get("candidate", -1)))
         try:
             event = Event(job.key, "done", self._result(kind, job.payload))
+        except UnreachableError as error:
+            event = Event(job.key, "unreachable", error=str(error))
         except RuntimeError as error:
             event = Event(job.key, "error", error=f"RuntimeError: {error}", traceback="Traceback")
         self._events.append((job.pool, event))

@@ -119,7 +119,7 @@ def test_a_model_that_hangs_the_runtime_is_given_up(
     pid = crashing.pid
     assert pid is not None
     with monkeypatch.context() as patch:
-        patch.setattr(crashing, "_timeout_s", 0.3)
+        patch.setattr(crashing.process, "timeout_s", 0.3)
         with pytest.raises(MeasureError, match=r"within 0\.3 s"):
             crashing.measure(bad, target_of(crashing), effort=QUICK)
     assert not _alive(pid)

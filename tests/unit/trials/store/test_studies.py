@@ -133,6 +133,19 @@ def test_the_first_calibration_of_a_target_stays(store: Store) -> None:
     assert (found.description, found.references) == ({"threads": 1}, {"0": 0.5})
 
 
+def test_targets_are_listed_by_name_and_removed(store: Store) -> None:
+    for name in ("pi", "local"):
+        store.add_target(name, {"spec": {"name": name}}, {})
+    rows = store.targets()
+    assert [(row.name, row.description, row.measurements) for row in rows] == [
+        ("local", {"spec": {"name": "local"}}, 0),
+        ("pi", {"spec": {"name": "pi"}}, 0),
+    ]
+    assert rows[0].created_at.tzinfo is UTC
+    assert store.remove_target("pi") == 0
+    assert [row.name for row in store.targets()] == ["local"]
+
+
 def test_times_come_back_in_utc(store: Store) -> None:
     there = datetime(2026, 7, 1, 2, 30, 15, 123456, tzinfo=timezone(timedelta(hours=9)))
     row = {"name": "t", "description": {}, "references": {}}

@@ -1,0 +1,95 @@
+"""The file under measurement, in a private folder, named by its hash."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import BinaryIO
+
+from nas.errors import MeasureError
+from nas.latency.agent.onnx_files import check_self_contained
+from nas.latency.agent.refusal import Refusal
+
+CHUNK_BYTES = 1 << 18
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+
+
+class Artifacts:
+    """One file at a time. No name comes from outside but a hash, which is checked to be one."""
+
+    def __init__(self, folder: Path, max_bytes: int) -> None:
+        self.max_bytes = max_bytes
+        self._folder = folder
+
+    def receive(self, sha256: str, stream: BinaryIO, size: int, on_chunk: Callable[[], None]) -> None:
+        """Take ``size`` bytes of a stream as the file of that hash; the file before it is removed.
+
+        Args:
+            sha256: 64 lower-case hexadecimal digits.
+            stream: where they come from.
+            size: as announced.
+            on_chunk: called after each piece.
+
+        Raises:
+            Refusal: too many or too few bytes, others than the hash says, or no self-contained ONNX file.
+        """
+        path = self._path(sha256)
+        if size > self.max_bytes:
+            raise Refusal(413, f"{size} bytes; this agent takes {self.max_bytes} at most, see --max-mb")
+        self.clear()
+        part = path.with_suffix(".part")
+        try:
+            found = _copy(stream, size, part, on_chunk)
+            if found != sha256:
+                raise Refusal(422, f"the bytes that came have the SHA-256 {found}, not {sha256}; send the file again")
+            try:
+                check_self_contained(part)
+            except MeasureError as error:
+                raise Refusal(422, str(error)) from None
+            os.replace(part, path)
+        finally:
+            part.unlink(missing_ok=True)
+
+    def path(self, sha256: str) -> Path:
+        """Where the file of a hash is.
+
+        Raises:
+            Refusal: it is not here.
+        """
+        path = self._path(sha256)
+        if not path.is_file():
+            raise Refusal(404, f"there is no artifact {sha256}; send it first, under the same lease")
+        return path
+
+    def clear(self) -> None:
+        """Remove what is there."""
+        for path in self._folder.iterdir():
+            path.unlink()
+
+    def _path(self, sha256: str) -> Path:
+        if not _SHA256.fullmatch(sha256):
+            raise Refusal(404, "an artifact's name is its SHA-256, 64 lower-case hexadecimal digits")
+        return self._folder / f"{sha256}.onnx"
+
+
+def _copy(stream: BinaryIO, size: int, path: Path, on_chunk: Callable[[], None]) -> str:
+    """Copy to a new file; the hash of what came."""
+    digest, left = hashlib.sha256(), size
+    try:
+        with path.open("xb") as file:
+            while left:
+                chunk = stream.read(min(left, CHUNK_BYTES))
+                if not chunk:
+                    raise Refusal(400, f"the body ended {left} bytes early")
+                digest.update(chunk)
+                file.write(chunk)
+                left -= len(chunk)
+                on_chunk()
+    except OSError as error:
+        if isinstance(error, (ConnectionError, TimeoutError)) or error.errno is None:
+            raise
+        raise Refusal(507, f"can't keep the file: {error.strerror}") from None
+    return digest.hexdigest()

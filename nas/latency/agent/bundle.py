@@ -1,0 +1,80 @@
+"""The agent as one file that Python runs: the modules it needs, and no others."""
+
+from __future__ import annotations
+
+import ast
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import nas
+from nas.latency.runtimes import RUNTIMES
+
+ROOT = Path(nas.__file__).parents[1]
+#: What starts, and what it starts.
+ENTRIES = ("nas.latency.agent.__main__", "nas.latency.worker")
+FORBIDDEN = frozenset({"torch", "ray"})
+_MAIN = "from nas.latency.agent.__main__ import main\n\nmain()\n"
+_SHEBANG = b"#!/usr/bin/env python3\n"
+#: No time of writing: equal sources make equal bundles.
+_DATE = (1980, 1, 1, 0, 0, 0)
+
+
+def write_bundle(path: Path) -> list[str]:
+    """Write the bundle; the names of the modules in it."""
+    files = bundled_files()
+    with path.open("wb") as raw:
+        raw.write(_SHEBANG)
+        with zipfile.ZipFile(raw, "w", zipfile.ZIP_DEFLATED) as bundle:
+            for name, text in {"__main__.py": _MAIN, **files}.items():
+                bundle.writestr(zipfile.ZipInfo(name, _DATE), text, zipfile.ZIP_DEFLATED)
+    path.chmod(0o755)
+    return sorted(files)
+
+
+def bundled_files() -> dict[str, str]:
+    """Path in the bundle → text: what the entries and the runtimes without torch import of this project."""
+    runtimes = {location.partition(":")[0] for location in RUNTIMES.table().values()}
+    found: dict[str, str] = {}
+    for module in (*ENTRIES, *sorted(name for name in runtimes if name.startswith("nas."))):
+        reached = _reached(module)
+        if not any(_imports(text) & FORBIDDEN for text in reached.values()):
+            found.update(reached)
+    return dict(sorted(found.items()))
+
+
+def _reached(start: str) -> dict[str, str]:
+    """A module and all of this project that it imports, packages on the way included."""
+    pending, found = [start], dict[str, str]()
+    while pending:
+        module = pending.pop()
+        path = _path(module)
+        if path is None or (name := path.relative_to(ROOT).as_posix()) in found:
+            continue
+        found[name] = text = path.read_text()
+        for data in path.parent.glob("*/*.json") if path.name == "__init__.py" else ():
+            found[data.relative_to(ROOT).as_posix()] = data.read_text()
+        parents = [module.rpartition(".")[0]] if "." in module else []
+        pending += [*parents, *(item for item in _imports(text) if item.partition(".")[0] == "nas")]
+    return found
+
+
+def _imports(text: str) -> set[str]:
+    """Modules a source names, and what it imports from them, which may be modules too; top packages as well."""
+    names = set(_named(ast.parse(text)))
+    return names | {name.partition(".")[0] for name in names}
+
+
+def _named(tree: ast.AST) -> Iterator[str]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def _path(module: str) -> Path | None:
+    """The source of a module of this project, if it is one."""
+    stem = ROOT.joinpath(*module.split("."))
+    return next((path for path in (stem.with_suffix(".py"), stem / "__init__.py") if path.is_file()), None)

@@ -1,0 +1,64 @@
+"""Is a file an ONNX model that reads no other file?"""
+
+from __future__ import annotations
+
+import mmap
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from nas.errors import MeasureError
+from nas.latency.protobuf import decode
+
+#: Kinds of messages on the way to tensors, ``{kind: {field: kind of the message in it}}``, by onnx.proto.
+_INSIDE: Mapping[str, Mapping[int, str]] = {
+    "model": {7: "graph", 20: "training", 25: "function"},
+    "training": {1: "graph", 2: "graph"},
+    "function": {7: "node", 11: "attribute"},
+    "graph": {1: "node", 5: "tensor", 15: "sparse"},
+    "node": {5: "attribute"},
+    "attribute": {5: "tensor", 6: "graph", 10: "tensor", 11: "graph", 22: "sparse", 23: "sparse"},
+    "sparse": {1: "tensor", 2: "tensor"},
+    "tensor": {},
+}
+_IR_VERSION, _GRAPH = 1, 7
+_EXTERNAL_DATA, _DATA_LOCATION = 13, 14
+#: A real model has a few thousand; each costs microseconds to look at.
+MOST_FIELDS = 2_000_000
+MOST_LEVELS = 100
+
+
+def check_self_contained(path: Path) -> None:
+    """Refuse what is no ONNX model, or one with weights in other files: their paths would come from outside.
+
+    Raises:
+        MeasureError: see above; or a model of more parts than any real one has.
+    """
+    if not path.stat().st_size:
+        raise MeasureError("no ONNX file: it is empty")
+    with path.open("rb") as file:
+        # Closed with the last view of it: an error's traceback may hold one for a while.
+        mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    _check(memoryview(mapped))
+
+
+def _check(view: memoryview) -> None:
+    pending: list[tuple[str, Any, int]] = [("model", view, 0)]
+    count, top = 0, set()
+    while pending:
+        kind, message, level = pending.pop()
+        for number, value in decode(message):
+            count += 1
+            if kind == "model":
+                top.add(number)
+            if kind == "tensor" and (number == _EXTERNAL_DATA or (number == _DATA_LOCATION and value)):
+                raise MeasureError("the ONNX file keeps weights in other files; save it with all data inside")
+            inner = _INSIDE[kind].get(number)
+            if inner is not None:
+                if isinstance(value, int):
+                    raise MeasureError(f"no ONNX file: a number where a {inner} belongs")
+                pending.append((inner, value, level + 1))
+            if count > MOST_FIELDS or level > MOST_LEVELS:
+                raise MeasureError(f"no ONNX file: more than {MOST_FIELDS} parts, or {MOST_LEVELS} levels of graphs")
+    if not {_IR_VERSION, _GRAPH} <= top:
+        raise MeasureError("no ONNX file: it has no version or no graph")

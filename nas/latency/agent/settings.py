@@ -1,0 +1,73 @@
+"""How an agent is started."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from nas.errors import MeasureError
+from nas.latency.agent import PORT
+
+FEWEST_LETTERS = 16
+SHORTEST_LEASE_S = 2.0
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Options of an agent; the defaults serve this machine alone."""
+
+    #: File with the token that every request must show; readable by its owner only.
+    token_file: str
+    #: 0 for any free one.
+    port: int = PORT
+    #: Address to listen at: loopback is this machine, 0.0.0.0 the whole network.
+    host: str = "127.0.0.1"
+    #: Certificate and key; without, what is said and the token can be read by whoever listens on the way.
+    tls_cert: str = ""
+    tls_key: str = ""
+    #: Largest artifact.
+    max_mb: int = 512
+    #: Data a measuring process may allocate; by default as much as the machine has memory.
+    memory_mb: int = 0
+    #: Seconds after which a lease that was not used ends.
+    lease_s: float = 60.0
+    #: Seconds a request's head may take.
+    request_s: float = 10.0
+
+    def __post_init__(self) -> None:
+        if self.lease_s < SHORTEST_LEASE_S:
+            raise MeasureError(f"a lease of {self.lease_s:g} s; it is renewed about every second, give 2 or more")
+        if bool(self.tls_cert) != bool(self.tls_key):
+            raise MeasureError("TLS needs both --tls-cert and --tls-key")
+        if not 0 <= self.port < 1 << 16:
+            raise MeasureError(f"port {self.port}; a port is a number up to 65535, 0 for any free one")
+        if min(self.max_mb, self.request_s) <= 0 or self.memory_mb < 0:
+            raise MeasureError(f"{self}: limits are positive")
+        read_token(self.token_file)
+
+    @property
+    def memory_bytes(self) -> int:
+        """Bound of a measuring process's data."""
+        return self.memory_mb << 20 or os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
+def read_token(file: str) -> str:
+    """The token in a file.
+
+    Raises:
+        MeasureError: no such file, one that others may read, or no token in it.
+    """
+    try:
+        token = Path(file).read_text().strip()
+        mode = os.stat(file).st_mode
+    except (OSError, UnicodeDecodeError) as error:
+        raise MeasureError(
+            f"can't read the token in {file}: {error}; python3 -c 'import secrets; print(secrets.token_hex(32))' "
+            "makes one, and both sides need the same"
+        ) from None
+    if mode & 0o077:
+        raise MeasureError(f"the token file {file} can be read by others (mode {mode & 0o777:o}); chmod 600 {file}")
+    if len(token) < FEWEST_LETTERS or not token.isascii() or not token.isprintable() or " " in token:
+        raise MeasureError(f"the token in {file} must be {FEWEST_LETTERS} printable ASCII letters or more, no spaces")
+    return token

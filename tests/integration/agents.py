@@ -1,0 +1,132 @@
+"""An agent in a process of its own, from its bundle, as a device would run it."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from nas.latency.agent.bundle import write_bundle
+
+
+class Agent:
+    """A running agent, or one that was killed and can be started again at the same address."""
+
+    def __init__(self, folder: Path, *options: str, python: str = sys.executable) -> None:
+        self.token_file = folder / "token"
+        self.token = secrets.token_hex(16)
+        self.token_file.write_text(self.token)
+        self.token_file.chmod(0o600)
+        self._bundle = folder / "agent.pyz"
+        write_bundle(self._bundle)
+        self._options, self._python, self._log = options, python, folder / "agent.log"
+        self.port = 0
+        self.start()
+
+    @property
+    def address(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    @property
+    def workers(self) -> list[int]:
+        """Measuring processes it has."""
+        tasks = Path(f"/proc/{self.pid}/task").iterdir()
+        return [int(pid) for task in tasks for pid in (task / "children").read_text().split()]
+
+    def start(self) -> None:
+        # Isolated: no PYTHONPATH, no current folder; what it has of this project is in the bundle.
+        command = [self._python, "-I", str(self._bundle), f"--port={self.port}", f"--token-file={self.token_file}"]
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen(
+                [*command, *self._options], cwd="/", stdout=subprocess.PIPE, stderr=log, text=True
+            )
+        assert self._process.stdout is not None
+        said = self._process.stdout.readline()
+        assert said.startswith("agent at "), self._log.read_text()
+        self.port = int(said.rpartition(":")[2])
+
+    def kill(self) -> None:
+        self._process.kill()
+        self._process.wait()
+        assert self._process.stdout is not None
+        self._process.stdout.close()
+
+    def health(self) -> dict[str, Any]:
+        with urllib.request.urlopen(f"{self.address}/health", timeout=10) as answer:
+            return dict(json.load(answer))
+
+    def wait_until(self, key: str, value: bool = True) -> None:
+        deadline = time.monotonic() + 200
+        while self.health()[key] is not value:
+            assert time.monotonic() < deadline, f"never {key}: {value}"
+            time.sleep(0.02)
+
+    def say(self, *pieces: bytes, pause_s: float = 0.0, close: bool = False) -> tuple[int, bytes]:
+        """Send bytes; status (0 if there is none) and body of what comes back."""
+        with socket.create_connection(("127.0.0.1", self.port), timeout=15) as connection:
+            for piece in pieces:
+                try:
+                    connection.sendall(piece)
+                except OSError:
+                    break
+                time.sleep(pause_s)
+            if close:
+                connection.shutdown(socket.SHUT_WR)
+            return _answer(connection)
+
+    def ask(self, method: str, path: str, *headers: str, body: bytes = b"", lease: str = "") -> bytes:
+        """A request as it should be, with more headers."""
+        lines = [f"{method} {path} HTTP/1.1", f"Authorization: Bearer {self.token}", f"X-Lease: {lease}", *headers]
+        if body and not any(line.startswith("Content-Length") for line in headers):
+            lines.append(f"Content-Length: {len(body)}")
+        return "\r\n".join([*lines, "", ""]).encode() + body
+
+    def take_lease(self) -> str:
+        status, body = self.say(self.ask("POST", "/lease", body=b"{}"))
+        assert status == 200, body
+        return str(json.loads(body)["lease"])
+
+    def give_back(self, lease: str) -> None:
+        self.say(self.ask("DELETE", "/lease", lease=lease))
+
+
+@contextmanager
+def running_agent(folder: Path, *options: str, python: str = sys.executable) -> Iterator[Agent]:
+    agent = Agent(folder, *options, python=python)
+    try:
+        yield agent
+    finally:
+        agent.kill()
+
+
+def _answer(connection: socket.socket) -> tuple[int, bytes]:
+    received = b""
+    try:
+        while chunk := connection.recv(1 << 16):
+            received += chunk
+    except ConnectionResetError:
+        pass
+    head, _, body = received.partition(b"\r\n\r\n")
+    words = head.split()
+    return (int(words[1]) if len(words) > 1 else 0), body
+
+
+def alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True

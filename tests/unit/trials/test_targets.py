@@ -1,0 +1,146 @@
+"""Targets by name, and studies whose target's device is away; workers only pretend."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from nas.errors import PlanError, StudyError, UnknownNameError, UnreachableError
+from nas.latency.targets import TargetSpec
+from tests.unit.trials.pretending import CANDIDATE_MS, Pretending, latency
+from trials.launch import resume, search
+from trials.plan import Plan, load_plan, make_plan
+from trials.pools import pools
+from trials.problem import open_problem, target_specs
+from trials.store.models import Measurement
+from trials.store.queries import list_studies
+from trials.store.store import Store
+from trials.targets import remove, with_stored_targets
+
+REACH = {"address": "https://pi:8765", "token_file": "/secret/token", "tls_ca": "/secret/pi.pem"}
+PI = TargetSpec("pi", threads=2, **REACH)
+
+
+class Missing(Pretending):
+    """The device is away for the first ``away`` measurements."""
+
+    away = 0
+
+    def _result(self, kind: str, payload: Mapping[str, Any]) -> Mapping[str, Any]:
+        if kind == "gate" and Missing.away > 0:
+            Missing.away -= 1
+            raise UnreachableError("target 'pi' does not answer at https://pi:8765: gone.")
+        return super()._result(kind, payload)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    store = Store(f"sqlite:///{tmp_path / 'nas.db'}")
+    for name, spec in {"pi": PI, "local": TargetSpec("local")}.items():
+        store.add_target(name, {"spec": spec.to_json(), "description": {}, "references": {}}, {})
+    return store
+
+
+def plan(**keys: Any) -> Plan:
+    data = {
+        "task": {"name": "digits", "image_size": 8},
+        "space": {"name": "plain_convnet"},
+        "strategy": {"name": "random"},
+        "measure": {"audit": 0.0},
+        "executor": "tests.unit.trials.test_targets:Missing",
+        "targets": [{"name": "pi"}],
+        "budget": {"trials": 2},
+        **keys,
+    }
+    return make_plan(data)
+
+
+def test_a_name_alone_is_what_is_stored_under_it(store: Store) -> None:
+    found = with_stored_targets(plan(targets=[{"name": "pi"}, {"name": "new"}]), store)
+    assert target_specs(found) == {"pi": PI, "new": TargetSpec("new")}
+    assert "secret" in found.to_json()["targets"][0]["token_file"]
+    said = plan(targets=[{"name": "pi", "threads": 1}])
+    assert with_stored_targets(said, store).targets == said.targets
+
+
+def test_a_device_may_move_but_not_change(store: Store) -> None:
+    moved = {"name": "pi", "threads": 2, "address": "https://10.0.0.9:8765", "token_file": "/other"}
+    assert search(plan(targets=[moved]), storage=store.url) == ["study"]
+    with pytest.raises(PlanError, match="give it another name"):
+        search(plan(name="b", targets=[{**moved, "threads": 1}]), storage=store.url)
+    with pytest.raises(PlanError, match="give it another name"):
+        search(plan(name="c", targets=[{"name": "pi", "threads": 2}]), storage=store.url)
+
+
+def test_a_study_outlives_a_device_that_is_away_for_a_while(store: Store) -> None:
+    Missing.away = 2
+    search(plan(), storage=store.url)
+    (row,) = list_studies(store)
+    assert (row.state, dict(row.counts)) == ("complete", {"complete": 2})
+    with Session(store.engine) as session:
+        assert session.scalar(select(func.count(Measurement.id))) == 2
+
+
+def test_a_study_is_left_for_later_when_the_device_stays_away(store: Store) -> None:
+    Missing.away = 3
+    with pytest.raises(UnreachableError, match=r"'pi' does not answer at https://pi:8765.*nas resume study"):
+        search(plan(), storage=store.url)
+    assert store.study_row("study").state == "interrupted"
+    assert "pi" in (store.study_row("study").error or "")
+    resume(store.url, "study")
+    (row,) = list_studies(store)
+    assert (row.state, dict(row.counts)) == ("complete", {"complete": 2})
+    assert row.best["latency_ms"] == latency(CANDIDATE_MS)["latency_ms"]
+
+
+def test_targets_are_listed_and_those_without_measurements_removed(store: Store) -> None:
+    Missing.away = 0
+    search(plan(), storage=store.url)
+    assert [(row.name, row.measurements) for row in store.targets()] == [("local", 0), ("pi", 2)]
+    with pytest.raises(StudyError, match="2 measurements are about target 'pi'"):
+        remove(store, "pi")
+    remove(store, "local")
+    assert [row.name for row in store.targets()] == ["pi"]
+    with pytest.raises(UnknownNameError, match="did you mean 'pi'"):
+        remove(store, "pie")
+
+
+def test_a_device_elsewhere_leaves_all_cores_to_training() -> None:
+    away, here = ([{"name": "pi", **REACH, "address": f"https://{host}:1"}] for host in ("pi", "127.0.0.1"))
+    train, measuring = pools(plan(targets=away), local=True)
+    assert train.cores == measuring.cores
+    assert set(pools(plan(targets=here), local=True)[0].cores) <= set(train.cores)
+    assert pools(plan(targets=away), local=False)[1].resources == {}
+    assert pools(plan(), local=False)[1].resources == {"target:pi": 1}
+
+
+@pytest.mark.parametrize(
+    ("keys", "message"),
+    [
+        ({"address": "pi:8765", "token_file": "t"}, "https://host:port"),
+        ({"address": "https://pi", "token_file": "t"}, "https://host:port"),
+        ({"address": "https://user:word@pi:1", "token_file": "t"}, "https://host:port"),
+        ({"address": "https://pi:99999", "token_file": "t"}, "https://host:port"),
+        ({"address": "https://pi:8765"}, "wants a token"),
+        ({"address": "http://pi:8765", "token_file": "t", "tls_ca": "c"}, "tls_ca is for https"),
+        ({"token_file": "t"}, "no address"),
+    ],
+)
+def test_what_does_not_fit_together_is_refused_before_anything_runs(keys: dict[str, Any], message: str) -> None:
+    with pytest.raises(PlanError, match=message):
+        open_problem(plan(targets=[{"name": "pi", **keys}]))
+
+
+def test_files_of_a_target_are_relative_to_the_plan(tmp_path: Path) -> None:
+    path = tmp_path / "plan.yaml"
+    path.write_text(
+        "task: {name: digits}\nspace: {name: plain_convnet}\n"
+        "targets: [{name: pi, address: 'https://pi:1', token_file: pi.token, tls_ca: /etc/pi.pem}]\n"
+    )
+    (target,) = load_plan(path).targets
+    assert (target.token_file, target.tls_ca) == (str(tmp_path / "pi.token"), "/etc/pi.pem")

@@ -1,0 +1,113 @@
+"""Targets by name: described once, calibrated once, named by many plans."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from statistics import median
+from typing import Any
+
+from nas.errors import PlanError, StudyError, UnknownNameError
+from nas.latency.agent.remote import open_measurer
+from nas.latency.targets import Target, TargetSpec
+from nas.registry import nearest
+from trials.executors import EXECUTORS
+from trials.plan import Plan, TargetPlan
+from trials.pools import measuring_pool
+from trials.probing import calibrate
+from trials.store.store import Store
+
+#: What a calibration must share with a later one for their latencies to be compared.
+FIXED = ("processor", "flags", "runtime_version")
+
+
+def with_stored_targets(plan: Plan, store: Store) -> Plan:
+    """A plan whose targets of nothing but a name are what is stored under it, if anything is."""
+    found = [_stored(item, store) if item.model_fields_set == {"name"} else item for item in plan.targets]
+    return plan.model_copy(update={"targets": tuple(found)})
+
+
+def add(store: Store, spec: TargetSpec, cluster: str | None = None) -> Target:
+    """Calibrate a target where it is, and remember it.
+
+    Args:
+        store: where.
+        spec: how to measure; with an address, through the agent there.
+        cluster: address of a Ray cluster, one node of which offers ``target:<name>``.
+
+    Raises:
+        PlanError: the name is taken, or the description does not fit together.
+        UnreachableError: its agent does not answer.
+        MeasureError, JobError: it can't be calibrated.
+    """
+    if store.target(spec.name) is not None:
+        raise PlanError(f"there is a target {spec.name!r}; give another name, or nas targets remove {spec.name}")
+    target = _calibrated(spec, cluster)
+    store.add_target(spec.name, target.to_json(), dict(target.references))
+    return target
+
+
+@dataclass(frozen=True)
+class Check:
+    """A stored target, calibrated once more."""
+
+    #: Time of its reference models over what it was: median, fastest, slowest rung.
+    ratio: tuple[float, float, float]
+    #: What else is not as it was: key → (then, now).
+    changed: Mapping[str, tuple[Any, Any]]
+
+
+def check(store: Store, name: str, cluster: str | None = None) -> Check:
+    """Calibrate a stored target again and compare; nothing is written.
+
+    Raises:
+        UnknownNameError: there is none of that name.
+        UnreachableError: its agent does not answer.
+    """
+    before = Target.from_json(_known(store, name))
+    now = _calibrated(before.spec, cluster)
+    ratios = [now.references[rung] / time_ms for rung, time_ms in before.references.items() if rung in now.references]
+    pairs = {key: (before.description.get(key), now.description.get(key)) for key in FIXED}
+    changed = {key: pair for key, pair in pairs.items() if pair[0] != pair[1]}
+    return Check((median(ratios), min(ratios), max(ratios)), changed)
+
+
+def remove(store: Store, name: str) -> None:
+    """Forget a target that nothing was measured on.
+
+    Raises:
+        UnknownNameError: there is none of that name.
+        StudyError: measurements are about it.
+    """
+    _known(store, name)
+    count = store.remove_target(name)
+    if count:
+        raise StudyError(
+            f"{count} measurements are about target {name!r}; delete their studies first, or leave it and add another"
+        )
+
+
+def _stored(item: TargetPlan, store: Store) -> TargetPlan:
+    row = store.target(item.name)
+    return item if row is None else TargetPlan(**TargetSpec.from_json(row.description["spec"]).to_json())
+
+
+def _known(store: Store, name: str) -> dict[str, Any]:
+    row = store.target(name)
+    if row is None:
+        names = [item.name for item in store.targets()]
+        raise UnknownNameError(
+            f"no target {name!r}{nearest(name, names)}; stored are: {', '.join(names) or 'none yet, nas targets add'}"
+        )
+    return row.description
+
+
+def _calibrated(spec: TargetSpec, cluster: str | None) -> Target:
+    if cluster is None:
+        with open_measurer(spec) as measurer:
+            return measurer.calibrate()
+    executor = EXECUTORS.get("ray_actors")([measuring_pool(spec, local=False)], address=cluster)
+    try:
+        return Target.from_json(calibrate(executor, spec))
+    finally:
+        executor.close()
