@@ -107,6 +107,10 @@ class Masked:
         """Weights of a layer when dense."""
         return prod(self.shapes[path])
 
+    def realised_density(self, path: str, final_density: Callable[[Prunable], float]) -> float:
+        """Kept fraction of a weight; one of several branches, merged when deployed, is never masked."""
+        return self.num_kept(path, final_density) / self.size(path) if path in self.shapes else 1.0
+
     def own_kept(self, path: str) -> int | None:
         """Weights that a layer keeps by a mask of its own (``nas.ops.sparse``); None if it has none."""
         kept: int | None = getattr(self.model.get_submodule(path), "num_kept", None)

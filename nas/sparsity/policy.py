@@ -141,7 +141,7 @@ class Sparsity(Policy):
                 choice, part = self._attached.chosen[path]
                 schedule = str(self.schedule_spec["name"])
                 facts = {"pattern": choice.name, "density": part.density, "schedule": schedule}
-            realised = self._attached.num_kept(path, self.schedule.final_density) / self._attached.size(path)
+            realised = self._attached.realised_density(path, self.schedule.final_density)
             if self._attached.own_kept(path) is not None:
                 facts = {"pattern": "of the layer", "density": realised}
             found[path] = {**facts, "realised_density": realised, "sparsity": 1.0 - realised}

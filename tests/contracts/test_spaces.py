@@ -130,6 +130,22 @@ def test_the_networks_answer_the_task(space: SearchSpace, task: Task) -> None:
         assert count_parameters(network.model) > 0
 
 
+def test_policies_say_what_they_did_to_every_weight(space: SearchSpace, task: Task) -> None:
+    """Of a network that has shapes only, one that has weights, and one that is finished."""
+    policies = ({"name": "sparsity", "scope": "stage"}, {"name": "precision", "scope": "stage"})
+    searched = Searched(space, {"name": "space"}, policies, task)
+    for seed in SEEDS:
+        sampled = searched.sample(RandomChooser(seed))
+        weights = {site.module for site in space.sites(sampled.model) if site.kind == "weight" and site.active}
+        facts = sampled.describe()
+        assert weights <= facts.keys()
+        assert all(0 < float(facts[path]["realised_density"]) <= 1 and facts[path]["bits"] for path in weights)
+    built = searched.build(sampled.architecture, seed=0)
+    assert built.describe().keys() == facts.keys()
+    built.finalize()
+    assert built.describe().keys() == facts.keys()
+
+
 class _Drifting(SearchSpace):
     """Planted: widths from a counter of its own, questions and layers that come and go, dear first."""
 
