@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import logging
+import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 from nas.errors import StudyError
@@ -15,6 +15,7 @@ from trials.companions import check_comparable, twin_specs
 from trials.comparison import NUM_COMPARED
 from trials.environment import describe_environment, owner
 from trials.executors import EXECUTORS, Executor
+from trials.folders import artifact_root, work_folder
 from trials.plan import Plan, make_plan
 from trials.pools import pools
 from trials.probing import calibrate_targets, resolve_limits
@@ -172,7 +173,7 @@ def run_study(
                 "plan": problem.plan.model_dump_json(),
                 "study": name,
                 "artifacts": root,
-                "work": str(work_folder(root) / name),
+                "work": str(work_folder(root, name)),
                 "targets": targets,
             },
         ),
@@ -193,6 +194,7 @@ def run_study(
         store.release(row.id, epoch, "interrupted", coordinator.totals)
         raise
     store.release(row.id, epoch, state, coordinator.totals)
+    shutil.rmtree(work_folder(root, name), ignore_errors=True)
     collect(store, name)
     on_update(coordinator)
 
@@ -205,16 +207,3 @@ def open_executor(plan: Plan, address: str | None = None) -> Iterator[Executor]:
         yield executor
     finally:
         executor.close()
-
-
-def artifact_root(store: Store, plan: Plan) -> str:
-    """Where files of a plan's studies go: what it says, or a folder beside the database."""
-    root = plan.artifacts.root or str(store.folder / "nas_artifacts")
-    return root if "://" in root else str(Path(root).resolve())  # workers run in other folders
-
-
-def work_folder(root: str) -> Path:
-    """Folder of checkpoints: under a local artifact root, else in the user's cache."""
-    if "://" not in root:
-        return Path(root) / "work"
-    return Path.home() / ".cache" / "measured-nas" / "work"

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
+
+from trials.folders import artifact_root, work_folder
 from trials.plan import make_plan
 from trials.store.artifacts import ArtifactStore
 from trials.store.queries_points import front
@@ -25,9 +28,11 @@ def collect(store: Store, name: str) -> tuple[int, int]:
 
 
 def delete(store: Store, name: str) -> int:
-    """Remove a study with all its files; how many files."""
+    """Remove a study with all its files and checkpoints; how many files."""
     files = store.kept_artifacts(name)
+    checkpoints = work_folder(artifact_root(store, make_plan(store.study_row(name).plan)), name)
     store.delete_study(name)
+    shutil.rmtree(checkpoints, ignore_errors=True)
     for item in files:
         ArtifactStore("").delete(item.uri)
     return len(files)
