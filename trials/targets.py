@@ -23,8 +23,13 @@ FIXED = ("processor", "flags", "runtime_version")
 
 def with_stored_targets(plan: Plan, store: Store) -> Plan:
     """A plan whose targets of nothing but a name are what is stored under it, if anything is."""
-    found = [_stored(item, store) if item.model_fields_set == {"name"} else item for item in plan.targets]
+    found = [_stored(item, store) if _is_name(item) else item for item in plan.targets]
     return plan.model_copy(update={"targets": tuple(found)})
+
+
+def names_targets(plan: Plan) -> bool:
+    """Whether a plan says of a target nothing but its name."""
+    return "targets" in plan.model_fields_set and any(map(_is_name, plan.targets))
 
 
 def add(store: Store, spec: TargetSpec, cluster: str | None = None) -> Target:
@@ -85,6 +90,10 @@ def remove(store: Store, name: str) -> None:
         raise StudyError(
             f"{count} measurements are about target {name!r}; delete their studies first, or leave it and add another"
         )
+
+
+def _is_name(item: TargetPlan) -> bool:
+    return item.model_fields_set == {"name"}
 
 
 def _stored(item: TargetPlan, store: Store) -> TargetPlan:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import secrets
 import socket
 import subprocess
@@ -26,9 +25,9 @@ class Agent:
         self.token = secrets.token_hex(16)
         self.token_file.write_text(self.token)
         self.token_file.chmod(0o600)
-        self._bundle = folder / "agent.pyz"
-        write_bundle(self._bundle)
-        self._options, self._python, self._log = options, python, folder / "agent.log"
+        self.bundle = folder / "agent.pyz"
+        write_bundle(self.bundle)
+        self._options, self.python, self._log = options, python, folder / "agent.log"
         self.port = 0
         self.start()
 
@@ -48,14 +47,16 @@ class Agent:
 
     def start(self) -> None:
         # Isolated: no PYTHONPATH, no current folder; what it has of this project is in the bundle.
-        command = [self._python, "-I", str(self._bundle), f"--port={self.port}", f"--token-file={self.token_file}"]
+        command = [self.python, "-I", str(self.bundle), f"--port={self.port}", f"--token-file={self.token_file}"]
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
                 [*command, *self._options], cwd="/", stdout=subprocess.PIPE, stderr=log, text=True
             )
         assert self._process.stdout is not None
         said = self._process.stdout.readline()
-        assert said.startswith("agent at "), self._log.read_text()
+        if not said.startswith("agent at "):
+            self.kill()
+            raise AssertionError(self._log.read_text())
         self.port = int(said.rpartition(":")[2])
 
     def kill(self) -> None:
@@ -63,6 +64,9 @@ class Agent:
         self._process.wait()
         assert self._process.stdout is not None
         self._process.stdout.close()
+
+    def wait(self) -> None:
+        self._process.wait(20)
 
     def health(self) -> dict[str, Any]:
         with urllib.request.urlopen(f"{self.address}/health", timeout=10) as answer:
@@ -122,11 +126,3 @@ def _answer(connection: socket.socket) -> tuple[int, bytes]:
     head, _, body = received.partition(b"\r\n\r\n")
     words = head.split()
     return (int(words[1]) if len(words) > 1 else 0), body
-
-
-def alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return True

@@ -5,11 +5,15 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 import signal
 import socket
+import subprocess
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -361,3 +365,101 @@ def test_what_is_wrong_for_good_is_no_reason_to_try_again(agent: Agent, tmp_path
     device = device_of(agent)
     with pytest.raises(MeasureError, match="was calibrated on 'another processor'"):
         device.measure(model, Target(device.spec, REFERENCES, {"processor": "another processor"}), effort=QUICK)
+
+
+def certificate(folder: Path, name: str) -> tuple[Path, Path]:
+    """A certificate that proves itself, and its key."""
+    cert, key = folder / f"{name}.pem", folder / f"{name}.key"
+    command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
+    command += ["-subj", f"/CN={name}", "-addext", "subjectAltName=IP:127.0.0.1"]
+    subprocess.run([*command, "-keyout", str(key), "-out", str(cert)], check=True, capture_output=True)
+    return cert, key
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="no openssl here to make a certificate")
+def test_over_tls_only_the_right_certificate_gets_the_token(tmp_path: Path, model: Path) -> None:
+    (cert, key), (other, _) = (certificate(tmp_path, name) for name in ("agent", "other"))
+    with running_agent(tmp_path, f"--tls-cert={cert}", f"--tls-key={key}", "--request-s=1") as agent:
+        address = f"https://127.0.0.1:{agent.port}"
+        assert agent.say(agent.ask("POST", "/lease", body=b"{}")) == (0, b"")
+        with socket.create_connection(("127.0.0.1", agent.port)):  # says nothing, and holds nobody up
+            assert measure(device_of(agent, address=address, tls_ca=str(cert)), model) > 0
+        for wrong in (str(other), None):
+            with pytest.raises(MeasureError, match="does not prove itself"):
+                measure(device_of(agent, address=address, tls_ca=wrong), model)
+        with pytest.raises(MeasureError, match="can't read tls_ca"):
+            measure(device_of(agent, address=address, tls_ca=str(tmp_path / "absent")), model)
+        with pytest.raises(UnreachableError):
+            measure(device_of(agent), model)
+
+
+def test_an_agent_that_ends_leaves_nothing_behind(tmp_path: Path, model: Path) -> None:
+    with running_agent(tmp_path) as agent:
+        measure(device_of(agent), model)
+        (worker,) = agent.workers
+        (folder,) = [path for path in Path(tempfile.gettempdir()).glob("nas-agent-*") if str(agent.pid) in path.name]
+        assert [path.suffix for path in folder.iterdir()] == [".onnx"]
+        assert (folder.stat().st_mode & 0o777) == 0o700
+        os.kill(agent.pid, signal.SIGTERM)
+        agent.wait()
+        assert not folder.exists()
+        assert not Path(f"/proc/{worker}").exists()
+
+
+def old_python() -> str | None:
+    """The oldest Python here that the agent promises to run on."""
+    versions = Path.home() / ".pyenv" / "versions"  # what pyenv puts on the path starts only what it was told to
+    for name in ("3.9", "3.10"):
+        for path in [*versions.glob(f"{name}.*/bin/python3"), *Path("/usr/bin").glob(f"python{name}")]:
+            return str(path)
+    return None
+
+
+#: Imports every module of a bundle where numpy and the runtimes are there in name only.
+IMPORT_ALL = """
+import importlib, sys, types
+
+class Pretended(types.ModuleType):
+    __path__ = []
+    def __getattr__(self, name):
+        return type(name, (), {})
+    def __call__(self, *arguments):
+        return self
+
+for name in ("numpy", "onnxruntime", "openvino", "openvino.properties"):
+    sys.modules[name] = Pretended(name)
+sys.modules["openvino.properties"].hint = sys.modules["openvino"]
+sys.path.insert(0, sys.argv[1])
+for name in sys.argv[2:]:
+    importlib.import_module(name)
+print(len(sys.argv) - 2, sys.version_info[:2])
+"""
+
+
+@pytest.fixture(scope="module")
+def old_agent(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Agent]:
+    python = old_python()
+    if python is None:
+        pytest.skip("no Python 3.9 or 3.10 here")
+    with running_agent(tmp_path_factory.mktemp("old"), python=python) as started:
+        yield started
+
+
+def test_an_older_python_serves_and_says_what_it_lacks(old_agent: Agent, model: Path) -> None:
+    status, error = send(old_agent, b"garbage")
+    assert (status, "no ONNX file" in error) == (422, True)
+    with pytest.raises(MeasureError, match="runtime 'torch'; this agent knows"):
+        DeviceAgent(replace(device_of(old_agent).spec, runtime="torch"))._request(
+            {"verb": "calibrate"}, lambda progress: None
+        )
+    refusal = old_agent.say(*http_cases()["code as runtime"][0](old_agent, old_agent.take_lease()))
+    assert refusal[0] == 400
+
+
+def test_every_module_of_the_bundle_imports_in_an_older_python(old_agent: Agent) -> None:
+    names = [name[:-3].replace("/", ".").removesuffix(".__init__") for name in bundled_files() if name.endswith(".py")]
+    names = [name for name in names if not name.endswith("__main__")]
+    command = [old_agent.python, "-I", "-W", "error", "-c", IMPORT_ALL, str(old_agent.bundle), *names]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith(f"{len(names)} ")

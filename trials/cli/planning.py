@@ -11,7 +11,7 @@ import yaml
 
 from nas.errors import PlanError
 from trials.cli.app import app, out
-from trials.cli.options import Json, print_json, print_rows
+from trials.cli.options import DEFAULT_STORAGE, Json, Storage, print_json, print_rows
 
 
 @app.command(epilog="Example: nas init plan.yaml --task image_folder --data photos --limit latency_ms=8")
@@ -53,13 +53,19 @@ def init(
 def validate(
     plan: Annotated[Path, typer.Argument(help="The study's YAML file.")],
     overrides: Annotated[list[str] | None, typer.Argument(help="key=value, dots descend.")] = None,
+    storage: Storage = DEFAULT_STORAGE,
     as_json: Json = False,
 ) -> None:
     """Check a plan and say what it would cost: size of the space, typical networks, limits, hours, disk."""
     from trials.forecast import forecast
     from trials.plan import load_plan
+    from trials.store.store import Store
+    from trials.targets import names_targets, with_stored_targets
 
-    found = forecast(load_plan(plan, overrides or ()))
+    given = load_plan(plan, overrides or ())
+    if names_targets(given):
+        given = with_stored_targets(given, Store(storage))
+    found = forecast(given)
     if as_json:
         print_json(found.to_json())
         return

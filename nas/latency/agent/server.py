@@ -6,7 +6,9 @@ import hmac
 import io
 import json
 import logging
+import os
 import re
+import signal
 import socket
 import ssl
 import tempfile
@@ -38,13 +40,14 @@ _ARTIFACT = re.compile(r"/artifact/([0-9a-f]{64})")
 
 
 def serve(settings: Settings, on_ready: Callable[[str], None] = lambda address: None) -> None:
-    """Serve until interrupted; ``on_ready`` is told the address once connections are taken.
+    """Serve until interrupted or terminated; ``on_ready`` is told the address once connections are taken.
 
     Raises:
         MeasureError: no token, or the certificate can't be read.
         OSError: the port is taken.
     """
-    with tempfile.TemporaryDirectory(prefix="nas-agent-") as folder:
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    with tempfile.TemporaryDirectory(prefix=f"nas-agent-{os.getpid()}-") as folder:
         device = Device(settings, Path(folder))
         try:
             with AgentServer(settings, device) as server:

@@ -20,7 +20,7 @@ from trials.problem import open_problem, target_specs
 from trials.store.models import Measurement
 from trials.store.queries import list_studies
 from trials.store.store import Store
-from trials.targets import remove, with_stored_targets
+from trials.targets import names_targets, remove, with_stored_targets
 
 REACH = {"address": "https://pi:8765", "token_file": "/secret/token", "tls_ca": "/secret/pi.pem"}
 PI = TargetSpec("pi", threads=2, **REACH)
@@ -64,7 +64,9 @@ def test_a_name_alone_is_what_is_stored_under_it(store: Store) -> None:
     found = with_stored_targets(plan(targets=[{"name": "pi"}, {"name": "new"}]), store)
     assert target_specs(found) == {"pi": PI, "new": TargetSpec("new")}
     assert "secret" in found.to_json()["targets"][0]["token_file"]
+    assert names_targets(plan())
     said = plan(targets=[{"name": "pi", "threads": 1}])
+    assert not names_targets(said)
     assert with_stored_targets(said, store).targets == said.targets
 
 
