@@ -11,15 +11,18 @@ from numpy.typing import NDArray
 
 from nas.latency.samples import Samples
 from trials.comparison import Comparison
-from trials.labels import duration, label, moment, size, title, unit
+from trials.gaps import gaps
+from trials.labels import duration, inline, interval, label, moment, number, size, title, unit
+from trials.profile_view import OWN, LayerTime
 from trials.store.queries import CandidatePage, CandidateRow
-from trials.store.queries_candidate import ArtifactInfo, CandidateDetail, JobInfo, MeasurementInfo
+from trials.store.queries_candidate import ArtifactInfo, CandidateDetail, ExportInfo, JobInfo, MeasurementInfo
+from trials.store.queries_targets import RankCorrelation
 
 Floats = NDArray[np.float64]
 
 
-def candidates_table(page: CandidatePage, metrics: Sequence[str]) -> pd.DataFrame:
-    """One line a candidate: number, state, the metrics (unrounded), parameters, MACs, why it ended."""
+def candidates_table(page: CandidatePage, metrics: Sequence[str], shares: Mapping[int, float]) -> pd.DataFrame:
+    """One line a candidate: number, state, the metrics (unrounded), probability of the front, costs, why it ended."""
     lines = [
         {
             "Candidate": row.number,
@@ -29,6 +32,7 @@ def candidates_table(page: CandidatePage, metrics: Sequence[str]) -> pd.DataFram
                 for metric in metrics
                 if metric not in ("parameters", "macs")
             },
+            "On the front": shares.get(row.number),
             "Parameters": row.parameters,
             "MACs": row.macs,
             **(_beside(row) if any(other.beside for other in page.rows) else {}),
@@ -73,6 +77,38 @@ def sites_table(artifacts: Sequence[ArtifactInfo]) -> pd.DataFrame:
     )
 
 
+def ranks_table(found: Sequence[RankCorrelation]) -> pd.DataFrame:
+    """Kendall's tau of every pair of targets, as a matrix."""
+    names = list(dict.fromkeys(name for item in found for name in (item.first, item.second)))
+    table = pd.DataFrame(1.0, index=pd.Index(names, name="Target"), columns=names)
+    for item in found:
+        for row, column in ((item.first, item.second), (item.second, item.first)):
+            table.loc[row, column] = np.nan if item.tau is None else item.tau
+    return table.reset_index()
+
+
+def gaps_table(exported: Sequence[ExportInfo]) -> pd.DataFrame:
+    """One line a metric of an exported candidate: validation, test, their difference."""
+    return pd.DataFrame(
+        [
+            {
+                "Candidate": item.number,
+                "Metric": title(gap.metric),
+                **{
+                    head: interval(gap.metric, value.value, value.low, value.high)
+                    for head, value in (
+                        ("Validation", gap.validation),
+                        ("Test", gap.test),
+                        ("Validation − test", gap.difference),
+                    )
+                },
+            }
+            for item in exported
+            for gap in gaps(item.scores)
+        ]
+    )
+
+
 def bytes_metrics(metrics: Sequence[str]) -> list[str]:
     """Those of ``metrics`` that count bytes: a cell shows its own unit, KB or MB."""
     return [metric for metric in metrics if unit(metric) == "B"]
@@ -97,6 +133,13 @@ def layers_table(detail: CandidateDetail) -> pd.DataFrame:
     return table
 
 
+def profile_table(times: Sequence[LayerTime]) -> pd.DataFrame:
+    """One line a layer: what was executed for it, and how long."""
+    return pd.DataFrame(
+        [{"Layer": item.layer or OWN, "Executed": item.ops, "Time (ms)": item.time_ms} for item in times]
+    )
+
+
 def choices_table(detail: CandidateDetail) -> pd.DataFrame:
     """The choices the architecture is made of."""
     choices = detail.definition.get("choices", {})
@@ -112,6 +155,7 @@ def jobs_table(jobs: Sequence[JobInfo]) -> pd.DataFrame:
             "Attempt": job.attempt,
             "Started": moment(job.started_at),
             "Took": duration(job.seconds),
+            "Scores": ", ".join(f"{inline(name)} {number(name, value)}" for name, value in job.scores.items()),
             "Error": job.error or "",
         }
         for job in jobs

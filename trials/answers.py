@@ -16,6 +16,7 @@ from nas.export.check import relative_error
 from nas.export.evaluate import deployed_outputs
 from nas.latency.runtimes import RUNTIMES, Runtime
 from nas.space import Network
+from nas.tasks.intervals import Interval, score_intervals
 from trials.problem import Problem
 
 SPLITS: tuple[Literal["validation", "test"], ...] = ("validation", "test")
@@ -33,6 +34,8 @@ class Answers:
     relative_error: float | None
     #: Split → metric → score.
     scores: Mapping[str, Mapping[str, float]]
+    #: Split → metric → ends of the score's 95 % interval.
+    intervals: Mapping[str, Mapping[str, Interval]]
     #: Why the runtime can't run the file.
     error: str = ""
 
@@ -56,7 +59,7 @@ def answers_of(problem: Problem, network: Network, artifact: Artifact) -> list[A
         try:
             found.append(_answers(problem, network, artifact.path, inputs, name, runtime))
         except NasError as error:
-            found.append(Answers(name, runtime.version(), None, {}, str(error)))
+            found.append(Answers(name, runtime.version(), None, {}, {}, str(error)))
     return found
 
 
@@ -73,11 +76,14 @@ def installed(format_name: str) -> Iterator[tuple[str, Runtime]]:
 
 def _answers(problem: Problem, network: Network, path: Path, inputs: Tensor, name: str, runtime: Runtime) -> Answers:
     error = relative_error(network.model, path, inputs, runtime=name, tolerance=None)
-    scores: dict[str, dict[str, float]] = {
-        split: dict(problem.task.score(*deployed_outputs(path, problem.task.dataset(split), runtime=name)))
-        for split in SPLITS
-    }
-    return Answers(name, runtime.version(), error, scores)
+    task = problem.task
+    scores: dict[str, dict[str, float]] = {}
+    intervals: dict[str, dict[str, Interval]] = {}
+    for split in SPLITS:
+        outputs, targets = deployed_outputs(path, task.dataset(split), runtime=name)
+        scores[split] = dict(task.score(outputs, targets))
+        intervals[split] = score_intervals(task, outputs, targets, scores[split])
+    return Answers(name, runtime.version(), error, scores, intervals)
 
 
 def _inputs(problem: Problem) -> Tensor:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from plotly.subplots import make_subplots
 
 from trials.labels import goal, label
+from trials.membership import SURE
 from trials.store.queries import STATES, StudyRow
 from trials.store.queries_points import History, Points
 
@@ -36,11 +37,16 @@ MOST_DOTS = 4000
 
 
 def front_figure(
-    points: Points, limits: Mapping[str, Mapping[str, float]], *, selected: int | None = None
+    points: Points,
+    limits: Mapping[str, Mapping[str, float]],
+    *,
+    shares: Mapping[int, float],
+    selected: int | None = None,
 ) -> go.Figure:
     """Scatter of the first column of ``points`` over the second: front with intervals, dominated, infeasible.
 
-    Limits on either column are drawn as lines. Infeasible candidates that were never trained lack the first
+    ``shares`` are probabilities to be on the front, by number: whose place there is not sure is drawn hollow. Limits
+    on either column are drawn as lines. Infeasible candidates that were never trained lack the first
     column: they stand in a strip of their own below. A mark carries its candidate's number as ``customdata``.
     """
     y, x = points.metrics[0], points.metrics[1]
@@ -54,14 +60,21 @@ def front_figure(
         vertical_spacing=0.03,
         row_heights=[0.93, 0.07] if len(strip.numbers) else [1.0],
     )
-    dominated = points.take(_thin(trained & ~infeasible & ~points.on_front))
     best = points.take(points.on_front & trained)
     best = best.take(np.argsort(best.values[:, 1], kind="stable"))
+    share = np.array([shares.get(int(number), 0.0) for number in points.numbers])
+    beside = trained & ~infeasible & ~points.on_front
     figure.add_trace(_marks(points.take(_thin(trained & infeasible)), "infeasible", GREY, "circle-open", 8))
-    figure.add_trace(_marks(dominated, "dominated", SKY, "circle", 8))
+    figure.add_trace(_marks(points.take(_thin(beside & (share < 1 - SURE))), "dominated", SKY, "circle", 8))
+    maybe = points.take(_thin(beside & (share >= 1 - SURE)))
+    if len(maybe.numbers):
+        figure.add_trace(_marks(maybe, "perhaps on the front", BLUE, "circle-open", 9, shares=shares))
     if set(points.objectives) == {y, x}:
         figure.add_trace(_front_line(best, "hv" if points.directions[1] == "minimize" else "vh"))
-    figure.add_trace(_marks(best, "Pareto front", BLUE, "diamond", 11, errors=True))
+    sure = np.array([shares.get(int(number), 0.0) >= SURE for number in best.numbers], dtype=np.bool_)
+    for name, rows, symbol in (("Pareto front", sure, "diamond"), ("Pareto front, not sure", ~sure, "diamond-open")):
+        if rows.any():
+            figure.add_trace(_marks(best.take(rows), name, BLUE, symbol, 11, errors=True, shares=shares))
     if selected is not None:
         figure.add_trace(_ring(points.take(trained & (points.numbers == selected))))
     if len(strip.numbers):
@@ -187,16 +200,25 @@ def states_figure(studies: Sequence[StudyRow]) -> go.Figure:
 
 
 def _marks(
-    points: Points, name: str, color: str, symbol: str, size: int, *, errors: bool = False
+    points: Points,
+    name: str,
+    color: str,
+    symbol: str,
+    size: int,
+    *,
+    errors: bool = False,
+    shares: Mapping[int, float] | None = None,
 ) -> go.Scatter | go.Scattergl:
     y, x = points.metrics[0], points.metrics[1]
     text = f"candidate %{{customdata}} ({name})<br>{label(y)}: %{{y:.4g}}<br>{label(x)}: %{{x:.4g}}"
+    text += "<br>on the front with probability %{text}" if shares is not None else ""
     bars = {"error_y": _bar(points, 0, color), "error_x": _bar(points, 1, color)} if errors else {}
     kind = go.Scatter if len(points.numbers) < 1000 else go.Scattergl
     return kind(
         x=points.values[:, 1],
         y=points.values[:, 0],
         customdata=points.numbers,
+        text=[f"{shares.get(int(number), 0.0):.2f}" for number in points.numbers] if shares is not None else None,
         mode="markers",
         name=name,
         marker={

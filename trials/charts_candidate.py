@@ -11,6 +11,7 @@ from plotly.subplots import make_subplots
 
 from trials.charts import BLUE, GREEN, GREY, ORANGE, PURPLE, RED, SKY, style
 from trials.labels import label
+from trials.profile_view import OWN, LayerTime
 from trials.store.queries_candidate import Curve
 
 Floats = NDArray[np.float64]
@@ -107,6 +108,26 @@ def latency_figure(
     figure.update_yaxes(title_text="Visits", dtick=-(-tallest // 5), row=1, col=2)
     figure.update_layout(barmode="overlay", bargap=0.04)
     return style(figure, height=360)
+
+
+def profile_figure(times: Sequence[LayerTime]) -> go.Figure:
+    """A bar a layer, in the order of execution: its part of a run."""
+    figure = go.Figure()
+    names = [item.layer or OWN for item in times]
+    figure.add_bar(
+        y=names,
+        x=[item.time_ms for item in times],
+        orientation="h",
+        marker={"color": [BLUE if item.layer else GREY for item in times]},
+        text=[f"{item.share:.0%}" for item in times],
+        textposition="outside",
+        cliponaxis=False,
+        customdata=[item.ops for item in times],
+        hovertemplate="%{y} (%{customdata}): %{x:.4g} ms<extra></extra>",
+    )
+    figure.update_yaxes(autorange="reversed", showgrid=False, automargin=True, tickmode="array", tickvals=names)
+    figure.update_xaxes(title_text="Time in a profiled run (ms)")
+    return style(figure, height=120 + 26 * len(times)).update_layout(margin_t=15, margin_r=60, bargap=0.3)
 
 
 def _note(figure: go.Figure, text: str) -> None:

@@ -17,15 +17,20 @@ import numpy as np
 import torch
 
 from nas.errors import JobError
+from nas.estimators import Epoch
 from nas.export import Artifact
 from nas.export.evaluate import deployed_outputs
 from nas.export.seeding import seed_weights
 from nas.export.weights import save_weights
 from nas.latency.agent.remote import open_measurer
 from nas.latency.client import Measurer
+from nas.latency.intervals import derive
+from nas.latency.pooling import pooled
 from nas.latency.protocol import REPORT, SCREEN, Latency
+from nas.latency.samples import Samples
 from nas.latency.targets import Target, TargetSpec
 from nas.space import Architecture, Network
+from nas.tasks.intervals import score_intervals
 from trials.problem import Problem, open_problem_json
 from trials.store.artifacts import ArtifactStore
 
@@ -58,7 +63,7 @@ def _time_untrained(problem: Problem, network: Network, payload: Payload, seed_t
         artifact = problem.exporter.export(
             network,
             Path(folder) / f"candidate{problem.exporter.suffix}",
-            input_shape=problem.input_shape(payload["target"]["spec"]["name"]),
+            input_shape=problem.input_shape(),
             runtime=payload["target"]["spec"]["runtime"],
         )
         yield {"stage": "deployed"}
@@ -79,16 +84,10 @@ def train(payload: Payload) -> Iterator[Result]:
     problem = open_problem_json(payload["plan"])
     network = _build(problem, payload)
     checkpoint = Path(payload["checkpoint"])
-    checkpoint.mkdir(parents=True, exist_ok=True)
-    seed = payload["seed"]
-    for epoch in problem.estimator().fit(network, problem.task, seed=seed, checkpoint=checkpoint):
+    for epoch in _fit(problem, network, payload):
         yield {"epoch": epoch.epoch, "values": epoch.values}
-    network.finalize()
-    path = checkpoint / f"candidate{problem.exporter.suffix}"
-    artifact = deploy(problem, network, path)
-    outputs, targets = deployed_outputs(artifact.path, problem.task.dataset("validation"), runtime=problem.runtime)
-    scores = dict(problem.task.score(outputs, targets))
-    _check_finite(scores)
+    artifact = deploy(problem, network, checkpoint / f"candidate{problem.exporter.suffix}")
+    scored = _scored(problem, artifact)
     save_weights(network.model, checkpoint / "weights.safetensors")
     files = ArtifactStore(payload["artifacts"])
     kept = {
@@ -103,21 +102,42 @@ def train(payload: Payload) -> Iterator[Result]:
         }
         for kind, (file, record) in kept.items()
     ]
+    counted = {"size_bytes": artifact.size_bytes, **problem.static_metrics(network)}
     yield {
-        "metrics": {**scores, "size_bytes": artifact.size_bytes, **problem.static_metrics(network)},
+        "metrics": {**scored["metrics"], **counted},
+        "intervals": scored["intervals"],
         "structure_hash": artifact.structure_hash,
         "artifacts": stored,
         "twin": problem.twin_identity(network.architecture),
     }
 
 
+def retrain(payload: Payload) -> Iterator[Result]:
+    """Train once more with another seed, and score what comes of it; nothing is kept of it but its scores."""
+    problem = open_problem_json(payload["plan"])
+    network = _build(problem, payload)
+    for epoch in _fit(problem, network, payload):
+        yield {"stage": f"epoch {epoch.epoch}"}
+    artifact = deploy(problem, network, Path(payload["checkpoint"]) / f"candidate{problem.exporter.suffix}")
+    yield {"seed": payload["seed"], "scores": _scored(problem, artifact)["metrics"]}
+
+
 def measure(payload: Payload) -> Iterator[Result]:
     """Measure the trained artifact."""
-    with tempfile.TemporaryDirectory(prefix="nas-measure-") as folder:
-        path = Path(folder) / "candidate"
-        ArtifactStore(payload["artifacts"]).fetch(payload["uri"], payload["sha256"], path)
-        latency = _measure(path, payload)
-    yield {"structure_hash": payload["structure_hash"], "latency": _latency_json(latency)}
+    yield {"structure_hash": payload["structure_hash"], "latency": _latency_json(_measure_stored(payload))}
+
+
+def remeasure(payload: Payload) -> Iterator[Result]:
+    """Measure the trained artifact once more, and pool the samples with those of the measurements before."""
+    latency = _measure_stored(payload)
+    parts = [(base64.b64decode(item["samples"]), item["reference_ms"]) for item in payload["earlier"]]
+    parts.append((latency.samples, latency.conditions["reference_ms"]))
+    samples, reference_ms = pooled([(Samples.from_bytes(blob), time_ms) for blob, time_ms in parts])
+    yield {
+        "structure_hash": payload["structure_hash"],
+        "latency": _latency_json(latency),
+        "pooled": derive(samples, reference_ms)._asdict(),
+    }
 
 
 def calibrate(payload: Payload) -> Iterator[Result]:
@@ -143,6 +163,29 @@ def calibration_inputs(problem: Problem) -> torch.Tensor:
 
 def _build(problem: Problem, payload: Payload) -> Network:
     return problem.searched.build(Architecture.from_json(payload["architecture"]), payload["seed"])
+
+
+def _fit(problem: Problem, network: Network, payload: Payload) -> Iterator[Epoch]:
+    """Train from the last checkpoint on, up to the network as it ships."""
+    checkpoint = Path(payload["checkpoint"])
+    checkpoint.mkdir(parents=True, exist_ok=True)
+    yield from problem.estimator().fit(network, problem.task, seed=payload["seed"], checkpoint=checkpoint)
+    network.finalize()
+
+
+def _scored(problem: Problem, artifact: Artifact) -> Result:
+    """Scores of the deployed file on the validation split, and their intervals."""
+    outputs, targets = deployed_outputs(artifact.path, problem.task.dataset("validation"), runtime=problem.runtime)
+    scores = dict(problem.task.score(outputs, targets))
+    _check_finite(scores)
+    return {"metrics": scores, "intervals": score_intervals(problem.task, outputs, targets, scores)}
+
+
+def _measure_stored(payload: Payload) -> Latency:
+    with tempfile.TemporaryDirectory(prefix="nas-measure-") as folder:
+        path = Path(folder) / "candidate"
+        ArtifactStore(payload["artifacts"]).fetch(payload["uri"], payload["sha256"], path)
+        return _measure(path, payload)
 
 
 def _measure(path: Path, payload: Payload) -> Latency:

@@ -31,7 +31,6 @@ class Memory:
 
     Attributes:
         counts: candidates by state.
-        points: objective vectors of complete candidates, in the objectives' order.
         duplicates: repeated suggestions, answered from the tables.
         twins: (identity, target) of each dense twin that was timed → its latency and interval.
     """
@@ -42,10 +41,15 @@ class Memory:
         self._outcomes: dict[int, Outcome] = {}
         self._waiting: dict[int, list[Suggestion]] = {}
         self.counts: Counter[str] = Counter()
-        self.points: list[tuple[float, ...]] = []
+        self._points: dict[int, tuple[float, ...]] = {}
         self.num_suggestions = 0
         self.duplicates = 0
         self.twins: dict[tuple[str, str], Mapping[str, float]] = {}
+
+    @property
+    def points(self) -> list[tuple[float, ...]]:
+        """Objective vectors of complete candidates, in the objectives' order."""
+        return list(self._points.values())
 
     @property
     def num_candidates(self) -> int:
@@ -86,6 +90,11 @@ class Memory:
             for suggestion in self._waiting.pop(candidate_id, [])
         ]
 
+    def revised(self, candidate_id: int, state: str, metrics: Metrics) -> None:
+        """A second look at a complete candidate changed its metrics, and perhaps its state."""
+        self._points.pop(candidate_id, None)
+        self._remember(candidate_id, state, metrics)
+
     def restore(self, rows: Iterable[Any]) -> list[Observation]:
         """Rebuild from stored suggestions (``Store.observations``), in their order."""
         observations = []
@@ -109,5 +118,5 @@ class Memory:
         broken = violations(self._problem, self._limits, metrics, rejected=state == "infeasible")
         outcome = self._outcomes[candidate_id] = Outcome(state, values, broken)
         if state == "complete":
-            self.points.append(tuple(values[name] for name in self._problem.objectives))
+            self._points[candidate_id] = tuple(values[name] for name in self._problem.objectives)
         return outcome

@@ -17,8 +17,6 @@ from trials.store.records import ArtifactValue, JobResult, MeasurementValue, Met
 #: (kind, target); the target is empty where none has a say.
 Step = tuple[str, str]
 Metrics = Mapping[tuple[str, str], MetricValue]
-#: What runs in a worker for each kind of step.
-FUNCTIONS = {kind: f"trials.jobs:{kind}" for kind in ("gate", "train", "measure", "twin")}
 INTERVAL = ("latency_ms", "low_ms", "high_ms")
 
 
@@ -43,7 +41,12 @@ class Line:
 
 def pool_of(step: Step) -> str:
     """The pool of workers a step runs in."""
-    return "train" if step[0] == "train" else f"target:{step[1]}"
+    return f"target:{step[1]}" if step[1] else "train"
+
+
+def function_of(step: Step) -> str:
+    """What runs in a worker: of a repeated step, ``remeasure-2``, that of its kind."""
+    return f"trials.jobs:{step[0].partition('-')[0]}"
 
 
 def first_step(problem: Problem) -> Step:
@@ -129,7 +132,21 @@ def payload(
 ) -> dict[str, Any]:
     """What the job's function gets. ``shared`` is the study's part."""
     kind, target = step
-    data: dict[str, Any] = {
+    data = about(problem, shared, line)
+    if kind == "train":
+        data["checkpoint"] = checkpoint_folder(shared, line)
+        return data
+    data |= measuring(problem, shared, target)
+    if kind == "twin":
+        return data | {"twin": twin_of(line)}
+    if kind == "gate":
+        return data | {"reject_above_ms": _reject_above(problem, limits, target)}
+    return data | trained_file(problem, line)
+
+
+def about(problem: Problem, shared: Mapping[str, Any], line: Line) -> dict[str, Any]:
+    """What every job is told of its candidate."""
+    return {
         "plan": shared["plan"],
         "study": shared["study"],
         "candidate": line.number,
@@ -138,25 +155,22 @@ def payload(
         "seed": problem.plan.seed,
         "artifacts": shared["artifacts"],
     }
-    if kind == "train":
-        data["checkpoint"] = checkpoint_folder(shared, line)
-        return data
-    data |= {
+
+
+def measuring(problem: Problem, shared: Mapping[str, Any], target: str) -> dict[str, Any]:
+    """Where and how carefully a job measures."""
+    return {
         "target": shared["targets"][target],
         "precision": problem.plan.measure.precision,
         "budget_s": problem.plan.measure.budget_s,
     }
-    if kind == "twin":
-        return data | {"twin": twin_of(line)}
-    if kind == "gate":
-        return data | {"reject_above_ms": _reject_above(problem, limits, target)}
+
+
+def trained_file(problem: Problem, line: Line) -> dict[str, Any]:
+    """The file of a trained candidate, for a job to fetch."""
     trained = line.results[("train", "")]
     model = next(item for item in trained["artifacts"] if item["kind"] == problem.exporter.format)
-    return data | {
-        "uri": model["uri"],
-        "sha256": model["sha256"],
-        "structure_hash": trained["structure_hash"],
-    }
+    return {"uri": model["uri"], "sha256": model["sha256"], "structure_hash": trained["structure_hash"]}
 
 
 def checkpoint_folder(shared: Mapping[str, Any], line: Line) -> str:
@@ -201,7 +215,11 @@ def _metrics(step: Step, result: Mapping[str, Any]) -> list[MetricValue]:
         latency = result.get("latency")
         interval = [latency[key] for key in INTERVAL] if latency else None
         return [MetricValue("dense_latency_ms", step[1], *interval)] if interval else []
-    found = [MetricValue(name, "", float(value)) for name, value in result.get("metrics", {}).items()]
+    intervals = result.get("intervals", {})
+    found = [
+        MetricValue(name, "", float(value), *intervals.get(name, (None, None)))
+        for name, value in result.get("metrics", {}).items()
+    ]
     latency = result.get("latency")
     if latency is not None:
         target = step[1]
@@ -213,11 +231,16 @@ def _metrics(step: Step, result: Mapping[str, Any]) -> list[MetricValue]:
 
 def _measurement(line: Line, step: Step, result: Mapping[str, Any]) -> MeasurementValue:
     kind, target = step
-    latency = result["latency"]
     purpose = kind
     if kind == "measure":
         same = line.results[("train", "")]["structure_hash"] == line.results[("gate", target)]["structure_hash"]
         purpose = "audit" if same else "final"
+    return measurement(target, purpose, result)
+
+
+def measurement(target: str, purpose: str, result: Mapping[str, Any]) -> MeasurementValue:
+    """The row of a job that measured."""
+    latency = result["latency"]
     return MeasurementValue(
         target=target,
         purpose=purpose,

@@ -110,6 +110,15 @@ class MeasurePlan(_Strict):
     audit: Annotated[float, Field(ge=0, le=1)] = 0.1
 
 
+class ConfidencePlan(_Strict):
+    """What is spent at the end of a study on candidates that may or may not be on the front."""
+
+    #: Measurements of a trained candidate's latency again, on one target each.
+    remeasure: Annotated[int, Field(ge=0)] = 0
+    #: Trainings of a candidate with another seed.
+    retrain: Annotated[int, Field(ge=0)] = 0
+
+
 class ArtifactPlan(_Strict):
     """Where files are kept, and which."""
 
@@ -135,6 +144,7 @@ class Plan(_Strict):
     exporter: Named = Named(name="onnx")
     targets: tuple[TargetPlan, ...] = (TargetPlan(name="local"),)
     measure: MeasurePlan = MeasurePlan()
+    confidence: ConfidencePlan = ConfidencePlan()
     resources: Resources = Resources()
     #: Training workers at a time; by default as many as fit beside the measuring core.
     concurrency: Annotated[int, Field(ge=1)] | None = None
@@ -156,6 +166,11 @@ class Plan(_Strict):
             raise ValueError("targets: give at least one, or leave the key out for this machine")
         if len(set(names)) != len(names):
             raise ValueError(f"targets: names repeat: {', '.join(names)}")
+        if len(batches := {target.batch for target in self.targets}) > 1:
+            raise ValueError(
+                f"targets: batch {', '.join(map(str, sorted(batches)))}; a candidate ships as one file of one batch, "
+                "so targets share it: run a study for each batch"
+            )
         return self
 
     def to_json(self) -> dict[str, Any]:

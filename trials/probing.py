@@ -14,7 +14,8 @@ from nas.space.chooser import PositionChooser, RandomChooser
 from nas.strategies import Limit
 from trials.executors import Executor, Job
 from trials.plan import Relative
-from trials.problem import TARGET_METRICS, Problem, bounds, generator_seed, target_specs
+from trials.problem import Problem, bounds, generator_seed, target_specs
+from trials.store.records import TARGET_METRICS
 from trials.store.store import Store
 
 #: Random candidates whose median stands for the space.

@@ -27,10 +27,10 @@ from nas.tasks import TASKS, Task
 from search_spaces import SPACES
 from trials.executors import EXECUTORS
 from trials.plan import Bound, Plan, Relative, make_plan
+from trials.store.records import TARGET_METRICS
 
-#: Metrics every candidate has, and those it has on each target.
+#: Metrics every candidate has, whatever the target.
 STATIC_METRICS = ("parameters", "nonzero_parameters", "nonzero_bytes", "macs", "size_bytes")
-TARGET_METRICS = ("latency_ms", "peak_memory_bytes")
 
 
 @dataclass(frozen=True)
@@ -93,11 +93,9 @@ class Problem:
             return asdict(found)
         return {} if "density" in self.searched.sample(PositionChooser(0)).account() else None
 
-    def input_shape(self, target: str | None = None) -> tuple[int, ...]:
-        """Shape of the deployed input: batch of the target (of the first one by default), then ``(C, H, W)``."""
-        batches = {item.name: item.batch for item in self.plan.targets}
-        batch = batches[target] if target else self.plan.targets[0].batch
-        return (batch, *self.task.input_shape)
+    def input_shape(self) -> tuple[int, ...]:
+        """Shape of the deployed input: the targets' batch, then ``(C, H, W)``."""
+        return (self.plan.targets[0].batch, *self.task.input_shape)
 
     def identity(self, network: Network) -> str:
         """Hash of graph, policies, data, training recipe and start: equal means the same experiment."""

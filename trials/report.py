@@ -19,19 +19,21 @@ from trials.charts import comparison_figure, front_figure, history_figure, state
 from trials.charts_candidate import curves_figure
 from trials.comparison import Comparison, comparison
 from trials.labels import duration, inline, moment, number, title
+from trials.membership import SURE, membership_by_number, membership_of
 from trials.protocols import describe_regime
+from trials.report_tables import Cell, cell, gap_table, rank_table
 from trials.store.queries import (
     CandidateRow,
     Source,
     StudyRow,
     StudySummary,
-    Value,
     candidates_page,
     compared_studies,
     study_summary,
 )
 from trials.store.queries_candidate import curves
 from trials.store.queries_points import History, Points, front, histories, points
+from trials.store.queries_targets import fronts_by_target
 
 COMPARISON_NOTE = (
     "Found networks, best first, each beside the same network under random masks that keep as many weights and beside "
@@ -59,15 +61,6 @@ class Section:
     figure: Markup
 
 
-@dataclass(frozen=True)
-class Cell:
-    """One number of a table, its interval, and what to beware of."""
-
-    text: str
-    interval: str = ""
-    beware: str = ""
-
-
 def write_report(source: Source, name: str, out_dir: Path) -> Path:
     """Write ``out_dir/report.html`` about the study ``name``, and return its path.
 
@@ -90,7 +83,8 @@ def render(source: Source, name: str) -> str:
     compared = comparison(source, name)
     shown = _columns(summary)
     best = front(source, name, shown)
-    rows = list(_front_rows(source, summary, best))
+    shares = membership_by_number(source, name)
+    rows = list(_front_rows(source, summary, best, shares))
     template = Environment(autoescape=True, undefined=StrictUndefined).from_string(
         files("trials").joinpath("report.html").read_text(encoding="utf-8")
     )
@@ -102,8 +96,8 @@ def render(source: Source, name: str) -> str:
         incomplete=", ".join(summary.row.incomplete),
         error=summary.error,
         plotly_js=Markup(get_plotlyjs()),
-        cards=list(_cards(summary, best, runs)),
-        front_figure=_figure(front_figure(points(source, name, shown), summary.limits)) if len(best.numbers) else None,
+        cards=list(_cards(summary, best, shares, runs)),
+        front_figure=_front_figure(points(source, name, shown), summary, shares) if len(best.numbers) else None,
         front_note=_front_note(summary, best),
         columns=[title(metric) for metric in _table_metrics(summary)],
         rows=rows,
@@ -112,7 +106,8 @@ def render(source: Source, name: str) -> str:
         comparison=compared,
         comparison_columns=[title(metric) for metric in compared.metrics] if compared else [],
         comparison_rows=list(_comparison_rows(name, compared)) if compared else [],
-        sections=list(_sections(source, name, best, group, runs)),
+        tables=[*gap_table(source, name), *rank_table(source, name)],
+        sections=[*_target_sections(source, summary), *_sections(source, name, best, group, runs)],
         environment=_facts(summary),
         plan=yaml.safe_dump(dict(summary.plan), sort_keys=False, allow_unicode=True),
     )
@@ -140,11 +135,12 @@ def _subtitle(summary: StudySummary) -> str:
     )
 
 
-def _cards(summary: StudySummary, best: Points, runs: Sequence[History]) -> Iterator[Card]:
+def _cards(summary: StudySummary, best: Points, shares: Mapping[int, float], runs: Sequence[History]) -> Iterator[Card]:
     row, totals = summary.row, summary.totals
     total = sum(row.counts.values())
     yield Card(str(total), "candidates: " + ", ".join(f"{count} {state}" for state, count in row.counts.items()))
-    yield Card(str(len(best.numbers)), "on the Pareto front")
+    unsure = sum(shares.get(int(key), 0.0) < SURE for key in best.numbers)
+    yield Card(str(len(best.numbers)), "on the Pareto front" + (f", {unsure} of them not for sure" if unsure else ""))
     for metric, direction in row.objectives.items():
         word = "highest" if direction == "maximize" else "lowest"
         yield Card(number(metric, row.best.get(metric)), f"{word} {inline(metric)}")
@@ -165,7 +161,15 @@ def _cards(summary: StudySummary, best: Points, runs: Sequence[History]) -> Iter
 
 def _front_note(summary: StudySummary, best: Points) -> str:
     known = np.isfinite(best.high).any() if best.high.size else False
-    bars = "Bars are 95 % intervals of the measurement. " if known else ""
+    bars = (
+        "Bars are 95 % intervals: of a latency over sessions, of a score over the validation examples. "
+        if known
+        else ""
+    )
+    bars += (
+        f"Solid: on the front with a probability of {SURE:g} or more, given the intervals of all; hollow diamonds are "
+        "on it, hollow circles beside it, with less certainty. "
+    )
     bounds = [
         f"{inline(metric)} {'at most' if kind == 'max' else 'at least'} {number(metric, bound)}"
         for metric, limits in summary.limits.items()
@@ -179,19 +183,35 @@ def _table_metrics(summary: StudySummary) -> list[str]:
     return list(dict.fromkeys([*summary.metrics, "parameters", "macs"]))
 
 
-def _front_rows(source: Source, summary: StudySummary, best: Points) -> Iterator[dict[str, Any]]:
+def _front_figure(found: Points, summary: StudySummary, shares: Mapping[int, float]) -> Markup:
+    return _figure(front_figure(found, summary.limits, shares=shares))
+
+
+def _target_sections(source: Source, summary: StudySummary) -> Iterator[Section]:
+    """The front on each target, where there are several."""
+    for target, found in fronts_by_target(source, summary.row.name).items():
+        if not found.on_front.any() or len(found.metrics) < 2:
+            continue
+        numbers = ", ".join(map(str, found.numbers[found.on_front]))
+        note = f"The same candidates with the objectives as they are on {target}. On the front: {numbers}."
+        yield Section(f"Front at {target}", note, _front_figure(found, summary, membership_of(found)))
+
+
+def _front_rows(
+    source: Source, summary: StudySummary, best: Points, shares: Mapping[int, float]
+) -> Iterator[dict[str, Any]]:
     numbers = [int(key) for key in best.numbers]
     page = candidates_page(source, summary.row.name, limit=len(numbers), numbers=numbers)
     found = {row.number: row for row in page.rows}
     for key in numbers:
-        cells = [_cell(metric, found[key].value(metric)) for metric in _table_metrics(summary)]
-        yield {"number": key, "cells": cells, "beside": _beside(found[key])}
+        cells = [cell(metric, found[key].value(metric)) for metric in _table_metrics(summary)]
+        yield {"number": key, "share": f"{shares[key]:.2f}", "cells": cells, "beside": _beside(found[key])}
 
 
 def _comparison_rows(name: str, compared: Comparison) -> Iterator[dict[str, Any]]:
     for line in compared.lines:
         heading = f"candidate {line.row.number}, found" if line.study == name else line.what
-        cells = [_cell(metric, line.value(metric)) for metric in compared.metrics]
+        cells = [cell(metric, line.value(metric)) for metric in compared.metrics]
         note = "" if line.study == name else f"{line.study} {line.row.number}"
         note += "" if line.row.state == "complete" else f", {line.row.state}"
         yield {"what": Cell(heading, note), "leads": line.study == name, "cells": cells, "beside": _beside(line.row)}
@@ -200,13 +220,6 @@ def _comparison_rows(name: str, compared: Comparison) -> Iterator[dict[str, Any]
 def _beside(row: CandidateRow) -> Cell:
     """How many times as fast as its dense twin, and whether that is no gain."""
     return Cell(", ".join(f"{item.speedup:.2f}×" for item in row.beside) or "—", beware=", ".join(row.flags))
-
-
-def _cell(metric: str, value: Value | None) -> Cell:
-    if value is None:
-        return Cell("—")
-    known = value.low is not None and value.high is not None
-    return Cell(number(metric, value.value), f"{value.low:.4g} to {value.high:.4g}" if known else "")
 
 
 def _sections(

@@ -18,11 +18,12 @@ from typing import Any
 from nas.errors import JobError, StudyError, UnreachableError
 from nas.space.graph import layers_of
 from nas.strategies import Goal, Limit
+from trials.confirmation import Confirmation, after_repeat, is_repeat, repeat_folder, repeat_payload
 from trials.executors import Event, Executor, Job
 from trials.memory import Memory
-from trials.pipeline import FUNCTIONS, Line, Step, after, checkpoint_folder, first_step, payload, pool_of, twin_of
+from trials.pipeline import Line, Step, after, checkpoint_folder, first_step, function_of, payload, pool_of, twin_of
 from trials.problem import Problem
-from trials.store.records import ArchitectureValue, Duplicate
+from trials.store.records import ArchitectureValue, Duplicate, OpenJob
 from trials.store.store import Store
 
 log = logging.getLogger(__name__)
@@ -83,6 +84,7 @@ class Coordinator:
         self.totals = {"wall_s": 0.0, "train_s": 0.0, "trained": 0.0, "gated": 0.0, **totals}
         self._on_update = on_update
         self._strategy = self.problem.strategy(Goal(self.problem.objectives, assignment.limits), self.problem.plan.seed)
+        self._confirmation = Confirmation(store, self.problem, self.name, assignment.study_id, assignment.epoch)
         self._queued: deque[tuple[int, Line, Step]] = deque()
         self._running: dict[str, Running] = {}
         self._missed: Counter[str] = Counter()
@@ -114,6 +116,8 @@ class Coordinator:
         final = None
         while True:
             final = final or self._propose()
+            if final:
+                self._confirm()
             self._dispatch()
             if final and not self._running:
                 return final
@@ -130,7 +134,7 @@ class Coordinator:
         study_id = self.assignment.study_id
         self.store.recover(study_id, self.assignment.epoch)
         for open_job in self.store.open_jobs(study_id):
-            self._queued.append((open_job.job_id, Line.restored(open_job), (open_job.kind, open_job.target)))
+            self._queue(open_job)
         self._strategy.observe(self.memory.restore(self.store.observations(study_id)))
         self.memory.twins |= self.store.twins(study_id)
 
@@ -150,10 +154,10 @@ class Coordinator:
         return "complete"
 
     def _hungry(self) -> bool:
-        """Whether a new candidate would be worked on at once, and training is not far behind measuring."""
-        waiting = [pool_of(step) for _, _, step in self._queued]
+        """Whether a new candidate would be worked on at once, and no other pool is far behind the first target."""
+        waiting = Counter(pool_of(step) for _, _, step in self._queued)
         first = pool_of(first_step(self.problem))
-        return waiting.count(first) < max(1, self.executor.free(first)) and waiting.count("train") < 2
+        return waiting.pop(first, 0) < max(1, self.executor.free(first)) and max(waiting.values(), default=0) < 2
 
     def _suggest(self) -> None:
         number = self.memory.num_suggestions
@@ -168,6 +172,16 @@ class Coordinator:
             line = Line(proposed.candidate_id, proposed.number, architecture.identity, architecture.definition)
             self._queued.append((proposed.job_id, line, step))
         self._strategy.observe([observation])
+
+    def _confirm(self) -> None:
+        """Once all candidates are finished: second looks at contested ones."""
+        steps = [*(step for *_, step in self._queued), *(running.step for running in self._running.values())]
+        if all(map(is_repeat, steps)) and not self._queued:
+            for open_job in self._confirmation.next_jobs(self.executor.free, self.num_running):
+                self._queue(open_job)
+
+    def _queue(self, open_job: OpenJob) -> None:
+        self._queued.append((open_job.job_id, Line.restored(open_job), (open_job.kind, open_job.target)))
 
     # -- dispatch
 
@@ -188,8 +202,12 @@ class Coordinator:
             now = time.monotonic()
             key = f"{job_id}.{attempt}"
             self._running[key] = Running(job_id, attempt, line, step, now, now)
-            data = payload(self.problem, self.assignment.shared, self.assignment.limits, line, step)
-            self.executor.submit(Job(key, FUNCTIONS[step[0]], data, pool_of(step)))
+            self.executor.submit(Job(key, function_of(step), self._payload(line, step), pool_of(step)))
+
+    def _payload(self, line: Line, step: Step) -> Mapping[str, Any]:
+        if is_repeat(step):
+            return repeat_payload(self.store, self.problem, self.assignment.shared, line, step)
+        return payload(self.problem, self.assignment.shared, self.assignment.limits, line, step)
 
     def _take_over(self, job_id: int, line: Line, step: Step) -> None:
         """The study timed this dense twin already, beside another candidate: once is enough."""
@@ -240,7 +258,10 @@ class Coordinator:
             log.warning("candidate %d is without its dense twin: %s", running.line.number, reason)
             self._commit(running, {"error": reason})
         elif self.store.fail_job(running.job_id, running.attempt, reason, trace):
-            self._finish(running.line, "failed")
+            if is_repeat(running.step):  # the candidate stays what it is
+                log.warning("%s of candidate %d failed: %s", running.step[0], running.line.number, reason)
+            else:
+                self._finish(running.line, "failed")
 
     def _progress(self, running: Running, value: Mapping[str, Any]) -> None:
         if "epoch" in value:
@@ -257,13 +278,17 @@ class Coordinator:
 
     def _commit(self, running: Running, result: Mapping[str, Any]) -> None:
         line, kind = running.line, running.step[0]
+        meaning = after_repeat if is_repeat(running.step) else after
         try:
-            outcome = after(self.problem, self.assignment.limits, line, running.step, result)
+            outcome = meaning(self.problem, self.assignment.limits, line, running.step, result)
         except JobError as error:  # a result that can't be recorded: not a number
             self._fail(running, f"JobError: {error}", traceback.format_exc())
             return
         committed = self.store.commit_job(running.job_id, running.attempt, outcome)
         if committed is None:
+            return
+        if is_repeat(running.step):
+            self._revise(running, outcome.candidate_state)
             return
         if kind == "train":
             shutil.rmtree(checkpoint_folder(self.assignment.shared, line), ignore_errors=True)
@@ -277,6 +302,14 @@ class Coordinator:
             self._queued.appendleft((job_id, line, step))
         if outcome.candidate_state:
             self._finish(line, outcome.candidate_state)
+
+    def _revise(self, running: Running, state: str | None) -> None:
+        """A second look at a complete candidate was committed."""
+        shutil.rmtree(repeat_folder(self.assignment.shared, running.line, running.step), ignore_errors=True)
+        if state:
+            self.memory.moved(running.line.state, state)
+            running.line.state = state
+        self.memory.revised(running.line.candidate_id, running.line.state, running.line.metrics)
 
     def _finish(self, line: Line, state: str) -> None:
         self.memory.moved(line.state, state)
@@ -303,13 +336,17 @@ class Coordinator:
     def _stop_all(self, reason: str) -> None:
         for key, running in self._running.items():
             self.executor.cancel(key)
-            self.store.stop_candidate(running.line.candidate_id, reason, epoch=self.assignment.epoch)
-            self._finish(running.line, "stopped")
+            self._stop(running.line, reason)
         for _, line, _ in self._queued:
-            self.store.stop_candidate(line.candidate_id, reason, epoch=self.assignment.epoch)
-            self._finish(line, "stopped")
+            self._stop(line, reason)
         self._running.clear()
         self._queued.clear()
+
+    def _stop(self, line: Line, reason: str) -> None:
+        """End a candidate without a result; one that is complete loses the second look only."""
+        self.store.stop_candidate(line.candidate_id, reason, epoch=self.assignment.epoch)
+        if line.state != "complete":
+            self._finish(line, "stopped")
 
 
 def describe(problem: Problem, network: Any) -> ArchitectureValue:

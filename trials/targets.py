@@ -12,7 +12,7 @@ from nas.latency.agent.remote import open_measurer
 from nas.latency.targets import Target, TargetSpec
 from nas.registry import nearest
 from trials.executors import EXECUTORS
-from trials.plan import Plan, TargetPlan
+from trials.plan import Plan, TargetPlan, make_plan
 from trials.pools import measuring_pool
 from trials.probing import calibrate
 from trials.store.store import Store
@@ -22,9 +22,13 @@ FIXED = ("processor", "flags", "runtime_version")
 
 
 def with_stored_targets(plan: Plan, store: Store) -> Plan:
-    """A plan whose targets of nothing but a name are what is stored under it, if anything is."""
+    """A plan whose targets of nothing but a name are what is stored under it, if anything is.
+
+    Raises:
+        PlanError: what is stored does not fit together in one plan.
+    """
     found = [_stored(item, store) if _is_name(item) else item for item in plan.targets]
-    return plan.model_copy(update={"targets": tuple(found)})
+    return make_plan(plan.model_copy(update={"targets": tuple(found)}).to_json())
 
 
 def names_targets(plan: Plan) -> bool:

@@ -13,14 +13,17 @@ from dashboard.queries import (
     conditions_table,
     jobs_table,
     layers_table,
+    profile_table,
     ratio_interval,
     run_times,
     sites_table,
 )
 from nas.latency.samples import Samples
 from trials.charts import front_figure
-from trials.charts_candidate import curves_figure, latency_figure
-from trials.labels import number, title
+from trials.charts_candidate import curves_figure, latency_figure, profile_figure
+from trials.labels import inline, number, title
+from trials.membership import membership_by_number
+from trials.profile_view import account, layer_times
 from trials.store.queries import candidates_page, study_summary
 from trials.store.queries_candidate import CandidateDetail, candidate_detail, samples_blob
 from trials.store.queries_points import points
@@ -47,7 +50,7 @@ def show(context: Context) -> None:
     detail = candidate_detail(context.source, study, _choose(last[0].number))
     _heading(context, detail)
     _outcome(detail)
-    _metrics(detail)
+    _metrics(context, detail)
     _network(context, detail)
     _sites(detail)
     if detail.curve.epochs:
@@ -55,6 +58,7 @@ def show(context: Context) -> None:
         figure = curves_figure({detail.row.number: detail.curve})
         draw(st, figure, "curve")
     _latency(context, detail)
+    _profiles(detail)
     _jobs(detail)
 
 
@@ -98,8 +102,11 @@ def _outcome(detail: CandidateDetail) -> None:
         st.warning(f"{row.state.capitalize()}: {row.reason}")
 
 
-def _metrics(detail: CandidateDetail) -> None:
+def _metrics(context: Context, detail: CandidateDetail) -> None:
     cards = []
+    share = membership_by_number(context.source, detail.study).get(detail.row.number)
+    if share is not None:
+        cards.append(("On the Pareto front", f"{share:.2f}", "probability"))
     for metric, value in detail.row.metrics.items():
         known = value.low is not None and value.high is not None
         note = f"95 %: {value.low:.4g} to {value.high:.4g}" if known else ""
@@ -154,7 +161,8 @@ def _where(context: Context, detail: CandidateDetail) -> None:
     if not (own & np.isfinite(found.values).all(axis=1)).any():
         return
     with st.expander("Among the candidates of its study"):
-        figure = front_figure(found, summary.limits, selected=detail.row.number)
+        shares = membership_by_number(context.source, detail.study)
+        figure = front_figure(found, summary.limits, shares=shares, selected=detail.row.number)
         draw(st, figure, "where")
 
 
@@ -180,6 +188,30 @@ def _latency(context: Context, detail: CandidateDetail) -> None:
     figure = latency_figure(*run_times(samples), ratio_interval(chosen))
     draw(left, figure, "latency")
     right.dataframe(conditions_table(chosen), hide_index=True, key="conditions")
+
+
+def _profiles(detail: CandidateDetail) -> None:
+    """Where the time of a run goes, by the runtime's own profiler; the newest profile of each target."""
+    if not detail.profiles:
+        if detail.row.state == "complete":
+            st.caption(f"`nas profile {detail.study} {detail.row.number}` says where the time of a run goes.")
+        return
+    st.subheader("Where the time goes")
+    for tab, profile in zip(st.tabs([item.target for item in detail.profiles]), detail.profiles, strict=True):
+        left, right = tab.columns([1.9, 1], gap="medium")
+        times = layer_times(profile.nodes)
+        draw(left, profile_figure(times), f"profile_{profile.target}")
+        right.dataframe(
+            profile_table(times),
+            hide_index=True,
+            column_config={"Time (ms)": st.column_config.NumberColumn(format="%.4g")},
+            key=f"profile_table_{profile.target}",
+        )
+        facts = ", ".join(f"{inline(key)} {number(key, value)}" for key, value in account(detail, profile).items())
+        right.caption(
+            f"{facts[:1].upper()}{facts[1:]}. A profiler takes time itself: the measured latency is the one to go by. "
+            f"Mean of {profile.runs} runs, runtime {profile.runtime_version}."
+        )
 
 
 def _jobs(detail: CandidateDetail) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -9,10 +10,12 @@ import streamlit as st
 import yaml
 
 from dashboard.pages import Context, draw, show_numbers
-from dashboard.queries import bytes_metrics, candidates_table, comparison_table
+from dashboard.queries import bytes_metrics, candidates_table, comparison_table, gaps_table, ranks_table
 from trials.charts import comparison_figure, front_figure, history_figure, states_figure
 from trials.comparison import comparison
+from trials.gaps import GAP_NOTE
 from trials.labels import duration, inline, label, moment, number, title
+from trials.membership import membership_by_number, membership_of
 from trials.protocols import describe_regime
 from trials.store.queries import (
     COLUMNS,
@@ -23,8 +26,9 @@ from trials.store.queries import (
     list_studies,
     study_summary,
 )
-from trials.store.queries_candidate import candidate_detail
+from trials.store.queries_candidate import candidate_detail, exports
 from trials.store.queries_points import histories, points
+from trials.store.queries_targets import fronts_by_target, rank_correlations
 
 TITLE, ICON, ORDER = "Study", ":material/scatter_plot:", 1
 PER_PAGE = 25
@@ -106,6 +110,8 @@ def _course(context: Context, summary: StudySummary) -> None:
         )
         return
     _front(context, summary)
+    _targets(context, summary)
+    _gaps(context, summary)
     _comparison(context, summary)
     _history(context, summary)
 
@@ -135,20 +141,22 @@ def _front(context: Context, summary: StudySummary) -> None:
     x_default = rest.index(second) if second in rest else 0
     x = heads[2].selectbox("Horizontal axis", rest, x_default, format_func=label, key="axis_x")
     chart, side = st.columns([3.4, 1], gap="medium")
-    figure = front_figure(points(context.source, summary.row.name, [y, x]), summary.limits)
+    shares = membership_by_number(context.source, summary.row.name)
+    figure = front_figure(points(context.source, summary.row.name, [y, x]), summary.limits, shares=shares)
     event = draw(chart, figure, "front", select=True)
     with side:
-        _selected(context, summary, event)
+        _selected(context, summary, event, shares)
 
 
-def _selected(context: Context, summary: StudySummary, event: Any) -> None:
+def _selected(context: Context, summary: StudySummary, event: Any, shares: Mapping[int, float]) -> None:
     """Beside the chart: the candidate that was clicked."""
     picked = event["selection"]["points"]
     if not picked:
         st.caption("Click a point to see its candidate.")
         st.caption(
-            "Bars are 95 % intervals. Hollow points are infeasible; ticks below the plot are candidates the "
-            "gate rejected before they were trained. Dashed red lines are limits."
+            "Bars are 95 % intervals. Whose place on the front is not sure, given all intervals, is hollow; hollow and "
+            "grey are infeasible; ticks below the plot are candidates the gate rejected before they were trained. "
+            "Dashed red lines are limits."
         )
         return
     key = int(np.ravel(picked[0]["customdata"])[0])
@@ -156,6 +164,8 @@ def _selected(context: Context, summary: StudySummary, event: Any) -> None:
     with st.container(border=True):
         st.markdown(f"#### Candidate {key}")
         st.markdown(row.state + (f": {row.reason}" if row.reason else ""))
+        if key in shares:
+            st.markdown(f"On the front with probability **{shares[key]:.2f}**")
         for metric, value in row.metrics.items():
             span = f"  \n:gray[{value.low:.4g} to {value.high:.4g}]" if value.low is not None else ""
             st.markdown(f"{title(metric)} **{number(metric, value.value)}**{span}")
@@ -168,6 +178,37 @@ def _selected(context: Context, summary: StudySummary, event: Any) -> None:
             icon=":material/arrow_forward:",
             query_params=target,
         )
+
+
+def _targets(context: Context, summary: StudySummary) -> None:
+    """The front of each target, and how alike targets rank, where there are several."""
+    fronts = fronts_by_target(context.source, summary.row.name)
+    if not fronts:
+        return
+    st.subheader("Front of each target")
+    left, right = st.columns([3.4, 1], gap="medium")
+    for tab, (target, found) in zip(left.tabs(list(fronts)), fronts.items(), strict=True):
+        if len(found.metrics) > 1:
+            figure = front_figure(found, summary.limits, shares=membership_of(found))
+            draw(tab, figure, f"front_{target}")
+        tab.caption("On the front: " + ", ".join(map(str, found.numbers[found.on_front])))
+    ranks = rank_correlations(context.source, summary.row.name)
+    table = ranks_table(ranks)
+    numbers = {name: st.column_config.NumberColumn(format="%.3f") for name in table.columns[1:]}
+    right.caption("Rank correlation of latency between targets, Kendall's tau")
+    right.dataframe(table, hide_index=True, placeholder="—", column_config=numbers, key="ranks")
+    right.caption(
+        "; ".join(f"{item.first} and {item.second}: {item.count} candidates" for item in ranks) + " measured on both"
+    )
+
+
+def _gaps(context: Context, summary: StudySummary) -> None:
+    """Validation beside test of what was exported."""
+    table = gaps_table(exports(context.source, summary.row.name))
+    if not table.empty:
+        st.subheader("What was chosen, on test")
+        st.dataframe(table, hide_index=True, key="gaps")
+        st.caption(GAP_NOTE)
 
 
 def _comparison(context: Context, summary: StudySummary) -> None:
@@ -193,6 +234,7 @@ def _formats(table: Any, metrics: Any) -> dict[str, Any]:
     settings = {name: st.column_config.NumberColumn(format="%.4g") for name in table.select_dtypes("float")}
     settings |= {title(key): st.column_config.NumberColumn(format="bytes") for key in bytes_metrics(metrics)}
     settings |= {name: st.column_config.NumberColumn(format="localized") for name in ("Parameters", "MACs")}
+    settings["On the front"] = st.column_config.ProgressColumn(format="%.2f", min_value=0.0, max_value=1.0)
     speedups = [name for name in table.columns if name.startswith("Speed-up")]
     settings |= {name: st.column_config.NumberColumn(format="%.2f×") for name in speedups}
     return settings | {"Beware": st.column_config.TextColumn(width="medium")}
@@ -226,7 +268,7 @@ def _candidates(context: Context, summary: StudySummary) -> None:
     if not page.rows:
         st.info("No candidates in these states." if states else "No candidates yet.")
         return
-    table = candidates_table(page, summary.metrics)
+    table = candidates_table(page, summary.metrics, membership_by_number(context.source, summary.row.name))
     picked: Any = st.dataframe(
         table,
         hide_index=True,

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 from nas.errors import MeasureError
 from nas.latency.intervals import Derived
 from nas.latency.process import TIMEOUT_S, WorkerProcess
+from nas.latency.profiles import Profile
 from nas.latency.protocol import REPORT, Effort, Latency
 from nas.latency.targets import Target, TargetSpec
 
@@ -103,6 +104,15 @@ class MeasuringProcess(Measurer):
     def pid(self) -> int | None:
         """Of the process, while there is one."""
         return self.process.pid
+
+    def profile(self, path: Path) -> tuple[Profile, str]:
+        """Where the time of a file's runs goes, by the runtime's profiler, and the runtime's version.
+
+        Raises:
+            MeasureError: the runtime has no profiler, or refused the file.
+        """
+        answer = self._request({"verb": "profile", "path": str(Path(path).resolve())})
+        return Profile.from_json(answer["profile"]), str(answer["runtime_version"])
 
     def modules(self) -> list[str]:
         """Names of the modules the process has imported."""

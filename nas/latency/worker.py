@@ -74,6 +74,14 @@ class Worker:
         latency = measure(bench, effort, reject_above_ms=reject_above_ms, on_progress=on_progress)
         return latency, {**self._place(), "target": self.spec.name, "load": os.getloadavg()[0]}
 
+    def profile(self, path: Path) -> dict[str, Any]:
+        """Where the time of a file's runs goes, and the runtime's version."""
+        if not path.is_file():
+            raise MeasureError(f"there is no file {path} on this machine; export the model there first")
+        with self._exclusive():
+            found = self.runtime.profile(path, SessionOptions(threads=self.spec.threads, batch=self.spec.batch))
+        return {"profile": found.to_json(), "runtime_version": self.runtime.version()}
+
     def _bench(self, opener: Callable[[], Session], references: Mapping[str, float]) -> Bench:
         return Bench(
             open_candidate=opener,
@@ -159,8 +167,10 @@ def _answer(worker: Worker, request: Mapping[str, Any], reply: Reply) -> dict[st
         return worker.calibrate().to_json()
     if verb == "modules":
         return {"modules": sorted(sys.modules)}
+    if verb == "profile":
+        return worker.profile(Path(request["path"]))
     if verb != "measure":
-        raise MeasureError(f"unknown request {verb!r}; known: calibrate, measure, modules")
+        raise MeasureError(f"unknown request {verb!r}; known: calibrate, measure, modules, profile")
     latency, place = worker.measure(
         Path(request["path"]),
         Target.from_json(request["target"]),

@@ -11,10 +11,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+import numpy as np
+
 from nas.registry import Registry
 
 if TYPE_CHECKING:
-    import numpy as np
     from torch import Tensor, nn
     from torch.utils.data import Dataset
 
@@ -24,10 +25,15 @@ Split = Literal["train", "validation", "test"]
 
 @dataclass(frozen=True)
 class Metric:
-    """One number a task scores predictions by."""
+    """One number a task scores predictions by.
+
+    Attributes:
+        proportion: it is the share of examples that are right, so that its interval is known from their number.
+    """
 
     name: str
     direction: Direction
+    proportion: bool = False
 
 
 class Task(ABC):
@@ -68,6 +74,15 @@ class Task(ABC):
     @abstractmethod
     def score(self, outputs: np.ndarray, targets: np.ndarray) -> Mapping[str, float]:
         """The task's metrics, of all outputs of a split at once (numpy, so that a deployed file can be scored)."""
+
+    def score_resampled(self, outputs: np.ndarray, targets: np.ndarray, counts: np.ndarray) -> Mapping[str, np.ndarray]:
+        """``score`` of R samples of the examples, ``(R,)`` each; ``counts`` ``(R, M)`` says how often each one counts.
+
+        A task whose metrics follow from sums over examples can tell much faster than by scoring each sample.
+        """
+        drawn = (np.repeat(np.arange(len(row)), row) for row in counts)
+        rows = [self.score(outputs[index], targets[index]) for index in drawn]
+        return {name: np.array([row[name] for row in rows]) for name in rows[0]}
 
     @abstractmethod
     def fingerprint(self) -> str:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 class Classification(Task):
     """One class an image; ``accuracy`` is the fraction that is right."""
 
-    metrics: tuple[Metric, ...] = (Metric("accuracy", "maximize"),)
+    metrics: tuple[Metric, ...] = (Metric("accuracy", "maximize", proportion=True),)
 
     @property
     def supports_mixup(self) -> bool:

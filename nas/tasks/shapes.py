@@ -129,15 +129,23 @@ class ShapesSegmentation(Task):
         ``mean_iou`` is the mean over classes of intersection over union; a class that is neither there nor
         answered does not count.
         """
-        answers = outputs.argmax(axis=1).ravel()
-        pairs = np.bincount(targets.ravel() * self.num_outputs + answers, minlength=self.num_outputs**2)
-        confusion = pairs.reshape(self.num_outputs, self.num_outputs)
-        right = np.diag(confusion)
-        union = confusion.sum(axis=0) + confusion.sum(axis=1) - right
+        scores = self.score_resampled(outputs, targets, np.ones((1, len(targets)), dtype=np.int64))
+        return {name: float(values[0]) for name, values in scores.items()}
+
+    def score_resampled(self, outputs: np.ndarray, targets: np.ndarray, counts: np.ndarray) -> Mapping[str, np.ndarray]:
+        """See ``Task.score_resampled``; a sample's confusion matrix is the sum of its images'."""
+        cells = self.num_outputs**2
+        pairs = (targets * self.num_outputs + outputs.argmax(axis=1)).reshape(len(targets), -1)
+        pairs += cells * np.arange(len(targets))[:, None]
+        images = np.bincount(pairs.ravel(), minlength=cells * len(targets)).reshape(-1, cells)
+        confusion = (counts @ images).reshape(len(counts), self.num_outputs, self.num_outputs)
+        right = np.diagonal(confusion, axis1=1, axis2=2)
+        union = confusion.sum(axis=1) + confusion.sum(axis=2) - right
         present = union > 0
+        share = np.divide(right, union, out=np.zeros(right.shape), where=present)
         return {
-            "mean_iou": float((right[present] / union[present]).mean()),
-            "pixel_accuracy": float(right.sum() / confusion.sum()),
+            "mean_iou": share.sum(axis=1) / present.sum(axis=1),
+            "pixel_accuracy": right.sum(axis=1) / confusion.sum(axis=(1, 2)),
         }
 
     def fingerprint(self) -> str:

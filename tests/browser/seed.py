@@ -15,6 +15,7 @@ from sqlalchemy import Engine
 from sqlalchemy.orm import Session
 
 from nas.latency.samples import Samples, Visit, burst_array
+from nas.tasks.intervals import wilson
 from trials.store.models import (
     Architecture,
     ArtifactRow,
@@ -268,7 +269,8 @@ def _trained(session: Session, candidate: Candidate, accuracy: float, draw: rand
         train.state, train.error = "failed", candidate.reason
     if candidate.state not in ("complete", "infeasible"):
         return
-    session.add(Metric(candidate_id=candidate.id, name="accuracy", value=accuracy))
+    low, high = wilson(accuracy, 700)
+    session.add(Metric(candidate_id=candidate.id, name="accuracy", value=accuracy, low=low, high=high))
     for kind in ("onnx", "weights"):
         session.add(
             ArtifactRow(

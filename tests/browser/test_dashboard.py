@@ -18,6 +18,7 @@ import pytest
 from dashboard.launch import command
 from tests.browser.seed import seed_database
 from tests.browser.seed_sparse import seed_sparse
+from tests.browser.seed_targets import seed_targets
 from trials.report import write_report
 from trials.store.engine import open_engine
 
@@ -45,6 +46,7 @@ def storage(tmp_path_factory: pytest.TempPathFactory) -> str:
     engine = open_engine(url)
     seed_database(engine)
     seed_sparse(engine)
+    seed_targets(engine)
     engine.dispose()
     return url
 
@@ -160,7 +162,7 @@ def test_a_study_has_its_charts_and_a_table_sorted_by_the_database(page: Any, ad
     page.get_by_role("option", name="Latency (ms)").click()
     page.get_by_text("Descending").click()
     wait_until(page, lambda: cells(page)[1:2] == ["infeasible"])
-    width = 9
+    width = 10
     latencies = [float(text) for text in cells(page)[3::width] if text]
     assert latencies == sorted(latencies, reverse=True)
     first = cells(page)[0]
@@ -227,6 +229,22 @@ def test_a_sparse_candidate_stands_beside_its_dense_twin(page: Any, address: str
     wait_until(page, lambda: cells(page, 2)[:2] == ["stage0.conv", "dense"])
     page.get_by_role("combobox", name="Measurement").click()
     page.get_by_role("option", name=re.compile("dense twin at local")).click()
+
+
+def test_a_study_of_two_targets_has_a_front_each_and_says_where_the_time_goes(page: Any, address: str) -> None:
+    page.goto(f"{address}/study?study=pair")
+    page.get_by_role("heading", name="Front of each target").wait_for()
+    assert cells(page, 0)[0] == "local"
+    assert 0.5 < float(cells(page, 0)[2]) < 1  # how alike local and phone rank
+    page.get_by_role("tab", name="phone").click()
+    page.get_by_text("Latency at phone (ms) · lower is better").wait_for()
+    page.get_by_role("heading", name="What was chosen, on test").wait_for()
+    assert any("0.014 [" in text for text in cells(page, 1))
+    page.goto(f"{address}/candidate?study=pair&candidate=0")
+    page.get_by_text("On the Pareto front").wait_for()
+    page.get_by_role("heading", name="Where the time goes").wait_for()
+    page.get_by_text("Sum of layers 0.204 ms, profiled run 0.2448 ms").wait_for()
+    page.locator(".js-plotly-plot .ytick", has_text="the runtime's own").wait_for()
 
 
 def test_a_failed_candidate_shows_its_traceback(page: Any, address: str) -> None:

@@ -7,9 +7,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 
 from nas.errors import MeasureError
+from nas.export.node_layers import node_layers
 from nas.latency.references import LADDER, write_reference
 from nas.latency.runtimes import RUNTIMES, Runtime, Session, SessionOptions
 
@@ -119,6 +121,22 @@ def test_garbage_is_refused_with_the_reason(runtime: Runtime, artifact: Path, co
 def test_a_missing_file_is_refused(runtime: Runtime, artifact: Path) -> None:
     with pytest.raises(MeasureError, match=r"absent"):
         runtime.open(artifact.with_name("absent.bin"), SessionOptions())
+
+
+def test_a_profile_tells_times_of_nodes_or_refuses(runtime: Runtime, artifact: Path) -> None:
+    try:
+        found = runtime.profile(artifact, SessionOptions())
+    except MeasureError as error:
+        assert "does not tell" in str(error)  # noqa: PT017 — a runtime without a profiler says so
+        return
+    assert found.runs >= 10
+    assert 0 < sum(node.time_ms for node in found.nodes) <= found.run_ms
+    if artifact.suffix == ".onnx":
+        layers = node_layers(artifact, [(node.name, node.op) for node in found.nodes])
+        known = {node.name.rpartition("/")[0] or None for node in onnx.load(str(artifact)).graph.node}
+        assert set(layers) <= {*known, None}
+    with pytest.raises(MeasureError):
+        runtime.profile(artifact.with_name("absent.bin"), SessionOptions())
 
 
 def test_the_version_is_told(runtime: Runtime) -> None:

@@ -19,6 +19,7 @@ from torch.utils.data import Dataset
 from nas.errors import TaskError
 from nas.tasks import TASKS, Split, Task
 from nas.tasks.digits import Digits
+from nas.tasks.intervals import score_intervals
 
 SPLITS: tuple[Split, ...] = ("train", "validation", "test")
 SMALL = {"num_train": 120, "num_validation": 60, "num_test": 60, "cache": ""}
@@ -171,6 +172,27 @@ def check_right_answers_score_best(make: Make) -> None:
         assert sign * best[metric.name] > sign * worst[metric.name]
 
 
+def check_a_resampled_score_is_that_of_the_sample(make: Make) -> None:
+    task = make()
+    targets = items(task, "validation", 12)[1].numpy()
+    random = np.random.default_rng(0)
+    outputs = random.normal(size=(len(targets), task.num_outputs, *targets.shape[1:])).astype(np.float32)
+    counts = random.multinomial(len(targets), np.full(len(targets), 1 / len(targets)), size=3)
+    found = task.score_resampled(outputs, targets, counts)
+    for place, count in enumerate(counts):
+        drawn = np.repeat(np.arange(len(targets)), count)
+        expected = task.score(outputs[drawn], targets[drawn])
+        assert {name: values[place] for name, values in found.items()} == pytest.approx(expected)
+    everything = dict(task.score(outputs, targets))
+    intervals = score_intervals(task, outputs, targets, everything)
+    assert set(intervals) == set(everything)
+    for name, (low, high) in intervals.items():
+        assert low <= everything[name] <= high
+        assert low < high
+    for metric in task.metrics:
+        assert not metric.proportion or round(everything[metric.name] * len(targets), 6).is_integer()
+
+
 CHECKS = [
     check_items_are_inputs_as_deployed,
     check_splits_share_nothing,
@@ -179,6 +201,7 @@ CHECKS = [
     check_head_and_loss_train,
     check_soft_targets_where_mixup_is_supported,
     check_right_answers_score_best,
+    check_a_resampled_score_is_that_of_the_sample,
 ]
 
 
@@ -218,6 +241,9 @@ class _Wrong(Digits):
 
     def score(self, outputs: np.ndarray, targets: np.ndarray) -> Mapping[str, float]:
         return {"accuracy": 1 - super().score(outputs, targets)["accuracy"]}
+
+    def score_resampled(self, outputs: np.ndarray, targets: np.ndarray, counts: np.ndarray) -> Mapping[str, np.ndarray]:
+        return {"accuracy": np.full(len(counts), self.score(outputs, targets)["accuracy"])}  # of all, whatever is drawn
 
 
 @pytest.mark.parametrize("check", CHECKS)

@@ -29,11 +29,21 @@ def test_search_for_the_latency_in_the_second_runtime(plan: Callable[..., Path],
     nas("search", str(path), "--storage", url)
     (study,) = json.loads(nas("list", "--storage", url, "--json").stdout)
     assert set(study["best"]) == {"accuracy", "latency_ms@ov"}
+    nas("profile", "study", "0", "--storage", url)
+    candidate = json.loads(nas("show", "study", "0", "--storage", url, "--json").stdout)
+    layers = {layer["name"] for layer in candidate["layers"]}
+    (profile,) = candidate["profiles"]
+    timed = {node["layer"] for node in profile["nodes"] if node["layer"]}
+    assert {layer for layer in timed if layer.startswith("stage")} <= layers
+    assert "stage1" in {layer.partition(".")[0] for layer in timed}
     folder = tmp_path / "out"
     nas("export", "study", "--best", "--out", str(folder), "--storage", url)
     report = json.loads((folder / "report.json").read_text())
     assert [item["runtime"] for item in report["runtimes"]][:2] == ["openvino", "onnxruntime"]
     assert report["scores"] == report["runtimes"][0]["scores"]
+    (gap,) = report["gaps"]
+    assert gap["gap"][0] == report["scores"]["validation"]["accuracy"] - report["scores"]["test"]["accuracy"]
+    assert gap["gap"][1] < gap["gap"][0] < gap["gap"][2]
     assert [item["conditions"]["runtime"] for item in report["latency"]] == ["openvino", "onnxruntime"]
     assert "| openvino 20" in (folder / "report.md").read_text()
     ran = subprocess.run(

@@ -1,4 +1,4 @@
-"""Looking at what is there: ``nas list``, ``status``, ``show``, ``measure``, ``gc``, ``delete``."""
+"""Looking at what is there: ``nas list``, ``status``, ``show``, ``profile``, ``measure``, ``gc``, ``delete``."""
 
 from __future__ import annotations
 
@@ -68,13 +68,25 @@ def show(
     storage: Storage = DEFAULT_STORAGE,
     as_json: Json = False,
     limit: Annotated[int, typer.Option("--limit", help="Rows of a study to show.")] = 50,
+    targets: Annotated[
+        bool, typer.Option("--targets", help="Instead: the front of each target, and how alike targets rank.")
+    ] = False,
 ) -> None:
     """Show a study's candidates, or one of them with its layers, metrics and jobs."""
-    from trials.cli.views import candidate_json, candidate_rows, print_candidate, print_caveats
+    from trials.cli.views import (
+        candidate_json,
+        candidate_rows,
+        print_candidate,
+        print_caveats,
+        print_targets,
+        targets_json,
+    )
     from trials.store.store import Store
 
     store = Store(storage)
-    if trial is None:
+    if targets:
+        print_json(targets_json(store, name)) if as_json else print_targets(store, name)
+    elif trial is None:
         if not as_json:
             print_caveats(store, name)
         print_rows(candidate_rows(store, name, limit), as_json, empty="no candidates yet")
@@ -82,6 +94,26 @@ def show(
         print_json(candidate_json(store, name, trial))
     else:
         print_candidate(store, name, trial)
+
+
+@app.command(epilog="Example: nas profile digits 12")
+def profile(
+    name: Name,
+    trial: Annotated[int, typer.Argument(help="Number of a candidate.")],
+    target: Annotated[
+        str | None, typer.Option("--target", help="One of the study's targets; the first by default.")
+    ] = None,
+    storage: Storage = DEFAULT_STORAGE,
+    as_json: Json = False,
+) -> None:
+    """Say where the time of a candidate goes, layer by layer, and store it."""
+    from trials.cli.views import print_profile, profile_json
+    from trials.profiling import profile_candidate
+    from trials.store.store import Store
+
+    store = Store(storage)
+    where = profile_candidate(store, name, trial, target)
+    print_json(profile_json(store, name, trial, where)) if as_json else print_profile(store, name, trial, where)
 
 
 @app.command(epilog="Example: nas measure model.onnx --runtime onnxruntime --runtime openvino")

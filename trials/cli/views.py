@@ -7,9 +7,13 @@ from typing import Any
 
 from trials.cli.app import out
 from trials.cli.options import print_rows, shown
+from trials.labels import label
+from trials.membership import membership_by_number, membership_of
+from trials.profile_view import OWN, account, layer_times
 from trials.protocols import describe_regime
 from trials.store.queries import CandidateRow, candidates_page, study_summary
 from trials.store.queries_candidate import candidate_detail
+from trials.store.queries_targets import fronts_by_target, rank_correlations
 from trials.store.store import Store
 
 
@@ -26,12 +30,14 @@ def candidate_rows(store: Store, name: str, limit: int) -> list[dict[str, Any]]:
     """Candidates of a study with its objectives, in the order of proposal."""
     objectives = list(study_summary(store, name).row.objectives)
     page = candidates_page(store, name, limit=limit)
+    shares = membership_by_number(store, name)
     beside = any(row.beside for row in page.rows)
     return [
         {
             "trial": row.number,
             "state": row.state,
             **{metric: row.metrics[metric].value if metric in row.metrics else None for metric in objectives},
+            "on_front": shares.get(row.number),
             "parameters": row.parameters,
             "macs": row.macs,
             **(_beside(row) if beside else {}),
@@ -48,7 +54,56 @@ def _beside(row: CandidateRow) -> dict[str, Any]:
 
 def candidate_json(store: Store, name: str, number: int) -> dict[str, Any]:
     """All there is of one candidate, raw samples aside."""
-    return asdict(candidate_detail(store, name, number))
+    detail = asdict(candidate_detail(store, name, number))
+    return {**detail, "on_front": membership_by_number(store, name).get(number)}
+
+
+def profile_json(store: Store, name: str, number: int, target: str) -> dict[str, Any]:
+    """The newest profile of a candidate on a target, by layer and by node."""
+    detail = candidate_detail(store, name, number)
+    found = next(item for item in detail.profiles if item.target == target)
+    return {**asdict(found), **account(detail, found), "layers": [asdict(item) for item in layer_times(found.nodes)]}
+
+
+def print_profile(store: Store, name: str, number: int, target: str) -> None:
+    """The same for people, with its sum beside what was measured."""
+    detail = candidate_detail(store, name, number)
+    found = next(item for item in detail.profiles if item.target == target)
+    out.print(f"{name} trial {number} on {target} ({found.runtime_version}), mean of {found.runs} runs")
+    rows = [
+        {
+            "layer": item.layer or OWN,
+            "ops": item.ops,
+            "ms": item.time_ms,
+            "share": f"{item.share:.0%}",
+        }
+        for item in layer_times(found.nodes)
+    ]
+    print_rows(rows, as_json=False)
+    facts = account(detail, found)
+    print_rows([{"": label(key), " ": value} for key, value in facts.items()], as_json=False)
+
+
+def targets_json(store: Store, name: str) -> dict[str, Any]:
+    """A front a target, candidate → probability, and the rank correlations; empty for a study of one target."""
+    fronts = {
+        target: {int(number): share for number, share in membership_of(found).items() if share > 0}
+        for target, found in fronts_by_target(store, name).items()
+    }
+    return {"fronts": fronts, "rank_correlations": [asdict(item) for item in rank_correlations(store, name)]}
+
+
+def print_targets(store: Store, name: str) -> None:
+    """The same for people."""
+    found = targets_json(store, name)
+    numbers = dict.fromkeys(number for front in found["fronts"].values() for number in front)
+    rows = [
+        {"trial": str(number), **{target: front.get(number, 0.0) for target, front in found["fronts"].items()}}
+        for number in sorted(numbers)
+    ]
+    out.print("probability to be on the front of each target")
+    print_rows(rows, as_json=False, empty="no complete candidate on several targets")
+    print_rows(found["rank_correlations"], as_json=False, empty="one target only: nothing to correlate")
 
 
 def print_candidate(store: Store, name: str, number: int) -> None:
@@ -62,6 +117,9 @@ def print_candidate(store: Store, name: str, number: int) -> None:
         ],
         as_json=False,
     )
+    share = membership_by_number(store, name).get(number)
+    if share is not None:
+        out.print(f"on the front with probability {share:.2f}")
     for item in detail.row.beside:
         out.print(f"{item.speedup:.2f} times as fast as its dense twin at {item.target}")
     for flag in detail.row.flags:
@@ -69,5 +127,7 @@ def print_candidate(store: Store, name: str, number: int) -> None:
     choices = detail.definition["choices"]
     out.print("choices: " + ", ".join(f"{key}={shown(value)}" for key, value in choices.items()), soft_wrap=True)
     print_rows(detail.layers, as_json=False)
+    for profile in detail.profiles:
+        print_profile(store, name, number, profile.target)
     if detail.traceback:
         out.print(detail.traceback, markup=False)

@@ -24,7 +24,7 @@ SUGGESTIONS, METRICS, FILES, STUDIES = table(SuggestionRow), table(Metric), tabl
 
 
 def open_jobs(connection: Connection, study_id: int) -> list[OpenJob]:
-    """Queued jobs of open candidates, with results and metrics so far."""
+    """Queued jobs of open candidates, and repeats of complete ones, with results and metrics so far."""
     rows = connection.execute(
         select(
             JOBS.c.id.label("job_id"),
@@ -41,7 +41,7 @@ def open_jobs(connection: Connection, study_id: int) -> list[OpenJob]:
         .where(
             CANDIDATES.c.study_id == study_id,
             JOBS.c.state == "queued",
-            CANDIDATES.c.state.in_(("queued", "running")),
+            CANDIDATES.c.state.in_(("queued", "running", "complete")),
         )
         .order_by(CANDIDATES.c.number, JOBS.c.id)
     ).all()

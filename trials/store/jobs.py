@@ -9,7 +9,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, null, select, update
+from sqlalchemy import Connection, and_, bindparam, null, or_, select, update
 from sqlalchemy.sql.dml import ReturningUpdate
 
 from nas.errors import StudyError
@@ -53,7 +53,14 @@ _WORK_ON = (
 )
 _END = (
     update(CANDIDATES)
-    .where(CANDIDATES.c.id == bindparam("candidate"), CANDIDATES.c.state.not_in(FINAL))
+    .where(
+        CANDIDATES.c.id == bindparam("candidate"),
+        # Final is final, but for a complete one that a second look found to be over a limit.
+        or_(
+            CANDIDATES.c.state.not_in(FINAL),
+            and_(CANDIDATES.c.state == "complete", bindparam("final") == "infeasible"),
+        ),
+    )
     .values(state=bindparam("final"), reason=bindparam("why"), traceback=bindparam("trace"), finished_at=Clock())
 )
 _STUDY_OF = select(CANDIDATES.c.study_id).where(CANDIDATES.c.id == bindparam("candidate"))

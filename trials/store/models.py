@@ -9,7 +9,9 @@
                ├── jobs            state, attempt, lease
                ├── epochs          the curve
                ├── measurements    one blob of raw samples each
-               └── artifacts       files, by URI and hash
+               ├── profiles        milliseconds by layer
+               ├── artifacts       files, by URI and hash
+               └── exports         what was taken away, and its test scores
 """
 
 from __future__ import annotations
@@ -217,7 +219,7 @@ class JobRow(Base):
     __table_args__ = (UniqueConstraint("candidate_id", "kind", "target"), Index("ix_jobs_state", "state"))
     id: Mapped[int] = mapped_column(primary_key=True)
     candidate_id: Mapped[int] = _candidate_key(index=False)
-    #: ``gate``, ``train``, ``measure``, ``twin``.
+    #: ``gate``, ``train``, ``measure``, ``twin``; ``remeasure-1``, ``retrain-1`` … of a complete candidate.
     kind: Mapped[str] = mapped_column(String(20))
     target: Mapped[str] = mapped_column(String(200), default="")
     #: ``queued``, ``running``, ``done``, ``failed``.
@@ -248,7 +250,7 @@ class Measurement(Base):
     id: Mapped[int] = mapped_column(primary_key=True)
     candidate_id: Mapped[int] = _candidate_key(index=True)
     target_id: Mapped[int] = mapped_column(ForeignKey("targets.id"), index=True)
-    #: ``gate``, ``final``, ``audit``, ``twin`` (of the dense twin, not of the candidate).
+    #: ``gate``, ``final``, ``audit``, ``remeasure``, ``twin`` (of the dense twin, not of the candidate).
     purpose: Mapped[str] = mapped_column(String(20))
     latency_ms: Mapped[float]
     low_ms: Mapped[float]
@@ -276,3 +278,33 @@ class ArtifactRow(Base):
     created_at: Mapped[datetime]
     #: Set when retention removed the file; the row stays.
     deleted_at: Mapped[datetime | None]
+
+
+class ExportRow(Base):
+    """A candidate that was taken away, and how it scored then: the only look at the test split."""
+
+    __tablename__ = "exports"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    candidate_id: Mapped[int] = _candidate_key(index=True)
+    folder: Mapped[str] = mapped_column(Text)
+    #: Of the exported file.
+    sha256: Mapped[str] = mapped_column(String(64))
+    #: Split → metric → ``[value, low, high]``, 95 %.
+    scores: Mapped[dict[str, Any]]
+    created_at: Mapped[datetime]
+
+
+class ProfileRow(Base):
+    """Where the time of a candidate's runs goes on a target; profiling itself takes some of it."""
+
+    __tablename__ = "profiles"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    candidate_id: Mapped[int] = _candidate_key(index=True)
+    target_id: Mapped[int] = mapped_column(ForeignKey("targets.id"), index=True)
+    #: Wall time of a profiled run, mean of ``runs``.
+    run_ms: Mapped[float]
+    runs: Mapped[int]
+    runtime_version: Mapped[str] = mapped_column(String(100))
+    #: One ``{"name", "op", "layer", "time_ms"}`` a node the runtime ran; ``layer`` is a module's path or null.
+    nodes: Mapped[list[Any]]
+    created_at: Mapped[datetime]

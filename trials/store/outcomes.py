@@ -1,4 +1,4 @@
-"""What a committed job leaves behind: metrics, measurements, files."""
+"""What a committed job leaves behind: metrics, measurements, files; what later verbs add: profiles, exports."""
 
 from __future__ import annotations
 
@@ -8,13 +8,20 @@ from sqlalchemy import Connection, bindparam, insert, select
 
 from nas.errors import StoreError
 from trials.store.dialect import Clock, Insert, table
-from trials.store.models import ArtifactRow, Measurement, Metric, Target
-from trials.store.records import ArtifactValue, MeasurementValue, MetricValue
+from trials.store.models import ArtifactRow, Candidate, ExportRow, Measurement, Metric, ProfileRow, Study, Target
+from trials.store.records import ArtifactValue, ExportValue, MeasurementValue, MetricValue, ProfileValue
 
 _SET_METRICS = Insert(table(Metric), ("candidate_id", "name", "target"), replace=("value", "low", "high"))
 _FIND_TARGET = select(table(Target).c.id).where(table(Target).c.name == bindparam("target"))
 _ADD_MEASUREMENT = insert(table(Measurement)).values(created_at=Clock())
 _ADD_FILE = insert(table(ArtifactRow)).values(created_at=Clock())
+_ADD_PROFILE = insert(table(ProfileRow)).values(created_at=Clock())
+_ADD_EXPORT = insert(table(ExportRow)).values(created_at=Clock())
+_FIND_CANDIDATE = (
+    select(table(Candidate).c.id)
+    .join(table(Study), table(Study).c.id == table(Candidate).c.study_id)
+    .where(table(Study).c.name == bindparam("study"), table(Candidate).c.number == bindparam("number"))
+)
 
 
 def write_metrics(connection: Connection, candidate_id: int, metrics: Sequence[MetricValue]) -> None:
@@ -30,12 +37,7 @@ def write_measurements(connection: Connection, candidate_id: int, measurements: 
         StoreError: a target is not in the database.
     """
     for measurement in measurements:
-        target_id = connection.execute(_FIND_TARGET, {"target": measurement.target}).scalar_one_or_none()
-        if target_id is None:
-            raise StoreError(
-                f"target {measurement.target!r} is not in the database; it was removed while in use: resume "
-                "the study, which adds it again"
-            )
+        target_id = _target_id(connection, measurement.target)
         row = {**vars(measurement), "conditions": dict(measurement.conditions)}
         row |= {"candidate_id": candidate_id, "target_id": target_id}
         del row["target"]
@@ -47,3 +49,38 @@ def write_files(connection: Connection, candidate_id: int, files: Sequence[Artif
     if files:
         rows = [{"candidate_id": candidate_id, **vars(file), "record": dict(file.record)} for file in files]
         connection.execute(_ADD_FILE, rows)
+
+
+def write_profile(connection: Connection, study: str, number: int, profile: ProfileValue) -> None:
+    """Add a profile to a candidate.
+
+    Raises:
+        StoreError: its target is not in the database.
+    """
+    row = {**vars(profile), "nodes": [dict(node) for node in profile.nodes]}
+    row |= {
+        "candidate_id": _candidate_id(connection, study, number),
+        "target_id": _target_id(connection, row.pop("target")),
+    }
+    connection.execute(_ADD_PROFILE, row)
+
+
+def write_export(connection: Connection, study: str, number: int, export: ExportValue) -> None:
+    """Note that a candidate was exported."""
+    scores = {split: {key: list(value) for key, value in found.items()} for split, found in export.scores.items()}
+    row = {"candidate_id": _candidate_id(connection, study, number), **vars(export), "scores": scores}
+    connection.execute(_ADD_EXPORT, row)
+
+
+def _candidate_id(connection: Connection, study: str, number: int) -> int:
+    return int(connection.execute(_FIND_CANDIDATE, {"study": study, "number": number}).scalar_one())
+
+
+def _target_id(connection: Connection, name: str) -> int:
+    found = connection.execute(_FIND_TARGET, {"target": name}).scalar_one_or_none()
+    if found is None:
+        raise StoreError(
+            f"target {name!r} is not in the database; it was removed while in use: resume "
+            "the study, which adds it again"
+        )
+    return int(found)

@@ -11,8 +11,17 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from nas.errors import UnknownNameError
-from trials.store.models import ArtifactRow, Candidate, EpochRow, JobRow, Measurement, Target
-from trials.store.queries import CandidateRow, Source, candidate_row, find_study, reading, utc
+from trials.store.models import (
+    ArtifactRow,
+    Candidate,
+    EpochRow,
+    ExportRow,
+    JobRow,
+    Measurement,
+    ProfileRow,
+    Target,
+)
+from trials.store.queries import CandidateRow, Source, Value, candidate_row, find_study, reading, utc
 
 
 @dataclass(frozen=True)
@@ -26,6 +35,8 @@ class JobInfo:
     started_at: datetime | None
     finished_at: datetime | None
     error: str | None
+    #: What a training, or a second one with another seed, came to.
+    scores: Mapping[str, float]
 
     @property
     def seconds(self) -> float | None:
@@ -63,6 +74,31 @@ class ArtifactInfo:
 
 
 @dataclass(frozen=True)
+class ProfileInfo:
+    """Where the time of a run goes on a target."""
+
+    target: str
+    #: Wall time of a profiled run, mean of ``runs``.
+    run_ms: float
+    runs: int
+    runtime_version: str
+    #: One ``{"name", "op", "layer", "time_ms"}`` a node that the runtime executed, in order.
+    nodes: tuple[Mapping[str, Any], ...]
+    created_at: datetime
+
+
+@dataclass(frozen=True)
+class ExportInfo:
+    """An exported candidate."""
+
+    number: int
+    folder: str
+    #: Split → metric → value and interval.
+    scores: Mapping[str, Mapping[str, Value]]
+    created_at: datetime
+
+
+@dataclass(frozen=True)
 class Curve:
     """Values by epoch."""
 
@@ -88,6 +124,8 @@ class CandidateDetail:
     curve: Curve
     measurements: tuple[MeasurementInfo, ...]
     artifacts: tuple[ArtifactInfo, ...]
+    #: The newest of each target.
+    profiles: tuple[ProfileInfo, ...]
 
 
 def candidate_detail(source: Source, name: str, number: int) -> CandidateDetail:
@@ -116,6 +154,7 @@ def candidate_detail(source: Source, name: str, number: int) -> CandidateDetail:
             curve=_curves(session, [candidate.id]).get(candidate.id, Curve((), ())),
             measurements=_measurements(session, candidate.id),
             artifacts=_artifacts(session, candidate.id),
+            profiles=_profiles(session, candidate.id),
         )
 
 
@@ -143,6 +182,41 @@ def curves(source: Source, name: str, numbers: Sequence[int]) -> dict[int, Curve
         return {number_of[key]: curve for key, curve in sorted(found.items(), key=lambda item: number_of[item[0]])}
 
 
+def exports(source: Source, name: str) -> list[ExportInfo]:
+    """The newest export of each exported candidate of the study ``name``, by number.
+
+    Raises:
+        UnknownNameError: no such study.
+    """
+    with reading(source) as session:
+        study = find_study(session, name)
+        query = select(ExportRow, Candidate.number).join(Candidate, Candidate.id == ExportRow.candidate_id)
+        query = query.where(Candidate.study_id == study.id).order_by(Candidate.number, ExportRow.id)
+        newest = {number: row for row, number in session.execute(query)}
+        return [
+            ExportInfo(
+                number=number,
+                folder=row.folder,
+                scores={
+                    split: {metric: Value(*value) for metric, value in found.items()}
+                    for split, found in row.scores.items()
+                },
+                created_at=utc(row.created_at),
+            )
+            for number, row in newest.items()
+        ]
+
+
+def _profiles(session: Session, candidate_id: int) -> tuple[ProfileInfo, ...]:
+    query = select(ProfileRow, Target.name).join(Target, Target.id == ProfileRow.target_id)
+    query = query.where(ProfileRow.candidate_id == candidate_id).order_by(ProfileRow.id)
+    newest = {target: row for row, target in session.execute(query)}
+    return tuple(
+        ProfileInfo(target, row.run_ms, row.runs, row.runtime_version, tuple(row.nodes), utc(row.created_at))
+        for target, row in newest.items()
+    )
+
+
 def _curves(session: Session, ids: Sequence[int]) -> dict[int, Curve]:
     query = select(EpochRow).where(EpochRow.candidate_id.in_(ids)).order_by(EpochRow.candidate_id, EpochRow.epoch)
     rows: dict[int, list[EpochRow]] = {}
@@ -164,9 +238,16 @@ def _jobs(session: Session, candidate_id: int) -> tuple[JobInfo, ...]:
             started_at=row.started_at and utc(row.started_at),
             finished_at=row.finished_at and utc(row.finished_at),
             error=row.error or (row.result or {}).get("error"),
+            scores=_scores(row.result or {}),
         )
         for row in session.scalars(query)
     )
+
+
+def _scores(result: Mapping[str, Any]) -> dict[str, float]:
+    """Of what a training recorded, the metrics of the task: those that have intervals."""
+    metrics = result.get("metrics", {})
+    return result.get("scores") or {name: metrics[name] for name in result.get("intervals", {})}
 
 
 def _measurements(session: Session, candidate_id: int) -> tuple[MeasurementInfo, ...]:

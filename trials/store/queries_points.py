@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,7 +26,7 @@ class Points:
     #: Names of the m columns, and ``maximize`` or ``minimize`` for those that are objectives, else ``""``.
     metrics: tuple[str, ...]
     directions: tuple[str, ...]
-    #: The study's objectives, whatever the columns are.
+    #: The objectives the front is of, whatever the columns are: the study's, unless others were asked for.
     objectives: tuple[str, ...]
     #: ``(n,)``
     numbers: NDArray[np.int64]
@@ -36,7 +36,7 @@ class Points:
     values: Floats
     low: Floats
     high: Floats
-    #: ``(n,)``: Pareto-optimal on the *study's* objectives, whatever the columns are.
+    #: ``(n,)``: Pareto-optimal on ``objectives``.
     on_front: NDArray[np.bool_]
 
     def take(self, rows: Any) -> Points:
@@ -67,17 +67,21 @@ class History:
     last_number: int
 
 
-def points(source: Source, name: str, metrics: Sequence[str] | None = None) -> Points:
+def points(
+    source: Source, name: str, metrics: Sequence[str] | None = None, *, goals: Mapping[str, str] | None = None
+) -> Points:
     """Complete and infeasible candidates of a study on its objectives, or on ``metrics``.
 
-    Beside metrics, ``number``, ``parameters`` and ``macs`` can be columns.
+    Beside metrics, ``number``, ``parameters`` and ``macs`` can be columns. ``goals`` (metric → direction) take the
+    place of the study's objectives.
 
     Raises:
         UnknownNameError: no such study.
     """
     with reading(source) as session:
         study = find_study(session, name)
-        objectives = tuple(study.objectives)
+        directed = study.objectives if goals is None else goals
+        objectives = tuple(directed)
         wanted = objectives if metrics is None else tuple(metrics)
         columns = tuple(dict.fromkeys([*wanted, *objectives]))
         table = _fetch(session, study, columns)
@@ -85,13 +89,13 @@ def points(source: Source, name: str, metrics: Sequence[str] | None = None) -> P
     place = [columns.index(key) for key in objectives]
     able = np.flatnonzero((table.states == "complete") & np.isfinite(table.values[:, place]).all(axis=1))
     if len(able):
-        directions = [study.objectives[key] for key in objectives]
+        directions = [directed[key] for key in objectives]
         front[able[pareto_front(table.values[able][:, place], directions)]] = True
     keep = [columns.index(key) for key in wanted]
     return Points(
         study=study.name,
         metrics=wanted,
-        directions=tuple(study.objectives.get(key, "") for key in wanted),
+        directions=tuple(directed.get(key, "") for key in wanted),
         objectives=objectives,
         numbers=table.numbers,
         states=table.states,

@@ -12,6 +12,8 @@ from nas.errors import JobError
 from nas.strategies import Suggestion
 
 Step = tuple[str, str]
+#: Metrics a candidate has on each target, ``latency_ms@pi``.
+TARGET_METRICS = ("latency_ms", "peak_memory_bytes")
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,28 @@ class ArtifactValue:
     sha256: str
     size_bytes: int
     record: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class ExportValue:
+    """An exported candidate."""
+
+    folder: str
+    sha256: str
+    #: Split → metric → ``[value, low, high]``.
+    scores: Mapping[str, Mapping[str, Sequence[float]]]
+
+
+@dataclass(frozen=True)
+class ProfileValue:
+    """Where the time of a run goes."""
+
+    target: str
+    run_ms: float
+    runs: int
+    runtime_version: str
+    #: One ``{"name", "op", "layer", "time_ms"}`` a node.
+    nodes: Sequence[Mapping[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -117,6 +141,14 @@ class OpenJob:
     #: Results of the candidate's finished jobs.
     results: dict[Step, Mapping[str, Any]]
     metrics: dict[tuple[str, str], MetricValue]
+
+
+@dataclass(frozen=True)
+class Earlier:
+    """Raw samples of a measurement that another one is pooled with."""
+
+    samples: bytes
+    reference_ms: float
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ by one that lost it changes nothing.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -18,16 +19,19 @@ from sqlalchemy.orm import Session
 from nas.errors import StoreError, StudyError, UnknownNameError
 from nas.registry import nearest
 from nas.strategies import Suggestion
-from trials.store import history, jobs, leases, proposals, studies, targets
+from trials.store import history, jobs, leases, outcomes, proposals, repeats, studies, targets
 from trials.store.dialect import Clock
 from trials.store.engine import open_engine, sqlite_path
 from trials.store.models import ArtifactRow, Study, Target
 from trials.store.records import (
     ArchitectureValue,
     Duplicate,
+    Earlier,
+    ExportValue,
     JobResult,
     KeptArtifact,
     OpenJob,
+    ProfileValue,
     Proposed,
     Step,
     StoredSuggestion,
@@ -255,6 +259,28 @@ class Store:
         with self.reading() as connection:
             return history.twins(connection, study_id)
 
+    # -- second looks at complete candidates
+
+    def repeats(self, study_id: int) -> Counter[tuple[int, str, str]]:
+        """(candidate's number, ``remeasure`` or ``retrain``, target) → how often, in whatever state."""
+        with self.reading() as connection:
+            return repeats.counts(connection, study_id)
+
+    def queue_repeat(self, study_id: int, epoch: int, number: int, step: Step) -> OpenJob:
+        """Add a job to a complete candidate.
+
+        Raises:
+            StudyError: the lease is another's by now.
+        """
+        with self.transaction() as connection:
+            leases.check(connection, study_id, epoch)
+            return repeats.queue(connection, study_id, number, step)
+
+    def earlier(self, candidate_id: int, target: str, structure_hash: str) -> list[Earlier]:
+        """Raw samples of a candidate on a target, oldest measurement first."""
+        with self.reading() as connection:
+            return repeats.earlier(connection, candidate_id, target, structure_hash)
+
     # -- artifacts
 
     def kept_artifacts(self, name: str) -> list[KeptArtifact]:
@@ -266,6 +292,18 @@ class Store:
         """Note that retention removed a file."""
         with self.transaction() as connection:
             connection.execute(update(ArtifactRow).where(ArtifactRow.id == artifact_id).values(deleted_at=Clock()))
+
+    # -- what is added to finished candidates
+
+    def add_profile(self, study: str, number: int, profile: ProfileValue) -> None:
+        """Remember where a candidate's time goes on a target."""
+        with self.transaction() as connection:
+            outcomes.write_profile(connection, study, number, profile)
+
+    def add_export(self, study: str, number: int, export: ExportValue) -> None:
+        """Remember that a candidate was exported, and its scores."""
+        with self.transaction() as connection:
+            outcomes.write_export(connection, study, number, export)
 
     # -- targets
 

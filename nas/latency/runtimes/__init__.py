@@ -8,10 +8,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from nas.errors import MeasureError
 from nas.registry import Registry
 
 if TYPE_CHECKING:
     import numpy as np
+
+    from nas.latency.profiles import Profile
 
 
 @dataclass(frozen=True)
@@ -90,6 +93,14 @@ class Runtime(ABC):
     @abstractmethod
     def version(self) -> str:
         """Version of the runtime, as stored with each measurement."""
+
+    def profile(self, path: Path, options: SessionOptions) -> Profile:
+        """Milliseconds by node of ``path``, told by the runtime's own profiler.
+
+        Raises:
+            MeasureError: the runtime has none, or what ``open`` and ``burst`` raise.
+        """
+        raise MeasureError(f"the runtime {type(self).__name__} does not tell where the time of a run goes")
 
 
 RUNTIMES: Registry[type[Runtime]] = Registry(

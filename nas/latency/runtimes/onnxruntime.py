@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import os
+import tempfile
+import time
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from nas.errors import MeasureError
 from nas.latency.memory import peak_growth
+from nas.latency.profiles import Profile, ProfiledRun, profile_runs, summarize
 from nas.latency.runtimes import Burst, Runtime, Session, SessionOptions
 from nas.latency.runtimes.in_process import Clocks, as_only_input, random_input
 
@@ -34,6 +40,8 @@ _TYPES = {
 #: Runs whose memory counts as the session's.
 _FIRST_RUNS = 2
 _WARNINGS_OFF = 3
+#: Ending of the events that time a node.
+_KERNEL = "_kernel_time"
 
 
 class OnnxRuntime(Runtime):
@@ -66,6 +74,26 @@ class OnnxRuntime(Runtime):
     def version(self) -> str:
         """Version of the installed package."""
         return str(onnxruntime.__version__)
+
+    def profile(self, path: Path, options: SessionOptions) -> Profile:
+        """See ``Runtime.profile``; times are whole microseconds."""
+        with tempfile.TemporaryDirectory(prefix="nas-profile-") as folder:
+            settings = _settings(options)
+            settings.enable_profiling = True
+            settings.profile_file_prefix = str(Path(folder) / "profile")
+            try:
+                session = onnxruntime.InferenceSession(str(path), settings, providers=["CPUExecutionProvider"])
+                inputs = {item.name: _random(item, options.batch) for item in session.get_inputs()}
+                started = time.perf_counter()
+                session.run(None, inputs)
+                for _ in range(profile_runs(time.perf_counter() - started)):
+                    session.run(None, inputs)
+                events = json.loads(Path(session.end_profiling()).read_text())
+            except MeasureError:
+                raise
+            except Exception as error:  # the runtime's own errors share no base
+                raise MeasureError(f"ONNX Runtime can't profile {path}: {error}") from error
+        return summarize(list(_runs(events)))
 
 
 class _OnnxSession(Session):
@@ -113,6 +141,17 @@ class _OnnxSession(Session):
         if self._session is None:
             raise MeasureError("this session is closed; open the model again")
         return self._session
+
+
+def _runs(events: list[dict[str, Any]]) -> Iterator[ProfiledRun]:
+    """Events come as they end: those of a run's nodes, then the run's own."""
+    nodes: list[tuple[str, str, float]] = []
+    for event in events:
+        if event["cat"] == "Node" and event["name"].endswith(_KERNEL):
+            nodes.append((event["name"].removesuffix(_KERNEL), event["args"]["op_name"], event["dur"] / 1e3))
+        elif event["name"] == "model_run":
+            yield ProfiledRun(event["dur"] / 1e3, nodes)
+            nodes = []
 
 
 def _settings(options: SessionOptions) -> onnxruntime.SessionOptions:

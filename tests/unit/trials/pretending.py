@@ -12,15 +12,19 @@ from trials.executors import Event, Executor, Job, Pool
 from trials.problem import open_problem_json
 
 CANDIDATE_MS, TWIN_MS = 2.0, 3.0
+ACCURACY_HALF = 0.3
 
 
 def latency(value: float) -> dict[str, Any]:
-    extra = {"peak_memory_bytes": None, "rejected": False, "conditions": {}, "samples": ""}
+    extra = {"peak_memory_bytes": None, "rejected": False, "conditions": {"reference_ms": 1.0}, "samples": ""}
     return {"latency_ms": value, "low_ms": 0.9 * value, "high_ms": 1.1 * value, **extra}
 
 
 class Pretending(Executor):
-    """Runs jobs in this process, one at a time; ``twin`` says what the twin's job does."""
+    """Runs jobs in this process, one at a time.
+
+    ``twin`` says what the twin's job does, ``again`` what a second look does, given its payload.
+    """
 
     def __init__(
         self,
@@ -29,9 +33,11 @@ class Pretending(Executor):
         code: Sequence[str] = (),
         address: str | None = None,
         twin: Callable[[int], Mapping[str, Any]] = lambda run: {"latency": latency(TWIN_MS), "structure_hash": "t"},
+        again: Callable[[str, Mapping[str, Any]], Mapping[str, Any]] | None = None,
     ) -> None:
         self.ran: list[tuple[str, int]] = []
         self._twin = twin
+        self._again = again
         self._events: deque[tuple[str, Event]] = deque()
 
     def free(self, pool: str) -> int:
@@ -51,13 +57,19 @@ class Pretending(Executor):
     def _result(self, kind: str, payload: Mapping[str, Any]) -> Mapping[str, Any]:
         if kind == "twin":
             return self._twin(sum(ran == "twin" for ran, _ in self.ran))
+        if kind in ("remeasure", "retrain"):
+            assert self._again is not None
+            return self._again(kind, payload)
         if kind == "train":
             problem = open_problem_json(payload["plan"])
             network = problem.searched.sample(ReplayChooser(payload["architecture"]["choices"]))
             twin = problem.twin_identity(network.architecture)
             accuracy = int(payload["identity"][:4], 16) / 0xFFFF
             metrics = {"accuracy": accuracy, **network.account()}
-            return {"metrics": metrics, "structure_hash": "s", "artifacts": [], "twin": twin}
+            intervals = {"accuracy": (accuracy - ACCURACY_HALF, accuracy + ACCURACY_HALF)}
+            file = {"kind": "onnx", "uri": "file", "sha256": "0", "size_bytes": 1, "record": {}}
+            trained = {"metrics": metrics, "intervals": intervals, "artifacts": [file]}
+            return {**trained, "structure_hash": "s", "twin": twin}
         return {"metrics": {"size_bytes": 1.0}, "structure_hash": "s", "latency": latency(CANDIDATE_MS)}
 
     def poll(self, timeout_s: float) -> list[Event]:

@@ -25,20 +25,25 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
     engine.dispose()
 
 
+def surely(engine: Engine) -> dict[int, float]:
+    """As if everything were known exactly."""
+    return dict.fromkeys(front(engine, "digits").numbers.tolist(), 1.0)
+
+
 def by_name(figure: go.Figure) -> dict[str, go.Scatter]:
     return {trace.name: trace for trace in figure.data if trace.name}
 
 
 def test_the_front_has_intervals_limits_and_hollow_infeasible_points(engine: Engine) -> None:
     found = points(engine, "digits")
-    figure = front_figure(found, study_summary(engine, "digits").limits)
+    figure = front_figure(found, study_summary(engine, "digits").limits, shares=surely(engine))
     traces = by_name(figure)
     best = front(engine, "digits")
     drawn = traces["Pareto front"]
     assert drawn.customdata.tolist() == best.numbers.tolist()
     assert drawn.error_x.array == pytest.approx(best.high[:, 1] - best.values[:, 1])
     assert drawn.error_x.arrayminus == pytest.approx(best.values[:, 1] - best.low[:, 1])
-    assert not drawn.error_y.visible
+    assert drawn.error_y.arrayminus == pytest.approx(best.values[:, 0] - best.low[:, 0])
     assert traces["infeasible"].marker.symbol == "circle-open"
     assert [shape.x0 for shape in figure.layout.shapes] == [LIMIT_MS]
     everyone = np.concatenate([trace.customdata for trace in traces.values() if trace.customdata is not None])
@@ -47,14 +52,14 @@ def test_the_front_has_intervals_limits_and_hollow_infeasible_points(engine: Eng
 
 def test_untrained_candidates_stand_in_a_strip_of_their_own(engine: Engine) -> None:
     found = points(engine, "digits")
-    strip = by_name(front_figure(found, {}))["rejected before training"]
+    strip = by_name(front_figure(found, {}, shares=surely(engine)))["rejected before training"]
     assert set(strip.customdata.tolist()) == set(found.numbers[np.isnan(found.values[:, 0])].tolist())
     assert strip.yaxis == "y2"
 
 
 def test_the_front_line_is_drawn_on_the_objectives_only(engine: Engine) -> None:
     def lines(metrics: list[str]) -> list[str]:
-        figure = front_figure(points(engine, "digits", metrics), {})
+        figure = front_figure(points(engine, "digits", metrics), {}, shares=surely(engine))
         return [trace.line.shape for trace in figure.data if trace.mode == "lines"]
 
     assert lines(["accuracy", "latency_ms"]) == ["hv"]
@@ -66,14 +71,27 @@ def test_a_crowd_of_dominated_candidates_is_thinned_and_the_front_is_not(
     engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(charts, "MOST_DOTS", 4)
-    traces = by_name(front_figure(points(engine, "digits"), {}))
+    traces = by_name(front_figure(points(engine, "digits"), {}, shares=surely(engine)))
     assert 1 <= len(traces["dominated"].x) <= 4
     assert len(traces["Pareto front"].x) == len(front(engine, "digits").numbers)
 
 
+def test_a_place_that_is_not_sure_is_hollow(engine: Engine) -> None:
+    found = points(engine, "digits")
+    first, *others = front(engine, "digits").numbers.tolist()
+    rival = int(found.numbers[(found.states == "complete") & ~found.on_front][0])
+    traces = by_name(front_figure(found, {}, shares=dict.fromkeys(others, 1.0) | {first: 0.6, rival: 0.4}))
+    assert traces["Pareto front"].customdata.tolist() == others
+    assert traces["Pareto front, not sure"].customdata.tolist() == [first]
+    assert traces["perhaps on the front"].customdata.tolist() == [rival]
+    assert list(traces["perhaps on the front"].text) == ["0.40"]
+    hollow = [name for name, trace in traces.items() if str(trace.marker.symbol).endswith("-open")]
+    assert set(hollow) >= {"Pareto front, not sure", "perhaps on the front"}
+
+
 def test_a_selected_candidate_is_ringed(engine: Engine) -> None:
     number = int(front(engine, "digits").numbers[0])
-    traces = by_name(front_figure(points(engine, "digits"), {}, selected=number))
+    traces = by_name(front_figure(points(engine, "digits"), {}, shares=surely(engine), selected=number))
     assert traces["selected"].customdata.tolist() == [number]
 
 

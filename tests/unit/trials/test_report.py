@@ -10,8 +10,10 @@ from sqlalchemy import Engine
 from sqlalchemy.orm import Session
 
 from nas.errors import UnknownNameError
+from nas.tasks.intervals import wilson
 from tests.browser.seed import seed_database
 from tests.browser.seed_sparse import seed_sparse
+from tests.browser.seed_targets import seed_targets
 from trials.report import write_report
 from trials.store.engine import open_engine
 from trials.store.models import Study
@@ -69,6 +71,18 @@ def test_one_page_with_everything_in_it(engine: Engine, tmp_path: Path) -> None:
     assert text.count("Plotly.newPlot(") >= 5
     assert "1 min 04 s" in text  # training saved by the gate
     assert "relative_to: median" in text
+
+
+def test_several_targets_and_what_was_exported_have_their_tables(engine: Engine, tmp_path: Path) -> None:
+    seed_targets(engine)
+    text = write_report(engine, "pair", tmp_path).read_text(encoding="utf-8")
+    page = Page(text)
+    assert {"What was chosen, on test", "Rank correlation between targets"} <= set(page.headings)
+    assert {"Front at local", "Front at phone"} <= set(page.headings)
+    assert "local and phone" in text
+    half = sum(((high - low) / 2) ** 2 for low, high in (wilson(0.931, 700), wilson(0.917, 700))) ** 0.5
+    assert f"{0.014 - half:.4g} to {0.014 + half:.4g}" in text
+    assert "Rank correlation" not in write_report(engine, "digits", tmp_path).read_text(encoding="utf-8")
 
 
 def test_the_front_is_a_table_as_well(engine: Engine, tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ NEWER = """
 import sqlalchemy as sa
 from alembic import op
 
-revision, down_revision, branch_labels, depends_on = "0003", "0002", None, None
+revision, down_revision, branch_labels, depends_on = "0004", "0003", None, None
 
 def upgrade():
     recreate = "always" if op.get_bind().dialect.name == "sqlite" else "auto"
@@ -103,7 +103,7 @@ def test_migrations_can_be_taken_back(store_url: str) -> None:
 def newer(tmp_path: Path) -> Path:
     scripts = tmp_path / "100% newer"
     shutil.copytree(MIGRATIONS, scripts, ignore=shutil.ignore_patterns("__pycache__"))
-    (scripts / "versions" / "0003_note.py").write_text(NEWER)
+    (scripts / "versions" / "0004_note.py").write_text(NEWER)
     return scripts
 
 
@@ -111,7 +111,7 @@ def test_a_database_of_a_newer_program_is_refused(store_url: str, newer: Path) -
     engine = open_engine(store_url)
     migrate(engine, newer)
     engine.dispose()
-    with pytest.raises(StoreError, match=r"version '0003', this program knows up to '0002'"):
+    with pytest.raises(StoreError, match=r"version '0004', this program knows up to '0003'"):
         open_engine(store_url)
 
 
@@ -125,7 +125,7 @@ def test_an_upgrade_that_rebuilds_a_table_keeps_what_hangs_on_it(study, newer: P
 
 
 def test_a_failed_upgrade_changes_nothing(store_url: str, newer: Path) -> None:
-    script = newer / "versions" / "0003_note.py"
+    script = newer / "versions" / "0004_note.py"
     script.write_text(NEWER + "    op.execute('SELECT no_such_column FROM studies')\n")
     engine = open_engine(store_url)
     with pytest.raises(Exception, match="no_such_column"):

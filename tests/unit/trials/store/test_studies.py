@@ -10,7 +10,15 @@ from nas.errors import StoreError, StudyError, UnknownNameError
 from nas.strategies import Suggestion
 from trials.store.models import Architecture, Base, Candidate, Target
 from trials.store.proposals import propose
-from trials.store.records import ArchitectureValue, ArtifactValue, JobResult, MeasurementValue, MetricValue
+from trials.store.records import (
+    ArchitectureValue,
+    ArtifactValue,
+    ExportValue,
+    JobResult,
+    MeasurementValue,
+    MetricValue,
+    ProfileValue,
+)
 from trials.store.store import Store
 
 
@@ -25,6 +33,9 @@ def _fill(study, identity: str) -> None:
         next_jobs=[("train", "")],
     )
     study.store.commit_job(proposed.job_id, attempt, result)
+    study.store.add_profile(study.name, proposed.number, ProfileValue("local", 1.0, 10, "1.0", [{"name": "a/Conv"}]))
+    scores = {"test": {"accuracy": (0.5, 0.4, 0.6)}}
+    study.store.add_export(study.name, proposed.number, ExportValue("/out", "0" * 64, scores))
 
 
 def test_a_study_is_read_as_it_was_written(store: Store, study) -> None:
@@ -80,6 +91,8 @@ def test_a_deleted_study_takes_all_that_is_its_own(store: Store, study, other_st
         "EpochRow": 1,
         "Measurement": 1,
         "ArtifactRow": 1,
+        "ProfileRow": 1,
+        "ExportRow": 1,
     }
     assert [row.identity for row in study.rows(Architecture)] == ["b"]
     assert [row.study_id for row in study.rows(Candidate)] == [other_study.id]

@@ -1,0 +1,157 @@
+"""Second looks: what is spent at the end of a study on candidates that may or may not be on the front.
+
+The candidate whose membership is most contested comes first, its latency measured again in fresh sessions or its
+network trained again with another seed. Each look is a job like any other: a row before it runs, a row when it is
+done; the budget is what the rows count to, however often the study was killed.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from nas.strategies import Limit
+from nas.tasks.intervals import Interval
+from trials.membership import membership_by_number
+from trials.pipeline import (
+    INTERVAL,
+    Line,
+    Step,
+    about,
+    broken_limit,
+    checkpoint_folder,
+    measurement,
+    measuring,
+    pool_of,
+    trained_file,
+)
+from trials.problem import Problem, generator_seed
+from trials.seeds import over_seeds
+from trials.store.records import JobResult, MetricValue, OpenJob
+from trials.store.store import Store
+
+REMEASURE, RETRAIN = "remeasure", "retrain"
+#: (candidate's number, kind, target) → how often.
+Looks = Counter[tuple[int, str, str]]
+
+
+def is_repeat(step: Step) -> bool:
+    """Whether a step is a second look at a complete candidate."""
+    return step[0].partition("-")[0] in (REMEASURE, RETRAIN)
+
+
+class Confirmation:
+    """Chooses second looks, one after the other: each is chosen with what the ones before have shown."""
+
+    def __init__(self, store: Store, problem: Problem, study: str, study_id: int, epoch: int) -> None:
+        self._store = store
+        self._problem = problem
+        self._study = study
+        self._study_id = study_id
+        self._epoch = epoch
+        self._seen: object = None
+
+    def next_jobs(self, free: Callable[[str], int], num_running: int) -> list[OpenJob]:
+        """Queue a look of each kind that a worker is ``free`` for, while there is budget and doubt."""
+        budget = self._problem.plan.confidence.model_dump()
+        if not any(budget.values()):
+            return []
+        looks = self._store.repeats(self._study_id)
+        left = {kind: most - sum(looks[key] for key in looks if key[1] == kind) for kind, most in budget.items()}
+        ready = [place for place in _places(self._problem) if left[place[0]] > 0 and free(pool_of(place)) > 0]
+        if not ready or self._seen == (looks, ready, num_running):
+            return []
+        self._seen = looks, ready, num_running
+        shares = membership_by_number(self._store, self._study)
+        chosen = [
+            most_contested(shares, looks, [place for place in ready if place[0] == kind])
+            for kind in dict.fromkeys(kind for kind, _ in ready)
+        ]
+        return [self._queue(looks, *look) for look in chosen if look]
+
+    def _queue(self, looks: Looks, number: int, place: Step) -> OpenJob:
+        kind, target = place
+        step = f"{kind}-{looks[number, kind, target] + 1}", target
+        return self._store.queue_repeat(self._study_id, self._epoch, number, step)
+
+
+def most_contested(shares: Mapping[int, float], looks: Looks, places: Sequence[Step]) -> tuple[int, Step] | None:
+    """The candidate whose membership is nearest to one half, and how to look at it; None if all are certain.
+
+    A candidate that was looked at k times already counts for 1 / (k + 1) of its variance, p (1 - p): twins that no
+    effort can tell apart do not get all of it.
+    """
+    best = max(
+        (
+            (share * (1 - share) / (1 + looks[number, *place]), -number, place)
+            for number, share in shares.items()
+            for place in places
+        ),
+        key=lambda item: item[:2],
+        default=(0.0, 0, ("", "")),
+    )
+    return (-best[1], best[2]) if best[0] > 0 else None
+
+
+def repeat_payload(store: Store, problem: Problem, shared: Mapping[str, Any], line: Line, step: Step) -> dict[str, Any]:
+    """What the job of a second look gets."""
+    kind, target = step
+    data = about(problem, shared, line)
+    if not target:
+        seed = generator_seed(kind, problem.plan.seed, line.identity)
+        return data | {"seed": seed, "checkpoint": repeat_folder(shared, line, step)}
+    file = trained_file(problem, line)
+    earlier = [
+        {"samples": base64.b64encode(item.samples).decode(), "reference_ms": item.reference_ms}
+        for item in store.earlier(line.candidate_id, target, file["structure_hash"])
+    ]
+    return data | measuring(problem, shared, target) | file | {"earlier": earlier}
+
+
+def repeat_folder(shared: Mapping[str, Any], line: Line, step: Step) -> str:
+    """Where a second training keeps its state until its result is committed."""
+    return f"{checkpoint_folder(shared, line)}-{step[0]}"
+
+
+def after_repeat(
+    problem: Problem, limits: Mapping[str, Limit], line: Line, step: Step, result: Mapping[str, Any]
+) -> JobResult:
+    """What a second look means: pooled values in place of the recorded ones, and whether a limit is surely broken.
+
+    Adds the result and its metrics to ``line``.
+    """
+    line.results[step] = slim = {key: value for key, value in result.items() if key != "latency"}
+    target = step[1]
+    if target:
+        metrics = [MetricValue("latency_ms", target, *(result["pooled"][key] for key in INTERVAL))]
+    else:
+        metrics = [MetricValue(name, "", *over_seeds(*seen)) for name, seen in _seen_by_seed(line).items()]
+    line.metrics.update({(metric.name, metric.target): metric for metric in metrics})
+    broken = broken_limit(problem, limits, line.metrics)
+    return JobResult(
+        result=slim,
+        metrics=metrics,
+        measurements=[measurement(target, REMEASURE, result)] if target else [],
+        candidate_state="infeasible" if broken else None,
+        reason=broken,
+    )
+
+
+def _seen_by_seed(line: Line) -> dict[str, tuple[list[float], Interval]]:
+    """Metric → its value with every seed, the study's own first, and the interval of that one."""
+    first = line.results["train", ""]
+    repeats = [result["scores"] for (kind, _), result in line.results.items() if kind.startswith(RETRAIN)]
+    return {
+        name: ([first["metrics"][name], *(scores[name] for scores in repeats)], tuple(interval))
+        for name, interval in first.get("intervals", {}).items()
+    }
+
+
+def _places(problem: Problem) -> list[Step]:
+    """How a candidate can be looked at again: on the targets of the objectives, and trained if one is the task's."""
+    keys = [problem.metric_key(name) for name in problem.objectives]
+    places = [(REMEASURE, target) for name, target in dict.fromkeys(keys) if name == "latency_ms"]
+    learned = {metric.name for metric in problem.task.metrics} & {name for name, _ in keys}
+    return [*places, (RETRAIN, "")] if learned else places
