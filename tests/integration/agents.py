@@ -10,7 +10,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -42,8 +42,11 @@ class Agent:
     @property
     def workers(self) -> list[int]:
         """Measuring processes it has."""
-        tasks = Path(f"/proc/{self.pid}/task").iterdir()
-        return [int(pid) for task in tasks for pid in (task / "children").read_text().split()]
+        found: list[str] = []
+        for thread in Path(f"/proc/{self.pid}/task").iterdir():
+            with suppress(FileNotFoundError):  # it has just ended
+                found += (thread / "children").read_text().split()
+        return [int(pid) for pid in found]
 
     def start(self) -> None:
         # Isolated: no PYTHONPATH, no current folder; what it has of this project is in the bundle.
