@@ -25,7 +25,8 @@ from pathlib import Path
 from trials.executors import EXECUTORS, Job, Pool
 
 name, address, code, go = sys.argv[1:]
-pools = [Pool("train", 2, cpus=1, resources={"trainer": 1}), Pool("target:board", 1, cpus=0, resources={"board": 1})]
+board = Pool("target:board", 1, cpus=0, resources={"target:board": 1})
+pools = [Pool("train", 2, cpus=1, resources={"trainer": 1}), board]
 executor = EXECUTORS.get(name)(pools, code=[code], address=address)
 jobs = [Job("a", "mine.jobs:where", {"until": go}, "train"), Job("b", "mine.jobs:where", {"until": go}, "train")]
 jobs.append(Job("c", "mine.jobs:where", {"until": go}, "target:board"))
@@ -57,7 +58,8 @@ def where(payload):
     yield {"node": node, "pid": os.getpid()}
     while not Path(payload["until"]).exists():
         time.sleep(0.02)
-    yield {"node": node, "file": __file__, "name": NAME, "threads": os.environ["OMP_NUM_THREADS"]}
+    cores = sorted(os.sched_getaffinity(0))
+    yield {"node": node, "file": __file__, "name": NAME, "threads": os.environ["OMP_NUM_THREADS"], "cores": cores}
 """
 
 
@@ -122,7 +124,7 @@ def cluster() -> Iterator[Cluster]:
             extra = ["--head", f"--port={port}", "--include-dashboard=false", '--resources={"trainer": 1}']
             nodes.enter_context(_node(environment, folders[0], *extra))
             _wait_for_port(port, folders[0] / "start.log")
-            resources = '--resources={"trainer": 1, "board": 1}'
+            resources = '--resources={"trainer": 1, "target:board": 1}'
             nodes.enter_context(_node(environment, folders[1], f"--address=127.0.0.1:{port}", resources))
             yield Cluster(f"127.0.0.1:{port}", environment)
 
@@ -169,7 +171,10 @@ def test_own_code_runs_on_every_node(cluster: Cluster, code: Path, name: str, tm
     assert process.returncode == 0, output
     ended = json.loads(output.splitlines()[-1])
     assert ended["a"]["node"] != ended["b"]["node"]
-    assert ended["c"]["node"] in {ended["a"]["node"], ended["b"]["node"]}
+    (beside,) = [ended[key] for key in ("a", "b") if ended[key]["node"] == ended["c"]["node"]]
+    (other,) = [ended[key] for key in ("a", "b") if ended[key]["node"] != ended["c"]["node"]]
+    assert other["cores"] == ended["c"]["cores"] == sorted(os.sched_getaffinity(0))
+    assert beside["cores"] == (other["cores"][:-1] or other["cores"]), "the measuring core is left alone"
     for value in ended.values():
         assert (value["name"], value["threads"]) == ("mine", "1")
         assert not value["file"].startswith(str(code)), "the code travelled"

@@ -9,7 +9,7 @@ import shutil
 import socket
 import tempfile
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -65,6 +65,23 @@ def connect(pools: Sequence[Pool], code: Sequence[str], address: str | None) -> 
     for pool in pools:
         _check_fits(ray, pool)
     return Connection(ray, names)
+
+
+def worker_cores(pool: Pool) -> tuple[int, ...]:
+    """The cores of a worker of ``pool``, asked within it: on a node that is a target, trainers leave the last one."""
+    import ray
+
+    if pool.cores or _offers_target(pool.resources):
+        return pool.cores
+    here = ray.get_runtime_context().get_node_id()
+    if not any(_offers_target(node["Resources"]) for node in ray.nodes() if node["NodeID"] == here):
+        return ()
+    cores = sorted(os.sched_getaffinity(os.getppid()))  # the node's: this process may be bound already
+    return tuple(cores[:-1] or cores)
+
+
+def _offers_target(resources: Mapping[str, float]) -> bool:
+    return any(name.startswith("target:") for name in resources)
 
 
 def travelling(code: Sequence[str], folder: Path) -> list[str]:

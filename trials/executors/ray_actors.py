@@ -11,15 +11,15 @@ from typing import Any
 
 from nas.errors import JobError
 from trials.executors import Event, Executor, Job, Pool, pool_named
-from trials.executors.cluster import connect
+from trials.executors.cluster import connect, worker_cores
 from trials.executors.worker import run
 
 
 class _Worker:
     """What runs in an actor: JSON in, a stream of JSON out."""
 
-    def __init__(self, code: Sequence[str], cores: Sequence[int]) -> None:
-        self._code, self._cores = code, cores
+    def __init__(self, code: Sequence[str], pool: Pool) -> None:
+        self._code, self._cores = code, worker_cores(pool)
 
     def run(self, function: str, payload: str) -> Iterator[str]:
         """Yield the messages of one job."""
@@ -96,7 +96,7 @@ class RayActorsExecutor(Executor):
             resources=dict(pool.resources),
             runtime_env={"env_vars": {"OMP_NUM_THREADS": pool.threads}},
         )
-        return _Slot(pool.name, worker.remote(self._code, list(pool.cores)))
+        return _Slot(pool.name, worker.remote(self._code, pool))
 
     def _kill(self, slot: _Slot) -> None:
         with suppress(Exception):  # it may be dead already

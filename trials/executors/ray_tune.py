@@ -24,7 +24,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from nas.errors import JobError
 from trials.executors import Event, Executor, Job, Pool, pool_named
-from trials.executors.cluster import connect
+from trials.executors.cluster import connect, worker_cores
 from trials.executors.worker import run
 
 log = logging.getLogger(__name__)
@@ -226,7 +226,7 @@ def _trainable(pools: dict[str, Pool], code: Sequence[str]) -> Callable[[dict[st
         os.environ["OMP_NUM_THREADS"] = pool.threads
         node = ray.get_runtime_context().get_node_id()
         tune.report({"message": json.dumps({"pid": os.getpid(), "node": node})})
-        for message in run(config["function"], json.loads(config["payload"]), code=code, cores=pool.cores):
+        for message in run(config["function"], json.loads(config["payload"]), code=code, cores=worker_cores(pool)):
             tune.report({"message": message})
 
     def resources(config: dict[str, Any]) -> Any:
