@@ -1,0 +1,29 @@
+"""Benchmarks are run by hand: here it is seen that they still find what they measure."""
+
+from __future__ import annotations
+
+import runpy
+import sys
+from pathlib import Path
+
+import pytest
+
+from trials.store.queries import list_studies
+from trials.store.store import Store
+
+BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
+
+
+@pytest.mark.parametrize("path", sorted(BENCHMARKS.glob("*.py")), ids=lambda path: path.stem)
+def test_a_benchmark_finds_what_it_measures(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "path", [str(BENCHMARKS), *sys.path])
+    assert runpy.run_path(str(path), run_name="benchmark")["__doc__"]
+
+
+def test_the_engine_runs_jobs_that_do_nothing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(sys, "path", [str(BENCHMARKS), *sys.path])
+    engine = runpy.run_path(str(BENCHMARKS / "engine.py"), run_name="benchmark")
+    row = engine["throughput"]("local", "random", 3, str(tmp_path))
+    assert row["ms_per_trial"] > 0
+    (stored,) = list_studies(Store(f"sqlite:///{tmp_path}/local-random.db"))
+    assert stored.counts == {"complete": 3}
