@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import Any, TypeVar
 
 from nas.errors import MeasureError
+from nas.latency.health import Health
 from nas.latency.intervals import Derived
 from nas.latency.process import TIMEOUT_S, WorkerProcess
 from nas.latency.profiles import Profile
@@ -113,6 +114,18 @@ class MeasuringProcess(Measurer):
         """
         answer = self._request({"verb": "profile", "path": str(Path(path).resolve())})
         return Profile.from_json(answer["profile"]), str(answer["runtime_version"])
+
+    def health(self, target: Target, limit: float) -> Health:
+        """Compare a reference model with its calibration: a quarter of a second, some more if it differs.
+
+        Args:
+            target: as calibrated.
+            limit: drift beyond which it looks again, ``Health.problem`` says what is found.
+
+        Raises:
+            MeasureError: the reference can't be run.
+        """
+        return Health.from_json(self._request({"verb": "health", "target": target.to_json(), "limit": limit}))
 
     def modules(self) -> list[str]:
         """Names of the modules the process has imported."""

@@ -2,8 +2,8 @@
 
 Consecutive runs are not independent and machines drift, so a candidate is never timed alone: short bursts of
 it and of a reference model alternate over fresh sessions, and what is kept is the ratio. Times the calibrated
-time of the reference, that ratio is the latency. ``benchmarks/latency_repeatability.py`` compares it with a
-plain mean.
+time of the reference, that ratio is the latency. ``benchmarks/rank_stability.py`` compares it with
+what is usually done.
 """
 
 from __future__ import annotations
@@ -11,11 +11,12 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from statistics import median
 from typing import Any
 
 from nas.errors import MeasureError
+from nas.latency.energy import energy_mj
 from nas.latency.intervals import Derived, derive, reference_drift, statistic_of
 from nas.latency.references import choose_rung
 from nas.latency.runtimes import Burst, Session
@@ -108,6 +109,8 @@ class Bench:
     exclusive: Exclusive
     #: ``process`` for one thread, ``wall`` for several.
     clock: Clock = "process"
+    #: Energy used so far, microjoules; None where that can't be read.
+    energy_uj: Callable[[], int | None] = lambda: None
 
 
 def measure(
@@ -172,6 +175,8 @@ class _Growing:
         self._waited_s = 0.0
         self._sessions: list[tuple[Visit, ...]] = []
         self._peaks: list[int] = []
+        self._shape: tuple[int, ...] = ()
+        self._energy_mj: float | None = None
         self._rung = ""
         self.reference_ms = 0.0
 
@@ -189,6 +194,9 @@ class _Growing:
                 self._sessions.append(self._visits(candidate, reference, runs))
             finally:
                 reference.close()
+            if not self._shape:
+                self._shape = candidate.input_shape
+                self._energy_mj = self._energy(candidate, runs[0])
             peak = candidate.peak_memory_bytes()
         finally:
             candidate.close()
@@ -228,6 +236,9 @@ class _Growing:
                 "bursts": 2 * samples.num_visits,
                 "runs": samples.num_runs,
                 "discarded_runs": samples.num_discarded,
+                "input_shape": list(self._shape),
+                "energy_mj": self._energy_mj,
+                "effort": asdict(self._effort),
                 "seconds": time.monotonic() - self._started,
                 "waited_s": self._waited_s,
             },
@@ -279,6 +290,12 @@ class _Growing:
             done.append(Visit(*(burst_array(item.wall_ns, item.process_ns, item.preemptions) for item in bursts)))
             time.sleep(PAUSE_S)
         return tuple(done)
+
+    def _energy(self, candidate: Session, runs: int) -> float | None:
+        with self._bench.exclusive() as wait_s:
+            found = energy_mj(candidate, runs, self._bench.energy_uj)
+        self._waited_s += wait_s
+        return found
 
     def _spent_s(self) -> float:
         return time.monotonic() - self._started - self._waited_s

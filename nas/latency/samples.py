@@ -52,9 +52,13 @@ class Samples:
         """Runs of the candidate that were pre-empted and do not count."""
         return sum(int((visit.candidate[PREEMPTIONS] > 0).sum()) for visit in self._visits())
 
+    def candidate_runs(self) -> np.ndarray:
+        """Every run of the candidate: ``(3, runs)`` as in a visit."""
+        return np.concatenate([visit.candidate for visit in self._visits()], axis=1)
+
     def candidate_ms(self) -> np.ndarray:
         """Wall time of every run of the candidate, milliseconds."""
-        return np.concatenate([visit.candidate[WALL] for visit in self._visits()]) / 1e6
+        return self.candidate_runs()[WALL] / 1e6
 
     def reference_ms(self) -> np.ndarray:
         """Wall time of every run of the reference, milliseconds."""

@@ -7,12 +7,14 @@ does or its parent is gone, so it dies with its parent however that ends.
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 import os
 import select
 import signal
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
@@ -22,12 +24,16 @@ from typing import Any
 from nas.errors import MeasureError, NasError
 from nas.latency.affinity import measuring_cores, pin
 from nas.latency.calibration import calibrate
+from nas.latency.energy import package_energy_uj
+from nas.latency.health import BUSY, Health, Place, check
 from nas.latency.intervals import Derived
 from nas.latency.lock import measuring
+from nas.latency.machine import CoreWatch, power_state
 from nas.latency.protocol import Bench, Effort, Latency, measure
 from nas.latency.references import LADDER, estimated_rungs, write_reference
 from nas.latency.runtimes import RUNTIMES, Session, SessionOptions
-from nas.latency.samples import Clock
+from nas.latency.samples import Clock, Samples
+from nas.latency.summary import disturbances
 from nas.latency.targets import Target, TargetSpec, describe_processor
 
 #: How a rung that calibration left out is timed when a slow candidate needs it.
@@ -71,8 +77,31 @@ class Worker:
         if not path.is_file():
             raise MeasureError(f"there is no file {path} on this machine; export the model there first")
         bench = self._bench(lambda: self._open(path, self.spec.batch), target.references)
+        watch, processor_s = CoreWatch(self.cores), time.process_time()
         latency = measure(bench, effort, reject_above_ms=reject_above_ms, on_progress=on_progress)
-        return latency, {**self._place(), "target": self.spec.name, "load": os.getloadavg()[0]}
+        return latency, {
+            **self._place(),
+            "target": self.spec.name,
+            "artifact_sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+            "load": os.getloadavg()[0],
+            "power": power_state(self.cores[0]),
+            "processor_s": time.process_time() - processor_s,
+            **self._disturbed(latency, watch),
+        }
+
+    def health(self, target: Target, limit: float) -> Health:
+        """Compare a reference model with its calibration; look who else is at work."""
+        return check(
+            Place(self._open_reference, target.references, self._exclusive, self._clock, self.cores), limit
+        )
+
+    def _disturbed(self, latency: Latency, watch: CoreWatch) -> dict[str, Any]:
+        """Whether the core was free all the while, and why not."""
+        reasons = disturbances(Samples.from_bytes(latency.samples))
+        shares = watch.shares(others_excused_s=latency.conditions["waited_s"])
+        if shares is not None and shares.others > BUSY:
+            reasons.insert(0, f"others kept the measuring core busy {shares.others:.0%} of the time")
+        return {"disturbed": bool(reasons), "disturbed_by": reasons}
 
     def profile(self, path: Path) -> dict[str, Any]:
         """Where the time of a file's runs goes, and the runtime's version."""
@@ -90,6 +119,7 @@ class Worker:
             reference_ms=lambda rung: self._reference_ms(rung, references),
             exclusive=self._exclusive,
             clock=self._clock,
+            energy_uj=package_energy_uj,
         )
 
     def _reference_ms(self, rung: str, references: Mapping[str, float]) -> float:
@@ -165,12 +195,14 @@ def _answer(worker: Worker, request: Mapping[str, Any], reply: Reply) -> dict[st
     verb = request["verb"]
     if verb == "calibrate":
         return worker.calibrate().to_json()
+    if verb == "health":
+        return worker.health(Target.from_json(request["target"]), request["limit"]).to_json()
     if verb == "modules":
         return {"modules": sorted(sys.modules)}
     if verb == "profile":
         return worker.profile(Path(request["path"]))
     if verb != "measure":
-        raise MeasureError(f"unknown request {verb!r}; known: calibrate, measure, modules, profile")
+        raise MeasureError(f"unknown request {verb!r}; known: calibrate, health, measure, modules, profile")
     latency, place = worker.measure(
         Path(request["path"]),
         Target.from_json(request["target"]),
