@@ -25,9 +25,10 @@ from nas.latency.samples import Clock, Samples, Visit, burst_array
 __all__ = ["REPORT", "SCREEN", "Effort", "Latency", "Samples", "Visit", "derive", "measure"]
 
 PROTOCOL_VERSION = 2
-#: A burst takes about so long, within limits on its runs.
-BURST_S = 0.001
-RUNS = (1, 10)
+#: A burst takes about so long, within limits on its runs: the first finds the caches full of the other model, and
+#: of whatever else runs on the machine, the later ones don't.
+BURST_S = 0.008
+RUNS = (2, 25)
 #: Pause between visits: neighbours in time share their disturbances, and other measurements get their turn.
 PAUSE_S = 0.01
 #: Warm-up: at least, at most so many seconds, until bursts differ by no more than ``STEADY``.
