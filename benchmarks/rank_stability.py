@@ -48,7 +48,7 @@ PLAIN: dict[str, tuple[int, int, Callable[[Sequence[float]], float]]] = {
     "median of 100": (10, 100, median),
 }
 TOOL = "benchmark_app"
-ESTIMATORS = (*EFFORTS, *PLAIN)
+ESTIMATORS = (*EFFORTS, *PLAIN, TOOL)
 
 Row = dict[str, Any]
 
@@ -78,7 +78,17 @@ def plain(path: Path, runtime: str, estimator: str) -> Row:
 
 def tool(path: Path, seconds: int) -> Row:
     """What OpenVINO's benchmark_app says is the median, in its own process on the measuring core."""
-    command = [str(Path(sys.executable).parent / TOOL), "-m", str(path), "-d", "CPU", "-api", "sync", "-t", str(seconds)]
+    command = [
+        str(Path(sys.executable).parent / TOOL),
+        "-m",
+        str(path),
+        "-d",
+        "CPU",
+        "-api",
+        "sync",
+        "-t",
+        str(seconds),
+    ]
     command += ["-hint", "none", "-nthreads", "1", "-nstreams", "1"]
     before = os.times()
     printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
@@ -121,8 +131,8 @@ def measure_all(options: argparse.Namespace, paths: Sequence[Path]) -> Iterator[
                     until = time.monotonic() + 60 * options.minutes
                     for path in paths:
                         for estimator in ESTIMATORS:
-                            row = _row(options, process, target, path, estimator)
-                            yield {"condition": condition, "pass": number, "net": path.stem, "estimator": estimator, **row}
+                            about = {"condition": condition, "pass": number, "net": path.stem, "estimator": estimator}
+                            yield about | _row(options, process, target, path, estimator)
                     if number + 1 < options.passes:
                         time.sleep(max(0.0, until - time.monotonic()))
 

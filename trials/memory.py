@@ -90,6 +90,17 @@ class Memory:
             for suggestion in self._waiting.pop(candidate_id, [])
         ]
 
+    def reopened(self, candidate_id: int, state: str) -> None:
+        """A measurement of a finished candidate did not hold: it is ``running`` again, or ``complete`` as before.
+
+        The strategy keeps what it heard until the study is resumed: it hears of every suggestion once.
+        """
+        self.moved(self._outcomes[candidate_id].state, state)
+        if state == "running":
+            del self._outcomes[candidate_id]
+            self._points.pop(candidate_id, None)
+            self._waiting[candidate_id] = []
+
     def revised(self, candidate_id: int, state: str, metrics: Metrics) -> None:
         """A second look at a complete candidate changed its metrics, and perhaps its state."""
         self._points.pop(candidate_id, None)

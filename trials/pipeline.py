@@ -140,7 +140,7 @@ def payload(
     if kind == "twin":
         return data | {"twin": twin_of(line)}
     if kind == "gate":
-        return data | {"reject_above_ms": _reject_above(problem, limits, target)}
+        return data | {"reject_above_ms": reject_above(problem, limits, target)}
     return data | trained_file(problem, line)
 
 
@@ -178,7 +178,8 @@ def checkpoint_folder(shared: Mapping[str, Any], line: Line) -> str:
     return f"{shared['work']}/{line.number}"
 
 
-def _reject_above(problem: Problem, limits: Mapping[str, Limit], target: str) -> float | None:
+def reject_above(problem: Problem, limits: Mapping[str, Limit], target: str) -> float | None:
+    """The latency on a target beyond which a candidate is infeasible."""
     bounds = [
         limit.max
         for name, limit in limits.items()
@@ -250,4 +251,6 @@ def measurement(target: str, purpose: str, result: Mapping[str, Any]) -> Measure
         structure_hash=result["structure_hash"],
         conditions={**latency["conditions"], "rejected": latency["rejected"]},
         samples=base64.b64decode(latency["samples"]),
+        source_id=latency.get("answered_from"),
+        trust="good" if "answered_from" in latency else "unverified",
     )

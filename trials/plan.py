@@ -108,6 +108,12 @@ class MeasurePlan(_Strict):
     budget_s: Annotated[float, Field(gt=0)] = 6.0
     #: Share of trained candidates measured again although their structure did not change.
     audit: Annotated[float, Field(ge=0, le=1)] = 0.1
+    #: Whether a structure that the database knows is answered from there.
+    cache: bool = True
+    #: Measurements from one look at a target's health to the next; 0: one at the start, which decides nothing.
+    canary_every: Annotated[int, Field(ge=0)] = 20
+    #: Relative drift of the canary beyond which a target is not measured on.
+    max_drift: Annotated[float, Field(gt=0)] = 0.1
 
 
 class ConfidencePlan(_Strict):

@@ -16,12 +16,27 @@ from dataclasses import dataclass
 from typing import Any
 
 from nas.errors import JobError, StudyError, UnreachableError
+from nas.latency.health import Health
 from nas.space.graph import layers_of
 from nas.strategies import Goal, Limit
 from trials.confirmation import Confirmation, after_repeat, is_repeat, repeat_folder, repeat_payload
 from trials.executors import Event, Executor, Job
+from trials.health import Targets
+from trials.measured import Measured
 from trials.memory import Memory
-from trials.pipeline import Line, Step, after, checkpoint_folder, first_step, function_of, payload, pool_of, twin_of
+from trials.pipeline import (
+    Line,
+    Step,
+    after,
+    checkpoint_folder,
+    first_step,
+    function_of,
+    is_audit,
+    payload,
+    pool_of,
+    reject_above,
+    twin_of,
+)
 from trials.problem import Problem
 from trials.store.records import ArchitectureValue, Duplicate, OpenJob
 from trials.store.store import Store
@@ -85,6 +100,15 @@ class Coordinator:
         self._on_update = on_update
         self._strategy = self.problem.strategy(Goal(self.problem.objectives, assignment.limits), self.problem.plan.seed)
         self._confirmation = Confirmation(store, self.problem, self.name, assignment.study_id, assignment.epoch)
+        self.health = Targets(self.problem.plan.measure, assignment.shared["targets"])
+        self._measured = Measured(
+            store,
+            self.problem.plan.measure,
+            assignment.shared["targets"],
+            lambda target: reject_above(self.problem, assignment.limits, target),
+        )
+        #: Job of a look at a target → the target.
+        self._looking: dict[str, str] = {}
         self._queued: deque[tuple[int, Line, Step]] = deque()
         self._running: dict[str, Running] = {}
         self._missed: Counter[str] = Counter()
@@ -118,8 +142,9 @@ class Coordinator:
             final = final or self._propose()
             if final:
                 self._confirm()
+            self._look(over=bool(final) and not self._running and not self._queued)
             self._dispatch()
-            if final and not self._running:
+            if final and not self._running and not self._queued and self.health.settled():
                 return final
             for event in self.executor.poll(0.5):
                 self._handle(event)
@@ -189,10 +214,10 @@ class Coordinator:
         """Hand queued jobs to free workers, oldest first."""
         for _ in range(len(self._queued)):
             job_id, line, step = self._queued.popleft()
-            if step[0] == "twin" and (twin_of(line), step[1]) in self.memory.twins:
-                self._take_over(job_id, line, step)
+            if (known := self._known(line, step)) is not None:
+                self._take_over(job_id, line, step, known)
                 continue
-            if self.executor.free(pool_of(step)) < 1:
+            if not self._ready(step):
                 self._queued.append((job_id, line, step))
                 continue
             attempt = self.store.start_job(job_id, JOB_LEASE_S, epoch=self.assignment.epoch)
@@ -207,18 +232,85 @@ class Coordinator:
     def _payload(self, line: Line, step: Step) -> Mapping[str, Any]:
         if is_repeat(step):
             return repeat_payload(self.store, self.problem, self.assignment.shared, line, step)
-        return payload(self.problem, self.assignment.shared, self.assignment.limits, line, step)
+        data = payload(self.problem, self.assignment.shared, self.assignment.limits, line, step)
+        return data | {"known": self._measured.prefixes(step[1])} if step[0] in ("gate", "twin") else data
 
-    def _take_over(self, job_id: int, line: Line, step: Step) -> None:
-        """The study timed this dense twin already, beside another candidate: once is enough."""
+    def _ready(self, step: Step) -> bool:
+        """Whether a worker is free, on a target that was found good."""
+        if self.executor.free(pool_of(step)) < 1:
+            return False
+        if not step[1]:
+            return True
+        if self.health.due(step[1]) or not self.health.may_measure(step[1]):
+            return False
+        self.health.handed_out(step[1])
+        return True
+
+    def _known(self, line: Line, step: Step) -> Mapping[str, Any] | None:
+        """The result of a step that need not be measured: a dense twin of this study, a structure of any."""
+        kind, target = step
+        if kind == "twin" and (twin_of(line), target) in self.memory.twins:
+            return {"latency": self.memory.twins[twin_of(line), target], "taken_over": True}
+        if kind == "measure" and not is_audit(self.problem, line):
+            structure_hash = line.results["train", ""]["structure_hash"]
+            latency = self._measured.answer(target, structure_hash)
+            return latency and {"structure_hash": structure_hash, "latency": latency}
+        return None
+
+    def _take_over(self, job_id: int, line: Line, step: Step, known: Mapping[str, Any]) -> None:
+        """Commit a job without running it."""
         attempt = self.store.start_job(job_id, JOB_LEASE_S, epoch=self.assignment.epoch)
         now = time.monotonic()
-        known = self.memory.twins[twin_of(line), step[1]]
-        self._commit(Running(job_id, attempt, line, step, now, now), {"latency": known, "taken_over": True})
+        self._commit(Running(job_id, attempt, line, step, now, now), known)
+
+    # -- the targets' health
+
+    def _look(self, *, over: bool) -> None:
+        """Start a look at each target that is due for one; ``over``: nothing is left to measure."""
+        for target in self.assignment.shared["targets"]:
+            if self.health.due(target, final=over) and self.executor.free(f"target:{target}") > 0:
+                key = self.health.look(target)
+                self._looking[key] = target
+                data = {
+                    "target": self.assignment.shared["targets"][target],
+                    "limit": self.problem.plan.measure.max_drift,
+                }
+                self.executor.submit(Job(key, "trials.jobs:canary", data, f"target:{target}"))
+
+    def _looked(self, event: Event) -> None:
+        """A look is done: what was measured since the last one is good, or is measured again."""
+        target = self._looking.pop(event.key)
+        if event.kind != "done":
+            self.health.failed(target, event.error or "its worker was lost")
+            return
+        health = Health.from_json(event.value["health"])
+        if self.health.looked(target, health):
+            self.store.verify(self.assignment.study_id, self.assignment.epoch, target)
+        else:
+            self._undo(target)
+        self._measured.open(target, health.state["runtime_version"])
+
+    def _undo(self, target: str) -> None:
+        """Take back what was measured on a target since the last good look."""
+        reopened = self.store.quarantine(self.assignment.study_id, self.assignment.epoch, target)
+        log.warning("target %s: %d measurements since it was last good are made again", target, reopened.num_marked)
+        lines = [line for _, line, _ in self._queued] + [running.line for running in self._running.values()]
+        for line in lines:
+            for candidate_id, step in reopened.steps:
+                if line.candidate_id == candidate_id:
+                    line.results.pop(step, None)
+        self.memory.twins = self.store.twins(self.assignment.study_id)
+        for open_job in reopened.queued:
+            self.memory.reopened(open_job.candidate_id, open_job.state)
+            self._queue(open_job)
 
     # -- commit and tell
 
     def _handle(self, event: Event) -> None:
+        if event.key in self._looking:
+            if event.kind != "progress":
+                self._looked(event)
+            return
         running = self._running.get(event.key)
         if running is None:
             return
@@ -277,7 +369,16 @@ class Coordinator:
             running.renewed = now
 
     def _commit(self, running: Running, result: Mapping[str, Any]) -> None:
-        line, kind = running.line, running.step[0]
+        line, (kind, target) = running.line, running.step
+        if result.get("known"):
+            latency = self._measured.answer(target, result["structure_hash"])
+            if latency is None:  # it was deleted, or proved bad, meanwhile
+                self.store.requeue_job(running.job_id, running.attempt, "what was known of its structure is gone")
+                self._queued.appendleft((running.job_id, line, running.step))
+                return
+            result = {key: value for key, value in result.items() if key != "known"} | {"latency": latency}
+        if target:
+            result = self.health.noted(target, result)
         meaning = after_repeat if is_repeat(running.step) else after
         try:
             outcome = meaning(self.problem, self.assignment.limits, line, running.step, result)
@@ -290,6 +391,8 @@ class Coordinator:
         if is_repeat(running.step):
             self._revise(running, outcome.candidate_state)
             return
+        if target:
+            self._measured.learn(target, result)
         if kind == "train":
             shutil.rmtree(checkpoint_folder(self.assignment.shared, line), ignore_errors=True)
             self.totals["trained"] += 1
@@ -297,7 +400,7 @@ class Coordinator:
         elif kind == "gate" and outcome.candidate_state == "infeasible":
             self.totals["gated"] += 1
         elif kind == "twin" and "latency" in outcome.result:
-            self.memory.twins[twin_of(line), running.step[1]] = outcome.result["latency"]
+            self.memory.twins[twin_of(line), target] = outcome.result["latency"]
         for job_id, step in zip(committed, outcome.next_jobs, strict=True):
             self._queued.appendleft((job_id, line, step))
         if outcome.candidate_state:
@@ -339,8 +442,11 @@ class Coordinator:
             self._stop(running.line, reason)
         for _, line, _ in self._queued:
             self._stop(line, reason)
+        for key in self._looking:
+            self.executor.cancel(key)
         self._running.clear()
         self._queued.clear()
+        self._looking.clear()
 
     def _stop(self, line: Line, reason: str) -> None:
         """End a candidate without a result; one that is complete loses the second look only."""

@@ -137,4 +137,3 @@ def _warnings(state: Mapping[str, Any], cores: Sequence[int], who: Sequence[str]
     if state["on_mains"] is False:
         found.append("on battery")
     return found
-

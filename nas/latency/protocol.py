@@ -24,7 +24,7 @@ from nas.latency.samples import Clock, Samples, Visit, burst_array
 
 __all__ = ["REPORT", "SCREEN", "Effort", "Latency", "Samples", "Visit", "derive", "measure"]
 
-PROTOCOL_VERSION = 2
+PROTOCOL_VERSION = 3
 #: A burst takes about so long, within limits on its runs: the first finds the caches full of the other model, and
 #: of whatever else runs on the machine, the later ones don't.
 BURST_S = 0.008
@@ -220,8 +220,7 @@ class _Growing:
         statistic = statistic_of(samples, self.reference_ms)
         return Latency(
             *derived,
-            # The first session of a process may also pay for what the runtime loads once, so not the largest.
-            peak_memory_bytes=int(median(self._peaks)) if self._peaks else None,
+            peak_memory_bytes=self._peak(),
             rejected=rejected,
             statistic=statistic,
             conditions={
@@ -239,6 +238,7 @@ class _Growing:
                 "discarded_runs": samples.num_discarded,
                 "input_shape": list(self._shape),
                 "energy_mj": self._energy_mj,
+                "peak_memory_bytes": self._peak(),
                 "effort": asdict(self._effort),
                 "seconds": time.monotonic() - self._started,
                 "waited_s": self._waited_s,
@@ -291,6 +291,10 @@ class _Growing:
             done.append(Visit(*(burst_array(item.wall_ns, item.process_ns, item.preemptions) for item in bursts)))
             time.sleep(PAUSE_S)
         return tuple(done)
+
+    def _peak(self) -> int | None:
+        """The first session of a process may also pay for what the runtime loads once, so not the largest."""
+        return int(median(self._peaks)) if self._peaks else None
 
     def _energy(self, candidate: Session, runs: int) -> float | None:
         with self._bench.exclusive() as wait_s:

@@ -91,9 +91,9 @@ class Worker:
 
     def health(self, target: Target, limit: float) -> Health:
         """Compare a reference model with its calibration; look who else is at work."""
-        return check(
-            Place(self._open_reference, target.references, self._exclusive, self._clock, self.cores), limit
-        )
+        place = Place(self._open_reference, target.references, self._exclusive, self._clock, self.cores)
+        found = check(place, limit)
+        return replace(found, state={**found.state, "runtime_version": self.runtime.version()})
 
     def _disturbed(self, latency: Latency, watch: CoreWatch) -> dict[str, Any]:
         """Whether the core was free all the while, and why not."""

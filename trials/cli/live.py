@@ -61,6 +61,8 @@ def _facts(coordinator: Coordinator) -> dict[str, str]:
     memory, totals = coordinator.memory, coordinator.totals
     counts = ", ".join(f"{memory.counts[state]} {state}" for state in STATES if memory.counts[state])
     facts = {"study": coordinator.name, "candidates": counts or "none yet"}
+    if coordinator.health.waiting:
+        facts["waiting"] = coordinator.health.waiting
     facts |= {f"best {name}": f"{value:.4g}" for name, value in best(coordinator).items()}
     if len(memory.points) > 1:
         facts["hypervolume"] = f"{_hypervolume(coordinator):.3f}"

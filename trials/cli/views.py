@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
+from nas.latency.samples import Samples
+from nas.latency.summary import times_of
 from trials.cli.app import out
 from trials.cli.options import print_rows, shown
 from trials.labels import label
@@ -12,7 +14,7 @@ from trials.membership import membership_by_number, membership_of
 from trials.profile_view import OWN, account, layer_times
 from trials.protocols import describe_regime
 from trials.store.queries import CandidateRow, candidates_page, study_summary
-from trials.store.queries_candidate import candidate_detail
+from trials.store.queries_candidate import MeasurementInfo, candidate_detail, samples_blob
 from trials.store.queries_targets import fronts_by_target, rank_correlations
 from trials.store.store import Store
 
@@ -55,7 +57,24 @@ def _beside(row: CandidateRow) -> dict[str, Any]:
 def candidate_json(store: Store, name: str, number: int) -> dict[str, Any]:
     """All there is of one candidate, raw samples aside."""
     detail = asdict(candidate_detail(store, name, number))
+    for item in detail["measurements"]:
+        item["times"] = times_of(Samples.from_bytes(samples_blob(store, item["id"])))._asdict()
     return {**detail, "on_front": membership_by_number(store, name).get(number)}
+
+
+def _measurement(store: Store, item: MeasurementInfo) -> dict[str, Any]:
+    """A measurement with its interval, the raw wall times it is derived from, and what to beware of."""
+    times = times_of(Samples.from_bytes(samples_blob(store, item.id)))
+    beware = [*item.conditions.get("disturbed_by", ()), *item.conditions.get("health", {}).get("warnings", ())]
+    return {
+        "measured": f"{item.purpose}@{item.target}",
+        "ms": item.latency_ms,
+        "low": item.low_ms,
+        "high": item.high_ms,
+        **{f"raw {key.removesuffix('_ms')}": value for key, value in times._asdict().items()},
+        "trust": item.trust if item.source_id is None else f"{item.trust}, from {item.source_id}",
+        "beware": "; ".join(beware),
+    }
 
 
 def profile_json(store: Store, name: str, number: int, target: str) -> dict[str, Any]:
@@ -124,6 +143,8 @@ def print_candidate(store: Store, name: str, number: int) -> None:
         out.print(f"{item.speedup:.2f} times as fast as its dense twin at {item.target}")
     for flag in detail.row.flags:
         out.print(f"[yellow]{flag}[/]")
+    if detail.measurements:
+        print_rows([_measurement(store, item) for item in detail.measurements], as_json=False)
     choices = detail.definition["choices"]
     out.print("choices: " + ", ".join(f"{key}={shown(value)}" for key, value in choices.items()), soft_wrap=True)
     print_rows(detail.layers, as_json=False)

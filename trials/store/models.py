@@ -222,7 +222,7 @@ class JobRow(Base):
     #: ``gate``, ``train``, ``measure``, ``twin``; ``remeasure-1``, ``retrain-1`` … of a complete candidate.
     kind: Mapped[str] = mapped_column(String(20))
     target: Mapped[str] = mapped_column(String(200), default="")
-    #: ``queued``, ``running``, ``done``, ``failed``.
+    #: ``queued``, ``running``, ``done``, ``failed``; ``stale``: done on a target that proved bad, to be done again.
     state: Mapped[str] = mapped_column(String(20))
     attempt: Mapped[int] = mapped_column(default=0)
     lease_expires_at: Mapped[datetime | None]
@@ -256,6 +256,10 @@ class Measurement(Base):
     low_ms: Mapped[float]
     high_ms: Mapped[float]
     structure_hash: Mapped[str] = mapped_column(String(64), index=True)
+    #: ``unverified`` until the next canary says ``good`` or ``quarantined``.
+    trust: Mapped[str] = mapped_column(String(20), default="unverified", server_default="unverified")
+    #: The measurement whose samples these are, where the structure was known already.
+    source_id: Mapped[int | None] = mapped_column(ForeignKey("measurements.id", ondelete="SET NULL"), index=True)
     #: Estimator, reference rung, threads, batch, runtime version, processor flags, discarded runs, memory.
     conditions: Mapped[dict[str, Any]]
     #: Compressed samples; ``nas.latency.protocol.Samples.from_bytes`` reads them.

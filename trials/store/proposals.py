@@ -38,7 +38,8 @@ _ADD_CANDIDATE = (
     .returning(CANDIDATES.c.id, CANDIDATES.c.number)
 )
 _ADD_SUGGESTION = insert(table(SuggestionRow))
-_ADD_JOB = insert(table(JobRow)).returning(table(JobRow).c.id)
+#: A job whose measurement did not hold is queued again.
+_ADD_JOB = Insert(table(JobRow), ("candidate_id", "kind", "target"), replace=("state",), returning="id")
 
 
 def propose(
@@ -62,7 +63,7 @@ def add_job(connection: Connection, candidate_id: int, step: Step) -> int:
     """Queue a job; its id."""
     kind, target = step
     row = {"candidate_id": candidate_id, "kind": kind, "target": target, "state": "queued", "attempt": 0}
-    return int(connection.execute(_ADD_JOB, row).scalar_one())
+    return int(_ADD_JOB.run(connection, row).scalar_one())
 
 
 def _architecture(connection: Connection, study_id: int, value: ArchitectureValue) -> tuple[int, int | None]:

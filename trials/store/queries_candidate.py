@@ -59,6 +59,10 @@ class MeasurementInfo:
     structure_hash: str
     conditions: Mapping[str, Any]
     created_at: datetime
+    #: ``unverified``, ``good``, ``quarantined``: what canaries said.
+    trust: str
+    #: The measurement whose samples these are, where the structure was known already.
+    source_id: int | None
 
 
 @dataclass(frozen=True)
@@ -268,6 +272,8 @@ def _measurements(session: Session, candidate_id: int) -> tuple[MeasurementInfo,
             structure_hash=row.structure_hash,
             conditions=row.conditions,
             created_at=utc(row.created_at),
+            trust=row.trust,
+            source_id=row.source_id,
         )
         for row, target in session.execute(query)
     )

@@ -49,6 +49,10 @@ class MeasurementValue:
     structure_hash: str
     conditions: Mapping[str, Any]
     samples: bytes
+    #: The measurement that answered, where none was made.
+    source_id: int | None = None
+    #: ``unverified``, ``good``, ``quarantined``: see ``trials.store.models.Measurement``.
+    trust: str = "unverified"
 
 
 @dataclass(frozen=True)
@@ -149,6 +153,31 @@ class Earlier:
 
     samples: bytes
     reference_ms: float
+
+
+@dataclass(frozen=True)
+class KnownMeasurement:
+    """A measurement that may answer for another file of its structure."""
+
+    id: int
+    source_id: int | None
+    latency_ms: float
+    low_ms: float
+    high_ms: float
+    conditions: Mapping[str, Any]
+    samples: bytes
+
+
+@dataclass(frozen=True)
+class Reopened:
+    """What a bad canary undid."""
+
+    #: Measurements that were marked.
+    num_marked: int
+    #: (candidate, step) whose results do not hold any more.
+    steps: set[tuple[int, Step]]
+    #: Jobs of candidates that had ended.
+    queued: list[OpenJob]
 
 
 @dataclass(frozen=True)

@@ -43,6 +43,7 @@ def earlier(connection: Connection, candidate_id: int, target: str, structure_ha
             TARGETS.c.name == target,
             MEASUREMENTS.c.structure_hash == structure_hash,
             MEASUREMENTS.c.purpose != "twin",
+            MEASUREMENTS.c.trust != "quarantined",
         )
         .order_by(MEASUREMENTS.c.id)
     )

@@ -19,7 +19,7 @@ from sqlalchemy.orm import Session
 from nas.errors import StoreError, StudyError, UnknownNameError
 from nas.registry import nearest
 from nas.strategies import Suggestion
-from trials.store import history, jobs, leases, outcomes, proposals, repeats, studies, targets
+from trials.store import history, jobs, leases, outcomes, proposals, repeats, studies, targets, trust
 from trials.store.dialect import Clock
 from trials.store.engine import open_engine, sqlite_path
 from trials.store.models import ArtifactRow, Study, Target
@@ -30,9 +30,11 @@ from trials.store.records import (
     ExportValue,
     JobResult,
     KeptArtifact,
+    KnownMeasurement,
     OpenJob,
     ProfileValue,
     Proposed,
+    Reopened,
     Step,
     StoredSuggestion,
     TargetRow,
@@ -280,6 +282,37 @@ class Store:
         """Raw samples of a candidate on a target, oldest measurement first."""
         with self.reading() as connection:
             return repeats.earlier(connection, candidate_id, target, structure_hash)
+
+    # -- which measurements are to be trusted
+
+    def target_descriptions(self) -> dict[int, Mapping[str, Any]]:
+        """Id → description of every target."""
+        with self.reading() as connection:
+            return trust.targets(connection)
+
+    def known_conditions(
+        self, target_ids: Sequence[int], protocol: int, runtime_version: str, most: int
+    ) -> list[tuple[str, Mapping[str, Any], float, float]]:
+        """(structure hash, conditions, latency, lower end) of measurements that may answer, the latest first."""
+        with self.reading() as connection:
+            return trust.conditions(connection, target_ids, protocol, runtime_version, most)
+
+    def known_measurements(self, target_ids: Sequence[int], structure_hash: str) -> list[KnownMeasurement]:
+        """Measurements of a structure that may answer, the latest first."""
+        with self.reading() as connection:
+            return trust.known(connection, target_ids, structure_hash)
+
+    def verify(self, study_id: int, epoch: int, target: str) -> None:
+        """A canary was good: so is what the study measured on the target since the last one."""
+        with self.transaction() as connection:
+            leases.check(connection, study_id, epoch)
+            trust.verify(connection, study_id, target)
+
+    def quarantine(self, study_id: int, epoch: int, target: str) -> Reopened:
+        """A canary was bad: mark what the study measured on the target since the last good one, to be done again."""
+        with self.transaction() as connection:
+            leases.check(connection, study_id, epoch)
+            return trust.quarantine(connection, study_id, target)
 
     # -- artifacts
 

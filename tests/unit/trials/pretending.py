@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from nas.errors import UnreachableError
+from nas.latency.health import Health
 from nas.space.chooser import ReplayChooser
 from trials.executors import Event, Executor, Job, Pool
 from trials.problem import open_problem_json
@@ -23,7 +24,8 @@ def latency(value: float) -> dict[str, Any]:
 class Pretending(Executor):
     """Runs jobs in this process, one at a time.
 
-    ``twin`` says what the twin's job does, ``again`` what a second look does, given its payload.
+    ``twin`` says what the twin's job does, ``again`` what a second look does, given its payload; ``drifts`` how far
+    off the target is at each of the first looks at its health, later it is good; ``gate`` what a gate returns.
     """
 
     def __init__(
@@ -34,10 +36,14 @@ class Pretending(Executor):
         address: str | None = None,
         twin: Callable[[int], Mapping[str, Any]] = lambda run: {"latency": latency(TWIN_MS), "structure_hash": "t"},
         again: Callable[[str, Mapping[str, Any]], Mapping[str, Any]] | None = None,
+        gate: Callable[[Mapping[str, Any]], Mapping[str, Any]] | None = None,
+        drifts: Sequence[float] = (),
     ) -> None:
         self.ran: list[tuple[str, int]] = []
         self._twin = twin
         self._again = again
+        self._gate = gate
+        self._drifts = deque(drifts)
         self._events: deque[tuple[str, Event]] = deque()
 
     def free(self, pool: str) -> int:
@@ -45,7 +51,8 @@ class Pretending(Executor):
 
     def submit(self, job: Job) -> None:
         kind = job.function.rpartition(":")[2]
-        self.ran.append((kind, job.payload.get("candidate", -1)))
+        if kind != "canary":
+            self.ran.append((kind, job.payload.get("candidate", -1)))
         try:
             event = Event(job.key, "done", self._result(kind, job.payload))
         except UnreachableError as error:
@@ -55,6 +62,11 @@ class Pretending(Executor):
         self._events.append((job.pool, event))
 
     def _result(self, kind: str, payload: Mapping[str, Any]) -> Mapping[str, Any]:
+        if kind == "canary":
+            drift = self._drifts.popleft() if self._drifts else 0.0
+            return {"health": Health("r5", drift, 0.0, (), {"runtime_version": "1"}).to_json()}
+        if kind == "gate" and self._gate:
+            return self._gate(payload)
         if kind == "twin":
             return self._twin(sum(ran == "twin" for ran, _ in self.ran))
         if kind in ("remeasure", "retrain"):

@@ -18,7 +18,7 @@ NEWER = """
 import sqlalchemy as sa
 from alembic import op
 
-revision, down_revision, branch_labels, depends_on = "0004", "0003", None, None
+revision, down_revision, branch_labels, depends_on = "0005", "0004", None, None
 
 def upgrade():
     recreate = "always" if op.get_bind().dialect.name == "sqlite" else "auto"
@@ -111,7 +111,7 @@ def test_a_database_of_a_newer_program_is_refused(store_url: str, newer: Path) -
     engine = open_engine(store_url)
     migrate(engine, newer)
     engine.dispose()
-    with pytest.raises(StoreError, match=r"version '0004', this program knows up to '0003'"):
+    with pytest.raises(StoreError, match=r"version '0005', this program knows up to '0004'"):
         open_engine(store_url)
 
 

@@ -1,0 +1,145 @@
+"""Do the stated 95 % intervals hold the long-run value?
+
+    python benchmarks/interval_coverage.py --sessions 30 --minutes 30 --raw raw/coverage
+    python benchmarks/interval_coverage.py --from raw/coverage --json
+
+Over the given time, networks are measured again and again by the protocol (screen: one session; report: at least
+four), and beside each by one session more. All those sessions together are the long-run value. Baseline: the interval
+of the mean of 50 runs after 10, mean ± 1.96 standard errors, around its own long-run value, the mean of all means.
+Everything printed is derived from the raw samples that --raw keeps.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rank_stability import BASELINE, EFFORTS, Row, cores_at_work, load, plain, save
+from surroundings import COLUMNS, DEPTH, trainers, write_nets
+
+from nas.latency.affinity import measuring_core, pin
+from nas.latency.client import MeasuringProcess
+from nas.latency.intervals import Derived, derive
+from nas.latency.pooling import pooled
+from nas.latency.protocol import Effort
+from nas.latency.samples import Samples
+from nas.latency.targets import TargetSpec
+
+LONG_RUN = "long run"
+#: One session of the many that the long-run value is made of.
+SESSION = Effort(sessions=1, max_sessions=1, visits=12, precision=0.02, budget_s=6.0)
+
+
+def measure_all(options: argparse.Namespace, paths: Sequence[Path]) -> Iterator[Row]:
+    """One row a moment, network and estimator."""
+    efforts = {**EFFORTS, LONG_RUN: SESSION}
+    cores = cores_at_work()[options.condition]
+    with MeasuringProcess(TargetSpec("local", runtime=options.runtime)) as process:
+        target = process.calibrate()
+        pin([measuring_core()])
+        with trainers(cores) if cores else nullcontext():
+            started = time.monotonic()
+            for moment in range(options.sessions):
+                until = started + 60 * options.minutes * moment / max(1, options.sessions - 1)
+                time.sleep(max(0.0, until - time.monotonic()))
+                for path in paths:
+                    about = {"moment": moment, "net": path.stem, "at_s": time.monotonic() - started}
+                    for name, effort in efforts.items():
+                        latency = process.measure(path, target, effort=effort)
+                        reference_ms = latency.conditions["reference_ms"]
+                        yield {**about, "estimator": name, "samples": latency.samples, "reference_ms": reference_ms}
+                    yield {**about, "estimator": BASELINE, **plain(path, options.runtime, BASELINE)}
+
+
+def interval(row: Row) -> Derived:
+    """What a row reports, with its interval, milliseconds."""
+    if "samples" in row:
+        return derive(Samples.from_bytes(row["samples"]), row["reference_ms"])
+    times_ms = np.array(row["wall_ns"]) / 1e6
+    half = 1.96 * times_ms.std(ddof=1) / len(times_ms) ** 0.5
+    return Derived(float(times_ms.mean()), float(times_ms.mean() - half), float(times_ms.mean() + half))
+
+
+def long_run_ms(rows: Sequence[Row]) -> float:
+    """The value of all sessions of a network together."""
+    samples, reference_ms = pooled([(Samples.from_bytes(row["samples"]), row["reference_ms"]) for row in rows])
+    return derive(samples, reference_ms).latency_ms
+
+
+def summarise(rows: Sequence[Row]) -> dict[str, Any]:
+    """Estimator → share of intervals that hold the long-run value, and how wide they are; each network beside it."""
+    found: dict[str, list[dict[str, float]]] = {}
+    for net in dict.fromkeys(row["net"] for row in rows):
+        mine = [row for row in rows if row["net"] == net]
+        truth_ms = long_run_ms([row for row in mine if row["estimator"] == LONG_RUN])
+        for name in (*EFFORTS, BASELINE):
+            intervals = [interval(row) for row in mine if row["estimator"] == name]
+            own_ms = truth_ms if name in EFFORTS else float(np.mean([item.latency_ms for item in intervals]))
+            found.setdefault(name, []).append({"net": net, "long_run_ms": own_ms, **_covered(intervals, own_ms)})
+    keys = ("coverage", "half_width", "error", "bias")
+    return {
+        name: {**{key: float(np.mean([net[key] for net in nets])) for key in keys}, "nets": nets}
+        for name, nets in found.items()
+    }
+
+
+def _covered(intervals: Sequence[Derived], truth_ms: float) -> dict[str, float]:
+    errors = np.array([item.latency_ms for item in intervals]) / truth_ms - 1
+    return {
+        "coverage": float(np.mean([item.low_ms <= truth_ms <= item.high_ms for item in intervals])),
+        "half_width": float(np.mean([item.half_width for item in intervals])),
+        "error": float(np.sqrt((errors**2).mean())),
+        "bias": float(errors.mean()),
+    }
+
+
+def print_table(summary: dict[str, Any], rows: Sequence[Row]) -> None:
+    """For people."""
+    print(f"{len({row['moment'] for row in rows})} moments over {max(row['at_s'] for row in rows) / 60:.1f} minutes")
+    print(f"{'estimator':>12}{'net':>6}{'long run ms':>13}{'covered %':>11}{'± %':>8}{'error %':>9}{'bias %':>8}")
+    for name, found in summary.items():
+        for net in [*found["nets"], {"net": "all", **found}]:
+            shown = f"{net['long_run_ms']:>13.4f}" if "long_run_ms" in net else f"{'':>13}"
+            print(
+                f"{name:>12}{net['net']:>6}{shown}{100 * net['coverage']:>11.1f}{100 * net['half_width']:>8.2f}"
+                f"{100 * net['error']:>9.2f}{100 * net['bias']:>8.2f}"
+            )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--nets", type=int, default=4, help=f"1 to {len(COLUMNS)} (default 4)")
+    parser.add_argument("--depth", type=int, default=DEPTH, help="layers of a network (default: a millisecond)")
+    parser.add_argument("--sessions", type=int, default=30, help="moments of measuring (default 30)")
+    parser.add_argument("--minutes", type=float, default=30.0, help="from the first to the last (default 30)")
+    parser.add_argument("--condition", choices=list(cores_at_work()), default="idle", help="other work (default idle)")
+    parser.add_argument("--runtime", default="onnxruntime")
+    parser.add_argument("--raw", type=Path, help="folder for the raw samples")
+    parser.add_argument("--from", type=Path, dest="recorded", help="such a folder: measure nothing, make the table")
+    parser.add_argument("--json", action="store_true", help="one JSON object instead of a table")
+    options = parser.parse_args()
+    if not (1 <= options.nets <= len(COLUMNS) and options.sessions >= 2):
+        parser.error(f"--nets is 1 to {len(COLUMNS)}, --sessions at least 2")
+    if options.recorded:
+        rows = load(options.recorded)
+    else:
+        with tempfile.TemporaryDirectory() as folder:
+            rows = list(measure_all(options, write_nets(Path(folder), options.nets, options.depth)))
+        if options.raw:
+            save(rows, options.raw)
+    summary = summarise(rows)
+    if options.json:
+        print(json.dumps({"baseline": BASELINE, "summary": summary}))
+    else:
+        print_table(summary, rows)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,118 @@
+"""Is a process that hogs the measuring core seen, and does it move the result?
+
+    python benchmarks/noisy_neighbour.py --repeats 10 --raw raw/neighbour
+    python benchmarks/noisy_neighbour.py --from raw/neighbour --json
+
+Every network is measured alone, then beside a process that works the measuring core all the time, by the protocol
+(report) and by the mean of 50 runs after 10, the baseline. Flagged: the share of measurements that say they were
+disturbed. Shift: the result beside the hog over the one alone, minus 1. Everything printed is derived from the raw
+samples that --raw keeps, but for the flags, which the measuring process sets with what it sees of the machine.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rank_stability import BASELINE, Row, load, plain, protocol, save, value_ms
+from surroundings import COLUMNS, DEPTH, HOG, working, write_nets
+
+from nas.latency.affinity import measuring_core, pin
+from nas.latency.client import MeasuringProcess
+from nas.latency.targets import TargetSpec
+
+REPORT = "report"
+ALONE, BESIDE = "alone", "beside a hog"
+#: A shift up to which a result counts as unmoved.
+UNMOVED = 0.03
+
+
+def measure_all(options: argparse.Namespace, paths: Sequence[Path]) -> Iterator[Row]:
+    """One row a repeat, network, condition and estimator."""
+    core = measuring_core()
+    with MeasuringProcess(TargetSpec("local", runtime=options.runtime)) as process:
+        target = process.calibrate()
+        pin([core])
+        for repeat in range(options.repeats):
+            for path in paths:
+                for condition in (ALONE, BESIDE):
+                    about = {"repeat": repeat, "net": path.stem, "condition": condition}
+                    with working(HOG, core) if condition == BESIDE else nullcontext():
+                        yield {**about, "estimator": REPORT, **protocol(process, target, path, REPORT)}
+                        yield {**about, "estimator": BASELINE, **plain(path, options.runtime, BASELINE)}
+
+
+def summarise(rows: Sequence[Row]) -> dict[str, Any]:
+    """Shares flagged, and how far either estimator is shifted."""
+    flags = {
+        condition: [row["disturbed"] for row in rows if row["estimator"] == REPORT and row["condition"] == condition]
+        for condition in (ALONE, BESIDE)
+    }
+    found: dict[str, Any] = {"flagged": {condition: float(np.mean(seen)) for condition, seen in flags.items()}}
+    for name in (REPORT, BASELINE):
+        values = {
+            condition: np.array(
+                [value_ms(row) for row in rows if row["estimator"] == name and row["condition"] == condition]
+            )
+            for condition in (ALONE, BESIDE)
+        }
+        shifts = values[BESIDE] / values[ALONE] - 1
+        found[name] = {
+            "median_shift": float(np.median(np.abs(shifts))),
+            "mean_shift": float(shifts.mean()),
+            "worst_shift": float(np.abs(shifts).max()),
+            "unmoved": float((np.abs(shifts) <= UNMOVED).mean()),
+            "measurements": len(shifts),
+        }
+    found["shift_ratio"] = found[REPORT]["median_shift"] / found[BASELINE]["median_shift"]
+    return found
+
+
+def print_table(summary: dict[str, Any]) -> None:
+    """For people."""
+    for condition, share in summary["flagged"].items():
+        print(f"flagged as disturbed, {condition}: {share:.1%}")
+    print(f"{'estimator':>12}{'pairs':>7}{'median shift %':>16}{'mean %':>9}{'worst %':>9}{'within 3 %':>12}")
+    for name in (REPORT, BASELINE):
+        found = summary[name]
+        print(
+            f"{name:>12}{found['measurements']:>7}{100 * found['median_shift']:>16.2f}{100 * found['mean_shift']:>9.2f}"
+            f"{100 * found['worst_shift']:>9.2f}{found['unmoved']:>12.1%}"
+        )
+    print(f"median shift over that of the {BASELINE}: {summary['shift_ratio']:.3f}")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--nets", type=int, default=4, help=f"1 to {len(COLUMNS)} (default 4)")
+    parser.add_argument("--depth", type=int, default=DEPTH, help="layers of a network (default: a millisecond)")
+    parser.add_argument("--repeats", type=int, default=10, help="of every network (default 10)")
+    parser.add_argument("--runtime", default="onnxruntime")
+    parser.add_argument("--raw", type=Path, help="folder for the raw samples")
+    parser.add_argument("--from", type=Path, dest="recorded", help="such a folder: measure nothing, make the table")
+    parser.add_argument("--json", action="store_true", help="one JSON object instead of a table")
+    options = parser.parse_args()
+    if not (1 <= options.nets <= len(COLUMNS) and options.repeats >= 1):
+        parser.error(f"--nets is 1 to {len(COLUMNS)}, --repeats at least 1")
+    if options.recorded:
+        rows = load(options.recorded)
+    else:
+        with tempfile.TemporaryDirectory() as folder:
+            rows = list(measure_all(options, write_nets(Path(folder), options.nets, options.depth)))
+        if options.raw:
+            save(rows, options.raw)
+    summary = summarise(rows)
+    if options.json:
+        print(json.dumps({"baseline": BASELINE, "summary": summary}))
+    else:
+        print_table(summary)
+
+
+if __name__ == "__main__":
+    main()
