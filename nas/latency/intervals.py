@@ -22,8 +22,9 @@ ENOUGH_SESSIONS = 3
 QUIET = 0.05
 RESAMPLES = 400
 #: Relative standard deviation between sessions of one model (memory layout, code placement). Few sessions
-#: can't show it themselves, so no interval is narrower than it implies.
-SESSION_SPREAD = 0.015
+#: can't show it themselves, so no interval is narrower than it implies. Twice what warm bursts show on a shared
+#: two-core machine, idle or training.
+SESSION_SPREAD = 0.006
 #: A disturbance slows no two models alike: per unit of drift, the ratio can be off by so much, up to a bound.
 #: They cover 95 % of the errors seen on a shared two-core machine, where the truth was taken from all
 #: measurements of a model together.

@@ -39,7 +39,7 @@ def test_the_interval_holds_the_latency_and_what_is_true(ratio: float, sessions:
 
 def test_noiseless_samples_still_have_an_interval_and_more_sessions_narrow_it() -> None:
     widths = [derive(simulated(1.5, sessions=count, noise=0.0), REFERENCE_MS).half_width for count in (1, 3, 6)]
-    assert widths[0] > widths[1] > widths[2] > 0.005
+    assert widths[0] > widths[1] > widths[2] > 0.002
 
 
 def test_few_visits_of_a_disturbed_machine_are_compared_by_medians_else_minima() -> None:

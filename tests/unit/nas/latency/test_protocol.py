@@ -95,7 +95,7 @@ def test_more_sessions_until_precise_or_the_most() -> None:
         return int(measure(simulated_bench(0.2), effort).conditions["sessions"])
 
     assert sessions(1e-9, 5) == 5
-    assert sessions(0.014, 9) == 5
+    assert sessions(0.0055, 9) == 5
 
 
 def test_the_budget_ends_a_measurement() -> None:
