@@ -82,6 +82,19 @@ class Measurer(ABC):
         )
         return Latency(**{**answer, "samples": base64.b64decode(answer["samples"])})
 
+    def health(self, target: Target, limit: float) -> Health:
+        """Compare a reference model with its calibration: a quarter of a second, some more if it differs.
+
+        Args:
+            target: as calibrated.
+            limit: drift beyond which it looks again, ``Health.problem`` says what is found.
+
+        Raises:
+            MeasureError: the reference can't be run.
+            UnreachableError: the target's device is not there, or vanished.
+        """
+        return Health.from_json(self._request({"verb": "health", "target": target.to_json(), "limit": limit}))
+
     @abstractmethod
     def close(self) -> None:
         """Give back what is held."""
@@ -114,18 +127,6 @@ class MeasuringProcess(Measurer):
         """
         answer = self._request({"verb": "profile", "path": str(Path(path).resolve())})
         return Profile.from_json(answer["profile"]), str(answer["runtime_version"])
-
-    def health(self, target: Target, limit: float) -> Health:
-        """Compare a reference model with its calibration: a quarter of a second, some more if it differs.
-
-        Args:
-            target: as calibrated.
-            limit: drift beyond which it looks again, ``Health.problem`` says what is found.
-
-        Raises:
-            MeasureError: the reference can't be run.
-        """
-        return Health.from_json(self._request({"verb": "health", "target": target.to_json(), "limit": limit}))
 
     def modules(self) -> list[str]:
         """Names of the modules the process has imported."""

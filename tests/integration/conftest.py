@@ -46,7 +46,7 @@ def plan(tmp_path: Path) -> Callable[..., Path]:
             "strategy": {"name": "random"},
             "estimator": {"name": "training", "epochs": 3},
             "executor": "local",
-            "measure": {"precision": 0.2},
+            "measure": {"precision": 0.2, "canary_every": 0},
             "budget": {"trials": 2},
             "code": [str(MINE)],
             **keys,

@@ -14,7 +14,7 @@ from nas.latency.agent import API
 from nas.latency.agent.artifacts import Artifacts
 from nas.latency.agent.leases import Leases
 from nas.latency.agent.refusal import Refusal
-from nas.latency.agent.requests import check_calibrate, check_measure
+from nas.latency.agent.requests import check_calibrate, check_health, check_measure
 from nas.latency.agent.settings import Settings
 from nas.latency.process import WorkerProcess
 from nas.latency.targets import describe_processor
@@ -71,6 +71,11 @@ class Device:
     def calibrate(self, lease: str, data: Mapping[str, Any], send: Send) -> None:
         """Time the reference models; see ``_run``."""
         self._run(lease, check_calibrate(data), {"verb": "calibrate"}, send)
+
+    def health(self, lease: str, data: Mapping[str, Any], send: Send) -> None:
+        """Compare a reference model with its calibration; see ``_run``."""
+        checked = check_health(data)
+        self._run(lease, checked["target"]["spec"], {"verb": "health", **checked}, send)
 
     def measure(self, lease: str, data: Mapping[str, Any], send: Send) -> None:
         """Measure the file; see ``_run``."""

@@ -54,6 +54,8 @@ class DeviceAgent(Measurer):
                 body |= {key: request[key] for key in ("effort", "reject_above_ms")}
                 body |= {"references": request["target"]["references"]}
                 body |= {"sha256": self._upload(Path(request["path"]), device)}
+            if request["verb"] == "health":
+                body |= {"references": request["target"]["references"], "limit": request["limit"]}
             return self._stream(path, body, device["lease"], on_progress)
 
     @contextmanager

@@ -50,6 +50,20 @@ def check_calibrate(data: Mapping[str, Any]) -> dict[str, Any]:
     return _spec(data["spec"])
 
 
+def check_health(data: Mapping[str, Any]) -> dict[str, Any]:
+    """What to compare with: ``target`` and ``limit`` of the measuring process's request.
+
+    Raises:
+        Refusal: something in the request is not allowed.
+    """
+    _check(data, {"spec": _is_mapping, "references": _is_mapping, "limit": _is_positive}, "request")
+    _check_entries(data["references"], _is_positive, "references")
+    return {
+        "target": {"spec": _spec(data["spec"]), "references": data["references"], "description": {}},
+        "limit": data["limit"],
+    }
+
+
 def check_measure(data: Mapping[str, Any]) -> dict[str, Any]:
     """What to measure for: ``target``, ``effort`` and ``reject_above_ms`` of the measuring process's request.
 
