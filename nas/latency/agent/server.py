@@ -135,7 +135,7 @@ class Handler(BaseHTTPRequestHandler):
             {
                 "/lease": lambda: self._answer(200, self._with_body(lambda body: device.lend())),
                 "/calibrate": lambda: self._with_body(lambda body: device.calibrate(self._lease(), body, self._send)),
-                "/health": lambda: self._with_body(lambda body: device.health(self._lease(), body, self._send)),
+                "/health": lambda: self._with_body(lambda body: device.look(self._lease(), body, self._send)),
                 "/measure": lambda: self._with_body(lambda body: device.measure(self._lease(), body, self._send)),
             }
         )
