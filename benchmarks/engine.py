@@ -47,7 +47,7 @@ def problem_of(trials: int, strategy: str) -> Problem:
         "task": {"name": "noop:NoData"},
         "space": {"name": "noop:Widths"},
         "strategy": {"name": strategy},
-        "measure": {"audit": 0.0},
+        "measure": {"audit": 0.0, "cache": False, "canary_every": 0},
         "budget": {"trials": trials},
         "code": [str(Path(__file__).parent)],
     }

@@ -275,7 +275,7 @@ class Coordinator:
                     "target": self.assignment.shared["targets"][target],
                     "limit": self.problem.plan.measure.max_drift,
                 }
-                self.executor.submit(Job(key, "trials.jobs:canary", data, f"target:{target}"))
+                self.executor.submit(Job(key, function_of(("canary", target)), data, f"target:{target}"))
 
     def _looked(self, event: Event) -> None:
         """A look is done: what was measured since the last one is good, or is measured again."""
