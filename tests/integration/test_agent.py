@@ -149,6 +149,7 @@ def http_cases() -> dict[str, tuple[Callable[[Agent, str], tuple[bytes, ...]], i
         "deep JSON": (ask("POST", "/measure", body=b'{"a":' * 8000 + b"1" + b"}" * 8000), 400),
         "JSON that is no text": (ask("POST", "/measure", body=b"\xff\xfe\x00"), 400),
         "long JSON": (ask("POST", "/measure", body=b"{" + b" " * 100_000 + b"}"), 413),
+        "end of another's lease": (lambda agent, lease: (agent.ask("DELETE", "/lease", lease="0" * 32),), 410),
         "second lease": (ask("POST", "/lease", body=b"{}"), 409),
         "no file sent before": (ask("POST", "/measure", body=wanted()), 404),
         "unknown runtime": (ask("POST", "/measure", body=wanted(spec={"runtime": "tflite9000"})), 422),
@@ -192,9 +193,9 @@ def test_a_hostile_request_is_refused_and_the_agent_measures_on(
     assert measure(device, model) > 0
 
 
-def send(agent: Agent, content: bytes) -> tuple[int, str]:
+def send(agent: Agent, content: bytes, name: str = "") -> tuple[int, str]:
     lease = agent.take_lease()
-    name = hashlib.sha256(content).hexdigest()
+    name = name or hashlib.sha256(content).hexdigest()
     status, body = agent.say(agent.ask("PUT", f"/artifact/{name}", body=content, lease=lease))
     agent.give_back(lease)
     return status, json.loads(body).get("error", "")
@@ -218,6 +219,8 @@ def test_files_that_are_no_models_or_reach_for_others_are_refused(
     agent: Agent, device: DeviceAgent, model: Path
 ) -> None:
     good = model.read_bytes()
+    status, error = send(agent, good, "0" * 64)
+    assert (status, "have the SHA-256" in error) == (422, True)
     hidden = helper.make_node("Constant", [], ["w"], value=external())
     add = helper.make_node("Add", ["x", "w"], ["y"])
     branch = helper.make_graph([hidden], "b", [], [helper.make_tensor_value_info("w", TensorProto.FLOAT, [1, 4])])
@@ -275,6 +278,7 @@ def test_a_runtime_that_crashes_takes_only_its_process(agent: Agent, device: Dev
 def test_slow_senders_are_cut_off(agent: Agent, device: DeviceAgent, model: Path) -> None:
     status, _ = agent.say(*[b"G", b"E", b"T", b" ", b"/"], pause_s=0.4)
     assert status in (0, 408)
+    assert agent.say(b"GET /heal")[0] in (0, 408)
     lease = agent.take_lease()
     head = agent.ask("PUT", f"/artifact/{'0' * 64}", "Content-Length: 1000", lease=lease)
     assert agent.say(head, *[b"a"] * 5, pause_s=0.4)[0] == 408
