@@ -16,6 +16,7 @@ from typing import Any
 from nas.latency.machine import CoreShares, CoreWatch, power_state
 from nas.latency.neighbours import busiest, processes
 from nas.latency.protocol import Exclusive, burst_runs, warm_up
+from nas.latency.quota import throttled_s
 from nas.latency.references import choose_rung
 from nas.latency.runtimes import Session
 from nas.latency.samples import Clock
@@ -38,7 +39,7 @@ class Health:
     rung: str
     #: Fastest run of the canary over its calibrated time, minus 1: 0.2 is 20 % slower, negative is faster.
     drift: float
-    #: Share of the time for which the canary wanted the core, nobody else had it, and it stood idle all the same.
+    #: Share of the time for which the canary wanted the core and a quota kept it from it, or the core stood idle.
     throttled: float
     #: What a reader of the measurements should know, in words.
     warnings: tuple[str, ...]
@@ -48,7 +49,7 @@ class Health:
     def problem(self, limit: float) -> str | None:
         """What is wrong beyond ``limit``, in words; None if the target is as it was calibrated."""
         if self.throttled > limit:
-            return f"it is throttled: its core stood idle {self.throttled:.0%} of the time it was wanted"
+            return f"it is throttled: kept from its core {self.throttled:.0%} of the time"
         if abs(self.drift) > limit:
             side = "slower" if self.drift > 0 else "faster"
             return f"it is {abs(self.drift):.0%} {side} than when it was calibrated"
@@ -100,11 +101,11 @@ def _looks(place: Place, rung: str, limit: float, windows: int) -> tuple[float, 
             session = place.open_reference(rung)
             try:
                 time_s = warm_up(session, place.clock)
-                window_ns, found = _window(session, burst_runs(time_s), place.cores)
+                window_ns, kept_from, found = _window(session, burst_runs(time_s), place.cores)
             finally:
                 session.close()
         fastest_ns = min(fastest_ns, window_ns)
-        throttled = min(throttled, found.idle if found else 0.0)
+        throttled = min(throttled, kept_from)
         shares += [found.others] if found else []
         drift = fastest_ns / 1e6 / place.references[rung] - 1
         if abs(drift) <= limit / 2 and throttled <= limit / 2:
@@ -112,14 +113,19 @@ def _looks(place: Place, rung: str, limit: float, windows: int) -> tuple[float, 
     return drift, throttled, sum(shares) / len(shares) if shares else None
 
 
-def _window(session: Session, runs: int, cores: Sequence[int]) -> tuple[float, CoreShares | None]:
-    """Fastest wall time, nanoseconds, of a window without a pause, and who had the cores meanwhile."""
-    watch = CoreWatch(cores)
-    until = time.monotonic() + WINDOW_S
+def _window(session: Session, runs: int, cores: Sequence[int]) -> tuple[float, float, CoreShares | None]:
+    """Fastest wall time, nanoseconds, of a window without a pause; share it was kept from; who had the cores.
+
+    On a busy core others run while a quota keeps this process from it: then only the quota's own account shows it.
+    """
+    watch, withheld_s, started = CoreWatch(cores), throttled_s(), time.monotonic()
+    until = started + WINDOW_S
     fastest = float("inf")
     while time.monotonic() < until:
         fastest = min(fastest, *session.burst(runs).wall_ns)
-    return fastest, watch.shares()
+    withheld = (throttled_s() - withheld_s) / (time.monotonic() - started)
+    shares = watch.shares()
+    return fastest, max(withheld, shares.idle if shares else 0.0), shares
 
 
 def _warnings(state: Mapping[str, Any], cores: Sequence[int], who: Sequence[str]) -> list[str]:

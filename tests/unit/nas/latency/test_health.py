@@ -1,11 +1,13 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
 from nas.latency import health
 from nas.latency.health import Health, Place, check
 from nas.latency.machine import CoreShares
+from nas.latency.quota import throttled_s
 from nas.latency.runtimes import Session
 from tests.unit.nas.latency.test_protocol import Simulated
 
@@ -67,4 +69,16 @@ def test_a_target_that_is_never_as_calibrated_is_bad(slow: float, words: str, mo
 def test_a_core_that_stands_idle_while_it_is_wanted_is_throttled(monkeypatch: pytest.MonkeyPatch) -> None:
     problem = look([1.0] * 3, [0.6, 0.5, 0.7], monkeypatch).problem(0.1)
     assert problem is not None
-    assert "throttled: its core stood idle 50%" in problem
+    assert "throttled: kept from its core 50%" in problem
+
+
+@pytest.mark.parametrize(
+    ("line", "folder", "stat"),
+    [("0::/a", "a", "usage_usec 9\nthrottled_usec 2000000\n"), ("1:cpu:/a", "cpu/a", "throttled_time 2000000000\n")],
+)
+def test_both_kinds_of_control_groups_tell_of_quotas(line: str, folder: str, stat: str, tmp_path: Path) -> None:
+    (tmp_path / "own").write_text(f"8:pids:/a\n{line}\n")
+    (tmp_path / folder).mkdir(parents=True)
+    (tmp_path / folder / "cpu.stat").write_text(stat)
+    assert throttled_s(tmp_path / "own", tmp_path) == pytest.approx(2.0)
+    assert throttled_s(tmp_path / "none", tmp_path) == 0.0
