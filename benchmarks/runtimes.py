@@ -39,9 +39,10 @@ def write_files(folder: Path, spec: dict[str, Any], image_size: int, count: int,
     """Write all variants of ``count`` networks; a row a network. Its own process: measuring ones have no torch."""
     from nas.export.onnx import OnnxExporter
     from nas.export.seeding import seed_weights
+    from nas.registry import make
     from nas.space.chooser import RandomChooser
     from nas.space.graph import count_macs
-    from nas.space.sampling import Searched, make
+    from nas.space.sampling import Searched
     from nas.tasks import make_task
     from search_spaces import SPACES
 

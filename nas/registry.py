@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import difflib
 import importlib
+import inspect
+import traceback
 from collections.abc import Iterable, Mapping
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Generic, TypeVar
 
-from nas.errors import PlanError, UnknownNameError
+from nas.errors import NasError, PlanError, UnknownNameError
 
 T = TypeVar("T")
 
@@ -91,6 +93,35 @@ def _entry_points(group: str) -> Iterable[EntryPoint]:
     """Those of a group; Python 3.9, on devices, gives all in a dict."""
     found: Any = entry_points()
     return found.select(group=group) if hasattr(found, "select") else found.get(group, ())  # type: ignore[no-any-return]
+
+
+def make(factory: Any, spec: Mapping[str, Any], kind: str) -> Any:
+    """Call ``factory`` with the parameters of a plan's ``{"name": …, parameters…}``.
+
+    Raises:
+        PlanError: a parameter that the factory does not take, with the nearest it does; or the factory failed.
+    """
+    parameters = {key: value for key, value in spec.items() if key != "name"}
+    known = [
+        name
+        for name, parameter in inspect.signature(factory).parameters.items()
+        if parameter.kind in (parameter.KEYWORD_ONLY, parameter.POSITIONAL_OR_KEYWORD)
+    ]
+    for key in parameters:
+        if key not in known:
+            raise PlanError(
+                f"{kind}: {spec['name']!r} has no parameter {key!r}{nearest(key, known)}; "
+                f"it takes: {', '.join(known) or 'none'}"
+            )
+    try:
+        return factory(**parameters)
+    except NasError:
+        raise
+    except Exception as error:  # code of the user's own may raise anything
+        place = traceback.extract_tb(error.__traceback__)[-1]
+        raise PlanError(
+            f"{kind}: {spec['name']!r} failed: {type(error).__name__}: {error} ({place.filename}, line {place.lineno})"
+        ) from error
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

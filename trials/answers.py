@@ -14,7 +14,7 @@ from nas.errors import NasError
 from nas.export import Artifact
 from nas.export.check import relative_error
 from nas.export.evaluate import deployed_outputs
-from nas.latency.runtimes import RUNTIMES, Runtime
+from nas.latency.runtimes import RUNTIMES, Runtime, make_runtime
 from nas.space import Network
 from nas.tasks.intervals import Interval, score_intervals
 from trials.problem import Problem
@@ -64,14 +64,14 @@ def answers_of(problem: Problem, network: Network, artifact: Artifact) -> list[A
 
 
 def installed(format_name: str) -> Iterator[tuple[str, Runtime]]:
-    """Registered runtimes that open a format and whose packages are there."""
+    """Registered runtimes that are here, open a format and give answers."""
     for name in RUNTIMES.names():
         try:
-            runtime = RUNTIMES.get(name)
+            runtime = make_runtime(name, {})
         except NasError:
             continue
-        if format_name in runtime.formats:
-            yield name, runtime()
+        if runtime.answers and format_name in runtime.formats:
+            yield name, runtime
 
 
 def _answers(problem: Problem, network: Network, path: Path, inputs: Tensor, name: str, runtime: Runtime) -> Answers:

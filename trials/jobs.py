@@ -27,6 +27,7 @@ from nas.latency.client import Measurer
 from nas.latency.intervals import derive
 from nas.latency.pooling import pooled
 from nas.latency.protocol import REPORT, SCREEN, Latency
+from nas.latency.runtimes import answering
 from nas.latency.samples import Samples
 from nas.latency.targets import Target, TargetSpec
 from nas.space import Architecture, Network
@@ -65,7 +66,7 @@ def _time_untrained(problem: Problem, network: Network, payload: Payload, seed_t
             network,
             Path(folder) / f"candidate{problem.exporter.suffix}",
             input_shape=problem.input_shape(),
-            runtime=payload["target"]["spec"]["runtime"],
+            runtime=answering(payload["target"]["spec"]["runtime"]),
         )
         yield {"stage": "deployed"}
         found = {

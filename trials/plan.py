@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from nas.errors import PlanError
 from nas.registry import nearest
@@ -64,7 +64,10 @@ class TargetPlan(_Strict):
     """A place latency is measured."""
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]+$")]
-    runtime: str = "onnxruntime"
+    #: A name alone, or with its parameters.
+    runtime: Annotated[Named, BeforeValidator(lambda value: {"name": value} if isinstance(value, str) else value)] = (
+        Named(name="onnxruntime")
+    )
     threads: Annotated[int, Field(ge=1)] = 1
     batch: Annotated[int, Field(ge=1)] = 1
     #: Core the measuring process is bound to; by default the last one.

@@ -6,7 +6,7 @@ import hashlib
 import inspect
 import json
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from typing import Any, Literal
@@ -14,13 +14,14 @@ from typing import Any, Literal
 from nas.errors import MeasureError, PlanError
 from nas.estimators import ESTIMATORS, Estimator
 from nas.export import EXPORTERS, Exporter
-from nas.latency.runtimes import RUNTIMES
+from nas.latency.runtimes import RUNTIMES, Runtime, answering, make_runtime
 from nas.latency.targets import TargetSpec
-from nas.registry import nearest
+from nas.registry import make, nearest
 from nas.space import Architecture, Network
 from nas.space.chooser import PositionChooser
 from nas.space.graph import TracedGraph, count_parameters, identity_of, trace
-from nas.space.sampling import Searched, make, make_policies
+from nas.space.policy import Policy
+from nas.space.sampling import Searched, make_policies
 from nas.sparsity.nonzeros import nonzero_bytes, nonzero_parameters
 from nas.strategies import STRATEGIES, Goal, Limit, Strategy
 from nas.tasks import TASKS, Task
@@ -69,8 +70,8 @@ class Problem:
 
     @property
     def runtime(self) -> str:
-        """Runtime of the first target: a candidate's quality is that of its file there."""
-        return self.plan.targets[0].runtime
+        """A candidate's quality is that of its file in this runtime: the first target's, if that gives answers."""
+        return answering(self.plan.targets[0].runtime.name)
 
     def metric_names(self) -> list[str]:
         """Every name an objective or limit may have."""
@@ -133,6 +134,18 @@ def open_problem(plan: Plan) -> Problem:
     Raises:
         PlanError, UnknownNameError, TaskError: what is wrong, before anything is spent.
     """
+    problem = _assemble(plan)
+    _check(problem)
+    return problem
+
+
+@lru_cache(maxsize=4)
+def open_problem_json(plan: str) -> Problem:
+    """The problem of a stored plan, which was checked when it was stored; once per process."""
+    return _assemble(make_plan(json.loads(plan)))
+
+
+def _assemble(plan: Plan) -> Problem:
     for folder in reversed(plan.code):
         if folder not in sys.path:
             sys.path.insert(0, folder)
@@ -141,15 +154,7 @@ def open_problem(plan: Plan) -> Problem:
     policies = tuple(policy.spec() for policy in plan.policies)
     make_policies(policies)
     exporter = make(EXPORTERS.get(plan.exporter.name), plan.exporter.spec(), "exporter")
-    problem = Problem(plan, task, Searched(space, plan.space.spec(), policies, task), exporter)
-    _check(problem)
-    return problem
-
-
-@lru_cache(maxsize=4)
-def open_problem_json(plan: str) -> Problem:
-    """``open_problem`` of a stored plan, once per process."""
-    return open_problem(make_plan(json.loads(plan)))
+    return Problem(plan, task, Searched(space, plan.space.spec(), policies, task), exporter)
 
 
 def target_specs(plan: Plan) -> dict[str, TargetSpec]:
@@ -159,7 +164,14 @@ def target_specs(plan: Plan) -> dict[str, TargetSpec]:
         PlanError: what is said of one does not fit together.
     """
     try:
-        return {item.name: TargetSpec(**item.model_dump()) for item in plan.targets}
+        return {
+            item.name: TargetSpec(
+                **item.model_dump(exclude={"runtime"}),
+                runtime=item.runtime.name,
+                parameters=item.runtime.model_dump(exclude={"name"}),
+            )
+            for item in plan.targets
+        }
     except MeasureError as error:
         raise PlanError(str(error)) from error
 
@@ -179,29 +191,42 @@ def _check(problem: Problem) -> None:
     plan = problem.plan
     EXECUTORS.get(plan.executor)
     problem.estimator()
-    needed = {name for policy in make_policies(problem.searched.policy_specs) for name in policy.precisions}
-    target_specs(plan)
-    for target in plan.targets:
-        try:
-            runtime = RUNTIMES.get(target.runtime)
-        except MeasureError as error:
-            raise PlanError(f"target {target.name!r}: {error}") from error
-        if unknown := needed - runtime.precisions:
-            raise PlanError(
-                f"target {target.name!r}: runtime {target.runtime!r} does not know {', '.join(sorted(unknown))}, only "
-                f"{', '.join(sorted(runtime.precisions))}; list the policy's options without"
-            )
-        if problem.exporter.format not in runtime.formats:
-            raise PlanError(
-                f"target {target.name!r}: runtime {target.runtime!r} opens {', '.join(runtime.formats)}, "
-                f"but exporter {plan.exporter.name!r} writes {problem.exporter.format}"
-            )
+    policies = make_policies(problem.searched.policy_specs)
+    for spec in target_specs(plan).values():
+        _check_target(problem, policies, spec)
     known = problem.metric_names()
     for kind, names in (("objectives", problem.objectives), ("limits", plan.limits)):
         for name in names:
             if name not in known:
                 raise PlanError(f"{kind}: no metric {name!r}{nearest(name, known)}; known: {', '.join(known)}")
     problem.strategy(Goal(problem.objectives, {}), plan.seed).check(problem.searched.sample)
+
+
+def _check_target(problem: Problem, policies: Sequence[Policy], spec: TargetSpec) -> None:
+    """Whether the target's runtime can run what the plan asks for; on a device, its agent says what is missing."""
+    runtime: Runtime | type[Runtime]
+    try:
+        runtime = RUNTIMES.get(spec.runtime) if spec.address else make_runtime(spec.runtime, spec.parameters)
+    except (MeasureError, PlanError) as error:
+        raise PlanError(f"target {spec.name!r}: {error}") from error
+    which = f"target {spec.name!r}: runtime {spec.runtime!r}"
+    if unknown := {name for policy in policies for name in policy.precisions} - runtime.precisions:
+        raise PlanError(
+            f"{which} does not know {', '.join(sorted(unknown))}, only "
+            f"{', '.join(sorted(runtime.precisions))}; list the policy's options without"
+        )
+    if problem.exporter.format not in runtime.formats:
+        raise PlanError(
+            f"{which} opens {', '.join(sorted(runtime.formats))}, but exporter {problem.plan.exporter.name!r} writes "
+            f"{problem.exporter.format}; choose another exporter or runtime"
+        )
+    chosen = {name for policy in policies for name in policy.patterns}
+    if runtime.patterns and not runtime.patterns & chosen:
+        raise PlanError(
+            f"{which} was told to skip the zeros of {', '.join(sorted(runtime.patterns))}, but the plan's policies "
+            f"choose from {', '.join(sorted(chosen)) or 'no patterns'}; add one of them to a sparsity policy, or leave "
+            "that parameter of the runtime out"
+        )
 
 
 @lru_cache(maxsize=8)

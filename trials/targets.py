@@ -102,7 +102,10 @@ def _is_name(item: TargetPlan) -> bool:
 
 def _stored(item: TargetPlan, store: Store) -> TargetPlan:
     row = store.target(item.name)
-    return item if row is None else TargetPlan(**TargetSpec.from_json(row.description["spec"]).to_json())
+    if row is None:
+        return item
+    spec = TargetSpec.from_json(row.description["spec"]).to_json()
+    return TargetPlan(**{**spec, "runtime": {"name": spec["runtime"], **spec.pop("parameters")}})
 
 
 def _known(store: Store, name: str) -> dict[str, Any]:

@@ -13,6 +13,8 @@ from nas.latency.samples import Clock
 #: All together; fresh sessions of all models are opened for each pass.
 BUDGET_S = 4.5
 PASSES = 3
+#: A first pass that took longer stands alone: a program is started for each burst.
+LONGEST_PASS_S = 15.0
 #: Slower rungs are left to whoever needs them.
 SLOWEST_S = 0.05
 #: Rungs slower than this take part in every ``SELDOM``th round only.
@@ -37,6 +39,8 @@ def calibrate(
     fastest: dict[str, float] = {}
     started = time.monotonic()
     for number in range(PASSES):
+        if number and time.monotonic() - started > LONGEST_PASS_S:
+            break
         with ExitStack() as opened:
             sessions: dict[str, tuple[Session, float]] = {}
             for rung in rungs if number == 0 else list(fastest):

@@ -6,7 +6,7 @@ import os
 import platform
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -32,6 +32,8 @@ class TargetSpec:
     token_file: str | None = None
     #: Certificate, or that of its authority, that the agent proves itself by; None for the system's authorities.
     tls_ca: str | None = None
+    #: Parameters of the runtime, JSON values.
+    parameters: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:
         if not _NAME.fullmatch(self.name):

@@ -31,7 +31,7 @@ from nas.latency.lock import measuring
 from nas.latency.machine import CoreWatch, power_state
 from nas.latency.protocol import Bench, Effort, Latency, measure
 from nas.latency.references import LADDER, estimated_rungs, write_reference
-from nas.latency.runtimes import RUNTIMES, Session, SessionOptions
+from nas.latency.runtimes import Session, SessionOptions, make_runtime
 from nas.latency.samples import Clock, Samples
 from nas.latency.summary import disturbances
 from nas.latency.targets import Target, TargetSpec, describe_processor
@@ -51,10 +51,10 @@ class Worker:
         self.spec = spec
         self.cores = measuring_cores(spec.core, spec.threads)
         pin(self.cores)
-        self.runtime = RUNTIMES.get(spec.runtime)()
+        self.runtime = make_runtime(spec.runtime, spec.parameters)
         self._folder = folder
         self._exclusive = partial(measuring, self.cores)
-        self._clock: Clock = "process" if spec.threads == 1 else "wall"
+        self._clock: Clock = "process" if spec.threads == 1 and self.runtime.processor_time else "wall"
         #: Rungs timed here because the target's calibration lacks them, by the calibration they stand on.
         self._extended: dict[str, dict[str, float]] = {}
         # What a runtime allocates once, at its first session, is no candidate's memory.
@@ -147,6 +147,7 @@ class Worker:
     def _place(self) -> dict[str, Any]:
         return {
             "runtime": self.spec.runtime,
+            "parameters": dict(self.spec.parameters),
             "runtime_version": self.runtime.version(),
             "threads": self.spec.threads,
             "batch": self.spec.batch,

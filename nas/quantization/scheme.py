@@ -8,6 +8,7 @@ from typing import Any, Literal, get_args
 
 from nas.errors import PlanError
 from nas.quantization import CALIBRATIONS, Calibration
+from nas.registry import make
 
 Symmetry = Literal["symmetric", "asymmetric"]
 SYMMETRIES: tuple[Symmetry, ...] = get_args(Symmetry)
@@ -43,8 +44,6 @@ class Scheme:
         Raises:
             UnknownNameError, PlanError: no such calibration, or a parameter it does not take.
         """
-        from nas.space.sampling import make
-
         factory = CALIBRATIONS.get(str(self.calibration.get("name")))
         return make(factory, self.calibration, "calibration")  # type: ignore[no-any-return]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from nas.errors import PlanError
@@ -29,6 +29,8 @@ class Policy(ABC):
     claims: frozenset[str]
     #: Options of precision its networks may have: what a target's runtime must know.
     precisions: frozenset[str] = frozenset()
+    #: Names of the patterns the weights of its networks may have.
+    patterns: Collection[str] = ()
     #: Whether it is attached after the others, and finalized before them: who rounds sees what others leave.
     attaches_last: bool = False
     #: Parameters under which its masks are random and fixed, at the density that is chosen; None if it has no masks.

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import inspect
-import traceback
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import torch
 
-from nas.errors import NasError, PlanError
-from nas.registry import nearest
+from nas.registry import make
 from nas.space.architecture import Architecture, Network
 from nas.space.chooser import Chooser, ReplayChooser
 from nas.space.policy import POLICIES, Policy, check_conflicts
@@ -81,32 +78,3 @@ def make_policies(specs: Sequence[Mapping[str, Any]]) -> list[Policy]:
     policies = [(str(spec["name"]), make(POLICIES.get(spec["name"]), spec, "policies")) for spec in specs]
     check_conflicts(policies)
     return [policy for _, policy in policies]
-
-
-def make(factory: Any, spec: Mapping[str, Any], kind: str) -> Any:
-    """Call ``factory`` with the parameters of a plan's ``{"name": …, parameters…}``.
-
-    Raises:
-        PlanError: a parameter that the factory does not take, with the nearest it does; or the factory failed.
-    """
-    parameters = {key: value for key, value in spec.items() if key != "name"}
-    known = [
-        name
-        for name, parameter in inspect.signature(factory).parameters.items()
-        if parameter.kind in (parameter.KEYWORD_ONLY, parameter.POSITIONAL_OR_KEYWORD)
-    ]
-    for key in parameters:
-        if key not in known:
-            raise PlanError(
-                f"{kind}: {spec['name']!r} has no parameter {key!r}{nearest(key, known)}; "
-                f"it takes: {', '.join(known) or 'none'}"
-            )
-    try:
-        return factory(**parameters)
-    except NasError:
-        raise
-    except Exception as error:  # code of the user's own may raise anything
-        place = traceback.extract_tb(error.__traceback__)[-1]
-        raise PlanError(
-            f"{kind}: {spec['name']!r} failed: {type(error).__name__}: {error} ({place.filename}, line {place.lineno})"
-        ) from error

@@ -6,13 +6,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, get_args
 
 from nas.errors import PlanError
+from nas.registry import make
 from nas.space.architecture import Network
 from nas.space.chooser import Chooser, Value
 from nas.space.policy import Policy, Scope, group_by_scope
 from nas.space.regime import Regime
-from nas.space.sampling import make
 from nas.space.site import Site
-from nas.sparsity import ALLOCATIONS, PATTERNS, SCHEDULES, Layer, Schedule
+from nas.sparsity import ALLOCATIONS, PATTERNS, SCHEDULES, Layer, Pattern, Schedule
 from nas.sparsity.masked import Choice, Masked
 
 Names = str | Sequence[str]
@@ -50,7 +50,7 @@ class Sparsity(Policy):
         if scope not in get_args(Scope):
             raise PlanError(f"sparsity: scope {scope!r}; allowed: {', '.join(get_args(Scope))}")
         self.scope: Scope = scope
-        self.patterns = {name: PATTERNS.get(name) for name in _names("patterns", patterns)}
+        self.patterns: dict[str, Pattern] = {name: PATTERNS.get(name) for name in _names("patterns", patterns)}
         self.densities = _densities(densities)
         self.allocations = {name: ALLOCATIONS.get(name) for name in _names("allocation", allocation)}
         self.schedule_spec = {"name": schedule} if isinstance(schedule, str) else dict(schedule)

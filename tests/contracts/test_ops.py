@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import itertools
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from torch.utils.flop_counter import FlopCounterMode
 import nas.ops
 from nas.errors import ExportError
 from nas.export.onnx import OnnxExporter
+from nas.latency.runtimes import RUNTIMES, SessionOptions
 from nas.ops import OPS, Call, Example, op_name
 from nas.ops.activation import ActivationOp
 from nas.ops.conv import Conv2dOp
@@ -58,9 +60,10 @@ def check_emission(example: Example, path: Path) -> None:
     assert artifact.route == "fx"
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     inputs = random_input(example)
-    (found,) = session.run(None, {"input": inputs.numpy()})
     expected = torch_output(example.model, inputs)
-    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4 * expected.std())
+    with closing(RUNTIMES.get("torch")().open(path, SessionOptions())) as translated:
+        for found in (session.run(None, {"input": inputs.numpy()})[0], translated.run(inputs.numpy())):
+            np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4 * expected.std())
 
 
 def check_shape(example: Example) -> None:

@@ -1,5 +1,6 @@
 """What every registered runtime keeps, whatever it runs."""
 
+import json
 import os
 import subprocess
 import sys
@@ -10,24 +11,61 @@ import numpy as np
 import onnx
 import pytest
 
-from nas.errors import MeasureError
+from nas.errors import MeasureError, PlanError
 from nas.export.node_layers import node_layers
 from nas.latency.references import LADDER, write_reference
-from nas.latency.runtimes import RUNTIMES, Runtime, Session, SessionOptions
+from nas.latency.runtimes import RUNTIMES, Runtime, Session, SessionOptions, make_runtime
+from nas.latency.runtimes import answering as answering_runtime
+
+#: Times runs of reading a model, after a look whether it is one.
+PROGRAM = """
+import sys, time
+content = open(sys.argv[1], "rb").read()
+if content[:1] != b"\\x08":
+    sys.exit("this is no model")
+for _ in range(int(sys.argv[2])):
+    start = time.perf_counter_ns()
+    sum(content)
+    print("run", time.perf_counter_ns() - start)
+"""
+ANSWERING = [name for name in RUNTIMES.names() if RUNTIMES.get(name).answers]
 
 #: Artifact format → writer of a small model.
 WRITERS: dict[str, Callable[[Path], None]] = {"onnx": lambda path: write_reference(LADDER[1], path)}
 
 
 @pytest.fixture(params=RUNTIMES.names())
-def runtime(request: pytest.FixtureRequest) -> Runtime:
-    return RUNTIMES.get(request.param)()
+def runtime(request: pytest.FixtureRequest, tmp_path: Path) -> Runtime:
+    return make_runtime(request.param, parameters_of(request.param, tmp_path))
+
+
+def parameters_of(name: str, folder: Path) -> dict[str, str]:
+    return {"program": described(folder)} if name == "command" else {}
+
+
+def described(folder: Path) -> str:
+    """The description of a program that is quick to start."""
+    description = {
+        "command": ["{python}", "-S", "-c", PROGRAM, "{model}", "{runs}"],
+        "reading": {"pattern": "run (?P<time>[0-9]+)", "unit": "ns"},
+        "formats": ["onnx"],
+        "version_command": ["{python}", "--version"],
+        "version_pattern": "Python (.*)",
+    }
+    path = folder / "program.json"
+    path.write_text(json.dumps(description))
+    return str(path)
 
 
 @pytest.fixture
 def artifact(runtime: Runtime, tmp_path: Path) -> Path:
+    return written(runtime, tmp_path)
+
+
+def written(runtime: Runtime, folder: Path) -> Path:
+    """A small model in a format the runtime opens."""
     (format_name,) = [name for name in sorted(runtime.formats) if name in WRITERS][:1]
-    path = tmp_path / f"model.{format_name}"
+    path = folder / f"model.{format_name}"
     WRITERS[format_name](path)
     return path
 
@@ -35,6 +73,13 @@ def artifact(runtime: Runtime, tmp_path: Path) -> Path:
 @pytest.fixture
 def session(runtime: Runtime, artifact: Path) -> Iterator[Session]:
     opened = runtime.open(artifact, SessionOptions())
+    yield opened
+    opened.close()
+
+
+@pytest.fixture(params=ANSWERING)
+def answering(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Session]:
+    opened = RUNTIMES.get(request.param)().open(written(RUNTIMES.get(request.param)(), tmp_path), SessionOptions())
     yield opened
     opened.close()
 
@@ -53,12 +98,13 @@ def inputs_of(session: Session, seed: int) -> np.ndarray:
     return np.random.default_rng(seed).normal(size=session.input_shape).astype(np.float32)
 
 
-def test_answers_are_those_of_every_other_runtime(session: Session, artifact: Path) -> None:
-    inputs = inputs_of(session, 1)
-    answers = session.run(inputs)
+def test_answers_are_those_of_every_other_runtime(answering: Session, tmp_path: Path) -> None:
+    inputs = inputs_of(answering, 1)
+    answers = answering.run(inputs)
     assert answers.std() > 0
-    for name in RUNTIMES.names():
+    for name in ANSWERING:
         other = RUNTIMES.get(name)()
+        (artifact,) = tmp_path.glob("model.*")
         if artifact.suffix.removeprefix(".") in other.formats:
             opened = other.open(artifact, SessionOptions())
             # A value of 16 bits would be off by a thousandth.
@@ -66,19 +112,30 @@ def test_answers_are_those_of_every_other_runtime(session: Session, artifact: Pa
             opened.close()
 
 
-def test_answers_depend_on_the_inputs_alone(session: Session) -> None:
-    first, second = inputs_of(session, 1), inputs_of(session, 2)
-    answers = session.run(first)
+def test_answers_depend_on_the_inputs_alone(answering: Session) -> None:
+    first, second = inputs_of(answering, 1), inputs_of(answering, 2)
+    answers = answering.run(first)
     before = answers.copy()
-    assert not np.allclose(session.run(second), answers)
-    session.burst(2)
+    assert not np.allclose(answering.run(second), answers)
+    answering.burst(2)
     np.testing.assert_array_equal(answers, before)
-    np.testing.assert_array_equal(session.run(first), before)
+    np.testing.assert_array_equal(answering.run(first), before)
 
 
-def test_inputs_of_another_shape_are_refused(session: Session) -> None:
+def test_inputs_of_another_shape_are_refused(answering: Session) -> None:
     with pytest.raises(MeasureError, match="shape"):
-        session.run(np.zeros((2, *session.input_shape[1:]), np.float32))
+        answering.run(np.zeros((2, *answering.input_shape[1:]), np.float32))
+
+
+@pytest.mark.parametrize("name", [name for name in RUNTIMES.names() if name not in ANSWERING])
+def test_one_that_gives_no_answers_says_so(name: str, tmp_path: Path) -> None:
+    runtime = make_runtime(name, parameters_of(name, tmp_path))
+    opened = runtime.open(written(runtime, tmp_path), SessionOptions())
+    assert opened.input_shape == ()
+    with pytest.raises(MeasureError, match="answers"):
+        opened.run(np.zeros((1, 8, 16, 16), np.float32))
+    opened.close()
+    assert answering_runtime(name) == "onnxruntime"
 
 
 def test_processor_time_of_one_thread_is_no_longer_than_wall_time(session: Session) -> None:
@@ -108,7 +165,7 @@ def test_a_closed_session_refuses_and_may_be_closed_twice(runtime: Runtime, arti
     with pytest.raises(MeasureError):
         opened.burst(1)
     with pytest.raises(MeasureError):
-        opened.run(inputs_of(opened, 1))
+        opened.run(np.zeros((1, 8, 16, 16), np.float32))
 
 
 @pytest.mark.parametrize("content", [b"", b"garbage that is no model"])
@@ -143,7 +200,17 @@ def test_the_version_is_told(runtime: Runtime) -> None:
     assert any(letter.isdigit() for letter in runtime.version())
 
 
-@pytest.mark.parametrize("name", RUNTIMES.names())
+def test_it_says_truly_whether_it_tells_processor_time(runtime: Runtime, session: Session) -> None:
+    assert bool(session.burst(1).process_ns) == runtime.processor_time
+
+
+def test_a_parameter_it_does_not_take_is_refused(runtime: Runtime) -> None:
+    name = next(name for name in RUNTIMES.names() if isinstance(runtime, RUNTIMES.get(name)))
+    with pytest.raises(PlanError, match="no parameter 'no_such_parameter'"):
+        make_runtime(name, {"no_such_parameter": 1})
+
+
+@pytest.mark.parametrize("name", [name for name in RUNTIMES.names() if name != "torch"])
 def test_it_imports_no_torch_and_leaves_the_home_folder_alone(name: str, tmp_path: Path) -> None:
     """Packages that report to their makers keep an identity in the home folder; these must not."""
     (home := tmp_path / "home").mkdir()

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import warnings
 from pathlib import Path
 
 import pytest
+import torch
 
 from tests.integration.forks import nas
 
@@ -21,15 +23,25 @@ def test_init_writes_a_plan_that_validate_accepts(tmp_path: Path) -> None:
     assert found["feasible_share"] == 1.0
 
 
-def test_measure_reads_any_onnx_file(tmp_path: Path) -> None:
-    from nas.latency.references import LADDER, write_reference
+def test_measure_shows_a_file_of_another_tool_side_by_side(tmp_path: Path) -> None:
+    import timm
+
+    import nas.torchvision_fix
 
     path = tmp_path / "model.onnx"
-    write_reference(LADDER[3], path)
-    found = json.loads(nas("measure", str(path), "--json").stdout)
-    assert found["low_ms"] < found["latency_ms"] < found["high_ms"]
-    rows = json.loads(nas("measure", str(path), "--json", "--runtime", "openvino", "--runtime", "onnxruntime").stdout)
+    model = timm.create_model("test_byobnet", num_classes=10).eval()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the older exporter says that there is a newer one
+        axes = {"input": {0: "batch"}}
+        torch.onnx.export(
+            model, (torch.zeros(1, 3, 32, 32),), str(path), input_names=["input"], dynamic_axes=axes, dynamo=False
+        )
+    asked = [f"--runtime={name}" for name in ("command,program=none", "openvino", "onnxruntime")]
+    refused, *rows = json.loads(nas("measure", str(path), "--json", *asked).stdout)
+    assert "known: benchmark_app" in refused["error"]
     assert [row["runtime"] for row in rows] == ["openvino", "onnxruntime"]
+    assert all(row["low_ms"] < row["latency_ms"] < row["high_ms"] for row in rows)
+    assert rows[0]["ratio_to_first"] == 1.0
 
 
 @pytest.mark.parametrize("verb", ["spaces", "papers"])

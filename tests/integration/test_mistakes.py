@@ -33,6 +33,13 @@ MISTAKES: list[tuple[dict[str, Any], str]] = [
     ({"objectives": {"acuracy": "maximize"}}, "did you mean 'accuracy'"),
     ({"limits": {"latency_ms@pi": {"max": 1}}}, "latency_ms"),
     ({"targets": [{"name": "local", "runtime": "onnxrt"}]}, "onnxruntime"),
+    ({"targets": [{"name": "a", "runtime": {"name": "torch", "kompile": True}}]}, "did you mean 'compile'"),
+    ({"targets": [{"name": "a", "runtime": {"name": "onnxruntime", "provider": "gpu"}}]}, "cpu, cuda, tensorrt"),
+    ({"targets": [{"name": "a", "runtime": {"name": "command", "program": "trtexec"}}]}, "trtexec is neither beside"),
+    (
+        {"targets": [{"name": "a", "runtime": "torch"}], "policies": [{"name": "precision", "options": ["int4"]}]},
+        "runtime 'torch' does not know int4, only fp16, fp32",
+    ),
     ({"policies": [{"name": "precision", "scope": "layer"}]}, "network, stage, site"),
     ({"policies": [{"name": "precision"}, {"name": "precision"}]}, "precision"),
     ({"policies": [{"name": "sparsity", "densities": [0.0, 1.0]}]}, "density 0.0 is a kept fraction"),
@@ -68,6 +75,24 @@ def test_a_precision_the_runtime_does_not_know_is_refused(monkeypatch: pytest.Mo
     open_problem(make_plan(plan))
     plan["policies"] = [{"name": "precision", "options": ["int4", "fp32"]}]
     with pytest.raises(PlanError, match="does not know int4, only fp32, int8"):
+        open_problem(make_plan(plan))
+
+
+def test_a_format_that_nobody_exports_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("nas.latency.runtimes.command._find", lambda program, name: name)
+    targets = [{"name": "phone", "runtime": {"name": "command", "program": "litert_adb"}}]
+    with pytest.raises(PlanError, match=r"'phone'.*opens tflite, but exporter 'onnx' writes onnx"):
+        open_problem(make_plan({"task": {"name": "digits"}, "space": {"name": "plain_convnet"}, "targets": targets}))
+
+
+def test_kernels_that_skip_zeros_need_a_policy_that_makes_such(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    runtime = {"name": "torch", "device": "cuda", "half": True, "semi_structured": True}
+    plan: dict[str, Any] = {"task": {"name": "digits"}, "space": {"name": "plain_convnet"}}
+    plan |= {"targets": [{"name": "gpu", "runtime": runtime}], "policies": [{"name": "sparsity", "patterns": "nm_2_4"}]}
+    open_problem(make_plan(plan))
+    plan["policies"] = [{"name": "sparsity", "patterns": ["nm_1_8"]}]
+    with pytest.raises(PlanError, match=r"skip the zeros of nm_2_4, nm_2_4_by_4, but .* choose from nm_1_8"):
         open_problem(make_plan(plan))
 
 

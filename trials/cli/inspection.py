@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
-from trials.cli.app import app, out
+from trials.cli.app import app, err, out
 from trials.cli.options import DEFAULT_STORAGE, Json, Name, Storage, print_json, print_rows
-
-if TYPE_CHECKING:
-    from nas.latency.targets import TargetSpec
 
 
 @app.command("list", epilog="Example: nas list --json")
@@ -116,31 +113,37 @@ def profile(
     print_json(profile_json(store, name, trial, where)) if as_json else print_profile(store, name, trial, where)
 
 
-@app.command(epilog="Example: nas measure model.onnx --runtime onnxruntime --runtime openvino")
+@app.command(epilog="Example: nas measure model.onnx --runtime onnxruntime --runtime torch,compile=true")
 def measure(
-    model: Annotated[Path, typer.Argument(help="A model file the runtime opens.")],
+    model: Annotated[Path, typer.Argument(help="A model file, of this project or any other.")],
     runtimes: Annotated[
-        list[str] | None, typer.Option("--runtime", help="onnxruntime by default; several are shown side by side.")
+        list[str] | None,
+        typer.Option("--runtime", help="Name, or name,parameter=value,…; onnxruntime by default; give several."),
     ] = None,
+    every: Annotated[bool, typer.Option("--all", help="Every runtime there is.")] = False,
     threads: Annotated[int, typer.Option("--threads", min=1)] = 1,
     batch: Annotated[int, typer.Option("--batch", min=1, help="Size of a symbolic batch.")] = 1,
     as_json: Json = False,
 ) -> None:
-    """Measure any model here, by the protocol studies use, respecting the same lock."""
+    """Measure any model here, on one runtime or several side by side, by the protocol studies use."""
     from nas.errors import MeasureError
-    from nas.latency.targets import TargetSpec
+    from trials.measuring import every_runtime, side_by_side, specs_of, table
 
-    if not model.is_file():
-        raise MeasureError(f"there is no file {model}; give the path of an exported model, model.onnx")
-    if not as_json:
-        out.print("timing the reference models of this machine first …")
-    specs = [TargetSpec("here", name, threads, batch) for name in dict.fromkeys(runtimes or ["onnxruntime"])]
-    found = [_measured(model, spec) for spec in specs]
+    asked = [*(runtimes or ([] if every else ["onnxruntime"])), *(every_runtime() if every else [])]
+    specs = specs_of(asked, threads=threads, batch=batch)
+    found = []
+    for item in side_by_side(model, specs):
+        found.append(item)
+        if not as_json:
+            err.print(f"{len(found)}/{len(specs)} {item.runtime} {'measured' if item.latency else 'left out'}")
+    first = next((item.latency for item in found if item.latency), None)
+    if first is None:
+        raise MeasureError("\n".join(item.error for item in found))
     if as_json:
-        print_json(found[0] if len(found) == 1 else found)
-        return
-    rows = [{"": key, **{row["runtime"]: row[key] for row in found}} for key in found[0]]
-    print_rows(rows, as_json=False)
+        values = [item.to_json(first) for item in found]
+        print_json(values[0] if len(values) == 1 else values)
+    else:
+        print_rows(table(found), as_json=False)
 
 
 @app.command(epilog="Example: nas gc digits")
@@ -168,19 +171,3 @@ def delete(
     if not yes:
         typer.confirm(f"remove study {name!r} with everything it measured and trained?", abort=True)
     out.print(f"removed {name} and {remove(store, name)} files")
-
-
-def _measured(model: Path, spec: TargetSpec) -> dict[str, Any]:
-    from nas.latency.client import MeasuringProcess
-    from nas.latency.protocol import REPORT
-
-    with MeasuringProcess(spec) as process:
-        latency = process.measure(model, process.calibrate(), effort=REPORT)
-    return {
-        "model": str(model),
-        "latency_ms": latency.latency_ms,
-        "low_ms": latency.low_ms,
-        "high_ms": latency.high_ms,
-        "peak_memory_bytes": latency.peak_memory_bytes,
-        **latency.conditions,
-    }

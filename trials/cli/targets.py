@@ -22,7 +22,9 @@ Cluster = Annotated[
 @targets.command(epilog="Example: nas targets add pi --address https://pi:8765 --token-file pi.token --tls-ca pi.pem")
 def add(
     name: Target,
-    runtime: Annotated[str, typer.Option("--runtime", help="What runs the file.")] = "onnxruntime",
+    runtime: Annotated[
+        str, typer.Option("--runtime", help="What runs the file: name, or name,parameter=value,….")
+    ] = "onnxruntime",
     threads: Annotated[int, typer.Option("--threads", min=1)] = 1,
     batch: Annotated[int, typer.Option("--batch", min=1)] = 1,
     core: Annotated[int | None, typer.Option("--core", min=0, help="Core to measure on; the last by default.")] = None,
@@ -34,11 +36,14 @@ def add(
 ) -> None:
     """Calibrate a target where it is and remember it, so that plans can name it."""
     from nas.latency.targets import TargetSpec
+    from trials.measuring import parse_runtime
     from trials.store.store import Store
     from trials.targets import add as add_target
 
+    kind, parameters = parse_runtime(runtime)
     files = [str(file.expanduser().resolve()) if file else None for file in (token_file, tls_ca)]
-    spec = TargetSpec(name, runtime, threads, batch, core, address=address, token_file=files[0], tls_ca=files[1])
+    reach: dict[str, Any] = {"address": address, "token_file": files[0], "tls_ca": files[1]}
+    spec = TargetSpec(name, kind, threads, batch, core, parameters=parameters, **reach)
     out.print(f"timing the reference models of {name} …")
     found = add_target(Store(storage), spec, cluster).description
     out.print(f"added {name}: {found['processor']}, {found['runtime']} {found['runtime_version']}")

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nas.errors import MeasureError
-from nas.registry import Registry
+from nas.registry import Registry, make
 
 if TYPE_CHECKING:
     import numpy as np
@@ -29,7 +29,7 @@ class SessionOptions:
 class Burst:
     """Consecutive runs of one session."""
 
-    #: One wall time a run, nanoseconds.
+    #: One wall time a run, nanoseconds; one in all from a program that tells no more than a statistic of the runs.
     wall_ns: tuple[int, ...]
     #: Processor time of each run, nanoseconds; empty where the runtime can't tell.
     process_ns: tuple[int, ...] = ()
@@ -44,7 +44,10 @@ class Session(ABC):
     @property
     @abstractmethod
     def input_shape(self) -> tuple[int, ...]:
-        """Shape of the (first) input, batch included: the artifact's, or the options' where it is symbolic."""
+        """Shape of the (first) input, batch included: the artifact's, or the options' where it is symbolic.
+
+        Empty where the runtime gives no answers.
+        """
 
     @abstractmethod
     def burst(self, runs: int) -> Burst:
@@ -62,7 +65,8 @@ class Session(ABC):
             inputs: of ``input_shape``.
 
         Raises:
-            MeasureError: inputs of another shape, several inputs or outputs, or what ``burst`` raises.
+            MeasureError: inputs of another shape, several inputs or outputs, what ``burst`` raises, or a runtime
+                that gives no answers.
         """
 
     @abstractmethod
@@ -75,12 +79,23 @@ class Session(ABC):
 
 
 class Runtime(ABC):
-    """A way to run artifacts on this machine."""
+    """A way to run artifacts on this machine.
+
+    Its parameters are keyword arguments with defaults, what a plan writes beside its name. The constructor refuses a
+    value it does not know (PlanError) and what this machine lacks: a package, a program, a device (MeasureError).
+    Below is what it declares: a plan that asks for more is refused before it starts.
+    """
 
     #: Artifact formats it opens.
     formats: frozenset[str]
     #: What it knows of a file's ``int4``, ``int8`` and ``fp16`` layers.
     precisions: frozenset[str] = frozenset({"fp32"})
+    #: Patterns whose zeros it was told to skip; a plan must choose from one of them. Without, zeros are numbers.
+    patterns: frozenset[str] = frozenset()
+    #: Whether ``Session.run`` gives outputs; files for others are checked and scored in ONNX Runtime.
+    answers: bool = True
+    #: Whether its bursts tell processor time; that of a program or another device says nothing.
+    processor_time: bool = True
 
     @abstractmethod
     def open(self, path: Path, options: SessionOptions) -> Session:
@@ -106,7 +121,24 @@ class Runtime(ABC):
 RUNTIMES: Registry[type[Runtime]] = Registry(
     "runtimes",
     {
+        "command": "nas.latency.runtimes.command:Command",
         "onnxruntime": "nas.latency.runtimes.onnxruntime:OnnxRuntime",
         "openvino": "nas.latency.runtimes.openvino:OpenVino",
+        "torch": "nas.latency.runtimes.torch:Torch",
     },
 )
+
+
+def make_runtime(name: str, parameters: Mapping[str, Any]) -> Runtime:
+    """A runtime by its name.
+
+    Raises:
+        UnknownNameError, PlanError: no such runtime, a parameter it does not take, or a value it does not know.
+        MeasureError: this machine lacks what it needs.
+    """
+    return make(RUNTIMES.get(name), {"name": name, **parameters}, "runtime")  # type: ignore[no-any-return]
+
+
+def answering(name: str) -> str:
+    """The runtime that checks and scores files that are for ``name``: itself, or ONNX Runtime."""
+    return name if RUNTIMES.get(name).answers else "onnxruntime"

@@ -51,10 +51,15 @@ def as_only_input(inputs: np.ndarray, fixed: Sequence[np.ndarray], num_outputs: 
 
 @final
 class Clocks:
-    """Wall clock, processor clock and pre-emptions of this process."""
+    """Wall clock, processor clock and pre-emptions of this process.
 
-    def __init__(self) -> None:
+    Args:
+        processor_time: whether this process does the work; that of one that waits for a device says nothing.
+    """
+
+    def __init__(self, *, processor_time: bool = True) -> None:
         self._cost_ns = _cost_ns()
+        self._processor_time = processor_time
 
     def burst(self, run: Callable[[], object], runs: int) -> Burst:
         """Call ``run`` so many times and time each call."""
@@ -70,7 +75,7 @@ class Clocks:
             wall.append(end - start)
             process.append(max(1, process_end - process_start - self._cost_ns))
             switches.append(usage(resource.RUSAGE_SELF).ru_nivcsw - before)
-        return Burst(tuple(wall), tuple(process), tuple(switches))
+        return Burst(tuple(wall), tuple(process) if self._processor_time else (), tuple(switches))
 
 
 def _cost_ns() -> int:

@@ -1,4 +1,4 @@
-"""ONNX Runtime on the processor."""
+"""ONNX Runtime, on the processor or another device it has a provider for."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 import os
 import tempfile
 import time
+import warnings
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -13,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from nas.errors import MeasureError
+from nas.errors import MeasureError, PlanError
 from nas.latency.memory import peak_growth
 from nas.latency.profiles import Profile, ProfiledRun, profile_runs, summarize
 from nas.latency.runtimes import Burst, Runtime, Session, SessionOptions
@@ -37,6 +38,12 @@ _TYPES = {
     "tensor(int64)": "int64",
     "tensor(bool)": "bool",
 }
+#: Parameter ``provider`` → what ONNX Runtime calls it. TensorRT leaves to CUDA what it can't run itself.
+_PROVIDERS = {
+    "cpu": ["CPUExecutionProvider"],
+    "cuda": ["CUDAExecutionProvider"],
+    "tensorrt": ["TensorrtExecutionProvider", "CUDAExecutionProvider"],
+}
 #: Runs whose memory counts as the session's.
 _FIRST_RUNS = 2
 _WARNINGS_OFF = 3
@@ -45,18 +52,35 @@ _KERNEL = "_kernel_time"
 
 
 class OnnxRuntime(Runtime):
-    """Sequential execution on ``threads`` threads, every graph optimisation on, inputs and outputs bound."""
+    """Sequential execution on ``threads`` threads, every graph optimisation on, inputs and outputs bound.
+
+    On a GPU a run includes the copies there and back. Nothing falls back to the processor in silence: a provider that
+    does not run the whole graph is refused when the file is opened, after real runs.
+
+    Args:
+        provider: ``cpu``, ``cuda`` or ``tensorrt``; one of those in the installed build.
+    """
 
     formats = frozenset({"onnx"})
     precisions = frozenset({"int4", "int8", "fp16", "fp32"})
+
+    def __init__(self, provider: str = "cpu") -> None:
+        if provider not in _PROVIDERS:
+            raise PlanError(f"onnxruntime: provider {provider!r}; allowed: {', '.join(_PROVIDERS)}")
+        self._providers = _PROVIDERS[provider]
+        self.processor_time = provider == "cpu"
+        built = onnxruntime.get_available_providers()
+        if self._providers[0] not in built:
+            raise MeasureError(
+                f"onnxruntime: provider {provider!r} needs {self._providers[0]}, and the installed build has "
+                f"{', '.join(built)}; pip install onnxruntime-gpu in its place, or choose provider cpu"
+            )
 
     def open(self, path: Path, options: SessionOptions) -> Session:
         """See ``Runtime.open``."""
         try:
             with peak_growth() as peak:
-                session = onnxruntime.InferenceSession(
-                    str(path), _settings(options), providers=["CPUExecutionProvider"]
-                )
+                session = self._session(path, options)
                 fixed = {item.name: _random(item, options.batch) for item in session.get_inputs()}
                 binding = session.io_binding()
                 for name, array in fixed.items():
@@ -69,7 +93,8 @@ class OnnxRuntime(Runtime):
             raise
         except Exception as error:  # the runtime's own errors share no base
             raise MeasureError(f"ONNX Runtime can't run {path}: {error}") from error
-        return _OnnxSession(session, binding, fixed, peak.growth_bytes)
+        peak_bytes = peak.growth_bytes if self.processor_time else None  # memory of a device is not told
+        return _OnnxSession(session, binding, fixed, peak_bytes, self.processor_time)
 
     def version(self) -> str:
         """Version of the installed package."""
@@ -82,7 +107,7 @@ class OnnxRuntime(Runtime):
             settings.enable_profiling = True
             settings.profile_file_prefix = str(Path(folder) / "profile")
             try:
-                session = onnxruntime.InferenceSession(str(path), settings, providers=["CPUExecutionProvider"])
+                session = onnxruntime.InferenceSession(str(path), settings, providers=self._providers)
                 inputs = {item.name: _random(item, options.batch) for item in session.get_inputs()}
                 started = time.perf_counter()
                 session.run(None, inputs)
@@ -95,6 +120,22 @@ class OnnxRuntime(Runtime):
                 raise MeasureError(f"ONNX Runtime can't profile {path}: {error}") from error
         return summarize(list(_runs(events)))
 
+    def _session(self, path: Path, options: SessionOptions) -> onnxruntime.InferenceSession:
+        settings = _settings(options)
+        if not self.processor_time:
+            settings.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # that a provider was left out: checked below
+            session = onnxruntime.InferenceSession(str(path), settings, providers=self._providers)
+        session.disable_fallback()
+        # TensorRT that does not load would leave everything to CUDA.
+        if (first := session.get_providers()[0]) != self._providers[0]:
+            raise MeasureError(
+                f"ONNX Runtime runs {path} on {first}, not on {self._providers[0]}: the build has this provider, but "
+                "it did not load; are its libraries (CUDA, cuDNN, TensorRT) installed in the versions it wants?"
+            )
+        return session
+
 
 class _OnnxSession(Session):
     def __init__(
@@ -103,12 +144,13 @@ class _OnnxSession(Session):
         binding: onnxruntime.IOBinding,
         fixed: dict[str, np.ndarray],
         peak_memory_bytes: int | None,
+        processor_time: bool,
     ) -> None:
         self._session: onnxruntime.InferenceSession | None = session
         self._binding = binding
         self._fixed = fixed
         self._peak_memory_bytes = peak_memory_bytes
-        self._clocks = Clocks()
+        self._clocks = Clocks(processor_time=processor_time)
 
     @property
     def input_shape(self) -> tuple[int, ...]:

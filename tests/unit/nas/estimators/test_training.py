@@ -16,8 +16,8 @@ from nas.errors import PlanError
 from nas.estimators import Epoch
 from nas.estimators.predict import outputs
 from nas.estimators.training import Training
+from nas.registry import make
 from nas.space import Architecture, Network, Policy
-from nas.space.sampling import make
 from nas.tasks import Split
 from nas.tasks.digits import Digits
 from nas.tasks.shapes import ShapesSegmentation

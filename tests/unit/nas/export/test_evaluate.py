@@ -28,7 +28,7 @@ def data(count: int) -> TensorDataset:
     return TensorDataset(torch.randn(count, 3, 6, 6, generator=generator), torch.arange(count))
 
 
-@pytest.mark.parametrize("runtime", RUNTIMES.names())
+@pytest.mark.parametrize("runtime", [name for name in RUNTIMES.names() if RUNTIMES.get(name).answers])
 @pytest.mark.parametrize("batch", [1, 4])
 @pytest.mark.parametrize("count", [3, 8, 70])
 def test_outputs_of_every_image_in_order(runtime: str, batch: int, count: int, tmp_path: Path) -> None:

@@ -1,10 +1,11 @@
 from pathlib import Path
 
 import onnx
+import onnxruntime
 import pytest
 from onnx import TensorProto, helper
 
-from nas.errors import MeasureError
+from nas.errors import MeasureError, PlanError
 from nas.latency.runtimes import SessionOptions
 from nas.latency.runtimes.onnxruntime import OnnxRuntime
 
@@ -51,3 +52,19 @@ def test_another_symbolic_dimension_is_refused(tmp_path: Path) -> None:
 def test_an_input_that_cannot_be_filled_is_refused(tmp_path: Path) -> None:
     with pytest.raises(MeasureError, match=r"'x' is a tensor\(string\)"):
         OnnxRuntime().open(identity(tmp_path / "m.onnx", [1], TensorProto.STRING), SessionOptions())
+
+
+def test_a_provider_that_the_build_lacks_is_refused_with_those_it_has(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["CPUExecutionProvider"])
+    with pytest.raises(MeasureError, match=r"needs CUDAExecutionProvider.*has CPUExecutionProvider"):
+        OnnxRuntime(provider="cuda")
+    with pytest.raises(PlanError, match="'gpu'; allowed: cpu, cuda, tensorrt"):
+        OnnxRuntime(provider="gpu")
+
+
+def test_what_falls_back_to_the_processor_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The build has the provider, and it does not load: left to itself, ONNX Runtime takes the processor."""
+    path = identity(tmp_path / "m.onnx", [1, 4])
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["CUDAExecutionProvider"])
+    with pytest.raises(MeasureError, match="fallback to CPU EP has been explicitly disabled"):
+        OnnxRuntime(provider="cuda").open(path, SessionOptions())

@@ -3,7 +3,7 @@ from typing import Any
 import pytest
 
 from nas.errors import PlanError, TaskError
-from nas.space.sampling import make
+from nas.registry import make
 
 
 def broken(**parameters: Any) -> None:

@@ -1,0 +1,122 @@
+"""Descriptions of benchmark programs: how one is called, and how its times are read back."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from nas.errors import PlanError
+from nas.latency.runtimes.readings import Reading, reading_from
+
+#: What an argument may contain in braces.
+PLACEHOLDERS = ("model", "name", "threads", "batch", "runs", "report", "remote", "python")
+_PLACEHOLDER = re.compile(r"\{(\w+)\}")
+
+
+@dataclass(frozen=True)
+class Program:
+    """A benchmark program. Arguments are a list and go to no shell; ``{placeholders}`` in them are filled in.
+
+    ``{model}`` is the file's absolute path, ``{name}`` a name made of its hash, ``{report}`` a file the program may
+    write, ``{remote}`` where the file was pushed to, ``{python}`` the interpreter that measures.
+    """
+
+    name: str
+    #: The program and its arguments: one call is ``{runs}`` runs.
+    command: tuple[str, ...]
+    #: How the times are read back.
+    reading: Reading
+    formats: frozenset[str]
+    precisions: frozenset[str]
+    #: Prints its version, which is what ``version_pattern`` finds (its first group).
+    version_command: tuple[str, ...]
+    version_pattern: str
+    #: Takes the file to where the program runs, before the first call.
+    push: tuple[str, ...] = ()
+    #: Where ``push`` puts it; it must hold ``{name}``.
+    remote: str = ""
+    #: Takes it away again.
+    remove: tuple[str, ...] = ()
+    #: Variables beside those of the measuring process.
+    environment: Mapping[str, str] = field(default_factory=dict)
+    #: A call that takes longer is ended.
+    timeout_s: float = 60.0
+
+    def __post_init__(self) -> None:
+        for key in ("command", "version_command", "push", "remove"):
+            for argument in (*getattr(self, key), self.remote):
+                unknown = set(_PLACEHOLDER.findall(argument)) - set(PLACEHOLDERS)
+                if unknown:
+                    raise PlanError(
+                        f"program {self.name!r}: {key} has {{{sorted(unknown)[0]}}}; known: "
+                        f"{', '.join(f'{{{name}}}' for name in PLACEHOLDERS)}"
+                    )
+        named = set(_PLACEHOLDER.findall(" ".join(self.command)))
+        for key in ("runs", "remote" if self.push else "model"):
+            if key not in named:
+                raise PlanError(f"program {self.name!r}: command lacks {{{key}}}, so it can't be told to the program")
+        if bool(self.push) != ("{name}" in self.remote):
+            raise PlanError(f"program {self.name!r}: push and a remote with {{name}} belong together; give both")
+
+    def fill(self, arguments: Sequence[str], **values: object) -> list[str]:
+        """Arguments with their placeholders filled in; each stays one argument, whatever a value holds."""
+        texts = {key: str(value) for key, value in values.items()}
+        if self.remote:
+            texts["remote"] = self.remote.replace("{name}", texts["name"])
+        return [_PLACEHOLDER.sub(lambda match: texts[match[1]], argument) for argument in arguments]
+
+
+def shipped() -> list[str]:
+    """Names of the descriptions that come with the package."""
+    return sorted(Path(item.name).stem for item in _folder().iterdir() if item.name.endswith(".json"))
+
+
+def load_program(name: str) -> Program:
+    """A description by its name, or by the path of a JSON file of one's own.
+
+    Raises:
+        PlanError: there is none, it is no JSON, or something is missing, unknown or of another type.
+    """
+    own = name.endswith(".json")
+    if not own and name not in shipped():
+        raise PlanError(
+            f"no program {name!r}; known: {', '.join(shipped())}; one of your own is described in a JSON file, whose "
+            "path ends with .json"
+        )
+    try:
+        text = (Path(name) if own else _folder() / f"{name}.json").read_text(encoding="utf-8")
+        data = json.loads(text)
+    except OSError as error:
+        raise PlanError(f"can't read the program's description {name}: {error.strerror}") from None
+    except ValueError as error:
+        raise PlanError(f"the program's description {name} is no JSON: {error}") from None
+    return _program(Path(name).stem if own else name, data)
+
+
+def _program(name: str, data: Any) -> Program:
+    if not isinstance(data, dict):
+        raise PlanError(f"program {name!r}: the description is no object of keys and values")
+    allowed = {item.name for item in fields(Program)} - {"name"}
+    if unknown := sorted(data.keys() - allowed):
+        raise PlanError(f"program {name!r}: unknown key {unknown[0]!r}; allowed: {', '.join(sorted(allowed))}")
+    needed = {"command", "reading", "formats", "version_command", "version_pattern"}
+    if missing := sorted(needed - data.keys()):
+        raise PlanError(f"program {name!r}: {', '.join(missing)} is missing")
+    lists = ("command", "version_command", "push", "remove", "formats", "precisions")
+    for key in lists:
+        value = data.get(key, [])
+        if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+            raise PlanError(f"program {name!r}: {key} is {value!r}; it must be a list of texts, an argument each")
+    values: dict[str, Any] = {key: tuple(data[key]) if key in lists else data[key] for key in data}
+    values |= {"formats": frozenset(data["formats"]), "precisions": frozenset(data.get("precisions", ["fp32"]))}
+    values["reading"] = reading_from(name, data["reading"])
+    return Program(name=name, **values)
+
+
+def _folder() -> Any:
+    return resources.files("nas.latency.runtimes") / "programs"

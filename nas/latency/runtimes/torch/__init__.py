@@ -1,0 +1,138 @@
+"""torch itself: eager in channels_last, compiled, and on a GPU. The one place of ``nas.latency`` that imports torch."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+from pathlib import Path
+from typing import cast
+
+import numpy as np
+import onnx
+import torch
+from onnx import helper
+from torch import Tensor
+
+from nas.errors import MeasureError, PlanError
+from nas.latency.runtimes import Runtime, Session, SessionOptions
+from nas.latency.runtimes.in_process import random_input
+from nas.latency.runtimes.torch.graph import TorchGraph
+from nas.latency.runtimes.torch.semi_structured import make_sparse
+from nas.latency.runtimes.torch.sessions import Module, TorchSession, peak_memory
+
+#: The oldest ONNX whose ops are translated.
+OLDEST_OPSET = 13
+
+
+class Torch(Runtime):
+    """Runs an ONNX file as straight-line torch code, its maps in channels_last.
+
+    Args:
+        device: ``cpu`` or ``cuda``; on a GPU, runs lie between CUDA events, and their input is there already.
+        compile: ``torch.compile``; on the processor it needs a C++ compiler, on a GPU triton.
+        half: weights and activations of 16 bits; on a GPU.
+        cuda_graphs: runs are replays of one captured run; on a GPU.
+        semi_structured: 2:4 sparse kernels for weights that keep two of four inputs; on a GPU, with ``half``.
+    """
+
+    formats = frozenset({"onnx"})
+    precisions = frozenset({"fp16", "fp32"})
+
+    def __init__(
+        self,
+        device: str = "cpu",
+        compile: bool = False,
+        half: bool = False,
+        cuda_graphs: bool = False,
+        semi_structured: bool = False,
+    ) -> None:
+        if device not in ("cpu", "cuda"):
+            raise PlanError(f"torch: device {device!r}; allowed: cpu, cuda")
+        for name, value in {"half": half, "cuda_graphs": cuda_graphs, "semi_structured": semi_structured}.items():
+            if value and device == "cpu":
+                raise PlanError(f"torch: {name} is for GPUs; set device: cuda with it, or leave it out")
+        if semi_structured and not half:
+            raise PlanError("torch: semi_structured kernels compute in 16 bits; set half: true with it")
+        _check_machine(device, compile)
+        self._device, self._compile, self._half = torch.device(device), compile, half
+        self._cuda_graphs, self._semi_structured = cuda_graphs, semi_structured
+        self.processor_time = device == "cpu"
+        if semi_structured:
+            self.patterns = frozenset({"nm_2_4", "nm_2_4_by_4"})
+
+    def open(self, path: Path, options: SessionOptions) -> Session:
+        """See ``Runtime.open``."""
+        try:
+            with peak_memory(self._device.type == "cuda") as peak_bytes:
+                session = self._session(path, options)
+            return session.took(peak_bytes())
+        except MeasureError as error:
+            raise MeasureError(f"torch can't run {path}: {error}") from error
+        except Exception as error:  # of parsing, of torch, of a compiler
+            raise MeasureError(f"torch can't run {path}: {type(error).__name__}: {error}") from error
+
+    def version(self) -> str:
+        """Version of the installed package, with what it was built for."""
+        return str(torch.__version__)
+
+    def _session(self, path: Path, options: SessionOptions) -> TorchSession:
+        model = onnx.load(str(path))
+        _check_opset(model)
+        fixed = _fixed_inputs(model, options.batch)
+        graph = TorchGraph(model, {name: torch.from_numpy(array) for name, array in fixed.items()})
+        module = graph.module().eval().to(self._device)
+        module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        module = module.half() if self._half else module
+        if self._semi_structured:
+            make_sparse(module)
+        compiled = torch.compile(module, fullgraph=True, dynamic=False) if self._compile else module
+        return TorchSession(
+            cast("Module", compiled),
+            [self._placed(array) for array in fixed.values()],
+            list(fixed.values()),
+            threads=options.threads,
+            cuda_graphs=self._cuda_graphs,
+        )
+
+    def _placed(self, array: np.ndarray) -> Tensor:
+        tensor = torch.from_numpy(array.copy()).to(self._device)
+        tensor = tensor.half() if self._half and tensor.is_floating_point() else tensor
+        return tensor.contiguous(memory_format=torch.channels_last) if tensor.ndim == 4 else tensor
+
+
+def _check_machine(device: str, compile: bool) -> None:
+    if device == "cuda" and not torch.cuda.is_available():
+        raise MeasureError(
+            f"torch: device cuda, but torch {torch.__version__} finds no GPU on this machine; choose device: cpu, or "
+            "install the driver and a torch built for CUDA"
+        )
+    compiler = os.environ.get("CXX", "g++")
+    if compile and device == "cpu" and shutil.which(compiler) is None:
+        raise MeasureError(
+            f"torch: compile needs a C++ compiler, and there is no {compiler} on the path; install g++, name another "
+            "one in the variable CXX, or leave compile out"
+        )
+    if compile and device == "cuda" and importlib.util.find_spec("triton") is None:
+        raise MeasureError("torch: compile needs triton on a GPU; pip install triton, or leave compile out")
+
+
+def _check_opset(model: onnx.ModelProto) -> None:
+    opset = max((item.version for item in model.opset_import if item.domain in ("", "ai.onnx")), default=0)
+    if opset < OLDEST_OPSET or not model.graph.output:
+        raise MeasureError(
+            f"a model of opset {opset} with {len(model.graph.output)} outputs; export it anew, with opset "
+            f"{OLDEST_OPSET} or newer"
+        )
+
+
+def _fixed_inputs(model: onnx.ModelProto, batch: int) -> dict[str, np.ndarray]:
+    """Input → random values; what has a value in the file is no input."""
+    given = {item.name for item in model.graph.initializer}
+    fixed = {}
+    for item in model.graph.input:
+        if item.name not in given:
+            kind = item.type.tensor_type
+            sizes = [size.dim_value if size.HasField("dim_value") else None for size in kind.shape.dim]
+            fixed[item.name] = random_input(item.name, sizes, helper.tensor_dtype_to_np_dtype(kind.elem_type), batch)
+    return fixed

@@ -1,0 +1,133 @@
+"""From an ONNX graph to straight-line torch code."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import onnx
+import torch
+from onnx import numpy_helper
+from torch import Tensor, fx, nn
+
+from nas.errors import MeasureError
+from nas.latency.runtimes.torch.fusions import fuse
+from nas.latency.runtimes.torch.translations import TRANSLATIONS
+
+#: What a name of the file stands for: a value computed in each run, or a constant.
+Value = fx.Node | Tensor
+
+
+class TorchGraph:
+    """A torch graph under construction.
+
+    Calls on constants are made at once; of the others, the shape is found on the meta device, so that what a file
+    computes from shapes is a constant too.
+    """
+
+    def __init__(self, model: onnx.ModelProto, inputs: Mapping[str, Tensor]) -> None:
+        """Translate every node.
+
+        Args:
+            model: its opset is 13 or newer.
+            inputs: name → a tensor of the input's shape and type.
+
+        Raises:
+            MeasureError: a node that no translation knows, or knows only with other attributes.
+        """
+        self._graph = fx.Graph()
+        self._constants = nn.Module()
+        self._num_constants = 0
+        self._values: dict[str, Value] = {
+            item.name: torch.from_numpy(numpy_helper.to_array(item).copy()) for item in model.graph.initializer
+        }
+        for name, tensor in inputs.items():
+            node = self._graph.placeholder(f"input{len(self._graph.nodes)}")
+            node.meta["value"] = tensor.to("meta")
+            self._values[name] = node
+        for node in model.graph.node:
+            if node.op_type not in TRANSLATIONS or node.domain not in ("", "ai.onnx"):
+                name = ":".join(filter(None, (node.domain, node.op_type)))
+                raise MeasureError(f"op {name} has no translation to torch; run this file in another runtime")
+            self._translate(node, TRANSLATIONS[node.op_type])
+        self._graph.output(tuple(self._tensor(self._values[item.name]) for item in model.graph.output))
+
+    def module(self) -> fx.GraphModule:
+        """The finished module; its output is a tuple."""
+        return fuse(fx.GraphModule(self._constants, self._graph))
+
+    def call(self, function: Callable[..., Any], *arguments: Any, **settings: Any) -> Any:
+        """The function of values and plain settings: computed now if all values are constants, else in each run."""
+        values = [item for item in _flat(arguments) if isinstance(item, fx.Node)]
+        if not values:
+            return function(*arguments, **settings)
+        meta = fx.node.map_aggregate(arguments, _meta)
+        placed = fx.node.map_aggregate(arguments, self._placed)
+        node = self._graph.call_function(function, placed, settings)
+        node.meta["value"] = function(*meta, **settings)
+        return node
+
+    def parts(self, value: Any, count: int) -> list[Any]:
+        """The items of what a function that returns several returned."""
+        if not isinstance(value, fx.Node):
+            return list(value)
+        return [self.call(operator.getitem, value, index) for index in range(count)]
+
+    def shape(self, value: Value) -> tuple[int, ...]:
+        """Of a value or constant."""
+        return tuple(value.meta["value"].shape if isinstance(value, fx.Node) else value.shape)
+
+    def numbers(self, value: Value | None) -> list[Any]:
+        """A constant's elements.
+
+        Raises:
+            MeasureError: it is computed from the inputs.
+        """
+        if value is None:
+            return []
+        if isinstance(value, fx.Node):
+            raise MeasureError(f"{value.name} is computed from the input, but has to be known when the file is opened")
+        return list(value.flatten().tolist())
+
+    def _translate(self, node: onnx.NodeProto, translation: Callable[..., Any]) -> None:
+        attributes = {item.name: _attribute(item) for item in node.attribute}
+        inputs = [self._values[name] if name else None for name in node.input]
+        try:
+            if node.op_type == "Split":  # the one op whose number of outputs is no attribute
+                attributes["count"] = len(node.output)
+            found = translation(self, attributes, *inputs)
+        except MeasureError:
+            raise
+        except Exception as error:  # attributes or shapes that a translation does not know
+            raise MeasureError(f"op {node.op_type} ({node.name}) can't be translated to torch: {error}") from error
+        self._values.update(zip(node.output, found if isinstance(found, list) else [found], strict=False))
+
+    def _placed(self, item: Any) -> Any:
+        return self._tensor(item) if isinstance(item, Tensor) else item
+
+    def _tensor(self, value: Value) -> fx.Node:
+        """As a node: constants become buffers of the module."""
+        if isinstance(value, fx.Node):
+            return value
+        name = f"constant{self._num_constants}"
+        self._num_constants += 1
+        self._constants.register_buffer(name, value)
+        node = self._graph.get_attr(name)
+        node.meta["value"] = value.to("meta")
+        return node
+
+
+def _meta(item: Any) -> Any:
+    return item.meta["value"] if isinstance(item, fx.Node) else item.to("meta") if isinstance(item, Tensor) else item
+
+
+def _flat(items: Sequence[Any]) -> list[Any]:
+    return [part for item in items for part in (_flat(item) if isinstance(item, list | tuple) else [item])]
+
+
+def _attribute(attribute: Any) -> Any:
+    value = onnx.helper.get_attribute_value(attribute)
+    if isinstance(value, onnx.TensorProto):
+        return torch.from_numpy(numpy_helper.to_array(value).copy())
+    return value.decode() if isinstance(value, bytes) else list(value) if hasattr(value, "__len__") else value
