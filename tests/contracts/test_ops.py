@@ -60,10 +60,17 @@ def check_emission(example: Example, path: Path) -> None:
     assert artifact.route == "fx"
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     inputs = random_input(example)
+    (found,) = session.run(None, {"input": inputs.numpy()})
     expected = torch_output(example.model, inputs)
-    with closing(RUNTIMES.get("torch")().open(path, SessionOptions())) as translated:
-        for found in (session.run(None, {"input": inputs.numpy()})[0], translated.run(inputs.numpy())):
-            np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4 * expected.std())
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4 * expected.std())
+
+
+def check_translation(example: Example, path: Path) -> None:
+    """The emitted file in the torch runtime."""
+    inputs = random_input(example)
+    expected = torch_output(example.model, inputs)
+    with closing(RUNTIMES.get("torch")().open(path, SessionOptions())) as session:
+        np.testing.assert_allclose(session.run(inputs.numpy()), expected, rtol=1e-4, atol=1e-4 * expected.std())
 
 
 def check_shape(example: Example) -> None:
@@ -112,6 +119,8 @@ def test_examples_are_covered_by_the_op(name: str, example: Example) -> None:
 @pytest.mark.parametrize(("name", "example"), EXAMPLES)
 def test_the_emitted_file_computes_what_torch_computes(name: str, example: Example, tmp_path: Path) -> None:
     check_emission(example, tmp_path / "example.onnx")
+    if OPS.get(name).__module__.startswith("nas."):  # the file of an op of one's own may hold any node
+        check_translation(example, tmp_path / "example.onnx")
 
 
 @pytest.mark.parametrize(("name", "example"), EXAMPLES)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from nas import torchvision_fix  # noqa: F401  isort: skip
 import json
 import warnings
 from pathlib import Path
 
 import pytest
+import timm
 import torch
 
 from tests.integration.forks import nas
@@ -24,10 +26,6 @@ def test_init_writes_a_plan_that_validate_accepts(tmp_path: Path) -> None:
 
 
 def test_measure_shows_a_file_of_another_tool_side_by_side(tmp_path: Path) -> None:
-    import timm
-
-    import nas.torchvision_fix
-
     path = tmp_path / "model.onnx"
     model = timm.create_model("test_byobnet", num_classes=10).eval()
     with warnings.catch_warnings():
