@@ -12,7 +12,7 @@ from nas.latency.agent.remote import open_measurer
 from nas.latency.targets import Target, TargetSpec
 from nas.registry import nearest
 from trials.executors import EXECUTORS
-from trials.plan import Plan, TargetPlan, make_plan
+from trials.plan import Named, Plan, TargetPlan, make_plan
 from trials.pools import measuring_pool
 from trials.probing import calibrate
 from trials.store.store import Store
@@ -105,7 +105,7 @@ def _stored(item: TargetPlan, store: Store) -> TargetPlan:
     if row is None:
         return item
     spec = TargetSpec.from_json(row.description["spec"]).to_json()
-    return TargetPlan(**{**spec, "runtime": {"name": spec["runtime"], **spec.pop("parameters")}})
+    return TargetPlan(runtime=Named(name=spec.pop("runtime"), **spec.pop("parameters")), **spec)
 
 
 def _known(store: Store, name: str) -> dict[str, Any]:
