@@ -148,7 +148,7 @@ def summarise(rows: Sequence[Row]) -> dict[str, dict[str, dict[str, float]]]:
     found: dict[str, dict[str, dict[str, float]]] = {}
     for condition in dict.fromkeys(row["condition"] for row in rows):
         mine = [row for row in rows if row["condition"] == condition]
-        for estimator in ESTIMATORS:
+        for estimator in dict.fromkeys(row["estimator"] for row in mine):
             chosen = [row for row in mine if row["estimator"] == estimator]
             found.setdefault(condition, {})[estimator] = agreement(chosen)
         baseline = found[condition][BASELINE]["cv"]
