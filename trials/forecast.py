@@ -86,13 +86,15 @@ def _forecast(problem: Problem, executor: Executor) -> Forecast:
     feasible = [item for item in others if _within(problem, limits, item)]
     seconds = _training_seconds(problem, typical)
     trained = problem.plan.budget.trials * (len(feasible) / len(others) if problem.plan.limits else 1.0)
+    again = problem.plan.confidence
+    spent_s = (trained + again.retrain) * seconds + again.remeasure * problem.plan.measure.budget_s
     kept = trained if problem.plan.artifacts.retention == "all" else min(trained, 10)
     return Forecast(
         size=_size(problem.searched),
         networks=[{"network": name, **_row(item)} for name, item in networks.items()],
         limits=limits,
         feasible_share=len(feasible) / len(others),
-        hours=trained * seconds / 3600,
+        hours=spent_s / 3600,
         disk_mb=kept * 2 * BYTES_PER_WEIGHT * typical.metrics["parameters", ""] / 1e6,
     )
 

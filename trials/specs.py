@@ -38,7 +38,10 @@ def study_specs(plan: Plan, name: str | None = None, baseline: str | None = None
 
 
 def given_plan(plan: Plan, name: str, choices: list[dict[str, Any]], **changes: Any) -> Plan:
-    """A plan of the listed networks, all else alike; without limits, as they are there to be compared."""
+    """A plan of the listed networks, all else alike; without limits, as they are there to be compared.
+
+    Nor are there second looks: which of them is on their front is no question.
+    """
     fixed = {
         "name": name,
         "strategy": {"name": "given", "choices": choices},
@@ -46,6 +49,7 @@ def given_plan(plan: Plan, name: str, choices: list[dict[str, Any]], **changes: 
         "budget": Budget(trials=len(choices)).model_dump(),
         "replicate_seeds": [],
         "references": [],
+        "confidence": {},
     }
     return Plan.model_validate({**plan.to_json(), **fixed, **changes})
 

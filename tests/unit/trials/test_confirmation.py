@@ -18,9 +18,10 @@ from tests.unit.trials.pretending import ACCURACY_HALF, CANDIDATE_MS, Pretending
 from tests.unit.trials.test_twins import NETWORK
 from trials.confirmation import most_contested
 from trials.membership import membership_by_number
-from trials.plan import make_plan
+from trials.plan import ConfidencePlan, make_plan
 from trials.problem import Problem, open_problem
 from trials.seeds import over_seeds
+from trials.specs import given_plan
 from trials.store.models import Candidate, JobRow, Measurement
 from trials.store.queries import candidates_page
 from trials.store.store import Store
@@ -169,6 +170,11 @@ def test_a_failed_look_leaves_the_candidate_as_it_is(store: Store, problem: Prob
     assert {row.state for row in candidates_page(store, "study").rows} == {"complete"}
     assert run.memory.num_finished == len(WIDTHS)
     assert looks(store) == {"remeasure": REMEASURE, "retrain": RETRAIN}, "a failed one is spent as well"
+
+
+def test_companions_are_given_no_second_looks(problem: Problem) -> None:
+    assert problem.plan.confidence != ConfidencePlan()
+    assert given_plan(problem.plan, "beside", [NETWORK]).confidence == ConfidencePlan()
 
 
 def test_nothing_is_spent_where_nothing_is_in_doubt() -> None:
