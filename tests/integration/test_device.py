@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,18 @@ from trials.store.models import Candidate, JobRow, Measurement
 from trials.store.store import Store
 
 
+def wait_for_gate(store: Store) -> None:
+    """Until the first candidate is being deployed and measured."""
+    running = select(JobRow.id).where(JobRow.kind == "gate", JobRow.state == "running")
+    deadline = time.monotonic() + 200
+    while True:
+        with Session(store.engine) as session:
+            if session.scalar(running) is not None:
+                return
+        assert time.monotonic() < deadline, "no candidate was begun"
+        time.sleep(0.02)
+
+
 def test_an_agent_killed_in_mid_measurement_loses_and_doubles_nothing(
     plan: Callable[..., Path], url: str, calibrated: dict[str, Any], tmp_path: Path
 ) -> None:
@@ -32,6 +45,7 @@ def test_an_agent_killed_in_mid_measurement_loses_and_doubles_nothing(
             measure={"precision": 0.001, "budget_s": 2, "audit": 1.0},
         )
         study = nas_fork("search", str(path), "--storage", url)
+        wait_for_gate(Store(url))  # looks at the device's health come before it
         agent.wait_until("working")
         agent.kill()
         agent.start()

@@ -1,4 +1,5 @@
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -54,12 +55,11 @@ def test_several_inputs_are_measured_but_not_answered(tmp_path: Path) -> None:
     path = save(
         helper.make_graph([helper.make_node("Add", ["a", "b"], ["c"])], "add", ends[:2], ends[2:]), tmp_path / "m"
     )
-    for runtime in RUNTIMES.names():
-        session = RUNTIMES.get(runtime)().open(path, SessionOptions())
-        assert len(session.burst(2).wall_ns) == 2
-        with pytest.raises(MeasureError, match="2 inputs"):
-            session.run(np.zeros((1, 4), np.float32))
-        session.close()
+    for runtime in [RUNTIMES.get(name)() for name in RUNTIMES.names()]:
+        with closing(runtime.open(path, SessionOptions())) as session:
+            assert session.burst(2).wall_ns
+            with pytest.raises(MeasureError, match="2 inputs" if runtime.answers else "does not tell its answers"):
+                session.run(np.zeros((1, 4), np.float32))
 
 
 def test_without_the_package_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
