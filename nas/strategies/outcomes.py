@@ -38,7 +38,7 @@ class Worst:
         self._seen: dict[str, float] = {}
 
     def see(self, observations: Iterable[Observation]) -> bool:
-        """Take values into account; whether any placeholder changed."""
+        """Take values into account; whether the worst value of any objective changed."""
         before = dict(self._seen)
         for observation in observations:
             if observation.state not in ("complete", "infeasible"):
