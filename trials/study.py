@@ -134,7 +134,7 @@ class Coordinator:
 
         Raises:
             StudyError: another coordinator took over.
-        UnreachableError: a target's device is not there; nothing is lost, and the study can be resumed.
+            UnreachableError: a target's device is not there; nothing is lost, and the study can be resumed.
         """
         self._restore()
         final = None
