@@ -1,0 +1,57 @@
+// The layers the library computes, and the table of instruction sets it computes them with.
+#pragma once
+
+#include <cstdint>
+
+enum class Activation : int32_t { none, relu, relu6, silu, gelu, hard_swish };
+
+// A 1×1 convolution or linear layer whose weights are mostly zero: blocks of `rows` adjacent outputs share one list of
+// inputs. Block b reads inputs columns[starts[b]] … columns[starts[b + 1] - 1]; each of them has `rows` values. The last
+// block may have fewer outputs; its values of the others are zero.
+struct SparseLayer {
+    int32_t outputs;
+    int32_t inputs;
+    int32_t rows;  // 1, 2 or 4
+    Activation activation;
+    const int32_t* starts;
+    const int32_t* columns;
+    const float* values;
+    const float* bias;  // of each output
+
+    int32_t blocks() const { return (outputs + rows - 1) / rows; }
+};
+
+// A convolution of each channel by itself; what lies outside the input is zero.
+struct DepthwiseLayer {
+    int32_t channels;
+    int32_t height, width;                // of the input
+    int32_t kernel_height, kernel_width;
+    int32_t stride;
+    int32_t top, left;                    // rows and columns of zeros before the input
+    int32_t out_height, out_width;
+    Activation activation;
+    const float* weights;                 // (channels, kernel_height, kernel_width)
+    const float* bias;                    // of each channel
+};
+
+// Kernels compiled for one instruction set.
+struct InstructionSet {
+    const char* name;
+    int32_t lanes;
+    bool (*available)();
+    // One image: x (inputs, pixels) → y (outputs, pixels), blocks first_block … last_block - 1, all pixels from vector
+    // first to last - 1 of the ceil(pixels / lanes) there are. `width` vectors are computed at a time.
+    void (*sparse)(const SparseLayer&, int32_t width, const float* x, float* y, int64_t pixels, int64_t first, int64_t last,
+                   int32_t first_block, int32_t last_block);
+    // The widths sparse knows for a number of rows, ended by 0.
+    const int32_t* (*sparse_widths)(int32_t rows);
+    // One image: channels first … last - 1 of x (channels, height, width) → y (channels, out_height, out_width).
+    void (*depthwise)(const DepthwiseLayer&, const float* x, float* y, int32_t first, int32_t last);
+};
+
+// Widest first; the last, scalar, runs anywhere.
+extern const InstructionSet* const instruction_sets[];
+extern const int32_t num_instruction_sets;
+
+// The widest this processor has.
+const InstructionSet& best_instruction_set();

@@ -1,0 +1,30 @@
+// The kernels alone, for callers that have no OpenVINO graph: tests, tuning, benchmarks. One thread.
+#include "kernels.hpp"
+
+#define EXPORTED extern "C" __attribute__((visibility("default")))
+
+EXPORTED int32_t kernels_num_instruction_sets() { return num_instruction_sets; }
+EXPORTED const char* kernels_instruction_set_name(int32_t index) { return instruction_sets[index]->name; }
+EXPORTED int32_t kernels_instruction_set_lanes(int32_t index) { return instruction_sets[index]->lanes; }
+EXPORTED int32_t kernels_instruction_set_available(int32_t index) { return instruction_sets[index]->available(); }
+EXPORTED const int32_t* kernels_sparse_widths(int32_t index, int32_t rows) {
+    return instruction_sets[index]->sparse_widths(rows);
+}
+
+// Batch images x (N, inputs, pixels) → y (N, outputs, pixels).
+EXPORTED void kernels_sparse(int32_t index, int32_t width, const SparseLayer* layer, const float* x, float* y, int64_t batch,
+                             int64_t pixels) {
+    const InstructionSet& kernels = *instruction_sets[index];
+    const int64_t vectors = (pixels + kernels.lanes - 1) / kernels.lanes;
+    for (int64_t image = 0; image < batch; image++)
+        kernels.sparse(*layer, width, x + image * layer->inputs * pixels, y + image * layer->outputs * pixels, pixels, 0, vectors,
+                       0, layer->blocks());
+}
+
+// Batch images x (N, channels, height, width) → y (N, channels, out_height, out_width).
+EXPORTED void kernels_depthwise(int32_t index, const DepthwiseLayer* layer, const float* x, float* y, int64_t batch) {
+    for (int64_t image = 0; image < batch; image++)
+        instruction_sets[index]->depthwise(*layer, x + image * layer->channels * layer->height * layer->width,
+                                           y + image * layer->channels * layer->out_height * layer->out_width, 0,
+                                           layer->channels);
+}

@@ -1,0 +1,27 @@
+// Vectors of LANES floats in GCC's and Clang's vector extension: each instruction set compiles this file with its own
+// LANES and flags, in a namespace of its own (INSTRUCTION_SET).
+#pragma once
+
+#include <cstdint>
+#include <cstring>
+
+namespace INSTRUCTION_SET {
+
+using Vector = float __attribute__((vector_size(4 * LANES)));
+using Integers = int32_t __attribute__((vector_size(4 * LANES)));
+
+inline __attribute__((always_inline)) Vector load(const float* from) {
+    Vector found;
+    std::memcpy(&found, from, sizeof found);
+    return found;
+}
+
+inline __attribute__((always_inline)) void store(float* to, Vector value) { std::memcpy(to, &value, sizeof value); }
+
+inline __attribute__((always_inline)) Vector broadcast(float value) { return value - Vector{}; }
+
+inline __attribute__((always_inline)) Vector larger(Vector a, Vector b) { return a > b ? a : b; }
+
+inline __attribute__((always_inline)) Vector smaller(Vector a, Vector b) { return a < b ? a : b; }
+
+}  // namespace INSTRUCTION_SET
