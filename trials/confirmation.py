@@ -1,20 +1,25 @@
 """Second looks: what is spent at the end of a study on candidates that may or may not be on the front.
 
 The candidate whose membership is most contested comes first, its latency measured again in fresh sessions or its
-network trained again with another seed. Each look is a job like any other: a row before it runs, a row when it is
-done; the budget is what the rows count to, however often the study was killed.
+network trained again with another seed. Measurements of one candidate are kept apart, so that a disturbance of
+seconds does not get into all of them; and what would be reported comes before what would not. Each look is a job like
+any other: a row before it runs, a row when it is done; the budget is what the rows count to, however often the study
+was killed.
 """
 
 from __future__ import annotations
 
 import base64
+import math
+import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from nas.strategies import Limit
 from nas.tasks.intervals import Interval
-from trials.membership import membership_by_number
+from trials.membership import membership_of
 from trials.pipeline import (
     INTERVAL,
     Line,
@@ -29,6 +34,7 @@ from trials.pipeline import (
 )
 from trials.problem import Problem, generator_seed
 from trials.seeds import over_seeds
+from trials.store.queries_points import points
 from trials.store.records import JobResult, MetricValue, OpenJob
 from trials.store.store import Store
 
@@ -42,8 +48,26 @@ def is_repeat(step: Step) -> bool:
     return step[0].partition("-")[0] in (REMEASURE, RETRAIN)
 
 
+@dataclass(frozen=True)
+class Look:
+    """A second look that could be taken."""
+
+    number: int
+    place: Step
+    #: p (1 - p) / (k + 1) of a membership p and k looks before: twins that no effort can tell apart do not get all.
+    doubt: float
+    #: It revisits for the first time a latency that would be reported.
+    first: bool
+    #: Seconds until the candidate may be measured there again.
+    wait_s: float
+
+
 class Confirmation:
-    """Chooses second looks, one after the other: each is chosen with what the ones before have shown."""
+    """Chooses second looks, one after the other: each is chosen with what the ones before have shown.
+
+    Attributes:
+        waiting: whether all that is left to look at was measured too short a time ago.
+    """
 
     def __init__(self, store: Store, problem: Problem, study: str, study_id: int, epoch: int) -> None:
         self._store = store
@@ -52,47 +76,77 @@ class Confirmation:
         self._study_id = study_id
         self._epoch = epoch
         self._seen: object = None
+        self._due_at = math.inf
+        self.waiting = False
 
     def next_jobs(self, free: Callable[[str], int], num_running: int) -> list[OpenJob]:
         """Queue a look of each kind that a worker is ``free`` for, while there is budget and doubt."""
-        budget = self._problem.plan.confidence.model_dump()
+        plan = self._problem.plan.confidence
+        budget = {REMEASURE: plan.remeasure, RETRAIN: plan.retrain}
         if not any(budget.values()):
             return []
         looks = self._store.repeats(self._study_id)
         left = {kind: most - sum(looks[key] for key in looks if key[1] == kind) for kind, most in budget.items()}
         ready = [place for place in _places(self._problem) if left[place[0]] > 0 and free(pool_of(place)) > 0]
-        if not ready or self._seen == (looks, ready, num_running):
+        state = looks, ready, num_running
+        if not ready or (self._seen == state and time.monotonic() < self._due_at):
             return []
-        self._seen = looks, ready, num_running
-        shares = membership_by_number(self._store, self._study)
-        chosen = [
-            most_contested(shares, looks, [place for place in ready if place[0] == kind])
-            for kind in dict.fromkeys(kind for kind, _ in ready)
-        ]
-        return [self._queue(looks, *look) for look in chosen if look]
+        self._seen = state
+        return [self._queue(looks, look) for look in self._chosen(looks, ready)]
 
-    def _queue(self, looks: Looks, number: int, place: Step) -> OpenJob:
-        kind, target = place
-        step = f"{kind}-{looks[number, kind, target] + 1}", target
-        return self._store.queue_repeat(self._study_id, self._epoch, number, step)
+    def _chosen(self, looks: Looks, ready: Sequence[Step]) -> list[Look]:
+        """The best look of each kind that is due; notes when another will be."""
+        found = points(self._store, self._study)
+        front = set(found.numbers[found.on_front].tolist())
+        ages_s = self._store.ages_s(self._study_id) if any(kind == REMEASURE for kind, _ in ready) else {}
+        revisit_s = self._problem.plan.confidence.revisit_s
+        possible = doubtful(membership_of(found), front, looks, ready, ages_s, revisit_s)
+        chosen = [best([look for look in possible if look.place[0] == kind]) for kind in (REMEASURE, RETRAIN)]
+        due = [look for look in chosen if look]
+        self.waiting = bool(possible) and not due
+        self._due_at = time.monotonic() + min((look.wait_s for look in possible if look.wait_s), default=math.inf)
+        return due
+
+    def _queue(self, looks: Looks, look: Look) -> OpenJob:
+        kind, target = look.place
+        step = f"{kind}-{looks[look.number, kind, target] + 1}", target
+        return self._store.queue_repeat(self._study_id, self._epoch, look.number, step)
 
 
-def most_contested(shares: Mapping[int, float], looks: Looks, places: Sequence[Step]) -> tuple[int, Step] | None:
-    """The candidate whose membership is nearest to one half, and how to look at it; None if all are certain.
+def doubtful(
+    shares: Mapping[int, float],
+    front: Collection[int],
+    looks: Looks,
+    places: Sequence[Step],
+    ages_s: Mapping[tuple[int, str], float],
+    revisit_s: float,
+) -> list[Look]:
+    """Every look that could tell something.
 
-    A candidate that was looked at k times already counts for 1 / (k + 1) of its variance, p (1 - p): twins that no
-    effort can tell apart do not get all of it.
+    Args:
+        shares: number of each complete candidate → its probability to be on the front.
+        front: numbers of those that are on it as recorded.
+        looks: what was looked at so far.
+        places: kinds and targets.
+        ages_s: (number, target) → seconds since it was last measured there.
+        revisit_s: seconds that two measurements are apart.
     """
-    best = max(
-        (
-            (share * (1 - share) / (1 + looks[number, *place]), -number, place)
-            for number, share in shares.items()
-            for place in places
-        ),
-        key=lambda item: item[:2],
-        default=(0.0, 0, ("", "")),
-    )
-    return (-best[1], best[2]) if best[0] > 0 else None
+    found = []
+    for number, share in shares.items():
+        for place in places if 0 < share < 1 else ():
+            kind, target = place
+            seen = looks[number, kind, target]
+            again = kind == REMEASURE
+            wait_s = max(0.0, revisit_s - ages_s.get((number, target), math.inf)) if again else 0.0
+            first = again and not seen and number in front
+            found.append(Look(number, place, share * (1 - share) / (1 + seen), first, wait_s))
+    return found
+
+
+def best(looks: Sequence[Look]) -> Look | None:
+    """Of those that are due: what would be reported first, then the most doubtful; of equals the oldest candidate."""
+    due = [look for look in looks if not look.wait_s]
+    return max(due, key=lambda look: (look.first, look.doubt, -look.number), default=None)
 
 
 def repeat_payload(store: Store, problem: Problem, shared: Mapping[str, Any], line: Line, step: Step) -> dict[str, Any]:

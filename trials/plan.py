@@ -126,6 +126,8 @@ class ConfidencePlan(_Strict):
     remeasure: Annotated[int, Field(ge=0)] = 0
     #: Trainings of a candidate with another seed.
     retrain: Annotated[int, Field(ge=0)] = 0
+    #: Seconds from one measurement of a candidate on a target to the next.
+    revisit_s: Annotated[float, Field(ge=0)] = 60.0
 
 
 class ArtifactPlan(_Strict):

@@ -142,9 +142,10 @@ class Coordinator:
             final = final or self._propose()
             if final:
                 self._confirm()
-            self._look(over=bool(final) and not self._running and not self._queued)
+            over = not (self._running or self._queued or self._confirmation.waiting) and bool(final)
+            self._look(over=over)
             self._dispatch()
-            if final and not self._running and not self._queued and self.health.settled():
+            if final and over and self.health.settled():
                 return final
             for event in self.executor.poll(0.5):
                 self._handle(event)

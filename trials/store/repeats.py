@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 
-from sqlalchemy import Connection, or_, select
+from sqlalchemy import Connection, func, or_, select
 
-from trials.store.dialect import table
+from trials.store.dialect import Clock, table
 from trials.store.history import open_jobs
 from trials.store.models import Candidate, JobRow, Measurement, Target
 from trials.store.proposals import add_job
@@ -24,6 +24,30 @@ def counts(connection: Connection, study_id: int) -> Counter[tuple[int, str, str
     query = query.join(CANDIDATES, CANDIDATES.c.id == JOBS.c.candidate_id)
     rows = connection.execute(query.where(CANDIDATES.c.study_id == study_id, repeated))
     return Counter((number, kind.partition("-")[0], target) for number, kind, target in rows)
+
+
+def ages_s(connection: Connection, study_id: int) -> dict[tuple[int, str], float]:
+    """(candidate's number, target) → seconds since its newest samples were taken there, by the database's clock.
+
+    Samples that answered for it are as old as they were; its dense twin's and quarantined ones are not its own.
+    """
+    sources = MEASUREMENTS.alias("sources")
+    taken_at = func.max(func.coalesce(sources.c.created_at, MEASUREMENTS.c.created_at))
+    query = (
+        select(CANDIDATES.c.number, TARGETS.c.name, taken_at.label("taken_at"), Clock().label("clock"))
+        .select_from(MEASUREMENTS)
+        .join(CANDIDATES, CANDIDATES.c.id == MEASUREMENTS.c.candidate_id)
+        .join(TARGETS, TARGETS.c.id == MEASUREMENTS.c.target_id)
+        .outerjoin(sources, sources.c.id == MEASUREMENTS.c.source_id)
+        .where(
+            CANDIDATES.c.study_id == study_id,
+            MEASUREMENTS.c.purpose != "twin",
+            MEASUREMENTS.c.trust != "quarantined",
+        )
+        .group_by(CANDIDATES.c.number, TARGETS.c.name)
+    )
+    rows = connection.execute(query)
+    return {(row.number, row.name): (row.clock - row.taken_at).total_seconds() for row in rows}
 
 
 def queue(connection: Connection, study_id: int, number: int, step: Step) -> OpenJob:

@@ -268,6 +268,11 @@ class Store:
         with self.reading() as connection:
             return repeats.counts(connection, study_id)
 
+    def ages_s(self, study_id: int) -> dict[tuple[int, str], float]:
+        """(candidate's number, target) → seconds since it was last measured there."""
+        with self.reading() as connection:
+            return repeats.ages_s(connection, study_id)
+
     def queue_repeat(self, study_id: int, epoch: int, number: int, step: Step) -> OpenJob:
         """Add a job to a complete candidate.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -16,14 +17,15 @@ from nas.strategies import Limit
 from nas.tasks.intervals import Z
 from tests.unit.trials.pretending import ACCURACY_HALF, CANDIDATE_MS, Pretending, latency
 from tests.unit.trials.test_twins import NETWORK
-from trials.confirmation import most_contested
-from trials.membership import membership_by_number
+from trials.confirmation import Look, best, doubtful
+from trials.membership import membership_of
 from trials.plan import ConfidencePlan, make_plan
 from trials.problem import Problem, open_problem
 from trials.seeds import over_seeds
 from trials.specs import given_plan
 from trials.store.models import Candidate, JobRow, Measurement
 from trials.store.queries import candidates_page
+from trials.store.queries_points import points
 from trials.store.store import Store
 from trials.study import Assignment, Coordinator
 
@@ -33,6 +35,10 @@ WIDTHS = (8, 16, 24)
 
 @pytest.fixture(scope="module")
 def problem() -> Problem:
+    return confirming(REMEASURE, RETRAIN)
+
+
+def confirming(remeasure: int, retrain: int, revisit_s: float = 0.0) -> Problem:
     return open_problem(
         make_plan(
             {
@@ -43,7 +49,7 @@ def problem() -> Problem:
                     "choices": [NETWORK | {"stage1.conv1.width": width} for width in WIDTHS],
                 },
                 "measure": {"audit": 0.0},
-                "confidence": {"remeasure": REMEASURE, "retrain": RETRAIN},
+                "confidence": {"remeasure": remeasure, "retrain": retrain, "revisit_s": revisit_s},
                 "executor": "local",
                 "budget": {"trials": len(WIDTHS)},
             }
@@ -114,18 +120,42 @@ def test_the_budget_is_spent_on_the_contested_and_values_are_pooled(store: Store
     assert purposes == {"gate": len(WIDTHS), "remeasure": REMEASURE}
 
 
-def test_the_first_look_is_at_the_most_contested(store: Store, problem: Problem) -> None:
-    shares: list[dict[int, float]] = []
+def test_the_first_look_is_at_the_most_contested_and_what_would_be_reported_comes_first(
+    store: Store, problem: Problem
+) -> None:
+    found: list[tuple[dict[int, float], set[int]]] = []
 
     def remember(kind: str, payload: Mapping[str, Any]) -> Mapping[str, Any]:
-        shares.append(membership_by_number(store, "study"))
+        seen = points(store, "study")
+        found.append((membership_of(seen), set(seen.numbers[seen.on_front].tolist())))
         return again(kind, payload)
 
     executor = Pretending(again=remember)
     coordinator(store, problem, executor).run()
-    first = next(number for kind, number in executor.ran if kind == "remeasure")
-    doubt = {number: share * (1 - share) for number, share in shares[0].items()}
-    assert doubt[first] == max(doubt.values()) > 0
+    shares, front = found[0]
+    doubt = {number: share * (1 - share) for number, share in shares.items()}
+    for kind, among in {"remeasure": front, "retrain": set(doubt)}.items():
+        first = next(number for ran, number in executor.ran if ran == kind)
+        assert first in among
+        assert doubt[first] == max(doubt[number] for number in among) > 0
+
+
+def test_measurements_of_a_candidate_are_kept_apart_and_the_study_waits_for_the_last(store: Store) -> None:
+    """A shorter pause than in use; of three candidates that were just measured none is due at first."""
+    revisit_s, taken = 0.4, list[tuple[float, float]]()
+
+    def look(kind: str, payload: Mapping[str, Any]) -> Mapping[str, Any]:
+        with Session(store.engine) as session:
+            rows = select(Measurement.created_at).join(Candidate).where(Candidate.number == payload["candidate"])
+            newest = max(session.scalars(rows)).timestamp()
+        taken.append((time.time() - newest, time.monotonic()))
+        return again(kind, payload)
+
+    executor = Pretending(again=look)
+    assert coordinator(store, confirming(REMEASURE, 0, revisit_s), executor).run() == "complete"
+    assert looks(store) == {"remeasure": REMEASURE}
+    assert min(age for age, _ in taken) >= revisit_s - 0.002  # the database's clock has milliseconds
+    assert len({number for kind, number in executor.ran if kind == "remeasure"}) > 1
 
 
 @pytest.mark.parametrize("dies_after", range(REMEASURE + RETRAIN))
@@ -177,12 +207,36 @@ def test_companions_are_given_no_second_looks(problem: Problem) -> None:
     assert given_plan(problem.plan, "beside", [NETWORK]).confidence == ConfidencePlan()
 
 
+def chosen(
+    shares: Mapping[int, float],
+    places: list[tuple[str, str]],
+    seen: Mapping[tuple[int, str, str], int] | None = None,
+    front: set[int] | None = None,
+    ages_s: Mapping[tuple[int, str], float] | None = None,
+) -> tuple[int, tuple[str, str]] | None:
+    found = best(doubtful(shares, front or set(), Counter(seen or {}), places, ages_s or {}, 60.0))
+    return found and (found.number, found.place)
+
+
 def test_nothing_is_spent_where_nothing_is_in_doubt() -> None:
-    assert most_contested({0: 1.0, 1: 0.0}, Counter(), [("remeasure", "local")]) is None
+    assert chosen({0: 1.0, 1: 0.0}, [("remeasure", "local")]) is None
     shares = {0: 0.9, 1: 0.45, 2: 0.6}
-    assert most_contested(shares, Counter(), [("retrain", "")]) == (1, ("retrain", ""))
-    seen = Counter({(1, "remeasure", "a"): 1})
-    assert most_contested(shares, seen, [("remeasure", "a"), ("remeasure", "b")]) == (1, ("remeasure", "b"))
+    assert chosen(shares, [("retrain", "")]) == (1, ("retrain", ""))
+    places = [("remeasure", "a"), ("remeasure", "b")]
+    assert chosen(shares, places, {(1, "remeasure", "a"): 1}) == (1, ("remeasure", "b"))
+
+
+def test_those_on_the_front_come_first_once_and_those_just_measured_wait() -> None:
+    shares, places = {0: 0.9, 1: 0.45, 2: 0.6}, [("remeasure", "a")]
+    assert chosen(shares, places, front={0, 2}) == (2, places[0])
+    assert chosen(shares, places, {(2, "remeasure", "a"): 1}, front={0, 2}) == (0, places[0])
+    assert chosen(shares, places, {(n, "remeasure", "a"): 1 for n in (0, 2)}, front={0, 2}) == (1, places[0])
+    assert chosen(shares, places, front={0, 2}, ages_s={(2, "a"): 59.0, (0, "a"): 60.0}) == (0, places[0])
+    assert chosen(shares, places, front={2}, ages_s={(2, "a"): 59.0}) == (1, places[0])
+    recent = {(number, "a"): 1.0 for number in shares}
+    assert chosen(shares, places, ages_s=recent) is None
+    assert chosen(shares, [*places, ("retrain", "")], ages_s=recent) == (1, ("retrain", ""))
+    assert doubtful(shares, {2}, Counter(), places, recent, 60.0)[2] == Look(2, places[0], 0.6 * 0.4, True, 59.0)
 
 
 def test_over_seeds_neither_shrinks_the_sample_nor_trusts_two_seeds() -> None:
