@@ -37,30 +37,21 @@ RUNTIME_NAMES = ("onnxruntime", "openvino")
 
 def write_files(folder: Path, spec: dict[str, Any], image_size: int, count: int, seed: int) -> list[dict[str, Any]]:
     """Write all variants of ``count`` networks; a row a network. Its own process: measuring ones have no torch."""
-    from nas.export.onnx import OnnxExporter
-    from nas.export.seeding import seed_weights
-    from nas.registry import make
-    from nas.space.chooser import RandomChooser
-    from nas.space.graph import count_macs
-    from nas.space.sampling import Searched
-    from nas.tasks import make_task
-    from search_spaces import SPACES
+    from networks import Networks
 
-    task = make_task("shapes", image_size=image_size)
-    space = make(SPACES.get(spec["name"]), spec, "space")
-    searched = Searched(space, spec, (), task)
-    shape = (1, *task.input_shape)
+    from nas.export.onnx import OnnxExporter
+    from nas.space.graph import count_macs
+
+    networks = Networks(spec, image_size)
     rows = []
     for index in range(count):
-        architecture = searched.sample(RandomChooser(seed + index)).architecture
+        architecture = networks.sample(seed + index)
+        layers = networks.layers(architecture, seed)
         for variant, is_int8 in VARIANTS.items():
-            network = searched.build(architecture, seed)
-            layers = [site.module for site in space.sites(network.model) if site.kind == "weight" and site.active]
-            network.bits.update({path: 8 for place, path in enumerate(layers) if is_int8(place)})
-            seed_weights(network, shape, f"{seed}:{index}")
-            network.finalize()
-            OnnxExporter().export(network, folder / f"{index}-{variant}.onnx", input_shape=shape)
-        rows.append({"network": index, "macs": count_macs(network.model, shape), "layers": len(layers)})
+            bits = {path: 8 for place, path in enumerate(layers) if is_int8(place)}
+            network = networks.build(architecture, seed + index, bits)
+            OnnxExporter().export(network, folder / f"{index}-{variant}.onnx", input_shape=networks.shape)
+        rows.append({"network": index, "macs": count_macs(network.model, networks.shape), "layers": len(layers)})
     return rows
 
 

@@ -62,7 +62,7 @@ class ShapeSource:
         """
         folder = CACHE if cache is None else cache
         return cls(
-            size=whole(f"{name}: image_size", image_size, 16, 128),
+            size=whole(f"{name}: image_size", image_size, 16, 256),
             counts={
                 split: whole(f"{name}: num_{split}", count, len(SHAPES), 1_000_000) for split, count in counts.items()
             },

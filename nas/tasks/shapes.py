@@ -28,7 +28,7 @@ class Shapes(Classification):
     """Which of eight shapes an image shows, whatever its colour, place, size, rotation, clutter and noise.
 
     Args:
-        image_size: pixels a side, 16 to 128.
+        image_size: pixels a side, 16 to 256.
         num_train, num_validation, num_test: images of each split.
         difficulty: 0 (large, upright, plain) to 1 (hardly to be told); every factor of
             ``nas.tasks.shape_images.Factors`` follows it.

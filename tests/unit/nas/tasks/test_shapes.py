@@ -93,7 +93,7 @@ def test_a_cache_that_cannot_be_written_is_none(tmp_path: Path, caplog: pytest.L
 @pytest.mark.parametrize(
     ("parameters", "message"),
     [
-        ({"image_size": 8}, "image_size: 8; allowed: a whole number from 16 to 128"),
+        ({"image_size": 8}, "image_size: 8; allowed: a whole number from 16 to 256"),
         ({"difficulty": 1.5}, "difficulty: 1.5; allowed: a number from 0 to 1"),
         ({"num_validation": 0}, "num_validation: 0"),
         ({"factors": {"noize": 0.1}}, "unknown factor 'noize'; did you mean 'noise'"),
