@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from nas.errors import JobError, PlanError, UnreachableError
-from nas.latency.targets import TargetSpec
+from nas.latency.health import Health
+from nas.latency.targets import Target, TargetSpec
 from nas.space import Chooser
 from nas.space.chooser import PositionChooser, RandomChooser
 from nas.strategies import Limit
@@ -60,6 +61,14 @@ def calibrate(executor: Executor, spec: TargetSpec) -> dict[str, Any]:
     job = Job(f"calibrate.{spec.name}", "trials.jobs:calibrate", {"spec": spec.to_json()}, pool)
     (found,) = run_jobs(executor, [job])
     return dict(found["target"])
+
+
+def look(executor: Executor, target: Target, limit: float) -> Health:
+    """Compare a target with its calibration, where it is; ``limit``: how much drift is good."""
+    data = {"target": target.to_json(), "limit": limit}
+    name = target.spec.name
+    (found,) = run_jobs(executor, [Job(f"canary.{name}", "trials.jobs:canary", data, f"target:{name}")])
+    return Health.from_json(found["health"])
 
 
 def probe(

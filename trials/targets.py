@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
 from nas.errors import PlanError, StudyError, UnknownNameError
 from nas.latency.agent.remote import open_measurer
+from nas.latency.health import Health
 from nas.latency.targets import Target, TargetSpec
 from nas.registry import nearest
-from trials.executors import EXECUTORS
-from trials.plan import Named, Plan, TargetPlan, make_plan
+from trials.executors import EXECUTORS, Executor
+from trials.plan import MeasurePlan, Named, Plan, TargetPlan, make_plan
 from trials.pools import measuring_pool
-from trials.probing import calibrate
+from trials.probing import calibrate, look
 from trials.store.store import Store
 
 #: What a calibration must share with a later one for their latencies to be compared.
 FIXED = ("processor", "flags", "runtime_version")
+#: Drift of a target that is fit: what plans allow by default.
+MAX_DRIFT = MeasurePlan().max_drift
 
 
 def with_stored_targets(plan: Plan, store: Store) -> Plan:
@@ -58,27 +62,38 @@ def add(store: Store, spec: TargetSpec, cluster: str | None = None) -> Target:
 
 @dataclass(frozen=True)
 class Check:
-    """A stored target, calibrated once more."""
+    """A stored target, looked at and calibrated once more."""
 
+    health: Health
     #: Time of its reference models over what it was: median, fastest, slowest rung.
     ratio: tuple[float, float, float]
     #: What else is not as it was: key → (then, now).
     changed: Mapping[str, tuple[Any, Any]]
 
+    @property
+    def problems(self) -> list[str]:
+        """Why a study would not measure on it as plans have it by default, or should not; empty if it is fit."""
+        found = [self.health.problem(MAX_DRIFT)]
+        found += [
+            f"{key} was {then}, is {now}: latencies from then and now do not compare"
+            for key, (then, now) in self.changed.items()
+        ]
+        return [problem for problem in found if problem]
+
 
 def check(store: Store, name: str, cluster: str | None = None) -> Check:
-    """Calibrate a stored target again and compare; nothing is written.
+    """Look at a stored target's health, then calibrate it again and compare; nothing is written.
 
     Raises:
         UnknownNameError: there is none of that name.
         UnreachableError: its agent does not answer.
     """
     before = Target.from_json(_known(store, name))
-    now = _calibrated(before.spec, cluster)
+    health, now = _looked_at(before, cluster)
     ratios = [now.references[rung] / time_ms for rung, time_ms in before.references.items() if rung in now.references]
     pairs = {key: (before.description.get(key), now.description.get(key)) for key in FIXED}
     changed = {key: pair for key, pair in pairs.items() if pair[0] != pair[1]}
-    return Check((median(ratios), min(ratios), max(ratios)), changed)
+    return Check(health, (median(ratios), min(ratios), max(ratios)), changed)
 
 
 def remove(store: Store, name: str) -> None:
@@ -122,8 +137,24 @@ def _calibrated(spec: TargetSpec, cluster: str | None) -> Target:
     if cluster is None:
         with open_measurer(spec) as measurer:
             return measurer.calibrate()
+    with _measuring_at(spec, cluster) as executor:
+        return Target.from_json(calibrate(executor, spec))
+
+
+def _looked_at(target: Target, cluster: str | None) -> tuple[Health, Target]:
+    """Its health, before it is made to work hard, and a new calibration."""
+    if cluster is None:
+        with open_measurer(target.spec) as measurer:
+            return measurer.health(target, MAX_DRIFT), measurer.calibrate()
+    with _measuring_at(target.spec, cluster) as executor:
+        return look(executor, target, MAX_DRIFT), Target.from_json(calibrate(executor, target.spec))
+
+
+@contextmanager
+def _measuring_at(spec: TargetSpec, cluster: str) -> Iterator[Executor]:
+    """A worker on the node that offers the target."""
     executor = EXECUTORS.get("ray_actors")([measuring_pool(spec, local=False)], address=cluster)
     try:
-        return Target.from_json(calibrate(executor, spec))
+        yield executor
     finally:
         executor.close()

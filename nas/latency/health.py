@@ -43,7 +43,7 @@ class Health:
     throttled: float
     #: What a reader of the measurements should know, in words.
     warnings: tuple[str, ...]
-    #: Load, clock, governor, temperature …, JSON values.
+    #: Load, others' share of the core and who they are, clock, governor, temperature …, JSON values.
     state: Mapping[str, Any]
 
     def problem(self, limit: float) -> str | None:
@@ -89,7 +89,7 @@ def check(place: Place, limit: float, *, windows: int = WINDOWS) -> Health:
     drift, throttled, others = _looks(place, rung, limit, windows)
     least_s = BUSY * (time.monotonic() - started)
     who = busiest(before, processes(), place.cores, least_s)
-    state = {**power_state(place.cores[0]), "load": os.getloadavg()[0], "others": others}
+    state = {**power_state(place.cores[0]), "load": os.getloadavg()[0], "others": others, "processes": who}
     return Health(rung, drift, throttled, tuple(_warnings(state, place.cores, who)), state)
 
 

@@ -77,19 +77,31 @@ def list_(storage: Storage = DEFAULT_STORAGE, as_json: Json = False) -> None:
 
 @targets.command(epilog="Example: nas targets check pi")
 def check(name: Target, cluster: Cluster = None, storage: Storage = DEFAULT_STORAGE, as_json: Json = False) -> None:
-    """Reach a target, time its reference models again and say what changed since it was added."""
+    """Say how a target is, and how it compares with when it was added; exit code 1 if it is not fit."""
     from trials.store.store import Store
     from trials.targets import check as check_target
 
     found = check_target(Store(storage), name, cluster)
-    facts = {"target": name, **dict(zip(("ratio", "fastest", "slowest"), found.ratio, strict=True))}
+    health, (median, fastest, slowest) = found.health, found.ratio
+    facts: dict[str, Any] = {
+        "target": name,
+        "fit": not found.problems,
+        "canary": 1 + health.drift,
+        "throttled": health.throttled,
+        **health.state,
+        "ratio": median,
+        "fastest": fastest,
+        "slowest": slowest,
+        "warnings": list(health.warnings),
+        "problems": found.problems,
+    }
     if as_json:
         print_json({**facts, "changed": found.changed})
-        return
-    median, low, high = found.ratio
-    out.print(f"{name} answers; its reference models take {median:.3f} × what they did ({low:.3f} to {high:.3f})")
-    for key, (then, now) in found.changed.items():
-        out.print(f"{key} was {then}, is {now}: latencies from then and now do not compare", markup=False)
+    else:
+        told = {key: "; ".join(value) if isinstance(value, list) else value for key, value in facts.items()}
+        print_rows([{"": key, " ": value} for key, value in told.items() if value not in (None, "")], as_json=False)
+    if found.problems:
+        raise typer.Exit(1)
 
 
 @targets.command(epilog="Example: nas targets remove pi")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -9,10 +10,15 @@ from typing import Any
 import pytest
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
+from typer.testing import CliRunner
 
+import trials.cli.targets
+import trials.targets
 from nas.errors import PlanError, StudyError, UnknownNameError, UnreachableError
-from nas.latency.targets import TargetSpec
+from nas.latency.health import Health
+from nas.latency.targets import Target, TargetSpec
 from tests.unit.trials.pretending import CANDIDATE_MS, Pretending, latency
+from trials.cli.app import app
 from trials.launch import resume, search
 from trials.plan import Plan, load_plan, make_plan
 from trials.pools import pools
@@ -146,3 +152,49 @@ def test_files_of_a_target_are_relative_to_the_plan(tmp_path: Path) -> None:
     )
     (target,) = load_plan(path).targets
     assert (target.token_file, target.tls_ca) == (str(tmp_path / "pi.token"), "/etc/pi.pem")
+
+
+class Looking:
+    """Measures for a target whose canary is so much slower, with this runtime, whatever it is asked."""
+
+    def __init__(self, drift: float, version: str) -> None:
+        self._drift, self._version = drift, version
+
+    def __enter__(self) -> Looking:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        pass
+
+    def health(self, target: Target, limit: float) -> Health:
+        state = {"load": 0.5, "others": 0.3, "processes": ["sh (process 7)"], "clock_mhz": 2400.0, "governor": None}
+        return Health("r5", self._drift, 0.0, ("others keep core 0 busy",), state)
+
+    def calibrate(self) -> Target:
+        return Target(TargetSpec("box"), {"r1": 1.1, "r5": 2.0}, {"processor": "x", "runtime_version": self._version})
+
+
+@pytest.mark.parametrize(
+    ("drift", "version", "problem"),
+    [(0.05, "1", ""), (0.3, "1", "it is 30% slower than when it was calibrated"), (0.0, "2", "runtime_version was 1")],
+)
+def test_a_check_tells_how_a_target_is_and_fails_where_it_is_not_fit(
+    store: Store, monkeypatch: pytest.MonkeyPatch, drift: float, version: str, problem: str
+) -> None:
+    known = Target(TargetSpec("box"), {"r1": 1.0, "r5": 2.0}, {"processor": "x", "runtime_version": "1"})
+    store.add_target("box", known.to_json(), dict(known.references))
+    monkeypatch.setattr(trials.targets, "open_measurer", lambda spec: Looking(drift, version))
+    check = ["targets", "check", "box", "--storage", store.url]
+    shown, printed = (CliRunner().invoke(app, [*check, *extra]) for extra in ([], ["--json"]))
+    assert shown.exit_code == printed.exit_code == bool(problem)
+    found = json.loads(printed.output)
+    assert (found["fit"], found["canary"], found["ratio"]) == (not problem, 1 + drift, pytest.approx(1.05))
+    assert [item for item in found["problems"] if problem not in item] == []
+    assert (found["load"], found["processes"], found["clock_mhz"]) == (0.5, ["sh (process 7)"], 2400.0)
+    monkeypatch.setattr(trials.cli.targets, "print_rows", lambda rows, as_json: told.extend(rows))
+    told: list[dict[str, Any]] = []
+    CliRunner().invoke(app, check)
+    rows = {row[""]: row[" "] for row in told}
+    assert rows["processes"] == "sh (process 7)"
+    assert rows.get("problems", "").startswith(problem)
+    assert "governor" not in rows, "what the target does not tell is left out"
