@@ -6,9 +6,9 @@ import tempfile
 from dataclasses import asdict
 from pathlib import Path
 
-from nas.errors import ExportError, MeasureError, PlanError, StudyError
+from nas.errors import ExportError, PlanError, StudyError
 from nas.export.node_layers import node_layers
-from nas.latency.client import MeasuringProcess
+from nas.latency.agent.remote import open_measurer
 from nas.latency.targets import Target
 from nas.registry import nearest
 from trials.store.artifacts import ArtifactStore
@@ -25,7 +25,8 @@ def profile_candidate(store: Store, name: str, number: int, target: str | None =
         PlanError: the study has no such target.
         StudyError: the candidate was not trained.
         ExportError: its file was not kept.
-        MeasureError: the target's runtime has no profiler, or is a device's behind an agent.
+        MeasureError: the target's runtime has no profiler.
+        UnreachableError: its agent does not answer.
     """
     targets = study_summary(store, name).targets
     wanted = target or targets[0]
@@ -35,13 +36,11 @@ def profile_candidate(store: Store, name: str, number: int, target: str | None =
         )
     stored = store.target(wanted)
     assert stored is not None
-    spec = Target.from_json(stored.description).spec
-    if spec.address is not None:
-        raise MeasureError(f"target {wanted!r} is measured by the agent at {spec.address}, which does not profile")
+    place = Target.from_json(stored.description)
     with tempfile.TemporaryDirectory(prefix="nas-profile-") as folder:
         path = _fetched(candidate_detail(store, name, number), Path(folder))
-        with MeasuringProcess(spec) as process:
-            found, version = process.profile(path)
+        with open_measurer(place.spec) as measurer:
+            found, version = measurer.profile(path, place)
         layers = node_layers(path, [(node.name, node.op) for node in found.nodes])
     nodes = [{**asdict(node), "layer": layer} for node, layer in zip(found.nodes, layers, strict=True)]
     store.add_profile(name, number, ProfileValue(wanted, found.run_ms, found.runs, version, nodes))

@@ -66,10 +66,7 @@ class Measurer(ABC):
                 request finds a fresh process.
             UnreachableError: the target's device is not there, or vanished.
         """
-        if target.spec != self.spec:
-            raise MeasureError(
-                f"this process measures for {self.spec}, not for {target.spec}; start one for that target"
-            )
+        self._check(target)
         answer = self._request(
             {
                 "verb": "measure",
@@ -95,6 +92,22 @@ class Measurer(ABC):
         """
         return Health.from_json(self._request({"verb": "health", "target": target.to_json(), "limit": limit}))
 
+    def profile(self, path: Path, target: Target) -> tuple[Profile, str]:
+        """Where the time of a file's runs goes, by the runtime's profiler, and the runtime's version.
+
+        Args:
+            path: an artifact the target's runtime opens.
+            target: as calibrated; of the same specification as this one.
+
+        Raises:
+            MeasureError: the runtime has no profiler, or what ``measure`` raises.
+            UnreachableError: the target's device is not there, or vanished.
+        """
+        self._check(target)
+        request = {"verb": "profile", "path": str(Path(path).resolve()), "target": target.to_json()}
+        answer = self._request(request)
+        return Profile.from_json(answer["profile"]), str(answer["runtime_version"])
+
     @abstractmethod
     def close(self) -> None:
         """Give back what is held."""
@@ -104,6 +117,12 @@ class Measurer(ABC):
         self, request: Mapping[str, Any], on_progress: Callable[[Mapping[str, Any]], None] = lambda progress: None
     ) -> dict[str, Any]:
         """The measuring process's answer; see ``nas.latency.worker``."""
+
+    def _check(self, target: Target) -> None:
+        if target.spec != self.spec:
+            raise MeasureError(
+                f"this process measures for {self.spec}, not for {target.spec}; start one for that target"
+            )
 
 
 class MeasuringProcess(Measurer):
@@ -118,15 +137,6 @@ class MeasuringProcess(Measurer):
     def pid(self) -> int | None:
         """Of the process, while there is one."""
         return self.process.pid
-
-    def profile(self, path: Path) -> tuple[Profile, str]:
-        """Where the time of a file's runs goes, by the runtime's profiler, and the runtime's version.
-
-        Raises:
-            MeasureError: the runtime has no profiler, or refused the file.
-        """
-        answer = self._request({"verb": "profile", "path": str(Path(path).resolve())})
-        return Profile.from_json(answer["profile"]), str(answer["runtime_version"])
 
     def modules(self) -> list[str]:
         """Names of the modules the process has imported."""

@@ -22,6 +22,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from nas.errors import MeasureError, UnreachableError
+from nas.latency.agent import API
 from nas.latency.agent.bundle import bundled_files
 from nas.latency.agent.remote import DeviceAgent
 from nas.latency.client import MeasuringProcess
@@ -38,6 +39,7 @@ LONG = Effort(sessions=30, max_sessions=30, visits=60, precision=0.001, budget_s
 #: Times do not matter here, so none are calibrated.
 REFERENCES = {rung.name: 0.01 * 2**place for place, rung in enumerate(LADDER)}
 LEASE_S, REQUEST_S = 2.0, 1.0
+OWN_PROGRAM = {"runtime": "command", "parameters": {"program": "/tmp/mine.json"}}
 
 
 @pytest.fixture(scope="module")
@@ -80,6 +82,15 @@ def test_an_agent_answers_what_a_process_of_this_machine_answers(device: DeviceA
     assert len(progress) == 3
     assert derive(Samples.from_bytes(there.samples), there.conditions["reference_ms"]) == progress[-1]
     assert device.measure(model, Target(device.spec, REFERENCES, {}), effort=QUICK, reject_above_ms=1e-6).rejected
+
+
+def test_an_agent_profiles_what_a_process_of_this_machine_profiles(device: DeviceAgent, model: Path) -> None:
+    there, version = device.profile(model, Target(device.spec, REFERENCES, {}))
+    with MeasuringProcess(TargetSpec("device")) as process:
+        here, own_version = process.profile(model, Target(process.spec, REFERENCES, {}))
+    assert [node.op for node in there.nodes] == [node.op for node in here.nodes]
+    assert version == own_version
+    assert 0 < sum(node.time_ms for node in there.nodes) <= there.run_ms
 
 
 def test_the_bundle_holds_what_it_needs_and_neither_torch_nor_ray(agent: Agent, model: Path) -> None:
@@ -163,6 +174,15 @@ def http_cases() -> dict[str, tuple[Callable[[Agent, str], tuple[bytes, ...]], i
         "a year's effort": (ask("POST", "/measure", body=wanted(effort={"budget_s": 3e7})), 400),
         "not a number": (ask("POST", "/measure", body=wanted(reject_above_ms=float("nan"))), 400),
         "no references": (ask("POST", "/measure", body=wanted(references={})), 400),
+        "profile of no file sent before": (ask("POST", "/profile", body=profiling()), 404),
+        "profile of a path": (ask("POST", "/profile", body=profiling(sha256="../../etc/passwd")), 404),
+        "profile with a path beside": (ask("POST", "/profile", body=profiling(path="/etc/passwd")), 400),
+        "profile of more runs": (ask("POST", "/profile", body=profiling(runs=10**9)), 400),
+        "profile by the trainer's runtime": (ask("POST", "/profile", body=profiling(spec={"runtime": "torch"})), 422),
+        "profile by code": (ask("POST", "/profile", body=profiling(spec={"runtime": "os:system"})), 400),
+        "profile by another's program": (ask("POST", "/profile", body=profiling(spec=OWN_PROGRAM)), 400),
+        "profile without a length": (ask("POST", "/profile"), 411),
+        "profile without a token": (bare("POST /profile HTTP/1.1\r\nContent-Length: 2\r\n\r\n{}"), 401),
     }
 
 
@@ -176,6 +196,12 @@ def wanted(spec: dict[str, Any] | None = None, effort: dict[str, Any] | None = N
         "sha256": "0" * 64,
         **changes,
     }
+    return json.dumps(body).encode()
+
+
+def profiling(spec: dict[str, Any] | None = None, **changes: Any) -> bytes:
+    """The body of a request to profile, with something else in it."""
+    body = {"spec": {**TargetSpec("device").to_json(), **(spec or {})}, "sha256": "0" * 64, **changes}
     return json.dumps(body).encode()
 
 
@@ -258,6 +284,8 @@ def test_models_that_no_memory_holds_or_no_runtime_knows_are_errors_of_theirs(
         path.write_bytes(content.SerializeToString())
         with pytest.raises(MeasureError, match=r"can't run|memory ran out"):
             measure(device, path)
+        with pytest.raises(MeasureError, match=r"can't profile|memory ran out"):
+            device.profile(path, Target(device.spec, REFERENCES, {}))
         assert measure(device, model) > 0
 
 
@@ -296,7 +324,7 @@ def test_idle_connections_hold_nobody_up_for_long(agent: Agent, device: DeviceAg
     deadline = time.monotonic() + 5 * REQUEST_S
     while True:
         try:
-            assert agent.health()["agent"] == 1
+            assert agent.health()["agent"] == API
             break
         except OSError:
             assert time.monotonic() < deadline
@@ -311,6 +339,9 @@ def test_a_lease_ends_by_itself(agent: Agent, device: DeviceAgent, model: Path) 
     agent.wait_until("leased", False)
     assert agent.say(agent.ask("POST", "/measure", body=wanted(), lease=lease))[0] in (404, 410)
     assert agent.say(agent.ask("POST", "/calibrate", body=calibrating(), lease=lease))[0] == 410
+    measure(device, model)
+    sent = hashlib.sha256(model.read_bytes()).hexdigest()
+    assert agent.say(agent.ask("POST", "/profile", body=profiling(sha256=sent), lease=lease))[0] == 410
     assert measure(device, model) > 0
 
 

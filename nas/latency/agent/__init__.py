@@ -5,6 +5,6 @@ Everything in its bundle runs on Python 3.9.
 """
 
 #: Version of what agent and asker say to each other.
-API = 1
+API = 2
 #: Where an agent listens unless told.
 PORT = 8765

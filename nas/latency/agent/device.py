@@ -14,7 +14,7 @@ from nas.latency.agent import API
 from nas.latency.agent.artifacts import Artifacts
 from nas.latency.agent.leases import Leases
 from nas.latency.agent.refusal import Refusal
-from nas.latency.agent.requests import check_calibrate, check_health, check_measure
+from nas.latency.agent.requests import check_calibrate, check_health, check_measure, check_profile
 from nas.latency.agent.settings import Settings
 from nas.latency.process import WorkerProcess
 from nas.latency.targets import describe_processor
@@ -82,6 +82,12 @@ class Device:
         checked = check_measure(data)
         path = self._artifacts.path(data["sha256"])
         self._run(lease, checked["target"]["spec"], {"verb": "measure", "path": str(path), **checked}, send)
+
+    def profile(self, lease: str, data: Mapping[str, Any], send: Send) -> None:
+        """Say where the time of the file's runs goes; see ``_run``."""
+        spec = check_profile(data)
+        path = self._artifacts.path(data["sha256"])
+        self._run(lease, spec, {"verb": "profile", "path": str(path)}, send)
 
     def close(self) -> None:
         """End the measuring process."""

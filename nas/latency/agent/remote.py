@@ -48,14 +48,13 @@ class DeviceAgent(Measurer):
     def _request(self, request: Mapping[str, Any], on_progress: OnProgress = lambda progress: None) -> dict[str, Any]:
         path = f"/{request['verb']}"
         body: dict[str, Any] = {"spec": self.spec.here.to_json()}
+        body |= {key: request[key] for key in ("effort", "limit", "reject_above_ms") if key in request}
+        if request["verb"] in ("health", "measure"):
+            body |= {"references": request["target"]["references"]}
         with self._leased() as device, _as_unreachable(self.spec):
             if "path" in request:
                 _check_device(self.spec, device, request["target"]["description"])
-                body |= {key: request[key] for key in ("effort", "reject_above_ms")}
-                body |= {"references": request["target"]["references"]}
                 body |= {"sha256": self._upload(Path(request["path"]), device)}
-            if request["verb"] == "health":
-                body |= {"references": request["target"]["references"], "limit": request["limit"]}
             return self._stream(path, body, device["lease"], on_progress)
 
     @contextmanager

@@ -87,6 +87,16 @@ def check_measure(data: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+def check_profile(data: Mapping[str, Any]) -> dict[str, Any]:
+    """The specification to profile for.
+
+    Raises:
+        Refusal: something in the request is not allowed.
+    """
+    _check(data, {"spec": _is_mapping, "sha256": lambda value: isinstance(value, str)}, "request")
+    return _spec(data["spec"])
+
+
 def _spec(data: Mapping[str, Any]) -> dict[str, Any]:
     _check(data, {field.name: _SPEC[field.name] for field in fields(TargetSpec)}, "spec")
     known = sorted(set(RUNTIMES.names()) - NEVER)
