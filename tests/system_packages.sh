@@ -1,12 +1,14 @@
 #!/usr/bin/env bash
-# Installs what some tests need beside Python, PostgreSQL and Chromium, where this is a Debian and we are root.
-# Elsewhere, or without a network, those tests skip and say what is missing.
+# Installs what some tests need beside Python, PostgreSQL, Chromium, a C++ compiler and make, where this is a Debian and
+# we are root. Elsewhere, or without a network, those tests skip and say what is missing.
 set -euo pipefail
 
 wanted=()
 compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || wanted+=(postgresql)
 command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null \
     || wanted+=(chromium)
+command -v c++ >/dev/null || command -v g++ >/dev/null || command -v clang++ >/dev/null || wanted+=(g++)
+command -v make >/dev/null || wanted+=(make)
 
 if [ "${#wanted[@]}" -eq 0 ]; then
     exit 0

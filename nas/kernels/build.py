@@ -1,0 +1,132 @@
+"""Builds the library of native kernels on the machine that runs it: once for its processor, compiler and OpenVINO."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import importlib.resources
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from nas.errors import MeasureError
+from nas.latency.targets import describe_processor
+
+_LIBRARY = "measured_nas_kernels.so"
+_COMPILERS = ("c++", "g++", "clang++")
+_HELP = "apt-get install g++ make, and pip install 'measured-nas[kernels]'"
+#: Of OpenVINO's files for CMake, the one that says its version.
+_VERSION_FILE = "OpenVINOConfig-version.cmake"
+#: Lines of a failed build's log that its error shows.
+_LOG_LINES = 20
+
+
+@dataclass(frozen=True)
+class _Tools:
+    cmake: str
+    make: str
+    compiler: str
+    #: OpenVINO's files for CMake.
+    openvino: Path
+
+
+def library() -> Path:
+    """The library's file, built where this machine has none of this source, compiler, processor and OpenVINO yet.
+
+    Raises:
+        MeasureError: a tool is missing, the build failed, or the cache can't be written.
+    """
+    tools = _tools()
+    path = kernels_folder() / _hash(tools) / _LIBRARY
+    try:
+        if not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with _alone(path.parent / "lock"):
+                if not path.exists():
+                    _build(tools, path)
+    except OSError as error:
+        raise MeasureError(f"the native kernels can't be kept in {path.parent}: {error.strerror}") from error
+    return path
+
+
+def kernels_folder() -> Path:
+    """Where libraries, and what was found out about them, are kept."""
+    return Path.home() / ".cache" / "measured-nas" / "kernels"
+
+
+def source_files() -> dict[str, bytes]:
+    """The library's source: name → content."""
+    folder = importlib.resources.files("nas.kernels") / "source"
+    return {file.name: file.read_bytes() for file in sorted(folder.iterdir(), key=lambda file: file.name)}
+
+
+def _tools() -> _Tools:
+    """What builds.
+
+    Raises:
+        MeasureError: something is missing.
+    """
+    folders = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
+    found = {name: shutil.which(name, path=folders) for name in ("cmake", "make", *_COMPILERS)}
+    compiler = next((path for name in _COMPILERS if (path := found[name])), None)
+    package = importlib.util.find_spec("openvino")
+    cmake, make = found["cmake"], found["make"]
+    if cmake and make and compiler and package and package.origin:
+        return _Tools(cmake, make, compiler, Path(package.origin).parent / "cmake")
+    needed = {"cmake": cmake, "make": make, "a C++ compiler": compiler, "openvino": package}
+    missing = ", ".join(name for name, value in needed.items() if not value)
+    raise MeasureError(f"the native kernels are built here, and this machine lacks {missing}: {_HELP}")
+
+
+@cache
+def _hash(tools: _Tools) -> str:
+    """Of all that the library depends on."""
+    digest = hashlib.sha256()
+    for name, content in source_files().items():
+        digest.update(f"{name} {len(content)}\n".encode() + content)
+    digest.update(subprocess.run([tools.compiler, "--version"], capture_output=True).stdout)
+    digest.update((tools.openvino / _VERSION_FILE).read_bytes())
+    processor = describe_processor()
+    digest.update(f"{tools.openvino} {processor['processor']} {processor['flags']}".encode())
+    return digest.hexdigest()[:16]
+
+
+@contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    """Hold the lock; it is freed with the process, however that ends."""
+    with path.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _build(tools: _Tools, path: Path) -> None:
+    """Build beside ``path`` and move the whole file there."""
+    with tempfile.TemporaryDirectory(dir=path.parent) as folder:
+        source, build = Path(folder) / "source", Path(folder) / "build"
+        source.mkdir()
+        for name, content in source_files().items():
+            (source / name).write_bytes(content)
+        settings = {
+            "CMAKE_CXX_COMPILER": tools.compiler,
+            "CMAKE_MAKE_PROGRAM": tools.make,
+            "OpenVINO_DIR": str(tools.openvino),
+        }
+        options = [f"-D{name}={value}" for name, value in settings.items()]
+        _run([tools.cmake, "-G", "Unix Makefiles", "-S", str(source), "-B", str(build), *options])
+        _run([tools.cmake, "--build", str(build), "--parallel", str(os.cpu_count() or 1)])
+        os.replace(build / _LIBRARY, path)
+
+
+def _run(command: list[str]) -> None:
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace")
+    if done.returncode:
+        log = "\n".join(done.stdout.splitlines()[-_LOG_LINES:])
+        raise MeasureError(f"the native kernels can't be built: {command[0]} failed:\n{log}")
