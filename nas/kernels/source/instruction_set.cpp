@@ -41,9 +41,7 @@ void sparse(const SparseLayer& layer, int32_t width, const float* x, float* y, i
 }
 
 void depthwise(const DepthwiseLayer& layer, const float* x, float* y, int32_t first, int32_t last) {
-    for (int32_t channel = first; channel < last; channel++)
-        depthwise_channel(layer, channel, x + int64_t(channel) * layer.height * layer.width,
-                          y + int64_t(channel) * layer.out_height * layer.out_width);
+    depthwise_channels(layer, x, y, first, last);
 }
 
 bool available() { return AVAILABLE; }

@@ -24,4 +24,10 @@ inline __attribute__((always_inline)) Vector larger(Vector a, Vector b) { return
 
 inline __attribute__((always_inline)) Vector smaller(Vector a, Vector b) { return a < b ? a : b; }
 
+// Within bounds; what is not a number stays so.
+inline __attribute__((always_inline)) Vector bounded(Vector x, Vector low, Vector high) {
+    x = x < low ? low : x;
+    return x > high ? high : x;
+}
+
 }  // namespace INSTRUCTION_SET
