@@ -113,10 +113,11 @@ class Device:
                     request, lambda progress: alive({"progress": progress}), lambda: alive({})
                 )
             except MeasureError as error:
-                send({"error": str(error)})
+                last: Mapping[str, Any] = {"error": str(error)}
             else:
                 self._leases.renew(lease)
-                send({"answer": answer})
+                last = {"answer": answer}
+        send(last)  # no longer at work: whoever has read it may ask for the next thing at once
 
     def _process_of(self, spec: Mapping[str, Any]) -> WorkerProcess:
         """The measuring process of a specification; that of another one ends."""

@@ -1,0 +1,184 @@
+"""How soon is a throttled device caught?
+
+    python benchmarks/throttled_target.py --every 5 --repeats 5
+
+An agent on this machine measures one network again and again, its health looked at every so many measurements as in
+a study. At a random one of them its processor quota is cut to a share of a core (control groups: this needs the right
+to make one). Printed: the measurements handed out between the cut and the look that finds it, and by how much the
+latencies measured in between are off; a study measures them again. Baseline: what a study without looks would keep.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import random
+import secrets
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from statistics import fmean, median
+from typing import Any
+
+from surroundings import DEPTH, write_nets
+
+from nas.latency.agent.remote import open_measurer
+from nas.latency.client import Measurer
+from nas.latency.protocol import SCREEN
+from nas.latency.targets import Target, TargetSpec
+from trials.health import Targets
+from trials.plan import MeasurePlan
+
+GROUPS = Path("/sys/fs/cgroup")
+PERIOD_US = 100_000
+NAME = "device"
+
+Row = dict[str, Any]
+
+
+class Quota:
+    """A control group with a processor quota, of either version."""
+
+    def __init__(self) -> None:
+        version_1 = (GROUPS / "cpu" / "cpu.cfs_quota_us").exists() or (GROUPS / "cpu" / "cgroup.procs").exists()
+        self._version_1, self._root = version_1, GROUPS / "cpu" if version_1 else GROUPS
+        self._group = self._root / f"throttled-{os.getpid()}"
+        try:
+            self._group.mkdir()
+        except OSError as error:
+            raise SystemExit(
+                f"{self._group} can't be made ({error}); run this where control groups are writable"
+            ) from None
+
+    def limit(self, pids: list[int], share: float) -> None:
+        """Let these processes together have so much of a core."""
+        quota_us = int(share * PERIOD_US)
+        if self._version_1:
+            (self._group / "cpu.cfs_period_us").write_text(str(PERIOD_US))
+            (self._group / "cpu.cfs_quota_us").write_text(str(quota_us))
+        else:
+            (self._group / "cpu.max").write_text(f"{quota_us} {PERIOD_US}")
+        self._move(pids, self._group)
+
+    def lift(self, pids: list[int]) -> None:
+        """Let them have what they want again."""
+        self._move(pids, self._root)
+
+    def remove(self) -> None:
+        self._group.rmdir()
+
+    def _move(self, pids: list[int], group: Path) -> None:
+        for pid in pids:
+            (group / "cgroup.procs").write_text(str(pid))
+
+
+@contextmanager
+def agent(folder: Path) -> Iterator[tuple[TargetSpec, int]]:
+    """An agent's target and its process."""
+    token_file = folder / "token"
+    token_file.write_text(secrets.token_hex(16))
+    token_file.chmod(0o600)
+    command = [sys.executable, "-m", "nas.latency.agent", "--port=0", f"--token-file={token_file}"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    try:
+        assert process.stdout is not None
+        said = process.stdout.readline()
+        if not said.startswith("agent at "):
+            raise SystemExit("the agent did not start")
+        address = f"http://127.0.0.1:{said.rpartition(':')[2].strip()}"
+        yield TargetSpec(NAME, address=address, token_file=str(token_file)), process.pid
+    finally:
+        process.terminate()
+        process.communicate()
+
+
+def family(pid: int) -> list[int]:
+    """A process and its children."""
+    threads = Path(f"/proc/{pid}/task").iterdir()
+    return [pid, *(int(child) for thread in threads for child in (thread / "children").read_text().split())]
+
+
+def slots(measurer: Measurer, target: Target, net: Path, looks: Targets, limit: float) -> Iterator[float | None]:
+    """Latencies one after another; None when a look found the target bad."""
+    while True:
+        if looks.due(NAME):
+            looks.look(NAME)
+            if not looks.looked(NAME, measurer.health(target, limit)):
+                yield None
+                return
+        looks.handed_out(NAME)
+        yield measurer.measure(net, target, effort=SCREEN).latency_ms
+
+
+def caught(options: argparse.Namespace, quota: Quota, measurer: Measurer, target: Target, net: Path, pid: int) -> Row:
+    """One repeat: measure, cut the quota, measure on until it is found; what came out."""
+    plan = MeasurePlan(canary_every=options.every)
+    measuring = slots(measurer, target, net, Targets(plan, {NAME: None}), plan.max_drift)
+    before = [next(measuring) for _ in range(random.randint(1, 2 * options.every))]
+    if None in before:
+        return {"false_alarm": True, "before_ms": before, "after_ms": []}
+    quota.limit(family(pid), options.share)
+    try:
+        after: list[float | None] = []
+        while len(after) <= 4 * options.every and (not after or after[-1] is not None):
+            after.append(next(measuring))
+    finally:
+        quota.lift(family(pid))
+    return {
+        "false_alarm": False,
+        "found": after[-1] is None,
+        "before_ms": before,
+        "after_ms": [item for item in after if item],
+    }
+
+
+def summarise(rows: list[Row], every: int) -> Row:
+    """How soon, and how wrong until then."""
+    cut = [row for row in rows if not row["false_alarm"]]
+    late = [len(row["after_ms"]) for row in cut]
+    usual = median(value for row in cut for value in row["before_ms"])
+    off = [value / usual - 1 for row in cut for value in row["after_ms"]]
+    return {
+        "repeats": len(rows),
+        "false_alarms": len(rows) - len(cut),
+        "caught_in_time": fmean(row["found"] and count <= every for row, count in zip(cut, late, strict=True)),
+        "measurements_until_caught": late,
+        "off_median": median(map(abs, off)) if off else 0.0,
+        "off_worst": max(map(abs, off), default=0.0),
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--every", type=int, default=5, help="measurements from look to look (default 5)")
+    parser.add_argument("--share", type=float, default=0.5, help="of a core that is left (default 0.5)")
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--json", action="store_true", help="one JSON object instead of text")
+    options = parser.parse_args()
+    random.seed(0)
+    quota = Quota()
+    try:
+        with tempfile.TemporaryDirectory() as name, agent(Path(name)) as (spec, pid), open_measurer(spec) as measurer:
+            net = write_nets(Path(name), 1, DEPTH)[0]
+            target = measurer.calibrate()
+            rows = [caught(options, quota, measurer, target, net, pid) for _ in range(options.repeats)]
+    finally:
+        quota.remove()
+    found = summarise(rows, options.every)
+    if options.json:
+        print(json.dumps({"rows": rows, **found}))
+        return
+    print(f"{found['repeats']} times, {options.share:.0%} of a core left, a look every {options.every} measurements")
+    print(f"caught by the next look: {found['caught_in_time']:.0%}; false alarms: {found['false_alarms']}")
+    print(f"measurements from the cut to the look: {found['measurements_until_caught']}")
+    print(
+        f"they are off by {found['off_median']:.1%} (median), {found['off_worst']:.1%} (worst); a study makes them again"
+    )
+
+
+if __name__ == "__main__":
+    main()
