@@ -175,9 +175,7 @@ def main() -> None:
     print(f"{found['repeats']} times, {options.share:.0%} of a core left, a look every {options.every} measurements")
     print(f"caught by the next look: {found['caught_in_time']:.0%}; false alarms: {found['false_alarms']}")
     print(f"measurements from the cut to the look: {found['measurements_until_caught']}")
-    print(
-        f"they are off by {found['off_median']:.1%} (median), {found['off_worst']:.1%} (worst); a study makes them again"
-    )
+    print(f"off by {found['off_median']:.1%} (median), {found['off_worst']:.1%} (worst); a study makes them again")
 
 
 if __name__ == "__main__":
