@@ -64,7 +64,8 @@ def test_several_inputs_are_measured_but_not_answered(tmp_path: Path) -> None:
 
 def test_without_the_package_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "openvino", None)
-    monkeypatch.delitem(sys.modules, "nas.latency.runtimes.openvino")
+    for module in ("quiet_openvino", "runtimes.openvino", "runtimes.openvino_session"):
+        monkeypatch.delitem(sys.modules, f"nas.latency.{module}")
     with pytest.raises(MeasureError, match=r"pip install 'measured-nas\[openvino\]'"):
         RUNTIMES.get("openvino")
     assert "openvino_telemetry" not in sys.modules

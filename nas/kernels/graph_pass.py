@@ -1,0 +1,217 @@
+"""Finds the layers of an OpenVINO graph that the native kernels compute too, and puts those kernels in their place."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from nas.kernels.sparse_format import Floats, SparseWeights
+from nas.latency.quiet_openvino import openvino
+
+Kind = Literal["sparse", "depthwise"]
+
+#: Denser weights are left to OpenVINO: no kernel that skips zeros gains by so few.
+MOST_DENSITY = 0.75
+
+
+@dataclass(frozen=True)
+class Setting:
+    """How a kernel computes a layer."""
+
+    #: Adjacent outputs that share a list of inputs, and vectors of pixels at a time; of sparse kernels.
+    rows: int = 1
+    width: int = 0
+    #: Its name; "" for the processor's best.
+    instruction_set: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class Candidate:
+    """A layer that a kernel can compute, with what is fused into it."""
+
+    #: The convolution's friendly name.
+    name: str
+    kind: Kind
+    #: ``(outputs, inputs)`` of a sparse layer, ``(channels, height, width)`` of a depthwise one.
+    weight: Floats
+    #: ``(outputs,)``
+    bias: Floats
+    activation: str
+    #: ``(N, C, …)``
+    input_shape: tuple[int, ...]
+    output_shape: tuple[int, ...]
+    stride: int = 1
+    pads_begin: tuple[int, ...] = ()
+    pads_end: tuple[int, ...] = ()
+
+    @property
+    def density(self) -> float:
+        """Share of the weight that is not zero."""
+        return np.count_nonzero(self.weight) / self.weight.size
+
+    def attributes(self, setting: Setting) -> dict[str, Any]:
+        """Those of its operation."""
+        common = {"activation": self.activation, "instruction_set": setting.instruction_set}
+        if self.kind == "sparse":
+            return {"outputs": len(self.weight), "rows": setting.rows, "width": setting.width, **common}
+        return {"stride": self.stride, "pads_begin": self.pads_begin, "pads_end": self.pads_end, **common}
+
+    def constants(self, setting: Setting) -> list[np.ndarray]:
+        """Inputs of its operation beside the layer's input."""
+        if self.kind == "depthwise":
+            return [self.weight, self.bias]
+        weights = SparseWeights.of(self.weight, setting.rows)
+        return [weights.values, weights.columns, weights.starts, self.bias]
+
+
+_OPERATIONS = {"sparse": "SparseConvolution", "depthwise": "DepthwiseConvolution"}
+
+
+def prepare(model: openvino.Model) -> None:
+    """Fold and fuse a graph as read from a file, as OpenVINO itself will: its layers are ones that are recognised."""
+    openvino._offline_transformations.apply_moc_transformations(model, False)
+
+
+def candidates(model: openvino.Model) -> list[Candidate]:
+    """Layers of a prepared graph, in the order of execution.
+
+    1×1 convolutions in 32 bits of weights that are partly zero, and depthwise convolutions; each with the bias and the
+    activation that alone read it. Layers of 8 bits and of shapes that are not fixed are none.
+    """
+    return [layer.candidate for layer in _layers(model)]
+
+
+def replace(model: openvino.Model, settings: Mapping[str, Setting], library: Path) -> None:
+    """Let the library compute the candidates of those names; outputs keep their names."""
+    factory = openvino.utils.node_factory.NodeFactory()
+    factory.add_extension(library)
+    for layer in list(_layers(model)):
+        if layer.candidate.name in settings:
+            _replace(layer, settings[layer.candidate.name], factory)
+
+
+@dataclass(frozen=True, eq=False)
+class _Layer:
+    candidate: Candidate
+    node: openvino.Node
+    #: Of the last node that is fused into it.
+    result: openvino.Output
+
+
+def _replace(layer: _Layer, setting: Setting, factory: openvino.utils.node_factory.NodeFactory) -> None:
+    candidate = layer.candidate
+    constants = [openvino.op.Constant(np.ascontiguousarray(item)) for item in candidate.constants(setting)]
+    inputs = [layer.node.input_value(0), *(constant.output(0) for constant in constants)]
+    node = factory.create(_OPERATIONS[candidate.kind], inputs, candidate.attributes(setting))
+    node.set_friendly_name(candidate.name)
+    names = layer.result.get_names()
+    for reader in layer.result.get_target_inputs():
+        reader.replace_source_output(node.output(0))
+    node.output(0).set_names(names)
+
+
+def _layers(model: openvino.Model) -> Iterator[_Layer]:
+    for node in model.get_ordered_ops():
+        found = _FINDERS.get(node.get_type_name(), lambda node: None)(node)
+        if found is not None and _is_plain(node):
+            yield _fused(node, found)
+
+
+def _is_plain(node: openvino.Node) -> bool:
+    """Whether sizes are fixed and numbers are of 32 bits that were not rounded to 8."""
+    ends = [node.input_value(0), node.output(0)]
+    return (
+        all(end.get_partial_shape().is_static and end.get_element_type() == openvino.Type.f32 for end in ends)
+        and node.input_value(0).get_node().get_type_name() != "FakeQuantize"
+    )
+
+
+def _pointwise(node: openvino.Node) -> dict[str, Any] | None:
+    weight, attributes = _constant(node.input_value(1)), node.get_attributes()
+    if weight is None or weight.ndim < 3 or any(size != 1 for size in weight.shape[2:]):
+        return None
+    if {*attributes["strides"]} != {1} or {*attributes["pads_begin"], *attributes["pads_end"]} != {0}:
+        return None
+    if np.count_nonzero(weight) > MOST_DENSITY * weight.size:
+        return None
+    return {"kind": "sparse", "weight": weight.reshape(weight.shape[:2])}
+
+
+def _depthwise(node: openvino.Node) -> dict[str, Any] | None:
+    weight, attributes = _constant(node.input_value(1)), node.get_attributes()
+    if weight is None or weight.ndim != 5 or weight.shape[1:3] != (1, 1):
+        return None
+    if {*attributes["dilations"]} != {1} or len({*attributes["strides"]}) != 1:
+        return None
+    return {
+        "kind": "depthwise",
+        "weight": weight.reshape(len(weight), *weight.shape[3:]),
+        "stride": attributes["strides"][0],
+        "pads_begin": tuple(attributes["pads_begin"]),
+        "pads_end": tuple(attributes["pads_end"]),
+    }
+
+
+_FINDERS = {"Convolution": _pointwise, "GroupConvolution": _depthwise}
+
+
+def _fused(node: openvino.Node, found: dict[str, Any]) -> _Layer:
+    result, bias = _biased(node.output(0), len(found["weight"]))
+    result, activation = _activated(result)
+    candidate = Candidate(
+        name=node.get_friendly_name(),
+        bias=bias,
+        activation=activation,
+        input_shape=tuple(node.get_input_shape(0)),
+        output_shape=tuple(node.get_output_shape(0)),
+        **found,
+    )
+    return _Layer(candidate, node, result)
+
+
+def _biased(output: openvino.Output, channels: int) -> tuple[openvino.Output, Floats]:
+    """The sum with a constant of each channel that is all that reads ``output``; else itself and no bias."""
+    reader = _only_reader(output)
+    if reader is not None and reader.get_type_name() == "Add":
+        for term in (_constant(reader.input_value(0)), _constant(reader.input_value(1))):
+            if term is not None and term.shape in _bias_shapes(output, channels):
+                return reader.output(0), np.broadcast_to(term.reshape(-1), (channels,)).copy()
+    return output, np.zeros(channels, np.float32)
+
+
+def _bias_shapes(output: openvino.Output, channels: int) -> list[tuple[int, ...]]:
+    spatial = (1,) * (len(output.get_shape()) - 2)
+    return [(1, channels, *spatial), (channels, *spatial), (1, 1, *spatial), ()]
+
+
+def _activated(output: openvino.Output) -> tuple[openvino.Output, str]:
+    reader = _only_reader(output)
+    if reader is None:
+        return output, "none"
+    kind, attributes = reader.get_type_name(), reader.get_attributes()
+    known = {
+        "Relu": "relu",
+        "HSwish": "hard_swish",
+        "Clamp": "relu6" if (attributes.get("min"), attributes.get("max")) == (0.0, 6.0) else None,
+        "Gelu": "gelu" if attributes.get("approximation_mode", "").upper() == "ERF" else None,
+        "Swish": "silu" if reader.get_input_size() == 1 else None,
+    }
+    found = known.get(kind)
+    return (output, "none") if found is None else (reader.output(0), found)
+
+
+def _only_reader(output: openvino.Output) -> openvino.Node | None:
+    readers = list(output.get_target_inputs())
+    return readers[0].get_node() if len(readers) == 1 else None
+
+
+def _constant(output: openvino.Output) -> Floats | None:
+    """A copy of a constant of 32 bits."""
+    node = output.get_node()
+    if node.get_type_name() != "Constant" or node.get_element_type() != openvino.Type.f32:
+        return None
+    return np.array(node.data)
