@@ -1,6 +1,8 @@
 // What follows a layer, fused into it.
 #pragma once
 
+#include <cmath>
+
 #include "kernels.hpp"
 #include "vector.hpp"
 
@@ -60,5 +62,32 @@ inline __attribute__((always_inline)) Vector activated(Vector x, Activation kind
         default: return x;
     }
 }
+
+// A switch over vectors that a loop calls once for many of them.
+inline __attribute__((noinline)) void activate(Vector* values, int32_t count, Activation kind) {
+    for (int32_t i = 0; i < count; i++) values[i] = activated(values[i], kind);
+}
+
+inline void activate(float* values, int64_t count, Activation kind) {
+    for (int64_t at = 0; at < count; at += LANES) {
+        const size_t size = sizeof(float) * least(LANES, count - at);
+        Vector some{};
+        std::memcpy(&some, values + at, size);
+        activate(&some, 1, kind);
+        std::memcpy(values + at, &some, size);
+    }
+}
+
+// An activation as what every layer does, limits, and what few do besides.
+struct Finish {
+    explicit Finish(Activation kind)
+        : activation(kind),
+          low(broadcast(kind == Activation::relu || kind == Activation::relu6 ? 0.0f : -HUGE_VALF)),
+          high(broadcast(kind == Activation::relu6 ? 6.0f : HUGE_VALF)),
+          curved(kind == Activation::silu || kind == Activation::gelu || kind == Activation::hard_swish) {}
+    Activation activation;
+    Vector low, high;
+    bool curved;
+};
 
 }  // namespace INSTRUCTION_SET

@@ -1,5 +1,9 @@
-// Which instruction sets there are, and which one this processor runs.
+// Which instruction sets there are, and which one this processor runs; what they share.
 #include "kernels.hpp"
+
+#include <cstdlib>
+#include <memory>
+#include <new>
 
 #if defined(__x86_64__)
 namespace avx512 { extern const InstructionSet kernels; }
@@ -22,4 +26,15 @@ const InstructionSet& best_instruction_set() {
     for (const InstructionSet* found : instruction_sets)
         if (found->available()) return *found;
     return scalar::kernels;
+}
+
+float* scratch(int64_t floats) {
+    thread_local std::unique_ptr<float, decltype(&std::free)> memory(nullptr, std::free);
+    thread_local int64_t size = 0;
+    if (size < floats) {
+        memory.reset(static_cast<float*>(std::aligned_alloc(64, (floats * sizeof(float) + 63) / 64 * 64)));
+        size = memory ? floats : 0;
+        if (!memory) throw std::bad_alloc();
+    }
+    return memory.get();
 }

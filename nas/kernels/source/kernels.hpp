@@ -13,12 +13,13 @@ struct SparseLayer {
     int32_t inputs;
     int32_t rows;  // 1, 2 or 4
     Activation activation;
+    int32_t channels_last;  // whether a pixel's channels lie side by side, in x and in y
     const int32_t* starts;
     const int32_t* columns;
     const float* values;
     const float* bias;  // of each output
 
-    int32_t blocks() const { return (outputs + rows - 1) / rows; }
+    __attribute__((always_inline)) int32_t blocks() const { return (outputs + rows - 1) / rows; }
 };
 
 // A convolution of each channel by itself; what lies outside the input is zero.
@@ -39,8 +40,9 @@ struct InstructionSet {
     const char* name;
     int32_t lanes;
     bool (*available)();
-    // One image: x (inputs, pixels) → y (outputs, pixels), blocks first_block … last_block - 1, all pixels from vector
-    // first to last - 1 of the ceil(pixels / lanes) there are. `width` vectors are computed at a time.
+    // One image: x (inputs, pixels) → y (outputs, pixels), or, channels last, (pixels, inputs) → (pixels, outputs); blocks
+    // first_block … last_block - 1, all pixels from vector first to last - 1 of the ceil(pixels / lanes) there are. Up to
+    // `width` vectors are computed at a time.
     void (*sparse)(const SparseLayer&, int32_t width, const float* x, float* y, int64_t pixels, int64_t first, int64_t last,
                    int32_t first_block, int32_t last_block);
     // The widths sparse knows for a number of rows, ended by 0.
@@ -52,6 +54,10 @@ struct InstructionSet {
 // Widest first; the last, scalar, runs anywhere.
 extern const InstructionSet* const instruction_sets[];
 extern const int32_t num_instruction_sets;
+
+// Memory of the calling thread that starts at a cache line, until its next call: kept, since asking for it anew costs as
+// much as a small layer.
+float* scratch(int64_t floats);
 
 // The widest this processor has.
 const InstructionSet& best_instruction_set();

@@ -11,7 +11,7 @@ EXPORTED const int32_t* kernels_sparse_widths(int32_t index, int32_t rows) {
     return instruction_sets[index]->sparse_widths(rows);
 }
 
-// Batch images x (N, inputs, pixels) → y (N, outputs, pixels).
+// Batch images x (N, inputs, pixels) → y (N, outputs, pixels), or, channels last, (N, pixels, inputs) → (N, pixels, outputs).
 EXPORTED void kernels_sparse(int32_t index, int32_t width, const SparseLayer* layer, const float* x, float* y, int64_t batch,
                              int64_t pixels) {
     const InstructionSet& kernels = *instruction_sets[index];

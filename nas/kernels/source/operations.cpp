@@ -54,7 +54,7 @@ bool SparseConvolution::evaluate(ov::TensorVector& outputs, const ov::TensorVect
     const ov::Shape& shape = inputs[0].get_shape();
     outputs[0].set_shape(get_output_shape(0));
     const InstructionSet& kernels = instruction_set_of(m_instruction_set);
-    const SparseLayer layer{int32_t(m_outputs), int32_t(shape[1]), int32_t(m_rows), activation_of(m_activation),
+    const SparseLayer layer{int32_t(m_outputs), int32_t(shape[1]), int32_t(m_rows), activation_of(m_activation), 0,
                             inputs[3].data<const int32_t>(), inputs[2].data<const int32_t>(),
                             inputs[1].data<const float>(), inputs[4].data<const float>()};
     const int64_t pixels = ov::shape_size(shape) / (shape[0] * shape[1]);

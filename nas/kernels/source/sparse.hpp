@@ -1,50 +1,101 @@
-// Sparse weights times channel-major pixels: one register tile of ROWS outputs × WIDTH vectors of pixels at a time
-// (the scheme of Fast Sparse ConvNets, Elsen et al. 2020).
+// Sparse weights times an image's pixels: tile after tile, through copies where reading the image as it lies is slow.
 #pragma once
 
-#include "activation.hpp"
+#include "sparse_tile.hpp"
+#include "transpose.hpp"
 
 namespace INSTRUCTION_SET {
 
-// The last vector of an image starts `last` floats after the first of its tile: where pixels are no multiple of LANES
-// it overlaps the one before it, and computes those pixels twice.
-template <int ROWS, int WIDTH>
-inline void sparse_tile(const SparseLayer& layer, int32_t block, const float* x, float* y, int64_t pixels, int64_t last) {
-    Vector sums[ROWS][WIDTH];
-    const int32_t outputs = layer.outputs - block * ROWS < ROWS ? layer.outputs - block * ROWS : ROWS;
-    for (int row = 0; row < ROWS; row++)
-        for (int column = 0; column < WIDTH; column++)
-            sums[row][column] = broadcast(row < outputs ? layer.bias[block * ROWS + row] : 0.0f);
-    const float* values = layer.values + int64_t(layer.starts[block]) * ROWS;
-    for (int32_t entry = layer.starts[block]; entry < layer.starts[block + 1]; entry++, values += ROWS) {
-        const float* from = x + layer.columns[entry] * pixels;
-        Vector read[WIDTH];
-        for (int column = 0; column < WIDTH - 1; column++) read[column] = load(from + column * LANES);
-        read[WIDTH - 1] = load(from + last);
-        for (int row = 0; row < ROWS; row++)
-            for (int column = 0; column < WIDTH; column++) sums[row][column] += values[row] * read[column];
+// Outputs of a tile at a time that pass through memory of their own.
+constexpr int32_t group = 16;
+
+// Whether a copy of a tile's inputs pays: one or two rows do little with what they read, so reads that cross cache lines,
+// or of channels that lie in the same lines of the cache, cost more than copying what is read often. Measured on Zen 4.
+inline bool worth_copying(const SparseLayer& layer, int64_t pixels, int32_t first_block, int32_t last_block) {
+    const bool is_slow = pixels % 16 != 0 || pixels % 256 == 0;
+    const int64_t entries = layer.starts[last_block] - layer.starts[first_block];
+    return layer.rows < 4 && is_slow && entries >= 6 * int64_t(layer.rows) * layer.inputs;
+}
+
+// x (inputs, pixels) → y (outputs, pixels), of at least a vector of pixels.
+inline void channels_first_tile(const SparseLayer& layer, const float* x, float* y, int64_t pixels, int64_t first,
+                                int32_t width, int32_t first_block, int32_t last_block) {
+    const int64_t start = first * LANES, size = int64_t(width) * LANES;
+    const int64_t last = least(size - LANES, pixels - LANES - start);
+    float* to = y + start + int64_t(first_block) * layer.rows * pixels;
+    Tile tile{x + start, pixels, last, to, pixels, last};
+    if (worth_copying(layer, pixels, first_block, last_block)) {
+        float* copy = scratch(layer.inputs * size);
+        for (int32_t input = 0; input < layer.inputs; input++) {
+            const float* from = x + start + input * pixels;
+            for (int64_t at = 0; at < size - LANES; at += LANES) store(copy + input * size + at, load(from + at));
+            store(copy + input * size + size - LANES, load(from + last));
+        }
+        tile.x = copy, tile.x_stride = size, tile.x_last = size - LANES;
     }
-    for (int row = 0; row < outputs; row++) {
-        float* to = y + (int64_t(block) * ROWS + row) * pixels;
-        for (int column = 0; column < WIDTH - 1; column++)
-            store(to + column * LANES, activated(sums[row][column], layer.activation));
-        store(to + last, activated(sums[row][WIDTH - 1], layer.activation));
+    tile_kernel(layer.rows, width)(layer, tile, first_block, last_block);
+}
+
+// Any layout and number of pixels, through copies of inputs and outputs with whole vectors of pixels.
+inline void copied_tile(const SparseLayer& layer, const float* x, float* y, int64_t pixels, int64_t first, int32_t width,
+                        int32_t first_block, int32_t last_block) {
+    const int64_t start = first * LANES, size = int64_t(width) * LANES, there = least(size, pixels - start);
+    float* copy = scratch(layer.inputs * size);
+    if (there < size) std::memset(copy, 0, sizeof(float) * layer.inputs * size);
+    if (layer.channels_last)
+        transpose(x + start * layer.inputs, layer.inputs, there, layer.inputs, copy, size);
+    else
+        for (int32_t input = 0; input < layer.inputs; input++)
+            std::memcpy(copy + input * size, x + input * pixels + start, sizeof(float) * there);
+    alignas(64) float found[group * widest(1) * LANES];
+    const TileKernel kernel = tile_kernel(layer.rows, width);
+    for (int32_t block = first_block; block < last_block; block += group / layer.rows) {
+        const int32_t end = int32_t(least(block + group / layer.rows, last_block));
+        kernel(layer, {copy, size, size - LANES, found, size, size - LANES}, block, end);
+        const int64_t output = int64_t(block) * layer.rows, outputs = least(int64_t(end) * layer.rows, layer.outputs) - output;
+        if (layer.channels_last)
+            transpose(found, size, outputs, there, y + start * layer.outputs + output, layer.outputs);
+        else
+            for (int64_t row = 0; row < outputs; row++)
+                std::memcpy(y + (output + row) * pixels + start, found + row * size, sizeof(float) * there);
     }
 }
 
-// WIDTH vectors at a time, and what is left with fewer.
-template <int ROWS, int WIDTH>
-void sparse_vectors(const SparseLayer& layer, const float* x, float* y, int64_t pixels, int64_t first, int64_t end,
-                    int32_t first_block, int32_t last_block) {
-    for (; first + WIDTH <= end; first += WIDTH) {
-        const int64_t start = first * LANES;
-        const int64_t rest = pixels - LANES - start;
-        const int64_t last = rest < (WIDTH - 1) * LANES ? rest : (WIDTH - 1) * LANES;
-        for (int32_t block = first_block; block < last_block; block++)
-            sparse_tile<ROWS, WIDTH>(layer, block, x + start, y + start, pixels, last);
+// One pixel: vectors would be empty but for one lane. Several sums a row hide each other's latency.
+template <int ROWS>
+void sparse_dots(const SparseLayer& layer, const float* x, float* y, int32_t first_block, int32_t last_block) {
+    constexpr int chains = 8 / ROWS;
+    for (int32_t block = first_block; block < last_block; block++) {
+        float sums[chains][ROWS] = {};
+        int32_t entry = layer.starts[block];
+        const float* values = layer.values + int64_t(entry) * ROWS;
+        for (; entry + chains <= layer.starts[block + 1]; entry += chains, values += chains * ROWS)
+            for (int chain = 0; chain < chains; chain++)
+                for (int row = 0; row < ROWS; row++)
+                    sums[chain][row] += values[chain * ROWS + row] * x[layer.columns[entry + chain]];
+        for (; entry < layer.starts[block + 1]; entry++, values += ROWS)
+            for (int row = 0; row < ROWS; row++) sums[0][row] += values[row] * x[layer.columns[entry]];
+        for (int64_t row = 0, output = int64_t(block) * ROWS; row < ROWS && output < layer.outputs; row++, output++) {
+            y[output] = layer.bias[output];
+            for (int chain = 0; chain < chains; chain++) y[output] += sums[chain][row];
+        }
     }
-    if constexpr (WIDTH > 1)
-        if (first < end) sparse_vectors<ROWS, WIDTH - 1>(layer, x, y, pixels, first, end, first_block, last_block);
+    const int64_t first = int64_t(first_block) * ROWS, last = least(int64_t(last_block) * ROWS, layer.outputs);
+    activate(y + first, last - first, layer.activation);
+}
+
+inline void sparse_image(const SparseLayer& layer, int32_t width, const float* x, float* y, int64_t pixels, int64_t first,
+                         int64_t last, int32_t first_block, int32_t last_block) {
+    if (pixels == 1) {
+        const auto dots = layer.rows == 1 ? sparse_dots<1> : layer.rows == 2 ? sparse_dots<2> : sparse_dots<4>;
+        return dots(layer, x, y, first_block, last_block);
+    }
+    const auto compute = layer.channels_last || pixels < LANES ? copied_tile : channels_first_tile;
+    const int64_t most = least(width, widest(layer.rows)), vectors = last - first, tiles = (vectors + most - 1) / most;
+    for (int64_t tile = 0; tile < tiles; tile++) {  // all about as wide: narrow ones wait for their sums
+        const int64_t start = vectors * tile / tiles, end = vectors * (tile + 1) / tiles;
+        compute(layer, x, y, pixels, first + start, int32_t(end - start), first_block, last_block);
+    }
 }
 
 }  // namespace INSTRUCTION_SET

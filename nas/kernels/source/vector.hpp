@@ -30,4 +30,7 @@ inline __attribute__((always_inline)) Vector bounded(Vector x, Vector low, Vecto
     return x > high ? high : x;
 }
 
+// As std::min, of which the linker could keep the copy compiled for another instruction set.
+inline __attribute__((always_inline)) int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
+
 }  // namespace INSTRUCTION_SET
