@@ -63,17 +63,17 @@ inline __attribute__((always_inline)) Vector activated(Vector x, Activation kind
     }
 }
 
-// A switch over vectors that a loop calls once for many of them.
-inline __attribute__((noinline)) void activate(Vector* values, int32_t count, Activation kind) {
+// A call of its own: the switch is made once for many vectors.
+inline __attribute__((noinline)) void curve(Vector* values, int32_t count, Activation kind) {
     for (int32_t i = 0; i < count; i++) values[i] = activated(values[i], kind);
 }
 
-inline void activate(float* values, int64_t count, Activation kind) {
+inline void curve(float* values, int64_t count, Activation kind) {
     for (int64_t at = 0; at < count; at += LANES) {
         const size_t size = sizeof(float) * least(LANES, count - at);
         Vector some{};
         std::memcpy(&some, values + at, size);
-        activate(&some, 1, kind);
+        curve(&some, 1, kind);
         std::memcpy(values + at, &some, size);
     }
 }

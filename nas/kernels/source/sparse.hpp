@@ -23,7 +23,7 @@ inline void channels_first_tile(const SparseLayer& layer, const float* x, float*
     const int64_t start = first * LANES, size = int64_t(width) * LANES;
     const int64_t last = least(size - LANES, pixels - LANES - start);
     float* to = y + start + int64_t(first_block) * layer.rows * pixels;
-    Tile tile{x + start, pixels, last, to, pixels, last};
+    SparseTile tile{x + start, pixels, last, to, pixels, last};
     if (worth_copying(layer, pixels, first_block, last_block)) {
         float* copy = scratch(layer.inputs * size);
         for (int32_t input = 0; input < layer.inputs; input++) {
@@ -48,7 +48,7 @@ inline void copied_tile(const SparseLayer& layer, const float* x, float* y, int6
         for (int32_t input = 0; input < layer.inputs; input++)
             std::memcpy(copy + input * size, x + input * pixels + start, sizeof(float) * there);
     alignas(64) float found[group * widest(1) * LANES];
-    const TileKernel kernel = tile_kernel(layer.rows, width);
+    const SparseKernel kernel = tile_kernel(layer.rows, width);
     for (int32_t block = first_block; block < last_block; block += group / layer.rows) {
         const int32_t end = int32_t(least(block + group / layer.rows, last_block));
         kernel(layer, {copy, size, size - LANES, found, size, size - LANES}, block, end);
@@ -81,7 +81,7 @@ void sparse_dots(const SparseLayer& layer, const float* x, float* y, int32_t fir
         }
     }
     const int64_t first = int64_t(first_block) * ROWS, last = least(int64_t(last_block) * ROWS, layer.outputs);
-    activate(y + first, last - first, layer.activation);
+    curve(y + first, last - first, layer.activation);
 }
 
 inline void sparse_image(const SparseLayer& layer, int32_t width, const float* x, float* y, int64_t pixels, int64_t first,

@@ -11,7 +11,7 @@ namespace INSTRUCTION_SET {
 // WIDTH vectors side by side of each channel. Input i's start at x + i * x_stride; those of the first block's first output
 // at y, and of output o after it at y + o * y_stride. The last vector is `x_last` and `y_last` floats after the first: it
 // overlaps the one before where a channel's pixels end.
-struct Tile {
+struct SparseTile {
     const float* x;
     int64_t x_stride, x_last;
     float* y;
@@ -27,16 +27,16 @@ inline __attribute__((always_inline)) void prefetch(const float* from) {
 }
 
 template <int WIDTH>
-inline __attribute__((always_inline)) void store_row(const Vector* sums, const Finish& finish, float* to, int64_t last) {
+inline __attribute__((always_inline)) void store_sums(const Vector* sums, const Finish& finish, float* to, int64_t last) {
     Vector found[WIDTH];
     for (int column = 0; column < WIDTH; column++) found[column] = bounded(sums[column], finish.low, finish.high);
-    if (finish.curved) activate(found, WIDTH, finish.activation);
+    if (finish.curved) curve(found, WIDTH, finish.activation);
     for (int column = 0; column < WIDTH - 1; column++) store(to + column * LANES, found[column]);
     store(to + last, found[WIDTH - 1]);
 }
 
 template <int ROWS, int WIDTH>
-void sparse_tile(const SparseLayer& layer, const Tile& tile, int32_t first_block, int32_t last_block) {
+void sparse_tile(const SparseLayer& layer, const SparseTile& tile, int32_t first_block, int32_t last_block) {
     const Finish finish(layer.activation);
     const int32_t last_entry = layer.starts[last_block] - 1;
     float* to = tile.y;
@@ -58,7 +58,7 @@ void sparse_tile(const SparseLayer& layer, const Tile& tile, int32_t first_block
             for (int row = 0; row < ROWS; row++)
                 for (int column = 0; column < WIDTH; column++) sums[row][column] += values[row] * read[column];
         }
-        for (int row = 0; row < outputs; row++, to += tile.y_stride) store_row<WIDTH>(sums[row], finish, to, tile.y_last);
+        for (int row = 0; row < outputs; row++, to += tile.y_stride) store_sums<WIDTH>(sums[row], finish, to, tile.y_last);
     }
 }
 
@@ -68,15 +68,15 @@ constexpr int32_t widest(int32_t rows) {
     return rows == 1 ? 8 : rows == 2 ? 5 : 3;
 }
 
-using TileKernel = void (*)(const SparseLayer&, const Tile&, int32_t first_block, int32_t last_block);
+using SparseKernel = void (*)(const SparseLayer&, const SparseTile&, int32_t first_block, int32_t last_block);
 
 template <int ROWS, int... LESS>
-TileKernel tile_kernel(int32_t width, std::integer_sequence<int, LESS...>) {
-    static constexpr TileKernel kernels_of_width[] = {sparse_tile<ROWS, LESS + 1>...};
+SparseKernel tile_kernel(int32_t width, std::integer_sequence<int, LESS...>) {
+    static constexpr SparseKernel kernels_of_width[] = {sparse_tile<ROWS, LESS + 1>...};
     return kernels_of_width[width - 1];
 }
 
-inline TileKernel tile_kernel(int32_t rows, int32_t width) {
+inline SparseKernel tile_kernel(int32_t rows, int32_t width) {
     if (rows == 1) return tile_kernel<1>(width, std::make_integer_sequence<int, widest(1)>());
     if (rows == 2) return tile_kernel<2>(width, std::make_integer_sequence<int, widest(2)>());
     return tile_kernel<4>(width, std::make_integer_sequence<int, widest(4)>());
