@@ -29,8 +29,8 @@ const InstructionSet& instruction_set_of(const std::string& name) {
 
 void SparseConvolution::validate_and_infer_types() {
     ov::PartialShape shape = get_input_partial_shape(0);
-    OPENVINO_ASSERT(shape.rank().is_static() && shape.rank().get_length() >= 2, "x must be (N, C, …)");
-    shape[1] = m_outputs;
+    OPENVINO_ASSERT(shape.rank().is_static() && shape.rank().get_length() >= 2, "x must be (N, C, …), or (…, C)");
+    shape[m_channels_last ? shape.size() - 1 : 1] = m_outputs;
     set_output_type(0, get_input_element_type(0), shape);
 }
 
@@ -45,6 +45,7 @@ bool SparseConvolution::visit_attributes(ov::AttributeVisitor& visitor) {
     visitor.on_attribute("outputs", m_outputs);
     visitor.on_attribute("rows", m_rows);
     visitor.on_attribute("width", m_width);
+    visitor.on_attribute("channels_last", m_channels_last);
     visitor.on_attribute("activation", m_activation);
     visitor.on_attribute("instruction_set", m_instruction_set);
     return true;
@@ -54,19 +55,21 @@ bool SparseConvolution::evaluate(ov::TensorVector& outputs, const ov::TensorVect
     const ov::Shape& shape = inputs[0].get_shape();
     outputs[0].set_shape(get_output_shape(0));
     const InstructionSet& kernels = instruction_set_of(m_instruction_set);
-    const SparseLayer layer{int32_t(m_outputs), int32_t(shape[1]), int32_t(m_rows), activation_of(m_activation), 0,
+    const SparseLayer layer{int32_t(m_outputs), int32_t(m_channels_last ? shape.back() : shape[1]), int32_t(m_rows),
+                            activation_of(m_activation), m_channels_last,
                             inputs[3].data<const int32_t>(), inputs[2].data<const int32_t>(),
                             inputs[1].data<const float>(), inputs[4].data<const float>()};
-    const int64_t pixels = ov::shape_size(shape) / (shape[0] * shape[1]);
-    const int32_t width = m_width ? m_width : kernels.sparse_widths(layer.rows)[0];
+    const int64_t images = m_channels_last ? 1 : shape[0], pixels = ov::shape_size(shape) / (layer.inputs * images);
+    const int64_t width = m_width ? m_width : kernels.sparse_widths(layer.rows)[0];
     const int64_t vectors = (pixels + kernels.lanes - 1) / kernels.lanes, tiles = (vectors + width - 1) / width;
     const float* x = inputs[0].data<const float>();
     float* y = outputs[0].data<float>();
     // Tiles of pixels are shared out, and of each the blocks of outputs where there are fewer tiles than threads.
-    const int64_t parts = std::max<int64_t>(1, parallel_get_max_threads() / int64_t(shape[0] * tiles));
-    ov::parallel_for3d(shape[0], tiles, parts, [&](int64_t image, int64_t tile, int64_t part) {
-        kernels.sparse(layer, width, x + image * layer.inputs * pixels, y + image * layer.outputs * pixels, pixels, tile * width,
-                       std::min(vectors, (tile + 1) * width), layer.blocks() * part / parts, layer.blocks() * (part + 1) / parts);
+    const int64_t parts = std::max<int64_t>(1, parallel_get_max_threads() / (images * tiles));
+    ov::parallel_for3d(images, tiles, parts, [&](int64_t image, int64_t tile, int64_t part) {
+        kernels.sparse(layer, int32_t(width), x + image * layer.inputs * pixels, y + image * layer.outputs * pixels, pixels,
+                       vectors * tile / tiles, vectors * (tile + 1) / tiles, layer.blocks() * part / parts,
+                       layer.blocks() * (part + 1) / parts);
     });
     return true;
 }

@@ -5,7 +5,8 @@
 
 namespace measured_nas {
 
-// Inputs: x (N, inputs, …), values, columns, starts, bias (see SparseLayer). Output: (N, outputs, …).
+// Inputs: x (N, inputs, …), values, columns, starts, bias (see SparseLayer). Output: (N, outputs, …). Channels last, both
+// are (…, inputs) and (…, outputs).
 class SparseConvolution : public ov::op::Op {
 public:
     OPENVINO_OP("SparseConvolution", "measured_nas");
@@ -18,6 +19,7 @@ public:
 
 private:
     int64_t m_outputs = 0, m_rows = 1, m_width = 0;
+    bool m_channels_last = false;
     std::string m_activation = "none", m_instruction_set;
 };
 

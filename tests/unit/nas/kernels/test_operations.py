@@ -1,0 +1,57 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from nas.kernels.sparse_format import ROWS, Floats, SparseWeights
+from nas.latency.quiet_openvino import openvino
+
+OUTPUTS, INPUTS = 37, 20
+
+
+@pytest.fixture(scope="module")
+def core(library: Path) -> Any:
+    found = openvino.Core()
+    found.add_extension(library)
+    return found
+
+
+def model_of(weights: SparseWeights, bias: Floats, shape: tuple[int, ...], channels_last: bool, library: Path) -> Any:
+    factory = openvino.utils.node_factory.NodeFactory()
+    factory.add_extension(library)
+    x = openvino.op.Parameter(openvino.Type.f32, openvino.PartialShape(shape))
+    arrays = (weights.values, weights.columns, weights.starts, bias)
+    inputs = [x.output(0), *(openvino.op.Constant(array).output(0) for array in arrays)]
+    attributes = {"outputs": OUTPUTS, "rows": weights.rows, "channels_last": channels_last}
+    return openvino.Model([factory.create("SparseConvolution", inputs, attributes).output(0)], [x], "one layer")
+
+
+@pytest.mark.parametrize(
+    ("shape", "channels_last"),
+    [
+        ((3, INPUTS, 7, 7), False),
+        ((2, INPUTS, 40, 40), False),
+        ((4, INPUTS), False),
+        ((2, INPUTS, 1, 1), False),
+        ((3, 50, INPUTS), True),
+        ((2, 5, 5, INPUTS), True),
+        ((1, INPUTS), True),
+    ],
+)
+def test_any_number_of_threads_computes_all_images(
+    core: Any, library: Path, shape: tuple[int, ...], channels_last: bool
+) -> None:
+    rng = np.random.default_rng(shape)
+    weight = (rng.normal(size=(OUTPUTS, INPUTS)) * (rng.random((OUTPUTS, INPUTS)) < 0.3)).astype(np.float32)
+    bias, x = rng.normal(size=OUTPUTS).astype(np.float32), rng.normal(size=shape).astype(np.float32)
+    last = x if channels_last else np.moveaxis(x, 1, -1)
+    right = last @ weight.T + bias
+    right = right if channels_last else np.moveaxis(right, -1, 1)
+    for rows in ROWS:
+        model = model_of(SparseWeights.of(weight, rows), bias, shape, channels_last, library)
+        for threads in (1, 3):
+            found = core.compile_model(model, "CPU", {"INFERENCE_NUM_THREADS": threads})(x)[0]
+            np.testing.assert_allclose(found, right, atol=1e-5 * np.abs(right).max())
