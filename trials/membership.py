@@ -8,7 +8,9 @@ validation split, one state of the machine) make differences surer than this say
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -25,6 +27,8 @@ SEED = 0
 #: Standard deviations, of each of two candidates, beyond which one that dominates the other is sure to: it errs by
 #: 0.001 at most.
 REACH = 3.0
+#: Candidates that the others of a world are compared with first.
+MOST_LEADERS = 100
 #: From here on a place on the front is called sure, and below one minus it a place beside it.
 SURE = 0.9
 
@@ -62,13 +66,24 @@ def membership(values: Any, low: Any, high: Any, directions: Sequence[str], *, s
     """
     losses = to_losses(values, directions)
     spread = np.nan_to_num(np.asarray(high, dtype=np.float64) - low).reshape(losses.shape) / (2 * Z)
-    shares = np.zeros(len(losses))
-    able = _plausible(losses, spread)
+    return _shares(losses.tobytes(), spread.tobytes(), losses.shape[1], seed).copy()
+
+
+@lru_cache(maxsize=8)
+def _shares(losses: bytes, spread: bytes, columns: int, seed: int) -> Floats:
+    """The same of ``(n, m)`` losses and their standard deviations: a page and a report ask for it many times."""
+    middle, width = (np.frombuffer(data).reshape(-1, columns) for data in (losses, spread))
+    shares = np.zeros(len(middle))
+    able = _plausible(middle, width)
     if not len(able):
         return shares
-    noise = np.random.default_rng(seed).standard_normal((DRAWS, len(able), losses.shape[1]))
-    drawn = losses[able] + spread[able] * noise
-    shares[able] = (_on_front_of_two(drawn) if losses.shape[1] <= 2 else _on_front(drawn)).mean(axis=0)
+    middle, width = (np.ascontiguousarray(each[able].T) for each in (middle, width))
+    leaders = _leaders(middle)
+    generator = np.random.default_rng(seed)
+    counts = np.zeros(len(able))
+    for _ in range(DRAWS):
+        counts[_front(middle + width * generator.standard_normal(middle.shape), leaders)] += 1
+    shares[able] = counts / DRAWS
     return shares
 
 
@@ -82,25 +97,26 @@ def _plausible(losses: Floats, spread: Floats) -> NDArray[np.intp]:
     return np.flatnonzero(kept)
 
 
-def _on_front_of_two(drawn: Floats) -> NDArray[np.bool_]:
-    """``(D, n)``: who is on the front of ``(D, n, m ≤ 2)`` losses; equal ones all are."""
-    first, last = drawn[..., 0], drawn[..., -1]
-    order = np.lexsort((last, first), axis=-1)
-    first, last = np.take_along_axis(first, order, 1), np.take_along_axis(last, order, 1)
-    best_before = np.minimum.accumulate(last, axis=1)[:, :-1]
-    leads = np.ones(first.shape, dtype=np.bool_)
-    leads[:, 1:] = last[:, 1:] < best_before
-    differs = np.ones(first.shape, dtype=np.bool_)
-    differs[:, 1:] = (first[:, 1:] != first[:, :-1]) | (last[:, 1:] != last[:, :-1])
-    earliest = np.maximum.accumulate(np.where(differs, np.arange(first.shape[1]), 0), axis=1)
-    chosen = np.empty_like(leads)
-    np.put_along_axis(chosen, order, np.take_along_axis(leads, earliest, 1), 1)
+def _leaders(losses: Floats) -> list[int]:
+    """Some of the front of ``(m, n)`` losses that together dominate the most, each the most of what is left."""
+    front = pareto_front(losses.T, ["minimize"] * len(losses))
+    beaten = {
+        int(leader): (losses[:, [leader]] < losses).all(axis=0)
+        for leader in front[:: math.ceil(len(front) / MOST_LEADERS)]
+    }
+    left, chosen = np.ones(losses.shape[1], dtype=np.bool_), list[int]()
+    while beaten and left.any():
+        chosen.append(max(beaten, key=lambda leader: np.count_nonzero(beaten[leader] & left)))
+        left &= ~beaten.pop(chosen[-1])
     return chosen
 
 
-def _on_front(drawn: Floats) -> NDArray[np.bool_]:
-    """``(D, n)``: the same for any m, one world after the other."""
-    chosen = np.zeros(drawn.shape[:2], dtype=np.bool_)
-    for world, losses in zip(chosen, drawn, strict=True):
-        world[pareto_front(losses, ["minimize"] * losses.shape[1])] = True
-    return chosen
+def _front(losses: Floats, leaders: Sequence[int]) -> NDArray[np.intp]:
+    """Indices of the front of ``(m, n)`` losses; who is worse than a leader in everything is out at once."""
+    left, near = np.arange(losses.shape[1]), list(losses)
+    for leader in leaders:
+        kept = near[0] <= losses[0, leader]
+        for column, worst in zip(near[1:], losses[1:, leader], strict=True):
+            kept |= column <= worst
+        left, near = left[kept], [column[kept] for column in near]
+    return left[pareto_front(np.stack(near, axis=1), ["minimize"] * len(losses))]

@@ -7,7 +7,7 @@ import pytest
 
 from nas.strategies.pareto import pareto_front
 from nas.tasks.intervals import Z
-from trials.membership import DRAWS, membership
+from trials.membership import DRAWS, _front, _leaders, membership
 
 
 def probability_below(first: float, first_sigma: float, second: float, second_sigma: float) -> float:
@@ -26,18 +26,31 @@ def test_without_intervals_it_is_the_front(columns: int) -> None:
     np.testing.assert_array_equal(membership(values, unknown, unknown, directions), expected)
 
 
-@pytest.mark.parametrize("columns", [2, 3])
-def test_draws_agree_with_the_front_of_each_world(columns: int) -> None:
+@pytest.mark.parametrize(("count", "columns"), [(12, 2), (12, 3), (400, 2), (150, 3)])
+def test_draws_agree_with_the_front_of_each_world(count: int, columns: int) -> None:
+    """Of many candidates most matter to nobody and are left out; what is left out changes nothing."""
     random = np.random.default_rng(0)
-    values = random.normal(size=(12, columns))
+    values = random.normal(size=(count, columns))
     half = random.uniform(0.1, 0.6, values.shape)
     directions = ["minimize"] * columns
     found = membership(values, values - half, values + half, directions)
-    noise = np.random.default_rng(1).standard_normal((4000, *values.shape))
-    counts = np.zeros(12)
+    noise = np.random.default_rng(1).standard_normal((DRAWS, *values.shape))
+    counts = np.zeros(count)
     for world in values + half / Z * noise:
         counts[pareto_front(world, directions)] += 1
-    np.testing.assert_allclose(found, counts / 4000, atol=4 * 0.5 / math.sqrt(DRAWS))
+    np.testing.assert_allclose(found, counts / DRAWS, atol=4 * 0.5 * math.sqrt(2 / DRAWS))
+    assert found.sum() == pytest.approx(counts.sum() / DRAWS, rel=0.05)
+
+
+@pytest.mark.parametrize("columns", [1, 2, 3, 4])
+def test_the_front_of_a_world_is_exact_whoever_leads(columns: int) -> None:
+    random = np.random.default_rng(columns)
+    minimize = ["minimize"] * columns
+    for size in (2, 5, 1000):  # few different values: many are equal, in some columns or in all
+        recorded, world = (random.integers(0, size, (columns, 300)).astype(float) for _ in range(2))
+        leaders = _leaders(recorded)
+        assert set(leaders) <= set(pareto_front(recorded.T, minimize))
+        np.testing.assert_array_equal(_front(world, leaders), pareto_front(world.T, minimize))
 
 
 def test_two_that_differ_in_one_objective_are_a_matter_of_that_one() -> None:
@@ -54,4 +67,7 @@ def test_the_same_every_time_and_nothing_of_nothing() -> None:
     half = np.full(values.shape, 0.01)
     first, second = (membership(values, values - half, values + half, ["maximize", "minimize"]) for _ in range(2))
     np.testing.assert_array_equal(first, second)
+    first[:] = 2.0
+    again = membership(values, values - half, values + half, ["maximize", "minimize"])
+    np.testing.assert_array_equal(again, second)
     assert membership(values[:0], half[:0], half[:0], ["maximize", "minimize"]).shape == (0,)
