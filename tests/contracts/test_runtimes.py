@@ -1,28 +1,35 @@
 """What every registered runtime keeps, whatever it runs."""
 
+from __future__ import annotations
+
 import json
 import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import onnx
 import pytest
+import torch
 
 from nas.errors import MeasureError, PlanError
 from nas.export.node_layers import node_layers
 from nas.latency.references import LADDER, write_reference
-from nas.latency.runtimes import RUNTIMES, Runtime, Session, SessionOptions, make_runtime
+from nas.latency.runtimes import RUNTIMES, Burst, Runtime, Session, SessionOptions, make_runtime
 from nas.latency.runtimes import answering as answering_runtime
 
-#: Times runs of reading a model, after a look whether it is one.
+#: Times runs of reading a model, after a look whether it is one; leaves beside it how many threads it was told.
 PROGRAM = """
 import sys, time
 content = open(sys.argv[1], "rb").read()
 if content[:1] != b"\\x08":
     sys.exit("this is no model")
+open(sys.argv[1] + ".threads", "w").write(sys.argv[3])
 for _ in range(int(sys.argv[2])):
     start = time.perf_counter_ns()
     sum(content)
@@ -46,7 +53,7 @@ def parameters_of(name: str, folder: Path) -> dict[str, str]:
 def described(folder: Path) -> str:
     """The description of a program that is quick to start."""
     description = {
-        "command": ["{python}", "-S", "-c", PROGRAM, "{model}", "{runs}"],
+        "command": ["{python}", "-S", "-c", PROGRAM, "{model}", "{runs}", "{threads}"],
         "reading": {"pattern": "run (?P<time>[0-9]+)", "unit": "ns"},
         "formats": ["onnx"],
         "version_command": ["{python}", "--version"],
@@ -205,9 +212,53 @@ def test_it_says_truly_whether_it_tells_processor_time(runtime: Runtime, session
 
 
 def test_a_parameter_it_does_not_take_is_refused(runtime: Runtime) -> None:
-    name = next(name for name in RUNTIMES.names() if isinstance(runtime, RUNTIMES.get(name)))
+    name = name_of(runtime)
     with pytest.raises(PlanError, match="no parameter 'no_such_parameter'"):
         make_runtime(name, {"no_such_parameter": 1})
+
+
+def torch_threads(session: Any) -> int:
+    seen: list[int] = []
+    step, session._step = session._step, lambda: seen.append(torch.get_num_threads()) or ()
+    session.burst(1)
+    session._step = step
+    return seen[0]
+
+
+def openvino_threads(runtime: Any) -> Callable[[Any], int]:
+    """What the plugin is told: it takes no more threads than it may use cores."""
+    told: list[Any] = []
+    compile_model = runtime._core.compile_model
+    runtime._core = SimpleNamespace(
+        read_model=runtime._core.read_model,
+        compile_model=lambda model, device, settings: told.append(settings) or compile_model(model, device, settings),
+    )
+    return lambda session: int(told[-1]["INFERENCE_NUM_THREADS"])
+
+
+#: Runtime → what tells, of one of its sessions, on how many threads it runs.
+THREADS: dict[str, Callable[[Runtime], Callable[[Any], int]]] = {
+    "command": lambda runtime: lambda session: int(Path(f"{session._values['model']}.threads").read_text()),
+    "onnxruntime": lambda runtime: lambda session: session._session.get_session_options().intra_op_num_threads,
+    "openvino": openvino_threads,
+    "torch": lambda runtime: torch_threads,
+}
+
+
+def name_of(runtime: Runtime) -> str:
+    return next(name for name in RUNTIMES.names() if isinstance(runtime, RUNTIMES.get(name)))
+
+
+def test_it_runs_on_as_many_threads_as_asked(runtime: Runtime, artifact: Path) -> None:
+    check_threads(runtime, artifact, THREADS[name_of(runtime)](runtime))
+
+
+def check_threads(runtime: Runtime, artifact: Path, threads_of: Callable[[Any], int]) -> None:
+    for threads in (1, 2):
+        opened = runtime.open(artifact, SessionOptions(threads=threads))
+        found = threads_of(opened)
+        opened.close()
+        assert found == threads
 
 
 @pytest.mark.parametrize("name", [name for name in RUNTIMES.names() if name != "torch"])
@@ -225,3 +276,148 @@ def test_it_imports_no_torch_and_leaves_the_home_folder_alone(name: str, tmp_pat
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert list(home.iterdir()) == []
+
+
+# -- planted mistakes: each is made by every runtime that can make it, and found
+
+
+Answer = Callable[[Session, np.ndarray], np.ndarray]
+
+
+@dataclass
+class Lying(Session):
+    """Planted: a session that changes what it is asked and what it says."""
+
+    inner: Session
+    runs: Callable[[int], int] = lambda runs: runs
+    told: Callable[[Burst], Burst] = lambda burst: burst
+    answer: Answer = lambda session, inputs: session.run(inputs)
+    closes: bool = True
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        return self.inner.input_shape
+
+    def burst(self, runs: int) -> Burst:
+        return self.told(self.inner.burst(self.runs(runs)))
+
+    def run(self, inputs: np.ndarray) -> np.ndarray:
+        return self.answer(self.inner, inputs)
+
+    def peak_memory_bytes(self) -> int | None:
+        return self.inner.peak_memory_bytes()
+
+    def close(self) -> None:
+        if self.closes:
+            self.inner.close()
+
+
+class LyingRuntime(Runtime):
+    """Planted: opens such sessions, of a model that may not be the one it was given, on so many threads."""
+
+    def __init__(self, inner: Runtime, changes: dict[str, Any], *, instead: Path | None = None) -> None:
+        self.inner, self._changes, self._instead = inner, changes, instead
+        self.formats, self.answers, self.processor_time = inner.formats, inner.answers, inner.processor_time
+        self.opened: list[Session] = []
+
+    def open(self, path: Path, options: SessionOptions) -> Session:
+        self.opened.append(self.inner.open(self._instead or path, replace(options, threads=1)))
+        return Lying(self.opened[-1], **self._changes)
+
+    def version(self) -> str:
+        return self.inner.version()
+
+
+def stale() -> Answer:
+    """The first answers, whatever it is asked afterwards."""
+    kept: list[np.ndarray] = []
+
+    def answer(session: Session, inputs: np.ndarray) -> np.ndarray:
+        kept.append(session.run(inputs))
+        return kept[0]
+
+    return answer
+
+
+def one_buffer() -> Answer:
+    """Right answers in memory that the next ones overwrite."""
+    kept: list[np.ndarray] = []
+
+    def answer(session: Session, inputs: np.ndarray) -> np.ndarray:
+        kept.append(kept[0] if kept else session.run(inputs))
+        kept[0][...] = session.run(inputs)
+        return kept[0]
+
+    return answer
+
+
+def in_16_bits(session: Session, inputs: np.ndarray) -> np.ndarray:
+    return session.run(inputs.astype(np.float16).astype(np.float32)).astype(np.float16).astype(np.float32)
+
+
+#: What a session does wrong → (what is changed, what finds it).
+SESSIONS: dict[str, tuple[dict[str, Any], Callable[[Session], None]]] = {
+    "runs less than asked": (
+        {"runs": lambda runs: max(1, runs - 1)},
+        test_a_burst_has_one_positive_time_a_run,
+    ),
+    "tells less than it ran": (
+        {"told": lambda burst: replace(burst, wall_ns=burst.wall_ns[:1])},
+        test_a_burst_has_one_positive_time_a_run,
+    ),
+    "takes no time": (
+        {"told": lambda burst: replace(burst, wall_ns=(0,) * len(burst.wall_ns))},
+        test_a_burst_has_one_positive_time_a_run,
+    ),
+    "works longer than it takes": (
+        {"told": lambda burst: replace(burst, process_ns=tuple(2 * time for time in burst.wall_ns))},
+        test_processor_time_of_one_thread_is_no_longer_than_wall_time,
+    ),
+}
+ANSWERS: dict[str, tuple[Callable[[], Answer], Callable[[Session, Path], None]]] = {
+    "computes in 16 bits": (lambda: in_16_bits, test_answers_are_those_of_every_other_runtime),
+    "is off by a ten-thousandth": (
+        lambda: lambda session, inputs: session.run(inputs) * np.float32(1.0001),
+        test_answers_are_those_of_every_other_runtime,
+    ),
+    "says what it said before": (stale, lambda session, _: test_answers_depend_on_the_inputs_alone(session)),
+    "overwrites its answers": (one_buffer, lambda session, _: test_answers_depend_on_the_inputs_alone(session)),
+}
+FOUND = (AssertionError, pytest.fail.Exception)
+
+
+@pytest.mark.parametrize("what", list(SESSIONS))
+def test_a_session_that_times_wrong_is_found(session: Session, what: str) -> None:
+    changes, check = SESSIONS[what]
+    with pytest.raises(FOUND):
+        check(Lying(session, **changes))
+
+
+@pytest.mark.parametrize("what", list(ANSWERS))
+def test_a_session_that_answers_wrong_is_found(answering: Session, tmp_path: Path, what: str) -> None:
+    made, check = ANSWERS[what]
+    with pytest.raises(FOUND):
+        check(Lying(answering, answer=made()), tmp_path)
+
+
+@pytest.mark.parametrize("what", ["threads", "the model", "the end", "what it said"])
+def test_a_runtime_that_ignores_what_it_is_told_is_found(
+    runtime: Runtime, artifact: Path, tmp_path: Path, what: str
+) -> None:
+    other = tmp_path / "other.onnx"
+    other.write_bytes(artifact.read_bytes())
+    planted = LyingRuntime(runtime, {"closes": what != "the end"}, instead=other if what == "the model" else None)
+    planted.processor_time ^= what == "what it said"
+    threads_of = THREADS[name_of(runtime)](runtime)
+    checks: dict[str, Callable[[], None]] = {
+        "threads": lambda: check_threads(planted, artifact, lambda session: threads_of(session.inner)),
+        "the model": lambda: test_garbage_is_refused_with_the_reason(planted, artifact, b"garbage"),
+        "the end": lambda: test_a_closed_session_refuses_and_may_be_closed_twice(planted, artifact),
+        "what it said": lambda: test_it_says_truly_whether_it_tells_processor_time(
+            planted, planted.open(artifact, SessionOptions())
+        ),
+    }
+    with pytest.raises(FOUND):
+        checks[what]()
+    for session in planted.opened:
+        session.close()
