@@ -1,0 +1,138 @@
+// Random layers, in every instruction set, against sums in double precision. What a layer reads and writes lies in heap
+// memory of exactly its size, so that the address sanitizer sees a read or a write beside it.
+//
+// usage: fuzz SHAPES SEED
+#include <cstdio>
+#include <cstdlib>
+
+#include "fuzz.hpp"
+
+namespace {
+
+// Of the largest sum of an output's terms without their signs.
+constexpr double allowed_error = 1e-5;
+
+struct SparseCase {
+    SparseLayer layer;
+    Integers starts, columns;
+    Floats values, bias;
+
+    explicit SparseCase(Random& random) {
+        const int32_t rows = 1 << random.between(0, 2), outputs = random.size(100), inputs = random.size(40);
+        const int32_t blocks = (outputs + rows - 1) / rows, chance = random.between(0, 10);
+        starts.reset(new int32_t[blocks + 1]{});
+        std::unique_ptr<bool[]> kept(new bool[int64_t(blocks) * inputs]);
+        for (int64_t i = 0; i < int64_t(blocks) * inputs; i++) {
+            kept[i] = random.between(0, 9) < chance;
+            starts[i / inputs + 1] += kept[i];
+        }
+        for (int32_t block = 0; block < blocks; block++) starts[block + 1] += starts[block];
+        columns.reset(new int32_t[starts[blocks]]);
+        values = random.numbers(int64_t(starts[blocks]) * rows);
+        for (int64_t i = 0, entry = 0; i < int64_t(blocks) * inputs; i++)
+            if (kept[i]) columns[entry++] = int32_t(i % inputs);
+        for (int64_t entry = starts[blocks - 1]; entry < starts[blocks]; entry++)
+            for (int32_t row = outputs - (blocks - 1) * rows; row < rows; row++) values[entry * rows + row] = 0;
+        bias = random.numbers(outputs);
+        layer = {outputs, inputs, rows, random.activation(), random.between(0, 1), starts.get(), columns.get(), values.get(),
+                 bias.get()};
+    }
+
+    Sum right(const float* x, int64_t pixels, int64_t pixel, int32_t output) const {
+        Sum found{};
+        found.add(bias[output]);
+        for (int32_t entry = starts[output / layer.rows]; entry < starts[output / layer.rows + 1]; entry++) {
+            const int64_t at = layer.channels_last ? pixel * layer.inputs + columns[entry] : columns[entry] * pixels + pixel;
+            found.add(double(values[int64_t(entry) * layer.rows + output % layer.rows]) * x[at]);
+        }
+        return found;
+    }
+};
+
+// In parts as threads would share it out.
+double sparse_error(const InstructionSet& kernels, Random& random) {
+    const SparseCase given(random);
+    const SparseLayer& layer = given.layer;
+    const int64_t pixels = random.between(0, 9) ? random.size(300) : 256 * random.between(1, 2);
+    const Floats x = random.numbers(layer.inputs * pixels), y = unwritten(layer.outputs * pixels);
+    const int64_t vectors = (pixels + kernels.lanes - 1) / kernels.lanes;
+    const int32_t width = random.between(1, 16), tiles = random.between(1, 3), parts = random.between(1, 3);
+    for (int32_t tile = 0; tile < tiles; tile++)
+        for (int32_t part = 0; part < parts; part++)
+            kernels.sparse(layer, width, x.get(), y.get(), pixels, vectors * tile / tiles, vectors * (tile + 1) / tiles,
+                           layer.blocks() * part / parts, layer.blocks() * (part + 1) / parts);
+    Comparison comparison(layer.activation);
+    for (int64_t pixel = 0; pixel < pixels; pixel++)
+        for (int32_t output = 0; output < layer.outputs; output++)
+            comparison.add(y[layer.channels_last ? pixel * layer.outputs + output : output * pixels + pixel],
+                           given.right(x.get(), pixels, pixel, output));
+    return comparison.error();
+}
+
+Sum right(const DepthwiseLayer& layer, const float* x, int32_t channel, int32_t row, int32_t column) {
+    Sum found{};
+    found.add(layer.bias[channel]);
+    for (int32_t i = 0; i < layer.kernel_height; i++)
+        for (int32_t j = 0; j < layer.kernel_width; j++) {
+            const int64_t from = int64_t(row) * layer.stride - layer.top + i, at = int64_t(column) * layer.stride - layer.left + j;
+            if (from < 0 || from >= layer.height || at < 0 || at >= layer.width) continue;
+            const int64_t tap = (int64_t(channel) * layer.kernel_height + i) * layer.kernel_width + j;
+            found.add(double(layer.weights[tap]) * x[(int64_t(channel) * layer.height + from) * layer.width + at]);
+        }
+    return found;
+}
+
+double depthwise_error(const InstructionSet& kernels, Random& random) {
+    DepthwiseLayer layer{};
+    layer.channels = random.between(1, 3);
+    layer.kernel_height = random.size(31), layer.kernel_width = random.between(0, 2) ? layer.kernel_height : random.size(31);
+    layer.height = random.size(60), layer.width = random.between(0, 2) ? layer.height : random.size(60);
+    layer.stride = random.between(1, 3);
+    layer.top = random.between(0, layer.kernel_height), layer.left = random.between(0, layer.kernel_width);
+    const int32_t bottom = random.between(0, layer.kernel_height), right_side = random.between(0, layer.kernel_width);
+    const int32_t high = layer.height + layer.top + bottom - layer.kernel_height;
+    const int32_t wide = layer.width + layer.left + right_side - layer.kernel_width;
+    if (high < 0 || wide < 0) return 0;  // the kernel fits nowhere
+    layer.out_height = high / layer.stride + 1, layer.out_width = wide / layer.stride + 1;
+    layer.activation = random.activation();
+    const Floats weights = random.numbers(int64_t(layer.channels) * layer.kernel_height * layer.kernel_width);
+    const Floats bias = random.numbers(layer.channels);
+    layer.weights = weights.get(), layer.bias = bias.get();
+    const Floats x = random.numbers(int64_t(layer.channels) * layer.height * layer.width);
+    const int64_t size = int64_t(layer.channels) * layer.out_height * layer.out_width;
+    const Floats y = unwritten(size);
+    const int32_t half = random.between(0, layer.channels);
+    kernels.depthwise(layer, x.get(), y.get(), 0, half);
+    kernels.depthwise(layer, x.get(), y.get(), half, layer.channels);
+    Comparison comparison(layer.activation);
+    int64_t at = 0;
+    for (int32_t channel = 0; channel < layer.channels; channel++)
+        for (int32_t row = 0; row < layer.out_height; row++)
+            for (int32_t column = 0; column < layer.out_width; column++)
+                comparison.add(y[at++], right(layer, x.get(), channel, row, column));
+    return comparison.error();
+}
+
+// The worst error of `shapes` layers of each kind in each instruction set that this processor has.
+double worst_error(int32_t shapes, uint32_t seed) {
+    Random random{std::mt19937(seed)};
+    double worst = 0;
+    for (int32_t shape = 0; shape < shapes; shape++)
+        for (int32_t i = 0; i < num_instruction_sets; i++) {
+            if (!instruction_sets[i]->available()) continue;
+            const double sparse = sparse_error(*instruction_sets[i], random), depthwise = depthwise_error(*instruction_sets[i], random);
+            if (!(sparse <= allowed_error && depthwise <= allowed_error))
+                std::printf("%s, shape %d: error %g sparse, %g depthwise\n", instruction_sets[i]->name, shape, sparse, depthwise);
+            worst = std::fmax(worst, std::fmax(sparse, depthwise));
+        }
+    return worst;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    if (argc != 3) return std::puts("usage: fuzz SHAPES SEED"), 2;
+    const double worst = worst_error(std::atoi(argv[1]), uint32_t(std::atoi(argv[2])));
+    std::printf("%s shapes of each kind and instruction set, worst error %g\n", argv[1], worst);
+    return worst <= allowed_error ? 0 : 1;
+}
