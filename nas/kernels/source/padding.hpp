@@ -1,9 +1,25 @@
 // Copies of one channel with zeros around it, so that kernels read whole vectors anywhere.
 #pragma once
 
+#include "scratch.hpp"
 #include "vector.hpp"
 
 namespace INSTRUCTION_SET {
+
+// Rows first … end - 1 of an image, `pitch` floats apart; its other rows are zero.
+struct Plane {
+    const float* data;
+    int64_t pitch;
+    int32_t first, end;
+
+    const float* row(int32_t index) const { return index < first || index >= end ? nullptr : data + (index - first) * pitch; }
+};
+
+// A kernel column by column: weight (row, tap) is at tap × rows + row.
+struct Filter {
+    const float* weights;
+    int32_t rows, taps;
+};
 
 // An image whose columns are dealt out to `planes` planes: column c of the padded image is element c / planes of plane
 // c % planes. Neighbours in an output vector are neighbours in a plane, so planes = stride makes every read contiguous.
@@ -31,38 +47,103 @@ inline __attribute__((always_inline)) Vector load_some(const float* from, int64_
     return load(found);
 }
 
-// The next vector of a row of which `rest` columns are left, `room` floats before the end of the channel.
-inline __attribute__((always_inline)) Vector load_within(const float* from, int32_t rest, int64_t room) {
-    if (rest >= LANES) return load(from);
-    if (room < LANES) return load_some(from, rest);
-    Integers lane;
-    for (int i = 0; i < LANES; i++) lane[i] = i;
-    return lane < rest ? load(from) : broadcast(0.0f);
+// The first `count` lanes → to.
+template <int STEP = LANES / 2>
+inline __attribute__((always_inline)) void store_some(float* to, const float* from, int64_t count) {
+    if constexpr (STEP > 0) {
+        if (count & STEP) std::memcpy(to, from, STEP * sizeof(float));
+        store_some<STEP / 2>(to + (count & STEP), from + (count & STEP), count);
+    }
+}
+
+// One vector of each row of an image: `from` in the first row, of which `rest` columns are left. What is read past the row is
+// replaced by zeros, and nothing is read from `end` on.
+struct Strip {
+    const float* from;
+    const float* end;
+    int32_t rest, width;
+
+    Strip(const float* x, int32_t height, int32_t width, int32_t column)
+        : from(x + column), end(x + int64_t(height) * width), rest(width - column), width(width) {}
+
+    // In a row that has LANES floats from there to the end.
+    template <bool WHOLE>
+    inline __attribute__((always_inline)) Vector read(const float* at) const {
+        if constexpr (WHOLE) return load(at);
+        Integers lane;
+        for (int i = 0; i < LANES; i++) lane[i] = i;
+        return lane < rest ? load(at) : broadcast(0.0f);
+    }
+
+    // In any row.
+    Vector read_last(const float* at, int64_t size) const {
+        if (end - at >= LANES) return read<false>(at);
+        if (size < LANES) return load_some(at, rest < 0 ? 0 : rest);
+        Integers lane;
+        for (int i = 0; i < LANES; i++) lane[i] = i;
+        const Vector found = load(end - LANES);
+        return lane < rest ? __builtin_shuffle(found, lane + int32_t(LANES - (end - at))) : broadcast(0.0f);
+    }
+
+    // How many rows have LANES floats until the end.
+    int32_t safe_rows(int32_t height) const {
+        const int64_t safe = end - from < LANES ? 0 : (end - from - LANES) / width + 1;
+        return safe < height ? int32_t(safe) : height;
+    }
+};
+
+template <bool WHOLE>
+inline __attribute__((always_inline)) void copy_strip(const Strip& strip, float* to, int64_t pitch, int32_t rows) {
+    const float* from = strip.from;
+    for (int32_t row = 0; row < rows; row++, from += strip.width, to += pitch) store(to, strip.read<WHOLE>(from));
 }
 
 inline void copy_in_one_plane(const Padded& to, const float* x, int32_t height, int32_t width) {
-    const float* end = x + int64_t(height) * width;
-    for (int32_t row = 0; row < height; row++, x += width)
-        for (int32_t column = 0; column < width; column += LANES)
-            store(to.data + int64_t(row) * to.pitch() + to.left + column,
-                  load_within(x + column, width - column, end - x - column));
+    for (int32_t column = 0; column < width; column += LANES) {
+        const Strip strip(x, height, width, column);
+        float* at = to.data + to.left + column;
+        if (strip.rest >= LANES) copy_strip<true>(strip, at, to.pitch(), height);
+        else {
+            const int32_t safe = strip.safe_rows(height);
+            copy_strip<false>(strip, at, to.pitch(), safe);
+            for (int32_t row = safe; row < height; row++)
+                store(at + int64_t(row) * to.pitch(), strip.read_last(strip.from + int64_t(row) * width, int64_t(height) * width));
+        }
+    }
+}
+
+template <bool WHOLE>
+inline __attribute__((always_inline)) void deal_strips(const Strip& a, const Strip& b, float* even, float* odd, int64_t pitch,
+                                                       int32_t rows) {
+    Integers evens;
+    for (int i = 0; i < LANES; i++) evens[i] = 2 * i;
+    const float* from = a.from;
+    for (int32_t row = 0; row < rows; row++, from += a.width, even += pitch, odd += pitch) {
+        const Vector first = a.read<WHOLE>(from), second = b.read<WHOLE>(from + LANES);
+        store(even, __builtin_shuffle(first, second, evens));
+        store(odd, __builtin_shuffle(first, second, evens + 1));
+    }
 }
 
 inline void copy_in_two_planes(const Padded& to, const float* x, int32_t height, int32_t width) {
-    const float* end = x + int64_t(height) * width;
     Integers evens;
     for (int i = 0; i < LANES; i++) evens[i] = 2 * i;
-    for (int32_t row = 0; row < height; row++, x += width) {
-        float* planes = to.data + int64_t(row) * to.pitch();
-        float* even = planes + (to.left % 2) * to.plane + to.left / 2;
-        float* odd = planes + ((to.left + 1) % 2) * to.plane + (to.left + 1) / 2;
-        for (int32_t column = 0; column < width; column += 2 * LANES) {
-            const float* from = x + column;
-            const int32_t rest = width - column;
-            const Vector a = load_within(from, rest, end - from);
-            const Vector b = rest > LANES ? load_within(from + LANES, rest - LANES, end - from - LANES) : Vector{};
-            store(even + column / 2, __builtin_shuffle(a, b, evens));
-            store(odd + column / 2, __builtin_shuffle(a, b, evens + 1));
+    const int64_t pitch = to.pitch();
+    for (int32_t column = 0; column < width; column += 2 * LANES) {
+        const Strip a(x, height, width, column), b(x, height, width, column + LANES);
+        float* even = to.data + (to.left % 2) * to.plane + to.left / 2 + column / 2;
+        float* odd = to.data + ((to.left + 1) % 2) * to.plane + (to.left + 1) / 2 + column / 2;
+        if (b.rest >= LANES) deal_strips<true>(a, b, even, odd, pitch, height);
+        else {
+            const int32_t safe = b.safe_rows(height);
+            deal_strips<false>(a, b, even, odd, pitch, safe);
+            for (int32_t row = safe; row < height; row++) {
+                const float* from = a.from + int64_t(row) * width;
+                const Vector first = a.read_last(from, int64_t(height) * width),
+                             second = b.rest > 0 ? b.read_last(from + LANES, int64_t(height) * width) : Vector{};
+                store(even + row * pitch, __builtin_shuffle(first, second, evens));
+                store(odd + row * pitch, __builtin_shuffle(first, second, evens + 1));
+            }
         }
     }
 }
