@@ -3,7 +3,6 @@
 #pragma once
 
 #include <limits>
-#include <utility>
 
 #include "activation.hpp"
 #include "fast_filter.hpp"
@@ -162,12 +161,13 @@ __attribute__((noinline)) inline Scratch& scratch_of_thread() {
 // by 180°, with a kernel, the image turned by 180°: fewer columns.
 inline bool is_exchanged(const DepthwiseLayer& layer) { return layer.stride == 1 && layer.kernel_width > layer.width; }
 
-inline DepthwiseLayer exchanged(DepthwiseLayer layer) {
-    layer.top += layer.height - layer.kernel_height;
-    layer.left += layer.width - layer.kernel_width;
-    std::swap(layer.height, layer.kernel_height);
-    std::swap(layer.width, layer.kernel_width);
-    return layer;
+inline DepthwiseLayer exchanged(const DepthwiseLayer& layer) {
+    DepthwiseLayer found = layer;
+    found.top += layer.height - layer.kernel_height;
+    found.left += layer.width - layer.kernel_width;
+    found.height = layer.kernel_height, found.kernel_height = layer.height;
+    found.width = layer.kernel_width, found.kernel_width = layer.width;
+    return found;
 }
 
 inline const float* turned(const float* from, int64_t size, Scratch& scratch) {

@@ -109,9 +109,11 @@ bool DepthwiseConvolution::evaluate(ov::TensorVector& outputs, const ov::TensorV
                                inputs[2].data<const float>()};
     const float* x = inputs[0].data<const float>();
     float* y = outputs[0].data<float>();
-    ov::parallel_for2d(shape[0], shape[1], [&](size_t image, size_t channel) {
+    // A range of channels each: what the kernel prepares, it prepares for a range.
+    const size_t parts = std::min<size_t>(shape[1], parallel_get_max_threads() * (parallel_get_max_threads() > 1 ? 4 : 1));
+    ov::parallel_for2d(shape[0], parts, [&](size_t image, size_t part) {
         kernels.depthwise(layer, x + image * shape[1] * shape[2] * shape[3], y + image * out[1] * out[2] * out[3],
-                          int32_t(channel), int32_t(channel + 1));
+                          int32_t(shape[1] * part / parts), int32_t(shape[1] * (part + 1) / parts));
     });
     return true;
 }

@@ -1,0 +1,207 @@
+"""Are the depthwise kernels faster than the runtimes' own, with large kernels and with MobileNet's 3×3?
+
+Of each shape one layer with bias and ReLU is timed in ONNX Runtime, in OpenVINO, and in OpenVINO with the kernels'
+operation in its place. The three take turns; of each counts the smallest processor time of a run, on one thread. Ratios
+are the better runtime's time over the kernels': above 1 the kernels are faster. The runtimes convert layouts before and
+after the layer, which they need not within a network: "layer" ratios are of their profilers' times of the layer alone.
+
+Example: ``python benchmarks/depthwise_kernels.py --runs 3 --json``
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from statistics import geometric_mean
+from typing import Any
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+from nas.kernels.build import library
+from nas.kernels.graph_pass import Setting, candidates, prepare, replace
+from nas.latency.affinity import measuring_cores, pin
+from nas.latency.lock import measuring
+from nas.latency.quiet_openvino import openvino
+from nas.latency.runtimes import RUNTIMES, Session, SessionOptions
+from nas.latency.runtimes.openvino_session import open_session, read, settings_of
+from nas.latency.targets import describe_processor
+
+RUNTIME_NAMES = ("onnxruntime", "openvino")
+#: What the kernels may differ by from OpenVINO, of the largest output.
+TOLERANCE = 1e-5
+
+
+@dataclass(frozen=True)
+class Shape:
+    """A square layer that pads by half of its kernel."""
+
+    channels: int
+    size: int
+    kernel: int
+    stride: int = 1
+
+    @property
+    def macs(self) -> int:
+        """Counted with the zeros around the image."""
+        return self.channels * (-(-self.size // self.stride)) ** 2 * self.kernel**2
+
+
+TABLES = {
+    "large kernels": [Shape(c, size, k) for c, size in ((384, 14), (192, 28), (64, 56)) for k in (7, 13, 21)],
+    "3x3": [
+        Shape(32, 112, 3),
+        Shape(64, 112, 3, stride=2),
+        Shape(128, 56, 3),
+        Shape(128, 56, 3, stride=2),
+        Shape(256, 28, 3),
+        Shape(256, 28, 3, stride=2),
+        Shape(512, 14, 3),
+        Shape(512, 14, 3, stride=2),
+        Shape(1024, 7, 3),
+    ],
+}
+
+
+def write(path: Path, shape: Shape, seed: int) -> None:
+    """An ONNX file of the layer."""
+    rng = np.random.default_rng(seed)
+    weight = rng.normal(size=(shape.channels, 1, shape.kernel, shape.kernel)).astype(np.float32)
+    arrays = {"weight": weight, "bias": rng.normal(size=shape.channels).astype(np.float32)}
+    sides, pads = [shape.kernel] * 2, [shape.kernel // 2] * 4
+    nodes = [
+        helper.make_node(
+            "Conv", ["x", *arrays], ["sum"], "layer",
+            group=shape.channels, kernel_shape=sides, pads=pads, strides=[shape.stride] * 2,
+        ),
+        helper.make_node("Relu", ["sum"], ["y"]),
+    ]  # fmt: skip
+    dims = [1, shape.channels, shape.size, shape.size]
+    x, y = (helper.make_tensor_value_info(name, TensorProto.FLOAT, at) for name, at in (("x", dims), ("y", None)))
+    graph = helper.make_graph(
+        nodes, "layer", [x], [y], [numpy_helper.from_array(a, name) for name, a in arrays.items()]
+    )
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9), path)
+
+
+def open_kernels(path: Path) -> Session:
+    """The file in OpenVINO, its layer computed by the library."""
+    core = openvino.Core()
+    core.add_extension(library())
+
+    def load() -> tuple[openvino.CompiledModel, list[np.ndarray]]:
+        model, fixed = read(core, path, 1)
+        prepare(model)
+        replace(model, {found.name: Setting() for found in candidates(model)}, library())
+        return core.compile_model(model, "CPU", settings_of(SessionOptions())), fixed
+
+    return open_session(path, load)
+
+
+@contextmanager
+def sessions(path: Path) -> Iterator[dict[str, Session]]:
+    """All three, with equal answers."""
+    opened = {name: RUNTIMES.get(name)().open(path, SessionOptions()) for name in RUNTIME_NAMES}
+    opened["kernels"] = open_kernels(path)
+    x = np.random.default_rng(0).normal(size=opened["kernels"].input_shape).astype(np.float32)
+    found, right = opened["kernels"].run(x), opened["openvino"].run(x)
+    np.testing.assert_allclose(found, right, rtol=0, atol=TOLERANCE * np.abs(right).max())
+    try:
+        yield opened
+    finally:
+        for session in opened.values():
+            session.close()
+
+
+def smallest_ms(opened: dict[str, Session], turns: int, burst: int) -> dict[str, float]:
+    """Processor time of each one's fastest run; they take turns."""
+    times: dict[str, float] = {}
+    for _ in range(turns):
+        for name, session in opened.items():
+            time_ms = min(session.burst(burst).process_ns) / 1e6
+            times[name] = min(time_ms, times.get(name, time_ms))
+    return times
+
+
+def layer_ms(path: Path, name: str) -> float:
+    """Of the convolution alone, from the runtime's profiler."""
+    nodes = RUNTIMES.get(name)().profile(path, SessionOptions()).nodes
+    return sum(node.time_ms for node in nodes if "Conv" in node.op)
+
+
+def row(path: Path, shape: Shape, runs: int, turns: int, burst: int) -> dict[str, Any]:
+    """Times, each run's ratios, GFLOP/s of the kernels."""
+    times, layers = [], []
+    for _ in range(runs):
+        with sessions(path) as opened, measuring(measuring_cores(None, 1)):
+            times.append(smallest_ms(opened, turns, burst))
+            layers.append(min(layer_ms(path, name) for name in RUNTIME_NAMES))
+    kernels_ms = [found["kernels"] for found in times]
+    best_ms = [min(found[name] for name in RUNTIME_NAMES) for found in times]
+    return {
+        **asdict(shape),
+        **{f"{name}_ms": min(found[name] for found in times) for name in times[0]},
+        "gflops": 2 * shape.macs / min(kernels_ms) / 1e6,
+        "ratios": [best / ours for best, ours in zip(best_ms, kernels_ms, strict=True)],
+        "layer_ratios": [alone / ours for alone, ours in zip(layers, kernels_ms, strict=True)],
+    }
+
+
+def spread(values: list[float]) -> str:
+    """The geometric mean, and the smallest and the largest."""
+    return f"{geometric_mean(values):.2f} ({min(values):.2f}-{max(values):.2f})"
+
+
+def print_table(name: str, rows: list[dict[str, Any]]) -> None:
+    """For people."""
+    times = [f"{key}_ms" for key in (*RUNTIME_NAMES, "kernels")]
+    print(f"{name:>18}" + "".join(f"{key:>16}" for key in times) + f"{'GFLOP/s':>9}{'ratio':>19}{'layer ratio':>19}")
+    for found in rows:
+        label = f"{found['channels']}@{found['size']}² k{found['kernel']} s{found['stride']}"
+        cells = "".join(f"{found[key]:>16.4f}" for key in times)
+        print(
+            f"{label:>18}{cells}{found['gflops']:>9.1f}{spread(found['ratios']):>19}{spread(found['layer_ratios']):>19}"
+        )
+    print(
+        f"{'geometric mean':>18}{'':>57}"
+        + "".join(f"{spread(of_runs(rows, key)):>19}" for key in ("ratios", "layer_ratios"))
+    )
+
+
+def of_runs(rows: list[dict[str, Any]], key: str) -> list[float]:
+    """Geometric mean over the rows, of each run."""
+    return [geometric_mean(found) for found in zip(*(found[key] for found in rows), strict=True)]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--runs", type=int, default=1, help="of everything, files opened anew (default 1)")
+    parser.add_argument("--turns", type=int, default=20, help="of the three, in a run (default 20)")
+    parser.add_argument("--burst", type=int, default=10, help="runs in a turn (default 10)")
+    parser.add_argument("--only", default="", help="tables whose name contains this")
+    parser.add_argument("--json", action="store_true", help="one JSON object instead of tables")
+    options = parser.parse_args()
+    pin(measuring_cores(None, 1))
+    tables = {}
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "layer.onnx"
+        for name in (name for name in TABLES if options.only in name):
+            tables[name] = []
+            for shape in TABLES[name]:
+                write(path, shape, seed=0)
+                tables[name].append(row(path, shape, options.runs, options.turns, options.burst))
+            if not options.json:
+                print_table(name, tables[name])
+    if options.json:
+        versions = {name: RUNTIMES.get(name)().version() for name in RUNTIME_NAMES}
+        print(json.dumps({"tables": tables, "versions": versions, **describe_processor()}))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,83 @@
+"""Depthwise kernels equal scipy in float64 within 1e-5 of the outputs' scale, with every instruction set."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as some
+from scipy.signal import correlate2d
+
+from nas.kernels.library import Library
+
+CHANNELS = 3
+#: Image, kernel, stride, pads (top, left, bottom, right).
+AWKWARD = [
+    ((1, 1), (1, 1), 1, (0, 0, 0, 0)),
+    ((1, 1), (3, 3), 2, (1, 1, 1, 1)),
+    ((7, 7), (3, 3), 1, (1, 1, 1, 1)),  # narrower than a vector: rows are stored over each other
+    ((14, 14), (3, 3), 2, (0, 0, 1, 1)),  # as TensorFlow pads
+    ((15, 17), (4, 6), 1, (1, 2, 2, 3)),
+    ((16, 33), (5, 5), 3, (2, 2, 2, 2)),
+    ((6, 40), (31, 1), 1, (15, 0, 15, 0)),
+    ((40, 6), (1, 31), 1, (0, 15, 0, 15)),  # kernel and image change places
+    ((5, 5), (9, 2), 1, (8, 1, 8, 1)),  # whole output rows and columns of zeros
+    ((3, 4), (3, 13), 1, (0, 9, 0, 0)),  # changed places, and columns cut off
+    ((28, 28), (13, 13), 1, (6, 6, 6, 6)),  # split once
+    ((31, 20), (12, 7), 1, (9, 0, 3, 2)),  # split once, odd number of rows
+    ((28, 30), (21, 21), 1, (10, 10, 10, 10)),  # split twice
+    ((30, 9), (31, 20), 1, (15, 10, 14, 9)),  # changed places and split twice
+    ((30, 30), (7, 7), 2, (3, 3, 3, 3)),
+]
+
+
+@pytest.fixture(scope="module")
+def kernels(library: Path) -> Library:
+    return Library(library)
+
+
+def assert_all_equal(
+    kernels: Library, image: tuple[int, int], kernel: tuple[int, int], stride: int, pads: tuple[int, int, int, int]
+) -> None:
+    """All available instruction sets compute what scipy computes."""
+    rng = np.random.default_rng((*image, *kernel, stride, *pads))
+    weight, bias = rng.normal(size=(CHANNELS, *kernel)).astype(np.float32), rng.normal(size=CHANNELS).astype(np.float32)
+    x = rng.normal(size=(1, CHANNELS, *image)).astype(np.float32)
+    top, left, bottom, right = pads
+    padded = np.pad(x[0].astype(np.float64), ((0, 0), (top, bottom), (left, right)))
+    pairs = zip(padded, weight.astype(np.float64), bias, strict=True)
+    wanted = np.stack([correlate2d(a, b, "valid")[::stride, ::stride] + c for a, b, c in pairs])
+    for found in kernels.instruction_sets:
+        if found.available:
+            arguments: dict[str, Any] = {"stride": stride, "pads_begin": (top, left), "pads_end": (bottom, right)}
+            y = kernels.depthwise(weight, bias, x, instruction_set=found.name, **arguments)
+            np.testing.assert_allclose(y[0], wanted, rtol=0, atol=1e-5 * np.abs(wanted).max(), err_msg=found.name)
+
+
+@pytest.mark.parametrize(("image", "kernel", "stride", "pads"), AWKWARD)
+def test_awkward_shapes(kernels: Library, image: Any, kernel: Any, stride: int, pads: Any) -> None:
+    assert_all_equal(kernels, image, kernel, stride, pads)
+
+
+@settings(max_examples=60, deadline=None)
+@given(some.data())
+def test_any_shape(kernels: Library, data: some.DataObject) -> None:
+    kernel = data.draw(some.tuples(some.integers(1, 15), some.integers(1, 15)))
+    top, bottom, left, right = (data.draw(some.integers(0, size)) for size in (*kernel[:1] * 2, *kernel[1:] * 2))
+    least = max(1, kernel[0] - top - bottom), max(1, kernel[1] - left - right)
+    image = (least[0] + data.draw(some.integers(0, 30)), least[1] + data.draw(some.integers(0, 40)))
+    assert_all_equal(kernels, image, kernel, data.draw(some.integers(1, 4)), (top, left, bottom, right))
+
+
+def test_what_is_not_a_number_stays_so(kernels: Library) -> None:
+    """In the outputs it reaches, and in no others."""
+    x = np.zeros((1, 1, 20, 20), np.float32)
+    x[0, 0, 10, 10] = np.nan
+    weight, bias = np.ones((1, 3, 3), np.float32), np.zeros(1, np.float32)
+    for found in kernels.instruction_sets:
+        if found.available:
+            y = kernels.depthwise(weight, bias, x, instruction_set=found.name, pads_begin=(1, 1), pads_end=(1, 1))
+            assert np.isnan(y).sum() == 9
