@@ -57,6 +57,15 @@ def library() -> Path:
     return path
 
 
+def library_hash() -> str:
+    """Of all that the library depends on; it need not be built.
+
+    Raises:
+        MeasureError: a tool is missing.
+    """
+    return _hash(_tools())
+
+
 def kernels_folder() -> Path:
     """Where libraries, and what was found out about them, are kept."""
     return Path.home() / ".cache" / "measured-nas" / "kernels"
@@ -88,7 +97,6 @@ def _tools() -> _Tools:
 
 @cache
 def _hash(tools: _Tools) -> str:
-    """Of all that the library depends on."""
     digest = hashlib.sha256()
     for name, content in source_files().items():
         digest.update(f"{name} {len(content)}\n".encode() + content)

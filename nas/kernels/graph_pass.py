@@ -45,8 +45,8 @@ class Candidate:
     input_shape: tuple[int, ...]
     output_shape: tuple[int, ...]
     stride: int = 1
-    pads_begin: tuple[int, ...] = ()
-    pads_end: tuple[int, ...] = ()
+    pads_begin: tuple[int, int] = (0, 0)
+    pads_end: tuple[int, int] = (0, 0)
 
     @property
     def density(self) -> float:

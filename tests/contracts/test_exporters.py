@@ -27,6 +27,7 @@ from nas.ops.conv import Conv2dOp
 from nas.quantization.scheme import Scheme
 from nas.quantization.steps import Steps
 from nas.space import Architecture, Network
+from tests.runtimes_here import or_skipped
 
 SHAPE = (1, 3, 12, 12)
 
@@ -307,7 +308,7 @@ def test_a_zero_point_that_is_off_is_found(tmp_path: Path, monkeypatch: pytest.M
         check_integers(tmp_path)
 
 
-@pytest.mark.parametrize("runtime", INTEGER_RUNTIMES)
+@pytest.mark.parametrize("runtime", or_skipped(INTEGER_RUNTIMES))
 @pytest.mark.parametrize("name", ["plain", "branches"])
 def test_integers_are_checked_in_the_runtime_they_are_for(
     exporter: Exporter, name: str, runtime: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

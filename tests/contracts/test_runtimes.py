@@ -22,6 +22,7 @@ from nas.export.node_layers import node_layers
 from nas.latency.references import LADDER, write_reference
 from nas.latency.runtimes import RUNTIMES, Burst, Runtime, Session, SessionOptions, make_runtime
 from nas.latency.runtimes import answering as answering_runtime
+from tests.runtimes_here import or_skipped, runtimes_here
 
 #: Times runs of reading a model, after a look whether it is one; leaves beside it how many threads it was told.
 PROGRAM = """
@@ -41,7 +42,7 @@ ANSWERING = [name for name in RUNTIMES.names() if RUNTIMES.get(name).answers]
 WRITERS: dict[str, Callable[[Path], None]] = {"onnx": lambda path: write_reference(LADDER[1], path)}
 
 
-@pytest.fixture(params=RUNTIMES.names())
+@pytest.fixture(params=or_skipped(RUNTIMES.names()))
 def runtime(request: pytest.FixtureRequest, tmp_path: Path) -> Runtime:
     return make_runtime(request.param, parameters_of(request.param, tmp_path))
 
@@ -84,7 +85,7 @@ def session(runtime: Runtime, artifact: Path) -> Iterator[Session]:
     opened.close()
 
 
-@pytest.fixture(params=ANSWERING)
+@pytest.fixture(params=or_skipped(ANSWERING))
 def answering(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Session]:
     opened = RUNTIMES.get(request.param)().open(written(RUNTIMES.get(request.param)(), tmp_path), SessionOptions())
     yield opened
@@ -109,7 +110,7 @@ def test_answers_are_those_of_every_other_runtime(answering: Session, tmp_path: 
     inputs = inputs_of(answering, 1)
     answers = answering.run(inputs)
     assert answers.std() > 0
-    for name in ANSWERING:
+    for name in runtimes_here(ANSWERING):
         other = RUNTIMES.get(name)()
         (artifact,) = tmp_path.glob("model.*")
         if artifact.suffix.removeprefix(".") in other.formats:
@@ -241,6 +242,7 @@ THREADS: dict[str, Callable[[Runtime], Callable[[Any], int]]] = {
     "command": lambda runtime: lambda session: int(Path(f"{session._values['model']}.threads").read_text()),
     "onnxruntime": lambda runtime: lambda session: session._session.get_session_options().intra_op_num_threads,
     "openvino": openvino_threads,
+    "openvino_kernels": openvino_threads,
     "torch": lambda runtime: torch_threads,
 }
 
@@ -261,7 +263,7 @@ def check_threads(runtime: Runtime, artifact: Path, threads_of: Callable[[Any], 
         assert found == threads
 
 
-@pytest.mark.parametrize("name", [name for name in RUNTIMES.names() if name != "torch"])
+@pytest.mark.parametrize("name", or_skipped(name for name in RUNTIMES.names() if name != "torch"))
 def test_it_imports_no_torch_and_leaves_the_home_folder_alone(name: str, tmp_path: Path) -> None:
     """Packages that report to their makers keep an identity in the home folder; these must not."""
     (home := tmp_path / "home").mkdir()

@@ -124,6 +124,7 @@ RUNTIMES: Registry[type[Runtime]] = Registry(
         "command": "nas.latency.runtimes.command:Command",
         "onnxruntime": "nas.latency.runtimes.onnxruntime:OnnxRuntime",
         "openvino": "nas.latency.runtimes.openvino:OpenVino",
+        "openvino_kernels": "nas.latency.runtimes.openvino_kernels:OpenVinoKernels",
         "torch": "nas.latency.runtimes.torch:Torch",
     },
 )

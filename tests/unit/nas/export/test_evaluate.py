@@ -13,6 +13,7 @@ from nas.export.evaluate import deployed_outputs
 from nas.export.onnx import OnnxExporter
 from nas.latency.runtimes import RUNTIMES
 from nas.space import Architecture, Network
+from tests.runtimes_here import or_skipped
 
 
 def export(path: Path, batch: int) -> nn.Module:
@@ -28,7 +29,7 @@ def data(count: int) -> TensorDataset:
     return TensorDataset(torch.randn(count, 3, 6, 6, generator=generator), torch.arange(count))
 
 
-@pytest.mark.parametrize("runtime", [name for name in RUNTIMES.names() if RUNTIMES.get(name).answers])
+@pytest.mark.parametrize("runtime", or_skipped(name for name in RUNTIMES.names() if RUNTIMES.get(name).answers))
 @pytest.mark.parametrize("batch", [1, 4])
 @pytest.mark.parametrize("count", [3, 8, 70])
 def test_outputs_of_every_image_in_order(runtime: str, batch: int, count: int, tmp_path: Path) -> None:

@@ -1,0 +1,172 @@
+"""Chooses which layers of a graph the kernels compute, by timing on this machine; remembers what it chose."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import time
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+
+from nas.kernels import build
+from nas.kernels.fastest import Timed, fastest, fills
+from nas.kernels.graph_pass import Candidate, Setting, candidates, prepare, replace
+from nas.kernels.library import Library
+from nas.kernels.memory import Memory
+from nas.kernels.race import Race, Variant
+from nas.latency.quiet_openvino import openvino
+from nas.latency.runtimes import SessionOptions
+from nas.latency.runtimes.openvino_session import filled, profiling, settings_of
+
+#: A kernel that is so many times slower than OpenVINO's own is not tried, whatever reorders it would save.
+_HOPELESS = 1.5
+#: What calling a bare kernel takes from here.
+_CALL_MS = 0.03
+#: Runs of the untouched graph that tell where its time goes.
+_PROFILED_RUNS = 5
+#: Time for runs of whole graphs.
+_BUDGET_NS = 2_000_000_000
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Chooser:
+    """Lets kernels compute what makes a whole graph faster.
+
+    What it finds out is kept beside the library, and so holds for this processor, OpenVINO and these kernels.
+
+    Args:
+        core: what compiles the graphs.
+    """
+
+    core: openvino.Core
+
+    @cached_property
+    def library(self) -> Path:
+        """The library's file, built for the first graph that has use for it; from then on ``core`` knows it.
+
+        Raises:
+            MeasureError: it can't be built.
+        """
+        found = build.library()
+        self.core.add_extension(found)
+        return found
+
+    def choose(
+        self, model: openvino.Model, inputs: Sequence[np.ndarray], options: SessionOptions
+    ) -> dict[str, Setting]:
+        """Layers of a graph, and how kernels compute them; none where that gains nothing.
+
+        Args:
+            model: as read from a file, its sizes fixed.
+            inputs: what it is timed with.
+            options: how it is run.
+        """
+        prepared = model.clone()
+        prepare(prepared)
+        found = candidates(prepared)
+        if not found:
+            return {}
+        memory, key = Memory(self.library.parent / "choices.json"), _key(prepared, found, options)
+        known = memory.get(key)
+        if known is None:
+            settings = self._timed(model, found, inputs, options)
+            known = [asdict(settings[item.name]) if item.name in settings else None for item in found]
+            memory.put(key, known)
+        return {item.name: Setting(**value) for item, value in zip(found, known, strict=True) if value is not None}
+
+    def replaced(self, model: openvino.Model, settings: Mapping[str, Setting]) -> openvino.Model:
+        """The graph with what was chosen; as it is where nothing was."""
+        if not settings:
+            return model
+        prepared = model.clone()
+        prepare(prepared)
+        replace(prepared, settings, self.library)
+        return prepared
+
+    def _timed(
+        self, model: openvino.Model, found: Sequence[Candidate], inputs: Sequence[np.ndarray], options: SessionOptions
+    ) -> dict[str, Setting]:
+        library, memory = Library(self.library), Memory(self.library.parent / "layers.json")
+        dense_ms = self._dense_ms(model, inputs, options)
+        timed = {item.name: fastest(item, library, memory) for item in found}
+        hopeful = [item for item in found if _is_hopeful(timed[item.name].time_ms, dense_ms.get(item.name, np.inf))]
+        if not hopeful:
+            return {}
+        clock = time.process_time_ns if options.threads == 1 else time.perf_counter_ns
+
+        def load(variant: Variant) -> Callable[[], int]:
+            graph = self.replaced(model, {name: timed[name].setting for name in variant})
+            request = self._request(graph, inputs, settings_of(options))
+            return lambda: _run_ns(request, clock)
+
+        starts, flips = _starts(hopeful, timed, dense_ms), _flips(hopeful, dense_ms)
+        winner = Race(load, _BUDGET_NS).winner(starts, flips)
+        _log.info("kernels compute %d of %d layers that they know", len(winner), len(found))
+        return {name: timed[name].setting for name in winner}
+
+    def _dense_ms(
+        self, model: openvino.Model, inputs: Sequence[np.ndarray], options: SessionOptions
+    ) -> dict[str, float]:
+        """Least milliseconds by node of the untouched graph, of all its threads together."""
+        request = self._request(model, inputs, profiling(settings_of(options)))
+        totals = [_node_ms(request)]
+        for runs in range(2, _PROFILED_RUNS + 2):
+            request.infer(share_outputs=True)
+            totals.append({name: runs * mean for name, mean in _node_ms(request).items()})
+        found = {name: min(after[name] - before[name] for before, after in pairwise(totals)) for name in totals[0]}
+        return {name: options.threads * time_ms for name, time_ms in found.items()}
+
+    def _request(
+        self, graph: openvino.Model, inputs: Sequence[np.ndarray], settings: dict[str, object]
+    ) -> openvino.InferRequest:
+        request, _ = filled(self.core.compile_model(graph, "CPU", settings), list(inputs))
+        request.infer(share_outputs=True)
+        return request
+
+
+def _is_hopeful(kernel_ms: float, dense_ms: float) -> bool:
+    return kernel_ms - _CALL_MS < _HOPELESS * dense_ms
+
+
+def _node_ms(request: openvino.InferRequest) -> dict[str, float]:
+    """Mean milliseconds by node over all runs so far."""
+    return {item.node_name: item.real_time.total_seconds() * 1e3 for item in request.get_profiling_info()}
+
+
+def _run_ns(request: openvino.InferRequest, clock: Callable[[], int]) -> int:
+    start = clock()
+    request.infer(share_outputs=True)
+    return clock() - start
+
+
+def _starts(found: Sequence[Candidate], timed: Mapping[str, Timed], dense_ms: Mapping[str, float]) -> list[Variant]:
+    """All layers, all sparse ones, and those whose kernel alone is faster."""
+    return [
+        frozenset(item.name for item in found),
+        frozenset(item.name for item in found if item.kind == "sparse"),
+        frozenset(item.name for item in found if timed[item.name].time_ms < dense_ms.get(item.name, np.inf)),
+    ]
+
+
+def _flips(found: Sequence[Candidate], dense_ms: Mapping[str, float]) -> list[Variant]:
+    """Layers that are alike, together; those first where more time goes."""
+    alike: dict[tuple[object, ...], list[str]] = defaultdict(list)
+    for item in found:
+        alike[item.kind, item.weight.shape, item.input_shape, item.stride, item.activation].append(item.name)
+    groups = [frozenset(names) for names in alike.values()]
+    return sorted(groups, key=lambda names: -sum(dense_ms.get(name, 0.0) for name in names))
+
+
+def _key(model: openvino.Model, found: Sequence[Candidate], options: SessionOptions) -> str:
+    """Of what the fastest variant depends on: operations, shapes, zeros, threads."""
+    nodes = [node for node in model.get_ordered_ops() if node.get_type_name() != "Constant"]
+    lines = [f"{node.get_type_name()} {[str(end.get_partial_shape()) for end in node.outputs()]}" for node in nodes]
+    lines += [f"{item.kind} {item.weight.shape} {item.input_shape} {item.activation} {fills(item)}" for item in found]
+    return hashlib.sha256("\n".join([*lines, str(options.threads)]).encode()).hexdigest()

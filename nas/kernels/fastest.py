@@ -1,0 +1,110 @@
+"""The fastest way a kernel computes a layer on this processor, found by timing the bare kernel."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from nas.kernels.graph_pass import Candidate, Setting
+from nas.kernels.library import Library
+from nas.kernels.memory import Memory
+from nas.kernels.sparse_format import ROWS, SparseWeights, fill
+
+#: Larger blocks are tried while so many values are stored for each one that is not zero.
+_MOST_FILL = {1: 1.0, 2: 1.5, 4: 2.2}
+#: Narrower vectors are tried where there are no wider ones.
+_LANES = 8
+#: Each setting runs for so long, and at least so often.
+_SETTING_NS, _RUNS = 2_000_000, 3
+
+
+@dataclass(frozen=True)
+class Timed:
+    """A setting, and how long the bare kernel takes with it on one thread."""
+
+    setting: Setting
+    time_ms: float
+
+
+def fastest(candidate: Candidate, library: Library, memory: Memory) -> Timed:
+    """The candidate's fastest setting, as remembered or found out now."""
+    key = _key(candidate)
+    known = memory.get(key)
+    if known is None:
+        found = min(_timed(candidate, library), key=lambda timed: timed.time_ms)
+        memory.put(key, known := asdict(found))
+    return Timed(Setting(**known["setting"]), known["time_ms"])
+
+
+def fills(candidate: Candidate) -> list[float]:
+    """Share of the weight that is stored, of blocks of 1, 2 and 4 outputs; hundredths."""
+    if candidate.kind == "depthwise":
+        return [1.0]
+    return [round(candidate.density * fill(candidate.weight, rows), 2) for rows in ROWS]
+
+
+def _key(candidate: Candidate) -> str:
+    settings = (candidate.stride, candidate.pads_begin, candidate.pads_end, candidate.activation)
+    shapes = (candidate.weight.shape, candidate.input_shape, candidate.output_shape)
+    return f"{candidate.kind} {shapes} {settings} {fills(candidate)}"
+
+
+def _timed(candidate: Candidate, library: Library) -> Iterator[Timed]:
+    x = np.random.default_rng(0).normal(size=candidate.input_shape).astype(np.float32)
+    runs = _sparse_runs if candidate.kind == "sparse" else _depthwise_runs
+    for setting, run in runs(candidate, library, x):
+        yield Timed(setting, _minimum_ms(run))
+
+
+def _sparse_runs(candidate: Candidate, library: Library, x: np.ndarray) -> Iterator[tuple[Setting, Callable[[], Any]]]:
+    for rows in ROWS:
+        if fill(candidate.weight, rows) > _MOST_FILL[rows]:
+            continue
+        weights = SparseWeights.of(candidate.weight, rows)
+        for name in _instruction_sets(library):
+            for width in library.widths(name, rows):
+                yield (
+                    Setting(rows, width, name),
+                    lambda weights=weights, width=width, name=name: library.sparse(  # type: ignore[misc]
+                        weights, candidate.bias, x, instruction_set=name, width=width, activation=candidate.activation
+                    ),
+                )
+
+
+def _depthwise_runs(
+    candidate: Candidate, library: Library, x: np.ndarray
+) -> Iterator[tuple[Setting, Callable[[], Any]]]:
+    for name in _instruction_sets(library):
+        yield (
+            Setting(instruction_set=name),
+            lambda name=name: library.depthwise(  # type: ignore[misc]
+                candidate.weight,
+                candidate.bias,
+                x,
+                instruction_set=name,
+                stride=candidate.stride,
+                pads_begin=candidate.pads_begin,
+                pads_end=candidate.pads_end,
+                activation=candidate.activation,
+            ),
+        )
+
+
+def _instruction_sets(library: Library) -> list[str]:
+    available = [item for item in library.instruction_sets if item.available]
+    return [item.name for item in available if item.lanes >= _LANES] or [available[0].name]
+
+
+def _minimum_ms(run: Callable[[], Any]) -> float:
+    """Least processor time of a run."""
+    run()
+    times: list[int] = []
+    while len(times) < _RUNS or sum(times) < _SETTING_NS:
+        start = time.process_time_ns()
+        run()
+        times.append(time.process_time_ns() - start)
+    return min(times) / 1e6

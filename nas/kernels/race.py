@@ -1,0 +1,68 @@
+"""Finds the fastest variant of a graph by timing whole graphs: what a layer gains, reorders around it may cost."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+#: The names of what is replaced in a variant.
+Variant = frozenset[str]
+
+NOTHING: Variant = frozenset()
+#: A flip must gain so much, and the whole so much over the untouched graph.
+_FLIP, _WHOLE = 0.98, 0.99
+#: Runs of a variant before another's turn, and turns at least.
+_RUNS, _TURNS = 2, 3
+
+
+class Race:
+    """Times variants in turns; of each, the least time counts.
+
+    Args:
+        load: makes a variant ready; calling what it returns runs it once and returns the time of that, nanoseconds.
+        budget_ns: time for runs, overstepped by the turns that a comparison at least needs.
+    """
+
+    def __init__(self, load: Callable[[Variant], Callable[[], int]], budget_ns: int) -> None:
+        self._load = load
+        self._left_ns = budget_ns
+        self._ready: dict[Variant, Callable[[], int]] = {}
+
+    def winner(self, starts: Sequence[Variant], flips: Sequence[Variant]) -> Variant:
+        """The fastest of ``starts``, then improved by flipping whole sets of names in the order of ``flips``.
+
+        Nothing where that gains nothing.
+        """
+        best = self._best([NOTHING, *starts], self._left_ns // 3)
+        for place, flip in enumerate(flips):
+            if self._left_ns <= 0:
+                break
+            times = self._times([best, best ^ flip], self._left_ns // (len(flips) - place + 1))
+            if times[1] < _FLIP * times[0]:
+                best ^= flip
+            self._ready = {variant: run for variant, run in self._ready.items() if variant in (NOTHING, best)}
+        if best != NOTHING:
+            times = self._times([NOTHING, best], self._left_ns)
+            best = best if times[1] < _WHOLE * times[0] else NOTHING
+        return best
+
+    def _best(self, variants: Sequence[Variant], share_ns: int) -> Variant:
+        distinct = list(dict.fromkeys(variants))
+        times = self._times(distinct, share_ns)
+        best = distinct[times.index(min(times))]
+        self._ready = {variant: self._ready[variant] for variant in (NOTHING, best)}
+        return best
+
+    def _times(self, variants: Sequence[Variant], share_ns: int) -> list[int]:
+        """Least times, nanoseconds."""
+        for variant in variants:
+            if variant not in self._ready:
+                self._ready[variant] = self._load(variant)
+        found: list[list[int]] = [[] for _ in variants]
+        spent = turns = 0
+        while turns < _TURNS or spent < share_ns:
+            for times, variant in zip(found, variants, strict=True):
+                times += [self._ready[variant]() for _ in range(_RUNS)]
+                spent += sum(times[-_RUNS:])
+            turns += 1
+        self._left_ns -= spent
+        return [min(times) for times in found]

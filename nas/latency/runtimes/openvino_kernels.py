@@ -1,0 +1,52 @@
+"""OpenVINO on the processor, with native kernels for sparse and depthwise layers."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from nas.kernels.build import library_hash
+from nas.kernels.choice import Chooser
+from nas.latency.profiles import Profile
+from nas.latency.quiet_openvino import openvino
+from nas.latency.runtimes import Runtime, Session, SessionOptions
+from nas.latency.runtimes.openvino_session import open_session, profile, profiling, read, settings_of
+
+
+class OpenVinoKernels(Runtime):
+    """As ``OpenVino``; in place of layers that are mostly zeros, or depthwise, stand kernels that are built here.
+
+    Which layers is decided when a file is first opened, by timing the whole graph; the same graph is run from then on.
+    """
+
+    formats = frozenset({"onnx"})
+    precisions = frozenset({"int4", "int8", "fp16", "fp32"})
+
+    def __init__(self) -> None:
+        self._hash = library_hash()
+        self._core = openvino.Core()
+        self._chooser = Chooser(self._core)
+
+    def open(self, path: Path, options: SessionOptions) -> Session:
+        """See ``Runtime.open``."""
+        return open_session(path, partial(self._load, *self._chosen(path, options), settings_of(options)))
+
+    def version(self) -> str:
+        """Version of OpenVINO and of the kernels."""
+        return f"{str(openvino.__version__).partition('-')[0]}+{self._hash}"
+
+    def profile(self, path: Path, options: SessionOptions) -> Profile:
+        """See ``Runtime.profile``; what was fused into another node has no time of its own."""
+        return profile(path, partial(self._load, *self._chosen(path, options), profiling(settings_of(options))))
+
+    def _chosen(self, path: Path, options: SessionOptions) -> tuple[openvino.Model, list[np.ndarray]]:
+        model, fixed = read(self._core, path, options.batch)
+        return self._chooser.replaced(model, self._chooser.choose(model, fixed, options)), fixed
+
+    def _load(
+        self, model: openvino.Model, fixed: list[np.ndarray], settings: dict[str, Any]
+    ) -> tuple[openvino.CompiledModel, list[np.ndarray]]:
+        return self._core.compile_model(model, "CPU", settings), fixed
