@@ -16,6 +16,7 @@ from nas.export import Artifact
 from nas.export.weights import load_weights, save_weights
 from nas.latency.agent.remote import open_measurer
 from nas.latency.protocol import Latency
+from nas.latency.runtimes import SessionOptions, make_runtime
 from nas.latency.targets import Target
 from nas.space import Architecture, Network
 from trials.answers import Answers, answers_of
@@ -25,7 +26,7 @@ from trials.jobs import deploy
 from trials.labels import interval
 from trials.membership import membership_by_number
 from trials.plan import make_plan
-from trials.problem import Problem, open_problem
+from trials.problem import Problem, open_problem, target_specs
 from trials.store.artifacts import ArtifactStore
 from trials.store.queries import Value
 from trials.store.queries_candidate import CandidateDetail, candidate_detail
@@ -39,7 +40,7 @@ SCORE_TOLERANCE = 0.005
 LATENCY_TOLERANCE = 0.05
 NUM_SAMPLES = 16
 #: Runtime → the script that runs the exported file there; ONNX Runtime's stands in for runtimes without one.
-RUN = {name: Path(__file__).with_name(f"run_{name}.py") for name in ("onnxruntime", "openvino")}
+RUN = {name: Path(__file__).with_name(f"run_{name}.py") for name in ("onnxruntime", "openvino", "openvino_kernels")}
 
 
 def chosen(store: Store, name: str, *, only_best: bool) -> list[int]:
@@ -83,9 +84,9 @@ def export_candidate(store: Store, name: str, number: int, folder: Path) -> dict
     _check_scores(detail, scores["validation"])
     values = scored(answers[0])
     _write_samples(problem, folder)
-    (folder / "run.py").write_text(RUN[_script(problem.runtime)].read_text())
+    runs_in = _write_script(problem, artifact, folder)
     latencies = [_measure_again(store, detail, artifact, target.name) for target in problem.plan.targets]
-    report = _report(name, number, detail, network, artifact, answers, latencies)
+    report = _report(name, number, detail, network, artifact, answers, latencies) | {"runs_in": runs_in}
     report["gaps"] = [item.to_json() for item in gaps(values)]
     report["on_front"] = membership_by_number(store, name)[number]
     (folder / "report.json").write_text(json.dumps(report, indent=2))
@@ -156,8 +157,18 @@ def recorded_value(detail: CandidateDetail, metric: str, target: str = "") -> Va
     return metrics[f"{metric}@{target}"] if f"{metric}@{target}" in metrics else metrics[metric]
 
 
-def _script(runtime: str) -> str:
-    return runtime if runtime in RUN else "onnxruntime"
+def _write_script(problem: Problem, artifact: Artifact, folder: Path) -> str:
+    """Write ``run.py`` and what it needs; the package that runs it, with its version.
+
+    On another device nothing is prepared from here: there the file runs by what every installation has.
+    """
+    spec = next(iter(target_specs(problem.plan).values()))
+    name = problem.runtime if spec.address or spec.runtime not in RUN else spec.runtime
+    script = name if name in RUN else "onnxruntime"
+    runtime = make_runtime(script, spec.parameters if script == spec.runtime else {})
+    runtime.ship(artifact.path, SessionOptions(spec.threads, spec.batch), folder)
+    (folder / "run.py").write_text(RUN[script].read_text())
+    return f"{script.partition('_')[0]} {runtime.version().partition('+')[0]}"
 
 
 def _check_scores(detail: CandidateDetail, scores: Mapping[str, float]) -> None:
@@ -230,7 +241,7 @@ def _markdown(report: Mapping[str, Any]) -> str:
         f"`{file['name']}`: {file['size_bytes']:,} bytes, input {file['input_shape']}, sha256 `{file['sha256']}`.",
         f"{report['parameters']:,} parameters, {report['macs']:,} MACs.",
         "",
-        f"Run it: `python run.py` (numpy and {_script(report['runtimes'][0]['runtime'])}).",
+        f"Run it: `python run.py` (numpy and {report['runs_in']}).",
     ]
     return "\n".join(lines) + "\n"
 

@@ -92,8 +92,10 @@ class Runtime(ABC):
     precisions: frozenset[str] = frozenset({"fp32"})
     #: Patterns whose zeros it was told to skip; a plan must choose from one of them. Without, zeros are numbers.
     patterns: frozenset[str] = frozenset()
-    #: Whether ``Session.run`` gives outputs; files for others are checked and scored in ONNX Runtime.
+    #: Whether ``Session.run`` gives outputs.
     answers: bool = True
+    #: The runtime that checks and scores its files during a study where it does not do so itself.
+    scored_in: str = ""
     #: Whether its bursts tell processor time; that of a program or another device says nothing.
     processor_time: bool = True
 
@@ -116,6 +118,13 @@ class Runtime(ABC):
             MeasureError: the runtime has none, or what ``open`` and ``burst`` raise.
         """
         raise MeasureError(f"the runtime {type(self).__name__} does not tell where the time of a run goes")
+
+    def ship(self, path: Path, options: SessionOptions, folder: Path) -> None:  # noqa: B027  (most need nothing)
+        """Write into ``folder`` what it takes, beside ``path`` itself, to run ``path`` elsewhere as it is run here.
+
+        Raises:
+            MeasureError: what ``open`` raises.
+        """
 
 
 RUNTIMES: Registry[type[Runtime]] = Registry(
@@ -141,5 +150,5 @@ def make_runtime(name: str, parameters: Mapping[str, Any]) -> Runtime:
 
 
 def answering(name: str) -> str:
-    """The runtime that checks and scores files that are for ``name``: itself, or ONNX Runtime."""
-    return name if RUNTIMES.get(name).answers else "onnxruntime"
+    """The runtime that checks and scores files that are for ``name``."""
+    return RUNTIMES.get(name).scored_in or name

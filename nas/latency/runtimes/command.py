@@ -36,6 +36,7 @@ class Command(Runtime):
 
     formats = frozenset({"onnx"})
     answers = False
+    scored_in = "onnxruntime"
     processor_time = False
 
     def __init__(self, program: str = "benchmark_app") -> None:

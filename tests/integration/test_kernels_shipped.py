@@ -1,0 +1,58 @@
+"""What ships with a network on native kernels runs without this project."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+from nas.errors import MeasureError
+from nas.latency.runtimes import SessionOptions, make_runtime
+
+SCRIPT = Path(__file__).parents[2] / "trials" / "run_openvino_kernels.py"
+#: Runs a script where only numpy and OpenVINO can be imported.
+ALONE = "import runpy, sys; sys.modules.update(torch=None, onnxruntime=None, nas=None); runpy.run_path(sys.argv.pop(1))"
+CHANNELS, PIXELS = 512, 14
+
+
+def write_sparse(path: Path) -> None:
+    """A 1×1 convolution with 5 % of its weights, ReLU, mean: kernels are six times faster, so they are chosen."""
+    generator = np.random.default_rng(0)
+    weight = generator.normal(size=(CHANNELS, CHANNELS, 1, 1)) * (generator.random((CHANNELS, CHANNELS, 1, 1)) < 0.05)
+    nodes = [
+        helper.make_node("Conv", ["input", "weight"], ["sums"]),
+        helper.make_node("Relu", ["sums"], ["active"]),
+        helper.make_node("GlobalAveragePool", ["active"], ["means"]),
+        helper.make_node("Flatten", ["means"], ["output"]),
+    ]
+    shapes = {"input": [1, CHANNELS, PIXELS, PIXELS], "output": [1, CHANNELS]}
+    ends = [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in shapes.items()]
+    constants = [numpy_helper.from_array(weight.astype(np.float32), "weight")]
+    graph = helper.make_graph(nodes, "sparse", ends[:1], ends[1:], constants)
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), str(path))
+
+
+def test_the_exported_graph_and_the_library_answer_alone(tmp_path: Path) -> None:
+    path = tmp_path / "model.onnx"
+    write_sparse(path)
+    try:
+        make_runtime("openvino_kernels", {}).ship(path, SessionOptions(), tmp_path)
+    except MeasureError as error:
+        pytest.skip(str(error))
+    assert 'type="SparseConvolution"' in (tmp_path / "kernels.xml").read_text()
+    inputs = np.random.default_rng(1).normal(size=(3, CHANNELS, PIXELS, PIXELS)).astype(np.float32)
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    expected = [int(session.run(None, {"input": item[None]})[0].argmax()) for item in inputs]
+    np.save(tmp_path / "inputs.npy", inputs)
+    path.unlink()
+    shutil.copy(SCRIPT, tmp_path / "run.py")
+    command = [sys.executable, "-c", ALONE, str(tmp_path / "run.py"), str(tmp_path / "inputs.npy")]
+    ran = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert f"answers: {expected}" in ran.stdout
