@@ -29,14 +29,16 @@ from noop import NoData, Widths  # noqa: F401  (named in the plan)
 
 from nas.space.chooser import RandomChooser
 from nas.strategies import Suggestion
-from trials import study
+from trials import dispatch
+from trials.assignment import Assignment
+from trials.description import describe
 from trials.environment import owner
 from trials.executors import EXECUTORS, Executor, Job, Pool
 from trials.plan import make_plan
 from trials.problem import Problem, open_problem
 from trials.store.records import JobResult, MetricValue
 from trials.store.store import Store
-from trials.study import Assignment, Coordinator, describe
+from trials.study import Coordinator
 
 POOLS = [Pool("train", 1), Pool("target:local", 1)]
 TARGET = {"spec": {"name": "local"}, "references": {}, "description": {}}
@@ -88,7 +90,7 @@ def throughput(executor: str, strategy: str, trials: int, folder: str) -> dict[s
             ended += sum(event.kind == "done" for event in workers.poll(30))
         coordinator = Coordinator(store, new_study(store, problem), workers, {})
         started, processor = time.perf_counter(), time.process_time()
-        with patch.object(study, "function_of", lambda step: f"noop:{step[0]}"):
+        with patch.object(dispatch, "function_of", lambda step: f"noop:{step[0]}"):
             coordinator.run()
         wall, used = time.perf_counter() - started, time.process_time() - processor
     finally:

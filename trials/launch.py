@@ -11,6 +11,7 @@ from typing import Any
 
 from nas.errors import StudyError
 from nas.strategies import Limit
+from trials.assignment import Assignment
 from trials.companions import check_comparable, twin_specs
 from trials.comparison import NUM_COMPARED
 from trials.environment import describe_environment, owner
@@ -24,7 +25,7 @@ from trials.retention import collect
 from trials.roles import companion_name
 from trials.specs import StudySpec, study_specs
 from trials.store.store import Store
-from trials.study import LEASE_S, Assignment, Coordinator
+from trials.study import LEASE_S, Coordinator
 from trials.targets import with_stored_targets
 
 log = logging.getLogger(__name__)

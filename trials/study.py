@@ -10,71 +10,34 @@ import logging
 import shutil
 import time
 import traceback
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from nas.errors import JobError, StudyError, UnreachableError
-from nas.latency.health import Health
-from nas.space.graph import layers_of
-from nas.strategies import Goal, Limit
-from trials.confirmation import Confirmation, after_repeat, is_repeat, repeat_folder, repeat_payload
-from trials.executors import Event, Executor, Job
+from nas.strategies import Goal
+from trials.assignment import Assignment
+from trials.confirmation import Confirmation, after_repeat, is_repeat, repeat_folder
+from trials.description import describe
+from trials.dispatch import Dispatcher, Running
+from trials.executors import Event, Executor
 from trials.health import Targets
+from trials.looks import Looks
 from trials.measured import Measured
 from trials.memory import Memory
-from trials.pipeline import (
-    Line,
-    Step,
-    after,
-    checkpoint_folder,
-    first_step,
-    function_of,
-    is_audit,
-    payload,
-    pool_of,
-    reject_above,
-    twin_of,
-)
-from trials.problem import Problem
-from trials.store.records import ArchitectureValue, Duplicate, OpenJob
+from trials.pipeline import Line, after, checkpoint_folder, first_step, pool_of, reject_above, twin_of
+from trials.store.records import Duplicate, JobResult, Reopened
 from trials.store.store import Store
 
 log = logging.getLogger(__name__)
 
 #: A coordinator that did not renew its lease for so long is dead.
 LEASE_S = 60.0
-JOB_LEASE_S = 600.0
 #: Times a job is started before a candidate whose worker keeps dying counts as failed.
 MAX_ATTEMPTS = 3
 #: Times in a row that a target's device is missed before the study is left for later.
 MAX_MISSED = 3
 DUPLICATES_PER_TRIAL = 20
-
-
-@dataclass(frozen=True)
-class Assignment:
-    """What a coordinator is given: a study it holds the lease of, resolved."""
-
-    study_id: int
-    epoch: int
-    problem: Problem
-    limits: Mapping[str, Limit]
-    #: What every job's payload shares: plan (JSON text), study, artifacts, work, targets.
-    shared: Mapping[str, Any]
-
-
-@dataclass
-class Running:
-    """A job in a worker's hands."""
-
-    job_id: int
-    attempt: int
-    line: Line
-    step: Step
-    started: float
-    renewed: float
 
 
 class Coordinator:
@@ -100,29 +63,27 @@ class Coordinator:
         self._on_update = on_update
         self._strategy = self.problem.strategy(Goal(self.problem.objectives, assignment.limits), self.problem.plan.seed)
         self._confirmation = Confirmation(store, self.problem, self.name, assignment.study_id, assignment.epoch)
-        self.health = Targets(self.problem.plan.measure, assignment.shared["targets"])
+        self.health = Targets(self.problem.plan.measure, assignment.targets)
         self._measured = Measured(
             store,
             self.problem.plan.measure,
-            assignment.shared["targets"],
+            assignment.targets,
             lambda target: reject_above(self.problem, assignment.limits, target),
         )
-        #: Job of a look at a target → the target.
-        self._looking: dict[str, str] = {}
-        self._queued: deque[tuple[int, Line, Step]] = deque()
-        self._running: dict[str, Running] = {}
+        self._looks = Looks(store, assignment, executor, self.health, self._measured)
+        self._jobs = Dispatcher(store, assignment, executor, self.memory, self.health, self._measured)
         self._missed: Counter[str] = Counter()
         self._ticked = self._renewed = time.monotonic()
 
     @property
     def name(self) -> str:
         """The study's name."""
-        return str(self.assignment.shared["study"])
+        return self.assignment.name
 
     @property
     def num_running(self) -> int:
         """Jobs in workers' hands."""
-        return len(self._running)
+        return len(self._jobs.running)
 
     @property
     def num_left(self) -> int:
@@ -142,9 +103,10 @@ class Coordinator:
             final = final or self._propose()
             if final:
                 self._confirm()
-            over = not (self._running or self._queued or self._confirmation.waiting) and bool(final)
-            self._look(over=over)
-            self._dispatch()
+            over = bool(final) and self._jobs.idle and not self._confirmation.waiting
+            self._looks.start(over=over)
+            for running, known in self._jobs.dispatch():
+                self._commit(running, known)
             if final and over and self.health.settled():
                 return final
             for event in self.executor.poll(0.5):
@@ -160,7 +122,7 @@ class Coordinator:
         study_id = self.assignment.study_id
         self.store.recover(study_id, self.assignment.epoch)
         for open_job in self.store.open_jobs(study_id):
-            self._queue(open_job)
+            self._jobs.restore(open_job)
         self._strategy.observe(self.memory.restore(self.store.observations(study_id)))
         self.memory.twins |= self.store.twins(study_id)
 
@@ -181,7 +143,7 @@ class Coordinator:
 
     def _hungry(self) -> bool:
         """Whether a new candidate would be worked on at once, and no other pool is far behind the first target."""
-        waiting = Counter(pool_of(step) for _, _, step in self._queued)
+        waiting = Counter(pool_of(step) for _, _, step in self._jobs.queued)
         first = pool_of(first_step(self.problem))
         return waiting.pop(first, 0) < max(1, self.executor.free(first)) and max(waiting.values(), default=0) < 2
 
@@ -196,129 +158,28 @@ class Coordinator:
         else:
             observation = self.memory.proposed(proposed.candidate_id, suggestion)
             line = Line(proposed.candidate_id, proposed.number, architecture.identity, architecture.definition)
-            self._queued.append((proposed.job_id, line, step))
+            self._jobs.queued.append((proposed.job_id, line, step))
         self._strategy.observe([observation])
 
     def _confirm(self) -> None:
         """Once all candidates are finished: second looks at contested ones."""
-        steps = [*(step for *_, step in self._queued), *(running.step for running in self._running.values())]
-        if all(map(is_repeat, steps)) and not self._queued:
+        if not self._jobs.queued and all(is_repeat(running.step) for running in self._jobs.running.values()):
             for open_job in self._confirmation.next_jobs(self.executor.free, self.num_running):
-                self._queue(open_job)
+                self._jobs.restore(open_job)
 
-    def _queue(self, open_job: OpenJob) -> None:
-        self._queued.append((open_job.job_id, Line.restored(open_job), (open_job.kind, open_job.target)))
-
-    # -- dispatch
-
-    def _dispatch(self) -> None:
-        """Hand queued jobs to free workers, oldest first."""
-        for _ in range(len(self._queued)):
-            job_id, line, step = self._queued.popleft()
-            if (known := self._known(line, step)) is not None:
-                self._take_over(job_id, line, step, known)
-                continue
-            if not self._ready(step):
-                self._queued.append((job_id, line, step))
-                continue
-            attempt = self.store.start_job(job_id, JOB_LEASE_S, epoch=self.assignment.epoch)
-            if line.state == "queued":
-                self.memory.moved("queued", "running")
-                line.state = "running"
-            now = time.monotonic()
-            key = f"{job_id}.{attempt}"
-            self._running[key] = Running(job_id, attempt, line, step, now, now)
-            self.executor.submit(Job(key, function_of(step), self._payload(line, step), pool_of(step)))
-
-    def _payload(self, line: Line, step: Step) -> Mapping[str, Any]:
-        if is_repeat(step):
-            return repeat_payload(self.store, self.problem, self.assignment.shared, line, step)
-        data = payload(self.problem, self.assignment.shared, self.assignment.limits, line, step)
-        return data | {"known": self._measured.prefixes(step[1])} if step[0] in ("gate", "twin") else data
-
-    def _ready(self, step: Step) -> bool:
-        """Whether a worker is free, on a target that was found good."""
-        if self.executor.free(pool_of(step)) < 1:
-            return False
-        if not step[1]:
-            return True
-        if self.health.due(step[1]) or not self.health.may_measure(step[1]):
-            return False
-        self.health.handed_out(step[1])
-        return True
-
-    def _known(self, line: Line, step: Step) -> Mapping[str, Any] | None:
-        """The result of a step that need not be measured: a dense twin of this study, a structure of any."""
-        kind, target = step
-        if kind == "twin" and (twin_of(line), target) in self.memory.twins:
-            return {"latency": self.memory.twins[twin_of(line), target], "taken_over": True}
-        if kind == "measure" and not is_audit(self.problem, line):
-            structure_hash = line.results["train", ""]["structure_hash"]
-            latency = self._measured.answer(target, structure_hash)
-            return latency and {"structure_hash": structure_hash, "latency": latency}
-        return None
-
-    def _take_over(self, job_id: int, line: Line, step: Step, known: Mapping[str, Any]) -> None:
-        """Commit a job without running it."""
-        attempt = self.store.start_job(job_id, JOB_LEASE_S, epoch=self.assignment.epoch)
-        now = time.monotonic()
-        self._commit(Running(job_id, attempt, line, step, now, now), known)
-
-    # -- the targets' health
-
-    def _look(self, *, over: bool) -> None:
-        """Start a look at each target that is due for one; ``over``: nothing is left to measure."""
-        for target in self.assignment.shared["targets"]:
-            if self.health.due(target, final=over) and self.executor.free(f"target:{target}") > 0:
-                key = self.health.look(target)
-                self._looking[key] = target
-                data = {
-                    "target": self.assignment.shared["targets"][target],
-                    "limit": self.problem.plan.measure.max_drift,
-                }
-                self.executor.submit(Job(key, function_of(("canary", target)), data, f"target:{target}"))
-
-    def _looked(self, event: Event) -> None:
-        """A look is done: what was measured since the last one is good, or is measured again."""
-        target = self._looking.pop(event.key)
-        if event.kind != "done":
-            self.health.failed(target, event.error or "its worker was lost")
-            return
-        health = Health.from_json(event.value["health"])
-        if self.health.looked(target, health):
-            self.store.verify(self.assignment.study_id, self.assignment.epoch, target)
-        else:
-            self._undo(target)
-        self._measured.open(target, health.state["runtime_version"])
-
-    def _undo(self, target: str) -> None:
-        """Take back what was measured on a target since the last good look."""
-        reopened = self.store.quarantine(self.assignment.study_id, self.assignment.epoch, target)
-        log.warning("target %s: %d measurements since it was last good are made again", target, reopened.num_marked)
-        lines = [line for _, line, _ in self._queued] + [running.line for running in self._running.values()]
-        for line in lines:
-            for candidate_id, step in reopened.steps:
-                if line.candidate_id == candidate_id:
-                    line.results.pop(step, None)
-        self.memory.twins = self.store.twins(self.assignment.study_id)
-        for open_job in reopened.queued:
-            self.memory.reopened(open_job.candidate_id, open_job.state)
-            self._queue(open_job)
-
-    # -- commit and tell
+    # -- hear
 
     def _handle(self, event: Event) -> None:
-        if event.key in self._looking:
-            if event.kind != "progress":
-                self._looked(event)
-            return
-        running = self._running.get(event.key)
-        if running is None:
-            return
-        if event.kind == "progress":
+        running = self._jobs.running.get(event.key)
+        if event.key in self._looks:
+            self._take_back(self._looks.heard(event))
+        elif running and event.kind == "progress":
             self._progress(running, event.value)
-            return
-        del self._running[event.key]
+        elif running:
+            del self._jobs.running[event.key]
+            self._ended(running, event)
+
+    def _ended(self, running: Running, event: Event) -> None:
         if event.kind == "done":
             self._missed[running.step[1]] = 0
             self._commit(running, event.value)
@@ -326,20 +187,26 @@ class Coordinator:
             self._miss(running, event.error)
         elif event.kind == "lost" and running.attempt < MAX_ATTEMPTS:
             log.warning("job %s lost its worker; taking it up again", event.key)
-            self._requeue(running, "the worker was lost")
+            self._jobs.requeue(running, "the worker was lost")
         else:
             reason = event.error or f"its worker was lost {MAX_ATTEMPTS} times"
             self._fail(running, reason, event.traceback)
 
-    def _requeue(self, running: Running, reason: str) -> None:
-        self.store.requeue_job(running.job_id, running.attempt, reason)
-        self._queued.appendleft((running.job_id, running.line, running.step))
+    def _take_back(self, undone: Reopened | None) -> None:
+        """Measure again what was measured on a target that proved bad."""
+        if undone is None:
+            return
+        self._jobs.forget(undone.steps)
+        self.memory.twins = self.store.twins(self.assignment.study_id)
+        for open_job in undone.queued:
+            self.memory.reopened(open_job.candidate_id, open_job.state)
+            self._jobs.restore(open_job)
 
     def _miss(self, running: Running, reason: str) -> None:
         """The candidate is not to blame: its job goes back, and if the device stays away, the study waits for it."""
         target = running.step[1]
         self._missed[target] += 1
-        self._requeue(running, reason)
+        self._jobs.requeue(running, reason)
         if self._missed[target] >= MAX_MISSED:
             raise UnreachableError(
                 f"{reason} That is {MAX_MISSED} times in a row; nothing is lost: mend it, then nas resume {self.name}"
@@ -358,40 +225,50 @@ class Coordinator:
 
     def _progress(self, running: Running, value: Mapping[str, Any]) -> None:
         if "epoch" in value:
-            self.store.add_epochs(
-                running.line.candidate_id,
-                running.job_id,
-                running.attempt,
-                [(value["epoch"], value["values"])],
-            )
-        now = time.monotonic()
-        if now - running.renewed > JOB_LEASE_S / 10:
-            self.store.renew_job(running.job_id, running.attempt, JOB_LEASE_S)
-            running.renewed = now
+            epochs = [(value["epoch"], value["values"])]
+            self.store.add_epochs(running.line.candidate_id, running.job_id, running.attempt, epochs)
+        self._jobs.alive(running)
+
+    # -- commit and tell
 
     def _commit(self, running: Running, result: Mapping[str, Any]) -> None:
-        line, (kind, target) = running.line, running.step
-        if result.get("known"):
-            latency = self._measured.answer(target, result["structure_hash"])
-            if latency is None:  # it was deleted, or proved bad, meanwhile
-                self.store.requeue_job(running.job_id, running.attempt, "what was known of its structure is gone")
-                self._queued.appendleft((running.job_id, line, running.step))
-                return
-            result = {key: value for key, value in result.items() if key != "known"} | {"latency": latency}
-        if target:
-            result = self.health.noted(target, result)
-        meaning = after_repeat if is_repeat(running.step) else after
+        """Record what a job returned and what that means; then the next step of the line, or its end."""
+        line, step = running.line, running.step
+        whole = self._whole(running, result)
+        if whole is None:
+            self._jobs.requeue(running, "what was known of its structure is gone")
+            return
+        meaning = after_repeat if is_repeat(step) else after
         try:
-            outcome = meaning(self.problem, self.assignment.limits, line, running.step, result)
+            outcome = meaning(self.problem, self.assignment.limits, line, step, whole)
         except JobError as error:  # a result that can't be recorded: not a number
             self._fail(running, f"JobError: {error}", traceback.format_exc())
             return
-        committed = self.store.commit_job(running.job_id, running.attempt, outcome)
-        if committed is None:
+        next_jobs = self.store.commit_job(running.job_id, running.attempt, outcome)
+        if next_jobs is None:  # another attempt was first
             return
-        if is_repeat(running.step):
+        if is_repeat(step):
             self._revise(running, outcome.candidate_state)
             return
+        self._learn(running, whole, outcome)
+        for job_id, following in zip(next_jobs, outcome.next_jobs, strict=True):
+            self._jobs.queued.appendleft((job_id, line, following))
+        if outcome.candidate_state:
+            self._finish(line, outcome.candidate_state)
+
+    def _whole(self, running: Running, result: Mapping[str, Any]) -> Mapping[str, Any] | None:
+        """A result with the latency it names as known, and the target's health; None if that is known no more."""
+        target = running.step[1]
+        if result.get("known"):
+            latency = self._measured.answer(target, result["structure_hash"])
+            if latency is None:  # it was deleted, or proved bad, meanwhile
+                return None
+            result = {key: value for key, value in result.items() if key != "known"} | {"latency": latency}
+        return self.health.noted(target, result) if target else result
+
+    def _learn(self, running: Running, result: Mapping[str, Any], outcome: JobResult) -> None:
+        """Remember what a committed step tells about other candidates, and what it cost."""
+        line, (kind, target) = running.line, running.step
         if target:
             self._measured.learn(target, result)
         if kind == "train":
@@ -402,10 +279,6 @@ class Coordinator:
             self.totals["gated"] += 1
         elif kind == "twin" and "latency" in outcome.result:
             self.memory.twins[twin_of(line), target] = outcome.result["latency"]
-        for job_id, step in zip(committed, outcome.next_jobs, strict=True):
-            self._queued.appendleft((job_id, line, step))
-        if outcome.candidate_state:
-            self._finish(line, outcome.candidate_state)
 
     def _revise(self, running: Running, state: str | None) -> None:
         """A second look at a complete candidate was committed."""
@@ -438,37 +311,12 @@ class Coordinator:
         return minutes is not None and self.totals["wall_s"] > 60 * minutes
 
     def _stop_all(self, reason: str) -> None:
-        for key, running in self._running.items():
-            self.executor.cancel(key)
-            self._stop(running.line, reason)
-        for _, line, _ in self._queued:
+        for line in self._jobs.cancel():
             self._stop(line, reason)
-        for key in self._looking:
-            self.executor.cancel(key)
-        self._running.clear()
-        self._queued.clear()
-        self._looking.clear()
+        self._looks.cancel()
 
     def _stop(self, line: Line, reason: str) -> None:
         """End a candidate without a result; one that is complete loses the second look only."""
         self.store.stop_candidate(line.candidate_id, reason, epoch=self.assignment.epoch)
         if line.state != "complete":
             self._finish(line, "stopped")
-
-
-def describe(problem: Problem, network: Any) -> ArchitectureValue:
-    """A sampled network as its table row: its identity as it is trained, its layers as they ship."""
-    graph = problem.trace(network)
-    identity = problem.identity_of(graph, network)
-    if network.policies:
-        network.finalize()
-        graph = problem.trace(network)
-    rows = layers_of(graph, network.bits)
-    return ArchitectureValue(
-        identity=identity,
-        space=problem.plan.space.name,
-        definition=network.architecture.to_json(),
-        parameters=sum(row["parameters"] for row in rows),
-        macs=sum(row["macs"] for row in rows),
-        layers=rows,
-    )

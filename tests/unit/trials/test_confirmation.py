@@ -17,6 +17,7 @@ from nas.strategies import Limit
 from nas.tasks.intervals import Z
 from tests.unit.trials.pretending import ACCURACY_HALF, CANDIDATE_MS, Pretending, latency
 from tests.unit.trials.test_twins import NETWORK
+from trials.assignment import Assignment
 from trials.confirmation import Look, best, doubtful
 from trials.membership import membership_of
 from trials.plan import ConfidencePlan, make_plan
@@ -27,7 +28,7 @@ from trials.store.models import Candidate, JobRow, Measurement
 from trials.store.queries import candidates_page
 from trials.store.queries_points import points
 from trials.store.store import Store
-from trials.study import Assignment, Coordinator
+from trials.study import Coordinator
 
 REMEASURE, RETRAIN = 4, 3
 WIDTHS = (8, 16, 24)

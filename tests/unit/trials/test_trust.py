@@ -14,12 +14,13 @@ from nas.latency.protocol import PROTOCOL_VERSION
 from nas.strategies import Limit
 from tests.unit.trials.pretending import Pretending, latency
 from trials import health
+from trials.assignment import Assignment
 from trials.plan import make_plan
 from trials.problem import Problem, open_problem
 from trials.store.models import JobRow, Measurement
 from trials.store.queries import candidates_page
 from trials.store.store import Store
-from trials.study import Assignment, Coordinator
+from trials.study import Coordinator
 
 SETTINGS = {"stride_mode": "stride", "dropout": 0.0}
 SETTINGS |= {f"stage{n}.depth": 1 for n in range(1, 5)} | {f"stage{n}.conv1.kernel": 3 for n in range(1, 5)}

@@ -11,6 +11,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from tests.unit.trials.pretending import CANDIDATE_MS, TWIN_MS, Pretending, latency
+from trials.assignment import Assignment
 from trials.executors import Executor, Job
 from trials.pipeline import Line, after, next_step
 from trials.plan import make_plan
@@ -19,7 +20,7 @@ from trials.store.models import Candidate, JobRow, Measurement
 from trials.store.queries import candidates_page
 from trials.store.queries_candidate import candidate_detail
 from trials.store.store import Store
-from trials.study import Assignment, Coordinator
+from trials.study import Coordinator
 
 NETWORK = {"stride_mode": "stride", "dropout": 0.0}
 NETWORK |= {f"stage{n}.depth": 1 for n in range(1, 5)} | {f"stage{n}.conv1.width": 8 for n in range(1, 5)}
