@@ -12,8 +12,6 @@ Everything printed is derived from the raw samples that --raw keeps.
 from __future__ import annotations
 
 import argparse
-import json
-import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
@@ -21,8 +19,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rank_stability import BASELINE, EFFORTS, Row, cores_at_work, load, plain, save
-from surroundings import COLUMNS, DEPTH, trainers, write_nets
+from estimators import BASELINE, EFFORTS, plain
+from raw import Row, parsed, parser_of, rows_of, show
+from surroundings import cores_at_work, trainers
 
 from nas.latency.affinity import measuring_core, pin
 from nas.latency.client import MeasuringProcess
@@ -114,31 +113,14 @@ def print_table(summary: dict[str, Any], rows: Sequence[Row]) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--nets", type=int, default=4, help=f"1 to {len(COLUMNS)} (default 4)")
-    parser.add_argument("--depth", type=int, default=DEPTH, help="layers of a network (default: a millisecond)")
+    parser = parser_of(__doc__, nets=4)
     parser.add_argument("--sessions", type=int, default=30, help="moments of measuring (default 30)")
     parser.add_argument("--minutes", type=float, default=30.0, help="from the first to the last (default 30)")
     parser.add_argument("--condition", choices=list(cores_at_work()), default="idle", help="other work (default idle)")
-    parser.add_argument("--runtime", default="onnxruntime")
-    parser.add_argument("--raw", type=Path, help="folder for the raw samples")
-    parser.add_argument("--from", type=Path, dest="recorded", help="such a folder: measure nothing, make the table")
-    parser.add_argument("--json", action="store_true", help="one JSON object instead of a table")
-    options = parser.parse_args()
-    if not (1 <= options.nets <= len(COLUMNS) and options.sessions >= 2):
-        parser.error(f"--nets is 1 to {len(COLUMNS)}, --sessions at least 2")
-    if options.recorded:
-        rows = load(options.recorded)
-    else:
-        with tempfile.TemporaryDirectory() as folder:
-            rows = list(measure_all(options, write_nets(Path(folder), options.nets, options.depth)))
-        if options.raw:
-            save(rows, options.raw)
+    options = parsed(parser, nets=1, sessions=2)
+    rows = rows_of(options, measure_all)
     summary = summarise(rows)
-    if options.json:
-        print(json.dumps({"baseline": BASELINE, "summary": summary}))
-    else:
-        print_table(summary, rows)
+    show(options, {"baseline": BASELINE, "summary": summary}, lambda: print_table(summary, rows))
 
 
 if __name__ == "__main__":

@@ -12,16 +12,15 @@ samples that --raw keeps, but for the flags, which the measuring process sets wi
 from __future__ import annotations
 
 import argparse
-import json
-import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rank_stability import BASELINE, Row, load, plain, protocol, save, value_ms
-from surroundings import COLUMNS, DEPTH, HOG, working, write_nets
+from estimators import BASELINE, plain, protocol, value_ms
+from raw import Row, parsed, parser_of, rows_of, show
+from surroundings import HOG, working
 
 from nas.latency.affinity import measuring_core, pin
 from nas.latency.client import MeasuringProcess
@@ -89,29 +88,11 @@ def print_table(summary: dict[str, Any]) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--nets", type=int, default=4, help=f"1 to {len(COLUMNS)} (default 4)")
-    parser.add_argument("--depth", type=int, default=DEPTH, help="layers of a network (default: a millisecond)")
+    parser = parser_of(__doc__, nets=4)
     parser.add_argument("--repeats", type=int, default=10, help="of every network (default 10)")
-    parser.add_argument("--runtime", default="onnxruntime")
-    parser.add_argument("--raw", type=Path, help="folder for the raw samples")
-    parser.add_argument("--from", type=Path, dest="recorded", help="such a folder: measure nothing, make the table")
-    parser.add_argument("--json", action="store_true", help="one JSON object instead of a table")
-    options = parser.parse_args()
-    if not (1 <= options.nets <= len(COLUMNS) and options.repeats >= 1):
-        parser.error(f"--nets is 1 to {len(COLUMNS)}, --repeats at least 1")
-    if options.recorded:
-        rows = load(options.recorded)
-    else:
-        with tempfile.TemporaryDirectory() as folder:
-            rows = list(measure_all(options, write_nets(Path(folder), options.nets, options.depth)))
-        if options.raw:
-            save(rows, options.raw)
-    summary = summarise(rows)
-    if options.json:
-        print(json.dumps({"baseline": BASELINE, "summary": summary}))
-    else:
-        print_table(summary)
+    options = parsed(parser, nets=1, repeats=1)
+    summary = summarise(rows_of(options, measure_all))
+    show(options, {"baseline": BASELINE, "summary": summary}, lambda: print_table(summary))
 
 
 if __name__ == "__main__":

@@ -13,6 +13,8 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
+from nas.latency.affinity import available_cores, measuring_core
+
 #: Columns of the input, and thus the work, of each network: neighbours are 3–25 % apart.
 COLUMNS = (20, 25, 26, 28, 29, 32, 33, 36, 38, 42, 46, 56)
 CHANNELS, ROWS = 32, 16
@@ -85,3 +87,13 @@ def trainers(cores: Sequence[int]) -> Iterator[None]:
         for core in cores:
             stack.enter_context(working(TRAINER, core))
         yield
+
+
+def cores_at_work() -> dict[str, list[int]]:
+    """Condition → cores with a training."""
+    cores = available_cores()
+    own = measuring_core()
+    found: dict[str, list[int]] = {"idle": []}
+    if len(cores) > 1:
+        found["one trainer"] = [cores[0]]
+    return found | {"two trainers": [cores[0], own] if len(cores) > 1 else [own, own]}
