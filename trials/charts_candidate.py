@@ -68,46 +68,43 @@ def latency_figure(
         interval: low end, middle and high end of the ratio derived from them.
     """
     figure = make_subplots(rows=1, cols=2, column_widths=[0.6, 0.4], horizontal_spacing=0.13)
-    both = [times for times in (candidate_ms, reference_ms) if len(times)]
-    start = min((float(times.min()) for times in both), default=0.0)
-    end = max((float(np.quantile(times, 0.98)) for times in both), default=1.0)
-    bins = {"start": start, "end": end, "size": (end - start) / 60 or 1e-6}
-    for times, name, color in ((reference_ms, "reference", ORANGE), (candidate_ms, "candidate", BLUE)):
-        text = f"{name}: %{{y}} runs at %{{x}} ms<extra></extra>"
-        marker = {"color": color, "line": {"width": 0}}
-        figure.add_histogram(
-            x=times[times <= end],
-            xbins=bins,
-            name=name,
-            marker=marker,
-            opacity=0.7,
-            hovertemplate=text,
-            row=1,
-            col=1,
-        )
-    figure.add_histogram(
-        x=ratios,
-        nbinsx=25,
-        name="ratio of a visit",
-        marker={"color": GREEN, "line": {"width": 0}},
-        hovertemplate="%{y} visits at a ratio of %{x}<extra></extra>",
-        row=1,
-        col=2,
-    )
+    _add_runs(figure, {"reference": (reference_ms, ORANGE), "candidate": (candidate_ms, BLUE)})
+    _add_ratios(figure, ratios)
     if interval is not None:
         low, middle, high = interval
         figure.add_vrect(low, high, fillcolor=GREY, opacity=0.25, line_width=0, layer="below", row=1, col=2)
         figure.add_vline(middle, line_color=RED, line_width=1.5, line_dash="dash", row=1, col=2)
-    hidden = sum(int((times > end).sum()) for times in both)
+    figure.update_layout(barmode="overlay", bargap=0.04)
+    return style(figure, height=360)
+
+
+def _add_runs(figure: go.Figure, runs: Mapping[str, tuple[Floats, str]]) -> None:
+    """Wall times by name, in common bins, without the slowest: these are counted in a note."""
+    known = [times for times, _ in runs.values() if len(times)]
+    start = min((float(times.min()) for times in known), default=0.0)
+    end = max((float(np.quantile(times, 0.98)) for times in known), default=1.0)
+    bins = {"start": start, "end": end, "size": (end - start) / 60 or 1e-6}
+    for name, (times, color) in runs.items():
+        text = f"{name}: %{{y}} runs at %{{x}} ms<extra></extra>"
+        bars = _bars(times[times <= end], name, color, text).update(xbins=bins, opacity=0.7)
+        figure.add_trace(bars, row=1, col=1)
+    hidden = sum(int((times > end).sum()) for times in known)
     if hidden:
         _note(figure, f"{hidden} slowest runs not shown")
     figure.update_xaxes(title_text="Wall time of a run (ms)", row=1, col=1)
     figure.update_yaxes(title_text="Runs", row=1, col=1)
-    figure.update_xaxes(title_text="Candidate ÷ reference", nticks=5, row=1, col=2)
+
+
+def _add_ratios(figure: go.Figure, ratios: Floats) -> None:
+    text = "%{y} visits at a ratio of %{x}<extra></extra>"
+    figure.add_trace(_bars(ratios, "ratio of a visit", GREEN, text).update(nbinsx=25), row=1, col=2)
     tallest = int(np.histogram(ratios, bins=25)[0].max()) if len(ratios) else 1
+    figure.update_xaxes(title_text="Candidate ÷ reference", nticks=5, row=1, col=2)
     figure.update_yaxes(title_text="Visits", dtick=-(-tallest // 5), row=1, col=2)
-    figure.update_layout(barmode="overlay", bargap=0.04)
-    return style(figure, height=360)
+
+
+def _bars(values: Floats, name: str, color: str, text: str) -> go.Histogram:
+    return go.Histogram(x=values, name=name, marker={"color": color, "line": {"width": 0}}, hovertemplate=text)
 
 
 def profile_figure(times: Sequence[LayerTime]) -> go.Figure:

@@ -15,8 +15,9 @@ from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
-from trials.charts import comparison_figure, front_figure, history_figure, states_figure
+from trials.charts import comparison_figure, history_figure, states_figure
 from trials.charts_candidate import curves_figure
+from trials.charts_front import front_figure
 from trials.comparison import Comparison, comparison
 from trials.labels import duration, inline, moment, number, title
 from trials.membership import SURE, membership_by_number, membership_of

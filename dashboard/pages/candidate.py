@@ -19,8 +19,8 @@ from dashboard.queries import (
     sites_table,
 )
 from nas.latency.samples import Samples
-from trials.charts import front_figure
 from trials.charts_candidate import curves_figure, latency_figure, profile_figure
+from trials.charts_front import front_figure
 from trials.labels import inline, number, title
 from trials.membership import membership_by_number
 from trials.profile_view import account, layer_times

@@ -11,7 +11,8 @@ import yaml
 
 from dashboard.pages import Context, draw, show_numbers
 from dashboard.queries import bytes_metrics, candidates_table, comparison_table, gaps_table, ranks_table
-from trials.charts import comparison_figure, front_figure, history_figure, states_figure
+from trials.charts import comparison_figure, history_figure, states_figure
+from trials.charts_front import front_figure
 from trials.comparison import comparison
 from trials.gaps import GAP_NOTE
 from trials.labels import duration, inline, label, moment, number, title

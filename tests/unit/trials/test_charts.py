@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 import plotly.graph_objects as go
@@ -8,9 +9,10 @@ import pytest
 from sqlalchemy import Engine
 
 from tests.browser.seed import LIMIT_MS, seed_database
-from trials import charts
-from trials.charts import comparison_figure, front_figure, history_figure, states_figure
+from trials import charts_front
+from trials.charts import comparison_figure, history_figure, states_figure
 from trials.charts_candidate import curves_figure, latency_figure
+from trials.charts_front import front_figure
 from trials.store.engine import open_engine
 from trials.store.queries import list_studies, study_summary
 from trials.store.queries_candidate import curves
@@ -70,7 +72,7 @@ def test_the_front_line_is_drawn_on_the_objectives_only(engine: Engine) -> None:
 def test_a_crowd_of_dominated_candidates_is_thinned_and_the_front_is_not(
     engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(charts, "MOST_DOTS", 4)
+    monkeypatch.setattr(charts_front, "MOST_DOTS", 4)
     traces = by_name(front_figure(points(engine, "digits"), {}, shares=surely(engine)))
     assert 1 <= len(traces["dominated"].x) <= 4
     assert len(traces["Pareto front"].x) == len(front(engine, "digits").numbers)
@@ -134,3 +136,18 @@ def test_the_slowest_runs_are_left_out_and_counted() -> None:
     (note,) = figure.layout.annotations
     assert note.text == f"{200 - shown} slowest runs not shown"
     assert 0 < 200 - shown < 10
+
+
+def test_an_axis_of_times_is_logarithmic_if_the_slowest_would_squeeze_the_front(engine: Engine) -> None:
+    found = points(engine, "digits")
+
+    def axes(slower: float) -> tuple[go.Figure, list[str | None]]:
+        values = np.linspace([0.01, 1.0], [0.9, slower], len(found.numbers))
+        figure = front_figure(replace(found, values=values), {"latency_ms": {"max": 2.0}}, shares=surely(engine))
+        return figure, [figure.layout.yaxis.type, figure.layout.xaxis.type]
+
+    assert axes(9.0)[1] == [None, None]
+    figure, kinds = axes(11.0)
+    assert kinds == [None, "log"]  # a score is no time
+    assert figure.layout.shapes[0].x0 == 2.0
+    assert figure.layout.annotations[0].x == pytest.approx(np.log10(2.0))
