@@ -23,8 +23,8 @@ from rich.table import Table
 
 from trials.launch import resume, search
 from trials.plan import Plan, load_plan
-from trials.store.queries import list_studies
 from trials.store.queries_points import front, histories
+from trials.store.queries_studies import list_studies
 from trials.store.store import Store
 
 PLAN = Path(__file__).parents[1] / "examples" / "joint.yaml"

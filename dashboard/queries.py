@@ -14,8 +14,8 @@ from trials.comparison import Comparison
 from trials.gaps import gaps
 from trials.labels import duration, inline, interval, label, moment, number, size, title, unit
 from trials.profile_view import OWN, LayerTime
-from trials.store.queries import CandidatePage, CandidateRow
 from trials.store.queries_candidate import ArtifactInfo, CandidateDetail, ExportInfo, JobInfo, MeasurementInfo
+from trials.store.queries_pages import CandidatePage, CandidateRow
 from trials.store.queries_targets import RankCorrelation
 
 Floats = NDArray[np.float64]

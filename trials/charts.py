@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from plotly.subplots import make_subplots
 
 from trials.labels import label
-from trials.store.queries import STATES, StudyRow
 from trials.store.queries_points import History
+from trials.store.queries_studies import STATES, StudyRow
 
 BLUE, ORANGE, GREEN, RED, SKY, PURPLE, GREY = (
     "#2f80c2",

@@ -199,7 +199,7 @@ def _add_limits(figure: go.Figure, limits: Mapping[str, Mapping[str, float]], me
 
 def _add_limit(figure: go.Figure, bound: float, kind: str, *, upright: bool) -> None:
     line = {"line_color": RED, "line_dash": "dash", "line_width": 1.5}
-    note = {"annotation_text": f"limit {bound:.4g}", "annotation_font_color": RED}
+    note: dict[str, object] = {"annotation_text": f"limit {bound:.4g}", "annotation_font_color": RED}
     axis = figure.layout.xaxis if upright else figure.layout.yaxis
     note["annotation_x" if upright else "annotation_y"] = np.log10(bound) if axis.type == "log" else bound
     if upright:

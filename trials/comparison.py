@@ -9,9 +9,11 @@ import numpy as np
 
 from trials.labels import inline, number
 from trials.store.beside import COMPRESSIONS
-from trials.store.queries import CandidateRow, Source, Value, candidates_page, study_summary
 from trials.store.queries_companions import companions, references
+from trials.store.queries_pages import CandidateRow, Value, candidates_page
 from trials.store.queries_points import points
+from trials.store.queries_studies import study_summary
+from trials.store.reading import Source
 
 #: Networks of a study that are compared: the best by the first objective, and three more of the front.
 NUM_COMPARED = 4

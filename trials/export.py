@@ -28,8 +28,8 @@ from trials.membership import membership_by_number
 from trials.plan import make_plan
 from trials.problem import Problem, open_problem, target_specs
 from trials.store.artifacts import ArtifactStore
-from trials.store.queries import Value
 from trials.store.queries_candidate import CandidateDetail, candidate_detail
+from trials.store.queries_pages import Value
 from trials.store.queries_points import front
 from trials.store.records import ExportValue
 from trials.store.store import Store

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from math import hypot
 from typing import TYPE_CHECKING, Any
 
-from trials.store.queries import Value
+from trials.store.queries_pages import Value
 
 if TYPE_CHECKING:
     from trials.answers import Answers

@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 
 from nas.strategies.pareto import Floats, pareto_front, to_losses
 from nas.tasks.intervals import Z
-from trials.store.queries import Source
 from trials.store.queries_points import Points, points
+from trials.store.reading import Source
 
 #: Probabilities are within 0.03 of those of infinitely many, 95 times in 100.
 DRAWS = 1000

@@ -12,8 +12,8 @@ from nas.latency.agent.remote import open_measurer
 from nas.latency.targets import Target
 from nas.registry import nearest
 from trials.store.artifacts import ArtifactStore
-from trials.store.queries import study_summary
 from trials.store.queries_candidate import CandidateDetail, candidate_detail
+from trials.store.queries_studies import study_summary
 from trials.store.records import ProfileValue
 from trials.store.store import Store
 

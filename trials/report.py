@@ -23,18 +23,12 @@ from trials.labels import duration, inline, moment, number, title
 from trials.membership import SURE, membership_by_number, membership_of
 from trials.protocols import describe_regime
 from trials.report_tables import Cell, cell, gap_table, rank_table
-from trials.store.queries import (
-    CandidateRow,
-    Source,
-    StudyRow,
-    StudySummary,
-    candidates_page,
-    compared_studies,
-    study_summary,
-)
 from trials.store.queries_candidate import curves
+from trials.store.queries_pages import CandidateRow, candidates_page
 from trials.store.queries_points import History, Points, front, histories, points
+from trials.store.queries_studies import StudyRow, StudySummary, compared_studies, study_summary
 from trials.store.queries_targets import fronts_by_target
+from trials.store.reading import Source
 
 COMPARISON_NOTE = (
     "Found networks, best first, each beside the same network under random masks that keep as many weights and beside "

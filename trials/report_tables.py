@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 from trials.gaps import GAP_NOTE, gaps
 from trials.labels import number, title
-from trials.store.queries import Source, Value
 from trials.store.queries_candidate import exports
+from trials.store.queries_pages import Value
 from trials.store.queries_targets import rank_correlations
+from trials.store.reading import Source
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from typing import Any
 import plotly.graph_objects as go
 import streamlit as st
 
-from trials.store.queries import Source
+from trials.store.reading import Source
 
 #: Colour of a figure's text, by the theme of the page.
 INKS = {"light": "#4b5563", "dark": "#aab2be"}

@@ -24,9 +24,10 @@ from trials.charts_front import front_figure
 from trials.labels import inline, number, title
 from trials.membership import membership_by_number
 from trials.profile_view import account, layer_times
-from trials.store.queries import candidates_page, study_summary
 from trials.store.queries_candidate import CandidateDetail, candidate_detail, samples_blob
+from trials.store.queries_pages import candidates_page
 from trials.store.queries_points import points
+from trials.store.queries_studies import study_summary
 
 TITLE, ICON, ORDER = "Candidate", ":material/account_tree:", 2
 PURPOSES = {"twin": "dense twin"}

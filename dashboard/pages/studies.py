@@ -9,7 +9,7 @@ import streamlit as st
 from dashboard.pages import Context, draw
 from trials.charts import states_figure
 from trials.labels import moment, number, title
-from trials.store.queries import StudyRow, list_studies
+from trials.store.queries_studies import StudyRow, list_studies
 
 TITLE, ICON, ORDER = "Studies", ":material/lists:", 0
 PER_PAGE = 20

@@ -18,17 +18,10 @@ from trials.gaps import GAP_NOTE
 from trials.labels import duration, inline, label, moment, number, title
 from trials.membership import membership_by_number, membership_of
 from trials.protocols import describe_regime
-from trials.store.queries import (
-    COLUMNS,
-    STATES,
-    StudySummary,
-    candidates_page,
-    compared_studies,
-    list_studies,
-    study_summary,
-)
 from trials.store.queries_candidate import candidate_detail, exports
+from trials.store.queries_pages import COLUMNS, candidates_page
 from trials.store.queries_points import histories, points
+from trials.store.queries_studies import STATES, StudySummary, compared_studies, list_studies, study_summary
 from trials.store.queries_targets import fronts_by_target, rank_correlations
 
 TITLE, ICON, ORDER = "Study", ":material/scatter_plot:", 1

@@ -12,14 +12,13 @@ import subprocess
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import onnx
 import pytest
-from onnx import TensorProto, helper, numpy_helper
+from onnx import helper, numpy_helper
 
 from nas.errors import MeasureError, UnreachableError
 from nas.latency.agent import API
@@ -27,19 +26,16 @@ from nas.latency.agent.bundle import bundled_files
 from nas.latency.agent.remote import DeviceAgent
 from nas.latency.client import MeasuringProcess
 from nas.latency.intervals import Derived, derive
-from nas.latency.protobuf import encode
 from nas.latency.protocol import Effort
 from nas.latency.references import LADDER, write_reference
 from nas.latency.samples import Samples
 from nas.latency.targets import Target, TargetSpec
 from tests.integration.agents import Agent, running_agent
+from tests.integration.hostile_files import graph_of, hostile_files
+from tests.integration.hostile_requests import QUICK, REFERENCES, calibrating, hostile_requests, profiling, wanted
 
-QUICK = Effort(sessions=1, max_sessions=1, visits=2, precision=0.5, budget_s=1)
 LONG = Effort(sessions=30, max_sessions=30, visits=60, precision=0.001, budget_s=60)
-#: Times do not matter here, so none are calibrated.
-REFERENCES = {rung.name: 0.01 * 2**place for place, rung in enumerate(LADDER)}
 LEASE_S, REQUEST_S = 2.0, 1.0
-OWN_PROGRAM = {"runtime": "command", "parameters": {"program": "/tmp/mine.json"}}
 
 
 @pytest.fixture(scope="module")
@@ -109,107 +105,11 @@ def test_the_bundle_holds_what_it_needs_and_neither_torch_nor_ray(agent: Agent, 
         assert "/ray/" not in mapped
 
 
-def http_cases() -> dict[str, tuple[Callable[[Agent, str], tuple[bytes, ...]], int]]:
-    """What → (bytes to send, given agent and a lease; the status that refuses them)."""
-    zeros = "0" * 64
-
-    def ask(*arguments: Any, **options: Any) -> Callable[[Agent, str], tuple[bytes, ...]]:
-        return lambda agent, lease: (agent.ask(*arguments, lease=lease, **options),)
-
-    def put(path: str, *headers: str, body: bytes = b"abc") -> Callable[[Agent, str], tuple[bytes, ...]]:
-        return ask("PUT", path, *headers, body=body)
-
-    def bare(text: str) -> Callable[[Agent, str], tuple[bytes, ...]]:
-        return lambda agent, lease: (text.encode("latin-1"),)
-
-    def with_token(change: Callable[[str], str]) -> Callable[[Agent, str], tuple[bytes, ...]]:
-        return lambda agent, lease: (
-            f"POST /lease HTTP/1.1\r\nContent-Length: 2\r\n{change(agent.token)}\r\n\r\n{{}}".encode("latin-1"),
-        )
-
-    return {
-        "no token": (bare("POST /lease HTTP/1.1\r\nContent-Length: 2\r\n\r\n{}"), 401),
-        "no token, unknown path": (bare("GET /secret HTTP/1.1\r\n\r\n"), 404),
-        "wrong token": (with_token(lambda token: f"Authorization: Bearer {'x' * len(token)}"), 401),
-        "half of the token": (with_token(lambda token: f"Authorization: Bearer {token[:16]}"), 401),
-        "token twice": (with_token(lambda token: "\r\n".join([f"Authorization: Bearer {token}"] * 2)), 401),
-        "token by another scheme": (with_token(lambda token: f"Authorization: Basic {token}"), 401),
-        "token that is no ASCII": (with_token(lambda token: "Authorization: Bearer \xff\xfe\xfd"), 401),
-        "unknown path": (ask("POST", "/shutdown", body=b"{}"), 404),
-        "wrong method": (ask("DELETE", "/measure"), 404),
-        "unknown method": (ask("BREW", "/lease"), 501),
-        "unknown version": (bare("GET /health HTTP/9.9\r\n\r\n"), 505),
-        "not HTTP": (bare("\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n"), 400),
-        "path with dots": (put("/artifact/../../../etc/passwd"), 404),
-        "path with escaped dots": (put("/artifact/%2e%2e%2f%2e%2e%2fetc%2fpasswd"), 404),
-        "path after a hash": (put(f"/artifact/{zeros}/../x"), 404),
-        "hash with a null byte": (put(f"/artifact/{zeros[:-1]}%00"), 404),
-        "path with another host": (put(f"http://elsewhere/artifact/{zeros}"), 404),
-        "2 GB announced": (put(f"/artifact/{zeros}", "Content-Length: 2147483648"), 413),
-        "no length": (ask("PUT", f"/artifact/{zeros}"), 411),
-        "negative length": (put(f"/artifact/{zeros}", "Content-Length: -1"), 400),
-        "length that is no number": (put(f"/artifact/{zeros}", "Content-Length: 0x10"), 400),
-        "length twice": (put(f"/artifact/{zeros}", "Content-Length: 3", "Content-Length: 9"), 400),
-        "chunked": (put(f"/artifact/{zeros}", "Transfer-Encoding: chunked", body=b"zz\r\nabc\r\n0\r\n\r\n"), 411),
-        "wrong hash": (put(f"/artifact/{zeros}"), 422),
-        "long header": (ask("POST", "/lease", "X-Long: " + "a" * 70_000, body=b"{}"), 431),
-        "many headers": (ask("POST", "/lease", *[f"X-{n}: a" for n in range(200)], body=b"{}"), 431),
-        "long path": (ask("POST", "/" + "a" * 70_000, body=b"{}"), 414),
-        "not JSON": (ask("POST", "/measure", body=b"{'a': 1}"), 400),
-        "JSON that is no object": (ask("POST", "/measure", body=b"[1, 2]"), 400),
-        "deep JSON": (ask("POST", "/measure", body=b'{"a":' * 8000 + b"1" + b"}" * 8000), 400),
-        "JSON that is no text": (ask("POST", "/measure", body=b"\xff\xfe\x00"), 400),
-        "long JSON": (ask("POST", "/measure", body=b"{" + b" " * 100_000 + b"}"), 413),
-        "end of another's lease": (lambda agent, lease: (agent.ask("DELETE", "/lease", lease="0" * 32),), 410),
-        "second lease": (ask("POST", "/lease", body=b"{}"), 409),
-        "no file sent before": (ask("POST", "/measure", body=wanted()), 404),
-        "unknown runtime": (ask("POST", "/measure", body=wanted(spec={"runtime": "tflite9000"})), 422),
-        "code as runtime": (ask("POST", "/measure", body=wanted(spec={"runtime": "os:system"})), 400),
-        "runtime of the trainer": (ask("POST", "/measure", body=wanted(spec={"runtime": "torch"})), 422),
-        "name with a path": (ask("POST", "/measure", body=wanted(spec={"name": "../x"})), 400),
-        "address to call": (ask("POST", "/measure", body=wanted(spec={"address": "http://10.0.0.1:1"})), 400),
-        "more keys": (ask("POST", "/measure", body=wanted(path="/etc/passwd")), 400),
-        "hash with a path": (ask("POST", "/measure", body=wanted(sha256="../../etc/passwd")), 404),
-        "threads without end": (ask("POST", "/measure", body=wanted(spec={"threads": 10**9})), 400),
-        "a year's effort": (ask("POST", "/measure", body=wanted(effort={"budget_s": 3e7})), 400),
-        "not a number": (ask("POST", "/measure", body=wanted(reject_above_ms=float("nan"))), 400),
-        "no references": (ask("POST", "/measure", body=wanted(references={})), 400),
-        "profile of no file sent before": (ask("POST", "/profile", body=profiling()), 404),
-        "profile of a path": (ask("POST", "/profile", body=profiling(sha256="../../etc/passwd")), 404),
-        "profile with a path beside": (ask("POST", "/profile", body=profiling(path="/etc/passwd")), 400),
-        "profile of more runs": (ask("POST", "/profile", body=profiling(runs=10**9)), 400),
-        "profile by the trainer's runtime": (ask("POST", "/profile", body=profiling(spec={"runtime": "torch"})), 422),
-        "profile by code": (ask("POST", "/profile", body=profiling(spec={"runtime": "os:system"})), 400),
-        "profile by another's program": (ask("POST", "/profile", body=profiling(spec=OWN_PROGRAM)), 400),
-        "profile without a length": (ask("POST", "/profile"), 411),
-        "profile without a token": (bare("POST /profile HTTP/1.1\r\nContent-Length: 2\r\n\r\n{}"), 401),
-    }
-
-
-def wanted(spec: dict[str, Any] | None = None, effort: dict[str, Any] | None = None, **changes: Any) -> bytes:
-    """The body of a request to measure, with something else in it."""
-    body = {
-        "spec": {**TargetSpec("device").to_json(), **(spec or {})},
-        "references": REFERENCES,
-        "effort": {**vars(QUICK), **(effort or {})},
-        "reject_above_ms": None,
-        "sha256": "0" * 64,
-        **changes,
-    }
-    return json.dumps(body).encode()
-
-
-def profiling(spec: dict[str, Any] | None = None, **changes: Any) -> bytes:
-    """The body of a request to profile, with something else in it."""
-    body = {"spec": {**TargetSpec("device").to_json(), **(spec or {})}, "sha256": "0" * 64, **changes}
-    return json.dumps(body).encode()
-
-
-@pytest.mark.parametrize("what", list(http_cases()))
+@pytest.mark.parametrize("what", list(hostile_requests()))
 def test_a_hostile_request_is_refused_and_the_agent_measures_on(
     agent: Agent, device: DeviceAgent, model: Path, what: str
 ) -> None:
-    pieces, expected = http_cases()[what]
+    pieces, expected = hostile_requests()[what]
     lease = agent.take_lease()
     status, body = agent.say(*pieces(agent, lease))
     agent.give_back(lease)
@@ -227,45 +127,13 @@ def send(agent: Agent, content: bytes, name: str = "") -> tuple[int, str]:
     return status, json.loads(body).get("error", "")
 
 
-def graph_of(*nodes: onnx.NodeProto, weights: tuple[onnx.TensorProto, ...] = ()) -> onnx.ModelProto:
-    ends = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, 4]) for name in ("x", "y")]
-    graph = helper.make_graph(list(nodes), "g", ends[:1], ends[1:], list(weights))
-    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
-
-
-def external() -> onnx.TensorProto:
-    tensor = numpy_helper.from_array(numpy_helper.np.zeros((1, 4), "float32"), "w")
-    tensor.ClearField("raw_data")
-    tensor.data_location = TensorProto.EXTERNAL
-    tensor.external_data.add(key="location", value="../../../../etc/passwd")
-    return tensor
-
-
 def test_files_that_are_no_models_or_reach_for_others_are_refused(
     agent: Agent, device: DeviceAgent, model: Path
 ) -> None:
     good = model.read_bytes()
     status, error = send(agent, good, "0" * 64)
     assert (status, "have the SHA-256" in error) == (422, True)
-    hidden = helper.make_node("Constant", [], ["w"], value=external())
-    add = helper.make_node("Add", ["x", "w"], ["y"])
-    branch = helper.make_graph([hidden], "b", [], [helper.make_tensor_value_info("w", TensorProto.FLOAT, [1, 4])])
-    nested = graph_of(helper.make_node("If", ["x"], ["y"], then_branch=branch, else_branch=branch))
-    deep = b""
-    for _ in range(50):
-        deep = encode((1, encode((5, encode((6, deep))))))
-    for content, message in {
-        b"garbage" * 99: "no ONNX file",
-        good[: len(good) // 2]: "no ONNX file",
-        b"": "Content-Length",
-        b"\x00" * 5000: "no ONNX file",
-        b"\xff" * 5000: "no ONNX file",
-        b"\x08\x01" * 100_000: "no version or no graph",
-        encode((1, 8), (7, deep)): "levels of graphs",
-        graph_of(add, weights=(external(),)).SerializeToString(): "in other files",
-        graph_of(hidden, add).SerializeToString(): "in other files",
-        nested.SerializeToString(): "in other files",
-    }.items():
+    for content, message in hostile_files(good).items():
         status, error = send(agent, content)
         assert (status, message in error) == (411 if not content else 422, True), error
     assert measure(device, model) > 0
@@ -343,10 +211,6 @@ def test_a_lease_ends_by_itself(agent: Agent, device: DeviceAgent, model: Path) 
     sent = hashlib.sha256(model.read_bytes()).hexdigest()
     assert agent.say(agent.ask("POST", "/profile", body=profiling(sha256=sent), lease=lease))[0] == 410
     assert measure(device, model) > 0
-
-
-def calibrating() -> bytes:
-    return json.dumps({"spec": TargetSpec("device").to_json()}).encode()
 
 
 def test_who_leaves_in_mid_measurement_frees_the_device(agent: Agent, device: DeviceAgent, model: Path) -> None:
@@ -487,7 +351,7 @@ def test_an_older_python_serves_and_says_what_it_lacks(old_agent: Agent, model: 
         DeviceAgent(replace(device_of(old_agent).spec, runtime="torch"))._request(
             {"verb": "calibrate"}, lambda progress: None
         )
-    refusal = old_agent.say(*http_cases()["code as runtime"][0](old_agent, old_agent.take_lease()))
+    refusal = old_agent.say(*hostile_requests()["code as runtime"][0](old_agent, old_agent.take_lease()))
     assert refusal[0] == 400
 
 

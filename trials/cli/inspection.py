@@ -14,7 +14,7 @@ from trials.cli.options import DEFAULT_STORAGE, Json, Name, Storage, print_json,
 @app.command("list", epilog="Example: nas list --json")
 def list_(storage: Storage = DEFAULT_STORAGE, as_json: Json = False) -> None:
     """List studies, newest first."""
-    from trials.store.queries import list_studies
+    from trials.store.queries_studies import list_studies
     from trials.store.store import Store
 
     rows = [
@@ -36,7 +36,7 @@ def list_(storage: Storage = DEFAULT_STORAGE, as_json: Json = False) -> None:
 @app.command(epilog="Example: nas status digits")
 def status(name: Name, storage: Storage = DEFAULT_STORAGE, as_json: Json = False) -> None:
     """Say how far a study is and who coordinates it."""
-    from trials.store.queries import study_summary
+    from trials.store.queries_studies import study_summary
     from trials.store.store import Store
 
     store = Store(storage)

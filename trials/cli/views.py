@@ -13,8 +13,9 @@ from trials.labels import label
 from trials.membership import membership_by_number, membership_of
 from trials.profile_view import OWN, account, layer_times
 from trials.protocols import describe_regime
-from trials.store.queries import CandidateRow, candidates_page, study_summary
 from trials.store.queries_candidate import MeasurementInfo, candidate_detail, samples_blob
+from trials.store.queries_pages import CandidateRow, candidates_page
+from trials.store.queries_studies import study_summary
 from trials.store.queries_targets import fronts_by_target, rank_correlations
 from trials.store.store import Store
 

@@ -21,7 +21,8 @@ from trials.store.models import (
     ProfileRow,
     Target,
 )
-from trials.store.queries import CandidateRow, Source, Value, candidate_row, find_study, reading, utc
+from trials.store.queries_pages import CandidateRow, Value, candidate_row
+from trials.store.reading import Source, find_study, reading, utc
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,8 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from trials.store.models import Candidate, Study, SuggestionRow
-from trials.store.queries import CandidateRow, Source, candidate_row, find_study, reading
+from trials.store.queries_pages import CandidateRow, candidate_row
+from trials.store.reading import Source, find_study, reading
 
 
 @dataclass(frozen=True)

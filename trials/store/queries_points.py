@@ -12,8 +12,9 @@ from sqlalchemy import literal, select
 from sqlalchemy.orm import Session, aliased
 
 from trials.hypervolume import hypervolume, pareto_front
+from trials.store.metric_names import metric_is
 from trials.store.models import Architecture, Candidate, Metric, Study
-from trials.store.queries import Source, find_study, metric_is, reading
+from trials.store.reading import Source, find_study, reading
 
 Floats = NDArray[np.float64]
 

@@ -10,8 +10,9 @@ from itertools import combinations
 import numpy as np
 from scipy.stats import kendalltau
 
-from trials.store.queries import Source, study_summary
 from trials.store.queries_points import Points, points
+from trials.store.queries_studies import study_summary
+from trials.store.reading import Source
 from trials.store.records import TARGET_METRICS
 
 

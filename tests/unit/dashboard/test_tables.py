@@ -22,8 +22,9 @@ from dashboard.queries import (
 from nas.latency.samples import Samples
 from tests.browser.seed import REFERENCE_MS, seed_database
 from trials.store.engine import open_engine
-from trials.store.queries import candidates_page, study_summary
 from trials.store.queries_candidate import candidate_detail, samples_blob
+from trials.store.queries_pages import candidates_page
+from trials.store.queries_studies import study_summary
 
 
 @pytest.fixture(scope="module")

@@ -14,9 +14,9 @@ from trials.charts import comparison_figure, history_figure, states_figure
 from trials.charts_candidate import curves_figure, latency_figure
 from trials.charts_front import front_figure
 from trials.store.engine import open_engine
-from trials.store.queries import list_studies, study_summary
 from trials.store.queries_candidate import curves
 from trials.store.queries_points import front, histories, points
+from trials.store.queries_studies import list_studies, study_summary
 
 
 @pytest.fixture(scope="module")

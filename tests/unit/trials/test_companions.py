@@ -17,9 +17,9 @@ from tests.unit.trials.test_twins import NETWORK
 from trials.comparison import compared, comparison
 from trials.launch import add_twins, search
 from trials.plan import Plan, make_plan
-from trials.store.queries import list_studies, study_summary
 from trials.store.queries_candidate import candidate_detail
 from trials.store.queries_companions import companions, references
+from trials.store.queries_studies import list_studies, study_summary
 from trials.store.store import Store
 
 SPARSE = {"name": "sparsity", "densities": [0.25, 0.5, 1.0], "schedule": "gradual"}

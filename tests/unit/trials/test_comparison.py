@@ -13,7 +13,7 @@ from tests.browser.seed_sparse import COMPANIONS, seed_sparse
 from trials.comparison import compared, comparison
 from trials.store.beside import Beside, flags
 from trials.store.engine import open_engine
-from trials.store.queries import candidates_page
+from trials.store.queries_pages import candidates_page
 from trials.store.queries_points import front
 
 

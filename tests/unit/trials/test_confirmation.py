@@ -25,7 +25,7 @@ from trials.problem import Problem, open_problem
 from trials.seeds import over_seeds
 from trials.specs import given_plan
 from trials.store.models import Candidate, JobRow, Measurement
-from trials.store.queries import candidates_page
+from trials.store.queries_pages import candidates_page
 from trials.store.queries_points import points
 from trials.store.store import Store
 from trials.study import Coordinator

@@ -12,7 +12,7 @@ from tests.browser.seed_sparse import REGIME, seed_sparse
 from trials.protocols import Evidence, SparseStudy, describe_regime
 from trials.store.engine import open_engine
 from trials.store.models import Candidate, Metric, Study
-from trials.store.queries import list_studies, study_summary
+from trials.store.queries_studies import list_studies, study_summary
 
 
 @pytest.fixture

@@ -16,9 +16,10 @@ from nas.latency.samples import Samples
 from tests.browser.seed import LIMIT_MS, REFERENCE_MS, seed_database
 from trials.store.engine import open_engine
 from trials.store.models import Candidate, Metric, Study
-from trials.store.queries import candidates_page, list_studies, study_summary
 from trials.store.queries_candidate import candidate_detail, curves, samples_blob
+from trials.store.queries_pages import candidates_page
 from trials.store.queries_points import front, histories, history, points, running_hypervolume
+from trials.store.queries_studies import list_studies, study_summary
 
 
 @pytest.fixture(scope="module")

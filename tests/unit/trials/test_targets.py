@@ -24,7 +24,7 @@ from trials.plan import Plan, load_plan, make_plan
 from trials.pools import pools
 from trials.problem import open_problem, target_specs
 from trials.store.models import Measurement
-from trials.store.queries import list_studies
+from trials.store.queries_studies import list_studies
 from trials.store.store import Store
 from trials.targets import names_targets, remove, with_stored_targets
 

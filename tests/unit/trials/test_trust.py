@@ -18,7 +18,7 @@ from trials.assignment import Assignment
 from trials.plan import make_plan
 from trials.problem import Problem, open_problem
 from trials.store.models import JobRow, Measurement
-from trials.store.queries import candidates_page
+from trials.store.queries_pages import candidates_page
 from trials.store.store import Store
 from trials.study import Coordinator
 

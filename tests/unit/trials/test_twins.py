@@ -17,8 +17,8 @@ from trials.pipeline import Line, after, next_step
 from trials.plan import make_plan
 from trials.problem import Problem, open_problem
 from trials.store.models import Candidate, JobRow, Measurement
-from trials.store.queries import candidates_page
 from trials.store.queries_candidate import candidate_detail
+from trials.store.queries_pages import candidates_page
 from trials.store.store import Store
 from trials.study import Coordinator
 

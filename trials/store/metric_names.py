@@ -1,0 +1,66 @@
+"""How metrics are called: name and target in the tables, ``latency_ms@pi`` or less in the words of a study."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import and_, or_, select
+from sqlalchemy.orm import Session
+from sqlalchemy.sql.elements import ColumnElement
+
+from trials.store.models import Candidate, Metric, Study
+
+
+def target_names(study: Study) -> tuple[str, ...]:
+    """The names of the plan's targets."""
+    return tuple(str(target["name"]) for target in study.plan.get("targets", ()))
+
+
+def metric_names(session: Session, study: Study) -> tuple[str, ...]:
+    """Metrics of a study, objectives first; of a few candidates only, as all complete ones have the same."""
+    some = [
+        select(Candidate.id)
+        .where(Candidate.study_id == study.id, Candidate.state == state)
+        .order_by(Candidate.number)
+        .limit(10)
+        for state in ("complete", "infeasible")
+    ]
+    query = (
+        select(Metric.name, Metric.target)
+        .where(or_(*(Metric.candidate_id.in_(ids) for ids in some)))
+        .distinct()
+        .order_by(Metric.name, Metric.target)
+    )
+    found = [metric_name(study, name, target) for name, target in session.execute(query)]
+    return tuple(dict.fromkeys([*study.objectives, *found]))
+
+
+def metric_name(study: Study, name: str, target: str) -> str:
+    """A metric in the words of a study: its objectives', else bare for the first target, else whole."""
+    first = next(iter(target_names(study)), "")
+    full = f"{name}@{target or first}"
+    if full in study.objectives:
+        return full
+    return name if target in ("", first) else full
+
+
+def metric_is(metric: Any, session: Session, study: Study, key: str) -> ColumnElement[bool]:
+    """Condition that joins ``metric`` rows called ``key`` to candidates.
+
+    A bare name means the row no target has a say in, else that of the plan's first target that has one.
+    """
+    name, target = split_name(key)
+    if not target:
+        for option in ("", *target_names(study)):
+            some = select(Metric.id).join(Candidate, Candidate.id == Metric.candidate_id)
+            some = some.where(Candidate.study_id == study.id, Metric.name == name, Metric.target == option)
+            if session.scalar(some.limit(1)) is not None:
+                target = option
+                break
+    return and_(metric.candidate_id == Candidate.id, metric.name == name, metric.target == target)
+
+
+def split_name(key: str) -> tuple[str, str]:
+    """A name and its target; that is empty where none is named."""
+    name, _, target = key.partition("@")
+    return name, target

@@ -1,0 +1,165 @@
+"""The read side of candidates: pages of them, one row each; never the whole study.
+
+Columns of all candidates are in ``queries_points``, a single candidate is in ``queries_candidate``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Select, func, select
+from sqlalchemy.orm import Session, aliased
+from sqlalchemy.sql.elements import ColumnElement
+
+from nas.errors import UnknownNameError
+from nas.registry import nearest
+from trials.store.beside import Beside, flags
+from trials.store.metric_names import metric_is, metric_name, metric_names
+from trials.store.models import Architecture, Candidate, Metric, Study
+from trials.store.reading import Source, find_study, reading, utc
+
+#: Columns of the candidate itself that pages can be ordered by, beside every metric.
+COLUMNS: Mapping[str, Any] = {
+    "number": Candidate.number,
+    "state": Candidate.state,
+    "parameters": Architecture.parameters,
+    "macs": Architecture.macs,
+    "created_at": Candidate.created_at,
+    "finished_at": Candidate.finished_at,
+}
+
+
+@dataclass(frozen=True)
+class Value:
+    """A recorded number and its 95 % interval, where one is known."""
+
+    value: float
+    low: float | None = None
+    high: float | None = None
+
+
+@dataclass(frozen=True)
+class CandidateRow:
+    """One line of a page of candidates."""
+
+    number: int
+    state: str
+    reason: str | None
+    parameters: int
+    macs: int
+    created_at: datetime
+    finished_at: datetime | None
+    #: Metric (named as in ``StudySummary.metrics``) → value.
+    metrics: Mapping[str, Value]
+    #: Its latency beside its dense twin's, a target each; empty where it has no such twin.
+    beside: tuple[Beside, ...] = ()
+
+    def value(self, metric: str) -> Value | None:
+        """A metric, parameters or MACs; None where it was not recorded."""
+        if metric in ("parameters", "macs"):
+            return Value(float(self.parameters if metric == "parameters" else self.macs))
+        return self.metrics.get(metric)
+
+    @property
+    def flags(self) -> tuple[str, ...]:
+        """What to beware of: ``sparser but not faster``."""
+        return flags(self.beside, {name: item.value for name, item in self.metrics.items()})
+
+
+@dataclass(frozen=True)
+class CandidatePage:
+    """A page of candidates, and how many there are on all pages."""
+
+    rows: tuple[CandidateRow, ...]
+    total: int
+    offset: int
+
+
+def candidates_page(
+    source: Source,
+    name: str,
+    *,
+    offset: int = 0,
+    limit: int = 50,
+    order_by: str = "number",
+    descending: bool = False,
+    states: Sequence[str] | None = None,
+    numbers: Sequence[int] | None = None,
+) -> CandidatePage:
+    """One page of candidates, ordered by a metric or one of ``COLUMNS``; those without the value come last.
+
+    ``states`` and ``numbers`` leave out all others.
+
+    Raises:
+        UnknownNameError: no such study, or nothing to order by has this name.
+    """
+    with reading(source) as session:
+        study = find_study(session, name)
+        where = [Candidate.study_id == study.id]
+        if states is not None:
+            where.append(Candidate.state.in_(states))
+        if numbers is not None:
+            where.append(Candidate.number.in_(numbers))
+        total = session.scalar(select(func.count()).select_from(Candidate).where(*where)) or 0
+        query = select(Candidate).join(Candidate.architecture).where(*where)
+        query, key = _order_key(session, study, query, order_by)
+        order = key.desc() if descending else key.asc()
+        query = query.order_by(key.is_(None), order, Candidate.number).offset(offset).limit(limit)
+        rows = tuple(candidate_row(study, candidate) for candidate in session.scalars(query))
+        return CandidatePage(rows, total, offset)
+
+
+def _order_key(
+    session: Session, study: Study, query: Select[Any], order_by: str
+) -> tuple[Select[Any], ColumnElement[Any]]:
+    """The query, joined to what it is to be ordered by, and that column."""
+    if order_by in COLUMNS:
+        return query, COLUMNS[order_by]
+    metrics = metric_names(session, study)
+    if order_by not in metrics:
+        known = [*COLUMNS, *metrics]
+        raise UnknownNameError(
+            f"can't order candidates by {order_by!r}{nearest(order_by, known)}; known: {', '.join(known)}"
+        )
+    metric = aliased(Metric)
+    condition = metric_is(metric, session, study, order_by)
+    return query.outerjoin(metric, condition), metric.value.expression
+
+
+def candidate_row(study: Study, candidate: Candidate) -> CandidateRow:
+    """A candidate as a line of a page, its objectives first among the metrics."""
+    found = {metric_name(study, row.name, row.target): Value(row.value, row.low, row.high) for row in candidate.metrics}
+    order = dict.fromkeys([*study.objectives, *found])
+    return CandidateRow(
+        number=candidate.number,
+        state=candidate.state,
+        reason=candidate.reason,
+        parameters=candidate.architecture.parameters,
+        macs=candidate.architecture.macs,
+        created_at=utc(candidate.created_at),
+        finished_at=candidate.finished_at and utc(candidate.finished_at),
+        metrics={name: found[name] for name in order if name in found},
+        beside=_beside(candidate),
+    )
+
+
+def _beside(candidate: Candidate) -> tuple[Beside, ...]:
+    own = {row.target: row for row in candidate.metrics if row.name == "latency_ms"}
+    twins = [row for row in candidate.metrics if row.name == "dense_latency_ms" and row.target in own]
+    return tuple(
+        Beside(
+            target=row.target,
+            latency_ms=own[row.target].value,
+            high_ms=_or(own[row.target].high, own[row.target].value),
+            dense_latency_ms=row.value,
+            dense_low_ms=_or(row.low, row.value),
+        )
+        for row in twins
+    )
+
+
+def _or(bound: float | None, value: float) -> float:
+    return value if bound is None else bound
