@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from textwrap import shorten
 from typing import Any, Literal
 
 import torch
@@ -20,6 +21,8 @@ from nas.tasks.intervals import Interval, score_intervals
 from trials.problem import Problem
 
 SPLITS: tuple[Literal["validation", "test"], ...] = ("validation", "test")
+#: Letters of why a runtime can't run a file, where there is room for no more.
+LONGEST_REASON = 70
 #: Validation inputs that are compared with torch value by value.
 NUM_COMPARED = 16
 
@@ -38,6 +41,8 @@ class Answers:
     intervals: Mapping[str, Mapping[str, Interval]]
     #: Why the runtime can't run the file.
     error: str = ""
+    #: That in a few words.
+    reason: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """As JSON values."""
@@ -59,7 +64,7 @@ def answers_of(problem: Problem, network: Network, artifact: Artifact) -> list[A
         try:
             found.append(_answers(problem, network, artifact.path, inputs, name, runtime))
         except NasError as error:
-            found.append(Answers(name, runtime.version(), None, {}, {}, str(error)))
+            found.append(Answers(name, runtime.version(), None, {}, {}, str(error), _reason(error)))
     return found
 
 
@@ -84,6 +89,13 @@ def _answers(problem: Problem, network: Network, path: Path, inputs: Tensor, nam
         scores[split] = dict(task.score(outputs, targets))
         intervals[split] = score_intervals(task, outputs, targets, scores[split])
     return Answers(name, runtime.version(), error, scores, intervals)
+
+
+def _reason(error: NasError) -> str:
+    """The first clause of what was found first, cut to what a cell of a table holds."""
+    while isinstance(error.__cause__, NasError):
+        error = error.__cause__
+    return shorten(str(error).partition(";")[0], LONGEST_REASON, placeholder=" …")
 
 
 def _inputs(problem: Problem) -> Tensor:

@@ -21,9 +21,9 @@ from nas.latency.targets import Target
 from nas.space import Architecture, Network
 from trials.answers import Answers, answers_of
 from trials.environment import describe_environment
-from trials.gaps import GAP_NOTE, gaps, in_json, scored
+from trials.export_page import markdown
+from trials.gaps import gaps, in_json, scored
 from trials.jobs import deploy
-from trials.labels import interval
 from trials.membership import membership_by_number
 from trials.plan import make_plan
 from trials.problem import Problem, open_problem, target_specs
@@ -90,7 +90,7 @@ def export_candidate(store: Store, name: str, number: int, folder: Path) -> dict
     report["gaps"] = [item.to_json() for item in gaps(values)]
     report["on_front"] = membership_by_number(store, name)[number]
     (folder / "report.json").write_text(json.dumps(report, indent=2))
-    (folder / "report.md").write_text(_markdown(report))
+    (folder / "report.md").write_text(markdown(report))
     store.add_export(name, number, ExportValue(str(folder.resolve()), artifact.sha256, in_json(values)))
     return _row(folder, number, scores, latencies)
 
@@ -222,70 +222,6 @@ def _report(
         "sites": network.describe(),
         "environment": describe_environment(),
     }
-
-
-def _markdown(report: Mapping[str, Any]) -> str:
-    lines = [f"# {report['study']}, trial {report['trial']}", "", *_runtime_lines(report)]
-    lines += ["", "| target | recorded, ms | measured again, ms | ratio |", "|---|---|---|---|"]
-    for item in report["latency"]:
-        intervals = [
-            f"{value:.4g} ({low:.4g} – {high:.4g})" for value, low, high in (item["recorded_ms"], item["remeasured_ms"])
-        ]
-        verdict = "" if item["agrees"] else " — differs: was the machine busy?"
-        lines.append(f"| {item['target']} | {intervals[0]} | {intervals[1]} | {item['ratio']:.3f}{verdict} |")
-    lines += _gap_lines(report)
-    lines += _twin_lines(report)
-    file = report["file"]
-    lines += [
-        "",
-        f"`{file['name']}`: {file['size_bytes']:,} bytes, input {file['input_shape']}, sha256 `{file['sha256']}`.",
-        f"{report['parameters']:,} parameters, {report['macs']:,} MACs.",
-        "",
-        f"Run it: `python run.py` (numpy and {report['runs_in']}).",
-    ]
-    return "\n".join(lines) + "\n"
-
-
-def _gap_lines(report: Mapping[str, Any]) -> list[str]:
-    """How much worse than on validation it is on test: it was chosen for its validation scores."""
-    heads = ["", "| metric | validation | test | validation − test |", "|---|---|---|---|"]
-    rows = []
-    for item in report["gaps"]:
-        cells = (interval(item["metric"], *item[part]) for part in ("validation", "test", "gap"))
-        rows.append(f"| {item['metric']} | {' | '.join(cells)} |")
-    return [*heads, *rows, "", GAP_NOTE, f"On the Pareto front with probability {report['on_front']:.2f}."]
-
-
-def _twin_lines(report: Mapping[str, Any]) -> list[str]:
-    """The recorded latency beside that of the dense twin: the same network without sparsity and in fp32."""
-    if not report["dense_twin"]:
-        return []
-    rows = (
-        f"| {item['target']} | {item['latency_ms']:.4g} | {item['dense_latency_ms']:.4g} | {item['speedup']:.2f} |"
-        for item in report["dense_twin"]
-    )
-    beware = [f"**Beware: {flag}.**" for flag in report["beware"]]
-    heads = ["", "| target | recorded, ms | dense twin, ms | speed-up |", "|---|---|---|---|"]
-    return [*heads, *rows, *([""] if beware else []), *beware]
-
-
-def _runtime_lines(report: Mapping[str, Any]) -> list[str]:
-    """The file in every runtime, that of the target first."""
-    metrics = [(metric, split) for metric in report["scores"]["validation"] for split in report["scores"]]
-    heads = ["runtime", *(f"{metric}, {split}" for metric, split in metrics), "off from torch by"]
-    lines = [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
-    for item in report["runtimes"]:
-        name = f"{item['runtime']} {item['version']}"
-        if item["error"]:
-            lines.append(f"| {name} |{' – |' * len(metrics)} {' '.join(item['error'].split())} |")
-        else:
-            scores = (f"{item['scores'][split][metric]:.4f}" for metric, split in metrics)
-            lines.append(f"| {name} | {' | '.join(scores)} | {item['relative_error']:.2g} |")
-    return [
-        *lines,
-        "",
-        "Off by: the largest difference, in standard deviations of the output; the first runtime is the target's.",
-    ]
 
 
 def _row(

@@ -12,6 +12,7 @@ from nas.errors import ExportError
 from nas.export.seeding import seed_weights
 from nas.space.chooser import PositionChooser
 from trials.answers import answers_of
+from trials.export_page import runtime_lines
 from trials.jobs import deploy, train
 from trials.plan import Plan, make_plan
 from trials.problem import open_problem
@@ -79,12 +80,17 @@ def test_every_installed_runtime_is_asked_and_the_targets_comes_first(tmp_path: 
         assert item.scores["test"]["accuracy"] == pytest.approx(first.scores["test"]["accuracy"], abs=0.01)
 
 
-def test_a_runtime_that_can_not_run_the_file_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    problem = open_problem(plan("openvino", "fp32"))
+def test_a_runtime_that_can_not_run_the_file_says_why(tmp_path: Path) -> None:
+    """Torch on 8 bits: in a few words in the table, in full below it."""
+    problem = open_problem(plan("onnxruntime", "int8"))
     network = problem.searched.build(problem.searched.sample(PositionChooser(0.3)).architecture, 0)
     seed_weights(network, problem.input_shape(), "seed")
-    artifact = deploy(problem, network, tmp_path / "model.onnx")
-    monkeypatch.setattr("nas.latency.runtimes.onnxruntime._TYPES", {})
-    failed = next(item for item in answers_of(problem, network, artifact) if item.runtime == "onnxruntime")
+    answers = answers_of(problem, network, deploy(problem, network, tmp_path / "model.onnx"))
+    failed = next(item for item in answers if item.runtime == "torch")
     assert failed.relative_error is None
-    assert "input" in failed.error
+    assert failed.reason == "op QuantizeLinear has no translation to torch"
+    report = {"scores": answers[0].scores, "runtimes": [item.to_json() for item in answers]}
+    lines = runtime_lines(report)
+    (row,) = [line for line in lines if line.startswith("| torch")]
+    assert row.endswith(f" – | {failed.reason} |")
+    assert failed.error in lines[lines.index(row) :]

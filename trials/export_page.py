@@ -1,0 +1,75 @@
+"""``report.md`` beside an exported network: its answers and latencies, recorded and found again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from trials.gaps import GAP_NOTE
+from trials.labels import interval
+
+
+def markdown(report: Mapping[str, Any]) -> str:
+    """The page, from what is in ``report.json``."""
+    lines = [f"# {report['study']}, trial {report['trial']}", "", *runtime_lines(report)]
+    lines += ["", "| target | recorded, ms | measured again, ms | ratio |", "|---|---|---|---|"]
+    for item in report["latency"]:
+        intervals = [
+            f"{value:.4g} ({low:.4g} – {high:.4g})" for value, low, high in (item["recorded_ms"], item["remeasured_ms"])
+        ]
+        verdict = "" if item["agrees"] else " — differs: was the machine busy?"
+        lines.append(f"| {item['target']} | {intervals[0]} | {intervals[1]} | {item['ratio']:.3f}{verdict} |")
+    lines += _gap_lines(report)
+    lines += _twin_lines(report)
+    file = report["file"]
+    lines += [
+        "",
+        f"`{file['name']}`: {file['size_bytes']:,} bytes, input {file['input_shape']}, sha256 `{file['sha256']}`.",
+        f"{report['parameters']:,} parameters, {report['macs']:,} MACs.",
+        "",
+        f"Run it: `python run.py` (numpy and {report['runs_in']}).",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def runtime_lines(report: Mapping[str, Any]) -> list[str]:
+    """The file in every runtime, that of the target first."""
+    metrics = [(metric, split) for metric in report["scores"]["validation"] for split in report["scores"]]
+    heads = ["runtime", *(f"{metric}, {split}" for metric, split in metrics), "off from torch by"]
+    lines = [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
+    for item in report["runtimes"]:
+        name = f"{item['runtime']} {item['version']}"
+        if item["error"]:
+            lines.append(f"| {name} |{' – |' * len(metrics)} {item['reason']} |")
+        else:
+            scores = (f"{item['scores'][split][metric]:.4f}" for metric, split in metrics)
+            lines.append(f"| {name} | {' | '.join(scores)} | {item['relative_error']:.2g} |")
+    return [
+        *lines,
+        "",
+        "Off by: the largest difference, in standard deviations of the output; the first runtime is the target's.",
+        *(line for item in report["runtimes"] if item["error"] for line in ("", " ".join(item["error"].split()))),
+    ]
+
+
+def _gap_lines(report: Mapping[str, Any]) -> list[str]:
+    """How much worse than on validation it is on test: it was chosen for its validation scores."""
+    heads = ["", "| metric | validation | test | validation − test |", "|---|---|---|---|"]
+    rows = []
+    for item in report["gaps"]:
+        cells = (interval(item["metric"], *item[part]) for part in ("validation", "test", "gap"))
+        rows.append(f"| {item['metric']} | {' | '.join(cells)} |")
+    return [*heads, *rows, "", GAP_NOTE, f"On the Pareto front with probability {report['on_front']:.2f}."]
+
+
+def _twin_lines(report: Mapping[str, Any]) -> list[str]:
+    """The recorded latency beside that of the dense twin: the same network without sparsity and in fp32."""
+    if not report["dense_twin"]:
+        return []
+    rows = (
+        f"| {item['target']} | {item['latency_ms']:.4g} | {item['dense_latency_ms']:.4g} | {item['speedup']:.2f} |"
+        for item in report["dense_twin"]
+    )
+    beware = [f"**Beware: {flag}.**" for flag in report["beware"]]
+    heads = ["", "| target | recorded, ms | dense twin, ms | speed-up |", "|---|---|---|---|"]
+    return [*heads, *rows, *([""] if beware else []), *beware]
