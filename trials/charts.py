@@ -36,36 +36,8 @@ def history_figure(history: History) -> go.Figure:
     """One row an objective over the candidates' numbers, with the best so far; the hypervolume below."""
     rows = len(history.objectives) + 1
     figure = make_subplots(rows=rows, cols=1, shared_xaxes=True, vertical_spacing=0.06)
-    for index, (metric, direction) in enumerate(zip(history.objectives, history.directions, strict=True)):
-        first = index == 0
-        dots = {"color": SKY, "size": 6, "opacity": 0.8}
-        text = f"candidate %{{x}}<br>{label(metric)}: %{{y:.4g}}<extra></extra>"
-        figure.add_scatter(
-            x=history.numbers,
-            y=history.values[:, index],
-            mode="markers",
-            marker=dots,
-            name="candidate",
-            legendgroup="candidate",
-            showlegend=first,
-            hovertemplate=text,
-            row=index + 1,
-            col=1,
-        )
-        figure.add_scatter(
-            x=history.numbers,
-            y=history.best[:, index],
-            mode="lines",
-            line={"color": BLUE, "shape": "hv", "width": 2},
-            name="best so far",
-            legendgroup="best",
-            showlegend=first,
-            hoverinfo="skip",
-            row=index + 1,
-            col=1,
-        )
-        arrow = "↑" if direction == "maximize" else "↓"
-        figure.update_yaxes(title_text=f"{label(metric)} {arrow}", row=index + 1, col=1)
+    for index in range(len(history.objectives)):
+        _add_objective(figure, history, index)
     figure.add_scatter(
         x=history.numbers,
         y=history.hypervolume,
@@ -81,45 +53,65 @@ def history_figure(history: History) -> go.Figure:
     return style(figure, height=190 * rows + 80)
 
 
+def _add_objective(figure: go.Figure, history: History, index: int) -> None:
+    """The row of an objective: a dot a candidate, and a line of the best so far."""
+    metric, row, first = history.objectives[index], index + 1, index == 0
+    text = f"candidate %{{x}}<br>{label(metric)}: %{{y:.4g}}<extra></extra>"
+    dots = {"name": "candidate", "legendgroup": "candidate", "hovertemplate": text}
+    marker = {"color": SKY, "size": 6, "opacity": 0.8}
+    dots |= {"x": history.numbers, "y": history.values[:, index], "mode": "markers", "marker": marker}
+    best = {"name": "best so far", "legendgroup": "best", "hoverinfo": "skip"}
+    line = {"color": BLUE, "shape": "hv", "width": 2}
+    best |= {"x": history.numbers, "y": history.best[:, index], "mode": "lines", "line": line}
+    for trace in (dots, best):
+        figure.add_scatter(**trace, showlegend=first, row=row, col=1)
+    arrow = "↑" if history.directions[index] == "maximize" else "↓"
+    figure.update_yaxes(title_text=f"{label(metric)} {arrow}", row=row, col=1)
+
+
 def comparison_figure(histories: Sequence[History]) -> go.Figure:
     """Hypervolume over the budget spent: a line a role, the mean of its replicates, their range as a band."""
     figure = go.Figure()
     for role in dict.fromkeys(history.role for history in histories):
         runs = [history for history in histories if history.role == role and history.last_number >= 0]
-        if not runs:
-            continue
-        grid = np.arange(max(run.last_number for run in runs) + 1)
-        lines = np.stack([_filled(run, grid) for run in runs])
-        color, name = ROLE_COLORS.get(role, GREEN), role
-        if len(runs) > 1:
-            name = f"{role}, mean and range of {len(runs)}"
-            for edge, fill in ((lines.max(axis=0), None), (lines.min(axis=0), "tonexty")):
-                figure.add_scatter(
-                    x=grid + 1,
-                    y=edge,
-                    fill=fill,
-                    fillcolor=_faint(color),
-                    mode="lines",
-                    line={"width": 0, "shape": "hv"},
-                    hoverinfo="skip",
-                    showlegend=False,
-                )
-        figure.add_scatter(
-            x=grid + 1,
-            y=lines.mean(axis=0),
-            mode="lines",
-            name=name,
-            line={
-                "color": color,
-                "width": 2.5,
-                "shape": "hv",
-                "dash": "solid" if role == "search" else "dash",
-            },
-            hovertemplate=f"{role}, after %{{x}} candidates: %{{y:.3f}}<extra></extra>",
-        )
+        if runs:
+            _add_role(figure, role, runs)
     figure.update_xaxes(title_text="Candidates spent")
     figure.update_yaxes(title_text="Hypervolume ↑", rangemode="tozero")
     return style(figure, height=380)
+
+
+def _add_role(figure: go.Figure, role: str, runs: Sequence[History]) -> None:
+    grid = np.arange(max(run.last_number for run in runs) + 1)
+    lines = np.stack([_filled(run, grid) for run in runs])
+    color, name = ROLE_COLORS.get(role, GREEN), role
+    if len(runs) > 1:
+        name = f"{role}, mean and range of {len(runs)}"
+        _add_band(figure, grid + 1, lines, color)
+    dash = "solid" if role == "search" else "dash"
+    figure.add_scatter(
+        x=grid + 1,
+        y=lines.mean(axis=0),
+        mode="lines",
+        name=name,
+        line={"color": color, "width": 2.5, "shape": "hv", "dash": dash},
+        hovertemplate=f"{role}, after %{{x}} candidates: %{{y:.3f}}<extra></extra>",
+    )
+
+
+def _add_band(figure: go.Figure, spent: NDArray[np.int64], lines: NDArray[np.float64], color: str) -> None:
+    """From the lowest to the highest of ``lines``, ``(runs, spent)``."""
+    for edge, fill in ((lines.max(axis=0), None), (lines.min(axis=0), "tonexty")):
+        figure.add_scatter(
+            x=spent,
+            y=edge,
+            fill=fill,
+            fillcolor=_faint(color),
+            mode="lines",
+            line={"width": 0, "shape": "hv"},
+            hoverinfo="skip",
+            showlegend=False,
+        )
 
 
 def states_figure(studies: Sequence[StudyRow]) -> go.Figure:
