@@ -14,7 +14,6 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +42,7 @@ def measure_all(options: argparse.Namespace, paths: Sequence[Path]) -> Iterator[
     with MeasuringProcess(TargetSpec("local", runtime=options.runtime)) as process:
         target = process.calibrate()
         pin([measuring_core()])
-        with trainers(cores) if cores else nullcontext():
+        with trainers(cores):
             started = time.monotonic()
             for moment in range(options.sessions):
                 until = started + 60 * options.minutes * moment / max(1, options.sessions - 1)

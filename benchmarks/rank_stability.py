@@ -16,8 +16,7 @@ import argparse
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext
-from itertools import combinations
+from itertools import combinations, product
 from pathlib import Path
 from statistics import fmean
 
@@ -41,18 +40,21 @@ def measure_all(options: argparse.Namespace, paths: Sequence[Path]) -> Iterator[
         conditions = cores_at_work()
         pin([measuring_core()])  # simple estimators use the same core
         for condition, cores in conditions.items():
-            if condition not in options.conditions:
-                continue
-            load: AbstractContextManager[None] = trainers(cores) if cores else nullcontext()
-            with load:
-                for number in range(options.passes):
-                    until = time.monotonic() + 60 * options.minutes
-                    for path in paths:
-                        for estimator in ESTIMATORS:
-                            about = {"condition": condition, "pass": number, "net": path.stem, "estimator": estimator}
-                            yield about | _row(options, process, target, path, estimator)
-                    if number + 1 < options.passes:
-                        time.sleep(max(0.0, until - time.monotonic()))
+            if condition in options.conditions:
+                with trainers(cores):
+                    yield from _passes(options, process, target, paths, condition)
+
+
+def _passes(
+    options: argparse.Namespace, process: MeasuringProcess, target: Target, paths: Sequence[Path], condition: str
+) -> Iterator[Row]:
+    for number in range(options.passes):
+        until = time.monotonic() + 60 * options.minutes
+        for path, estimator in product(paths, ESTIMATORS):
+            about = {"condition": condition, "pass": number, "net": path.stem, "estimator": estimator}
+            yield about | _row(options, process, target, path, estimator)
+        if number + 1 < options.passes:
+            time.sleep(max(0.0, until - time.monotonic()))
 
 
 def _row(options: argparse.Namespace, process: MeasuringProcess, target: Target, path: Path, estimator: str) -> Row:
