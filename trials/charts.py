@@ -57,10 +57,10 @@ def _add_objective(figure: go.Figure, history: History, index: int) -> None:
     """The row of an objective: a dot a candidate, and a line of the best so far."""
     metric, row, first = history.objectives[index], index + 1, index == 0
     text = f"candidate %{{x}}<br>{label(metric)}: %{{y:.4g}}<extra></extra>"
-    dots = {"name": "candidate", "legendgroup": "candidate", "hovertemplate": text}
+    dots: dict[str, object] = {"name": "candidate", "legendgroup": "candidate", "hovertemplate": text}
     marker = {"color": SKY, "size": 6, "opacity": 0.8}
     dots |= {"x": history.numbers, "y": history.values[:, index], "mode": "markers", "marker": marker}
-    best = {"name": "best so far", "legendgroup": "best", "hoverinfo": "skip"}
+    best: dict[str, object] = {"name": "best so far", "legendgroup": "best", "hoverinfo": "skip"}
     line = {"color": BLUE, "shape": "hv", "width": 2}
     best |= {"x": history.numbers, "y": history.best[:, index], "mode": "lines", "line": line}
     for trace in (dots, best):
