@@ -58,6 +58,7 @@ class Library:
         except OSError as error:
             raise MeasureError(f"the native kernels can't be opened: {error}") from error
         self._library.kernels_instruction_set_name.restype = ctypes.c_char_p
+        self._library.kernels_multiply_adds.restype = ctypes.c_int64
         self._library.kernels_sparse_widths.restype = ctypes.POINTER(ctypes.c_int32)
         #: The widest first.
         self.instruction_sets = tuple(map(self._describe, range(self._library.kernels_num_instruction_sets())))
@@ -138,6 +139,11 @@ class Library:
             arguments = (ctypes.byref(layer), _address(x), _address(y), ctypes.c_int64(len(x)))
             self._library.kernels_depthwise(index, *arguments)
         return y
+
+    def multiply_adds(self, instruction_set: str, steps: int) -> int:
+        """Multiply and add as fast as a core can, in registers, for so many steps; how many multiply-adds it did."""
+        _check(0 <= steps <= _LARGEST, f"{steps} steps", ["0 to 2**31 - 1"])
+        return int(self._library.kernels_multiply_adds(self._index(instruction_set), ctypes.c_int64(steps)))
 
     def _describe(self, index: int) -> InstructionSet:
         name = self._library.kernels_instruction_set_name(index).decode()

@@ -1,6 +1,7 @@
 // One instruction set's kernels; compiled once for each, with its flags and the macros INSTRUCTION_SET, LANES and
 // AVAILABLE (whether this processor has it).
 #include "depthwise.hpp"
+#include "peak.hpp"
 #include "sparse.hpp"
 
 #define TEXT(name) #name
@@ -24,6 +25,6 @@ bool available() { return AVAILABLE; }
 }  // namespace
 
 extern const InstructionSet kernels;
-const InstructionSet kernels{NAME(INSTRUCTION_SET), LANES, available, sparse_image, sparse_widths, depthwise};
+const InstructionSet kernels{NAME(INSTRUCTION_SET), LANES, available, sparse_image, sparse_widths, depthwise, multiply_adds};
 
 }  // namespace INSTRUCTION_SET

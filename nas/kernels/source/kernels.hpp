@@ -49,6 +49,8 @@ struct InstructionSet {
     const int32_t* (*sparse_widths)(int32_t rows);
     // One image: channels first … last - 1 of x (channels, height, width) → y (channels, out_height, out_width).
     void (*depthwise)(const DepthwiseLayer&, const float* x, float* y, int32_t first, int32_t last);
+    // As many multiplications and additions a second as a core can do: so many steps, how many that were.
+    int64_t (*multiply_adds)(int64_t steps);
 };
 
 // Widest first; the last, scalar, runs anywhere.

@@ -11,6 +11,8 @@ EXPORTED const int32_t* kernels_sparse_widths(int32_t index, int32_t rows) {
     return instruction_sets[index]->sparse_widths(rows);
 }
 
+EXPORTED int64_t kernels_multiply_adds(int32_t index, int64_t steps) { return instruction_sets[index]->multiply_adds(steps); }
+
 // Batch images x (N, inputs, pixels) → y (N, outputs, pixels), or, channels last, (N, pixels, inputs) → (N, pixels, outputs).
 EXPORTED void kernels_sparse(int32_t index, int32_t width, const SparseLayer* layer, const float* x, float* y, int64_t batch,
                              int64_t pixels) {

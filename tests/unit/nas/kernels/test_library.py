@@ -141,6 +141,12 @@ def test_what_a_depthwise_kernel_would_misread_is_refused(
         kernels.depthwise(**arguments, instruction_set="scalar")
 
 
+def test_multiply_adds_are_counted(kernels: Library) -> None:
+    for found in kernels.instruction_sets:
+        if found.available:
+            assert kernels.multiply_adds(found.name, 10) == 10 * 12 * found.lanes
+
+
 def test_a_file_that_is_no_library_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "no.so").write_text("no")
     with pytest.raises(MeasureError, match="can't be opened"):
