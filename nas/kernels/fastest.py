@@ -69,7 +69,7 @@ def _sparse_runs(candidate: Candidate, library: Library, x: np.ndarray) -> Itera
             for width in library.widths(name, rows):
                 yield (
                     Setting(rows, width, name),
-                    lambda weights=weights, width=width, name=name: library.sparse(  # type: ignore[misc]
+                    library.sparse(
                         weights, candidate.bias, x, instruction_set=name, width=width, activation=candidate.activation
                     ),
                 )
@@ -81,7 +81,7 @@ def _depthwise_runs(
     for name in _instruction_sets(library):
         yield (
             Setting(instruction_set=name),
-            lambda name=name: library.depthwise(  # type: ignore[misc]
+            library.depthwise(
                 candidate.weight,
                 candidate.bias,
                 x,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -46,10 +46,27 @@ class _DepthwiseLayer(ctypes.Structure):
     )
 
 
+@dataclass(frozen=True)
+class Prepared:
+    """A kernel with all that it reads and writes, checked: a call computes the same output again."""
+
+    kernel: Callable[..., Any]
+    arguments: tuple[Any, ...]
+    y: Floats
+    #: What the arguments are addresses of.
+    read: tuple[Any, ...]
+
+    def __call__(self) -> Floats:
+        """The output, in the same memory each time."""
+        if self.y.size:
+            self.kernel(*self.arguments)
+        return self.y
+
+
 class Library:
     """The library in a file that ``nas.kernels.build`` built.
 
-    Whatever does not fit raises MeasureError before a kernel sees it.
+    Its methods prepare a kernel; whatever does not fit raises MeasureError then, before the kernel sees it.
     """
 
     def __init__(self, path: Path) -> None:
@@ -79,7 +96,7 @@ class Library:
         width: int,
         activation: str = "none",
         channels_last: bool = False,
-    ) -> Floats:
+    ) -> Prepared:
         """A 1×1 convolution of x ``(N, inputs, …)``: ``(N, outputs, …)``; channels last, ``(…, inputs)`` both."""
         index = self._index(instruction_set)
         widths = self.widths(instruction_set, weights.rows)
@@ -92,16 +109,14 @@ class Library:
         _check_floats("x", x, shape)
         out = (*shape[:-1], weights.outputs) if channels_last else (shape[0], weights.outputs, *shape[2:])
         y = np.empty(out, np.float32)
-        if y.size:
-            batch = 1 if channels_last else shape[0]
-            pixels = ctypes.c_int64(x.size // weights.inputs // batch)
-            layer = _SparseLayer(
-                weights.outputs, weights.inputs, weights.rows, _activation(activation), channels_last,
-                *map(_address, (weights.starts, weights.columns, weights.values, bias)),
-            )  # fmt: skip
-            arguments = (ctypes.byref(layer), _address(x), _address(y), ctypes.c_int64(batch), pixels)
-            self._library.kernels_sparse(index, width, *arguments)
-        return y
+        batch = 1 if channels_last else shape[0]
+        pixels = ctypes.c_int64(x.size // weights.inputs // max(1, batch))
+        layer = _SparseLayer(
+            weights.outputs, weights.inputs, weights.rows, _activation(activation), channels_last,
+            *map(_address, (weights.starts, weights.columns, weights.values, bias)),
+        )  # fmt: skip
+        arguments = (ctypes.byref(layer), _address(x), _address(y), ctypes.c_int64(batch), pixels)
+        return Prepared(self._library.kernels_sparse, (index, width, *arguments), y, (weights, bias, x))
 
     def depthwise(
         self,
@@ -114,7 +129,7 @@ class Library:
         pads_begin: tuple[int, int] = (0, 0),
         pads_end: tuple[int, int] = (0, 0),
         activation: str = "none",
-    ) -> Floats:
+    ) -> Prepared:
         """A convolution of each channel of x ``(N, C, H, W)`` with its own kernel of weight ``(C, height, width)``."""
         index = self._index(instruction_set)
         _check(weight.ndim == 3 and weight.size > 0, f"weight {weight.shape}", ["(C, height, width), not empty"])
@@ -131,14 +146,12 @@ class Library:
         )
         _check(min(out_height, out_width) > 0, f"x {x.shape}", [f"padded, at least the kernel's {weight.shape[1:]}"])
         y = np.empty((*x.shape[:2], out_height, out_width), np.float32)
-        if y.size:
-            layer = _DepthwiseLayer(
-                *x.shape[1:], *weight.shape[1:], stride, *pads_begin, out_height, out_width, _activation(activation),
-                _address(weight), _address(bias),
-            )  # fmt: skip
-            arguments = (ctypes.byref(layer), _address(x), _address(y), ctypes.c_int64(len(x)))
-            self._library.kernels_depthwise(index, *arguments)
-        return y
+        layer = _DepthwiseLayer(
+            *x.shape[1:], *weight.shape[1:], stride, *pads_begin, out_height, out_width, _activation(activation),
+            _address(weight), _address(bias),
+        )  # fmt: skip
+        arguments = (ctypes.byref(layer), _address(x), _address(y), ctypes.c_int64(len(x)))
+        return Prepared(self._library.kernels_depthwise, (index, *arguments), y, (weight, bias, x))
 
     def multiply_adds(self, instruction_set: str, steps: int) -> int:
         """Multiply and add as fast as a core can, in registers, for so many steps; how many multiply-adds it did."""

@@ -11,8 +11,8 @@ constexpr int32_t group = 16;
 
 // Whether a copy of a tile's inputs pays: one or two rows do little with what they read, so reads that cross cache lines,
 // or of channels that lie in the same lines of the cache, cost more than copying what is read often. Measured on Zen 4.
-inline bool worth_copying(const SparseLayer& layer, int64_t pixels, int32_t first_block, int32_t last_block) {
-    const bool is_slow = pixels % 16 != 0 || pixels % 256 == 0;
+inline bool worth_copying(const SparseLayer& layer, const float* x, int64_t pixels, int32_t first_block, int32_t last_block) {
+    const bool is_slow = pixels % 16 != 0 || pixels % 256 == 0 || reinterpret_cast<uintptr_t>(x) % 64 != 0;
     const int64_t entries = layer.starts[last_block] - layer.starts[first_block];
     return layer.rows < 4 && is_slow && entries >= 6 * int64_t(layer.rows) * layer.inputs;
 }
@@ -24,7 +24,7 @@ inline void channels_first_tile(const SparseLayer& layer, const float* x, float*
     const int64_t last = least(size - LANES, pixels - LANES - start);
     float* to = y + start + int64_t(first_block) * layer.rows * pixels;
     SparseTile tile{x + start, pixels, last, to, pixels, last};
-    if (worth_copying(layer, pixels, first_block, last_block)) {
+    if (worth_copying(layer, x, pixels, first_block, last_block)) {
         float* copy = scratch(layer.inputs * size);
         for (int32_t input = 0; input < layer.inputs; input++) {
             const float* from = x + start + input * pixels;

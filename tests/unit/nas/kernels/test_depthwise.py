@@ -53,7 +53,7 @@ def assert_all_equal(
     for found in kernels.instruction_sets:
         if found.available:
             arguments: dict[str, Any] = {"stride": stride, "pads_begin": (top, left), "pads_end": (bottom, right)}
-            y = kernels.depthwise(weight, bias, x, instruction_set=found.name, **arguments)
+            y = kernels.depthwise(weight, bias, x, instruction_set=found.name, **arguments)()
             np.testing.assert_allclose(y[0], wanted, rtol=0, atol=1e-5 * np.abs(wanted).max(), err_msg=found.name)
 
 
@@ -79,5 +79,5 @@ def test_what_is_not_a_number_stays_so(kernels: Library) -> None:
     weight, bias = np.ones((1, 3, 3), np.float32), np.zeros(1, np.float32)
     for found in kernels.instruction_sets:
         if found.available:
-            y = kernels.depthwise(weight, bias, x, instruction_set=found.name, pads_begin=(1, 1), pads_end=(1, 1))
+            y = kernels.depthwise(weight, bias, x, instruction_set=found.name, pads_begin=(1, 1), pads_end=(1, 1))()
             assert np.isnan(y).sum() == 9

@@ -60,7 +60,7 @@ def test_sparse(kernels: Library, rows: int, channels_last: bool) -> None:
             shape = (batch, pixels, inputs) if channels_last else (batch, inputs, pixels)
             x, activation = rng.normal(size=shape).astype(np.float32), rng.choice(ACTIVATIONS)
             settings = {"width": width, "activation": activation, "channels_last": channels_last}
-            y = kernels.sparse(SparseWeights.of(weight, rows), bias, x, instruction_set=name, **settings)
+            y = kernels.sparse(SparseWeights.of(weight, rows), bias, x, instruction_set=name, **settings)()
             sums = x @ weight.T + bias if channels_last else weight @ x + bias[:, None]
             assert_equal(y, activated(sums, activation))
 
@@ -74,7 +74,7 @@ def test_depthwise(kernels: Library, kernel: tuple[int, int]) -> None:
         x, activation = rng.normal(size=(2, 3, *size)).astype(np.float32), rng.choice(ACTIVATIONS)
         begin, end = (int(pads[0]), int(pads[1])), (int(pads[2]), int(pads[3]))
         settings = {"stride": stride, "pads_begin": begin, "pads_end": end, "activation": activation}
-        y = kernels.depthwise(weight, bias, x, instruction_set=name, **settings)
+        y = kernels.depthwise(weight, bias, x, instruction_set=name, **settings)()
         padded = np.pad(x, ((0, 0), (0, 0), (begin[0], end[0]), (begin[1], end[1])))
         windows = np.lib.stride_tricks.sliding_window_view(padded, kernel, (2, 3))[:, :, ::stride, ::stride]
         sums = np.einsum("nchwij,cij->nchw", windows, weight) + bias[:, None, None]
@@ -83,7 +83,7 @@ def test_depthwise(kernels: Library, kernel: tuple[int, int]) -> None:
 
 def test_nothing_in_is_nothing_out(kernels: Library) -> None:
     for shape in ((0, 5, 7), (2, 5, 0)):
-        y = kernels.sparse(WEIGHTS, BIAS, np.zeros(shape, np.float32), instruction_set="scalar", width=5)
+        y = kernels.sparse(WEIGHTS, BIAS, np.zeros(shape, np.float32), instruction_set="scalar", width=5)()
         assert y.shape == (shape[0], 6, shape[2])
 
 
