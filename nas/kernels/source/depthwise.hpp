@@ -5,17 +5,12 @@
 #include <limits>
 
 #include "activation.hpp"
-#include "fast_filter.hpp"
+#include "depthwise_tiles.hpp"
 
 namespace INSTRUCTION_SET {
 
-// What is the same for all channels.
-struct Depthwise {
-    const DepthwiseLayer& layer;
-    Padded image;
-    int splits;  // of fast_filter.hpp; 0 where the stride isn't 1
-    Vector low, high;  // bounds of the result
-};
+// Larger strides are computed one output at a time.
+constexpr int MOST_STRIDE = 4, MOST_PARTS = MOST_STRIDE * MOST_STRIDE;
 
 inline Vector lowest(Activation kind) {
     return broadcast(kind == Activation::relu || kind == Activation::relu6 ? 0.0f : -std::numeric_limits<float>::infinity());
@@ -44,85 +39,10 @@ inline void activate(float* y, int64_t size, Activation kind) {
     if (kind == Activation::hard_swish) activate<Activation::hard_swish>(y, size);
 }
 
-// Row `row` of a tile → y. In rows narrower than a vector, what goes past the row is overwritten by the next one.
-template <int WIDTH>
-inline void store_row(const Depthwise& depthwise, const Vector (&sums)[WIDTH], float* y, int32_t row, Place place) {
-    const DepthwiseLayer& layer = depthwise.layer;
-    const float* end = y + int64_t(layer.out_height) * layer.out_width;
-    float* to = y + int64_t(row) * layer.out_width + place.column;
-    for (int vector = 0; vector < WIDTH; vector++) {
-        const Vector found = bounded(sums[vector], depthwise.low, depthwise.high);
-        float* at = to + (vector < WIDTH - 1 ? vector * LANES : place.last);
-        if (end - at >= LANES) store(at, found);
-        else {
-            float lanes[LANES];
-            store(lanes, found);
-            store_some(at, lanes, end - at);
-        }
-    }
-}
-
-// The convolution of one plane: its sums stay in registers.
-template <int KERNEL_ROWS, int WIDTH>
-inline void compute_tile(const Depthwise& depthwise, const Plane& plane, const Filter& filter, float bias, float* y, Place place) {
-    Tile<WIDTH> tile;
-    unrolled<TILE_ROWS>([&](auto row) INLINED { unrolled<WIDTH>([&](auto i) INLINED { tile.sums[row][i] = broadcast(bias); }); });
-    add_filter<KERNEL_ROWS>(tile, plane, filter, place);
-    unrolled<TILE_ROWS>([&](auto row) INLINED {
-        if (place.row + row < depthwise.layer.out_height) store_row(depthwise, tile.sums[row], y, place.row + row, place);
-    });
-}
-
-template <int SPLITS, int WIDTH>
-void compute_tiles(const Depthwise& depthwise, const Plane* planes, const Filter* filters, float bias, float* y, Place place) {
-    if constexpr (SPLITS == 0) {
-        if (depthwise.layer.stride == 1 && filters->rows == 3 && filters->taps == 3)
-            return compute_tile<3, WIDTH>(depthwise, *planes, {filters->weights, 3, 3}, bias, y, place);
-    }
-    constexpr int count = power(2, SPLITS);
-    const int parts = depthwise.layer.stride * depthwise.layer.stride;
-    Tile<WIDTH> tiles[count];
-    for (Tile<WIDTH>& tile : tiles)
-        for (auto& row : tile.sums)
-            for (Vector& sum : row) sum = broadcast(bias);
-    if constexpr (SPLITS > 0) add_split<SPLITS>(tiles, planes, filters, place);
-    else
-        for (int part = 0; part < parts; part++)
-            if (filters[part].rows && filters[part].taps) add(tiles[0], planes[part], filters[part], place);
-    for (int row = 0; row < TILE_ROWS; row++)
-        for (int of = 0; of < count; of++) {
-            const int32_t at = (place.row + row) * count + of;
-            if (at < depthwise.layer.out_height) store_row(depthwise, tiles[first_row(of, SPLITS)].sums[row], y, at, place);
-        }
-}
-
-// Output columns of WIDTH vectors at a time, and what is left with fewer.
-template <int SPLITS, int WIDTH>
-void compute_columns(const Depthwise& depthwise, const Plane* planes, const Filter* filters, float bias, float* y,
-                     int32_t first, int32_t end) {
-    const int32_t width = depthwise.layer.out_width, rows = (depthwise.layer.out_height - 1) / power(2, SPLITS) + 1;
-    for (; first + WIDTH <= end; first += WIDTH) {
-        const int32_t column = first * LANES, full = (WIDTH - 1) * LANES;
-        const int32_t rest = width < LANES ? 0 : width - LANES - column;
-        // The last tile overlaps the one before it.
-        for (int32_t row = 0; row < rows; row += TILE_ROWS)
-            compute_tiles<SPLITS, WIDTH>(depthwise, planes, filters, bias, y,
-                                         {row + TILE_ROWS > rows && rows > TILE_ROWS ? rows - TILE_ROWS : row, column,
-                                          rest < full ? rest : full});
-    }
-    if constexpr (WIDTH > 1)
-        if (first < end) compute_columns<SPLITS, WIDTH - 1>(depthwise, planes, filters, bias, y, first, end);
-}
-
-inline void compute(const Depthwise& depthwise, const Plane* planes, const Filter* filters, float bias, float* y) {
-    const int32_t vectors = (depthwise.layer.out_width + LANES - 1) / LANES;
-    if (depthwise.splits == 2) return compute_columns<2, TILE_WIDTH>(depthwise, planes, filters, bias, y, 0, vectors);
-    if (depthwise.splits == 1) return compute_columns<1, TILE_WIDTH>(depthwise, planes, filters, bias, y, 0, vectors);
-    compute_columns<0, TILE_WIDTH>(depthwise, planes, filters, bias, y, 0, vectors);
-}
-
 // How many of `size` rows or columns are of a phase.
-inline int32_t phase_size(int32_t size, int32_t phase, int32_t stride) { return size <= phase ? 0 : (size - phase - 1) / stride + 1; }
+inline int32_t phase_size(int32_t size, int32_t phase, int32_t stride) {
+    return size <= phase ? 0 : (size - phase - 1) / stride + 1;
+}
 
 // The image's planes: every phase of rows with every phase of columns.
 inline void split_image(const Depthwise& depthwise, Plane* to) {
@@ -136,13 +56,16 @@ inline void split_image(const Depthwise& depthwise, Plane* to) {
     }
 }
 
-// The kernel's filters, in the order of split_image.
-inline void split_kernel(const Weights& weights, int32_t stride, Filter* to, Scratch& scratch) {
+// The kernel's parts, in the order of split_image.
+inline void split_kernel(const Weights& weights, int32_t stride, Weights* to) {
     for (int32_t row = 0; row < stride; row++)
         for (int32_t column = 0; column < stride; column++)
-            *to++ = packed({weights.data + row * weights.row_step + column * weights.step, stride * weights.row_step,
-                            stride * weights.step, phase_size(weights.rows, row, stride), phase_size(weights.columns, column, stride)},
-                           scratch);
+            *to++ = {weights.data + row * weights.row_step + column * weights.step, stride * weights.row_step,
+                     stride * weights.step, phase_size(weights.rows, row, stride), phase_size(weights.columns, column, stride)};
+}
+
+inline bool is_3x3(const DepthwiseLayer& layer) {
+    return layer.kernel_height == 3 && layer.kernel_width == 3 && layer.stride <= 2;
 }
 
 // Splitting pays for tall kernels, and where what is left of the rows still fills tiles.
@@ -176,7 +99,23 @@ inline const float* turned(const float* from, int64_t size, Scratch& scratch) {
     return to;
 }
 
-inline void depthwise_channels(const DepthwiseLayer& given, const float* x, float* y, int32_t first, int32_t end) {
+inline void compute_plainly(const DepthwiseLayer& layer, const float* x, const float* weights, float bias, float* y) {
+    for (int64_t row = 0; row < layer.out_height; row++)
+        for (int64_t column = 0; column < layer.out_width; column++) {
+            float sum = bias;
+            for (int64_t i = 0; i < layer.kernel_height; i++) {
+                const int64_t from = row * layer.stride - layer.top + i;
+                if (from < 0 || from >= layer.height) continue;
+                for (int64_t j = 0; j < layer.kernel_width; j++) {
+                    const int64_t at = column * layer.stride - layer.left + j;
+                    if (at >= 0 && at < layer.width) sum += weights[i * layer.kernel_width + j] * x[from * layer.width + at];
+                }
+            }
+            y[row * layer.out_width + column] = activated(broadcast(sum), layer.activation)[0];
+        }
+}
+
+inline void depthwise_in_planes(const DepthwiseLayer& given, const float* x, float* y, int32_t first, int32_t end) {
     const bool exchange = is_exchanged(given);
     const DepthwiseLayer layer = exchange ? exchanged(given) : given;
     Scratch& scratch = scratch_of_thread();
@@ -184,36 +123,46 @@ inline void depthwise_channels(const DepthwiseLayer& given, const float* x, floa
     const int64_t kernel = int64_t(layer.kernel_height) * layer.kernel_width;
     const int32_t read = (layer.out_width < LANES ? LANES : layer.out_width) + (layer.kernel_width - 1) / layer.stride;
     const int32_t columns = plane_size(layer.width, layer.left, layer.stride, read), parts = layer.stride * layer.stride;
-    Depthwise depthwise{layer, {nullptr, layer.stride, columns, layer.left}, splits_of(layer), lowest(layer.activation),
-                        highest(layer.activation)};
+    Depthwise depthwise{layer, {nullptr, layer.stride, columns, layer.left}, splits_of(layer), is_3x3(layer),
+                        lowest(layer.activation), highest(layer.activation)};
     const int64_t size = int64_t(layer.height) * depthwise.image.pitch();
-    scratch.reset(4 * size + 16 * columns + 4 * kernel + 64 * layer.kernel_width + in, 4 * MOST_PARTS + parts);
+    scratch.reset(4 * size + 16 * columns + 4 * kernel + 64 * layer.kernel_width + in, 3 * MOST_PARTS + parts);
     float* data = scratch.take(size + LANES);
     std::memset(data, 0, (size + LANES) * sizeof(float));
     // Columns are written a vector at a time: to whole cache lines.
     depthwise.image.data = data + (layer.left > 0 ? (LANES - layer.left / layer.stride % LANES) % LANES : 0);
     const int64_t mark = scratch.mark();
-    Plane planes[16];
-    Filter filters[16];
+    Plane planes[MOST_PARTS];
+    Filter filters[MOST_PARTS];
+    Weights kernels[MOST_PARTS];
+    // The filters of an exchanged channel are of its image, read backwards.
+    const float* values = exchange ? x + (first + 1) * kernel - 1 : layer.weights + first * kernel;
+    const int32_t step = exchange ? -1 : 1;
+    split_kernel({values, step * layer.kernel_width, step, layer.kernel_height, layer.kernel_width}, layer.stride, kernels);
     if (depthwise.splits == 0) split_image(depthwise, planes);
     for (int32_t channel = first; channel < end; channel++) {
         scratch.back_to(mark);
-        const float *image = x + channel * in, *values = layer.weights + channel * kernel;
-        Weights weights{values, layer.kernel_width, 1, layer.kernel_height, layer.kernel_width};
-        if (exchange) {
-            image = turned(layer.weights + channel * in, in, scratch);
-            weights = {x + (channel + 1) * kernel - 1, -layer.kernel_width, -1, layer.kernel_height, layer.kernel_width};
-        }
+        const float* image = exchange ? turned(layer.weights + channel * in, in, scratch) : x + channel * in;
         copy_in(depthwise.image, image, layer.height, layer.width);
-        if (layer.stride == 1 && depthwise.splits == 0) *filters = packed(weights, scratch);
-        else if (depthwise.splits == 0) split_kernel(weights, layer.stride, filters, scratch);
+        if (depthwise.splits == 0)
+            for (int part = 0; part < parts; part++) filters[part] = packed(kernels[part], scratch);
         else {
-            split_filter(filters, weights, depthwise.splits, scratch);
-            split_plane(planes, {depthwise.image.data, columns, layer.top, layer.top + layer.height}, depthwise.splits, columns, scratch);
+            split_filter(filters, *kernels, depthwise.splits, scratch);
+            const Plane whole{depthwise.image.data, columns, layer.top, layer.top + layer.height};
+            split_plane(planes, whole, depthwise.splits, columns, scratch);
         }
         compute(depthwise, planes, filters, layer.bias[channel], y + channel * out);
         activate(y + channel * out, out, layer.activation);
+        for (int part = 0; part < parts; part++) kernels[part].data += kernel;
     }
+}
+
+inline void depthwise_channels(const DepthwiseLayer& layer, const float* x, float* y, int32_t first, int32_t end) {
+    if (layer.stride <= MOST_STRIDE) return depthwise_in_planes(layer, x, y, first, end);
+    const int64_t in = int64_t(layer.height) * layer.width, out = int64_t(layer.out_height) * layer.out_width;
+    const int64_t kernel = int64_t(layer.kernel_height) * layer.kernel_width;
+    for (int32_t channel = first; channel < end; channel++)
+        compute_plainly(layer, x + channel * in, layer.weights + channel * kernel, layer.bias[channel], y + channel * out);
 }
 
 }  // namespace INSTRUCTION_SET

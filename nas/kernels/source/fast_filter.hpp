@@ -8,15 +8,15 @@
 
 namespace INSTRUCTION_SET {
 
-constexpr int MOST_SPLITS = 2, MOST_PARTS = 9;
-
 // A kernel before it is packed: row r, column c is at r × row_step + c × step.
 struct Weights {
     const float* data;
     int64_t row_step, step;
     int32_t rows, columns;
 
-    Weights every_second(int32_t first) const { return {data + first * row_step, 2 * row_step, step, (rows + 1 - first) / 2, columns}; }
+    Weights every_second(int32_t first) const {
+        return {data + first * row_step, 2 * row_step, step, (rows + 1 - first) / 2, columns};
+    }
 };
 
 inline Filter packed(const Weights& from, Scratch& scratch) {
@@ -29,12 +29,17 @@ inline Filter packed(const Weights& from, Scratch& scratch) {
 
 inline Weights sum(const Weights& a, const Weights& b, Scratch& scratch) {
     float* to = scratch.take(int64_t(a.rows) * a.columns);
-    for (int32_t row = 0; row < a.rows; row++)
-        for (int32_t column = 0; column < a.columns; column++) {
-            const float first = a.data[row * a.row_step + column * a.step];
-            to[int64_t(row) * a.columns + column] = row < b.rows ? first + b.data[row * b.row_step + column * b.step] : first;
-        }
-    return {to, a.columns, 1, a.rows, a.columns};
+    const Weights found{to, a.columns, 1, a.rows, a.columns};
+    for (int32_t row = 0; row < a.rows; row++, to += a.columns) {
+        const float *first = a.data + row * a.row_step, *second = b.data + row * b.row_step;
+        if (row >= b.rows)
+            for (int32_t column = 0; column < a.columns; column++) to[column] = first[column * a.step];
+        else if (a.step == 1)
+            for (int32_t column = 0; column < a.columns; column++) to[column] = first[column] + second[column];
+        else
+            for (int32_t column = 0; column < a.columns; column++) to[column] = first[column * a.step] + second[column * b.step];
+    }
+    return found;
 }
 
 // The 3^splits filters, in the order of split_plane's planes.

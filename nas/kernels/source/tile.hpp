@@ -26,23 +26,29 @@ struct Place {
     int32_t row, column, last;
 };
 
+#define INLINED __attribute__((always_inline))
+
 // Calls `body` with 0, 1 … COUNT - 1 as constants: sums indexed by constants alone stay in registers.
 template <int COUNT, int AT = 0, class Body>
-inline __attribute__((always_inline)) void unrolled(const Body& body) {
+inline INLINED void unrolled(const Body& body) {
     if constexpr (AT < COUNT) {
         body(std::integral_constant<int, AT>());
         unrolled<COUNT, AT + 1>(body);
     }
 }
 
-#define INLINED __attribute__((always_inline))
+// As load; not repeated where it is used more than once (GCC would: most reads cross a cache line, and cost double).
+inline INLINED Vector load_once(const float* from) {
+    using Unaligned = Vector __attribute__((aligned(4), may_alias));
+    return *reinterpret_cast<const volatile Unaligned*>(from);
+}
 
 // Adds to the output rows that meet row `ROW` of those the tile reads: kernel row ROW - output row is one of KERNEL_ROWS.
 template <int ROW, int KERNEL_ROWS, int WIDTH>
 inline INLINED void add_row(Tile<WIDTH>& tile, const float* from, int32_t last, const float* weights) {
     constexpr int first = ROW < KERNEL_ROWS ? 0 : ROW - KERNEL_ROWS + 1, end = ROW < TILE_ROWS ? ROW + 1 : TILE_ROWS;
     unrolled<WIDTH>([&](auto vector) INLINED {
-        const Vector read = load(from + (vector < WIDTH - 1 ? vector * LANES : last));
+        const Vector read = load_once(from + (vector < WIDTH - 1 ? vector * LANES : last));
         unrolled<end - first>([&](auto row) INLINED {
             tile.sums[first + row][vector] += weights[ROW - first - row] * read;
         });
@@ -58,7 +64,8 @@ struct Range {
 
 // add_row of the rows FIRST … END - 1, of those in range where CHECKED.
 template <int FIRST, int END, int KERNEL_ROWS, bool CHECKED, int WIDTH>
-inline INLINED void add_rows(Tile<WIDTH>& tile, const float* from, int64_t pitch, Range range, int32_t last, const float* weights) {
+inline INLINED void add_rows(Tile<WIDTH>& tile, const float* from, int64_t pitch, Range range, int32_t last,
+                             const float* weights) {
     unrolled<END - FIRST>([&](auto i) INLINED {
         constexpr int row = FIRST + i;
         if (!CHECKED || (row >= range.begin && row < range.end))

@@ -1,0 +1,106 @@
+// One channel of a depthwise convolution, tile by tile, from its planes and filters.
+#pragma once
+
+#include "fast_filter.hpp"
+
+namespace INSTRUCTION_SET {
+
+// What is the same for all channels.
+struct Depthwise {
+    const DepthwiseLayer& layer;
+    Padded image;
+    int splits;  // of fast_filter.hpp; 0 where the stride isn't 1
+    bool is_3x3;  // of stride 1 or 2
+    Vector low, high;  // bounds of the result
+};
+
+// Row `row` of a tile → y. In rows narrower than a vector, what goes past the row is overwritten by the next one.
+template <int WIDTH>
+inline void store_row(const Depthwise& depthwise, const Vector (&sums)[WIDTH], float* y, int32_t row, Place place) {
+    const DepthwiseLayer& layer = depthwise.layer;
+    const float* end = y + int64_t(layer.out_height) * layer.out_width;
+    float* to = y + int64_t(row) * layer.out_width + place.column;
+    for (int vector = 0; vector < WIDTH; vector++) {
+        const Vector found = bounded(sums[vector], depthwise.low, depthwise.high);
+        float* at = to + (vector < WIDTH - 1 ? vector * LANES : place.last);
+        if (end - at >= LANES) store(at, found);
+        else {
+            float lanes[LANES];
+            store(lanes, found);
+            store_some(at, lanes, end - at);
+        }
+    }
+}
+
+// A tile that `add` computes; its sums stay in registers.
+template <int WIDTH, class Add>
+inline INLINED void compute_tile(const Depthwise& depthwise, float bias, float* y, Place place, const Add& add) {
+    Tile<WIDTH> tile;
+    unrolled<TILE_ROWS>([&](auto row) INLINED { unrolled<WIDTH>([&](auto i) INLINED { tile.sums[row][i] = broadcast(bias); }); });
+    add(tile);
+    unrolled<TILE_ROWS>([&](auto row) INLINED {
+        if (place.row + row < depthwise.layer.out_height) store_row(depthwise, tile.sums[row], y, place.row + row, place);
+    });
+}
+
+template <int WIDTH>
+inline void compute_3x3(const Depthwise& depthwise, const Plane* planes, const Filter* filters, float bias, float* y,
+                        Place place) {
+    if (depthwise.layer.stride == 1)
+        return compute_tile<WIDTH>(depthwise, bias, y, place, [&](auto& tile) INLINED {
+            add_filter<3>(tile, planes[0], {filters[0].weights, 3, 3}, place);
+        });
+    compute_tile<WIDTH>(depthwise, bias, y, place, [&](auto& tile) INLINED {
+        add_filter<2>(tile, planes[0], {filters[0].weights, 2, 2}, place);
+        add_filter<2>(tile, planes[1], {filters[1].weights, 2, 1}, place);
+        add_filter<1>(tile, planes[2], {filters[2].weights, 1, 2}, place);
+        add_filter<1>(tile, planes[3], {filters[3].weights, 1, 1}, place);
+    });
+}
+
+template <int SPLITS, int WIDTH>
+void compute_tiles(const Depthwise& depthwise, const Plane* planes, const Filter* filters, float bias, float* y, Place place) {
+    if constexpr (SPLITS == 0)
+        if (depthwise.is_3x3) return compute_3x3<WIDTH>(depthwise, planes, filters, bias, y, place);
+    constexpr int count = power(2, SPLITS);
+    const int parts = depthwise.layer.stride * depthwise.layer.stride;
+    Tile<WIDTH> tiles[count];
+    for (Tile<WIDTH>& tile : tiles)
+        for (auto& row : tile.sums)
+            for (Vector& sum : row) sum = broadcast(bias);
+    if constexpr (SPLITS > 0) add_split<SPLITS>(tiles, planes, filters, place);
+    for (int part = 0; SPLITS == 0 && part < parts; part++)
+        if (filters[part].rows && filters[part].taps) add(tiles[0], planes[part], filters[part], place);
+    for (int row = 0; row < TILE_ROWS; row++)
+        for (int of = 0; of < count; of++) {
+            const int32_t at = (place.row + row) * count + of;
+            if (at < depthwise.layer.out_height) store_row(depthwise, tiles[first_row(of, SPLITS)].sums[row], y, at, place);
+        }
+}
+
+// Output columns of WIDTH vectors at a time, and what is left with fewer.
+template <int SPLITS, int WIDTH>
+void compute_columns(const Depthwise& depthwise, const Plane* planes, const Filter* filters, float bias, float* y,
+                     int32_t first, int32_t end) {
+    const int32_t width = depthwise.layer.out_width, rows = (depthwise.layer.out_height - 1) / power(2, SPLITS) + 1;
+    for (; first + WIDTH <= end; first += WIDTH) {
+        const int32_t column = first * LANES, full = (WIDTH - 1) * LANES;
+        const int32_t rest = width < LANES ? 0 : width - LANES - column;
+        // The last tile overlaps the one before it.
+        for (int32_t row = 0; row < rows; row += TILE_ROWS)
+            compute_tiles<SPLITS, WIDTH>(depthwise, planes, filters, bias, y,
+                                         {row + TILE_ROWS > rows && rows > TILE_ROWS ? rows - TILE_ROWS : row, column,
+                                          rest < full ? rest : full});
+    }
+    if constexpr (WIDTH > 1)
+        if (first < end) compute_columns<SPLITS, WIDTH - 1>(depthwise, planes, filters, bias, y, first, end);
+}
+
+inline void compute(const Depthwise& depthwise, const Plane* planes, const Filter* filters, float bias, float* y) {
+    const int32_t vectors = (depthwise.layer.out_width + LANES - 1) / LANES;
+    if (depthwise.splits == 2) return compute_columns<2, TILE_WIDTH>(depthwise, planes, filters, bias, y, 0, vectors);
+    if (depthwise.splits == 1) return compute_columns<1, TILE_WIDTH>(depthwise, planes, filters, bias, y, 0, vectors);
+    compute_columns<0, TILE_WIDTH>(depthwise, planes, filters, bias, y, 0, vectors);
+}
+
+}  // namespace INSTRUCTION_SET
