@@ -90,24 +90,16 @@ class Memory:
             for suggestion in self._waiting.pop(candidate_id, [])
         ]
 
-    def reopened(self, candidate_id: int, state: str) -> None:
-        """A measurement of a finished candidate did not hold: it is ``running`` again, or ``complete`` as before.
-
-        The strategy keeps what it heard until the study is resumed: it hears of every suggestion once.
-        """
-        self.moved(self._outcomes[candidate_id].state, state)
-        if state == "running":
-            del self._outcomes[candidate_id]
-            self._points.pop(candidate_id, None)
-            self._waiting[candidate_id] = []
-
     def revised(self, candidate_id: int, state: str, metrics: Metrics) -> None:
         """A second look at a complete candidate changed its metrics, and perhaps its state."""
         self._points.pop(candidate_id, None)
         self._remember(candidate_id, state, metrics)
 
     def restore(self, rows: Iterable[Any]) -> list[Observation]:
-        """Rebuild from stored suggestions (``Store.observations``), in their order."""
+        """Rebuild from stored suggestions (``Store.observations``), in their order; what was known before is gone."""
+        for known in (self._outcomes, self._waiting, self._points, self.counts):
+            known.clear()
+        self.num_suggestions = self.duplicates = 0
         observations = []
         for row in rows:
             self.num_suggestions += 1

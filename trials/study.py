@@ -123,8 +123,14 @@ class Coordinator:
         self.store.recover(study_id, self.assignment.epoch)
         for open_job in self.store.open_jobs(study_id):
             self._jobs.restore(open_job)
+        self._begin()
+
+    def _begin(self) -> None:
+        """Memory and strategy anew, from the tables: what a strategy heard of a suggestion can't be taken back."""
+        study_id, goal = self.assignment.study_id, Goal(self.problem.objectives, self.assignment.limits)
+        self._strategy = self.problem.strategy(goal, self.problem.plan.seed)
         self._strategy.observe(self.memory.restore(self.store.observations(study_id)))
-        self.memory.twins |= self.store.twins(study_id)
+        self.memory.twins = self.store.twins(study_id)
 
     # -- propose
 
@@ -193,14 +199,13 @@ class Coordinator:
             self._fail(running, reason, event.traceback)
 
     def _take_back(self, undone: Reopened | None) -> None:
-        """Measure again what was measured on a target that proved bad."""
+        """Measure again what was measured on a target that proved bad, and let the strategy forget it."""
         if undone is None:
             return
         self._jobs.forget(undone.steps)
-        self.memory.twins = self.store.twins(self.assignment.study_id)
         for open_job in undone.queued:
-            self.memory.reopened(open_job.candidate_id, open_job.state)
             self._jobs.restore(open_job)
+        self._begin()
 
     def _miss(self, running: Running, reason: str) -> None:
         """The candidate is not to blame: its job goes back, and if the device stays away, the study waits for it."""

@@ -103,7 +103,8 @@ class Strategy(ABC):
         """Learn what became of suggestions; ``running`` ones may come again in a final state later.
 
         Called once with the stored history when a study starts, then whenever something changes. A repeated
-        suggestion arrives with the values of the candidate it repeats.
+        suggestion arrives with the values of the candidate it repeats. A final state is final: where measurements are
+        taken back, a new strategy is made and told the history without them.
         """
 
 

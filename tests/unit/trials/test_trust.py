@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,8 @@ import pytest
 from sqlalchemy import select
 
 from nas.latency.protocol import PROTOCOL_VERSION
-from nas.strategies import Limit
+from nas.strategies import Goal, Limit, Observation, Strategy
+from nas.strategies.given import GivenStrategy
 from tests.unit.trials.pretending import Pretending, latency
 from trials import health
 from trials.assignment import Assignment
@@ -36,13 +37,35 @@ def store(tmp_path: Path) -> Iterator[Store]:
     store.close()
 
 
-def problem(**measure: Any) -> Problem:
+class Listening(Strategy):
+    """Proposes the list, and keeps what it heard."""
+
+    def __init__(self, goal: Goal, seed: int) -> None:
+        super().__init__(goal, seed)
+        self._given = GivenStrategy(goal, seed, LISTED)
+        self.heard: list[Observation] = []
+
+    def propose(self, build: Any, number: int) -> Any:
+        return self._given.propose(build, number)
+
+    def exhausted(self, number: int) -> bool:
+        return self._given.exhausted(number)
+
+    def observe(self, observations: Sequence[Observation]) -> None:
+        self.heard += observations
+
+
+LISTENING = "tests.unit.trials.test_trust:Listening"
+
+
+def problem(strategy: str = "given", **measure: Any) -> Problem:
+    named = {"name": strategy} if strategy != "given" else {"name": "given", "choices": LISTED}
     return open_problem(
         make_plan(
             {
                 "task": {"name": "digits", "image_size": 8},
                 "space": {"name": "plain_convnet"},
-                "strategy": {"name": "given", "choices": LISTED},
+                "strategy": named,
                 "measure": {"audit": 0.0, **measure},
                 "executor": "local",
             }
@@ -156,7 +179,7 @@ def test_a_bad_canary_takes_measurements_back_and_they_are_made_again(
         return measured(next(values), f"{payload['identity']:x<64}")
 
     executor = trained_alike(Pretending(gate=gate, drifts=[0.0, 0.3, 0.3, 0.0, 0.0]))
-    coordinator = run(store, problem(canary_every=2), executor, "study", limit=10.0)
+    coordinator = run(store, problem(LISTENING, canary_every=2), executor, "study", limit=10.0)
     assert len(attempts) == 5
     stored = rows(store, Measurement)
     assert [row.trust for row in stored] == ["quarantined"] * 2 + ["good"] * 3
@@ -167,6 +190,12 @@ def test_a_bad_canary_takes_measurements_back_and_they_are_made_again(
     assert {row.state for row in rows(store, JobRow)} == {"done"}
     assert coordinator.memory.counts["complete"] == len(coordinator.memory.points) == 3
     assert stored[0].conditions["health"]["drift"] == 0.0
+    strategy = coordinator._strategy
+    assert isinstance(strategy, Listening)
+    ended = [item for item in strategy.heard if item.state != "running"]
+    heard = {item.suggestion.number: item.values["latency_ms"] for item in ended}
+    assert heard == {row.number: row.metrics["latency_ms"].value for row in page}
+    assert len(ended) == 3, "nothing of the bad target is left in what it knows"
 
 
 def test_the_last_measurements_have_a_look_after_them_too(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
