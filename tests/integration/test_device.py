@@ -1,9 +1,12 @@
-"""A study on a device's agent, which is killed in mid-measurement and started again."""
+"""A study on this machine and two devices under quotas, one killed in mid-measurement and started again."""
 
 from __future__ import annotations
 
+import os
 import time
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -13,15 +16,44 @@ from sqlalchemy.orm import Session
 from nas.latency.intervals import derive
 from nas.latency.samples import Samples
 from nas.latency.targets import TargetSpec
-from tests.integration.agents import running_agent
+from tests.integration.agents import Agent, running_agent
 from tests.integration.forks import nas, nas_fork
-from trials.store.models import Candidate, JobRow, Measurement
+from trials.store.models import Candidate, JobRow, Measurement, Target
 from trials.store.store import Store
 
+GROUPS = Path("/sys/fs/cgroup")
+PERIOD_US = 100_000
 
-def wait_for_gate(store: Store) -> None:
-    """Until the first candidate is being deployed and measured."""
-    running = select(JobRow.id).where(JobRow.kind == "gate", JobRow.state == "running")
+
+@contextmanager
+def quota(name: str, share: float) -> Iterator[Callable[[int], None]]:
+    """Puts processes under a quota of so much of a core; without the right to make control groups, does nothing."""
+    version_1 = (GROUPS / "cpu" / "cpu.cfs_quota_us").exists()
+    group = (GROUPS / "cpu" if version_1 else GROUPS) / f"{name}-{os.getpid()}"
+    try:
+        group.mkdir()
+    except OSError:
+        yield lambda pid: None
+        return
+
+    def limit(pid: int) -> None:
+        with suppress(OSError):  # this controller is another's
+            (group / ("cpu.cfs_quota_us" if version_1 else "cpu.max")).write_text(f"{share * PERIOD_US:.0f}")
+            (group / "cgroup.procs").write_text(str(pid))
+
+    try:
+        yield limit
+    finally:
+        deadline = time.monotonic() + 20
+        while group.exists() and time.monotonic() < deadline:
+            with suppress(OSError):  # measuring processes end soon after their agent
+                group.rmdir()
+            time.sleep(0.05)
+
+
+def wait_for_gate(store: Store, target: str) -> None:
+    """Until the first candidate is being measured there."""
+    running = select(JobRow.id).where(JobRow.kind == "gate", JobRow.target == target, JobRow.state == "running")
     deadline = time.monotonic() + 200
     while True:
         with Session(store.engine) as session:
@@ -31,37 +63,63 @@ def wait_for_gate(store: Store) -> None:
         time.sleep(0.02)
 
 
+def add_device(store: Store, name: str, agent: Agent, calibrated: dict[str, Any]) -> None:
+    spec = TargetSpec(name, address=agent.address, token_file=str(agent.token_file))
+    store.add_target(name, {**calibrated, "spec": spec.to_json()}, calibrated["references"])
+
+
 def test_an_agent_killed_in_mid_measurement_loses_and_doubles_nothing(
     plan: Callable[..., Path], url: str, calibrated: dict[str, Any], tmp_path: Path
 ) -> None:
-    with running_agent(tmp_path) as agent:
-        spec = TargetSpec("device", address=agent.address, token_file=str(agent.token_file))
-        Store(url).add_target("device", {**calibrated, "spec": spec.to_json()}, calibrated["references"])
-        path = plan(
-            task={"name": "digits", "image_size": 8},
-            targets=[{"name": "device"}],
-            policies=[],
-            estimator={"name": "training", "epochs": 1},
-            measure={"precision": 0.001, "budget_s": 2, "audit": 1.0},
-        )
+    names = ["local", "most", "half"]
+    path = plan(
+        task={"name": "digits", "image_size": 8},
+        objectives={"accuracy": "maximize", **{f"latency_ms@{name}": "minimize" for name in names}},
+        targets=[{"name": name} for name in names],
+        policies=[],
+        estimator={"name": "training", "epochs": 1},
+        measure={"precision": 0.001, "budget_s": 0.5, "audit": 0.0, "canary_every": 0},
+    )
+    for name in names[1:]:
+        (tmp_path / name).mkdir()
+    with (
+        quota("most", 0.8) as most,
+        quota("half", 0.5) as half,
+        running_agent(tmp_path / "most") as first,
+        running_agent(tmp_path / "half") as second,
+    ):
+        most(first.pid)
+        half(second.pid)
+        add_device(Store(url), "most", first, calibrated)
+        add_device(Store(url), "half", second, calibrated)
         study = nas_fork("search", str(path), "--storage", url)
-        wait_for_gate(Store(url))  # looks at the device's health come before it
-        agent.wait_until("working")
-        agent.kill()
-        agent.start()
+        wait_for_gate(Store(url), "most")  # looks at the device's health come before it
+        first.wait_until("working")
+        first.kill()
+        first.start()
+        most(first.pid)
         done = study.finish()
         assert done.returncode == 0, done.stderr
         assert "taken up again" in done.stderr
         listed = nas("targets", "list", "--storage", url).stdout
-        assert agent.address in listed
+        assert first.address in listed
+        assert second.address in listed
     with Session(Store(url).engine) as session:
-        assert {row.state for row in session.scalars(select(Candidate))} == {"complete"}
-        jobs = list(session.scalars(select(JobRow).order_by(JobRow.id)))
+        candidates = list(session.scalars(select(Candidate)))
+        assert [row.state for row in candidates] == ["complete"] * 2
+        jobs = list(session.scalars(select(JobRow)))
         assert {job.state for job in jobs} == {"done"}
-        assert [job.attempt for job in jobs if job.kind == "gate"] == [2, 1]
+        twice = [(job.kind, job.target, job.attempt) for job in jobs if job.attempt != 1]
+        assert twice == [("gate", "most", 2)], "the attempt that was lost is on record, and there was no other"
         rows = list(session.scalars(select(Measurement)))
-        assert len(rows) == sum(job.kind in ("gate", "measure") for job in jobs) == 4
+        targets = {row.id: row.name for row in session.scalars(select(Target))}
+        taken = Counter((row.candidate_id, targets[row.target_id]) for row in rows)
+        assert taken == Counter((row.id, name) for row in candidates for name in names)
         for row in rows:
-            assert row.conditions["runtime"] == "onnxruntime"
+            assert row.conditions["target"] == targets[row.target_id]
+            assert row.trust == "unverified"
             found = derive(Samples.from_bytes(row.samples), row.conditions["reference_ms"])
             assert found[0] == row.latency_ms
+        for row in candidates:
+            measured = {targets[item.target_id]: item.latency_ms for item in rows if item.candidate_id == row.id}
+            assert {item.target: item.value for item in row.metrics if item.name == "latency_ms"} == measured
