@@ -48,7 +48,13 @@ def fills(candidate: Candidate) -> list[float]:
 
 
 def _key(candidate: Candidate) -> str:
-    settings = (candidate.stride, candidate.pads_begin, candidate.pads_end, candidate.activation)
+    settings = (
+        candidate.channels_last,
+        candidate.stride,
+        candidate.pads_begin,
+        candidate.pads_end,
+        candidate.activation,
+    )
     shapes = (candidate.weight.shape, candidate.input_shape, candidate.output_shape)
     return f"{candidate.kind} {shapes} {settings} {fills(candidate)}"
 
@@ -70,7 +76,13 @@ def _sparse_runs(candidate: Candidate, library: Library, x: np.ndarray) -> Itera
                 yield (
                     Setting(rows, width, name),
                     library.sparse(
-                        weights, candidate.bias, x, instruction_set=name, width=width, activation=candidate.activation
+                        weights,
+                        candidate.bias,
+                        x,
+                        instruction_set=name,
+                        width=width,
+                        activation=candidate.activation,
+                        channels_last=candidate.channels_last,
                     ),
                 )
 

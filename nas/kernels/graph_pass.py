@@ -33,7 +33,7 @@ class Setting:
 class Candidate:
     """A layer that a kernel can compute, with what is fused into it."""
 
-    #: The convolution's friendly name.
+    #: The friendly name of its convolution or product.
     name: str
     kind: Kind
     #: ``(outputs, inputs)`` of a sparse layer, ``(channels, height, width)`` of a depthwise one.
@@ -41,9 +41,10 @@ class Candidate:
     #: ``(outputs,)``
     bias: Floats
     activation: str
-    #: ``(N, C, …)``
+    #: ``(N, C, …)``; of linear layers ``(…, C)``
     input_shape: tuple[int, ...]
     output_shape: tuple[int, ...]
+    channels_last: bool = False
     stride: int = 1
     pads_begin: tuple[int, int] = (0, 0)
     pads_end: tuple[int, int] = (0, 0)
@@ -57,7 +58,8 @@ class Candidate:
         """Those of its operation."""
         common = {"activation": self.activation, "instruction_set": setting.instruction_set}
         if self.kind == "sparse":
-            return {"outputs": len(self.weight), "rows": setting.rows, "width": setting.width, **common}
+            shape = {"outputs": len(self.weight), "channels_last": self.channels_last}
+            return {**shape, "rows": setting.rows, "width": setting.width, **common}
         return {"stride": self.stride, "pads_begin": self.pads_begin, "pads_end": self.pads_end, **common}
 
     def constants(self, setting: Setting) -> list[np.ndarray]:
@@ -79,8 +81,8 @@ def prepare(model: openvino.Model) -> None:
 def candidates(model: openvino.Model) -> list[Candidate]:
     """Layers of a prepared graph, in the order of execution.
 
-    1×1 convolutions in 32 bits of weights that are partly zero, and depthwise convolutions; each with the bias and the
-    activation that alone read it. Layers of 8 bits and of shapes that are not fixed are none.
+    1×1 convolutions and linear layers in 32 bits whose weights are partly zero, and depthwise convolutions; each with
+    the bias and the activation that alone read it. Layers of 8 bits and of shapes that are not fixed are none.
     """
     return [layer.candidate for layer in _layers(model)]
 
@@ -136,9 +138,21 @@ def _pointwise(node: openvino.Node) -> dict[str, Any] | None:
         return None
     if {*attributes["strides"]} != {1} or {*attributes["pads_begin"], *attributes["pads_end"]} != {0}:
         return None
+    return _sparse(weight.reshape(weight.shape[:2]))
+
+
+def _linear(node: openvino.Node) -> dict[str, Any] | None:
+    weight, attributes = _constant(node.input_value(1)), node.get_attributes()
+    if weight is None or weight.ndim != 2 or attributes["transpose_a"] or len(node.get_output_partial_shape(0)) < 2:
+        return None
+    found = _sparse(weight if attributes["transpose_b"] else np.ascontiguousarray(weight.T))
+    return found and {**found, "channels_last": True}
+
+
+def _sparse(weight: Floats) -> dict[str, Any] | None:
     if np.count_nonzero(weight) > MOST_DENSITY * weight.size:
         return None
-    return {"kind": "sparse", "weight": weight.reshape(weight.shape[:2])}
+    return {"kind": "sparse", "weight": weight}
 
 
 def _depthwise(node: openvino.Node) -> dict[str, Any] | None:
@@ -156,11 +170,11 @@ def _depthwise(node: openvino.Node) -> dict[str, Any] | None:
     }
 
 
-_FINDERS = {"Convolution": _pointwise, "GroupConvolution": _depthwise}
+_FINDERS = {"Convolution": _pointwise, "GroupConvolution": _depthwise, "MatMul": _linear}
 
 
 def _fused(node: openvino.Node, found: dict[str, Any]) -> _Layer:
-    result, bias = _biased(node.output(0), len(found["weight"]))
+    result, bias = _biased(node.output(0), len(found["weight"]), -1 if found.get("channels_last") else 1)
     result, activation = _activated(result)
     candidate = Candidate(
         name=node.get_friendly_name(),
@@ -173,19 +187,21 @@ def _fused(node: openvino.Node, found: dict[str, Any]) -> _Layer:
     return _Layer(candidate, node, result)
 
 
-def _biased(output: openvino.Output, channels: int) -> tuple[openvino.Output, Floats]:
+def _biased(output: openvino.Output, channels: int, axis: int) -> tuple[openvino.Output, Floats]:
     """The sum with a constant of each channel that is all that reads ``output``; else itself and no bias."""
     reader = _only_reader(output)
     if reader is not None and reader.get_type_name() == "Add":
+        allowed = [1] * len(output.get_shape())
+        allowed[axis] = channels
         for term in (_constant(reader.input_value(0)), _constant(reader.input_value(1))):
-            if term is not None and term.shape in _bias_shapes(output, channels):
+            if term is not None and _broadcasts(term.shape, allowed):
                 return reader.output(0), np.broadcast_to(term.reshape(-1), (channels,)).copy()
     return output, np.zeros(channels, np.float32)
 
 
-def _bias_shapes(output: openvino.Output, channels: int) -> list[tuple[int, ...]]:
-    spatial = (1,) * (len(output.get_shape()) - 2)
-    return [(1, channels, *spatial), (channels, *spatial), (1, 1, *spatial), ()]
+def _broadcasts(shape: tuple[int, ...], to: list[int]) -> bool:
+    missing = len(to) - len(shape)
+    return missing >= 0 and all(size in (1, wanted) for size, wanted in zip(shape, to[missing:], strict=True))
 
 
 def _activated(output: openvino.Output) -> tuple[openvino.Output, str]:

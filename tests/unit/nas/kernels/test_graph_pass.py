@@ -97,6 +97,20 @@ def test_depthwise_convolutions(
     check_equal(graph, library, {"conv": Setting()})
 
 
+@pytest.mark.parametrize("rows", [1, 4])
+@pytest.mark.parametrize("shape", [(3, 8), (2, 7, 8), (2, 3, 5, 8)])
+@pytest.mark.parametrize("transposed", [False, True])
+def test_linear_layers_over_rows_and_tokens(transposed: bool, shape: tuple[int, ...], rows: int, library: Path) -> None:
+    values, bias = weight(10, 8), numbers(10)
+    product = {False: values.T.copy(), True: values}[transposed]
+    graph = model(lambda x: ops.gelu(ops.add(ops.matmul(x, product, False, transposed), bias), "erf"), *shape)
+    (found,) = candidates(graph)
+    assert (found.kind, found.activation, found.channels_last) == ("sparse", "gelu", True)
+    np.testing.assert_array_equal(found.weight, values)
+    np.testing.assert_array_equal(found.bias, bias)
+    check_equal(graph, library, {found.name: Setting(rows=rows)})
+
+
 def test_what_others_read_too_is_not_fused(library: Path) -> None:
     def build(x: Any) -> Any:
         found = pointwise(x, weight(8, 8, 1, 1))
@@ -125,6 +139,10 @@ def test_only_those_that_are_chosen_are_replaced_and_each_reads_the_one_before(l
 
 
 OTHERS: dict[str, tuple[Callable[[Any], Any], tuple[int, ...]]] = {
+    "product of two inputs": (lambda x: ops.matmul(x, x, False, True), (8, 8)),
+    "dense product": (lambda x: ops.matmul(x, numbers(8, 8), False, False), (4, 8)),
+    "product of columns": (lambda x: ops.matmul(x, weight(8, 8), True, False), (8, 4)),
+    "product of many": (lambda x: ops.matmul(x, weight(2, 8, 8), False, False), (2, 4, 8)),
     "strided": (lambda x: pointwise(x, weight(8, 8, 1, 1), stride=2), (1, 8, 6, 6)),
     "dense": (lambda x: pointwise(x, numbers(8, 8, 1, 1)), (1, 8, 6, 6)),
     "kernel": (lambda x: pointwise(x, weight(8, 8, 3, 3)), (1, 8, 6, 6)),
