@@ -9,7 +9,6 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -26,8 +25,6 @@ from nas.latency.runtimes.openvino_session import filled, profiling, settings_of
 
 #: A kernel that is so many times slower than OpenVINO's own is not tried, whatever reorders it would save.
 _HOPELESS = 1.5
-#: What calling a bare kernel takes from here.
-_CALL_MS = 0.03
 #: Runs of the untouched graph that tell where its time goes.
 _PROFILED_RUNS = 5
 #: Time for runs of whole graphs.
@@ -96,7 +93,7 @@ class Chooser:
         library, memory = Library(self.library), Memory(self.library.parent / "layers.json")
         dense_ms = self._dense_ms(model, inputs, options)
         timed = {item.name: fastest(item, library, memory) for item in found}
-        hopeful = [item for item in found if _is_hopeful(timed[item.name].time_ms, dense_ms.get(item.name, np.inf))]
+        hopeful = [item for item in found if timed[item.name].time_ms < _HOPELESS * dense_ms.get(item.name, np.inf)]
         if not hopeful:
             return {}
         clock = time.process_time_ns if options.threads == 1 else time.perf_counter_ns
@@ -116,12 +113,13 @@ class Chooser:
     ) -> dict[str, float]:
         """Least milliseconds by node of the untouched graph, of all its threads together."""
         request = self._request(model, inputs, profiling(settings_of(options)))
-        totals = [_node_ms(request)]
+        before, least = _node_ms(request), dict[str, float]()
         for runs in range(2, _PROFILED_RUNS + 2):
             request.infer(share_outputs=True)
-            totals.append({name: runs * mean for name, mean in _node_ms(request).items()})
-        found = {name: min(after[name] - before[name] for before, after in pairwise(totals)) for name in totals[0]}
-        return {name: options.threads * time_ms for name, time_ms in found.items()}
+            after = {name: runs * mean for name, mean in _node_ms(request).items()}
+            least = {name: min(least.get(name, np.inf), after[name] - before[name]) for name in after}
+            before = after
+        return {name: options.threads * time_ms for name, time_ms in least.items()}
 
     def _request(
         self, graph: openvino.Model, inputs: Sequence[np.ndarray], settings: dict[str, object]
@@ -129,10 +127,6 @@ class Chooser:
         request, _ = filled(self.core.compile_model(graph, "CPU", settings), list(inputs))
         request.infer(share_outputs=True)
         return request
-
-
-def _is_hopeful(kernel_ms: float, dense_ms: float) -> bool:
-    return kernel_ms - _CALL_MS < _HOPELESS * dense_ms
 
 
 def _node_ms(request: openvino.InferRequest) -> dict[str, float]:

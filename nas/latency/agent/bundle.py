@@ -38,7 +38,7 @@ def bundled_files() -> dict[str, str]:
     found: dict[str, str] = {}
     for module in (*ENTRIES, *sorted(name for name in runtimes if name.startswith("nas."))):
         reached = _reached(module)
-        if not any(_imports(text) & FORBIDDEN for text in reached.values()):
+        if not any(_imports(text) & FORBIDDEN for name, text in reached.items() if name.endswith(".py")):
             found.update(reached)
     return dict(sorted(found.items()))
 
@@ -52,11 +52,17 @@ def _reached(start: str) -> dict[str, str]:
         if path is None or (name := path.relative_to(ROOT).as_posix()) in found:
             continue
         found[name] = text = path.read_text()
-        for data in path.parent.glob("*/*.json") if path.name == "__init__.py" else ():
-            found[data.relative_to(ROOT).as_posix()] = data.read_text()
+        if path.name == "__init__.py":
+            found |= {data.relative_to(ROOT).as_posix(): data.read_text() for data in _data(path.parent)}
         parents = [module.rpartition(".")[0]] if "." in module else []
         pending += [*parents, *(item for item in _imports(text) if item.partition(".")[0] == "nas")]
     return found
+
+
+def _data(package: Path) -> Iterator[Path]:
+    """Descriptions of programs, and source that is built where it runs."""
+    yield from package.glob("*/*.json")
+    yield from package.glob("source/*")
 
 
 def _imports(text: str) -> set[str]:
