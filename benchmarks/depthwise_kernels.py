@@ -3,7 +3,8 @@
 Of each shape one layer with bias and ReLU is timed in ONNX Runtime, in OpenVINO, and in OpenVINO with the kernels'
 operation in its place. The three take turns; of each counts the smallest processor time of a run, on one thread. Ratios
 are the better runtime's time over the kernels': above 1 the kernels are faster. The runtimes convert layouts before and
-after the layer, which they need not within a network: "layer" ratios are of their profilers' times of the layer alone.
+after the layer, which they need not within a network: "layer" ratios count the share of their time that their profilers
+give to the layer alone.
 
 Example: ``python benchmarks/depthwise_kernels.py --runs 3 --json``
 """
@@ -129,10 +130,10 @@ def smallest_ms(opened: dict[str, Session], turns: int, burst: int) -> dict[str,
     return times
 
 
-def layer_ms(path: Path, name: str) -> float:
-    """Of the convolution alone, from the runtime's profiler."""
+def layer_share(path: Path, name: str) -> float:
+    """Of a run, what the runtime's profiler gives to the convolution alone."""
     nodes = RUNTIMES.get(name)().profile(path, SessionOptions()).nodes
-    return sum(node.time_ms for node in nodes if "Conv" in node.op)
+    return sum(node.time_ms for node in nodes if "Conv" in node.op) / sum(node.time_ms for node in nodes)
 
 
 def row(path: Path, shape: Shape, runs: int, turns: int, burst: int) -> dict[str, Any]:
@@ -141,7 +142,7 @@ def row(path: Path, shape: Shape, runs: int, turns: int, burst: int) -> dict[str
     for _ in range(runs):
         with sessions(path) as opened, measuring(measuring_cores(None, 1)):
             times.append(smallest_ms(opened, turns, burst))
-            layers.append(min(layer_ms(path, name) for name in RUNTIME_NAMES))
+            layers.append(min(times[-1][name] * layer_share(path, name) for name in RUNTIME_NAMES))
     kernels_ms = [found["kernels"] for found in times]
     best_ms = [min(found[name] for name in RUNTIME_NAMES) for found in times]
     return {
