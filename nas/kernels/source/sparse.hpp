@@ -61,24 +61,35 @@ inline void copied_tile(const SparseLayer& layer, const float* x, float* y, int6
     }
 }
 
-// One pixel: vectors would be empty but for one lane. Several sums a row hide each other's latency.
+// The values of an entry, side by side.
+template <int ROWS> struct Entry;
+template <> struct Entry<1> { using Values = float; };
+template <> struct Entry<2> { using Values = float __attribute__((vector_size(8))); };
+template <> struct Entry<4> { using Values = float __attribute__((vector_size(16))); };
+
+// One pixel: vectors of pixels would be empty but for one lane, so they are of rows. Several sums hide each other's latency.
 template <int ROWS>
 void sparse_dots(const SparseLayer& layer, const float* x, float* y, int32_t first_block, int32_t last_block) {
-    constexpr int chains = 8 / ROWS;
+    constexpr int chains = 8;
     for (int32_t block = first_block; block < last_block; block++) {
-        float sums[chains][ROWS] = {};
+        typename Entry<ROWS>::Values sums[chains] = {}, read;
         int32_t entry = layer.starts[block];
+        const int32_t end = layer.starts[block + 1];
         const float* values = layer.values + int64_t(entry) * ROWS;
-        for (; entry + chains <= layer.starts[block + 1]; entry += chains, values += chains * ROWS)
-            for (int chain = 0; chain < chains; chain++)
-                for (int row = 0; row < ROWS; row++)
-                    sums[chain][row] += values[chain * ROWS + row] * x[layer.columns[entry + chain]];
-        for (; entry < layer.starts[block + 1]; entry++, values += ROWS)
-            for (int row = 0; row < ROWS; row++) sums[0][row] += values[row] * x[layer.columns[entry]];
-        for (int64_t row = 0, output = int64_t(block) * ROWS; row < ROWS && output < layer.outputs; row++, output++) {
-            y[output] = layer.bias[output];
-            for (int chain = 0; chain < chains; chain++) y[output] += sums[chain][row];
+        for (; entry + chains <= end; entry += chains, values += chains * ROWS)
+            for (int chain = 0; chain < chains; chain++) {
+                std::memcpy(&read, values + chain * ROWS, sizeof read);
+                sums[chain] += read * x[layer.columns[entry + chain]];
+            }
+        for (; entry < end; entry++, values += ROWS) {
+            std::memcpy(&read, values, sizeof read);
+            sums[0] += read * x[layer.columns[entry]];
         }
+        for (int chain = 1; chain < chains; chain++) sums[0] += sums[chain];
+        const int64_t output = int64_t(block) * ROWS, outputs = least(ROWS, layer.outputs - output);
+        float found[ROWS];
+        std::memcpy(found, sums, sizeof found);
+        for (int64_t row = 0; row < outputs; row++) y[output + row] = layer.bias[output + row] + found[row];
     }
     const int64_t first = int64_t(first_block) * ROWS, last = least(int64_t(last_block) * ROWS, layer.outputs);
     curve(y + first, last - first, layer.activation);
