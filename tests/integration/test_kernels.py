@@ -75,7 +75,7 @@ def test_a_network_on_the_kernels_answers_as_in_onnx_runtime(
     expected = answers(make_runtime("onnxruntime", {}), path)
     for threads in (1, 2):
         found = answers(kernels, path, threads)
-        np.testing.assert_allclose(found, expected, rtol=0, atol=1e-4 * expected.std())
+        np.testing.assert_allclose(found, expected, rtol=0, atol=2e-5 * expected.std())
     assert {*replaced.values()} == {"sparse", "depthwise"}
     nodes = kernels.profile(path, SessionOptions()).nodes
     assert {node.name for node in nodes if node.op in ("SparseConvolution", "DepthwiseConvolution")} == {*replaced}
