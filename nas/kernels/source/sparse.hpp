@@ -14,7 +14,7 @@ constexpr int32_t group = 16;
 inline bool worth_copying(const SparseLayer& layer, const float* x, int64_t pixels, int32_t first_block, int32_t last_block) {
     const bool is_slow = pixels % 16 != 0 || pixels % 256 == 0 || reinterpret_cast<uintptr_t>(x) % 64 != 0;
     const int64_t entries = layer.starts[last_block] - layer.starts[first_block];
-    return layer.rows < 4 && is_slow && entries >= 6 * int64_t(layer.rows) * layer.inputs;
+    return layer.rows < 4 && is_slow && entries >= 8 * int64_t(layer.rows) * layer.inputs;
 }
 
 // x (inputs, pixels) → y (outputs, pixels), of at least a vector of pixels.
