@@ -68,7 +68,7 @@ def test_published_parameter_counts(parameters: int) -> None:
 @given(
     seed=st.integers(0, 10_000),
     size=st.sampled_from([8, 9, 16, 31, 32]),
-    preset=st.sampled_from(["small", "small", "mobile"]),
+    preset=st.sampled_from(["small", "wide", "mobile"]),
     kept=st.sampled_from([(1.0,), (0.1, 0.5, 1.0)]),
 )
 def test_every_candidate_runs_and_is_written_from_its_graph(
@@ -162,7 +162,7 @@ def test_kernels_that_could_only_touch_padding_are_one_network() -> None:
 @pytest.mark.parametrize(
     ("parameters", "message"),
     [
-        ({"preset": "huge"}, r"'huge'; allowed: small, mobile"),
+        ({"preset": "huge"}, r"'huge'; allowed: small, wide, mobile"),
         ({"kept": []}, r"kept \[\]; allowed: distinct fractions above 0, up to 1"),
         ({"kept": [0.5, 0.5]}, "allowed: distinct fractions"),
         ({"kept": [0.0, 1.0]}, "above 0"),
