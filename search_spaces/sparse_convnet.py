@@ -67,9 +67,9 @@ PRESETS = {
     ),
     "wide": Preset(
         stem_widths=(16, 24),
-        stages=(Stage(1, (32, 48, 64), 2), Stage(2, (64, 96, 128), 2)),
-        last_widths=(256, 384, 512),
-        expansions=(2, 4, 6),
+        stages=(Stage(1, (32, 48, 64), 2), Stage(2, (96, 128, 160), 2)),
+        last_widths=(384, 512, 768),
+        expansions=(4, 6),
         kernels=(3, 5),
         dropouts=(0.0, 0.1),
         norm_momentum=0.3,
@@ -101,7 +101,7 @@ class SparseConvNet(SearchSpace):
     the layout of its residual blocks (serial, parallel), groups of the subspace attention behind it (0: none) and,
     where ``kept`` gives several fractions, the fraction of the weights of its 1×1 convolutions to keep; for each block
     expansion, depthwise kernel, squeeze-and-excitation or none. MobileNetV2 and, with ReLU6, EfficientNet-B0 are in
-    preset ``mobile`` (``PUBLISHED``). Size: 1e14 networks in ``small``, @W@ in
+    preset ``mobile`` (``PUBLISHED``). Size: 1e14 networks in ``small``, 2e6 in
     ``wide``, 2e36 in ``mobile``.
 
     Sparsity acts on the 1×1 convolutions alone, as in the paper: stem and classifier are small parts of the time and
@@ -112,7 +112,7 @@ class SparseConvNet(SearchSpace):
     kernel whose outer taps could only ever touch padding (k > 2·size − 1) is cut to those that can.
 
     Args:
-        preset: ``small`` (3 stages, up to 48 channels), ``wide`` (2 stages, up to 128 channels and six times as many in
+        preset: ``small`` (3 stages, up to 48 channels), ``wide`` (2 stages, up to 160 channels and six times as many in
             blocks: few layers, large enough to gain by zeros) or ``mobile`` (7 stages, up to 448 channels).
         kept: fractions of the 1×1 convolutions' weights to choose from; only 1 has no sparse layers.
 
