@@ -1,5 +1,5 @@
 import ctypes
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -17,7 +17,7 @@ Sources = Callable[[bytes], None]
 
 
 @pytest.fixture
-def small(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Sources:
+def small(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Sources]:
     """An empty cache, and a library that is built in no time."""
     monkeypatch.setenv("HOME", str(tmp_path))
 
@@ -30,7 +30,8 @@ def small(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Sources:
         build._tools()
     except MeasureError as error:
         pytest.skip(str(error))
-    return set_source
+    yield set_source
+    build._hash.cache_clear()  # of this source
 
 
 def test_many_at_once_build_once(small: Sources, monkeypatch: pytest.MonkeyPatch) -> None:
