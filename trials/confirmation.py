@@ -133,13 +133,14 @@ def doubtful(
     """
     found = []
     for number, share in shares.items():
-        for place in places if 0 < share < 1 else ():
+        for place in places:
             kind, target = place
             seen = looks[number, kind, target]
             again = kind == REMEASURE
             wait_s = max(0.0, revisit_s - ages_s.get((number, target), math.inf)) if again else 0.0
             first = again and not seen and number in front
-            found.append(Look(number, place, share * (1 - share) / (1 + seen), first, wait_s))
+            if first or 0 < share < 1:
+                found.append(Look(number, place, share * (1 - share) / (1 + seen), first, wait_s))
     return found
 
 

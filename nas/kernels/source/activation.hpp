@@ -69,13 +69,15 @@ inline __attribute__((noinline)) void curve(Vector* values, int32_t count, Activ
 }
 
 inline void curve(float* values, int64_t count, Activation kind) {
-    for (int64_t at = 0; at < count; at += LANES) {
-        const size_t size = sizeof(float) * least(LANES, count - at);
-        Vector some{};
-        std::memcpy(&some, values + at, size);
+    Vector some{};
+    for (; count >= LANES; count -= LANES, values += LANES) {
+        some = load(values);
         curve(&some, 1, kind);
-        std::memcpy(values + at, &some, size);
+        store(values, some);
     }
+    std::memcpy(&some, values, count * sizeof(float));
+    curve(&some, 1, kind);
+    std::memcpy(values, &some, count * sizeof(float));
 }
 
 // An activation as what every layer does, limits, and what few do besides.

@@ -2,8 +2,6 @@
 // stride 1, and computed in register tiles.
 #pragma once
 
-#include <limits>
-
 #include "activation.hpp"
 #include "depthwise_tiles.hpp"
 
@@ -11,33 +9,6 @@ namespace INSTRUCTION_SET {
 
 // Larger strides are computed one output at a time.
 constexpr int MOST_STRIDE = 4, MOST_PARTS = MOST_STRIDE * MOST_STRIDE;
-
-inline Vector lowest(Activation kind) {
-    return broadcast(kind == Activation::relu || kind == Activation::relu6 ? 0.0f : -std::numeric_limits<float>::infinity());
-}
-
-inline Vector highest(Activation kind) {
-    return broadcast(kind == Activation::relu6 ? 6.0f : std::numeric_limits<float>::infinity());
-}
-
-// What bounds can't express, in place. The last vector is computed before the one it overlaps is written.
-template <Activation kind>
-inline void activate(float* y, int64_t size) {
-    if (size < LANES) {
-        const Vector found = activated<kind>(load_some(y, size));
-        std::memcpy(y, &found, size * sizeof(float));
-        return;
-    }
-    const Vector last = activated<kind>(load(y + size - LANES));
-    for (int64_t at = 0; at + LANES <= size; at += LANES) store(y + at, activated<kind>(load(y + at)));
-    store(y + size - LANES, last);
-}
-
-inline void activate(float* y, int64_t size, Activation kind) {
-    if (kind == Activation::silu) activate<Activation::silu>(y, size);
-    if (kind == Activation::gelu) activate<Activation::gelu>(y, size);
-    if (kind == Activation::hard_swish) activate<Activation::hard_swish>(y, size);
-}
 
 // How many of `size` rows or columns are of a phase.
 inline int32_t phase_size(int32_t size, int32_t phase, int32_t stride) {
@@ -123,8 +94,9 @@ inline void depthwise_in_planes(const DepthwiseLayer& given, const float* x, flo
     const int64_t kernel = int64_t(layer.kernel_height) * layer.kernel_width;
     const int32_t read = (layer.out_width < LANES ? LANES : layer.out_width) + (layer.kernel_width - 1) / layer.stride;
     const int32_t columns = plane_size(layer.width, layer.left, layer.stride, read), parts = layer.stride * layer.stride;
+    const Finish finish(layer.activation);
     Depthwise depthwise{layer, {nullptr, layer.stride, columns, layer.left}, splits_of(layer), is_3x3(layer),
-                        lowest(layer.activation), highest(layer.activation)};
+                        finish.low, finish.high};
     const int64_t size = int64_t(layer.height) * depthwise.image.pitch();
     scratch.reset(4 * size + 16 * columns + 4 * kernel + 64 * layer.kernel_width + in, 3 * MOST_PARTS + parts);
     float* data = scratch.take(size + LANES);
@@ -152,7 +124,7 @@ inline void depthwise_in_planes(const DepthwiseLayer& given, const float* x, flo
             split_plane(planes, whole, depthwise.splits, columns, scratch);
         }
         compute(depthwise, planes, filters, layer.bias[channel], y + channel * out);
-        activate(y + channel * out, out, layer.activation);
+        if (finish.curved) curve(y + channel * out, out, finish.activation);
         for (int part = 0; part < parts; part++) kernels[part].data += kernel;
     }
 }

@@ -181,10 +181,11 @@ def test_a_killed_coordinator_spends_the_budget_once(store: Store, problem: Prob
 
 def test_a_second_look_may_find_a_limit_broken(store: Store, problem: Problem) -> None:
     """2 ms may keep 1.85 ms by the end of its interval; 1.9 ± 0.04 does not."""
+    pooled = {"latency_ms": 1.9, "low_ms": 1.86, "high_ms": 1.94}
 
     def narrow(kind: str, payload: Mapping[str, Any]) -> Mapping[str, Any]:
-        pooled = {"latency_ms": 1.9, "low_ms": 1.86, "high_ms": 1.94}
-        return {**again(kind, payload), "pooled": pooled}
+        found = again(kind, payload)
+        return found if payload["candidate"] == 0 else {**found, "pooled": pooled}
 
     coordinator(store, problem, Pretending(again=narrow), latency_ms=Limit(max=1.85)).run()
     rows = candidates_page(store, "study").rows
@@ -221,6 +222,7 @@ def chosen(
 
 def test_nothing_is_spent_where_nothing_is_in_doubt() -> None:
     assert chosen({0: 1.0, 1: 0.0}, [("remeasure", "local")]) is None
+    assert chosen({0: 1.0, 1: 0.0}, [("retrain", "")], front={0}) is None
     shares = {0: 0.9, 1: 0.45, 2: 0.6}
     assert chosen(shares, [("retrain", "")]) == (1, ("retrain", ""))
     places = [("remeasure", "a"), ("remeasure", "b")]
@@ -234,6 +236,9 @@ def test_those_on_the_front_come_first_once_and_those_just_measured_wait() -> No
     assert chosen(shares, places, {(n, "remeasure", "a"): 1 for n in (0, 2)}, front={0, 2}) == (1, places[0])
     assert chosen(shares, places, front={0, 2}, ages_s={(2, "a"): 59.0, (0, "a"): 60.0}) == (0, places[0])
     assert chosen(shares, places, front={2}, ages_s={(2, "a"): 59.0}) == (1, places[0])
+    certain = {0: 1.0, 1: 0.0}
+    assert chosen(certain, places, front={0}) == (0, places[0])
+    assert chosen(certain, places, {(0, "remeasure", "a"): 1}, front={0}) is None
     recent = {(number, "a"): 1.0 for number in shares}
     assert chosen(shares, places, ages_s=recent) is None
     assert chosen(shares, [*places, ("retrain", "")], ages_s=recent) == (1, ("retrain", ""))
