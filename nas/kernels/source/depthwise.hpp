@@ -4,6 +4,7 @@
 
 #include "activation.hpp"
 #include "depthwise_tiles.hpp"
+#include "row_pairs.hpp"
 
 namespace INSTRUCTION_SET {
 
@@ -129,7 +130,30 @@ inline void depthwise_in_planes(const DepthwiseLayer& given, const float* x, flo
     }
 }
 
+inline void depthwise_in_pairs(const DepthwiseLayer& layer, const float* x, float* y, int32_t first, int32_t end) {
+    const Depthwise depthwise{layer, {}, 0, false, lowest(layer.activation), highest(layer.activation)};
+    const int64_t in = int64_t(layer.height) * layer.width, out = int64_t(layer.out_height) * layer.out_width;
+    const int32_t read = (layer.out_width < LANES ? LANES : layer.out_width) + layer.kernel_width - 1;
+    RowPairs pairs{nullptr, nullptr, nullptr, plane_size(layer.width, layer.left, 1, read), pairs_of(layer)};
+    Scratch& scratch = scratch_of_thread();
+    const int64_t size = 3 * pairs.size() + LANES;
+    scratch.reset(size + ODD_ROWS * layer.kernel_width, 2);
+    float *data = scratch.take(size), *sums = scratch.take(ODD_ROWS * layer.kernel_width);
+    std::memset(data, 0, size * sizeof(float));
+    // Columns are written a vector at a time: to whole cache lines.
+    pairs.odd = data + (LANES - layer.left % LANES) % LANES;
+    pairs.before = pairs.odd + pairs.size();
+    pairs.after = pairs.before + pairs.size();
+    for (int32_t channel = first; channel < end; channel++) {
+        pair_rows(pairs, layer, x + channel * in);
+        const float* weights = layer.weights + int64_t(channel) * layer.kernel_height * layer.kernel_width;
+        compute_pairs(depthwise, pairs, weights, summed(weights, layer.kernel_width, sums), layer.bias[channel], y + channel * out);
+        activate(y + channel * out, out, layer.activation);
+    }
+}
+
 inline void depthwise_channels(const DepthwiseLayer& layer, const float* x, float* y, int32_t first, int32_t end) {
+    if (has_row_pairs(layer) && !is_exchanged(layer)) return depthwise_in_pairs(layer, x, y, first, end);
     if (layer.stride <= MOST_STRIDE) return depthwise_in_planes(layer, x, y, first, end);
     const int64_t in = int64_t(layer.height) * layer.width, out = int64_t(layer.out_height) * layer.out_width;
     const int64_t kernel = int64_t(layer.kernel_height) * layer.kernel_width;

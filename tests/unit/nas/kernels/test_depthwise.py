@@ -32,6 +32,9 @@ AWKWARD = [
     ((28, 30), (21, 21), 1, (10, 10, 10, 10)),  # split twice
     ((30, 9), (31, 20), 1, (15, 10, 14, 9)),  # changed places and split twice
     ((30, 30), (7, 7), 2, (3, 3, 3, 3)),
+    ((14, 14), (7, 7), 1, (3, 3, 3, 3)),  # pairs of rows: one tile, zeros above and below
+    ((56, 35), (7, 7), 1, (3, 3, 3, 3)),  # first, middle and last tiles
+    ((33, 3), (7, 5), 1, (0, 2, 5, 2)),  # odd number of rows, all narrower than a vector
 ]
 
 
