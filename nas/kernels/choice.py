@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
+from nas.errors import MeasureError
 from nas.kernels import build
 from nas.kernels.fastest import Timed, fastest, fills
 from nas.kernels.graph_pass import Candidate, Setting, candidates, prepare, replace
@@ -25,8 +26,10 @@ from nas.latency.runtimes.openvino_session import filled, profiling, settings_of
 
 #: A kernel that is so many times slower than OpenVINO's own is not tried, whatever reorders it would save.
 _HOPELESS = 1.5
-#: Runs of the untouched graph that tell where its time goes.
-_PROFILED_RUNS = 5
+#: Runs of the untouched graph that tell where its time goes, as far as they fit into so many seconds.
+_PROFILED_RUNS, _PROFILED_S = 40, 0.3
+#: Largest difference of outputs, over their spread and size together.
+_TOLERANCE = 1e-3
 #: Time for runs of whole graphs.
 _BUDGET_NS = 2_000_000_000
 _log = logging.getLogger(__name__)
@@ -106,20 +109,43 @@ class Chooser:
         starts, flips = _starts(hopeful, timed, dense_ms), _flips(hopeful, dense_ms)
         winner = Race(load, _BUDGET_NS).winner(starts, flips)
         _log.info("kernels compute %d of %d layers that they know", len(winner), len(found))
-        return {name: timed[name].setting for name in winner}
+        chosen = {name: timed[name].setting for name in winner}
+        self._check(model, chosen, inputs, options)
+        return chosen
+
+    def _check(
+        self,
+        model: openvino.Model,
+        settings: Mapping[str, Setting],
+        inputs: Sequence[np.ndarray],
+        options: SessionOptions,
+    ) -> None:
+        """Candidates are scored on the untouched graph: what is timed must answer the same.
+
+        Raises:
+            MeasureError: it does not.
+        """
+        graphs = (model, self.replaced(model, settings))
+        expected, found = (self._request(graph, inputs, settings_of(options)).results for graph in graphs)
+        for before, after in zip(expected.values(), found.values(), strict=True):
+            difference = float(np.abs(after - before).max())
+            if not difference <= _TOLERANCE * float(before.std() + np.abs(before).max()):
+                raise MeasureError(
+                    f"with native kernels the outputs differ by {difference:.3g} (spread {float(before.std()):.3g}); "
+                    f"please report this with the file; {self.library} computes something else on this processor"
+                )
 
     def _dense_ms(
         self, model: openvino.Model, inputs: Sequence[np.ndarray], options: SessionOptions
     ) -> dict[str, float]:
-        """Least milliseconds by node of the untouched graph, of all its threads together."""
+        """Mean milliseconds by node of the untouched graph, of all its threads together."""
         request = self._request(model, inputs, profiling(settings_of(options)))
-        before, least = _node_ms(request), dict[str, float]()
-        for runs in range(2, _PROFILED_RUNS + 2):
+        until, runs = time.monotonic() + _PROFILED_S, 1
+        while runs < _PROFILED_RUNS and time.monotonic() < until:
             request.infer(share_outputs=True)
-            after = {name: runs * mean for name, mean in _node_ms(request).items()}
-            least = {name: min(least.get(name, np.inf), after[name] - before[name]) for name in after}
-            before = after
-        return {name: options.threads * time_ms for name, time_ms in least.items()}
+            runs += 1
+        means = {item.node_name: item.real_time.total_seconds() * 1e3 for item in request.get_profiling_info()}
+        return {name: options.threads * mean_ms for name, mean_ms in means.items()}
 
     def _request(
         self, graph: openvino.Model, inputs: Sequence[np.ndarray], settings: dict[str, object]
@@ -127,11 +153,6 @@ class Chooser:
         request, _ = filled(self.core.compile_model(graph, "CPU", settings), list(inputs))
         request.infer(share_outputs=True)
         return request
-
-
-def _node_ms(request: openvino.InferRequest) -> dict[str, float]:
-    """Mean milliseconds by node over all runs so far."""
-    return {item.node_name: item.real_time.total_seconds() * 1e3 for item in request.get_profiling_info()}
 
 
 def _run_ns(request: openvino.InferRequest, clock: Callable[[], int]) -> int:

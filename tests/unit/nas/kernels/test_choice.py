@@ -6,12 +6,14 @@ from typing import Any
 import numpy as np
 import pytest
 
+from nas.errors import MeasureError
 from nas.kernels import build, choice
 from nas.kernels.choice import Chooser
 from nas.kernels.fastest import fastest
-from nas.kernels.graph_pass import Setting, candidates
+from nas.kernels.graph_pass import Candidate, Setting, candidates
 from nas.kernels.library import Library
 from nas.kernels.memory import Memory
+from nas.kernels.race import Race
 from nas.latency.quiet_openvino import openvino
 from nas.latency.runtimes import SessionOptions
 from nas.latency.runtimes.openvino_session import settings_of
@@ -66,6 +68,16 @@ def test_what_timing_chooses_computes_the_same(chooser: Chooser) -> None:
     assert settings.keys() <= {"a", "b"}
     assert chooser.choose(model, inputs_of(model), OPTIONS) == settings
     np.testing.assert_allclose(answers(chooser, chooser.replaced(model, settings)), answers(chooser, model), atol=1e-5)
+
+
+def test_kernels_that_compute_something_else_are_refused(chooser: Chooser, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Chooser, "_dense_ms", lambda self, *rest: {})
+    monkeypatch.setattr(Race, "winner", lambda self, starts, flips: frozenset("b"))
+    monkeypatch.setattr(Candidate, "constants", lambda self, setting: [1.1 * self.weight, self.bias])
+    model = graph()
+    for _ in range(2):
+        with pytest.raises(MeasureError, match="computes something else on this processor"):
+            chooser.choose(model, inputs_of(model), OPTIONS)
 
 
 @pytest.mark.parametrize("chosen", ["", "a", "b", "ab"])
