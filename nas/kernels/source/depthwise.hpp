@@ -131,7 +131,8 @@ inline void depthwise_in_planes(const DepthwiseLayer& given, const float* x, flo
 }
 
 inline void depthwise_in_pairs(const DepthwiseLayer& layer, const float* x, float* y, int32_t first, int32_t end) {
-    const Depthwise depthwise{layer, {}, 0, false, lowest(layer.activation), highest(layer.activation)};
+    const Finish finish(layer.activation);
+    const Depthwise depthwise{layer, {}, 0, false, finish.low, finish.high};
     const int64_t in = int64_t(layer.height) * layer.width, out = int64_t(layer.out_height) * layer.out_width;
     const int32_t read = (layer.out_width < LANES ? LANES : layer.out_width) + layer.kernel_width - 1;
     RowPairs pairs{nullptr, nullptr, nullptr, plane_size(layer.width, layer.left, 1, read), pairs_of(layer)};
@@ -148,7 +149,7 @@ inline void depthwise_in_pairs(const DepthwiseLayer& layer, const float* x, floa
         pair_rows(pairs, layer, x + channel * in);
         const float* weights = layer.weights + int64_t(channel) * layer.kernel_height * layer.kernel_width;
         compute_pairs(depthwise, pairs, weights, summed(weights, layer.kernel_width, sums), layer.bias[channel], y + channel * out);
-        activate(y + channel * out, out, layer.activation);
+        if (finish.curved) curve(y + channel * out, out, finish.activation);
     }
 }
 
