@@ -4,6 +4,7 @@
 
 #include "activation.hpp"
 #include "depthwise_tiles.hpp"
+#include "fourier.hpp"
 #include "row_pairs.hpp"
 
 namespace INSTRUCTION_SET {
@@ -44,12 +45,6 @@ inline bool is_3x3(const DepthwiseLayer& layer) {
 inline int splits_of(const DepthwiseLayer& layer) {
     if (layer.stride > 1 || layer.kernel_height < 11 || layer.out_height <= 2 * TILE_ROWS) return 0;
     return layer.kernel_height < 17 || layer.out_height <= 3 * TILE_ROWS ? 1 : 2;
-}
-
-// A function of its own, so that the thread's variable is looked up once.
-__attribute__((noinline)) inline Scratch& scratch_of_thread() {
-    thread_local Scratch scratch;
-    return scratch;
 }
 
 // Where the kernel is wider than the image most of it meets zeros. The same sums are those of an image, the kernel turned
@@ -153,13 +148,22 @@ inline void depthwise_in_pairs(const DepthwiseLayer& layer, const float* x, floa
     }
 }
 
-inline void depthwise_channels(const DepthwiseLayer& layer, const float* x, float* y, int32_t first, int32_t end) {
+inline void depthwise_directly(const DepthwiseLayer& layer, const float* x, float* y, int32_t first, int32_t end) {
     if (has_row_pairs(layer) && !is_exchanged(layer)) return depthwise_in_pairs(layer, x, y, first, end);
     if (layer.stride <= MOST_STRIDE) return depthwise_in_planes(layer, x, y, first, end);
     const int64_t in = int64_t(layer.height) * layer.width, out = int64_t(layer.out_height) * layer.out_width;
     const int64_t kernel = int64_t(layer.kernel_height) * layer.kernel_width;
     for (int32_t channel = first; channel < end; channel++)
         compute_plainly(layer, x + channel * in, layer.weights + channel * kernel, layer.bias[channel], y + channel * out);
+}
+
+// By Fourier transform what fills groups of LANES channels.
+inline void depthwise_channels(const DepthwiseLayer& layer, const float* x, float* y, int32_t first, int32_t end) {
+    const int32_t from = (first + LANES - 1) / LANES * LANES, to = end / LANES * LANES;
+    if (layer.spectrum == nullptr || from >= to) return depthwise_directly(layer, x, y, first, end);
+    depthwise_directly(layer, x, y, first, from);
+    depthwise_by_fourier(layer, x, y, from, to);
+    depthwise_directly(layer, x, y, to, end);
 }
 
 }  // namespace INSTRUCTION_SET

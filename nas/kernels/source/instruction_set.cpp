@@ -25,6 +25,7 @@ bool available() { return AVAILABLE; }
 }  // namespace
 
 extern const InstructionSet kernels;
-const InstructionSet kernels{NAME(INSTRUCTION_SET), LANES, available, sparse_image, sparse_widths, depthwise, multiply_adds};
+const InstructionSet kernels{NAME(INSTRUCTION_SET), LANES, available, sparse_image, sparse_widths, depthwise,
+                             spectrum_size, write_spectra, multiply_adds};
 
 }  // namespace INSTRUCTION_SET

@@ -44,4 +44,10 @@ private:
     int64_t m_size = 0, m_taken = 0;
 };
 
+// A function of its own, so that the thread's variable is looked up once.
+__attribute__((noinline)) inline Scratch& scratch_of_thread() {
+    thread_local Scratch scratch;
+    return scratch;
+}
+
 }  // namespace INSTRUCTION_SET

@@ -1,0 +1,193 @@
+// Depthwise convolutions of stride 1 by Fourier transform, LANES channels at a time: an image's spectrum times its
+// kernel's is that of their circular convolution, long enough that what wraps around meets zeros.
+#pragma once
+
+#include "activation.hpp"
+#include "scratch.hpp"
+#include "transform.hpp"
+#include "transpose.hpp"
+
+namespace INSTRUCTION_SET {
+
+// Along one axis: images, outputs and kernels start at 0, but for a kernel's tap i, which is at before - i.
+struct Axis {
+    int32_t image, kernel, before, out;
+
+    // Distances from an image's pixel to an output that a tap lies at; what lies outside meets zeros alone.
+    int64_t begin() const { return before - kernel + 1 < 1 - image ? 1 - image : before - kernel + 1; }
+    int64_t last() const { return least(before, out - 1); }
+
+    // So long that no other distance from a pixel to an output is the same around the circle.
+    Radixes radixes() const {
+        const int64_t least_size = last() + image > out - begin() ? last() + image : out - begin();
+        return radixes_of(least_size > out ? least_size : out);
+    }
+};
+
+// A spectrum's half: the other is its mirror image. In memory the twiddles of both transforms, then for each LANES
+// channels their spectra: (columns, rows) complex numbers of LANES floats.
+struct Spectrum {
+    explicit Spectrum(const DepthwiseLayer& layer)
+        : vertical{layer.height, layer.kernel_height, layer.top, layer.out_height},
+          horizontal{layer.width, layer.kernel_width, layer.left, layer.out_width},
+          of_rows(horizontal.radixes()), of_columns(vertical.radixes()) {}
+
+    Axis vertical, horizontal;
+    Radixes of_rows, of_columns;
+
+    int32_t rows() const { return of_columns.size(); }
+    int32_t columns() const { return of_rows.size() / 2 + 1; }
+    int64_t head() const { return (of_rows.num_twiddles() + of_columns.num_twiddles() + LANES - 1) / LANES * LANES; }
+    int64_t group() const { return int64_t(rows()) * columns() * 2 * LANES; }
+};
+
+// Floats of the spectrum of a layer's kernels; 0 where there is none.
+inline int64_t spectrum_size(const DepthwiseLayer& layer) {
+    const Spectrum spectrum(layer);
+    if (layer.stride != 1 || layer.channels < LANES || spectrum.rows() == 0 || spectrum.of_rows.size() == 0) return 0;
+    return spectrum.head() + layer.channels / LANES * spectrum.group();
+}
+
+// The memory of a group's transforms.
+struct Fourier {
+    Fourier(const Spectrum& spectrum, const float* twiddles, Scratch& scratch) : spectrum(spectrum) {
+        const int32_t longest = spectrum.rows() > spectrum.of_rows.size() ? spectrum.rows() : spectrum.of_rows.size();
+        const int64_t pair = 2 * LANES * (spectrum.of_rows.size() + 8);
+        scratch.reset(spectrum.group() + 4 * LANES * longest + pair, 4);
+        grid = scratch.take(spectrum.group()), line = scratch.take(2 * LANES * longest), pixels = scratch.take(pair);
+        float* between = scratch.take(2 * LANES * longest);
+        rows = {spectrum.of_rows, twiddles, between};
+        columns = {spectrum.of_columns, twiddles + spectrum.of_rows.num_twiddles(), between};
+    }
+
+    const Spectrum& spectrum;
+    Transform rows, columns;
+    float *grid;    // (rows, columns) complex numbers
+    float *line;    // one row's or column's
+    float *pixels;  // of two rows
+
+    int64_t pitch() const { return int64_t(spectrum.columns()) * 2 * LANES; }
+    Signal in_line() const { return {line, line + LANES, 2 * LANES, 0}; }
+    Signal in_column(int32_t column, int32_t size) const {
+        float* from = grid + int64_t(column) * 2 * LANES;
+        return {from, from + LANES, pitch(), size};
+    }
+};
+
+// Two rows of pixels, as the real and imaginary part of one, to their halves of spectra, twice too large.
+inline void transform_rows(const Fourier& fourier, float* first, float* second, int32_t width, int32_t row) {
+    Signal line = fourier.in_line();
+    line.size = fourier.spectrum.of_rows.size();
+    fourier.rows({first, second, LANES, width}, line);
+    float *upper = fourier.grid + row * fourier.pitch(), *lower = upper + fourier.pitch();
+    for (int32_t i = 0; i < fourier.spectrum.columns(); i++, upper += 2 * LANES, lower += 2 * LANES) {
+        const float *a = fourier.line + i * line.step, *b = fourier.line + (i ? line.size - i : 0) * line.step;
+        const Vector a_re = load(a), a_im = load(a + LANES), b_re = load(b), b_im = load(b + LANES);
+        store(upper, a_re + b_re), store(upper + LANES, a_im - b_im);
+        store(lower, a_im + b_im), store(lower + LANES, b_re - a_re);
+    }
+}
+
+// The inverse of transform_rows, plus a bias.
+inline void restore_rows(const Fourier& fourier, float* first, float* second, int32_t width, int32_t row, Vector bias) {
+    Signal line = fourier.in_line();
+    line.size = fourier.spectrum.of_rows.size();
+    const float *upper = fourier.grid + row * fourier.pitch(), *lower = upper + fourier.pitch();
+    for (int32_t i = 0; i < fourier.spectrum.columns(); i++, upper += 2 * LANES, lower += 2 * LANES) {
+        float *a = fourier.line + i * line.step, *b = fourier.line + (i ? line.size - i : 0) * line.step;
+        const Vector upper_re = load(upper), upper_im = load(upper + LANES), lower_re = load(lower), lower_im = load(lower + LANES);
+        store(b, upper_re + lower_im), store(b + LANES, lower_re - upper_im);
+        store(a, upper_re - lower_im), store(a + LANES, lower_re + upper_im);
+    }
+    store(line.re, load(line.re) + bias), store(line.im, load(line.im) + bias);
+    fourier.rows(line.exchanged(), Signal{first, second, LANES, width}.exchanged());
+}
+
+inline void multiply(const Fourier& fourier, const float* with) {
+    float* at = fourier.line;
+    for (int32_t i = 0; i < fourier.spectrum.rows(); i++, at += 2 * LANES, with += 2 * LANES) {
+        const Vector a = load(at), b = load(at + LANES), c = load(with), d = load(with + LANES);
+        store(at, a * c - b * d), store(at + LANES, a * d + b * c);
+    }
+}
+
+inline void multiply_columns(const Fourier& fourier, const float* with) {
+    const Spectrum& spectrum = fourier.spectrum;
+    Signal line = fourier.in_line();
+    line.size = spectrum.rows();
+    const int32_t pairs = (spectrum.vertical.out + 1) / 2;
+    for (int32_t column = 0; column < spectrum.columns(); column++, with += 2 * LANES * spectrum.rows()) {
+        fourier.columns(fourier.in_column(column, spectrum.vertical.image), line);
+        multiply(fourier, with);
+        fourier.columns(line.exchanged(), fourier.in_column(column, 2 * pairs).exchanged());
+    }
+}
+
+inline void read_image(const Fourier& fourier, const float* x) {
+    const int32_t height = fourier.spectrum.vertical.image, width = fourier.spectrum.horizontal.image;
+    for (int32_t row = 0; row < height; row += 2) {
+        const int64_t rows = least(2, height - row);
+        transpose(x + row * width, int64_t(height) * width, LANES, rows * width, fourier.pixels, LANES);
+        transform_rows(fourier, fourier.pixels, fourier.pixels + (rows - 1) * width * LANES, width, row);
+    }
+}
+
+inline void write_image(const Fourier& fourier, Vector bias, const Finish& finish, float* y) {
+    const int32_t height = fourier.spectrum.vertical.out, width = fourier.spectrum.horizontal.out;
+    for (int32_t row = 0; row < height; row += 2) {
+        const int64_t pixels = least(2, height - row) * width;
+        restore_rows(fourier, fourier.pixels, fourier.pixels + width * LANES, width, row, bias);
+        for (float* at = fourier.pixels; at < fourier.pixels + pixels * LANES; at += LANES)
+            store(at, bounded(load(at), finish.low, finish.high));
+        if (finish.curved) curve(fourier.pixels, pixels * LANES, finish.activation);
+        transpose(fourier.pixels, LANES, pixels, LANES, y + row * width, int64_t(height) * width);
+    }
+}
+
+// Of LANES channels from the first on.
+inline void write_spectrum(const Fourier& fourier, const float* weights, float* to) {
+    const Spectrum& spectrum = fourier.spectrum;
+    const Axis &vertical = spectrum.vertical, &horizontal = spectrum.horizontal;
+    const int32_t width = spectrum.of_rows.size(), rows = spectrum.rows();
+    const float scale = 0.25f / (rows * width);
+    for (int32_t row = 0; row < rows; row += 2) {
+        std::memset(fourier.pixels, 0, 2 * width * LANES * sizeof(float));
+        for (int64_t i = vertical.begin(); i <= vertical.last(); i++)
+            for (int64_t j = horizontal.begin(); j <= horizontal.last(); j++) {
+                const int64_t to_row = (i + rows) % rows - row, to_column = (j + width) % width;
+                if (to_row < 0 || to_row > 1) continue;
+                const int64_t tap = (vertical.before - i) * horizontal.kernel + horizontal.before - j;
+                for (int64_t lane = 0; lane < LANES; lane++)
+                    fourier.pixels[(to_row * width + to_column) * LANES + lane] =
+                        scale * weights[lane * vertical.kernel * horizontal.kernel + tap];
+            }
+        transform_rows(fourier, fourier.pixels, fourier.pixels + width * LANES, width, row);
+    }
+    for (int32_t column = 0; column < spectrum.columns(); column++, to += 2 * LANES * rows)
+        fourier.columns(fourier.in_column(column, rows), {to, to + LANES, 2 * LANES, rows});
+}
+
+inline void write_spectra(const DepthwiseLayer& layer, float* to) {
+    const Spectrum spectrum(layer);
+    write_twiddles(spectrum.of_rows, to);
+    write_twiddles(spectrum.of_columns, to + spectrum.of_rows.num_twiddles());
+    const Fourier fourier(spectrum, to, scratch_of_thread());
+    to += spectrum.head();
+    for (int32_t channel = 0; channel + LANES <= layer.channels; channel += LANES, to += spectrum.group())
+        write_spectrum(fourier, layer.weights + int64_t(channel) * layer.kernel_height * layer.kernel_width, to);
+}
+
+// Channels first … end - 1, of which there are LANES, or a multiple; first is one, too.
+inline void depthwise_by_fourier(const DepthwiseLayer& layer, const float* x, float* y, int32_t first, int32_t end) {
+    const Spectrum spectrum(layer);
+    const Fourier fourier(spectrum, layer.spectrum, scratch_of_thread());
+    const Finish finish(layer.activation);
+    const int64_t in = int64_t(layer.height) * layer.width, out = int64_t(layer.out_height) * layer.out_width;
+    for (int64_t channel = first; channel < end; channel += LANES) {
+        read_image(fourier, x + channel * in);
+        multiply_columns(fourier, layer.spectrum + spectrum.head() + channel / LANES * spectrum.group());
+        write_image(fourier, load(layer.bias + channel), finish, y + channel * out);
+    }
+}
+
+}  // namespace INSTRUCTION_SET
