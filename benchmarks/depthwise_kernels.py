@@ -26,7 +26,10 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from nas.kernels.build import library
-from nas.kernels.graph_pass import Setting, candidates, prepare, replace
+from nas.kernels.fastest import fastest
+from nas.kernels.graph_pass import candidates, prepare, replace
+from nas.kernels.library import Library
+from nas.kernels.memory import Memory
 from nas.latency.affinity import measuring_cores, pin
 from nas.latency.lock import measuring
 from nas.latency.quiet_openvino import openvino
@@ -99,7 +102,9 @@ def open_kernels(path: Path) -> Session:
     def load() -> tuple[openvino.CompiledModel, list[np.ndarray]]:
         model, fixed = read(core, path, 1)
         prepare(model)
-        replace(model, {found.name: Setting() for found in candidates(model)}, library())
+        memory = Memory(library().parent / "layers.json")
+        settings = {item.name: fastest(item, Library(library()), memory).setting for item in candidates(model)}
+        replace(model, settings, library())
         return core.compile_model(model, "CPU", settings_of(SessionOptions())), fixed
 
     return open_session(path, load)

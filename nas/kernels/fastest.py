@@ -18,6 +18,8 @@ from nas.kernels.sparse_format import ROWS, SparseWeights, fill
 _MOST_FILL = {1: 1.0, 2: 1.5, 4: 2.2}
 #: Narrower vectors are tried where there are no wider ones.
 _LANES = 8
+#: Fourier transforms are tried with kernels of so many rows and columns.
+_LEAST_TRANSFORMED = 5
 #: Each setting runs for so long, and at least so often.
 _SETTING_NS, _RUNS = 2_000_000, 3
 
@@ -90,20 +92,23 @@ def _sparse_runs(candidate: Candidate, library: Library, x: np.ndarray) -> Itera
 def _depthwise_runs(
     candidate: Candidate, library: Library, x: np.ndarray
 ) -> Iterator[tuple[Setting, Callable[[], Any]]]:
+    transforms = candidate.stride == 1 and min(candidate.weight.shape[1:]) >= _LEAST_TRANSFORMED
     for name in _instruction_sets(library):
-        yield (
-            Setting(instruction_set=name),
-            library.depthwise(
-                candidate.weight,
-                candidate.bias,
-                x,
-                instruction_set=name,
-                stride=candidate.stride,
-                pads_begin=candidate.pads_begin,
-                pads_end=candidate.pads_end,
-                activation=candidate.activation,
-            ),
-        )
+        for fourier in (False, True) if transforms else (False,):
+            yield (
+                Setting(instruction_set=name, fourier=fourier),
+                library.depthwise(
+                    candidate.weight,
+                    candidate.bias,
+                    x,
+                    instruction_set=name,
+                    stride=candidate.stride,
+                    pads_begin=candidate.pads_begin,
+                    pads_end=candidate.pads_end,
+                    activation=candidate.activation,
+                    fourier=fourier,
+                ),
+            )
 
 
 def _instruction_sets(library: Library) -> list[str]:

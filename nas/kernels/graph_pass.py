@@ -27,6 +27,8 @@ class Setting:
     width: int = 0
     #: Its name; "" for the processor's best.
     instruction_set: str = ""
+    #: Whether a depthwise kernel uses Fourier transforms, where it can.
+    fourier: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,7 +62,8 @@ class Candidate:
         if self.kind == "sparse":
             shape = {"outputs": len(self.weight), "channels_last": self.channels_last}
             return {**shape, "rows": setting.rows, "width": setting.width, **common}
-        return {"stride": self.stride, "pads_begin": self.pads_begin, "pads_end": self.pads_end, **common}
+        pads = {"pads_begin": self.pads_begin, "pads_end": self.pads_end}
+        return {"stride": self.stride, **pads, "fourier": setting.fourier, **common}
 
     def constants(self, setting: Setting) -> list[np.ndarray]:
         """Inputs of its operation beside the layer's input."""

@@ -18,6 +18,8 @@ from nas.kernels.sparse_format import ROWS, Floats, SparseWeights
 ACTIVATIONS = ("none", "relu", "relu6", "silu", "gelu", "hard_swish")
 
 _LARGEST = 2**31 - 1
+#: Floats of a cache line.
+_LINE = 16
 
 
 @dataclass(frozen=True)
@@ -42,7 +44,7 @@ class _DepthwiseLayer(ctypes.Structure):
     _fields_ = (
         *((name, ctypes.c_int32) for name in ("channels", "height", "width", "kernel_height", "kernel_width")),
         *((name, ctypes.c_int32) for name in ("stride", "top", "left", "out_height", "out_width", "activation")),
-        *((name, ctypes.c_void_p) for name in ("weights", "bias")),
+        *((name, ctypes.c_void_p) for name in ("weights", "bias", "spectrum")),
     )
 
 
@@ -76,6 +78,7 @@ class Library:
             raise MeasureError(f"the native kernels can't be opened: {error}") from error
         self._library.kernels_instruction_set_name.restype = ctypes.c_char_p
         self._library.kernels_multiply_adds.restype = ctypes.c_int64
+        self._library.kernels_spectrum_size.restype = ctypes.c_int64
         self._library.kernels_sparse_widths.restype = ctypes.POINTER(ctypes.c_int32)
         #: The widest first.
         self.instruction_sets = tuple(map(self._describe, range(self._library.kernels_num_instruction_sets())))
@@ -129,8 +132,12 @@ class Library:
         pads_begin: tuple[int, int] = (0, 0),
         pads_end: tuple[int, int] = (0, 0),
         activation: str = "none",
+        fourier: bool = False,
     ) -> Prepared:
-        """A convolution of each channel of x ``(N, C, H, W)`` with its own kernel of weight ``(C, height, width)``."""
+        """A convolution of each channel of x ``(N, C, H, W)`` with its own kernel of weight ``(C, height, width)``.
+
+        ``fourier``: by Fourier transform, where strides, sizes and the number of channels allow that.
+        """
         index = self._index(instruction_set)
         _check(weight.ndim == 3 and weight.size > 0, f"weight {weight.shape}", ["(C, height, width), not empty"])
         _check(x.ndim == 4 and x.shape[1] == len(weight), f"x {x.shape}", [f"(N, {len(weight)}, H, W)"])
@@ -148,15 +155,29 @@ class Library:
         y = np.empty((*x.shape[:2], out_height, out_width), np.float32)
         layer = _DepthwiseLayer(
             *x.shape[1:], *weight.shape[1:], stride, *pads_begin, out_height, out_width, _activation(activation),
-            _address(weight), _address(bias),
+            _address(weight), _address(bias), None,
         )  # fmt: skip
+        spectrum = self._spectrum(index, layer) if fourier else None
+        if spectrum is not None:
+            layer.spectrum = _address(spectrum)
         arguments = (ctypes.byref(layer), _address(x), _address(y), ctypes.c_int64(len(x)))
-        return Prepared(self._library.kernels_depthwise, (index, *arguments), y, (weight, bias, x))
+        return Prepared(self._library.kernels_depthwise, (index, *arguments), y, (weight, bias, x, spectrum))
 
     def multiply_adds(self, instruction_set: str, steps: int) -> int:
         """Multiply and add as fast as a core can, in registers, for so many steps; how many multiply-adds it did."""
         _check(0 <= steps <= _LARGEST, f"{steps} steps", ["0 to 2**31 - 1"])
         return int(self._library.kernels_multiply_adds(self._index(instruction_set), ctypes.c_int64(steps)))
+
+    def _spectrum(self, index: int, layer: _DepthwiseLayer) -> Floats | None:
+        """Of the layer's weights, from a cache line on."""
+        size = self._library.kernels_spectrum_size(index, ctypes.byref(layer))
+        if size == 0:
+            return None
+        memory = np.empty(size + _LINE, np.float32)
+        start = -memory.ctypes.data // memory.itemsize % _LINE
+        found = memory[start : start + size]
+        self._library.kernels_write_spectrum(index, ctypes.byref(layer), _address(found))
+        return found
 
     def _describe(self, index: int) -> InstructionSet:
         name = self._library.kernels_instruction_set_name(index).decode()

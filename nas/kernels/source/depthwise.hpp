@@ -161,9 +161,9 @@ inline void depthwise_directly(const DepthwiseLayer& layer, const float* x, floa
 inline void depthwise_channels(const DepthwiseLayer& layer, const float* x, float* y, int32_t first, int32_t end) {
     const int32_t from = (first + LANES - 1) / LANES * LANES, to = end / LANES * LANES;
     if (layer.spectrum == nullptr || from >= to) return depthwise_directly(layer, x, y, first, end);
-    depthwise_directly(layer, x, y, first, from);
     depthwise_by_fourier(layer, x, y, from, to);
-    depthwise_directly(layer, x, y, to, end);
+    if (first < from) depthwise_directly(layer, x, y, first, from);
+    if (to < end) depthwise_directly(layer, x, y, to, end);
 }
 
 }  // namespace INSTRUCTION_SET

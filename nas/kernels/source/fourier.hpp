@@ -17,6 +17,12 @@ struct Axis {
     int64_t begin() const { return before - kernel + 1 < 1 - image ? 1 - image : before - kernel + 1; }
     int64_t last() const { return least(before, out - 1); }
 
+    // The kernel's tap at a place of the circle, or -1.
+    int64_t tap(int64_t at, int32_t size) const {
+        const int64_t distance = at <= last() ? at : at - size;
+        return distance < begin() ? -1 : before - distance;
+    }
+
     // So long that no other distance from a pixel to an output is the same around the circle.
     Radixes radixes() const {
         const int64_t least_size = last() + image > out - begin() ? last() + image : out - begin();
@@ -52,7 +58,7 @@ inline int64_t spectrum_size(const DepthwiseLayer& layer) {
 struct Fourier {
     Fourier(const Spectrum& spectrum, const float* twiddles, Scratch& scratch) : spectrum(spectrum) {
         const int32_t longest = spectrum.rows() > spectrum.of_rows.size() ? spectrum.rows() : spectrum.of_rows.size();
-        const int64_t pair = 2 * LANES * (spectrum.of_rows.size() + 8);
+        const int64_t pair = 2 * LANES * spectrum.of_rows.size();
         scratch.reset(spectrum.group() + 4 * LANES * longest + pair, 4);
         grid = scratch.take(spectrum.group()), line = scratch.take(2 * LANES * longest), pixels = scratch.take(pair);
         float* between = scratch.take(2 * LANES * longest);
@@ -144,40 +150,43 @@ inline void write_image(const Fourier& fourier, Vector bias, const Finish& finis
     }
 }
 
-// Of LANES channels from the first on.
-inline void write_spectrum(const Fourier& fourier, const float* weights, float* to) {
-    const Spectrum& spectrum = fourier.spectrum;
+// A row of LANES channels' kernels, where the circular convolution has it.
+inline void write_taps(const Spectrum& spectrum, const float* weights, int32_t row, float scale, float* to) {
     const Axis &vertical = spectrum.vertical, &horizontal = spectrum.horizontal;
+    const int32_t size = spectrum.of_rows.size();
+    const int64_t kernel = int64_t(vertical.kernel) * horizontal.kernel, i = vertical.tap(row, spectrum.rows());
+    for (int32_t column = 0; column < size; column++) {
+        const int64_t j = horizontal.tap(column, size);
+        for (int64_t lane = 0; lane < LANES; lane++)
+            *to++ = i < 0 || j < 0 ? 0.0f : scale * weights[lane * kernel + i * horizontal.kernel + j];
+    }
+}
+
+// Of LANES channels, with the factors of all transforms there and back.
+inline void transform_kernels(const Fourier& fourier, const float* weights, float* to) {
+    const Spectrum& spectrum = fourier.spectrum;
     const int32_t width = spectrum.of_rows.size(), rows = spectrum.rows();
-    const float scale = 0.25f / (rows * width);
+    float *first = fourier.pixels, *second = first + width * LANES;
     for (int32_t row = 0; row < rows; row += 2) {
-        std::memset(fourier.pixels, 0, 2 * width * LANES * sizeof(float));
-        for (int64_t i = vertical.begin(); i <= vertical.last(); i++)
-            for (int64_t j = horizontal.begin(); j <= horizontal.last(); j++) {
-                const int64_t to_row = (i + rows) % rows - row, to_column = (j + width) % width;
-                if (to_row < 0 || to_row > 1) continue;
-                const int64_t tap = (vertical.before - i) * horizontal.kernel + horizontal.before - j;
-                for (int64_t lane = 0; lane < LANES; lane++)
-                    fourier.pixels[(to_row * width + to_column) * LANES + lane] =
-                        scale * weights[lane * vertical.kernel * horizontal.kernel + tap];
-            }
-        transform_rows(fourier, fourier.pixels, fourier.pixels + width * LANES, width, row);
+        write_taps(spectrum, weights, row, 0.25f / (rows * width), first);
+        write_taps(spectrum, weights, row + 1, 0.25f / (rows * width), second);
+        transform_rows(fourier, first, second, width, row);
     }
     for (int32_t column = 0; column < spectrum.columns(); column++, to += 2 * LANES * rows)
         fourier.columns(fourier.in_column(column, rows), {to, to + LANES, 2 * LANES, rows});
 }
 
-inline void write_spectra(const DepthwiseLayer& layer, float* to) {
+inline void write_spectrum(const DepthwiseLayer& layer, float* to) {
     const Spectrum spectrum(layer);
     write_twiddles(spectrum.of_rows, to);
     write_twiddles(spectrum.of_columns, to + spectrum.of_rows.num_twiddles());
     const Fourier fourier(spectrum, to, scratch_of_thread());
     to += spectrum.head();
     for (int32_t channel = 0; channel + LANES <= layer.channels; channel += LANES, to += spectrum.group())
-        write_spectrum(fourier, layer.weights + int64_t(channel) * layer.kernel_height * layer.kernel_width, to);
+        transform_kernels(fourier, layer.weights + int64_t(channel) * layer.kernel_height * layer.kernel_width, to);
 }
 
-// Channels first … end - 1, of which there are LANES, or a multiple; first is one, too.
+// Channels first … end - 1, both multiples of LANES.
 inline void depthwise_by_fourier(const DepthwiseLayer& layer, const float* x, float* y, int32_t first, int32_t end) {
     const Spectrum spectrum(layer);
     const Fourier fourier(spectrum, layer.spectrum, scratch_of_thread());

@@ -33,7 +33,7 @@ struct DepthwiseLayer {
     Activation activation;
     const float* weights;                 // (channels, kernel_height, kernel_width)
     const float* bias;                    // of each channel
-    const float* spectrum;                // of the weights, as InstructionSet::write_spectra left it; null: sums of products
+    const float* spectrum;                // of the weights, by write_spectrum, for Fourier transforms; null for sums of products
 };
 
 // Kernels compiled for one instruction set.
@@ -50,9 +50,9 @@ struct InstructionSet {
     const int32_t* (*sparse_widths)(int32_t rows);
     // One image: channels first … last - 1 of x (channels, height, width) → y (channels, out_height, out_width).
     void (*depthwise)(const DepthwiseLayer&, const float* x, float* y, int32_t first, int32_t last);
-    // How many floats the spectrum of a layer's weights has; 0 where it can't be computed by Fourier transform.
+    // How many floats the spectrum of a layer's weights has; 0 where Fourier transforms don't compute it.
     int64_t (*spectrum_size)(const DepthwiseLayer&);
-    void (*write_spectra)(const DepthwiseLayer&, float* to);
+    void (*write_spectrum)(const DepthwiseLayer&, float* to);
     // As many multiplications and additions a second as a core can do: so many steps, how many that were.
     int64_t (*multiply_adds)(int64_t steps);
 };

@@ -23,6 +23,13 @@ EXPORTED void kernels_sparse(int32_t index, int32_t width, const SparseLayer* la
                        0, layer->blocks());
 }
 
+EXPORTED int64_t kernels_spectrum_size(int32_t index, const DepthwiseLayer* layer) {
+    return instruction_sets[index]->spectrum_size(*layer);
+}
+EXPORTED void kernels_write_spectrum(int32_t index, const DepthwiseLayer* layer, float* to) {
+    instruction_sets[index]->write_spectrum(*layer, to);
+}
+
 // Batch images x (N, channels, height, width) → y (N, channels, out_height, out_width).
 EXPORTED void kernels_depthwise(int32_t index, const DepthwiseLayer* layer, const float* x, float* y, int64_t batch) {
     for (int64_t image = 0; image < batch; image++)

@@ -3,8 +3,7 @@
 #include <openvino/core/extension.hpp>
 #include <openvino/core/op_extension.hpp>
 #include <openvino/core/parallel.hpp>
-
-#include "kernels.hpp"
+#include <openvino/op/constant.hpp>
 
 namespace measured_nas {
 namespace {
@@ -81,6 +80,7 @@ void DepthwiseConvolution::validate_and_infer_types() {
     for (size_t i = 0; i < 2; i++)
         shape[i + 2] = (shape[i + 2].get_length() + m_pads_begin[i] + m_pads_end[i] - int64_t(kernel[i + 1])) / m_stride + 1;
     set_output_type(0, get_input_element_type(0), shape);
+    m_spectrum = std::make_shared<Spectrum>();
 }
 
 std::shared_ptr<ov::Node> DepthwiseConvolution::clone_with_new_inputs(const ov::OutputVector& inputs) const {
@@ -94,26 +94,40 @@ bool DepthwiseConvolution::visit_attributes(ov::AttributeVisitor& visitor) {
     visitor.on_attribute("stride", m_stride);
     visitor.on_attribute("pads_begin", m_pads_begin);
     visitor.on_attribute("pads_end", m_pads_end);
+    visitor.on_attribute("fourier", m_fourier);
     visitor.on_attribute("activation", m_activation);
     visitor.on_attribute("instruction_set", m_instruction_set);
     return true;
+}
+
+const float* DepthwiseConvolution::spectrum_of(const DepthwiseLayer& layer, const InstructionSet& kernels) const {
+    const size_t size = m_fourier && ov::is_type<ov::op::v0::Constant>(get_input_node_ptr(1)) ? kernels.spectrum_size(layer) : 0;
+    if (size == 0) return nullptr;
+    std::call_once(m_spectrum->written, [&] {
+        m_spectrum->values = ov::Tensor(ov::element::f32, {size});
+        kernels.write_spectrum(layer, m_spectrum->values.data<float>());
+    });
+    return m_spectrum->values.data<const float>();
 }
 
 bool DepthwiseConvolution::evaluate(ov::TensorVector& outputs, const ov::TensorVector& inputs) const {
     const ov::Shape &shape = inputs[0].get_shape(), &kernel = inputs[1].get_shape(), &out = get_output_shape(0);
     outputs[0].set_shape(out);
     const InstructionSet& kernels = instruction_set_of(m_instruction_set);
-    const DepthwiseLayer layer{int32_t(shape[1]), int32_t(shape[2]), int32_t(shape[3]), int32_t(kernel[1]), int32_t(kernel[2]),
+    DepthwiseLayer layer{int32_t(shape[1]), int32_t(shape[2]), int32_t(shape[3]), int32_t(kernel[1]), int32_t(kernel[2]),
                                int32_t(m_stride), int32_t(m_pads_begin[0]), int32_t(m_pads_begin[1]), int32_t(out[2]),
                                int32_t(out[3]), activation_of(m_activation), inputs[1].data<const float>(),
-                               inputs[2].data<const float>()};
+                               inputs[2].data<const float>(), nullptr};
+    layer.spectrum = spectrum_of(layer, kernels);
     const float* x = inputs[0].data<const float>();
     float* y = outputs[0].data<float>();
-    // A range of channels each: what the kernel prepares, it prepares for a range.
-    const size_t parts = std::min<size_t>(shape[1], parallel_get_max_threads() * (parallel_get_max_threads() > 1 ? 4 : 1));
+    // A range of channels each: what the kernel prepares, it prepares for a range. Fourier transforms are of whole vectors.
+    const size_t unit = layer.spectrum ? kernels.lanes : 1, units = (shape[1] + unit - 1) / unit;
+    const size_t parts = std::min<size_t>(units, parallel_get_max_threads() * (parallel_get_max_threads() > 1 ? 4 : 1));
     ov::parallel_for2d(shape[0], parts, [&](size_t image, size_t part) {
+        const size_t first = units * part / parts * unit, last = std::min(shape[1], units * (part + 1) / parts * unit);
         kernels.depthwise(layer, x + image * shape[1] * shape[2] * shape[3], y + image * out[1] * out[2] * out[3],
-                          int32_t(shape[1] * part / parts), int32_t(shape[1] * (part + 1) / parts));
+                          int32_t(first), int32_t(last));
     });
     return true;
 }

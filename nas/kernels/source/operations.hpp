@@ -1,7 +1,12 @@
 // The library's OpenVINO operations.
 #pragma once
 
+#include <mutex>
+
 #include <openvino/op/op.hpp>
+#include <openvino/runtime/tensor.hpp>
+
+#include "kernels.hpp"
 
 namespace measured_nas {
 
@@ -35,9 +40,18 @@ public:
     bool has_evaluate() const override { return true; }
 
 private:
+    // Of weights that are constant, computed when they are first used.
+    struct Spectrum {
+        std::once_flag written;
+        ov::Tensor values;
+    };
+    const float* spectrum_of(const DepthwiseLayer& layer, const InstructionSet& kernels) const;
+
     int64_t m_stride = 1;
     std::vector<int64_t> m_pads_begin{0, 0}, m_pads_end{0, 0};
+    bool m_fourier = false;
     std::string m_activation = "none", m_instruction_set;
+    std::shared_ptr<Spectrum> m_spectrum;
 };
 
 }  // namespace measured_nas

@@ -28,7 +28,7 @@ inline INLINED Complex plus_i(Complex a, Complex b) { return {a.re - b.im, a.im 
 
 // a × e^(-2πi POWER / SIZE)
 template <int POWER, int SIZE>
-inline INLINED Complex turned(Complex a) {
+inline INLINED Complex rotated(Complex a) {
     if constexpr (POWER == 0) return a;
     else if constexpr (4 * POWER == SIZE) return {a.im, -a.re};
     else {
@@ -71,7 +71,7 @@ inline INLINED void transform(Complex* z) {
         });
         unrolled<P>([&](auto a) INLINED {
             Complex column[Q];
-            unrolled<Q>([&](auto b) INLINED { column[b] = turned<a * b, SIZE>(parts[b][a]); });
+            unrolled<Q>([&](auto b) INLINED { column[b] = rotated<a * b, SIZE>(parts[b][a]); });
             transform<Q>(column);
             unrolled<Q>([&](auto b) INLINED { z[a + P * b] = column[b]; });
         });
@@ -89,7 +89,7 @@ struct Signal {
 };
 
 // One of the two passes of a transform of RADIX × count numbers (Cooley and Tukey 1965), its results in order (Stockham).
-// The first turns its results by `twiddles`.
+// The first multiplies its results with `twiddles`.
 template <int RADIX, bool FIRST>
 __attribute__((noinline)) void pass(const Signal& from, const Signal& to, int32_t count, const float* twiddles) {
     for (int32_t i = 0; i < count; i++) {
