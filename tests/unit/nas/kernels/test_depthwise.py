@@ -1,7 +1,12 @@
-"""Depthwise kernels equal scipy in float64 within 1e-5 of the outputs' scale, with every instruction set."""
+"""Depthwise kernels equal scipy in float64 within 1e-5 of the outputs' scale, with every instruction set.
+
+Both by sums of products and by Fourier transform; that takes as many channels as a vector has floats, and leaves the
+one that is tried beside them to the sums.
+"""
 
 from __future__ import annotations
 
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +18,7 @@ from scipy.signal import correlate2d
 
 from nas.kernels.library import Library
 
-CHANNELS = 3
+CHANNELS, MOST_LANES = 3, 16
 #: Image, kernel, stride, pads (top, left, bottom, right).
 AWKWARD = [
     ((1, 1), (1, 1), 1, (0, 0, 0, 0)),
@@ -35,7 +40,13 @@ AWKWARD = [
     ((14, 14), (7, 7), 1, (3, 3, 3, 3)),  # pairs of rows: one tile, zeros above and below
     ((56, 35), (7, 7), 1, (3, 3, 3, 3)),  # first, middle and last tiles
     ((33, 3), (7, 5), 1, (0, 2, 5, 2)),  # odd number of rows, all narrower than a vector
+    ((14, 14), (21, 21), 1, (10, 10, 10, 10)),
+    ((2, 3), (1, 2), 1, (4, 5, 0, 7)),  # padded by more than the kernel
+    ((90, 9), (21, 3), 1, (10, 1, 10, 1)),  # the longest transforms
+    ((9, 91), (3, 21), 1, (1, 10, 1, 10)),  # too long for them
 ]
+#: All lengths of transforms.
+LENGTHS = [12, 16, 18, 20, 24, 30, 32, 36, 40, 48, 50, 54, 60, 64, 72, 80, 90, 100]
 
 
 @pytest.fixture(scope="module")
@@ -48,22 +59,50 @@ def assert_all_equal(
 ) -> None:
     """All available instruction sets compute what scipy computes."""
     rng = np.random.default_rng((*image, *kernel, stride, *pads))
-    weight, bias = rng.normal(size=(CHANNELS, *kernel)).astype(np.float32), rng.normal(size=CHANNELS).astype(np.float32)
-    x = rng.normal(size=(1, CHANNELS, *image)).astype(np.float32)
+    channels = MOST_LANES + 1
+    weight, bias = (rng.normal(size=(channels, *more)).astype(np.float32) for more in (kernel, ()))
+    x = rng.normal(size=(1, channels, *image)).astype(np.float32)
     top, left, bottom, right = pads
     padded = np.pad(x[0].astype(np.float64), ((0, 0), (top, bottom), (left, right)))
     pairs = zip(padded, weight.astype(np.float64), bias, strict=True)
     wanted = np.stack([correlate2d(a, b, "valid")[::stride, ::stride] + c for a, b, c in pairs])
-    for found in kernels.instruction_sets:
+    settings: dict[str, Any] = {"stride": stride, "pads_begin": (top, left), "pads_end": (bottom, right)}
+    for found, fourier in product(kernels.instruction_sets, (False, True)):
         if found.available:
-            arguments: dict[str, Any] = {"stride": stride, "pads_begin": (top, left), "pads_end": (bottom, right)}
-            y = kernels.depthwise(weight, bias, x, instruction_set=found.name, **arguments)()
-            np.testing.assert_allclose(y[0], wanted, rtol=0, atol=1e-5 * np.abs(wanted).max(), err_msg=found.name)
+            some = slice(found.lanes + 1 if fourier else CHANNELS)
+            arguments = weight[some], bias[some], np.ascontiguousarray(x[:, some])
+            y = kernels.depthwise(*arguments, instruction_set=found.name, fourier=fourier, **settings)()
+            atol, name = 1e-5 * np.abs(wanted[some]).max(), f"{found.name}, {fourier=}"
+            np.testing.assert_allclose(y[0], wanted[some], rtol=0, atol=atol, err_msg=name)
 
 
 @pytest.mark.parametrize(("image", "kernel", "stride", "pads"), AWKWARD)
 def test_awkward_shapes(kernels: Library, image: Any, kernel: Any, stride: int, pads: Any) -> None:
     assert_all_equal(kernels, image, kernel, stride, pads)
+
+
+@pytest.mark.parametrize(("rows", "columns"), list(zip(LENGTHS, LENGTHS[::-1], strict=True)))
+def test_all_lengths_of_transforms(kernels: Library, rows: int, columns: int) -> None:
+    assert_all_equal(kernels, (rows - 2, columns - 1), (5, 3), 1, (2, 1, 2, 1))
+
+
+@pytest.mark.parametrize(
+    ("channels", "size", "stride", "transformed"),
+    [(MOST_LANES, 20, 1, True), (1, 20, 1, False), (MOST_LANES, 20, 2, False), (MOST_LANES, 100, 1, False)],
+)
+def test_transforms_compute_what_they_can(
+    kernels: Library, channels: int, size: int, stride: int, transformed: bool
+) -> None:
+    """Then rounding differs; otherwise not a bit does."""
+    rng = np.random.default_rng(0)
+    weight, x = (rng.normal(size=shape).astype(np.float32) for shape in ((channels, 7, 7), (1, channels, size, size)))
+    settings: dict[str, Any] = {"stride": stride, "pads_begin": (3, 3), "pads_end": (3, 3)}
+    name = kernels.instruction_sets[0].name if kernels.instruction_sets[0].available else "portable"
+    sums, found = (
+        kernels.depthwise(weight, weight[:, 0, 0].copy(), x, instruction_set=name, fourier=fourier, **settings)()
+        for fourier in (False, True)
+    )
+    assert (found != sums).any() == transformed
 
 
 @settings(max_examples=60, deadline=None)

@@ -55,3 +55,51 @@ def test_any_number_of_threads_computes_all_images(
         for threads in (1, 3):
             found = core.compile_model(model, "CPU", {"INFERENCE_NUM_THREADS": threads})(x)[0]
             np.testing.assert_allclose(found, right, atol=1e-5 * np.abs(right).max())
+
+
+def depthwise_model(
+    weight: Any, bias: Floats, x: openvino.op.Parameter, library: Path, *more: openvino.op.Parameter, fourier: bool
+) -> Any:
+    factory = openvino.utils.node_factory.NodeFactory()
+    factory.add_extension(library)
+    inputs = [x.output(0), weight.output(0), openvino.op.Constant(bias).output(0)]
+    attributes = {"pads_begin": [4, 4], "pads_end": [4, 4], "activation": "gelu", "fourier": fourier}
+    node = factory.create("DepthwiseConvolution", inputs, attributes)
+    return openvino.Model([node.output(0)], [x, *more], "one layer")
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_any_number_of_threads_transforms_all_images(core: Any, library: Path, threads: int) -> None:
+    """Each layer with a spectrum of its own, whenever it runs."""
+    rng = np.random.default_rng(threads)
+    bias, images = rng.normal(size=37).astype(np.float32), rng.normal(size=(2, 2, 37, 20, 18)).astype(np.float32)
+    x = openvino.op.Parameter(openvino.Type.f32, openvino.PartialShape(images.shape[1:]))
+    weights = [openvino.op.Constant(rng.normal(size=(37, 9, 9)).astype(np.float32)) for _ in range(2)]
+    sums, found = (
+        [
+            core.compile_model(
+                depthwise_model(weight, bias, x, library, fourier=fourier), "CPU", {"INFERENCE_NUM_THREADS": threads}
+            )
+            for weight in weights
+        ]
+        for fourier in (False, True)
+    )
+    for image in images:
+        for right, transformed in zip(sums, found, strict=True):
+            wanted, y = right(image)[0], transformed(image)[0]
+            np.testing.assert_allclose(y, wanted, rtol=0, atol=1e-5 * np.abs(wanted).max())
+            assert (y != wanted).any()
+
+
+def test_weights_that_are_no_constants_are_not_transformed(core: Any, library: Path) -> None:
+    rng = np.random.default_rng(0)
+    shapes = (1, 16, 20, 18), (16, 9, 9)
+    x, weight = (openvino.op.Parameter(openvino.Type.f32, openvino.PartialShape(shape)) for shape in shapes)
+    bias = np.zeros(16, np.float32)
+    sums, found = (
+        core.compile_model(depthwise_model(weight, bias, x, library, weight, fourier=fourier), "CPU")
+        for fourier in (False, True)
+    )
+    for _ in range(2):
+        arrays = [rng.normal(size=shape).astype(np.float32) for shape in shapes]
+        np.testing.assert_array_equal(found(arrays)[0], sums(arrays)[0])
