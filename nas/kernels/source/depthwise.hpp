@@ -1,5 +1,5 @@
 // A depthwise convolution, channel by channel: copied into planes with zeros around them, cut into sub-convolutions of
-// stride 1, and computed in register tiles.
+// stride 1, and computed in register tiles; or by Fourier transform.
 #pragma once
 
 #include "activation.hpp"

@@ -1,5 +1,6 @@
 // Depthwise convolutions of stride 1 by Fourier transform, LANES channels at a time: an image's spectrum times its
-// kernel's is that of their circular convolution, long enough that what wraps around meets zeros.
+// kernel's is that of their circular convolution, long enough that what wraps around meets zeros. What is no number
+// spreads over its channel.
 #pragma once
 
 #include "activation.hpp"
