@@ -47,7 +47,7 @@ def runtime_lines(report: Mapping[str, Any]) -> list[str]:
     return [
         *lines,
         "",
-        "Off by: the largest difference, in standard deviations of the output; the first runtime is the target's.",
+        "Off by: the largest difference, in standard deviations of the output; the first runtime scored the study.",
         *(line for item in report["runtimes"] if item["error"] for line in ("", " ".join(item["error"].split()))),
     ]
 
