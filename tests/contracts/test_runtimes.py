@@ -251,6 +251,11 @@ def name_of(runtime: Runtime) -> str:
     return next(name for name in RUNTIMES.names() if isinstance(runtime, RUNTIMES.get(name)))
 
 
+#: Runtimes whose threads can be told.
+telling_threads = pytest.mark.parametrize("runtime", or_skipped(THREADS), indirect=True)
+
+
+@telling_threads
 def test_it_runs_on_as_many_threads_as_asked(runtime: Runtime, artifact: Path) -> None:
     check_threads(runtime, artifact, THREADS[name_of(runtime)](runtime))
 
@@ -402,7 +407,14 @@ def test_a_session_that_answers_wrong_is_found(answering: Session, tmp_path: Pat
         check(Lying(answering, answer=made()), tmp_path)
 
 
-@pytest.mark.parametrize("what", ["threads", "the model", "the end", "what it said"])
+@telling_threads
+def test_a_runtime_that_ignores_threads_is_found(runtime: Runtime, artifact: Path) -> None:
+    threads_of = THREADS[name_of(runtime)](runtime)
+    with pytest.raises(FOUND):
+        check_threads(LyingRuntime(runtime, {}), artifact, lambda session: threads_of(session.inner))
+
+
+@pytest.mark.parametrize("what", ["the model", "the end", "what it said"])
 def test_a_runtime_that_ignores_what_it_is_told_is_found(
     runtime: Runtime, artifact: Path, tmp_path: Path, what: str
 ) -> None:
@@ -410,9 +422,7 @@ def test_a_runtime_that_ignores_what_it_is_told_is_found(
     other.write_bytes(artifact.read_bytes())
     planted = LyingRuntime(runtime, {"closes": what != "the end"}, instead=other if what == "the model" else None)
     planted.processor_time ^= what == "what it said"
-    threads_of = THREADS[name_of(runtime)](runtime)
     checks: dict[str, Callable[[], None]] = {
-        "threads": lambda: check_threads(planted, artifact, lambda session: threads_of(session.inner)),
         "the model": lambda: test_garbage_is_refused_with_the_reason(planted, artifact, b"garbage"),
         "the end": lambda: test_a_closed_session_refuses_and_may_be_closed_twice(planted, artifact),
         "what it said": lambda: test_it_says_truly_whether_it_tells_processor_time(

@@ -17,7 +17,8 @@ def test_random_layers_are_right_and_read_nothing_beside_their_memory(tmp_path: 
             pytest.skip(f"needs {tool}")
     source = Path(build.__file__).parent / "source"
     commands = [
-        ["cmake", "-DFUZZ=ON", "-S", source, "-B", tmp_path],
+        # The widest and one that runs anywhere: a third of the time that all take to compile.
+        ["cmake", "-DFUZZ=ON", "-DINSTRUCTION_SETS=avx512;portable", "-S", source, "-B", tmp_path],
         ["make", "-C", tmp_path],
         [tmp_path / "fuzz", 200, 7],
     ]

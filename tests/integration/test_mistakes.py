@@ -63,7 +63,8 @@ def test_a_plan_is_refused_as_a_whole_before_anything_runs(keys: dict[str, Any],
 
 def test_a_runtime_that_is_not_installed_is_refused_with_what_to_type(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "openvino", None)
-    monkeypatch.delitem(sys.modules, "nas.latency.runtimes.openvino", raising=False)
+    for module in ("quiet_openvino", "runtimes.openvino_session", "runtimes.openvino"):
+        monkeypatch.delitem(sys.modules, f"nas.latency.{module}", raising=False)
     targets = [{"name": "local"}, {"name": "ov", "runtime": "openvino"}]
     with pytest.raises(PlanError, match=r"'ov'.*pip install 'measured-nas\[openvino\]'"):
         open_problem(make_plan({"task": {"name": "digits"}, "space": {"name": "plain_convnet"}, "targets": targets}))

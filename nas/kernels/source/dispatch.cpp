@@ -5,27 +5,39 @@
 #include <memory>
 #include <new>
 
-#if defined(__x86_64__)
+#ifdef HAS_avx512
 namespace avx512 { extern const InstructionSet kernels; }
+#endif
+#ifdef HAS_avx2
 namespace avx2 { extern const InstructionSet kernels; }
 #endif
+#ifdef HAS_portable
 namespace portable { extern const InstructionSet kernels; }
+#endif
+#ifdef HAS_scalar
 namespace scalar { extern const InstructionSet kernels; }
+#endif
 
 const InstructionSet* const instruction_sets[] = {
-#if defined(__x86_64__)
+#ifdef HAS_avx512
     &avx512::kernels,
+#endif
+#ifdef HAS_avx2
     &avx2::kernels,
 #endif
+#ifdef HAS_portable
     &portable::kernels,
+#endif
+#ifdef HAS_scalar
     &scalar::kernels,
+#endif
 };
 const int32_t num_instruction_sets = sizeof instruction_sets / sizeof *instruction_sets;
 
 const InstructionSet& best_instruction_set() {
     for (const InstructionSet* found : instruction_sets)
         if (found->available()) return *found;
-    return scalar::kernels;
+    return *instruction_sets[num_instruction_sets - 1];
 }
 
 float* scratch(int64_t floats) {
