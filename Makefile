@@ -52,7 +52,7 @@ format: setup  ## Let ruff mend what it can.
 	$(BIN)/ruff format .
 
 test: setup system-packages check  ## Everything CI runs: check, then all tests.
-	$(BIN)/python -m pytest -n 2 --dist loadfile --durations 15 $(ARGS)
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --durations 15 $(ARGS)
 
 system-packages:
 	@bash tests/system_packages.sh

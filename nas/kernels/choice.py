@@ -32,6 +32,8 @@ _PROFILED_RUNS, _PROFILED_S = 40, 0.3
 _TOLERANCE = 1e-3
 #: Time for runs of whole graphs.
 _BUDGET_NS = 2_000_000_000
+#: Raised with every change of how is chosen: what was chosen otherwise is forgotten.
+_VERSION = 1
 _log = logging.getLogger(__name__)
 
 
@@ -184,4 +186,4 @@ def _key(model: openvino.Model, found: Sequence[Candidate], options: SessionOpti
     nodes = [node for node in model.get_ordered_ops() if node.get_type_name() != "Constant"]
     lines = [f"{node.get_type_name()} {[str(end.get_partial_shape()) for end in node.outputs()]}" for node in nodes]
     lines += [f"{item.kind} {item.weight.shape} {item.input_shape} {item.activation} {fills(item)}" for item in found]
-    return hashlib.sha256("\n".join([*lines, str(options.threads)]).encode()).hexdigest()
+    return hashlib.sha256("\n".join([*lines, f"{options.threads} {_VERSION}"]).encode()).hexdigest()

@@ -104,13 +104,23 @@ def test_an_agent_killed_in_mid_measurement_loses_and_doubles_nothing(
         listed = nas("targets", "list", "--storage", url).stdout
         assert first.address in listed
         assert second.address in listed
+    check_jobs(url)
+    check_measurements(url, names)
+
+
+def check_jobs(url: str) -> None:
+    """All done; the attempt that was lost is on record, and there was no other."""
+    with Session(Store(url).engine) as session:
+        assert [row.state for row in session.scalars(select(Candidate))] == ["complete"] * 2
+        jobs = list(session.scalars(select(JobRow)))
+    assert {job.state for job in jobs} == {"done"}
+    assert [(job.kind, job.target, job.attempt) for job in jobs if job.attempt != 1] == [("gate", "most", 2)]
+
+
+def check_measurements(url: str, names: list[str]) -> None:
+    """One of each candidate on each target, from which its latency follows."""
     with Session(Store(url).engine) as session:
         candidates = list(session.scalars(select(Candidate)))
-        assert [row.state for row in candidates] == ["complete"] * 2
-        jobs = list(session.scalars(select(JobRow)))
-        assert {job.state for job in jobs} == {"done"}
-        twice = [(job.kind, job.target, job.attempt) for job in jobs if job.attempt != 1]
-        assert twice == [("gate", "most", 2)], "the attempt that was lost is on record, and there was no other"
         rows = list(session.scalars(select(Measurement)))
         targets = {row.id: row.name for row in session.scalars(select(Target))}
         taken = Counter((row.candidate_id, targets[row.target_id]) for row in rows)

@@ -24,6 +24,14 @@ const InstructionSet& instruction_set_of(const std::string& name) {
     return best_instruction_set();
 }
 
+template <typename Operation>
+std::shared_ptr<ov::Node> copied(const Operation& operation, const ov::OutputVector& inputs) {
+    auto found = std::make_shared<Operation>(operation);
+    found->set_arguments(inputs);
+    found->validate_and_infer_types();
+    return found;
+}
+
 }  // namespace
 
 void SparseConvolution::validate_and_infer_types() {
@@ -34,10 +42,7 @@ void SparseConvolution::validate_and_infer_types() {
 }
 
 std::shared_ptr<ov::Node> SparseConvolution::clone_with_new_inputs(const ov::OutputVector& inputs) const {
-    auto found = std::make_shared<SparseConvolution>(*this);
-    found->set_arguments(inputs);
-    found->validate_and_infer_types();
-    return found;
+    return copied(*this, inputs);
 }
 
 bool SparseConvolution::visit_attributes(ov::AttributeVisitor& visitor) {
@@ -84,10 +89,7 @@ void DepthwiseConvolution::validate_and_infer_types() {
 }
 
 std::shared_ptr<ov::Node> DepthwiseConvolution::clone_with_new_inputs(const ov::OutputVector& inputs) const {
-    auto found = std::make_shared<DepthwiseConvolution>(*this);
-    found->set_arguments(inputs);
-    found->validate_and_infer_types();
-    return found;
+    return copied(*this, inputs);
 }
 
 bool DepthwiseConvolution::visit_attributes(ov::AttributeVisitor& visitor) {
