@@ -238,6 +238,15 @@ def test_the_local_executor_ends_what_a_job_started() -> None:
     assert wait_for_end([started.value["child"]]) == []
 
 
+def test_the_local_executor_cleans_up_behind_killed_jobs() -> None:
+    executor = EXECUTORS.get("local")(POOLS, code=[JOBS])
+    (started,) = running(executor, job("a", "litter"))
+    folder = Path(started.value["folder"])
+    assert folder.is_dir()
+    executor.close()
+    assert not folder.exists()
+
+
 def test_the_local_executor_sees_a_death_though_a_child_lives() -> None:
     """A child has the pipe open, so that it does not end with the worker."""
     executor = EXECUTORS.get("local")(POOLS, code=[JOBS])

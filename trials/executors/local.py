@@ -6,6 +6,7 @@ import json
 import os
 import select
 import signal
+import tempfile
 import time
 from collections.abc import Sequence
 from contextlib import suppress
@@ -62,7 +63,10 @@ class _Worker:
 
 
 class LocalExecutor(Executor):
-    """Persistent processes, started when first needed; they end when their standard input does."""
+    """Persistent processes, started when first needed; they end when their standard input does.
+
+    What they and processes of theirs leave in their temporary folder goes with the executor: they are killed.
+    """
 
     def __init__(self, pools: Sequence[Pool], *, code: Sequence[str] = (), address: str | None = None) -> None:
         if address is not None:
@@ -71,6 +75,7 @@ class LocalExecutor(Executor):
         self._code = [os.path.abspath(folder) for folder in code]
         self._workers: list[_Worker] = []
         self._template: Template | None = None
+        self._folder = tempfile.TemporaryDirectory(prefix="nas-local-", ignore_cleanup_errors=True)
         self._selector = DefaultSelector()
         self._events: list[Event] = []
 
@@ -118,6 +123,7 @@ class LocalExecutor(Executor):
         self._template = None
         self._events.clear()
         self._selector.close()
+        self._folder.cleanup()
 
     def _start(self, pool: Pool) -> _Worker:
         if self._template is None:
@@ -128,7 +134,7 @@ class LocalExecutor(Executor):
         pid = self._template.fork(
             "trials.executors.local_worker:serve",
             [settings],
-            environment={"OMP_NUM_THREADS": pool.threads},
+            environment={"OMP_NUM_THREADS": pool.threads, "TMPDIR": self._folder.name},
             files=(requests, replies, 2),
         )
         os.close(requests)

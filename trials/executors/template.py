@@ -14,6 +14,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import traceback
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -59,7 +60,7 @@ class Template:
         Args:
             function: what it calls; its exit code is that of SystemExit, or 1 after another exception.
             arguments: JSON values.
-            environment: what is set beside the template's own; ``OMP_NUM_THREADS`` is obeyed.
+            environment: what is set beside the template's own; ``OMP_NUM_THREADS`` and ``TMPDIR`` are obeyed.
             files: descriptors that become its standard input, output and error.
 
         Raises:
@@ -170,6 +171,7 @@ def _become(request: Mapping[str, Any], files: list[int], channel: socket.socket
         _inherited = Template._of_channel(channel)
         os.chdir(request["folder"])
         os.environ.update(request["environment"])
+        tempfile.tempdir = None  # TMPDIR is looked at again
         threadpool_limits(int(os.environ["OMP_NUM_THREADS"]))
         load(request["function"], "job")(*request["arguments"])
         code = 0

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -67,6 +68,13 @@ def die_as_a_parent(payload: Mapping[str, Any]) -> Values:
     yield {"child": child}
     os.kill(os.getpid(), signal.SIGKILL)
     yield {}
+
+
+def litter(payload: Mapping[str, Any]) -> Values:
+    """Would clean up, but is killed before."""
+    with tempfile.TemporaryDirectory() as folder:
+        yield {"folder": folder}
+        time.sleep(600)
 
 
 def start_a_process(payload: Mapping[str, Any]) -> Values:
