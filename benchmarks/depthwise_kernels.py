@@ -27,9 +27,10 @@ from onnx import TensorProto, helper, numpy_helper
 
 from nas.kernels.build import library
 from nas.kernels.fastest import fastest
-from nas.kernels.graph_pass import candidates, prepare, replace
+from nas.kernels.graph_pass import candidates, prepare
 from nas.kernels.library import Library
 from nas.kernels.memory import Memory
+from nas.kernels.replacement import replace
 from nas.latency.affinity import measuring_cores, pin
 from nas.latency.lock import measuring
 from nas.latency.quiet_openvino import openvino

@@ -16,10 +16,11 @@ import numpy as np
 from nas.errors import MeasureError
 from nas.kernels import build
 from nas.kernels.fastest import Timed, fastest, fills
-from nas.kernels.graph_pass import Candidate, Setting, candidates, prepare, replace
+from nas.kernels.graph_pass import Candidate, Setting, candidates, prepare
 from nas.kernels.library import Library
 from nas.kernels.memory import Memory
 from nas.kernels.race import Race, Variant
+from nas.kernels.replacement import replace
 from nas.latency.quiet_openvino import openvino
 from nas.latency.runtimes import SessionOptions
 from nas.latency.runtimes.openvino_session import filled, profiling, settings_of

@@ -1,10 +1,9 @@
-"""Finds the layers of an OpenVINO graph that the native kernels compute too, and puts those kernels in their place."""
+"""Finds the layers of an OpenVINO graph that the native kernels compute too."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -73,9 +72,6 @@ class Candidate:
         return [weights.values, weights.columns, weights.starts, self.bias]
 
 
-_OPERATIONS = {"sparse": "SparseConvolution", "depthwise": "DepthwiseConvolution"}
-
-
 def prepare(model: openvino.Model) -> None:
     """Fold and fuse a graph as read from a file, as OpenVINO itself will: its layers are ones that are recognised."""
     openvino._offline_transformations.apply_moc_transformations(model, False)
@@ -87,39 +83,21 @@ def candidates(model: openvino.Model) -> list[Candidate]:
     1×1 convolutions and linear layers in 32 bits whose weights are partly zero, and depthwise convolutions; each with
     the bias and the activation that alone read it. Layers of 8 bits and of shapes that are not fixed are none.
     """
-    return [layer.candidate for layer in _layers(model)]
-
-
-def replace(model: openvino.Model, settings: Mapping[str, Setting], library: Path) -> None:
-    """Let the library compute the candidates of those names; outputs keep their names."""
-    factory = openvino.utils.node_factory.NodeFactory()
-    factory.add_extension(library)
-    for layer in list(_layers(model)):
-        if layer.candidate.name in settings:
-            _replace(layer, settings[layer.candidate.name], factory)
+    return [layer.candidate for layer in layers(model)]
 
 
 @dataclass(frozen=True, eq=False)
-class _Layer:
+class Layer:
+    """A candidate in its graph."""
+
     candidate: Candidate
     node: openvino.Node
     #: Of the last node that is fused into it.
     result: openvino.Output
 
 
-def _replace(layer: _Layer, setting: Setting, factory: openvino.utils.node_factory.NodeFactory) -> None:
-    candidate = layer.candidate
-    constants = [openvino.op.Constant(np.ascontiguousarray(item)) for item in candidate.constants(setting)]
-    inputs = [layer.node.input_value(0), *(constant.output(0) for constant in constants)]
-    node = factory.create(_OPERATIONS[candidate.kind], inputs, candidate.attributes(setting))
-    node.set_friendly_name(candidate.name)
-    names = layer.result.get_names()
-    for reader in layer.result.get_target_inputs():
-        reader.replace_source_output(node.output(0))
-    node.output(0).set_names(names)
-
-
-def _layers(model: openvino.Model) -> Iterator[_Layer]:
+def layers(model: openvino.Model) -> Iterator[Layer]:
+    """The candidates of a prepared graph with their nodes, in the order of execution."""
     for node in model.get_ordered_ops():
         found = _FINDERS.get(node.get_type_name(), lambda node: None)(node)
         if found is not None and _is_plain(node):
@@ -176,7 +154,7 @@ def _depthwise(node: openvino.Node) -> dict[str, Any] | None:
 _FINDERS = {"Convolution": _pointwise, "GroupConvolution": _depthwise, "MatMul": _linear}
 
 
-def _fused(node: openvino.Node, found: dict[str, Any]) -> _Layer:
+def _fused(node: openvino.Node, found: dict[str, Any]) -> Layer:
     result, bias = _biased(node.output(0), len(found["weight"]), -1 if found.get("channels_last") else 1)
     result, activation = _activated(result)
     candidate = Candidate(
@@ -187,12 +165,12 @@ def _fused(node: openvino.Node, found: dict[str, Any]) -> _Layer:
         output_shape=tuple(node.get_output_shape(0)),
         **found,
     )
-    return _Layer(candidate, node, result)
+    return Layer(candidate, node, result)
 
 
 def _biased(output: openvino.Output, channels: int, axis: int) -> tuple[openvino.Output, Floats]:
     """The sum with a constant of each channel that is all that reads ``output``; else itself and no bias."""
-    reader = _only_reader(output)
+    reader = only_reader(output)
     if reader is not None and reader.get_type_name() == "Add":
         allowed = [1] * len(output.get_shape())
         allowed[axis] = channels
@@ -208,7 +186,7 @@ def _broadcasts(shape: tuple[int, ...], to: list[int]) -> bool:
 
 
 def _activated(output: openvino.Output) -> tuple[openvino.Output, str]:
-    reader = _only_reader(output)
+    reader = only_reader(output)
     if reader is None:
         return output, "none"
     kind, attributes = reader.get_type_name(), reader.get_attributes()
@@ -223,7 +201,8 @@ def _activated(output: openvino.Output) -> tuple[openvino.Output, str]:
     return (output, "none") if found is None else (reader.output(0), found)
 
 
-def _only_reader(output: openvino.Output) -> openvino.Node | None:
+def only_reader(output: openvino.Output) -> openvino.Node | None:
+    """The node that alone reads an output, None where there are more or none."""
     readers = list(output.get_target_inputs())
     return readers[0].get_node() if len(readers) == 1 else None
 

@@ -40,13 +40,17 @@ const InstructionSet& best_instruction_set() {
     return *instruction_sets[num_instruction_sets - 1];
 }
 
-float* scratch(int64_t floats) {
-    thread_local std::unique_ptr<float, decltype(&std::free)> memory(nullptr, std::free);
-    thread_local int64_t size = 0;
-    if (size < floats) {
-        memory.reset(static_cast<float*>(std::aligned_alloc(64, (floats * sizeof(float) + 63) / 64 * 64)));
-        size = memory ? floats : 0;
-        if (!memory) throw std::bad_alloc();
+float* scratch(int64_t floats, Purpose purpose) {
+    struct Memory {
+        std::unique_ptr<float, decltype(&std::free)> floats{nullptr, std::free};
+        int64_t size = 0;
+    };
+    thread_local Memory memories[2];
+    Memory& memory = memories[int(purpose)];
+    if (memory.size < floats) {
+        memory.floats.reset(static_cast<float*>(std::aligned_alloc(64, (floats * sizeof(float) + 63) / 64 * 64)));
+        memory.size = memory.floats ? floats : 0;
+        if (!memory.floats) throw std::bad_alloc();
     }
-    return memory.get();
+    return memory.floats.get();
 }

@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <cstdlib>
 
+#include "chain.hpp"
 #include "fuzz.hpp"
 
 namespace {
@@ -82,32 +83,47 @@ Sum right(const DepthwiseLayer& layer, const float* x, int32_t channel, int32_t 
     return found;
 }
 
-double depthwise_error(const InstructionSet& kernels, Random& random) {
+// By Fourier transform, or, of fewer channels than a vector has floats, only by sums of products.
+int32_t random_channels(const InstructionSet& kernels, Random& random) {
+    return random.between(0, 1) ? random.between(1, 3) : kernels.lanes * random.between(1, 2) + random.between(0, 1);
+}
+
+struct DepthwiseCase {
     DepthwiseLayer layer{};
-    // By Fourier transform, or, of fewer channels than a vector has floats, only by sums of products.
-    layer.channels = random.between(0, 1) ? random.between(1, 3) : kernels.lanes * random.between(1, 2) + random.between(0, 1);
-    layer.kernel_height = random.size(31), layer.kernel_width = random.between(0, 2) ? layer.kernel_height : random.size(31);
-    layer.height = random.size(60), layer.width = random.between(0, 2) ? layer.height : random.size(60);
-    layer.stride = random.between(1, 3);
-    layer.top = random.between(0, layer.kernel_height), layer.left = random.between(0, layer.kernel_width);
-    const int32_t bottom = random.between(0, layer.kernel_height), right_side = random.between(0, layer.kernel_width);
-    const int32_t high = layer.height + layer.top + bottom - layer.kernel_height;
-    const int32_t wide = layer.width + layer.left + right_side - layer.kernel_width;
-    if (high < 0 || wide < 0) return 0;  // the kernel fits nowhere
-    layer.out_height = high / layer.stride + 1, layer.out_width = wide / layer.stride + 1;
-    layer.activation = random.activation();
-    const Floats weights = random.numbers(int64_t(layer.channels) * layer.kernel_height * layer.kernel_width);
-    const Floats bias = random.numbers(layer.channels);
-    layer.weights = weights.get(), layer.bias = bias.get();
-    const Floats x = random.numbers(int64_t(layer.channels) * layer.height * layer.width);
-    const int64_t size = int64_t(layer.channels) * layer.out_height * layer.out_width;
-    const Floats y = unwritten(size);
-    const int64_t spectrum_size = random.between(0, 3) ? kernels.spectrum_size(layer) : 0;
-    const Floats spectrum = unwritten(spectrum_size);
-    if (spectrum_size > 0) {
+    Floats weights, bias, spectrum;
+
+    DepthwiseCase(const InstructionSet& kernels, Random& random, int32_t channels) {
+        layer.channels = channels;
+        layer.kernel_height = random.size(31), layer.kernel_width = random.between(0, 2) ? layer.kernel_height : random.size(31);
+        layer.height = random.size(60), layer.width = random.between(0, 2) ? layer.height : random.size(60);
+        layer.stride = random.between(1, 3);
+        layer.top = random.between(0, layer.kernel_height), layer.left = random.between(0, layer.kernel_width);
+        const int32_t bottom = random.between(0, layer.kernel_height), right_side = random.between(0, layer.kernel_width);
+        const int32_t high = layer.height + layer.top + bottom - layer.kernel_height;
+        const int32_t wide = layer.width + layer.left + right_side - layer.kernel_width;
+        if (high < 0 || wide < 0) return;
+        layer.out_height = high / layer.stride + 1, layer.out_width = wide / layer.stride + 1;
+        layer.activation = random.activation();
+        weights = random.numbers(int64_t(layer.channels) * layer.kernel_height * layer.kernel_width);
+        bias = random.numbers(layer.channels);
+        layer.weights = weights.get(), layer.bias = bias.get();
+        const int64_t size = random.between(0, 3) ? kernels.spectrum_size(layer) : 0;
+        spectrum = unwritten(size);
+        if (size == 0) return;
         kernels.write_spectrum(layer, spectrum.get());
         layer.spectrum = spectrum.get();
     }
+
+    bool fits() const { return layer.out_height > 0; }  // the kernel, somewhere
+    int64_t read() const { return int64_t(layer.height) * layer.width; }
+    int64_t written() const { return int64_t(layer.out_height) * layer.out_width; }
+};
+
+double depthwise_error(const InstructionSet& kernels, Random& random) {
+    const DepthwiseCase given(kernels, random, random_channels(kernels, random));
+    if (!given.fits()) return 0;
+    const DepthwiseLayer& layer = given.layer;
+    const Floats x = random.numbers(layer.channels * given.read()), y = unwritten(layer.channels * given.written());
     const int32_t half = random.between(0, layer.channels);
     kernels.depthwise(layer, x.get(), y.get(), 0, half);
     kernels.depthwise(layer, x.get(), y.get(), half, layer.channels);
@@ -120,6 +136,36 @@ double depthwise_error(const InstructionSet& kernels, Random& random) {
     return comparison.error();
 }
 
+// Against its layers one after the other, and sums in double precision.
+double chain_error(const InstructionSet& kernels, Random& random) {
+    SparseCase sparse(random);
+    sparse.layer.channels_last = false;
+    const DepthwiseCase given(kernels, random, sparse.layer.outputs);
+    if (!given.fits()) return 0;
+    const int64_t channels = given.layer.channels, vectors = (given.read() + kernels.lanes - 1) / kernels.lanes;
+    const int32_t width = random.between(1, 8), expands = random.between(0, 2);
+    const Floats x = random.numbers((expands ? sparse.layer.inputs : channels) * given.read());
+    const Floats between = unwritten(channels * given.read()), expected = unwritten(channels * given.written());
+    if (expands) kernels.sparse(sparse.layer, width, x.get(), between.get(), given.read(), 0, vectors, 0, sparse.layer.blocks());
+    kernels.depthwise(given.layer, expands ? between.get() : x.get(), expected.get(), 0, int32_t(channels));
+    const Floats y = unwritten(channels * given.written()), means = unwritten(channels);
+    const Expansion expansion{sparse.layer, &kernels, width};
+    const Chain chain{expands ? &expansion : nullptr, given.layer, &kernels};
+    const int32_t half = random.between(0, int32_t(channels)) / chain.unit() * chain.unit();
+    chain.compute(x.get(), y.get(), means.get(), 0, half);
+    chain.compute(x.get(), y.get(), means.get(), half, int32_t(channels));
+    Comparison comparison(Activation::none);
+    for (int64_t channel = 0, at = 0; channel < channels; channel++) {
+        Sum mean{};
+        for (int64_t pixel = 0; pixel < given.written(); pixel++, at++) {
+            comparison.add(y[at], {expected[at], std::fabs(expected[at])});
+            mean.add(double(expected[at]) / double(given.written()));
+        }
+        comparison.add(means[channel], mean);
+    }
+    return comparison.error();
+}
+
 // The worst error of `shapes` layers of each kind in each instruction set that this processor has.
 double worst_error(int32_t shapes, uint32_t seed) {
     Random random{std::mt19937(seed)};
@@ -127,10 +173,12 @@ double worst_error(int32_t shapes, uint32_t seed) {
     for (int32_t shape = 0; shape < shapes; shape++)
         for (int32_t i = 0; i < num_instruction_sets; i++) {
             if (!instruction_sets[i]->available()) continue;
-            const double sparse = sparse_error(*instruction_sets[i], random), depthwise = depthwise_error(*instruction_sets[i], random);
-            if (!(sparse <= allowed_error && depthwise <= allowed_error))
-                std::printf("%s, shape %d: error %g sparse, %g depthwise\n", instruction_sets[i]->name, shape, sparse, depthwise);
-            worst = std::fmax(worst, std::fmax(sparse, depthwise));
+            const InstructionSet& kernels = *instruction_sets[i];
+            const double sparse = sparse_error(kernels, random), depthwise = depthwise_error(kernels, random);
+            const double chain = chain_error(kernels, random), largest = std::fmax(chain, std::fmax(sparse, depthwise));
+            if (!(largest <= allowed_error))
+                std::printf("%s, shape %d: error %g sparse, %g depthwise, %g chain\n", kernels.name, shape, sparse, depthwise, chain);
+            worst = std::fmax(worst, largest);
         }
     return worst;
 }

@@ -1,6 +1,7 @@
 // One instruction set's kernels; compiled once for each, with its flags and the macros INSTRUCTION_SET, LANES and
 // AVAILABLE (whether this processor has it).
 #include "depthwise.hpp"
+#include "mean.hpp"
 #include "peak.hpp"
 #include "sparse.hpp"
 
@@ -26,6 +27,6 @@ bool available() { return AVAILABLE; }
 
 extern const InstructionSet kernels;
 const InstructionSet kernels{NAME(INSTRUCTION_SET), LANES, available, sparse_image, sparse_widths, depthwise,
-                             spectrum_size, write_spectrum, multiply_adds};
+                             spectrum_size, write_spectrum, mean, multiply_adds};
 
 }  // namespace INSTRUCTION_SET

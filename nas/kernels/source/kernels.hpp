@@ -53,6 +53,8 @@ struct InstructionSet {
     // How many floats the spectrum of a layer's weights has; 0 where Fourier transforms don't compute it.
     int64_t (*spectrum_size)(const DepthwiseLayer&);
     void (*write_spectrum)(const DepthwiseLayer&, float* to);
+    // The mean of so many numbers.
+    float (*mean)(const float* values, int64_t count);
     // As many multiplications and additions a second as a core can do: so many steps, how many that were.
     int64_t (*multiply_adds)(int64_t steps);
 };
@@ -61,9 +63,10 @@ struct InstructionSet {
 extern const InstructionSet* const instruction_sets[];
 extern const int32_t num_instruction_sets;
 
-// Memory of the calling thread that starts at a cache line, until its next call: kept, since asking for it anew costs as
-// much as a small layer.
-float* scratch(int64_t floats);
+// Memory of the calling thread that starts at a cache line, until its next call for the same purpose: kept, since asking for
+// it anew costs as much as a small layer.
+enum class Purpose { copy, between };
+float* scratch(int64_t floats, Purpose purpose = Purpose::copy);
 
 // The widest this processor has.
 const InstructionSet& best_instruction_set();

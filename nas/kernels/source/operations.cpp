@@ -32,11 +32,40 @@ std::shared_ptr<ov::Node> copied(const Operation& operation, const ov::OutputVec
     return found;
 }
 
+// A layer's values for each image: times the scales (N, inputs) of what they are multiplied with.
+std::vector<float> scaled(const SparseLayer& layer, const float* scales, int64_t images) {
+    const int64_t entries = layer.starts[layer.blocks()];
+    std::vector<float> found(images * entries * layer.rows);
+    float* to = found.data();
+    for (int64_t image = 0; image < images; image++, scales += layer.inputs) {
+        const float* value = layer.values;
+        for (int64_t entry = 0; entry < entries; entry++)
+            for (int32_t row = 0; row < layer.rows; row++) *to++ = *value++ * scales[layer.columns[entry]];
+    }
+    return found;
+}
+
 }  // namespace
+
+void SparseSettings::visit(ov::AttributeVisitor& visitor, const std::string& prefix) {
+    visitor.on_attribute(prefix + "rows", rows);
+    visitor.on_attribute(prefix + "width", width);
+    visitor.on_attribute(prefix + "activation", activation);
+    visitor.on_attribute(prefix + "instruction_set", instruction_set);
+}
+
+Expansion SparseSettings::with(const ov::Tensor* tensors, int64_t outputs, int64_t inputs, bool channels_last) const {
+    const InstructionSet& kernels = instruction_set_of(instruction_set);
+    const SparseLayer layer{int32_t(outputs), int32_t(inputs), int32_t(rows), activation_of(activation), channels_last,
+                            tensors[2].data<const int32_t>(), tensors[1].data<const int32_t>(),
+                            tensors[0].data<const float>(), tensors[3].data<const float>()};
+    return {layer, &kernels, int32_t(width ? width : kernels.sparse_widths(layer.rows)[0])};
+}
 
 void SparseConvolution::validate_and_infer_types() {
     ov::PartialShape shape = get_input_partial_shape(0);
     OPENVINO_ASSERT(shape.rank().is_static() && shape.rank().get_length() >= 2, "x must be (N, C, …), or (…, C)");
+    OPENVINO_ASSERT(get_input_size() == 5 || !m_channels_last, "channels last, x can't be scaled");
     shape[m_channels_last ? shape.size() - 1 : 1] = m_outputs;
     set_output_type(0, get_input_element_type(0), shape);
 }
@@ -47,31 +76,28 @@ std::shared_ptr<ov::Node> SparseConvolution::clone_with_new_inputs(const ov::Out
 
 bool SparseConvolution::visit_attributes(ov::AttributeVisitor& visitor) {
     visitor.on_attribute("outputs", m_outputs);
-    visitor.on_attribute("rows", m_rows);
-    visitor.on_attribute("width", m_width);
     visitor.on_attribute("channels_last", m_channels_last);
-    visitor.on_attribute("activation", m_activation);
-    visitor.on_attribute("instruction_set", m_instruction_set);
+    m_settings.visit(visitor, "");
     return true;
 }
 
 bool SparseConvolution::evaluate(ov::TensorVector& outputs, const ov::TensorVector& inputs) const {
     const ov::Shape& shape = inputs[0].get_shape();
     outputs[0].set_shape(get_output_shape(0));
-    const InstructionSet& kernels = instruction_set_of(m_instruction_set);
-    const SparseLayer layer{int32_t(m_outputs), int32_t(m_channels_last ? shape.back() : shape[1]), int32_t(m_rows),
-                            activation_of(m_activation), m_channels_last,
-                            inputs[3].data<const int32_t>(), inputs[2].data<const int32_t>(),
-                            inputs[1].data<const float>(), inputs[4].data<const float>()};
+    const Expansion given = m_settings.with(&inputs[1], m_outputs, m_channels_last ? shape.back() : shape[1], m_channels_last);
+    const SparseLayer& layer = given.layer;
+    const InstructionSet& kernels = *given.kernels;
     const int64_t images = m_channels_last ? 1 : shape[0], pixels = ov::shape_size(shape) / (layer.inputs * images);
-    const int64_t width = m_width ? m_width : kernels.sparse_widths(layer.rows)[0];
-    const int64_t vectors = (pixels + kernels.lanes - 1) / kernels.lanes, tiles = (vectors + width - 1) / width;
+    const int64_t vectors = (pixels + kernels.lanes - 1) / kernels.lanes, tiles = (vectors + given.width - 1) / given.width;
+    const std::vector<float> values = inputs.size() > 5 ? scaled(layer, inputs[5].data<const float>(), images) : std::vector<float>();
     const float* x = inputs[0].data<const float>();
     float* y = outputs[0].data<float>();
     // Tiles of pixels are shared out, and of each the blocks of outputs where there are fewer tiles than threads.
     const int64_t parts = std::max<int64_t>(1, parallel_get_max_threads() / (images * tiles));
     ov::parallel_for3d(images, tiles, parts, [&](int64_t image, int64_t tile, int64_t part) {
-        kernels.sparse(layer, int32_t(width), x + image * layer.inputs * pixels, y + image * layer.outputs * pixels, pixels,
+        SparseLayer own = layer;
+        if (!values.empty()) own.values = values.data() + values.size() / images * image;
+        kernels.sparse(own, given.width, x + image * layer.inputs * pixels, y + image * layer.outputs * pixels, pixels,
                        vectors * tile / tiles, vectors * (tile + 1) / tiles, layer.blocks() * part / parts,
                        layer.blocks() * (part + 1) / parts);
     });
@@ -82,9 +108,11 @@ void DepthwiseConvolution::validate_and_infer_types() {
     ov::PartialShape shape = get_input_partial_shape(0);
     const ov::Shape& kernel = get_input_shape(1);
     OPENVINO_ASSERT(shape.is_static() && shape.size() == 4, "x must be (N, C, H, W)");
+    shape[1] = kernel[0];
     for (size_t i = 0; i < 2; i++)
         shape[i + 2] = (shape[i + 2].get_length() + m_pads_begin[i] + m_pads_end[i] - int64_t(kernel[i + 1])) / m_stride + 1;
     set_output_type(0, get_input_element_type(0), shape);
+    if (m_means) set_output_type(1, get_input_element_type(0), {shape[0], shape[1], 1, 1});
     m_spectrum = std::make_shared<Spectrum>();
 }
 
@@ -97,8 +125,10 @@ bool DepthwiseConvolution::visit_attributes(ov::AttributeVisitor& visitor) {
     visitor.on_attribute("pads_begin", m_pads_begin);
     visitor.on_attribute("pads_end", m_pads_end);
     visitor.on_attribute("fourier", m_fourier);
+    visitor.on_attribute("means", m_means);
     visitor.on_attribute("activation", m_activation);
     visitor.on_attribute("instruction_set", m_instruction_set);
+    m_expansion.visit(visitor, "expansion_");
     return true;
 }
 
@@ -112,24 +142,32 @@ const float* DepthwiseConvolution::spectrum_of(const DepthwiseLayer& layer, cons
     return m_spectrum->values.data<const float>();
 }
 
-bool DepthwiseConvolution::evaluate(ov::TensorVector& outputs, const ov::TensorVector& inputs) const {
+DepthwiseLayer DepthwiseConvolution::layer_of(const ov::TensorVector& inputs, const InstructionSet& kernels) const {
     const ov::Shape &shape = inputs[0].get_shape(), &kernel = inputs[1].get_shape(), &out = get_output_shape(0);
-    outputs[0].set_shape(out);
-    const InstructionSet& kernels = instruction_set_of(m_instruction_set);
-    DepthwiseLayer layer{int32_t(shape[1]), int32_t(shape[2]), int32_t(shape[3]), int32_t(kernel[1]), int32_t(kernel[2]),
-                               int32_t(m_stride), int32_t(m_pads_begin[0]), int32_t(m_pads_begin[1]), int32_t(out[2]),
-                               int32_t(out[3]), activation_of(m_activation), inputs[1].data<const float>(),
-                               inputs[2].data<const float>(), nullptr};
+    DepthwiseLayer layer{int32_t(kernel[0]), int32_t(shape[2]), int32_t(shape[3]), int32_t(kernel[1]), int32_t(kernel[2]),
+                         int32_t(m_stride), int32_t(m_pads_begin[0]), int32_t(m_pads_begin[1]), int32_t(out[2]),
+                         int32_t(out[3]), activation_of(m_activation), inputs[1].data<const float>(),
+                         inputs[2].data<const float>(), nullptr};
     layer.spectrum = spectrum_of(layer, kernels);
+    return layer;
+}
+
+bool DepthwiseConvolution::evaluate(ov::TensorVector& outputs, const ov::TensorVector& inputs) const {
+    const ov::Shape &shape = inputs[0].get_shape(), &out = get_output_shape(0);
+    for (size_t i = 0; i < outputs.size(); i++) outputs[i].set_shape(get_output_shape(i));
+    const InstructionSet& kernels = instruction_set_of(m_instruction_set);
+    const bool expands = inputs.size() > 3;
+    const Expansion expansion = expands ? m_expansion.with(&inputs[3], out[1], shape[1], false) : Expansion{};
+    const Chain chain{expands ? &expansion : nullptr, layer_of(inputs, kernels), &kernels};
     const float* x = inputs[0].data<const float>();
-    float* y = outputs[0].data<float>();
-    // A range of channels each: what the kernel prepares, it prepares for a range. Fourier transforms are of whole vectors.
-    const size_t unit = layer.spectrum ? kernels.lanes : 1, units = (shape[1] + unit - 1) / unit;
+    float *y = outputs[0].data<float>(), *means = m_means ? outputs[1].data<float>() : nullptr;
+    // A range of channels each: what the kernel prepares, it prepares for a range.
+    const size_t channels = out[1], unit = chain.unit(), units = (channels + unit - 1) / unit;
     const size_t parts = std::min<size_t>(units, parallel_get_max_threads() * (parallel_get_max_threads() > 1 ? 4 : 1));
     ov::parallel_for2d(shape[0], parts, [&](size_t image, size_t part) {
-        const size_t first = units * part / parts * unit, last = std::min(shape[1], units * (part + 1) / parts * unit);
-        kernels.depthwise(layer, x + image * shape[1] * shape[2] * shape[3], y + image * out[1] * out[2] * out[3],
-                          int32_t(first), int32_t(last));
+        const size_t first = units * part / parts * unit, last = std::min(channels, units * (part + 1) / parts * unit);
+        chain.compute(x + image * shape[1] * shape[2] * shape[3], y + image * channels * out[2] * out[3],
+                      means ? means + image * channels : nullptr, int32_t(first), int32_t(last));
     });
     return true;
 }

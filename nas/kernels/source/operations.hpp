@@ -6,12 +6,22 @@
 #include <openvino/op/op.hpp>
 #include <openvino/runtime/tensor.hpp>
 
-#include "kernels.hpp"
+#include "chain.hpp"
 
 namespace measured_nas {
 
-// Inputs: x (N, inputs, …), values, columns, starts, bias (see SparseLayer). Output: (N, outputs, …). Channels last, both
-// are (…, inputs) and (…, outputs).
+// How a sparse layer is computed.
+struct SparseSettings {
+    int64_t rows = 1, width = 0;
+    std::string activation = "none", instruction_set;
+
+    void visit(ov::AttributeVisitor& visitor, const std::string& prefix);
+    // Its tensors are values, columns, starts, bias (see SparseLayer).
+    Expansion with(const ov::Tensor* tensors, int64_t outputs, int64_t inputs, bool channels_last) const;
+};
+
+// Inputs: x (N, inputs, …), values, columns, starts, bias (see SparseLayer) and, if x is to be scaled, scales (N, inputs, …).
+// Output: (N, outputs, …). Channels last, both are (…, inputs) and (…, outputs).
 class SparseConvolution : public ov::op::Op {
 public:
     OPENVINO_OP("SparseConvolution", "measured_nas");
@@ -23,12 +33,14 @@ public:
     bool has_evaluate() const override { return true; }
 
 private:
-    int64_t m_outputs = 0, m_rows = 1, m_width = 0;
+    int64_t m_outputs = 0;
     bool m_channels_last = false;
-    std::string m_activation = "none", m_instruction_set;
+    SparseSettings m_settings;
 };
 
-// Inputs: x (N, channels, height, width), weights (channels, kernel height, kernel width), bias (channels).
+// Inputs: x (N, channels, height, width), weights (channels, kernel height, kernel width), bias (channels) and, if a sparse
+// layer computes what it reads from x (N, inputs, height, width), values, columns, starts, bias of that. Outputs: (N,
+// channels, height, width) and, if asked for, the means of that (N, channels, 1, 1).
 class DepthwiseConvolution : public ov::op::Op {
 public:
     OPENVINO_OP("DepthwiseConvolution", "measured_nas");
@@ -45,12 +57,14 @@ private:
         std::once_flag written;
         ov::Tensor values;
     };
+    DepthwiseLayer layer_of(const ov::TensorVector& inputs, const InstructionSet& kernels) const;
     const float* spectrum_of(const DepthwiseLayer& layer, const InstructionSet& kernels) const;
 
     int64_t m_stride = 1;
     std::vector<int64_t> m_pads_begin{0, 0}, m_pads_end{0, 0};
-    bool m_fourier = false;
+    bool m_fourier = false, m_means = false;
     std::string m_activation = "none", m_instruction_set;
+    SparseSettings m_expansion;
     std::shared_ptr<Spectrum> m_spectrum;
 };
 

@@ -5,7 +5,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from nas.kernels.graph_pass import Setting, candidates, prepare, replace
+from nas.kernels.graph_pass import Setting, candidates, prepare
+from nas.kernels.replacement import replace
 from nas.latency.quiet_openvino import openvino
 
 ops = openvino.opset13
