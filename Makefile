@@ -4,6 +4,9 @@ SHELL := bash
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
 
+# Compiled modules are kept, whatever the shell says: without them every process compiles all it imports, for 15 s.
+unexport PYTHONDONTWRITEBYTECODE
+
 VENV := .venv
 BIN := $(VENV)/bin
 #: Says what is installed: older than the files it depends on, the installation is repeated.
