@@ -38,7 +38,7 @@ SPARSE = {
 SPACES = {
     "mobilenet_v1": {"name": "timm_model", "model": "mobilenetv1_100"},
     "sparse_convnet": {"name": "sparse_convnet", "preset": "mobile"},
-    "large_kernel": {"name": "large_kernel", "preset": "paper", "kernels": [13]},
+    "large_kernel": {"name": "large_kernel", "preset": "paper", "kernels": [13], "mixers": ["depthwise"]},
 }
 #: Spaces whose networks are timed with all their weights only.
 UNPRUNED = frozenset({"large_kernel"})

@@ -92,9 +92,11 @@ class LargeKernel(SearchSpace):
     Args:
         preset: ``small`` (3 stages, up to 32 channels) or ``paper`` (4 stages, up to 768 channels).
         kernels: depthwise kernels to choose from; by default all of ``KERNELS`` that fit the task's input.
+        mixers: mixers to choose from after the first stage; by default all of ``MIXERS``.
 
     Raises:
-        PlanError: an unknown preset, or kernels that are not odd (or 0), repeat, or fit no stage of the task's input.
+        PlanError: an unknown preset; kernels that are not odd (or 0), repeat, or fit no stage of the task's input;
+            unknown mixers, none, or some that repeat.
     """
 
     paper = Paper(
@@ -103,14 +105,19 @@ class LargeKernel(SearchSpace):
         "tests/unit/search_spaces/test_large_kernel.py::test_sampled_networks_keep_the_rules",
     )
 
-    def __init__(self, preset: str = "small", kernels: Sequence[int] | None = None) -> None:
+    def __init__(
+        self, preset: str = "small", kernels: Sequence[int] | None = None, mixers: Sequence[str] = MIXERS
+    ) -> None:
         if preset not in PRESETS:
             raise PlanError(f"large_kernel: preset {preset!r}; allowed: {', '.join(PRESETS)}")
         if kernels is not None and (
             not kernels or len(set(kernels)) != len(kernels) or not all(map(_is_kernel, kernels))
         ):
             raise PlanError(f"large_kernel: kernels {list(kernels)}; allowed: distinct odd numbers from 3, and 0")
+        if not mixers or len(set(mixers)) != len(mixers) or not set(mixers) <= set(MIXERS):
+            raise PlanError(f"large_kernel: mixers {list(mixers)}; allowed: distinct ones of {', '.join(MIXERS)}")
         self.preset = PRESETS[preset]
+        self.mixers = tuple(mixer for mixer in MIXERS if mixer in mixers)
         self.kernels = None if kernels is None else tuple(sorted(kernels))
 
     def build(self, chooser: Chooser, task: Task) -> nn.Module:
@@ -185,15 +192,20 @@ class LargeKernel(SearchSpace):
         if first:
             small = tuple(kernel for kernel in kernels if kernel < LARGE) or (3,)
             return _Mixer(MIXERS[0], kernel=_choose(chooser, name, "kernel", small, active=active))
-        kind = str(chooser.choose(f"{name}.mixer", MIXERS, active=active, site=name))
-        perceptions, dilations = place.fitting(PERCEPTIONS), range(1, min(max(DILATIONS), max(place.size - 1, 1)) + 1)
-        on = {mixer: active and kind == mixer for mixer in MIXERS}
-        return _Mixer(
-            kind,
-            kernel=_choose(chooser, name, "kernel", kernels, active=on["depthwise"]),
-            perception=_choose(chooser, name, "perception", perceptions, active=on["ls_conv"]),
-            dilation=_choose(chooser, name, "dilation", dilations, active=on["spartan"]),
-        )
+        kind = self.mixers[0]
+        if len(self.mixers) > 1:
+            kind = str(chooser.choose(f"{name}.mixer", self.mixers, active=active, site=name))
+        options = {
+            "kernel": ("depthwise", kernels),
+            "perception": ("ls_conv", place.fitting(PERCEPTIONS)),
+            "dilation": ("spartan", range(1, min(max(DILATIONS), max(place.size - 1, 1)) + 1)),
+        }
+        sizes = {
+            what: _choose(chooser, name, what, sizes, active=active and kind == mixer)
+            for what, (mixer, sizes) in options.items()
+            if mixer in self.mixers
+        }
+        return _Mixer(kind, **sizes)
 
 
 class UniRepLKNetBlock(nn.Module):

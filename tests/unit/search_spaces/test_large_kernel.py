@@ -194,6 +194,25 @@ def test_kernels_that_are_none_are_refused(kernels: list[int]) -> None:
         LargeKernel(kernels=kernels)
 
 
+@pytest.mark.parametrize("mixers", [[], ["depthwise", "depthwise"], ["attention"]])
+def test_mixers_that_are_none_are_refused(mixers: list[str]) -> None:
+    with pytest.raises(PlanError, match="allowed: distinct ones of depthwise, ls_conv, spartan"):
+        LargeKernel(mixers=mixers)
+
+
+@pytest.mark.parametrize(
+    ("mixers", "asked"),
+    [(["depthwise"], {"kernel"}), (["spartan", "ls_conv"], {"mixer", "perception", "dilation"})],
+)
+def test_only_the_mixers_of_a_choice_are_asked_for(mixers: list[str], asked: set[str]) -> None:
+    chooser = RandomChooser(0)
+    model = LargeKernel(mixers=mixers).build(chooser, Images(32))
+    of_units = [name for name in chooser.questions if name.startswith(("stage2.unit1.", "stage3.unit1."))]
+    assert {name.rpartition(".")[2] for name in of_units} == asked
+    others = tuple({"ls_conv": LSConv, "spartan": SpartanBlock}[mixer] for mixer in {"ls_conv", "spartan"} - {*mixers})
+    assert not any(isinstance(module, others) for module in model.modules())
+
+
 def test_an_unknown_preset_is_refused_with_those_there_are() -> None:
     with pytest.raises(PlanError, match=r"'huge'; allowed: small, paper"):
         LargeKernel("huge")
