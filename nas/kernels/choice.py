@@ -27,6 +27,8 @@ from nas.latency.runtimes.openvino_session import filled, profiling, settings_of
 
 #: A kernel that is so many times slower than OpenVINO's own is not tried, whatever reorders it would save.
 _HOPELESS = 1.5
+#: One that takes less than that of OpenVINO's own is not doubted, whatever reorders it would cost.
+_CERTAIN = 0.4
 #: Runs of the untouched graph that tell where its time goes, as far as they fit into so many seconds.
 _PROFILED_RUNS, _PROFILED_S = 40, 0.3
 #: Largest difference of outputs, over their spread and size together.
@@ -109,7 +111,7 @@ class Chooser:
             request = self._request(graph, inputs, settings_of(options))
             return lambda: _run_ns(request, clock)
 
-        starts, flips = _starts(hopeful, timed, dense_ms), _flips(hopeful, dense_ms)
+        starts, flips = _starts(hopeful, timed, dense_ms), _flips(hopeful, timed, dense_ms)
         winner = Race(load, _BUDGET_NS).winner(starts, flips)
         _log.info("kernels compute %d of %d layers that they know", len(winner), len(found))
         chosen = {name: timed[name].setting for name in winner}
@@ -173,10 +175,12 @@ def _starts(found: Sequence[Candidate], timed: Mapping[str, Timed], dense_ms: Ma
     ]
 
 
-def _flips(found: Sequence[Candidate], dense_ms: Mapping[str, float]) -> list[Variant]:
-    """Layers that are alike, together; those first where more time goes."""
+def _flips(found: Sequence[Candidate], timed: Mapping[str, Timed], dense_ms: Mapping[str, float]) -> list[Variant]:
+    """Layers in doubt, those that are alike together; those first where more time goes."""
     alike: dict[tuple[object, ...], list[str]] = defaultdict(list)
     for item in found:
+        if timed[item.name].time_ms < _CERTAIN * dense_ms.get(item.name, 0.0):
+            continue
         alike[item.kind, item.weight.shape, item.input_shape, item.stride, item.activation].append(item.name)
     groups = [frozenset(names) for names in alike.values()]
     return sorted(groups, key=lambda names: -sum(dense_ms.get(name, 0.0) for name in names))
