@@ -1,11 +1,12 @@
-// A depthwise convolution, channel by channel: copied into planes with zeros around them, cut into sub-convolutions of
-// stride 1, and computed in register tiles; or by Fourier transform.
+// A depthwise convolution, channel by channel: small kernels where the image is; others copied into planes with zeros around
+// them, cut into sub-convolutions of stride 1, and computed in register tiles; or by Fourier transform.
 #pragma once
 
 #include "activation.hpp"
 #include "depthwise_tiles.hpp"
 #include "fourier.hpp"
 #include "row_pairs.hpp"
+#include "small_kernel.hpp"
 
 namespace INSTRUCTION_SET {
 
@@ -35,10 +36,6 @@ inline void split_kernel(const Weights& weights, int32_t stride, Weights* to) {
         for (int32_t column = 0; column < stride; column++)
             *to++ = {weights.data + row * weights.row_step + column * weights.step, stride * weights.row_step,
                      stride * weights.step, phase_size(weights.rows, row, stride), phase_size(weights.columns, column, stride)};
-}
-
-inline bool is_3x3(const DepthwiseLayer& layer) {
-    return layer.kernel_height == 3 && layer.kernel_width == 3 && layer.stride <= 2;
 }
 
 // Splitting pays for tall kernels, and where what is left of the rows still fills tiles.
@@ -91,8 +88,7 @@ inline void depthwise_in_planes(const DepthwiseLayer& given, const float* x, flo
     const int32_t read = (layer.out_width < LANES ? LANES : layer.out_width) + (layer.kernel_width - 1) / layer.stride;
     const int32_t columns = plane_size(layer.width, layer.left, layer.stride, read), parts = layer.stride * layer.stride;
     const Finish finish(layer.activation);
-    Depthwise depthwise{layer, {nullptr, layer.stride, columns, layer.left}, splits_of(layer), is_3x3(layer),
-                        finish.low, finish.high};
+    Depthwise depthwise{layer, {nullptr, layer.stride, columns, layer.left}, splits_of(layer), finish.low, finish.high};
     const int64_t size = int64_t(layer.height) * depthwise.image.pitch();
     scratch.reset(4 * size + 16 * columns + 4 * kernel + 64 * layer.kernel_width + in, 3 * MOST_PARTS + parts);
     float* data = scratch.take(size + LANES);
@@ -127,7 +123,7 @@ inline void depthwise_in_planes(const DepthwiseLayer& given, const float* x, flo
 
 inline void depthwise_in_pairs(const DepthwiseLayer& layer, const float* x, float* y, int32_t first, int32_t end) {
     const Finish finish(layer.activation);
-    const Depthwise depthwise{layer, {}, 0, false, finish.low, finish.high};
+    const Depthwise depthwise{layer, {}, 0, finish.low, finish.high};
     const int64_t in = int64_t(layer.height) * layer.width, out = int64_t(layer.out_height) * layer.out_width;
     const int32_t read = (layer.out_width < LANES ? LANES : layer.out_width) + layer.kernel_width - 1;
     RowPairs pairs{nullptr, nullptr, nullptr, plane_size(layer.width, layer.left, 1, read), pairs_of(layer)};
@@ -149,6 +145,7 @@ inline void depthwise_in_pairs(const DepthwiseLayer& layer, const float* x, floa
 }
 
 inline void depthwise_directly(const DepthwiseLayer& layer, const float* x, float* y, int32_t first, int32_t end) {
+    if (is_small(layer, end - first)) return depthwise_of_small(layer, x, y, first, end);
     if (has_row_pairs(layer) && !is_exchanged(layer)) return depthwise_in_pairs(layer, x, y, first, end);
     if (layer.stride <= MOST_STRIDE) return depthwise_in_planes(layer, x, y, first, end);
     const int64_t in = int64_t(layer.height) * layer.width, out = int64_t(layer.out_height) * layer.out_width;

@@ -10,7 +10,6 @@ struct Depthwise {
     const DepthwiseLayer& layer;
     Padded image;
     int splits;  // of fast_filter.hpp; 0 where the stride isn't 1
-    bool is_3x3;  // of stride 1 or 2
     Vector low, high;  // bounds of the result
 };
 
@@ -32,36 +31,8 @@ inline void store_row(const Depthwise& depthwise, const Vector (&sums)[WIDTH], f
     }
 }
 
-// A tile that `add` computes; its sums stay in registers.
-template <int WIDTH, class Add>
-inline INLINED void compute_tile(const Depthwise& depthwise, float bias, float* y, Place place, const Add& add) {
-    Tile<WIDTH> tile;
-    unrolled<TILE_ROWS>([&](auto row) INLINED { unrolled<WIDTH>([&](auto i) INLINED { tile.sums[row][i] = broadcast(bias); }); });
-    add(tile);
-    unrolled<TILE_ROWS>([&](auto row) INLINED {
-        if (place.row + row < depthwise.layer.out_height) store_row(depthwise, tile.sums[row], y, place.row + row, place);
-    });
-}
-
-template <int WIDTH>
-inline void compute_3x3(const Depthwise& depthwise, const Plane* planes, const Filter* filters, float bias, float* y,
-                        Place place) {
-    if (depthwise.layer.stride == 1)
-        return compute_tile<WIDTH>(depthwise, bias, y, place, [&](auto& tile) INLINED {
-            add_filter<3>(tile, planes[0], {filters[0].weights, 3, 3}, place);
-        });
-    compute_tile<WIDTH>(depthwise, bias, y, place, [&](auto& tile) INLINED {
-        add_filter<2>(tile, planes[0], {filters[0].weights, 2, 2}, place);
-        add_filter<2>(tile, planes[1], {filters[1].weights, 2, 1}, place);
-        add_filter<1>(tile, planes[2], {filters[2].weights, 1, 2}, place);
-        add_filter<1>(tile, planes[3], {filters[3].weights, 1, 1}, place);
-    });
-}
-
 template <int SPLITS, int WIDTH>
 void compute_tiles(const Depthwise& depthwise, const Plane* planes, const Filter* filters, float bias, float* y, Place place) {
-    if constexpr (SPLITS == 0)
-        if (depthwise.is_3x3) return compute_3x3<WIDTH>(depthwise, planes, filters, bias, y, place);
     constexpr int count = power(2, SPLITS);
     const int parts = depthwise.layer.stride * depthwise.layer.stride;
     Tile<WIDTH> tiles[count];

@@ -88,6 +88,14 @@ int32_t random_channels(const InstructionSet& kernels, Random& random) {
     return random.between(0, 1) ? random.between(1, 3) : kernels.lanes * random.between(1, 2) + random.between(0, 1);
 }
 
+// Kernels that have tiles of their own, beside and at the widths where rows fill vectors and halves of them.
+void make_small(DepthwiseLayer& layer, int32_t lanes, Random& random) {
+    layer.stride = random.between(1, 2), layer.kernel_height = layer.kernel_width = random.between(0, 1) ? 3 : 5;
+    layer.left = layer.kernel_width / 2, layer.top = random.between(0, 3) ? layer.left : random.between(0, layer.kernel_height);
+    layer.width = random.between(0, 3) ? layer.stride * random.between(1, 2 * lanes + 9) : random.size(60);
+    layer.height = random.size(40);
+}
+
 struct DepthwiseCase {
     DepthwiseLayer layer{};
     Floats weights, bias, spectrum;
@@ -98,7 +106,11 @@ struct DepthwiseCase {
         layer.height = random.size(60), layer.width = random.between(0, 2) ? layer.height : random.size(60);
         layer.stride = random.between(1, 3);
         layer.top = random.between(0, layer.kernel_height), layer.left = random.between(0, layer.kernel_width);
-        const int32_t bottom = random.between(0, layer.kernel_height), right_side = random.between(0, layer.kernel_width);
+        int32_t bottom = random.between(0, layer.kernel_height), right_side = random.between(0, layer.kernel_width);
+        if (random.between(0, 2) == 0) {
+            make_small(layer, kernels.lanes, random);
+            bottom = random.between(0, 3) ? layer.top : bottom, right_side = random.between(0, 3) ? layer.left : right_side;
+        }
         const int32_t high = layer.height + layer.top + bottom - layer.kernel_height;
         const int32_t wide = layer.width + layer.left + right_side - layer.kernel_width;
         if (high < 0 || wide < 0) return;

@@ -3,16 +3,18 @@
 #pragma once
 
 #include <type_traits>
+#include <utility>
 
 #include "padding.hpp"
 
 namespace INSTRUCTION_SET {
 
 #if defined(__AVX512F__) || defined(__aarch64__)
-constexpr int TILE_ROWS = 7, TILE_WIDTH = 2;  // 32 registers
+constexpr bool HAS_32 = true;  // registers
 #else
-constexpr int TILE_ROWS = 5, TILE_WIDTH = 2;  // 16
+constexpr bool HAS_32 = false;
 #endif
+constexpr int TILE_ROWS = HAS_32 ? 7 : 5, TILE_WIDTH = 2;
 
 // Sums of TILE_ROWS output rows, WIDTH vectors each.
 template <int WIDTH>
@@ -28,13 +30,15 @@ struct Place {
 
 #define INLINED __attribute__((always_inline))
 
+template <class Body, int... AT>
+inline INLINED void unrolled(const Body& body, std::integer_sequence<int, AT...>) {
+    (body(std::integral_constant<int, AT>()), ...);
+}
+
 // Calls `body` with 0, 1 … COUNT - 1 as constants: sums indexed by constants alone stay in registers.
-template <int COUNT, int AT = 0, class Body>
+template <int COUNT, class Body>
 inline INLINED void unrolled(const Body& body) {
-    if constexpr (AT < COUNT) {
-        body(std::integral_constant<int, AT>());
-        unrolled<COUNT, AT + 1>(body);
-    }
+    unrolled(body, std::make_integer_sequence<int, COUNT>());
 }
 
 // As load; not repeated where it is used more than once (GCC would: most reads cross a cache line, and cost double).
