@@ -1,4 +1,4 @@
-"""Are the depthwise kernels faster than the runtimes' own, with large kernels and with MobileNet's 3×3?
+"""Are the depthwise kernels faster than the runtimes' own, with large kernels and with small ones?
 
 Of each shape one layer with bias and ReLU is timed in ONNX Runtime, in OpenVINO, and in OpenVINO with the kernels'
 operation in its place. The three take turns; of each counts the smallest processor time of a run, on one thread. Ratios
@@ -6,7 +6,7 @@ are the better runtime's time over the kernels': above 1 the kernels are faster.
 after the layer, which they need not within a network: "layer" ratios count the share of their time that their profilers
 give to the layer alone.
 
-Example: ``python benchmarks/depthwise_kernels.py --runs 3 --json``
+Example: ``python benchmarks/depthwise_kernels.py --runs 3 --kernels 3 5 --strides 2 --json``
 """
 
 from __future__ import annotations
@@ -60,16 +60,11 @@ class Shape:
 
 TABLES = {
     "large kernels": [Shape(c, size, k) for c, size in ((384, 14), (192, 28), (64, 56)) for k in (7, 13, 21)],
-    "3x3": [
-        Shape(32, 112, 3),
-        Shape(64, 112, 3, stride=2),
-        Shape(128, 56, 3),
-        Shape(128, 56, 3, stride=2),
-        Shape(256, 28, 3),
-        Shape(256, 28, 3, stride=2),
-        Shape(512, 14, 3),
-        Shape(512, 14, 3, stride=2),
-        Shape(1024, 7, 3),
+    "small kernels": [
+        Shape(c, size, k, stride)
+        for k in (3, 5)
+        for stride in (1, 2)
+        for c, size in ((64, 112), (144, 56), (240, 28), (480, 14), (960, 7))
     ],
 }
 
@@ -192,6 +187,9 @@ def main() -> None:
     parser.add_argument("--turns", type=int, default=20, help="of the three, in a run (default 20)")
     parser.add_argument("--burst", type=int, default=10, help="runs in a turn (default 10)")
     parser.add_argument("--only", default="", help="tables whose name contains this")
+    kernels, strides = (sorted({getattr(s, key) for t in TABLES.values() for s in t}) for key in ("kernel", "stride"))
+    parser.add_argument("--kernels", type=int, nargs="+", choices=kernels, default=kernels, help="sides (default all)")
+    parser.add_argument("--strides", type=int, nargs="+", choices=strides, default=strides, help="default all")
     parser.add_argument("--json", action="store_true", help="one JSON object instead of tables")
     options = parser.parse_args()
     pin(measuring_cores(None, 1))
@@ -199,8 +197,11 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "layer.onnx"
         for name in (name for name in TABLES if options.only in name):
+            shapes = [s for s in TABLES[name] if s.kernel in options.kernels and s.stride in options.strides]
+            if not shapes:
+                continue
             tables[name] = []
-            for shape in TABLES[name]:
+            for shape in shapes:
                 write(path, shape, seed=0)
                 tables[name].append(row(path, shape, options.runs, options.turns, options.burst))
             if not options.json:
