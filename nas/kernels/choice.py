@@ -9,6 +9,7 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
+from math import prod
 from pathlib import Path
 
 import numpy as np
@@ -25,8 +26,10 @@ from nas.latency.quiet_openvino import openvino
 from nas.latency.runtimes import SessionOptions
 from nas.latency.runtimes.openvino_session import filled, profiling, settings_of
 
-#: A kernel that is so many times slower than OpenVINO's own is not tried, whatever reorders it would save.
-_HOPELESS = 1.5
+#: A kernel that is so many times slower than OpenVINO's own is not tried, whatever it would save its neighbours.
+_HOPELESS = 3.0
+#: Numbers of an image that is large for a cache: what computes it together with its neighbours saves most.
+_LARGE = 1 << 16
 #: One that takes less than that of OpenVINO's own is not doubted, whatever reorders it would cost.
 _CERTAIN = 0.4
 #: Runs of the untouched graph that tell where its time goes, as far as they fit into so many seconds.
@@ -36,7 +39,7 @@ _TOLERANCE = 1e-3
 #: Time for runs of whole graphs.
 _BUDGET_NS = 2_000_000_000
 #: Raised with every change of how is chosen: what was chosen otherwise is forgotten.
-_VERSION = 1
+_VERSION = 2
 _log = logging.getLogger(__name__)
 
 
@@ -167,10 +170,11 @@ def _run_ns(request: openvino.InferRequest, clock: Callable[[], int]) -> int:
 
 
 def _starts(found: Sequence[Candidate], timed: Mapping[str, Timed], dense_ms: Mapping[str, float]) -> list[Variant]:
-    """All layers, all sparse ones, and those whose kernel alone is faster."""
+    """All layers; sparse ones; those and depthwise ones of large images; those whose kernel alone is faster."""
     return [
         frozenset(item.name for item in found),
         frozenset(item.name for item in found if item.kind == "sparse"),
+        frozenset(item.name for item in found if item.kind == "sparse" or prod(item.input_shape) >= _LARGE),
         frozenset(item.name for item in found if timed[item.name].time_ms < dense_ms.get(item.name, np.inf)),
     ]
 
