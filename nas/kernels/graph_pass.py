@@ -80,7 +80,8 @@ def prepare(model: openvino.Model) -> None:
 def candidates(model: openvino.Model) -> list[Candidate]:
     """Layers of a prepared graph, in the order of execution.
 
-    1×1 convolutions and linear layers in 32 bits whose weights are partly zero, and depthwise convolutions; each with
+    1×1 convolutions, also in groups, and linear layers in 32 bits whose weights are partly zero, and depthwise
+    convolutions; each with
     the bias and the activation that alone read it. Layers of 8 bits and of shapes that are not fixed are none.
     """
     return [layer.candidate for layer in layers(model)]
@@ -114,12 +115,27 @@ def _is_plain(node: openvino.Node) -> bool:
 
 
 def _pointwise(node: openvino.Node) -> dict[str, Any] | None:
-    weight, attributes = _constant(node.input_value(1)), node.get_attributes()
-    if weight is None or weight.ndim < 3 or any(size != 1 for size in weight.shape[2:]):
-        return None
-    if {*attributes["strides"]} != {1} or {*attributes["pads_begin"], *attributes["pads_end"]} != {0}:
+    weight = _constant(node.input_value(1))
+    if weight is None or not _is_of_single_pixels(node, weight.shape[2:]):
         return None
     return _sparse(weight.reshape(weight.shape[:2]))
+
+
+def _is_of_single_pixels(node: openvino.Node, kernel: tuple[int, ...]) -> bool:
+    attributes = node.get_attributes()
+    pads = {*attributes["pads_begin"], *attributes["pads_end"]}
+    return len(kernel) > 0 and {*kernel} == {1} and {*attributes["strides"]} == {1} and pads == {0}
+
+
+def _grouped(node: openvino.Node) -> dict[str, Any] | None:
+    """Of single pixels, a sparse layer: its outputs read no input of another group."""
+    weight = _constant(node.input_value(1))
+    if weight is None or not _is_of_single_pixels(node, weight.shape[3:]):
+        return _depthwise(node)
+    groups, outputs, inputs = weight.shape[:3]
+    whole = np.zeros((groups, outputs, groups, inputs), np.float32)
+    whole[range(groups), :, range(groups)] = weight.reshape(groups, outputs, inputs)
+    return _sparse(whole.reshape(groups * outputs, groups * inputs))
 
 
 def _linear(node: openvino.Node) -> dict[str, Any] | None:
@@ -151,7 +167,7 @@ def _depthwise(node: openvino.Node) -> dict[str, Any] | None:
     }
 
 
-_FINDERS = {"Convolution": _pointwise, "GroupConvolution": _depthwise, "MatMul": _linear}
+_FINDERS = {"Convolution": _pointwise, "GroupConvolution": _grouped, "MatMul": _linear}
 
 
 def _fused(node: openvino.Node, found: dict[str, Any]) -> Layer:

@@ -112,6 +112,16 @@ def test_linear_layers_over_rows_and_tokens(transposed: bool, shape: tuple[int, 
     check_equal(graph, library, {found.name: Setting(rows=rows)})
 
 
+@pytest.mark.parametrize(("groups", "outputs", "inputs"), [(4, 3, 2), (8, 1, 1), (2, 1, 4), (8, 2, 1)])
+@pytest.mark.parametrize("rows", [1, 4])
+def test_groups_of_single_pixels_are_sparse(rows: int, groups: int, outputs: int, inputs: int, library: Path) -> None:
+    values, bias = numbers(groups, outputs, inputs, 1, 1), numbers(1, groups * outputs, 1, 1)
+    graph = model(lambda x: ops.relu(ops.add(depthwise(x, values, 1, [0, 0], [0, 0]), bias)), 2, 8, 9, 7)
+    (found,) = candidates(graph)
+    assert (found.kind, found.activation, found.density) == ("sparse", "relu", 1 / groups)
+    check_equal(graph, library, {"conv": Setting(rows=rows)})
+
+
 def test_what_others_read_too_is_not_fused(library: Path) -> None:
     def build(x: Any) -> Any:
         found = pointwise(x, weight(8, 8, 1, 1))
@@ -147,7 +157,9 @@ OTHERS: dict[str, tuple[Callable[[Any], Any], tuple[int, ...]]] = {
     "strided": (lambda x: pointwise(x, weight(8, 8, 1, 1), stride=2), (1, 8, 6, 6)),
     "dense": (lambda x: pointwise(x, numbers(8, 8, 1, 1)), (1, 8, 6, 6)),
     "kernel": (lambda x: pointwise(x, weight(8, 8, 3, 3)), (1, 8, 6, 6)),
-    "grouped": (lambda x: depthwise(x, weight(4, 2, 2, 1, 1), 1, [0, 0], [0, 0]), (1, 8, 6, 6)),
+    "grouped": (lambda x: depthwise(x, numbers(4, 2, 2, 3, 3), 1, [1, 1], [1, 1]), (1, 8, 6, 6)),
+    "strided groups": (lambda x: depthwise(x, numbers(4, 2, 2, 1, 1), 2, [0, 0], [0, 0]), (1, 8, 6, 6)),
+    "one group": (lambda x: depthwise(x, numbers(1, 8, 8, 1, 1), 1, [0, 0], [0, 0]), (1, 8, 6, 6)),
     "dilated": (lambda x: depthwise(x, numbers(8, 1, 1, 3, 3), 1, [2, 2], [2, 2], dilation=2), (1, 8, 6, 6)),
     "multiplied": (lambda x: depthwise(x, numbers(8, 2, 1, 3, 3), 1, [1, 1], [1, 1]), (1, 8, 6, 6)),
     "dynamic": (lambda x: pointwise(x, weight(8, 8, 1, 1)), (-1, 8, 6, 6)),
