@@ -37,13 +37,14 @@ def replace(model: openvino.Model, settings: Mapping[str, Setting], library: Pat
 class _Placement:
     factory: openvino.utils.node_factory.NodeFactory
     settings: Mapping[str, Setting]
-    #: Names of the sparse layers that were placed.
+    #: Names of the sparse convolutions that were placed.
     sparse: set[str] = field(default_factory=set)
 
     def place(self, layer: Layer) -> None:
         if layer.candidate.kind == "sparse":
             self._place_sparse(layer)
-            self.sparse.add(layer.candidate.name)
+            if not layer.candidate.channels_last:
+                self.sparse.add(layer.candidate.name)
         else:
             self._place_depthwise(layer)
 
@@ -97,7 +98,8 @@ def _scaled(layer: Layer) -> tuple[openvino.Output, list[openvino.Output]]:
     """What a sparse layer reads, or, where that is an image times a scale of each channel, both of these."""
     x, shape = layer.node.input_value(0), layer.candidate.input_shape
     product = x.get_node()
-    if product.get_type_name() == "Multiply" and only_reader(x) is not None and len(shape) == 4:
+    is_image = len(shape) == 4 and not layer.candidate.channels_last
+    if is_image and product.get_type_name() == "Multiply" and only_reader(x) is not None:
         image, scales = sorted(product.input_values(), key=lambda end: -prod(end.get_shape()))
         if (tuple(image.get_shape()), tuple(scales.get_shape())) == (shape, (*shape[:2], 1, 1)):
             return image, [scales]

@@ -115,3 +115,17 @@ def test_means_of_channels_alone_come_with_them(axes: list[int], keep_dims: bool
 
 def test_an_image_multiplied_by_itself_has_no_scales(library: Path) -> None:
     assert check(lambda x: pointwise(ops.multiply(x, x), 9, INPUTS, "project"), 1, Setting(), library)["Multiply"] == 1
+
+
+def test_images_of_linear_layers_have_their_channels_last(library: Path) -> None:
+    """No scales of channels, and nothing that a depthwise layer could compute on its way."""
+    values = numbers(CHANNELS, SIZE) * (RANDOM.random((CHANNELS, SIZE)) < 0.4)
+
+    def linear(x: Any) -> Any:
+        hidden = ops.matmul(excited(x), values.astype(np.float32), False, True)
+        found = ops.group_convolution(hidden, numbers(INPUTS, 1, 1, 3, 3), [1, 1], [1, 1], [1, 1], [1, 1])
+        found.set_friendly_name("depthwise")
+        return found
+
+    found = check(linear, 2, Setting(), library)
+    assert (found["SparseConvolution"], found["DepthwiseConvolution"], found["Multiply"]) == (1, 1, 1)
