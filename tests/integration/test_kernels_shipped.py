@@ -19,6 +19,13 @@ from nas.latency.runtimes import SessionOptions, make_runtime
 SCRIPT = Path(__file__).parents[2] / "trials" / "run_openvino_kernels.py"
 #: Runs a script where only numpy and OpenVINO can be imported.
 ALONE = "import runpy, sys; sys.modules.update(torch=None, onnxruntime=None, nas=None); runpy.run_path(sys.argv.pop(1))"
+#: Ends the only runtime while a graph with its operations is left; with torch, nothing else keeps a library loaded.
+SHIP = """
+import sys, torch
+from pathlib import Path
+from nas.latency.runtimes import SessionOptions, make_runtime
+make_runtime("openvino_kernels", {}).ship(Path(sys.argv[1]), SessionOptions(), Path(sys.argv[2]))
+"""
 CHANNELS, PIXELS = 512, 14
 
 
@@ -56,3 +63,16 @@ def test_the_exported_graph_and_the_library_answer_alone(tmp_path: Path) -> None
     command = [sys.executable, "-c", ALONE, str(tmp_path / "run.py"), str(tmp_path / "inputs.npy")]
     ran = subprocess.run(command, capture_output=True, text=True, check=True)
     assert f"answers: {expected}" in ran.stdout
+
+
+def test_a_graph_may_outlive_its_runtime(tmp_path: Path) -> None:
+    path, shipped = tmp_path / "model.onnx", tmp_path / "shipped"
+    write_sparse(path)
+    shipped.mkdir()
+    try:
+        make_runtime("openvino_kernels", {}).ship(path, SessionOptions(), tmp_path)  # what is chosen is remembered
+    except MeasureError as error:
+        pytest.skip(str(error))
+    ended = subprocess.run([sys.executable, "-c", SHIP, str(path), str(shipped)], capture_output=True, text=True)
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert (shipped / "kernels.so").exists()
