@@ -39,7 +39,7 @@ _TOLERANCE = 1e-3
 #: Time for runs of whole graphs.
 _BUDGET_NS = 2_000_000_000
 #: Raised with every change of how is chosen: what was chosen otherwise is forgotten.
-_VERSION = 2
+_VERSION = 3
 _log = logging.getLogger(__name__)
 
 
@@ -170,12 +170,15 @@ def _run_ns(request: openvino.InferRequest, clock: Callable[[], int]) -> int:
 
 
 def _starts(found: Sequence[Candidate], timed: Mapping[str, Timed], dense_ms: Mapping[str, float]) -> list[Variant]:
-    """All layers; sparse ones; those and depthwise ones of large images; those whose kernel alone is faster."""
+    """All layers; sparse ones; those and depthwise ones of large images; those whose kernel alone gains, or gains much."""
     return [
         frozenset(item.name for item in found),
         frozenset(item.name for item in found if item.kind == "sparse"),
         frozenset(item.name for item in found if item.kind == "sparse" or prod(item.input_shape) >= _LARGE),
-        frozenset(item.name for item in found if timed[item.name].time_ms < dense_ms.get(item.name, np.inf)),
+        *(
+            frozenset(item.name for item in found if timed[item.name].time_ms < share * dense_ms.get(item.name, np.inf))
+            for share in (1.0, _CERTAIN)
+        ),
     ]
 
 

@@ -44,6 +44,7 @@ class _DepthwiseLayer(ctypes.Structure):
     _fields_ = (
         *((name, ctypes.c_int32) for name in ("channels", "height", "width", "kernel_height", "kernel_width")),
         *((name, ctypes.c_int32) for name in ("stride", "top", "left", "out_height", "out_width", "activation")),
+        *((name, ctypes.c_int32) for name in ("reads_last", "writes_last")),
         *((name, ctypes.c_void_p) for name in ("weights", "bias", "spectrum")),
     )
 
@@ -136,7 +137,7 @@ class Library:
     ) -> Prepared:
         """A convolution of each channel of x ``(N, C, H, W)`` with its own kernel of weight ``(C, height, width)``.
 
-        ``fourier``: by Fourier transform, where strides, sizes and the number of channels allow that.
+        ``fourier``: by Fourier transform, where stride and sizes allow that.
         """
         index = self._index(instruction_set)
         _check(weight.ndim == 3 and weight.size > 0, f"weight {weight.shape}", ["(C, height, width), not empty"])
@@ -155,7 +156,7 @@ class Library:
         y = np.empty((*x.shape[:2], out_height, out_width), np.float32)
         layer = _DepthwiseLayer(
             *x.shape[1:], *weight.shape[1:], stride, *pads_begin, out_height, out_width, _activation(activation),
-            _address(weight), _address(bias), None,
+            False, False, _address(weight), _address(bias), None,
         )  # fmt: skip
         spectrum = self._spectrum(index, layer) if fourier else None
         if spectrum is not None:

@@ -17,13 +17,16 @@ from nas.latency.quiet_openvino import openvino
 _UNSCALED = 5
 #: Its attributes that an operation has too that computes it on the way.
 _SETTINGS = ("rows", "width", "activation", "instruction_set")
+#: The order of dimensions that puts those of an image with its channels last in their place.
+_CHANNELS_FIRST = [0, 3, 1, 2]
 
 
 def replace(model: openvino.Model, settings: Mapping[str, Setting], library: Path) -> None:
     """Let the library compute the candidates of those names; outputs keep their names.
 
     Operations take over what moves a whole image for little: a sparse one the scales of its input, a depthwise one the
-    sparse layer that computes its input for it alone, and the means of its output.
+    sparse layer that computes its input for it alone, and the means of its output. A Fourier transform reads and writes
+    channels last what OpenVINO has so.
     """
     factory = openvino.utils.node_factory.NodeFactory()
     factory.add_extension(library)
@@ -54,17 +57,34 @@ class _Placement:
         _read_instead(layer.result, node.output(0))
 
     def _place_depthwise(self, layer: Layer) -> None:
-        expansion = self._expansion(layer)
-        means = [reader.get_node() for reader in layer.result.get_target_inputs() if _is_mean(reader.get_node())]
+        expansion, stored = self._expansion(layer), _stored_last(layer.node.input_value(0))
+        means = [reader for reader in _readers(layer.result) if _is_mean(reader)]
+        fourier = self.settings[layer.candidate.name].fourier
         x, expanding, attributes = layer.node.input_value(0), [], {"means": bool(means)}
         if expansion is not None:
             x, *expanding = expansion.input_values()
             own = expansion.get_attributes()
             attributes |= {f"expansion_{name}": own[name] for name in _SETTINGS}
+        elif fourier and stored is not None:
+            x, attributes["reads_last"] = stored, True
+        end, scales = _rescaled(layer)
+        attributes["writes_last"] = fourier and self._is_for_openvino(end)
         node = self._create("DepthwiseConvolution", layer, [x, *self._constants(layer), *expanding], attributes)
         for mean in means:
             _read_instead(mean.output(0), node.output(1))
-        _read_instead(layer.result, node.output(0))
+        if attributes["writes_last"]:
+            _read_instead(end, _channels_first(node.output(0), scales))
+        else:
+            _read_instead(layer.result, node.output(0))
+
+    def _is_for_openvino(self, image: openvino.Output) -> bool:
+        """Whether only convolutions read an image that OpenVINO computes, which has them channels last."""
+        return all(
+            reader.get_type_name() in ("Convolution", "GroupConvolution")
+            and reader.get_friendly_name() not in self.settings
+            for reader in _readers(image)
+            if not _is_mean(reader)
+        )
 
     def _create(
         self, kind: str, layer: Layer, inputs: list[openvino.Output], attributes: dict[str, Any]
@@ -94,16 +114,49 @@ def _read_instead(old: openvino.Output, new: openvino.Output) -> None:
     new.set_names(names)
 
 
+def _readers(output: openvino.Output) -> list[openvino.Node]:
+    return [reader.get_node() for reader in output.get_target_inputs()]
+
+
 def _scaled(layer: Layer) -> tuple[openvino.Output, list[openvino.Output]]:
     """What a sparse layer reads, or, where that is an image times a scale of each channel, both of these."""
     x, shape = layer.node.input_value(0), layer.candidate.input_shape
-    product = x.get_node()
     is_image = len(shape) == 4 and not layer.candidate.channels_last
-    if is_image and product.get_type_name() == "Multiply" and only_reader(x) is not None:
-        image, scales = sorted(product.input_values(), key=lambda end: -prod(end.get_shape()))
-        if (tuple(image.get_shape()), tuple(scales.get_shape())) == (shape, (*shape[:2], 1, 1)):
-            return image, [scales]
-    return x, []
+    factors = _factors(x.get_node(), shape) if is_image and only_reader(x) is not None else None
+    return (x, []) if factors is None else (factors[0], [factors[1]])
+
+
+def _rescaled(layer: Layer) -> tuple[openvino.Output, openvino.Output | None]:
+    """What a layer computes, times a scale of each channel where this and means alone read it; the scales."""
+    products = [reader for reader in _readers(layer.result) if not _is_mean(reader)]
+    factors = _factors(products[0], layer.candidate.output_shape) if len(products) == 1 else None
+    return (layer.result, None) if factors is None else (products[0].output(0), factors[1])
+
+
+def _factors(product: openvino.Node, shape: tuple[int, ...]) -> tuple[openvino.Output, openvino.Output] | None:
+    """The image of a shape and the scale of each of its channels that a node multiplies; None if it does not."""
+    ends = product.input_values()
+    if product.get_type_name() != "Multiply" or not all(end.get_partial_shape().is_static for end in ends):
+        return None
+    image, scales = sorted(ends, key=lambda end: -prod(end.get_shape()))
+    is_scaled = (tuple(image.get_shape()), tuple(scales.get_shape())) == (shape, (*shape[:2], 1, 1))
+    return (image, scales) if is_scaled else None
+
+
+def _stored_last(image: openvino.Output) -> openvino.Output | None:
+    """The image with its channels last that this one is a transposition of, if it is."""
+    node = image.get_node()
+    is_one = node.get_type_name() == "Transpose" and node.input_value(1).get_node().get_type_name() == "Constant"
+    return node.input_value(0) if is_one and [*node.input_value(1).get_node().data] == _CHANNELS_FIRST else None
+
+
+def _channels_first(image: openvino.Output, scales: openvino.Output | None) -> openvino.Output:
+    """The transposition of an image with its channels last, times a scale of each: no work before a convolution."""
+    ops = openvino.opset13
+    if scales is not None:
+        images, channels = scales.get_shape()[:2]
+        image = ops.multiply(image, ops.reshape(scales, np.array([images, 1, 1, channels]), False)).output(0)
+    return ops.transpose(image, np.array(_CHANNELS_FIRST)).output(0)
 
 
 def _is_mean(node: openvino.Node) -> bool:

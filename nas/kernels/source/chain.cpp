@@ -28,10 +28,9 @@ int32_t Chain::channels_at_a_time(int32_t most) const {
     return int32_t(std::clamp<int64_t>(wanted, unit(), std::max(most, unit())));
 }
 
-// What the depthwise layer reads of channels first … last - 1.
+// Of what the depthwise layer reads, channels first … last - 1.
 const float* Chain::expanded(const float* x, int32_t first, int32_t last) const {
     const int64_t pixels = int64_t(depthwise.height) * depthwise.width;
-    if (!expansion) return x + first * pixels;
     const SparseLayer part = part_of(expansion->layer, first, last);
     float* between = scratch((last - first) * pixels, Purpose::between);
     const int64_t lanes = expansion->kernels->lanes;
@@ -40,11 +39,11 @@ const float* Chain::expanded(const float* x, int32_t first, int32_t last) const 
 }
 
 void Chain::compute(const float* x, float* y, float* means, int32_t first, int32_t last) const {
-    const int64_t in = int64_t(depthwise.height) * depthwise.width, out = int64_t(depthwise.out_height) * depthwise.out_width;
+    const int64_t in = int64_t(depthwise.height) * depthwise.width;
     const int32_t step = expansion || means ? channels_at_a_time(last - first) : last - first;
     for (; first < last; first += step) {
         const int32_t end = std::min(first + step, last);
-        kernels->depthwise(depthwise, expanded(x, first, end) - first * in, y, first, end);
-        for (int32_t channel = first; means && channel < end; channel++) means[channel] = kernels->mean(y + channel * out, out);
+        kernels->depthwise(depthwise, expansion ? expanded(x, first, end) - first * in : x, y, first, end);
+        if (means) kernels->means(depthwise, y, means, first, end);
     }
 }

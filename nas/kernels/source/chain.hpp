@@ -12,7 +12,7 @@ struct Expansion {
 };
 
 struct Chain {
-    const Expansion* expansion;  // null: x is what the depthwise layer reads
+    const Expansion* expansion;  // null: x is what the depthwise layer reads; else that has its channels first
     DepthwiseLayer depthwise;
     const InstructionSet* kernels;
 

@@ -154,13 +154,26 @@ inline void depthwise_directly(const DepthwiseLayer& layer, const float* x, floa
         compute_plainly(layer, x + channel * in, layer.weights + channel * kernel, layer.bias[channel], y + channel * out);
 }
 
-// By Fourier transform what fills groups of LANES channels.
+// Directly, what has its channels last; LANES of them are turned at a time.
+inline void depthwise_turned(DepthwiseLayer layer, const float* x, float* y, int32_t first, int32_t end) {
+    const int64_t in = int64_t(layer.height) * layer.width, out = int64_t(layer.out_height) * layer.out_width;
+    const bool reads_last = layer.reads_last, writes_last = layer.writes_last;
+    layer.reads_last = layer.writes_last = false;
+    float *image = scratch(LANES * (in + out)), *found = image + LANES * in;
+    for (int64_t next; first < end; first = int32_t(next)) {
+        next = least(end, first + LANES);
+        const float* from = reads_last ? image : x + first * in;
+        float* to = writes_last ? found : y + first * out;
+        if (reads_last) transpose(x + first, layer.channels, in, next - first, image, in);
+        depthwise_directly(layer, from - first * in, to - first * out, first, int32_t(next));
+        if (writes_last) transpose(found, out, next - first, out, y + first, layer.channels);
+    }
+}
+
 inline void depthwise_channels(const DepthwiseLayer& layer, const float* x, float* y, int32_t first, int32_t end) {
-    const int32_t from = (first + LANES - 1) / LANES * LANES, to = end / LANES * LANES;
-    if (layer.spectrum == nullptr || from >= to) return depthwise_directly(layer, x, y, first, end);
-    depthwise_by_fourier(layer, x, y, from, to);
-    if (first < from) depthwise_directly(layer, x, y, first, from);
-    if (to < end) depthwise_directly(layer, x, y, to, end);
+    if (layer.spectrum) return depthwise_by_fourier(layer, x, y, first, end);
+    if (layer.reads_last || layer.writes_last) return depthwise_turned(layer, x, y, first, end);
+    depthwise_directly(layer, x, y, first, end);
 }
 
 }  // namespace INSTRUCTION_SET

@@ -1,5 +1,5 @@
-// Depthwise convolutions of stride 1 by Fourier transform, LANES channels at a time: an image's spectrum times its
-// kernel's is that of their circular convolution, long enough that what wraps around meets zeros. What is no number
+// Depthwise convolutions of stride 1 by Fourier transform, a group of LANES channels at a time: an image's spectrum times
+// its kernel's is that of their circular convolution, long enough that what wraps around meets zeros. What is no number
 // spreads over its channel.
 #pragma once
 
@@ -31,8 +31,8 @@ struct Axis {
     }
 };
 
-// A spectrum's half: the other is its mirror image. In memory the twiddles of both transforms, then for each LANES
-// channels their spectra: (columns, rows) complex numbers of LANES floats.
+// A spectrum's half: the other is its mirror image. In memory the twiddles of both transforms, then each group's spectra:
+// (columns, rows) complex numbers of LANES floats.
 struct Spectrum {
     explicit Spectrum(const DepthwiseLayer& layer)
         : vertical{layer.height, layer.kernel_height, layer.top, layer.out_height},
@@ -51,17 +51,16 @@ struct Spectrum {
 // Floats of the spectrum of a layer's kernels; 0 where there is none.
 inline int64_t spectrum_size(const DepthwiseLayer& layer) {
     const Spectrum spectrum(layer);
-    if (layer.stride != 1 || layer.channels < LANES || spectrum.rows() == 0 || spectrum.of_rows.size() == 0) return 0;
-    return spectrum.head() + layer.channels / LANES * spectrum.group();
+    if (layer.stride != 1 || spectrum.rows() == 0 || spectrum.of_rows.size() == 0) return 0;
+    return spectrum.head() + (layer.channels + LANES - 1) / LANES * spectrum.group();
 }
 
 // The memory of a group's transforms.
 struct Fourier {
     Fourier(const Spectrum& spectrum, const float* twiddles, Scratch& scratch) : spectrum(spectrum) {
         const int32_t longest = spectrum.rows() > spectrum.of_rows.size() ? spectrum.rows() : spectrum.of_rows.size();
-        const int64_t pair = 2 * LANES * spectrum.of_rows.size();
-        scratch.reset(spectrum.group() + 4 * LANES * longest + pair, 4);
-        grid = scratch.take(spectrum.group()), line = scratch.take(2 * LANES * longest), pixels = scratch.take(pair);
+        scratch.reset(spectrum.group() + 4 * LANES * longest + size_of_pixels(), 4);
+        grid = scratch.take(spectrum.group()), line = scratch.take(2 * LANES * longest), pixels = scratch.take(size_of_pixels());
         float* between = scratch.take(2 * LANES * longest);
         rows = {spectrum.of_rows, twiddles, between};
         columns = {spectrum.of_columns, twiddles + spectrum.of_rows.num_twiddles(), between};
@@ -73,6 +72,7 @@ struct Fourier {
     float *line;    // one row's or column's
     float *pixels;  // of two rows
 
+    int64_t size_of_pixels() const { return 2 * LANES * spectrum.of_rows.size(); }
     int64_t pitch() const { return int64_t(spectrum.columns()) * 2 * LANES; }
     Signal in_line() const { return {line, line + LANES, 2 * LANES, 0}; }
     Signal in_column(int32_t column, int32_t size) const {
@@ -130,47 +130,71 @@ inline void multiply_columns(const Fourier& fourier, const float* with) {
     }
 }
 
-inline void read_image(const Fourier& fourier, const float* x) {
-    const int32_t height = fourier.spectrum.vertical.image, width = fourier.spectrum.horizontal.image;
-    for (int32_t row = 0; row < height; row += 2) {
-        const int64_t rows = least(2, height - row);
-        transpose(x + row * width, int64_t(height) * width, LANES, rows * width, fourier.pixels, LANES);
-        transform_rows(fourier, fourier.pixels, fourier.pixels + (rows - 1) * width * LANES, width, row);
+// Channels of one group: first … end - 1.
+struct InGroup {
+    int32_t first, end;
+
+    int32_t lane() const { return first % LANES; }
+    int32_t count() const { return end - first; }
+};
+
+// So many floats of each of so many pixels.
+inline void copy_pixels(const float* from, int64_t from_step, int64_t pixels, int64_t count, float* to, int64_t to_step) {
+    for (; pixels > 0; pixels--, from += from_step, to += to_step) {
+        if (count == LANES) store(to, load(from));
+        else for (int64_t i = 0; i < count; i++) to[i] = from[i];
     }
 }
 
-inline void write_image(const Fourier& fourier, Vector bias, const Finish& finish, float* y) {
-    const int32_t height = fourier.spectrum.vertical.out, width = fourier.spectrum.horizontal.out;
-    for (int32_t row = 0; row < height; row += 2) {
-        const int64_t pixels = least(2, height - row) * width;
-        restore_rows(fourier, fourier.pixels, fourier.pixels + width * LANES, width, row, bias);
+inline void read_image(const Fourier& fourier, const DepthwiseLayer& layer, const float* x, InGroup channels) {
+    const int64_t width = layer.width, size = layer.height * width;
+    float* const to = fourier.pixels + channels.lane();
+    for (int32_t row = 0; row < layer.height; row += 2) {
+        const int64_t rows = least(2, layer.height - row), first = row * width, pixels = rows * width;
+        if (layer.reads_last)
+            copy_pixels(x + first * layer.channels + channels.first, layer.channels, pixels, channels.count(), to, LANES);
+        else transpose(x + channels.first * size + first, size, channels.count(), pixels, to, LANES);
+        transform_rows(fourier, fourier.pixels, fourier.pixels + (rows - 1) * width * LANES, layer.width, row);
+    }
+}
+
+inline void write_image(const Fourier& fourier, const DepthwiseLayer& layer, const Finish& finish, InGroup channels, float* y) {
+    const int64_t width = layer.out_width, size = layer.out_height * width;
+    const float* const from = fourier.pixels + channels.lane();
+    float bias[LANES] = {};
+    std::memcpy(bias + channels.lane(), layer.bias + channels.first, channels.count() * sizeof(float));
+    for (int32_t row = 0; row < layer.out_height; row += 2) {
+        const int64_t first = row * width, pixels = least(2, layer.out_height - row) * width;
+        restore_rows(fourier, fourier.pixels, fourier.pixels + width * LANES, layer.out_width, row, load(bias));
         for (float* at = fourier.pixels; at < fourier.pixels + pixels * LANES; at += LANES)
             store(at, bounded(load(at), finish.low, finish.high));
         if (finish.curved) curve(fourier.pixels, pixels * LANES, finish.activation);
-        transpose(fourier.pixels, LANES, pixels, LANES, y + row * width, int64_t(height) * width);
+        if (layer.writes_last)
+            copy_pixels(from, LANES, pixels, channels.count(), y + first * layer.channels + channels.first, layer.channels);
+        else transpose(from, LANES, pixels, channels.count(), y + channels.first * size + first, size);
     }
 }
 
-// A row of LANES channels' kernels, where the circular convolution has it.
-inline void write_taps(const Spectrum& spectrum, const float* weights, int32_t row, float scale, float* to) {
+// A row of `count` channels' kernels, where the circular convolution has it; zeros for the rest of the group.
+inline void write_taps(const Spectrum& spectrum, const float* weights, int64_t count, int32_t row, float scale, float* to) {
     const Axis &vertical = spectrum.vertical, &horizontal = spectrum.horizontal;
     const int32_t size = spectrum.of_rows.size();
     const int64_t kernel = int64_t(vertical.kernel) * horizontal.kernel, i = vertical.tap(row, spectrum.rows());
     for (int32_t column = 0; column < size; column++) {
         const int64_t j = horizontal.tap(column, size);
         for (int64_t lane = 0; lane < LANES; lane++)
-            *to++ = i < 0 || j < 0 ? 0.0f : scale * weights[lane * kernel + i * horizontal.kernel + j];
+            *to++ = i < 0 || j < 0 || lane >= count ? 0.0f : scale * weights[lane * kernel + i * horizontal.kernel + j];
     }
 }
 
-// Of LANES channels, with the factors of all transforms there and back.
-inline void transform_kernels(const Fourier& fourier, const float* weights, float* to) {
+// Of `count` channels, with the factors of all transforms there and back.
+inline void transform_kernels(const Fourier& fourier, const float* weights, int64_t count, float* to) {
     const Spectrum& spectrum = fourier.spectrum;
     const int32_t width = spectrum.of_rows.size(), rows = spectrum.rows();
     float *first = fourier.pixels, *second = first + width * LANES;
     for (int32_t row = 0; row < rows; row += 2) {
-        write_taps(spectrum, weights, row, 0.25f / (rows * width), first);
-        write_taps(spectrum, weights, row + 1, 0.25f / (rows * width), second);
+        write_taps(spectrum, weights, count, row, 0.25f / (rows * width), first);
+        write_taps(spectrum, weights, count, row + 1, 0.25f / (rows * width), second);
         transform_rows(fourier, first, second, width, row);
     }
     for (int32_t column = 0; column < spectrum.columns(); column++, to += 2 * LANES * rows)
@@ -182,21 +206,25 @@ inline void write_spectrum(const DepthwiseLayer& layer, float* to) {
     write_twiddles(spectrum.of_rows, to);
     write_twiddles(spectrum.of_columns, to + spectrum.of_rows.num_twiddles());
     const Fourier fourier(spectrum, to, scratch_of_thread());
+    const int64_t kernel = int64_t(layer.kernel_height) * layer.kernel_width;
     to += spectrum.head();
-    for (int32_t channel = 0; channel + LANES <= layer.channels; channel += LANES, to += spectrum.group())
-        transform_kernels(fourier, layer.weights + int64_t(channel) * layer.kernel_height * layer.kernel_width, to);
+    for (int64_t channel = 0; channel < layer.channels; channel += LANES, to += spectrum.group())
+        transform_kernels(fourier, layer.weights + channel * kernel, least(LANES, layer.channels - channel), to);
 }
 
-// Channels first … end - 1, both multiples of LANES.
+// Channels first … end - 1.
 inline void depthwise_by_fourier(const DepthwiseLayer& layer, const float* x, float* y, int32_t first, int32_t end) {
     const Spectrum spectrum(layer);
     const Fourier fourier(spectrum, layer.spectrum, scratch_of_thread());
     const Finish finish(layer.activation);
-    const int64_t in = int64_t(layer.height) * layer.width, out = int64_t(layer.out_height) * layer.out_width;
-    for (int64_t channel = first; channel < end; channel += LANES) {
-        read_image(fourier, x + channel * in);
-        multiply_columns(fourier, layer.spectrum + spectrum.head() + channel / LANES * spectrum.group());
-        write_image(fourier, load(layer.bias + channel), finish, y + channel * out);
+    for (int32_t group = first / LANES; group * LANES < end; group++) {
+        const InGroup channels{first, int32_t(least(end, (group + 1) * LANES))};
+        // Lanes without a channel compute zeros.
+        if (channels.count() < LANES) std::memset(fourier.pixels, 0, fourier.size_of_pixels() * sizeof(float));
+        read_image(fourier, layer, x, channels);
+        multiply_columns(fourier, layer.spectrum + spectrum.head() + group * spectrum.group());
+        write_image(fourier, layer, finish, channels, y);
+        first = channels.end;
     }
 }
 

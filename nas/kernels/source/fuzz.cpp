@@ -70,6 +70,11 @@ double sparse_error(const InstructionSet& kernels, Random& random) {
     return comparison.error();
 }
 
+// Where a number of a channel is, in an image of so many channels and pixels.
+int64_t place(int64_t channel, int64_t pixel, int64_t channels, int64_t pixels, bool last) {
+    return last ? pixel * channels + channel : channel * pixels + pixel;
+}
+
 Sum right(const DepthwiseLayer& layer, const float* x, int32_t channel, int32_t row, int32_t column) {
     Sum found{};
     found.add(layer.bias[channel]);
@@ -78,12 +83,13 @@ Sum right(const DepthwiseLayer& layer, const float* x, int32_t channel, int32_t 
             const int64_t from = int64_t(row) * layer.stride - layer.top + i, at = int64_t(column) * layer.stride - layer.left + j;
             if (from < 0 || from >= layer.height || at < 0 || at >= layer.width) continue;
             const int64_t tap = (int64_t(channel) * layer.kernel_height + i) * layer.kernel_width + j;
-            found.add(double(layer.weights[tap]) * x[(int64_t(channel) * layer.height + from) * layer.width + at]);
+            const int64_t pixels = int64_t(layer.height) * layer.width, pixel = from * layer.width + at;
+            found.add(double(layer.weights[tap]) * x[place(channel, pixel, layer.channels, pixels, layer.reads_last)]);
         }
     return found;
 }
 
-// By Fourier transform, or, of fewer channels than a vector has floats, only by sums of products.
+// Less than a group of Fourier transforms, or one or two and sometimes a part of the next.
 int32_t random_channels(const InstructionSet& kernels, Random& random) {
     return random.between(0, 1) ? random.between(1, 3) : kernels.lanes * random.between(1, 2) + random.between(0, 1);
 }
@@ -116,6 +122,7 @@ struct DepthwiseCase {
         if (high < 0 || wide < 0) return;
         layer.out_height = high / layer.stride + 1, layer.out_width = wide / layer.stride + 1;
         layer.activation = random.activation();
+        layer.reads_last = random.between(0, 1), layer.writes_last = random.between(0, 1);
         weights = random.numbers(int64_t(layer.channels) * layer.kernel_height * layer.kernel_width);
         bias = random.numbers(layer.channels);
         layer.weights = weights.get(), layer.bias = bias.get();
@@ -140,11 +147,13 @@ double depthwise_error(const InstructionSet& kernels, Random& random) {
     kernels.depthwise(layer, x.get(), y.get(), 0, half);
     kernels.depthwise(layer, x.get(), y.get(), half, layer.channels);
     Comparison comparison(layer.activation);
-    int64_t at = 0;
     for (int32_t channel = 0; channel < layer.channels; channel++)
         for (int32_t row = 0; row < layer.out_height; row++)
-            for (int32_t column = 0; column < layer.out_width; column++)
-                comparison.add(y[at++], right(layer, x.get(), channel, row, column));
+            for (int32_t column = 0; column < layer.out_width; column++) {
+                const int64_t pixel = int64_t(row) * layer.out_width + column;
+                comparison.add(y[place(channel, pixel, layer.channels, given.written(), layer.writes_last)],
+                               right(layer, x.get(), channel, row, column));
+            }
     return comparison.error();
 }
 
@@ -152,10 +161,11 @@ double depthwise_error(const InstructionSet& kernels, Random& random) {
 double chain_error(const InstructionSet& kernels, Random& random) {
     SparseCase sparse(random);
     sparse.layer.channels_last = false;
-    const DepthwiseCase given(kernels, random, sparse.layer.outputs);
+    DepthwiseCase given(kernels, random, sparse.layer.outputs);
     if (!given.fits()) return 0;
     const int64_t channels = given.layer.channels, vectors = (given.read() + kernels.lanes - 1) / kernels.lanes;
     const int32_t width = random.between(1, 8), expands = random.between(0, 2);
+    if (expands) given.layer.reads_last = false;
     const Floats x = random.numbers((expands ? sparse.layer.inputs : channels) * given.read());
     const Floats between = unwritten(channels * given.read()), expected = unwritten(channels * given.written());
     if (expands) kernels.sparse(sparse.layer, width, x.get(), between.get(), given.read(), 0, vectors, 0, sparse.layer.blocks());
@@ -167,9 +177,10 @@ double chain_error(const InstructionSet& kernels, Random& random) {
     chain.compute(x.get(), y.get(), means.get(), 0, half);
     chain.compute(x.get(), y.get(), means.get(), half, int32_t(channels));
     Comparison comparison(Activation::none);
-    for (int64_t channel = 0, at = 0; channel < channels; channel++) {
+    for (int64_t channel = 0; channel < channels; channel++) {
         Sum mean{};
-        for (int64_t pixel = 0; pixel < given.written(); pixel++, at++) {
+        for (int64_t pixel = 0; pixel < given.written(); pixel++) {
+            const int64_t at = place(channel, pixel, channels, given.written(), given.layer.writes_last);
             comparison.add(y[at], {expected[at], std::fabs(expected[at])});
             mean.add(double(expected[at]) / double(given.written()));
         }

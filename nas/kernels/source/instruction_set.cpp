@@ -27,6 +27,6 @@ bool available() { return AVAILABLE; }
 
 extern const InstructionSet kernels;
 const InstructionSet kernels{NAME(INSTRUCTION_SET), LANES, available, sparse_image, sparse_widths, depthwise,
-                             spectrum_size, write_spectrum, mean, multiply_adds};
+                             spectrum_size, write_spectrum, means, multiply_adds};
 
 }  // namespace INSTRUCTION_SET

@@ -31,6 +31,7 @@ struct DepthwiseLayer {
     int32_t top, left;                    // rows and columns of zeros before the input
     int32_t out_height, out_width;
     Activation activation;
+    int32_t reads_last, writes_last;      // whether a pixel's channels lie side by side, in x and in y
     const float* weights;                 // (channels, kernel_height, kernel_width)
     const float* bias;                    // of each channel
     const float* spectrum;                // of the weights, by write_spectrum, for Fourier transforms; null for sums of products
@@ -48,13 +49,14 @@ struct InstructionSet {
                    int32_t first_block, int32_t last_block);
     // The widths sparse knows for a number of rows, ended by 0.
     const int32_t* (*sparse_widths)(int32_t rows);
-    // One image: channels first … last - 1 of x (channels, height, width) → y (channels, out_height, out_width).
+    // One image: channels first … last - 1 of x (channels, height, width) → y (channels, out_height, out_width); with their
+    // channels last, (height, width, channels) and (out_height, out_width, channels).
     void (*depthwise)(const DepthwiseLayer&, const float* x, float* y, int32_t first, int32_t last);
     // How many floats the spectrum of a layer's weights has; 0 where Fourier transforms don't compute it.
     int64_t (*spectrum_size)(const DepthwiseLayer&);
     void (*write_spectrum)(const DepthwiseLayer&, float* to);
-    // The mean of so many numbers.
-    float (*mean)(const float* values, int64_t count);
+    // The mean of each of the channels first … last - 1 of y.
+    void (*means)(const DepthwiseLayer&, const float* y, float* to, int32_t first, int32_t last);
     // As many multiplications and additions a second as a core can do: so many steps, how many that were.
     int64_t (*multiply_adds)(int64_t steps);
 };

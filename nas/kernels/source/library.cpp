@@ -30,7 +30,7 @@ EXPORTED void kernels_write_spectrum(int32_t index, const DepthwiseLayer* layer,
     instruction_sets[index]->write_spectrum(*layer, to);
 }
 
-// Batch images x (N, channels, height, width) → y (N, channels, out_height, out_width).
+// Batch images x (N, channels, height, width) → y (N, channels, out_height, out_width), or with their channels last.
 EXPORTED void kernels_depthwise(int32_t index, const DepthwiseLayer* layer, const float* x, float* y, int64_t batch) {
     for (int64_t image = 0; image < batch; image++)
         instruction_sets[index]->depthwise(*layer, x + image * layer->channels * layer->height * layer->width,

@@ -1,6 +1,7 @@
-// The mean of a channel.
+// The means of channels.
 #pragma once
 
+#include "kernels.hpp"
 #include "vector.hpp"
 
 namespace INSTRUCTION_SET {
@@ -17,6 +18,32 @@ inline float mean(const float* values, int64_t count) {
     for (float lane : lanes) sum += lane;
     for (; at < count; at++) sum += values[at];
     return sum / float(count);
+}
+
+// Of LANES channels side by side, pixels `step` apart.
+inline Vector means_of_vectors(const float* values, int64_t step, int64_t count) {
+    constexpr int chains = 4;
+    Vector sums[chains] = {};
+    int64_t at = 0;
+    for (; at + chains <= count; at += chains)
+        for (int chain = 0; chain < chains; chain++) sums[chain] += load(values + (at + chain) * step);
+    for (; at < count; at++) sums[0] += load(values + at * step);
+    return ((sums[0] + sums[1]) + (sums[2] + sums[3])) / float(count);
+}
+
+// Of channels first … last - 1 of what a layer computed.
+inline void means(const DepthwiseLayer& layer, const float* y, float* to, int32_t first, int32_t last) {
+    const int64_t count = int64_t(layer.out_height) * layer.out_width;
+    if (!layer.writes_last) {
+        for (int64_t channel = first; channel < last; channel++) to[channel] = mean(y + channel * count, count);
+        return;
+    }
+    for (; last - first >= LANES; first += LANES) store(to + first, means_of_vectors(y + first, layer.channels, count));
+    for (; first < last; first++) {
+        double sum = 0;
+        for (int64_t pixel = 0; pixel < count; pixel++) sum += y[pixel * layer.channels + first];
+        to[first] = float(sum / double(count));
+    }
 }
 
 }  // namespace INSTRUCTION_SET

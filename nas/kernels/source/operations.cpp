@@ -32,6 +32,11 @@ std::shared_ptr<ov::Node> copied(const Operation& operation, const ov::OutputVec
     return found;
 }
 
+// (N, C, H, W) of an image, or of one that is (N, H, W, C).
+ov::Shape channels_first(const ov::Shape& shape, bool last) {
+    return last ? ov::Shape{shape[0], shape[3], shape[1], shape[2]} : shape;
+}
+
 // A layer's values for each image: times the scales (N, inputs) of what they are multiplied with.
 std::vector<float> scaled(const SparseLayer& layer, const float* scales, int64_t images) {
     const int64_t entries = layer.starts[layer.blocks()];
@@ -105,14 +110,17 @@ bool SparseConvolution::evaluate(ov::TensorVector& outputs, const ov::TensorVect
 }
 
 void DepthwiseConvolution::validate_and_infer_types() {
-    ov::PartialShape shape = get_input_partial_shape(0);
+    const ov::PartialShape& given = get_input_partial_shape(0);
     const ov::Shape& kernel = get_input_shape(1);
-    OPENVINO_ASSERT(shape.is_static() && shape.size() == 4, "x must be (N, C, H, W)");
+    OPENVINO_ASSERT(given.is_static() && given.size() == 4, "x must have four dimensions that are known");
+    OPENVINO_ASSERT(get_input_size() == 3 || !m_reads_last, "a sparse layer has its channels first");
+    ov::Shape shape = channels_first(given.to_shape(), m_reads_last);
     shape[1] = kernel[0];
     for (size_t i = 0; i < 2; i++)
-        shape[i + 2] = (shape[i + 2].get_length() + m_pads_begin[i] + m_pads_end[i] - int64_t(kernel[i + 1])) / m_stride + 1;
-    set_output_type(0, get_input_element_type(0), shape);
-    if (m_means) set_output_type(1, get_input_element_type(0), {shape[0], shape[1], 1, 1});
+        shape[i + 2] = (int64_t(shape[i + 2]) + m_pads_begin[i] + m_pads_end[i] - int64_t(kernel[i + 1])) / m_stride + 1;
+    const ov::Shape last{shape[0], shape[2], shape[3], shape[1]};
+    set_output_type(0, get_input_element_type(0), m_writes_last ? last : shape);
+    if (m_means) set_output_type(1, get_input_element_type(0), ov::Shape{shape[0], shape[1], 1, 1});
     m_spectrum = std::make_shared<Spectrum>();
 }
 
@@ -126,6 +134,8 @@ bool DepthwiseConvolution::visit_attributes(ov::AttributeVisitor& visitor) {
     visitor.on_attribute("pads_end", m_pads_end);
     visitor.on_attribute("fourier", m_fourier);
     visitor.on_attribute("means", m_means);
+    visitor.on_attribute("reads_last", m_reads_last);
+    visitor.on_attribute("writes_last", m_writes_last);
     visitor.on_attribute("activation", m_activation);
     visitor.on_attribute("instruction_set", m_instruction_set);
     m_expansion.visit(visitor, "expansion_");
@@ -143,31 +153,33 @@ const float* DepthwiseConvolution::spectrum_of(const DepthwiseLayer& layer, cons
 }
 
 DepthwiseLayer DepthwiseConvolution::layer_of(const ov::TensorVector& inputs, const InstructionSet& kernels) const {
-    const ov::Shape &shape = inputs[0].get_shape(), &kernel = inputs[1].get_shape(), &out = get_output_shape(0);
+    const ov::Shape shape = channels_first(inputs[0].get_shape(), m_reads_last), &kernel = inputs[1].get_shape();
+    const ov::Shape out = channels_first(get_output_shape(0), m_writes_last);
     DepthwiseLayer layer{int32_t(kernel[0]), int32_t(shape[2]), int32_t(shape[3]), int32_t(kernel[1]), int32_t(kernel[2]),
                          int32_t(m_stride), int32_t(m_pads_begin[0]), int32_t(m_pads_begin[1]), int32_t(out[2]),
-                         int32_t(out[3]), activation_of(m_activation), inputs[1].data<const float>(),
-                         inputs[2].data<const float>(), nullptr};
+                         int32_t(out[3]), activation_of(m_activation), m_reads_last, m_writes_last,
+                         inputs[1].data<const float>(), inputs[2].data<const float>(), nullptr};
     layer.spectrum = spectrum_of(layer, kernels);
     return layer;
 }
 
 bool DepthwiseConvolution::evaluate(ov::TensorVector& outputs, const ov::TensorVector& inputs) const {
-    const ov::Shape &shape = inputs[0].get_shape(), &out = get_output_shape(0);
     for (size_t i = 0; i < outputs.size(); i++) outputs[i].set_shape(get_output_shape(i));
+    const ov::Shape& shape = inputs[0].get_shape();
     const InstructionSet& kernels = instruction_set_of(m_instruction_set);
+    const DepthwiseLayer layer = layer_of(inputs, kernels);
     const bool expands = inputs.size() > 3;
-    const Expansion expansion = expands ? m_expansion.with(&inputs[3], out[1], shape[1], false) : Expansion{};
-    const Chain chain{expands ? &expansion : nullptr, layer_of(inputs, kernels), &kernels};
+    const Expansion expansion = expands ? m_expansion.with(&inputs[3], layer.channels, shape[1], false) : Expansion{};
+    const Chain chain{expands ? &expansion : nullptr, layer, &kernels};
     const float* x = inputs[0].data<const float>();
     float *y = outputs[0].data<float>(), *means = m_means ? outputs[1].data<float>() : nullptr;
+    const size_t images = shape[0], read = inputs[0].get_size() / images, written = outputs[0].get_size() / images;
     // A range of channels each: what the kernel prepares, it prepares for a range.
-    const size_t channels = out[1], unit = chain.unit(), units = (channels + unit - 1) / unit;
+    const size_t channels = layer.channels, unit = chain.unit(), units = (channels + unit - 1) / unit;
     const size_t parts = std::min<size_t>(units, parallel_get_max_threads() * (parallel_get_max_threads() > 1 ? 4 : 1));
-    ov::parallel_for2d(shape[0], parts, [&](size_t image, size_t part) {
+    ov::parallel_for2d(images, parts, [&](size_t image, size_t part) {
         const size_t first = units * part / parts * unit, last = std::min(channels, units * (part + 1) / parts * unit);
-        chain.compute(x + image * shape[1] * shape[2] * shape[3], y + image * channels * out[2] * out[3],
-                      means ? means + image * channels : nullptr, int32_t(first), int32_t(last));
+        chain.compute(x + image * read, y + image * written, means ? means + image * channels : nullptr, int32_t(first), int32_t(last));
     });
     return true;
 }

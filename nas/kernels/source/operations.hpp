@@ -40,7 +40,8 @@ private:
 
 // Inputs: x (N, channels, height, width), weights (channels, kernel height, kernel width), bias (channels) and, if a sparse
 // layer computes what it reads from x (N, inputs, height, width), values, columns, starts, bias of that. Outputs: (N,
-// channels, height, width) and, if asked for, the means of that (N, channels, 1, 1).
+// channels, height, width) and, if asked for, the means of that (N, channels, 1, 1). What it reads last is (N, height, width,
+// channels), and so is what it writes last.
 class DepthwiseConvolution : public ov::op::Op {
 public:
     OPENVINO_OP("DepthwiseConvolution", "measured_nas");
@@ -62,7 +63,7 @@ private:
 
     int64_t m_stride = 1;
     std::vector<int64_t> m_pads_begin{0, 0}, m_pads_end{0, 0};
-    bool m_fourier = false, m_means = false;
+    bool m_fourier = false, m_means = false, m_reads_last = false, m_writes_last = false;
     std::string m_activation = "none", m_instruction_set;
     SparseSettings m_expansion;
     std::shared_ptr<Spectrum> m_spectrum;

@@ -88,7 +88,7 @@ def test_all_lengths_of_transforms(kernels: Library, rows: int, columns: int) ->
 
 @pytest.mark.parametrize(
     ("channels", "size", "stride", "transformed"),
-    [(MOST_LANES, 20, 1, True), (1, 20, 1, False), (MOST_LANES, 20, 2, False), (MOST_LANES, 100, 1, False)],
+    [(MOST_LANES, 20, 1, True), (1, 20, 1, True), (MOST_LANES, 20, 2, False), (MOST_LANES, 100, 1, False)],
 )
 def test_transforms_compute_what_they_can(
     kernels: Library, channels: int, size: int, stride: int, transformed: bool

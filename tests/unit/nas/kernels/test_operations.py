@@ -58,14 +58,14 @@ def test_any_number_of_threads_computes_all_images(
 
 
 def depthwise_model(
-    weight: Any, bias: Floats, x: openvino.op.Parameter, library: Path, *more: openvino.op.Parameter, fourier: bool
+    weight: Any, bias: Floats, x: openvino.op.Parameter, library: Path, *more: openvino.op.Parameter, **attributes: bool
 ) -> Any:
     factory = openvino.utils.node_factory.NodeFactory()
     factory.add_extension(library)
     inputs = [x.output(0), weight.output(0), openvino.op.Constant(bias).output(0)]
-    attributes = {"pads_begin": [4, 4], "pads_end": [4, 4], "activation": "gelu", "fourier": fourier}
-    node = factory.create("DepthwiseConvolution", inputs, attributes)
-    return openvino.Model([node.output(0)], [x, *more], "one layer")
+    settings = {"pads_begin": [4, 4], "pads_end": [4, 4], "activation": "gelu", **attributes}
+    node = factory.create("DepthwiseConvolution", inputs, settings)
+    return openvino.Model(node.outputs(), [x, *more], "one layer")
 
 
 @pytest.mark.parametrize("threads", [1, 3])
@@ -89,6 +89,29 @@ def test_any_number_of_threads_transforms_all_images(core: Any, library: Path, t
             wanted, y = right(image)[0], transformed(image)[0]
             np.testing.assert_allclose(y, wanted, rtol=0, atol=1e-5 * np.abs(wanted).max())
             assert (y != wanted).any()
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+@pytest.mark.parametrize("fourier", [False, True])
+@pytest.mark.parametrize(("reads_last", "writes_last"), [(True, True), (True, False), (False, True)])
+def test_channels_may_be_last(
+    core: Any, library: Path, reads_last: bool, writes_last: bool, fourier: bool, threads: int
+) -> None:
+    rng = np.random.default_rng(0)
+    weight = openvino.op.Constant(rng.normal(size=(37, 9, 9)).astype(np.float32))
+    bias, image = rng.normal(size=37).astype(np.float32), rng.normal(size=(2, 37, 20, 18)).astype(np.float32)
+    given = np.ascontiguousarray(np.moveaxis(image, 1, -1)) if reads_last else image
+    settings = {"fourier": fourier, "means": True}
+    first, last = (
+        depthwise_model(
+            weight, bias, openvino.op.Parameter(openvino.Type.f32, openvino.PartialShape(x.shape)), library, **more
+        )
+        for x, more in ((image, settings), (given, {**settings, "reads_last": reads_last, "writes_last": writes_last}))
+    )
+    wanted, means = core.compile_model(first, "CPU", {"INFERENCE_NUM_THREADS": 1})(image).values()
+    found, found_means = core.compile_model(last, "CPU", {"INFERENCE_NUM_THREADS": threads})(given).values()
+    np.testing.assert_array_equal(np.moveaxis(found, -1, 1) if writes_last else found, wanted)
+    np.testing.assert_allclose(found_means, means, rtol=0, atol=1e-5 * np.abs(means).max())
 
 
 def test_weights_that_are_no_constants_are_not_transformed(core: Any, library: Path) -> None:

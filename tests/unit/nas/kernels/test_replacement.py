@@ -46,6 +46,11 @@ def excited(x: Any, *, keep_dims: bool = True) -> Any:
 
 def check(build: Callable[[Any], Any], batch: int, setting: Setting, library: Path) -> Counter[str]:
     """All candidates are replaced and the answer stays; the operations of the graph."""
+    return Counter(node.get_type_name() for node in replaced(build, batch, setting, library).get_ops())
+
+
+def replaced(build: Callable[[Any], Any], batch: int, setting: Setting, library: Path) -> Any:
+    """The graph with all candidates replaced; the answer stays."""
     x = ops.parameter([batch, INPUTS, SIZE, SIZE], np.float32)
     end = build(x)
     end.output(0).set_names({"answer"})
@@ -60,7 +65,7 @@ def check(build: Callable[[Any], Any], batch: int, setting: Setting, library: Pa
         settings[openvino.properties.inference_num_threads()] = threads
         found = np.array(core.compile_model(graph, "CPU", settings)(image)["answer"])
         np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5 * np.abs(expected).max())
-    return Counter(node.get_type_name() for node in graph.get_ops())
+    return graph
 
 
 @pytest.mark.parametrize("batch", [1, 2])
@@ -129,3 +134,42 @@ def test_images_of_linear_layers_have_their_channels_last(library: Path) -> None
 
     found = check(linear, 2, Setting(), library)
     assert (found["SparseConvolution"], found["DepthwiseConvolution"], found["Multiply"]) == (1, 1, 1)
+
+
+def dense(x: Any, outputs: int, inputs: int) -> Any:
+    """No candidate."""
+    return ops.convolution(x, numbers(outputs, inputs, 1, 1), [1, 1], [0, 0], [0, 0], [1, 1])
+
+
+def normalized(x: Any) -> Any:
+    """Each pixel's channels, last while they are."""
+    last = ops.transpose(x, np.array([0, 2, 3, 1]))
+    return ops.transpose(ops.mvn(last, np.array([3]), True, 1e-5, "inside_sqrt"), np.array([0, 3, 1, 2]))
+
+
+BEFORE: dict[str, Callable[[Any], Any]] = {
+    "convolution": lambda x: dense(x, CHANNELS, INPUTS),
+    "sparse layer": lambda x: pointwise(x, CHANNELS, INPUTS, "expand"),
+    "normalization": lambda x: normalized(dense(x, CHANNELS, INPUTS)),
+}
+BEHIND: dict[str, Callable[[Any], Any]] = {
+    "convolution": lambda x: dense(x, 9, CHANNELS),
+    "convolution of a scaled image": lambda x: dense(excited(x), 9, CHANNELS),
+    "sparse layer": lambda x: pointwise(x, 9, CHANNELS, "project"),
+    "sparse layer of a scaled image": lambda x: pointwise(excited(x), 9, CHANNELS, "project"),
+    "sum": lambda x: ops.add(x, ops.sigmoid(x)),
+    "nothing": lambda x: x,
+}
+
+
+@pytest.mark.parametrize("fourier", [False, True])
+@pytest.mark.parametrize("before", BEFORE)
+@pytest.mark.parametrize("behind", BEHIND)
+def test_transforms_have_their_channels_last_where_openvino_has(
+    behind: str, before: str, fourier: bool, library: Path
+) -> None:
+    graph = replaced(lambda x: BEHIND[behind](depthwise(BEFORE[before](x), 9, 1)), 2, Setting(fourier=fourier), library)
+    (node,) = (node for node in graph.get_ops() if node.get_type_name() == "DepthwiseConvolution")
+    attributes = node.get_attributes()
+    assert attributes["reads_last"] == (fourier and before == "normalization")
+    assert attributes["writes_last"] == (fourier and behind in ("convolution", "convolution of a scaled image"))
