@@ -170,7 +170,7 @@ def _run_ns(request: openvino.InferRequest, clock: Callable[[], int]) -> int:
 
 
 def _starts(found: Sequence[Candidate], timed: Mapping[str, Timed], dense_ms: Mapping[str, float]) -> list[Variant]:
-    """All layers; sparse ones; those and depthwise ones of large images; those whose kernel alone gains, or gains much."""
+    """All layers; sparse ones; those and depthwise ones of large images; those whose kernel alone gains; gains much."""
     return [
         frozenset(item.name for item in found),
         frozenset(item.name for item in found if item.kind == "sparse"),
