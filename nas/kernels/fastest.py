@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from nas.kernels.graph_pass import Candidate, Setting
-from nas.kernels.library import Library
+from nas.kernels.library import METHODS, Library
 from nas.kernels.memory import Memory
 from nas.kernels.sparse_format import ROWS, SparseWeights, fill
 
@@ -94,9 +94,9 @@ def _depthwise_runs(
 ) -> Iterator[tuple[Setting, Callable[[], Any]]]:
     transforms = candidate.stride == 1 and min(candidate.weight.shape[1:]) >= _LEAST_TRANSFORMED
     for name in _instruction_sets(library):
-        for fourier in (False, True) if transforms else (False,):
+        for method in METHODS if transforms else METHODS[:-1]:
             yield (
-                Setting(instruction_set=name, fourier=fourier),
+                Setting(instruction_set=name, method=method),
                 library.depthwise(
                     candidate.weight,
                     candidate.bias,
@@ -106,7 +106,7 @@ def _depthwise_runs(
                     pads_begin=candidate.pads_begin,
                     pads_end=candidate.pads_end,
                     activation=candidate.activation,
-                    fourier=fourier,
+                    method=method,
                 ),
             )
 

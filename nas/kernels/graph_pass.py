@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from nas.kernels.library import Method
 from nas.kernels.sparse_format import Floats, SparseWeights
 from nas.latency.quiet_openvino import openvino
 
@@ -26,8 +27,8 @@ class Setting:
     width: int = 0
     #: Its name; "" for the processor's best.
     instruction_set: str = ""
-    #: Whether a depthwise kernel uses Fourier transforms, where it can.
-    fourier: bool = False
+    #: How a depthwise kernel computes.
+    method: Method = "pixels"
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,7 +63,7 @@ class Candidate:
             shape = {"outputs": len(self.weight), "channels_last": self.channels_last}
             return {**shape, "rows": setting.rows, "width": setting.width, **common}
         pads = {"pads_begin": self.pads_begin, "pads_end": self.pads_end}
-        return {"stride": self.stride, **pads, "fourier": setting.fourier, **common}
+        return {"stride": self.stride, **pads, "method": setting.method, **common}
 
     def constants(self, setting: Setting) -> list[np.ndarray]:
         """Inputs of its operation beside the layer's input."""

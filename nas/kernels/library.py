@@ -7,7 +7,7 @@ import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
 import numpy as np
 
@@ -16,6 +16,10 @@ from nas.kernels.sparse_format import ROWS, Floats, SparseWeights
 
 #: What the kernels can do to an output, in the order of the library's numbers.
 ACTIVATIONS = ("none", "relu", "relu6", "silu", "gelu", "hard_swish")
+
+#: How a depthwise kernel computes: sums of products in vectors of pixels or of channels, or Fourier transforms.
+Method = Literal["pixels", "channels", "fourier"]
+METHODS: tuple[Method, ...] = get_args(Method)
 
 _LARGEST = 2**31 - 1
 #: Floats of a cache line.
@@ -44,7 +48,7 @@ class _DepthwiseLayer(ctypes.Structure):
     _fields_ = (
         *((name, ctypes.c_int32) for name in ("channels", "height", "width", "kernel_height", "kernel_width")),
         *((name, ctypes.c_int32) for name in ("stride", "top", "left", "out_height", "out_width", "activation")),
-        *((name, ctypes.c_int32) for name in ("reads_last", "writes_last")),
+        *((name, ctypes.c_int32) for name in ("reads_last", "writes_last", "by_channels")),
         *((name, ctypes.c_void_p) for name in ("weights", "bias", "spectrum")),
     )
 
@@ -133,13 +137,15 @@ class Library:
         pads_begin: tuple[int, int] = (0, 0),
         pads_end: tuple[int, int] = (0, 0),
         activation: str = "none",
-        fourier: bool = False,
+        method: Method = "pixels",
     ) -> Prepared:
         """A convolution of each channel of x ``(N, C, H, W)`` with its own kernel of weight ``(C, height, width)``.
 
-        ``fourier``: by Fourier transform, where stride and sizes allow that.
+        ``method``: by sums of products, in vectors of pixels or of channels, or by Fourier transform, where stride and
+        sizes allow that.
         """
         index = self._index(instruction_set)
+        _check(method in METHODS, f"method {method!r}", METHODS)
         _check(weight.ndim == 3 and weight.size > 0, f"weight {weight.shape}", ["(C, height, width), not empty"])
         _check(x.ndim == 4 and x.shape[1] == len(weight), f"x {x.shape}", [f"(N, {len(weight)}, H, W)"])
         _check_floats("weight", weight, weight.shape)
@@ -156,9 +162,9 @@ class Library:
         y = np.empty((*x.shape[:2], out_height, out_width), np.float32)
         layer = _DepthwiseLayer(
             *x.shape[1:], *weight.shape[1:], stride, *pads_begin, out_height, out_width, _activation(activation),
-            False, False, _address(weight), _address(bias), None,
+            False, False, method == "channels", _address(weight), _address(bias), None,
         )  # fmt: skip
-        spectrum = self._spectrum(index, layer) if fourier else None
+        spectrum = self._spectrum(index, layer) if method == "fourier" else None
         if spectrum is not None:
             layer.spectrum = _address(spectrum)
         arguments = (ctypes.byref(layer), _address(x), _address(y), ctypes.c_int64(len(x)))

@@ -9,7 +9,7 @@ Variant = frozenset[str]
 
 NOTHING: Variant = frozenset()
 #: A flip must gain so much, and the whole so much over the untouched graph.
-_FLIP, _WHOLE = 0.99, 0.99
+_FLIP, _WHOLE = 0.98, 0.99
 #: Runs of a variant before another's turn, and turns at least and at most.
 _RUNS, _TURNS, _MOST_TURNS = 2, 3, 40
 

@@ -25,8 +25,8 @@ def replace(model: openvino.Model, settings: Mapping[str, Setting], library: Pat
     """Let the library compute the candidates of those names; outputs keep their names.
 
     Operations take over what moves a whole image for little: a sparse one the scales of its input, a depthwise one the
-    sparse layer that computes its input for it alone, and the means of its output. A Fourier transform reads and writes
-    channels last what OpenVINO has so.
+    sparse layer that computes its input for it alone, and the means of its output. What computes vectors
+    of channels reads and writes them last where OpenVINO has them so.
     """
     factory = openvino.utils.node_factory.NodeFactory()
     factory.add_extension(library)
@@ -58,17 +58,17 @@ class _Placement:
 
     def _place_depthwise(self, layer: Layer) -> None:
         expansion, stored = self._expansion(layer), _stored_last(layer.node.input_value(0))
-        means = [reader for reader in _readers(layer.result) if _is_mean(reader)]
-        fourier = self.settings[layer.candidate.name].fourier
+        means = [node for node in _readers(layer.result) if _is_mean(node)]
+        by_channels = self.settings[layer.candidate.name].method != "pixels"
         x, expanding, attributes = layer.node.input_value(0), [], {"means": bool(means)}
         if expansion is not None:
             x, *expanding = expansion.input_values()
             own = expansion.get_attributes()
             attributes |= {f"expansion_{name}": own[name] for name in _SETTINGS}
-        elif fourier and stored is not None:
+        elif by_channels and stored is not None:
             x, attributes["reads_last"] = stored, True
         end, scales = _rescaled(layer)
-        attributes["writes_last"] = fourier and self._is_for_openvino(end)
+        attributes["writes_last"] = by_channels and self._is_for_openvino(end)
         node = self._create("DepthwiseConvolution", layer, [x, *self._constants(layer), *expanding], attributes)
         for mean in means:
             _read_instead(mean.output(0), node.output(1))
@@ -80,10 +80,10 @@ class _Placement:
     def _is_for_openvino(self, image: openvino.Output) -> bool:
         """Whether only convolutions read an image that OpenVINO computes, which has them channels last."""
         return all(
-            reader.get_type_name() in ("Convolution", "GroupConvolution")
-            and reader.get_friendly_name() not in self.settings
-            for reader in _readers(image)
-            if not _is_mean(reader)
+            node.get_type_name() in ("Convolution", "GroupConvolution")
+            and node.get_friendly_name() not in self.settings
+            for node in _readers(image)
+            if not _is_mean(node)
         )
 
     def _create(
@@ -121,26 +121,28 @@ def _readers(output: openvino.Output) -> list[openvino.Node]:
 def _scaled(layer: Layer) -> tuple[openvino.Output, list[openvino.Output]]:
     """What a sparse layer reads, or, where that is an image times a scale of each channel, both of these."""
     x, shape = layer.node.input_value(0), layer.candidate.input_shape
+    product = x.get_node()
     is_image = len(shape) == 4 and not layer.candidate.channels_last
-    factors = _factors(x.get_node(), shape) if is_image and only_reader(x) is not None else None
-    return (x, []) if factors is None else (factors[0], [factors[1]])
+    if is_image and product.get_type_name() == "Multiply" and only_reader(x) is not None:
+        image, scales = sorted(product.input_values(), key=lambda end: -prod(end.get_shape()))
+        if tuple(image.get_shape()) == shape and _are_scales(scales, shape):
+            return image, [scales]
+    return x, []
 
 
 def _rescaled(layer: Layer) -> tuple[openvino.Output, openvino.Output | None]:
     """What a layer computes, times a scale of each channel where this and means alone read it; the scales."""
-    products = [reader for reader in _readers(layer.result) if not _is_mean(reader)]
-    factors = _factors(products[0], layer.candidate.output_shape) if len(products) == 1 else None
-    return (layer.result, None) if factors is None else (products[0].output(0), factors[1])
+    readers = [reader for reader in layer.result.get_target_inputs() if not _is_mean(reader.get_node())]
+    if len(readers) == 1 and readers[0].get_node().get_type_name() == "Multiply":
+        scales = readers[0].get_node().input_value(1 - readers[0].get_index())
+        if _are_scales(scales, layer.candidate.output_shape):
+            return readers[0].get_node().output(0), scales
+    return layer.result, None
 
 
-def _factors(product: openvino.Node, shape: tuple[int, ...]) -> tuple[openvino.Output, openvino.Output] | None:
-    """The image of a shape and the scale of each of its channels that a node multiplies; None if it does not."""
-    ends = product.input_values()
-    if product.get_type_name() != "Multiply" or not all(end.get_partial_shape().is_static for end in ends):
-        return None
-    image, scales = sorted(ends, key=lambda end: -prod(end.get_shape()))
-    is_scaled = (tuple(image.get_shape()), tuple(scales.get_shape())) == (shape, (*shape[:2], 1, 1))
-    return (image, scales) if is_scaled else None
+def _are_scales(end: openvino.Output, shape: tuple[int, ...]) -> bool:
+    """Whether there is one for each channel of an image of that shape."""
+    return bool(end.get_partial_shape() == openvino.PartialShape([*shape[:2], 1, 1]))
 
 
 def _stored_last(image: openvino.Output) -> openvino.Output | None:

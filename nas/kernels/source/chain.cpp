@@ -19,7 +19,7 @@ SparseLayer part_of(SparseLayer layer, int32_t first, int32_t last) {
 
 int32_t Chain::unit() const {
     // Both are powers of 2.
-    return std::max(expansion ? expansion->layer.rows : 1, depthwise.spectrum ? kernels->lanes : 1);
+    return std::max(expansion ? expansion->layer.rows : 1, depthwise.in_groups() ? kernels->lanes : 1);
 }
 
 int32_t Chain::channels_at_a_time(int32_t most) const {

@@ -8,8 +8,7 @@ namespace INSTRUCTION_SET {
 // What is the same for all channels.
 struct Depthwise {
     const DepthwiseLayer& layer;
-    Padded image;
-    int splits;  // of fast_filter.hpp; 0 where the stride isn't 1
+    int splits;  // of fast_filter.hpp
     Vector low, high;  // bounds of the result
 };
 
@@ -34,14 +33,12 @@ inline void store_row(const Depthwise& depthwise, const Vector (&sums)[WIDTH], f
 template <int SPLITS, int WIDTH>
 void compute_tiles(const Depthwise& depthwise, const Plane* planes, const Filter* filters, float bias, float* y, Place place) {
     constexpr int count = power(2, SPLITS);
-    const int parts = depthwise.layer.stride * depthwise.layer.stride;
     Tile<WIDTH> tiles[count];
     for (Tile<WIDTH>& tile : tiles)
         for (auto& row : tile.sums)
             for (Vector& sum : row) sum = broadcast(bias);
     if constexpr (SPLITS > 0) add_split<SPLITS>(tiles, planes, filters, place);
-    for (int part = 0; SPLITS == 0 && part < parts; part++)
-        if (filters[part].rows && filters[part].taps) add(tiles[0], planes[part], filters[part], place);
+    else add(tiles[0], *planes, *filters, place);
     for (int row = 0; row < TILE_ROWS; row++)
         for (int of = 0; of < count; of++) {
             const int32_t at = (place.row + row) * count + of;

@@ -8,14 +8,14 @@
 
 namespace INSTRUCTION_SET {
 
-// A kernel before it is packed: row r, column c is at r × row_step + c × step.
+// A kernel before it is packed: row r, column c is at r × pitch + c.
 struct Weights {
     const float* data;
-    int64_t row_step, step;
+    int64_t pitch;
     int32_t rows, columns;
 
     Weights every_second(int32_t first) const {
-        return {data + first * row_step, 2 * row_step, step, (rows + 1 - first) / 2, columns};
+        return {data + first * pitch, 2 * pitch, (rows + 1 - first) / 2, columns};
     }
 };
 
@@ -23,21 +23,17 @@ inline Filter packed(const Weights& from, Scratch& scratch) {
     float* to = scratch.take(int64_t(from.rows) * from.columns);
     for (int32_t column = 0; column < from.columns; column++)
         for (int32_t row = 0; row < from.rows; row++)
-            to[int64_t(column) * from.rows + row] = from.data[row * from.row_step + column * from.step];
+            to[int64_t(column) * from.rows + row] = from.data[row * from.pitch + column];
     return {to, from.rows, from.columns};
 }
 
 inline Weights sum(const Weights& a, const Weights& b, Scratch& scratch) {
     float* to = scratch.take(int64_t(a.rows) * a.columns);
-    const Weights found{to, a.columns, 1, a.rows, a.columns};
+    const Weights found{to, a.columns, a.rows, a.columns};
     for (int32_t row = 0; row < a.rows; row++, to += a.columns) {
-        const float *first = a.data + row * a.row_step, *second = b.data + row * b.row_step;
-        if (row >= b.rows)
-            for (int32_t column = 0; column < a.columns; column++) to[column] = first[column * a.step];
-        else if (a.step == 1)
-            for (int32_t column = 0; column < a.columns; column++) to[column] = first[column] + second[column];
-        else
-            for (int32_t column = 0; column < a.columns; column++) to[column] = first[column * a.step] + second[column * b.step];
+        const float *first = a.data + row * a.pitch, *second = b.data + row * b.pitch;
+        for (int32_t column = 0; column < a.columns; column++)
+            to[column] = first[column] + (row < b.rows ? second[column] : 0.0f);
     }
     return found;
 }
@@ -82,6 +78,9 @@ inline Plane* split_plane(Plane* to, const Plane& plane, int splits, int32_t col
     to = split_plane(to, difference(plane, 0, 1, columns, scratch), splits - 1, columns, scratch);
     return split_plane(to, difference(plane, 2, 1, columns, scratch), splits - 1, columns, scratch);
 }
+
+// Planes and filters of an image and a kernel split twice.
+constexpr int MOST_PLANES = 9;
 
 constexpr int power(int base, int exponent) { return exponent == 0 ? 1 : base * power(base, exponent - 1); }
 

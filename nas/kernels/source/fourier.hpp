@@ -3,10 +3,9 @@
 // spreads over its channel.
 #pragma once
 
-#include "activation.hpp"
+#include "groups.hpp"
 #include "scratch.hpp"
 #include "transform.hpp"
-#include "transpose.hpp"
 
 namespace INSTRUCTION_SET {
 
@@ -130,48 +129,25 @@ inline void multiply_columns(const Fourier& fourier, const float* with) {
     }
 }
 
-// Channels of one group: first … end - 1.
-struct InGroup {
-    int32_t first, end;
-
-    int32_t lane() const { return first % LANES; }
-    int32_t count() const { return end - first; }
-};
-
-// So many floats of each of so many pixels.
-inline void copy_pixels(const float* from, int64_t from_step, int64_t pixels, int64_t count, float* to, int64_t to_step) {
-    for (; pixels > 0; pixels--, from += from_step, to += to_step) {
-        if (count == LANES) store(to, load(from));
-        else for (int64_t i = 0; i < count; i++) to[i] = from[i];
-    }
-}
-
 inline void read_image(const Fourier& fourier, const DepthwiseLayer& layer, const float* x, InGroup channels) {
-    const int64_t width = layer.width, size = layer.height * width;
-    float* const to = fourier.pixels + channels.lane();
+    const Layout layout = layout_of_image(layer);
+    const int64_t width = layer.width;
     for (int32_t row = 0; row < layer.height; row += 2) {
-        const int64_t rows = least(2, layer.height - row), first = row * width, pixels = rows * width;
-        if (layer.reads_last)
-            copy_pixels(x + first * layer.channels + channels.first, layer.channels, pixels, channels.count(), to, LANES);
-        else transpose(x + channels.first * size + first, size, channels.count(), pixels, to, LANES);
+        const int64_t rows = least(2, layer.height - row);
+        gather(layout, x, channels, row * width, rows * width, fourier.pixels);
         transform_rows(fourier, fourier.pixels, fourier.pixels + (rows - 1) * width * LANES, layer.width, row);
     }
 }
 
 inline void write_image(const Fourier& fourier, const DepthwiseLayer& layer, const Finish& finish, InGroup channels, float* y) {
-    const int64_t width = layer.out_width, size = layer.out_height * width;
-    const float* const from = fourier.pixels + channels.lane();
-    float bias[LANES] = {};
-    std::memcpy(bias + channels.lane(), layer.bias + channels.first, channels.count() * sizeof(float));
+    const Layout layout = layout_of_output(layer);
+    const Vector bias = bias_of(layer, channels);
+    const int64_t width = layer.out_width;
     for (int32_t row = 0; row < layer.out_height; row += 2) {
-        const int64_t first = row * width, pixels = least(2, layer.out_height - row) * width;
-        restore_rows(fourier, fourier.pixels, fourier.pixels + width * LANES, layer.out_width, row, load(bias));
-        for (float* at = fourier.pixels; at < fourier.pixels + pixels * LANES; at += LANES)
-            store(at, bounded(load(at), finish.low, finish.high));
-        if (finish.curved) curve(fourier.pixels, pixels * LANES, finish.activation);
-        if (layer.writes_last)
-            copy_pixels(from, LANES, pixels, channels.count(), y + first * layer.channels + channels.first, layer.channels);
-        else transpose(from, LANES, pixels, channels.count(), y + channels.first * size + first, size);
+        const int64_t pixels = least(2, layer.out_height - row) * width;
+        restore_rows(fourier, fourier.pixels, fourier.pixels + width * LANES, layer.out_width, row, bias);
+        finish_vectors(finish, fourier.pixels, pixels * LANES);
+        scatter(layout, fourier.pixels, channels, row * width, pixels, y);
     }
 }
 
@@ -217,12 +193,12 @@ inline void depthwise_by_fourier(const DepthwiseLayer& layer, const float* x, fl
     const Spectrum spectrum(layer);
     const Fourier fourier(spectrum, layer.spectrum, scratch_of_thread());
     const Finish finish(layer.activation);
-    for (int32_t group = first / LANES; group * LANES < end; group++) {
-        const InGroup channels{first, int32_t(least(end, (group + 1) * LANES))};
+    while (first < end) {
+        const InGroup channels = group_of(first, end);
         // Lanes without a channel compute zeros.
         if (channels.count() < LANES) std::memset(fourier.pixels, 0, fourier.size_of_pixels() * sizeof(float));
         read_image(fourier, layer, x, channels);
-        multiply_columns(fourier, layer.spectrum + spectrum.head() + group * spectrum.group());
+        multiply_columns(fourier, layer.spectrum + spectrum.head() + first / LANES * spectrum.group());
         write_image(fourier, layer, finish, channels, y);
         first = channels.end;
     }

@@ -123,6 +123,7 @@ struct DepthwiseCase {
         layer.out_height = high / layer.stride + 1, layer.out_width = wide / layer.stride + 1;
         layer.activation = random.activation();
         layer.reads_last = random.between(0, 1), layer.writes_last = random.between(0, 1);
+        layer.by_channels = random.between(0, 1);
         weights = random.numbers(int64_t(layer.channels) * layer.kernel_height * layer.kernel_width);
         bias = random.numbers(layer.channels);
         layer.weights = weights.get(), layer.bias = bias.get();

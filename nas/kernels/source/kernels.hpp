@@ -32,9 +32,13 @@ struct DepthwiseLayer {
     int32_t out_height, out_width;
     Activation activation;
     int32_t reads_last, writes_last;      // whether a pixel's channels lie side by side, in x and in y
+    int32_t by_channels;                  // whether vectors are of channels; of pixels otherwise, where these lie side by side
     const float* weights;                 // (channels, kernel_height, kernel_width)
     const float* bias;                    // of each channel
     const float* spectrum;                // of the weights, by write_spectrum, for Fourier transforms; null for sums of products
+
+    // Whether vectors are of channels.
+    __attribute__((always_inline)) bool in_groups() const { return spectrum || by_channels || reads_last || writes_last; }
 };
 
 // Kernels compiled for one instruction set.

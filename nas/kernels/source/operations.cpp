@@ -132,7 +132,7 @@ bool DepthwiseConvolution::visit_attributes(ov::AttributeVisitor& visitor) {
     visitor.on_attribute("stride", m_stride);
     visitor.on_attribute("pads_begin", m_pads_begin);
     visitor.on_attribute("pads_end", m_pads_end);
-    visitor.on_attribute("fourier", m_fourier);
+    visitor.on_attribute("method", m_method);
     visitor.on_attribute("means", m_means);
     visitor.on_attribute("reads_last", m_reads_last);
     visitor.on_attribute("writes_last", m_writes_last);
@@ -143,7 +143,7 @@ bool DepthwiseConvolution::visit_attributes(ov::AttributeVisitor& visitor) {
 }
 
 const float* DepthwiseConvolution::spectrum_of(const DepthwiseLayer& layer, const InstructionSet& kernels) const {
-    const size_t size = m_fourier && ov::is_type<ov::op::v0::Constant>(get_input_node_ptr(1)) ? kernels.spectrum_size(layer) : 0;
+    const size_t size = m_method == "fourier" && ov::is_type<ov::op::v0::Constant>(get_input_node_ptr(1)) ? kernels.spectrum_size(layer) : 0;
     if (size == 0) return nullptr;
     std::call_once(m_spectrum->written, [&] {
         m_spectrum->values = ov::Tensor(ov::element::f32, {size});
@@ -158,7 +158,7 @@ DepthwiseLayer DepthwiseConvolution::layer_of(const ov::TensorVector& inputs, co
     DepthwiseLayer layer{int32_t(kernel[0]), int32_t(shape[2]), int32_t(shape[3]), int32_t(kernel[1]), int32_t(kernel[2]),
                          int32_t(m_stride), int32_t(m_pads_begin[0]), int32_t(m_pads_begin[1]), int32_t(out[2]),
                          int32_t(out[3]), activation_of(m_activation), m_reads_last, m_writes_last,
-                         inputs[1].data<const float>(), inputs[2].data<const float>(), nullptr};
+                         m_method == "channels", inputs[1].data<const float>(), inputs[2].data<const float>(), nullptr};
     layer.spectrum = spectrum_of(layer, kernels);
     return layer;
 }

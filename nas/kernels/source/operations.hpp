@@ -63,8 +63,8 @@ private:
 
     int64_t m_stride = 1;
     std::vector<int64_t> m_pads_begin{0, 0}, m_pads_end{0, 0};
-    bool m_fourier = false, m_means = false, m_reads_last = false, m_writes_last = false;
-    std::string m_activation = "none", m_instruction_set;
+    bool m_means = false, m_reads_last = false, m_writes_last = false;
+    std::string m_method = "pixels", m_activation = "none", m_instruction_set;
     SparseSettings m_expansion;
     std::shared_ptr<Spectrum> m_spectrum;
 };

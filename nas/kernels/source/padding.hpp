@@ -21,22 +21,17 @@ struct Filter {
     int32_t rows, taps;
 };
 
-// An image whose columns are dealt out to `planes` planes: column c of the padded image is element c / planes of plane
-// c % planes. Neighbours in an output vector are neighbours in a plane, so planes = stride makes every read contiguous.
+// An image with columns of zeros in front of each row.
 struct Padded {
-    float* data;      // plane 0 of row 0
-    int32_t planes;
-    int32_t plane;    // floats from a plane to the next
-    int32_t left;     // columns of zeros; negative where columns are cut off
-
-    int32_t pitch() const { return planes * plane; }
+    float* data;  // of row 0
+    int32_t pitch, left;
 };
 
 inline int32_t rounded_up(int32_t value, int32_t step) { return (value + step - 1) / step * step; }
 
-// Floats of a plane that holds `width` columns after `left` and of which the first `read` elements are read.
-inline int32_t plane_size(int32_t width, int32_t left, int32_t planes, int32_t read) {
-    const int32_t written = ((left < 0 ? 0 : left) + planes - 1) / planes + rounded_up(width, planes * LANES) / planes;
+// Floats of a row that holds `width` columns after `left` and of which the first `read` are read.
+inline int32_t row_size(int32_t width, int32_t left, int32_t read) {
+    const int32_t written = left + rounded_up(width, LANES);
     return rounded_up(written < read ? read : written, LANES);
 }
 
@@ -98,70 +93,19 @@ inline __attribute__((always_inline)) void copy_strip(const Strip& strip, float*
     for (int32_t row = 0; row < rows; row++, from += strip.width, to += pitch) store(to, strip.read<WHOLE>(from));
 }
 
-inline void copy_in_one_plane(const Padded& to, const float* x, int32_t height, int32_t width) {
+// Writes x (height, width) into an image that is zero outside it.
+inline void copy_in(const Padded& to, const float* x, int32_t height, int32_t width) {
     for (int32_t column = 0; column < width; column += LANES) {
         const Strip strip(x, height, width, column);
         float* at = to.data + to.left + column;
-        if (strip.rest >= LANES) copy_strip<true>(strip, at, to.pitch(), height);
+        if (strip.rest >= LANES) copy_strip<true>(strip, at, to.pitch, height);
         else {
             const int32_t safe = strip.safe_rows(height);
-            copy_strip<false>(strip, at, to.pitch(), safe);
+            copy_strip<false>(strip, at, to.pitch, safe);
             for (int32_t row = safe; row < height; row++)
-                store(at + int64_t(row) * to.pitch(), strip.read_last(strip.from + int64_t(row) * width, int64_t(height) * width));
+                store(at + int64_t(row) * to.pitch, strip.read_last(strip.from + int64_t(row) * width, int64_t(height) * width));
         }
     }
-}
-
-template <bool WHOLE>
-inline __attribute__((always_inline)) void deal_strips(const Strip& a, const Strip& b, float* even, float* odd, int64_t pitch,
-                                                       int32_t rows) {
-    Integers evens;
-    for (int i = 0; i < LANES; i++) evens[i] = 2 * i;
-    const float* from = a.from;
-    for (int32_t row = 0; row < rows; row++, from += a.width, even += pitch, odd += pitch) {
-        const Vector first = a.read<WHOLE>(from), second = b.read<WHOLE>(from + LANES);
-        store(even, __builtin_shuffle(first, second, evens));
-        store(odd, __builtin_shuffle(first, second, evens + 1));
-    }
-}
-
-inline void copy_in_two_planes(const Padded& to, const float* x, int32_t height, int32_t width) {
-    Integers evens;
-    for (int i = 0; i < LANES; i++) evens[i] = 2 * i;
-    const int64_t pitch = to.pitch();
-    for (int32_t column = 0; column < width; column += 2 * LANES) {
-        const Strip a(x, height, width, column), b(x, height, width, column + LANES);
-        float* even = to.data + (to.left % 2) * to.plane + to.left / 2 + column / 2;
-        float* odd = to.data + ((to.left + 1) % 2) * to.plane + (to.left + 1) / 2 + column / 2;
-        if (b.rest >= LANES) deal_strips<true>(a, b, even, odd, pitch, height);
-        else {
-            const int32_t safe = b.safe_rows(height);
-            deal_strips<false>(a, b, even, odd, pitch, safe);
-            for (int32_t row = safe; row < height; row++) {
-                const float* from = a.from + int64_t(row) * width;
-                const Vector first = a.read_last(from, int64_t(height) * width),
-                             second = b.rest > 0 ? b.read_last(from + LANES, int64_t(height) * width) : Vector{};
-                store(even + row * pitch, __builtin_shuffle(first, second, evens));
-                store(odd + row * pitch, __builtin_shuffle(first, second, evens + 1));
-            }
-        }
-    }
-}
-
-inline void copy_in_planes(const Padded& to, const float* x, int32_t height, int32_t width) {
-    const int32_t from = to.left < 0 ? -to.left : 0, room = to.pitch() - to.left, until = width < room ? width : room;
-    for (int32_t row = 0; row < height; row++)
-        for (int32_t column = from; column < until; column++) {
-            const int32_t at = column + to.left;
-            to.data[int64_t(row) * to.pitch() + at % to.planes * to.plane + at / to.planes] = x[int64_t(row) * width + column];
-        }
-}
-
-// Writes x (height, width) into an image that is zero outside it.
-inline void copy_in(const Padded& to, const float* x, int32_t height, int32_t width) {
-    if (to.planes == 1 && to.left >= 0) return copy_in_one_plane(to, x, height, width);
-    if (to.planes == 2 && to.left >= 0) return copy_in_two_planes(to, x, height, width);
-    copy_in_planes(to, x, height, width);
 }
 
 }  // namespace INSTRUCTION_SET

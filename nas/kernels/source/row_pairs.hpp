@@ -21,7 +21,7 @@ struct RowPairs {
 };
 
 inline bool has_row_pairs(const DepthwiseLayer& layer) {
-    return HAS_ROW_PAIRS && layer.stride == 1 && layer.kernel_height == PAIR_ROWS && layer.left >= 0 &&
+    return HAS_ROW_PAIRS && layer.stride == 1 && layer.kernel_height == PAIR_ROWS &&
            layer.out_height >= 2 * PAIRS - 1;
 }
 

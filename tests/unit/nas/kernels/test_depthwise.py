@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as some
 from scipy.signal import correlate2d
 
-from nas.kernels.library import Library
+from nas.kernels.library import METHODS, Library
 
 CHANNELS, MOST_LANES = 3, 16
 #: Image, kernel, stride, pads (top, left, bottom, right).
@@ -67,12 +67,12 @@ def assert_all_equal(
     pairs = zip(padded, weight.astype(np.float64), bias, strict=True)
     wanted = np.stack([correlate2d(a, b, "valid")[::stride, ::stride] + c for a, b, c in pairs])
     settings: dict[str, Any] = {"stride": stride, "pads_begin": (top, left), "pads_end": (bottom, right)}
-    for found, fourier in product(kernels.instruction_sets, (False, True)):
+    for found, method in product(kernels.instruction_sets, METHODS):
         if found.available:
-            some = slice(found.lanes + 1 if fourier else CHANNELS)
+            some = slice(CHANNELS if method == "pixels" else found.lanes + 1)
             arguments = weight[some], bias[some], np.ascontiguousarray(x[:, some])
-            y = kernels.depthwise(*arguments, instruction_set=found.name, fourier=fourier, **settings)()
-            atol, name = 1e-5 * np.abs(wanted[some]).max(), f"{found.name}, {fourier=}"
+            y = kernels.depthwise(*arguments, instruction_set=found.name, method=method, **settings)()
+            atol, name = 1e-5 * np.abs(wanted[some]).max(), f"{found.name}, {method}"
             np.testing.assert_allclose(y[0], wanted[some], rtol=0, atol=atol, err_msg=name)
 
 
@@ -99,8 +99,8 @@ def test_transforms_compute_what_they_can(
     settings: dict[str, Any] = {"stride": stride, "pads_begin": (3, 3), "pads_end": (3, 3)}
     name = kernels.instruction_sets[0].name if kernels.instruction_sets[0].available else "portable"
     sums, found = (
-        kernels.depthwise(weight, weight[:, 0, 0].copy(), x, instruction_set=name, fourier=fourier, **settings)()
-        for fourier in (False, True)
+        kernels.depthwise(weight, weight[:, 0, 0].copy(), x, instruction_set=name, method=method, **settings)()
+        for method in METHODS[::2]
     )
     assert (found != sums).any() == transformed
 

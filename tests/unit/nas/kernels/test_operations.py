@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from nas.kernels.library import METHODS
 from nas.kernels.sparse_format import ROWS, Floats, SparseWeights
 from nas.latency.quiet_openvino import openvino
 
@@ -58,7 +59,12 @@ def test_any_number_of_threads_computes_all_images(
 
 
 def depthwise_model(
-    weight: Any, bias: Floats, x: openvino.op.Parameter, library: Path, *more: openvino.op.Parameter, **attributes: bool
+    weight: Any,
+    bias: Floats,
+    x: openvino.op.Parameter,
+    library: Path,
+    *more: openvino.op.Parameter,
+    **attributes: bool | str,
 ) -> Any:
     factory = openvino.utils.node_factory.NodeFactory()
     factory.add_extension(library)
@@ -78,11 +84,11 @@ def test_any_number_of_threads_transforms_all_images(core: Any, library: Path, t
     sums, found = (
         [
             core.compile_model(
-                depthwise_model(weight, bias, x, library, fourier=fourier), "CPU", {"INFERENCE_NUM_THREADS": threads}
+                depthwise_model(weight, bias, x, library, method=method), "CPU", {"INFERENCE_NUM_THREADS": threads}
             )
             for weight in weights
         ]
-        for fourier in (False, True)
+        for method in ("pixels", "fourier")
     )
     for image in images:
         for right, transformed in zip(sums, found, strict=True):
@@ -92,16 +98,16 @@ def test_any_number_of_threads_transforms_all_images(core: Any, library: Path, t
 
 
 @pytest.mark.parametrize("threads", [1, 3])
-@pytest.mark.parametrize("fourier", [False, True])
+@pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize(("reads_last", "writes_last"), [(True, True), (True, False), (False, True)])
 def test_channels_may_be_last(
-    core: Any, library: Path, reads_last: bool, writes_last: bool, fourier: bool, threads: int
+    core: Any, library: Path, reads_last: bool, writes_last: bool, method: str, threads: int
 ) -> None:
     rng = np.random.default_rng(0)
     weight = openvino.op.Constant(rng.normal(size=(37, 9, 9)).astype(np.float32))
     bias, image = rng.normal(size=37).astype(np.float32), rng.normal(size=(2, 37, 20, 18)).astype(np.float32)
     given = np.ascontiguousarray(np.moveaxis(image, 1, -1)) if reads_last else image
-    settings = {"fourier": fourier, "means": True}
+    settings = {"method": "channels" if method == "pixels" else method, "means": True}
     first, last = (
         depthwise_model(
             weight, bias, openvino.op.Parameter(openvino.Type.f32, openvino.PartialShape(x.shape)), library, **more
@@ -120,8 +126,8 @@ def test_weights_that_are_no_constants_are_not_transformed(core: Any, library: P
     x, weight = (openvino.op.Parameter(openvino.Type.f32, openvino.PartialShape(shape)) for shape in shapes)
     bias = np.zeros(16, np.float32)
     sums, found = (
-        core.compile_model(depthwise_model(weight, bias, x, library, weight, fourier=fourier), "CPU")
-        for fourier in (False, True)
+        core.compile_model(depthwise_model(weight, bias, x, library, weight, method=method), "CPU")
+        for method in ("pixels", "fourier")
     )
     for _ in range(2):
         arrays = [rng.normal(size=shape).astype(np.float32) for shape in shapes]

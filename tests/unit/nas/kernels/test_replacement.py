@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from nas.kernels.graph_pass import Setting, candidates, prepare
+from nas.kernels.library import METHODS, Method
 from nas.kernels.replacement import replace
 from nas.latency.quiet_openvino import openvino
 
@@ -70,15 +71,15 @@ def replaced(build: Callable[[Any], Any], batch: int, setting: Setting, library:
 
 @pytest.mark.parametrize("batch", [1, 2])
 @pytest.mark.parametrize("rows", [1, 4])
-@pytest.mark.parametrize(("kernel", "stride", "fourier"), [(3, 1, False), (5, 2, False), (13, 1, True)])
+@pytest.mark.parametrize(("kernel", "stride", "method"), [(3, 1, "pixels"), (5, 2, "channels"), (13, 1, "fourier")])
 def test_a_block_is_two_operations(
-    kernel: int, stride: int, fourier: bool, rows: int, batch: int, library: Path
+    kernel: int, stride: int, method: Method, rows: int, batch: int, library: Path
 ) -> None:
     def block(x: Any) -> Any:
         hidden = depthwise(pointwise(x, CHANNELS, INPUTS, "expand"), kernel, stride)
         return pointwise(excited(hidden), 9, CHANNELS, "project")
 
-    found = check(block, batch, Setting(rows=rows, fourier=fourier), library)
+    found = check(block, batch, Setting(rows=rows, method=method), library)
     assert (found["DepthwiseConvolution"], found["SparseConvolution"]) == (1, 1)
     assert not found["Multiply"] + found["ReduceMean"] + found["Convolution"] + found["GroupConvolution"]
 
@@ -136,6 +137,17 @@ def test_images_of_linear_layers_have_their_channels_last(library: Path) -> None
     assert (found["SparseConvolution"], found["DepthwiseConvolution"], found["Multiply"]) == (1, 1, 1)
 
 
+def test_one_pixel_is_scaled_by_what_is_beside_it(library: Path) -> None:
+    """An image of one pixel times another: either could be the scales."""
+
+    def scaled(x: Any) -> Any:
+        whole = ops.group_convolution(x, numbers(INPUTS, 1, 1, SIZE, SIZE), [1, 1], [0, 0], [0, 0], [1, 1])
+        whole.set_friendly_name("depthwise")
+        return dense(ops.multiply(ops.sigmoid(ops.reduce_max(x, np.array([2, 3]), True)), whole), 9, INPUTS)
+
+    check(scaled, 2, Setting(method="channels"), library)
+
+
 def dense(x: Any, outputs: int, inputs: int) -> Any:
     """No candidate."""
     return ops.convolution(x, numbers(outputs, inputs, 1, 1), [1, 1], [0, 0], [0, 0], [1, 1])
@@ -162,14 +174,16 @@ BEHIND: dict[str, Callable[[Any], Any]] = {
 }
 
 
-@pytest.mark.parametrize("fourier", [False, True])
+@pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("before", BEFORE)
 @pytest.mark.parametrize("behind", BEHIND)
-def test_transforms_have_their_channels_last_where_openvino_has(
-    behind: str, before: str, fourier: bool, library: Path
+def test_vectors_of_channels_are_read_and_written_last_where_openvino_has_them_so(
+    behind: str, before: str, method: Method, library: Path
 ) -> None:
-    graph = replaced(lambda x: BEHIND[behind](depthwise(BEFORE[before](x), 9, 1)), 2, Setting(fourier=fourier), library)
+    graph = replaced(lambda x: BEHIND[behind](depthwise(BEFORE[before](x), 9, 1)), 2, Setting(method=method), library)
     (node,) = (node for node in graph.get_ops() if node.get_type_name() == "DepthwiseConvolution")
     attributes = node.get_attributes()
-    assert attributes["reads_last"] == (fourier and before == "normalization")
-    assert attributes["writes_last"] == (fourier and behind in ("convolution", "convolution of a scaled image"))
+    assert attributes["reads_last"] == (method != "pixels" and before == "normalization")
+    assert attributes["writes_last"] == (
+        method != "pixels" and behind in ("convolution", "convolution of a scaled image")
+    )
