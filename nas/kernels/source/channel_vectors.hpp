@@ -37,7 +37,7 @@ struct Vectors {
 struct Phases {
     explicit Phases(const DepthwiseLayer& layer)
         : count(least(layer.stride, layer.kernel_width)),
-          size((layer.out_width - 1 + (layer.kernel_width + layer.stride - 1) / layer.stride) * LANES) {}
+          size((int64_t(layer.out_width) + (layer.kernel_width - 1) / layer.stride) * LANES) {}
 
     int64_t count, size;
     float* data = nullptr;
@@ -69,7 +69,7 @@ inline void add_products(const DepthwiseLayer& layer, const Phases& image, const
     for (int64_t i = first; i < end; i++)
         for (int32_t phase = 0; phase < image.count; phase++) {
             const float* from = image.data + (top + i) * image.pitch() + phase * image.size + column * LANES;
-            for (int32_t j = phase; j < layer.kernel_width; j += layer.stride, from += LANES) {
+            for (int64_t j = phase; j < layer.kernel_width; j += layer.stride, from += LANES) {
                 const Vector weight = load(kernel.at(i, j));
                 unrolled<WIDTH>([&](auto k) INLINED { sums[k] += load(from + k * LANES) * weight; });
             }

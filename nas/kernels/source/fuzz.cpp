@@ -110,7 +110,7 @@ struct DepthwiseCase {
         layer.channels = channels;
         layer.kernel_height = random.size(31), layer.kernel_width = random.between(0, 2) ? layer.kernel_height : random.size(31);
         layer.height = random.size(60), layer.width = random.between(0, 2) ? layer.height : random.size(60);
-        layer.stride = random.between(1, 3);
+        layer.stride = random.between(0, 3) ? random.between(1, 3) : random.between(4, 40);
         layer.top = random.between(0, layer.kernel_height), layer.left = random.between(0, layer.kernel_width);
         int32_t bottom = random.between(0, layer.kernel_height), right_side = random.between(0, layer.kernel_width);
         if (random.between(0, 2) == 0) {
