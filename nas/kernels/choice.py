@@ -39,7 +39,7 @@ _TOLERANCE = 1e-3
 #: Time for runs of whole graphs.
 _BUDGET_NS = 2_000_000_000
 #: Raised with every change of how is chosen: what was chosen otherwise is forgotten.
-_VERSION = 3
+_VERSION = 4
 _log = logging.getLogger(__name__)
 
 
