@@ -66,7 +66,7 @@ def replaced(build: Callable[[Any], Any], batch: int, setting: Setting, library:
     for threads in (1, 3):
         settings[openvino.properties.inference_num_threads()] = threads
         found = np.array(core.compile_model(graph, "CPU", settings)(image)["answer"])
-        np.testing.assert_allclose(found, expected, rtol=0, atol=2e-5 * np.abs(expected).max())
+        np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5 * np.abs(expected).max())
     return graph
 
 
