@@ -27,7 +27,7 @@ DEMO_OVERRIDES := budget.trials=48 limits.latency_ms.max.factor=1.4
 DEMO_STORAGE := sqlite:///$(DEMO)/nas.db
 NAS := $(BIN)/nas
 
-.PHONY: help setup check format test system-packages demo dashboard clean
+.PHONY: help setup check format test test-slow system-packages demo dashboard clean
 
 help:  ## List these verbs.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /|/' | while IFS='|' read -r verb text; do \
@@ -54,8 +54,11 @@ format: setup  ## Let ruff mend what it can.
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-test: setup system-packages check  ## Everything CI runs: check, then all tests.
-	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --durations 15 $(ARGS)
+test: setup system-packages check  ## Everything CI runs: check, then all tests but the slow ones.
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --durations 15 -m 'not slow' $(ARGS)
+
+test-slow: setup system-packages  ## The slow tests: whole matrices of which `make test` runs a part.
+	$(BIN)/python -m pytest -n 2 --dist load --durations 15 -m slow $(ARGS)
 
 system-packages:
 	@bash tests/system_packages.sh
