@@ -34,6 +34,8 @@ class Module(SearchSpace):
         search: patterns of the paths of layers that policies may act on.
     """
 
+    paths = ("weights",)
+
     def __init__(
         self,
         factory: str | None = None,

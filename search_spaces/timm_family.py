@@ -37,6 +37,8 @@ class TimmFamily(SearchSpace):
         weights: local safetensors file to start from; of each network what fits in name and shape is taken.
     """
 
+    paths = ("weights",)
+
     def __init__(self, family: str = "convnext", preset: str = "small", weights: str | None = None) -> None:
         if family not in FAMILIES.names():
             known = ", ".join(FAMILIES.names())

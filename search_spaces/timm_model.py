@@ -27,6 +27,8 @@ class TimmModel(SearchSpace):
             stem for other channels, does not fit and starts anew. Random weights without.
     """
 
+    paths = ("weights",)
+
     def __init__(self, model: str = "resnet18", weights: str | None = None) -> None:
         names = timm.list_models()
         if model not in names:

@@ -17,7 +17,7 @@ from trials.comparison import NUM_COMPARED
 from trials.environment import describe_environment, owner
 from trials.executors import EXECUTORS, Executor
 from trials.folders import artifact_root, work_folder
-from trials.plan import Plan, make_plan
+from trials.plan import Plan, make_plan, with_absolute_paths
 from trials.pools import pools
 from trials.probing import calibrate_targets, resolve_limits
 from trials.problem import Problem, open_problem
@@ -48,7 +48,7 @@ def search(
         NasError: the plan can't be run; nothing was stored.
     """
     store = Store(storage)
-    plan = with_stored_targets(plan, store)
+    plan = with_absolute_paths(with_stored_targets(plan, store))
     specs = study_specs(plan, name, baseline)
     searches = [spec.name for spec in specs if spec.role == "search"] if twins else []
     if twins:

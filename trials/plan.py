@@ -11,6 +11,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from nas.errors import PlanError
 from nas.registry import nearest
+from trials.paths import make_absolute, typed
 
 
 class _Strict(BaseModel):
@@ -192,7 +193,8 @@ class Plan(_Strict):
 def load_plan(path: Path, overrides: Sequence[str] = ()) -> Plan:
     """Read a plan file and apply ``key=value`` overrides (dots descend, numbers index lists; values are YAML).
 
-    Paths under ``code`` and of targets come back absolute; of ``code``, the plan's own folder first.
+    Paths come back absolute: those of the file relative to its folder, those of overrides to the current one. Of
+    ``code``, the plan's own folder is first.
 
     Raises:
         PlanError: no such file, a folder, no mapping, an unknown key (with the nearest known one), a bad value.
@@ -201,16 +203,16 @@ def load_plan(path: Path, overrides: Sequence[str] = ()) -> Plan:
     for override in overrides:
         _apply(data, override)
     folder = path.resolve().parent
-    code = data.get("code") or []
-    if isinstance(code, list) and all(isinstance(item, str) for item in code):
-        data["code"] = list(dict.fromkeys([str(folder), *(str((folder / item).resolve()) for item in code)]))
-        for item in data["code"]:
-            if not Path(item).is_dir():
-                raise PlanError(f"code: {item} is not a folder; list folders, relative to {folder}")
-    for target in data.get("targets") or []:
-        for key in ("token_file", "tls_ca"):
-            if isinstance(target, dict) and isinstance(target.get(key), str):
-                target[key] = str(folder / Path(target[key]).expanduser())
+    if isinstance(code := data.get("code") or [], list):
+        data["code"] = [str(folder), *code]
+    make_absolute(data, folder)
+    return make_plan(data)
+
+
+def with_absolute_paths(plan: Plan) -> Plan:
+    """The same plan with paths that mean the same in every folder; now they are relative to the current one."""
+    data = plan.to_json()
+    make_absolute(data, Path.cwd())
     return make_plan(data)
 
 
@@ -251,7 +253,7 @@ def _apply(data: dict[str, Any], override: str) -> None:
     for part in path:
         place = _step(place, part, key)
     try:
-        value = yaml.safe_load(text)
+        value = typed(yaml.safe_load(text))
     except yaml.YAMLError as error:
         raise PlanError(f"override {override!r}: the value is not YAML: {error}") from None
     if isinstance(place, list):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import inspect
 import json
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import lru_cache
@@ -27,6 +26,7 @@ from nas.strategies import STRATEGIES, Goal, Limit, Strategy
 from nas.tasks import TASKS, Task
 from search_spaces import SPACES
 from trials.executors import EXECUTORS
+from trials.paths import import_from
 from trials.plan import Bound, Plan, Relative, make_plan
 from trials.store.records import TARGET_METRICS
 
@@ -146,9 +146,7 @@ def open_problem_json(plan: str) -> Problem:
 
 
 def _assemble(plan: Plan) -> Problem:
-    for folder in reversed(plan.code):
-        if folder not in sys.path:
-            sys.path.insert(0, folder)
+    import_from(plan.code)
     task = make(TASKS.get(plan.task.name), plan.task.spec(), "task")
     space = make(SPACES.get(plan.space.name), plan.space.spec(), "space")
     policies = tuple(policy.spec() for policy in plan.policies)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from nas.papers import Paper
 from nas.space.site import Site, find_sites
@@ -30,6 +30,8 @@ class SearchSpace(ABC):
     space.
     """
 
+    #: Parameters that are paths. In a plan they are relative to the plan's folder, and arrive here absolute.
+    paths: ClassVar[tuple[str, ...]] = ()
     #: The paper it is from.
     paper: Paper | None = None
 

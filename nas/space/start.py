@@ -104,7 +104,9 @@ def _shapes_in(path: Path) -> Shapes:
         with safe_open(path, framework="pt") as file:
             return {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
     except FileNotFoundError:
-        raise PlanError(f"weights: there is no file {path}; give a safetensors file of this machine") from None
+        raise PlanError(
+            f"weights: there is no file {path}; give a safetensors file, as a path relative to the plan's folder"
+        ) from None
     except (OSError, SafetensorError) as error:
         raise PlanError(f"weights: {path} is not a safetensors file: {error}; nothing else is read") from None
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 
@@ -46,6 +46,8 @@ class Task(ABC):
         TaskError: the data is missing or a parameter is out of range; the message says what to put where.
     """
 
+    #: Parameters that are paths. In a plan they are relative to the plan's folder, and arrive here absolute.
+    paths: ClassVar[tuple[str, ...]] = ()
     #: Shape of one deployed input, without the batch: ``(C, H, W)``.
     input_shape: tuple[int, int, int]
     #: What ``score`` returns, the metric studies use by default first.

@@ -39,6 +39,8 @@ SIZE = 32
 class _Cifar(Classification):
     """The published test images test; validation is taken from the training images, stratified."""
 
+    paths = ("path",)
+
     source: Any
 
     def __init__(
@@ -83,7 +85,7 @@ class _Cifar(Classification):
         wanted = f"unpack {self.source.filename} ({self.source.url}) into it, or set download: true"
         if path is None:
             raise TaskError(f"{self._name}: no path; name a folder as path: in the task and {wanted}")
-        folder = Path(path).expanduser()
+        folder = Path(path).expanduser().absolute()
         if not (folder / self.source.base_folder).is_dir():
             if not download:
                 raise TaskError(f"{self._name}: no {self.source.base_folder} in {folder}; {wanted}")

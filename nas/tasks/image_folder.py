@@ -61,6 +61,8 @@ class ImageFolder(Classification):
         seed: of the split.
     """
 
+    paths = ("path",)
+
     def __init__(
         self,
         path: str | None = None,
@@ -149,9 +151,12 @@ class _Files(Dataset[tuple[Tensor, Tensor]]):
 def _existing(path: str | None) -> Path:
     if path is None:
         raise TaskError(f"image_folder: no path; name a folder as path: in the task, with images as {LAYOUT}")
-    folder = Path(path).expanduser()
+    folder = Path(path).expanduser().absolute()
     if not folder.is_dir():
-        raise TaskError(f"image_folder: no folder {folder}; put images there as {LAYOUT}")
+        raise TaskError(
+            f"image_folder: no folder {folder}; put images there as {LAYOUT}, or correct path: in the task, which is "
+            "relative to the plan's folder"
+        )
     return folder
 
 

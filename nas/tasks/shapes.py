@@ -38,6 +38,8 @@ class Shapes(Classification):
         cache: folder that keeps drawn images, ``~/.cache/measured-nas`` by default; ``""`` keeps none.
     """
 
+    paths = ("cache",)
+
     num_outputs = len(SHAPES)
 
     def __init__(
@@ -81,6 +83,8 @@ class ShapesSegmentation(Task):
 
     The parameters are those of ``Shapes``, without augmentation.
     """
+
+    paths = ("cache",)
 
     metrics = (Metric("mean_iou", "maximize"), Metric("pixel_accuracy", "maximize"))
     num_outputs = len(SHAPES) + 1

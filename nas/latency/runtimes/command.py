@@ -34,6 +34,7 @@ class Command(Runtime):
         program: name of a description that comes with the package, or the path of a JSON file of one's own.
     """
 
+    paths = ("program:*.json",)
     formats = frozenset({"onnx"})
     answers = False
     scored_in = "onnxruntime"
