@@ -14,6 +14,7 @@ from nas.strategies import Limit
 from nas.tasks import Task
 from trials.executors import Executor
 from trials.executors.local import LocalExecutor
+from trials.machine import shortages
 from trials.plan import Plan
 from trials.pools import pools
 from trials.probing import Probe, calibrate, check_feasible, probe, random_choosers, relative_bounds
@@ -36,6 +37,8 @@ class Forecast:
     feasible_share: float
     hours: float
     disk_mb: float
+    #: What the plan's trainings ask for and this machine does not have.
+    shortages: list[str]
 
     @property
     def remarks(self) -> list[str]:
@@ -48,6 +51,7 @@ class Forecast:
             f"limits: {limits or 'none'}; {self.feasible_share:.0%} of random candidates keep within those "
             "that are known before training",
             f"about {self.hours:.2g} hours of wall time and at most {self.disk_mb:.0f} MB of disk",
+            *(f"this machine can't run it: {shortage}" for shortage in self.shortages),
         ]
 
     def to_json(self) -> dict[str, Any]:
@@ -96,6 +100,7 @@ def _forecast(problem: Problem, executor: Executor) -> Forecast:
         feasible_share=len(feasible) / len(others),
         hours=spent_s / 3600,
         disk_mb=kept * 2 * BYTES_PER_WEIGHT * typical.metrics["parameters", ""] / 1e6,
+        shortages=shortages(problem.plan),
     )
 
 

@@ -16,7 +16,9 @@ from trials.companions import check_comparable, twin_specs
 from trials.comparison import NUM_COMPARED
 from trials.environment import describe_environment, owner
 from trials.executors import EXECUTORS, Executor
+from trials.executors.turns import TurnTaking
 from trials.folders import artifact_root, work_folder
+from trials.machine import check_fits_here
 from trials.plan import Plan, make_plan, with_absolute_paths
 from trials.pools import pools
 from trials.probing import calibrate_targets, resolve_limits
@@ -202,8 +204,17 @@ def run_study(
 
 @contextmanager
 def open_executor(plan: Plan, address: str | None = None) -> Iterator[Executor]:
-    """The plan's executor with a training pool and one measuring slot per target."""
-    executor = EXECUTORS.get(plan.executor)(pools(plan, local=address is None), code=plan.code, address=address)
+    """The plan's executor with a training pool and one measuring slot per target.
+
+    Raises:
+        PlanError: without a cluster, the trainings ask for more than this machine has.
+    """
+    if address is None:
+        check_fits_here(plan)
+    wanted = pools(plan, local=address is None)
+    executor: Executor = EXECUTORS.get(plan.executor)(wanted, code=plan.code, address=address)
+    if any(pool.turns_with for pool in wanted):
+        executor = TurnTaking(executor, wanted)
     try:
         yield executor
     finally:

@@ -91,6 +91,8 @@ class Resources(_Strict):
     """What workers take."""
 
     train: TrainResources = TrainResources()
+    #: How long a cluster may offer no place for a kind of job before the study is interrupted.
+    wait_minutes: Annotated[float, Field(gt=0)] = 5.0
 
 
 class Budget(_Strict):

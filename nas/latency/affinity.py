@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Sequence
 
 from nas.errors import MeasureError
 
@@ -13,19 +13,24 @@ def measuring_core() -> int:
     return available_cores()[-1]
 
 
-def training_cores() -> list[int]:
-    """The other cores; the same one where there is only one."""
+def training_cores(measuring: Collection[int]) -> list[int]:
+    """The cores of this process that are not in ``measuring``; all of its cores where none would be left."""
     cores = available_cores()
-    return cores[:-1] or cores
+    return [core for core in cores if core not in measuring] or cores
 
 
-def measuring_cores(core: int | None, threads: int) -> tuple[int, ...]:
+def measuring_cores(core: int | None, threads: int, cores: Sequence[int] = ()) -> tuple[int, ...]:
     """The cores of a session with ``threads`` threads: ``core`` (None: the measuring core) and some below it.
 
+    Args:
+        core: the first core; None for the last of ``cores``.
+        threads: number of cores wanted.
+        cores: what there is to choose from, ascending; by default the cores this process may use.
+
     Raises:
-        MeasureError: this process may not use ``core``, or there are fewer cores than threads.
+        MeasureError: ``core`` is not among the cores, or there are fewer cores than threads.
     """
-    cores = available_cores()
+    cores = cores or available_cores()
     listed = ", ".join(map(str, cores))
     first = cores[-1] if core is None else core
     if first not in cores:

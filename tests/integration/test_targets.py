@@ -8,6 +8,9 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
+from nas.latency.affinity import available_cores
 from tests.integration.forks import nas
 
 #: Runs a script where neither torch nor the other runtime can be imported.
@@ -50,3 +53,21 @@ def test_search_for_the_latency_in_the_second_runtime(plan: Callable[..., Path],
         [sys.executable, "-c", ALONE, str(folder / "run.py")], capture_output=True, text=True, check=True
     )
     assert "answers:" in ran.stdout
+
+
+@pytest.mark.slow
+def test_a_stored_target_with_a_thread_on_every_core(plan: Callable[..., Path], url: str) -> None:
+    threads = len(available_cores())
+    nas("targets", "add", "duo", "--threads", str(threads), "--storage", url)
+    path = plan(
+        task={"name": "digits", "image_size": 8},
+        policies=[],
+        targets=[{"name": "duo"}],
+        estimator={"name": "training", "epochs": 1},
+        budget={"trials": 2},
+    )
+    nas("search", str(path), "--storage", url)
+    (study,) = json.loads(nas("list", "--storage", url, "--json").stdout)
+    assert (study["state"], study["candidates"]) == ("complete", {"complete": 2})
+    candidate = json.loads(nas("show", "study", "0", "--storage", url, "--json").stdout)
+    assert candidate["measurements"][-1]["conditions"]["threads"] == threads

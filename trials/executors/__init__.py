@@ -58,6 +58,13 @@ class Pool:
     cores: tuple[int, ...] = ()
     #: Ray resources a worker needs beside cpus and gpus, ``{"target:pi": 1}``.
     resources: Mapping[str, float] = field(default_factory=dict)
+    #: Pools on the same cores: while a job of one of them runs, this pool starts none, and the other way round.
+    turns_with: frozenset[str] = frozenset()
+    #: Resource of a target → its core (None: the last one) and threads. On a cluster's node that offers the resource,
+    #: this pool's workers are kept off those cores.
+    keeps_off: Mapping[str, tuple[int | None, int]] = field(default_factory=dict)
+    #: How long a cluster may offer no place for any worker of this pool while there are jobs for it.
+    wait_s: float = 300.0
 
     @property
     def threads(self) -> str:

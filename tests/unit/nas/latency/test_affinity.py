@@ -18,9 +18,10 @@ def test_training_and_measuring_share_no_core_unless_there_is_one_only() -> None
     cores = affinity.available_cores()
     assert affinity.measuring_core() == max(cores)
     if len(cores) > 1:
-        assert affinity.training_cores() == cores[:-1]
+        assert affinity.training_cores(cores[-1:]) == cores[:-1]
+    assert affinity.training_cores(cores) == affinity.training_cores([]) == cores
     affinity.pin([cores[0]])
-    assert affinity.available_cores() == affinity.training_cores() == [cores[0]]
+    assert affinity.available_cores() == affinity.training_cores([cores[0]]) == [cores[0]]
     assert affinity.measuring_core() == cores[0]
 
 
@@ -40,6 +41,12 @@ def test_threads_get_the_core_and_its_neighbours_below(
 ) -> None:
     monkeypatch.setattr(affinity, "available_cores", lambda: [2, 3, 4, 5])
     assert affinity.measuring_cores(core, threads) == expected
+
+
+def test_a_session_takes_its_cores_from_those_given() -> None:
+    assert affinity.measuring_cores(None, 2, [0, 1, 2, 7]) == (2, 7)
+    with pytest.raises(MeasureError, match="core 3 is not available"):
+        affinity.measuring_cores(3, 1, [0, 1])
 
 
 def test_more_threads_than_cores_are_refused() -> None:
