@@ -12,6 +12,7 @@ import inspect
 import traceback
 from collections.abc import Iterable, Mapping
 from importlib.metadata import EntryPoint, entry_points
+from types import ModuleType
 from typing import Any, Generic, TypeVar
 
 from nas.errors import NasError, PlanError, UnknownNameError
@@ -22,9 +23,26 @@ T = TypeVar("T")
 class Registry(Generic[T]):
     """The names of one kind of thing. Listing them imports nothing."""
 
-    def __init__(self, kind: str, entries: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        kind: str,
+        entries: Mapping[str, str],
+        *,
+        subclasses_of: type = object,
+        instances_of: type | None = None,
+    ) -> None:
+        """Keep the names of one kind.
+
+        Args:
+            kind: what the names stand for, in messages and in the name of the entry point group.
+            entries: name → ``module:attribute``.
+            subclasses_of: a name stands for a concrete subclass of this class.
+            instances_of: a name stands for an object of this class instead.
+        """
         self.kind = kind
         self._entries = dict(entries)
+        self._base = instances_of or subclasses_of
+        self._holds_classes = instances_of is None
 
     def table(self) -> dict[str, str]:
         """Name → ``module:attribute``, those of installed packages included; our own names win."""
@@ -47,11 +65,14 @@ class Registry(Generic[T]):
         self._entries[name] = location
 
     def get(self, name: str) -> T:
-        """What stands behind ``name``.
+        """What stands behind ``name``; it is imported and its kind is checked, nothing of it is called.
 
         Raises:
             UnknownNameError: no such name, module or attribute.
+            PlanError: the name stands for something of another kind, or its module can't be imported.
         """
+        if not isinstance(name, str):
+            raise PlanError(f"{self.kind} {name!r} is no name; known: {', '.join(self.names())}")
         # Our own names first: listing entry points reads the metadata of every installed package, 7 ms.
         location = name if ":" in name else self._entries.get(name) or self.table().get(name)
         if location is None:
@@ -59,7 +80,28 @@ class Registry(Generic[T]):
                 f"unknown {self.kind} {name!r}{nearest(name, self.names())}; "
                 f"known: {', '.join(self.names())}; your own code is named as module:attribute"
             )
-        return load(location, self.kind)  # type: ignore[no-any-return]
+        found = load(location, self.kind)
+        self._check_kind(found, location)
+        return found  # type: ignore[no-any-return]
+
+    def _check_kind(self, found: Any, location: str) -> None:
+        """Refuse what is no concrete subclass (or no instance) of this registry's class."""
+        wanted = f"{self._base.__module__}.{self._base.__qualname__}"
+        if not self._holds_classes:
+            if not isinstance(found, self._base):
+                raise PlanError(f"{self.kind} {location!r} is {_described(found)}, not an object of {wanted}")
+            return
+        if not isinstance(found, type) or not issubclass(found, self._base):
+            raise PlanError(f"{self.kind} {location!r} is {_described(found)}, not a subclass of {wanted}")
+        if inspect.isabstract(found):
+            missing = ", ".join(sorted(getattr(found, "__abstractmethods__", ())))
+            raise PlanError(f"{self.kind} {location!r} is abstract: a subclass must define {missing}")
+
+
+def _described(found: Any) -> str:
+    if isinstance(found, type):
+        return f"the class {found.__module__}.{found.__qualname__}"
+    return f"an object of type {type(found).__name__}"
 
 
 def load(location: str, kind: str = "object") -> Any:
@@ -67,10 +109,26 @@ def load(location: str, kind: str = "object") -> Any:
 
     Raises:
         UnknownNameError: the module or the attribute is not there.
+        PlanError: the name is malformed, or the module raises when it is imported.
     """
     module_name, _, attribute = location.partition(":")
+    if not attribute.isidentifier() or not all(part.isidentifier() for part in module_name.split(".")):
+        raise PlanError(f"{kind} {location!r}: write module:attribute, as in my_code:MyClass")
+    module = _imported(module_name, location, kind)
     try:
-        module = importlib.import_module(module_name)
+        return getattr(module, attribute)
+    except AttributeError as error:
+        public = [name for name in vars(module) if not name.startswith("_")]
+        file = getattr(module, "__file__", None) or "built into Python"
+        raise UnknownNameError(
+            f"{kind} {location!r}: module {module_name!r} ({file}) has no {attribute!r}{nearest(attribute, public)}; "
+            "a file of your own that is called like an installed module needs another name"
+        ) from error
+
+
+def _imported(module_name: str, location: str, kind: str) -> ModuleType:
+    try:
+        return importlib.import_module(module_name)
     except ModuleNotFoundError as error:
         if error.name is not None and module_name.startswith(error.name):
             raise UnknownNameError(
@@ -80,13 +138,20 @@ def load(location: str, kind: str = "object") -> Any:
         raise UnknownNameError(
             f"{kind} {location!r} needs the package {error.name!r}, which is not installed; pip install {error.name}"
         ) from error
-    try:
-        return getattr(module, attribute)
-    except AttributeError as error:
-        public = [name for name in vars(module) if not name.startswith("_")]
-        raise UnknownNameError(
-            f"{kind} {location!r}: module {module_name!r} has no {attribute!r}{nearest(attribute, public)}"
+    except NasError:
+        raise
+    except (Exception, SystemExit) as error:  # code of the user's own may raise anything
+        raise PlanError(
+            f"{kind} {location!r}: importing {module_name} failed: {type(error).__name__}: {error} ({_place_of(error)})"
         ) from error
+
+
+def _place_of(error: BaseException) -> str:
+    """File and line of the user's code that raised."""
+    if isinstance(error, SyntaxError):
+        return f"{error.filename}, line {error.lineno}"
+    place = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{place.filename}, line {place.lineno}"
 
 
 def _entry_points(group: str) -> Iterable[EntryPoint]:
@@ -118,9 +183,8 @@ def make(factory: Any, spec: Mapping[str, Any], kind: str) -> Any:
     except NasError:
         raise
     except Exception as error:  # code of the user's own may raise anything
-        place = traceback.extract_tb(error.__traceback__)[-1]
         raise PlanError(
-            f"{kind}: {spec['name']!r} failed: {type(error).__name__}: {error} ({place.filename}, line {place.lineno})"
+            f"{kind}: {spec['name']!r} failed: {type(error).__name__}: {error} ({_place_of(error)})"
         ) from error
 
 

@@ -13,4 +13,5 @@ SPACES: Registry[type[SearchSpace]] = Registry(
         "timm_family": "search_spaces.timm_family:TimmFamily",
         "timm_model": "search_spaces.timm_model:TimmModel",
     },
+    subclasses_of=SearchSpace,
 )

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from torch import nn
 
 from nas.errors import PlanError
-from nas.registry import load
 from nas.space import Chooser, SearchSpace, Site
 from nas.space.name_patterns import matching, name_patterns
 from nas.space.start import Start
 from nas.tasks import Task
 from search_spaces.answers import check_answers
+from search_spaces.factory import load_factory
 
 
 class Module(SearchSpace):
@@ -24,7 +24,8 @@ class Module(SearchSpace):
     ``search`` names. Without policies it is one network, a baseline.
 
     Args:
-        factory: ``package:function`` that makes the module, with random weights. Of the keyword arguments
+        factory: ``package:function`` that makes the module, with random weights, or ``package:Class`` of a module; no
+            function of Python's own library, and none annotated to return something else. Of the keyword arguments
             ``num_classes`` and ``in_chans`` it is given those it takes, as the task wants them.
         weights: safetensors file to start from.
         strict: every tensor of the file and of the module must have its counterpart; if not, those that fit in name
@@ -46,7 +47,7 @@ class Module(SearchSpace):
     ) -> None:
         if not isinstance(factory, str) or ":" not in factory:
             raise PlanError(f"module: factory {factory!r}; give package:function, my_network:make")
-        self._factory: Callable[..., nn.Module] = load(factory, "factory")
+        self._factory = load_factory(factory)
         self._name = factory
         self._start = Start.of(weights, strict=strict, freeze=freeze)
         self._search = name_patterns("search", search)

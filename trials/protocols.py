@@ -57,7 +57,9 @@ class SparseStudy(Protocol):
         return [words for words, is_there in asked.items() if not is_there]
 
 
-PROTOCOLS: Registry[type[Protocol]] = Registry("protocols", {"sparse_study": "trials.protocols:SparseStudy"})
+PROTOCOLS: Registry[type[Protocol]] = Registry(
+    "protocols", {"sparse_study": "trials.protocols:SparseStudy"}, subclasses_of=Protocol
+)
 
 
 def missing(evidence: Evidence) -> tuple[str, ...]:

@@ -53,4 +53,5 @@ ESTIMATORS: Registry[type[Estimator]] = Registry(
         "sparse_then_quantize": "nas.estimators.sparse_then_quantize:SparseThenQuantize",
         "training": "nas.estimators.training:Training",
     },
+    subclasses_of=Estimator,
 )

@@ -74,4 +74,6 @@ class Exporter(ABC):
         """
 
 
-EXPORTERS: Registry[type[Exporter]] = Registry("exporters", {"onnx": "nas.export.onnx:OnnxExporter"})
+EXPORTERS: Registry[type[Exporter]] = Registry(
+    "exporters", {"onnx": "nas.export.onnx:OnnxExporter"}, subclasses_of=Exporter
+)

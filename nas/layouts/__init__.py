@@ -33,5 +33,7 @@ class Layout(ABC):
 
 
 LAYOUTS: Registry[type[Layout]] = Registry(
-    "layouts", {"parallel": "nas.layouts.parallel:Parallel", "serial": "nas.layouts.serial:Serial"}
+    "layouts",
+    {"parallel": "nas.layouts.parallel:Parallel", "serial": "nas.layouts.serial:Serial"},
+    subclasses_of=Layout,
 )

@@ -204,6 +204,7 @@ OPS: Registry[type[Op]] = Registry(
         "transpose": "nas.ops.transpose:TransposeOp",
         "ulsam": "nas.ops.ulsam:UlsamOp",
     },
+    subclasses_of=Op,
 )
 
 

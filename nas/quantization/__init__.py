@@ -36,4 +36,5 @@ CALIBRATIONS: Registry[type[Calibration]] = Registry(
         "min_max": "nas.quantization.min_max:MinMax",
         "percentile": "nas.quantization.percentile:Percentile",
     },
+    subclasses_of=Calibration,
 )

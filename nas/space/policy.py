@@ -84,6 +84,7 @@ POLICIES: Registry[type[Policy]] = Registry(
         "precision": "nas.quantization.precision:Precision",
         "sparsity": "nas.sparsity.policy:Sparsity",
     },
+    subclasses_of=Policy,
 )
 
 

@@ -139,6 +139,7 @@ PATTERNS: Registry[Pattern] = Registry(
         **{f"nm_{n}_{m}": f"nas.sparsity.patterns.nm:NM_{n}_{m}" for n in (1, 2) for m in (4, 8, 16)},
         **{f"nm_{n}_{m}_by_4": f"nas.sparsity.patterns.nm:NM_{n}_{m}_BY_4" for n in (1, 2) for m in (4, 8, 16)},
     },
+    instances_of=Pattern,
 )
 
 ALLOCATIONS: Registry[Allocation] = Registry(
@@ -150,6 +151,7 @@ ALLOCATIONS: Registry[Allocation] = Registry(
         "uniform": "nas.sparsity.allocations.uniform:UNIFORM",
         "uniform_plus": "nas.sparsity.allocations.uniform:UNIFORM_PLUS",
     },
+    instances_of=Allocation,
 )
 
 SCHEDULES: Registry[type[Schedule]] = Registry(
@@ -161,4 +163,5 @@ SCHEDULES: Registry[type[Schedule]] = Registry(
         "prune_and_grow": "nas.sparsity.schedules.prune_and_grow:PruneAndGrow",
         "static_random": "nas.sparsity.schedules.static_random:StaticRandom",
     },
+    subclasses_of=Schedule,
 )

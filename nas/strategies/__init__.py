@@ -116,4 +116,5 @@ STRATEGIES: Registry[type[Strategy]] = Registry(
         "nsga2": "nas.strategies.nsga2:Nsga2Strategy",
         "tpe": "nas.strategies.tpe:TpeStrategy",
     },
+    subclasses_of=Strategy,
 )

@@ -106,6 +106,7 @@ TASKS: Registry[type[Task]] = Registry(
         "cifar100": "nas.tasks.cifar:Cifar100",
         "image_folder": "nas.tasks.image_folder:ImageFolder",
     },
+    subclasses_of=Task,
 )
 
 

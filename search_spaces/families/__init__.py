@@ -49,6 +49,7 @@ FAMILIES: Registry[type[Family]] = Registry(
         "efficientnet": "search_spaces.families.efficientnet:EfficientNetFamily",
         "vit": "search_spaces.families.vit:VisionTransformerFamily",
     },
+    subclasses_of=Family,
 )
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import abc
 import subprocess
 import sys
 from pathlib import Path
@@ -91,3 +92,61 @@ def test_a_contract_imports_nothing_heavy(module: str) -> None:
     code = f"import sys, {module}; found = {heavy} & sys.modules.keys(); assert not found, found"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+class Shape(abc.ABC):
+    @abc.abstractmethod
+    def area(self) -> float: ...
+
+
+class Square(Shape):
+    def area(self) -> float:
+        return 1.0
+
+
+KINDS: Registry[type[Shape]] = Registry("shapes", {"square": f"{__name__}:Square"}, subclasses_of=Shape)
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("os:system", "an object of type builtin_function_or_method, not a subclass of .*Shape"),
+        ("pathlib:Path", "the class pathlib.Path, not a subclass"),
+        ("os:sep", "an object of type str, not a subclass"),
+        (f"{__name__}:Shape", "is abstract: a subclass must define area"),
+        ("os:", "write module:attribute"),
+        (":system", "write module:attribute"),
+        ("..os:system", "write module:attribute"),
+        ("os:path.join", "write module:attribute"),
+        ("os path:x", "write module:attribute"),
+    ],
+)
+def test_a_name_of_another_kind_is_refused_and_not_called(name: str, words: str) -> None:
+    with pytest.raises(PlanError, match=words):
+        KINDS.get(name)
+
+
+def test_a_name_of_the_right_kind_is_found() -> None:
+    assert KINDS.get("square") is KINDS.get(f"{__name__}:Square") is Square
+
+
+def test_a_name_that_stands_for_an_object_is_checked_too() -> None:
+    objects: Registry[Path] = Registry("paths", {"here": "here:HERE"}, instances_of=Path)
+    with pytest.raises(PlanError, match=r"an object of type builtin_function_or_method, not an object of .*Path"):
+        objects.get("os:system")
+
+
+@pytest.mark.parametrize("name", [5, None, ["os:system"]])
+def test_a_name_that_is_no_text_is_refused(name: object) -> None:
+    with pytest.raises(PlanError, match="is no name; known: square"):
+        KINDS.get(name)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("text", ["raise ValueError('mine')", "raise SystemExit(3)", "def broken(:", "1 / 0"])
+def test_a_module_that_can_not_be_imported_names_the_line(
+    text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / f"bad_{abs(hash(text))}.py").write_text(f"\n{text}\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with pytest.raises(PlanError, match=r"importing bad_\d+ failed: .*bad_\d+\.py, line 2\)"):
+        SHAPES.get(f"bad_{abs(hash(text))}:Thing")

@@ -130,4 +130,5 @@ EXECUTORS: Registry[type[Executor]] = Registry(
         "ray_actors": "trials.executors.ray_actors:RayActorsExecutor",
         "ray_tune": "trials.executors.ray_tune:RayTuneExecutor",
     },
+    subclasses_of=Executor,
 )

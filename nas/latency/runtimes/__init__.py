@@ -136,6 +136,7 @@ RUNTIMES: Registry[type[Runtime]] = Registry(
         "openvino_kernels": "nas.latency.runtimes.openvino_kernels:OpenVinoKernels",
         "torch": "nas.latency.runtimes.torch:Torch",
     },
+    subclasses_of=Runtime,
 )
 
 

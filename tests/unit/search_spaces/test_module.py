@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from nas.space import Architecture, Network
 from nas.space.chooser import RandomChooser, ReplayChooser
 from nas.space.sampling import Searched
 from nas.tasks import Task, make_task
-from search_spaces.module import Module
+from search_spaces.module import Module, three_layers
 from trials.plan import make_plan
 from trials.problem import open_problem
 
@@ -64,7 +65,7 @@ def test_a_network_for_another_task_is_refused_with_the_plan(task: Task) -> None
             Module(here("five_classes")).build(ReplayChooser({}), task)
         with pytest.raises(PlanError, match="does not take inputs"):
             Module(here("Normed")).build(ReplayChooser({}), make_task("shapes", image_size=16))
-    with pytest.raises(PlanError, match="returns str"):
+    with pytest.raises(PlanError, match="to return str"):
         Module(here("text")).build(ReplayChooser({}), task)
 
 
@@ -119,3 +120,35 @@ def test_another_start_is_another_experiment(task: Task, tmp_path: Path) -> None
     ]
     assert len({identity(**start) for start in starts}) == len(starts)
     assert identity(search=["0"]) == identity()
+
+
+def misleading() -> int:
+    raise AssertionError("called")
+
+
+SECOND = functools.partial(three_layers, 10)
+
+
+@pytest.mark.parametrize(
+    ("factory", "words"),
+    [
+        ("os:system", "builtin_function_or_method; name a function or a class"),
+        ("os:getcwd", "builtin_function_or_method"),
+        ("os:abort", "builtin_function_or_method"),
+        ("os:removedirs", "Python's own library"),
+        ("subprocess:run", "Python's own library"),
+        ("webbrowser:open", "Python's own library"),
+        ("pathlib:Path", "no torch.nn.Module"),
+        (f"{__name__}:misleading", "annotated to return"),
+        ("search_spaces.module:three_layer", "did you mean 'three_layers'"),
+        ("three_layers", "give package:function"),
+    ],
+)
+def test_a_factory_of_another_kind_is_refused_before_it_is_called(factory: str, words: str) -> None:
+    with pytest.raises((PlanError, UnknownNameError), match=words):
+        Module(factory)
+
+
+@pytest.mark.parametrize("factory", [THREE, f"{__name__}:SECOND", f"{__name__}:Normed", "torchvision.models:resnet18"])
+def test_functions_classes_and_partial_functions_are_factories(factory: str) -> None:
+    assert Module(factory)
