@@ -13,16 +13,18 @@ from typing import Any
 
 import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution
-from optuna.exceptions import DuplicatedStudyError, ExperimentalWarning
+from optuna.exceptions import DuplicatedStudyError, ExperimentalWarning, StorageInternalError
 from optuna.trial import FrozenTrial, TrialState
 
-from nas.errors import StudyError
+from nas.errors import StoreError, StudyError
+from nas.foreign import lines
 from nas.strategies import Goal, Limit, Observation
 from nas.strategies.outcomes import Worst
-from trials.store.engine import parse_url
+from trials.store.engine import check_reachable
 from trials.store.models import Study
 from trials.store.records import StoredSuggestion
 from trials.store.store import Store
+from trials.store.urls import parse_url, shown
 
 STATES = {
     "complete": TrialState.COMPLETE,
@@ -67,17 +69,21 @@ def export_rdb(url: str, name: str, rdb_url: str) -> None:
     Raises:
         UnknownNameError: no such study.
         StudyError: the Optuna database has a study of that name, or is our own.
+        StoreError: the Optuna database can't be opened or written.
     """
     if _place(url) == _place(rdb_url):
-        raise StudyError(f"{rdb_url} is this project's own database; write Optuna's to another one")
+        raise StudyError(f"{shown(rdb_url)} is this project's own database; write Optuna's to another one")
+    check_reachable(rdb_url)
     view = optuna_study(url, name)
     try:
         directions = [direction.name.lower() for direction in view.directions]
         study = new_study(dict(zip(view.metric_names or (), directions, strict=True)), name, rdb_url)
     except DuplicatedStudyError as error:
         raise StudyError(
-            f"{rdb_url} has a study {name!r}; delete it (optuna delete-study) or write to another database"
+            f"{shown(rdb_url)} has a study {name!r}; delete it (optuna delete-study) or write to another database"
         ) from error
+    except (StorageInternalError, RuntimeError, ValueError) as error:
+        raise StoreError(f"{shown(rdb_url)} can't be written as an Optuna database: {lines(str(error))}") from None
     study.add_trials(view.get_trials(deepcopy=False))
 
 

@@ -12,6 +12,7 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.elements import ColumnElement
 from sqlalchemy.sql.functions import FunctionElement
 
+from nas.foreign import storable
 from trials.store.models import Base, Utc
 
 
@@ -73,5 +74,5 @@ class Insert:
 
 
 def text_of(value: str | None) -> str | None:
-    """Text as PostgreSQL takes it: a NUL (from a worker's output) is replaced."""
-    return value.replace("\0", "\N{REPLACEMENT CHARACTER}") if value else value
+    """Text as every database takes it: NUL and halves of surrogate pairs (of a worker's output) are replaced."""
+    return storable(value) if value else value

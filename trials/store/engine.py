@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import math
+import re
+import sqlite3
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,24 +16,22 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, create_engine, event, text
-from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError
+from sqlalchemy.engine import URL
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.pool import NullPool
 
 from nas.errors import StoreError
-from nas.registry import nearest
+from nas.foreign import lines, storable
+from trials.store.read_only import check_writable, connect, is_read_only
+from trials.store.urls import ALLOWED, parse_url, shown
 
-ALLOWED = "write sqlite:///nas.db or postgresql://user@host/name"
 MIGRATIONS = Path(__file__).parent / "migrations"
-#: URL scheme → SQLAlchemy's dialect and driver.
-DRIVERS = {
-    "sqlite": "sqlite+pysqlite",
-    "sqlite+pysqlite": "sqlite+pysqlite",
-    "postgresql": "postgresql+psycopg",
-    "postgresql+psycopg": "postgresql+psycopg",
-    "postgresql+psycopg2": "postgresql+psycopg2",
-}
 #: Key of PostgreSQL's advisory lock around a migration.
 MIGRATION_LOCK = 0x6E6173
+#: Driver → the package to install.
+DRIVER_PACKAGES = {"psycopg": "psycopg[binary]", "psycopg2": "psycopg2-binary"}
+#: How JSON writes NUL and surrogates.
+_SUSPECT = re.compile(r"\\u(?:0000|d[89a-f])")
 _ENCODER = json.JSONEncoder(allow_nan=False)
 #: Seconds a writer waits for another one.
 BUSY_S = 60
@@ -43,47 +44,58 @@ def open_engine(url: str) -> Engine:
         StoreError: no such kind of database, no driver, no server, or a database of a newer program.
     """
     parsed = parse_url(url)
+    file = Path(str(parsed.database)).absolute() if parsed.get_backend_name() == "sqlite" else None
+    read_only = file is not None and is_read_only(file)
+    options = {"poolclass": NullPool, "creator": partial(connect, file)} if file and read_only else _options(parsed)
     try:
-        engine = create_engine(parsed, json_serializer=to_json, **_options(parsed))
+        engine = create_engine(parsed, json_serializer=to_json, **options)
     except ImportError as error:
-        package = error.name or parsed.get_driver_name()
+        driver = parsed.get_driver_name()
         raise StoreError(
-            f"storage {_shown(parsed)} needs the driver {package!r} ({error}); pip install {package}, or {ALLOWED}"
-        ) from error
-    if parsed.get_backend_name() == "sqlite":
-        event.listen(engine, "connect", _configure_sqlite)
+            f"storage {shown(parsed)} needs the driver {driver!r}, which can't be imported ({error}); "
+            f"pip install {DRIVER_PACKAGES.get(driver, driver)!r}, or {ALLOWED}"
+        ) from None
+    if file:
+        event.listen(engine, "connect", _set_begin if read_only else _configure_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
     try:
         migrate(engine)
     except StoreError:
         engine.dispose()
         raise
-    except DBAPIError as error:
+    except (DBAPIError, OSError, ValueError, sqlite3.Error) as error:
         engine.dispose()
-        hint = "is its folder there, and is it a database?"
-        if parsed.get_backend_name() == "postgresql":
-            hint = "is the server up, the database created, the user allowed?"
-        raise StoreError(f"can't open {_shown(parsed)}: {str(error.orig).strip()}; {hint}") from error
+        raise _unopened(parsed, error) from None
     return engine
 
 
-def parse_url(url: str) -> URL:
-    """A URL of a supported database, its driver named.
+def check_reachable(url: str) -> None:
+    """Open a database that another program's tables go to, and write nothing.
 
     Raises:
-        StoreError: it is something else.
+        StoreError: it can't be opened, or not written.
     """
+    parsed = parse_url(url)
+    engine = create_engine(parsed)
     try:
-        parsed = make_url(url)
-    except ArgumentError:
-        path = "" if "://" in url else f"; a file is written sqlite:///{url}"
-        raise StoreError(f"storage {url!r} is no database URL{path}; {ALLOWED}") from None
-    if parsed.drivername not in DRIVERS:
-        near = nearest(parsed.drivername, DRIVERS)
-        raise StoreError(f"storage {_shown(parsed)}: {parsed.drivername!r} is not supported{near}; {ALLOWED}")
-    if parsed.get_backend_name() == "sqlite" and parsed.database in (None, "", ":memory:"):
-        raise StoreError(f"storage {url!r} would be gone with this process; write sqlite:///nas.db")
-    return parsed.set(drivername=DRIVERS[parsed.drivername])
+        check_writable(engine)
+        with engine.connect() as connection:
+            connection.exec_driver_sql("SELECT 1")
+    except (DBAPIError, OSError, ValueError) as error:
+        raise _unopened(parsed, error) from None
+    finally:
+        engine.dispose()
+
+
+def _unopened(parsed: URL, error: Exception) -> StoreError:
+    """What is said of a database that can't be opened; without the password, which drivers may repeat."""
+    reason = str(getattr(error, "orig", None) or error).strip()
+    if parsed.password:
+        reason = reason.replace(str(parsed.password), "***")
+    hint = "is its folder there, and is it a database?"
+    if parsed.get_backend_name() == "postgresql":
+        hint = "is the server up, the database created, the user allowed?"
+    return StoreError(f"can't open {shown(parsed)}: {lines(reason)}; {hint}")
 
 
 def sqlite_path(engine: Engine) -> Path | None:
@@ -114,25 +126,27 @@ def migrate(engine: Engine, scripts: Path = MIGRATIONS) -> None:
 
 
 def to_json(value: Any) -> str:
-    """JSON as every database takes it: a number that is none (a diverged loss) is written as null."""
+    """JSON as every database takes it.
+
+    A number that is none (a diverged loss) is written as null; NUL and halves of surrogate pairs are replaced.
+    """
     try:
-        return _ENCODER.encode(value)
+        text = _ENCODER.encode(value)
     except ValueError:
-        return to_json(_finite(value))
+        return to_json(_storable(value))
+    return _ENCODER.encode(_storable(value)) if _SUSPECT.search(text) else text
 
 
-def _finite(value: Any) -> Any:
+def _storable(value: Any) -> Any:
+    if isinstance(value, str):
+        return storable(value)
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, dict):
-        return {key: _finite(item) for key, item in value.items()}
+        return {_storable(key): _storable(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_finite(item) for item in value]
+        return [_storable(item) for item in value]
     return value
-
-
-def _shown(url: URL) -> str:
-    return repr(url.render_as_string(hide_password=True))
 
 
 def _options(url: URL) -> dict[str, Any]:
@@ -141,8 +155,12 @@ def _options(url: URL) -> dict[str, Any]:
     return {"pool_pre_ping": True, "connect_args": {"connect_timeout": 10}}
 
 
-def _configure_sqlite(connection: Any, _record: object) -> None:
+def _set_begin(connection: Any, _record: object) -> None:
     connection.isolation_level = None  # transactions are begun below, not by the driver
+
+
+def _configure_sqlite(connection: Any, record: object) -> None:
+    _set_begin(connection, record)
     _set_wal(connection)
     for pragma in ("synchronous=NORMAL", "foreign_keys=ON"):
         connection.execute(f"PRAGMA {pragma}")
@@ -164,6 +182,8 @@ def _set_wal(connection: Any) -> None:
 def _begin_sqlite(connection: Connection) -> None:
     """A writer takes the lock first: a transaction that reads before it writes can't wait for it later."""
     writes = connection.get_execution_options().get("writes", False)
+    if writes:
+        check_writable(connection.engine)
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
 
@@ -174,7 +194,7 @@ def _is_current(engine: Engine, known: ScriptDirectory) -> bool:
     revisions = {script.revision for script in known.walk_revisions()}
     if found is not None and found not in revisions:
         raise StoreError(
-            f"{_shown(engine.url)} has tables of version {found!r}, this program knows up to {head!r}: "
+            f"{shown(engine.url)} has tables of version {found!r}, this program knows up to {head!r}: "
             "a newer version of it made them, or another program; upgrade this one, or use another database"
         )
     return found == head

@@ -23,6 +23,7 @@ from trials.store import history, jobs, leases, outcomes, proposals, repeats, st
 from trials.store.dialect import Clock
 from trials.store.engine import open_engine, sqlite_path
 from trials.store.models import ArtifactRow, Study, Target
+from trials.store.read_only import check_writable
 from trials.store.records import (
     ArchitectureValue,
     Duplicate,
@@ -39,6 +40,7 @@ from trials.store.records import (
     StoredSuggestion,
     TargetRow,
 )
+from trials.store.urls import shown
 
 
 class Store:
@@ -77,10 +79,12 @@ class Store:
             with engine.begin() as connection:
                 yield connection
         except OperationalError as error:
-            shown = self.engine.url.render_as_string()
-            raise StoreError(
-                f"{shown}: {str(error.orig).strip()}; this was not written, `nas resume` goes on from there"
-            ) from error
+            where, reason = shown(self.engine.url), str(error.orig).strip()
+            raise StoreError(f"{where}: {reason}; this was not written, `nas resume` goes on from there") from error
+
+    def check_writable(self) -> None:
+        """Raise StoreError if it can only be read: asked before work is done whose result would be stored."""
+        check_writable(self.engine)
 
     def close(self) -> None:
         """Give connections back."""
@@ -113,7 +117,7 @@ class Store:
             if row is None:
                 known = studies.names(connection)
                 raise UnknownNameError(
-                    f"no study {name!r} in {self.engine.url.render_as_string()}{nearest(name, known)}; "
+                    f"no study {name!r} in {shown(self.engine.url)}{nearest(name, known)}; "
                     f"it has: {', '.join(known[:20]) or 'none yet'}"
                 )
             session.expunge(row)

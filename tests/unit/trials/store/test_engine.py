@@ -10,9 +10,10 @@ from alembic.migration import MigrationContext
 from sqlalchemy import Engine, create_engine, inspect, text
 
 from nas.errors import StoreError
-from trials.store.engine import MIGRATIONS, migrate, open_engine, parse_url, to_json
+from trials.store.engine import MIGRATIONS, migrate, open_engine, to_json
 from trials.store.models import Base
 from trials.store.store import Store
+from trials.store.urls import parse_url
 
 NEWER = """
 import sqlalchemy as sa
@@ -39,7 +40,26 @@ def upgrade():
         ("postgres://me:secret@host/name", "did you mean 'postgresql'"),
         ("postgresql+asyncpg://me:secret@host/name", "'postgresql+asyncpg' is not supported"),
         ("postgresql://me:secret@127.0.0.1:1/name", "is the server up"),
+        ("postgresql://nas:my@pass:secret@db/nas", "its port is not a number"),
+        ("postgresql://nas:secret@db:port/nas", "its port is not a number"),
+        ("postgresql://nas:secret@db:99999/nas", "not between 1 and 65535"),
+        ("postgresql://nas:se@secret@db/nas", "an @ too many"),
+        ("postgresql://nas/secret:secret@db/nas", "an @ too many"),
+        ("postgresql://nas:secret@db\n/nas", "control characters"),
+        ("postgresql://nas@127.0.0.1:1/nas?password=secret", "is the server up"),
+        ("postgresql://nas@127.0.0.1:1/nas?sslpasswort=secret", "invalid connection option"),
+        ("postgresql://nas:secret@" + "a" * 300 + "/nas", "can't open"),
+        ("postgresql//nas:secret@db/nas", "no database URL"),
+        ("nas:secret@db", "no database URL"),
         ("sqlite:////nowhere/at/all/nas.db", "is its folder there"),
+        ("sqlite://nas.db", "three slashes"),
+        ("sqlite:///q?mark.db", "takes no ?"),
+        ("sqlite:///file:x?mode=memory&uri=true", "takes no ?"),
+        ("sqlite:///nas\0.db", "control characters"),
+        ("sqlite:///nas\udcff.db", "not UTF-8"),
+        ("sqlite:////tmp", "can't open"),
+        ("sqlite:////dev/null/nas.db", "can't open"),
+        ("sqlite:////tmp/" + "n" * 300, "can't open"),
     ],
 )
 def test_an_url_that_can_not_be_opened_says_what_to_write(url: str, says: str) -> None:
@@ -49,9 +69,23 @@ def test_an_url_that_can_not_be_opened_says_what_to_write(url: str, says: str) -
     assert "secret" not in str(raised.value)
 
 
+def test_messages_of_two_ats_hide_both_parts() -> None:
+    for url in (
+        "postgresql://nas:my@pass:word@db/nas",
+        "postgresql://nas:my@pass@db/nas",
+        "postgresql://n/my:pass@db/x",
+    ):
+        with pytest.raises(StoreError) as raised:
+            parse_url(url)
+        assert "pass@" not in str(raised.value)
+        assert "my@" not in str(raised.value)
+        assert "word@" not in str(raised.value)
+        assert raised.value.__cause__ is None
+
+
 def test_a_missing_driver_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "psycopg", None)
-    with pytest.raises(StoreError, match=r"needs the driver 'psycopg'.*pip install psycopg") as raised:
+    with pytest.raises(StoreError, match=r"needs the driver 'psycopg'.*pip install 'psycopg") as raised:
         open_engine("postgresql://me:secret@127.0.0.1/name")
     assert "secret" not in str(raised.value)
 

@@ -1,0 +1,73 @@
+"""URLs of databases: which ones can be opened, and how they are shown without their password."""
+
+from __future__ import annotations
+
+import re
+
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError
+
+from nas.errors import StoreError
+from nas.foreign import hide_passwords
+from nas.registry import nearest
+
+ALLOWED = "write sqlite:///nas.db or postgresql://user@host/name"
+ENCODE = "in a user or password each of @ : / ? # % is written percent-encoded: @ is %40"
+#: URL scheme → SQLAlchemy's dialect and driver.
+DRIVERS = {
+    "sqlite": "sqlite+pysqlite",
+    "sqlite+pysqlite": "sqlite+pysqlite",
+    "postgresql": "postgresql+psycopg",
+    "postgresql+psycopg": "postgresql+psycopg",
+    "postgresql+psycopg2": "postgresql+psycopg2",
+}
+_UNWRITABLE = re.compile("[\x00-\x1f\x7f\ud800-\udfff]")
+
+
+def parse_url(url: str) -> URL:
+    """A URL of a supported database, its driver named.
+
+    Raises:
+        StoreError: it is something else; the message does not contain the password.
+    """
+    if _UNWRITABLE.search(url):
+        raise StoreError(f"storage {shown(url)} has control characters or is not UTF-8; {ALLOWED}")
+    try:
+        parsed = make_url(url)
+    except ArgumentError:
+        path = "" if ":" in url or not url else f"; a file is written sqlite:///{url}"
+        raise StoreError(f"storage {shown(url)} is no database URL{path}; {ALLOWED}") from None
+    except ValueError:
+        raise StoreError(f"storage {shown(url)}: its port is not a number; {ENCODE}") from None
+    if parsed.drivername not in DRIVERS:
+        near = nearest(parsed.drivername, DRIVERS)
+        raise StoreError(f"storage {shown(url)}: {parsed.drivername!r} is not supported{near}; {ALLOWED}")
+    (_check_sqlite if parsed.get_backend_name() == "sqlite" else _check_server)(parsed, url)
+    return parsed.set(drivername=DRIVERS[parsed.drivername])
+
+
+def shown(url: str | URL) -> str:
+    """A URL in quotes, without its password; of one that may be cut in the wrong places, the scheme alone."""
+    if isinstance(url, URL):
+        return repr(hide_passwords(url.render_as_string(hide_password=True)))
+    scheme, separator, rest = url.partition("://")
+    if "@" in rest or "@" in scheme:
+        return f"'{scheme}://…'" if separator else "'…'"
+    return ascii(hide_passwords(url))
+
+
+def _check_sqlite(parsed: URL, url: str) -> None:
+    if parsed.host:
+        raise StoreError(f"storage {shown(url)}: a file has three slashes, sqlite:///nas.db, or four from the root")
+    if "?" in url:
+        raise StoreError(f"storage {shown(url)}: an SQLite URL takes no ?, neither for options nor in a name")
+    if parsed.database in (None, "", ":memory:"):
+        raise StoreError(f"storage {shown(url)} would be gone with this process; write sqlite:///nas.db")
+
+
+def _check_server(parsed: URL, url: str) -> None:
+    """Refuse what was cut in the wrong place: parts of the password would be taken for a host or a database."""
+    if url.count("@") > 1 or ("@" in url and parsed.username is None):
+        raise StoreError(f"storage {shown(url)} has an @ too many; {ENCODE}")
+    if parsed.port is not None and not 0 < parsed.port < 65536:
+        raise StoreError(f"storage {shown(parsed)}: port {parsed.port} is not between 1 and 65535")
