@@ -13,6 +13,7 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 from plotly.subplots import make_subplots
 
+from nas.foreign import figure_text
 from trials.labels import label
 from trials.store.queries_points import History
 from trials.store.queries_studies import STATES, StudyRow
@@ -56,7 +57,8 @@ def history_figure(history: History) -> go.Figure:
 def _add_objective(figure: go.Figure, history: History, index: int) -> None:
     """The row of an objective: a dot a candidate, and a line of the best so far."""
     metric, row, first = history.objectives[index], index + 1, index == 0
-    text = f"candidate %{{x}}<br>{label(metric)}: %{{y:.4g}}<extra></extra>"
+    name = figure_text(label(metric))
+    text = f"candidate %{{x}}<br>{name}: %{{y:.4g}}<extra></extra>"
     dots: dict[str, object] = {"name": "candidate", "legendgroup": "candidate", "hovertemplate": text}
     marker = {"color": SKY, "size": 6, "opacity": 0.8}
     dots |= {"x": history.numbers, "y": history.values[:, index], "mode": "markers", "marker": marker}
@@ -66,7 +68,7 @@ def _add_objective(figure: go.Figure, history: History, index: int) -> None:
     for trace in (dots, best):
         figure.add_scatter(**trace, showlegend=first, row=row, col=1)
     arrow = "↑" if history.directions[index] == "maximize" else "↓"
-    figure.update_yaxes(title_text=f"{label(metric)} {arrow}", row=row, col=1)
+    figure.update_yaxes(title_text=f"{name} {arrow}", row=row, col=1)
 
 
 def comparison_figure(histories: Sequence[History]) -> go.Figure:
@@ -84,9 +86,10 @@ def comparison_figure(histories: Sequence[History]) -> go.Figure:
 def _add_role(figure: go.Figure, role: str, runs: Sequence[History]) -> None:
     grid = np.arange(max(run.last_number for run in runs) + 1)
     lines = np.stack([_filled(run, grid) for run in runs])
-    color, name = ROLE_COLORS.get(role, GREEN), role
+    color, shown = ROLE_COLORS.get(role, GREEN), figure_text(role)
+    name = shown
     if len(runs) > 1:
-        name = f"{role}, mean and range of {len(runs)}"
+        name = f"{shown}, mean and range of {len(runs)}"
         _add_band(figure, grid + 1, lines, color)
     dash = "solid" if role == "search" else "dash"
     figure.add_scatter(
@@ -95,7 +98,7 @@ def _add_role(figure: go.Figure, role: str, runs: Sequence[History]) -> None:
         mode="lines",
         name=name,
         line={"color": color, "width": 2.5, "shape": "hv", "dash": dash},
-        hovertemplate=f"{role}, after %{{x}} candidates: %{{y:.3f}}<extra></extra>",
+        hovertemplate=f"{shown}, after %{{x}} candidates: %{{y:.3f}}<extra></extra>",
     )
 
 
@@ -117,7 +120,7 @@ def _add_band(figure: go.Figure, spent: NDArray[np.int64], lines: NDArray[np.flo
 def states_figure(studies: Sequence[StudyRow]) -> go.Figure:
     """One bar a study: how many candidates are in which state."""
     figure = go.Figure()
-    names = [study.name for study in studies]
+    names = [figure_text(study.name) for study in studies]
     for state in STATES:
         counts = [study.counts.get(state, 0) for study in studies]
         if any(counts):

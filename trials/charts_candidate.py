@@ -9,6 +9,7 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 from plotly.subplots import make_subplots
 
+from nas.foreign import figure_text
 from trials.charts import BLUE, GREEN, GREY, ORANGE, PURPLE, RED, SKY, style
 from trials.labels import label
 from trials.profile_view import OWN, LayerTime
@@ -32,6 +33,7 @@ def curves_figure(curves: Mapping[int, Curve], names: Sequence[str] | None = Non
             "dash": dashes[index // len(colors) % len(dashes)],
         }
         for column, name in enumerate(shown, start=1):
+            text = f"candidate {number}, epoch %{{x}}<br>{figure_text(label(name))}: %{{y:.4g}}<extra></extra>"
             figure.add_scatter(
                 x=curve.epochs,
                 y=[row.get(name) for row in curve.values],
@@ -43,12 +45,12 @@ def curves_figure(curves: Mapping[int, Curve], names: Sequence[str] | None = Non
                 showlegend=column == 1 and len(curves) > 1,
                 row=1,
                 col=column,
-                hovertemplate=f"candidate {number}, epoch %{{x}}<br>{label(name)}: %{{y:.4g}}<extra></extra>",
+                hovertemplate=text,
             )
     step = -(-max((len(curve.epochs) for curve in curves.values()), default=1) // 8)
     for column, name in enumerate(shown, start=1):
         figure.update_xaxes(title_text="Epoch", dtick=step, row=1, col=column)
-        figure.update_yaxes(title_text=label(name), row=1, col=column)
+        figure.update_yaxes(title_text=figure_text(label(name)), row=1, col=column)
     style(figure, height=360)
     return figure if len(curves) > 1 else figure.update_layout(margin_t=15, height=320)
 
@@ -110,7 +112,7 @@ def _bars(values: Floats, name: str, color: str, text: str) -> go.Histogram:
 def profile_figure(times: Sequence[LayerTime]) -> go.Figure:
     """A bar a layer, in the order of execution: its part of a run."""
     figure = go.Figure()
-    names = [item.layer or OWN for item in times]
+    names = [figure_text(item.layer or OWN) for item in times]
     figure.add_bar(
         y=names,
         x=[item.time_ms for item in times],
@@ -119,7 +121,7 @@ def profile_figure(times: Sequence[LayerTime]) -> go.Figure:
         text=[f"{item.share:.0%}" for item in times],
         textposition="outside",
         cliponaxis=False,
-        customdata=[item.ops for item in times],
+        customdata=[figure_text(item.ops) for item in times],
         hovertemplate="%{y} (%{customdata}): %{x:.4g} ms<extra></extra>",
     )
     figure.update_yaxes(autorange="reversed", showgrid=False, automargin=True, tickmode="array", tickvals=names)

@@ -9,6 +9,7 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 from plotly.subplots import make_subplots
 
+from nas.foreign import figure_text
 from trials.charts import BLUE, GREY, ORANGE, RED, SKY, style
 from trials.labels import goal, label, unit
 from trials.membership import SURE
@@ -52,8 +53,8 @@ def front_figure(
 def _canvas(points: Points, rows: int) -> go.Figure:
     """Axes with their titles; a second row is a strip under the plot."""
     figure = make_subplots(rows=rows, cols=1, shared_xaxes=True, vertical_spacing=0.03, row_heights=[0.93, 0.07][:rows])
-    figure.update_yaxes(title_text=goal(points.metrics[0], points.directions[0]), row=1, col=1)
-    figure.update_xaxes(title_text=goal(points.metrics[1], points.directions[1]), row=rows, col=1)
+    figure.update_yaxes(title_text=figure_text(goal(points.metrics[0], points.directions[0])), row=1, col=1)
+    figure.update_xaxes(title_text=figure_text(goal(points.metrics[1], points.directions[1])), row=rows, col=1)
     return figure
 
 
@@ -96,8 +97,8 @@ def _marks(
     errors: bool = False,
     shares: Mapping[int, float] | None = None,
 ) -> go.Scatter | go.Scattergl:
-    y, x = points.metrics[0], points.metrics[1]
-    text = f"candidate %{{customdata}} ({name})<br>{label(y)}: %{{y:.4g}}<br>{label(x)}: %{{x:.4g}}"
+    y, x = (figure_text(label(metric)) for metric in points.metrics[:2])
+    text = f"candidate %{{customdata}} ({name})<br>{y}: %{{y:.4g}}<br>{x}: %{{x:.4g}}"
     text += "<br>on the front with probability %{text}" if shares is not None else ""
     bars = {"error_y": _bar(points, 0, color), "error_x": _bar(points, 1, color)} if errors else {}
     kind = go.Scatter if len(points.numbers) < 1000 else go.Scattergl
@@ -165,7 +166,7 @@ def _add_strip(figure: go.Figure, strip: Points) -> None:
         name="rejected before training",
         row=2,
         col=1,
-        hovertemplate=f"candidate %{{customdata}}<br>{label(strip.metrics[1])}: %{{x:.4g}}<extra></extra>",
+        hovertemplate=f"candidate %{{customdata}}<br>{figure_text(label(strip.metrics[1]))}: %{{x:.4g}}<extra></extra>",
     )
     figure.update_yaxes(visible=False, range=[-1, 1], row=2, col=1)
 

@@ -15,6 +15,7 @@ from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
+from nas.foreign import lines
 from trials.charts import comparison_figure, history_figure, states_figure
 from trials.charts_candidate import curves_figure
 from trials.charts_front import front_figure
@@ -80,7 +81,7 @@ def render(source: Source, name: str) -> str:
     best = front(source, name, shown)
     shares = membership_by_number(source, name)
     rows = list(_front_rows(source, summary, best, shares))
-    template = Environment(autoescape=True, undefined=StrictUndefined).from_string(
+    template = Environment(autoescape=True, undefined=StrictUndefined, finalize=_shown).from_string(
         files("trials").joinpath("report.html").read_text(encoding="utf-8")
     )
     return template.render(
@@ -104,8 +105,13 @@ def render(source: Source, name: str) -> str:
         tables=[*gap_table(source, name), *rank_table(source, name)],
         sections=[*_target_sections(source, summary), *_sections(source, name, best, group, runs)],
         environment=_facts(summary),
-        plan=yaml.safe_dump(dict(summary.plan), sort_keys=False, allow_unicode=True),
+        plan=lines(yaml.safe_dump(dict(summary.plan), sort_keys=False, allow_unicode=True)),
     )
+
+
+def _shown(value: Any) -> Any:
+    """What stands in the page: text without control characters and passwords; figures and scripts as they are."""
+    return lines(value) if type(value) is str else value
 
 
 def _title(summary: StudySummary, *, lacks_baseline: bool) -> str:

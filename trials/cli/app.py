@@ -1,4 +1,4 @@
-"""The command line's root: verbs, error handling, logging."""
+"""The command line's root: verbs and error handling."""
 
 from __future__ import annotations
 
@@ -6,33 +6,64 @@ import logging
 import sys
 
 import typer
-from rich.console import Console
 
 from nas.errors import NasError
+from trials.cli.terminal import LogFormatter, Terminal, end_quietly, prepare_streams
 
 app = typer.Typer(
     name="nas",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,
     help="Search networks by accuracy and by latency measured on the hardware they are for.",
 )
-#: A file or a pipe has no width to fold tables to.
-out = Console(width=None if sys.stdout.isatty() else 240)
-err = Console(stderr=True)
+out = Terminal()
+err = Terminal(stderr=True)
 
 
 def main() -> None:
-    """Entry point: a deliberate error becomes one message and exit code 2, Ctrl-C 130."""
+    """Entry point: a deliberate error becomes one message and exit code 2, Ctrl-C exit code 130."""
+    prepare_streams()
+    try:
+        _check_arguments(sys.argv[1:])
+        _run()
+    except NasError as error:
+        _fail(f"{type(error).__name__}: {error}")
+    except BrokenPipeError:
+        end_quietly()
+    except OSError as error:  # a full disk, a folder that vanished: of the machine, not of this program
+        _fail(f"{type(error).__name__}: {error}")
+
+
+def _run() -> None:
     from trials.cli import export, inspection, planning, searching, targets  # noqa: F401  (they register their verbs)
 
-    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    handler = logging.StreamHandler()
+    handler.setFormatter(LogFormatter("%(levelname)s %(name)s: %(message)s"))
+    logging.basicConfig(level=logging.WARNING, handlers=[handler])
     try:
         app()
-    except NasError as error:
-        err.print(f"[bold red]error:[/] {type(error).__name__}: ", end="")
-        err.print(str(error), markup=False, highlight=False, soft_wrap=True)
-        sys.exit(2)
-    except KeyboardInterrupt:
-        err.print("interrupted")
-        sys.exit(130)
+    finally:
+        sys.stdout.flush()
+
+
+def _check_arguments(arguments: list[str]) -> None:
+    """Refuse what no database, plan or message could hold."""
+    for argument in arguments:
+        if not _is_utf8(argument):
+            raise NasError(f"the argument {argument!a} is not UTF-8; rename the file or folder")
+
+
+def _is_utf8(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _fail(message: str) -> None:
+    err.print("error:", style="bold red", end=" ")
+    err.print(message, soft_wrap=True)
+    sys.exit(2)

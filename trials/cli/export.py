@@ -12,14 +12,14 @@ import typer
 
 from nas.errors import PlanError
 from trials.cli.app import app, out
-from trials.cli.options import DEFAULT_STORAGE, Json, Name, Storage, print_rows
+from trials.cli.options import DEFAULT_STORAGE, MOST, Json, Name, Storage, print_rows
 
 
 @app.command(epilog="Example: nas export digits --best --out exported")
 def export(
     name: Name,
     out_dir: Annotated[Path, typer.Option("--out", help="Folder to write; a folder a network with --pareto.")],
-    trial: Annotated[int | None, typer.Option("--trial", help="Number of a candidate.")] = None,
+    trial: Annotated[int | None, typer.Option("--trial", min=0, max=MOST, help="Number of a candidate.")] = None,
     best: Annotated[bool, typer.Option("--best", help="The best of the first objective within all limits.")] = False,
     pareto: Annotated[bool, typer.Option("--pareto", help="Every network of the front.")] = False,
     storage: Storage = DEFAULT_STORAGE,
@@ -56,7 +56,7 @@ def report(
 @app.command(epilog="Example: nas dashboard --storage sqlite:///nas.db --port 8501")
 def dashboard(
     storage: Storage = DEFAULT_STORAGE,
-    port: Annotated[int, typer.Option("--port")] = 8501,
+    port: Annotated[int, typer.Option("--port", min=1, max=65535)] = 8501,
     host: Annotated[
         str, typer.Option("--host", help="Address to listen on; this machine only by default.")
     ] = "127.0.0.1",

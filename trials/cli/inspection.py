@@ -7,8 +7,9 @@ from typing import Annotated, Any
 
 import typer
 
+from nas.foreign import line
 from trials.cli.app import app, err, out
-from trials.cli.options import DEFAULT_STORAGE, Json, Name, Storage, print_json, print_rows
+from trials.cli.options import DEFAULT_STORAGE, MOST, Json, Name, Storage, Trial, print_json, print_rows
 
 
 @app.command("list", epilog="Example: nas list --json")
@@ -61,10 +62,10 @@ def status(name: Name, storage: Storage = DEFAULT_STORAGE, as_json: Json = False
 @app.command(epilog="Example: nas show digits 12")
 def show(
     name: Name,
-    trial: Annotated[int | None, typer.Argument(help="Number of a candidate.")] = None,
+    trial: Annotated[int | None, typer.Argument(min=0, max=MOST, help="Number of a candidate.")] = None,
     storage: Storage = DEFAULT_STORAGE,
     as_json: Json = False,
-    limit: Annotated[int, typer.Option("--limit", help="Rows of a study to show.")] = 50,
+    limit: Annotated[int, typer.Option("--limit", min=1, max=MOST, help="Rows of a study to show.")] = 50,
     targets: Annotated[
         bool, typer.Option("--targets", help="Instead: the front of each target, and how alike targets rank.")
     ] = False,
@@ -96,7 +97,7 @@ def show(
 @app.command(epilog="Example: nas profile digits 12")
 def profile(
     name: Name,
-    trial: Annotated[int, typer.Argument(help="Number of a candidate.")],
+    trial: Trial,
     target: Annotated[
         str | None, typer.Option("--target", help="One of the study's targets; the first by default.")
     ] = None,
@@ -109,6 +110,7 @@ def profile(
     from trials.store.store import Store
 
     store = Store(storage)
+    store.check_writable()
     where = profile_candidate(store, name, trial, target)
     print_json(profile_json(store, name, trial, where)) if as_json else print_profile(store, name, trial, where)
 
@@ -121,8 +123,8 @@ def measure(
         typer.Option("--runtime", help="Name, or name,parameter=value,…; onnxruntime by default; give several."),
     ] = None,
     every: Annotated[bool, typer.Option("--all", help="Every runtime there is.")] = False,
-    threads: Annotated[int, typer.Option("--threads", min=1)] = 1,
-    batch: Annotated[int, typer.Option("--batch", min=1, help="Size of a symbolic batch.")] = 1,
+    threads: Annotated[int, typer.Option("--threads", min=1, max=MOST)] = 1,
+    batch: Annotated[int, typer.Option("--batch", min=1, max=MOST, help="Size of a symbolic batch.")] = 1,
     as_json: Json = False,
 ) -> None:
     """Measure any model here, on one runtime or several side by side, by the protocol studies use."""
@@ -152,7 +154,9 @@ def gc(name: Name, storage: Storage = DEFAULT_STORAGE) -> None:
     from trials.retention import collect
     from trials.store.store import Store
 
-    count, size = collect(Store(storage), name)
+    store = Store(storage)
+    store.check_writable()
+    count, size = collect(store, name)
     out.print(f"removed {count} files, {size / 1e6:.1f} MB; rows stay")
 
 
@@ -167,7 +171,8 @@ def delete(
     from trials.store.store import Store
 
     store = Store(storage)
+    store.check_writable()
     store.study_row(name)
     if not yes:
-        typer.confirm(f"remove study {name!r} with everything it measured and trained?", abort=True)
+        typer.confirm(f"remove study {line(name)!r} with everything it measured and trained?", abort=True)
     out.print(f"removed {name} and {remove(store, name)} files")

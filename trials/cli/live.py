@@ -11,6 +11,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from nas.foreign import line
 from trials.hypervolume import hypervolume
 from trials.study import Coordinator
 
@@ -44,12 +45,12 @@ class LiveDisplay:
         if self._live:
             self._live.update(_table(coordinator))
             return
-        line = summary(coordinator)
+        told = summary(coordinator)
         now = time.monotonic()
         done = coordinator.num_left == 0 and not coordinator.num_running
-        if line != self._last and (done or now - self._printed > LINE_EVERY_S):
-            self._console.print(Text(line), soft_wrap=True)
-            self._printed, self._last = now, line
+        if told != self._last and (done or now - self._printed > LINE_EVERY_S):
+            self._console.print(Text(line(told)), soft_wrap=True)
+            self._printed, self._last = now, told
 
 
 def summary(coordinator: Coordinator) -> str:
@@ -103,5 +104,5 @@ def _hypervolume(coordinator: Coordinator) -> float:
 def _table(coordinator: Coordinator) -> Table:
     table = Table(show_header=False, box=None, padding=(0, 2))
     for key, value in _facts(coordinator).items():
-        table.add_row(Text(key, style="dim"), Text(value))
+        table.add_row(Text(line(key), style="dim"), Text(line(value)))
     return table

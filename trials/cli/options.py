@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
 import typer
-from rich.markup import escape
 from rich.table import Table
 
+from nas.foreign import line
 from trials.cli.app import out
 
 Storage = Annotated[
@@ -21,6 +21,9 @@ Storage = Annotated[
 DEFAULT_STORAGE = "sqlite:///nas.db"
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON value instead of a table.")]
 Name = Annotated[str, typer.Argument(help="Name of the study.")]
+#: Largest number of a candidate, of rows, of a budget: what every database stores.
+MOST = 2**31 - 1
+Trial = Annotated[int, typer.Argument(min=0, max=MOST, help="Number of a candidate.")]
 Address = Annotated[
     str | None,
     typer.Option("--address", help="Ray cluster to run on, host:port or auto; this machine by default."),
@@ -37,9 +40,9 @@ def print_rows(rows: Sequence[Mapping[str, Any]], as_json: bool, empty: str = "n
         return
     table = Table(box=None, padding=(0, 2), header_style="bold")
     for key, value in rows[0].items():
-        table.add_column(key, justify="right" if isinstance(value, int | float) else "left")
+        table.add_column(line(key), justify="right" if isinstance(value, int | float) else "left")
     for row in rows:
-        table.add_row(*(escape(shown(value)) for value in row.values()))
+        table.add_row(*(line(shown(value)) for value in row.values()))
     out.print(table)
 
 

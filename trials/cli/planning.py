@@ -11,7 +11,8 @@ import yaml
 
 from nas.errors import PlanError
 from trials.cli.app import app, out
-from trials.cli.options import DEFAULT_STORAGE, Json, Storage, print_json, print_rows
+from trials.cli.options import DEFAULT_STORAGE, MOST, Json, Storage, print_json, print_rows
+from trials.cli.terminal import titled
 
 
 @app.command(epilog="Example: nas init plan.yaml --task image_folder --data photos --limit latency_ms=8")
@@ -21,7 +22,7 @@ def init(
     data: Annotated[str | None, typer.Option("--data", help="Path of the task's data, where it needs one.")] = None,
     space: Annotated[str, typer.Option("--space", help="Name of a search space.")] = "plain_convnet",
     limit: Annotated[list[str] | None, typer.Option("--limit", help="metric=number, an upper limit.")] = None,
-    trials: Annotated[int, typer.Option("--trials", help="Budget.")] = 64,
+    trials: Annotated[int, typer.Option("--trials", min=1, max=MOST, help="Budget.")] = 64,
 ) -> None:
     """Write a plan to start from; it is checked before it is written."""
     from trials.plan import make_plan
@@ -69,7 +70,7 @@ def validate(
     if as_json:
         print_json(found.to_json())
         return
-    out.print(f"[bold]{plan}[/] is valid; the space holds {found.size}")
+    out.print(titled(str(plan), f" is valid; the space holds {found.size}"))
     print_rows(found.networks, as_json=False)
     for line in found.remarks:
         out.print(line)
@@ -107,8 +108,9 @@ def spaces(
         print_json([{**row, "text": texts[row["space"]], "choices": choices[row["space"]]} for row in rows])
     else:
         for row in rows:
-            out.print(f"[bold]{row['space']}[/]: {row['size on digits']} on digits; paper {row['paper'] or 'none'}")
-            out.print(f"\n{texts[row['space']]}\n", markup=False, highlight=False)
+            about = f": {row['size on digits']} on digits; paper {row['paper'] or 'none'}"
+            out.print(titled(row["space"], about))
+            out.print(f"\n{texts[row['space']]}\n")
             print_rows(choices[row["space"]], as_json=False)
 
 

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from trials.cli.app import app, out
-from trials.cli.options import DEFAULT_STORAGE, Address, Name, Storage
+from trials.cli.options import DEFAULT_STORAGE, MOST, Address, Name, Storage
 
 
 @app.command(epilog="Example: nas search examples/digits.yaml budget.trials=8 strategy.name=tpe")
@@ -60,7 +60,7 @@ def resume(name: Name, storage: Storage = DEFAULT_STORAGE, address: Address = No
 @app.command(epilog="Example: nas twins digits --most 2")
 def twins(
     name: Name,
-    most: Annotated[int, typer.Option("--most", min=1, help="Networks to compare.")] = 4,
+    most: Annotated[int, typer.Option("--most", min=1, max=MOST, help="Networks to compare.")] = 4,
     storage: Storage = DEFAULT_STORAGE,
     address: Address = None,
 ) -> None:
@@ -75,5 +75,8 @@ def twins(
 
 
 def _say_next(names: list[str], storage: str) -> None:
+    from trials.store.urls import parse_url, shown
+
     for name in names:
-        out.print(f"study [bold]{name}[/] is in {storage}; look: nas show {name} · nas report {name} --out report")
+        where = shown(parse_url(storage)).strip("'")
+        out.print(f"study {name} is in {where}; look: nas show {name} · nas report {name} --out report")

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from trials.cli.app import app, out
-from trials.cli.options import DEFAULT_STORAGE, Json, Storage, print_json, print_rows
+from trials.cli.options import DEFAULT_STORAGE, MOST, Json, Storage, print_json, print_rows
 
 targets = typer.Typer(no_args_is_help=True, help="Add, list, check and remove targets by name.")
 app.add_typer(targets, name="targets")
@@ -25,9 +25,11 @@ def add(
     runtime: Annotated[
         str, typer.Option("--runtime", help="What runs the file: name, or name,parameter=value,….")
     ] = "onnxruntime",
-    threads: Annotated[int, typer.Option("--threads", min=1)] = 1,
-    batch: Annotated[int, typer.Option("--batch", min=1)] = 1,
-    core: Annotated[int | None, typer.Option("--core", min=0, help="Core to measure on; the last by default.")] = None,
+    threads: Annotated[int, typer.Option("--threads", min=1, max=MOST)] = 1,
+    batch: Annotated[int, typer.Option("--batch", min=1, max=MOST)] = 1,
+    core: Annotated[
+        int | None, typer.Option("--core", min=0, max=MOST, help="Core to measure on; the last by default.")
+    ] = None,
     address: Annotated[str | None, typer.Option("--address", help="Of its agent, https://pi:8765.")] = None,
     token_file: Annotated[Path | None, typer.Option("--token-file", help="The agent's token.")] = None,
     tls_ca: Annotated[Path | None, typer.Option("--tls-ca", help="Certificate the agent proves itself by.")] = None,
@@ -47,7 +49,7 @@ def add(
     out.print(f"timing the reference models of {name} …")
     found = add_target(Store(storage), spec, cluster).description
     out.print(f"added {name}: {found['processor']}, {found['runtime']} {found['runtime_version']}")
-    out.print(f"a plan names it: targets: [{{name: {name}}}]", markup=False)
+    out.print(f"a plan names it: targets: [{{name: {name}}}]")
 
 
 @targets.command("list", epilog="Example: nas targets list --json")
@@ -117,14 +119,20 @@ def remove(name: Target, storage: Storage = DEFAULT_STORAGE) -> None:
 @app.command(epilog="Example: nas agent --host 0.0.0.0 --token-file token --tls-cert pi.pem --tls-key pi.key")
 def agent(
     token_file: Annotated[str, typer.Option("--token-file", help="The token that requests must show.")] = "",
-    port: Annotated[int, typer.Option("--port", help="0 for any free one.")] = 8765,
+    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="0 for any free one.")] = 8765,
     host: Annotated[str, typer.Option("--host", help="Where to listen; 0.0.0.0: the whole network.")] = "127.0.0.1",
     tls_cert: Annotated[str, typer.Option("--tls-cert", help="Certificate to prove itself by.")] = "",
     tls_key: Annotated[str, typer.Option("--tls-key", help="Its key.")] = "",
-    max_mb: Annotated[int, typer.Option("--max-mb", help="Largest artifact.")] = 512,
-    memory_mb: Annotated[int, typer.Option("--memory-mb", help="Data a model may take; the machine's by default.")] = 0,
-    lease_s: Annotated[float, typer.Option("--lease-s", help="Seconds an unused lease lasts.")] = 60.0,
-    request_s: Annotated[float, typer.Option("--request-s", help="Seconds a request's head may take.")] = 10.0,
+    max_mb: Annotated[int, typer.Option("--max-mb", min=1, max=MOST, help="Largest artifact.")] = 512,
+    memory_mb: Annotated[
+        int, typer.Option("--memory-mb", min=0, max=MOST, help="Data a model may take; the machine's by default.")
+    ] = 0,
+    lease_s: Annotated[
+        float, typer.Option("--lease-s", min=0.1, max=MOST, help="Seconds an unused lease lasts.")
+    ] = 60.0,
+    request_s: Annotated[
+        float, typer.Option("--request-s", min=0.1, max=MOST, help="Seconds a request's head may take.")
+    ] = 10.0,
     bundle: Annotated[Path | None, typer.Option("--bundle", help="Write the agent as one file instead.")] = None,
 ) -> None:
     """Measure, on this machine, what a coordinator elsewhere sends; or write the agent as one file for a device."""

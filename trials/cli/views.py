@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
+from nas.foreign import line
 from nas.latency.samples import Samples
 from nas.latency.summary import times_of
 from trials.cli.app import out
 from trials.cli.options import print_rows, shown
+from trials.cli.terminal import titled, warning
 from trials.labels import label
 from trials.membership import membership_by_number, membership_of
 from trials.profile_view import OWN, account, layer_times
@@ -26,7 +28,7 @@ def print_caveats(store: Store, name: str) -> None:
     if summary.regime is not None:
         out.print(f"{name}: {describe_regime(summary.regime)}")
     if summary.row.incomplete:
-        out.print(f"[yellow]incomplete: {', '.join(summary.row.incomplete)}[/]")
+        out.print(warning(f"incomplete: {', '.join(summary.row.incomplete)}"))
 
 
 def candidate_rows(store: Store, name: str, limit: int) -> list[dict[str, Any]]:
@@ -129,7 +131,7 @@ def print_targets(store: Store, name: str) -> None:
 def print_candidate(store: Store, name: str, number: int) -> None:
     """One candidate for people."""
     detail = candidate_detail(store, name, number)
-    out.print(f"[bold]{name} trial {number}[/] {detail.row.state} {detail.row.reason or ''}")
+    out.print(titled(f"{name} trial {number}", f" {detail.row.state} {line(detail.row.reason or '')}"))
     print_rows(
         [
             {"metric": metric, "value": value.value, "low": value.low, "high": value.high}
@@ -143,13 +145,14 @@ def print_candidate(store: Store, name: str, number: int) -> None:
     for item in detail.row.beside:
         out.print(f"{item.speedup:.2f} times as fast as its dense twin at {item.target}")
     for flag in detail.row.flags:
-        out.print(f"[yellow]{flag}[/]")
+        out.print(warning(flag))
     if detail.measurements:
         print_rows([_measurement(store, item) for item in detail.measurements], as_json=False)
     choices = detail.definition["choices"]
-    out.print("choices: " + ", ".join(f"{key}={shown(value)}" for key, value in choices.items()), soft_wrap=True)
+    told = ", ".join(line(f"{key}={shown(value)}") for key, value in choices.items())
+    out.print(f"choices: {told}", soft_wrap=True)
     print_rows(detail.layers, as_json=False)
     for profile in detail.profiles:
         print_profile(store, name, number, profile.target)
     if detail.traceback:
-        out.print(detail.traceback, markup=False)
+        out.print(detail.traceback)

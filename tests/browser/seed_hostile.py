@@ -1,0 +1,78 @@
+"""A study every word of which is foreign: markup of all kinds, terminal escapes, halves of surrogate pairs."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import Engine
+from sqlalchemy.orm import Session
+from sqlalchemy.orm.attributes import flag_modified
+
+from tests.browser.seed import START, Kind, seed_study
+from trials.store.models import Architecture, ArtifactRow, Candidate, EpochRow, JobRow, Measurement, Metric, Target
+
+#: Where a picture or a script would be fetched from; nobody listens there.
+LURE = "http://127.0.0.1:9/lure"
+MARKUP = (
+    f"[/x] [red]r[/red] <script src={LURE}.js></script> <img src={LURE}.png onerror=alert(1)> ![i]({LURE}.png) "
+    f"**b** _u_ `c` $x^2$ :red[r] :smile: :material/home: <b>h</b> &amp; %{{x}} # | https://a.example"
+)
+#: As it is stored; shown, it is ``MARKUP`` with replacement characters and blanks.
+HOSTILE = MARKUP + " \x1b[31m\u202e\x07 a\nb\r\n c"
+#: A shorter one, for names.
+NAME = f"**n** <img src={LURE}.png> $y$ :red[n] [/n]"
+METRIC = "accu**racy** <b>%{x}</b> $m$"
+PASSWORD = "open-sesame"
+
+
+def seed_hostile(engine: Engine) -> str:
+    """Write the study; its name."""
+    with Session(engine) as session:
+        target = Target(
+            name=NAME, description={"runtime": HOSTILE}, references={"0": 0.05, "1": 0.4, "2": 1.7}, created_at=START
+        )
+        session.add(target)
+        session.flush()
+        kind = Kind(NAME, "search", 5, "interrupted", 13, 0.9)
+        study = seed_study(session, target, kind, group=NAME, created_at=START + timedelta(hours=3))
+        study.error = HOSTILE
+        study.objectives = {METRIC: "maximize", f"latency_ms@{NAME}": "minimize"}
+        study.limits = {f"latency_ms@{NAME}": {"max": 0.5, "min": None}}
+        study.environment = {HOSTILE: HOSTILE, "storage": f"postgresql://me:{PASSWORD}@host/nas"}
+        study.plan = _plan(study.plan)
+        flag_modified(study, "plan")
+        _spoil(session)
+        session.commit()
+    return NAME
+
+
+def _plan(plan: dict[str, Any]) -> dict[str, Any]:
+    spec = {"name": HOSTILE, HOSTILE: HOSTILE}
+    return {
+        **plan,
+        **{"name": NAME, "task": spec, "space": spec, "strategy": spec},
+        "targets": [{"name": NAME, "runtime": HOSTILE}],
+        "artifacts": {"root": f"sftp://me:{PASSWORD}@host/artifacts"},
+    }
+
+
+def _spoil(session: Session) -> None:
+    for metric in session.query(Metric):
+        metric.name = METRIC if metric.name == "accuracy" else metric.name
+        metric.target = NAME if metric.target else ""
+    for job in session.query(JobRow):
+        job.target, job.error = (NAME if job.target else ""), HOSTILE
+    for candidate in session.query(Candidate):
+        candidate.reason = candidate.traceback = HOSTILE
+    for epoch in session.query(EpochRow):
+        epoch.values = {METRIC: 0.5, NAME: 1.0}
+    for measured in session.query(Measurement):
+        measured.conditions = {**measured.conditions, HOSTILE: HOSTILE, "health": {"warnings": [HOSTILE]}}
+    for kept in session.query(ArtifactRow):
+        kept.uri = f"sftp://me:{PASSWORD}@host/{HOSTILE}"
+        kept.record = {"sites": {NAME: {HOSTILE: HOSTILE}}}
+    for architecture in session.query(Architecture):
+        architecture.space = NAME
+        architecture.definition = {**architecture.definition, "choices": {HOSTILE: HOSTILE, NAME: NAME}}
+        architecture.layers = [{**layer, "name": HOSTILE, "op": NAME} for layer in architecture.layers]
