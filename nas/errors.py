@@ -9,7 +9,10 @@
     ├── TaskError (ValueError)           data that is missing, empty or of another shape
     ├── ExportError (RuntimeError)       an artifact that can't be written or does not compute the same
     ├── MeasureError (RuntimeError)      a session, runtime or target that can't measure
-    │   └── UnreachableError             a target's device that does not answer, or vanished
+    ├── PlaceError (RuntimeError)        the place where work is done is bad: its disk, a lock, a lost process
+    │   └── UnavailableError             a target that can't measure now; a MeasureError too
+    │       └── UnreachableError         a target's device that does not answer, or vanished
+    ├── AllFailedError (RuntimeError)    a study whose candidates all fail
     ├── JobError (RuntimeError)          a job whose result can't be used (not a number, lost worker)
     ├── StudyError (RuntimeError)        a study in another state than the request needs
     └── StoreError (RuntimeError)        the database or the artifact store
@@ -46,8 +49,20 @@ class MeasureError(NasError, RuntimeError):
     """A session, runtime or target that can't measure."""
 
 
-class UnreachableError(MeasureError):
-    """A target's device that does not answer, or vanished; the same again may work later."""
+class PlaceError(NasError, RuntimeError):
+    """The place where work is done is bad: its disk, a lock, a lost process. The same work may succeed later."""
+
+
+class UnavailableError(MeasureError, PlaceError):
+    """A target that can't measure now: its core is taken, or its measuring process was killed."""
+
+
+class UnreachableError(UnavailableError):
+    """A target's device that does not answer, or vanished."""
+
+
+class AllFailedError(NasError, RuntimeError):
+    """A study whose candidates all fail: the plan or the code is to be mended."""
 
 
 class JobError(NasError, RuntimeError):

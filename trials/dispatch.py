@@ -11,7 +11,9 @@ from typing import Any
 from trials.assignment import Assignment
 from trials.confirmation import is_repeat, repeat_payload
 from trials.executors import Executor, Job
+from trials.faults import Faults
 from trials.health import Targets
+from trials.limits import Limits, written_folders
 from trials.measured import Measured
 from trials.memory import Memory
 from trials.pipeline import Line, Step, function_of, is_audit, payload, pool_of, twin_of
@@ -39,6 +41,7 @@ class Dispatcher:
     Attributes:
         queued: jobs that wait: id, line, step.
         running: key of an attempt → its job.
+        limits: what jobs may take.
     """
 
     def __init__(
@@ -49,6 +52,7 @@ class Dispatcher:
         memory: Memory,
         health: Targets,
         measured: Measured,
+        faults: Faults,
     ) -> None:
         self._store = store
         self._assignment = assignment
@@ -56,6 +60,8 @@ class Dispatcher:
         self._memory = memory
         self._health = health
         self._measured = measured
+        self._faults = faults
+        self.limits = Limits(assignment.problem.plan)
         self.queued: deque[tuple[int, Line, Step]] = deque()
         self.running: dict[str, Running] = {}
 
@@ -79,7 +85,7 @@ class Dispatcher:
             job_id, line, step = self.queued.popleft()
             if (known := self._known(line, step)) is not None:
                 yield self._started(job_id, line, step), known
-            elif self._ready(step):
+            elif not self._faults.is_paused(job_id) and self._ready(step):
                 self._submit(job_id, line, step)
             else:
                 self.queued.append((job_id, line, step))
@@ -120,7 +126,16 @@ class Dispatcher:
             line.state = "running"
         key = f"{job_id}.{running.attempt}"
         self.running[key] = running
-        self._executor.submit(Job(key, function_of(step), self._payload(line, step), pool_of(step)))
+        self._executor.submit(
+            Job(
+                key,
+                function_of(step),
+                self._payload(line, step),
+                pool_of(step),
+                self.limits.of(step),
+                written_folders(self._assignment.shared),
+            )
+        )
 
     def _payload(self, line: Line, step: Step) -> Mapping[str, Any]:
         given = self._assignment

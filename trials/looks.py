@@ -7,6 +7,7 @@ import logging
 from nas.latency.health import Health
 from trials.assignment import Assignment
 from trials.executors import Event, Executor, Job
+from trials.faults import Faults
 from trials.health import Targets
 from trials.measured import Measured
 from trials.pipeline import Step, function_of, pool_of
@@ -20,13 +21,20 @@ class Looks:
     """The looks that are under way. ``key in looks`` tells their jobs from those of candidates."""
 
     def __init__(
-        self, store: Store, assignment: Assignment, executor: Executor, health: Targets, measured: Measured
+        self,
+        store: Store,
+        assignment: Assignment,
+        executor: Executor,
+        health: Targets,
+        measured: Measured,
+        faults: Faults,
     ) -> None:
         self._store = store
         self._assignment = assignment
         self._executor = executor
         self._health = health
         self._measured = measured
+        self._faults = faults
         #: Key of a job → the target it looks at.
         self._under_way: dict[str, str] = {}
 
@@ -46,8 +54,10 @@ class Looks:
             return None
         target = self._under_way.pop(event.key)
         if event.kind != "done":
-            self._health.failed(target, event.error or "its worker was lost")
+            self._health.failed(target, event.error)
+            self._faults.of_place(target, f"target {target} can't be looked at: {event.error}")
             return None
+        self._faults.came_through(target)
         health = Health.from_json(event.value["health"])
         undone = self._judge(target, health)
         self._measured.open(target, health.state["runtime_version"])

@@ -80,7 +80,16 @@ class TargetPlan(_Strict):
     tls_ca: str | None = None
 
 
-class TrainResources(_Strict):
+class JobResources(_Strict):
+    """What one job may take before it is ended and its candidate fails."""
+
+    #: By default ten times what the longest training of the study took, at least half an hour; a day for the first.
+    max_minutes: Annotated[float, Field(gt=0)] | None = None
+    #: By default most of the worker's machine, or half of that where several trainings run at a time.
+    max_memory_mb: Annotated[float, Field(gt=0)] | None = None
+
+
+class TrainResources(JobResources):
     """What one training worker takes."""
 
     cpus: Annotated[float, Field(gt=0)] = 1
@@ -91,6 +100,8 @@ class Resources(_Strict):
     """What workers take."""
 
     train: TrainResources = TrainResources()
+    #: Of jobs that measure, or build and export what is measured.
+    measure: JobResources = JobResources()
     #: How long a cluster may offer no place for a kind of job before the study is interrupted.
     wait_minutes: Annotated[float, Field(gt=0)] = 5.0
 
@@ -120,6 +131,17 @@ class MeasurePlan(_Strict):
     canary_every: Annotated[int, Field(ge=0)] = 20
     #: Relative drift of the canary beyond which a target is not measured on.
     max_drift: Annotated[float, Field(gt=0)] = 0.1
+
+
+class FaultsPlan(_Strict):
+    """When a study gives up."""
+
+    #: How long the place (a disk, a device, a lock) may keep one job from its end before the study is interrupted.
+    patience_minutes: Annotated[float, Field(ge=0)] = 10.0
+    #: The study stops if so many candidates, its first ones, fail with the same error at the same place; 0: never.
+    first_failures: Annotated[int, Field(ge=0)] = 5
+    #: The same for so many in a row, whenever that is; 0: never.
+    failures_in_a_row: Annotated[int, Field(ge=0)] = 10
 
 
 class ConfidencePlan(_Strict):
@@ -159,6 +181,7 @@ class Plan(_Strict):
     targets: tuple[TargetPlan, ...] = (TargetPlan(name="local"),)
     measure: MeasurePlan = MeasurePlan()
     confidence: ConfidencePlan = ConfidencePlan()
+    faults: FaultsPlan = FaultsPlan()
     resources: Resources = Resources()
     #: Training workers at a time; by default as many as fit beside the measuring core.
     concurrency: Annotated[int, Field(ge=1)] | None = None

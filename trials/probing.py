@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from nas.errors import JobError, PlanError, UnreachableError
+from nas.errors import JobError, PlaceError, PlanError
 from nas.latency.health import Health
 from nas.latency.targets import Target, TargetSpec
 from nas.space import Chooser
@@ -37,7 +37,7 @@ def calibrate_targets(executor: Executor, store: Store, problem: Problem) -> dic
 
     Raises:
         PlanError: a target of that name is stored with another description.
-        UnreachableError: its device does not answer.
+        PlaceError: its device does not answer, or its core is taken.
     """
     targets = {}
     for name, spec in target_specs(problem.plan).items():
@@ -168,7 +168,7 @@ def run_jobs(executor: Executor, jobs: Sequence[Job]) -> list[Mapping[str, Any]]
 
     Raises:
         JobError: one failed.
-        UnreachableError: a target's device does not answer.
+        PlaceError: the place is bad: a target's device does not answer, say.
     """
     waiting, results = list(jobs), dict[str, Mapping[str, Any]]()
     while len(results) < len(jobs):
@@ -179,8 +179,8 @@ def run_jobs(executor: Executor, jobs: Sequence[Job]) -> list[Mapping[str, Any]]
         for event in executor.poll(1.0):
             if event.kind == "done":
                 results[event.key] = event.value
-            elif event.kind == "unreachable":
-                raise UnreachableError(event.error)
+            elif event.kind == "place":
+                raise PlaceError(event.error)
             elif event.kind in ("error", "lost"):
                 raise JobError(f"{event.key}: {event.error or 'the worker was lost'}\n{event.traceback}")
     return [results[job.key] for job in jobs]

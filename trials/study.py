@@ -14,13 +14,14 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from nas.errors import JobError, StudyError, UnreachableError
+from nas.errors import JobError, StudyError
 from nas.strategies import Goal
 from trials.assignment import Assignment
 from trials.confirmation import Confirmation, after_repeat, is_repeat, repeat_folder
 from trials.description import describe
 from trials.dispatch import Dispatcher, Running
 from trials.executors import Event, Executor
+from trials.faults import Faults
 from trials.health import Targets
 from trials.looks import Looks
 from trials.measured import Measured
@@ -33,10 +34,6 @@ log = logging.getLogger(__name__)
 
 #: A coordinator that did not renew its lease for so long is dead.
 LEASE_S = 60.0
-#: Times a job is started before a candidate whose worker keeps dying counts as failed.
-MAX_ATTEMPTS = 3
-#: Times in a row that a target's device is missed before the study is left for later.
-MAX_MISSED = 3
 DUPLICATES_PER_TRIAL = 20
 
 
@@ -70,9 +67,9 @@ class Coordinator:
             assignment.targets,
             lambda target: reject_above(self.problem, assignment.limits, target),
         )
-        self._looks = Looks(store, assignment, executor, self.health, self._measured)
-        self._jobs = Dispatcher(store, assignment, executor, self.memory, self.health, self._measured)
-        self._missed: Counter[str] = Counter()
+        self._faults = Faults(self.problem.plan.faults, self.name)
+        self._looks = Looks(store, assignment, executor, self.health, self._measured, self._faults)
+        self._jobs = Dispatcher(store, assignment, executor, self.memory, self.health, self._measured, self._faults)
         self._ticked = self._renewed = time.monotonic()
 
     @property
@@ -95,7 +92,8 @@ class Coordinator:
 
         Raises:
             StudyError: another coordinator took over.
-            UnreachableError: a target's device is not there; nothing is lost, and the study can be resumed.
+            PlaceError: the place stayed bad: a full disk, a target's device that is away. Nothing is lost.
+            AllFailedError: the first candidates, or many in a row, failed alike.
         """
         self._restore()
         final = None
@@ -187,16 +185,18 @@ class Coordinator:
 
     def _ended(self, running: Running, event: Event) -> None:
         if event.kind == "done":
-            self._missed[running.step[1]] = 0
+            self._faults.came_through(running.job_id)
             self._commit(running, event.value)
-        elif event.kind == "unreachable":
-            self._miss(running, event.error)
-        elif event.kind == "lost" and running.attempt < MAX_ATTEMPTS:
-            log.warning("job %s lost its worker; taking it up again", event.key)
-            self._jobs.requeue(running, "the worker was lost")
+        elif event.kind == "place" or (event.kind == "lost" and self._is_unclear(running)):
+            self._jobs.requeue(running, event.error)
+            reason = f"candidate {running.line.number}, {running.step[0]}: {event.error}"
+            self._faults.of_place(running.job_id, reason, ran_s=time.monotonic() - running.started)
         else:
-            reason = event.error or f"its worker was lost {MAX_ATTEMPTS} times"
-            self._fail(running, reason, event.traceback)
+            self._faults.came_through(running.job_id)
+            self._fail(running, event.error, event.traceback)
+
+    def _is_unclear(self, running: Running) -> bool:
+        return self._faults.is_unclear(running.job_id, healthy=not self.health.waiting)
 
     def _take_back(self, undone: Reopened | None) -> None:
         """Measure again what was measured on a target that proved bad, and let the strategy forget it."""
@@ -207,17 +207,6 @@ class Coordinator:
             self._jobs.restore(open_job)
         self._begin()
 
-    def _miss(self, running: Running, reason: str) -> None:
-        """The candidate is not to blame: its job goes back, and if the device stays away, the study waits for it."""
-        target = running.step[1]
-        self._missed[target] += 1
-        self._jobs.requeue(running, reason)
-        if self._missed[target] >= MAX_MISSED:
-            raise UnreachableError(
-                f"{reason} That is {MAX_MISSED} times in a row; nothing is lost: mend it, then nas resume {self.name}"
-            )
-        log.warning("%s The measurement is taken up again", reason)
-
     def _fail(self, running: Running, reason: str, trace: str) -> None:
         if running.step[0] == "twin":  # the candidate itself is trained and measured
             log.warning("candidate %d is without its dense twin: %s", running.line.number, reason)
@@ -227,6 +216,7 @@ class Coordinator:
                 log.warning("%s of candidate %d failed: %s", running.step[0], running.line.number, reason)
             else:
                 self._finish(running.line, "failed")
+                self._faults.ended(reason, trace)
 
     def _progress(self, running: Running, value: Mapping[str, Any]) -> None:
         if "epoch" in value:
@@ -260,6 +250,7 @@ class Coordinator:
             self._jobs.queued.appendleft((job_id, line, following))
         if outcome.candidate_state:
             self._finish(line, outcome.candidate_state)
+            self._faults.ended(None)
 
     def _whole(self, running: Running, result: Mapping[str, Any]) -> Mapping[str, Any] | None:
         """A result with the latency it names as known, and the target's health; None if that is known no more."""
@@ -280,6 +271,7 @@ class Coordinator:
             shutil.rmtree(checkpoint_folder(self.assignment.shared, line), ignore_errors=True)
             self.totals["trained"] += 1
             self.totals["train_s"] += time.monotonic() - running.started
+            self._jobs.limits.trained(time.monotonic() - running.started)
         elif kind == "gate" and outcome.candidate_state == "infeasible":
             self.totals["gated"] += 1
         elif kind == "twin" and "latency" in outcome.result:
@@ -302,7 +294,8 @@ class Coordinator:
 
     def _tick(self) -> None:
         now = time.monotonic()
-        self.totals["wall_s"] += now - self._ticked
+        if self.num_running or not self._faults.waiting:  # waiting for the place spends no budget
+            self.totals["wall_s"] += now - self._ticked
         self._ticked = now
         mean = self.totals["train_s"] / self.totals["trained"] if self.totals["trained"] else 0.0
         self.totals["training_saved_s"] = mean * self.totals["gated"]

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from nas.errors import MeasureError
+from nas.errors import UnavailableError
 
 POLL_S = 0.001
 
@@ -25,7 +25,7 @@ def measuring(cores: Iterable[int], *, timeout_s: float = 120.0, folder: Path | 
         folder: where the lock files are; the machine's temporary folder, the same for all users.
 
     Raises:
-        MeasureError: a lock can't be made, or another measurement held it for ``timeout_s``.
+        UnavailableError: a lock can't be made, or another measurement held it for ``timeout_s``.
     """
     started = time.monotonic()
     with ExitStack() as held:
@@ -44,13 +44,13 @@ def _acquire(file: int, path: Path, core: int, deadline: float, timeout_s: float
             return
         except BlockingIOError:
             if time.monotonic() > deadline:
-                raise MeasureError(
+                raise UnavailableError(
                     f"another measurement has held core {core} for {timeout_s:g} s ({path}); "
                     "measure on another core, or end it"
                 ) from None
             time.sleep(POLL_S)
         except OSError as error:
-            raise MeasureError(
+            raise UnavailableError(
                 f"can't lock {path}: {error.strerror}; the folder must be on a local file system"
             ) from error
 
@@ -70,7 +70,7 @@ def _open(path: Path) -> int:
             os.fchmod(file, 0o666)  # what the umask took away
         return file
     except OSError as error:
-        raise MeasureError(
+        raise UnavailableError(
             f"can't open the measuring lock {path}: {error.strerror}; make it a readable file in a writable folder"
         ) from error
 

@@ -6,7 +6,6 @@ import contextlib
 import json
 import os
 import select
-import signal
 import subprocess
 import sys
 import tempfile
@@ -14,7 +13,9 @@ import time
 from collections.abc import Callable, Mapping
 from typing import IO, Any, cast
 
-from nas.errors import MeasureError
+from nas.errors import MeasureError, UnavailableError
+from nas.memory import num_killed
+from nas.place import FROM_OUTSIDE, how_ended
 
 #: Longer than any silence of a healthy process: a lock wait or a session of a very slow model.
 TIMEOUT_S = 300.0
@@ -60,6 +61,8 @@ class WorkerProcess:
         self._process: subprocess.Popen[bytes] | None = None
         self._stderr: IO[bytes] | None = None
         self._buffer = b""
+        #: Processes that the system had killed for lack of memory when this one was started.
+        self._killed_before = 0
 
     @property
     def pid(self) -> int | None:
@@ -82,6 +85,7 @@ class WorkerProcess:
         Raises:
             MeasureError: the process refused it, crashed over it, or did not answer in time; the next request finds a
                 fresh process.
+            UnavailableError: the place is to blame: the core is taken, or somebody killed the process.
         """
         self._on_wait = on_wait
         if self._process is None:
@@ -94,7 +98,7 @@ class WorkerProcess:
             self.close()  # an answer still under way must not be taken for the next request's
             raise
         if "error" in message:
-            raise MeasureError(message["error"])
+            raise refusal(message)
         return cast("dict[str, Any]", message["answer"])
 
     def close(self) -> None:
@@ -114,6 +118,7 @@ class WorkerProcess:
 
     def _start(self) -> None:
         self._buffer = b""
+        self._killed_before = num_killed()
         self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 — closed with the process
         self._process = subprocess.Popen(
             [sys.executable, *_START],
@@ -132,7 +137,7 @@ class WorkerProcess:
             raise
         if "error" in message:
             self.close()
-            raise MeasureError(message["error"])
+            raise refusal(message)
 
     def _send(self, request: Mapping[str, Any]) -> None:
         process = self._running()
@@ -151,6 +156,8 @@ class WorkerProcess:
         while b"\n" not in self._buffer:
             left_s = max(0.0, deadline - time.monotonic())
             ready, _, _ = select.select([stdout], [], [], min(left_s, WAIT_S))
+            if not ready and process.poll() is not None:  # a process it started may hold its output open
+                raise self._crash(process)
             if not ready and left_s > WAIT_S:
                 self._on_wait()
                 continue
@@ -175,15 +182,22 @@ class WorkerProcess:
     def _crash(self, process: subprocess.Popen[bytes]) -> MeasureError:
         """What is known of a process that ended over a request."""
         code = process.wait()
-        how = f"code {code}" if code >= 0 else signal.Signals(-code).name
         words = ""
         if self._stderr is not None:
             self._stderr.seek(0)
             words = self._stderr.read().decode(errors="replace").strip()[-LAST_WORDS:]
+        which = f"the measuring process of target {self.spec['name']!r}"
+        if -code in FROM_OUTSIDE and num_killed() == self._killed_before:
+            return UnavailableError(f"{which} was killed from outside by {how_ended(code)}; another one is started")
         return MeasureError(
-            f"the measuring process of target {self.spec['name']!r} ended with {how} over this request: "
+            f"{which} ended with {how_ended(code)} over this request: "
             f"the model crashes the runtime, or memory ran out{f'; its last words: {words}' if words else ''}"
         )
+
+
+def refusal(message: Mapping[str, Any]) -> MeasureError:
+    """The error of a request that the process did not fulfil."""
+    return (UnavailableError if message.get("place") else MeasureError)(message["error"])
 
 
 def _environment(threads: int) -> dict[str, str]:

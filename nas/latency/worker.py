@@ -35,6 +35,7 @@ from nas.latency.runtimes import Session, SessionOptions, make_runtime
 from nas.latency.samples import Clock, Samples
 from nas.latency.summary import disturbances
 from nas.latency.targets import Target, TargetSpec, describe_processor
+from nas.place import is_of_place
 
 #: How a rung that calibration left out is timed when a slow candidate needs it.
 EXTEND = Effort(sessions=3, max_sessions=3, visits=3, precision=0.02, budget_s=10.0)
@@ -171,7 +172,7 @@ def main() -> None:
         try:
             worker = Worker(TargetSpec.from_json(json.loads(next(requests, "{}"))), Path(folder))
         except NasError as error:
-            reply({"error": str(error)})
+            reply(_told(error))
             return
         reply({"ready": True})
         for line in requests:
@@ -184,12 +185,16 @@ def main() -> None:
 def _serve(worker: Worker, request: Mapping[str, Any], reply: Reply) -> None:
     try:
         reply({"answer": _answer(worker, request, reply)})
-    except NasError as error:
-        reply({"error": str(error)})
     except BrokenPipeError:
         raise
     except Exception as error:  # a runtime of the user's own may raise anything; the process stays usable
-        reply({"error": f"{type(error).__name__}: {error}"})
+        reply(_told(error))
+
+
+def _told(error: Exception) -> dict[str, Any]:
+    """An error as it is told, and whether the place is to blame."""
+    text = str(error) if isinstance(error, NasError) else f"{type(error).__name__}: {error}"
+    return {"error": text, "place": is_of_place(error)}
 
 
 def _answer(worker: Worker, request: Mapping[str, Any], reply: Reply) -> dict[str, Any]:

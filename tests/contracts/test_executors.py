@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import math
 import os
+import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from nas.errors import JobError
-from trials.executors import EXECUTORS, Event, Executor, Job, Pool
+from trials.executors import EXECUTORS, Event, Executor, Job, JobLimits, Pool
 
 JOBS = str(Path(__file__).parent / "jobs")
 CORE = max(os.sched_getaffinity(0))
@@ -126,15 +129,66 @@ def check_errors_carry_type_message_and_traceback(executor: Executor, folder: Pa
 
 def check_a_device_that_is_away_is_no_error_of_the_job(executor: Executor, folder: Path) -> None:
     *_, event = run(executor, job("miss", "miss"))["miss"]
-    assert (event.kind, event.error) == ("unreachable", "the device of this job is away on purpose")
+    assert (event.kind, event.error) == ("place", "the device of this job is away on purpose")
     check_usable(executor)
 
 
-def check_a_lost_worker_is_reported_and_replaced(executor: Executor, folder: Path) -> None:
+def check_a_killed_worker_is_reported_and_replaced(executor: Executor, folder: Path) -> None:
     ended = run(executor, job("lost", "die"), job("lost2", "die"))
     for events in ended.values():
-        assert [event.kind for event in events] == ["progress", "lost"]
-        assert events[-1].error
+        assert [event.kind for event in events] == ["progress", "place"]
+        assert "killed from outside by SIGKILL" in events[-1].error
+    check_usable(executor)
+
+
+def check_who_is_to_blame_for_an_end(executor: Executor, folder: Path) -> None:
+    """A signal from outside is the place's, a crash or an exit the job's; of others nobody knows."""
+    expected = {
+        signal.SIGTERM: "place",
+        signal.SIGSEGV: "error",
+        signal.SIGABRT: "error",
+        signal.SIGFPE: "error",
+        signal.SIGILL: "error",
+        signal.SIGBUS: "lost",
+    }
+    for number, kind in expected.items():
+        *_, event = run(executor, job(number.name, "end", signal=int(number)))[number.name]
+        assert (event.kind, number.name in event.error) == (kind, True), event
+    *_, left = run(executor, job("exit", "end", code=3))["exit"]
+    assert (left.kind, "exit code 3" in left.error) == ("error", True)
+    check_usable(executor)
+
+
+def check_a_job_that_exceeds_a_limit_ends_with_its_processes(executor: Executor, folder: Path) -> None:
+    late = replace(job("late", "hold_with_a_process"), limits=JobLimits(max_s=1.0, key="resources.train"))
+    started, event = run(executor, late)["late"]
+    assert event.kind == "error"
+    assert "TimeLimit" in event.error
+    assert "resources.train.max_minutes" in event.error
+    assert wait_for_end([started.value["pid"], started.value["child"]]) == []
+    for child in (False, True):
+        large = replace(job("large", "eat", child=child), limits=JobLimits(max_memory_bytes=1 << 30))
+        *_, event = run(executor, large)["large"]
+        assert event.kind == "error"
+        assert "MemoryLimit" in event.error
+    check_usable(executor)
+
+
+def check_a_job_that_leaves_a_process_fails(executor: Executor, folder: Path) -> None:
+    started, event = run(executor, job("left", "leave_a_process"))["left"]
+    assert event.kind == "error"
+    assert "left 1 process behind" in event.error
+    assert wait_for_end([started.value["child"]]) == []
+
+
+def check_a_bad_folder_is_no_error_of_the_job(executor: Executor, folder: Path) -> None:
+    """A full disk of 1 MB, told by a library without an error number; then a folder that is gone."""
+    with small_disk(folder) as disk:
+        *_, event = run(executor, job("full", "fill_the_disk", folder=str(disk)))["full"]
+        assert event.kind == "place", event
+    gone = replace(job("gone", "write", folder=str(folder / "gone")), folders=[str(folder / "gone")])
+    *_, event = run(executor, gone)["gone"]
+    assert event.kind == "error"  # it never was there
     check_usable(executor)
 
 
@@ -176,7 +230,11 @@ CHECKS: list[Check] = [
     check_a_pool_takes_no_more_than_its_size,
     check_errors_carry_type_message_and_traceback,
     check_a_device_that_is_away_is_no_error_of_the_job,
-    check_a_lost_worker_is_reported_and_replaced,
+    check_a_killed_worker_is_reported_and_replaced,
+    check_who_is_to_blame_for_an_end,
+    check_a_job_that_exceeds_a_limit_ends_with_its_processes,
+    check_a_job_that_leaves_a_process_fails,
+    check_a_bad_folder_is_no_error_of_the_job,
     check_a_cancelled_job_ends_without_an_event,
     check_large_and_odd_values_survive,
     check_a_worker_has_what_its_pool_says,
@@ -252,7 +310,7 @@ def test_the_local_executor_sees_a_death_though_a_child_lives() -> None:
     executor = EXECUTORS.get("local")(POOLS, code=[JOBS])
     try:
         started, lost = run(executor, job("parent", "die_as_a_parent"))["parent"]
-        assert lost.kind == "lost"
+        assert lost.kind == "place"
         assert wait_for_end([started.value["child"]]) == []
         check_usable(executor)
     finally:
@@ -267,10 +325,10 @@ def test_an_address_without_a_cluster_is_refused(name: str, address: str) -> Non
 
 
 class _Silent(EXECUTORS.get("local")):  # type: ignore[misc]
-    """Planted: swallows lost workers."""
+    """Planted: swallows killed workers."""
 
     def poll(self, timeout_s: float) -> list[Event]:
-        return [event for event in super().poll(timeout_s) if event.kind != "lost"]
+        return [event for event in super().poll(timeout_s) if event.kind != "place"]
 
 
 class _Holding(EXECUTORS.get("local")):  # type: ignore[misc]
@@ -314,7 +372,7 @@ class _Loose(EXECUTORS.get("local")):  # type: ignore[misc]
 
 
 PLANTED: list[tuple[type[Executor], Check]] = [
-    (_Silent, check_a_lost_worker_is_reported_and_replaced),
+    (_Silent, check_a_killed_worker_is_reported_and_replaced),
     (_Holding, check_progress_comes_at_once_and_pools_run_side_by_side),
     (_Unordered, check_order_is_kept_per_job),
     (_Greedy, check_a_pool_takes_no_more_than_its_size),
@@ -334,6 +392,20 @@ def test_the_suite_fails_on_an_executor_that_breaks_the_contract(
             check(planted, tmp_path)
     finally:
         planted.close()
+
+
+@contextmanager
+def small_disk(folder: Path, megabytes: int = 1) -> Iterator[Path]:
+    """A disk of so many megabytes; only root can make one."""
+    place = folder / "disk"
+    place.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={megabytes}m", "tmpfs", str(place)], check=False)
+    if mounted.returncode != 0:
+        pytest.skip("mounting a small disk takes root")
+    try:
+        yield place
+    finally:
+        subprocess.run(["umount", "-l", str(place)], check=True)
 
 
 def descendants() -> list[int]:

@@ -17,6 +17,17 @@ from nas.registry import Registry
 
 
 @dataclass(frozen=True)
+class JobLimits:
+    """What a job may take before its worker is killed. None: as much as it needs."""
+
+    max_s: float | None = None
+    #: Of the worker and all processes that the job started.
+    max_memory_bytes: int | None = None
+    #: Key of the plan that sets these limits, for messages.
+    key: str = "resources"
+
+
+@dataclass(frozen=True)
 class Job:
     """One unit of work."""
 
@@ -27,6 +38,9 @@ class Job:
     payload: Mapping[str, Any]
     #: A pool of workers: ``"train"`` or ``"target:<name>"``.
     pool: str
+    limits: JobLimits = JobLimits()
+    #: Folders that the job writes to. If it fails and one of them can't be written to, the place is to blame.
+    folders: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -36,9 +50,11 @@ class Event:
     key: str
     #: ``progress``: a value, as soon as it is yielded (also a sign of life).
     #: ``done``: the last yielded value once more, as the result.
-    #: ``error``: the function raised. ``lost``: the worker died; the job may have run.
-    #: ``unreachable``: the function raised UnreachableError; the device it needs may be back later.
-    kind: Literal["progress", "done", "error", "lost", "unreachable"]
+    #: ``error``: the job is to blame. It raised, ended its process, crashed it, exceeded a limit or left processes.
+    #: ``place``: the place is to blame: a full disk, a process killed from outside, a device that is away, a lost
+    #: node. The same job may succeed later.
+    #: ``lost``: the worker died, and it is not known why; the job may have run.
+    kind: Literal["progress", "done", "error", "place", "lost"]
     value: Mapping[str, Any] = field(default_factory=dict)
     #: ``"Type: message"`` and the traceback, of errors.
     error: str = ""
@@ -86,8 +102,9 @@ def pool_named(pools: Mapping[str, Pool], name: str) -> Pool:
 class Executor(ABC):
     """Runs jobs in pools of workers.
 
-    Used by one thread. Workers outlive jobs and die with the coordinator, however that dies. ``close`` ends all
-    workers and is safe to call twice; jobs unfinished by then are never reported.
+    Used by one thread. Workers outlive jobs and die with the coordinator, however that dies, and so do processes
+    that jobs started. ``close`` ends all workers, never raises, and is safe to call twice; jobs unfinished by then are
+    never reported.
     """
 
     @abstractmethod

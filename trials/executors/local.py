@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import select
 import signal
@@ -16,10 +17,16 @@ from typing import IO
 
 from nas.errors import JobError
 from trials.executors import Event, Executor, Job, Pool, pool_named
-from trials.executors.template import Template
+from trials.executors.deaths import Watch, death
+from trials.executors.processes import memory_bytes
+from trials.executors.template import PRELOADED, Template, TemplateGone
+
+log = logging.getLogger(__name__)
 
 #: How often workers are looked at while nothing comes from them.
-LOOK_S = 0.5
+LOOK_S = 0.2
+#: Templates started for one worker, where they get killed.
+MAX_TEMPLATES = 3
 
 
 @dataclass
@@ -33,15 +40,18 @@ class _Worker:
     output: IO[bytes]
     #: Becomes readable when the process ends.
     end: int
-    key: str | None = None
+    job: Job | None = None
+    #: Since when it has its job.
+    since: float = 0.0
+    watch: Watch = field(default_factory=Watch.begun)
     buffer: bytearray = field(default_factory=bytearray)
 
     def send(self, job: Job) -> None:
         """Give it a job; nothing happens where it is dead, its output's end tells."""
-        self.key = job.key
-        line = json.dumps({"function": job.function, "payload": dict(job.payload)}).encode() + b"\n"
+        self.job, self.since, self.watch = job, time.monotonic(), Watch.begun()
+        request = {"function": job.function, "payload": dict(job.payload), "folders": list(job.folders)}
         with suppress(BrokenPipeError):
-            self.input.write(line)
+            self.input.write(json.dumps(request).encode() + b"\n")
             self.input.flush()
 
     def has_died(self) -> bool:
@@ -50,8 +60,28 @@ class _Worker:
         ended.register(self.end, select.POLLIN)
         return bool(ended.poll(0))
 
-    def kill(self) -> int:
-        """End it and the processes its job started, which are of its group; its exit code."""
+    def exceeds(self) -> str | None:
+        """Which limit its job exceeds, if any."""
+        if self.job is None:
+            return None
+        limits = self.job.limits
+        if limits.max_s is not None and time.monotonic() - self.since > limits.max_s:
+            return (
+                f"TimeLimit: it ran for more than {limits.max_s / 60:.3g} minutes; {limits.key}.max_minutes allows more"
+            )
+        most = limits.max_memory_bytes
+        if most is None:
+            return None
+        self.watch.saw(held := memory_bytes(self.pid, more_than=most))
+        if held <= most:
+            return None
+        return (
+            f"MemoryLimit: it and its processes held {held / 1e6:.0f} MB, more than {most / 1e6:.0f} MB; "
+            f"{limits.key}.max_memory_mb allows more"
+        )
+
+    def kill(self) -> int | None:
+        """End it and the processes its job started; its exit code if that is known."""
         with suppress(ProcessLookupError):
             os.killpg(self.pid, signal.SIGKILL)
         code = self.template.reap(self.pid)
@@ -68,6 +98,9 @@ class LocalExecutor(Executor):
     What they and processes of theirs leave in their temporary folder goes with the executor: they are killed.
     """
 
+    #: Modules that workers need not import, as they are forked from a process that has.
+    preload: Sequence[str] = PRELOADED
+
     def __init__(self, pools: Sequence[Pool], *, code: Sequence[str] = (), address: str | None = None) -> None:
         if address is not None:
             raise JobError(f"the local executor runs on this machine only; {address} needs executor: ray_actors")
@@ -75,6 +108,7 @@ class LocalExecutor(Executor):
         self._code = [os.path.abspath(folder) for folder in code]
         self._workers: list[_Worker] = []
         self._template: Template | None = None
+        self._working_folder = os.getcwd()
         self._folder = tempfile.TemporaryDirectory(prefix="nas-local-", ignore_cleanup_errors=True)
         self._selector = DefaultSelector()
         self._events: list[Event] = []
@@ -82,7 +116,7 @@ class LocalExecutor(Executor):
     def free(self, pool: str) -> int:
         """See ``Executor.free``."""
         size = pool_named(self._pools, pool).size
-        return size - sum(worker.key is not None for worker in self._workers if worker.pool.name == pool)
+        return size - sum(worker.job is not None for worker in self._workers if worker.pool.name == pool)
 
     def submit(self, job: Job) -> None:
         """See ``Executor.submit``."""
@@ -90,19 +124,17 @@ class LocalExecutor(Executor):
             raise JobError(f"pool {job.pool!r} is full; ask free() before submitting {job.key!r}")
         self._read(0)
         self._bury()  # an idle worker that has died in the meantime is not taken
-        idle = [worker for worker in self._workers if worker.pool.name == job.pool and worker.key is None]
+        idle = [worker for worker in self._workers if worker.pool.name == job.pool and worker.job is None]
         worker = idle[0] if idle else self._start(self._pools[job.pool])
         worker.send(job)
 
     def poll(self, timeout_s: float) -> list[Event]:
         """See ``Executor.poll``."""
         deadline = time.monotonic() + timeout_s
-        self._read(0)
-        self._bury()
+        self._look(0)
         while not self._events and (left := deadline - time.monotonic()) > 0:
             if self._selector.get_map():
-                self._read(min(left, LOOK_S))
-                self._bury()
+                self._look(min(left, LOOK_S))
             else:
                 time.sleep(left)
         events, self._events = self._events, []
@@ -110,7 +142,7 @@ class LocalExecutor(Executor):
 
     def cancel(self, key: str) -> None:
         """See ``Executor.cancel``."""
-        for worker in [worker for worker in self._workers if worker.key == key]:
+        for worker in [worker for worker in self._workers if worker.job and worker.job.key == key]:
             self._remove(worker)
         self._events = [event for event in self._events if event.key != key]
 
@@ -126,24 +158,43 @@ class LocalExecutor(Executor):
         self._folder.cleanup()
 
     def _start(self, pool: Pool) -> _Worker:
-        if self._template is None:
-            self._template = Template.inherited() or Template()
         requests, ours = os.pipe()
         theirs, replies = os.pipe()
-        settings = {"code": self._code, "cores": pool.cores}
-        pid = self._template.fork(
-            "trials.executors.local_worker:serve",
-            [settings],
-            environment={"OMP_NUM_THREADS": pool.threads, "TMPDIR": self._folder.name},
-            files=(requests, replies, 2),
-        )
-        os.close(requests)
-        os.close(replies)
+        try:
+            template, pid = self._fork(pool, (requests, replies, 2))
+        finally:
+            os.close(requests)
+            os.close(replies)
         os.set_blocking(theirs, False)
-        worker = _Worker(pool, self._template, pid, os.fdopen(ours, "wb"), os.fdopen(theirs, "rb"), os.pidfd_open(pid))
+        worker = _Worker(pool, template, pid, os.fdopen(ours, "wb"), os.fdopen(theirs, "rb"), os.pidfd_open(pid))
         self._workers.append(worker)
         self._selector.register(worker.output, EVENT_READ, worker)
         return worker
+
+    def _fork(self, pool: Pool, files: tuple[int, int, int]) -> tuple[Template, int]:
+        """A new worker process, and the template that it is forked from: another one where the last one was killed."""
+        settings = {"code": self._code, "cores": pool.cores, "folder": self._working_folder}
+        environment = {"OMP_NUM_THREADS": pool.threads, "TMPDIR": self._folder.name}
+        template = self._template or Template.inherited() or Template(self.preload)
+        for _ in range(MAX_TEMPLATES):
+            self._template = template
+            with suppress(TemplateGone):
+                arguments = "trials.executors.local_worker:serve", [settings]
+                return template, template.fork(*arguments, environment=environment, files=files)
+            log.warning("the process that workers are forked from was killed; another one is started")
+            template.close()
+            template = Template(self.preload)
+        raise JobError(f"{MAX_TEMPLATES} processes that workers are forked from were killed; is there enough memory?")
+
+    def _look(self, timeout_s: float) -> None:
+        """Read what workers say, wait for it, and notice those that died or exceed a limit."""
+        self._read(timeout_s)
+        self._bury()
+        for worker in list(self._workers):
+            if problem := worker.exceeds():
+                self._remove(worker)
+                assert worker.job is not None
+                self._events.append(Event(worker.job.key, "error", error=problem))
 
     def _read(self, timeout_s: float) -> None:
         for ready, _ in self._selector.select(timeout_s):
@@ -162,10 +213,10 @@ class LocalExecutor(Executor):
         worker.buffer = rest
         for line in lines:
             message = json.loads(line)
-            assert worker.key is not None
-            self._events.append(Event(worker.key, **message))
+            assert worker.job is not None
+            self._events.append(Event(worker.job.key, **message))
             if message["kind"] != "progress":
-                worker.key = None
+                worker.job = None
 
     def _bury(self) -> None:
         """Find workers that died while a process of their job's keeps their output open, so that it does not end."""
@@ -176,10 +227,10 @@ class LocalExecutor(Executor):
 
     def _lost(self, worker: _Worker) -> None:
         code = self._remove(worker)
-        if worker.key is not None:
-            self._events.append(Event(worker.key, "lost", error=f"the worker process ended with code {code}"))
+        if worker.job is not None:
+            self._events.append(death(worker.job.key, code, worker.watch))
 
-    def _remove(self, worker: _Worker) -> int:
+    def _remove(self, worker: _Worker) -> int | None:
         self._workers.remove(worker)
         self._selector.unregister(worker.output)
         return worker.kill()

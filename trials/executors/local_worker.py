@@ -7,14 +7,17 @@ import os
 import queue
 import signal
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
+from trials.executors.leftovers import end_leftovers
+from trials.executors.processes import adopt_orphans, below
 from trials.executors.worker import run
 
 
 def serve(settings: Mapping[str, Any]) -> None:
     """Run jobs until standard input ends, then end at once, also in the middle of a job."""
+    adopt_orphans()
     replies = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # what a job prints must not get among the replies
     jobs: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
@@ -22,10 +25,22 @@ def serve(settings: Mapping[str, Any]) -> None:
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)  # nor may it, or a process of its own, read the requests
     threading.Thread(target=_listen, args=(requests, jobs), daemon=True).start()
     while True:
-        job = jobs.get()
-        for message in run(job["function"], job["payload"], **settings):
+        for message in _tidy(run(**jobs.get(), **settings)):
             replies.write(message + "\n")
             replies.flush()
+
+
+def _tidy(messages: Iterator[str]) -> Iterator[str]:
+    """A job's messages; a job that left processes behind did not succeed."""
+    before = set(below(os.getpid()))
+    for message in messages:
+        if message.startswith('{"kind": "progress"'):
+            yield message
+            continue
+        left = end_leftovers(before)
+        if left and message.startswith('{"kind": "done"'):
+            message = json.dumps({"kind": "error", "error": f"ProcessesLeft: {left}"})
+        yield message
 
 
 def _listen(requests: Any, jobs: queue.SimpleQueue[dict[str, Any]]) -> None:

@@ -12,18 +12,21 @@ from typing import Any
 from nas.errors import JobError
 from trials.executors import Event, Executor, Job, Pool, pool_named
 from trials.executors.cluster import connect, worker_cores
-from trials.executors.worker import run
+from trials.executors.supervised import Supervised, to_json
 
 
 class _Worker:
-    """What runs in an actor: JSON in, a stream of JSON out."""
+    """What runs in an actor: JSON in, a stream of JSON out.
+
+    Jobs run in a process below the actor's, so that the actor can tell how it ended, and end it.
+    """
 
     def __init__(self, code: Sequence[str], pool: Pool) -> None:
-        self._code, self._cores = code, worker_cores(pool)
+        self._worker = Supervised(code, pool, worker_cores(pool))
 
-    def run(self, function: str, payload: str) -> Iterator[str]:
+    def run(self, job: str) -> Iterator[str]:
         """Yield the messages of one job."""
-        yield from run(function, json.loads(payload), code=self._code, cores=self._cores)
+        yield from self._worker.run(job)
 
 
 @dataclass
@@ -59,7 +62,7 @@ class RayActorsExecutor(Executor):
         slot = next(slot for slot in self._slots if slot.pool == job.pool and slot.key is None)
         slot.key = job.key
         method = slot.actor.run.options(num_returns="streaming")
-        slot.stream = method.remote(job.function, json.dumps(dict(job.payload)))
+        slot.stream = method.remote(to_json(job))
 
     def poll(self, timeout_s: float) -> list[Event]:
         """See ``Executor.poll``."""
@@ -113,7 +116,10 @@ class RayActorsExecutor(Executor):
         try:
             message = json.loads(self._ray.get(next(slot.stream)))
         except (self._ray.exceptions.RayError, StopIteration) as error:
-            self._events.append(Event(slot.key, "lost", error=f"{type(error).__name__}: {error}"))
+            # Its job runs in a process below it: it was not the job that ended the actor, if not by taking all memory.
+            out_of_memory = isinstance(error, self._ray.exceptions.OutOfMemoryError)
+            reason = f"{type(error).__name__}: {error}"
+            self._events.append(Event(slot.key, "lost" if out_of_memory else "place", error=reason))
             self._replace(slot)
             return
         self._events.append(Event(slot.key, **message))

@@ -25,7 +25,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 from nas.errors import JobError
 from trials.executors import Event, Executor, Job, Pool, pool_named
 from trials.executors.cluster import connect, worker_cores
-from trials.executors.worker import run
+from trials.executors.supervised import Supervised, to_json
 
 log = logging.getLogger(__name__)
 
@@ -81,7 +81,7 @@ class RayTuneExecutor(Executor):
         self._jobs[job.key] = _Running(job)
         self._waiting.put(job)
         if not self._thread.is_alive():
-            self._events.put(Event(job.key, "lost", error="Tune has ended"))
+            self._events.put(Event(job.key, "place", error="Tune has ended"))
 
     def poll(self, timeout_s: float) -> list[Event]:
         """See ``Executor.poll``."""
@@ -147,7 +147,7 @@ class RayTuneExecutor(Executor):
                 log.exception("Tune ended")
                 reason = f"Tune ended: {type(error).__name__}: {error}"
                 for key in list(self._jobs):
-                    self._events.put(Event(key, "lost", error=reason))
+                    self._events.put(Event(key, "place", error=reason))
 
     def _tuner(self) -> Any:
         return tune.Tuner(
@@ -181,7 +181,7 @@ class _Searcher(Searcher):  # type: ignore[misc]
         if job is None:
             return Searcher.FINISHED if self._executor.closed.is_set() else None
         self._keys[trial_id] = job.key
-        return {"function": job.function, "payload": json.dumps(dict(job.payload)), "pool": job.pool}
+        return {"job": to_json(job), "pool": job.pool}
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
         self._executor.heard(self._keys[trial_id], json.loads(result["message"]))
@@ -189,7 +189,7 @@ class _Searcher(Searcher):  # type: ignore[misc]
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
         key = self._keys.pop(trial_id, None)
         if error and key is not None:
-            self._executor.heard(key, {"kind": "lost", "error": "the trial's process ended"})
+            self._executor.heard(key, {"kind": "place", "error": "the trial's actor ended"})
 
     def save(self, checkpoint_path: str) -> None:
         """Nothing: the database remembers."""
@@ -226,7 +226,7 @@ def _trainable(pools: dict[str, Pool], code: Sequence[str]) -> Callable[[dict[st
         os.environ["OMP_NUM_THREADS"] = pool.threads
         node = ray.get_runtime_context().get_node_id()
         tune.report({"message": json.dumps({"pid": os.getpid(), "node": node})})
-        for message in run(config["function"], json.loads(config["payload"]), code=code, cores=worker_cores(pool)):
+        for message in _supervised(pool, code).run(config["job"]):
             tune.report({"message": message})
 
     def resources(config: dict[str, Any]) -> Any:
@@ -235,6 +235,16 @@ def _trainable(pools: dict[str, Pool], code: Sequence[str]) -> Callable[[dict[st
         return tune.PlacementGroupFactory([bundle])
 
     return tune.with_resources(trainable, resources)  # type: ignore[no-any-return]
+
+
+#: Pool → the worker of this trial's process: Tune runs one trial after the other in it.
+_workers: dict[str, Supervised] = {}
+
+
+def _supervised(pool: Pool, code: Sequence[str]) -> Supervised:
+    if pool.name not in _workers:
+        _workers[pool.name] = Supervised(code, pool, worker_cores(pool))
+    return _workers[pool.name]
 
 
 def _kill(pid: int, node: str) -> None:

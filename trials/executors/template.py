@@ -22,15 +22,21 @@ from typing import Any, NoReturn
 
 from threadpoolctl import threadpool_limits
 
-from nas.errors import JobError
 from nas.registry import load
+from trials.executors.processes import adopt_orphans, end, end_below, forget
 
 #: Modules that workers need (the compiler comes with the first optimizer); one that does not load is left to the job
 #: that needs it, to fail with its reason.
 PRELOADED = ("trials.jobs", "nas.estimators.training", "nas.tasks.transforms", "torch._dynamo")
 #: Seconds between looks at whether the process that started the template is still there.
 PARENT_CHECK_S = 2.0
+#: How long a template may take to end its forks and itself.
+CLOSE_S = 5.0
 _MESSAGE_BYTES = 1 << 16
+
+
+class TemplateGone(Exception):
+    """The template was killed. Its forks live on, and how they end can't be known."""
 
 
 class Template:
@@ -64,36 +70,46 @@ class Template:
             files: descriptors that become its standard input, output and error.
 
         Raises:
-            JobError: the template is gone.
+            TemplateGone: it was killed.
         """
         request = {
             "function": function,
             "arguments": list(arguments),
             "environment": dict(environment),
-            "folder": os.getcwd(),
+            "folder": _working_folder(),
         }
         return self._ask(request, files)
 
-    def reap(self, pid: int) -> int:
-        """Wait for the end of a fork; its exit code, negative for a signal. Until then its number stays its own."""
-        return self._ask({"reap": pid})
+    def reap(self, pid: int) -> int | None:
+        """Wait for the end of a fork and end what it left behind, which is the template's by then.
+
+        Its exit code, negative for a signal, or None if the template was killed. Until then its number stays its own.
+        """
+        try:
+            return self._ask({"reap": pid})
+        except TemplateGone:
+            return None
 
     def close(self) -> None:
-        """End it, where this process started it; forks end by themselves. Twice is harmless."""
+        """End it, where this process started it, and its forks. Twice is harmless."""
         self._channel.close()
-        if self._process is not None:
+        if self._process is None:
+            return
+        try:
+            self._process.wait(CLOSE_S)
+        except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
-            self._process = None
+        self._process = None
 
     def _ask(self, request: Mapping[str, Any], files: Sequence[int] = ()) -> int:
         try:
             socket.send_fds(self._channel, [json.dumps(request).encode()], files)
             answer = self._channel.recv(_MESSAGE_BYTES)
         except OSError as error:
-            raise JobError(f"the process that workers are forked from does not answer: {error}") from error
+            raise TemplateGone(str(error)) from error
         if not answer:
-            raise JobError("the process that workers are forked from is gone; did the machine run out of memory?")
+            raise TemplateGone("it does not answer")
         return int(answer)
 
     @classmethod
@@ -106,17 +122,24 @@ class Template:
 _inherited: Template | None = None
 
 
+def _working_folder() -> str:
+    try:
+        return os.getcwd()
+    except FileNotFoundError:
+        return "/"
+
+
 def main(descriptor: int, preload: Sequence[str]) -> None:
-    """Import, then fork whenever somebody asks; end with the process that started this one."""
+    """Import, then fork whenever somebody asks; end with the process that started this one, and all below with it."""
+    adopt_orphans()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     parent = os.getppid()
     first = socket.socket(fileno=descriptor)
     for module in preload:
         with suppress(Exception):
             importlib.import_module(module)
-    #: Who asks → the numbers of its forks; orphans are nobody's.
+    #: Who asks → the numbers of its forks.
     forks: dict[socket.socket, set[int]] = {first: set()}
-    orphans: set[int] = set()
     while os.getppid() == parent:
         ready, _, _ = select.select(list(forks), [], [], PARENT_CHECK_S)
         for channel in ready:
@@ -124,11 +147,11 @@ def main(descriptor: int, preload: Sequence[str]) -> None:
             if request:
                 _serve(channel, forks, json.loads(request), files)
             elif channel is first:
+                end_below(os.getpid())
                 return
             else:
-                orphans |= forks.pop(channel)
-                channel.close()
-        orphans = {pid for pid in orphans if os.waitpid(pid, os.WNOHANG) == (0, 0)}
+                _abandon(channel, forks)
+    end_below(os.getpid())
 
 
 def _serve(
@@ -137,6 +160,7 @@ def _serve(
     if "reap" in request:
         answer = _reap(request["reap"])
         forks[channel].discard(request["reap"])
+        _end_orphans(forks)
     else:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         answer = os.fork()
@@ -157,6 +181,22 @@ def _reap(pid: int) -> int:
     return os.waitstatus_to_exitcode(status)
 
 
+def _abandon(channel: socket.socket, forks: dict[socket.socket, set[int]]) -> None:
+    """Who asked is gone: its forks end, also those that are stuck and would not notice."""
+    left = forks.pop(channel)
+    channel.close()
+    end(left)
+    for pid in left:
+        _reap(pid)
+    _end_orphans(forks)
+
+
+def _end_orphans(forks: Mapping[socket.socket, set[int]]) -> None:
+    """End processes that jobs started and that outlived their worker: they became this process's children."""
+    known = set().union(*forks.values())
+    forget(end_below(os.getpid(), but=lambda pid: pid in known))
+
+
 def _become(request: Mapping[str, Any], files: list[int], channel: socket.socket) -> NoReturn:
     """What a fork does: only its own files stay open, then it calls its function and ends."""
     global _inherited
@@ -169,7 +209,8 @@ def _become(request: Mapping[str, Any], files: list[int], channel: socket.socket
         os.closerange(3, channel.fileno())
         os.closerange(channel.fileno() + 1, os.sysconf("SC_OPEN_MAX"))
         _inherited = Template._of_channel(channel)
-        os.chdir(request["folder"])
+        with suppress(OSError):  # of a folder that is gone, the job tells
+            os.chdir(request["folder"])
         os.environ.update(request["environment"])
         tempfile.tempdir = None  # TMPDIR is looked at again
         threadpool_limits(int(os.environ["OMP_NUM_THREADS"]))

@@ -9,21 +9,37 @@ import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from nas.errors import UnreachableError
+from nas.errors import PlaceError
 from nas.latency.affinity import pin
+from nas.place import bad_folder, is_of_place
 from nas.registry import load
 
 
 def run(
-    function: str, payload: Mapping[str, Any], *, code: Sequence[str] = (), cores: Sequence[int] = ()
+    function: str,
+    payload: Mapping[str, Any],
+    *,
+    code: Sequence[str] = (),
+    cores: Sequence[int] = (),
+    folder: str | None = None,
+    folders: Sequence[str] = (),
 ) -> Iterator[str]:
-    """JSON texts of ``{"kind": "progress" | "done" | "error" | "unreachable", …}``, the last one final.
+    """JSON texts of ``{"kind": "progress" | "done" | "error" | "place", …}``, the last one final.
 
     A value is passed on the moment it is yielded: it may be the last sign of life for an hour, or for ever. Whatever
     is wrong with a job (its code, its cores, a value that is no JSON) ends the job, not the worker.
+
+    Args:
+        function: see ``Job``.
+        payload: what the function gets.
+        code: folders of the user's code.
+        cores: what this process is bound to.
+        folder: the working folder; by default the one this process is in.
+        folders: see ``Job``.
     """
+    written = [item for item in folders if os.path.isdir(item)]
     try:
-        _prepare(code, cores)
+        _prepare(code, cores, folder)
         result = "{}"
         for value in load(function, "job")(payload):
             if not isinstance(value, Mapping):
@@ -32,16 +48,28 @@ def run(
             yield f'{{"kind": "progress", "value": {result}}}'
         yield f'{{"kind": "done", "value": {result}}}'
     except (Exception, SystemExit) as error:
-        kind, text = "error", f"{type(error).__name__}: {error}"
-        if isinstance(error, UnreachableError):
-            kind, text = "unreachable", str(error)
-        yield json.dumps({"kind": kind, "error": text, "traceback": traceback.format_exc()})
+        yield json.dumps({**_blamed(error, written), "traceback": traceback.format_exc()})
 
 
-def _prepare(code: Sequence[str], cores: Sequence[int]) -> None:
-    """Put the user's folders on the path, the first one first, and bind this process to its cores."""
-    for folder in map(os.path.abspath, reversed(code)):
-        if folder not in sys.path:
-            sys.path.insert(0, folder)
+def _blamed(error: BaseException, written: Sequence[str]) -> dict[str, str]:
+    """Kind and text of the event of an error."""
+    text = str(error) if isinstance(error, PlaceError) else f"{type(error).__name__}: {error}"
+    if is_of_place(error):
+        return {"kind": "place", "error": text}
+    if problem := bad_folder(written):
+        return {"kind": "place", "error": f"{problem}; {text}"}
+    return {"kind": "error", "error": text}
+
+
+def _prepare(code: Sequence[str], cores: Sequence[int], folder: str | None) -> None:
+    """Go to the working folder, make the user's code importable, and bind this process to its cores."""
+    if folder is not None:
+        try:
+            os.chdir(folder)
+        except OSError as error:
+            raise PlaceError(f"the working folder {folder} can't be entered: {error.strerror}") from error
+    for item in map(os.path.abspath, reversed(code)):
+        if item not in sys.path:
+            sys.path.insert(0, item)
     if cores:
         pin(cores)

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from nas.errors import MeasureError
+from nas.errors import MeasureError, PlaceError
 from nas.latency.agent import API
 from nas.latency.agent.artifacts import Artifacts
 from nas.latency.agent.leases import Leases
@@ -113,7 +113,7 @@ class Device:
                     request, lambda progress: alive({"progress": progress}), lambda: alive({})
                 )
             except MeasureError as error:
-                last: Mapping[str, Any] = {"error": str(error)}
+                last: Mapping[str, Any] = {"error": str(error), "place": isinstance(error, PlaceError)}
             else:
                 self._leases.renew(lease)
                 last = {"answer": answer}

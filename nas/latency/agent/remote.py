@@ -17,6 +17,7 @@ from nas.errors import MeasureError, UnreachableError
 from nas.latency.agent import API
 from nas.latency.agent.settings import read_token
 from nas.latency.client import Measurer, MeasuringProcess
+from nas.latency.process import refusal
 from nas.latency.targets import TargetSpec
 
 #: Silence of a connection that is alive: the agent says something every second.
@@ -102,7 +103,7 @@ class DeviceAgent(Measurer):
             while line := response.readline(_LONGEST_LINE):
                 message = json.loads(line)
                 if "error" in message:
-                    raise MeasureError(message["error"])
+                    raise refusal(message)
                 if "answer" in message:
                     return cast("dict[str, Any]", message["answer"])
                 if "progress" in message:

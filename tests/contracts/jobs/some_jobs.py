@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +58,77 @@ def die(payload: Mapping[str, Any]) -> Values:
     yield {"pid": os.getpid()}
     os.kill(os.getpid(), signal.SIGKILL)
     yield {}
+
+
+def end(payload: Mapping[str, Any]) -> Values:
+    """Ends by a signal, or with an exit code of its own."""
+    yield {"pid": os.getpid()}
+    if "signal" in payload:
+        signal.signal(payload["signal"], signal.SIG_DFL)
+        os.kill(os.getpid(), payload["signal"])
+    os._exit(payload["code"])
+
+
+def leave_a_process(payload: Mapping[str, Any]) -> Values:
+    """Ends as it should, but for a process of another session that lives on."""
+    yield {"child": _detached(lambda: time.sleep(600))}
+
+
+def hold_with_a_process(payload: Mapping[str, Any]) -> Values:
+    """Never ends, nor does a process of another session."""
+    yield {"pid": os.getpid(), "child": _detached(lambda: time.sleep(600))}
+    time.sleep(600)
+
+
+def eat(payload: Mapping[str, Any]) -> Values:
+    """Holds more and more memory, in a process of its own if asked to."""
+    if payload["child"]:
+        yield {"child": _detached(_eat)}
+        time.sleep(600)
+    yield {}
+    _eat()
+
+
+def fill_the_disk(payload: Mapping[str, Any]) -> Values:
+    """Writes more than there is room for; the library it uses tells no error number."""
+    import torch
+
+    yield {}
+    path = Path(payload["folder"]) / "file"
+    try:
+        torch.save(torch.zeros(2_000_000), path)
+    finally:
+        path.unlink(missing_ok=True)
+
+
+def write(payload: Mapping[str, Any]) -> Values:
+    """Writes a file."""
+    (Path(payload["folder"]) / "written").write_text("text")
+    yield {"written": True}
+
+
+def _detached(what: Callable[[], None]) -> int:
+    """A grandchild in a session of its own, whose parent has ended; its number."""
+    read, write = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.setsid()
+        if pid := os.fork():
+            os.write(write, str(pid).encode())
+            os._exit(0)
+        what()
+    os.waitpid(child, 0)
+    found = int(os.read(read, 20))
+    os.close(read)
+    os.close(write)
+    return found
+
+
+def _eat() -> None:
+    held = []
+    while True:
+        held.append(bytearray(os.urandom(1 << 20)) * 20)
+        time.sleep(0.01)
 
 
 def die_as_a_parent(payload: Mapping[str, Any]) -> Values:

@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from nas.errors import UnreachableError
+from nas.errors import PlaceError
 from nas.latency.health import Health
 from nas.space.chooser import ReplayChooser
 from trials.executors import Event, Executor, Job, Pool
@@ -55,8 +55,8 @@ class Pretending(Executor):
             self.ran.append((kind, job.payload.get("candidate", -1)))
         try:
             event = Event(job.key, "done", self._result(kind, job.payload))
-        except UnreachableError as error:
-            event = Event(job.key, "unreachable", error=str(error))
+        except PlaceError as error:
+            event = Event(job.key, "place", error=str(error))
         except RuntimeError as error:
             event = Event(job.key, "error", error=f"RuntimeError: {error}", traceback="Traceback")
         self._events.append((job.pool, event))

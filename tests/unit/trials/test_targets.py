@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 import trials.cli.targets
 import trials.targets
-from nas.errors import PlanError, StudyError, UnknownNameError, UnreachableError
+from nas.errors import PlaceError, PlanError, StudyError, UnknownNameError, UnreachableError
 from nas.latency.health import Health
 from nas.latency.targets import Target, TargetSpec
 from tests.unit.trials.pretending import CANDIDATE_MS, Pretending, latency
@@ -96,8 +96,9 @@ def test_a_study_outlives_a_device_that_is_away_for_a_while(store: Store) -> Non
 
 def test_a_study_is_left_for_later_when_the_device_stays_away(store: Store) -> None:
     Missing.away = 3
-    with pytest.raises(UnreachableError, match=r"'pi' does not answer at https://pi:8765.*nas resume study"):
-        search(plan(), storage=store.url)
+    with pytest.raises(PlaceError, match=r"'pi' does not answer at https://pi:8765.*nas resume study"):
+        search(plan(faults={"patience_minutes": 0}), storage=store.url)
+    Missing.away = 0
     assert store.study_row("study").state == "interrupted"
     assert "pi" in (store.study_row("study").error or "")
     resume(store.url, "study")

@@ -1,0 +1,52 @@
+"""Who is to blame for the end of a worker's process in the middle of a job."""
+
+from __future__ import annotations
+
+import signal
+from dataclasses import dataclass
+
+from nas.place import FROM_OUTSIDE, OF_ITS_OWN, how_ended
+from trials.executors import Event
+from nas.memory import num_killed, total_bytes
+
+#: A job that held so much of the machine's memory is to blame if memory ran out.
+MOST_OF_MEMORY = 0.5
+
+
+@dataclass
+class Watch:
+    """What is known of a job's memory while it runs."""
+
+    #: Processes that the system killed for lack of memory before the job began.
+    killed_before: int
+    peak_bytes: int = 0
+
+    @classmethod
+    def begun(cls) -> Watch:
+        """A job begins now."""
+        return cls(num_killed())
+
+    def saw(self, held_bytes: int) -> None:
+        """The job was seen to hold so much memory."""
+        self.peak_bytes = max(self.peak_bytes, held_bytes)
+
+
+def death(key: str, code: int | None, watch: Watch) -> Event:
+    """The event of a worker that ended with ``code``, None if nobody knows it, while it ran the job ``key``."""
+    if code is None:
+        return Event(key, "lost", error="its process ended, and it is not known how")
+    if code >= 0:
+        return Event(key, "error", error=f"ProcessExit: it ended its own process with {how_ended(code)}")
+    if -code in OF_ITS_OWN:
+        return Event(key, "error", error=f"ProcessCrash: its process crashed with {how_ended(code)}")
+    if -code == signal.SIGKILL and num_killed() > watch.killed_before:
+        return _out_of_memory(key, watch)
+    if -code in FROM_OUTSIDE:
+        return Event(key, "place", error=f"its process was killed from outside by {how_ended(code)}")
+    return Event(key, "lost", error=f"its process ended with {how_ended(code)}")
+
+
+def _out_of_memory(key: str, watch: Watch) -> Event:
+    share = watch.peak_bytes / total_bytes()
+    text = f"the machine's memory ran out while the job held {watch.peak_bytes / 1e6:.0f} MB, {share:.0%} of it"
+    return Event(key, "error" if share > MOST_OF_MEMORY else "lost", error=f"OutOfMemory: {text}")

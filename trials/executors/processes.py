@@ -1,0 +1,106 @@
+"""The processes below a process: which there are, what memory they hold, and how to end all of them."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from pathlib import Path
+
+_PROC = Path("/proc")
+_PR_SET_CHILD_SUBREAPER = 36
+_PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
+
+
+def adopt_orphans() -> None:
+    """From now on, processes below this one whose parent ends become its children, also those in other sessions."""
+    with suppress(AttributeError, OSError):  # Linux only
+        ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def below(pid: int) -> list[int]:
+    """The living processes below ``pid``, parents before their children."""
+    children: dict[int, list[int]] = defaultdict(list)
+    for entry in _PROC.glob("[0-9]*/stat"):
+        with suppress(OSError, ValueError):
+            state, parent = entry.read_text().rpartition(")")[2].split()[:2]
+            if state not in "ZX":
+                children[int(parent)].append(int(entry.parent.name))
+    found = [pid]
+    for item in found:
+        found += children[item]
+    return found[1:]
+
+
+def command_line(pid: int) -> str:
+    """What a process runs; empty if it ended."""
+    with suppress(OSError):
+        return (_PROC / str(pid) / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace").strip()
+    return ""
+
+
+def memory_bytes(pid: int, *, more_than: float = 0) -> int:
+    """Memory that a process and all below it hold.
+
+    The quick sum counts pages that several of them share once for each. Where it exceeds ``more_than``, shared pages
+    are told apart, if the system can tell.
+    """
+    pids = [pid, *below(pid)]
+    quick = _sum(_resident_bytes, pids)
+    return min(quick, _sum(_proportional_bytes, pids)) if quick > more_than else quick
+
+
+def end(pids: Iterable[int]) -> None:
+    """Kill processes; those that ended already are no error."""
+    for pid in pids:
+        with suppress(ProcessLookupError, PermissionError):
+            os.kill(pid, signal.SIGKILL)
+
+
+def end_below(pid: int, *, but: Callable[[int], bool] = lambda pid: False, patience_s: float = 5.0) -> set[int]:
+    """Kill what is below ``pid`` until nothing is left; what was killed.
+
+    ``but``: the processes to spare, with all below them.
+    """
+    ended: set[int] = set()
+    deadline = time.monotonic() + patience_s
+    while time.monotonic() < deadline:
+        spared = {item for keep in filter(but, below(pid)) for item in (keep, *below(keep))}
+        left = [item for item in below(pid) if item not in spared]
+        if not left:
+            break
+        end(left)
+        ended.update(left)
+        time.sleep(0.01)
+    return ended
+
+
+def forget(pids: Iterable[int]) -> None:
+    """Let go of this process's children among ``pids`` that ended."""
+    for pid in pids:
+        with suppress(ChildProcessError):
+            os.waitpid(pid, os.WNOHANG)
+
+
+def _sum(bytes_of: Callable[[int], int], pids: Iterable[int]) -> int:
+    total = 0
+    for pid in pids:
+        with suppress(OSError, ValueError, IndexError):
+            total += bytes_of(pid)
+    return total
+
+
+def _resident_bytes(pid: int) -> int:
+    return int((_PROC / str(pid) / "statm").read_text().split()[1]) * _PAGE_BYTES
+
+
+def _proportional_bytes(pid: int) -> int:
+    try:
+        lines = (_PROC / str(pid) / "smaps_rollup").read_text().splitlines()
+        return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("Pss:"))
+    except (OSError, StopIteration):
+        return _resident_bytes(pid)
