@@ -5,9 +5,9 @@ from __future__ import annotations
 import signal
 from dataclasses import dataclass
 
+from nas.memory import num_killed, total_bytes
 from nas.place import FROM_OUTSIDE, OF_ITS_OWN, how_ended
 from trials.executors import Event
-from nas.memory import num_killed, total_bytes
 
 #: A job that held so much of the machine's memory is to blame if memory ran out.
 MOST_OF_MEMORY = 0.5
