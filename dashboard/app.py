@@ -12,7 +12,7 @@ from typing import Any
 
 import streamlit as st
 
-from dashboard.pages import Context, page_modules
+from dashboard.pages import Context, page_modules, show_error
 from nas.errors import NasError
 from trials.store.engine import open_engine
 
@@ -29,7 +29,7 @@ def main() -> None:
     try:
         source = st.cache_resource(open_engine)(storage_url())
     except NasError as error:
-        st.error(str(error))
+        show_error(error)
         return
     pages: dict[str, Any] = {}
     context = Context(source, pages)
@@ -53,6 +53,6 @@ def _shower(module: ModuleType, context: Context) -> Callable[[], None]:
         try:
             module.show(context)
         except NasError as error:
-            st.error(str(error))
+            show_error(error)
 
     return show

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from nas.foreign import line
 from nas.latency.samples import Samples
 from trials.comparison import Comparison
 from trials.gaps import gaps
@@ -36,7 +37,7 @@ def candidates_table(page: CandidatePage, metrics: Sequence[str], shares: Mappin
             "Parameters": row.parameters,
             "MACs": row.macs,
             **(_beside(row) if any(other.beside for other in page.rows) else {}),
-            "Reason": row.reason or "",
+            "Reason": line(row.reason or ""),
         }
         for row in page.rows
     ]
@@ -53,16 +54,16 @@ def _beside(row: CandidateRow) -> dict[str, Any]:
 def comparison_table(name: str, compared: Comparison) -> pd.DataFrame:
     """One line a network: those the study ``name`` found, and beneath each what it is compared with."""
     lines = []
-    for line in compared.lines:
-        what = f"Candidate {line.row.number}, found" if line.study == name else f"\N{EM SPACE}{line.what}"
+    for row in compared.lines:
+        what = f"Candidate {row.row.number}, found" if row.study == name else f"\N{EM SPACE}{row.what}"
         cells: dict[str, Any] = {}
         for metric in compared.metrics:
-            value = line.value(metric)
+            value = row.value(metric)
             cells[_head(metric)] = value and value.value
             if value and value.low is not None and value.high is not None:
                 cells[f"{title(metric)}, 95 %"] = f"{value.low:.4g} to {value.high:.4g}"
-        own = {"Network": what, **_beside(line.row), **cells, "From": f"{line.study} {line.row.number}"}
-        lines.append(own if line.row.state == "complete" else own | {"State": line.row.state})
+        own = {"Network": what, **_beside(row.row), **cells, "From": f"{row.study} {row.row.number}"}
+        lines.append(own if row.row.state == "complete" else own | {"State": row.row.state})
     return pd.DataFrame(lines)
 
 
@@ -73,7 +74,7 @@ def sites_table(artifacts: Sequence[ArtifactInfo]) -> pd.DataFrame:
     )
     heads = dict.fromkeys(key for facts in sites.values() for key in facts)
     return pd.DataFrame(
-        [{"Site": path, **{label(head): facts.get(head) for head in heads}} for path, facts in sites.items()]
+        [{"Site": path, **{line(label(head)): facts.get(head) for head in heads}} for path, facts in sites.items()]
     )
 
 
@@ -118,7 +119,7 @@ def layers_table(detail: CandidateDetail) -> pd.DataFrame:
     """One line a layer, in the order of the network."""
     lines = [
         {
-            "Layer": layer.get("name"),
+            "Layer": line(str(layer.get("name"))),
             "Op": layer.get("op"),
             "Output": shape(layer.get("output_shape")),
             "Parameters": layer.get("parameters"),
@@ -136,14 +137,16 @@ def layers_table(detail: CandidateDetail) -> pd.DataFrame:
 def profile_table(times: Sequence[LayerTime]) -> pd.DataFrame:
     """One line a layer: what was executed for it, and how long."""
     return pd.DataFrame(
-        [{"Layer": item.layer or OWN, "Executed": item.ops, "Time (ms)": item.time_ms} for item in times]
+        [{"Layer": line(item.layer or OWN), "Executed": item.ops, "Time (ms)": item.time_ms} for item in times]
     )
 
 
 def choices_table(detail: CandidateDetail) -> pd.DataFrame:
     """The choices the architecture is made of."""
     choices = detail.definition.get("choices", {})
-    return pd.DataFrame({"Choice": list(choices), "Answer": [str(value) for value in choices.values()]})
+    return pd.DataFrame(
+        {"Choice": [line(key) for key in choices], "Answer": [line(str(value)) for value in choices.values()]}
+    )
 
 
 def jobs_table(jobs: Sequence[JobInfo]) -> pd.DataFrame:
@@ -156,7 +159,7 @@ def jobs_table(jobs: Sequence[JobInfo]) -> pd.DataFrame:
             "Started": moment(job.started_at),
             "Took": duration(job.seconds),
             "Scores": ", ".join(f"{inline(name)} {number(name, value)}" for name, value in job.scores.items()),
-            "Error": job.error or "",
+            "Error": line(job.error or ""),
         }
         for job in jobs
     ]
@@ -169,7 +172,7 @@ def artifacts_table(artifacts: Sequence[ArtifactInfo]) -> pd.DataFrame:
         {
             "File": artifact.kind,
             "Size": size(artifact.size_bytes),
-            "Where": artifact.uri if artifact.deleted_at is None else f"removed {moment(artifact.deleted_at)}",
+            "Where": line(artifact.uri) if artifact.deleted_at is None else f"removed {moment(artifact.deleted_at)}",
             "SHA-256": artifact.sha256[:16],
         }
         for artifact in artifacts
@@ -186,7 +189,7 @@ def conditions_table(measurement: MeasurementInfo) -> pd.DataFrame:
         "structure": measurement.structure_hash[:16],
         **flat(measurement.conditions),
     }
-    names = [label(key) for key in facts]
+    names = [line(label(key)) for key in facts]
     return pd.DataFrame({"Condition": names, "Value": [plain(value) for value in facts.values()]})
 
 
@@ -209,7 +212,7 @@ def plain(value: Any) -> str:
         return f"{value:.4g}"
     if isinstance(value, list | tuple):
         return ", ".join(map(plain, value))
-    return str(value)
+    return line(str(value))
 
 
 def shape(sizes: Sequence[int] | None) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import ModuleType
@@ -17,6 +18,8 @@ from typing import Any
 import plotly.graph_objects as go
 import streamlit as st
 
+from nas.errors import UnknownNameError
+from nas.foreign import line, markdown
 from trials.store.reading import Source
 
 #: Colour of a figure's text, by the theme of the page.
@@ -47,15 +50,32 @@ def draw(place: Any, figure: go.Figure, key: str, *, select: bool = False) -> An
     return place.plotly_chart(figure, key=key, theme=None, config={"displaylogo": False}, **choice)
 
 
+def show_error(error: Exception) -> None:
+    """What can't be shown, and why, in its own words."""
+    st.error(markdown(str(error)))
+
+
+def asked_number(key: str) -> int:
+    """A number from the link; 0 where it has none.
+
+    Raises:
+        UnknownNameError: what the link says is no number, or is larger than any there can be.
+    """
+    asked = st.query_params.get(key, "0")
+    if not re.fullmatch(r"[0-9]{1,9}", asked):
+        raise UnknownNameError(f"the link says {key}={asked!r}; write a whole number from 0 to 999999999")
+    return int(asked)
+
+
 def show_numbers(cards: Sequence[tuple[str, str, str]]) -> None:
     """Big numbers in rows: heading, number, and a note that may be empty."""
     for start in range(0, len(cards), CARDS_A_ROW):
         row = cards[start : start + CARDS_A_ROW]
         for column, (heading, value, note) in zip(st.columns(CARDS_A_ROW), row, strict=False):
             column.metric(
-                heading,
-                value,
-                note or None,
+                markdown(heading),
+                line(value),
+                markdown(note) or None,
                 delta_color="off",
                 delta_arrow="off",
                 border=True,

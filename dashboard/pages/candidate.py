@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import streamlit as st
 
-from dashboard.pages import Context, draw, show_numbers
+from dashboard.pages import Context, asked_number, draw, show_numbers
 from dashboard.pages.study import choose_study
 from dashboard.queries import (
     artifacts_table,
@@ -18,6 +18,7 @@ from dashboard.queries import (
     run_times,
     sites_table,
 )
+from nas.foreign import line, lines, markdown
 from nas.latency.samples import Samples
 from trials.charts_candidate import curves_figure, latency_figure, profile_figure
 from trials.charts_front import front_figure
@@ -64,12 +65,11 @@ def show(context: Context) -> None:
 
 
 def _choose(last: int) -> int:
-    asked = st.query_params.get("candidate", "0")
-    start = int(asked) if asked.isdigit() else 0
+    start = asked_number("candidate")
     if start > last:
         return start  # not there: the query says so, with the range of numbers
     key = int(st.sidebar.number_input("Candidate", 0, last, start))
-    if str(key) != asked:
+    if str(key) != st.query_params.get("candidate"):
         st.query_params["candidate"] = str(key)
     return key
 
@@ -78,29 +78,29 @@ def _heading(context: Context, detail: CandidateDetail) -> None:
     row = detail.row
     st.page_link(
         context.pages["study"],
-        label=f"Study {detail.study}",
+        label=f"Study {markdown(detail.study)}",
         icon=":material/arrow_back:",
         query_params={"study": detail.study},
     )
     with st.container(horizontal=True, vertical_alignment="center"):
         st.title(f"Candidate {row.number}", width="content")
-        st.badge(row.state, color=STATE_COLORS.get(row.state, "gray"))
-    st.caption(f"space {detail.space} · identity {detail.identity[:16]}")
+        st.badge(markdown(row.state), color=STATE_COLORS.get(row.state, "gray"))
+    st.caption(f"space {markdown(detail.space)} · identity {detail.identity[:16]}")
 
 
 def _outcome(detail: CandidateDetail) -> None:
     row = detail.row
     if row.state == "failed":
-        st.error(row.reason or "It failed without saying why.")
+        st.error(markdown(row.reason or "It failed without saying why."))
         if detail.traceback:
             with st.expander("Traceback", expanded=True):
-                st.code(detail.traceback, language="python")
+                st.code(lines(detail.traceback), language="python")
     elif row.state == "queued":
         st.info("Queued: nothing has been measured yet.")
     elif row.state == "running":
         st.info("Running: what is known so far is shown below.")
     elif row.reason:
-        st.warning(f"{row.state.capitalize()}: {row.reason}")
+        st.warning(markdown(f"{row.state.capitalize()}: {row.reason}"))
 
 
 def _metrics(context: Context, detail: CandidateDetail) -> None:
@@ -117,7 +117,7 @@ def _metrics(context: Context, detail: CandidateDetail) -> None:
         cards.append((f"Speed-up{where}", f"{item.speedup:.2f}×", "over its dense twin in fp32"))
     show_numbers(cards)
     for flag in detail.row.flags:
-        st.warning(f"{flag.capitalize()}: its latency does not lie below that of its dense twin.")
+        st.warning(f"{markdown(flag.capitalize())}: its latency does not lie below that of its dense twin.")
 
 
 def _network(context: Context, detail: CandidateDetail) -> None:
@@ -172,7 +172,7 @@ def _latency(context: Context, detail: CandidateDetail) -> None:
         return
     st.subheader("Latency")
     names = [
-        f"{PURPOSES.get(item.purpose, item.purpose)} at {item.target}: {number('latency_ms', item.latency_ms)}"
+        line(f"{PURPOSES.get(item.purpose, item.purpose)} at {item.target}: {number('latency_ms', item.latency_ms)}")
         for item in detail.measurements
     ]
     place = st.selectbox(
@@ -195,10 +195,10 @@ def _profiles(detail: CandidateDetail) -> None:
     """Where the time of a run goes, by the runtime's own profiler; the newest profile of each target."""
     if not detail.profiles:
         if detail.row.state == "complete":
-            st.caption(f"`nas profile {detail.study} {detail.row.number}` says where the time of a run goes.")
+            st.caption(f"nas profile {markdown(detail.study)} {detail.row.number} says where the time of a run goes.")
         return
     st.subheader("Where the time goes")
-    for tab, profile in zip(st.tabs([item.target for item in detail.profiles]), detail.profiles, strict=True):
+    for tab, profile in zip(st.tabs([markdown(item.target) for item in detail.profiles]), detail.profiles, strict=True):
         left, right = tab.columns([1.9, 1], gap="medium")
         times = layer_times(profile.nodes)
         draw(left, profile_figure(times), f"profile_{profile.target}")
@@ -209,9 +209,10 @@ def _profiles(detail: CandidateDetail) -> None:
             key=f"profile_table_{profile.target}",
         )
         facts = ", ".join(f"{inline(key)} {number(key, value)}" for key, value in account(detail, profile).items())
+        told = markdown(facts[:1].upper() + facts[1:])
         right.caption(
-            f"{facts[:1].upper()}{facts[1:]}. A profiler takes time itself: the measured latency is the one to go by. "
-            f"Mean of {profile.runs} runs, runtime {profile.runtime_version}."
+            f"{told}. A profiler takes time itself: the measured latency is the one to go by. "
+            f"Mean of {profile.runs} runs, runtime {markdown(profile.runtime_version)}."
         )
 
 

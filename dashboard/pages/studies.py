@@ -6,7 +6,8 @@ from itertools import groupby
 
 import streamlit as st
 
-from dashboard.pages import Context, draw
+from dashboard.pages import Context, asked_number, draw
+from nas.foreign import markdown
 from trials.charts import states_figure
 from trials.labels import moment, number, title
 from trials.store.queries_studies import StudyRow, list_studies
@@ -26,7 +27,7 @@ STATE_COLORS = {
 def show(context: Context) -> None:
     """List the newest studies, a box a group."""
     st.title("Studies")
-    first = int(st.query_params.get("from", "0"))
+    first = asked_number("from")
     rows = list_studies(context.source, offset=first, limit=PER_PAGE + 1)
     if not rows and not first:
         st.info("This database has no studies yet. Launch one with `nas search examples/digits.yaml`.")
@@ -63,14 +64,14 @@ def _boxes(context: Context, rows: list[StudyRow]) -> None:
 
 def _line(context: Context, row: StudyRow) -> None:
     name, role, state, seed, counts, best, started = st.columns(WIDTHS, vertical_alignment="center")
-    name.page_link(context.pages["study"], label=f"**{row.name}**", query_params={"study": row.name})
-    role.markdown(row.role.replace("_", " "))
-    state.badge(row.state, color=STATE_COLORS.get(row.state, "gray"))
+    name.page_link(context.pages["study"], label=f"**{markdown(row.name)}**", query_params={"study": row.name})
+    role.markdown(markdown(row.role.replace("_", " ")))
+    state.badge(markdown(row.state), color=STATE_COLORS.get(row.state, "gray"))
     if row.incomplete:
-        state.badge("incomplete", color="orange", help=", ".join(row.incomplete))
+        state.badge("incomplete", color="orange", help=markdown(", ".join(row.incomplete)))
     seed.markdown(str(row.seed))
-    counts.markdown("  \n".join(f"{count} {state}" for state, count in row.counts.items()) or "none yet")
-    bests = [f"{title(key)} **{number(key, row.best.get(key))}**" for key in row.objectives]
+    counts.markdown("  \n".join(f"{count} {markdown(state)}" for state, count in row.counts.items()) or "none yet")
+    bests = [f"{markdown(title(key))} **{markdown(number(key, row.best.get(key)))}**" for key in row.objectives]
     best.markdown("  \n".join(bests))
     started.markdown(moment(row.created_at))
 

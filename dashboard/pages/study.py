@@ -11,6 +11,7 @@ import yaml
 
 from dashboard.pages import Context, draw, show_numbers
 from dashboard.queries import bytes_metrics, candidates_table, comparison_table, gaps_table, ranks_table
+from nas.foreign import line, lines, markdown
 from trials.charts import comparison_figure, history_figure, states_figure
 from trials.charts_front import front_figure
 from trials.comparison import comparison
@@ -56,7 +57,7 @@ def choose_study(context: Context) -> str | None:
     if not names:
         return None
     place = names.index(asked) if asked else 0
-    name = st.sidebar.selectbox("Study", names, index=place)
+    name = st.sidebar.selectbox("Study", names, index=place, format_func=line)
     if st.query_params.get("study") != name:
         st.query_params.clear()
         st.query_params["study"] = name
@@ -66,23 +67,24 @@ def choose_study(context: Context) -> str | None:
 
 def _heading(summary: StudySummary) -> None:
     row, plan = summary.row, summary.plan
-    st.title(row.name)
+    st.title(markdown(row.name))
     spent = summary.totals.get("wall_s")
     strategy, space, task = (plan.get(key, {}).get("name", "?") for key in ("strategy", "space", "task"))
-    st.caption(
-        f"**{row.state}** · {row.role} in the group {row.group} · {strategy} on {space} for {task} · "
+    told = (
+        f" · {row.role} in the group {row.group} · {strategy} on {space} for {task} · "
         f"measured on {', '.join(summary.targets) or 'no target'} · seed {row.seed} · "
         f"started {moment(row.created_at)}" + (f" · {duration(float(spent))} of search" if spent else "")
     )
+    st.caption(f"**{markdown(row.state)}**{markdown(told)}")
     if summary.regime is not None:
-        st.caption(f":material/grain: {describe_regime(summary.regime)}")
+        st.caption(f":material/grain: {markdown(describe_regime(summary.regime))}")
     if row.incomplete:
         st.warning(
-            f"Incomplete: {', '.join(row.incomplete)}. `nas twins {row.name}` runs what sparse networks are to be "
-            "compared with."
+            f"Incomplete: {markdown(', '.join(row.incomplete))}. nas twins {markdown(row.name)} runs what sparse "
+            "networks are to be compared with."
         )
     if summary.error:
-        st.error(summary.error)
+        st.error(markdown(summary.error))
 
 
 def _live(context: Context, name: str) -> None:
@@ -121,7 +123,8 @@ def _numbers(summary: StudySummary) -> None:
         note = f"{saved / (saved + spent):.0%} · {int(totals.get('gated', 0))} rejected before it"
         cards.append(("Training saved by the gate", duration(saved), note))
     show_numbers(cards)
-    st.caption("Candidates: " + (", ".join(f"{count} {state}" for state, count in row.counts.items()) or "none"))
+    counts = ", ".join(f"{count} {state}" for state, count in row.counts.items())
+    st.caption(f"Candidates: {markdown(counts) or 'none'}")
 
 
 def _front(context: Context, summary: StudySummary) -> None:
@@ -130,16 +133,21 @@ def _front(context: Context, summary: StudySummary) -> None:
     heads[0].subheader("Pareto front")
     axes = list(dict.fromkeys([*summary.metrics, "parameters", "macs", "number"]))
     second = objectives[1] if len(objectives) > 1 else "number"
-    y = heads[1].selectbox("Vertical axis", axes, axes.index(objectives[0]), format_func=label, key="axis_y")
+    y = heads[1].selectbox("Vertical axis", axes, axes.index(objectives[0]), format_func=shown_label, key="axis_y")
     rest = [axis for axis in axes if axis != y]
     x_default = rest.index(second) if second in rest else 0
-    x = heads[2].selectbox("Horizontal axis", rest, x_default, format_func=label, key="axis_x")
+    x = heads[2].selectbox("Horizontal axis", rest, x_default, format_func=shown_label, key="axis_x")
     chart, side = st.columns([3.4, 1], gap="medium")
     shares = membership_by_number(context.source, summary.row.name)
     figure = front_figure(points(context.source, summary.row.name, [y, x]), summary.limits, shares=shares)
     event = draw(chart, figure, "front", select=True)
     with side:
         _selected(context, summary, event, shares)
+
+
+def shown_label(metric: str) -> str:
+    """A metric as a box of choices shows it, which reads no Markdown."""
+    return line(label(metric))
 
 
 def _selected(context: Context, summary: StudySummary, event: Any, shares: Mapping[int, float]) -> None:
@@ -157,14 +165,14 @@ def _selected(context: Context, summary: StudySummary, event: Any, shares: Mappi
     row = candidate_detail(context.source, summary.row.name, key).row
     with st.container(border=True):
         st.markdown(f"#### Candidate {key}")
-        st.markdown(row.state + (f": {row.reason}" if row.reason else ""))
+        st.markdown(markdown(row.state + (f": {row.reason}" if row.reason else "")))
         if key in shares:
             st.markdown(f"On the front with probability **{shares[key]:.2f}**")
         for metric, value in row.metrics.items():
             span = f"  \n:gray[{value.low:.4g} to {value.high:.4g}]" if value.low is not None else ""
-            st.markdown(f"{title(metric)} **{number(metric, value.value)}**{span}")
+            st.markdown(f"{markdown(title(metric))} **{markdown(number(metric, value.value))}**{span}")
         for flag in row.flags:
-            st.markdown(f":orange[:material/warning: {flag}]")
+            st.markdown(f":orange[:material/warning: {markdown(flag)}]")
         target = {"study": summary.row.name, "candidate": str(key)}
         st.page_link(
             context.pages["candidate"],
@@ -181,7 +189,7 @@ def _targets(context: Context, summary: StudySummary) -> None:
         return
     st.subheader("Front of each target")
     left, right = st.columns([3.4, 1], gap="medium")
-    for tab, (target, found) in zip(left.tabs(list(fronts)), fronts.items(), strict=True):
+    for tab, (target, found) in zip(left.tabs([markdown(target) for target in fronts]), fronts.items(), strict=True):
         if len(found.metrics) > 1:
             figure = front_figure(found, summary.limits, shares=membership_of(found))
             draw(tab, figure, f"front_{target}")
@@ -192,7 +200,8 @@ def _targets(context: Context, summary: StudySummary) -> None:
     right.caption("Rank correlation of latency between targets, Kendall's tau")
     right.dataframe(table, hide_index=True, placeholder="—", column_config=numbers, key="ranks")
     right.caption(
-        "; ".join(f"{item.first} and {item.second}: {item.count} candidates" for item in ranks) + " measured on both"
+        markdown("; ".join(f"{item.first} and {item.second}: {item.count} candidates" for item in ranks))
+        + " measured on both"
     )
 
 
@@ -212,7 +221,7 @@ def _comparison(context: Context, summary: StudySummary) -> None:
         return
     st.subheader("Against dense parents and random masks")
     if compared.verdict:
-        st.markdown(compared.verdict)
+        st.markdown(markdown(compared.verdict))
     table = comparison_table(summary.row.name, compared)
     st.dataframe(
         table, hide_index=True, placeholder="—", column_config=_formats(table, compared.metrics), key="compared"
@@ -252,7 +261,7 @@ def _candidates(context: Context, summary: StudySummary) -> None:
     st.subheader("Candidates")
     columns = list(dict.fromkeys([*COLUMNS, *summary.metrics]))
     keys = st.columns([2, 1.1, 3.4, 0.9], vertical_alignment="bottom")
-    order = keys[0].selectbox("Order by", columns, format_func=label, key="order_by")
+    order = keys[0].selectbox("Order by", columns, format_func=shown_label, key="order_by")
     descending = keys[1].toggle("Descending", key="descending")
     states = keys[2].multiselect("States", STATES, placeholder="all", key="states")
     size = keys[3].selectbox("Rows", [PER_PAGE, 100, 500], key="rows")
@@ -300,5 +309,9 @@ def _turn(first: int, shown: int, total: int, size: int) -> None:
 def _plan(summary: StudySummary) -> None:
     with st.expander("Plan and environment"):
         left, right = st.columns(2)
-        left.code(yaml.safe_dump(dict(summary.plan), sort_keys=False, allow_unicode=True), language="yaml")
-        right.code(yaml.safe_dump(dict(summary.environment), sort_keys=False, allow_unicode=True), language="yaml")
+        left.code(_yaml(summary.plan), language="yaml")
+        right.code(_yaml(summary.environment), language="yaml")
+
+
+def _yaml(values: Mapping[str, Any]) -> str:
+    return lines(yaml.safe_dump(dict(values), sort_keys=False, allow_unicode=True))

@@ -11,11 +11,13 @@ from datetime import UTC, datetime
 from typing import Protocol
 
 from sqlalchemy import Engine, select
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
-from nas.errors import UnknownNameError
+from nas.errors import StoreError, UnknownNameError
 from nas.registry import nearest
 from trials.store.models import Study
+from trials.store.urls import shown
 
 
 class HasEngine(Protocol):
@@ -31,12 +33,20 @@ Source = Engine | Session | HasEngine
 
 @contextmanager
 def reading(source: Source) -> Iterator[Session]:
-    """A session to read in; a given one is used as it is."""
+    """A session to read in; a given one is used as it is.
+
+    Raises:
+        StoreError: the database refuses the question, is damaged, or went away.
+    """
     if isinstance(source, Session):
         yield source
         return
-    with Session(source if isinstance(source, Engine) else source.engine) as session:
-        yield session
+    engine = source if isinstance(source, Engine) else source.engine
+    try:
+        with Session(engine) as session:
+            yield session
+    except DBAPIError as error:
+        raise StoreError(f"can't read {shown(engine.url)}: {str(error.orig).strip()}") from error
 
 
 def find_study(session: Session, name: str) -> Study:

@@ -1,0 +1,96 @@
+"""The dashboard shows foreign text as text: nothing of it is run, fetched or formatted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+
+from tests.browser.seed import seed_database
+from tests.browser.seed_hostile import LURE, MARKUP, NAME, PASSWORD, seed_hostile
+from tests.browser.test_dashboard import CHROMIUM, browser, cells, page, serve
+from trials.store.engine import open_engine
+
+__all__ = ["browser", "page"]
+
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
+STUDY = f"study?study={quote(NAME)}"
+CANDIDATE = f"candidate?study={quote(NAME)}&candidate="
+
+
+@pytest.fixture(scope="module")
+def hostile(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A server of a database in which everything is hostile."""
+    folder = tmp_path_factory.mktemp("hostile")
+    url = f"sqlite:///{folder / 'nas.db'}"
+    engine = open_engine(url)
+    seed_hostile(engine)
+    engine.dispose()
+    yield from serve(url, folder)
+
+
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    folder = tmp_path_factory.mktemp("plain")
+    url = f"sqlite:///{folder / 'nas.db'}"
+    engine = open_engine(url)
+    seed_database(engine)
+    engine.dispose()
+    yield from serve(url, folder)
+
+
+def said(page: Any) -> str:
+    """All text of a page, blanks as one."""
+    return " ".join(page.locator("body").inner_text().split())
+
+
+def test_studies_candidates_and_their_errors_are_shown_verbatim(page: Any, hostile: str) -> None:
+    fetched: list[str] = []
+    page.on("request", lambda request: fetched.append(request.url))
+    page.goto(hostile)
+    page.get_by_role("link", name=NAME, exact=True).wait_for()
+    page.locator(".js-plotly-plot").first.wait_for()
+    assert NAME in said(page)
+
+    page.goto(f"{hostile}/{STUDY}")
+    page.get_by_role("heading", name=NAME, exact=True).wait_for()
+    page.locator(".js-plotly-plot").nth(3).wait_for()
+    assert MARKUP in said(page)
+    assert "Accu**racy** <b>%{x}</b> $m$" in said(page)
+    page.get_by_text("Plan and environment").click()
+    page.get_by_text("postgresql://me:***@host").wait_for()
+    assert PASSWORD not in page.content()
+
+    for number in (0, 11):  # a complete one, and one that failed
+        page.goto(f"{hostile}/{CANDIDATE}{number}")
+        page.get_by_role("heading", name=f"Candidate {number}", exact=True).wait_for()
+        page.get_by_role("heading", name="Files" if number == 0 else "Training", exact=True).wait_for()
+        assert PASSWORD not in page.content()
+        assert number == 0 or MARKUP in said(page)
+    assert cells(page)
+
+    assert not [address for address in fetched if address.startswith(LURE)]
+    for name in ("img[src*=lure]", "script[src*=lure]", ".katex"):
+        assert page.locator(name).count() == 0
+
+
+@pytest.mark.parametrize(
+    ("link", "message"),
+    [
+        ("?from=abc", "from='abc'"),
+        ("?from=-1", "from='-1'"),
+        ("?from=1e3", "from='1e3'"),
+        (f"?from={'9' * 20}", "from='9999"),
+        ("candidate?study=digits&candidate=99999999999999999999", "candidate='9999"),
+        ("candidate?study=digits&candidate=999999", "999999"),
+        ("candidate?study=digits&candidate=x", "candidate='x'"),
+        ("study?study=nothing**x**", "no study 'nothing**x**'"),
+        ("study?study=%00", "no study"),
+        (f"study?study={quote(f'![i]({LURE}.png)')}", f"no study '![i]({LURE}.png)'"),
+    ],
+)
+def test_a_link_to_nothing_says_so(link: str, message: str, page: Any, plain: str) -> None:
+    page.goto(f"{plain}/{link}")
+    page.locator("[data-testid=stAlert]").get_by_text(message).first.wait_for()
