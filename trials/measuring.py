@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from nas.errors import MeasureError, NasError, PlanError
 from nas.latency.client import MeasuringProcess
 from nas.latency.protocol import REPORT, Effort, Latency
 from nas.latency.runtimes import RUNTIMES
 from nas.latency.targets import TargetSpec
+from trials.plan_text import parse
+from trials.plan_values import check_values, short
 
 
 @dataclass(frozen=True)
@@ -113,6 +113,7 @@ def parse_runtime(text: str) -> tuple[str, Mapping[str, Any]]:
     for pair in pairs:
         key, equals, value = pair.partition("=")
         if not (key and equals):
-            raise PlanError(f"runtime {text!r}: write name,parameter=value, as in torch,compile=true")
-        parameters[key] = yaml.safe_load(value)
+            raise PlanError(f"runtime {short(text)}: write name,parameter=value, as in torch,compile=true")
+        parameters[key] = parse(value, f"runtime {short(text)}: {short(key)}")
+    check_values(parameters)
     return name, parameters

@@ -6,16 +6,42 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from nas.errors import PlanError
 from nas.registry import nearest
 from trials.paths import make_absolute, typed
+from trials.plan_text import MOST_LEVELS, parse, read_text
+from trials.plan_values import MOST_INTEGER, MOST_PROBLEMS, check_values, short
+
+#: Whole numbers of which the database keeps 32 bits.
+Count = Annotated[int, Field(ge=0, le=2**31 - 1)]
+Positive = Annotated[int, Field(ge=1, le=2**31 - 1)]
 
 
 class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _no_truth(cls, value: Any, info: ValidationInfo) -> Any:
+        """Refuse yes and no where a number is asked for: they would count as 1 and 0."""
+        values = value if isinstance(value, list | tuple) else [value]
+        if (
+            any(isinstance(item, bool) for item in values)
+            and cls.model_fields[str(info.field_name)].annotation is not bool
+        ):
+            raise ValueError("true and false are no value here")
+        return value
 
 
 class Named(BaseModel):
@@ -69,10 +95,10 @@ class TargetPlan(_Strict):
     runtime: Annotated[Named, BeforeValidator(lambda value: {"name": value} if isinstance(value, str) else value)] = (
         Named(name="onnxruntime")
     )
-    threads: Annotated[int, Field(ge=1)] = 1
-    batch: Annotated[int, Field(ge=1)] = 1
+    threads: Positive = 1
+    batch: Positive = 1
     #: Core the measuring process is bound to; by default the last one.
-    core: Annotated[int, Field(ge=0)] | None = None
+    core: Count | None = None
     #: Of the agent on the device; by default the machine that a worker runs on is measured.
     address: str | None = None
     #: Files, relative to the plan: the agent's token, and the certificate it proves itself by.
@@ -110,10 +136,10 @@ class Budget(_Strict):
     """When a study ends: at whichever comes first."""
 
     #: Complete + infeasible + failed candidates; duplicates never count.
-    trials: Annotated[int, Field(ge=1)] = 64
+    trials: Positive = 64
     wall_minutes: Annotated[float, Field(gt=0)] | None = None
     #: Suggestions, repeats included; the default is 20 × trials. Beyond it the space counts as exhausted.
-    suggestions: Annotated[int, Field(ge=1)] | None = None
+    suggestions: Positive | None = None
 
 
 class MeasurePlan(_Strict):
@@ -128,7 +154,7 @@ class MeasurePlan(_Strict):
     #: Whether a structure that the database knows is answered from there.
     cache: bool = True
     #: Measurements from one look at a target's health to the next; 0: one at the start, which decides nothing.
-    canary_every: Annotated[int, Field(ge=0)] = 20
+    canary_every: Count = 20
     #: Relative drift of the canary beyond which a target is not measured on.
     max_drift: Annotated[float, Field(gt=0)] = 0.1
 
@@ -148,9 +174,9 @@ class ConfidencePlan(_Strict):
     """What is spent at the end of a study on candidates that may or may not be on the front."""
 
     #: Measurements of a trained candidate's latency again, on one target each.
-    remeasure: Annotated[int, Field(ge=0)] = 0
+    remeasure: Count = 0
     #: Trainings of a candidate with another seed.
-    retrain: Annotated[int, Field(ge=0)] = 0
+    retrain: Count = 0
     #: Seconds from one measurement of a candidate on a target to the next.
     revisit_s: Annotated[float, Field(ge=0)] = 60.0
 
@@ -184,12 +210,12 @@ class Plan(_Strict):
     faults: FaultsPlan = FaultsPlan()
     resources: Resources = Resources()
     #: Training workers at a time; by default as many as fit beside the measuring core.
-    concurrency: Annotated[int, Field(ge=1)] | None = None
+    concurrency: Positive | None = None
     executor: str = "ray_actors"
     budget: Budget = Budget()
-    seed: Annotated[int, Field(ge=0)] = 0
+    seed: Annotated[int, Field(ge=0, le=MOST_INTEGER)] = 0
     #: Further seeds: the study is repeated once with each.
-    replicate_seeds: tuple[int, ...] = ()
+    replicate_seeds: tuple[Annotated[int, Field(ge=0, le=MOST_INTEGER)], ...] = ()
     #: Fixed networks, each trained and measured in a study of its own beside this one.
     references: tuple[Reference, ...] = ()
     artifacts: ArtifactPlan = ArtifactPlan()
@@ -247,23 +273,16 @@ def make_plan(data: Mapping[str, Any]) -> Plan:
     Raises:
         PlanError: every problem, a line each.
     """
+    check_values(data)
     try:
         return Plan.model_validate(data)
     except ValidationError as error:
-        raise PlanError(
-            "the plan has problems:\n" + "\n".join(f"  {_explain(item)}" for item in error.errors())
-        ) from None
+        problems = [f"  {_explain(item)}" for item in error.errors()[:MOST_PROBLEMS]]
+        raise PlanError("the plan has problems:\n" + "\n".join(problems)) from None
 
 
 def _read_yaml(path: Path) -> dict[str, Any]:
-    if path.is_dir():
-        raise PlanError(f"{path} is a folder; give the plan file in it, {path}/<name>.yaml")
-    try:
-        data = yaml.safe_load(path.read_text())
-    except FileNotFoundError:
-        raise PlanError(f"there is no plan {path}; `nas init` writes one") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise PlanError(f"{path} is not YAML: {error}") from None
+    data = parse(read_text(path), str(path))
     if not isinstance(data, dict):
         raise PlanError(f"{path} holds {type(data).__name__}, not keys and values; see examples/digits.yaml")
     return data
@@ -271,16 +290,13 @@ def _read_yaml(path: Path) -> dict[str, Any]:
 
 def _apply(data: dict[str, Any], override: str) -> None:
     key, equals, text = override.partition("=")
-    if not equals or not key:
-        raise PlanError(f"override {override!r}: write key=value, as in budget.trials=8")
     *path, last = key.split(".")
+    if not equals or not all((*path, last)) or len(path) > MOST_LEVELS:
+        raise PlanError(f"override {short(override)}: write key=value, as in budget.trials=8")
     place: Any = data
     for part in path:
         place = _step(place, part, key)
-    try:
-        value = typed(yaml.safe_load(text))
-    except yaml.YAMLError as error:
-        raise PlanError(f"override {override!r}: the value is not YAML: {error}") from None
+    value = typed(parse(text, f"override {short(override)}: the value"))
     if isinstance(place, list):
         place[_index(place, last, key)] = value
     elif isinstance(place, dict):
@@ -288,14 +304,14 @@ def _apply(data: dict[str, Any], override: str) -> None:
             place.clear()  # parameters of another name do not carry over
         place[last] = value
     else:
-        raise PlanError(f"override {override!r}: {'.'.join(path)} is {place!r}, which has no {last!r}")
+        raise PlanError(f"override {short(override)}: {'.'.join(path)} is {short(place)}, which has no {last!r}")
 
 
 def _step(place: Any, part: str, key: str) -> Any:
     if isinstance(place, list):
         return place[_index(place, part, key)]
     if not isinstance(place, dict):
-        raise PlanError(f"override {key!r}: {place!r} has no {part!r}")
+        raise PlanError(f"override {key!r}: {short(place)} has no {part!r}")
     if place.get(part) is None:
         place[part] = {}
     if part == "targets" and not isinstance(place[part], list):
@@ -304,7 +320,7 @@ def _step(place: Any, part: str, key: str) -> Any:
 
 
 def _index(place: list[Any], part: str, key: str) -> int:
-    if not part.isdigit() or int(part) >= len(place):
+    if not (part.isascii() and part.isdecimal() and len(part) < 9) or int(part) >= len(place):
         raise PlanError(f"override {key!r}: {part!r} is no index of a list of {len(place)}")
     return int(part)
 
@@ -316,7 +332,7 @@ def _explain(item: Any) -> str:
         return f"{where}: unknown key{nearest(key, known)}; allowed: {', '.join(known)}"
     if item["type"] == "missing":
         return f"{where}: missing, and has no default"
-    return f"{where or 'plan'}: {item['msg']}, got {item['input']!r}"
+    return f"{where or 'plan'}: {item['msg']}, got {short(item['input'])}"
 
 
 def _keys_at(location: Sequence[str | int]) -> list[str]:

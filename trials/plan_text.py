@@ -1,0 +1,100 @@
+"""YAML as plans are written in it: text of bounded size, depth and number of values, read without surprises."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from nas.errors import PlanError
+
+#: Bytes of a plan's file.
+MOST_BYTES = 1 << 20
+#: Values of a plan, those that aliases repeat counted each time.
+MOST_VALUES = 50_000
+MOST_LEVELS = 40
+
+
+def read_text(path: Path) -> str:
+    """The text of a plan's file.
+
+    Raises:
+        PlanError: there is none, it can't be read, is too large, or is not UTF-8.
+    """
+    if os.path.isdir(path):
+        raise PlanError(f"{path} is a folder; give the plan file in it, {path}/<name>.yaml")
+    try:
+        with path.open("rb") as file:
+            data = file.read(MOST_BYTES + 1)
+    except FileNotFoundError:
+        raise PlanError(f"there is no plan {path}; `nas init` writes one") from None
+    except (OSError, ValueError) as error:
+        raise PlanError(f"the plan {str(path)!r} can't be read: {error}") from None
+    if len(data) > MOST_BYTES:
+        raise PlanError(f"{path} is larger than {MOST_BYTES >> 20} MiB; a plan is a short text, is this one?")
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise PlanError(f"{path} is not UTF-8 (byte {error.start}); save it with that encoding") from None
+
+
+def parse(text: str, what: str) -> Any:
+    """The value that YAML text stands for.
+
+    Raises:
+        PlanError: it is not YAML, a key repeats, or it is too deep or too large; the message begins with ``what``.
+    """
+    try:
+        return yaml.load(text, _Loader)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        place = f", line {mark.line + 1}, column {mark.column + 1}" if mark else ""
+        problem = ", ".join(words for words in (error.context, error.problem) if words)
+        raise PlanError(f"{what} is not YAML{place}: {problem}") from None
+    except yaml.reader.ReaderError as error:
+        raise PlanError(f"{what} is not YAML: character {error.position} is {error.character!r}") from None
+    except (yaml.YAMLError, ValueError, TypeError, OverflowError, RecursionError) as error:
+        raise PlanError(f"{what} is not YAML: {error}") from None
+
+
+class _Loader(yaml.SafeLoader):
+    """Safe, and with an end: depth and values are counted while nodes are composed, before anything is built."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        #: Anchors of the nodes that are being composed, the outermost first; None for a node without one.
+        self._open: list[str | None] = []
+        #: Node → its values, its own and those beneath it.
+        self._sizes: dict[int, int] = {}
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        """See ``yaml.composer.Composer``."""
+        event = self.peek_event()  # type: ignore[no-untyped-call]
+        mark, anchor = event.start_mark, getattr(event, "anchor", None)
+        if isinstance(event, yaml.AliasEvent) and anchor in self._open:
+            raise yaml.MarkedYAMLError(problem=f"the alias {anchor!r} stands within what it repeats", problem_mark=mark)
+        self._open.append(anchor)
+        if len(self._open) > MOST_LEVELS:
+            raise yaml.MarkedYAMLError(problem=f"nested deeper than {MOST_LEVELS} levels", problem_mark=mark)
+        node = super().compose_node(parent, index)
+        self._open.pop()
+        if self._sizes.setdefault(id(node), self._size(node)) > MOST_VALUES:
+            raise yaml.MarkedYAMLError(problem=f"more than {MOST_VALUES} values", problem_mark=mark)
+        return node
+
+    def construct_mapping(self, node: Any, deep: bool = False) -> Any:
+        """Refuse a key that repeats: of two values one would be dropped unnoticed."""
+        seen = set()
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode) and (key.tag, key.value) in seen:
+                raise yaml.MarkedYAMLError(problem=f"the key {key.value!r} repeats", problem_mark=key.start_mark)
+            seen.add((key.tag, str(key.value)) if isinstance(key, yaml.ScalarNode) else id(key))
+        return super().construct_mapping(node, deep)
+
+    def _size(self, node: Any) -> int:
+        if isinstance(node, yaml.ScalarNode):
+            return 1
+        parts = [part for item in node.value for part in (item if isinstance(item, tuple) else (item,))]
+        return 1 + sum(self._sizes[id(part)] for part in parts)
