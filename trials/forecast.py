@@ -11,7 +11,7 @@ from nas.space.chooser import PositionChooser
 from nas.space.sampling import Searched
 from nas.space.size import space_size
 from nas.strategies import Limit
-from nas.tasks import Task
+from nas.tasks import DataSummary, Task
 from trials.executors import Executor
 from trials.executors.local import LocalExecutor
 from trials.machine import shortages
@@ -39,6 +39,8 @@ class Forecast:
     disk_mb: float
     #: What the plan's trainings ask for and this machine does not have.
     shortages: list[str]
+    #: Classes, examples, skipped files; None of a task that can't tell.
+    data: DataSummary | None
 
     @property
     def remarks(self) -> list[str]:
@@ -56,7 +58,7 @@ class Forecast:
 
     def to_json(self) -> dict[str, Any]:
         """As JSON values."""
-        return asdict(self)
+        return asdict(self) | {"data": self.data and self.data.to_json()}
 
 
 def forecast(plan: Plan) -> Forecast:
@@ -101,6 +103,7 @@ def _forecast(problem: Problem, executor: Executor) -> Forecast:
         hours=spent_s / 3600,
         disk_mb=kept * 2 * BYTES_PER_WEIGHT * typical.metrics["parameters", ""] / 1e6,
         shortages=shortages(problem.plan),
+        data=problem.task.summary(),
     )
 
 

@@ -7,8 +7,8 @@ A task is everything the engine must know about *what* is learned; the engine ha
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 Direction = Literal["maximize", "minimize"]
 Split = Literal["train", "validation", "test"]
+SPLITS: tuple[Split, ...] = ("train", "validation", "test")
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,30 @@ class Metric:
     name: str
     direction: Direction
     proportion: bool = False
+
+
+@dataclass(frozen=True)
+class DataSummary:
+    """What a task's data are, to be looked at before anything is spent.
+
+    Attributes:
+        classes: names of the classes.
+        counts: split → examples of each class.
+        sizes: width and height of the ``smallest``, ``median`` and ``largest`` image as stored; empty if all are alike.
+        skipped: files that are not used, and why.
+        notes: what else to know, a sentence each.
+    """
+
+    classes: tuple[str, ...]
+    counts: Mapping[Split, Sequence[int]]
+    sizes: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    skipped: Mapping[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """As JSON values, the counts by class."""
+        counts = {split: dict(zip(self.classes, found, strict=True)) for split, found in self.counts.items()}
+        return asdict(self) | {"counts": counts}
 
 
 class Task(ABC):
@@ -89,6 +114,10 @@ class Task(ABC):
     @abstractmethod
     def fingerprint(self) -> str:
         """Hash of the data's content and split, equal on every machine with the same data."""
+
+    def summary(self) -> DataSummary | None:
+        """What the data are, class by class; None of a task that can't tell."""
+        return None
 
     @property
     def supports_mixup(self) -> bool:

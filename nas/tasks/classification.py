@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+import numpy as np
 from torch import nn
 from torch.nn import functional
 
 from nas.errors import TaskError
-from nas.tasks import Metric, Task
+from nas.tasks import SPLITS, DataSummary, Metric, Task
+from nas.tasks.images import StackedImages
 
 if TYPE_CHECKING:
-    import numpy as np
     from torch import Tensor
 
 
@@ -20,6 +21,21 @@ class Classification(Task):
     """One class an image; ``accuracy`` is the fraction that is right."""
 
     metrics: tuple[Metric, ...] = (Metric("accuracy", "maximize", proportion=True),)
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """Names of the classes; their numbers where they have no names."""
+        return tuple(map(str, range(self.num_outputs)))
+
+    def summary(self) -> DataSummary | None:
+        """See ``Task.summary``; of splits that are in memory."""
+        data = {split: self.dataset(split) for split in SPLITS}
+        counts = {
+            split: np.bincount(found.targets.numpy(), minlength=self.num_outputs).tolist()
+            for split, found in data.items()
+            if isinstance(found, StackedImages)
+        }
+        return DataSummary(self.class_names, counts) if len(counts) == len(data) else None
 
     @property
     def supports_mixup(self) -> bool:

@@ -4,23 +4,27 @@ from __future__ import annotations
 
 import nas.torchvision_fix  # noqa: F401  isort: skip
 import hashlib
+import os
+from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import torch
 from timm.data.constants import IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD
 from torch import Tensor
 from torch.utils.data import Dataset
-from torchvision.datasets import ImageFolder as TorchvisionFolder
-from torchvision.datasets.folder import pil_loader
 
 from nas.errors import TaskError
-from nas.tasks import Split
+from nas.tasks import SPLITS, DataSummary, Split
 from nas.tasks.classification import Classification
+from nas.tasks.image_items import Image, find_images
+from nas.tasks.image_layout import LAYOUT, checked_splits
+from nas.tasks.image_reading import CHANGES_PIXELS, quiet, read_image, shown
 from nas.tasks.images import Normalisation, StackedImages, Transform, fingerprint_of
 from nas.tasks.parameters import share, whole
+from nas.tasks.shape_source import CACHE
 from nas.tasks.splits import stratified
 from nas.tasks.transforms import Augmentation, augmentation_settings, augmenting, deployed, resizing
 
@@ -29,26 +33,23 @@ if TYPE_CHECKING:
 
 NORMALISATION = Normalisation(IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD)
 AUGMENTATION = {"scale": (0.35, 1.0), "ratio": (0.75, 1.34), "hflip": 0.5}
-LAYOUT = "PATH/train/<class>/*.jpg, PATH/val/<class>/*.jpg and PATH/test/<class>/*.jpg; or PATH/<class>/*.jpg"
-#: Folder names a split is looked for under; the first that exists counts.
-FOLDERS: dict[Split, tuple[str, ...]] = {
-    "train": ("train",),
-    "validation": ("val", "validation", "valid"),
-    "test": ("test",),
-}
 #: What of each file enters the fingerprint beside name and size: photographs differ from the first block on.
 FINGERPRINT_BYTES = 65_536
+BAD_FILES = ("refuse", "skip")
 
 
 class Item(NamedTuple):
-    """An image file and its class."""
+    """An image file and its class; ``marks`` says what was applied to its pixels beside decoding."""
 
-    file: str
+    path: Path
     target: int
+    marks: str = ""
 
 
 class ImageFolder(Classification):
-    """Classes are folders. Splits are the folders ``train``, ``val``, ``test``; a missing one is drawn from the first.
+    """Classes are folders. Splits are folders named like train, val and test; a missing one is drawn from train.
+
+    Every file is decoded once, when the task is first made; later ones decode only files that changed since.
 
     Args:
         path: the folder: with one folder a split, or with the classes themselves.
@@ -59,9 +60,13 @@ class ImageFolder(Classification):
         crop: share of the shorter side that is kept when deployed, from the centre.
         memory_mb: a split that fits, decoded, is decoded only once.
         seed: of the split.
+        splits: folders of the splits, as in ``{train: training_set, test: test_set}``; ``none``: all are classes.
+        bad_files: ``refuse`` a folder with files that can't be used, or ``skip`` those files.
+        white: the value of white in images with more than 8 bits a channel.
+        cache: folder that keeps what decoding told, ``~/.cache/measured-nas`` by default; ``""`` keeps nothing.
     """
 
-    paths = ("path",)
+    paths = ("path", "cache")
 
     def __init__(
         self,
@@ -73,6 +78,10 @@ class ImageFolder(Classification):
         crop: float = 1.0,
         memory_mb: int = 512,
         seed: int = 0,
+        splits: Mapping[Split, str] | str | None = None,
+        bad_files: str = "refuse",
+        white: float | None = None,
+        cache: str | None = None,
     ) -> None:
         size = whole("image_folder: image_size", image_size, 8, 1024)
         self.input_shape = (3, size, size)
@@ -85,20 +94,33 @@ class ImageFolder(Classification):
         self._seed = whole("image_folder: seed", seed, 0, 2**32 - 1)
         self._augmentation = augmentation_settings(augmentation, AUGMENTATION)
         self._augment = augmenting(self.input_shape, NORMALISATION, self._augmentation)
+        if bad_files not in BAD_FILES:
+            raise TaskError(f"image_folder: bad_files: {bad_files!r}; allowed: {', '.join(BAD_FILES)}")
+        self._white = None if white is None else share("image_folder: white", white, 1e-9, 1e12)
         self._path = _existing(path)
-        self.classes, self._found = _scan(self._path)
+        folder = CACHE if cache is None else cache
+        self._images = find_images(
+            self._path,
+            checked_splits(splits),
+            size=size,
+            white=self._white,
+            skip=bad_files == "skip",
+            cache=Path(folder).expanduser() if folder else None,
+        )
+        self.classes = [shown(name) for name in self._images.classes]
         self.num_outputs = len(self.classes)
         self._stacked: dict[Split, StackedImages] = {}
+        _ = self._splits  # too few images to draw a split from are an error now
 
     def dataset(self, split: Split, *, augment: bool = False) -> Dataset[tuple[Tensor, Tensor]]:
         """See ``Task.dataset``."""
         items = self._splits[split]
         if augment and self._augmentation:
-            return _Files(items, self._augment)
+            return self._files(items, self._augment)
         if len(items) * int(np.prod(self.input_shape)) > self._memory_bytes:
-            return _Files(items, deployed(self.input_shape, NORMALISATION, crop=self._crop))
+            return self._files(items, deployed(self.input_shape, NORMALISATION, crop=self._crop))
         if split not in self._stacked:
-            files = _Files(items, resizing(self.input_shape, crop=self._crop))
+            files = self._files(items, resizing(self.input_shape, crop=self._crop))
             images = torch.stack([files[index][0] for index in range(len(files))])
             targets = torch.tensor([item.target for item in items])
             self._stacked[split] = StackedImages(images, targets, NORMALISATION)
@@ -106,20 +128,52 @@ class ImageFolder(Classification):
 
     def fingerprint(self) -> str:
         """Hash of names, sizes, first blocks, classes, splits and settings."""
-        settings = [self.input_shape, self._crop, self._augmentation, self.classes]
+        return self._fingerprint
+
+    def summary(self) -> DataSummary:
+        """See ``Task.summary``."""
+        counts = {
+            split: np.bincount([item.target for item in self._splits[split]], minlength=self.num_outputs).tolist()
+            for split in SPLITS
+        }
+        images = self._images
+        return DataSummary(tuple(self.classes), counts, images.sizes, images.skipped, images.notes)
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """Names of the class folders."""
+        return tuple(self.classes)
+
+    @cached_property
+    def _fingerprint(self) -> str:
+        settings: list[Any] = [self.input_shape, self._crop, self._augmentation, self.classes]
+        if self._white is not None:
+            settings.append(self._white)
         digest = hashlib.sha256(fingerprint_of(settings).encode())
         for split, items in self._splits.items():
             for item in items:
-                path = Path(item.file)
-                name = path.relative_to(self._path).as_posix()
-                digest.update(f"{split}\0{name}\0{item.target}\0{path.stat().st_size}\0".encode())
+                path = self._path / item.path
+                about = f"\0{item.target}\0{path.stat().st_size}\0{item.marks}".encode()
+                digest.update(split.encode() + b"\0" + os.fsencode(item.path.as_posix()) + about)
                 with path.open("rb") as file:
                     digest.update(hashlib.sha256(file.read(FINGERPRINT_BYTES)).digest())
         return digest.hexdigest()
 
+    def _files(self, items: Sequence[Item], transform: Transform) -> _Files:
+        return _Files(self._path, items, transform, self._white)
+
     @cached_property
     def _splits(self) -> dict[Split, list[Item]]:
-        found = dict(self._found)
+        number = {name: place for place, name in enumerate(self._images.classes)}
+        found = {
+            split: [
+                Item(
+                    image.path, number[image.label], ",".join(sorted(CHANGES_PIXELS.intersection(image.checked.notes)))
+                )
+                for image in images
+            ]
+            for split, images in self._images.splits.items()
+        }
         total = len(found["train"])
         for split, size in self._shares.items():
             if split not in found:
@@ -132,63 +186,36 @@ class ImageFolder(Classification):
 class _Files(Dataset[tuple[Tensor, Tensor]]):
     """Images decoded when they are read."""
 
-    def __init__(self, items: Sequence[Item], transform: Transform) -> None:
+    def __init__(self, root: Path, items: Sequence[Item], transform: Transform, white: float | None) -> None:
+        self._root = root
         self._items = items
         self._transform = transform
+        self._white = white
 
     def __len__(self) -> int:
         return len(self._items)
 
     def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
-        file, target = self._items[index]
+        item = self._items[index]
+        path = self._root / item.path
         try:
-            image = pil_loader(file)
-        except OSError as error:
-            raise TaskError(f"image_folder: {file} can't be read ({error}); repair or remove it") from error
-        return self._transform(image), torch.tensor(target)
+            with quiet():
+                image = read_image(path, self._white).image
+        except TaskError as error:
+            raise TaskError(
+                f"image_folder: {shown(path)}: {error}; it was in order when the task was made: was it changed since?"
+            ) from error
+        return self._transform(image), torch.tensor(item.target)
+
+
+def _marks(image: Image) -> str:
+    return ",".join(sorted(CHANGES_PIXELS.intersection(image.checked.notes)))
 
 
 def _existing(path: str | None) -> Path:
     if path is None:
         raise TaskError(f"image_folder: no path; name a folder as path: in the task, with images as {LAYOUT}")
-    folder = Path(path).expanduser().absolute()
+    folder = Path(path).expanduser()
     if not folder.is_dir():
-        raise TaskError(
-            f"image_folder: no folder {folder}; put images there as {LAYOUT}, or correct path: in the task, which is "
-            "relative to the plan's folder"
-        )
+        raise TaskError(f"image_folder: no folder {folder}; put images there as {LAYOUT}")
     return folder
-
-
-def _scan(path: Path) -> tuple[list[str], dict[Split, list[Item]]]:
-    """The classes, and the items of each split that has a folder; all are ``train`` where none has."""
-    folders = {
-        split: next((path / name for name in names if (path / name).is_dir()), None) for split, names in FOLDERS.items()
-    }
-    if folders["train"] is None:
-        classes, items = _read(path)
-        return classes, {"train": items}
-    found = {split: _read(folder) for split, folder in folders.items() if folder is not None}
-    classes = found["train"][0]
-    for split, (others, _) in found.items():
-        if others != classes:
-            different = ", ".join(sorted(set(others) ^ set(classes)))
-            raise TaskError(
-                f"image_folder: {path}: classes of train and {split} differ: {different}; "
-                "every split needs a folder with images for every class"
-            )
-    return classes, {split: items for split, (_, items) in found.items()}
-
-
-def _read(folder: Path) -> tuple[list[str], list[Item]]:
-    try:
-        data = TorchvisionFolder(str(folder))
-    except FileNotFoundError as error:
-        raise TaskError(
-            f"image_folder: {folder} holds no images in class folders ({error}); arrange them as {LAYOUT}"
-        ) from None
-    if len(data.classes) < 2:
-        raise TaskError(
-            f"image_folder: {folder} holds one class, {data.classes[0]!r}; a classification needs two or more"
-        )
-    return data.classes, [Item(file, target) for file, target in data.samples]

@@ -60,6 +60,11 @@ class StackedImages(Dataset[tuple[Tensor, Tensor]]):
         """Item ``index``: ``(C, H, W)`` and its target."""
         return self._normalise(self._images[index]), self._targets[index]
 
+    @property
+    def targets(self) -> Tensor:
+        """The targets ``(M, …)``, in order."""
+        return self._targets
+
     def batch(self, indices: Tensor) -> tuple[Tensor, Tensor]:
         """Items ``indices`` ``(B,)`` at once: ``(B, C, H, W)`` and ``(B, …)``, both new tensors."""
         return self._normalise(self._images[indices]), self._targets[indices]

@@ -57,7 +57,8 @@ def validate(
     storage: Storage = DEFAULT_STORAGE,
     as_json: Json = False,
 ) -> None:
-    """Check a plan and say what it would cost: size of the space, typical networks, limits, hours, disk."""
+    """Check plan and data and say what a study would cost: size of the space, typical networks, limits, hours, disk."""
+    from trials.cli.data import print_data
     from trials.forecast import forecast
     from trials.plan import load_plan
     from trials.store.store import Store
@@ -72,6 +73,8 @@ def validate(
         return
     out.print(titled(str(plan), f" is valid; the space holds {found.size}"))
     print_rows(found.networks, as_json=False)
+    if found.data is not None:
+        print_data(found.data)
     for line in found.remarks:
         out.print(line)
 
