@@ -103,7 +103,7 @@ def train(payload: Payload) -> Iterator[Result]:
         {
             "kind": kind,
             "record": record,
-            **files.put(file, payload["study"], payload["candidate"], kind)._asdict(),
+            **files.put(file, payload["candidate"], kind)._asdict(),
         }
         for kind, (file, record) in kept.items()
     ]

@@ -17,7 +17,7 @@ from trials.comparison import NUM_COMPARED
 from trials.environment import describe_environment, owner
 from trials.executors import EXECUTORS, Executor
 from trials.executors.turns import TurnTaking
-from trials.folders import artifact_root, work_folder
+from trials.folders import StudyFolders
 from trials.machine import check_fits_here
 from trials.plan import Plan, make_plan, with_absolute_paths
 from trials.pools import pools
@@ -164,7 +164,8 @@ def run_study(
     """Coordinate one stored study to its end; on any interruption it can be resumed."""
     row = store.study_row(name)
     epoch = store.acquire(row.id, owner(), LEASE_S)
-    root = artifact_root(store, problem.plan)
+    files = StudyFolders(store, row)
+    files.adopt_checkpoints()
     coordinator = Coordinator(
         store,
         Assignment(
@@ -175,8 +176,8 @@ def run_study(
             shared={
                 "plan": problem.plan.model_dump_json(),
                 "study": name,
-                "artifacts": root,
-                "work": str(work_folder(root, name)),
+                "artifacts": files.artifacts,
+                "work": str(files.checkpoints),
                 "targets": targets,
             },
         ),
@@ -197,7 +198,7 @@ def run_study(
         store.release(row.id, epoch, "interrupted", coordinator.totals)
         raise
     store.release(row.id, epoch, state, coordinator.totals)
-    shutil.rmtree(work_folder(root, name), ignore_errors=True)
+    shutil.rmtree(files.checkpoints, ignore_errors=True)
     collect(store, name)
     on_update(coordinator)
 

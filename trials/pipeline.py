@@ -148,7 +148,6 @@ def about(problem: Problem, shared: Mapping[str, Any], line: Line) -> dict[str, 
     """What every job is told of its candidate."""
     return {
         "plan": shared["plan"],
-        "study": shared["study"],
         "candidate": line.number,
         "identity": line.identity,
         "architecture": line.architecture,

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -22,6 +23,7 @@ from nas.registry import nearest
 from trials.paths import make_absolute, typed
 from trials.plan_text import MOST_LEVELS, parse, read_text
 from trials.plan_values import MOST_INTEGER, MOST_PROBLEMS, check_values, short
+from trials.store.naming import name_problem
 
 #: Whole numbers of which the database keeps 32 bits.
 Count = Annotated[int, Field(ge=0, le=2**31 - 1)]
@@ -42,6 +44,12 @@ class _Strict(BaseModel):
         ):
             raise ValueError("true and false are no value here")
         return value
+
+
+def _study_name(name: str) -> str:
+    if problem := name_problem(name):
+        raise ValueError(problem)
+    return name
 
 
 class Named(BaseModel):
@@ -193,7 +201,7 @@ class Plan(_Strict):
     """One study. Every key but ``task`` and ``space`` has a default."""
 
     version: Literal[1] = 1
-    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]+$")] = "study"
+    name: Annotated[str, AfterValidator(_study_name)] = "study"
     task: Named
     space: Named
     policies: tuple[Named, ...] = ()

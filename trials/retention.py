@@ -1,38 +1,68 @@
-"""Which files of a study stay: all, those of the front, none."""
+"""Which files of a study stay: all, those of the front, none. Only files in the study's own folder are ever removed."""
 
 from __future__ import annotations
 
+import logging
 import shutil
+from collections.abc import Callable, Sequence
+from functools import partial
 
-from trials.folders import artifact_root, work_folder
-from trials.plan import make_plan
+from nas.errors import StoreError
+from trials.folders import StudyFolders
 from trials.store.artifacts import ArtifactStore
 from trials.store.queries_points import front
+from trials.store.records import KeptArtifact
 from trials.store.store import Store
+
+log = logging.getLogger(__name__)
 
 
 def collect(store: Store, name: str) -> tuple[int, int]:
     """Delete what the study's retention does not keep; files and bytes freed. The rows stay."""
-    plan = make_plan(store.study_row(name).plan)
-    retention = plan.artifacts.retention
+    row = store.study_row(name)
+    retention = row.plan.get("artifacts", {}).get("retention", "front")
     if retention == "all":
         return 0, 0
     keep = {int(number) for number in front(store, name).numbers} if retention == "front" else set()
-    freed = 0
     doomed = [item for item in store.kept_artifacts(name) if item.candidate_number not in keep]
-    for item in doomed:
+    own = _own(StudyFolders(store, row), doomed)
+    for item in own:
         ArtifactStore("").delete(item.uri)
         store.mark_deleted(item.artifact_id)
-        freed += item.size_bytes
-    return len(doomed), freed
+    return len(own), sum(item.size_bytes for item in own)
 
 
 def delete(store: Store, name: str) -> int:
-    """Remove a study with all its files and checkpoints; how many files."""
-    files = store.kept_artifacts(name)
-    checkpoints = work_folder(artifact_root(store, make_plan(store.study_row(name).plan)), name)
+    """Remove a study with all its files and checkpoints; how many files.
+
+    Raises:
+        StoreError: the study is removed, but some of its files could not be.
+    """
+    folders = StudyFolders(store, store.study_row(name))
+    own = _own(folders, store.kept_artifacts(name))
     store.delete_study(name)
-    shutil.rmtree(checkpoints, ignore_errors=True)
-    for item in files:
-        ArtifactStore("").delete(item.uri)
-    return len(files)
+    shutil.rmtree(folders.checkpoints, ignore_errors=True)
+    removals: list[Callable[[], None]] = [partial(ArtifactStore("").delete, item.uri) for item in own]
+    left = []
+    for remove in [*removals, folders.remove_artifacts]:
+        try:
+            remove()
+        except StoreError as error:
+            left.append(str(error))
+    if left:
+        raise StoreError(f"study {name!r} is removed, but not all of its files are:\n" + "\n".join(left))
+    return len(own)
+
+
+def _own(folders: StudyFolders, files: Sequence[KeptArtifact]) -> list[KeptArtifact]:
+    """The files that are in the study's own folder; a warning names the others, which stay."""
+    own = [item for item in files if folders.owns(item.uri)]
+    if len(own) < len(files):
+        first = next(item.uri for item in files if item not in own)
+        log.warning(
+            "%d files of study %r are not in a folder of its own and are left where they are, the first: %s",
+            len(files) - len(own),
+            folders.row.name,
+            first,
+        )
+    return own

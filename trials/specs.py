@@ -10,6 +10,7 @@ from typing import Any
 from trials.plan import Budget, Named, Plan, Reference
 from trials.problem import open_problem
 from trials.roles import Role
+from trials.store.naming import check_name
 
 
 @dataclass(frozen=True)
@@ -24,15 +25,21 @@ class StudySpec:
 
 
 def study_specs(plan: Plan, name: str | None = None, baseline: str | None = None) -> list[StudySpec]:
-    """The studies a plan asks for: each replicate followed by its baseline, references at the end."""
-    name = name or plan.name
+    """The studies a plan asks for: each replicate followed by its baseline, references at the end.
+
+    Raises:
+        StudyError: no study may have such a name.
+    """
+    name = plan.name if name is None else name
+    check_name(name)
     specs = []
     for seed in dict.fromkeys((plan.seed, *plan.replicate_seeds)):
         replicate = name if seed == plan.seed else f"{name}-seed{seed}"
         one = plan.model_copy(update={"seed": seed, "name": replicate, "replicate_seeds": (), "references": ()})
         specs.append(StudySpec(replicate, "search", one))
         if baseline:
-            twin = one.model_copy(update={"name": f"{replicate}-{baseline}", "strategy": Named(name=baseline)})
+            own = _joined(replicate, baseline)
+            twin = one.model_copy(update={"name": own, "strategy": Named(name=baseline)})
             specs.append(StudySpec(twin.name, "baseline", twin))
     return specs + [_reference(plan, name, reference) for reference in plan.references]
 
@@ -64,5 +71,10 @@ def dense_plan(plan: Plan, name: str, choices: list[dict[str, Any]], **changes: 
 def _reference(plan: Plan, name: str, reference: Reference) -> StudySpec:
     spec = reference.spec()
     words = [f"{value}" for value in spec.values() if isinstance(value, str | int | float)]
-    own = re.sub(r"[^A-Za-z0-9_.-]+", "-", "-".join([name, *words]))
+    own = _joined(name, *words)
     return StudySpec(own, "reference", dense_plan(plan, own, [dict(reference.choices)], space=spec))
+
+
+def _joined(*words: str) -> str:
+    """A study's name of several words, every other letter a ``-``."""
+    return re.sub(r"[^A-Za-z0-9_.-]+", "-", "-".join(words))

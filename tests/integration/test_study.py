@@ -62,7 +62,7 @@ def test_failed_trials_are_records(task: str, message: str, plan: Callable[..., 
         assert [row.state for row in rows] == ["failed", "failed"]
         assert all(message in (row.reason or "") for row in rows)
         assert all("Traceback" in (row.traceback or "") for row in rows)
-    assert not list(Path(Store(url).folder).glob("nas_artifacts/work/*")), "checkpoints of a finished study"
+    assert not list(Path(Store(url).folder).glob("nas_artifacts/checkpoints/*/*")), "checkpoints of a finished study"
     refused = nas("export", "study", "--trial", "0", "--out", "none", "--storage", url, check=False)
     assert refused.returncode == 2
     assert "failed" in refused.stderr

@@ -13,6 +13,9 @@ import fsspec
 
 from nas.errors import StoreError
 
+#: Name of the tree of all artifacts under a plan's root.
+ARTIFACTS = "artifacts"
+
 
 class Stored(NamedTuple):
     """Where a file went, and what it is."""
@@ -23,19 +26,19 @@ class Stored(NamedTuple):
 
 
 class ArtifactStore:
-    """A folder of files under one root URI; a root without a scheme is a folder of this machine."""
+    """A study's folder of files, at a URI; one without a scheme is a folder of this machine."""
 
     def __init__(self, root: str) -> None:
         self.root = (root if "://" in root else str(Path(root).expanduser().absolute())).rstrip("/")
 
-    def put(self, path: Path, study: str, candidate: int, kind: str) -> Stored:
+    def put(self, path: Path, candidate: int, kind: str) -> Stored:
         """Copy a file in; putting the same content twice is one file.
 
         Raises:
             StoreError: the root can't be written.
         """
         digest = file_sha256(path)
-        uri = f"{self.root}/{study}/{candidate}/{kind}-{digest[:16]}{path.suffix}"
+        uri = f"{self.root}/{candidate}/{kind}-{digest[:16]}{path.suffix}"
         with _reached(uri) as (filesystem, place):
             filesystem.makedirs(place.rsplit("/", 1)[0], exist_ok=True)
             # A reader never sees half a file, and two that put the same one do not meet.
@@ -74,6 +77,15 @@ class ArtifactStore:
         """
         with _reached(uri) as (filesystem, place), suppress(FileNotFoundError):
             filesystem.rm_file(place)
+
+    def delete_all(self) -> None:
+        """Remove the folder with all files in it, those of jobs that were given up included; links are not followed.
+
+        Raises:
+            StoreError: it can't be reached, or not removed.
+        """
+        with _reached(self.root) as (filesystem, place), suppress(FileNotFoundError):
+            filesystem.rm(place, recursive=True)
 
 
 def file_sha256(path: Path) -> str:

@@ -2,6 +2,7 @@
 
 ::
 
+    database                       its identity
     targets
     studies ── suggestions ──┐
        └─── candidates ──────┴── architectures
@@ -77,6 +78,19 @@ def _study_key() -> Mapped[int]:
 def _candidate_key(*, index: bool) -> Mapped[int]:
     """``index``: False where a unique constraint starts with the candidate and serves the key too."""
     return mapped_column(ForeignKey("candidates.id", ondelete="CASCADE"), index=index)
+
+
+class DatabaseRow(Base):
+    """This database itself; one row. See ``trials.store.identity``."""
+
+    __tablename__ = "database"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    #: Random; part of the path of every file that studies of this database write.
+    identity: Mapped[str] = mapped_column(String(32))
+    #: Where the database was when it got its identity, or was opened last.
+    place: Mapped[str] = mapped_column(Text)
+    #: Studies created before have folders by name; null where none of them are its own (see ``Identity``).
+    named_before: Mapped[datetime | None]
 
 
 class Target(Base):

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +20,10 @@ from sqlalchemy.orm import Session
 from nas.errors import StoreError, StudyError, UnknownNameError
 from nas.registry import nearest
 from nas.strategies import Suggestion
-from trials.store import history, jobs, leases, outcomes, proposals, repeats, studies, targets, trust
+from trials.store import history, identity, jobs, leases, outcomes, proposals, repeats, studies, targets, trust
 from trials.store.dialect import Clock
 from trials.store.engine import open_engine, sqlite_path
+from trials.store.identity import Identity
 from trials.store.models import ArtifactRow, Study, Target
 from trials.store.read_only import check_writable
 from trials.store.records import (
@@ -56,6 +58,16 @@ class Store:
         """The folder of an SQLite file, else the working folder: where artifacts go by default."""
         path = sqlite_path(self.engine)
         return path.parent if path else Path.cwd()
+
+    @cached_property
+    def identity(self) -> Identity:
+        """Tells this database from any other, its copies included; part of the path of every file of a study."""
+        with self.reading() as connection:
+            found = identity.read(connection)
+        if found is None:
+            with self.transaction() as connection:
+                found = identity.claim(connection)
+        return found
 
     @contextmanager
     def transaction(self) -> Iterator[Connection]:

@@ -11,16 +11,16 @@ from sqlalchemy.exc import IntegrityError
 from nas.errors import StudyError
 from trials.store.dialect import Clock, table
 from trials.store.models import Architecture, Candidate, Study
+from trials.store.naming import check_name
 
 STUDIES, CANDIDATES, ARCHITECTURES = table(Study), table(Candidate), table(Architecture)
-LONGEST_NAME = 200
 
 
 def create(connection: Connection, columns: Mapping[str, Any]) -> int:
     """A new study, not yet coordinated by anyone; its id.
 
     Raises:
-        StudyError: the name is taken, or too long.
+        StudyError: the name is taken, or no study may have it.
     """
     name = columns["name"]
     check_name_free(connection, name)
@@ -34,8 +34,7 @@ def create(connection: Connection, columns: Mapping[str, Any]) -> int:
 
 def check_name_free(connection: Connection, name: str) -> None:
     """Raise StudyError if a study of that name exists, or none can."""
-    if not 0 < len(name) <= LONGEST_NAME:
-        raise StudyError(f"a study's name has 1 to {LONGEST_NAME} letters, this one {len(name)}: {name[:40]!r}…")
+    check_name(name)
     if connection.execute(select(STUDIES.c.id).where(STUDIES.c.name == name)).one_or_none():
         raise _taken(name)
 

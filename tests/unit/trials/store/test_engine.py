@@ -7,6 +7,7 @@ from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import Engine, create_engine, inspect, text
 
 from nas.errors import StoreError
@@ -15,11 +16,12 @@ from trials.store.models import Base
 from trials.store.store import Store
 from trials.store.urls import parse_url
 
-NEWER = """
+HEAD = ScriptDirectory(str(MIGRATIONS)).get_current_head()
+NEWER = f"""
 import sqlalchemy as sa
 from alembic import op
 
-revision, down_revision, branch_labels, depends_on = "0005", "0004", None, None
+revision, down_revision, branch_labels, depends_on = "9999", "{HEAD}", None, None
 
 def upgrade():
     recreate = "always" if op.get_bind().dialect.name == "sqlite" else "auto"
@@ -137,7 +139,7 @@ def test_migrations_can_be_taken_back(store_url: str) -> None:
 def newer(tmp_path: Path) -> Path:
     scripts = tmp_path / "100% newer"
     shutil.copytree(MIGRATIONS, scripts, ignore=shutil.ignore_patterns("__pycache__"))
-    (scripts / "versions" / "0004_note.py").write_text(NEWER)
+    (scripts / "versions" / "9999_note.py").write_text(NEWER)
     return scripts
 
 
@@ -145,7 +147,7 @@ def test_a_database_of_a_newer_program_is_refused(store_url: str, newer: Path) -
     engine = open_engine(store_url)
     migrate(engine, newer)
     engine.dispose()
-    with pytest.raises(StoreError, match=r"version '0005', this program knows up to '0004'"):
+    with pytest.raises(StoreError, match=rf"version '9999', this program knows up to '{HEAD}'"):
         open_engine(store_url)
 
 
@@ -159,7 +161,7 @@ def test_an_upgrade_that_rebuilds_a_table_keeps_what_hangs_on_it(study, newer: P
 
 
 def test_a_failed_upgrade_changes_nothing(store_url: str, newer: Path) -> None:
-    script = newer / "versions" / "0004_note.py"
+    script = newer / "versions" / "9999_note.py"
     script.write_text(NEWER + "    op.execute('SELECT no_such_column FROM studies')\n")
     engine = open_engine(store_url)
     with pytest.raises(Exception, match="no_such_column"):

@@ -81,6 +81,7 @@ def test_a_deleted_study_takes_all_that_is_its_own(store: Store, study, other_st
     store.delete_study("digits")
     left = {mapper.class_.__name__: study.num(mapper.class_) for mapper in Base.registry.mappers}
     assert left == {
+        "DatabaseRow": 1,
         "Target": 1,
         "Study": 1,
         "Architecture": 1,
