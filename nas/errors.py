@@ -16,6 +16,7 @@
     ├── JobError (RuntimeError)          a job whose result can't be used (not a number, lost worker)
     ├── StudyError (RuntimeError)        a study in another state than the request needs
     └── StoreError (RuntimeError)        the database or the artifact store
+        └── StorageLostError             a database that stayed away, or whose file was removed or replaced
 
 A message gives the value, what is allowed, and what to do.
 """
@@ -75,3 +76,7 @@ class StudyError(NasError, RuntimeError):
 
 class StoreError(NasError, RuntimeError):
     """The database or the artifact store."""
+
+
+class StorageLostError(StoreError):
+    """A database that stayed away for too long, or whose file was removed or replaced while it was in use."""

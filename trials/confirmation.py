@@ -96,7 +96,7 @@ class Confirmation:
 
     def _chosen(self, looks: Looks, ready: Sequence[Step]) -> list[Look]:
         """The best look of each kind that is due; notes when another will be."""
-        found = points(self._store, self._study)
+        found = self._store.transactions.patiently(lambda: points(self._store, self._study))
         front = set(found.numbers[found.on_front].tolist())
         ages_s = self._store.ages_s(self._study_id) if any(kind == REMEASURE for kind, _ in ready) else {}
         revisit_s = self._problem.plan.confidence.revisit_s

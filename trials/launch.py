@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from typing import Any
 
-from nas.errors import StudyError
+from nas.errors import StorageLostError, StudyError
 from nas.strategies import Limit
 from trials.assignment import Assignment
 from trials.companions import check_comparable, twin_specs
@@ -27,6 +27,7 @@ from trials.retention import collect
 from trials.roles import companion_name
 from trials.specs import StudySpec, study_specs
 from trials.store.store import Store
+from trials.store.transactions import PATIENCE_S
 from trials.study import LEASE_S, Coordinator
 from trials.targets import with_stored_targets
 
@@ -49,7 +50,7 @@ def search(
     Raises:
         NasError: the plan can't be run; nothing was stored.
     """
-    store = Store(storage)
+    store = Store(storage, patience_s=PATIENCE_S)
     plan = with_absolute_paths(with_stored_targets(plan, store))
     specs = study_specs(plan, name, baseline)
     searches = [spec.name for spec in specs if spec.role == "search"] if twins else []
@@ -83,7 +84,7 @@ def add_twins(
     Raises:
         StudyError: it is not finished, or none of its complete candidates was changed by a policy.
     """
-    store = Store(storage)
+    store = Store(storage, patience_s=PATIENCE_S)
     row = store.study_row(name)
     specs = twin_specs(store, name, most)
     if not specs:
@@ -141,7 +142,7 @@ def resume(
     Raises:
         StudyError: it is finished, or its coordinator lives.
     """
-    store = Store(storage)
+    store = Store(storage, patience_s=PATIENCE_S)
     row = store.study_row(name)
     if row.state in ("complete", "exhausted"):
         raise StudyError(f"study {name!r} is {row.state}: nothing is left to do; start another with --name")
@@ -190,6 +191,8 @@ def run_study(
         state = coordinator.run()
     except StudyError:
         raise  # the lease is another's: write nothing
+    except StorageLostError as lost:
+        raise StorageLostError(f"{lost} (nas resume {name})") from lost
     except Exception as problem_met:
         error = f"{type(problem_met).__name__}: {problem_met}"
         store.release(row.id, epoch, "interrupted", coordinator.totals, error)

@@ -23,7 +23,8 @@ def collect(store: Store, name: str) -> tuple[int, int]:
     retention = row.plan.get("artifacts", {}).get("retention", "front")
     if retention == "all":
         return 0, 0
-    keep = {int(number) for number in front(store, name).numbers} if retention == "front" else set()
+    kept = store.transactions.patiently(lambda: front(store, name)).numbers if retention == "front" else ()
+    keep = {int(number) for number in kept}
     doomed = [item for item in store.kept_artifacts(name) if item.candidate_number not in keep]
     own = _own(StudyFolders(store, row), doomed)
     for item in own:

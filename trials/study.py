@@ -27,7 +27,7 @@ from trials.looks import Looks
 from trials.measured import Measured
 from trials.memory import Memory
 from trials.pipeline import Line, after, checkpoint_folder, first_step, pool_of, reject_above, twin_of
-from trials.store.records import Duplicate, JobResult, Reopened
+from trials.store.records import Account, Duplicate, JobResult, Reopened
 from trials.store.store import Store
 
 log = logging.getLogger(__name__)
@@ -98,6 +98,9 @@ class Coordinator:
         self._restore()
         final = None
         while True:
+            if self._out_of_time():
+                self._stop_all("the wall-time budget is spent")
+                return "complete"
             final = final or self._propose()
             if final:
                 self._confirm()
@@ -110,9 +113,6 @@ class Coordinator:
             for event in self.executor.poll(0.5):
                 self._handle(event)
             self._tick()
-            if self._out_of_time():
-                self._stop_all("the wall-time budget is spent")
-                return "complete"
             self._on_update(self)
 
     def _restore(self) -> None:
@@ -239,9 +239,12 @@ class Coordinator:
         except JobError as error:  # a result that can't be recorded: not a number
             self._fail(running, f"JobError: {error}", traceback.format_exc())
             return
-        next_jobs = self.store.commit_job(running.job_id, running.attempt, outcome)
+        spent = self._spent(running, outcome)
+        account = Account(self.assignment.study_id, self.assignment.epoch, spent)
+        next_jobs = self.store.commit_job(running.job_id, running.attempt, outcome, account=account)
         if next_jobs is None:  # another attempt was first
             return
+        self.totals = spent
         if is_repeat(step):
             self._revise(running, outcome.candidate_state)
             return
@@ -263,17 +266,13 @@ class Coordinator:
         return self.health.noted(target, result) if target else result
 
     def _learn(self, running: Running, result: Mapping[str, Any], outcome: JobResult) -> None:
-        """Remember what a committed step tells about other candidates, and what it cost."""
+        """Remember what a committed step tells about other candidates."""
         line, (kind, target) = running.line, running.step
         if target:
             self._measured.learn(target, result)
         if kind == "train":
             shutil.rmtree(checkpoint_folder(self.assignment.shared, line), ignore_errors=True)
-            self.totals["trained"] += 1
-            self.totals["train_s"] += time.monotonic() - running.started
             self._jobs.limits.trained(time.monotonic() - running.started)
-        elif kind == "gate" and outcome.candidate_state == "infeasible":
-            self.totals["gated"] += 1
         elif kind == "twin" and "latency" in outcome.result:
             self.memory.twins[twin_of(line), target] = outcome.result["latency"]
 
@@ -292,16 +291,31 @@ class Coordinator:
 
     # -- time
 
-    def _tick(self) -> None:
+    def _spent(self, running: Running, outcome: JobResult) -> dict[str, float]:
+        """The running totals once a job's outcome is committed."""
+        self._pass_time()
+        spent, kind = dict(self.totals), running.step[0]
+        if kind == "train":
+            spent["trained"] += 1
+            spent["train_s"] += time.monotonic() - running.started
+        elif kind == "gate" and outcome.candidate_state == "infeasible":
+            spent["gated"] += 1
+        mean_s = spent["train_s"] / spent["trained"] if spent["trained"] else 0.0
+        return {**spent, "training_saved_s": mean_s * spent["gated"]}
+
+    def _pass_time(self) -> float:
         now = time.monotonic()
         if self.num_running or not self._faults.waiting:  # waiting for the place spends no budget
             self.totals["wall_s"] += now - self._ticked
         self._ticked = now
-        mean = self.totals["train_s"] / self.totals["trained"] if self.totals["trained"] else 0.0
-        self.totals["training_saved_s"] = mean * self.totals["gated"]
+        return now
+
+    def _tick(self) -> None:
+        self.store.transactions.check_there()
+        now = self._pass_time()
         if now - self._renewed > LEASE_S / 6:
             self._renewed = now
-            if not self.store.renew(self.assignment.study_id, self.assignment.epoch, LEASE_S):
+            if not self.store.renew(self.assignment.study_id, self.assignment.epoch, LEASE_S, self.totals):
                 raise StudyError("another coordinator took over this study; this one ends without writing")
 
     def _out_of_time(self) -> bool:

@@ -45,8 +45,8 @@ def remember_kinds(kinds: dict[int, str]) -> None:
             kinds[result.job_id] = first[0]
         return result
 
-    def committing(self: Store, job: int, attempt: int, outcome: Any) -> Any:
-        ids = commit(self, job, attempt, outcome)
+    def committing(self: Store, job: int, attempt: int, outcome: Any, **options: Any) -> Any:
+        ids = commit(self, job, attempt, outcome, **options)
         kinds.update({job_id: step[0] for job_id, step in zip(ids or [], outcome.next_jobs, strict=True)})
         return ids
 

@@ -41,15 +41,13 @@ _TAKE = (
         error=None,
     )
 )
-_RENEW = (
-    update(STUDIES)
-    .where(
-        STUDIES.c.id == bindparam("study"),
-        STUDIES.c.lease_epoch == bindparam("epoch"),
-        STUDIES.c.lease_owner.is_not(None),
-    )
-    .values(lease_expires_at=_EXPIRES)
+_HELD = update(STUDIES).where(
+    STUDIES.c.id == bindparam("study"),
+    STUDIES.c.lease_epoch == bindparam("epoch"),
+    STUDIES.c.lease_owner.is_not(None),
 )
+_KEEP = _HELD.values(totals=bindparam("spent"))
+_RENEW = _KEEP.values(lease_expires_at=_EXPIRES)
 #: Holds the row until the transaction ends: nobody takes the lease between the check and the write.
 _HOLD = (
     select(STUDIES.c.name, STUDIES.c.lease_epoch, STUDIES.c.lease_owner)
@@ -83,10 +81,15 @@ def check_free(connection: Connection, study_id: int, owner: str) -> Row[Any]:
     return found
 
 
-def renew(connection: Connection, study_id: int, epoch: int, ttl_s: float) -> bool:
-    """Extend the lease; False if it is another's by now."""
-    done = connection.execute(_RENEW, {"study": study_id, "epoch": epoch, "ttl_s": ttl_s})
-    return done.rowcount == 1
+def renew(connection: Connection, study_id: int, epoch: int, ttl_s: float, totals: Mapping[str, float]) -> bool:
+    """Extend the lease and keep the running totals; False if the lease is another's by now."""
+    values = {"study": study_id, "epoch": epoch, "ttl_s": ttl_s, "spent": dict(totals)}
+    return connection.execute(_RENEW, values).rowcount == 1
+
+
+def keep_totals(connection: Connection, study_id: int, epoch: int, totals: Mapping[str, float]) -> None:
+    """Keep the running totals, unless the lease is another's by now."""
+    connection.execute(_KEEP, {"study": study_id, "epoch": epoch, "spent": dict(totals)})
 
 
 def release(

@@ -115,6 +115,16 @@ class JobResult:
 
 
 @dataclass(frozen=True)
+class Account:
+    """What a study has spent so far, as its coordinator knows it."""
+
+    study_id: int
+    #: Of the coordinator's lease.
+    epoch: int
+    totals: Mapping[str, float]
+
+
+@dataclass(frozen=True)
 class Proposed:
     """A new candidate and its first job."""
 

@@ -7,17 +7,17 @@ by one that lost it changes nothing.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
-from functools import cached_property
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, suppress
+from functools import cached_property, wraps
 from pathlib import Path
-from typing import Any
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from sqlalchemy import Connection, Engine, select, update
-from sqlalchemy.exc import IntegrityError, OperationalError
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from nas.errors import StoreError, StudyError, UnknownNameError
+from nas.errors import StudyError, UnknownNameError
 from nas.registry import nearest
 from nas.strategies import Suggestion
 from trials.store import history, identity, jobs, leases, outcomes, proposals, repeats, studies, targets, trust
@@ -27,6 +27,7 @@ from trials.store.identity import Identity
 from trials.store.models import ArtifactRow, Study, Target
 from trials.store.read_only import check_writable
 from trials.store.records import (
+    Account,
     ArchitectureValue,
     Duplicate,
     Earlier,
@@ -42,16 +43,46 @@ from trials.store.records import (
     StoredSuggestion,
     TargetRow,
 )
+from trials.store.transactions import Transactions
 from trials.store.urls import shown
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def _writing(method: Callable[Concatenate[Store, Connection, P], T]) -> Callable[Concatenate[Store, P], T]:
+    """A method that is one transaction, whose connection it is given."""
+
+    @wraps(method)
+    def run(store: Store, /, *arguments: P.args, **options: P.kwargs) -> T:
+        work: Callable[[Connection], T] = lambda connection: method(store, connection, *arguments, **options)  # noqa: E731
+        return store.transactions.run(work, writes=True)
+
+    return run
+
+
+def _reading(method: Callable[Concatenate[Store, Connection, P], T]) -> Callable[Concatenate[Store, P], T]:
+    """A method that reads one state of the database, in a connection it is given."""
+
+    @wraps(method)
+    def run(store: Store, /, *arguments: P.args, **options: P.kwargs) -> T:
+        work: Callable[[Connection], T] = lambda connection: method(store, connection, *arguments, **options)  # noqa: E731
+        return store.transactions.run(work, writes=False)
+
+    return run
 
 
 class Store:
-    """One database. Safe to use from one thread; every method is one transaction."""
+    """One database. Safe to use from one thread; every method is one transaction.
 
-    def __init__(self, url: str) -> None:
+    With patience, a method whose database goes away waits for it and then takes place once.
+    """
+
+    def __init__(self, url: str, *, patience_s: float = 0.0) -> None:
+        """Open; ``patience_s``: how long a method waits for a database that went away."""
         self.url = url
         self.engine: Engine = open_engine(url)
-        self._writer: Engine = self.engine.execution_options(writes=True)
+        self.transactions = Transactions(self.engine, patience_s)
 
     @property
     def folder(self) -> Path:
@@ -69,30 +100,17 @@ class Store:
                 found = identity.claim(connection)
         return found
 
-    @contextmanager
-    def transaction(self) -> Iterator[Connection]:
+    def transaction(self) -> AbstractContextManager[Connection]:
         """A connection that commits at the end, or rolls back on an error.
 
         Raises:
             StoreError: the database went away, or another writer kept it for too long.
         """
-        with self._begin(self._writer) as connection:
-            yield connection
+        return self.transactions.begin(writes=True)
 
-    @contextmanager
-    def reading(self) -> Iterator[Connection]:
+    def reading(self) -> AbstractContextManager[Connection]:
         """A connection that sees one state of the database and keeps no writer waiting."""
-        with self._begin(self.engine) as connection:
-            yield connection
-
-    @contextmanager
-    def _begin(self, engine: Engine) -> Iterator[Connection]:
-        try:
-            with engine.begin() as connection:
-                yield connection
-        except OperationalError as error:
-            where, reason = shown(self.engine.url), str(error.orig).strip()
-            raise StoreError(f"{where}: {reason}; this was not written, `nas resume` goes on from there") from error
+        return self.transactions.begin(writes=False)
 
     def check_writable(self) -> None:
         """Raise StoreError if it can only be read: asked before work is done whose result would be stored."""
@@ -104,27 +122,28 @@ class Store:
 
     # -- studies
 
-    def create_study(self, **columns: Any) -> int:
+    @_writing
+    def create_study(self, connection: Connection, /, **columns: Any) -> int:
         """A new study; its id.
 
         Raises:
             StudyError: the name is taken.
         """
-        with self.transaction() as connection:
-            return studies.create(connection, columns)
+        return studies.create(connection, columns)
 
-    def check_name_free(self, name: str) -> None:
+    @_reading
+    def check_name_free(self, connection: Connection, name: str) -> None:
         """Raise StudyError if a study of that name exists."""
-        with self.reading() as connection:
-            studies.check_name_free(connection, name)
+        studies.check_name_free(connection, name)
 
-    def study_row(self, name: str) -> Study:
+    @_reading
+    def study_row(self, connection: Connection, name: str) -> Study:
         """The study called ``name``, detached.
 
         Raises:
             UnknownNameError: there is none, with the nearest name.
         """
-        with self.reading() as connection, Session(connection, expire_on_commit=False) as session:
+        with Session(connection, expire_on_commit=False) as session:
             row = session.scalar(select(Study).where(Study.name == name))
             if row is None:
                 known = studies.names(connection)
@@ -154,42 +173,46 @@ class Store:
 
     # -- the coordinator's lease
 
-    def check_lease_free(self, study_id: int, owner: str) -> None:
+    @_reading
+    def check_lease_free(self, connection: Connection, study_id: int, owner: str) -> None:
         """Raise StudyError if another live coordinator holds the study."""
-        with self.reading() as connection:
-            leases.check_free(connection, study_id, owner)
+        leases.check_free(connection, study_id, owner)
 
-    def acquire(self, study_id: int, owner: str, ttl_s: float) -> int:
+    @_writing
+    def acquire(self, connection: Connection, study_id: int, owner: str, ttl_s: float) -> int:
         """Take the lease; its epoch.
 
         Raises:
             StudyError: another live coordinator holds it.
         """
-        with self.transaction() as connection:
-            return leases.acquire(connection, study_id, owner, ttl_s)
+        return leases.acquire(connection, study_id, owner, ttl_s)
 
-    def renew(self, study_id: int, epoch: int, ttl_s: float) -> bool:
-        """Extend the lease; False if it is another's by now."""
-        with self.transaction() as connection:
-            return leases.renew(connection, study_id, epoch, ttl_s)
+    @_writing
+    def renew(
+        self, connection: Connection, study_id: int, epoch: int, ttl_s: float, totals: Mapping[str, float]
+    ) -> bool:
+        """Extend the lease and keep the running totals; False if the lease is another's by now."""
+        return leases.renew(connection, study_id, epoch, ttl_s, totals)
 
+    @_writing
     def release(
-        self, study_id: int, epoch: int, state: str, totals: Mapping[str, float], error: str | None = None
+        self,
+        connection: Connection,
+        study_id: int,
+        epoch: int,
+        state: str,
+        totals: Mapping[str, float],
+        error: str | None = None,
     ) -> None:
         """End coordinating, in a state."""
-        with self.transaction() as connection:
-            leases.release(connection, study_id, epoch, state, totals, error)
-
-    def save_totals(self, study_id: int, epoch: int, totals: Mapping[str, float]) -> None:
-        """Keep running totals."""
-        with self.transaction() as connection:
-            leases.check(connection, study_id, epoch)
-            studies.save_totals(connection, study_id, totals)
+        leases.release(connection, study_id, epoch, state, totals, error)
 
     # -- candidates and jobs
 
+    @_writing
     def propose(
         self,
+        connection: Connection,
         study_id: int,
         epoch: int,
         suggestion: Suggestion,
@@ -201,184 +224,205 @@ class Store:
         Raises:
             StudyError: the lease is another's by now.
         """
-        with self.transaction() as connection:
-            leases.check(connection, study_id, epoch)
-            return proposals.propose(connection, study_id, suggestion, architecture, first)
+        leases.check(connection, study_id, epoch)
+        return proposals.propose(connection, study_id, suggestion, architecture, first)
 
-    def start_job(self, job_id: int, lease_s: float, *, epoch: int | None = None) -> int:
+    @_writing
+    def start_job(self, connection: Connection, job_id: int, lease_s: float, *, epoch: int | None = None) -> int:
         """Mark a queued job as running; the attempt's number. ``epoch``: of the lease the caller holds.
 
         Raises:
             StudyError: it is not queued, or the lease is another's by now.
         """
-        with self.transaction() as connection:
-            return jobs.start(connection, job_id, lease_s, epoch)
+        return jobs.start(connection, job_id, lease_s, epoch)
 
-    def renew_job(self, job_id: int, attempt: int, lease_s: float) -> bool:
+    @_writing
+    def renew_job(self, connection: Connection, job_id: int, attempt: int, lease_s: float) -> bool:
         """Extend a job's lease; False if the attempt is over."""
-        with self.transaction() as connection:
-            return jobs.renew(connection, job_id, attempt, lease_s)
+        return jobs.renew(connection, job_id, attempt, lease_s)
 
-    def requeue_job(self, job_id: int, attempt: int, error: str) -> bool:
+    @_writing
+    def requeue_job(self, connection: Connection, job_id: int, attempt: int, error: str) -> bool:
         """Put a job back whose worker was lost; False if the attempt is over."""
-        with self.transaction() as connection:
-            return jobs.requeue(connection, job_id, attempt, error)
+        return jobs.requeue(connection, job_id, attempt, error)
 
-    def commit_job(self, job_id: int, attempt: int, outcome: JobResult) -> list[int] | None:
-        """Write a job's outcome; ids of the next jobs, or None where the attempt is over."""
-        with self.transaction() as connection:
-            return jobs.commit(connection, job_id, attempt, outcome)
+    @_writing
+    def commit_job(
+        self,
+        connection: Connection,
+        job_id: int,
+        attempt: int,
+        outcome: JobResult,
+        *,
+        account: Account | None = None,
+    ) -> list[int] | None:
+        """Write a job's outcome, and what the study has spent then; ids of the next jobs, None if the attempt is over.
 
-    def fail_job(self, job_id: int, attempt: int, error: str, traceback: str) -> bool:
+        An account under a lease that is another's by now is not written.
+        """
+        following = jobs.commit(connection, job_id, attempt, outcome)
+        if account is not None and following is not None:
+            leases.keep_totals(connection, account.study_id, account.epoch, account.totals)
+        return following
+
+    @_writing
+    def fail_job(self, connection: Connection, job_id: int, attempt: int, error: str, traceback: str) -> bool:
         """Mark a job and its candidate failed; False if the attempt is over."""
-        with self.transaction() as connection:
-            return jobs.fail(connection, job_id, attempt, error, traceback)
+        return jobs.fail(connection, job_id, attempt, error, traceback)
 
-    def stop_candidate(self, candidate_id: int, reason: str, *, epoch: int | None = None) -> None:
+    @_writing
+    def stop_candidate(
+        self, connection: Connection, candidate_id: int, reason: str, *, epoch: int | None = None
+    ) -> None:
         """End a candidate and its open jobs without a result. ``epoch``: of the lease the caller holds.
 
         Raises:
             StudyError: the lease is another's by now.
         """
-        with self.transaction() as connection:
-            jobs.stop(connection, candidate_id, reason, epoch)
+        jobs.stop(connection, candidate_id, reason, epoch)
 
+    @_writing
     def add_epochs(
         self,
+        connection: Connection,
         candidate_id: int,
         job_id: int,
         attempt: int,
         epochs: Sequence[tuple[int, Mapping[str, float]]],
     ) -> None:
         """Add points of a curve; an epoch trained again replaces its point. A late attempt adds nothing."""
-        with self.transaction() as connection:
-            jobs.add_epochs(connection, candidate_id, job_id, attempt, epochs)
+        jobs.add_epochs(connection, candidate_id, job_id, attempt, epochs)
 
     # -- history
 
-    def recover(self, study_id: int, epoch: int) -> int:
+    @_writing
+    def recover(self, connection: Connection, study_id: int, epoch: int) -> int:
         """Put jobs that a dead coordinator left running back into the queue; how many."""
-        with self.transaction() as connection:
-            leases.check(connection, study_id, epoch)
-            return jobs.recover(connection, study_id)
+        leases.check(connection, study_id, epoch)
+        return jobs.recover(connection, study_id)
 
-    def open_jobs(self, study_id: int) -> list[OpenJob]:
+    @_reading
+    def open_jobs(self, connection: Connection, study_id: int) -> list[OpenJob]:
         """Queued jobs of open candidates, oldest candidate first, with what is known of them."""
-        with self.reading() as connection:
-            return history.open_jobs(connection, study_id)
+        return history.open_jobs(connection, study_id)
 
-    def observations(self, study_id: int) -> list[StoredSuggestion]:
+    @_reading
+    def observations(self, connection: Connection, study_id: int) -> list[StoredSuggestion]:
         """Every suggestion in order, with the state and metrics of its candidate."""
-        with self.reading() as connection:
-            return history.observations(connection, study_id)
+        return history.observations(connection, study_id)
 
-    def twins(self, study_id: int) -> dict[tuple[str, str], Mapping[str, float]]:
+    @_reading
+    def twins(self, connection: Connection, study_id: int) -> dict[tuple[str, str], Mapping[str, float]]:
         """Dense twins that a study has timed: (identity, target) → ``latency_ms``, ``low_ms``, ``high_ms``."""
-        with self.reading() as connection:
-            return history.twins(connection, study_id)
+        return history.twins(connection, study_id)
 
     # -- second looks at complete candidates
 
-    def repeats(self, study_id: int) -> Counter[tuple[int, str, str]]:
+    @_reading
+    def repeats(self, connection: Connection, study_id: int) -> Counter[tuple[int, str, str]]:
         """(candidate's number, ``remeasure`` or ``retrain``, target) → how often, in whatever state."""
-        with self.reading() as connection:
-            return repeats.counts(connection, study_id)
+        return repeats.counts(connection, study_id)
 
-    def ages_s(self, study_id: int) -> dict[tuple[int, str], float]:
+    @_reading
+    def ages_s(self, connection: Connection, study_id: int) -> dict[tuple[int, str], float]:
         """(candidate's number, target) → seconds since it was last measured there."""
-        with self.reading() as connection:
-            return repeats.ages_s(connection, study_id)
+        return repeats.ages_s(connection, study_id)
 
-    def queue_repeat(self, study_id: int, epoch: int, number: int, step: Step) -> OpenJob:
+    @_writing
+    def queue_repeat(self, connection: Connection, study_id: int, epoch: int, number: int, step: Step) -> OpenJob:
         """Add a job to a complete candidate.
 
         Raises:
             StudyError: the lease is another's by now.
         """
-        with self.transaction() as connection:
-            leases.check(connection, study_id, epoch)
-            return repeats.queue(connection, study_id, number, step)
+        leases.check(connection, study_id, epoch)
+        return repeats.queue(connection, study_id, number, step)
 
-    def earlier(self, candidate_id: int, target: str, structure_hash: str) -> list[Earlier]:
+    @_reading
+    def earlier(self, connection: Connection, candidate_id: int, target: str, structure_hash: str) -> list[Earlier]:
         """Raw samples of a candidate on a target, oldest measurement first."""
-        with self.reading() as connection:
-            return repeats.earlier(connection, candidate_id, target, structure_hash)
+        return repeats.earlier(connection, candidate_id, target, structure_hash)
 
     # -- which measurements are to be trusted
 
-    def target_descriptions(self) -> dict[int, Mapping[str, Any]]:
+    @_reading
+    def target_descriptions(self, connection: Connection) -> dict[int, Mapping[str, Any]]:
         """Id → description of every target."""
-        with self.reading() as connection:
-            return trust.targets(connection)
+        return trust.targets(connection)
 
+    @_reading
     def known_conditions(
-        self, target_ids: Sequence[int], protocol: int, runtime_version: str, most: int
+        self, connection: Connection, target_ids: Sequence[int], protocol: int, runtime_version: str, most: int
     ) -> list[tuple[str, Mapping[str, Any], float, float]]:
         """(structure hash, conditions, latency, lower end) of measurements that may answer, the latest first."""
-        with self.reading() as connection:
-            return trust.conditions(connection, target_ids, protocol, runtime_version, most)
+        return trust.conditions(connection, target_ids, protocol, runtime_version, most)
 
-    def known_measurements(self, target_ids: Sequence[int], structure_hash: str) -> list[KnownMeasurement]:
+    @_reading
+    def known_measurements(
+        self, connection: Connection, target_ids: Sequence[int], structure_hash: str
+    ) -> list[KnownMeasurement]:
         """Measurements of a structure that may answer, the latest first."""
-        with self.reading() as connection:
-            return trust.known(connection, target_ids, structure_hash)
+        return trust.known(connection, target_ids, structure_hash)
 
-    def verify(self, study_id: int, epoch: int, target: str) -> None:
+    @_writing
+    def verify(self, connection: Connection, study_id: int, epoch: int, target: str) -> None:
         """A canary was good: so is what the study measured on the target since the last one."""
-        with self.transaction() as connection:
-            leases.check(connection, study_id, epoch)
-            trust.verify(connection, study_id, target)
+        leases.check(connection, study_id, epoch)
+        trust.verify(connection, study_id, target)
 
-    def quarantine(self, study_id: int, epoch: int, target: str) -> Reopened:
+    @_writing
+    def quarantine(self, connection: Connection, study_id: int, epoch: int, target: str) -> Reopened:
         """A canary was bad: mark what the study measured on the target since the last good one, to be done again."""
-        with self.transaction() as connection:
-            leases.check(connection, study_id, epoch)
-            return trust.quarantine(connection, study_id, target)
+        leases.check(connection, study_id, epoch)
+        return trust.quarantine(connection, study_id, target)
 
     # -- artifacts
 
-    def kept_artifacts(self, name: str) -> list[KeptArtifact]:
+    @_reading
+    def kept_artifacts(self, connection: Connection, name: str) -> list[KeptArtifact]:
         """Files of a study that were not deleted."""
-        with self.reading() as connection:
-            return history.kept_artifacts(connection, name)
+        return history.kept_artifacts(connection, name)
 
-    def mark_deleted(self, artifact_id: int) -> None:
+    @_writing
+    def mark_deleted(self, connection: Connection, artifact_id: int) -> None:
         """Note that retention removed a file."""
-        with self.transaction() as connection:
-            connection.execute(update(ArtifactRow).where(ArtifactRow.id == artifact_id).values(deleted_at=Clock()))
+        connection.execute(update(ArtifactRow).where(ArtifactRow.id == artifact_id).values(deleted_at=Clock()))
 
     # -- what is added to finished candidates
 
-    def add_profile(self, study: str, number: int, profile: ProfileValue) -> None:
+    @_writing
+    def add_profile(self, connection: Connection, study: str, number: int, profile: ProfileValue) -> None:
         """Remember where a candidate's time goes on a target."""
-        with self.transaction() as connection:
-            outcomes.write_profile(connection, study, number, profile)
+        outcomes.write_profile(connection, study, number, profile)
 
-    def add_export(self, study: str, number: int, export: ExportValue) -> None:
+    @_writing
+    def add_export(self, connection: Connection, study: str, number: int, export: ExportValue) -> None:
         """Remember that a candidate was exported, and its scores."""
-        with self.transaction() as connection:
-            outcomes.write_export(connection, study, number, export)
+        outcomes.write_export(connection, study, number, export)
 
     # -- targets
 
-    def add_target(self, name: str, description: Mapping[str, Any], references: Mapping[str, Any]) -> None:
+    @_writing
+    def add_target(
+        self, connection: Connection, name: str, description: Mapping[str, Any], references: Mapping[str, Any]
+    ) -> None:
         """Remember a calibrated target; a second one of the name is ignored."""
-        with self.transaction() as connection:
-            targets.add(connection, name, description, references)
+        targets.add(connection, name, description, references)
 
-    def targets(self) -> list[TargetRow]:
+    @_reading
+    def targets(self, connection: Connection) -> list[TargetRow]:
         """Every target, by name."""
-        with self.reading() as connection:
-            return targets.rows(connection)
+        return targets.rows(connection)
 
-    def remove_target(self, name: str) -> int:
+    @_writing
+    def remove_target(self, connection: Connection, name: str) -> int:
         """Remove a target unless measurements are about it; how many are."""
-        with self.transaction() as connection:
-            return targets.remove(connection, name)
+        return targets.remove(connection, name)
 
-    def target(self, name: str) -> Target | None:
+    @_reading
+    def target(self, connection: Connection, name: str) -> Target | None:
         """The target called ``name``, detached."""
-        with self.reading() as connection, Session(connection, expire_on_commit=False) as session:
+        with Session(connection, expire_on_commit=False) as session:
             row = session.scalar(select(Target).where(Target.name == name))
             if row is not None:
                 session.expunge(row)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import Connection, delete, exists, insert, select, update
+from sqlalchemy import Connection, delete, exists, insert, select
 from sqlalchemy.exc import IntegrityError
 
 from nas.errors import StudyError
@@ -54,11 +54,6 @@ def prune(connection: Connection) -> int:
     used = exists().where(CANDIDATES.c.architecture_id == ARCHITECTURES.c.id)
     free = select(ARCHITECTURES.c.id).where(~used).with_for_update(skip_locked=True)
     return connection.execute(delete(ARCHITECTURES).where(ARCHITECTURES.c.id.in_(free))).rowcount
-
-
-def save_totals(connection: Connection, study_id: int, totals: Mapping[str, float]) -> None:
-    """Keep running totals."""
-    connection.execute(update(STUDIES).where(STUDIES.c.id == study_id).values(totals=dict(totals)))
 
 
 def _taken(name: str) -> StudyError:

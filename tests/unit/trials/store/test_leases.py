@@ -49,7 +49,7 @@ def test_an_expired_lease_is_anyone_s(study) -> None:
 
 def test_a_lease_lasts_as_long_as_it_is_renewed(study) -> None:
     _expire(study)
-    assert study.store.renew(study.id, study.epoch, 60)
+    assert study.store.renew(study.id, study.epoch, 60, {})
     with pytest.raises(StudyError, match="is being coordinated"):
         study.store.acquire(study.id, owner(), 60)
 
@@ -89,13 +89,12 @@ def test_every_write_of_a_former_coordinator_is_refused(store, study) -> None:
         lambda: study.propose("c"),
         lambda: store.start_job(waiting.job_id, 60, epoch=study.epoch),
         lambda: store.stop_candidate(waiting.candidate_id, "no time", epoch=study.epoch),
-        lambda: store.save_totals(study.id, study.epoch, {"wall_s": 1.0}),
         lambda: store.recover(study.id, study.epoch),
         lambda: store.release(study.id, study.epoch, "complete", {}),
     ):
         with pytest.raises(StudyError, match="another coordinator took over study 'digits'"):
             write()
-    assert not store.renew(study.id, study.epoch, 60)
+    assert not store.renew(study.id, study.epoch, 60, {})
     assert [study.rows(Study), study.num(Study)] == before
     assert store.recover(study.id, epoch) == 1
     assert not store.requeue_job(working.job_id, attempt, "lost")

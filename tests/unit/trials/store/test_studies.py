@@ -11,6 +11,7 @@ from nas.strategies import Suggestion
 from trials.store.models import Architecture, Base, Candidate, Target
 from trials.store.proposals import propose
 from trials.store.records import (
+    Account,
     ArchitectureValue,
     ArtifactValue,
     ExportValue,
@@ -69,8 +70,22 @@ def test_an_empty_database_says_so(store: Store) -> None:
 
 
 def test_totals_are_kept(store: Store, study) -> None:
-    store.save_totals(study.id, study.epoch, {"wall_s": 3.5})
+    assert store.renew(study.id, study.epoch, 60, {"wall_s": 3.5})
     assert store.study_row("digits").totals == {"wall_s": 3.5}
+    proposed, attempt = study.started("a")
+    account = Account(study.id, study.epoch, {"wall_s": 4.5})
+    store.commit_job(proposed.job_id, attempt, JobResult({}), account=account)
+    assert store.study_row("digits").totals == {"wall_s": 4.5}
+
+
+def test_totals_of_a_former_coordinator_are_not_kept(store: Store, study) -> None:
+    proposed, attempt = study.started("a")
+    store.release(study.id, study.epoch, "interrupted", {"wall_s": 9.0})
+    epoch = store.acquire(study.id, "elsewhere:1:2", 60)
+    assert not store.renew(study.id, study.epoch, 60, {"wall_s": 1.0})
+    store.commit_job(proposed.job_id, attempt, JobResult({}), account=Account(study.id, study.epoch, {"wall_s": 1.0}))
+    assert store.study_row("digits").totals == {"wall_s": 9.0}
+    assert store.renew(study.id, epoch, 60, {"wall_s": 10.0})
 
 
 def test_a_deleted_study_takes_all_that_is_its_own(store: Store, study, other_study) -> None:
