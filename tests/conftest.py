@@ -15,9 +15,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
+
+_OWN = itertools.count()
 
 
 @dataclass(frozen=True)
@@ -28,10 +31,10 @@ class PostgresServer:
     missing: str = ""
     _numbers: Iterator[int] = field(default_factory=itertools.count)
 
-    def new_schema(self) -> str:
+    def new_schema(self, name: str | None = None) -> str:
         """URL of an empty schema: as good as a database of its own, and made in no time."""
         url = f"postgresql://postgres@127.0.0.1:{self.port}/postgres"
-        name = f"test_{next(self._numbers)}"
+        name = name or f"test_{next(self._numbers)}"
         with psycopg.connect(url, autocommit=True) as connection:
             connection.execute(f"CREATE SCHEMA {name}")
         return f"{url}?options=-csearch_path%3D{name}"
@@ -56,28 +59,57 @@ def _binaries() -> Path | None:
     return found[-1].parent if found else None
 
 
+class RestartableServer:
+    """A server without durability (it is thrown away) that can be stopped and started; it dies with this process."""
+
+    def __init__(self, binaries: Path, folder: Path, port: int) -> None:
+        self.port = port
+        self.url = f"postgresql://postgres@127.0.0.1:{port}/postgres"
+        self._binaries, self._folder, self._account = binaries, folder, _account()
+        self._process: subprocess.Popen[bytes] | None = None
+        if self._account is not None:
+            shutil.chown(folder, self._account)
+        create = [str(binaries / "initdb"), "-D", str(folder / "data"), "-U", "postgres", "-A", "trust", "-E", "UTF8"]
+        self._run([*create, "--no-sync"], stdout=subprocess.DEVNULL)
+
+    def start(self) -> None:
+        """Start unless it runs, and wait until it answers."""
+        if self._process is not None:
+            return
+        program, data = self._binaries / "postgres", self._folder / "data"
+        command = [str(program), "-D", str(data), "-p", str(self.port), "-k", str(self._folder)]
+        # A zone that is not ours: times must not depend on it.
+        for setting in ("listen_addresses=127.0.0.1", "fsync=off", "timezone=Asia/Tokyo"):
+            command += ["-c", setting]
+        if tie := shutil.which("setpriv"):
+            command = [tie, "--pdeathsig", "QUIT", *command]
+        with (self._folder / "log").open("a") as log:
+            self._process = subprocess.Popen(command, user=self._account, cwd=self._folder, stdout=log, stderr=log)
+        _wait(self._process, self._folder / "log", self.port)
+
+    def stop(self, how: signal.Signals = signal.SIGINT) -> None:
+        """End it and all its connections; ``SIGQUIT`` ends it as a crash does."""
+        if self._process is not None:
+            self._process.send_signal(how)
+            self._process.wait(30)
+            self._process = None
+
+    def _run(self, command: list[str], **options: Any) -> None:
+        subprocess.run(command, user=self._account, cwd=self._folder, check=True, **options)
+
+
 @contextmanager
-def _serve(binaries: Path, folder: Path, port: int) -> Iterator[None]:
-    """Run a server without durability (it is thrown away); it dies with this process, however that dies."""
-    account, data = _account(), folder / "data"
-    if account is not None:
-        shutil.chown(folder, account)
-    create = [str(binaries / "initdb"), "-D", str(data), "-U", "postgres", "-A", "trust", "-E", "UTF8"]
-    subprocess.run([*create, "--no-sync"], user=account, cwd=folder, check=True, stdout=subprocess.DEVNULL)
-    command = [str(binaries / "postgres"), "-D", str(data), "-p", str(port), "-k", str(folder)]
-    # A zone that is not ours: times must not depend on it.
-    for setting in ("listen_addresses=127.0.0.1", "fsync=off", "timezone=Asia/Tokyo"):
-        command += ["-c", setting]
-    if tie := shutil.which("setpriv"):
-        command = [tie, "--pdeathsig", "QUIT", *command]
-    with (folder / "log").open("w") as log:
-        server = subprocess.Popen(command, user=account, cwd=folder, stdout=log, stderr=log)
+def _server(binaries: Path) -> Iterator[RestartableServer]:
+    folder = Path(tempfile.mkdtemp(prefix="nas-postgres-", dir="/tmp"))
     try:
-        _wait(server, folder / "log", port)
-        yield
+        server = RestartableServer(binaries, folder, _free_port())
+        try:
+            server.start()
+            yield server
+        finally:
+            server.stop(signal.SIGQUIT)
     finally:
-        server.send_signal(signal.SIGQUIT)
-        server.wait(30)
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _wait(server: subprocess.Popen[bytes], log: Path, port: int) -> None:
@@ -99,12 +131,25 @@ def postgres() -> Iterator[PostgresServer]:
     if binaries is None:
         yield PostgresServer(missing="no PostgreSQL under /usr/lib/postgresql: apt-get install postgresql")
         return
-    folder, port = Path(tempfile.mkdtemp(prefix="nas-postgres-", dir="/tmp")), _free_port()
-    try:
-        with _serve(binaries, folder, port):
-            yield PostgresServer(port)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    with _server(binaries) as server:
+        yield PostgresServer(server.port)
+
+
+@pytest.fixture(scope="session")
+def _own_server() -> Iterator[RestartableServer]:
+    binaries = _binaries()
+    if binaries is None:
+        pytest.skip("no PostgreSQL under /usr/lib/postgresql: apt-get install postgresql")
+    with _server(binaries) as server:
+        yield server
+
+
+@pytest.fixture
+def own_server(_own_server: RestartableServer) -> RestartableServer:
+    """A PostgreSQL server with an empty schema, which the test may stop."""
+    _own_server.start()
+    _own_server.url = PostgresServer(_own_server.port).new_schema(f"own_{next(_OWN)}")
+    return _own_server
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
