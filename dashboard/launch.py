@@ -28,5 +28,5 @@ def command(storage_url: str, port: int, host: str = "127.0.0.1") -> list[str]:
     """
     script = Path(__file__).parent / "start" / "script.py"
     address = [f"--server.address={host}", f"--server.port={port}"]
-    line = [sys.executable, "-m", "streamlit", "run", str(script), *address, *SETTINGS]
+    line = [sys.executable, "-P", "-m", "streamlit", "run", str(script), *address, *SETTINGS]
     return [*line, "--", "--storage", storage_url] if storage_url else line

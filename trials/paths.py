@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 from nas.errors import PlanError, UnknownNameError
 from nas.estimators import ESTIMATORS
 from nas.export import EXPORTERS
+from nas.import_path import append_folders
 from nas.latency.runtimes import RUNTIMES
 from nas.registry import Registry
 from nas.space.policy import POLICIES
@@ -62,13 +62,6 @@ def make_absolute(data: dict[str, Any], folder: Path) -> None:
             place[key] = _absolute(key, value, folder)
 
 
-def import_from(folders: Sequence[str]) -> None:
-    """Put a plan's folders of code on the import path."""
-    for item in reversed(folders):
-        if item not in sys.path:
-            sys.path.insert(0, item)
-
-
 def _code(data: dict[str, Any], folder: Path) -> None:
     code = data.get("code") or []
     if not (isinstance(code, list) and all(isinstance(item, str) for item in code)):
@@ -77,7 +70,7 @@ def _code(data: dict[str, Any], folder: Path) -> None:
     for item in data["code"]:
         if not Path(item).is_dir():
             raise PlanError(f"code: {item} is not a folder; list folders, relative to {folder}")
-    import_from(data["code"])
+    append_folders(data["code"])
 
 
 def _places(data: Mapping[str, Any]) -> Iterator[tuple[dict[str, Any], str]]:

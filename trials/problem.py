@@ -13,6 +13,7 @@ from typing import Any, Literal
 from nas.errors import MeasureError, PlanError
 from nas.estimators import ESTIMATORS, Estimator
 from nas.export import EXPORTERS, Exporter
+from nas.import_path import append_folders
 from nas.latency.runtimes import RUNTIMES, Runtime, answering, make_runtime
 from nas.latency.targets import TargetSpec
 from nas.registry import make, nearest
@@ -26,7 +27,6 @@ from nas.strategies import STRATEGIES, Goal, Limit, Strategy
 from nas.tasks import TASKS, Task
 from search_spaces import SPACES
 from trials.executors import EXECUTORS
-from trials.paths import import_from
 from trials.plan import Bound, Plan, Relative, make_plan
 from trials.store.records import TARGET_METRICS
 
@@ -146,7 +146,7 @@ def open_problem_json(plan: str) -> Problem:
 
 
 def _assemble(plan: Plan) -> Problem:
-    import_from(plan.code)
+    append_folders(plan.code)
     task = make(TASKS.get(plan.task.name), plan.task.spec(), "task")
     space = make(SPACES.get(plan.space.name), plan.space.spec(), "space")
     policies = tuple(policy.spec() for policy in plan.policies)

@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping
 from typing import IO, Any, cast
 
 from nas.errors import MeasureError, UnavailableError
+from nas.import_path import inheritable
 from nas.memory import num_killed
 from nas.place import FROM_OUTSIDE, how_ended
 
@@ -202,12 +203,7 @@ def refusal(message: Mapping[str, Any]) -> MeasureError:
 
 def _environment(threads: int) -> dict[str, str]:
     """This process's environment with its import path (a plan's own code too) and the number of threads."""
-    own = [path for path in sys.path if path and not path.startswith((sys.prefix, sys.base_prefix))]
-    return {
-        **os.environ,
-        **dict.fromkeys(_THREAD_VARIABLES, str(threads)),
-        "PYTHONPATH": os.pathsep.join(map(os.path.abspath, own)),
-    }
+    return {**os.environ, **dict.fromkeys(_THREAD_VARIABLES, str(threads)), **inheritable()}
 
 
 def _bound(pid: int, memory_bytes: int) -> None:

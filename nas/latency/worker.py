@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from nas.errors import MeasureError, NasError
+from nas.import_path import append_inherited
 from nas.latency.affinity import measuring_cores, pin
 from nas.latency.calibration import calibrate
 from nas.latency.energy import package_energy_uj
@@ -160,6 +161,7 @@ class Worker:
 def main() -> None:
     """Serve requests until standard input ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
+    append_inherited()
     replies = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # whatever a runtime prints must not get among the replies
 

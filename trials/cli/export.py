@@ -66,7 +66,7 @@ def dashboard(
 
     Store(storage).close()  # a storage that can't be opened is said here, not in the browser
     environment = {**os.environ, "NAS_STORAGE": storage}  # other users can read arguments, not this
-    command = [sys.executable, "-m", "dashboard", str(port), host]
+    command = [sys.executable, "-P", "-m", "dashboard", str(port), host]
     raise typer.Exit(subprocess.call(command, env=environment))
 
 

@@ -10,6 +10,7 @@ import socket
 import tempfile
 import warnings
 from collections.abc import Mapping, Sequence
+from contextlib import chdir
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -113,7 +114,9 @@ def _own_cluster(pools: Sequence[Pool]) -> dict[str, Any]:
 
 def _init(ray: Any, settings: dict[str, Any], address: str | None) -> None:
     try:
-        ray.init(**settings)
+        # Ray puts the current folder first on its workers' path, where a queue.py would stand for Python's own.
+        with chdir("/"):
+            ray.init(**settings)
     except (Exception, SystemExit) as error:  # Ray's own, its transport's and the system's errors share no base
         ray.shutdown()
         raise JobError(_explain(error, address)) from error

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from nas.errors import PlaceError
+from nas.import_path import append_folders
 from nas.latency.affinity import pin
 from nas.place import bad_folder, is_of_place
 from nas.registry import load
@@ -68,8 +68,6 @@ def _prepare(code: Sequence[str], cores: Sequence[int], folder: str | None) -> N
             os.chdir(folder)
         except OSError as error:
             raise PlaceError(f"the working folder {folder} can't be entered: {error.strerror}") from error
-    for item in map(os.path.abspath, reversed(code)):
-        if item not in sys.path:
-            sys.path.insert(0, item)
+    append_folders(code)
     if cores:
         pin(cores)
