@@ -51,6 +51,7 @@ def search(
         NasError: the plan can't be run; nothing was stored.
     """
     store = Store(storage, patience_s=PATIENCE_S)
+    store.check_writable()
     plan = with_absolute_paths(with_stored_targets(plan, store))
     specs = study_specs(plan, name, baseline)
     searches = [spec.name for spec in specs if spec.role == "search"] if twins else []
@@ -85,6 +86,7 @@ def add_twins(
         StudyError: it is not finished, or none of its complete candidates was changed by a policy.
     """
     store = Store(storage, patience_s=PATIENCE_S)
+    store.check_writable()
     row = store.study_row(name)
     specs = twin_specs(store, name, most)
     if not specs:
@@ -143,6 +145,7 @@ def resume(
         StudyError: it is finished, or its coordinator lives.
     """
     store = Store(storage, patience_s=PATIENCE_S)
+    store.check_writable()
     row = store.study_row(name)
     if row.state in ("complete", "exhausted"):
         raise StudyError(f"study {name!r} is {row.state}: nothing is left to do; start another with --name")

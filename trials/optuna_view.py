@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import logging
 import math
+import os
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 import optuna
@@ -180,5 +180,5 @@ def _place(url: str) -> Any:
     """What two URLs of one database have in common."""
     parsed = parse_url(url)
     if parsed.get_backend_name() == "sqlite":
-        return Path(str(parsed.database)).resolve()
+        return os.path.realpath(str(parsed.database))
     return parsed.host, parsed.port, parsed.database

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import atexit
+import io
+import json
 import os
 import select
 import signal
 import subprocess
 import sys
 import tempfile
+import traceback
+from collections.abc import Sequence
+from contextlib import redirect_stderr, redirect_stdout
 from functools import cache
 from typing import Any
 
@@ -70,3 +75,35 @@ def type_in(arguments: list[str]) -> None:
 
     sys.argv = ["nas", *arguments]
     main()
+
+
+def nas_many(*commands: Sequence[str]) -> list[subprocess.CompletedProcess[str]]:
+    """Several commands ``nas``, one after the other in one process; a traceback is told on standard error."""
+    done = Fork("tests.integration.forks:type_in_many", [list(command) for command in commands]).finish()
+    assert done.returncode == 0, done.stdout + done.stderr
+    return [subprocess.CompletedProcess(*item) for item in json.loads(done.stdout)]
+
+
+def type_in_many(commands: Sequence[Sequence[str]]) -> None:
+    """What a fork does to be one command after the other."""
+    found = []
+    for command in commands:
+        said, complained = io.StringIO(), io.StringIO()
+        with redirect_stdout(said), redirect_stderr(complained):
+            code = _code_of(command)
+        found.append((list(command), code, said.getvalue(), complained.getvalue()))
+    print(json.dumps(found))
+
+
+def _code_of(command: Sequence[str]) -> int:
+    from trials.cli import main
+
+    sys.argv = ["nas", *command]
+    try:
+        main()
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else int(end.code is not None)
+    except BaseException:
+        traceback.print_exc()
+        return 1
+    return 0

@@ -27,15 +27,18 @@ def export(
 ) -> None:
     """Write networks that run on numpy and the target's runtime alone; checked, tested and measured again."""
     from trials.export import chosen, export_candidate
+    from trials.outputs import output_folder
     from trials.store.store import Store
 
     if [trial is not None, best, pareto].count(True) != 1:
         raise PlanError("say what to export: --trial N, --best or --pareto")
     store = Store(storage)
+    store.check_writable()
     numbers = [trial] if trial is not None else chosen(store, name, only_best=best)
-    rows = []
+    store.study_row(name)
+    place, rows = output_folder(out_dir), []
     for number in numbers:
-        folder = out_dir / f"trial-{number}" if pareto else out_dir
+        folder = place / f"trial-{number}" if pareto else place
         rows.append(export_candidate(store, name, number, folder))
     print_rows(rows, as_json)
 
@@ -47,10 +50,14 @@ def report(
     storage: Storage = DEFAULT_STORAGE,
 ) -> None:
     """Write one HTML page with the front, its error bars, history, curves and states."""
+    from trials.outputs import output_folder
     from trials.report import write_report
     from trials.store.store import Store
 
-    out.print(f"wrote {write_report(Store(storage), name, out_dir)}")
+    store = Store(storage)
+    store.study_row(name)
+    output_folder(out_dir)
+    out.print(f"wrote {write_report(store, name, out_dir)}")
 
 
 @app.command(epilog="Example: nas dashboard --storage sqlite:///nas.db --port 8501")

@@ -130,8 +130,10 @@ def measure(
     """Measure any model here, on one runtime or several side by side, by the protocol studies use."""
     from nas.errors import MeasureError
     from trials.measuring import every_runtime, side_by_side, specs_of, table
+    from trials.outputs import input_file
 
     asked = [*(runtimes or ([] if every else ["onnxruntime"])), *(every_runtime() if every else [])]
+    input_file(model, "MODEL")
     specs = specs_of(asked, threads=threads, batch=batch)
     found = []
     for item in side_by_side(model, specs):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import os
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -25,10 +26,11 @@ def init(
     trials: Annotated[int, typer.Option("--trials", min=1, max=MOST, help="Budget.")] = 64,
 ) -> None:
     """Write a plan to start from; it is checked before it is written."""
+    from trials.outputs import output_file
     from trials.plan import make_plan
     from trials.problem import open_problem
 
-    if path.exists():
+    if os.path.lexists(output_file(path)):
         raise PlanError(f"{path} exists; give another name or remove it")
     task_spec: dict[str, Any] = {"name": task} | ({"path": str(Path(data).resolve())} if data else {})
     plan: dict[str, Any] = {

@@ -39,15 +39,19 @@ def add(
     """Calibrate a target where it is and remember it, so that plans can name it."""
     from nas.latency.targets import TargetSpec
     from trials.measuring import parse_runtime
+    from trials.outputs import input_file
     from trials.store.store import Store
     from trials.targets import add as add_target
 
+    store = Store(storage)
+    store.check_writable()
     kind, parameters = parse_runtime(runtime)
-    files = [str(file.expanduser().resolve()) if file else None for file in (token_file, tls_ca)]
+    given = {"--token-file": token_file, "--tls-ca": tls_ca}
+    files = [str(input_file(file, option)) if file else None for option, file in given.items()]
     reach: dict[str, Any] = {"address": address, "token_file": files[0], "tls_ca": files[1]}
     spec = TargetSpec(name, kind, threads, batch, core, parameters=parameters, **reach)
     out.print(f"timing the reference models of {name} …")
-    found = add_target(Store(storage), spec, cluster).description
+    found = add_target(store, spec, cluster).description
     out.print(f"added {name}: {found['processor']}, {found['runtime']} {found['runtime_version']}")
     out.print(f"a plan names it: targets: [{{name: {name}}}]")
 
@@ -112,7 +116,9 @@ def remove(name: Target, storage: Storage = DEFAULT_STORAGE) -> None:
     from trials.store.store import Store
     from trials.targets import remove as remove_target
 
-    remove_target(Store(storage), name)
+    store = Store(storage)
+    store.check_writable()
+    remove_target(store, name)
     out.print(f"removed target {name}")
 
 
@@ -139,8 +145,10 @@ def agent(
     from nas.latency.agent.bundle import write_bundle
     from nas.latency.agent.server import serve
     from nas.latency.agent.settings import Settings
+    from trials.outputs import output_file
 
     if bundle is not None:
+        output_file(bundle)
         modules = write_bundle(bundle)
         out.print(f"wrote {bundle}, {len(modules)} modules; there: python3 {bundle.name} --token-file FILE")
         return

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import re
 import sqlite3
 import time
@@ -101,7 +102,7 @@ def _unopened(parsed: URL, error: Exception) -> StoreError:
 def sqlite_path(engine: Engine) -> Path | None:
     """The file of an SQLite database."""
     name = engine.url.database
-    return Path(name).resolve() if engine.url.get_backend_name() == "sqlite" and name else None
+    return Path(os.path.realpath(name)) if engine.url.get_backend_name() == "sqlite" and name else None
 
 
 def migrate(engine: Engine, scripts: Path = MIGRATIONS) -> None:
