@@ -9,8 +9,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from nas.errors import ExportError, StudyError
 from nas.export import Artifact
 from nas.export.weights import load_weights, save_weights
@@ -20,13 +18,16 @@ from nas.latency.runtimes import SessionOptions, make_runtime
 from nas.latency.targets import Target
 from nas.space import Architecture, Network
 from trials.answers import Answers, answers_of
+from trials.data import check_data
 from trials.environment import describe_environment
+from trials.export_folder import write_about, write_samples
 from trials.export_page import markdown
 from trials.gaps import gaps, in_json, scored
 from trials.jobs import deploy
 from trials.membership import membership_by_number
 from trials.plan import make_plan
 from trials.problem import Problem, open_problem, target_specs
+from trials.run_scripts import SCRIPTS, run_script
 from trials.store.artifacts import ArtifactStore
 from trials.store.queries_candidate import CandidateDetail, candidate_detail
 from trials.store.queries_pages import Value
@@ -38,9 +39,6 @@ from trials.store.store import Store
 SCORE_TOLERANCE = 0.005
 #: Re-measured over recorded latency that is called equal, where the intervals do not overlap.
 LATENCY_TOLERANCE = 0.05
-NUM_SAMPLES = 16
-#: Runtime → the script that runs the exported file there; ONNX Runtime's stands in for runtimes without one.
-RUN = {name: Path(__file__).with_name(f"run_{name}.py") for name in ("onnxruntime", "openvino", "openvino_kernels")}
 
 
 def chosen(store: Store, name: str, *, only_best: bool) -> list[int]:
@@ -64,7 +62,7 @@ def export_candidate(store: Store, name: str, number: int, folder: Path) -> dict
     """Write one candidate into ``folder``; what was found, in a row.
 
     Raises:
-        StudyError: it is not complete.
+        StudyError: it is not complete, or the study's data changed since it started.
         ExportError: the rebuilt network scores otherwise than the recorded one.
     """
     detail = candidate_detail(store, name, number)
@@ -73,7 +71,9 @@ def export_candidate(store: Store, name: str, number: int, folder: Path) -> dict
             f"trial {number} of {name!r} is {detail.row.state} ({detail.row.reason or 'no result yet'}); "
             "only complete ones can be exported"
         )
-    problem = open_problem(make_plan(store.study_row(name).plan))
+    study = store.study_row(name)
+    problem = open_problem(make_plan(study.plan))
+    known = check_data(name, study.environment, problem)
     network = rebuild(problem, detail)
     folder.mkdir(parents=True, exist_ok=True)
     artifact = deploy(problem, network, folder / f"model{problem.exporter.suffix}")
@@ -83,10 +83,12 @@ def export_candidate(store: Store, name: str, number: int, folder: Path) -> dict
     scores = answers[0].scores
     _check_scores(detail, scores["validation"])
     values = scored(answers[0])
-    _write_samples(problem, folder)
+    write_samples(problem.task, folder)
+    write_about(problem, scores, folder)
     runs_in = _write_script(problem, artifact, folder)
     latencies = [_measure_again(store, detail, artifact, target.name) for target in problem.plan.targets]
     report = _report(name, number, detail, network, artifact, answers, latencies) | {"runs_in": runs_in}
+    report["data"] = "as when the study started" if known else "not recorded when the study started"
     report["gaps"] = [item.to_json() for item in gaps(values)]
     report["on_front"] = membership_by_number(store, name)[number]
     (folder / "report.json").write_text(json.dumps(report, indent=2))
@@ -163,11 +165,11 @@ def _write_script(problem: Problem, artifact: Artifact, folder: Path) -> str:
     On another device nothing is prepared from here: there the file runs by what every installation has.
     """
     spec = next(iter(target_specs(problem.plan).values()))
-    name = problem.runtime if spec.address or spec.runtime not in RUN else spec.runtime
-    script = name if name in RUN else "onnxruntime"
+    name = problem.runtime if spec.address or spec.runtime not in SCRIPTS else spec.runtime
+    script = name if name in SCRIPTS else "onnxruntime"
     runtime = make_runtime(script, spec.parameters if script == spec.runtime else {})
     runtime.ship(artifact.path, SessionOptions(spec.threads, spec.batch), folder)
-    (folder / "run.py").write_text(RUN[script].read_text())
+    (folder / "run.py").write_text(run_script(script))
     return f"{script.partition('_')[0]} {runtime.version().partition('+')[0]}"
 
 
@@ -180,16 +182,6 @@ def _check_scores(detail: CandidateDetail, scores: Mapping[str, float]) -> None:
                 f"the rebuilt network has {metric} {value:.4f} on the validation split, recorded was {recorded:.4f}; "
                 "were data or versions changed since?"
             )
-
-
-def _write_samples(problem: Problem, folder: Path) -> None:
-    data = problem.task.dataset("test")
-    items = [data[index] for index in range(min(NUM_SAMPLES, len(data)))]  # type: ignore[arg-type]
-    np.savez(
-        folder / "samples.npz",
-        inputs=np.stack([inputs.numpy() for inputs, _ in items]),
-        targets=np.stack([np.asarray(target) for _, target in items]),
-    )
 
 
 def _report(

@@ -27,7 +27,10 @@ def markdown(report: Mapping[str, Any]) -> str:
         f"`{file['name']}`: {file['size_bytes']:,} bytes, input {file['input_shape']}, sha256 `{file['sha256']}`.",
         f"{report['parameters']:,} parameters, {report['macs']:,} MACs.",
         "",
-        f"Run it: `python run.py` (numpy and {report['runs_in']}).",
+        f"Data: {report['data']}.",
+        "",
+        f"Run it: `python run.py [inputs.npy]` (numpy and {report['runs_in']}); `about.json` says what goes in, and "
+        "which class each output is.",
     ]
     return "\n".join(lines) + "\n"
 

@@ -33,7 +33,7 @@ from nas.latency.targets import Target, TargetSpec
 from nas.space import Architecture, Network
 from nas.tasks.intervals import score_intervals
 from trials.measured import PREFIX
-from trials.problem import Problem, open_problem_json
+from trials.problem import Problem, fingerprint, open_problem_json
 from trials.store.artifacts import ArtifactStore
 
 Payload = Mapping[str, Any]
@@ -87,6 +87,7 @@ def train(payload: Payload) -> Iterator[Result]:
     The checkpoint stays until the coordinator has committed the result: this job may have to be run again.
     """
     problem = open_problem_json(payload["plan"])
+    _check_data(problem, payload)
     network = _build(problem, payload)
     checkpoint = Path(payload["checkpoint"])
     for epoch in _fit(problem, network, payload):
@@ -120,6 +121,7 @@ def train(payload: Payload) -> Iterator[Result]:
 def retrain(payload: Payload) -> Iterator[Result]:
     """Train once more with another seed, and score what comes of it; nothing is kept of it but its scores."""
     problem = open_problem_json(payload["plan"])
+    _check_data(problem, payload)
     network = _build(problem, payload)
     for epoch in _fit(problem, network, payload):
         yield {"stage": f"epoch {epoch.epoch}"}
@@ -174,6 +176,15 @@ def calibration_inputs(problem: Problem) -> torch.Tensor:
 
 def _build(problem: Problem, payload: Payload) -> Network:
     return problem.searched.build(Architecture.from_json(payload["architecture"]), payload["seed"])
+
+
+def _check_data(problem: Problem, payload: Payload) -> None:
+    """Raise JobError where the data a worker sees are not those that the study started with."""
+    if payload.get("data") not in (None, fingerprint(problem.task)):
+        raise JobError(
+            "this worker sees other data than the study started with; restore them, or copy the same data to every "
+            "machine, then resume the study"
+        )
 
 
 def _fit(problem: Problem, network: Network, payload: Payload) -> Iterator[Epoch]:

@@ -14,6 +14,7 @@ from nas.strategies import Limit
 from trials.assignment import Assignment
 from trials.companions import check_comparable, twin_specs
 from trials.comparison import NUM_COMPARED
+from trials.data import DATA, check_data, describe_data
 from trials.environment import describe_environment, owner
 from trials.executors import EXECUTORS, Executor
 from trials.executors.turns import TurnTaking
@@ -94,6 +95,7 @@ def add_twins(
     for spec in specs:
         store.check_name_free(spec.name)
     studies = _opened(specs)
+    check_data(name, row.environment, studies[0][1])
     with open_executor(specs[0].plan, address) as executor:
         targets = calibrate_targets(executor, store, studies[0][1])
         run_all(store, studies, executor, targets, row.group, {}, on_update)
@@ -119,7 +121,7 @@ def run_all(
             plan=spec.plan.to_json(),
             limits={metric: asdict(limit) for metric, limit in own.items()},
             objectives=dict(problem.objectives),
-            environment=describe_environment(),
+            environment={**describe_environment(), DATA: describe_data(problem)},
             seed=spec.plan.seed,
             regime=problem.regime(),
             beside=spec.beside,
@@ -151,6 +153,8 @@ def resume(
         raise StudyError(f"study {name!r} is {row.state}: nothing is left to do; start another with --name")
     plan = make_plan(row.plan)
     problem = open_problem(plan)
+    if not check_data(name, row.environment, problem):
+        log.warning("study %s did not record its data when it started: whether they changed since is unknown", name)
     store.check_lease_free(row.id, owner())
     with open_executor(plan, address) as executor:
         targets = calibrate_targets(executor, store, problem)
@@ -183,6 +187,7 @@ def run_study(
                 "artifacts": files.artifacts,
                 "work": str(files.checkpoints),
                 "targets": targets,
+                "data": row.environment.get(DATA, {}).get("fingerprint"),
             },
         ),
         executor,

@@ -153,6 +153,7 @@ def about(problem: Problem, shared: Mapping[str, Any], line: Line) -> dict[str, 
         "architecture": line.architecture,
         "seed": problem.plan.seed,
         "artifacts": shared["artifacts"],
+        "data": shared.get("data"),
     }
 
 

@@ -105,7 +105,7 @@ class Problem:
     def identity_of(self, graph: TracedGraph, network: Network) -> str:
         """``identity`` of a network that is traced already."""
         recipe = json.dumps([self.plan.estimator.spec(), self.plan.seed, self.searched.space.start()], sort_keys=True)
-        parts = [identity_of(graph, network.bits), _fingerprint(self.task), recipe]
+        parts = [identity_of(graph, network.bits), fingerprint(self.task), recipe]
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
     def twin_identity(self, architecture: Architecture) -> str:
@@ -228,7 +228,8 @@ def _check_target(problem: Problem, policies: Sequence[Policy], spec: TargetSpec
 
 
 @lru_cache(maxsize=8)
-def _fingerprint(task: Task) -> str:
+def fingerprint(task: Task) -> str:
+    """A task's fingerprint, found once in a process."""
     return task.fingerprint()
 
 

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
     from torch.utils.data import Dataset
 
+    from nas.tasks.images import Normalisation
+
 Direction = Literal["maximize", "minimize"]
 Split = Literal["train", "validation", "test"]
 SPLITS: tuple[Split, ...] = ("train", "validation", "test")
@@ -79,6 +81,8 @@ class Task(ABC):
     metrics: tuple[Metric, ...]
     #: Channels of the answer: classes, say.
     num_outputs: int
+    #: What is done to pixels scaled to 0 … 1 before they are an input; None where that is something else.
+    normalisation: Normalisation | None = None
 
     @abstractmethod
     def dataset(self, split: Split, *, augment: bool = False) -> Dataset[tuple[Tensor, Tensor]]:
@@ -114,6 +118,17 @@ class Task(ABC):
     @abstractmethod
     def fingerprint(self) -> str:
         """Hash of the data's content and split, equal on every machine with the same data."""
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """Names of the outputs in their order; empty where they have none."""
+        return ()
+
+    def preprocessing(self) -> dict[str, Any]:
+        """What turns a picture into an input, as JSON values for whoever runs an exported network."""
+        if self.normalisation is None:
+            return {}
+        return {"mean": list(self.normalisation.mean), "std": list(self.normalisation.std)}
 
     def summary(self) -> DataSummary | None:
         """What the data are, class by class; None of a task that can't tell."""

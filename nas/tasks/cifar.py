@@ -40,6 +40,7 @@ class _Cifar(Classification):
     """The published test images test; validation is taken from the training images, stratified."""
 
     paths = ("path",)
+    normalisation = NORMALISATION
 
     source: Any
 

@@ -34,6 +34,7 @@ class Digits(Classification):
     """
 
     num_outputs = 10
+    normalisation = NORMALISATION
 
     def __init__(self, image_size: int = 16, augmentation: Augmentation = None, seed: int = 0) -> None:
         size = whole("digits: image_size", image_size, 8, 64)

@@ -67,6 +67,7 @@ class ImageFolder(Classification):
     """
 
     paths = ("path", "cache")
+    normalisation = NORMALISATION
 
     def __init__(
         self,
@@ -139,6 +140,12 @@ class ImageFolder(Classification):
         images = self._images
         return DataSummary(tuple(self.classes), counts, images.sizes, images.skipped, images.notes)
 
+    def preprocessing(self) -> dict[str, Any]:
+        """See ``Task.preprocessing``."""
+        size = self.input_shape[1]
+        resize = f"shorter side to {int(size / self._crop)} pixels (bilinear), then the central {size}×{size}"
+        return {**super().preprocessing(), "resize": resize, "white": self._white}
+
     @property
     def class_names(self) -> tuple[str, ...]:
         """Names of the class folders."""
@@ -194,6 +201,11 @@ class _Files(Dataset[tuple[Tensor, Tensor]]):
 
     def __len__(self) -> int:
         return len(self._items)
+
+    @property
+    def targets(self) -> Tensor:
+        """The classes, in order."""
+        return torch.tensor([item.target for item in self._items])
 
     def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
         item = self._items[index]

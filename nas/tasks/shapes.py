@@ -39,6 +39,7 @@ class Shapes(Classification):
     """
 
     paths = ("cache",)
+    normalisation = NORMALISATION
 
     num_outputs = len(SHAPES)
 
@@ -69,6 +70,11 @@ class Shapes(Classification):
             self._stacked[split] = stack_as_is(self._labelled(split), NORMALISATION)
         return self._stacked[split]
 
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """Names of the shapes."""
+        return SHAPES
+
     def fingerprint(self) -> str:
         """See ``Task.fingerprint``; of all that the images are a function of."""
         return self._source.fingerprint(["classes", self._augmentation])
@@ -85,6 +91,7 @@ class ShapesSegmentation(Task):
     """
 
     paths = ("cache",)
+    normalisation = NORMALISATION
 
     metrics = (Metric("mean_iou", "maximize"), Metric("pixel_accuracy", "maximize"))
     num_outputs = len(SHAPES) + 1
@@ -151,6 +158,11 @@ class ShapesSegmentation(Task):
             "mean_iou": share.sum(axis=1) / present.sum(axis=1),
             "pixel_accuracy": right.sum(axis=1) / confusion.sum(axis=(1, 2)),
         }
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """The ground, and names of the shapes."""
+        return ("ground", *SHAPES)
 
     def fingerprint(self) -> str:
         """See ``Task.fingerprint``; of all that the images are a function of."""

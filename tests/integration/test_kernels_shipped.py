@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -15,8 +14,8 @@ from onnx import TensorProto, helper, numpy_helper
 
 from nas.errors import MeasureError
 from nas.latency.runtimes import SessionOptions, make_runtime
+from trials.run_scripts import run_script
 
-SCRIPT = Path(__file__).parents[2] / "trials" / "run_openvino_kernels.py"
 #: Runs a script where only numpy and OpenVINO can be imported.
 ALONE = "import runpy, sys; sys.modules.update(torch=None, onnxruntime=None, nas=None); runpy.run_path(sys.argv.pop(1))"
 #: Ends the only runtime while a graph with its operations is left; with torch, nothing else keeps a library loaded.
@@ -59,7 +58,7 @@ def test_the_exported_graph_and_the_library_answer_alone(tmp_path: Path) -> None
     expected = [int(session.run(None, {"input": item[None]})[0].argmax()) for item in inputs]
     np.save(tmp_path / "inputs.npy", inputs)
     path.unlink()
-    shutil.copy(SCRIPT, tmp_path / "run.py")
+    (tmp_path / "run.py").write_text(run_script("openvino_kernels"))
     command = [sys.executable, "-c", ALONE, str(tmp_path / "run.py"), str(tmp_path / "inputs.npy")]
     ran = subprocess.run(command, capture_output=True, text=True, check=True)
     assert f"answers: {expected}" in ran.stdout

@@ -157,7 +157,7 @@ def test_folders_and_images_beside_are_said(tmp_path: Path) -> None:
 def test_empty_classes_are_named(tmp_path: Path) -> None:
     fill(tmp_path, "cat", "dog")
     (tmp_path / "hen").mkdir()
-    with pytest.raises(TaskError, match="without images that can be used: hen"):
+    with pytest.raises(TaskError, match="that hold no images that can be used: hen"):
         open_task(tmp_path)
 
 

@@ -1,0 +1,68 @@
+"""A study on a folder of images: what it tells of its data, what it exports, what it does when the data change."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+from sqlalchemy import update
+
+from tests.integration.forks import nas
+from trials.store.models import Study
+from trials.store.store import Store
+
+
+def write_images(root: Path, count: int = 20) -> Path:
+    random = np.random.default_rng(0)
+    for place, name in enumerate(("dark[x]", "light")):
+        (root / name).mkdir(parents=True)
+        for number in range(count):
+            pixels = random.integers(0, 60, (12, 12, 3)) + 150 * place
+            Image.fromarray(pixels.astype(np.uint8)).save(root / name / f"{number}.png")
+    return root
+
+
+def test_a_study_on_a_folder_of_images(plan: Callable[..., Path], url: str, tmp_path: Path) -> None:
+    images = write_images(tmp_path / "images")
+    path = plan(
+        task={"name": "image_folder", "path": str(images), "image_size": 16, "cache": str(tmp_path / "cache")},
+        targets=[{"name": "four", "batch": 4}],
+        policies=[],
+        estimator={"name": "training", "epochs": 1},
+        budget={"trials": 1},
+    )
+    nas("search", str(path), "--storage", url)
+    out = tmp_path / "out"
+    nas("export", "study", "--best", "--out", str(out), "--storage", url)
+    about = json.loads((out / "about.json").read_text())
+    assert about["classes"] == ["dark[x]", "light"]
+    assert about["input"]["shape"] == [4, 3, 16, 16]
+    assert len(about["input"]["mean"]) == len(about["input"]["std"]) == 3
+    assert json.loads((out / "report.json").read_text())["data"] == "as when the study started"
+    samples = np.load(out / "samples.npz")
+    assert np.bincount(samples["targets"]).tolist() == [3, 3]
+    np.save(tmp_path / "three.npy", samples["inputs"][:3])
+    command = [sys.executable, str(out / "run.py")]
+    ran = subprocess.run([*command, str(tmp_path / "three.npy")], capture_output=True, text=True, check=True)
+    assert len(json.loads(ran.stdout.splitlines()[0].removeprefix("answers: "))) == 3
+    assert "of 6 in samples.npz" in subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    _check_changed_data_are_refused(images, url, out)
+
+
+def _check_changed_data_are_refused(images: Path, url: str, out: Path) -> None:
+    (images / "light" / "3.png").unlink()
+    refused = nas("export", "study", "--best", "--out", str(out), "--storage", url, check=False)
+    assert refused.returncode != 0
+    assert "the data of study 'study' changed since it started" in " ".join(refused.stderr.split())
+    store = Store(url)
+    with store.engine.begin() as connection:
+        connection.execute(update(Study).values(state="interrupted"))
+    refused = nas("resume", "study", "--storage", url, check=False)
+    assert refused.returncode != 0
+    assert "changed since it started" in " ".join(refused.stderr.split())
+    assert "Traceback" not in refused.stderr
