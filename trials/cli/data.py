@@ -17,7 +17,7 @@ def print_data(data: DataSummary) -> None:
     """Classes, examples of each split, sizes of images, files that are not used."""
     print_rows(list(_rows(data)), as_json=False)
     for line in _lines(data):
-        out.print(line, markup=False, highlight=False)
+        out.print(line)
 
 
 def _rows(data: DataSummary) -> Iterator[dict[str, Any]]:

@@ -16,6 +16,7 @@ from nas.foreign import line, lines
 
 #: A file or a pipe has no width to fold tables to.
 _WIDTH = 240
+_LEAST_WIDTH = 20
 
 
 class Terminal(Console):
@@ -26,7 +27,7 @@ class Terminal(Console):
         is_terminal = stream is not None and stream.isatty()
         super().__init__(
             stderr=stderr,
-            width=None if is_terminal or stderr else _WIDTH,
+            width=_told_width() if is_terminal else _WIDTH,
             markup=False,
             emoji=False,
             highlight=False,
@@ -35,6 +36,12 @@ class Terminal(Console):
     def render_str(self, text: str, **settings: Any) -> Text:
         """See ``Console.render_str``: every string that is printed or stands in a table comes through here."""
         return super().render_str(lines(text), **{**settings, "markup": False, "emoji": False, "highlight": False})
+
+
+def _told_width() -> int | None:
+    """A width for terminals that say they are too narrow to show anything; None: as wide as they are."""
+    told = os.environ.get("COLUMNS", "")
+    return _LEAST_WIDTH if told.isdecimal() and int(told) < _LEAST_WIDTH else None
 
 
 class LogFormatter(logging.Formatter):
@@ -63,7 +70,7 @@ def end_quietly() -> None:
     """End a program whose reader has gone, as ``head`` does: the rest of the output goes nowhere."""
     with contextlib.suppress(OSError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    sys.exit(0)
+    sys.exit(1)
 
 
 def titled(title: str, text: str) -> Text:
