@@ -192,6 +192,14 @@ def check_a_bad_folder_is_no_error_of_the_job(executor: Executor, folder: Path) 
     check_usable(executor)
 
 
+def check_a_death_is_seen_though_a_child_lives(executor: Executor, folder: Path) -> None:
+    """The child has all files of the worker open, so that no connection ends with it."""
+    started, lost = run(executor, job("parent", "die_as_a_parent"))["parent"]
+    assert lost.kind == "place"
+    assert wait_for_end([started.value["child"]]) == []
+    check_usable(executor)
+
+
 def check_a_cancelled_job_ends_without_an_event(executor: Executor, folder: Path) -> None:
     never = str(folder / "never")
     (started,) = running(executor, job("running", "hold", until=never))
@@ -231,6 +239,7 @@ CHECKS: list[Check] = [
     check_errors_carry_type_message_and_traceback,
     check_a_device_that_is_away_is_no_error_of_the_job,
     check_a_killed_worker_is_reported_and_replaced,
+    check_a_death_is_seen_though_a_child_lives,
     check_who_is_to_blame_for_an_end,
     check_a_job_that_exceeds_a_limit_ends_with_its_processes,
     check_a_job_that_leaves_a_process_fails,
@@ -305,23 +314,49 @@ def test_the_local_executor_cleans_up_behind_killed_jobs() -> None:
     assert not folder.exists()
 
 
-def test_the_local_executor_sees_a_death_though_a_child_lives() -> None:
-    """A child has the pipe open, so that it does not end with the worker."""
-    executor = EXECUTORS.get("local")(POOLS, code=[JOBS])
-    try:
-        started, lost = run(executor, job("parent", "die_as_a_parent"))["parent"]
-        assert lost.kind == "place"
-        assert wait_for_end([started.value["child"]]) == []
-        check_usable(executor)
-    finally:
-        executor.close()
-
-
 @pytest.mark.parametrize("address", ["127.0.0.1:1", "ray://127.0.0.1:10001", "nowhere"])
 @pytest.mark.parametrize("name", EXECUTORS.names())
 def test_an_address_without_a_cluster_is_refused(name: str, address: str) -> None:
     with pytest.raises(JobError, match=address):
         EXECUTORS.get(name)(POOLS, address=address)
+
+
+LOSING = """
+import os, signal, sys
+from pathlib import Path
+from nas.errors import PlaceError
+from trials.executors import EXECUTORS, Job, Pool
+
+name, code, tests, part = sys.argv[1:]
+sys.path.insert(0, tests)
+from test_executors import descendants
+
+executor = EXECUTORS.get(name)([Pool("train", 1)], code=[code])
+executor.submit(Job("a", "some_jobs:hold", {"until": "/never"}, "train"))
+while not executor.poll(5):
+    pass
+(victim,) = [pid for pid in descendants() if Path(f"/proc/{pid}/exe").resolve().name == part]
+os.kill(victim, signal.SIGKILL)
+try:
+    while True:
+        executor.poll(30)
+except PlaceError as error:
+    print(error, file=sys.stderr, flush=True)
+    executor.close()
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("part", ["raylet", "gcs_server"])
+@pytest.mark.parametrize("name", ["ray_actors", "ray_tune"])
+def test_a_dead_part_of_ray_is_noticed(name: str, part: str, tmp_path: Path) -> None:
+    script = tmp_path / "losing.py"
+    script.write_text(LOSING)
+    command = [sys.executable, str(script), name, JOBS, str(Path(__file__).parent), part]
+    ran = subprocess.run(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True, timeout=150)
+    assert ran.returncode == 0, ran.stderr
+    assert f"({part.removesuffix('_server')})".lower() in ran.stderr.lower()
+    assert "has not answered" in ran.stderr
 
 
 class _Silent(EXECUTORS.get("local")):  # type: ignore[misc]

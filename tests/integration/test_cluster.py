@@ -44,6 +44,34 @@ executor.close()
 print(json.dumps(ended), file=sys.stderr, flush=True)
 """
 
+#: More trainers than places: those of the target are not theirs to take. Then a target that no node offers.
+CROWDED = """
+import json, sys
+from nas.errors import PlaceError
+from trials.executors import EXECUTORS, Job, Pool
+
+name, address, code, go = sys.argv[1:]
+board = Pool("target:board", 1, cpus=2, resources={"target:board": 1})
+nowhere = Pool("target:nowhere", 1, resources={"target:nowhere": 1}, wait_s=4)
+executor = EXECUTORS.get(name)([Pool("train", 3), board], code=[code], address=address)
+events, number = [], 0
+while {pool for pool, _ in events} != {"train", "target:board"} or number < 3:
+    for pool in ("train", "target:board"):
+        if executor.free(pool) and number < 6:
+            executor.submit(Job(f"{pool}.{number}", "mine.jobs:where", {"until": "/"}, pool))
+            number += 1
+    events += [(event.key.split(".")[0], event.value["node"]) for event in executor.poll(1) if event.kind == "done"]
+executor.close()
+try:
+    executor = EXECUTORS.get(name)([nowhere], address=address)
+    executor.free("target:nowhere")
+    while True:
+        executor.poll(10)
+except PlaceError as error:
+    executor.close()
+    print(json.dumps([events, str(error)]), file=sys.stderr, flush=True)
+"""
+
 JOBS = """
 import os, time
 from pathlib import Path
@@ -151,10 +179,15 @@ def code(tmp_path: Path) -> Path:
 
 
 def coordinate(
-    cluster: Cluster, name: str, code: Path, go: Path, environment: dict[str, str] | None = None
+    cluster: Cluster,
+    name: str,
+    code: Path,
+    go: Path,
+    environment: dict[str, str] | None = None,
+    text: str = COORDINATOR,
 ) -> subprocess.Popen[str]:
     script = code.parent / "coordinator.py"
-    script.write_text(COORDINATOR)
+    script.write_text(text)
     return subprocess.Popen(
         [sys.executable, str(script), name, cluster.address, str(code), str(go)],
         env=environment or cluster.environment,
@@ -178,6 +211,21 @@ def test_own_code_runs_on_every_node(cluster: Cluster, code: Path, name: str, tm
     for value in ended.values():
         assert (value["name"], value["threads"]) == ("mine", "1")
         assert not value["file"].startswith(str(code)), "the code travelled"
+
+
+def test_a_target_has_its_place_before_trainers_and_a_missing_one_is_not_waited_for_for_ever(
+    cluster: Cluster, code: Path, tmp_path: Path
+) -> None:
+    with coordinate(cluster, "ray_actors", code, tmp_path / "go", text=CROWDED) as process:
+        _, output = process.communicate(timeout=150)
+    assert process.returncode == 0, output
+    ended, error = json.loads(output.splitlines()[-1])
+    nodes = {pool: {node for name, node in ended if name == pool} for pool in ("train", "target:board")}
+    assert len(nodes["target:board"]) == 1
+    assert not nodes["train"] & nodes["target:board"], "a trainer took the target's processor"
+    assert "no node of the cluster has a free place for a worker of pool 'target:nowhere'" in error
+    assert "127.0.0.1: CPU 1, target:board 1" in error
+    assert """ray start --address=HEAD:PORT --num-cpus=1 --resources='{"target:nowhere": 1.0}'""" in error
 
 
 def test_workers_of_a_cluster_die_with_a_killed_coordinator(cluster: Cluster, code: Path) -> None:

@@ -10,15 +10,14 @@ import socket
 import tempfile
 import warnings
 from collections.abc import Mapping, Sequence
-from contextlib import chdir
+from contextlib import chdir, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from nas.errors import JobError
+from nas.errors import JobError, MeasureError
+from nas.latency.affinity import measuring_cores
 from trials.executors import Pool
-
-log = logging.getLogger(__name__)
 
 #: Nothing large goes through Ray's object store: files travel through the artifact store.
 OBJECT_STORE_BYTES = 200 * 1024**2
@@ -63,26 +62,33 @@ def connect(pools: Sequence[Pool], code: Sequence[str], address: str | None) -> 
         with tempfile.TemporaryDirectory(prefix="nas-code-") as folder:
             names = travelling(code, Path(folder))
             _init(ray, quiet | {"address": address, "runtime_env": {"working_dir": folder}}, address)
-    for pool in pools:
-        _check_fits(ray, pool)
     return Connection(ray, names)
 
 
 def worker_cores(pool: Pool) -> tuple[int, ...]:
-    """The cores of a worker of ``pool``, asked within it: on a node that is a target, trainers leave the last one."""
+    """The cores of a worker of ``pool``, asked within it: trainers keep off the cores of targets."""
     import ray
 
-    if pool.cores or _offers_target(pool.resources):
+    if pool.cores or _targets(pool.resources):
         return pool.cores
     here = ray.get_runtime_context().get_node_id()
-    if not any(_offers_target(node["Resources"]) for node in ray.nodes() if node["NodeID"] == here):
+    targets = {name for node in ray.nodes() if node["NodeID"] == here for name in _targets(node["Resources"])}
+    if not targets:
         return ()
     cores = sorted(os.sched_getaffinity(os.getppid()))  # the node's: this process may be bound already
-    return tuple(cores[:-1] or cores)
+    measured_on = {core for name in targets for core in _measured_on(pool.keeps_off.get(name, (None, 1)), cores)}
+    return tuple(core for core in cores if core not in measured_on) or tuple(cores)
 
 
-def _offers_target(resources: Mapping[str, float]) -> bool:
-    return any(name.startswith("target:") for name in resources)
+def _targets(resources: Mapping[str, float]) -> list[str]:
+    return [name for name in resources if name.startswith("target:")]
+
+
+def _measured_on(target: tuple[int | None, int], cores: Sequence[int]) -> tuple[int, ...]:
+    """The cores of a target; none if the node does not have them, as its own jobs will say."""
+    with suppress(MeasureError):
+        return measuring_cores(*target, cores)
+    return ()
 
 
 def travelling(code: Sequence[str], folder: Path) -> list[str]:
@@ -138,20 +144,6 @@ def _check_address(address: str) -> None:
         socket.create_connection((host.strip("[]"), int(port)), CONNECT_S).close()
     except OSError as error:
         raise JobError(_explain(error, address)) from error
-
-
-def _check_fits(ray: Any, pool: Pool) -> None:
-    """Say what is waited for; a node may still join."""
-    needs = {"CPU": pool.cpus, "GPU": pool.gpus, **pool.resources}
-    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-    if not any(all(node.get(name, 0) >= amount for name, amount in needs.items()) for node in nodes):
-        text = ", ".join(f"{name}: {amount:g}" for name, amount in needs.items() if amount)
-        log.warning(
-            "no node of the cluster has what pool %r needs (%s): its jobs wait until one joins; "
-            "ray start takes --num-cpus, --num-gpus and --resources='{\"name\": 1}'",
-            pool.name,
-            text,
-        )
 
 
 def _explain(error: BaseException, address: str | None) -> str:

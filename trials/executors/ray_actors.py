@@ -4,83 +4,77 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import suppress
-from dataclasses import dataclass
-from typing import Any
+from collections import Counter, deque
+from collections.abc import Sequence
+from typing import Literal
 
-from nas.errors import JobError
+from nas.errors import JobError, PlaceError
 from trials.executors import Event, Executor, Job, Pool, pool_named
-from trials.executors.cluster import connect, worker_cores
-from trials.executors.supervised import Supervised, to_json
+from trials.executors.cluster import connect
+from trials.executors.places import Waiting
+from trials.executors.slots import Slot, Slots, by_answer
+from trials.executors.vigil import CHECK_S, Vigil
 
-
-class _Worker:
-    """What runs in an actor: JSON in, a stream of JSON out.
-
-    Jobs run in a process below the actor's, so that the actor can tell how it ended, and end it.
-    """
-
-    def __init__(self, code: Sequence[str], pool: Pool) -> None:
-        self._worker = Supervised(code, pool, worker_cores(pool))
-
-    def run(self, job: str) -> Iterator[str]:
-        """Yield the messages of one job."""
-        yield from self._worker.run(job)
-
-
-@dataclass
-class _Slot:
-    """An actor and what it is doing."""
-
-    pool: str
-    actor: Any
-    key: str | None = None
-    stream: Any = None
+#: Actors of a pool that die in a row before they have started.
+MAX_FAILED_STARTS = 3
+#: How long the places of targets are waited for before anything else: it takes milliseconds where there are some.
+RESERVE_S = 2.0
 
 
 class RayActorsExecutor(Executor):
-    """Actors die with this process, and with its connection to the cluster."""
+    """Actors die with this process, and with its connection to the cluster.
+
+    A job is given to an actor that runs. ``poll`` raises PlaceError once the cluster is gone, or has had no place for
+    any worker of a pool for too long.
+    """
 
     def __init__(self, pools: Sequence[Pool], *, code: Sequence[str] = (), address: str | None = None) -> None:
         self._pools = {pool.name: pool for pool in pools}
         connection = connect(pools, code, address)
-        self._ray, self._code = connection.ray, connection.code
-        # All start now: an actor takes about as long as what a study does before its first training.
-        self._slots = [self._start(pool) for pool in pools for _ in range(pool.size)]
+        self._ray = connection.ray
+        self._actors = Slots(connection.ray, connection.code)
+        self._vigil = Vigil(connection.ray)
+        self._waiting = {pool.name: Waiting(connection.ray, pool) for pool in pools}
+        self._failed_starts: Counter[str] = Counter()
+        self._queue: deque[Job] = deque()
+        #: Pools that somebody has work for.
+        self._wanted: set[str] = set()
         self._events: list[Event] = []
+        # All start now: an actor takes about as long as what a study does before its first training.
+        self._slots = [Slot(pool) for pool in pools for _ in range(pool.size)]
+        self._actors.reserve(pools)
+        self._actors.start(self._slots, RESERVE_S)
 
     def free(self, pool: str) -> int:
         """See ``Executor.free``."""
         size = pool_named(self._pools, pool).size
-        return size - sum(slot.key is not None for slot in self._slots if slot.pool == pool)
+        self._wanted.add(pool)
+        coming = sum(slot.coming for slot in self._slots if slot.pool.name == pool)
+        given = sum(slot.job is not None for slot in self._slots if slot.pool.name == pool)
+        return max(0, min(size, coming) - given - sum(job.pool == pool for job in self._queue))
 
     def submit(self, job: Job) -> None:
         """See ``Executor.submit``."""
         if self.free(job.pool) < 1:
             raise JobError(f"pool {job.pool!r} is full; ask free() before submitting {job.key!r}")
-        slot = next(slot for slot in self._slots if slot.pool == job.pool and slot.key is None)
-        slot.key = job.key
-        method = slot.actor.run.options(num_returns="streaming")
-        slot.stream = method.remote(to_json(job))
+        self._queue.append(job)
+        self._give()
 
     def poll(self, timeout_s: float) -> list[Event]:
         """See ``Executor.poll``."""
-        wait = 0.0 if self._events else timeout_s
-        if not any(slot.key for slot in self._slots):
-            time.sleep(wait)
-        while busy := {slot.stream: slot for slot in self._slots if slot.key is not None}:
-            ready, _ = self._ray.wait(list(busy), num_returns=1, timeout=wait)
-            if not ready:
+        deadline = time.monotonic() + timeout_s
+        while True:
+            self._watch()
+            left_s = 0.0 if self._events else max(0.0, deadline - time.monotonic())
+            if not self._hear(min(left_s, CHECK_S)) and (self._events or left_s == 0):
                 break
-            self._take(busy[ready[0]])
-            wait = 0.0
         events, self._events = self._events, []
         return events
 
     def cancel(self, key: str) -> None:
         """See ``Executor.cancel``."""
-        for slot in [slot for slot in self._slots if slot.key == key]:
+        self._queue = deque(job for job in self._queue if job.key != key)
+        for slot in [slot for slot in self._slots if slot.job is not None and slot.job.key == key]:
             self._replace(slot)
         self._events = [event for event in self._events if event.key != key]
 
@@ -89,39 +83,84 @@ class RayActorsExecutor(Executor):
         for slot in self._slots:
             self._kill(slot)
         self._slots.clear()
+        self._queue.clear()
         self._events.clear()
         self._ray.shutdown()
 
-    def _start(self, pool: Pool) -> _Slot:
-        worker = self._ray.remote(_Worker).options(
-            num_cpus=pool.cpus,
-            num_gpus=pool.gpus,
-            resources=dict(pool.resources),
-            runtime_env={"env_vars": {"OMP_NUM_THREADS": pool.threads}},
-        )
-        return _Slot(pool.name, worker.remote(self._code, pool))
+    def _give(self) -> None:
+        """Give waiting jobs to actors that run and have none."""
+        idle = [slot for slot in self._slots if slot.process is not None and slot.job is None]
+        for job in list(self._queue):
+            slot = next((slot for slot in idle if slot.pool.name == job.pool), None)
+            if slot is not None:
+                idle.remove(slot)
+                self._queue.remove(job)
+                self._actors.give(slot, job)
 
-    def _kill(self, slot: _Slot) -> None:
-        with suppress(Exception):  # it may be dead already
-            self._ray.kill(slot.actor)
+    def _watch(self) -> None:
+        """Find dead processes and places that do not come, which Ray may never tell."""
+        dead = self._vigil.dead([slot.process for slot in self._slots if slot.process is not None])
+        for slot in [slot for slot in self._slots if slot.process in dead]:
+            self._lost(slot, "place", "its process ended")
+        self._actors.start(self._slots, 0)
+        for name, waiting in self._waiting.items():
+            placed = any(slot.process is not None for slot in self._slots if slot.pool.name == name)
+            waiting.note(missing=name in self._wanted and not placed)
 
-    def _replace(self, slot: _Slot) -> None:
-        self._kill(slot)
-        self._slots.remove(slot)
-        self._slots.append(self._start(self._pools[slot.pool]))
+    def _hear(self, timeout_s: float) -> bool:
+        """Wait for one answer of an actor; whether there was one."""
+        answers = by_answer(self._slots)
+        if not answers:
+            time.sleep(timeout_s)
+            return False
+        ready, _ = self._ray.wait(list(answers), num_returns=1, timeout=timeout_s)
+        for answer in ready:
+            slot = answers[answer]
+            (self._started if slot.process is None else self._take)(slot)
+            self._give()
+        return bool(ready)
 
-    def _take(self, slot: _Slot) -> None:
+    def _started(self, slot: Slot) -> None:
+        """An actor runs, or died before it did."""
+        name = slot.pool.name
+        try:
+            slot.process = self._ray.get(slot.started)
+        except self._ray.exceptions.RayError as error:
+            self._failed_starts[name] += 1
+            if self._failed_starts[name] >= MAX_FAILED_STARTS:
+                raise PlaceError(
+                    f"workers of pool {name!r} die as they start: {type(error).__name__}: {error}"
+                ) from error
+            self._replace(slot)
+        else:
+            del self._failed_starts[name]
+            self._wanted.discard(name)
+
+    def _take(self, slot: Slot) -> None:
         """The next message of a stream that has one, or the news that its actor is lost."""
-        assert slot.key is not None
+        assert slot.job is not None
         try:
             message = json.loads(self._ray.get(next(slot.stream)))
         except (self._ray.exceptions.RayError, StopIteration) as error:
             # Its job runs in a process below it: it was not the job that ended the actor, if not by taking all memory.
             out_of_memory = isinstance(error, self._ray.exceptions.OutOfMemoryError)
-            reason = f"{type(error).__name__}: {error}"
-            self._events.append(Event(slot.key, "lost" if out_of_memory else "place", error=reason))
-            self._replace(slot)
+            self._lost(slot, "lost" if out_of_memory else "place", f"{type(error).__name__}: {error}")
             return
-        self._events.append(Event(slot.key, **message))
+        self._events.append(Event(slot.job.key, **message))
         if message["kind"] != "progress":
-            slot.key = slot.stream = None
+            slot.job = slot.stream = None
+
+    def _lost(self, slot: Slot, kind: Literal["lost", "place"], reason: str) -> None:
+        if slot.job is not None:
+            self._events.append(Event(slot.job.key, kind, error=reason))
+        self._replace(slot)
+
+    def _replace(self, slot: Slot) -> None:
+        self._kill(slot)
+        self._slots[self._slots.index(slot)] = Slot(slot.pool)
+        self._actors.start(self._slots, 0)
+
+    def _kill(self, slot: Slot) -> None:
+        if slot.process is not None:
+            self._vigil.end(slot.process)
+        self._actors.kill(slot)

@@ -7,31 +7,30 @@ import logging
 import os
 import queue
 import shutil
-import signal
 import tempfile
 import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import ray
 from ray import tune
 from ray.tune import Stopper
 from ray.tune.search import Searcher
-from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from nas.errors import JobError
 from trials.executors import Event, Executor, Job, Pool, pool_named
 from trials.executors.cluster import connect, worker_cores
+from trials.executors.places import Waiting
 from trials.executors.supervised import Supervised, to_json
+from trials.executors.vigil import CHECK_S, Process, Vigil, this_process
 
 log = logging.getLogger(__name__)
 
-#: How long the end of a Tuner, and of a process on another node, is waited for.
+#: How long the end of a Tuner is waited for.
 CLOSE_S = 20.0
-KILL_S = 5.0
 
 #: The older output has a quiet mode; results are messages, no metrics, and nobody reads them from a trial's folder;
 #: jobs run where every executor's jobs run.
@@ -48,8 +47,7 @@ class _Running:
     """A job Tune has, and where it runs once that is known."""
 
     job: Job
-    pid: int | None = None
-    node: str = ""
+    process: Process | None = None
 
 
 class RayTuneExecutor(Executor):
@@ -59,7 +57,10 @@ class RayTuneExecutor(Executor):
         self._pools = {pool.name: pool for pool in pools}
         for name, value in SETTINGS.items():
             os.environ.setdefault(name, value)
-        self._code = connect(pools, code, address).code
+        connection = connect(pools, code, address)
+        self._code = connection.code
+        self._vigil = Vigil(connection.ray)
+        self._waiting_for = {pool.name: Waiting(connection.ray, pool) for pool in pools}
         logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # a lost trial is an event, and told as one
         self._waiting: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
         self._events: queue.SimpleQueue[Event] = queue.SimpleQueue()
@@ -88,12 +89,12 @@ class RayTuneExecutor(Executor):
         found: list[Event] = []
         deadline = time.monotonic() + timeout_s
         while True:
-            left = 0.0 if found else max(0.0, deadline - time.monotonic())
-            try:
-                event = self._events.get(timeout=left) if left else self._events.get_nowait()
-            except queue.Empty:
+            self._watch()
+            left_s = 0.0 if found else max(0.0, deadline - time.monotonic())
+            event = self._next_event(min(left_s, CHECK_S))
+            if event is None and (found or left_s == 0):
                 return found
-            if event.key in self._jobs:
+            if event is not None and event.key in self._jobs:
                 found.append(event)
                 if event.kind != "progress":
                     del self._jobs[event.key]
@@ -101,8 +102,8 @@ class RayTuneExecutor(Executor):
     def cancel(self, key: str) -> None:
         """See ``Executor.cancel``."""
         running = self._jobs.pop(key, None)
-        if running is not None and running.pid is not None:
-            _kill(running.pid, running.node)
+        if running is not None and running.process is not None:
+            self._vigil.end(running.process)
 
     def close(self) -> None:
         """See ``Executor.close``."""
@@ -115,6 +116,19 @@ class RayTuneExecutor(Executor):
         self._thread.join(CLOSE_S)
         ray.shutdown()
         shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _next_event(self, timeout_s: float) -> Event | None:
+        with suppress(queue.Empty):
+            return self._events.get(timeout=timeout_s) if timeout_s else self._events.get_nowait()
+        return None
+
+    def _watch(self) -> None:
+        """Find dead processes and places that do not come, which Tune may never tell."""
+        running = {item.process: key for key, item in list(self._jobs.items()) if item.process is not None}
+        for process in self._vigil.dead(running):
+            self._events.put(Event(running[process], "place", error="its process ended"))
+        for name, waiting in self._waiting_for.items():
+            waiting.note(missing=not running and any(item.job.pool == name for item in self._jobs.values()))
 
     # -- called in Tune's thread
 
@@ -133,11 +147,11 @@ class RayTuneExecutor(Executor):
         if "kind" in message:
             self._events.put(Event(key, **message))
             return
-        running = self._jobs.get(key)
+        process, running = Process(**message), self._jobs.get(key)
         if running is not None:
-            running.node, running.pid = message["node"], message["pid"]
+            running.process = process
         if self._jobs.get(key) is None:  # cancelled before it was known where it runs, or just now
-            _kill(message["pid"], message["node"])
+            self._vigil.end(process)
 
     def _tune(self) -> None:
         try:
@@ -224,8 +238,8 @@ def _trainable(pools: dict[str, Pool], code: Sequence[str]) -> Callable[[dict[st
     def trainable(config: dict[str, Any]) -> None:
         pool = pools[config["pool"]]
         os.environ["OMP_NUM_THREADS"] = pool.threads
-        node = ray.get_runtime_context().get_node_id()
-        tune.report({"message": json.dumps({"pid": os.getpid(), "node": node})})
+        process = this_process(ray.get_runtime_context().get_node_id())
+        tune.report({"message": json.dumps(asdict(process))})
         for message in _supervised(pool, code).run(config["job"]):
             tune.report({"message": message})
 
@@ -245,14 +259,3 @@ def _supervised(pool: Pool, code: Sequence[str]) -> Supervised:
     if pool.name not in _workers:
         _workers[pool.name] = Supervised(code, pool, worker_cores(pool))
     return _workers[pool.name]
-
-
-def _kill(pid: int, node: str) -> None:
-    """End a trial's process, where it runs: Tune itself stops trials only when they report."""
-    if node == ray.get_runtime_context().get_node_id():
-        with suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
-        return
-    there = NodeAffinitySchedulingStrategy(node, soft=False)
-    kill = ray.remote(os.kill).options(num_cpus=0, scheduling_strategy=there, max_retries=0)
-    ray.wait([kill.remote(pid, signal.SIGKILL)], timeout=KILL_S)

@@ -1,0 +1,145 @@
+"""Whether a Ray cluster and the workers' processes still live. Ray itself may wait for ever for those that do not.
+
+Ray learns of a worker's death by its socket, which a process that the worker forked holds open; and it tells a driver
+of a dead head only by ending the driver.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import time
+from collections.abc import Collection, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from nas.errors import PlaceError
+
+#: Seconds between two checks, and for how long Ray may refuse connections before it counts as gone.
+CHECK_S = 2.0
+GONE_S = 10.0
+CONNECT_S = 3.0
+_STARTED = 19  # field of /proc/PID/stat behind the process's name
+
+
+@dataclass(frozen=True)
+class Process:
+    """A worker's process, as it says itself."""
+
+    node: str
+    pid: int
+    #: Clock ticks from the node's boot to its start: a number is used again, both together are not.
+    started: int
+    #: Process numbers mean the same where this is equal.
+    namespace: str
+
+
+class Vigil:
+    """Watches one connection to Ray. Used by one thread."""
+
+    def __init__(self, ray: Any) -> None:
+        self._ray = ray
+        context = ray.get_runtime_context()
+        here = next(node for node in ray.nodes() if node["NodeID"] == context.get_node_id())
+        #: What has to take connections → its address.
+        self._addresses = {
+            "head (GCS)": context.gcs_address,
+            "node manager (raylet) of this machine": f"{here['NodeManagerAddress']}:{here['NodeManagerPort']}",
+        }
+        self._namespace = this_process("").namespace
+        self._heard = dict.fromkeys(self._addresses, time.monotonic())
+        self._checked = 0.0
+        #: Node → the answer of the last look at its processes, once there is one.
+        self._looks: dict[str, Any] = {}
+
+    def dead(self, processes: Collection[Process]) -> set[Process]:
+        """Those whose process has ended, and whose children were ended therefore; looks every ``CHECK_S`` only.
+
+        Raises:
+            PlaceError: the cluster is gone.
+        """
+        now = time.monotonic()
+        if now - self._checked < CHECK_S:
+            return set()
+        self._check_cluster()
+        self._checked = time.monotonic()
+        here = [process for process in processes if process.namespace == self._namespace]
+        found = set(bury(here))
+        for node in {process.node for process in processes if process.namespace != self._namespace}:
+            found |= self._look(node, [process for process in processes if process.node == node])
+        return found
+
+    def end(self, process: Process) -> None:
+        """Kill a worker and the processes it started."""
+        if process.namespace == self._namespace:
+            kill_group(process.pid)
+        else:
+            self._there(process.node, kill_group, process.pid)
+
+    def _check_cluster(self) -> None:
+        for what, address in self._addresses.items():
+            if _listens(address):
+                self._heard[what] = time.monotonic()
+            elif (silent_s := time.monotonic() - self._heard[what]) > GONE_S:
+                raise PlaceError(
+                    f"Ray's {what} has not answered at {address} for {silent_s:.0f} s: it was killed, or the network "
+                    "is cut; start it again if it is a cluster's"
+                )
+
+    def _look(self, node: str, processes: Sequence[Process]) -> set[Process]:
+        """Those that an earlier look at another node found dead; starts the next look."""
+        found: set[Process] = set()
+        if node in self._looks:
+            ready, _ = self._ray.wait([self._looks[node]], timeout=0)
+            if not ready:
+                return found
+            with suppress(self._ray.exceptions.RayError):  # the node is lost: Ray says so of its workers too
+                found = set(self._ray.get(ready[0])) & set(processes)
+        self._looks[node] = self._there(node, bury, processes)
+        return found
+
+    def _there(self, node: str, function: Any, argument: Any) -> Any:
+        from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+        there = NodeAffinitySchedulingStrategy(node, soft=False)
+        return self._ray.remote(function).options(num_cpus=0, scheduling_strategy=there, max_retries=0).remote(argument)
+
+
+def this_process(node: str) -> Process:
+    """The calling process, on a node of that name."""
+    return Process(node, os.getpid(), _started(os.getpid()) or 0, os.readlink("/proc/self/ns/pid"))
+
+
+def bury(processes: Sequence[Process]) -> list[Process]:
+    """The ended ones of processes on this machine; what they started is killed."""
+    ended = [process for process in processes if _started(process.pid) != process.started]
+    for process in ended:
+        kill_group(process.pid)
+    return ended
+
+
+def kill_group(pid: int) -> None:
+    """Kill a process that leads its group, as every worker of Ray's does, and all others of the group."""
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(pid, signal.SIGKILL)
+
+
+def _started(pid: int) -> int | None:
+    """When a process started, in clock ticks since boot; None if it has ended, reaped or not."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return None
+    return None if fields[0] in "ZX" else int(fields[_STARTED])
+
+
+def _listens(address: str) -> bool:
+    host, _, port = address.rpartition(":")
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), CONNECT_S).close()
+    except OSError:
+        return False
+    return True
