@@ -139,6 +139,9 @@ def agent(
     request_s: Annotated[
         float, typer.Option("--request-s", min=0.1, max=MOST, help="Seconds a request's head may take.")
     ] = 10.0,
+    work_s: Annotated[
+        float, typer.Option("--work-s", min=0.1, max=MOST, help="Seconds one request may keep the device at work.")
+    ] = 600.0,
     bundle: Annotated[Path | None, typer.Option("--bundle", help="Write the agent as one file instead.")] = None,
 ) -> None:
     """Measure, on this machine, what a coordinator elsewhere sends; or write the agent as one file for a device."""
@@ -152,5 +155,5 @@ def agent(
         modules = write_bundle(bundle)
         out.print(f"wrote {bundle}, {len(modules)} modules; there: python3 {bundle.name} --token-file FILE")
         return
-    settings = Settings(token_file, port, host, tls_cert, tls_key, max_mb, memory_mb, lease_s, request_s)
+    settings = Settings(token_file, port, host, tls_cert, tls_key, max_mb, memory_mb, lease_s, request_s, work_s)
     serve(settings, lambda address: out.print(f"agent at {address}"))

@@ -16,6 +16,39 @@ FIRST_S = 15.0
 AGAIN_S = 120.0
 
 
+class Reservation:
+    """A place for the worker of a pool that needs a certain node; no other worker can take it."""
+
+    def __init__(self, ray: Any, pool: Pool) -> None:
+        self._ray, self._pool = ray, pool
+        self._ready = False
+        self._reserve()
+
+    def is_ready(self, wait_s: float) -> bool:
+        """Whether there is the place, waiting for it so long. What is asked for follows what the nodes offer."""
+        if not self._ready and needs(self._ray, self._pool) != self._asked:
+            from ray.util.placement_group import remove_placement_group
+
+            remove_placement_group(self._group)
+            self._reserve()
+        self._ready = self._ready or bool(self._ray.wait([self._answer], timeout=wait_s)[0])
+        return self._ready
+
+    def options(self) -> dict[str, Any]:
+        """How an actor is started in it."""
+        from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
+
+        strategy = PlacementGroupSchedulingStrategy(self._group)
+        return {"num_cpus": self._asked.get("CPU", 0), "scheduling_strategy": strategy}
+
+    def _reserve(self) -> None:
+        from ray.util.placement_group import placement_group
+
+        self._asked = needs(self._ray, self._pool)
+        self._group = placement_group([self._asked])
+        self._answer = self._group.ready()
+
+
 class Waiting:
     """How long the workers of one pool have had no place while there were jobs for them."""
 

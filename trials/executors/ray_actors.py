@@ -32,7 +32,7 @@ class RayActorsExecutor(Executor):
         self._pools = {pool.name: pool for pool in pools}
         connection = connect(pools, code, address)
         self._ray = connection.ray
-        self._actors = Slots(connection.ray, connection.code)
+        self._actors = Slots(connection.ray, connection.code, pools)
         self._vigil = Vigil(connection.ray)
         self._waiting = {pool.name: Waiting(connection.ray, pool) for pool in pools}
         self._failed_starts: Counter[str] = Counter()
@@ -42,7 +42,6 @@ class RayActorsExecutor(Executor):
         self._events: list[Event] = []
         # All start now: an actor takes about as long as what a study does before its first training.
         self._slots = [Slot(pool) for pool in pools for _ in range(pool.size)]
-        self._actors.reserve(pools)
         self._actors.start(self._slots, RESERVE_S)
 
     def free(self, pool: str) -> int:

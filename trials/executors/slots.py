@@ -10,7 +10,7 @@ from typing import Any
 
 from trials.executors import Job, Pool
 from trials.executors.cluster import worker_cores
-from trials.executors.places import needs
+from trials.executors.places import Reservation
 from trials.executors.supervised import Supervised, to_json
 from trials.executors.vigil import Process, this_process
 
@@ -63,29 +63,18 @@ class Slot:
 
 
 class Slots:
-    """Starts and ends actors. Those of targets get places that are reserved before any other actor starts."""
+    """Starts and ends actors. Those of targets get places that are reserved before any actor starts."""
 
-    def __init__(self, ray: Any, code: Sequence[str]) -> None:
+    def __init__(self, ray: Any, code: Sequence[str], pools: Sequence[Pool]) -> None:
         self._ray, self._code = ray, code
-        #: Pool → its placement group, which stays when an actor there dies; and what is answered once it is placed.
-        self._reserved: dict[str, Any] = {}
-        self._answers: list[Any] = []
-
-    def reserve(self, pools: Sequence[Pool]) -> None:
-        """Reserve places for pools that need a certain node."""
-        from ray.util.placement_group import placement_group
-
-        for pool in pools:
-            if pool.resources:
-                self._reserved[pool.name] = placement_group([needs(self._ray, pool)])
-                self._answers.append(self._reserved[pool.name].ready())
+        #: Pool → its place, which stays when an actor there dies.
+        self._reserved = {pool.name: Reservation(ray, pool) for pool in pools if pool.resources}
 
     def start(self, slots: Sequence[Slot], wait_s: float) -> None:
-        """Start the slots that have no actor: those without a reservation once all that is reserved has its place."""
-        if self._answers and any(slot.actor is None for slot in slots):
-            _, self._answers = self._ray.wait(self._answers, num_returns=len(self._answers), timeout=wait_s)
-        for slot in slots:
-            if slot.actor is None and (slot.pool.name in self._reserved or not self._answers):
+        """Start the slots that have no actor, once all that is reserved has its place."""
+        without = [slot for slot in slots if slot.actor is None]
+        if without and all([place.is_ready(wait_s) for place in self._reserved.values()]):
+            for slot in without:
                 self._start(slot)
 
     def give(self, slot: Slot, job: Job) -> None:
@@ -100,14 +89,10 @@ class Slots:
                 self._ray.kill(slot.actor)
 
     def _start(self, slot: Slot) -> None:
-        from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
-
         pool = slot.pool
         options: dict[str, Any] = {"num_cpus": pool.cpus, "num_gpus": pool.gpus, "resources": dict(pool.resources)}
         if pool.name in self._reserved:
-            group = self._reserved[pool.name]
-            options["num_cpus"] = group.bundle_specs[0].get("CPU", 0)
-            options["scheduling_strategy"] = PlacementGroupSchedulingStrategy(group)
+            options |= self._reserved[pool.name].options()
         options["runtime_env"] = {"env_vars": {"OMP_NUM_THREADS": pool.threads}}
         slot.actor = self._ray.remote(Worker).options(**options).remote(self._code, pool)
         slot.started = slot.actor.process.remote()

@@ -1,10 +1,11 @@
-"""The file under measurement, in a private folder, named by its hash."""
+"""The file under measurement, in a private folder of its lease, named by its hash."""
 
 from __future__ import annotations
 
 import hashlib
 import os
 import re
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
@@ -18,16 +19,20 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 class Artifacts:
-    """One file at a time. No name comes from outside but a hash, which is checked to be one."""
+    """One file at a time, of one lease. No name comes from outside but a hash, which is checked to be one.
+
+    A lease is known to be one that was lent before it comes here.
+    """
 
     def __init__(self, folder: Path, max_bytes: int) -> None:
         self.max_bytes = max_bytes
         self._folder = folder
 
-    def receive(self, sha256: str, stream: BinaryIO, size: int, on_chunk: Callable[[], None]) -> None:
+    def receive(self, lease: str, sha256: str, stream: BinaryIO, size: int, on_chunk: Callable[[], None]) -> None:
         """Take ``size`` bytes of a stream as the file of that hash; the file before it is removed.
 
         Args:
+            lease: whose file it is.
             sha256: 64 lower-case hexadecimal digits.
             stream: where they come from.
             size: as announced.
@@ -36,10 +41,11 @@ class Artifacts:
         Raises:
             Refusal: too many or too few bytes, others than the hash says, or no self-contained ONNX file.
         """
-        path = self._path(sha256)
+        path = self._path(lease, sha256)
         if size > self.max_bytes:
             raise Refusal(413, f"{size} bytes; this agent takes {self.max_bytes} at most, see --max-mb")
         self.clear()
+        path.parent.mkdir()
         part = path.with_suffix(".part")
         try:
             found = _copy(stream, size, part, on_chunk)
@@ -53,26 +59,26 @@ class Artifacts:
         finally:
             part.unlink(missing_ok=True)
 
-    def path(self, sha256: str) -> Path:
-        """Where the file of a hash is.
+    def path(self, lease: str, sha256: str) -> Path:
+        """Where the file of a hash is that came under a lease.
 
         Raises:
             Refusal: it is not here.
         """
-        path = self._path(sha256)
+        path = self._path(lease, sha256)
         if not path.is_file():
             raise Refusal(404, f"there is no artifact {sha256}; send it first, under the same lease")
         return path
 
     def clear(self) -> None:
-        """Remove what is there."""
+        """Remove what is there, of whatever lease."""
         for path in self._folder.iterdir():
-            path.unlink()
+            shutil.rmtree(path)
 
-    def _path(self, sha256: str) -> Path:
+    def _path(self, lease: str, sha256: str) -> Path:
         if not _SHA256.fullmatch(sha256):
             raise Refusal(404, "an artifact's name is its SHA-256, 64 lower-case hexadecimal digits")
-        return self._folder / f"{sha256}.onnx"
+        return self._folder / hashlib.sha256(lease.encode()).hexdigest() / f"{sha256}.onnx"
 
 
 def _copy(stream: BinaryIO, size: int, path: Path, on_chunk: Callable[[], None]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -30,6 +31,7 @@ class Device:
         """Start nothing yet. ``folder``: private to this agent."""
         self._artifacts = Artifacts(folder, settings.max_mb << 20)
         self._memory_bytes = settings.memory_bytes
+        self._work_s = settings.work_s
         self._leases = Leases(settings.lease_s)
         self._working = threading.Lock()
         self._process: WorkerProcess | None = None
@@ -65,7 +67,7 @@ class Device:
             Refusal: the lease, the size or the file is not right.
         """
         with self._used(lease):
-            self._artifacts.receive(sha256, stream, size, lambda: self._leases.renew(lease))
+            self._artifacts.receive(lease, sha256, stream, size, lambda: self._leases.renew(lease))
         return {"sha256": sha256}
 
     def calibrate(self, lease: str, data: Mapping[str, Any], send: Send) -> None:
@@ -80,19 +82,24 @@ class Device:
     def measure(self, lease: str, data: Mapping[str, Any], send: Send) -> None:
         """Measure the file; see ``_run``."""
         checked = check_measure(data)
-        path = self._artifacts.path(data["sha256"])
+        path = self._path(lease, data)
         self._run(lease, checked["target"]["spec"], {"verb": "measure", "path": str(path), **checked}, send)
 
     def profile(self, lease: str, data: Mapping[str, Any], send: Send) -> None:
         """Say where the time of the file's runs goes; see ``_run``."""
         spec = check_profile(data)
-        path = self._artifacts.path(data["sha256"])
+        path = self._path(lease, data)
         self._run(lease, spec, {"verb": "profile", "path": str(path)}, send)
 
     def close(self) -> None:
         """End the measuring process."""
         if self._process is not None:
             self._process.close()
+
+    def _path(self, lease: str, data: Mapping[str, Any]) -> Path:
+        """The file that a request is about, if it came under the same lease."""
+        self._leases.renew(lease)
+        return self._artifacts.path(lease, data["sha256"])
 
     def _run(self, lease: str, spec: Mapping[str, Any], request: Mapping[str, Any], send: Send) -> None:
         """Send what the measuring process says: progress, signs of life, and one answer or error at the end.
@@ -101,8 +108,14 @@ class Device:
             Refusal: before anything was sent.
             OSError: the asker is gone; so is the work done for them.
         """
+        deadline = time.monotonic() + self._work_s
 
         def alive(message: Mapping[str, Any]) -> None:
+            if time.monotonic() > deadline:
+                raise MeasureError(
+                    f"this request kept the device at work for more than {self._work_s:g} s: the model takes for ever, "
+                    "or asks for more effort than the agent allows with --work-s"
+                )
             self._leases.renew(lease)
             send(message)
 

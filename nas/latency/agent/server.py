@@ -8,11 +8,11 @@ import json
 import logging
 import os
 import re
+import select
 import signal
 import socket
 import ssl
 import tempfile
-import threading
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -22,6 +22,7 @@ from socketserver import TCPServer, ThreadingMixIn
 from typing import Any, BinaryIO, cast
 
 from nas.errors import MeasureError
+from nas.latency.agent.connections import Connections
 from nas.latency.agent.deadline import DeadlineReader
 from nas.latency.agent.device import Device
 from nas.latency.agent.refusal import Refusal
@@ -30,7 +31,8 @@ from nas.latency.agent.settings import Settings, read_token
 
 log = logging.getLogger(__name__)
 
-MOST_CONNECTIONS = 8
+#: Seconds that what was sent may go unacknowledged: then whoever is connected has vanished.
+VANISHED_S = 15
 #: Slowest upload that is waited for.
 BYTES_PER_S = 100_000
 SEND_S = 20.0
@@ -58,19 +60,19 @@ def serve(settings: Settings, on_ready: Callable[[str], None] = lambda address: 
 
 
 class AgentServer(ThreadingMixIn, TCPServer):
-    """Takes connections, as many as there are threads for; the rest are closed at once."""
+    """Takes connections, a thread each; see ``Connections`` for what happens where there are many."""
 
     daemon_threads, block_on_close = True, False
     allow_reuse_address = True
-    request_queue_size = 16
+    request_queue_size = 128
 
     def __init__(self, settings: Settings, device: Device) -> None:
         self.settings, self.device = settings, device
         self.token = read_token(settings.token_file).encode()
         self._tls = _tls(settings)
-        self._free_threads = threading.BoundedSemaphore(MOST_CONNECTIONS)
+        self.connections = Connections()
         self.address_family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-        super().__init__((settings.host, settings.port), Handler)
+        super().__init__((settings.host, settings.port), cast("Any", Handler))
 
     @property
     def address(self) -> str:
@@ -80,29 +82,33 @@ class AgentServer(ThreadingMixIn, TCPServer):
         return f"{'https' if self._tls else 'http'}://{name}:{port}"
 
     def process_request(self, request: Any, client_address: Any) -> None:
-        """Serve in a thread, if one is free."""
-        if not self._free_threads.acquire(blocking=False):
+        """Serve in a thread, if there may be one more."""
+        if not self.connections.admit(id(request), request):
             self.shutdown_request(request)
             return
         try:
             super().process_request(request, client_address)
         except BaseException:  # no thread could be started
-            self._free_threads.release()
+            self.connections.leave(id(request))
             raise
 
     def process_request_thread(self, request: Any, client_address: Any) -> None:
-        """Serve, and free the thread."""
+        """Serve, and note the end."""
         try:
             super().process_request_thread(request, client_address)
         finally:
-            self._free_threads.release()
+            self.connections.leave(id(request))
 
     def finish_request(self, request: Any, client_address: Any) -> None:
         """Greet by TLS, here and not where connections are taken: that may take its time."""
+        number = id(request)
         request.settimeout(self.settings.request_s)
+        _notice_the_vanished(request)
         if self._tls is not None:
-            request = self._tls.wrap_socket(request, server_side=True)
-        Handler(request, client_address, self)
+            request = self._tls.wrap_socket(request, server_side=True, do_handshake_on_connect=False)
+            self.connections.wrap(number, request)
+            request.do_handshake()
+        Handler(request, client_address, self, number)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """A connection that broke is nothing to worry about."""
@@ -116,6 +122,10 @@ class Handler(BaseHTTPRequestHandler):
     server_version, sys_version = "measured-nas", ""
     #: What is answered where the version is none: with a status, unlike HTTP 0.9.
     default_request_version = "HTTP/1.0"
+
+    def __init__(self, request: Any, client_address: Any, server: AgentServer, number: int) -> None:
+        self._number = number
+        super().__init__(request, client_address, server)
 
     def setup(self) -> None:
         """Put a deadline on what is read."""
@@ -191,6 +201,7 @@ class Handler(BaseHTTPRequestHandler):
         expected = b"Bearer " + self.server.token
         if len(shown) != 1 or not hmac.compare_digest(shown[0].encode("utf-8", "replace"), expected):
             raise Refusal(401, "the token is missing or wrong; both sides need the same token file")
+        self.server.connections.prove(self._number)
 
     def _lease(self) -> str:
         return str(self.headers.get("X-Lease", ""))
@@ -229,7 +240,13 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def _send(self, message: Mapping[str, Any]) -> None:
-        """One line of an answer that grows; it ends with the connection."""
+        """One line of an answer that grows; it ends with the connection.
+
+        Raises:
+            OSError: whoever asked is gone.
+        """
+        if _has_ended(self.request):
+            raise ConnectionAbortedError("the asker closed the connection")
         if not self._answered:
             self._begin(200, None)
         self.wfile.write(json.dumps(message).encode() + b"\n")
@@ -243,6 +260,24 @@ class Handler(BaseHTTPRequestHandler):
             self.send_header("Content-Length", str(size))
         self.send_header("Connection", "close")
         self.end_headers()
+
+
+def _notice_the_vanished(connection: socket.socket) -> None:
+    """Have the system end a connection whose other side acknowledges nothing (Linux)."""
+    if hasattr(socket, "TCP_USER_TIMEOUT"):
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, 1000 * VANISHED_S)
+
+
+def _has_ended(connection: socket.socket) -> bool:
+    """Whether the other side has closed a connection on which it has nothing more to say."""
+    readable, _, _ = select.select([connection], [], [], 0)
+    if not readable:
+        return False
+    if isinstance(connection, ssl.SSLSocket):  # what is to be read may be TLS's own: look below it
+        peeked = socket.socket.recv(connection, 1, socket.MSG_PEEK)
+    else:
+        peeked = connection.recv(1, socket.MSG_PEEK)
+    return not peeked
 
 
 def _tls(settings: Settings) -> ssl.SSLContext | None:

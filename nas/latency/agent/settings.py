@@ -34,6 +34,8 @@ class Settings:
     lease_s: float = 60.0
     #: Seconds a request's head may take.
     request_s: float = 10.0
+    #: Seconds one request may keep the device at work; then the measuring process is ended.
+    work_s: float = 600.0
 
     def __post_init__(self) -> None:
         if self.lease_s < SHORTEST_LEASE_S:
@@ -42,7 +44,7 @@ class Settings:
             raise MeasureError("TLS needs both --tls-cert and --tls-key")
         if not 0 <= self.port < 1 << 16:
             raise MeasureError(f"port {self.port}; a port is a number up to 65535, 0 for any free one")
-        if min(self.max_mb, self.request_s) <= 0 or self.memory_mb < 0:
+        if min(self.max_mb, self.request_s, self.work_s) <= 0 or self.memory_mb < 0:
             raise MeasureError(f"{self}: limits are positive")
         read_token(self.token_file)
 
