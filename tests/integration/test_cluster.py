@@ -76,13 +76,11 @@ JOBS = """
 import os, time
 from pathlib import Path
 
-import ray
-
 from mine.nested import NAME
 
 
 def where(payload):
-    node = ray.get_runtime_context().get_node_id()
+    node = os.environ["RAY_RAYLET_PID"]  # jobs run below a worker of Ray's, which has it from its node
     yield {"node": node, "pid": os.getpid()}
     while not Path(payload["until"]).exists():
         time.sleep(0.02)
@@ -224,7 +222,7 @@ def test_a_target_has_its_place_before_trainers_and_a_missing_one_is_not_waited_
     assert len(nodes["target:board"]) == 1
     assert not nodes["train"] & nodes["target:board"], "a trainer took the target's processor"
     assert "no node of the cluster has a free place for a worker of pool 'target:nowhere'" in error
-    assert "127.0.0.1: CPU 1, target:board 1" in error
+    assert ": CPU 1, target:board 1" in error
     assert """ray start --address=HEAD:PORT --num-cpus=1 --resources='{"target:nowhere": 1.0}'""" in error
 
 

@@ -69,10 +69,10 @@ def worker_cores(pool: Pool) -> tuple[int, ...]:
     """The cores of a worker of ``pool``, asked within it: trainers keep off the cores of targets."""
     import ray
 
-    if pool.cores or _targets(pool.resources):
+    if pool.cores or targets_in(pool.resources):
         return pool.cores
     here = ray.get_runtime_context().get_node_id()
-    targets = {name for node in ray.nodes() if node["NodeID"] == here for name in _targets(node["Resources"])}
+    targets = {name for node in ray.nodes() if node["NodeID"] == here for name in targets_in(node["Resources"])}
     if not targets:
         return ()
     cores = sorted(os.sched_getaffinity(os.getppid()))  # the node's: this process may be bound already
@@ -80,7 +80,8 @@ def worker_cores(pool: Pool) -> tuple[int, ...]:
     return tuple(core for core in cores if core not in measured_on) or tuple(cores)
 
 
-def _targets(resources: Mapping[str, float]) -> list[str]:
+def targets_in(resources: Mapping[str, float]) -> list[str]:
+    """The resources that stand for targets."""
     return [name for name in resources if name.startswith("target:")]
 
 

@@ -17,7 +17,7 @@ AGAIN_S = 120.0
 
 
 class Reservation:
-    """A place for the worker of a pool that needs a certain node; no other worker can take it."""
+    """The places for the workers of a pool that needs a certain node; no other worker can take them."""
 
     def __init__(self, ray: Any, pool: Pool) -> None:
         self._ray, self._pool = ray, pool
@@ -25,7 +25,7 @@ class Reservation:
         self._reserve()
 
     def is_ready(self, wait_s: float) -> bool:
-        """Whether there is the place, waiting for it so long. What is asked for follows what the nodes offer."""
+        """Whether there are the places, waiting for it so long. What is asked for follows what the nodes offer."""
         if not self._ready and needs(self._ray, self._pool) != self._asked:
             from ray.util.placement_group import remove_placement_group
 
@@ -45,7 +45,7 @@ class Reservation:
         from ray.util.placement_group import placement_group
 
         self._asked = needs(self._ray, self._pool)
-        self._group = placement_group([self._asked])
+        self._group = placement_group([self._asked] * self._pool.size)
         self._answer = self._group.ready()
 
 

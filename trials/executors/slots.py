@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from trials.executors import Job, Pool
-from trials.executors.cluster import worker_cores
+from trials.executors.cluster import targets_in, worker_cores
 from trials.executors.places import Reservation
 from trials.executors.supervised import Supervised, to_json
 from trials.executors.vigil import Process, this_process
@@ -68,7 +68,7 @@ class Slots:
     def __init__(self, ray: Any, code: Sequence[str], pools: Sequence[Pool]) -> None:
         self._ray, self._code = ray, code
         #: Pool → its place, which stays when an actor there dies.
-        self._reserved = {pool.name: Reservation(ray, pool) for pool in pools if pool.resources}
+        self._reserved = {pool.name: Reservation(ray, pool) for pool in pools if targets_in(pool.resources)}
 
     def start(self, slots: Sequence[Slot], wait_s: float) -> None:
         """Start the slots that have no actor, once all that is reserved has its place."""
