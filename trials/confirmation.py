@@ -101,6 +101,9 @@ class Confirmation:
         ages_s = self._store.ages_s(self._study_id) if any(kind == REMEASURE for kind, _ in ready) else {}
         revisit_s = self._problem.plan.confidence.revisit_s
         possible = doubtful(membership_of(found), front, looks, ready, ages_s, revisit_s)
+        if any(kind == REMEASURE for kind, _ in ready):
+            kept = {item.candidate_number for item in self._store.kept_artifacts(self._study)}
+            possible = [look for look in possible if look.place[0] != REMEASURE or look.number in kept]
         chosen = [best([look for look in possible if look.place[0] == kind]) for kind in (REMEASURE, RETRAIN)]
         due = [look for look in chosen if look]
         self.waiting = bool(possible) and not due

@@ -18,6 +18,7 @@ from trials.data import DATA, check_data, describe_data
 from trials.environment import describe_environment, owner
 from trials.executors import EXECUTORS, Executor
 from trials.executors.turns import TurnTaking
+from trials.extension import prepare_extension
 from trials.folders import StudyFolders
 from trials.machine import check_fits_here
 from trials.plan import Plan, make_plan, with_absolute_paths
@@ -150,7 +151,9 @@ def resume(
     store.check_writable()
     row = store.study_row(name)
     if row.state in ("complete", "exhausted"):
-        raise StudyError(f"study {name!r} is {row.state}: nothing is left to do; start another with --name")
+        raise StudyError(
+            f"study {name!r} is {row.state}: its budget is spent; give it more with nas extend {name} budget.trials=+10"
+        )
     plan = make_plan(row.plan)
     problem = open_problem(plan)
     if not check_data(name, row.environment, problem):
@@ -159,6 +162,31 @@ def resume(
     with open_executor(plan, address) as executor:
         targets = calibrate_targets(executor, store, problem)
         run_study(store, name, problem, executor, targets, on_update)
+
+
+def extend(
+    storage: str,
+    name: str,
+    overrides: Sequence[str],
+    *,
+    address: str | None = None,
+    on_update: OnUpdate = lambda coordinator: None,
+) -> None:
+    """Give a finished or interrupted study a larger budget, more second looks or tighter limits, and run it.
+
+    Args:
+        storage: URL of the database.
+        name: of the study.
+        overrides: ``key=value`` as for plans; ``key=+10`` adds to what the study has.
+        address: of a Ray cluster.
+        on_update: see ``Coordinator``.
+
+    Raises:
+        PlanError: a key that can't be changed, or a value that is none.
+        StudyError: there would be nothing more to do, or its coordinator lives.
+    """
+    prepare_extension(Store(storage, patience_s=PATIENCE_S), name, overrides, owner(), LEASE_S)
+    resume(storage, name, address=address, on_update=on_update)
 
 
 def run_study(

@@ -260,7 +260,7 @@ def load_plan(path: Path, overrides: Sequence[str] = ()) -> Plan:
     """
     data = _read_yaml(path)
     for override in overrides:
-        _apply(data, override)
+        apply_override(data, override)
     folder = path.resolve().parent
     if isinstance(code := data.get("code") or [], list):
         data["code"] = [str(folder), *code]
@@ -296,7 +296,12 @@ def _read_yaml(path: Path) -> dict[str, Any]:
     return data
 
 
-def _apply(data: dict[str, Any], override: str) -> None:
+def apply_override(data: dict[str, Any], override: str) -> None:
+    """Set what ``key=value`` says in a plan's data.
+
+    Raises:
+        PlanError: it is not of that form, or the key leads nowhere.
+    """
     key, equals, text = override.partition("=")
     *path, last = key.split(".")
     if not equals or not all((*path, last)) or len(path) > MOST_LEVELS:

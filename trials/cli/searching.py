@@ -1,4 +1,4 @@
-"""``nas search``, ``nas resume`` and ``nas twins``."""
+"""``nas search``, ``nas resume`` ``nas extend`` and ``nas twins``."""
 
 from __future__ import annotations
 
@@ -54,6 +54,24 @@ def resume(name: Name, storage: Storage = DEFAULT_STORAGE, address: Address = No
 
     with LiveDisplay(out) as display:
         run(storage, name, address=address, on_update=display.update)
+    _say_next([name], storage)
+
+
+@app.command(epilog="Example: nas extend digits budget.trials=+10")
+def extend(
+    name: Name,
+    changes: Annotated[
+        list[str], typer.Argument(help="key=value under budget, confidence or limits; key=+10 adds to what there is.")
+    ],
+    storage: Storage = DEFAULT_STORAGE,
+    address: Address = None,
+) -> None:
+    """Give a finished or interrupted study more to do, and run it; what it recorded stays."""
+    from trials.cli.live import LiveDisplay
+    from trials.launch import extend as run
+
+    with LiveDisplay(out) as display:
+        run(storage, name, changes, address=address, on_update=display.update)
     _say_next([name], storage)
 
 

@@ -33,6 +33,7 @@ from sqlalchemy import (
     Text,
     TypeDecorator,
     UniqueConstraint,
+    true,
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
@@ -116,7 +117,7 @@ class Study(Base):
     group: Mapped[str] = mapped_column(String(200), index=True)
     #: ``search``, ``baseline``, ``dense``, ``random_mask``, ``reference``: see ``trials.roles``.
     role: Mapped[str] = mapped_column(String(20))
-    #: ``running``, ``interrupted``, ``complete`` (budget spent), ``exhausted`` (nothing new to suggest),
+    #: ``preparing``, ``running``, ``interrupted``, ``complete`` (budget spent), ``exhausted`` (nothing new to suggest),
     #: ``failed``.
     state: Mapped[str] = mapped_column(String(20), index=True)
     plan: Mapped[dict[str, Any]]
@@ -138,6 +139,12 @@ class Study(Base):
     #: Processor-independent account: seconds of training saved by the gate, wall seconds spent.
     totals: Mapped[dict[str, Any]]
     error: Mapped[str | None] = mapped_column(Text)
+    #: What its coordinator does at the moment, in words.
+    phase: Mapped[str | None] = mapped_column(Text)
+    #: Whether its limits are numbers; a study whose preparation was cut short is prepared again when it is resumed.
+    is_prepared: Mapped[bool] = mapped_column(default=True, server_default=true())
+    #: What its plan and limits were before each extension, oldest first: ``{"until", "plan", "limits"}``.
+    history: Mapped[list[Any] | None]
 
     lease_owner: Mapped[str | None] = mapped_column(String(200))
     lease_since: Mapped[datetime | None]

@@ -207,6 +207,20 @@ class Store:
         """End coordinating, in a state."""
         leases.release(connection, study_id, epoch, state, totals, error)
 
+    @_writing
+    def extend_study(
+        self,
+        connection: Connection,
+        study_id: int,
+        epoch: int,
+        plan: Mapping[str, Any],
+        limits: Mapping[str, Any],
+        broken: Mapping[int, str],
+    ) -> None:
+        """Give a study another plan and limits, and its lease back; ``broken``: candidates that a limit now rejects."""
+        leases.check(connection, study_id, epoch)
+        studies.extend(connection, study_id, plan, limits, broken)
+
     # -- candidates and jobs
 
     @_writing

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import Connection, delete, exists, insert, select
+from sqlalchemy import Connection, delete, exists, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from nas.errors import StudyError
@@ -42,6 +42,29 @@ def check_name_free(connection: Connection, name: str) -> None:
 def names(connection: Connection) -> list[str]:
     """Every study's name, newest first."""
     return list(connection.execute(select(STUDIES.c.name).order_by(STUDIES.c.id.desc())).scalars())
+
+
+def extend(
+    connection: Connection,
+    study_id: int,
+    plan: Mapping[str, Any],
+    limits: Mapping[str, Any],
+    broken: Mapping[int, str],
+) -> None:
+    """Replace a study's plan and limits, keep the old ones, and end complete candidates that a limit now rejects.
+
+    ``broken``: candidate → why. The study is left interrupted.
+    """
+    ours = STUDIES.c.id == study_id
+    old = connection.execute(select(STUDIES.c.plan, STUDIES.c.limits, STUDIES.c.history).where(ours)).one()
+    now = connection.execute(select(Clock())).scalar_one()
+    history = [*(old.history or []), {"until": now.isoformat(), "plan": old.plan, "limits": old.limits}]
+    left = {"state": "interrupted", "finished_at": None, "lease_owner": None, "lease_expires_at": None}
+    new = {"plan": dict(plan), "limits": dict(limits), "history": history, **left}
+    connection.execute(update(STUDIES).where(ours).values(**new))
+    for candidate_id, reason in broken.items():
+        complete = CANDIDATES.c.id == candidate_id, CANDIDATES.c.state == "complete"
+        connection.execute(update(CANDIDATES).where(*complete).values(state="infeasible", reason=reason))
 
 
 def remove(connection: Connection, study_id: int) -> None:
