@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import time
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from nas.errors import AllFailedError, PlaceError
@@ -106,6 +107,15 @@ class Faults:
             f"{which} of study {self._study!r} failed alike: {error} ({self._last}). Mend the plan or the code, then "
             f"nas resume {self._study}, or start another study; nas show {self._study} 0 shows the traceback, and "
             "faults.first_failures: 0 with faults.failures_in_a_row: 0 goes on regardless"
+        )
+
+
+def check_some_succeeded(study: str, counts: Mapping[str, int]) -> None:
+    """Raise AllFailedError if candidates of a study that has ended failed, and none is complete or infeasible."""
+    if counts.get("failed", 0) and not counts.get("complete", 0) + counts.get("infeasible", 0):
+        raise AllFailedError(
+            f"study {study!r} has ended, and no candidate succeeded: {counts['failed']} failed; "
+            f"nas show {study} lists the reasons, nas show {study} 0 shows a traceback"
         )
 
 

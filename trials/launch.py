@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from typing import Any
 
-from nas.errors import StorageLostError, StudyError
+from nas.errors import AllFailedError, StorageLostError, StudyError
 from nas.strategies import Limit
 from trials.assignment import Assignment
 from trials.companions import check_comparable, twin_specs
@@ -19,6 +19,7 @@ from trials.environment import describe_environment, owner
 from trials.executors import EXECUTORS, Executor
 from trials.executors.turns import TurnTaking
 from trials.extension import prepare_extension
+from trials.faults import check_some_succeeded
 from trials.folders import StudyFolders
 from trials.machine import check_fits_here
 from trials.plan import Plan, make_plan, with_absolute_paths
@@ -112,7 +113,11 @@ def run_all(
     limits: Mapping[str, Limit],
     on_update: OnUpdate,
 ) -> None:
-    """Store studies of one group, then run one after the other; ``limits``: of those whose plans have any."""
+    """Store studies of one group, then run one after the other; ``limits``: of those whose plans have any.
+
+    Raises:
+        AllFailedError: no candidate of one of them succeeded. The others were run all the same.
+    """
     for spec, problem in studies:
         own = limits if spec.plan.limits else {}
         store.create_study(
@@ -127,8 +132,14 @@ def run_all(
             regime=problem.regime(),
             beside=spec.beside,
         )
+    failed: AllFailedError | None = None
     for spec, problem in studies:
-        run_study(store, spec.name, problem, executor, targets, on_update)
+        try:
+            run_study(store, spec.name, problem, executor, targets, on_update)
+        except AllFailedError as error:
+            failed = failed or error
+    if failed:
+        raise failed
 
 
 def _opened(specs: Sequence[StudySpec]) -> list[tuple[StudySpec, Problem]]:
@@ -197,7 +208,12 @@ def run_study(
     targets: dict[str, Any],
     on_update: OnUpdate = lambda coordinator: None,
 ) -> None:
-    """Coordinate one stored study to its end; on any interruption it can be resumed."""
+    """Coordinate one stored study to its end; on any interruption it can be resumed.
+
+    Raises:
+        PlaceError: the place stayed bad, and the study is interrupted.
+        AllFailedError: candidates failed alike, and the study is interrupted; or it ended and none succeeded.
+    """
     row = store.study_row(name)
     epoch = store.acquire(row.id, owner(), LEASE_S)
     files = StudyFolders(store, row)
@@ -232,6 +248,8 @@ def run_study(
     except Exception as problem_met:
         error = f"{type(problem_met).__name__}: {problem_met}"
         store.release(row.id, epoch, "interrupted", coordinator.totals, error)
+        coordinator.state = "interrupted"
+        on_update(coordinator)
         raise
     except KeyboardInterrupt:
         store.release(row.id, epoch, "interrupted", coordinator.totals)
@@ -240,6 +258,7 @@ def run_study(
     shutil.rmtree(files.checkpoints, ignore_errors=True)
     collect(store, name)
     on_update(coordinator)
+    check_some_succeeded(name, coordinator.memory.counts)
 
 
 @contextmanager
@@ -258,4 +277,7 @@ def open_executor(plan: Plan, address: str | None = None) -> Iterator[Executor]:
     try:
         yield executor
     finally:
-        executor.close()
+        try:
+            executor.close()
+        except Exception:  # what was done is stored: a worker that can't be ended changes nothing of it
+            log.warning("the executor did not end as it should", exc_info=True)

@@ -41,6 +41,9 @@ class Coordinator:
     """Runs one study to the end of its budget.
 
     ``on_update`` is called after every round with the coordinator itself: a display reads ``memory`` and ``totals``.
+
+    Attributes:
+        state: ``running``, and in the end the study's state.
     """
 
     def __init__(
@@ -57,6 +60,7 @@ class Coordinator:
         self.assignment = assignment
         self.memory = Memory(self.problem, assignment.limits)
         self.totals = {"wall_s": 0.0, "train_s": 0.0, "trained": 0.0, "gated": 0.0, **totals}
+        self.state = "running"
         self._on_update = on_update
         self._strategy = self.problem.strategy(Goal(self.problem.objectives, assignment.limits), self.problem.plan.seed)
         self._confirmation = Confirmation(store, self.problem, self.name, assignment.study_id, assignment.epoch)
@@ -88,13 +92,17 @@ class Coordinator:
         return self.problem.plan.budget.trials - self.memory.num_finished
 
     def run(self) -> str:
-        """Search until the budget is spent; the final state, ``complete`` or ``exhausted``.
+        """Search until the budget is spent; the final state, ``complete`` or ``exhausted``, which is also kept.
 
         Raises:
             StudyError: another coordinator took over.
             PlaceError: the place stayed bad: a full disk, a target's device that is away. Nothing is lost.
             AllFailedError: the first candidates, or many in a row, failed alike.
         """
+        self.state = self._search()
+        return self.state
+
+    def _search(self) -> str:
         self._restore()
         final = None
         while True:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import logging
 import sys
+from typing import NoReturn
 
 import typer
 
-from nas.errors import NasError
+from nas.errors import AllFailedError, NasError, PlaceError
 from trials.cli.terminal import LogFormatter, Terminal, end_quietly, prepare_streams
 
 app = typer.Typer(
@@ -18,22 +19,25 @@ app = typer.Typer(
     rich_markup_mode=None,
     help="Search networks by accuracy and by latency measured on the hardware they are for.",
 )
+#: Exit codes: the command, the plan or the machine is to be mended; every candidate of a study failed; the place kept
+#: the study from its end, and `nas resume` goes on.
+TO_MEND, ALL_FAILED, INTERRUPTED = 2, 3, 4
 out = Terminal()
 err = Terminal(stderr=True)
 
 
 def main() -> None:
-    """Entry point: a deliberate error becomes one message and exit code 2, Ctrl-C exit code 130."""
+    """Entry point: a deliberate error becomes one message and an exit code, see docs/reference/command-line.md."""
     prepare_streams()
     try:
         _check_arguments(sys.argv[1:])
         _run()
     except NasError as error:
-        _fail(f"{type(error).__name__}: {error}")
+        _fail(error)
     except BrokenPipeError:
         end_quietly()
     except OSError as error:  # a full disk, a folder that vanished: of the machine, not of this program
-        _fail(f"{type(error).__name__}: {error}")
+        _fail(error)
 
 
 def _run() -> None:
@@ -63,7 +67,9 @@ def _is_utf8(text: str) -> bool:
     return True
 
 
-def _fail(message: str) -> None:
+def _fail(error: Exception) -> NoReturn:
     err.print("error:", style="bold red", end=" ")
-    err.print(message, soft_wrap=True)
-    sys.exit(2)
+    err.print(f"{type(error).__name__}: {error}", soft_wrap=True)
+    if isinstance(error, AllFailedError):
+        sys.exit(ALL_FAILED)
+    sys.exit(INTERRUPTED if isinstance(error, PlaceError) else TO_MEND)

@@ -47,8 +47,8 @@ class LiveDisplay:
             return
         told = summary(coordinator)
         now = time.monotonic()
-        done = coordinator.num_left == 0 and not coordinator.num_running
-        if told != self._last and (done or now - self._printed > LINE_EVERY_S):
+        over = coordinator.state != "running"
+        if told != self._last and (over or now - self._printed > LINE_EVERY_S):
             self._console.print(Text(line(told)), soft_wrap=True)
             self._printed, self._last = now, told
 
@@ -67,10 +67,13 @@ def _facts(coordinator: Coordinator) -> dict[str, str]:
     facts |= {f"best {name}": f"{value:.4g}" for name, value in best(coordinator).items()}
     if len(memory.points) > 1:
         facts["hypervolume"] = f"{_hypervolume(coordinator):.3f}"
+    if coordinator.state != "running":
+        facts["state"] = coordinator.state
     if memory.num_finished and totals["wall_s"] > 0:
         rate = memory.num_finished / totals["wall_s"]
         facts["rate"] = f"{60 * rate:.1f}/min"
-        facts["left"] = f"{coordinator.num_left / rate / 60:.1f} min"
+        if coordinator.state == "running":
+            facts["left"] = f"{coordinator.num_left / rate / 60:.1f} min"
     if memory.duplicates:
         facts["repeats answered"] = str(memory.duplicates)
     if totals.get("training_saved_s"):
