@@ -153,7 +153,7 @@ def resume(
     address: str | None = None,
     on_update: OnUpdate = lambda coordinator: None,
 ) -> None:
-    """Take up an interrupted study where its tables are.
+    """Take up an interrupted study where its tables are, or a finished one of which dense twins could not be timed.
 
     Raises:
         StudyError: it is finished, or its coordinator lives.
@@ -161,7 +161,7 @@ def resume(
     store = Store(storage, patience_s=PATIENCE_S)
     store.check_writable()
     row = store.study_row(name)
-    if row.state in ("complete", "exhausted"):
+    if row.state in ("complete", "exhausted") and not store.num_untimed_twins(row.id):
         raise StudyError(
             f"study {name!r} is {row.state}: its budget is spent; give it more with nas extend {name} budget.trials=+10"
         )

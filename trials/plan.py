@@ -117,9 +117,9 @@ class TargetPlan(_Strict):
 class JobResources(_Strict):
     """What one job may take before it is ended and its candidate fails."""
 
-    #: By default ten times what the longest training of the study took, at least half an hour; a day for the first.
+    #: By default an hour; of trainings ten times the longest one so far, half an hour at least, a day for the first.
     max_minutes: Annotated[float, Field(gt=0)] | None = None
-    #: By default most of the worker's machine, or half of that where several trainings run at a time.
+    #: Of the job and all processes that it starts; by default 90 % of its machine's or container's memory.
     max_memory_mb: Annotated[float, Field(gt=0)] | None = None
 
 

@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from nas.errors import JobError, StudyError
+from nas.errors import JobError, PlaceError, StudyError
 from nas.strategies import Goal
 from trials.assignment import Assignment
 from trials.confirmation import Confirmation, after_repeat, is_repeat, repeat_folder
@@ -61,6 +61,7 @@ class Coordinator:
         self.memory = Memory(self.problem, assignment.limits)
         self.totals = {"wall_s": 0.0, "train_s": 0.0, "trained": 0.0, "gated": 0.0, **totals}
         self.state = "running"
+        self._twins_tried = False
         self._on_update = on_update
         self._strategy = self.problem.strategy(Goal(self.problem.objectives, assignment.limits), self.problem.plan.seed)
         self._confirmation = Confirmation(store, self.problem, self.name, assignment.study_id, assignment.epoch)
@@ -112,6 +113,7 @@ class Coordinator:
             final = final or self._propose()
             if final:
                 self._confirm()
+                self._time_twins()
             over = bool(final) and self._jobs.idle and not self._confirmation.waiting
             self._looks.start(over=over)
             for running, known in self._jobs.dispatch():
@@ -179,6 +181,13 @@ class Coordinator:
             for open_job in self._confirmation.next_jobs(self.executor.free, self.num_running):
                 self._jobs.restore(open_job)
 
+    def _time_twins(self) -> None:
+        """Once nothing else is left: try dense twins again that could not be timed."""
+        if self._jobs.idle and not self._twins_tried:
+            self._twins_tried = True
+            for open_job in self.store.reopen_twins(self.assignment.study_id, self.assignment.epoch):
+                self._jobs.restore(open_job)
+
     # -- hear
 
     def _handle(self, event: Event) -> None:
@@ -196,12 +205,24 @@ class Coordinator:
             self._faults.came_through(running.job_id)
             self._commit(running, event.value)
         elif event.kind == "place" or (event.kind == "lost" and self._is_unclear(running)):
-            self._jobs.requeue(running, event.error)
-            reason = f"candidate {running.line.number}, {running.step[0]}: {event.error}"
-            self._faults.of_place(running.job_id, reason, ran_s=time.monotonic() - running.started)
+            self._pause(running, event.error)
         else:
             self._faults.came_through(running.job_id)
             self._fail(running, event.error, event.traceback)
+
+    def _pause(self, running: Running, error: str) -> None:
+        """The place kept a job from its end: it is queued again for later."""
+        reason = f"candidate {running.line.number}, {running.step[0]}: {error}"
+        try:
+            self._faults.of_place(running.job_id, reason, ran_s=time.monotonic() - running.started)
+        except PlaceError:
+            if running.step[0] != "twin":
+                self._jobs.requeue(running, error)
+                raise
+            self._faults.came_through(running.job_id)
+            self._fail(running, error, "")
+        else:
+            self._jobs.requeue(running, error)
 
     def _is_unclear(self, running: Running) -> bool:
         return self._faults.is_unclear(running.job_id, healthy=not self.health.waiting)
@@ -217,7 +238,7 @@ class Coordinator:
 
     def _fail(self, running: Running, reason: str, trace: str) -> None:
         if running.step[0] == "twin":  # the candidate itself is trained and measured
-            log.warning("candidate %d is without its dense twin: %s", running.line.number, reason)
+            log.warning("the dense twin of candidate %d is not timed: %s", running.line.number, reason)
             self._commit(running, {"error": reason})
         elif self.store.fail_job(running.job_id, running.attempt, reason, trace):
             if is_repeat(running.step):  # the candidate stays what it is

@@ -17,6 +17,8 @@ import pytest
 
 from nas.errors import JobError
 from trials.executors import EXECUTORS, Event, Executor, Job, JobLimits, Pool
+from trials.executors.local import LocalExecutor
+from trials.executors.template import Template
 
 JOBS = str(Path(__file__).parent / "jobs")
 CORE = max(os.sched_getaffinity(0))
@@ -312,6 +314,24 @@ def test_the_local_executor_cleans_up_behind_killed_jobs() -> None:
     assert folder.is_dir()
     executor.close()
     assert not folder.exists()
+
+
+def test_the_local_executor_outlives_the_process_it_forks_from() -> None:
+    executor = LocalExecutor(POOLS, code=[JOBS])
+    template = executor._template = Template(preload=())
+    try:
+        assert template._process is not None
+        (started,) = running(executor, job("a", "hold", until="/never"))
+        os.kill(template._process.pid, signal.SIGKILL)
+        check_order = run(executor, job("b", "count", "target:here", to=1))
+        assert check_order["b"][-1].kind == "done"
+        assert executor._template is not template
+        os.kill(started.value["pid"], signal.SIGKILL)
+        (lost,) = until(executor, bool)
+        assert lost.kind == "lost"
+        check_usable(executor)
+    finally:
+        executor.close()
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1:1", "ray://127.0.0.1:10001", "nowhere"])

@@ -56,7 +56,8 @@ def test_a_limit_rejects_before_training(plan: Callable[..., Path], url: str) ->
 @pytest.mark.parametrize(("task", "message"), [("RaisingDigits", "can't be trained on"), ("NotANumber", "accuracy")])
 def test_failed_trials_are_records(task: str, message: str, plan: Callable[..., Path], url: str) -> None:
     path = plan(task={"name": f"logged_task:{task}"}, budget={"trials": 2})
-    nas("search", str(path), "--storage", url)
+    done = nas("search", str(path), "--storage", url, check=False)
+    assert (done.returncode, "no candidate succeeded" in done.stderr) == (3, True), done.stderr
     with Session(Store(url).engine) as session:
         rows = list(session.scalars(select(Candidate)))
         assert [row.state for row in rows] == ["failed", "failed"]

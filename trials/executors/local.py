@@ -9,27 +9,30 @@ import select
 import signal
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from selectors import EVENT_READ, DefaultSelector
 from typing import IO
 
 from nas.errors import JobError
+from nas.memory import total_bytes
 from trials.executors import Event, Executor, Job, Pool, pool_named
 from trials.executors.deaths import Watch, death
-from trials.executors.processes import memory_bytes
+from trials.executors.processes import children, memory_bytes
 from trials.executors.template import PRELOADED, Template, TemplateGone
 
 log = logging.getLogger(__name__)
 
 #: How often workers are looked at while nothing comes from them.
 LOOK_S = 0.2
+#: How often their memory is looked at, and the share of the machine's that a job without a limit may hold.
+WEIGH_S, MOST_OF_MEMORY = 0.4, 0.9
 #: Templates started for one worker, where they get killed.
 MAX_TEMPLATES = 3
 
 
-@dataclass
+@dataclass(eq=False)
 class _Worker:
     """A process that serves one job after the other: JSON lines in, JSON lines out."""
 
@@ -60,19 +63,19 @@ class _Worker:
         ended.register(self.end, select.POLLIN)
         return bool(ended.poll(0))
 
-    def exceeds(self) -> str | None:
-        """Which limit its job exceeds, if any."""
-        if self.job is None:
+    def is_late(self) -> str | None:
+        """How its job exceeds its time limit, if it does."""
+        if self.job is None or self.job.limits.max_s is None or time.monotonic() - self.since <= self.job.limits.max_s:
             return None
         limits = self.job.limits
-        if limits.max_s is not None and time.monotonic() - self.since > limits.max_s:
-            return (
-                f"TimeLimit: it ran for more than {limits.max_s / 60:.3g} minutes; {limits.key}.max_minutes allows more"
-            )
-        most = limits.max_memory_bytes
-        if most is None:
-            return None
-        self.watch.saw(held := memory_bytes(self.pid, more_than=most))
+        return f"TimeLimit: it ran for more than {limits.max_s / 60:.3g} minutes; {limits.key}.max_minutes allows more"
+
+    def is_large(self, known: Mapping[int, list[int]]) -> str | None:
+        """How its job exceeds its memory limit, if it does; ``known``: the machine's processes."""
+        assert self.job is not None
+        limits = self.job.limits
+        most = limits.max_memory_bytes or MOST_OF_MEMORY * total_bytes()
+        self.watch.saw(held := memory_bytes(self.pid, known, more_than=most))
         if held <= most:
             return None
         return (
@@ -109,6 +112,7 @@ class LocalExecutor(Executor):
         self._workers: list[_Worker] = []
         self._template: Template | None = None
         self._working_folder = os.getcwd()
+        self._weighed = 0.0
         self._folder = tempfile.TemporaryDirectory(prefix="nas-local-", ignore_cleanup_errors=True)
         self._selector = DefaultSelector()
         self._events: list[Event] = []
@@ -190,11 +194,19 @@ class LocalExecutor(Executor):
         """Read what workers say, wait for it, and notice those that died or exceed a limit."""
         self._read(timeout_s)
         self._bury()
-        for worker in list(self._workers):
-            if problem := worker.exceeds():
-                self._remove(worker)
-                assert worker.job is not None
-                self._events.append(Event(worker.job.key, "error", error=problem))
+        busy = [worker for worker in self._workers if worker.job is not None]
+        self._end_those({worker: problem for worker in busy if (problem := worker.is_late())})
+        if busy and time.monotonic() - self._weighed > WEIGH_S:
+            self._weighed, known = time.monotonic(), children()
+            busy = [worker for worker in busy if worker in self._workers]
+            self._end_those({worker: problem for worker in busy if (problem := worker.is_large(known))})
+
+    def _end_those(self, problems: Mapping[_Worker, str]) -> None:
+        """End workers whose jobs exceed a limit."""
+        for worker, problem in problems.items():
+            self._remove(worker)
+            assert worker.job is not None
+            self._events.append(Event(worker.job.key, "error", error=problem))
 
     def _read(self, timeout_s: float) -> None:
         for ready, _ in self._selector.select(timeout_s):

@@ -7,7 +7,7 @@ import os
 import signal
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -22,17 +22,23 @@ def adopt_orphans() -> None:
         ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
-def below(pid: int) -> list[int]:
-    """The living processes below ``pid``, parents before their children."""
-    children: dict[int, list[int]] = defaultdict(list)
+def children() -> Mapping[int, list[int]]:
+    """A process of this machine → its living children."""
+    found: dict[int, list[int]] = defaultdict(list)
     for entry in _PROC.glob("[0-9]*/stat"):
         with suppress(OSError, ValueError):
             state, parent = entry.read_text().rpartition(")")[2].split()[:2]
             if state not in "ZX":
-                children[int(parent)].append(int(entry.parent.name))
+                found[int(parent)].append(int(entry.parent.name))
+    return found
+
+
+def below(pid: int, known: Mapping[int, list[int]] | None = None) -> list[int]:
+    """The living processes below ``pid``, parents before their children; ``known``: ``children()`` of a moment ago."""
+    known = children() if known is None else known
     found = [pid]
     for item in found:
-        found += children[item]
+        found += known.get(item, ())
     return found[1:]
 
 
@@ -43,13 +49,13 @@ def command_line(pid: int) -> str:
     return ""
 
 
-def memory_bytes(pid: int, *, more_than: float = 0) -> int:
-    """Memory that a process and all below it hold.
+def memory_bytes(pid: int, known: Mapping[int, list[int]], *, more_than: float = 0) -> int:
+    """Memory that a process and all below it hold; ``known``: see ``below``.
 
     The quick sum counts pages that several of them share once for each. Where it exceeds ``more_than``, shared pages
     are told apart, if the system can tell.
     """
-    pids = [pid, *below(pid)]
+    pids = [pid, *below(pid, known)]
     quick = _sum(_resident_bytes, pids)
     return min(quick, _sum(_proportional_bytes, pids)) if quick > more_than else quick
 

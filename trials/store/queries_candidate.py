@@ -11,6 +11,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from nas.errors import UnknownNameError
+from trials.store import twins
 from trials.store.models import (
     ArtifactRow,
     Candidate,
@@ -147,8 +148,9 @@ def candidate_detail(source: Source, name: str, number: int) -> CandidateDetail:
             last = session.scalar(select(func.max(Candidate.number)).where(Candidate.study_id == study.id))
             allowed = "it has no candidates yet" if last is None else f"they run from 0 to {last}"
             raise UnknownNameError(f"study {name!r} has no candidate {number}; {allowed}")
+        missing = twins.remarks(session.connection(), [candidate.id])
         return CandidateDetail(
-            row=candidate_row(study, candidate),
+            row=candidate_row(study, candidate, missing.get(candidate.id, ())),
             study=study.name,
             traceback=candidate.traceback,
             identity=candidate.architecture.identity,

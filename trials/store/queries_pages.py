@@ -16,6 +16,7 @@ from sqlalchemy.sql.elements import ColumnElement
 
 from nas.errors import UnknownNameError
 from nas.registry import nearest
+from trials.store import twins
 from trials.store.beside import Beside, flags
 from trials.store.metric_names import metric_is, metric_name, metric_names
 from trials.store.models import Architecture, Candidate, Metric, Study
@@ -56,6 +57,8 @@ class CandidateRow:
     metrics: Mapping[str, Value]
     #: Its latency beside its dense twin's, a target each; empty where it has no such twin.
     beside: tuple[Beside, ...] = ()
+    #: Why it has no latency of a dense twin where it should have one.
+    missing: tuple[str, ...] = ()
 
     def value(self, metric: str) -> Value | None:
         """A metric, parameters or MACs; None where it was not recorded."""
@@ -65,8 +68,8 @@ class CandidateRow:
 
     @property
     def flags(self) -> tuple[str, ...]:
-        """What to beware of: ``sparser but not faster``."""
-        return flags(self.beside, {name: item.value for name, item in self.metrics.items()})
+        """What to beware of: ``sparser but not faster``, or a comparison that is missing."""
+        return flags(self.beside, {name: item.value for name, item in self.metrics.items()}) + self.missing
 
 
 @dataclass(frozen=True)
@@ -108,7 +111,9 @@ def candidates_page(
         query, key = _order_key(session, study, query, order_by)
         order = key.desc() if descending else key.asc()
         query = query.order_by(key.is_(None), order, Candidate.number).offset(offset).limit(limit)
-        rows = tuple(candidate_row(study, candidate) for candidate in session.scalars(query))
+        candidates = session.scalars(query).all()
+        missing = twins.remarks(session.connection(), [candidate.id for candidate in candidates])
+        rows = tuple(candidate_row(study, candidate, missing.get(candidate.id, ())) for candidate in candidates)
         return CandidatePage(rows, total, offset)
 
 
@@ -129,7 +134,7 @@ def _order_key(
     return query.outerjoin(metric, condition), metric.value.expression
 
 
-def candidate_row(study: Study, candidate: Candidate) -> CandidateRow:
+def candidate_row(study: Study, candidate: Candidate, missing: tuple[str, ...] = ()) -> CandidateRow:
     """A candidate as a line of a page, its objectives first among the metrics."""
     found = {metric_name(study, row.name, row.target): Value(row.value, row.low, row.high) for row in candidate.metrics}
     order = dict.fromkeys([*study.objectives, *found])
@@ -143,6 +148,7 @@ def candidate_row(study: Study, candidate: Candidate) -> CandidateRow:
         finished_at=candidate.finished_at and utc(candidate.finished_at),
         metrics={name: found[name] for name in order if name in found},
         beside=_beside(candidate),
+        missing=missing,
     )
 
 

@@ -20,7 +20,7 @@ from sqlalchemy.orm import Session
 from nas.errors import StudyError, UnknownNameError
 from nas.registry import nearest
 from nas.strategies import Suggestion
-from trials.store import history, identity, jobs, leases, outcomes, proposals, repeats, studies, targets, trust
+from trials.store import history, identity, jobs, leases, outcomes, proposals, repeats, studies, targets, trust, twins
 from trials.store.dialect import Clock
 from trials.store.engine import open_engine, sqlite_path
 from trials.store.identity import Identity
@@ -329,6 +329,21 @@ class Store:
     def twins(self, connection: Connection, study_id: int) -> dict[tuple[str, str], Mapping[str, float]]:
         """Dense twins that a study has timed: (identity, target) → ``latency_ms``, ``low_ms``, ``high_ms``."""
         return history.twins(connection, study_id)
+
+    def num_untimed_twins(self, study_id: int) -> int:
+        """Dense twins of complete candidates that could not be timed."""
+        with self.reading() as connection:
+            return twins.count(connection, study_id)
+
+    def reopen_twins(self, study_id: int, epoch: int) -> list[OpenJob]:
+        """Queue the jobs of dense twins that could not be timed.
+
+        Raises:
+            StudyError: the lease is another's by now.
+        """
+        with self.transaction() as connection:
+            leases.check(connection, study_id, epoch)
+            return twins.reopen(connection, study_id)
 
     # -- second looks at complete candidates
 

@@ -10,6 +10,7 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from nas.errors import UnavailableError
 from tests.unit.trials.pretending import CANDIDATE_MS, TWIN_MS, Pretending, latency
 from trials.assignment import Assignment
 from trials.executors import Executor, Job
@@ -17,7 +18,6 @@ from trials.pipeline import Line, after, next_step
 from trials.plan import make_plan
 from trials.problem import Problem, open_problem
 from trials.store.models import Candidate, JobRow, Measurement
-from trials.store.queries_candidate import candidate_detail
 from trials.store.queries_pages import candidates_page
 from trials.store.store import Store
 from trials.study import Coordinator
@@ -47,6 +47,7 @@ def problem() -> Problem:
                 "strategy": {"name": "given", "choices": LISTED},
                 "measure": {"audit": 0.0},
                 "executor": "local",
+                "faults": {"patience_minutes": 0},
             }
         )
     )
@@ -116,19 +117,35 @@ def test_a_twin_timed_before_an_interruption_is_not_timed_again(store: Store, pr
     assert all("dense_latency_ms" in row.metrics for row in candidates_page(store, "study").rows[1:])
 
 
-def test_a_candidate_outlives_the_failure_of_its_twin(store: Store, problem: Problem) -> None:
-    def fails_once(run: int) -> Mapping[str, Any]:
-        if run == 1:
-            raise RuntimeError("out of memory")
+@pytest.mark.parametrize("error", [RuntimeError("out of memory"), UnavailableError("core 1 is taken")])
+def test_a_candidate_outlives_the_failure_of_its_twin(error: RuntimeError, store: Store, problem: Problem) -> None:
+    """A twin that can't be timed is tried again at the end of the study, and when that is resumed."""
+    fails = True
+
+    def twin(run: int) -> Mapping[str, Any]:
+        if fails:
+            raise error
         return {"latency": latency(TWIN_MS), "structure_hash": "t"}
 
-    run(store, problem, Pretending(twin=fails_once))
+    first = Pretending(twin=twin)
+    assert run(store, problem, first) == "exhausted"
+    assert [kind for kind, _ in first.ran].count("twin") == 6
     rows = candidates_page(store, "study").rows
     assert [row.state for row in rows] == ["complete"] * 4
-    without = [row.number for row in rows[1:] if "dense_latency_ms" not in row.metrics]
-    assert len(without) == 1
-    (job,) = (job for job in candidate_detail(store, "study", without[0]).jobs if job.kind == "twin")
-    assert (job.state, job.error) == ("done", "RuntimeError: out of memory")
+    assert rows[0].flags == ()
+    for row in rows[1:]:
+        assert "dense_latency_ms" not in row.metrics
+        (flag,) = row.flags
+        assert "dense twin not timed at local" in flag
+        assert str(error) in flag
+    study_id = store.study_row("study").id
+    assert store.num_untimed_twins(study_id) == 3
+    fails = False
+    run(store, problem, Pretending(twin=twin))
+    rows = candidates_page(store, "study").rows
+    assert [row.state for row in rows] == ["complete"] * 4
+    assert all("dense_latency_ms" in row.metrics and not row.missing for row in rows[1:])
+    assert store.num_untimed_twins(study_id) == 0
     with Session(store.engine) as session:
         assert {row.state for row in session.scalars(select(JobRow))} == {"done"}
 

@@ -1,0 +1,50 @@
+"""Dense twins that could not be timed: their jobs ended with an error in place of a latency."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Connection, Row, null, select, update
+
+from trials.store.dialect import table
+from trials.store.history import open_jobs
+from trials.store.models import Candidate, JobRow
+from trials.store.records import OpenJob
+
+JOBS, CANDIDATES = table(JobRow), table(Candidate)
+_ENDED = (
+    select(JOBS.c.id, JOBS.c.candidate_id, JOBS.c.target, JOBS.c.result)
+    .join(CANDIDATES, CANDIDATES.c.id == JOBS.c.candidate_id)
+    .where(JOBS.c.kind == "twin", JOBS.c.state == "done")
+    .order_by(JOBS.c.id)
+)
+
+
+def count(connection: Connection, study_id: int) -> int:
+    """Twins of a study's complete candidates that could not be timed."""
+    return len(_untimed(connection, study_id))
+
+
+def reopen(connection: Connection, study_id: int) -> list[OpenJob]:
+    """Queue the jobs of a study's twins that could not be timed."""
+    ids = {row.id for row in _untimed(connection, study_id)}
+    if not ids:
+        return []
+    connection.execute(update(JOBS).where(JOBS.c.id.in_(ids)).values(state="queued", finished_at=None, result=null()))
+    return [job for job in open_jobs(connection, study_id) if job.job_id in ids]
+
+
+def remarks(connection: Connection, candidate_ids: Sequence[int]) -> dict[int, tuple[str, ...]]:
+    """Id of a candidate → which of its twins have no latency, and why."""
+    found: dict[int, list[str]] = defaultdict(list)
+    for row in connection.execute(_ENDED.where(JOBS.c.candidate_id.in_(candidate_ids))):
+        if error := (row.result or {}).get("error"):
+            found[row.candidate_id].append(f"dense twin not timed at {row.target}: {error.splitlines()[0]}")
+    return {candidate_id: tuple(texts) for candidate_id, texts in found.items()}
+
+
+def _untimed(connection: Connection, study_id: int) -> list[Row[Any]]:
+    rows = connection.execute(_ENDED.where(CANDIDATES.c.study_id == study_id, CANDIDATES.c.state == "complete"))
+    return [row for row in rows if "error" in (row.result or {})]
