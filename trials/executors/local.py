@@ -65,10 +65,11 @@ class _Worker:
 
     def is_late(self) -> str | None:
         """How its job exceeds its time limit, if it does."""
-        if self.job is None or self.job.limits.max_s is None or time.monotonic() - self.since <= self.job.limits.max_s:
+        assert self.job is not None
+        most_s, key = self.job.limits.max_s, self.job.limits.key
+        if most_s is None or time.monotonic() - self.since <= most_s:
             return None
-        limits = self.job.limits
-        return f"TimeLimit: it ran for more than {limits.max_s / 60:.3g} minutes; {limits.key}.max_minutes allows more"
+        return f"TimeLimit: it ran for more than {most_s / 60:.3g} minutes; {key}.max_minutes allows more"
 
     def is_large(self, known: Mapping[int, list[int]]) -> str | None:
         """How its job exceeds its memory limit, if it does; ``known``: the machine's processes."""

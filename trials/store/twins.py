@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, null, select, update
+from sqlalchemy import Connection, null, select, update
 
 from trials.store.dialect import table
 from trials.store.history import open_jobs
@@ -45,6 +45,6 @@ def remarks(connection: Connection, candidate_ids: Sequence[int]) -> dict[int, t
     return {candidate_id: tuple(texts) for candidate_id, texts in found.items()}
 
 
-def _untimed(connection: Connection, study_id: int) -> list[Row[Any]]:
+def _untimed(connection: Connection, study_id: int) -> list[Any]:
     rows = connection.execute(_ENDED.where(CANDIDATES.c.study_id == study_id, CANDIDATES.c.state == "complete"))
     return [row for row in rows if "error" in (row.result or {})]
