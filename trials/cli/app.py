@@ -8,7 +8,7 @@ from typing import NoReturn
 
 import typer
 
-from nas.errors import AllFailedError, NasError, PlaceError
+from nas.errors import AllFailedError, NasError, PlaceError, StorageLostError
 from trials.cli.terminal import LogFormatter, Terminal, end_quietly, prepare_streams
 
 app = typer.Typer(
@@ -72,4 +72,4 @@ def _fail(error: Exception) -> NoReturn:
     err.print(f"{type(error).__name__}: {error}", soft_wrap=True)
     if isinstance(error, AllFailedError):
         sys.exit(ALL_FAILED)
-    sys.exit(INTERRUPTED if isinstance(error, PlaceError) else TO_MEND)
+    sys.exit(INTERRUPTED if isinstance(error, (PlaceError, StorageLostError)) else TO_MEND)
