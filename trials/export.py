@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import tempfile
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ from nas.latency.agent.remote import open_measurer
 from nas.latency.protocol import Latency
 from nas.latency.runtimes import SessionOptions, make_runtime
 from nas.latency.targets import Target
+from nas.scratch import Scratch
 from nas.space import Architecture, Network
 from trials.answers import Answers, answers_of
 from trials.data import check_data
@@ -106,7 +106,7 @@ def rebuild(problem: Problem, detail: CandidateDetail) -> Network:
         )
     network = problem.searched.build(Architecture.from_json(detail.definition), problem.plan.seed)
     network.finalize()  # the stored weights are those of the finished network
-    with tempfile.TemporaryDirectory(prefix="nas-export-") as folder:
+    with Scratch("nas-export-") as folder:
         path = Path(folder) / "weights.safetensors"
         ArtifactStore("").fetch(weights.uri, weights.sha256, path)
         load_weights(network.model, path)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 import random
-import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -30,6 +29,7 @@ from nas.latency.protocol import REPORT, SCREEN, Latency
 from nas.latency.runtimes import answering
 from nas.latency.samples import Samples
 from nas.latency.targets import Target, TargetSpec
+from nas.scratch import Scratch
 from nas.space import Architecture, Network
 from nas.tasks.intervals import score_intervals
 from trials.measured import PREFIX
@@ -61,7 +61,7 @@ def _time_untrained(problem: Problem, network: Network, payload: Payload, seed_t
     """Deploy with seeded weights, measure, count."""
     seed_weights(network, problem.input_shape(), seed_text)
     network.finalize()
-    with tempfile.TemporaryDirectory(prefix="nas-gate-") as folder:
+    with Scratch("nas-gate-") as folder:
         artifact = problem.exporter.export(
             network,
             Path(folder) / f"candidate{problem.exporter.suffix}",
@@ -204,7 +204,7 @@ def _scored(problem: Problem, artifact: Artifact) -> Result:
 
 
 def _measure_stored(payload: Payload) -> Latency:
-    with tempfile.TemporaryDirectory(prefix="nas-measure-") as folder:
+    with Scratch("nas-measure-") as folder:
         path = Path(folder) / "candidate"
         ArtifactStore(payload["artifacts"]).fetch(payload["uri"], payload["sha256"], path)
         return _measure(path, payload)

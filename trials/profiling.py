@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from dataclasses import asdict
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from nas.export.node_layers import node_layers
 from nas.latency.agent.remote import open_measurer
 from nas.latency.targets import Target
 from nas.registry import nearest
+from nas.scratch import Scratch
 from trials.store.artifacts import ArtifactStore
 from trials.store.queries_candidate import CandidateDetail, candidate_detail
 from trials.store.queries_studies import study_summary
@@ -37,7 +37,7 @@ def profile_candidate(store: Store, name: str, number: int, target: str | None =
     stored = store.target(wanted)
     assert stored is not None
     place = Target.from_json(stored.description)
-    with tempfile.TemporaryDirectory(prefix="nas-profile-") as folder:
+    with Scratch("nas-profile-") as folder:
         path = _fetched(candidate_detail(store, name, number), Path(folder))
         with open_measurer(place.spec) as measurer:
             found, version = measurer.profile(path, place)

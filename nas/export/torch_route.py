@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import tempfile
 import warnings
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ from nas.export.structure import record_nonzeros
 from nas.latency.runtimes import RUNTIMES
 from nas.quantization.percentile import PERCENTILE
 from nas.quantization.scheme import Scheme, scheme_of
+from nas.scratch import Scratch
 from nas.space import Network
 
 _QUANTIZED_SUFFIX = "_quantized"
@@ -125,7 +125,7 @@ def _quantize(path: Path, input_shape: tuple[int, ...], calibration: Tensor, sch
     method = _METHODS[scheme.calibration["name"]]
     root = logging.getLogger()
     level = root.level
-    with tempfile.TemporaryDirectory(prefix="nas-quantize-") as folder:
+    with Scratch("nas-quantize-") as folder:
         prepared = Path(folder) / "prepared.onnx"
         # It advises on the root logger, call by call, to do what has just been done.
         root.setLevel(logging.ERROR)

@@ -13,7 +13,6 @@ import os
 import select
 import signal
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
@@ -37,6 +36,7 @@ from nas.latency.samples import Clock, Samples
 from nas.latency.summary import disturbances
 from nas.latency.targets import Target, TargetSpec, describe_processor
 from nas.place import is_of_place
+from nas.scratch import Scratch
 
 #: How a rung that calibration left out is timed when a slow candidate needs it.
 EXTEND = Effort(sessions=3, max_sessions=3, visits=3, precision=0.02, budget_s=10.0)
@@ -170,7 +170,7 @@ def main() -> None:
         replies.flush()
 
     requests = _lines(os.getppid())
-    with tempfile.TemporaryDirectory(prefix="nas-references-") as folder:
+    with Scratch("nas-references-") as folder:
         try:
             worker = Worker(TargetSpec.from_json(json.loads(next(requests, "{}"))), Path(folder))
         except NasError as error:

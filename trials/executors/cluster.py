@@ -7,7 +7,6 @@ import math
 import os
 import shutil
 import socket
-import tempfile
 import warnings
 from collections.abc import Mapping, Sequence
 from contextlib import chdir, suppress
@@ -17,6 +16,7 @@ from typing import Any
 
 from nas.errors import JobError, MeasureError
 from nas.latency.affinity import measuring_cores
+from nas.scratch import Scratch
 from trials.executors import Pool
 
 #: Nothing large goes through Ray's object store: files travel through the artifact store.
@@ -59,7 +59,7 @@ def connect(pools: Sequence[Pool], code: Sequence[str], address: str | None) -> 
         if address is None:
             _init(ray, quiet | _own_cluster(pools), None)
             return Connection(ray, [os.path.abspath(folder) for folder in code])
-        with tempfile.TemporaryDirectory(prefix="nas-code-") as folder:
+        with Scratch("nas-code-") as folder:
             names = travelling(code, Path(folder))
             _init(ray, quiet | {"address": address, "runtime_env": {"working_dir": folder}}, address)
     return Connection(ray, names)

@@ -7,7 +7,6 @@ import logging
 import os
 import select
 import signal
-import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -17,6 +16,7 @@ from typing import IO
 
 from nas.errors import JobError
 from nas.memory import total_bytes
+from nas.scratch import Scratch
 from trials.executors import Event, Executor, Job, Pool, pool_named
 from trials.executors.deaths import Watch, death
 from trials.executors.processes import children, memory_bytes
@@ -114,7 +114,7 @@ class LocalExecutor(Executor):
         self._template: Template | None = None
         self._working_folder = os.getcwd()
         self._weighed = 0.0
-        self._folder = tempfile.TemporaryDirectory(prefix="nas-local-", ignore_cleanup_errors=True)
+        self._folder = Scratch("nas-local-")
         self._selector = DefaultSelector()
         self._events: list[Event] = []
 
@@ -160,7 +160,7 @@ class LocalExecutor(Executor):
         self._template = None
         self._events.clear()
         self._selector.close()
-        self._folder.cleanup()
+        self._folder.close()
 
     def _start(self, pool: Pool) -> _Worker:
         requests, ours = os.pipe()

@@ -6,8 +6,6 @@ import json
 import logging
 import os
 import queue
-import shutil
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -21,6 +19,7 @@ from ray.tune import Stopper
 from ray.tune.search import Searcher
 
 from nas.errors import JobError
+from nas.scratch import Scratch
 from trials.executors import Event, Executor, Job, Pool, pool_named
 from trials.executors.cluster import connect, worker_cores
 from trials.executors.places import Waiting
@@ -66,7 +65,7 @@ class RayTuneExecutor(Executor):
         self._events: queue.SimpleQueue[Event] = queue.SimpleQueue()
         self._jobs: dict[str, _Running] = {}
         self.closed = threading.Event()
-        self._folder = tempfile.mkdtemp(prefix="nas-tune-")
+        self._folder = Scratch("nas-tune-")
         self._thread = threading.Thread(target=self._tune, daemon=True)
         self._thread.start()
 
@@ -115,7 +114,7 @@ class RayTuneExecutor(Executor):
         self._waiting.put(None)
         self._thread.join(CLOSE_S)
         ray.shutdown()
-        shutil.rmtree(self._folder, ignore_errors=True)
+        self._folder.close()
 
     def _next_event(self, timeout_s: float) -> Event | None:
         with suppress(queue.Empty):
@@ -173,7 +172,7 @@ class RayTuneExecutor(Executor):
                 reuse_actors=True,
             ),
             run_config=tune.RunConfig(
-                storage_path=self._folder,
+                storage_path=self._folder.name,
                 verbose=0,
                 failure_config=tune.FailureConfig(max_failures=0),
                 stop=_WhenClosed(self.closed),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import tempfile
 import time
 import warnings
 from collections.abc import Iterator
@@ -19,6 +18,7 @@ from nas.latency.memory import peak_growth
 from nas.latency.profiles import Profile, ProfiledRun, profile_runs, summarize
 from nas.latency.runtimes import Burst, Runtime, Session, SessionOptions
 from nas.latency.runtimes.in_process import Clocks, as_only_input, random_input
+from nas.scratch import Scratch
 
 # Read at import: without it, the package makes files in the home directory and reports to its maker's servers.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
@@ -102,7 +102,7 @@ class OnnxRuntime(Runtime):
 
     def profile(self, path: Path, options: SessionOptions) -> Profile:
         """See ``Runtime.profile``; times are whole microseconds."""
-        with tempfile.TemporaryDirectory(prefix="nas-profile-") as folder:
+        with Scratch("nas-profile-") as folder:
             settings = _settings(options)
             settings.enable_profiling = True
             settings.profile_file_prefix = str(Path(folder) / "profile")

@@ -1,0 +1,76 @@
+"""Temporary folders that carry a mark of their owner: those of a process that was killed go with the next start."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+
+try:
+    import fcntl
+except ImportError:  # Windows: nothing is swept there
+    fcntl = None  # type: ignore[assignment]
+
+PREFIX = "nas-"
+#: In a folder: locked as long as its owner lives, whatever number its process has and in whichever container it is.
+_MARK = ".owner"
+
+
+class Scratch:
+    """A temporary folder of this process, removed with ``close``; ``with Scratch("nas-x-") as folder`` gives its path.
+
+    Attributes:
+        name: its path.
+    """
+
+    def __init__(self, prefix: str) -> None:
+        """``prefix`` begins with ``nas-``. Folders that killed processes left are removed first."""
+        sweep()
+        self.name = tempfile.mkdtemp(prefix=prefix)
+        self._mark: int | None = _marked(self.name)
+
+    def __enter__(self) -> str:
+        return self.name
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Remove it, as far as that is possible; harmless twice."""
+        shutil.rmtree(self.name, ignore_errors=True)
+        mark, self._mark = self._mark, None
+        if mark is not None:
+            os.close(mark)
+
+
+def sweep() -> None:
+    """Remove marked folders in the temporary folder whose owner is dead. What has no mark is left alone."""
+    if fcntl is None:
+        return
+    for mark in Path(tempfile.gettempdir()).glob(f"{PREFIX}*/{_MARK}"):
+        with suppress(OSError):
+            file = os.open(mark, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(mark.parent, ignore_errors=True)
+            finally:
+                os.close(file)
+
+
+def _marked(folder: str) -> int | None:
+    """Mark a folder as this process's: locked first, then named, so that no sweep finds an unlocked mark."""
+    if fcntl is None:
+        return None
+    file = os.open(os.path.join(folder, f"{_MARK}.new"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        os.rename(os.path.join(folder, f"{_MARK}.new"), os.path.join(folder, _MARK))
+    except OSError:  # a file system without locks: nobody can tell whether the owner lives
+        os.close(file)
+        return None
+    return file
