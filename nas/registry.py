@@ -16,6 +16,7 @@ from types import ModuleType
 from typing import Any, Generic, TypeVar
 
 from nas.errors import NasError, PlanError, UnknownNameError
+from nas.scalars import misfit
 
 T = TypeVar("T")
 
@@ -164,7 +165,8 @@ def make(factory: Any, spec: Mapping[str, Any], kind: str) -> Any:
     """Call ``factory`` with the parameters of a plan's ``{"name": …, parameters…}``.
 
     Raises:
-        PlanError: a parameter that the factory does not take, with the nearest it does; or the factory failed.
+        PlanError: a parameter that the factory does not take, with the nearest it does; a value of another kind than
+            the parameter is annotated with; or the factory failed.
     """
     parameters = {key: value for key, value in spec.items() if key != "name"}
     known = [
@@ -178,6 +180,9 @@ def make(factory: Any, spec: Mapping[str, Any], kind: str) -> Any:
                 f"{kind}: {spec['name']!r} has no parameter {key!r}{nearest(key, known)}; "
                 f"it takes: {', '.join(known) or 'none'}"
             )
+    for key, value in parameters.items():
+        if wanted := misfit(factory, key, value):
+            raise PlanError(f"{kind}: {key} of {spec['name']!r} is {value!r}; it takes {wanted}")
     try:
         return factory(**parameters)
     except NasError:

@@ -68,11 +68,13 @@ def make_recipe(parameters: dict[str, Any]) -> Recipe:
         PlanError: one is unknown or out of range.
     """
     known = list(Recipe.model_fields)
-    for key in parameters:
+    for key, value in parameters.items():
         if key not in known:
             raise PlanError(
                 f"estimator: training has no parameter {key!r}{nearest(key, known)}; it takes: {', '.join(known)}"
             )
+        if isinstance(value, bool) and Recipe.model_fields[key].annotation is not bool:
+            raise PlanError(f"estimator: training: {key}: {value!r}; true and false are no value here")
     try:
         recipe = Recipe(**parameters)
     except ValidationError as error:

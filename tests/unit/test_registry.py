@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from nas.errors import PlanError, UnknownNameError
-from nas.registry import Registry, nearest
+from nas.registry import Registry, make, nearest
 
 SHAPES: Registry[object] = Registry("shapes", {"path": "pathlib:Path", "absent": "no_such_package.x:X"})
 
@@ -150,3 +150,44 @@ def test_a_module_that_can_not_be_imported_names_the_line(
     monkeypatch.syspath_prepend(str(tmp_path))
     with pytest.raises(PlanError, match=r"importing bad_\d+ failed: .*bad_\d+\.py, line 2\)"):
         SHAPES.get(f"bad_{abs(hash(text))}:Thing")
+
+
+class Settings:
+    def __init__(
+        self,
+        rate: float = 0.1,
+        count: int = 1,
+        text: str | None = None,
+        on: bool = False,
+        any_of: int | list[int] = 1,
+        many: list[int] | tuple[int, ...] = (),
+        words: dict[str, int] | None = None,
+    ) -> None:
+        self.given = (rate, count, text, on, any_of, many, words)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "words"),
+    [
+        ("rate", True, "rate of 's' is True; it takes a number"),
+        ("rate", "1e-3", "it takes a number; write 0.001"),
+        ("rate", None, "it takes a number"),
+        ("count", True, "it takes a whole number"),
+        ("count", 1.5, "it takes a whole number"),
+        ("count", [1], "it takes a whole number"),
+        ("text", 5, "it takes null or text"),
+        ("on", 1, "it takes true or false"),
+        ("on", "no", "it takes true or false"),
+    ],
+)
+def test_a_value_of_another_kind_is_refused(key: str, value: object, words: str) -> None:
+    with pytest.raises(PlanError, match=words):
+        make(Settings, {"name": "s", key: value}, "settings")
+
+
+FITTING = {"rate": 1, "count": 2.0, "text": None, "on": True, "any_of": "x", "many": [2], "words": {"a": 1}}
+
+
+@pytest.mark.parametrize(("key", "value"), FITTING.items())
+def test_values_that_fit_or_are_not_known_are_passed_on(key: str, value: object) -> None:
+    assert value in make(Settings, {"name": "s", key: value}, "settings").given

@@ -1,0 +1,49 @@
+"""Whether a plan's value is of the kind that a parameter is annotated with: numbers, text, yes or no."""
+
+from __future__ import annotations
+
+import types
+import typing
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+#: Type of a value → the annotations it fits; a whole number is a number.
+_FITS: dict[type, set[type]] = {type(None): {type(None)}, bool: {bool}, int: {int, float}, float: {float}, str: {str}}
+_WORDS = {type(None): "null", bool: "true or false", int: "a whole number", float: "a number", str: "text"}
+
+
+def misfit(function: Callable[..., Any], parameter: str, value: Any) -> str:
+    """What ``parameter`` takes, where ``value`` is something else; empty where it fits, or nothing is known."""
+    wanted = _kinds(_hints(function).get(parameter))
+    if not wanted:
+        return ""
+    given = next((kind for kind in _FITS if kind is type(value)), None)
+    given = str if isinstance(value, str) else given
+    if given is not None and _FITS[given] & wanted:
+        return ""
+    if given is float and value.is_integer() and int in wanted:
+        return ""
+    words = " or ".join(_WORDS[kind] for kind in _WORDS if kind in wanted)
+    return f"{words}{_as_number(value) if float in wanted else ''}"
+
+
+def _hints(function: Callable[..., Any]) -> dict[str, Any]:
+    target = function.__init__ if isinstance(function, type) else function  # type: ignore[misc]
+    with suppress(Exception):  # an annotation may name what is imported for type checkers only
+        return typing.get_type_hints(target)
+    return {}
+
+
+def _kinds(hint: Any) -> set[Any] | None:
+    """The kinds of an annotation that allows nothing else."""
+    is_union = typing.get_origin(hint) in (typing.Union, getattr(types, "UnionType", None))  # Python 3.9 lacks it
+    kinds = list(typing.get_args(hint)) if is_union else [hint]
+    return set(kinds) if all(kind in list(_FITS) for kind in kinds) else None
+
+
+def _as_number(value: Any) -> str:
+    """How text that looks like a number is written as one: YAML takes 1e-3 for text."""
+    with suppress(TypeError, ValueError):
+        return f"; write {float(value)!r}" if isinstance(value, str) else ""
+    return ""
