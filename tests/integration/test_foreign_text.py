@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -53,8 +54,10 @@ def test_verbs_show_it_as_it_is(verb: Sequence[str], hostile: str) -> None:
     done = nas(*verb, "--storage", hostile)
     assert "Traceback" not in done.stderr
     assert not {"\x1b", "\x07", "\u202e"} & set(done.stdout)
-    if "--json" not in verb:
-        assert PASSWORD not in done.stdout
+    assert PASSWORD not in done.stdout
+    if "--json" in verb:
+        json.loads(done.stdout)
+    else:
         assert NAME in done.stdout or verb[0] == "list" or len(verb) == 2 or "--targets" in verb
 
 

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from nas.foreign import line
+from nas.foreign import hide_passwords, line
 from trials.cli.app import out
 
 Storage = Annotated[
@@ -48,7 +48,7 @@ def print_rows(rows: Sequence[Mapping[str, Any]], as_json: bool, empty: str = "n
 
 def print_json(value: Any) -> None:
     """One JSON value on standard output, unwrapped and uncoloured."""
-    typer.echo(json.dumps(value, default=str))
+    typer.echo(hide_passwords(json.dumps(value, default=str)))
 
 
 def shown(value: Any) -> str:
