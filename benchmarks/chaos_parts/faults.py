@@ -1,0 +1,143 @@
+"""What is done to a running study."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import secrets
+import shutil
+import socket
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from chaos_parts.places import NAS, Place
+from chaos_parts.processes import below, kill, workers
+from nas.latency.affinity import measuring_core
+
+LOCK_S = 180.0
+AWAY_S = 5.0
+DISK_BYTES = 2 << 20
+
+#: Does the harm, given the place and the number of the coordinator's process.
+Harm = Callable[[Place, int], None]
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One kind of harm, when it is done, and what may come of it."""
+
+    harm: Harm
+    #: Kind of job that must be running.
+    during: str = "train"
+    #: Exit codes that the search may end with; after another than 0 the study is resumed.
+    codes: tuple[int, ...] = (0,)
+    executors: tuple[str, ...] = ("local", "ray_actors")
+    prepare: Callable[[Place], None] = lambda place: place.write_plan()
+    clean: Callable[[Place], None] = lambda place: None
+    limit_s: float = 240.0
+
+
+def _kill_found(*words: str) -> Harm:
+    def harm(place: Place, pid: int) -> None:
+        found = below(pid, *words)
+        assert found, f"no process of {words} below {pid}"
+        kill(found)
+
+    return harm
+
+
+def _kill_template(place: Place, pid: int) -> None:
+    kill([item for item in below(pid, "trials.executors.template") if item not in workers(pid)])
+
+
+def _hold_lock(place: Place, pid: int) -> None:
+    path = Path(f"/tmp/measured-nas-core-{measuring_core()}.lock")
+    file = os.open(path, os.O_RDONLY | os.O_CREAT, 0o666)
+
+    def hold() -> None:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        time.sleep(LOCK_S)
+        os.close(file)
+
+    threading.Thread(target=hold, daemon=True).start()
+
+
+def _small_disk(place: Place) -> None:
+    place.artifacts.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={DISK_BYTES}", "tmpfs", str(place.artifacts)], check=True)
+    place.write_plan()
+
+
+def _fill_disk(place: Place, pid: int) -> None:
+    filler = place.artifacts / "filler"
+    with filler.open("wb") as file:
+        try:
+            while True:
+                file.write(bytes(4096))
+                file.flush()
+        except OSError:
+            pass
+    threading.Timer(20.0, filler.unlink).start()
+
+
+def _unmount(place: Place) -> None:
+    subprocess.run(["umount", "-l", str(place.artifacts)], check=False)
+
+
+def _remove_working_folder(place: Place, pid: int) -> None:
+    shutil.rmtree(place.artifacts / "checkpoints")
+
+
+def _restart_database(place: Place, pid: int) -> None:
+    assert place.server is not None
+    place.server.restart(AWAY_S)
+
+
+def _with_agent(place: Place) -> None:
+    token = place.folder / "token"
+    token.write_text(secrets.token_hex(16))
+    token.chmod(0o600)
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    target = {"name": "device", "address": f"http://127.0.0.1:{port}", "token_file": str(token)}
+    place.write_plan(targets=[target])
+    place.plan = target
+    _start_agent(place)
+
+
+def _start_agent(place: Place) -> None:
+    port = place.plan["address"].rpartition(":")[2]
+    command = [NAS, "agent", "--port", port, "--token-file", place.plan["token_file"]]
+    with (place.folder / "agent.log").open("ab") as log:
+        place.plan["process"] = subprocess.Popen(command, stdout=log, stderr=log, cwd=place.folder)
+
+
+def _kill_agent(place: Place, pid: int) -> None:
+    _stop_agent(place)
+    time.sleep(AWAY_S)
+    _start_agent(place)
+
+
+def _stop_agent(place: Place) -> None:
+    place.plan["process"].kill()
+    place.plan["process"].wait()
+
+
+FAULTS: Mapping[str, Fault] = {
+    "coordinator": Fault(lambda place, pid: kill([pid]), codes=(-9,)),
+    "worker": Fault(lambda place, pid: kill(workers(pid) or below(pid, "ray::Worker"))),
+    "template": Fault(_kill_template),
+    "measuring-process": Fault(_kill_found("nas.latency.worker"), during="gate"),
+    "raylet": Fault(_kill_found("/raylet/raylet"), codes=(0, 2), executors=("ray_actors",)),
+    "gcs": Fault(_kill_found("gcs_server"), codes=(0, 2), executors=("ray_actors",)),
+    "agent": Fault(_kill_agent, during="gate", codes=(0, 2), prepare=_with_agent, clean=_stop_agent),
+    "database": Fault(_restart_database, executors=("ray_actors",)),
+    "disk-full": Fault(_fill_disk, codes=(0, 2), prepare=_small_disk, clean=_unmount),
+    "lock": Fault(_hold_lock, codes=(0, 2), limit_s=500.0),
+    "working-folder": Fault(_remove_working_folder),
+}
