@@ -80,6 +80,8 @@ def survived(place: Place, fault: Fault) -> list[str]:
         if code == 0:
             break
         code = place.finish(place.start("resume", "chaos"), "resume", fault.limit_s)
+    # The next start of anything that measures removes what killed processes left.
+    place.start("targets", "check", place.target).wait(fault.limit_s)
     return wrong + ([] if code == 0 else ["it was not brought to its end"]) + found_wrong(place)
 
 

@@ -104,17 +104,16 @@ def _with_agent(place: Place) -> None:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    target = {"name": "device", "address": f"http://127.0.0.1:{port}", "token_file": str(token)}
-    place.write_plan(targets=[target])
-    place.plan = target
+    address = f"http://127.0.0.1:{port}"
+    place.write_plan(targets=[{"name": "device", "address": address, "token_file": str(token)}])
+    place.target = "device"
+    place.agent_command = (NAS, "agent", "--port", str(port), "--token-file", str(token))
     _start_agent(place)
 
 
 def _start_agent(place: Place) -> None:
-    port = place.plan["address"].rpartition(":")[2]
-    command = [NAS, "agent", "--port", port, "--token-file", place.plan["token_file"]]
     with (place.folder / "agent.log").open("ab") as log:
-        place.plan["process"] = subprocess.Popen(command, stdout=log, stderr=log, cwd=place.folder)
+        place.agent = subprocess.Popen(place.agent_command, stdout=log, stderr=log, cwd=place.folder)
 
 
 def _kill_agent(place: Place, pid: int) -> None:
@@ -124,8 +123,9 @@ def _kill_agent(place: Place, pid: int) -> None:
 
 
 def _stop_agent(place: Place) -> None:
-    place.plan["process"].kill()
-    place.plan["process"].wait()
+    assert place.agent is not None
+    place.agent.kill()
+    place.agent.wait()
 
 
 FAULTS: Mapping[str, Fault] = {

@@ -63,7 +63,10 @@ class Place:
     folder: Path
     executor: str
     server: Postgres | None = None
-    plan: dict[str, Any] = field(default_factory=dict)
+    target: str = "local"
+    #: The agent of the target, where it has one, and how to start it.
+    agent: subprocess.Popen[bytes] | None = None
+    agent_command: tuple[str, ...] = ()
     #: Command → exit code, in order.
     ended: list[tuple[str, int | None]] = field(default_factory=list)
 

@@ -96,7 +96,11 @@ def test_the_bundle_holds_what_it_needs_and_neither_torch_nor_ray(agent: Agent, 
     assert {name for name in files if not name.startswith(("nas/latency/", "nas/kernels/"))} == {
         "nas/__init__.py",
         "nas/errors.py",
+        "nas/import_path.py",
+        "nas/memory.py",
+        "nas/place.py",
         "nas/registry.py",
+        "nas/scratch.py",
     }
     assert "nas/latency/agent/remote.py" not in files
     measure(device_of(agent), model)
@@ -343,7 +347,7 @@ def test_an_agent_that_ends_leaves_nothing_behind(tmp_path: Path, model: Path) -
         measure(device_of(agent), model)
         (worker,) = agent.workers
         (folder,) = [path for path in Path(tempfile.gettempdir()).glob("nas-agent-*") if str(agent.pid) in path.name]
-        assert [path.suffix for path in folder.rglob("*.*")] == [".onnx"]
+        assert len(list(folder.rglob("*.onnx"))) == 1
         assert (folder.stat().st_mode & 0o777) == 0o700
         os.kill(agent.pid, signal.SIGTERM)
         agent.wait()

@@ -20,6 +20,13 @@ def test_a_benchmark_finds_what_it_measures(path: Path, monkeypatch: pytest.Monk
     assert runpy.run_path(str(path), run_name="benchmark")["__doc__"]
 
 
+@pytest.mark.slow
+def test_a_study_survives_the_death_of_its_measuring_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "path", [str(BENCHMARKS), *sys.path])
+    chaos = runpy.run_path(str(BENCHMARKS / "chaos.py"), run_name="benchmark")
+    assert chaos["run"]("measuring-process", "local") == []
+
+
 def test_the_engine_runs_jobs_that_do_nothing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(sys, "path", [str(BENCHMARKS), *sys.path])
     engine = runpy.run_path(str(BENCHMARKS / "engine.py"), run_name="benchmark")

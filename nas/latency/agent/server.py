@@ -12,7 +12,6 @@ import select
 import signal
 import socket
 import ssl
-import tempfile
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -28,6 +27,7 @@ from nas.latency.agent.device import Device
 from nas.latency.agent.refusal import Refusal
 from nas.latency.agent.requests import LONGEST_BODY, parse
 from nas.latency.agent.settings import Settings, read_token
+from nas.scratch import Scratch
 
 log = logging.getLogger(__name__)
 
@@ -49,8 +49,10 @@ def serve(settings: Settings, on_ready: Callable[[str], None] = lambda address: 
         OSError: the port is taken.
     """
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    with tempfile.TemporaryDirectory(prefix=f"nas-agent-{os.getpid()}-") as folder:
-        device = Device(settings, Path(folder))
+    with Scratch(f"nas-agent-{os.getpid()}-") as folder:
+        artifacts = Path(folder) / "artifacts"
+        artifacts.mkdir()
+        device = Device(settings, artifacts)
         try:
             with AgentServer(settings, device) as server:
                 on_ready(server.address)
