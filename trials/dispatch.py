@@ -33,6 +33,9 @@ class Running:
     step: Step
     started: float
     renewed: float
+    #: The last epoch that a training has finished, and the seconds it took.
+    epoch: int = 0
+    epoch_s: float = 0.0
 
 
 class Dispatcher:

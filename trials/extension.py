@@ -14,6 +14,7 @@ from typing import Any
 from nas.errors import PlanError, StudyError
 from nas.space.size import space_size
 from nas.strategies import Goal, Limit
+from trials.data import check_data
 from trials.memory import Memory
 from trials.pipeline import broken_limit
 from trials.plan import Plan, Relative, apply_override, make_plan
@@ -37,6 +38,7 @@ def prepare_extension(store: Store, name: str, overrides: Sequence[str], owner: 
     row = store.study_row(name)
     plan = _changed(row, overrides)
     problem = open_problem(plan)
+    check_data(name, row.environment, problem)
     limits = _tightened(row, problem)
     history = store.observations(row.id)
     _check_budget(row, problem, limits, history)

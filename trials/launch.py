@@ -6,7 +6,6 @@ import logging
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
 from typing import Any
 
 from nas.errors import AllFailedError, StorageLostError, StudyError
@@ -14,8 +13,8 @@ from nas.strategies import Limit
 from trials.assignment import Assignment
 from trials.companions import check_comparable, twin_specs
 from trials.comparison import NUM_COMPARED
-from trials.data import DATA, check_data, describe_data
-from trials.environment import describe_environment, owner
+from trials.data import DATA, check_data
+from trials.environment import owner
 from trials.executors import EXECUTORS, Executor
 from trials.executors.turns import TurnTaking
 from trials.extension import prepare_extension
@@ -24,7 +23,7 @@ from trials.folders import StudyFolders
 from trials.machine import check_fits_here
 from trials.plan import Plan, make_plan, with_absolute_paths
 from trials.pools import pools
-from trials.probing import calibrate_targets, resolve_limits
+from trials.preparing import OnPhase, create_studies, prepare, preparing
 from trials.problem import Problem, open_problem
 from trials.retention import collect
 from trials.roles import companion_name
@@ -47,11 +46,13 @@ def search(
     twins: bool = False,
     address: str | None = None,
     on_update: OnUpdate = lambda coordinator: None,
+    on_phase: OnPhase = lambda study, phase: None,
 ) -> list[str]:
     """Run a plan's studies one after the other, with ``twins`` also the companions of searches; their names.
 
     Raises:
-        NasError: the plan can't be run; nothing was stored.
+        NasError: the plan can't be run; nothing is stored. Anything else that ends the preparation (a device that is
+            away, Ctrl-C) leaves the study, to be resumed or deleted.
     """
     store = Store(storage, patience_s=PATIENCE_S)
     store.check_writable()
@@ -64,14 +65,18 @@ def search(
     later = [companion_name(name, role) for name in searches for role in ("dense", "random_mask")]
     for wanted in [*(spec.name for spec in specs), *later]:
         store.check_name_free(wanted)
-    with open_executor(plan, address) as executor:
-        targets = calibrate_targets(executor, store, studies[0][1])
-        limits = resolve_limits(executor, studies[0][1], targets)
-        run_all(store, studies, executor, targets, specs[0].name, limits, on_update)
+    create_studies(store, studies, specs[0].name, is_prepared=False)
+    with (
+        preparing(store, [spec.name for spec in specs], on_phase, are_new=True) as preparation,
+        open_executor(plan, address) as executor,
+    ):
+        targets = prepare(executor, store, _named(studies), preparation)
+        run_all(store, studies, executor, targets, on_update)
         for searched in searches:
-            companions = twin_specs(store, searched)
-            run_all(store, _opened(companions), executor, targets, specs[0].name, {}, on_update)
-            specs += companions
+            companions = _opened(twin_specs(store, searched))
+            create_studies(store, companions, specs[0].name, is_prepared=True)
+            run_all(store, companions, executor, targets, on_update)
+            specs += [spec for spec, _ in companions]
     return [spec.name for spec in specs]
 
 
@@ -82,6 +87,7 @@ def add_twins(
     most: int = NUM_COMPARED,
     address: str | None = None,
     on_update: OnUpdate = lambda coordinator: None,
+    on_phase: OnPhase = lambda study, phase: None,
 ) -> list[str]:
     """Run the companions of a finished study; their names.
 
@@ -98,40 +104,29 @@ def add_twins(
         store.check_name_free(spec.name)
     studies = _opened(specs)
     check_data(name, row.environment, studies[0][1])
-    with open_executor(specs[0].plan, address) as executor:
-        targets = calibrate_targets(executor, store, studies[0][1])
-        run_all(store, studies, executor, targets, row.group, {}, on_update)
-    return [spec.name for spec in specs]
+    create_studies(store, studies, row.group, is_prepared=True)
+    names = [spec.name for spec in specs]
+    with (
+        preparing(store, names, on_phase, are_new=True) as preparation,
+        open_executor(specs[0].plan, address) as executor,
+    ):
+        targets = prepare(executor, store, _named(studies), preparation)
+        run_all(store, studies, executor, targets, on_update)
+    return names
 
 
 def run_all(
     store: Store,
     studies: Sequence[tuple[StudySpec, Problem]],
     executor: Executor,
-    targets: dict[str, Any],
-    group: str,
-    limits: Mapping[str, Limit],
+    targets: Mapping[str, Any],
     on_update: OnUpdate,
 ) -> None:
-    """Store studies of one group, then run one after the other; ``limits``: of those whose plans have any.
+    """Run stored studies one after the other.
 
     Raises:
         AllFailedError: no candidate of one of them succeeded. The others were run all the same.
     """
-    for spec, problem in studies:
-        own = limits if spec.plan.limits else {}
-        store.create_study(
-            name=spec.name,
-            group=group,
-            role=spec.role,
-            plan=spec.plan.to_json(),
-            limits={metric: asdict(limit) for metric, limit in own.items()},
-            objectives=dict(problem.objectives),
-            environment={**describe_environment(), DATA: describe_data(problem)},
-            seed=spec.plan.seed,
-            regime=problem.regime(),
-            beside=spec.beside,
-        )
     failed: AllFailedError | None = None
     for spec, problem in studies:
         try:
@@ -140,6 +135,10 @@ def run_all(
             failed = failed or error
     if failed:
         raise failed
+
+
+def _named(studies: Sequence[tuple[StudySpec, Problem]]) -> list[tuple[str, Problem]]:
+    return [(spec.name, problem) for spec, problem in studies]
 
 
 def _opened(specs: Sequence[StudySpec]) -> list[tuple[StudySpec, Problem]]:
@@ -152,6 +151,7 @@ def resume(
     *,
     address: str | None = None,
     on_update: OnUpdate = lambda coordinator: None,
+    on_phase: OnPhase = lambda study, phase: None,
 ) -> None:
     """Take up an interrupted study where its tables are, or a finished one of which dense twins could not be timed.
 
@@ -167,11 +167,14 @@ def resume(
         )
     plan = make_plan(row.plan)
     problem = open_problem(plan)
-    if not check_data(name, row.environment, problem):
+    if not check_data(name, row.environment, problem) and row.is_prepared:
         log.warning("study %s did not record its data when it started: whether they changed since is unknown", name)
     store.check_lease_free(row.id, owner())
-    with open_executor(plan, address) as executor:
-        targets = calibrate_targets(executor, store, problem)
+    with (
+        preparing(store, [name], on_phase, are_new=False) as preparation,
+        open_executor(plan, address) as executor,
+    ):
+        targets = prepare(executor, store, [(name, problem)], preparation)
         run_study(store, name, problem, executor, targets, on_update)
 
 
@@ -182,6 +185,7 @@ def extend(
     *,
     address: str | None = None,
     on_update: OnUpdate = lambda coordinator: None,
+    on_phase: OnPhase = lambda study, phase: None,
 ) -> None:
     """Give a finished or interrupted study a larger budget, more second looks or tighter limits, and run it.
 
@@ -191,13 +195,14 @@ def extend(
         overrides: ``key=value`` as for plans; ``key=+10`` adds to what the study has.
         address: of a Ray cluster.
         on_update: see ``Coordinator``.
+        on_phase: told what is done for the study before that.
 
     Raises:
         PlanError: a key that can't be changed, or a value that is none.
         StudyError: there would be nothing more to do, or its coordinator lives.
     """
     prepare_extension(Store(storage, patience_s=PATIENCE_S), name, overrides, owner(), LEASE_S)
-    resume(storage, name, address=address, on_update=on_update)
+    resume(storage, name, address=address, on_update=on_update, on_phase=on_phase)
 
 
 def run_study(
@@ -205,7 +210,7 @@ def run_study(
     name: str,
     problem: Problem,
     executor: Executor,
-    targets: dict[str, Any],
+    targets: Mapping[str, Any],
     on_update: OnUpdate = lambda coordinator: None,
 ) -> None:
     """Coordinate one stored study to its end; on any interruption it can be resumed.

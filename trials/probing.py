@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,6 +23,14 @@ from trials.store.store import Store
 NUM_PROBES = 15
 
 
+#: Told every second what is being done, in words.
+Says = Callable[[str], None]
+
+
+def silent(phase: str) -> None:
+    """Tell nobody."""
+
+
 @dataclass(frozen=True)
 class Probe:
     """An untrained candidate and what it measures on every target."""
@@ -32,7 +40,7 @@ class Probe:
     metrics: Mapping[tuple[str, str], float]
 
 
-def calibrate_targets(executor: Executor, store: Store, problem: Problem) -> dict[str, Any]:
+def calibrate_targets(executor: Executor, store: Store, problem: Problem, says: Says = silent) -> dict[str, Any]:
     """Target name → its JSON; what the store does not know yet is calibrated and added.
 
     Raises:
@@ -43,7 +51,7 @@ def calibrate_targets(executor: Executor, store: Store, problem: Problem) -> dic
     for name, spec in target_specs(problem.plan).items():
         known = store.target(name)
         if known is None:
-            targets[name] = calibrate(executor, spec)
+            targets[name] = calibrate(executor, spec, says)
             store.add_target(name, targets[name], targets[name]["references"])
         elif not spec.is_measured_as(TargetSpec.from_json(known.description["spec"])):
             raise PlanError(
@@ -55,11 +63,11 @@ def calibrate_targets(executor: Executor, store: Store, problem: Problem) -> dic
     return targets
 
 
-def calibrate(executor: Executor, spec: TargetSpec) -> dict[str, Any]:
+def calibrate(executor: Executor, spec: TargetSpec, says: Says = silent) -> dict[str, Any]:
     """Time a target's reference models, where the target is; its JSON."""
     pool = f"target:{spec.name}"
     job = Job(f"calibrate.{spec.name}", "trials.jobs:calibrate", {"spec": spec.to_json()}, pool)
-    (found,) = run_jobs(executor, [job])
+    (found,) = run_jobs(executor, [job], lambda done: says(f"calibrating target {spec.name}"))
     return dict(found["target"])
 
 
@@ -76,6 +84,7 @@ def probe(
     problem: Problem,
     targets: Mapping[str, Any],
     choosers: Sequence[Chooser],
+    says: Says = silent,
 ) -> list[Probe]:
     """Build, deploy and measure untrained candidates, one per chooser, on every target."""
     networks = [problem.searched.sample(chooser) for chooser in choosers]
@@ -101,7 +110,8 @@ def probe(
         for index, network in enumerate(networks)
         for name, target in targets.items()
     ]
-    results = iter(run_jobs(executor, jobs))
+    found = run_jobs(executor, jobs, lambda done: says(f"probing limits: {done} of {len(jobs)} measurements"))
+    results = iter(found)
     probes = []
     for network in networks:
         metrics: dict[tuple[str, str], float] = {}
@@ -118,7 +128,9 @@ def random_choosers(problem: Problem, count: int = NUM_PROBES) -> list[Chooser]:
     return [RandomChooser(generator_seed("probe", problem.plan.seed, index)) for index in range(count)]
 
 
-def resolve_limits(executor: Executor, problem: Problem, targets: Mapping[str, Any]) -> dict[str, Limit]:
+def resolve_limits(
+    executor: Executor, problem: Problem, targets: Mapping[str, Any], says: Says = silent
+) -> dict[str, Limit]:
     """The plan's limits as numbers, checked against the smallest candidate of the space.
 
     Raises:
@@ -136,6 +148,7 @@ def resolve_limits(executor: Executor, problem: Problem, targets: Mapping[str, A
         problem,
         targets,
         [PositionChooser(0.0), *(random_choosers(problem) if relative else [])],
+        says,
     )
     resolved = relative_bounds(problem, others)
     check_feasible(problem, resolved, smallest)
@@ -163,8 +176,10 @@ def check_feasible(problem: Problem, limits: Mapping[str, Limit], smallest: Prob
             )
 
 
-def run_jobs(executor: Executor, jobs: Sequence[Job]) -> list[Mapping[str, Any]]:
-    """Run jobs to their ends; their results in order.
+def run_jobs(
+    executor: Executor, jobs: Sequence[Job], on_wait: Callable[[int], None] = lambda done: None
+) -> list[Mapping[str, Any]]:
+    """Run jobs to their ends; their results in order. ``on_wait`` is told every second how many are done.
 
     Raises:
         JobError: one failed.
@@ -172,6 +187,7 @@ def run_jobs(executor: Executor, jobs: Sequence[Job]) -> list[Mapping[str, Any]]
     """
     waiting, results = list(jobs), dict[str, Mapping[str, Any]]()
     while len(results) < len(jobs):
+        on_wait(len(results))
         for job in list(waiting):
             if executor.free(job.pool) > 0:
                 executor.submit(job)

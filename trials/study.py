@@ -27,6 +27,7 @@ from trials.looks import Looks
 from trials.measured import Measured
 from trials.memory import Memory
 from trials.pipeline import Line, after, checkpoint_folder, first_step, pool_of, reject_above, twin_of
+from trials.progress import trainings
 from trials.store.records import Account, Duplicate, JobResult, Reopened
 from trials.store.store import Store
 
@@ -72,6 +73,7 @@ class Coordinator:
             assignment.targets,
             lambda target: reject_above(self.problem, assignment.limits, target),
         )
+        self._num_epochs = self.problem.estimator().num_epochs
         self._faults = Faults(self.problem.plan.faults, self.name)
         self._looks = Looks(store, assignment, executor, self.health, self._measured, self._faults)
         self._jobs = Dispatcher(store, assignment, executor, self.memory, self.health, self._measured, self._faults)
@@ -91,6 +93,11 @@ class Coordinator:
     def num_left(self) -> int:
         """Candidates of the budget that are not finished."""
         return self.problem.plan.budget.trials - self.memory.num_finished
+
+    @property
+    def phase(self) -> str | None:
+        """What is being done, in words, where that takes long."""
+        return self.health.waiting or trainings(self._jobs.running.values(), self._num_epochs) or None
 
     def run(self) -> str:
         """Search until the budget is spent; the final state, ``complete`` or ``exhausted``, which is also kept.
@@ -249,6 +256,7 @@ class Coordinator:
 
     def _progress(self, running: Running, value: Mapping[str, Any]) -> None:
         if "epoch" in value:
+            running.epoch, running.epoch_s = value["epoch"], value["values"].get("seconds", 0.0)
             epochs = [(value["epoch"], value["values"])]
             self.store.add_epochs(running.line.candidate_id, running.job_id, running.attempt, epochs)
         self._jobs.alive(running)
@@ -344,7 +352,7 @@ class Coordinator:
         now = self._pass_time()
         if now - self._renewed > LEASE_S / 6:
             self._renewed = now
-            if not self.store.renew(self.assignment.study_id, self.assignment.epoch, LEASE_S, self.totals):
+            if not self.store.renew(self.assignment.study_id, self.assignment.epoch, LEASE_S, self.totals, self.phase):
                 raise StudyError("another coordinator took over this study; this one ends without writing")
 
     def _out_of_time(self) -> bool:

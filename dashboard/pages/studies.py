@@ -16,6 +16,7 @@ TITLE, ICON, ORDER = "Studies", ":material/lists:", 0
 PER_PAGE = 20
 WIDTHS = (2.9, 1.2, 1.7, 0.8, 2, 2.6, 1.9)
 STATE_COLORS = {
+    "preparing": "blue",
     "running": "blue",
     "complete": "green",
     "exhausted": "green",
@@ -33,7 +34,7 @@ def show(context: Context) -> None:
         st.info("This database has no studies yet. Launch one with `nas search examples/digits.yaml`.")
         return
     shown = _in_groups(rows[:PER_PAGE])
-    if any(row.state == "running" for row in shown):
+    if any(row.state in ("preparing", "running") for row in shown):
         st.fragment(_latest, run_every=5)(context, first)
     else:
         _boxes(context, shown)
@@ -67,6 +68,8 @@ def _line(context: Context, row: StudyRow) -> None:
     name.page_link(context.pages["study"], label=f"**{markdown(row.name)}**", query_params={"study": row.name})
     role.markdown(markdown(row.role.replace("_", " ")))
     state.badge(markdown(row.state), color=STATE_COLORS.get(row.state, "gray"))
+    if row.phase:
+        state.caption(markdown(row.phase))
     if row.incomplete:
         state.badge("incomplete", color="orange", help=markdown(", ".join(row.incomplete)))
     seed.markdown(str(row.seed))

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from nas.foreign import line
 from trials.cli.app import app, err, out
 from trials.cli.options import DEFAULT_STORAGE, MOST, Json, Name, Storage, Trial, print_json, print_rows
+
+if TYPE_CHECKING:
+    from trials.store.models import Study
+    from trials.store.store import Store
 
 
 @app.command("list", epilog="Example: nas list --json")
@@ -24,6 +28,7 @@ def list_(storage: Storage = DEFAULT_STORAGE, as_json: Json = False) -> None:
             "group": row.group,
             "role": row.role,
             "state": row.state,
+            "now": row.phase or "",
             "incomplete": ", ".join(row.incomplete),
             "candidates": dict(row.counts),
             "best": dict(row.best),
@@ -45,7 +50,8 @@ def status(name: Name, storage: Storage = DEFAULT_STORAGE, as_json: Json = False
     facts: dict[str, Any] = {
         "study": name,
         "state": row.state,
-        "coordinator": row.lease_owner,
+        "now": row.phase,
+        "coordinator": _coordinator(store, row),
         "candidates": dict(summary.row.counts),
         "budget": row.plan["budget"]["trials"],
         "best": dict(summary.row.best),
@@ -57,6 +63,12 @@ def status(name: Name, storage: Storage = DEFAULT_STORAGE, as_json: Json = False
         print_json(facts)
         return
     print_rows([{"": key, " ": value} for key, value in facts.items() if value not in (None, {})], as_json=False)
+
+
+def _coordinator(store: Store, row: Study) -> str | None:
+    if row.lease_owner is None or store.is_held(row.id):
+        return row.lease_owner
+    return f"{row.lease_owner}, which has ended without a word: nas resume {row.name}"
 
 
 @app.command(epilog="Example: nas show digits 12")
@@ -87,7 +99,10 @@ def show(
     elif trial is None:
         if not as_json:
             print_caveats(store, name)
-        print_rows(candidate_rows(store, name, limit), as_json, empty="no candidates yet")
+        row = store.study_row(name)
+        doing = row.phase or row.error
+        empty = f"no candidates yet; {row.state}" + (f": {line(doing)}" if doing else "")
+        print_rows(candidate_rows(store, name, limit), as_json, empty=empty)
     elif as_json:
         print_json(candidate_json(store, name, trial))
     else:

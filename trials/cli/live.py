@@ -27,7 +27,7 @@ class LiveDisplay:
         self._console = console
         self._live = Live(console=console, refresh_per_second=2, transient=False) if console.is_terminal else None
         self._printed = 0.0
-        self._last = ""
+        self._last = self._phase = ""
 
     def __enter__(self) -> LiveDisplay:
         if self._live:
@@ -39,6 +39,17 @@ class LiveDisplay:
     ) -> None:
         if self._live:
             self._live.stop()
+
+    def prepare(self, study: str, phase: str) -> None:
+        """Show what is done for a study before its first candidate."""
+        told = f"study {study} · preparing: {phase}"
+        if self._live:
+            self._live.update(Text(line(told)))
+            return
+        kind, now = phase.partition(":")[0], time.monotonic()
+        if kind != self._phase or (told != self._last and now - self._printed > LINE_EVERY_S):
+            self._console.print(Text(line(told)), soft_wrap=True)
+            self._printed, self._last, self._phase = now, told, kind
 
     def update(self, coordinator: Coordinator) -> None:
         """Show where a study is."""
@@ -62,8 +73,8 @@ def _facts(coordinator: Coordinator) -> dict[str, str]:
     memory, totals = coordinator.memory, coordinator.totals
     counts = ", ".join(f"{memory.counts[state]} {state}" for state in STATES if memory.counts[state])
     facts = {"study": coordinator.name, "candidates": counts or "none yet"}
-    if coordinator.health.waiting:
-        facts["waiting"] = coordinator.health.waiting
+    if coordinator.phase:
+        facts["now"] = coordinator.phase
     facts |= {f"best {name}": f"{value:.4g}" for name, value in best(coordinator).items()}
     if len(memory.points) > 1:
         facts["hypervolume"] = f"{_hypervolume(coordinator):.3f}"

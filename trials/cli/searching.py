@@ -42,6 +42,7 @@ def search(
             twins=with_twins,
             address=address,
             on_update=display.update,
+            on_phase=display.prepare,
         )
     _say_next(names, storage)
 
@@ -53,7 +54,7 @@ def resume(name: Name, storage: Storage = DEFAULT_STORAGE, address: Address = No
     from trials.launch import resume as run
 
     with LiveDisplay(out) as display:
-        run(storage, name, address=address, on_update=display.update)
+        run(storage, name, address=address, on_update=display.update, on_phase=display.prepare)
     _say_next([name], storage)
 
 
@@ -71,7 +72,7 @@ def extend(
     from trials.launch import extend as run
 
     with LiveDisplay(out) as display:
-        run(storage, name, changes, address=address, on_update=display.update)
+        run(storage, name, changes, address=address, on_update=display.update, on_phase=display.prepare)
     _say_next([name], storage)
 
 
@@ -87,7 +88,7 @@ def twins(
     from trials.launch import add_twins
 
     with LiveDisplay(out) as display:
-        added = add_twins(storage, name, most=most, address=address, on_update=display.update)
+        added = add_twins(storage, name, most=most, address=address, on_update=display.update, on_phase=display.prepare)
     _say_next(added, storage)
     out.print(f"the comparison: nas report {name} --out report")
 

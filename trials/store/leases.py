@@ -36,9 +36,10 @@ _TAKE = (
         lease_epoch=STUDIES.c.lease_epoch + 1,
         lease_since=Clock(),
         lease_expires_at=_EXPIRES,
-        state="running",
+        state=bindparam("now"),
         finished_at=None,
         error=None,
+        phase=None,
     )
 )
 _HELD = update(STUDIES).where(
@@ -47,7 +48,8 @@ _HELD = update(STUDIES).where(
     STUDIES.c.lease_owner.is_not(None),
 )
 _KEEP = _HELD.values(totals=bindparam("spent"))
-_RENEW = _KEEP.values(lease_expires_at=_EXPIRES)
+_SAY = _HELD.values(phase=bindparam("doing"), lease_expires_at=_EXPIRES)
+_RENEW = _SAY.values(totals=bindparam("spent"))
 #: Holds the row until the transaction ends: nobody takes the lease between the check and the write.
 _HOLD = (
     select(STUDIES.c.name, STUDIES.c.lease_epoch, STUDIES.c.lease_owner)
@@ -56,7 +58,7 @@ _HOLD = (
 )
 
 
-def acquire(connection: Connection, study_id: int, owner: str, ttl_s: float) -> int:
+def acquire(connection: Connection, study_id: int, owner: str, ttl_s: float, state: str = "running") -> int:
     """Take the lease; its epoch, one more than the last.
 
     Raises:
@@ -64,7 +66,8 @@ def acquire(connection: Connection, study_id: int, owner: str, ttl_s: float) -> 
     """
     found = check_free(connection, study_id, owner)
     before = found.lease_epoch
-    taken = connection.execute(_TAKE, {"study": study_id, "before": before, "owner": owner, "ttl_s": ttl_s})
+    values = {"study": study_id, "before": before, "owner": owner, "ttl_s": ttl_s, "now": state}
+    taken = connection.execute(_TAKE, values)
     if taken.rowcount != 1:
         raise StudyError(f"study {found.name!r} was just taken by another coordinator; `nas status` shows which")
     return int(before) + 1
@@ -81,10 +84,28 @@ def check_free(connection: Connection, study_id: int, owner: str) -> Row[Any]:
     return found
 
 
-def renew(connection: Connection, study_id: int, epoch: int, ttl_s: float, totals: Mapping[str, float]) -> bool:
-    """Extend the lease and keep the running totals; False if the lease is another's by now."""
-    values = {"study": study_id, "epoch": epoch, "ttl_s": ttl_s, "spent": dict(totals)}
+def renew(
+    connection: Connection,
+    study_id: int,
+    epoch: int,
+    ttl_s: float,
+    totals: Mapping[str, float],
+    phase: str | None = None,
+) -> bool:
+    """Extend the lease, keep the running totals and what is being done; False if the lease is another's by now."""
+    values = {"study": study_id, "epoch": epoch, "ttl_s": ttl_s, "spent": dict(totals), "doing": phase}
     return connection.execute(_RENEW, values).rowcount == 1
+
+
+def say(connection: Connection, study_id: int, epoch: int, phase: str, ttl_s: float) -> None:
+    """Extend the lease and note what is being done.
+
+    Raises:
+        StudyError: the lease is another's by now.
+    """
+    values = {"study": study_id, "epoch": epoch, "ttl_s": ttl_s, "doing": phase}
+    if connection.execute(_SAY, values).rowcount != 1:
+        check(connection, study_id, epoch)
 
 
 def keep_totals(connection: Connection, study_id: int, epoch: int, totals: Mapping[str, float]) -> None:
@@ -112,6 +133,7 @@ def release(
             lease_owner=None,
             lease_since=None,
             lease_expires_at=None,
+            phase=None,
             finished_at=None if state == "interrupted" else Clock(),
         )
     )

@@ -40,6 +40,8 @@ class StudyRow:
     best: Mapping[str, float]
     #: What it lacks before its results may be read as results; see ``trials.protocols``.
     incomplete: tuple[str, ...] = ()
+    #: What its coordinator does at the moment.
+    phase: str | None = None
 
 
 @dataclass(frozen=True)
@@ -124,6 +126,7 @@ def _rows(session: Session, studies: Sequence[Study]) -> list[StudyRow]:
             counts={state: counts[study.id][state] for state in STATES if state in counts[study.id]},
             best=_best(session, study) if counts[study.id].get("complete") else {},
             incomplete=lacking.get(study.id, ()),
+            phase=study.phase,
         )
         for study in studies
     ]

@@ -179,20 +179,49 @@ class Store:
         leases.check_free(connection, study_id, owner)
 
     @_writing
-    def acquire(self, connection: Connection, study_id: int, owner: str, ttl_s: float) -> int:
-        """Take the lease; its epoch.
+    def acquire(
+        self, connection: Connection, study_id: int, owner: str, ttl_s: float, *, state: str = "running"
+    ) -> int:
+        """Take the lease, to prepare or to run the study; its epoch.
 
         Raises:
             StudyError: another live coordinator holds it.
         """
-        return leases.acquire(connection, study_id, owner, ttl_s)
+        return leases.acquire(connection, study_id, owner, ttl_s, state)
 
     @_writing
     def renew(
-        self, connection: Connection, study_id: int, epoch: int, ttl_s: float, totals: Mapping[str, float]
+        self,
+        connection: Connection,
+        study_id: int,
+        epoch: int,
+        ttl_s: float,
+        totals: Mapping[str, float],
+        phase: str | None = None,
     ) -> bool:
-        """Extend the lease and keep the running totals; False if the lease is another's by now."""
-        return leases.renew(connection, study_id, epoch, ttl_s, totals)
+        """Extend the lease, keep the running totals and what is being done; False if the lease is another's by now."""
+        return leases.renew(connection, study_id, epoch, ttl_s, totals, phase)
+
+    @_writing
+    def set_phase(self, connection: Connection, study_id: int, epoch: int, phase: str, ttl_s: float) -> None:
+        """Extend the lease and note what is being done.
+
+        Raises:
+            StudyError: the lease is another's by now.
+        """
+        leases.say(connection, study_id, epoch, phase, ttl_s)
+
+    @_writing
+    def finish_preparing(
+        self, connection: Connection, study_id: int, limits: Mapping[str, Any], environment: Mapping[str, Any]
+    ) -> None:
+        """Store what was found out about a study before its start."""
+        studies.finish_preparing(connection, study_id, limits, environment)
+
+    @_reading
+    def is_held(self, connection: Connection, study_id: int) -> bool:
+        """Whether a live process prepares or coordinates a study."""
+        return leases.is_held(connection, study_id)
 
     @_writing
     def release(

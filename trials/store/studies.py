@@ -44,6 +44,14 @@ def names(connection: Connection) -> list[str]:
     return list(connection.execute(select(STUDIES.c.name).order_by(STUDIES.c.id.desc())).scalars())
 
 
+def finish_preparing(
+    connection: Connection, study_id: int, limits: Mapping[str, Any], environment: Mapping[str, Any]
+) -> None:
+    """Store what was found out about a study before its start."""
+    values = {"limits": dict(limits), "environment": dict(environment), "is_prepared": True}
+    connection.execute(update(STUDIES).where(STUDIES.c.id == study_id).values(**values))
+
+
 def extend(
     connection: Connection,
     study_id: int,
