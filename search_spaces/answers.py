@@ -6,7 +6,7 @@ from torch import nn
 
 from nas.errors import PlanError, SpaceError
 from nas.ops import Shape
-from nas.space.tracing import trace
+from nas.space.tracing import TracedGraph, trace
 from nas.tasks import Task
 
 
@@ -22,10 +22,15 @@ def check_answers(model: nn.Module, task: Task, name: str) -> None:
         return
     shape = (1, *task.input_shape)
     try:
-        answers = _answers(model, shape)
+        graph = trace(model, shape)
     except SpaceError as error:
         raise PlanError(f"{name} does not take inputs {shape} of this task: {error}") from error
-    if answers != [wanted_answer(task)]:
+    if graph.container:
+        raise PlanError(
+            f"{name} answers {graph.container} to an input {shape}; the task needs one tensor {wanted_answer(task)}: "
+            "let forward return it alone"
+        )
+    if (answers := _shapes(graph)) != [wanted_answer(task)]:
         given = ", ".join(map(str, answers)) or "nothing"
         raise PlanError(f"{name} answers {given} to an input {shape}; the task needs {wanted_answer(task)}")
 
@@ -42,10 +47,9 @@ def check_classification(task: Task, name: str) -> None:
 def wanted_answer(task: Task) -> Shape:
     """Shape of the task's answer to one input."""
     _, height, width = task.input_shape
-    (answer,) = _answers(task.head(1, 1), (1, 1, height, width))
+    (answer,) = _shapes(trace(task.head(1, 1), (1, 1, height, width)))
     return answer
 
 
-def _answers(model: nn.Module, shape: Shape) -> list[Shape]:
-    graph = trace(model, shape)
+def _shapes(graph: TracedGraph) -> list[Shape]:
     return [graph.nodes[output].call.output_shape for output in graph.outputs]

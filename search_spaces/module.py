@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -10,11 +9,17 @@ from torch import nn
 
 from nas.errors import PlanError
 from nas.space import Chooser, SearchSpace, Site
+from nas.space.computed import use_parametrizations
 from nas.space.name_patterns import matching, name_patterns
+from nas.space.reading import Reading, readings
 from nas.space.start import Start
+from nas.space.tracing import trace
 from nas.tasks import Task
 from search_spaces.answers import check_answers
 from search_spaces.factory import load_factory
+from search_spaces.making import make_network
+
+_ALL = ("*",)
 
 
 class Module(SearchSpace):
@@ -26,7 +31,7 @@ class Module(SearchSpace):
     Args:
         factory: ``package:function`` that makes the module, with random weights, or ``package:Class`` of a module; no
             function of Python's own library, and none annotated to return something else. Of the keyword arguments
-            ``num_classes`` and ``in_chans`` it is given those it takes, as the task wants them.
+            ``num_classes`` and ``in_chans`` it is given those it takes, as the task wants them; with ``**kwargs`` both.
         weights: safetensors file to start from.
         strict: every tensor of the file and of the module must have its counterpart; if not, those that fit in name
             and shape are taken.
@@ -43,7 +48,7 @@ class Module(SearchSpace):
         weights: str | None = None,
         strict: bool = True,
         freeze: Sequence[str] = (),
-        search: Sequence[str] = ("*",),
+        search: Sequence[str] = _ALL,
     ) -> None:
         if not isinstance(factory, str) or ":" not in factory:
             raise PlanError(f"module: factory {factory!r}; give package:function, my_network:make")
@@ -54,17 +59,22 @@ class Module(SearchSpace):
 
     def build(self, chooser: Chooser, task: Task) -> nn.Module:
         """See ``SearchSpace.build``."""
-        model = self._make(task)
+        model = make_network(self._factory, self._name, task)
         check_answers(model, task, self._name)
+        self._input_shape = (1, *task.input_shape)
         self._start.apply(model)
+        use_parametrizations(model)
         return model
 
     def sites(self, model: nn.Module) -> list[Site]:
-        """Those of the layers that ``search`` names."""
-        sites = super().sites(model)
+        """Those of the layers that ``search`` names; a weight that layers share only if it names all of them."""
+        found = readings(trace(model, self._input_shape, unused=True))
+        sites = [_as_read(model, site, found) for site in super().sites(model)]
+        if self._search == _ALL:
+            return sites
         layers = list(dict.fromkeys(site.module for site in sites))
         chosen = set(matching("search", self._search, layers))
-        return [site for site in sites if site.module in chosen]
+        return [site for site in sites if chosen.issuperset(site.layers)]
 
     def start(self) -> Mapping[str, Any]:
         """Which weights, and which of them are frozen."""
@@ -76,13 +86,10 @@ class Module(SearchSpace):
         here = f"{__name__}:{three_layers.__name__}"
         return [cls(here), cls(here, freeze=["0.*"], search=["2", "5"])]
 
-    def _make(self, task: Task) -> nn.Module:
-        wanted = {"num_classes": task.num_outputs, "in_chans": task.input_shape[0]}
-        taken = inspect.signature(self._factory).parameters
-        made = self._factory(**{name: value for name, value in wanted.items() if name in taken})
-        if not isinstance(made, nn.Module):
-            raise PlanError(f"module: {self._name} returns {type(made).__name__}, not a torch.nn.Module")
-        return made
+
+def _as_read(model: nn.Module, site: Site, found: Mapping[int, Reading]) -> Site:
+    weight = model.get_submodule(site.module)._parameters.get("weight")
+    return found[id(weight)].restrict(site) if site.kind == "weight" and id(weight) in found else site
 
 
 def three_layers(num_classes: int, in_chans: int) -> nn.Module:

@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from nas.errors import MeasureError, PlanError
 from nas.estimators import ESTIMATORS, Estimator
+from nas.estimators.rehearsal import rehearse
 from nas.export import EXPORTERS, Exporter
 from nas.import_path import append_folders
 from nas.latency.runtimes import RUNTIMES, Runtime, answering, make_runtime
@@ -198,6 +199,8 @@ def _check(problem: Problem) -> None:
             if name not in known:
                 raise PlanError(f"{kind}: no metric {name!r}{nearest(name, known)}; known: {', '.join(known)}")
     problem.strategy(Goal(problem.objectives, {}), plan.seed).check(problem.searched.sample)
+    smallest = problem.searched.sample(PositionChooser(0)).architecture
+    rehearse(problem.searched.build(smallest, plan.seed))
 
 
 def _check_target(problem: Problem, policies: Sequence[Policy], spec: TargetSpec) -> None:

@@ -1,4 +1,4 @@
-"""A network without its masks and rounding, and back."""
+"""A network without its masks and rounding, and back; parametrizations of the user's own stay."""
 
 from __future__ import annotations
 
@@ -9,9 +9,12 @@ import torch
 from torch import nn
 from torch.nn.utils import parametrize
 
+from nas.quantization.aware import RoundedWeight
+from nas.sparsity.mask import Mask
+
 
 def dense_copy(model: nn.Module) -> nn.Module:
-    """A copy that computes with the weights behind parametrizations, under ordinary names."""
+    """A copy that computes with the weights behind masks and rounding, under ordinary names."""
     copied = copy.deepcopy(model)
     for module in list(copied.modules()):
         if parametrize.is_parametrized(module):
@@ -27,13 +30,24 @@ def take_weights(model: nn.Module, dense: nn.Module) -> None:
             if parametrize.is_parametrized(module):
                 stacked: Any = module.parametrizations
                 for name in stacked:
-                    stacked[name].original.copy_(getattr(dense.get_submodule(path), name))
+                    twin = dense.get_submodule(path)
+                    if not parametrize.is_parametrized(twin, name):
+                        stacked[name].original.copy_(getattr(twin, name))
 
 
 def _undo(module: nn.Module) -> None:
-    # Torch's own way would take the parametrized attribute from the class, which the copied module shares.
     stacked: Any = module.parametrizations
+    for name in list(stacked):
+        for index in reversed(range(len(stacked[name]))):
+            if isinstance(stacked[name][index], Mask | RoundedWeight):
+                del stacked[name][index]
+    empty = {name: stacked[name].original for name in list(stacked) if not len(stacked[name])}
+    if len(empty) < len(stacked):
+        for name in empty:
+            stacked[name].append(nn.Identity())
+        return
+    # Torch's own way would take the parametrized attribute from the class, which the copied module shares.
     module.__class__ = parametrize.type_before_parametrizations(module)
     del module.parametrizations
-    for name, parametrized in stacked.items():
-        module.register_parameter(name, parametrized.original)
+    for name, original in empty.items():
+        module.register_parameter(name, original)

@@ -9,15 +9,44 @@ from torch import nn
 _CHANNEL_BLOCK = 16
 
 
-def training_format(model: nn.Module, device: torch.device, *, channels_last: bool) -> torch.memory_format:
+def training_format(
+    model: nn.Module, device: torch.device, input_shape: tuple[int, ...], *, channels_last: bool
+) -> torch.memory_format:
     """``channels_last`` where it is wanted and safe, else the contiguous format.
+
+    A network whose forward needs the contiguous format, as ``x.view(len(x), -1)`` does behind a convolution, is tried
+    with two inputs of ``input_shape`` (its batch is ignored); an empty shape tries nothing.
 
     On x86 processors the gradient of a strided 1×1 convolution of few input channels writes past its workspace when
     its input is channels_last (https://github.com/uxlfoundation/oneDNN/issues/6035): weights go wrong or the process
     dies. Networks with such a layer are trained in the contiguous format, in which they compute the same.
     """
     overruns = device.type == "cpu" and any(_overruns(module) for module in model.modules())
-    return torch.channels_last if channels_last and not overruns else torch.contiguous_format
+    if not channels_last or overruns or (input_shape and not _runs_channels_last(model, device, input_shape)):
+        return torch.contiguous_format
+    return torch.channels_last
+
+
+def _runs_channels_last(model: nn.Module, device: torch.device, input_shape: tuple[int, ...]) -> bool:
+    """Try one batch in training mode; buffers are as before afterwards, tensors are on ``device``."""
+    # Torch's stubs know only the overloads of `to` without a memory format.
+    model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    inputs = torch.zeros(2, *input_shape[1:], device=device).contiguous(memory_format=torch.channels_last)
+    before = {name: buffer.clone() for name, buffer in model.named_buffers()}
+    training = [module for module in model.modules() if module.training]
+    try:
+        with torch.random.fork_rng(), torch.no_grad():
+            model.train()(inputs)
+    except RuntimeError:
+        return False
+    finally:
+        model.eval()
+        for module in training:
+            module.training = True
+        with torch.no_grad():
+            for name, buffer in model.named_buffers():
+                buffer.copy_(before[name])
+    return True
 
 
 def _overruns(module: nn.Module) -> bool:

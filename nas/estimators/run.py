@@ -68,7 +68,9 @@ class Run:
         size = size_of(self.data)
         self.batch_size = training_batch_size(size, recipe.batch_size, even=self.mixup is not None)
         self.steps = size // self.batch_size
-        self.format = training_format(network.model, self.device, channels_last=recipe.channels_last)
+        self.format = training_format(
+            network.model, self.device, network.input_shape, channels_last=recipe.channels_last
+        )
         # Torch's stubs know only the overloads of `to` without a memory format.
         self.model: nn.Module = network.model.to(self.device, memory_format=self.format)  # type: ignore[call-overload]
         self.optimization = Optimization(recipe, self.model, self.steps, self.device)

@@ -74,6 +74,25 @@ class FlattenOp(Op):
         return [Example(name, nn.Sequential(module), (2, 3, 4, 5)) for name, module in modules.items()]
 
 
+def wanted_channels(call: Call) -> Any:
+    """What a call says the number of channels (dimension 1) shall be: an int, an fx node that computes it, or None.
+
+    None also where the shape before decides it, as -1 does.
+    """
+    node = call.node
+    if node.target in ("view", "reshape", torch.reshape):
+        sizes: Any = node.args[1:] if len(node.args) > 1 else next(iter(node.kwargs.values()), ())
+        if len(sizes) == 1 and isinstance(sizes[0], list | tuple):
+            sizes = sizes[0]
+        return sizes[1] if len(sizes) > 1 and sizes[1] != -1 else None
+    unflattens = isinstance(call.module, nn.Unflatten) or node.target == "unflatten"
+    axis = call.module.dim if isinstance(call.module, nn.Unflatten) else call.argument(1, "dim", 0)
+    if unflattens and int(axis) % len(call.input_shapes[0]) <= 1:
+        return call.output_shape[1]
+    squeezes_all = node.target in ("squeeze", torch.squeeze) and call.argument(1, "dim") is None
+    return call.output_shape[1] if squeezes_all else None
+
+
 class _Function(nn.Module):
     def __init__(self, function: Callable[[Tensor], Tensor]) -> None:
         super().__init__()

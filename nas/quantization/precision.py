@@ -89,11 +89,12 @@ class Precision(Policy):
         """Ask ``precision`` (``precision.<stage>``, ``precision.<site>``), and what is listed of the symmetries."""
         weights = [site for site in sites if site.kind == "weight"]
         self._sites = {site.module: site for site in weights if site.active}
-        answers = ask_by_scope(chooser, "precision", self.scope, weights, self.options)
-        self._bits = {path: BITS[str(answer)] for path, answer in answers.items()}
+        asked = [site for site in weights if not site.full_precision]
+        answers = ask_by_scope(chooser, "precision", self.scope, asked, self.options)
+        self._bits = dict.fromkeys(self._sites, 32) | {path: BITS[str(answer)] for path, answer in answers.items()}
         found = {
-            "weights": self._ask_symmetry(chooser, "weights", weights, (4, 8)),
-            "activations": self._ask_symmetry(chooser, "activations", weights, (8,)),
+            "weights": self._ask_symmetry(chooser, "weights", asked, (4, 8)),
+            "activations": self._ask_symmetry(chooser, "activations", asked, (8,)),
         }
         for path, bits in self._bits.items():
             if bits < 16:
@@ -102,12 +103,14 @@ class Precision(Policy):
 
     def attach(self, network: Network) -> None:
         """Write bits and schemes into the network; prepare what is trained as it will be rounded."""
-        network.bits.update(self._bits)
+        for path, bits in self._bits.items():
+            network.bits |= dict.fromkeys(self._sites[path].layers, bits)
         for path, scheme in self._schemes.items():
-            module = network.model.get_submodule(path)
-            scheme.annotate(module)
-            if scheme.aware_from is not None:
-                self._hooks[path] = aware.attach(module, self._bits[path], scheme)
+            for layer in self._sites[path].layers:
+                module = network.model.get_submodule(layer)
+                scheme.annotate(module)
+                if scheme.aware_from is not None:
+                    self._hooks[layer] = aware.attach(module, self._bits[path], scheme)
 
     def on_step(self, network: Network, step: int, total_steps: int) -> None:
         """Start to round when it is time."""
@@ -129,7 +132,7 @@ class Precision(Policy):
             found[path]["weights"] = scheme.weights
             if self._bits[path] == 8:
                 found[path] |= {"activations": scheme.activations, "calibration": str(scheme.calibration["name"])}
-        return found
+        return {layer: facts for path, facts in found.items() for layer in self._sites[path].layers}
 
     def account(self, network: Network) -> Mapping[str, float]:
         """``weight_bits``: mean bits of a weight, weighted by size; ``weight_bytes``: of all, N:M patterns packed."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from nas.errors import SpaceError
 from nas.space.chooser import Value
+from nas.space.computed import write_computed
 
 if TYPE_CHECKING:
     from torch import nn
@@ -84,9 +85,10 @@ class Network:
         return sorted({step for policy in self.policies for step in policy.restarts(self, total_steps)})
 
     def finalize(self) -> None:
-        """After training: make weights what will ship."""
+        """After training: make weights what will ship, ordinary parameters."""
         for policy in reversed(self.policies):
             policy.finalize(self)
+        write_computed(self.model)
 
     def describe(self) -> dict[str, dict[str, float | str]]:
         """Module path → what the policies did there."""

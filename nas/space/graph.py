@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.utils.parametrize import type_before_parametrizations
 
 from nas.ops import Shape
@@ -47,15 +47,31 @@ def identity_of(graph: TracedGraph, bits: Mapping[str, int]) -> str:
     outputs = [effective[output] for output in graph.outputs]
     lines, number = [], dict[int, int]()
     modules: dict[int, int] = {}
+    users: dict[int, tuple[int, int]] = {}
     for index in _depth_first(outputs, inputs):
         number[index] = len(number)
         module = graph.nodes[index].call.module
         # Which weights: two calls of one module share theirs.
         has_weights = module is not None and next(iter(module.parameters()), None) is not None
         shared = modules.setdefault(id(module), len(modules)) if has_weights else -1
-        lines.append(f"{described[index]} {[number[source] for source in inputs[index]]} {shared}")
+        tied = _tied(graph, index, number[index], users)
+        lines.append(f"{described[index]} {[number[source] for source in inputs[index]]} {shared}{tied}")
     lines.append(str([number[output] for output in outputs]))
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+
+def _tied(graph: TracedGraph, index: int, number: int, users: dict[int, tuple[int, int]]) -> str:
+    """Which earlier nodes of other modules have parameters of this one; ``users`` grows by this node.
+
+    ``users`` is a parameter's identity → identity of the module and number of the first node that uses it.
+    """
+    node, found = graph.nodes[index], set[int]()
+    owner = id(node.call.module) if node.call.module is not None else -1
+    for parameter in own_parameters(graph, index):
+        module, first = users.setdefault(id(parameter), (owner, number))
+        if module != owner:
+            found.add(first)
+    return f" {sorted(found)}" if found else ""
 
 
 def layers(model: nn.Module, input_shape: Shape, bits: Mapping[str, int]) -> list[dict[str, Any]]:
@@ -206,6 +222,14 @@ def _shipping(module: nn.Module) -> Iterator[nn.Parameter]:
     for name, child in module.named_children():
         if name not in training_only:
             yield from _shipping(child)
+
+
+def own_parameters(graph: TracedGraph, index: int) -> list[Tensor]:
+    """Parameters of a node's module, or the tensor that an attribute node stands for."""
+    node = graph.nodes[index]
+    if node.kind == "attribute":
+        return [graph.tensor(index)]
+    return list(node.call.module.parameters()) if node.call.module is not None else []
 
 
 def _parameters(graph: TracedGraph, node: TracedNode, effective: Sequence[int]) -> list[nn.Parameter]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -24,6 +25,15 @@ class Site:
     #: True where weight sparsity must not act: the space wants a stem or a classifier dense, or a layer has a mask
     #: of its own.
     dense: bool = False
+    #: True where the weight keeps 32 bits: something that is no layer reads it too.
+    full_precision: bool = False
+    #: Paths of further layers with the very same parameter as weight: what is chosen here holds for them.
+    shared: tuple[str, ...] = ()
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """The module and those that share its weight."""
+        return (self.module, *self.shared)
 
     @property
     def stage(self) -> str:
@@ -36,10 +46,13 @@ def find_sites(model: nn.Module, kind: SiteKind | None = None) -> list[Site]:
 
     Convolutions and linear layers have a weight, an input activation and a group of output channels. A module of
     another class declares its own by a method ``sites(path) -> list[Site]``; its children are then its own business.
+    Layers that share one parameter as weight are one weight site, that of the first of them. A weight that a
+    parametrization computes, or that something else than layers holds too, is dense.
     """
     sites: list[Site] = []
+    modules, owners = dict(model.named_modules()), weight_owners(model)
     claimed: tuple[str, ...] = ()
-    for path, module in model.named_modules():
+    for path, module in modules.items():
         if claimed and path.startswith(claimed):
             continue
         if hasattr(module, "sites"):
@@ -49,8 +62,37 @@ def find_sites(model: nn.Module, kind: SiteKind | None = None) -> list[Site]:
             shape = tuple(module.weight.shape)
             inputs = module.in_channels if isinstance(module, nn.Conv2d) else module.in_features
             sites += [
-                Site("weight", path, shape),
+                *_weight_sites(path, modules, owners),
                 Site("activation", path, (inputs,)),
                 Site("channels", path, (shape[0],)),
             ]
     return [site for site in sites if kind in (None, site.kind)]
+
+
+def weight_owners(model: nn.Module) -> dict[int, list[tuple[str, str]]]:
+    """Identity of each parameter → path of every module that holds it, and the name there; in module order."""
+    owners: dict[int, list[tuple[str, str]]] = {}
+    for path, module in model.named_modules():
+        for name, parameter in module._parameters.items():
+            if parameter is not None:
+                owners.setdefault(id(parameter), []).append((path, name))
+    return owners
+
+
+def is_layer(module: nn.Module) -> bool:
+    """Whether it is one whose weight is a site."""
+    return isinstance(module, nn.Conv2d | nn.Linear) and not hasattr(module, "sites")
+
+
+def _weight_sites(
+    path: str, modules: Mapping[str, nn.Module], owners: Mapping[int, list[tuple[str, str]]]
+) -> list[Site]:
+    """None for a layer whose weight is that of a layer before."""
+    weight = modules[path]._parameters.get("weight")
+    shape = tuple(modules[path].weight.shape)  # type: ignore[arg-type]
+    if weight is None:
+        return [Site("weight", path, shape, dense=True)]
+    layers = [owner for owner, name in owners[id(weight)] if name == "weight" and is_layer(modules[owner])]
+    others = len(layers) < len(owners[id(weight)])
+    found = Site("weight", path, shape, dense=others, full_precision=others, shared=tuple(layers[1:]))
+    return [found] if layers[0] == path else []

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 import logging
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, cast
 
@@ -16,6 +16,9 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from nas.errors import SpaceError
 from nas.ops import Call, Input, Op, Shape, op_name, op_of_module, op_of_target
+from nas.space.arguments import normalize_arguments
+from nas.space.modes import evaluating
+from nas.space.user_code import describe_error, place_of
 
 logger = logging.getLogger(__name__)
 
@@ -54,6 +57,8 @@ class TracedGraph:
     model: nn.Module
     nodes: tuple[TracedNode, ...]
     outputs: tuple[int, ...]
+    #: What the network answers with instead of one tensor: ``"a tuple of 2"``; empty for a tensor.
+    container: str = ""
 
     @property
     def uncovered(self) -> list[TracedNode]:
@@ -76,25 +81,48 @@ class TracedGraph:
         return users
 
 
-def trace(model: nn.Module, input_shape: Shape) -> TracedGraph:
+def trace(model: nn.Module, input_shape: Shape, *, unused: bool = False) -> TracedGraph:
     """The graph of ``model`` in eval mode for an input ``input_shape``, batch included.
 
     Nothing is computed: the model may be on the meta device. What can't be traced symbolically becomes one
-    node without op, as small a part of the network as possible.
+    node without op, as small a part of the network as possible. Arguments of ``forward`` beside the first are left out.
+
+    Args:
+        model: of one input.
+        input_shape: with the batch.
+        unused: keep the calls that no output depends on.
 
     Raises:
-        SpaceError: the network does not accept such an input, or takes more than one.
+        SpaceError: the network does not accept such an input, or needs more than one.
     """
-    with _evaluating(model), torch.no_grad():
+    _check_arguments(model)
+    with evaluating(model), torch.no_grad():
         graph = _symbolic(model)
+        normalize_arguments(graph, model)
         _follow_in_place(graph, model)
-        return _Shapes(model, input_shape).run(graph)
+        with torch.device("meta"):
+            return _Shapes(model, input_shape).run(graph, unused=unused)
+
+
+def _check_arguments(model: nn.Module) -> None:
+    signature = inspect.signature(model.forward)
+    try:
+        signature.bind(object())
+    except TypeError as error:
+        raise SpaceError(
+            f"{type(model).__name__}.forward{signature} can't be called with one input alone: {error}; "
+            "give its other arguments defaults"
+        ) from error
 
 
 class _Tracer(fx.Tracer):
     def __init__(self) -> None:
         # Standing in for the functions of ``math`` costs more than all the rest of tracing a small network.
         super().__init__(autowrap_modules=())  # type: ignore[arg-type]
+
+    def create_args_for_root(self, root_fn: Callable[..., Any], is_module: bool, concrete_args: Any = None) -> Any:
+        """One input; every other argument keeps its default, as in a call with one argument."""
+        return root_fn, [self.root, self.create_proxy("placeholder", "input", (), {})]
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
         if is_parametrized(m):
@@ -113,11 +141,14 @@ class _Tracer(fx.Tracer):
 
 
 def _symbolic(model: nn.Module) -> fx.Graph:
-    if op_of_module(model) is None:
-        try:
-            return _Tracer().trace(model)
-        except Exception as error:
-            logger.debug("%s is not symbolically traceable: %s", type(model).__name__, error)
+    # Constants that forward makes have values on the processor only; it may look at them.
+    for device in dict.fromkeys((torch.get_default_device(), torch.device("cpu"))):
+        if op_of_module(model) is None:
+            try:
+                with device:
+                    return _Tracer().trace(model)
+            except Exception as error:
+                logger.debug("%s is not symbolically traceable: %s", type(model).__name__, error)
     graph = fx.Graph()
     graph.output(graph.call_module("", (graph.placeholder("input"),)))
     return graph
@@ -143,6 +174,9 @@ def _is_in_place(node: fx.Node, model: nn.Module) -> bool:
     return node.op == "call_method" and str(node.target).endswith("_")
 
 
+#: What torch says where the value of a tensor without values is asked for.
+_LOOKED_AT_VALUES = ("meta tensor", "no data", "meta device", "register_meta", "Meta kernel", "Meta tensors")
+
 _IN_PLACE_OPERATORS = ("iadd", "isub", "imul", "itruediv")
 
 
@@ -157,8 +191,9 @@ class _Shapes:
     index: dict[fx.Node, int] = field(default_factory=dict)
     calls: dict[str, int] = field(default_factory=dict)
 
-    def run(self, graph: fx.Graph) -> TracedGraph:
+    def run(self, graph: fx.Graph, *, unused: bool) -> TracedGraph:
         outputs: tuple[int, ...] = ()
+        container = ""
         for node in graph.nodes:
             if node.op == "placeholder":
                 self._placeholder(node)
@@ -166,18 +201,13 @@ class _Shapes:
                 self._attribute(node)
             elif node.op == "output":
                 outputs = tuple(self.index[source] for source in node.all_input_nodes if source in self.index)
+                container = _container(fx.node.map_arg(node.args[0], self.values.__getitem__))
             else:
                 self._call(node)
-        return _reachable(self.model, self.nodes, outputs)
+        graph_of_all = TracedGraph(self.model, tuple(self.nodes), outputs, container)
+        return graph_of_all if unused else _reachable(graph_of_all)
 
     def _placeholder(self, node: fx.Node) -> None:
-        if any(known.kind == "input" for known in self.nodes):
-            if not node.args:
-                raise SpaceError(
-                    f"{type(self.model).__name__} takes a second input {node.name!r}; a network here has one"
-                )
-            self.values[node] = node.args[0]
-            return
         value = torch.empty(self.input_shape, device="meta")
         self._add(node, value, TracedNode("input", node.name, "", None, Call(node, None, (), self.input_shape), ()))
 
@@ -235,11 +265,30 @@ class _Shapes:
                 return torch.empty(shape, device="meta")
             return self._execute(call.node, call.module)
         except Exception as error:
-            shapes = ", ".join(map(str, call.input_shapes)) or "its arguments"
-            raise SpaceError(
-                f"{call.node.target} does not accept {shapes} ({type(error).__name__}: {error}); "
-                f"check the input shape {self.input_shape} and the layers before it"
-            ) from error
+            raise self._refusal(call, error) from error
+
+    def _refusal(self, call: Call, error: Exception) -> SpaceError:
+        name = call.node.target or type(self.model).__name__
+        text = describe_error(error)
+        place = "" if place_of(error) else self._place_of_failure()
+        if any(sign in str(error) for sign in _LOOKED_AT_VALUES):
+            return SpaceError(
+                f"{name} looks at values that it computes: {text}{place}; a network that ships takes the same steps "
+                "for every input: compute both branches and choose with torch.where"
+            )
+        shapes = ", ".join(map(str, call.input_shapes)) or "its arguments"
+        return SpaceError(
+            f"{name} does not accept {shapes}: {text}{place}; check the input shape {self.input_shape} and the layers "
+            "before it"
+        )
+
+    def _place_of_failure(self) -> str:
+        """Where the user's code fails when it is called without being traced."""
+        try:
+            _on_meta(self.model)(torch.empty(self.input_shape))
+        except Exception as error:
+            return f" ({place})" if (place := place_of(error)) else ""
+        return ""
 
     def _counted(self, node: fx.Node, module: nn.Module | None) -> int:
         with FlopCounterMode(display=False) as counter:
@@ -271,9 +320,9 @@ def _on_meta(module: nn.Module) -> Callable[..., Any]:
     return lambda *args, **kwargs: functional_call(module, on_meta, args, kwargs)
 
 
-def _reachable(model: nn.Module, nodes: list[TracedNode], outputs: tuple[int, ...]) -> TracedGraph:
+def _reachable(graph: TracedGraph) -> TracedGraph:
     """Only what the outputs depend on, and the input."""
-    needed = set(outputs)
+    nodes, needed = graph.nodes, set(graph.outputs)
     for index in range(len(nodes) - 1, -1, -1):
         if index in needed or nodes[index].kind == "input":
             needed.add(index)
@@ -281,26 +330,26 @@ def _reachable(model: nn.Module, nodes: list[TracedNode], outputs: tuple[int, ..
     kept = sorted(needed)
     position = {old: new for new, old in enumerate(kept)}
     renumbered = [replace(nodes[old], inputs=tuple(position[source] for source in nodes[old].inputs)) for old in kept]
-    return TracedGraph(model, tuple(renumbered), tuple(position[output] for output in outputs))
-
-
-@contextmanager
-def _evaluating(model: nn.Module) -> Iterator[None]:
-    """Eval mode within, each module's own mode afterwards."""
-    training = [module for module in model.modules() if module.training]
-    for module in training:
-        module.training = False
-    try:
-        yield
-    finally:
-        for module in training:
-            module.training = True
+    return replace(graph, nodes=tuple(renumbered), outputs=tuple(position[output] for output in graph.outputs))
 
 
 def _has_tensor(value: Any) -> bool:
+    if isinstance(value, Mapping):
+        return any(_has_tensor(item) for item in value.values())
     if isinstance(value, list | tuple):
         return any(_has_tensor(item) for item in value)
     return isinstance(value, Tensor)
+
+
+def _container(answer: Any) -> str:
+    """What holds the answer, if it is not a tensor."""
+    if isinstance(answer, Tensor):
+        return ""
+    if isinstance(answer, Mapping):
+        return f"a dict of {', '.join(map(str, answer))}"
+    if isinstance(answer, list | tuple):
+        return f"a {type(answer).__name__} of {len(answer)}"
+    return f"an object of type {type(answer).__name__}"
 
 
 def _shape(value: Any) -> Shape:

@@ -4,9 +4,16 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
+from typing import Any
+
+from torch import fx
+from torch.nn.utils.parametrize import is_parametrized
 
 from nas.ops import Channels
+from nas.ops.flatten import FlattenOp, wanted_channels
+from nas.space.graph import own_parameters
 from nas.space.tracing import TracedGraph, TracedNode
+from nas.sparsity.channel_counts import counted_tensors
 
 
 @dataclass
@@ -16,8 +23,8 @@ class ChannelGroup:
     size: int
     #: Modules whose every output channel is one of these.
     writers: list[str] = field(default_factory=list)
-    #: Modules that treat each of these channels by itself: batch norms, depthwise convolutions.
-    followers: list[str] = field(default_factory=list)
+    #: Modules that treat each of these channels by itself (batch norms, depthwise convolutions), and how wide each is.
+    followers: list[tuple[str, int]] = field(default_factory=list)
     #: Modules that read them, and by how many consecutive inputs each.
     readers: list[tuple[str, int]] = field(default_factory=list)
     #: Whether they reach the network's input or output, or something that can't lose channels.
@@ -40,10 +47,13 @@ class _Value:
 
 
 def channel_groups(graph: TracedGraph) -> list[ChannelGroup]:
-    """Every group of channels of a network, in the order in which they are first written."""
+    """Every group of channels of a network, in the order in which they are first written.
+
+    ``graph`` includes the calls that no output depends on: they, too, must fit the channels that are left.
+    """
     walk = _Walk(graph)
-    for node in graph.nodes:
-        walk.values.append(walk.value_of(node))
+    for index, node in enumerate(graph.nodes):
+        walk.values.append(walk.value_of(index, node))
     for output in graph.outputs:
         walk.values[output].group.whole = True
     return list({id(value.group): value.group for value in walk.values}.values())
@@ -54,10 +64,15 @@ class _Walk:
         self.graph = graph
         self.values: list[_Value] = []
         self.calls = Counter(node.path for node in graph.nodes if node.path)
+        self.uses = Counter(id(tensor) for index in range(len(graph.nodes)) for tensor in own_parameters(graph, index))
+        self.index = {node.call.node: index for index, node in enumerate(graph.nodes)}
+        self.shapes = {node.call.node: node.call.output_shape for node in graph.nodes}
 
-    def value_of(self, node: TracedNode) -> _Value:
+    def value_of(self, index: int, node: TracedNode) -> _Value:
         inputs = [self.values[source] for source in node.inputs]
-        flow = self._flow(node)
+        flow = self._flow(index, node)
+        if not self._fits_without(node):
+            flow = "fixed"
         if flow == "mixed":
             (source,) = inputs
             source.group.readers.append((node.path, source.repeat))
@@ -65,16 +80,48 @@ class _Walk:
         followed = self._follow(node, inputs) if flow == "same" else None
         if followed is not None:
             if node.call.module is not None:
-                followed.group.followers.append(node.path)
+                followed.group.followers.append((node.path, followed.repeat))
             return followed
         for value in inputs:
             value.group.whole = True
         return _Value(ChannelGroup(node.call.output_shape[1] if len(node.call.output_shape) > 1 else 1, whole=True))
 
-    def _flow(self, node: TracedNode) -> Channels:
+    def _flow(self, index: int, node: TracedNode) -> Channels:
         shapes = [*node.call.input_shapes, node.call.output_shape]
         known = node.op is not None and all(len(shape) in (2, 4) for shape in shapes)
-        return node.op.channels(node.call) if node.op and known and self.calls[node.path] <= 1 else "fixed"
+        alone = known and self.calls[node.path] <= 1 and self._owns_its_parameters(index, node)
+        return node.op.channels(node.call) if node.op and alone else "fixed"
+
+    def _owns_its_parameters(self, index: int, node: TracedNode) -> bool:
+        """Whether nothing else reads the parameters of the node's module, and nothing computes or hooks into them."""
+        module = node.call.module
+        if module is None:
+            return True
+        hooked = module._forward_pre_hooks or module._forward_hooks or any(map(is_parametrized, module.modules()))
+        return not hooked and all(self.uses[id(tensor)] == 1 for tensor in own_parameters(self.graph, index))
+
+    def _fits_without(self, node: TracedNode) -> bool:
+        """Whether numbers that the call is given stay right when channels go.
+
+        A shape may be made of the number of channels that are reshaped. Any other use of such a number holds the
+        channels fast.
+        """
+        wanted = wanted_channels(node.call) if isinstance(node.op, FlattenOp) else None
+        counted = self._counted([node.call.node.args, node.call.node.kwargs])
+        own = [value for value in self._counted(wanted) if self._like(value, node)]
+        foreign = [value for value in counted if not any(value is item for item in own)]
+        for value in foreign:
+            value.group.whole = True
+        return not foreign and not isinstance(wanted, int)
+
+    def _like(self, value: _Value, node: TracedNode) -> bool:
+        source = self.values[node.inputs[0]]
+        return value.group is source.group and value.repeat == source.repeat
+
+    def _counted(self, arguments: Any) -> list[_Value]:
+        """Values whose number of channels is in some arguments."""
+        nodes: set[fx.Node] = counted_tensors(arguments, self.shapes)
+        return [self.values[position] for position in sorted(self.index[node] for node in nodes)]
 
     def _follow(self, node: TracedNode, inputs: list[_Value]) -> _Value | None:
         """The value whose channels are those of all inputs; None where they do not fit together."""

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from nas.ops import op_of_module
+from nas.space.site import is_layer, weight_owners
 from nas.space.tracing import trace
 from nas.sparsity import Pattern, Shape
 from nas.sparsity.channel_groups import ChannelGroup, channel_groups
@@ -39,8 +40,10 @@ class Masked:
 
     model: nn.Module
     seed: int
-    #: Path of every convolution and linear layer → shape of its dense weight.
+    #: Path of every convolution and linear layer → shape of its dense weight; one that layers share comes once.
     shapes: dict[str, Shape]
+    #: Path of every module with a weight → the modules that hold this parameter, and its name there.
+    owners: Mapping[str, list[tuple[str, str]]] = field(default_factory=dict)
     parts: list[Prunable] = field(default_factory=list)
     channels: list[tuple[ChannelGroup, PrunableChannels]] = field(default_factory=list)
     #: Path → what its weight was decided by, and the part that decides it.
@@ -50,7 +53,10 @@ class Masked:
     def of(cls, model: nn.Module, seed: int) -> Masked:
         """A dense network."""
         layers = {path: module for path, module in model.named_modules() if isinstance(module, nn.Conv2d | nn.Linear)}
-        return cls(model, seed, {path: tuple(module.weight.shape) for path, module in layers.items()})
+        weights = {id(module._parameters.get("weight", module)): path for path, module in reversed(layers.items())}
+        shapes = {path: tuple(layers[path].weight.shape) for path in reversed(weights.values())}
+        owners = weight_owners(model).values()
+        return cls(model, seed, shapes, {path: held for held in owners for path, name in held if name == "weight"})
 
     @property
     def on_meta(self) -> bool:
@@ -59,7 +65,7 @@ class Masked:
 
     def mask_channels(self, choices: Mapping[str, Choice], input_shape: Shape) -> None:
         """Of every group whose writers all chose to lose channels, at the largest of their densities."""
-        for group in channel_groups(trace(self.model, input_shape)):
+        for group in channel_groups(trace(self.model, input_shape, unused=True)):
             writers = [choices.get(path) for path in group.writers]
             wanted = [choice for choice in writers if choice is not None]
             if group.whole or not writers or len(wanted) < len(writers):
@@ -69,14 +75,19 @@ class Masked:
                 self._mask_group(group, choice)
 
     def mask_weight(self, path: str, choice: Choice, make_mask: MakeMask, *, last: bool) -> None:
-        """Of one layer; nothing where the pattern keeps all of it."""
+        """Of one layer and those that share its weight; nothing where the pattern keeps all of it.
+
+        A weight that has a mask already keeps it, and one that something else than layers holds too stays dense.
+        """
         module = self.model.get_submodule(path)
         weight = _weight(module)
         shape = tuple(weight.shape)
-        if choice.pattern.count(shape, choice.density) == weight.numel():
+        layers = self._layers_with(path)
+        if not layers or choice.pattern.count(shape, choice.density) == weight.numel():
             return
         mask = make_mask(shape, weight.device)
-        put_mask(module, mask)
+        for layer in layers:
+            put_mask(self.model.get_submodule(layer), mask)
         part = PrunableWeight(
             path,
             choice.pattern,
@@ -85,10 +96,19 @@ class Masked:
             last=last,
             module=module,
             mask=mask,
-            outputs=self._written(path),
+            outputs=outputs[0] if (outputs := self._written(path)) else None,
             inputs=self._read(path),
         )
-        self._add(part, choice, [path])
+        self._add(part, choice, layers)
+
+    def _layers_with(self, path: str) -> list[str]:
+        """Those with the weight of ``path``; none if it is masked, computed, or held by something that is no layer."""
+        owners = self.owners.get(path, ())
+        layers = [owner for owner, name in owners if name == "weight" and self._is_masked_alike(owner, path)]
+        return layers if len(layers) == len(owners) and path not in self.chosen else []
+
+    def _is_masked_alike(self, owner: str, path: str) -> bool:
+        return owner == path or is_layer(self.model.get_submodule(owner))
 
     def bake(self) -> None:
         """Zeros instead of masks, and no more channels than are kept."""
@@ -98,8 +118,8 @@ class Masked:
             channels = part.indices()
             for path in group.writers:
                 self._narrow(path, channels, None)
-            for path in group.followers:
-                self._narrow(path, channels, channels)
+            for path, repeat in group.followers:
+                self._narrow(path, part.indices(repeat), part.indices(repeat))
             for path, repeat in group.readers:
                 self._narrow(path, None, part.indices(repeat))
 
@@ -129,20 +149,23 @@ class Masked:
             return part.num_kept(final_density(part))
         rows, *columns = self.shapes[path]
         outputs, inputs = self._written(path), self._read(path)
-        rows = rows if outputs is None else len(outputs.indices())
+        rows = rows if outputs is None else len(outputs[0].indices(outputs[1]))
         columns[0] = columns[0] if inputs is None else len(inputs[0].indices(inputs[1]))
         return rows * prod(columns)
 
     def _mask_group(self, group: ChannelGroup, choice: Choice) -> None:
-        followers = [path for path in group.followers if path in self.shapes]
+        followers = [(path, repeat) for path, repeat in group.followers if path in self.shapes]
         part = PrunableChannels(
             group.writers[0],
             choice.pattern,
             choice.density,
             seed=self.seed,
             writers=[self.model.get_submodule(path) for path in group.writers],
-            row_masks=[self._vector_mask(path, dimension=0) for path in [*group.writers, *followers]],
-            readers=[Reader(self._vector_mask(path, dimension=1), repeat) for path, repeat in group.readers],
+            row_masks=[self._vector_mask(path, dimension=0) for path in group.writers],
+            readers=[
+                *(Reader(self._vector_mask(path, dimension=0), repeat) for path, repeat in followers),
+                *(Reader(self._vector_mask(path, dimension=1), repeat) for path, repeat in group.readers),
+            ],
         )
         self.channels.append((group, part))
         self._add(part, choice, group.writers)
@@ -159,8 +182,12 @@ class Masked:
         self.parts.append(part)
         self.chosen |= {path: (choice, part) for path in paths}
 
-    def _written(self, path: str) -> PrunableChannels | None:
-        return next((part for group, part in self.channels if path in group.writers + group.followers), None)
+    def _written(self, path: str) -> tuple[PrunableChannels, int] | None:
+        for group, part in self.channels:
+            widths = dict([*((writer, 1) for writer in group.writers), *group.followers])
+            if path in widths:
+                return part, widths[path]
+        return None
 
     def _read(self, path: str) -> tuple[PrunableChannels, int] | None:
         found = ((part, repeat) for group, part in self.channels for reader, repeat in group.readers if reader == path)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from torch import Tensor
+from torch import Tensor, nn
 
+from nas.ops import Weights
 from nas.space.graph import count_parameters
-from nas.space.tracing import TracedGraph
+from nas.space.tracing import TracedGraph, TracedNode
 
 
 def nonzero_parameters(graph: TracedGraph) -> int:
@@ -26,9 +27,24 @@ def nonzero_bytes(graph: TracedGraph, bits: Mapping[str, int]) -> int:
 
 
 def _weights(graph: TracedGraph) -> dict[str, Tensor]:
-    """Module path → weight as it ships, those that calls share once."""
+    """Module path → weight as it ships; one that calls or layers share comes once."""
     found = {node.path: node.op.weights(node.call) for node in graph.nodes if node.op is not None and node.path}
-    return {path: weights.weight for path, weights in found.items() if weights is not None}
+    for node in graph.nodes:
+        found |= {path: Weights(layer.weight, None, 0) for path, layer in _past_ops(graph, node).items()}
+    once = {id(weights.weight): (path, weights.weight) for path, weights in reversed(found.items()) if weights}
+    return dict(once.values())
+
+
+def _past_ops(graph: TracedGraph, node: TracedNode) -> dict[str, nn.Conv2d | nn.Linear]:
+    """Layers that compute in a node without op, or whose weight is read past them."""
+    if node.kind == "attribute":
+        path, _, name = node.path.rpartition(".")
+        modules = {path: graph.model.get_submodule(path)} if name == "weight" else {}
+    elif node.op is None and node.call.module is not None:
+        modules = dict(node.call.module.named_modules(prefix=node.path))
+    else:
+        modules = {}
+    return {path: module for path, module in modules.items() if isinstance(module, nn.Conv2d | nn.Linear)}
 
 
 def _zeros(weight: Tensor) -> int:

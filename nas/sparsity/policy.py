@@ -14,6 +14,7 @@ from nas.space.regime import Regime
 from nas.space.site import Site
 from nas.sparsity import ALLOCATIONS, PATTERNS, SCHEDULES, Layer, Pattern, Schedule
 from nas.sparsity.masked import Choice, Masked
+from nas.sparsity.unchanged import unchanged
 
 Names = str | Sequence[str]
 
@@ -63,6 +64,7 @@ class Sparsity(Policy):
             )
         self.seed = seed
         self._sites: list[str] = []
+        self._shared: dict[str, tuple[str, ...]] = {}
         self._choices: dict[str, Choice] = {}
         self._masked: Masked | None = None
 
@@ -70,6 +72,7 @@ class Sparsity(Policy):
         """Ask ``sparsity.density``, ``sparsity.pattern``, ``sparsity.allocation``; of a group, ``….<group>``."""
         weights = [site for site in sites if site.kind == "weight"]
         self._sites = [site.module for site in weights if site.active]
+        self._shared = {site.module: site.shared for site in weights if site.active}
         prunable = [site for site in weights if not site.dense]
         for group, members in group_by_scope(self.scope, prunable).items():
             self._ask_group(chooser, group, [site for site in members if site.active])
@@ -130,7 +133,9 @@ class Sparsity(Policy):
         """Bring masks to their final density, bake them in, and take away the channels that are gone."""
         if self._attached.parts and not self._attached.on_meta:
             self.schedule.finish(network.model, self._attached.parts)
-        self._attached.bake()
+        if self._attached.parts:
+            with unchanged(network.model, network.input_shape):
+                self._attached.bake()
 
     def describe(self, network: Network) -> Mapping[str, Mapping[str, float | str]]:
         """Of every weight: pattern, schedule, kept fraction as chosen and as it is, and the complement of that."""
@@ -144,7 +149,8 @@ class Sparsity(Policy):
             realised = self._attached.realised_density(path, self.schedule.final_density)
             if self._attached.own_kept(path) is not None:
                 facts = {"pattern": "of the layer", "density": realised}
-            found[path] = {**facts, "realised_density": realised, "sparsity": 1.0 - realised}
+            facts = {**facts, "realised_density": realised, "sparsity": 1.0 - realised}
+            found |= dict.fromkeys((path, *self._shared[path]), facts)
         return found
 
     def regime(self) -> Regime | None:

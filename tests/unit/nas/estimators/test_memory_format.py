@@ -14,12 +14,12 @@ CPU = torch.device("cpu")
 )
 def test_layers_whose_gradient_overruns_are_trained_contiguous(layer: nn.Module) -> None:
     model = nn.Sequential(nn.ReLU(), nn.Sequential(layer))
-    assert training_format(model, CPU, channels_last=True) is torch.contiguous_format
-    assert training_format(model, torch.device("cuda"), channels_last=True) is torch.channels_last
+    assert training_format(model, CPU, (), channels_last=True) is torch.contiguous_format
+    assert training_format(model, torch.device("cuda"), (), channels_last=True) is torch.channels_last
 
 
 @pytest.mark.parametrize("layer", [nn.Conv2d(3, 8, 1), nn.Conv2d(3, 8, 3, 2), nn.Conv2d(16, 8, 1, 2), nn.Linear(3, 8)])
 def test_all_others_as_wanted(layer: nn.Module) -> None:
     model = nn.Sequential(layer)
-    assert training_format(model, CPU, channels_last=True) is torch.channels_last
-    assert training_format(model, CPU, channels_last=False) is torch.contiguous_format
+    assert training_format(model, CPU, (), channels_last=True) is torch.channels_last
+    assert training_format(model, CPU, (), channels_last=False) is torch.contiguous_format

@@ -79,7 +79,7 @@ def test_groups_of_a_network_with_branches() -> None:
     residual = free["stem.0", "project"]
     assert residual.readers == [("expand", 1), ("left", 1), ("right", 1)]
     gated = free["expand", "excite"]
-    assert {"norm", "depthwise"} <= set(gated.followers)
+    assert {("norm", 1), ("depthwise", 1)} <= set(gated.followers)
     assert gated.readers == [("squeeze", 1), ("project", 1)]
     assert free["last",].readers == [("hidden", 16)]
     held = {path for group in groups if group.whole for path in group.writers}

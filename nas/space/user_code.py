@@ -1,0 +1,35 @@
+"""Exceptions of code that is not ours, as messages: what was raised, and where in the user's file."""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from types import FrameType
+
+#: Packages whose frames are passed over in search of the user's line.
+_OURS = frozenset({"nas", "search_spaces", "trials", "dashboard", "torch", "torchvision", "timm"})
+
+
+def describe_error(error: BaseException) -> str:
+    """``KeyError: 'x' (/home/me/net.py:12, in forward)``: the first line of the message, and the place if known."""
+    lines = str(error).strip().splitlines()
+    text = f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
+    place = place_of(error)
+    return f"{text} ({place})" if place else text
+
+
+def place_of(error: BaseException) -> str:
+    """``file:line, in function`` of the innermost frame of the user's code; empty if there is none."""
+    found = ""
+    for frame, line in traceback.walk_tb(error.__traceback__):
+        if _is_of_user(frame):
+            found = f"{frame.f_code.co_filename}:{line}, in {frame.f_code.co_name}"
+    if not found and error.__cause__ is not None:
+        return place_of(error.__cause__)
+    return found
+
+
+def _is_of_user(frame: FrameType) -> bool:
+    package = str(frame.f_globals.get("__name__", "")).partition(".")[0]
+    generated = frame.f_code.co_filename.startswith("<")
+    return not generated and package not in _OURS and package not in sys.stdlib_module_names

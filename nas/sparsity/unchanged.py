@@ -1,0 +1,57 @@
+"""Whether taking masks off and channels away left what a network computes as it was."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+
+from nas.errors import SpaceError
+from nas.space.modes import evaluating
+from nas.space.user_code import describe_error
+
+#: Of the largest answer: what sums in another order may differ by.
+TOLERANCE = 1e-3
+
+
+@contextmanager
+def unchanged(model: nn.Module, input_shape: tuple[int, ...]) -> Iterator[None]:
+    """Compare the answers to two random inputs before and after; nothing is compared of a network with shapes only.
+
+    Raises:
+        SpaceError: the network answers otherwise afterwards, or not at all.
+    """
+    if not input_shape or any(parameter.is_meta for parameter in model.parameters()):
+        yield
+        return
+    before = _answers(model, input_shape)
+    yield
+    try:
+        after = _answers(model, input_shape)
+    except Exception as error:
+        raise SpaceError(f"{_what(model)}: without the channels that were removed, {describe_error(error)}") from error
+    difference = (after - before).abs().max() if after.shape == before.shape else torch.tensor(torch.inf)
+    # Answers that are not finite are refused elsewhere.
+    if before.isfinite().all() and not difference <= TOLERANCE * before.abs().max().clamp(min=1e-6):
+        raise SpaceError(
+            f"{_what(model)}: the network as it ships differs by {float(difference):.3g} from the trained one"
+        )
+
+
+def _what(model: nn.Module) -> str:
+    return (
+        f"{type(model).__name__} can't be made sparse as chosen; leave the pattern 'channels' out, or name in search "
+        "the layers that policies may act on"
+    )
+
+
+def _answers(model: nn.Module, input_shape: tuple[int, ...]) -> Tensor:
+    device = next(model.parameters()).device
+    generator = torch.Generator().manual_seed(0)
+    inputs = torch.rand((2, *input_shape[1:]), generator=generator).to(device)
+    with evaluating(model), torch.no_grad(), torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        answers: Tensor = model(inputs)
+    return answers
