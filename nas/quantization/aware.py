@@ -20,6 +20,7 @@ _RANGE = "input_range"
 class _Switched(nn.Module):
     """Rounds once it is switched on; its state travels with averages and checkpoints."""
 
+    of_policy = True
     on: Tensor
 
     def __init__(self, scheme: Scheme) -> None:

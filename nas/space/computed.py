@@ -39,7 +39,10 @@ def use_parametrizations(model: nn.Module) -> None:
 
 
 def write_computed(model: nn.Module) -> None:
-    """Turn every computed tensor into an ordinary parameter with the value it has in evaluation mode."""
+    """Turn every computed tensor into an ordinary parameter with the value it has in evaluation mode.
+
+    What a policy put on a weight (``of_policy``) is taken off by that policy.
+    """
     with evaluating(model), torch.no_grad():
         for module in list(model.modules()):
             if parametrize.is_parametrized(module):
@@ -49,6 +52,8 @@ def write_computed(model: nn.Module) -> None:
 def _write(module: nn.Module) -> None:
     stacked: Any = module.parametrizations
     for name in list(stacked):
+        if any(getattr(item, "of_policy", False) for item in stacked[name]):
+            continue
         if isinstance(getattr(stacked[name], "original", None), nn.Parameter):
             # It is overwritten, and others may use it as it is.
             kept = stacked[name].original

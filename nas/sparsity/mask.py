@@ -18,6 +18,7 @@ class Mask(nn.Module):
         record: have a buffer for the gradient that removed weights would have got.
     """
 
+    of_policy = True
     kept: Tensor
     gradient: Tensor | None
 
