@@ -31,5 +31,6 @@ def place_of(error: BaseException) -> str:
 
 def _is_of_user(frame: FrameType) -> bool:
     package = str(frame.f_globals.get("__name__", "")).partition(".")[0]
-    generated = frame.f_code.co_filename.startswith("<")
-    return not generated and package not in _OURS and package not in sys.stdlib_module_names
+    file = frame.f_code.co_filename
+    installed = file.startswith("<") or "site-packages" in file
+    return not installed and package not in _OURS and package not in sys.stdlib_module_names
