@@ -100,6 +100,7 @@ def test_the_bundle_holds_what_it_needs_and_neither_torch_nor_ray(agent: Agent, 
         "nas/memory.py",
         "nas/place.py",
         "nas/registry.py",
+        "nas/scalars.py",
         "nas/scratch.py",
     }
     assert "nas/latency/agent/remote.py" not in files
