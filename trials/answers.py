@@ -80,7 +80,7 @@ def installed(format_name: str) -> Iterator[tuple[str, Runtime]]:
 
 
 def _answers(problem: Problem, network: Network, path: Path, inputs: Tensor, name: str, runtime: Runtime) -> Answers:
-    error = relative_error(network.model, path, inputs, runtime=name, tolerance=None)
+    error = relative_error(network.model, path, inputs, runtime=name)
     task = problem.task
     scores: dict[str, dict[str, float]] = {}
     intervals: dict[str, dict[str, Interval]] = {}

@@ -41,6 +41,8 @@ Result = dict[str, Any]
 
 #: Training images an int8 network's ranges are calibrated on.
 CALIBRATION_IMAGES = 256
+#: Training images a file without integers is compared with its network on.
+COMPARED_IMAGES = 16
 
 
 def gate(payload: Payload) -> Iterator[Result]:
@@ -160,17 +162,18 @@ def canary(payload: Payload) -> Iterator[Result]:
 
 
 def deploy(problem: Problem, network: Network, path: Path) -> Artifact:
-    """The file that ships: ranges calibrated on training data where anything computes with 8 bits."""
-    calibration = calibration_inputs(problem) if any(bits == 8 for bits in network.bits.values()) else None
+    """The file that ships: compared with the network on training data, which 8 bits are calibrated on, too."""
+    has_integers = any(bits == 8 for bits in network.bits.values())
+    calibration = calibration_inputs(problem, CALIBRATION_IMAGES if has_integers else COMPARED_IMAGES)
     shape = problem.input_shape()
     return problem.exporter.export(network, path, input_shape=shape, calibration=calibration, runtime=problem.runtime)
 
 
-def calibration_inputs(problem: Problem) -> torch.Tensor:
-    """``(M, C, H, W)`` training inputs, the same ones every time."""
+def calibration_inputs(problem: Problem, limit: int) -> torch.Tensor:
+    """``(M, C, H, W)`` training inputs, at most ``limit``, the same ones every time."""
     data = problem.task.dataset("train")
     count = len(data)  # type: ignore[arg-type]
-    indices = random.Random(0).sample(range(count), min(CALIBRATION_IMAGES, count))
+    indices = random.Random(0).sample(range(count), min(limit, count))
     return torch.stack([data[index][0] for index in indices])
 
 

@@ -14,6 +14,7 @@ from nas.errors import MeasureError, PlanError
 from nas.estimators import ESTIMATORS, Estimator
 from nas.estimators.rehearsal import rehearse
 from nas.export import EXPORTERS, Exporter
+from nas.export.rehearsal import rehearse_shipping
 from nas.import_path import append_folders
 from nas.latency.runtimes import RUNTIMES, Runtime, answering, make_runtime
 from nas.latency.targets import TargetSpec
@@ -201,6 +202,20 @@ def _check(problem: Problem) -> None:
     problem.strategy(Goal(problem.objectives, {}), plan.seed).check(problem.searched.sample)
     smallest = problem.searched.sample(PositionChooser(0)).architecture
     rehearse(problem.searched.build(smallest, plan.seed))
+    _rehearse_shipping(problem, policies)
+
+
+def _rehearse_shipping(problem: Problem, policies: Sequence[Policy]) -> None:
+    """Export one network before any is trained, in every precision that a policy chooses from."""
+    network = problem.searched.sample(PositionChooser(0))
+    here = [answering(target.runtime.name) for target in problem.plan.targets if not target.address]
+    rehearse_shipping(
+        problem.exporter,
+        problem.searched.build(network.architecture, problem.plan.seed),
+        input_shape=problem.input_shape(),
+        precisions={name for policy in policies for name in policy.precisions},
+        runtimes=list(dict.fromkeys([problem.runtime, *here])),
+    )
 
 
 def _check_target(problem: Problem, policies: Sequence[Policy], spec: TargetSpec) -> None:

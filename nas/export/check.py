@@ -7,12 +7,11 @@ from contextlib import closing
 from pathlib import Path
 
 import numpy as np
-import torch
 from torch import Tensor, nn
 
 from nas.errors import ExportError, MeasureError
-from nas.export.calibration import device_of
 from nas.export.evaluate import run_batches
+from nas.export.expected import Expected, expect
 from nas.latency.runtimes import RUNTIMES, SessionOptions
 
 #: Largest difference of a 32-bit file to the network, in standard deviations of the output.
@@ -22,9 +21,13 @@ TOLERANCE = 1e-3
 TOLERATED_STEPS = 3.0
 #: Of a file's distance to the network without rounding, in the simulation's.
 TOLERATED_NOISE = 1.5
+#: Of the same distance, in that of a simulation that knows nothing of the file: it rounds at other places.
+TOLERATED_EXPLANATION = 3.0
+#: Distance that is never too much in a file of fewer bits, in standard deviations of the output.
+NEGLIGIBLE = 0.01
 
 
-def relative_error(model: nn.Module, path: Path, inputs: Tensor, *, runtime: str, tolerance: float | None) -> float:
+def relative_error(model: nn.Module, path: Path, inputs: Tensor, *, runtime: str) -> float:
     """Largest absolute difference between file and network, in standard deviations of the output.
 
     Args:
@@ -32,70 +35,109 @@ def relative_error(model: nn.Module, path: Path, inputs: Tensor, *, runtime: str
         path: the file.
         inputs: ``(M, C, H, W)``.
         runtime: what runs the file.
-        tolerance: what is allowed; None only asks for finite values.
 
     Raises:
-        ExportError: the file can't be run, an output is not finite or does not vary, or the error is over
-            the tolerance.
+        ExportError: the file can't be run, or what ``expect`` raises.
     """
-    with torch.no_grad():
-        expected = model(inputs.to(device_of(model))).float().cpu().numpy()
-    found = _answers(path, inputs, runtime)
-    if found.shape != expected.shape:
-        raise ExportError(f"{path.name} answers {found.shape}, the network {expected.shape}")
-    if not (np.isfinite(expected).all() and np.isfinite(found).all()):
-        raise ExportError(f"{path.name}: the output is not finite; check the network's weights")
-    spread, largest = float(expected.std()), float(np.abs(expected).max())
-    if not spread > 1e-7 * largest:
-        raise ExportError(
-            f"{path.name}: the network answers {largest:.3g} whatever the input, so nothing can be checked; "
-            "its weights may be untrained (seed_weights) or the signal dies on the way"
-        )
-    difference = float(np.abs(found - expected).max()) / spread
-    if tolerance is not None and not difference <= tolerance:
-        raise ExportError(
-            f"{path.name} differs from the network by {difference:.3g} standard deviations of its output in "
-            f"{runtime} (allowed: {tolerance:g}); an op's emitter does not compute what the op computes"
-        )
-    return difference
+    found, batch = file_answers(path, inputs, runtime)
+    return difference(found, expect(model, inputs, batch), path)
 
 
-def check_rounding(
-    simulation: Callable[[Tensor], Tensor], model: nn.Module, path: Path, inputs: Tensor, *, runtime: str
-) -> float:
-    """Largest difference to what the file's own roundings give in torch, in steps of 255 for all of the output.
+def check_same(expected: Expected, path: Path, *, runtime: str, blame: Callable[[], str] = lambda: "") -> float:
+    """``difference`` of a file in 32 bits, at most ``TOLERANCE``.
 
-    In a deep network one sum that is rounded the other way moves many after it, and a runtime may round less than the
-    file says. That is well as long as the file's answers, by the root of their mean square, part no more from the
-    simulation's than those from the network's without rounding, or are hardly further from the network's.
+    Args:
+        expected: what the network answers.
+        path: the file.
+        runtime: what runs the file.
+        blame: says where the two part ways, for the message.
 
     Raises:
-        ExportError: neither is so, and the difference is more than ``TOLERATED_STEPS``.
+        ExportError: it is more, or the file can't be run.
     """
-    expected = simulation(inputs).float().cpu().numpy()
-    with torch.no_grad():
-        unrounded = model(inputs.to(device_of(model))).float().cpu().numpy()
-    difference = _answers(path, inputs, runtime) - expected
-    step = max(float(np.ptp(expected)), 1e-30) / 255
-    steps = float(np.abs(difference).max()) / step
-    rounding = _rms(unrounded - expected)
-    further = _rms(difference) > rounding and _rms(difference + expected - unrounded) > TOLERATED_NOISE * rounding
+    found, _ = file_answers(path, expected.inputs, runtime)
+    error = difference(found, expected, path)
+    if not error <= TOLERANCE:
+        cause = blame() or "An operator of the file does not compute what torch computes"
+        raise ExportError(
+            f"{path.name} in 32 bits differs from the network by {error:.3g} standard deviations of its output in "
+            f"{runtime} (allowed: {TOLERANCE:g}). {cause}"
+        )
+    return error
+
+
+def difference(found: np.ndarray, expected: Expected, path: Path) -> float:
+    """Largest absolute difference, in standard deviations of what was expected.
+
+    Raises:
+        ExportError: another shape, or values that are not finite.
+    """
+    if found.shape != expected.outputs.shape:
+        raise ExportError(f"{path.name} answers {found.shape}, the network {expected.outputs.shape}")
+    if not np.isfinite(found).all():
+        raise ExportError(f"{path.name}: the output is not finite, that of the network is")
+    return float(np.abs(found - expected.outputs).max()) / expected.spread
+
+
+def check_rounding(simulated: np.ndarray, found: np.ndarray, expected: Expected, path: Path, *, runtime: str) -> None:
+    """Whether a file of fewer bits answers what the simulation of its own roundings answers.
+
+    In a deep network one sum that is rounded the other way changes many values after it, and a runtime may round less
+    than the file says. That is fine as long as the root mean square of the file's distance to the simulation is no more
+    than that of the simulation to the network, or the file is hardly further from the network than the simulation.
+
+    Raises:
+        ExportError: neither is so, and the largest difference is more than ``TOLERATED_STEPS`` of 255.
+    """
+    step = max(float(np.ptp(simulated)), 1e-30) / 255
+    steps = float(np.abs(found - simulated).max()) / step
+    rounding = _rms(expected.outputs - simulated)
+    further = _rms(found - simulated) > rounding and _rms(found - expected.outputs) > TOLERATED_NOISE * rounding
     if not steps <= TOLERATED_STEPS and further:
         raise ExportError(
             f"{path.name} differs from the simulation of its roundings by {steps:.3g} steps of 255 in {runtime} "
             f"(allowed: {TOLERATED_STEPS:g}, or what rounding changes at all); scales, zero points or integers are not "
             "those of the network, or weights of all 8 bits overflow here (full_range: false)"
         )
-    return steps
+
+
+def check_explained(rounded: np.ndarray, found: np.ndarray, expected: Expected, path: Path, *, runtime: str) -> None:
+    """Whether rounding at all explains how far a file of fewer bits is from the network.
+
+    Args:
+        rounded: what torch answers with everything rounded (``rounded_answers``).
+        found: what the file answers.
+        expected: what the network answers.
+        path: the file.
+        runtime: what ran the file.
+
+    Raises:
+        ExportError: the root mean square of the file's distance is more than ``TOLERATED_EXPLANATION`` times that of
+            the rounded network, and more than ``NEGLIGIBLE``.
+    """
+    explained = _rms(rounded - expected.outputs) / expected.spread
+    distance = _rms(found - expected.outputs) / expected.spread
+    allowed = max(NEGLIGIBLE, TOLERATED_EXPLANATION * explained)
+    if not distance <= allowed:
+        raise ExportError(
+            f"{path.name} is {distance:.3g} standard deviations of its output away from the network in {runtime} "
+            f"(root mean square), but rounding explains no more than {allowed:.3g}: its integers, scales or zero "
+            "points are not those of the network; keep this network in fp32, or register ops for its nodes"
+        )
+
+
+def file_answers(path: Path, inputs: Tensor, runtime: str) -> tuple[np.ndarray, int]:
+    """What the file answers, and the batch it answers at once.
+
+    Raises:
+        ExportError: the runtime can't open or run it.
+    """
+    try:
+        with closing(RUNTIMES.get(runtime)().open(path, SessionOptions(batch=len(inputs)))) as session:
+            return run_batches(session, inputs.cpu().numpy()), session.input_shape[0]
+    except MeasureError as error:
+        raise ExportError(f"{path.name} was written but {runtime} can't run it: {error}") from error
 
 
 def _rms(values: np.ndarray) -> float:
     return float(np.sqrt(np.mean(np.square(values, dtype=np.float64))))
-
-
-def _answers(path: Path, inputs: Tensor, runtime: str) -> np.ndarray:
-    try:
-        with closing(RUNTIMES.get(runtime)().open(path, SessionOptions(batch=len(inputs)))) as session:
-            return run_batches(session, inputs.cpu().numpy())
-    except MeasureError as error:
-        raise ExportError(f"{path.name} was written but can't be run: {error}") from error

@@ -6,6 +6,7 @@ import hashlib
 import math
 import time
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,21 +16,25 @@ from torch import Tensor, fx
 
 from nas.errors import ExportError
 from nas.export import Artifact, Exporter
+from nas.export.blame import blame_hooks, blame_operator
 from nas.export.calibration import SEEDED, ranges, seeded_inputs
-from nas.export.check import TOLERANCE, check_rounding, relative_error
+from nas.export.check import check_same, file_answers
+from nas.export.expected import expect
 from nas.export.folding import fold
+from nas.export.job import Job
 from nas.export.onnx_graph import OnnxGraph, Parameter, as_array
-from nas.export.quantize import IntegerPlan, plan_integers, quantize_layer, quantize_weight
+from nas.export.quantize import IntegerPlan, halved, plan_integers, quantize_layer, quantize_weight
 from nas.export.simulation import Simulation, can_simulate
 from nas.export.structure import record_nonzeros, structure_hash_of
 from nas.export.torch_route import export_with_torch
 from nas.quantization.scheme import scheme_of
 from nas.quantization.steps import Steps, activation_steps
+from nas.scratch import Scratch
 from nas.space import Network
 from nas.space.tracing import TracedGraph, trace
 
 #: At least so many inputs are compared.
-NUM_CHECKED = 4
+NUM_CHECKED = 8
 
 
 class OnnxExporter(Exporter):
@@ -58,21 +63,21 @@ class OnnxExporter(Exporter):
         if len(graph.outputs) != 1:
             raise ExportError(f"the network returns {len(graph.outputs)} tensors; a deployed network returns one")
         uncovered = sorted({node.op_name for node in graph.uncovered})
+        expected = expect(network.model, _compared(input_shape, calibration), input_shape[0])
         inputs = seeded_inputs(input_shape, SEEDED) if calibration is None else calibration.cpu()
-        written = None
+        without_op = tuple(f"{node.op_name} ({node.name})" for node in graph.uncovered)
+        job = Job(network, path, input_shape, inputs, expected, runtime, without_op)
+        enclosed: list[str] = []
         if uncovered:
-            model = export_with_torch(network, path, input_shape, inputs)
+            model, error = export_with_torch(job)
         else:
-            written = _Written(graph, network.bits, inputs)
-            model = written.model(input_shape)
-            onnx.save(model, str(path))
-        error = _checked(network, written, path, input_shape, calibration, runtime)
+            model, error, enclosed = _export_ops(job, graph)
         content = path.read_bytes()
         record: dict[str, Any] = {"opset": model.opset_import[0].version, "uncovered": uncovered}
         if _has_integers(network):
             record["calibrated_on"] = 0 if calibration is None else len(calibration)
-        if written is not None and written.enclosed:
-            record["enclosed_by_integers"] = written.enclosed
+        if enclosed:
+            record["enclosed_by_integers"] = enclosed
         record["seconds"] = round(time.perf_counter() - started, 4)
         return Artifact(
             path=path,
@@ -85,6 +90,50 @@ class OnnxExporter(Exporter):
             relative_error=error,
             record=record,
         )
+
+
+def _compared(input_shape: tuple[int, ...], calibration: Tensor | None) -> Tensor:
+    """Inputs the file is compared on: data where there is some, or else seeded ones."""
+    count = math.ceil(NUM_CHECKED / input_shape[0]) * input_shape[0]
+    if calibration is None:
+        return seeded_inputs(input_shape, count, seed=1)
+    return calibration[:count].cpu()
+
+
+def _export_ops(job: Job, graph: TracedGraph) -> tuple[onnx.ModelProto, float, list[str]]:
+    """Write the file op by op: the model, its error and its enclosed layers.
+
+    The network in 32 bits is written, run and compared with torch first. A file of fewer bits has the same ops, and is
+    compared with a simulation of its roundings and with what rounding can explain at all.
+    """
+    whole = _Written(graph, {}, job.calibration)
+    fewer = any(bits < 32 for bits in job.network.bits.values())
+    with Scratch("nas-compare-") as folder:
+        plain = Path(folder) / job.path.name if fewer else job.path
+        model = whole.model(job.input_shape)
+        onnx.save(model, str(plain))
+        error = check_same(job.expected, plain, runtime=job.runtime, blame=partial(_blame, job, graph, whole))
+    if not fewer:
+        return model, error, []
+    written = _Written(graph, job.network.bits, job.calibration)
+    model = written.model(job.input_shape)
+    onnx.save(model, str(job.path))
+    return model, job.check_fewer_bits(written.simulation), written.enclosed
+
+
+def _blame(job: Job, graph: TracedGraph, written: _Written) -> str:
+    batch = job.input_shape[0]
+    if found := blame_hooks(job.network.model, job.expected, batch):
+        return found
+    inputs = job.expected.inputs[:batch]
+
+    def value_of(index: int) -> np.ndarray:
+        with Scratch("nas-blame-") as folder:
+            path = Path(folder) / "until.onnx"
+            onnx.save(written.model(job.input_shape, until=index), str(path))
+            return file_answers(path, inputs, job.runtime)[0]
+
+    return blame_operator(graph, inputs, value_of)
 
 
 class _Written:
@@ -110,11 +159,12 @@ class _Written:
             return None
         return Simulation(self._graph, fewer, self._folded, self._plan, self._steps, self._parameters)
 
-    def model(self, input_shape: tuple[int, ...]) -> onnx.ModelProto:
-        """The file's content."""
+    def model(self, input_shape: tuple[int, ...], until: int | None = None) -> onnx.ModelProto:
+        """The file's content; with ``until``, of a file that answers the value of that node."""
         builder = OnnxGraph(self._parameters)
-        output = _walk(builder, self._graph, self._plan, self._steps)
-        output_shape = self._graph.nodes[self._graph.outputs[0]].call.output_shape
+        place = self._graph.outputs[0] if until is None else until
+        output = _walk(builder, self._graph, self._plan, self._steps)[place]
+        output_shape = self._graph.nodes[place].call.output_shape
         model = builder.model("input", input_shape, output, output_shape)
         record_nonzeros(model, builder.originals)
         return model
@@ -142,49 +192,19 @@ class _Written:
             elif bits == 4:
                 weight = quantize_weight(layer, 4, scheme)
             elif bits == 16:
-                weight = _halved(layer.weight, node.name)
+                weight = halved(layer.weight, node.name)
             shipped[(node.call.node, "weight")] = weight
             if bias is not None:
                 shipped[(node.call.node, "bias")] = bias
         return shipped
 
 
-def _halved(weight: np.ndarray, name: str) -> np.ndarray:
-    with np.errstate(over="ignore"):
-        found = weight.astype(np.float16)
-    if np.isfinite(weight).all() and not np.isfinite(found).all():
-        largest = float(np.abs(weight).max())
-        raise ExportError(f"{name} has a weight of {largest:.3g}; 16 bits end at 65504: choose 32 bits for it")
-    return found
-
-
-def _checked(
-    network: Network,
-    written: _Written | None,
-    path: Path,
-    input_shape: tuple[int, ...],
-    calibration: Tensor | None,
-    runtime: str,
-) -> float:
-    """Error of the file: on seeded inputs, or on data where ranges were made for data."""
-    count = math.ceil(NUM_CHECKED / input_shape[0]) * input_shape[0]
-    inputs = seeded_inputs(input_shape, count, seed=1)
-    if calibration is not None and len(calibration) >= count:
-        inputs = calibration[:count]
-    exact = all(bits == 32 for bits in network.bits.values())
-    error = relative_error(network.model, path, inputs, runtime=runtime, tolerance=TOLERANCE if exact else None)
-    simulation = written.simulation if written is not None else None
-    if simulation is not None:
-        check_rounding(simulation, network.model, path, inputs, runtime=runtime)
-    return error
-
-
 def _has_integers(network: Network) -> bool:
     return any(bits == 8 for bits in network.bits.values())
 
 
-def _walk(builder: OnnxGraph, graph: TracedGraph, plan: IntegerPlan, steps: Mapping[int, Steps]) -> str:
-    """Emit every node; the name of the network's output."""
+def _walk(builder: OnnxGraph, graph: TracedGraph, plan: IntegerPlan, steps: Mapping[int, Steps]) -> list[str]:
+    """Emit every node; the names of their values."""
     names: list[str] = []
     for index, node in enumerate(graph.nodes):
         builder.scope = node.name
@@ -200,4 +220,4 @@ def _walk(builder: OnnxGraph, graph: TracedGraph, plan: IntegerPlan, steps: Mapp
         if index in steps:
             name = builder.quantized(name, np.float32(steps[index].scale), np.uint8(steps[index].zero_point))
         names.append(name)
-    return names[graph.outputs[0]]
+    return names

@@ -13,7 +13,7 @@ from torch import Tensor, fx
 
 from nas.ops import Call, Shape
 
-#: Old enough for every runtime around; the first whose Resize can leave the batch alone.
+#: Old enough for every runtime around.
 OPSET = 18
 #: The file format version that goes with it.
 IR_VERSION = 8

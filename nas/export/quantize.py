@@ -9,12 +9,18 @@ import numpy as np
 import torch
 from torch import nn
 
+from nas.errors import ExportError
 from nas.export.folding import Folded, Layer
 from nas.export.onnx_graph import Integers
 from nas.ops.identity import IdentityOp
 from nas.quantization.scheme import Scheme, scheme_of
 from nas.quantization.steps import Steps, weight_groups, weight_steps
 from nas.space.tracing import TracedGraph, TracedNode
+
+#: Steps of the bias of a channel without weights.
+BIAS_STEPS = 2**20
+#: Smaller scales are not normal float32 once they are multiplied with that of an input.
+SMALLEST_SCALE = 1e-30
 
 
 @dataclass(frozen=True)
@@ -84,6 +90,20 @@ def plan_integers(graph: TracedGraph, folded: Folded, bits: Mapping[str, int]) -
     return IntegerPlan(owner, eight, frozenset(values), same_as, observed, schemes, enclosed)
 
 
+def halved(weight: np.ndarray, name: str) -> np.ndarray:
+    """Weights in 16 bits.
+
+    Raises:
+        ExportError: one is too large for them.
+    """
+    with np.errstate(over="ignore"):
+        found = weight.astype(np.float16)
+    if np.isfinite(weight).all() and not np.isfinite(found).all():
+        largest = float(np.abs(weight).max())
+        raise ExportError(f"{name} has a weight of {largest:.3g}; 16 bits end at 65504: choose 32 bits for it")
+    return found
+
+
 def quantize_weight(layer: Layer, bits: int, scheme: Scheme, *, smallest_scale: np.ndarray | None = None) -> Integers:
     """Weights as integers of 8 or 4 bits, a scale for each output channel or block.
 
@@ -117,17 +137,22 @@ def quantize_weight(layer: Layer, bits: int, scheme: Scheme, *, smallest_scale: 
 
 def quantize_layer(layer: Layer, inputs: Steps, scheme: Scheme) -> tuple[Integers, Integers | None]:
     """Weights as s8 per output channel, bias as int32 in steps of both scales."""
-    smallest = None
-    if layer.bias is not None:
-        # A channel of tiny weights and a real bias: its steps must be large enough for the bias to fit 32
-        # bits.
-        smallest = np.abs(layer.bias) / (float(inputs.scale) * 2**30)
-    weight = quantize_weight(layer, 8, scheme, smallest_scale=smallest)
     if layer.bias is None:
-        return weight, None
+        return quantize_weight(layer, 8, scheme), None
+    # A channel of tiny weights and a real bias: its steps must be large enough for the bias to fit 32 bits.
+    smallest = np.abs(layer.bias) / (float(inputs.scale) * 2**30)
+    weight = quantize_weight(layer, 8, scheme, smallest_scale=smallest)
+    weight = replace(weight, scale=_scale_of_bias(weight, layer.bias, float(inputs.scale)))
     scale = (weight.scale * inputs.scale.numpy()).astype(np.float32)
     bias = np.rint(layer.bias / scale.astype(np.float64)).astype(np.int32)
     return weight, Integers(bias, scale, np.zeros(len(scale), dtype=np.int32), original=layer.bias, bits=32)
+
+
+def _scale_of_bias(weight: Integers, bias: np.ndarray, input_scale: float) -> np.ndarray:
+    """Scales in which a channel without weights keeps its bias: any scale stands for zeros."""
+    empty = ~np.any(weight.original, axis=tuple(range(1, weight.original.ndim)))
+    fine = np.abs(bias) / (input_scale * BIAS_STEPS)
+    return np.where(empty & (fine > 0), np.maximum(fine, SMALLEST_SCALE), weight.scale).astype(np.float32)
 
 
 def _schemes(

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import traceback
 import warnings
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +15,13 @@ import torch
 from onnx import numpy_helper
 from torch import Tensor, nn
 
-from nas.errors import ExportError
+from nas.errors import ExportError, NasError
+from nas.export.blame import blame_hooks
 from nas.export.calibration import device_of
+from nas.export.check import check_same
+from nas.export.job import Job
 from nas.export.onnx_graph import OPSET
+from nas.export.quantize import halved
 from nas.export.structure import record_nonzeros
 from nas.latency.runtimes import RUNTIMES
 from nas.quantization.percentile import PERCENTILE
@@ -26,23 +32,25 @@ from nas.space import Network
 _QUANTIZED_SUFFIX = "_quantized"
 
 
-def export_with_torch(
-    network: Network, path: Path, input_shape: tuple[int, ...], calibration: Tensor
-) -> onnx.ModelProto:
-    """Write ``path`` and return what was written.
+def export_with_torch(job: Job) -> tuple[onnx.ModelProto, float]:
+    """Write the file; what was written, and its error.
+
+    The network in 32 bits is written, run and compared with torch before anything is rounded.
 
     Raises:
         ExportError: torch can't export the network, fewer bits were asked for parts of it only, or 4 bits.
     """
-    bits, layer = _only_bits(network)
+    bits, layer = _only_bits(job.network)
     if bits == 4:
         raise ExportError("4-bit weights need an op for every node of the network; register one, or choose other bits")
-    _export(network.model, path, input_shape)
+    error = _export(job)
     if bits == 8:
-        _quantize(path, input_shape, calibration, scheme_of(layer))
+        _quantize(job, scheme_of(layer))
     if bits == 16:
-        onnx.save(_halved(onnx.load(str(path))), str(path))
-    return onnx.load(str(path))
+        onnx.save(_halved(onnx.load(str(job.path))), str(job.path))
+    if bits < 32:
+        error = job.check_fewer_bits()
+    return onnx.load(str(job.path)), error
 
 
 def _only_bits(network: Network) -> tuple[int, nn.Module | None]:
@@ -75,7 +83,8 @@ def _halved(model: onnx.ModelProto) -> onnx.ModelProto:
     for item in graph.initializer:
         if item.name in weights and item.data_type == onnx.TensorProto.FLOAT:
             name = item.name
-            item.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(item).astype(np.float16), f"{name}.float16"))
+            weight = halved(numpy_helper.to_array(item), name)
+            item.CopyFrom(numpy_helper.from_array(weight, f"{name}.float16"))
             casts.append(onnx.helper.make_node("Cast", [item.name], [name], to=onnx.TensorProto.FLOAT))
     nodes = [*casts, *graph.node]
     del graph.node[:]
@@ -83,46 +92,72 @@ def _halved(model: onnx.ModelProto) -> onnx.ModelProto:
     return model
 
 
-def _export(model: nn.Module, path: Path, input_shape: tuple[int, ...]) -> None:
-    example = torch.zeros(input_shape, device=device_of(model))
+def _export(job: Job) -> float:
+    """Write the network in 32 bits with the first of torch's exporters whose file computes the same; its error."""
     errors = []
     # The older exporter is ten times faster and names its nodes after modules; the newer knows more.
     for dynamo in (False, True):
-        extra: dict[str, Any] = {"external_data": False, "verbose": False} if dynamo else {}
         try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                torch.onnx.export(
-                    model,
-                    (example,),
-                    str(path),
-                    dynamo=dynamo,
-                    opset_version=OPSET,
-                    input_names=["input"],
-                    output_names=["output"],
-                    **extra,
-                )
-            return
+            _write(job, dynamo)
+            return check_same(job.expected, job.path, runtime=job.runtime, blame=partial(_blame, job))
         except Exception as error:
-            errors.append(f"{type(error).__name__}: {error}")
-    raise ExportError(f"torch can't export this {type(model).__name__} to ONNX: {'; '.join(errors)}")
+            errors.append(f"{'newer' if dynamo else 'older'} exporter: {reason(error)}")
+    raise ExportError(
+        f"torch can't export this {type(job.network.model).__name__} to ONNX so that {job.runtime} computes the same. "
+        + "; ".join(errors)
+    )
+
+
+def _write(job: Job, dynamo: bool) -> None:
+    extra: dict[str, Any] = {"external_data": False, "verbose": False} if dynamo else {}
+    example = job.expected.inputs[:1].expand(job.input_shape).to(device_of(job.network.model))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.onnx.export(
+            job.network.model,
+            (example,),
+            str(job.path),
+            dynamo=dynamo,
+            opset_version=OPSET,
+            input_names=["input"],
+            output_names=["output"],
+            **extra,
+        )
+
+
+def _blame(job: Job) -> str:
+    return blame_hooks(job.network.model, job.expected, job.input_shape[0]) or (
+        f"Nodes without an op of ours, one of which torch's exporter may not know in full: {', '.join(job.uncovered)}. "
+        "Write them in other operators, or register ops for them"
+    )
+
+
+def reason(error: Exception) -> str:
+    """What an exception says: its class and its message, or where it was raised if it has none."""
+    text = str(error).strip()
+    if isinstance(error, NasError):
+        return text
+    if not text and error.__traceback__ is not None:
+        frame = traceback.extract_tb(error.__traceback__)[-1]
+        text = f"no message, raised in {frame.name} ({Path(frame.filename).name} line {frame.lineno}: {frame.line})"
+    return f"{type(error).__name__}: {text}"
 
 
 #: Our calibrations → those of ONNX Runtime's quantiser.
 _METHODS = {"min_max": "MinMax", "percentile": "Percentile", "entropy": "Entropy"}
 
 
-def _quantize(path: Path, input_shape: tuple[int, ...], calibration: Tensor, scheme: Scheme) -> None:
-    RUNTIMES.get("onnxruntime")  # first, because it turns the package's telemetry off
-    from onnxruntime.quantization import CalibrationMethod, QuantFormat, QuantType, quantize_static
-    from onnxruntime.quantization.shape_inference import quant_pre_process
+def _quantize(job: Job, scheme: Scheme) -> None:
+    """Rewrite the file with integers.
 
+    Raises:
+        ExportError: ONNX Runtime's quantiser does not know the calibration, or can't quantise the file.
+    """
     if scheme.calibration["name"] not in _METHODS:
         raise ExportError(
             f"calibration {scheme.calibration['name']!r} needs an op for every node of the network; without, choose "
             f"{', '.join(_METHODS)}"
         )
-    method = _METHODS[scheme.calibration["name"]]
     root = logging.getLogger()
     level = root.level
     with Scratch("nas-quantize-") as folder:
@@ -130,33 +165,49 @@ def _quantize(path: Path, input_shape: tuple[int, ...], calibration: Tensor, sch
         # It advises on the root logger, call by call, to do what has just been done.
         root.setLevel(logging.ERROR)
         try:
-            quant_pre_process(str(path), str(prepared))
-            quantize_static(
-                str(prepared),
-                str(path),
-                _Reader(calibration, input_shape[0]),
-                quant_format=QuantFormat.QDQ,
-                activation_type=QuantType.QUInt8,
-                weight_type=QuantType.QInt8,
-                per_channel=True,
-                reduce_range=not scheme.full_range,
-                calibrate_method=CalibrationMethod[method],
-                extra_options={
-                    "WeightSymmetric": scheme.weights == "symmetric",
-                    "ActivationSymmetric": scheme.activations == "symmetric",
-                    "CalibPercentile": scheme.calibration.get("percentile", PERCENTILE),
-                },
-            )
+            _run_quantiser(job, prepared, scheme)
+        except Exception as error:
+            raise ExportError(
+                f"ONNX Runtime's quantiser can't write this network in 8 bits: {reason(error)}. It is used because of "
+                f"the nodes without an op of ours: {', '.join(job.uncovered)}. Keep the network in fp32 or fp16, or "
+                "write these nodes in other operators"
+            ) from error
         finally:
             root.setLevel(level)
         originals = {
             item.name + _QUANTIZED_SUFFIX: numpy_helper.to_array(item)
             for item in onnx.load(str(prepared)).graph.initializer
         }
-    model = onnx.load(str(path))
+    model = onnx.load(str(job.path))
     present = {item.name for item in model.graph.initializer}
     record_nonzeros(model, {name: array for name, array in originals.items() if name in present})
-    onnx.save(model, str(path))
+    onnx.save(model, str(job.path))
+
+
+def _run_quantiser(job: Job, prepared: Path, scheme: Scheme) -> None:
+    RUNTIMES.get("onnxruntime")  # first, because it turns the package's telemetry off
+    from onnxruntime.quantization import CalibrationMethod, QuantFormat, QuantType, quantize_static
+    from onnxruntime.quantization.shape_inference import quant_pre_process
+
+    # Shapes are inferred by ONNX: inferring them symbolically fails for files of torch's newer exporter, and every
+    # size is a number here.
+    quant_pre_process(str(job.path), str(prepared), skip_symbolic_shape=True)
+    quantize_static(
+        str(prepared),
+        str(job.path),
+        _Reader(job.calibration, job.input_shape[0]),
+        quant_format=QuantFormat.QDQ,
+        activation_type=QuantType.QUInt8,
+        weight_type=QuantType.QInt8,
+        per_channel=True,
+        reduce_range=not scheme.full_range,
+        calibrate_method=CalibrationMethod[_METHODS[scheme.calibration["name"]]],
+        extra_options={
+            "WeightSymmetric": scheme.weights == "symmetric",
+            "ActivationSymmetric": scheme.activations == "symmetric",
+            "CalibPercentile": scheme.calibration.get("percentile", PERCENTILE),
+        },
+    )
 
 
 class _Reader:

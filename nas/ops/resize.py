@@ -39,9 +39,12 @@ class ResizeOp(Op):
         return "same" if self.attributes(call)["mode"] == "nearest" else "float"
 
     def emit(self, graph: OnnxGraph, call: Call, inputs: Sequence[str]) -> str:
-        """One ``Resize`` of height and width to the output's size."""
+        """One ``Resize`` to the output's shape.
+
+        With ``axes``, ONNX Runtime can't open a file where a ``Resize`` stands between integers.
+        """
         settings = self.attributes(call)
-        size = graph.constant(np.array(call.output_shape[2:], dtype=np.int64))
+        size = graph.constant(np.array(call.output_shape, dtype=np.int64))
         operands = [inputs[0], "", "", size]
         if settings["mode"] == "nearest":
             rule = {
@@ -52,7 +55,7 @@ class ResizeOp(Op):
         else:
             corners = "align_corners" if settings["align_corners"] else "half_pixel"
             rule = {"mode": "linear", "coordinate_transformation_mode": corners}
-        return graph.node("Resize", operands, axes=[2, 3], **rule)
+        return graph.node("Resize", operands, **rule)
 
     def attributes(self, call: Call) -> dict[str, Any]:
         """See ``Op.attributes``; the size is the output's shape."""

@@ -108,6 +108,11 @@ def detach(module: nn.Module, handle: RemovableHandle | None) -> None:
         parametrize.remove_parametrizations(module, "weight", leave_parametrized=False)
 
 
+def is_own_hook(hook: Any) -> bool:
+    """Whether a module's forward pre-hook is that of ``attach``."""
+    return hook is _round_input
+
+
 def _round_input(module: nn.Module, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
     """Forward pre-hook. A plain function, so that copies of a network round by their own ranges."""
     rounded: RoundedInput = getattr(module, _RANGE)

@@ -1,0 +1,58 @@
+"""One export: what both routes need to know to write a file and to check it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from torch import Tensor
+
+from nas.export.check import check_explained, check_rounding, difference, file_answers
+from nas.export.expected import Expected
+from nas.export.rounding import rounded_answers
+from nas.space import Network
+
+#: Calibration inputs of the rounding that a file's distance is compared with.
+NUM_ROUNDED = 32
+
+
+@dataclass(frozen=True)
+class Job:
+    """A network on its way into a file."""
+
+    network: Network
+    path: Path
+    #: ``(N, C, H, W)``.
+    input_shape: tuple[int, ...]
+    #: ``(M, C, H, W)``, from which the ranges of 8 bits are found.
+    calibration: Tensor
+    expected: Expected
+    #: What the file is checked in.
+    runtime: str
+    #: Nodes without an op, each with the place that calls it.
+    uncovered: tuple[str, ...] = ()
+
+    def check_fewer_bits(self, simulation: Callable[[Tensor], Tensor] | None = None) -> float:
+        """``difference`` of a file with fewer than 32 bits.
+
+        Args:
+            simulation: of the file's own roundings, where there is one.
+
+        Raises:
+            ExportError: the file answers something else than its simulation, or rounding does not explain its answers.
+        """
+        found, _ = file_answers(self.path, self.expected.inputs, self.runtime)
+        error = difference(found, self.expected, self.path)
+        if simulation is not None:
+            simulated = simulation(self.expected.inputs).float().cpu().numpy()
+            check_rounding(simulated, found, self.expected, self.path, runtime=self.runtime)
+        check_explained(self._rounded(), found, self.expected, self.path, runtime=self.runtime)
+        return error
+
+    def _rounded(self) -> np.ndarray:
+        network, batch = self.network, self.input_shape[0]
+        fewer = {path: bits for path, bits in network.bits.items() if bits < 32}
+        calibration = self.calibration[: max(NUM_ROUNDED, batch)]
+        return rounded_answers(network.model, fewer, self.expected, batch, calibration)

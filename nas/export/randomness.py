@@ -1,0 +1,77 @@
+"""Networks that answer the same input differently: no file can compute what they compute."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from nas.errors import ExportError
+
+#: Share of the largest answer by which two runs may differ: torch adds up in another order while it is watched.
+SAME = 1e-4
+_TORCH = str(Path(torch.__file__).parent)
+_HERE = __file__
+
+
+def check_repeatable(answer: Callable[[], Tensor], expected: Tensor) -> None:
+    """Ask the network once more and compare.
+
+    Args:
+        answer: runs the network in eval mode.
+        expected: what it answered before, all of it finite.
+
+    Raises:
+        ExportError: the two answers differ; the message names the random operators and the lines that call them.
+    """
+    with _RandomCalls() as calls:
+        again = answer()
+    if again.shape == expected.shape and float((again - expected).abs().max()) <= SAME * float(expected.abs().max()):
+        return
+    if calls.found:
+        raise ExportError(
+            f"the network is random in eval mode: {'; '.join(calls.found)}. A deployed file answers the same input the "
+            "same way: pass training=self.training (F.dropout), use a module that eval() switches off (nn.Dropout), or "
+            "draw random numbers in training only"
+        )
+    raise ExportError(
+        "the network in eval mode answers the same input differently the second time: its forward changes its own "
+        "state or uses random numbers from outside torch. A deployed file does neither: do both in training only"
+    )
+
+
+class _RandomCalls(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Notes every operator that draws random numbers."""
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.found: list[str] = []
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
+    ) -> Any:
+        if torch.Tag.nondeterministic_seeded in func.tags:
+            found = f"{_plain_name(func)} in {_caller()}"
+            if found not in self.found:
+                self.found.append(found)
+        return func(*args, **(kwargs or {}))
+
+
+def _plain_name(func: Any) -> str:
+    return str(func.overloadpacket.__name__)
+
+
+def _caller() -> str:
+    """The line of the user's code that is running."""
+    frames = [
+        frame
+        for frame in traceback.extract_stack()
+        if not frame.filename.startswith(_TORCH) and frame.filename != _HERE and not frame.filename.startswith("<")
+    ]
+    frame = frames[-1]
+    return f"{frame.name}, {Path(frame.filename).name} line {frame.lineno} ({frame.line})"
