@@ -65,7 +65,8 @@ class Exporter(ABC):
             network: in eval mode afterwards; weights as they are.
             path: file to write; its folder exists.
             input_shape: ``(N, C, H, W)``.
-            calibration: ``(M, C, H, W)`` training inputs, needed for true numbers at 8 bits.
+            calibration: ``(M, C, H, W)`` training inputs, needed for true numbers at 8 bits; the file is compared with
+                the network on the first of them, or on seeded inputs without any.
             runtime: what the file is checked in; one that opens ``format``.
 
         Raises:

@@ -40,8 +40,8 @@ NUM_CHECKED = 8
 class OnnxExporter(Exporter):
     """Writes ONNX: ops emit themselves, batch norms are folded, 8-bit layers become u8/s8 QDQ.
 
-    Weights of 16 and 4 bits are stored as such and widened before use. What such a file answers is compared with a
-    simulation of its roundings in torch.
+    Weights of 16 and 4 bits are stored as such and widened before use. Every file is compared with the network
+    as torch runs it; one of fewer bits after the same network in 32 bits.
     """
 
     format = "onnx"
