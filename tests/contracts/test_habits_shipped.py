@@ -15,7 +15,7 @@ from nas.export import EXPORTERS
 from nas.export.check import TOLERANCE, file_answers
 from nas.export.expected import expect
 from nas.export.onnx import OnnxExporter
-from nas.export.rehearsal import rehearse
+from nas.export.rehearsal import rehearse_shipping
 from nas.export.seeding import seed_weights
 from nas.space import Architecture, Network
 from nas.tasks.digits import Digits
@@ -90,7 +90,7 @@ def check_habit(name: str, precision: str, path: Path) -> None:
         distance(network, precision, path)
     assert named in str(caught.value)
     with pytest.raises(PlanError) as refused:
-        rehearse(OnnxExporter(), network, input_shape=SHAPE, precisions=[precision], runtimes=["onnxruntime"])
+        rehearse_shipping(OnnxExporter(), network, input_shape=SHAPE, precisions=[precision], runtimes=["onnxruntime"])
     assert named in str(refused.value)
 
 
