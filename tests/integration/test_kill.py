@@ -16,6 +16,8 @@ from trials.store.models import Candidate, EpochRow, JobRow, Measurement, Study,
 from trials.store.store import Store
 
 TRIALS, EPOCHS, STEPS = 2, 3, 16
+#: Points at which the first training is committed.
+TRAINED_BEFORE = ("after commit", "after the twin before commit")
 SEARCH_AND_DIE = "tests.integration.killed:search_and_die"
 
 
@@ -23,11 +25,14 @@ SEARCH_AND_DIE = "tests.integration.killed:search_and_die"
 def test_resume_after_kill(point: str, plan: Callable[..., Path], url: str, tmp_path: Path) -> None:
     path = plan(policies=[{"name": "precision", "options": ["int8"]}])
     assert Fork(SEARCH_AND_DIE, str(path), url, point).finish().returncode == -9
-    before = suggestions(url)
+    before, spent = suggestions(url), Store(url).study_row("study").totals
+    assert spent.get("trained", 0) == (point in TRAINED_BEFORE)
     nas("resume", "study", "--storage", url)
     with Session(Store(url).engine) as session:
         (study,) = session.scalars(select(Study))
         assert study.state == "complete"
+        assert study.totals["trained"] == TRIALS, "totals start again after a kill"
+        assert study.totals["wall_s"] > spent.get("wall_s", 0.0)
         candidates = list(session.scalars(select(Candidate)))
         assert [candidate.state for candidate in candidates] == ["complete"] * TRIALS
         jobs = list(session.scalars(select(JobRow)))
