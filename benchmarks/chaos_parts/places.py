@@ -130,13 +130,13 @@ class Place:
             return []
 
     def wait_for(self, kind: str, process: subprocess.Popen[bytes], limit_s: float) -> bool:
-        """Wait for a job of a kind that runs after one candidate is complete; whether there was one."""
+        """Wait for a job of a kind that runs after another has ended; whether there was one."""
         return wait(lambda: bool(self._hit(kind)) or process.poll() is not None, limit_s) and bool(self._hit(kind))
 
     def _hit(self, kind: str) -> list[Any]:
         return self.rows(
             f"SELECT 1 FROM jobs WHERE state = 'running' AND kind = '{kind}' "
-            "AND EXISTS (SELECT 1 FROM candidates WHERE state = 'complete')"
+            "AND EXISTS (SELECT 1 FROM jobs WHERE state = 'done')"
         )
 
 
