@@ -10,6 +10,7 @@
     ├── ExportError (RuntimeError)       an artifact that can't be written or does not compute the same
     ├── MeasureError (RuntimeError)      a session, runtime or target that can't measure
     ├── PlaceError (RuntimeError)        the place where work is done is bad: its disk, a lock, a lost process
+    │   ├── ClusterError                 a Ray cluster that is gone, or has no place for a job
     │   └── UnavailableError             a target that can't measure now; a MeasureError too
     │       └── UnreachableError         a target's device that does not answer, or vanished
     ├── AllFailedError (RuntimeError)    a study whose candidates all fail
@@ -60,6 +61,10 @@ class UnavailableError(MeasureError, PlaceError):
 
 class UnreachableError(UnavailableError):
     """A target's device that does not answer, or vanished."""
+
+
+class ClusterError(PlaceError):
+    """A Ray cluster that is gone, or that had no place for a kind of job for too long."""
 
 
 class AllFailedError(NasError, RuntimeError):

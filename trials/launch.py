@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from nas.errors import AllFailedError, StorageLostError, StudyError
+from nas.errors import AllFailedError, ClusterError, StorageLostError, StudyError
 from nas.strategies import Limit
 from trials.assignment import Assignment
 from trials.companions import check_comparable, twin_specs
@@ -255,6 +255,8 @@ def run_study(
         store.release(row.id, epoch, "interrupted", coordinator.totals, error)
         coordinator.state = "interrupted"
         on_update(coordinator)
+        if isinstance(problem_met, ClusterError):
+            raise ClusterError(f"{problem_met}; nothing is lost: nas resume {name}") from problem_met
         raise
     except KeyboardInterrupt:
         store.release(row.id, epoch, "interrupted", coordinator.totals)

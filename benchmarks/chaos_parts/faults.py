@@ -18,6 +18,8 @@ from chaos_parts.places import NAS, Place
 from chaos_parts.processes import below, kill, workers
 from nas.latency.affinity import measuring_core
 
+#: Exit code of a study that its place has kept from its end.
+INTERRUPTED = 4
 LOCK_S = 180.0
 AWAY_S = 5.0
 DISK_BYTES = 2 << 20
@@ -133,11 +135,11 @@ FAULTS: Mapping[str, Fault] = {
     "worker": Fault(lambda place, pid: kill(workers(pid) or below(pid, "ray::Worker"))),
     "template": Fault(_kill_template),
     "measuring-process": Fault(_kill_found("nas.latency.worker"), during="gate"),
-    "raylet": Fault(_kill_found("/raylet/raylet"), codes=(0, 2), executors=("ray_actors",)),
-    "gcs": Fault(_kill_found("gcs_server"), codes=(0, 2), executors=("ray_actors",)),
-    "agent": Fault(_kill_agent, during="gate", codes=(0, 2), prepare=_with_agent, clean=_stop_agent),
+    "raylet": Fault(_kill_found("/raylet/raylet"), codes=(0, INTERRUPTED), executors=("ray_actors",)),
+    "gcs": Fault(_kill_found("gcs_server"), codes=(0, INTERRUPTED), executors=("ray_actors",)),
+    "agent": Fault(_kill_agent, during="gate", codes=(0, INTERRUPTED), prepare=_with_agent, clean=_stop_agent),
     "database": Fault(_restart_database, executors=("ray_actors",)),
-    "disk-full": Fault(_fill_disk, codes=(0, 2), prepare=_small_disk, clean=_unmount),
-    "lock": Fault(_hold_lock, codes=(0, 2), limit_s=500.0),
+    "disk-full": Fault(_fill_disk, codes=(0, INTERRUPTED), prepare=_small_disk, clean=_unmount),
+    "lock": Fault(_hold_lock, codes=(0, INTERRUPTED), limit_s=500.0),
     "working-folder": Fault(_remove_working_folder),
 }

@@ -6,7 +6,7 @@ import logging
 import time
 from typing import Any
 
-from nas.errors import PlaceError
+from nas.errors import ClusterError
 from trials.executors import Pool
 
 log = logging.getLogger(__name__)
@@ -61,7 +61,7 @@ class Waiting:
         """Note whether every worker of the pool is without a place and one is wanted.
 
         Raises:
-            PlaceError: that has lasted for longer than the pool's limit.
+            ClusterError: that has lasted for longer than the pool's limit.
         """
         if not missing:
             self._since, self._told_at_s = None, 0.0
@@ -69,7 +69,7 @@ class Waiting:
         self._since = time.monotonic() if self._since is None else self._since
         waited_s = time.monotonic() - self._since
         if waited_s > self._pool.wait_s:
-            raise PlaceError(f"{shortage(self._ray, self._pool)}; none came within {self._pool.wait_s:g} s")
+            raise ClusterError(f"{shortage(self._ray, self._pool)}; none came within {self._pool.wait_s:g} s")
         if waited_s > FIRST_S and waited_s - self._told_at_s > (AGAIN_S if self._told_at_s else 0):
             self._told_at_s = waited_s
             left_s = self._pool.wait_s - waited_s

@@ -8,7 +8,7 @@ from collections import Counter, deque
 from collections.abc import Sequence
 from typing import Literal
 
-from nas.errors import JobError, PlaceError
+from nas.errors import ClusterError, JobError
 from trials.executors import Event, Executor, Job, Pool, pool_named
 from trials.executors.cluster import connect
 from trials.executors.places import Waiting
@@ -24,7 +24,7 @@ RESERVE_S = 2.0
 class RayActorsExecutor(Executor):
     """Actors die with this process, and with its connection to the cluster.
 
-    A job is given to an actor that runs. ``poll`` raises PlaceError once the cluster is gone, or has had no place for
+    A job is given to an actor that runs. ``poll`` raises ClusterError once the cluster is gone, or has had no place for
     any worker of a pool for too long.
     """
 
@@ -127,7 +127,7 @@ class RayActorsExecutor(Executor):
         except self._ray.exceptions.RayError as error:
             self._failed_starts[name] += 1
             if self._failed_starts[name] >= MAX_FAILED_STARTS:
-                raise PlaceError(
+                raise ClusterError(
                     f"workers of pool {name!r} die as they start: {type(error).__name__}: {error}"
                 ) from error
             self._replace(slot)

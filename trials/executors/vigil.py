@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from nas.errors import PlaceError
+from nas.errors import ClusterError
 
 #: Seconds between two checks, and for how long Ray may refuse connections before it counts as gone.
 CHECK_S = 2.0
@@ -59,7 +59,7 @@ class Vigil:
         """Those whose process has ended, and whose children were ended therefore; looks every ``CHECK_S`` only.
 
         Raises:
-            PlaceError: the cluster is gone.
+            ClusterError: the cluster is gone.
         """
         now = time.monotonic()
         if now - self._checked < CHECK_S:
@@ -84,7 +84,7 @@ class Vigil:
             if _listens(address):
                 self._heard[what] = time.monotonic()
             elif (silent_s := time.monotonic() - self._heard[what]) > GONE_S:
-                raise PlaceError(
+                raise ClusterError(
                     f"Ray's {what} has not answered at {address} for {silent_s:.0f} s: it was killed, or the network "
                     "is cut; start it again if it is a cluster's"
                 )
