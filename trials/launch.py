@@ -259,6 +259,7 @@ def run_study(
             raise ClusterError(f"{problem_met}; nothing is lost: nas resume {name}") from problem_met
         raise
     except KeyboardInterrupt:
+        store.transactions.hurry()
         store.release(row.id, epoch, "interrupted", coordinator.totals)
         raise
     store.release(row.id, epoch, state, coordinator.totals)

@@ -71,6 +71,8 @@ class Preparation:
 
     def leave(self, error: BaseException) -> None:
         """Note why the preparation ended."""
+        if isinstance(error, KeyboardInterrupt):
+            self._store.transactions.hurry()
         reason = f"while {self._phase}: {type(error).__name__}: {error}".rstrip(": ")
         self._store.release(self._row.id, self._epoch, "interrupted", self._row.totals, reason)
 

@@ -57,6 +57,10 @@ class Transactions:
         self._path = sqlite_path(engine)
         self._file = self._found()
 
+    def hurry(self) -> None:
+        """Wait for seconds only from now on: the user wants the process to end."""
+        self.patience_s = min(self.patience_s, LONGEST_PAUSE_S)
+
     @contextmanager
     def begin(self, *, writes: bool) -> Iterator[Connection]:
         """A connection that commits at the end, or rolls back on an error; it is not repeated.
