@@ -89,7 +89,7 @@ class Precision(Policy):
         """Ask ``precision`` (``precision.<stage>``, ``precision.<site>``), and what is listed of the symmetries."""
         weights = [site for site in sites if site.kind == "weight"]
         self._sites = {site.module: site for site in weights if site.active}
-        asked = [site for site in weights if not site.full_precision]
+        asked = [replace(site, active=site.active and not site.full_precision) for site in weights]
         answers = ask_by_scope(chooser, "precision", self.scope, asked, self.options)
         self._bits = dict.fromkeys(self._sites, 32) | {path: BITS[str(answer)] for path, answer in answers.items()}
         found = {

@@ -115,8 +115,11 @@ class ReplayChooser(Chooser):
         return value
 
     def finish(self) -> None:
-        """Raise SpaceError if an answer was recorded for a question that was not asked."""
-        unused = sorted(set(self._choices) - set(self.active_answers))
+        """Raise SpaceError if an answer was recorded for a question that was not asked.
+
+        One that is inactive by now has no effect: layers that share a weight were once asked about one by one.
+        """
+        unused = sorted(set(self._choices) - set(self.answers))
         if unused:
             raise SpaceError(f"the space never asked for recorded {', '.join(map(repr, unused))}")
 

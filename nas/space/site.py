@@ -46,8 +46,8 @@ def find_sites(model: nn.Module, kind: SiteKind | None = None) -> list[Site]:
 
     Convolutions and linear layers have a weight, an input activation and a group of output channels. A module of
     another class declares its own by a method ``sites(path) -> list[Site]``; its children are then its own business.
-    Layers that share one parameter as weight are one weight site, that of the first of them. A weight that a
-    parametrization computes, or that something else than layers holds too, is dense.
+    Of layers that share one parameter as weight, the first has the site; those of the others are inactive. A weight
+    that a parametrization computes, or that something else than layers holds too, is dense.
     """
     sites: list[Site] = []
     modules, owners = dict(model.named_modules()), weight_owners(model)
@@ -87,12 +87,13 @@ def is_layer(module: nn.Module) -> bool:
 def _weight_sites(
     path: str, modules: Mapping[str, nn.Module], owners: Mapping[int, list[tuple[str, str]]]
 ) -> list[Site]:
-    """None for a layer whose weight is that of a layer before."""
+    """Its own; inactive for a layer whose weight is that of a layer before."""
     weight = modules[path]._parameters.get("weight")
     shape = tuple(modules[path].weight.shape)  # type: ignore[arg-type]
     if weight is None:
         return [Site("weight", path, shape, dense=True)]
     layers = [owner for owner, name in owners[id(weight)] if name == "weight" and is_layer(modules[owner])]
     others = len(layers) < len(owners[id(weight)])
-    found = Site("weight", path, shape, dense=others, full_precision=others, shared=tuple(layers[1:]))
-    return [found] if layers[0] == path else []
+    if layers[0] != path:
+        return [Site("weight", path, shape, active=False)]
+    return [Site("weight", path, shape, dense=others, full_precision=others, shared=tuple(layers[1:]))]

@@ -64,7 +64,7 @@ def test_a_replay_that_does_not_fit_is_refused(recorded: dict[str, object], mess
 def test_answers_nobody_asked_for_are_refused() -> None:
     replay = ReplayChooser({"depth": 1, "slot0": "a", "slot1": "b", "old": 1})
     ask(replay)
-    with pytest.raises(SpaceError, match="'old', 'slot1'"):
+    with pytest.raises(SpaceError, match=r"recorded 'old'$"):
         replay.finish()
 
 
