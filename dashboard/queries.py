@@ -27,6 +27,7 @@ def candidates_table(page: CandidatePage, metrics: Sequence[str], shares: Mappin
     lines = [
         {
             "Candidate": row.number,
+            **({"Network": "original" if row.original else ""} if any(other.original for other in page.rows) else {}),
             "State": row.state,
             **{
                 _head(metric): row.metrics[metric].value if metric in row.metrics else None

@@ -15,6 +15,7 @@
     │       └── UnreachableError         a target's device that does not answer, or vanished
     ├── AllFailedError (RuntimeError)    a study whose candidates all fail
     ├── JobError (RuntimeError)          a job whose result can't be used (not a number, lost worker)
+    ├── OriginalError (RuntimeError)     limits wait for scores of the original network, and it has none
     ├── StudyError (RuntimeError)        a study in another state than the request needs
     └── StoreError (RuntimeError)        the database or the artifact store
         └── StorageLostError             a database that stayed away, or whose file was removed or replaced
@@ -73,6 +74,10 @@ class AllFailedError(NasError, RuntimeError):
 
 class JobError(NasError, RuntimeError):
     """A job whose result can't be used: not a number, or its worker was lost."""
+
+
+class OriginalError(NasError, RuntimeError):
+    """Limits are relative to the scores of the original network, and it has none: it failed."""
 
 
 class StudyError(NasError, RuntimeError):

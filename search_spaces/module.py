@@ -80,6 +80,10 @@ class Module(SearchSpace):
         """Which weights, and which of them are frozen."""
         return self._start.identity()
 
+    def trained(self, model: nn.Module) -> bool:
+        """See ``SearchSpace.trained``."""
+        return self._start.fills(model)
+
     @classmethod
     def examples(cls) -> Sequence[SearchSpace]:
         """See ``SearchSpace.examples``."""

@@ -55,6 +55,10 @@ class TimmModel(SearchSpace):
         """Which weights."""
         return self._start.identity()
 
+    def trained(self, model: nn.Module) -> bool:
+        """See ``SearchSpace.trained``."""
+        return self._start.fills(model)
+
     @classmethod
     def examples(cls) -> Sequence[SearchSpace]:
         """See ``SearchSpace.examples``."""

@@ -17,9 +17,12 @@ class Assignment:
     study_id: int
     epoch: int
     problem: Problem
-    limits: Mapping[str, Limit]
+    #: Those relative to a score of the original get their numbers once it is known.
+    limits: dict[str, Limit]
     #: What every job's payload shares: plan (JSON text), study, artifacts, work, targets.
     shared: Mapping[str, Any]
+    #: Number of the candidate that is the original, if there is one.
+    original: int | None = None
 
     @property
     def name(self) -> str:

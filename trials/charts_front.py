@@ -41,6 +41,9 @@ def front_figure(
     figure = _canvas(points, rows=2 if len(strip.numbers) else 1)
     for trace in (*_beside(shown, shares), *_front(shown, shares)):
         figure.add_trace(trace)
+    original = shown.take(shown.numbers == shown.original)
+    if len(original.numbers):
+        figure.add_trace(_original(original))
     if selected is not None:
         figure.add_trace(_ring(shown.take(shown.numbers == selected)))
     if len(strip.numbers):
@@ -140,6 +143,12 @@ def _front_line(best: Points, shape: str) -> go.Scatter:
     return go.Scatter(
         x=best.values[:, 1], y=best.values[:, 0], mode="lines", line=line, hoverinfo="skip", showlegend=False
     )
+
+
+def _original(points: Points) -> go.Scatter:
+    """The user's own network as it is, with its name beside it."""
+    trace = _marks(points, "original", ORANGE, "star", 14)
+    return trace.update(mode="markers+text", text=["original"], textposition="top center")
 
 
 def _ring(points: Points) -> go.Scatter:

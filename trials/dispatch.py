@@ -75,7 +75,10 @@ class Dispatcher:
 
     def restore(self, open_job: OpenJob) -> None:
         """Queue a stored job."""
-        self.queued.append((open_job.job_id, Line.restored(open_job), (open_job.kind, open_job.target)))
+        self.queued.append((open_job.job_id, self._line(open_job), (open_job.kind, open_job.target)))
+
+    def _line(self, open_job: OpenJob) -> Line:
+        return Line.restored(open_job, original=open_job.number == self._assignment.original)
 
     def requeue(self, running: Running, reason: str) -> None:
         """Put a job that did not come to its end back, as the next."""
@@ -145,7 +148,7 @@ class Dispatcher:
         if is_repeat(step):
             return repeat_payload(self._store, given.problem, given.shared, line, step)
         data = payload(given.problem, given.shared, given.limits, line, step)
-        return data | {"known": self._measured.prefixes(step[1])} if step[0] in ("gate", "twin") else data
+        return data | {"known": self._measured.prefixes(step[1])} if _may_be_known(line, step) else data
 
     def _ready(self, step: Step) -> bool:
         """Whether a worker is free, on a target that was found good."""
@@ -168,3 +171,8 @@ class Dispatcher:
             latency = self._measured.answer(target, structure_hash)
             return latency and {"structure_hash": structure_hash, "latency": latency}
         return None
+
+
+def _may_be_known(line: Line, step: Step) -> bool:
+    """Whether a stored measurement may answer; the original is measured, for others are compared with it."""
+    return step[0] == "twin" or (step[0] == "gate" and not line.original)

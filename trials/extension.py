@@ -136,7 +136,8 @@ def _check_not_exhausted(
 ) -> None:
     budget = problem.plan.budget
     strategy = problem.strategy(Goal(problem.objectives, limits), problem.plan.seed)
-    strategy.observe(Memory(problem, limits).restore(history))
+    known = Memory(problem, limits).restore(history)
+    strategy.observe([item for item in known if item.suggestion.questions])
     num = sum(not item.duplicate for item in history)
     if strategy.exhausted(len(history)) or (row.state == "exhausted" and _has_all(problem, num)):
         raise StudyError(f"study {row.name!r} has all {num} networks there are to propose: the space has no more")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from nas.space import Architecture, SearchSpace
@@ -12,12 +12,13 @@ from nas.space.sampling import Searched
 from nas.space.size import space_size
 from nas.strategies import Limit
 from nas.tasks import DataSummary, Task
-from trials.executors import Executor
+from trials.executors import Executor, Job
 from trials.executors.local import LocalExecutor
 from trials.machine import shortages
+from trials.original import Original, original_of
 from trials.plan import Plan
 from trials.pools import pools
-from trials.probing import Probe, calibrate, check_feasible, probe, random_choosers, relative_bounds
+from trials.probing import Probe, calibrate, check_feasible, probe, random_networks, relative_bounds, run_jobs
 from trials.problem import Problem, open_problem, target_specs
 from trials.specs import study_specs
 
@@ -30,7 +31,8 @@ class Forecast:
     """Size of the space, typical networks, resolved limits, and what the budget comes to."""
 
     size: str
-    #: ``network, parameters, macs, size_bytes, latency_ms …`` of the smallest, a typical and the largest network.
+    #: ``network, parameters, macs, size_bytes, latency_ms …`` of the original, if the space holds one (with scores if
+    #: its weights are complete), the smallest, a typical and the largest network.
     networks: list[dict[str, Any]]
     limits: Mapping[str, Limit]
     #: Share of random candidates that every limit lets through.
@@ -45,10 +47,7 @@ class Forecast:
     @property
     def remarks(self) -> list[str]:
         """What else to tell a person."""
-        limits = ", ".join(
-            f"{name} {'≤' if limit.max is not None else '≥'} {limit.max if limit.max is not None else limit.min:.4g}"
-            for name, limit in self.limits.items()
-        )
+        limits = ", ".join(f"{name} {sign}" for name, limit in self.limits.items() for sign in _sides(limit))
         return [
             f"limits: {limits or 'none'}; {self.feasible_share:.0%} of random candidates keep within those "
             "that are known before training",
@@ -59,6 +58,12 @@ class Forecast:
     def to_json(self) -> dict[str, Any]:
         """As JSON values."""
         return asdict(self) | {"data": self.data and self.data.to_json()}
+
+
+def _sides(limit: Limit) -> list[str]:
+    """``≥`` and the lower bound, ``≤`` and the upper one; what is said where there is no number yet."""
+    sides = [f"{sign} {value:.4g}" for sign, value in (("≥", limit.min), ("≤", limit.max)) if value is not None]
+    return sides or ["as the scores of the original will say"]
 
 
 def forecast(plan: Plan) -> Forecast:
@@ -82,13 +87,16 @@ def size_of(space: SearchSpace, task: Task) -> str:
 
 def _forecast(problem: Problem, executor: Executor) -> Forecast:
     targets = {name: calibrate(executor, spec) for name, spec in target_specs(problem.plan).items()}
-    choosers = [PositionChooser(0.0), PositionChooser(1.0), *random_choosers(problem)]
-    smallest, largest, *others = probe(executor, problem, targets, choosers)
-    limits = relative_bounds(problem, others)
+    ends = [problem.searched.sample(PositionChooser(position)) for position in (0.0, 1.0)]
+    original = original_of(problem)
+    networks = [*ends, *random_networks(problem), *([original.network] if original else [])]
+    smallest, largest, *others = probe(executor, problem, targets, networks)
+    first = {"original": _with_scores(executor, problem, original, others.pop())} if original else {}
+    limits = relative_bounds(problem, others, first.get("original"))
     check_feasible(problem, limits, smallest)
     key = ("latency_ms", problem.plan.targets[0].name)
     typical = sorted(others, key=lambda item: item.metrics[key])[len(others) // 2]
-    networks = {"smallest": smallest, "median": typical, "largest": largest}
+    shown = {**first, "smallest": smallest, "median": typical, "largest": largest}
     feasible = [item for item in others if _within(problem, limits, item)]
     seconds = _training_seconds(problem, typical)
     trained = problem.plan.budget.trials * (len(feasible) / len(others) if problem.plan.limits else 1.0)
@@ -97,7 +105,7 @@ def _forecast(problem: Problem, executor: Executor) -> Forecast:
     kept = trained if problem.plan.artifacts.retention == "all" else min(trained, 10)
     return Forecast(
         size=_size(problem.searched),
-        networks=[{"network": name, **_row(item)} for name, item in networks.items()],
+        networks=[{"network": name, **_row(item)} for name, item in shown.items()],
         limits=limits,
         feasible_share=len(feasible) / len(others),
         hours=spent_s / 3600,
@@ -105,6 +113,16 @@ def _forecast(problem: Problem, executor: Executor) -> Forecast:
         shortages=shortages(problem.plan),
         data=problem.task.summary(),
     )
+
+
+def _with_scores(executor: Executor, problem: Problem, original: Original, found: Probe) -> Probe:
+    """The measured original with its scores, where it need not be trained for them."""
+    if not original.trained:
+        return found
+    architecture = original.network.architecture.to_json()
+    data = {"plan": problem.plan.model_dump_json(), "architecture": architecture, "seed": problem.plan.seed}
+    (result,) = run_jobs(executor, [Job("score", "trials.jobs:score", data, "train")])
+    return replace(found, metrics={**found.metrics, **{(name, ""): value for name, value in result["metrics"].items()}})
 
 
 def _row(item: Probe) -> dict[str, Any]:

@@ -86,13 +86,16 @@ def _time_untrained(problem: Problem, network: Network, payload: Payload, seed_t
 def train(payload: Payload) -> Iterator[Result]:
     """Train, deploy what was trained, and score the deployed file on the validation split in its own runtime.
 
+    An original whose weights are complete is not trained.
+
     The checkpoint stays until the coordinator has committed the result: this job may have to be run again.
     """
     problem = open_problem_json(payload["plan"])
     _check_data(problem, payload)
     network = _build(problem, payload)
     checkpoint = Path(payload["checkpoint"])
-    for epoch in _fit(problem, network, payload):
+    as_it_is = bool(payload.get("original")) and problem.searched.space.trained(network.model)
+    for epoch in _fit(problem, network, payload, train=not as_it_is):
         yield {"epoch": epoch.epoch, "values": epoch.values}
     artifact = deploy(problem, network, checkpoint / f"candidate{problem.exporter.suffix}")
     scored = _scored(problem, artifact)
@@ -116,7 +119,7 @@ def train(payload: Payload) -> Iterator[Result]:
         "intervals": scored["intervals"],
         "structure_hash": artifact.structure_hash,
         "artifacts": stored,
-        "twin": problem.twin_identity(network.architecture),
+        "twin": payload["identity"] if as_it_is else problem.twin_identity(network.architecture),
     }
 
 
@@ -181,6 +184,16 @@ def _build(problem: Problem, payload: Payload) -> Network:
     return problem.searched.build(Architecture.from_json(payload["architecture"]), payload["seed"])
 
 
+def score(payload: Payload) -> Iterator[Result]:
+    """Deploy and score a network with the weights it is built with; nothing is kept but its scores."""
+    problem = open_problem_json(payload["plan"])
+    network = _build(problem, payload)
+    network.finalize()
+    with Scratch("nas-score-") as folder:
+        artifact = deploy(problem, network, Path(folder) / f"candidate{problem.exporter.suffix}")
+        yield _scored(problem, artifact)
+
+
 def _check_data(problem: Problem, payload: Payload) -> None:
     """Raise JobError where the data a worker sees are not those that the study started with."""
     if payload.get("data") not in (None, fingerprint(problem.task)):
@@ -190,11 +203,12 @@ def _check_data(problem: Problem, payload: Payload) -> None:
         )
 
 
-def _fit(problem: Problem, network: Network, payload: Payload) -> Iterator[Epoch]:
+def _fit(problem: Problem, network: Network, payload: Payload, *, train: bool = True) -> Iterator[Epoch]:
     """Train from the last checkpoint on, up to the network as it ships."""
     checkpoint = Path(payload["checkpoint"])
     checkpoint.mkdir(parents=True, exist_ok=True)
-    yield from problem.estimator().fit(network, problem.task, seed=payload["seed"], checkpoint=checkpoint)
+    if train:
+        yield from problem.estimator().fit(network, problem.task, seed=payload["seed"], checkpoint=checkpoint)
     network.finalize()
 
 

@@ -238,6 +238,7 @@ def run_study(
                 "targets": targets,
                 "data": row.environment.get(DATA, {}).get("fingerprint"),
             },
+            original=row.original,
         ),
         executor,
         row.totals,

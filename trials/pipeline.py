@@ -32,11 +32,14 @@ class Line:
     results: dict[Step, Mapping[str, Any]] = field(default_factory=dict)
     #: ``(name, target)`` → (value, low, high).
     metrics: dict[tuple[str, str], MetricValue] = field(default_factory=dict)
+    #: Whether it is the user's own network as it is: no limit ends it early.
+    original: bool = False
 
     @classmethod
-    def restored(cls, row: Any) -> Line:
+    def restored(cls, row: Any, *, original: bool) -> Line:
         """The line of a stored open job (``Store.open_jobs``)."""
-        return cls(row.candidate_id, row.number, row.identity, row.architecture, row.state, row.results, row.metrics)
+        known = row.state, row.results, row.metrics
+        return cls(row.candidate_id, row.number, row.identity, row.architecture, *known, original)
 
 
 def pool_of(step: Step) -> str:
@@ -88,15 +91,15 @@ def after(
     metrics = _metrics(step, result)
     line.metrics.update({(metric.name, metric.target): metric for metric in metrics})
     broken = broken_limit(problem, limits, line.metrics)
-    following = None if broken else next_step(problem, line)
-    state = "infeasible" if broken else None if following else "complete"
+    following = None if broken and not line.original else next_step(problem, line)
+    state = None if following else "infeasible" if broken else "complete"
     return JobResult(
         result=slim,
         metrics=metrics,
         measurements=[_measurement(line, step, result)] if "samples" in result.get("latency", {}) else [],
         artifacts=[ArtifactValue(**item) for item in result.get("artifacts", [])],
         candidate_state=state,
-        reason=broken,
+        reason=broken if state == "infeasible" else None,
         next_jobs=[following] if following else [],
     )
 
@@ -140,7 +143,7 @@ def payload(
     if kind == "twin":
         return data | {"twin": twin_of(line)}
     if kind == "gate":
-        return data | {"reject_above_ms": reject_above(problem, limits, target)}
+        return data | {"reject_above_ms": None if line.original else reject_above(problem, limits, target)}
     return data | trained_file(problem, line)
 
 
@@ -151,6 +154,7 @@ def about(problem: Problem, shared: Mapping[str, Any], line: Line) -> dict[str, 
         "candidate": line.number,
         "identity": line.identity,
         "architecture": line.architecture,
+        "original": line.original,
         "seed": problem.plan.seed,
         "artifacts": shared["artifacts"],
         "data": shared.get("data"),

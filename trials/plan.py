@@ -75,10 +75,11 @@ class Reference(Named):
 
 
 class Relative(_Strict):
-    """A bound as a multiple of what the space's typical candidate has."""
+    """A bound as a multiple of what another network has."""
 
-    #: ``median``: of random candidates of the space, measured when the study starts.
-    relative_to: Literal["median"]
+    #: ``median``: of random candidates of the space, measured when the study starts. ``original``: the network of a
+    #: space that holds one, as it is.
+    relative_to: Literal["median", "original"]
     factor: Annotated[float, Field(gt=0)]
 
 

@@ -16,6 +16,7 @@ from nas.errors import PlanError, StorageLostError
 from trials.data import DATA, describe_data
 from trials.environment import describe_environment, owner
 from trials.executors import Executor
+from trials.original import NUMBER
 from trials.probing import calibrate_targets, resolve_limits
 from trials.problem import Problem
 from trials.specs import StudySpec
@@ -42,6 +43,7 @@ def create_studies(
             seed=spec.plan.seed,
             regime=problem.regime(),
             beside=spec.beside,
+            original=NUMBER if problem.untouched() else None,
             is_prepared=is_prepared,
         )
 

@@ -10,7 +10,7 @@ from typing import Any
 from nas.errors import JobError, PlaceError, PlanError
 from nas.latency.health import Health
 from nas.latency.targets import Target, TargetSpec
-from nas.space import Chooser
+from nas.space import Network
 from nas.space.chooser import PositionChooser, RandomChooser
 from nas.strategies import Limit
 from trials.executors import Executor, Job
@@ -83,11 +83,10 @@ def probe(
     executor: Executor,
     problem: Problem,
     targets: Mapping[str, Any],
-    choosers: Sequence[Chooser],
+    networks: Sequence[Network],
     says: Says = silent,
 ) -> list[Probe]:
-    """Build, deploy and measure untrained candidates, one per chooser, on every target."""
-    networks = [problem.searched.sample(chooser) for chooser in choosers]
+    """Build, deploy and measure untrained networks on every target."""
     shared = {
         "plan": problem.plan.model_dump_json(),
         "seed": problem.plan.seed,
@@ -123,9 +122,10 @@ def probe(
     return probes
 
 
-def random_choosers(problem: Problem, count: int = NUM_PROBES) -> list[Chooser]:
+def random_networks(problem: Problem, count: int = NUM_PROBES) -> list[Network]:
     """The random candidates that stand for a space: the same for a seed."""
-    return [RandomChooser(generator_seed("probe", problem.plan.seed, index)) for index in range(count)]
+    seeds = [generator_seed("probe", problem.plan.seed, index) for index in range(count)]
+    return [problem.searched.sample(RandomChooser(seed)) for seed in seeds]
 
 
 def resolve_limits(
@@ -133,34 +133,34 @@ def resolve_limits(
 ) -> dict[str, Limit]:
     """The plan's limits as numbers, checked against the smallest candidate of the space.
 
+    Those relative to a score of the original have no number yet: it is trained first.
+
     Raises:
-        PlanError: a limit relative to something that is known after training only, or one nobody can meet.
+        PlanError: a limit that nobody can meet.
     """
-    limits = problem.plan.limits
-    if not limits:
+    if not problem.plan.limits:
         return {}
-    for name, bound in limits.items():
-        if isinstance(bound.max, Relative) or isinstance(bound.min, Relative):
-            _check_relative(problem, name)
-    relative = any(isinstance(side, Relative) for bound in limits.values() for side in (bound.min, bound.max))
-    smallest, *others = probe(
-        executor,
-        problem,
-        targets,
-        [PositionChooser(0.0), *(random_choosers(problem) if relative else [])],
-        says,
-    )
-    resolved = relative_bounds(problem, others)
+    kinds = _kinds(problem)
+    networks = [problem.searched.sample(PositionChooser(0.0))]
+    original = problem.untouched() if "original" in kinds else None
+    networks += [original] if original else []
+    networks += random_networks(problem) if "median" in kinds else []
+    smallest, *others = probe(executor, problem, targets, networks, says)
+    first = others.pop(0) if original else None
+    resolved = relative_bounds(problem, others, first)
     check_feasible(problem, resolved, smallest)
     return resolved
 
 
-def relative_bounds(problem: Problem, others: Sequence[Probe]) -> dict[str, Limit]:
-    """The plan's limits, relative ones as multiples of the median of ``others``."""
+def relative_bounds(problem: Problem, others: Sequence[Probe], original: Probe | None) -> dict[str, Limit]:
+    """The plan's limits; relative ones are multiples of the median of ``others``, or of what ``original`` has."""
 
-    def number(name: str, side: Relative) -> float:
+    def number(name: str, side: Relative) -> float | None:
         key = problem.metric_key(name)
-        return side.factor * statistics.median(item.metrics[key] for item in others)
+        if side.relative_to == "median":
+            return side.factor * statistics.median(item.metrics[key] for item in others)
+        value = original.metrics.get(key) if original else None
+        return None if value is None else side.factor * value
 
     return bounds(problem.plan.limits, number)
 
@@ -202,8 +202,7 @@ def run_jobs(
     return [results[job.key] for job in jobs]
 
 
-def _check_relative(problem: Problem, name: str) -> None:
-    if problem.metric_key(name)[0] in {metric.name for metric in problem.task.metrics}:
-        raise PlanError(
-            f"limits: {name} is known after training only, so no median can be taken beforehand; give a number"
-        )
+def _kinds(problem: Problem) -> set[str]:
+    """What the plan's limits are relative to."""
+    sides = [side for bound in problem.plan.limits.values() for side in (bound.min, bound.max)]
+    return {side.relative_to for side in sides if isinstance(side, Relative)}

@@ -75,6 +75,10 @@ class Problem:
         """A candidate's quality is that of its file in this runtime: the first target's, if that gives answers."""
         return answering(self.plan.targets[0].runtime.name)
 
+    def untouched(self) -> Network | None:
+        """The network of a space that asks nothing, as it is without policies; None where a study has no original."""
+        return None if self.plan.strategy.name == "given" else self.searched.untouched()
+
     def metric_names(self) -> list[str]:
         """Every name an objective or limit may have."""
         names = [metric.name for metric in self.task.metrics] + list(STATIC_METRICS) + list(TARGET_METRICS)
@@ -176,8 +180,8 @@ def target_specs(plan: Plan) -> dict[str, TargetSpec]:
         raise PlanError(str(error)) from error
 
 
-def bounds(limits: Mapping[str, Bound], resolve: Callable[[str, Relative], float]) -> dict[str, Limit]:
-    """Limits as numbers; ``resolve(metric, relative)`` answers for relative ones."""
+def bounds(limits: Mapping[str, Bound], resolve: Callable[[str, Relative], float | None]) -> dict[str, Limit]:
+    """Limits as numbers; ``resolve(metric, relative)`` answers for relative ones, None while that is not known."""
 
     def number(metric: str, value: float | Relative | None) -> float | None:
         return resolve(metric, value) if isinstance(value, Relative) else value
@@ -199,6 +203,7 @@ def _check(problem: Problem) -> None:
         for name in names:
             if name not in known:
                 raise PlanError(f"{kind}: no metric {name!r}{nearest(name, known)}; known: {', '.join(known)}")
+    _check_relative(problem)
     problem.strategy(Goal(problem.objectives, {}), plan.seed).check(problem.searched.sample)
     smallest = problem.searched.sample(PositionChooser(0)).architecture
     rehearse(problem.searched.build(smallest, plan.seed))
@@ -216,6 +221,25 @@ def _rehearse_shipping(problem: Problem, policies: Sequence[Policy]) -> None:
         precisions={name for policy in policies for name in policy.precisions},
         runtimes=list(dict.fromkeys([problem.runtime, *here])),
     )
+
+
+def _check_relative(problem: Problem) -> None:
+    """Whether what limits are relative to is there, and has the metric when it is needed."""
+    scores = {metric.name for metric in problem.task.metrics}
+    for name, bound in problem.plan.limits.items():
+        for side in (bound.min, bound.max):
+            if not isinstance(side, Relative):
+                continue
+            if side.relative_to == "original" and problem.untouched() is None:
+                raise PlanError(
+                    f"limits: {name} is relative to the original, and this study has none: that is for spaces that "
+                    "hold one network, as module and timm_model do, under a strategy that searches; say median, or "
+                    "give a number"
+                )
+            if side.relative_to == "median" and problem.metric_key(name)[0] in scores:
+                raise PlanError(
+                    f"limits: {name} is known after training only, so no median can be taken beforehand; give a number"
+                )
 
 
 def _check_target(problem: Problem, policies: Sequence[Policy], spec: TargetSpec) -> None:

@@ -201,12 +201,15 @@ def _target_sections(source: Source, summary: StudySummary) -> Iterator[Section]
 def _front_rows(
     source: Source, summary: StudySummary, best: Points, shares: Mapping[int, float]
 ) -> Iterator[dict[str, Any]]:
-    numbers = [int(key) for key in best.numbers]
+    first = [] if best.original is None else [best.original]
+    numbers = list(dict.fromkeys([*first, *map(int, best.numbers)]))
     page = candidates_page(source, summary.row.name, limit=len(numbers), numbers=numbers)
     found = {row.number: row for row in page.rows}
-    for key in numbers:
+    for key in filter(found.__contains__, numbers):
         cells = [cell(metric, found[key].value(metric)) for metric in _table_metrics(summary)]
-        yield {"number": key, "share": f"{shares[key]:.2f}", "cells": cells, "beside": _beside(found[key])}
+        name = f"{key}, original" if found[key].original else str(key)
+        share = f"{shares[key]:.2f}" if key in shares else found[key].state
+        yield {"name": name, "share": share, "cells": cells, "beside": _beside(found[key])}
 
 
 def _comparison_rows(name: str, compared: Comparison) -> Iterator[dict[str, Any]]:

@@ -18,13 +18,16 @@ log = logging.getLogger(__name__)
 
 
 def collect(store: Store, name: str) -> tuple[int, int]:
-    """Delete what the study's retention does not keep; files and bytes freed. The rows stay."""
+    """Delete what the study's retention does not keep; files and bytes freed. The rows stay.
+
+    With the front the original is kept, too: it is what the front is compared with.
+    """
     row = store.study_row(name)
     retention = row.plan.get("artifacts", {}).get("retention", "front")
     if retention == "all":
         return 0, 0
     kept = store.transactions.patiently(lambda: front(store, name)).numbers if retention == "front" else ()
-    keep = {int(number) for number in kept}
+    keep = {*map(int, kept), row.original if retention == "front" else None}
     doomed = [item for item in store.kept_artifacts(name) if item.candidate_number not in keep]
     own = _own(StudyFolders(store, row), doomed)
     for item in own:

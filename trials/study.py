@@ -11,11 +11,12 @@ import shutil
 import time
 import traceback
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 from nas.errors import JobError, PlaceError, StudyError
-from nas.strategies import Goal
+from nas.strategies import Goal, Observation, Suggestion
 from trials.assignment import Assignment
 from trials.confirmation import Confirmation, after_repeat, is_repeat, repeat_folder
 from trials.description import describe
@@ -25,10 +26,11 @@ from trials.faults import Faults
 from trials.health import Targets
 from trials.looks import Looks
 from trials.measured import Measured
-from trials.memory import Memory
+from trials.memory import FINAL_STATES, Memory
+from trials.original import original_of, settled, waiting_for_original
 from trials.pipeline import Line, after, checkpoint_folder, first_step, pool_of, reject_above, twin_of
 from trials.progress import trainings
-from trials.store.records import Account, Duplicate, JobResult, Reopened
+from trials.store.records import Account, ArchitectureValue, Duplicate, JobResult, Reopened
 from trials.store.store import Store
 
 log = logging.getLogger(__name__)
@@ -139,12 +141,13 @@ class Coordinator:
         for open_job in self.store.open_jobs(study_id):
             self._jobs.restore(open_job)
         self._begin()
+        self._settle_limits()
 
     def _begin(self) -> None:
         """Memory and strategy anew, from the tables: what a strategy heard of a suggestion can't be taken back."""
         study_id, goal = self.assignment.study_id, Goal(self.problem.objectives, self.assignment.limits)
         self._strategy = self.problem.strategy(goal, self.problem.plan.seed)
-        self._strategy.observe(self.memory.restore(self.store.observations(study_id)))
+        self._tell(self.memory.restore(self.store.observations(study_id)))
         self.memory.twins = self.store.twins(study_id)
 
     # -- propose
@@ -155,6 +158,11 @@ class Coordinator:
         most = budget.suggestions or DUPLICATES_PER_TRIAL * budget.trials
         while self.memory.num_candidates < budget.trials:
             number = self.memory.num_suggestions
+            if number == self.assignment.original:
+                self._suggest_original()
+                continue
+            if waiting_for_original(self.problem, self.assignment.limits):
+                return None
             if number >= most or self._strategy.exhausted(number):
                 return "exhausted"
             if not self._hungry():
@@ -168,10 +176,20 @@ class Coordinator:
         first = pool_of(first_step(self.problem))
         return waiting.pop(first, 0) < max(1, self.executor.free(first)) and max(waiting.values(), default=0) < 2
 
+    def _suggest_original(self) -> None:
+        """The user's own network comes first, whatever the strategy would choose."""
+        original = original_of(self.problem)
+        if original is None:
+            raise StudyError(f"study {self.name!r} starts with an original, which its space has no more")
+        self._add(original.suggestion(self.problem), original.described(self.problem))
+
     def _suggest(self) -> None:
         number = self.memory.num_suggestions
         suggestion, network = self._strategy.propose(self.problem.searched.sample, number)
-        architecture = describe(self.problem, network)
+        self._add(suggestion, describe(self.problem, network))
+
+    def _add(self, suggestion: Suggestion, architecture: ArchitectureValue) -> None:
+        """Store a suggestion; a network that is new to the study becomes a candidate."""
         step = first_step(self.problem)
         proposed = self.store.propose(self.assignment.study_id, self.assignment.epoch, suggestion, architecture, step)
         if isinstance(proposed, Duplicate):
@@ -179,8 +197,31 @@ class Coordinator:
         else:
             observation = self.memory.proposed(proposed.candidate_id, suggestion)
             line = Line(proposed.candidate_id, proposed.number, architecture.identity, architecture.definition)
+            line.original = proposed.number == self.assignment.original
             self._jobs.queued.append((proposed.job_id, line, step))
-        self._strategy.observe([observation])
+        self._tell([observation])
+
+    def _tell(self, observations: Sequence[Observation]) -> None:
+        """Let the strategy learn; an original that no answers lead to is nothing it could propose."""
+        self._strategy.observe([item for item in observations if item.suggestion.questions])
+
+    def _settle_limits(self) -> None:
+        """Give limits that are relative to the original their numbers, once it is finished.
+
+        Raises:
+            OriginalError: it has no number for one of them.
+        """
+        if not waiting_for_original(self.problem, self.assignment.limits):
+            return
+        rows = self.store.observations(self.assignment.study_id)
+        row = next((row for row in rows if row.suggestion.number == self.assignment.original), None)
+        if row is None or row.state not in FINAL_STATES:
+            return
+        limits = settled(self.problem, self.assignment.limits, row.metrics)
+        stored = {name: asdict(limit) for name, limit in limits.items()}
+        self.store.set_limits(self.assignment.study_id, self.assignment.epoch, stored)
+        self.assignment.limits.update(limits)
+        self._begin()
 
     def _confirm(self) -> None:
         """Once all candidates are finished: second looks at contested ones."""
@@ -324,7 +365,9 @@ class Coordinator:
     def _finish(self, line: Line, state: str) -> None:
         self.memory.moved(line.state, state)
         line.state = state
-        self._strategy.observe(self.memory.finished(line.candidate_id, state, line.metrics))
+        self._tell(self.memory.finished(line.candidate_id, state, line.metrics))
+        if line.original and state != "stopped":
+            self._settle_limits()
 
     # -- time
 

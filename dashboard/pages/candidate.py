@@ -83,7 +83,7 @@ def _heading(context: Context, detail: CandidateDetail) -> None:
         query_params={"study": detail.study},
     )
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.title(f"Candidate {row.number}", width="content")
+        st.title(f"Candidate {row.number}" + (", original" if row.original else ""), width="content")
         st.badge(markdown(row.state), color=STATE_COLORS.get(row.state, "gray"))
     st.caption(f"space {markdown(detail.space)} · identity {detail.identity[:16]}")
 

@@ -164,7 +164,7 @@ def _selected(context: Context, summary: StudySummary, event: Any, shares: Mappi
     key = int(np.ravel(picked[0]["customdata"])[0])
     row = candidate_detail(context.source, summary.row.name, key).row
     with st.container(border=True):
-        st.markdown(f"#### Candidate {key}")
+        st.markdown(f"#### Candidate {key}" + (", original" if row.original else ""))
         st.markdown(markdown(row.state + (f": {row.reason}" if row.reason else "")))
         if key in shares:
             st.markdown(f"On the front with probability **{shares[key]:.2f}**")

@@ -101,6 +101,11 @@ class Precision(Policy):
                 chosen = {name: answers[path] for name, answers in found.items() if path in answers}
                 self._schemes[path] = _relevant(replace(self._shared, **chosen), bits)
 
+    def leave(self, sites: Sequence[Site]) -> None:
+        """See ``Policy.leave``: every weight has 32 bits."""
+        self._sites = {site.module: site for site in sites if site.kind == "weight" and site.active}
+        self._bits = dict.fromkeys(self._sites, 32)
+
     def attach(self, network: Network) -> None:
         """Write bits and schemes into the network; prepare what is trained as it will be rounded."""
         for path, bits in self._bits.items():

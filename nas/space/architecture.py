@@ -29,6 +29,8 @@ class Architecture:
     space: Mapping[str, Any]
     policies: tuple[Mapping[str, Any], ...]
     choices: Mapping[str, Value]
+    #: Whether the policies leave the network as the space builds it; then they were asked nothing.
+    untouched: bool = False
 
     @property
     def name(self) -> str:
@@ -43,6 +45,7 @@ class Architecture:
             "space": dict(self.space),
             "policies": [dict(policy) for policy in self.policies],
             "choices": dict(self.choices),
+            **({"untouched": True} if self.untouched else {}),
         }
 
     @classmethod
@@ -55,7 +58,7 @@ class Architecture:
         if data.get("version") != 1:
             raise SpaceError(f"architecture of version {data.get('version')!r}; this program reads version 1")
         try:
-            return cls(data["space"], tuple(data["policies"]), data["choices"])
+            return cls(data["space"], tuple(data["policies"]), data["choices"], data.get("untouched") is True)
         except KeyError as error:
             raise SpaceError(f"architecture without {error}") from error
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from nas.errors import PlanError
 from nas.registry import Registry
-from nas.space.chooser import Chooser, Value
+from nas.space.chooser import Chooser, PositionChooser, Value
 from nas.space.regime import Regime
 from nas.space.site import Site
 
@@ -39,6 +39,10 @@ class Policy(ABC):
     @abstractmethod
     def ask(self, chooser: Chooser, sites: Sequence[Site]) -> None:
         """Ask the questions of this policy and keep the answers."""
+
+    def leave(self, sites: Sequence[Site]) -> None:
+        """Take the place of ``ask`` for a network that stays as it is: ask nothing and change none of the sites."""
+        self.ask(PositionChooser(1.0), ())
 
     @abstractmethod
     def attach(self, network: Network) -> None:

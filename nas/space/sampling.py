@@ -10,7 +10,7 @@ import torch
 
 from nas.registry import make
 from nas.space.architecture import Architecture, Network
-from nas.space.chooser import Chooser, ReplayChooser
+from nas.space.chooser import Chooser, PositionChooser, ReplayChooser
 from nas.space.policy import POLICIES, Policy, check_conflicts
 from nas.space.search_space import SearchSpace
 
@@ -35,6 +35,13 @@ class Searched:
         with torch.device("meta"):
             return self._ask(chooser)
 
+    def untouched(self) -> Network | None:
+        """The one network of a space that asks nothing, as it is without policies, on the meta device; else None."""
+        chooser = PositionChooser(0.0)
+        with torch.device("meta"):
+            network = self._ask(chooser, untouched=True)
+        return None if chooser.questions else network
+
     def build(self, architecture: Architecture, seed: int) -> Network:
         """Build what was recorded, with weights initialised from ``seed``.
 
@@ -44,7 +51,7 @@ class Searched:
         chooser = ReplayChooser(architecture.choices)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            network = self._ask(chooser)
+            network = self._ask(chooser, untouched=architecture.untouched)
         chooser.finish()
         return network
 
@@ -60,13 +67,13 @@ class Searched:
         """
         return self.dense().sample(ReplayChooser(architecture.choices))
 
-    def _ask(self, chooser: Chooser) -> Network:
+    def _ask(self, chooser: Chooser, *, untouched: bool = False) -> Network:
         policies = sorted(make_policies(self.policy_specs), key=lambda policy: policy.attaches_last)
         model = self.space.build(chooser, self.task)
         sites = self.space.sites(model)
         for policy in policies:
-            policy.ask(chooser, sites)
-        architecture = Architecture(self.space_spec, self.policy_specs, chooser.active_answers)
+            policy.leave(sites) if untouched else policy.ask(chooser, sites)
+        architecture = Architecture(self.space_spec, self.policy_specs, chooser.active_answers, untouched)
         network = Network(architecture, model, tuple(policies), input_shape=(1, *self.task.input_shape))
         for policy in policies:
             policy.attach(network)

@@ -50,6 +50,10 @@ class SearchSpace(ABC):
         """
         return {}
 
+    def trained(self, model: nn.Module) -> bool:
+        """Whether a network of this space is trained as it is built: every tensor of it is from a file of weights."""
+        return False
+
     @classmethod
     def examples(cls) -> Sequence[SearchSpace]:
         """Spaces of this class for the contract suite: one of each kind the parameters make."""

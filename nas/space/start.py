@@ -66,6 +66,13 @@ class Start:
                 _fill(model, Path(self.weights), fitting)
         self._freeze(model)
 
+    def fills(self, model: nn.Module) -> bool:
+        """Whether every tensor of a network is taken from the file."""
+        if self.weights is None:
+            return False
+        fitting = self._fitting(model, _shapes_in(Path(self.weights)))
+        return set(model.state_dict()) <= {*fitting, *_shared_names(model, fitting)}
+
     def _fitting(self, model: nn.Module, stored: Shapes) -> list[str]:
         """Names of the tensors that are taken from the file."""
         wanted = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}

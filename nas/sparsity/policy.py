@@ -77,6 +77,10 @@ class Sparsity(Policy):
         for group, members in group_by_scope(self.scope, prunable).items():
             self._ask_group(chooser, group, [site for site in members if site.active])
 
+    def leave(self, sites: Sequence[Site]) -> None:
+        """See ``Policy.leave``: every weight is dense."""
+        self._sites = [site.module for site in sites if site.kind == "weight" and site.active]
+
     def _ask_group(self, chooser: Chooser, group: str, present: Sequence[Site]) -> None:
         def ask(what: str, options: Sequence[Value], *, active: bool, ordered: bool = False) -> Any:
             if len(options) == 1:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from optuna.samplers import BaseSampler, NSGAIISampler
@@ -63,7 +64,7 @@ class Nsga2Strategy(Strategy):
 
     def observe(self, observations: Sequence[Observation]) -> None:
         """See ``Strategy.observe``."""
-        self._adapter.observe(observations)
+        self._adapter.observe([_in_a_generation(item) for item in observations])
 
     def _sampler(self, seed: int, space: Space) -> BaseSampler:
         return FixedSpaceNsga2(space, seed=seed, **self._parameters)
@@ -79,6 +80,14 @@ class FixedSpaceNsga2(NSGAIISampler):  # type: ignore[misc]
     def infer_relative_search_space(self, study: Any, trial: Any) -> Space:
         """See ``BaseSampler``: what every finished trial was asked, by name."""
         return self._space
+
+
+def _in_a_generation(observation: Observation) -> Observation:
+    """A network that this strategy did not propose belongs to the first generation, so that it can have offspring."""
+    if observation.suggestion.sampler_state:
+        return observation
+    state = {"trial": {FixedSpaceNsga2._get_generation_key(): 0}}
+    return replace(observation, suggestion=replace(observation.suggestion, sampler_state=state))
 
 
 def _parents(attrs: Mapping[str, Any], observations: Mapping[int, Observation]) -> Iterable[int]:

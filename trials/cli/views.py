@@ -37,9 +37,11 @@ def candidate_rows(store: Store, name: str, limit: int) -> list[dict[str, Any]]:
     page = candidates_page(store, name, limit=limit)
     shares = membership_by_number(store, name)
     beside = any(row.beside for row in page.rows)
+    named = any(row.original for row in page.rows)
     return [
         {
             "trial": row.number,
+            **({"network": "original" if row.original else ""} if named else {}),
             "state": row.state,
             **{metric: row.metrics[metric].value if metric in row.metrics else None for metric in objectives},
             "on_front": shares.get(row.number),
@@ -131,7 +133,8 @@ def print_targets(store: Store, name: str) -> None:
 def print_candidate(store: Store, name: str, number: int) -> None:
     """One candidate for people."""
     detail = candidate_detail(store, name, number)
-    out.print(titled(f"{name} trial {number}", f" {detail.row.state} {line(detail.row.reason or '')}"))
+    own = ", original" if detail.row.original else ""
+    out.print(titled(f"{name} trial {number}{own}", f" {detail.row.state} {line(detail.row.reason or '')}"))
     print_rows(
         [
             {"metric": metric, "value": value.value, "low": value.low, "high": value.high}

@@ -134,6 +134,8 @@ class Study(Base):
     #: Of a companion: ``{"study", "candidates"}``, the study it stands beside, and which candidate of that study each
     #: of its suggestions belongs to.
     beside: Mapped[dict[str, Any] | None]
+    #: Number of the candidate that is the user's own network as it is; null where there is none.
+    original: Mapped[int | None]
     created_at: Mapped[datetime]
     finished_at: Mapped[datetime | None]
     #: Processor-independent account: seconds of training saved by the gate, wall seconds spent.

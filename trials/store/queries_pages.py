@@ -59,6 +59,8 @@ class CandidateRow:
     beside: tuple[Beside, ...] = ()
     #: Why it has no latency of a dense twin where it should have one.
     missing: tuple[str, ...] = ()
+    #: Whether it is the user's own network as it is.
+    original: bool = False
 
     def value(self, metric: str) -> Value | None:
         """A metric, parameters or MACs; None where it was not recorded."""
@@ -149,6 +151,7 @@ def candidate_row(study: Study, candidate: Candidate, missing: tuple[str, ...] =
         metrics={name: found[name] for name in order if name in found},
         beside=_beside(candidate),
         missing=missing,
+        original=candidate.number == study.original,
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -39,12 +39,13 @@ class Points:
     high: Floats
     #: ``(n,)``: Pareto-optimal on ``objectives``.
     on_front: NDArray[np.bool_]
+    #: Number of the candidate that is the user's own network as it is, if the study has one.
+    original: int | None = None
 
     def take(self, rows: Any) -> Points:
         """These rows only: indices or a mask."""
-        columns = (self.numbers, self.states, self.values, self.low, self.high, self.on_front)
-        taken = (column[rows] for column in columns)
-        return Points(self.study, self.metrics, self.directions, self.objectives, *taken)
+        names = ("numbers", "states", "values", "low", "high", "on_front")
+        return replace(self, **{name: getattr(self, name)[rows] for name in names})
 
 
 @dataclass(frozen=True)
@@ -104,6 +105,7 @@ def points(
         low=table.low[:, keep],
         high=table.high[:, keep],
         on_front=front,
+        original=study.original,
     )
 
 

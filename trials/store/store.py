@@ -250,6 +250,16 @@ class Store:
         leases.check(connection, study_id, epoch)
         studies.extend(connection, study_id, plan, limits, broken)
 
+    @_writing
+    def set_limits(self, connection: Connection, study_id: int, epoch: int, limits: Mapping[str, Any]) -> None:
+        """Replace the resolved limits: those relative to the original have their numbers now.
+
+        Raises:
+            StudyError: the lease is another's by now.
+        """
+        leases.check(connection, study_id, epoch)
+        studies.set_limits(connection, study_id, limits)
+
     # -- candidates and jobs
 
     @_writing

@@ -87,6 +87,11 @@ def prune(connection: Connection) -> int:
     return connection.execute(delete(ARCHITECTURES).where(ARCHITECTURES.c.id.in_(free))).rowcount
 
 
+def set_limits(connection: Connection, study_id: int, limits: Mapping[str, Any]) -> None:
+    """Replace the resolved limits."""
+    connection.execute(update(STUDIES).where(STUDIES.c.id == study_id).values(limits=dict(limits)))
+
+
 def _taken(name: str) -> StudyError:
     return StudyError(
         f"a study {name!r} exists; go on with `nas resume {name}`, or give this one another name with --name"
