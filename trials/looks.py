@@ -41,6 +41,12 @@ class Looks:
     def __contains__(self, key: str) -> bool:
         return key in self._under_way
 
+    @property
+    def phase(self) -> str:
+        """What is being looked at, in words; empty for nothing."""
+        targets = ", ".join(dict.fromkeys(self._under_way.values()))
+        return f"checking target {targets}" if targets else ""
+
     def start(self, *, over: bool) -> None:
         """Start a look at each target that is due for one; ``over``: nothing is left to measure."""
         for target in self._assignment.targets:

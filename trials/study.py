@@ -99,7 +99,8 @@ class Coordinator:
     @property
     def phase(self) -> str | None:
         """What is being done, in words, where that takes long."""
-        return self.health.waiting or trainings(self._jobs.running.values(), self._num_epochs) or None
+        told = self.health.waiting, trainings(self._jobs.running.values(), self._num_epochs), self._looks.phase
+        return "; ".join(filter(None, told)) or None
 
     def run(self) -> str:
         """Search until the budget is spent; the final state, ``complete`` or ``exhausted``, which is also kept.
