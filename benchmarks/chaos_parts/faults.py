@@ -40,7 +40,7 @@ class Fault:
     executors: tuple[str, ...] = ("local", "ray_actors")
     prepare: Callable[[Place], None] = lambda place: place.write_plan()
     clean: Callable[[Place], None] = lambda place: None
-    limit_s: float = 240.0
+    limit_s: float = 600.0
 
 
 def _kill_found(*words: str) -> Harm:
@@ -140,6 +140,6 @@ FAULTS: Mapping[str, Fault] = {
     "agent": Fault(_kill_agent, during="gate", codes=(0, INTERRUPTED), prepare=_with_agent, clean=_stop_agent),
     "database": Fault(_restart_database, executors=("ray_actors",)),
     "disk-full": Fault(_fill_disk, codes=(0, INTERRUPTED), prepare=_small_disk, clean=_unmount),
-    "lock": Fault(_hold_lock, codes=(0, INTERRUPTED), limit_s=500.0),
+    "lock": Fault(_hold_lock, codes=(0, INTERRUPTED)),
     "working-folder": Fault(_remove_working_folder),
 }
