@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from textwrap import shorten
 from typing import Any, Literal
@@ -18,6 +18,7 @@ from nas.export.evaluate import deployed_outputs
 from nas.latency.runtimes import RUNTIMES, Runtime, make_runtime
 from nas.space import Network
 from nas.tasks.intervals import Interval, score_intervals
+from nas.tasks.per_class import as_json, confusion
 from trials.problem import Problem
 
 SPLITS: tuple[Literal["validation", "test"], ...] = ("validation", "test")
@@ -43,6 +44,8 @@ class Answers:
     error: str = ""
     #: That in a few words.
     reason: str = ""
+    #: Split → ``classes`` and their ``matrix``: examples of each class by the class that was answered.
+    confusion: Mapping[str, Any] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """As JSON values."""
@@ -84,11 +87,14 @@ def _answers(problem: Problem, network: Network, path: Path, inputs: Tensor, nam
     task = problem.task
     scores: dict[str, dict[str, float]] = {}
     intervals: dict[str, dict[str, Interval]] = {}
+    matrices: dict[str, Any] = {}
     for split in SPLITS:
         outputs, targets = deployed_outputs(path, task.dataset(split), runtime=name)
         scores[split] = dict(task.score(outputs, targets))
         intervals[split] = score_intervals(task, outputs, targets, scores[split])
-    return Answers(name, runtime.version(), error, scores, intervals)
+        if task.class_metrics:
+            matrices[split] = as_json(task.class_names, confusion(outputs, targets, task.num_outputs))
+    return Answers(name, runtime.version(), error, scores, intervals, confusion=matrices)
 
 
 def _reason(error: NasError) -> str:

@@ -197,6 +197,7 @@ def _report(
         "study": name,
         "trial": number,
         "scores": {split: dict(values) for split, values in answers[0].scores.items()},
+        "classes": dict(answers[0].confusion),
         "runtimes": [item.to_json() for item in answers],
         "latency": [item.to_json() for item in latencies],
         "dense_twin": [{**asdict(item), "speedup": item.speedup} for item in detail.row.beside],

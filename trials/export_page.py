@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from nas import foreign
+from trials.classes import confusion_rows
 from trials.gaps import GAP_NOTE
 from trials.labels import interval
 
@@ -20,7 +22,9 @@ def markdown(report: Mapping[str, Any]) -> str:
         verdict = "" if item["agrees"] else " — differs: was the machine busy?"
         lines.append(f"| {item['target']} | {intervals[0]} | {intervals[1]} | {item['ratio']:.3f}{verdict} |")
     lines += _gap_lines(report)
+    lines += _class_lines(report)
     lines += _twin_lines(report)
+    lines += [line for flag in report["beware"] for line in ("", f"**Beware: {foreign.markdown(flag)}.**")]
     file = report["file"]
     lines += [
         "",
@@ -65,6 +69,18 @@ def _gap_lines(report: Mapping[str, Any]) -> list[str]:
     return [*heads, *rows, "", GAP_NOTE, f"On the Pareto front with probability {report['on_front']:.2f}."]
 
 
+def _class_lines(report: Mapping[str, Any]) -> list[str]:
+    """How the classes of the test split are told apart."""
+    if "test" not in report["classes"]:
+        return []
+    rows = confusion_rows(report["classes"]["test"])
+    cells = (
+        f"| {foreign.markdown(row['class'])} | {row['examples']} | {foreign.markdown(row['answered as'])} |"
+        for row in rows
+    )
+    return ["", "| class | test examples | answered as |", "|---|---|---|", *cells]
+
+
 def _twin_lines(report: Mapping[str, Any]) -> list[str]:
     """The recorded latency beside that of the dense twin: the same network without sparsity and in fp32."""
     if not report["dense_twin"]:
@@ -73,6 +89,5 @@ def _twin_lines(report: Mapping[str, Any]) -> list[str]:
         f"| {item['target']} | {item['latency_ms']:.4g} | {item['dense_latency_ms']:.4g} | {item['speedup']:.2f} |"
         for item in report["dense_twin"]
     )
-    beware = [f"**Beware: {flag}.**" for flag in report["beware"]]
     heads = ["", "| target | recorded, ms | dense twin, ms | speed-up |", "|---|---|---|---|"]
-    return [*heads, *rows, *([""] if beware else []), *beware]
+    return [*heads, *rows]

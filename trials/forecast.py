@@ -12,6 +12,7 @@ from nas.space.sampling import Searched
 from nas.space.size import space_size
 from nas.strategies import Limit
 from nas.tasks import DataSummary, Task
+from trials.doubts import few_steps
 from trials.executors import Executor, Job
 from trials.executors.local import LocalExecutor
 from trials.machine import shortages
@@ -41,6 +42,8 @@ class Forecast:
     disk_mb: float
     #: What the plan's trainings ask for and this machine does not have.
     shortages: list[str]
+    #: What makes the scores of such trainings doubtful.
+    doubts: list[str]
     #: Classes, examples, skipped files; None of a task that can't tell.
     data: DataSummary | None
 
@@ -52,6 +55,7 @@ class Forecast:
             f"limits: {limits or 'none'}; {self.feasible_share:.0%} of random candidates keep within those "
             "that are known before training",
             f"about {self.hours:.2g} hours of wall time and at most {self.disk_mb:.0f} MB of disk",
+            *self.doubts,
             *(f"this machine can't run it: {shortage}" for shortage in self.shortages),
         ]
 
@@ -111,6 +115,7 @@ def _forecast(problem: Problem, executor: Executor) -> Forecast:
         hours=spent_s / 3600,
         disk_mb=kept * 2 * BYTES_PER_WEIGHT * typical.metrics["parameters", ""] / 1e6,
         shortages=shortages(problem.plan),
+        doubts=_doubts(problem),
         data=problem.task.summary(),
     )
 
@@ -123,6 +128,12 @@ def _with_scores(executor: Executor, problem: Problem, original: Original, found
     data = {"plan": problem.plan.model_dump_json(), "architecture": architecture, "seed": problem.plan.seed}
     (result,) = run_jobs(executor, [Job("score", "trials.jobs:score", data, "train")])
     return replace(found, metrics={**found.metrics, **{(name, ""): value for name, value in result["metrics"].items()}})
+
+
+def _doubts(problem: Problem) -> list[str]:
+    """Whether the plan's trainings are too short to tell networks apart."""
+    few = few_steps(problem.estimator().num_steps(problem.task))
+    return [f"too short: each candidate is {few}; set more estimator.epochs or a smaller batch_size"] if few else []
 
 
 def _row(item: Probe) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 import random
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +31,9 @@ from nas.latency.samples import Samples
 from nas.latency.targets import Target, TargetSpec
 from nas.scratch import Scratch
 from nas.space import Architecture, Network
-from nas.tasks.intervals import score_intervals
+from nas.tasks.intervals import score_intervals, wilson
+from nas.tasks.per_class import as_json, confusion, recalls
+from trials.doubts import doubts
 from trials.measured import PREFIX
 from trials.problem import Problem, fingerprint, open_problem_json
 from trials.store.artifacts import ArtifactStore
@@ -95,7 +97,9 @@ def train(payload: Payload) -> Iterator[Result]:
     network = _build(problem, payload)
     checkpoint = Path(payload["checkpoint"])
     as_it_is = bool(payload.get("original")) and problem.searched.space.trained(network.model)
+    epochs = []
     for epoch in _fit(problem, network, payload, train=not as_it_is):
+        epochs.append(epoch)
         yield {"epoch": epoch.epoch, "values": epoch.values}
     artifact = deploy(problem, network, checkpoint / f"candidate{problem.exporter.suffix}")
     scored = _scored(problem, artifact)
@@ -117,6 +121,7 @@ def train(payload: Payload) -> Iterator[Result]:
     yield {
         "metrics": {**scored["metrics"], **counted},
         "intervals": scored["intervals"],
+        **_judged(problem, epochs, scored["confusion"]),
         "structure_hash": artifact.structure_hash,
         "artifacts": stored,
         "twin": payload["identity"] if as_it_is else problem.twin_identity(network.architecture),
@@ -191,7 +196,8 @@ def score(payload: Payload) -> Iterator[Result]:
     network.finalize()
     with Scratch("nas-score-") as folder:
         artifact = deploy(problem, network, Path(folder) / f"candidate{problem.exporter.suffix}")
-        yield _scored(problem, artifact)
+        scored = _scored(problem, artifact)
+        yield {"metrics": scored["metrics"], "intervals": scored["intervals"]}
 
 
 def _check_data(problem: Problem, payload: Payload) -> None:
@@ -215,9 +221,22 @@ def _fit(problem: Problem, network: Network, payload: Payload, *, train: bool = 
 def _scored(problem: Problem, artifact: Artifact) -> Result:
     """Scores of the deployed file on the validation split, and their intervals."""
     outputs, targets = deployed_outputs(artifact.path, problem.task.dataset("validation"), runtime=problem.runtime)
-    scores = dict(problem.task.score(outputs, targets))
+    task = problem.task
+    scores = dict(task.score(outputs, targets))
     _check_finite(scores)
-    return {"metrics": scores, "intervals": score_intervals(problem.task, outputs, targets, scores)}
+    intervals = score_intervals(task, outputs, targets, scores)
+    matrix = confusion(outputs, targets, task.num_outputs) if task.class_metrics else None
+    for name, (value, count) in recalls(task.class_names, matrix).items() if matrix is not None else ():
+        scores[name], intervals[name] = value, wilson(value, count)
+    return {"metrics": scores, "intervals": intervals, "confusion": matrix}
+
+
+def _judged(problem: Problem, epochs: Sequence[Epoch], matrix: np.ndarray | None) -> Result:
+    """How the classes are told apart on the validation split, and what makes the scores doubtful."""
+    classes = problem.task.class_names
+    steps = problem.estimator().num_steps(problem.task) if epochs else None  # a network may ship as it is
+    found = doubts(epochs, steps, classes, matrix)
+    return {"confusion": None if matrix is None else as_json(classes, matrix), "doubts": found}
 
 
 def _measure_stored(payload: Payload) -> Latency:

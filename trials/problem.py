@@ -81,7 +81,8 @@ class Problem:
 
     def metric_names(self) -> list[str]:
         """Every name an objective or limit may have."""
-        names = [metric.name for metric in self.task.metrics] + list(STATIC_METRICS) + list(TARGET_METRICS)
+        scores = (*self.task.metrics, *self.task.class_metrics)
+        names = [metric.name for metric in scores] + list(STATIC_METRICS) + list(TARGET_METRICS)
         names += [f"{metric}@{target.name}" for metric in TARGET_METRICS for target in self.plan.targets]
         network = self.searched.sample(PositionChooser(0))
         return names + list(network.account())

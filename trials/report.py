@@ -16,6 +16,7 @@ from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
 from nas.foreign import lines
+from nas.tasks.per_class import PREFIX
 from trials.charts import comparison_figure, history_figure, states_figure
 from trials.charts_candidate import curves_figure
 from trials.charts_front import front_figure
@@ -25,6 +26,7 @@ from trials.membership import SURE, membership_by_number, membership_of
 from trials.protocols import describe_regime
 from trials.report_tables import Cell, cell, gap_table, rank_table
 from trials.store.queries_candidate import curves
+from trials.store.queries_doubts import study_doubts
 from trials.store.queries_pages import CandidateRow, candidates_page
 from trials.store.queries_points import History, Points, front, histories, points
 from trials.store.queries_studies import StudyRow, StudySummary, compared_studies, study_summary
@@ -90,6 +92,7 @@ def render(source: Source, name: str) -> str:
         name=name,
         lacks_baseline=lacks_baseline,
         incomplete=", ".join(summary.row.incomplete),
+        doubts=study_doubts(source, name),
         error=summary.error,
         plotly_js=Markup(get_plotlyjs()),
         cards=list(_cards(summary, best, shares, runs)),
@@ -181,7 +184,8 @@ def _front_note(summary: StudySummary, best: Points) -> str:
 
 
 def _table_metrics(summary: StudySummary) -> list[str]:
-    return list(dict.fromkeys([*summary.metrics, "parameters", "macs"]))
+    shown = [name for name in summary.metrics if not name.startswith(PREFIX) or name in summary.row.objectives]
+    return list(dict.fromkeys([*shown, "parameters", "macs"]))
 
 
 def _front_figure(found: Points, summary: StudySummary, shares: Mapping[int, float]) -> Markup:

@@ -20,8 +20,10 @@ from dashboard.queries import (
 )
 from nas.foreign import line, lines, markdown
 from nas.latency.samples import Samples
+from nas.tasks.per_class import PREFIX
 from trials.charts_candidate import curves_figure, latency_figure, profile_figure
 from trials.charts_front import front_figure
+from trials.classes import confusion_rows
 from trials.labels import inline, number, title
 from trials.membership import membership_by_number
 from trials.profile_view import account, layer_times
@@ -109,6 +111,8 @@ def _metrics(context: Context, detail: CandidateDetail) -> None:
     if share is not None:
         cards.append(("On the Pareto front", f"{share:.2f}", "probability"))
     for metric, value in detail.row.metrics.items():
+        if metric.startswith(PREFIX):
+            continue
         known = value.low is not None and value.high is not None
         note = f"95 %: {value.low:.4g} to {value.high:.4g}" if known else ""
         cards.append((title(metric), number(metric, value.value), note))
@@ -117,7 +121,12 @@ def _metrics(context: Context, detail: CandidateDetail) -> None:
         cards.append((f"Speed-up{where}", f"{item.speedup:.2f}×", "over its dense twin in fp32"))
     show_numbers(cards)
     for flag in detail.row.flags:
-        st.warning(f"{markdown(flag.capitalize())}: its latency does not lie below that of its dense twin.")
+        slow = flag not in (*detail.row.doubts, *detail.row.missing)
+        note = ": its latency does not lie below that of its dense twin" if slow else ""
+        st.warning(f"{markdown(flag[:1].upper() + flag[1:])}{note}.")
+    if detail.confusion is not None:
+        with st.expander("Classes"):
+            st.dataframe(confusion_rows(detail.confusion), hide_index=True)
 
 
 def _network(context: Context, detail: CandidateDetail) -> None:

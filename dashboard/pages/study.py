@@ -12,6 +12,7 @@ import yaml
 from dashboard.pages import Context, draw, show_numbers
 from dashboard.queries import bytes_metrics, candidates_table, comparison_table, gaps_table, ranks_table
 from nas.foreign import line, lines, markdown
+from nas.tasks.per_class import PREFIX
 from trials.charts import comparison_figure, history_figure, states_figure
 from trials.charts_front import front_figure
 from trials.comparison import comparison
@@ -20,6 +21,7 @@ from trials.labels import duration, inline, label, moment, number, title
 from trials.membership import membership_by_number, membership_of
 from trials.protocols import describe_regime
 from trials.store.queries_candidate import candidate_detail, exports
+from trials.store.queries_doubts import study_doubts
 from trials.store.queries_pages import COLUMNS, candidates_page
 from trials.store.queries_points import histories, points
 from trials.store.queries_studies import STATES, StudySummary, compared_studies, list_studies, study_summary
@@ -39,7 +41,7 @@ def show(context: Context) -> None:
         st.info("This database has no studies yet. Launch one with `nas search examples/digits.yaml`.")
         return
     summary = study_summary(context.source, name)
-    _heading(summary)
+    _heading(context, summary)
     if summary.row.state == "running":
         st.fragment(_live, run_every=5)(context, name)
     else:
@@ -65,7 +67,7 @@ def choose_study(context: Context) -> str | None:
     return str(name)
 
 
-def _heading(summary: StudySummary) -> None:
+def _heading(context: Context, summary: StudySummary) -> None:
     row, plan = summary.row, summary.plan
     st.title(markdown(row.name))
     spent = summary.totals.get("wall_s")
@@ -83,6 +85,8 @@ def _heading(summary: StudySummary) -> None:
             f"Incomplete: {markdown(', '.join(row.incomplete))}. nas twins {markdown(row.name)} runs what sparse "
             "networks are to be compared with."
         )
+    for doubt in study_doubts(context.source, row.name):
+        st.warning(markdown(doubt))
     if summary.error:
         st.error(markdown(summary.error))
 
@@ -271,13 +275,14 @@ def _candidates(context: Context, summary: StudySummary) -> None:
     if not page.rows:
         st.info("No candidates in these states." if states else "No candidates yet.")
         return
-    table = candidates_table(page, summary.metrics, membership_by_number(context.source, summary.row.name))
+    metrics = [name for name in summary.metrics if not name.startswith(PREFIX) or name in summary.row.objectives]
+    table = candidates_table(page, metrics, membership_by_number(context.source, summary.row.name))
     picked: Any = st.dataframe(
         table,
         hide_index=True,
         height="content" if size == PER_PAGE else 900,
         placeholder="—",
-        column_config=_formats(table, summary.metrics),
+        column_config=_formats(table, metrics),
         on_select="rerun",
         selection_mode="single-row",
         key=f"candidates-{first}-{order}-{descending}-{states}",

@@ -33,6 +33,10 @@ class Estimator(ABC):
     #: Epochs a run takes at most: what a forecast multiplies by.
     num_epochs: int
 
+    def num_steps(self, task: Task) -> int | None:
+        """Optimiser steps of a run on a task; None where the estimator can't tell."""
+        return None
+
     @abstractmethod
     def fit(self, network: Network, task: Task, *, seed: int, checkpoint: Path | None = None) -> Iterator[Epoch]:
         """Train in place, one item an epoch (a generator: the caller may stop between epochs).

@@ -239,6 +239,13 @@ class Run:
         )
 
 
+def steps_of(recipe: Recipe, task: Task) -> int:
+    """Optimiser steps of a training by a recipe."""
+    size = size_of(task.dataset("train", augment=recipe.augment))
+    even = recipe.mixup > 0 or recipe.cutmix > 0
+    return recipe.epochs * (size // training_batch_size(size, recipe.batch_size, even=even))
+
+
 def plain_loss(task: Task) -> Loss:
     """The task's loss of what the network answers."""
 

@@ -15,7 +15,7 @@ from nas.estimators.distillation import Distillation
 from nas.estimators.optimization import pick_device
 from nas.estimators.randomness import seed_of
 from nas.estimators.recipe import make_recipe
-from nas.estimators.run import Loss, Run
+from nas.estimators.run import Loss, Run, steps_of
 from nas.papers import Paper
 
 if TYPE_CHECKING:
@@ -86,6 +86,10 @@ class SparseThenQuantize(Estimator):
             "features": feature_weight,
         }
         self.num_epochs = sum(recipe.epochs for recipe in self._recipes.values())
+
+    def num_steps(self, task: Task) -> int:
+        """See ``Estimator.num_steps``."""
+        return sum(steps_of(recipe, task) for recipe in self._recipes.values())
 
     def fit(self, network: Network, task: Task, *, seed: int, checkpoint: Path | None = None) -> Iterator[Epoch]:
         """See ``Estimator.fit``; epochs are numbered through all phases, each of which has a checkpoint of its own."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from nas.estimators import Epoch, Estimator
 from nas.estimators.recipe import Recipe, make_recipe
-from nas.estimators.run import Run
+from nas.estimators.run import Run, steps_of
 
 if TYPE_CHECKING:
     from nas.space import Network
@@ -31,6 +31,10 @@ class Training(Estimator):
     def __init__(self, **parameters: Any) -> None:
         self.recipe = make_recipe(parameters)
         self.num_epochs = self.recipe.epochs
+
+    def num_steps(self, task: Task) -> int:
+        """See ``Estimator.num_steps``."""
+        return steps_of(self.recipe, task)
 
     def fit(self, network: Network, task: Task, *, seed: int, checkpoint: Path | None = None) -> Iterator[Epoch]:
         """See ``Estimator.fit``.

@@ -124,6 +124,11 @@ class Task(ABC):
         """Names of the outputs in their order; empty where they have none."""
         return ()
 
+    @property
+    def class_metrics(self) -> tuple[Metric, ...]:
+        """Scores of single classes, which are stored beside ``metrics``; none by default."""
+        return ()
+
     def preprocessing(self) -> dict[str, Any]:
         """What turns a picture into an input, as JSON values for whoever runs an exported network."""
         if self.normalisation is None:

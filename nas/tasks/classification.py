@@ -12,6 +12,7 @@ from torch.nn import functional
 from nas.errors import TaskError
 from nas.tasks import SPLITS, DataSummary, Metric, Task
 from nas.tasks.images import StackedImages
+from nas.tasks.per_class import recall_names
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -26,6 +27,11 @@ class Classification(Task):
     def class_names(self) -> tuple[str, ...]:
         """Names of the classes; their numbers where they have no names."""
         return tuple(map(str, range(self.num_outputs)))
+
+    @property
+    def class_metrics(self) -> tuple[Metric, ...]:
+        """``recall_of_<class>``: the share of a class's examples that is right."""
+        return tuple(Metric(name, "maximize", proportion=True) for name in recall_names(self.class_names))
 
     def summary(self) -> DataSummary | None:
         """See ``Task.summary``; of splits that are in memory."""

@@ -34,9 +34,12 @@ def test_a_study_on_a_folder_of_images(plan: Callable[..., Path], url: str, tmp_
         targets=[{"name": "four", "batch": 4}],
         policies=[],
         estimator={"name": "training", "epochs": 1},
+        limits={"recall_of_light": {"min": 0.0}},
         budget={"trials": 1},
     )
-    nas("search", str(path), "--storage", url)
+    ended = nas("search", str(path), "--storage", url).stdout
+    assert "1 of 1 complete candidates were trained for few optimiser steps" in " ".join(ended.split())
+    _check_classes_are_stored(url)
     out = tmp_path / "out"
     nas("export", "study", "--best", "--out", str(out), "--storage", url)
     about = json.loads((out / "about.json").read_text())
@@ -44,6 +47,8 @@ def test_a_study_on_a_folder_of_images(plan: Callable[..., Path], url: str, tmp_
     assert about["input"]["shape"] == [4, 3, 16, 16]
     assert len(about["input"]["mean"]) == len(about["input"]["std"]) == 3
     assert json.loads((out / "report.json").read_text())["data"] == "as when the study started"
+    assert [sum(row) for row in json.loads((out / "report.json").read_text())["classes"]["test"]["matrix"]] == [3, 3]
+    assert "| light | 3 |" in (out / "report.md").read_text()
     samples = np.load(out / "samples.npz")
     assert np.bincount(samples["targets"]).tolist() == [3, 3]
     np.save(tmp_path / "three.npy", samples["inputs"][:3])
@@ -52,6 +57,20 @@ def test_a_study_on_a_folder_of_images(plan: Callable[..., Path], url: str, tmp_
     assert len(json.loads(ran.stdout.splitlines()[0].removeprefix("answers: "))) == 3
     assert "of 6 in samples.npz" in subprocess.run(command, capture_output=True, text=True, check=True).stdout
     _check_changed_data_are_refused(images, url, out)
+
+
+def _check_classes_are_stored(url: str) -> None:
+    candidate = json.loads(nas("show", "study", "0", "--storage", url, "--json").stdout)
+    assert candidate["confusion"]["classes"] == ["dark[x]", "light"]
+    assert [sum(row) for row in candidate["confusion"]["matrix"]] == [3, 3]
+    metrics = candidate["row"]["metrics"]
+    shares = [metrics[f"recall_of_{name}"]["value"] for name in ("dark_x_", "light")]
+    assert sum(shares) / 2 == metrics["accuracy"]["value"]
+    assert "trained for 1 optimiser steps only" in candidate["row"]["doubts"]
+    shown = " ".join(nas("show", "study", "0", "--storage", url).stdout.split())
+    assert "dark[x] 3 " in shown
+    assert "trained for 1 optimiser steps only" in shown
+    assert "few optimiser steps" in " ".join(nas("status", "study", "--storage", url).stdout.split())
 
 
 def _check_changed_data_are_refused(images: Path, url: str, out: Path) -> None:

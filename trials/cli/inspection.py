@@ -42,6 +42,7 @@ def list_(storage: Storage = DEFAULT_STORAGE, as_json: Json = False) -> None:
 @app.command(epilog="Example: nas status digits")
 def status(name: Name, storage: Storage = DEFAULT_STORAGE, as_json: Json = False) -> None:
     """Say how far a study is and who coordinates it."""
+    from trials.store.queries_doubts import study_doubts
     from trials.store.queries_studies import study_summary
     from trials.store.store import Store
 
@@ -57,6 +58,7 @@ def status(name: Name, storage: Storage = DEFAULT_STORAGE, as_json: Json = False
         "best": dict(summary.row.best),
         "limits": summary.limits,
         "totals": row.totals,
+        "beware": "; ".join(study_doubts(store, name)) or None,
         "error": row.error,
     }
     if as_json:

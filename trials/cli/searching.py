@@ -94,8 +94,14 @@ def twins(
 
 
 def _say_next(names: list[str], storage: str) -> None:
+    from trials.cli.terminal import warning
+    from trials.store.queries_doubts import study_doubts
+    from trials.store.store import Store
     from trials.store.urls import parse_url, shown
 
+    store = Store(storage)
     for name in names:
+        for doubt in study_doubts(store, name):
+            out.print(warning(f"study {name}: {doubt}"))
         where = shown(parse_url(storage)).strip("'")
         out.print(f"study {name} is in {where}; look: nas show {name} · nas report {name} --out report")

@@ -8,6 +8,7 @@ from typing import Any
 from nas.foreign import line
 from nas.latency.samples import Samples
 from nas.latency.summary import times_of
+from trials.classes import confusion_rows
 from trials.cli.app import out
 from trials.cli.options import print_rows, shown
 from trials.cli.terminal import titled, warning
@@ -16,6 +17,7 @@ from trials.membership import membership_by_number, membership_of
 from trials.profile_view import OWN, account, layer_times
 from trials.protocols import describe_regime
 from trials.store.queries_candidate import MeasurementInfo, candidate_detail, samples_blob
+from trials.store.queries_doubts import study_doubts
 from trials.store.queries_pages import CandidateRow, candidates_page
 from trials.store.queries_studies import study_summary
 from trials.store.queries_targets import fronts_by_target, rank_correlations
@@ -29,6 +31,8 @@ def print_caveats(store: Store, name: str) -> None:
         out.print(f"{name}: {describe_regime(summary.regime)}")
     if summary.row.incomplete:
         out.print(warning(f"incomplete: {', '.join(summary.row.incomplete)}"))
+    for text in study_doubts(store, name):
+        out.print(warning(text))
 
 
 def candidate_rows(store: Store, name: str, limit: int) -> list[dict[str, Any]]:
@@ -36,7 +40,7 @@ def candidate_rows(store: Store, name: str, limit: int) -> list[dict[str, Any]]:
     objectives = list(study_summary(store, name).row.objectives)
     page = candidates_page(store, name, limit=limit)
     shares = membership_by_number(store, name)
-    beside = any(row.beside for row in page.rows)
+    beside = any(row.beside or row.flags for row in page.rows)
     named = any(row.original for row in page.rows)
     return [
         {
@@ -149,6 +153,8 @@ def print_candidate(store: Store, name: str, number: int) -> None:
         out.print(f"{item.speedup:.2f} times as fast as its dense twin at {item.target}")
     for flag in detail.row.flags:
         out.print(warning(flag))
+    if detail.confusion is not None:
+        print_rows(confusion_rows(detail.confusion), as_json=False)
     if detail.measurements:
         print_rows([_measurement(store, item) for item in detail.measurements], as_json=False)
     choices = detail.definition["choices"]

@@ -22,6 +22,7 @@ from trials.store.models import (
     ProfileRow,
     Target,
 )
+from trials.store.queries_doubts import doubts_of
 from trials.store.queries_pages import CandidateRow, Value, candidate_row
 from trials.store.reading import Source, find_study, reading, utc
 
@@ -132,6 +133,8 @@ class CandidateDetail:
     artifacts: tuple[ArtifactInfo, ...]
     #: The newest of each target.
     profiles: tuple[ProfileInfo, ...]
+    #: ``classes`` and their ``matrix`` on the validation split: examples of each by the class that was answered.
+    confusion: Mapping[str, Any] | None = None
 
 
 def candidate_detail(source: Source, name: str, number: int) -> CandidateDetail:
@@ -150,7 +153,13 @@ def candidate_detail(source: Source, name: str, number: int) -> CandidateDetail:
             raise UnknownNameError(f"study {name!r} has no candidate {number}; {allowed}")
         missing = twins.remarks(session.connection(), [candidate.id])
         return CandidateDetail(
-            row=candidate_row(study, candidate, missing.get(candidate.id, ())),
+            row=candidate_row(
+                study,
+                candidate,
+                missing.get(candidate.id, ()),
+                doubts_of(session, [candidate.id]).get(candidate.id, ()),
+            ),
+            confusion=_confusion(candidate, session),
             study=study.name,
             traceback=candidate.traceback,
             identity=candidate.architecture.identity,
@@ -212,6 +221,12 @@ def exports(source: Source, name: str) -> list[ExportInfo]:
             )
             for number, row in newest.items()
         ]
+
+
+def _confusion(candidate: Candidate, session: Session) -> Mapping[str, Any] | None:
+    query = select(JobRow.result["confusion"]).where(JobRow.candidate_id == candidate.id, JobRow.kind == "train")
+    found: Mapping[str, Any] | None = session.scalar(query.where(JobRow.state == "done"))
+    return found
 
 
 def _profiles(session: Session, candidate_id: int) -> tuple[ProfileInfo, ...]:

@@ -20,6 +20,7 @@ from trials.store import twins
 from trials.store.beside import Beside, flags
 from trials.store.metric_names import metric_is, metric_name, metric_names
 from trials.store.models import Architecture, Candidate, Metric, Study
+from trials.store.queries_doubts import doubts_of
 from trials.store.reading import Source, find_study, reading, utc
 
 #: Columns of the candidate itself that pages can be ordered by, beside every metric.
@@ -61,6 +62,8 @@ class CandidateRow:
     missing: tuple[str, ...] = ()
     #: Whether it is the user's own network as it is.
     original: bool = False
+    #: What makes its scores doubtful: ``trials.doubts``.
+    doubts: tuple[str, ...] = ()
 
     def value(self, metric: str) -> Value | None:
         """A metric, parameters or MACs; None where it was not recorded."""
@@ -70,8 +73,9 @@ class CandidateRow:
 
     @property
     def flags(self) -> tuple[str, ...]:
-        """What to beware of: ``sparser but not faster``, or a comparison that is missing."""
-        return flags(self.beside, {name: item.value for name, item in self.metrics.items()}) + self.missing
+        """What to beware of: ``sparser but not faster``, a comparison that is missing, doubts."""
+        found = flags(self.beside, {name: item.value for name, item in self.metrics.items()})
+        return found + self.missing + self.doubts
 
 
 @dataclass(frozen=True)
@@ -114,8 +118,12 @@ def candidates_page(
         order = key.desc() if descending else key.asc()
         query = query.order_by(key.is_(None), order, Candidate.number).offset(offset).limit(limit)
         candidates = session.scalars(query).all()
-        missing = twins.remarks(session.connection(), [candidate.id for candidate in candidates])
-        rows = tuple(candidate_row(study, candidate, missing.get(candidate.id, ())) for candidate in candidates)
+        ids = [candidate.id for candidate in candidates]
+        missing, doubts = twins.remarks(session.connection(), ids), doubts_of(session, ids)
+        rows = tuple(
+            candidate_row(study, candidate, missing.get(candidate.id, ()), doubts.get(candidate.id, ()))
+            for candidate in candidates
+        )
         return CandidatePage(rows, total, offset)
 
 
@@ -136,8 +144,10 @@ def _order_key(
     return query.outerjoin(metric, condition), metric.value.expression
 
 
-def candidate_row(study: Study, candidate: Candidate, missing: tuple[str, ...] = ()) -> CandidateRow:
-    """A candidate as a line of a page, its objectives first among the metrics."""
+def candidate_row(
+    study: Study, candidate: Candidate, missing: tuple[str, ...] = (), doubts: tuple[str, ...] = ()
+) -> CandidateRow:
+    """A candidate as a line of a page, its objectives first among the metrics; ``doubts`` of its training."""
     found = {metric_name(study, row.name, row.target): Value(row.value, row.low, row.high) for row in candidate.metrics}
     order = dict.fromkeys([*study.objectives, *found])
     return CandidateRow(
@@ -152,6 +162,7 @@ def candidate_row(study: Study, candidate: Candidate, missing: tuple[str, ...] =
         beside=_beside(candidate),
         missing=missing,
         original=candidate.number == study.original,
+        doubts=doubts,
     )
 
 

@@ -1,0 +1,36 @@
+"""What makes the score of a training doubtful: constant answers, too few steps, a loss that never fell."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from nas.estimators import Epoch
+from nas.tasks.per_class import only_answer
+
+#: Optimiser steps below which a network has hardly left its random start.
+FEW_STEPS = 50
+
+
+def doubts(
+    epochs: Sequence[Epoch], steps: int | None, classes: Sequence[str] = (), matrix: np.ndarray | None = None
+) -> list[str]:
+    """Sentences about one training; ``matrix`` is the confusion of its classes on the validation split."""
+    found = []
+    answer = None if matrix is None else only_answer(classes, matrix)
+    if answer is not None and matrix is not None:
+        found.append(f"answers {answer!r} to all {int(matrix.sum())} validation examples")
+    losses = [epoch.values["train_loss"] for epoch in epochs if "train_loss" in epoch.values]
+    if len(losses) > 1 and min(losses[1:]) >= losses[0]:
+        found.append(f"its training loss never fell below that of the first epoch, {losses[0]:.4g}")
+    if few := few_steps(steps):
+        found.append(few)
+    return found
+
+
+def few_steps(steps: int | None) -> str:
+    """What to say of so many optimiser steps; nothing where they are enough, or unknown."""
+    if steps is None or steps >= FEW_STEPS:
+        return ""
+    return f"trained for {steps} optimiser steps only"
