@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Any
 
 from torch import nn
@@ -18,6 +20,8 @@ from nas.tasks import Task
 from search_spaces.answers import check_answers
 from search_spaces.factory import load_factory
 from search_spaces.making import make_network
+
+logger = logging.getLogger(__name__)
 
 _ALL = ("*",)
 
@@ -70,6 +74,7 @@ class Module(SearchSpace):
         """Those of the layers that ``search`` names; a weight that layers share only if it names all of them."""
         found = readings(trace(model, self._input_shape, unused=True))
         sites = [_as_read(model, site, found) for site in super().sites(model)]
+        _say_what_is_left(self._name, sites)
         if self._search == _ALL:
             return sites
         layers = list(dict.fromkeys(site.module for site in sites))
@@ -89,6 +94,23 @@ class Module(SearchSpace):
         """See ``SearchSpace.examples``."""
         here = f"{__name__}:{three_layers.__name__}"
         return [cls(here), cls(here, freeze=["0.*"], search=["2", "5"])]
+
+
+def _say_what_is_left(name: str, sites: Sequence[Site]) -> None:
+    left = {
+        "stays dense": [site.module for site in sites if site.dense],
+        "keeps 32 bits": [site.module for site in sites if site.full_precision],
+    }
+    for what, layers in left.items():
+        if layers:
+            _warn_once(
+                f"{name}: the weight of {', '.join(layers)} {what}: it is computed, or not only its layer reads it"
+            )
+
+
+@cache
+def _warn_once(message: str) -> None:
+    logger.warning("module: %s", message)
 
 
 def _as_read(model: nn.Module, site: Site, found: Mapping[int, Reading]) -> Site:

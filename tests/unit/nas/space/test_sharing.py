@@ -11,7 +11,7 @@ from nas.space.sampling import Searched
 from nas.space.site import find_sites
 from nas.sparsity.masked import Masked
 from nas.tasks import make_task
-from search_spaces.module import Module
+from search_spaces.module import Module, _warn_once
 from tests.contracts.habits import HABITS, IMAGE_SIZE, factory_name
 
 SPARSITY = {"name": "sparsity", "scope": "site", "densities": [0.3, 0.5, 1.0], "schedule": "static_random"}
@@ -56,12 +56,17 @@ def test_a_weight_that_is_read_past_its_layer_keeps_its_bits() -> None:
 
 
 @pytest.mark.parametrize("habit", ["OwnParametrization", "TiedParameterAlias", "WeightStandardization", "WeightNorm"])
-def test_a_weight_that_is_computed_or_not_only_a_layers_is_dense(habit: str) -> None:
+def test_a_weight_that_is_computed_or_not_only_a_layers_is_dense_and_said(
+    habit: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    _warn_once.cache_clear()
     space = Module(factory_name(f"sharing.{habit}"))
     model = space.build(ReplayChooser({}), make_task("digits", image_size=IMAGE_SIZE))
     sites = {site.module: site for site in space.sites(model) if site.kind == "weight"}
     assert sites["mix" if "mix" in sites else "second"].dense
     assert not sites["head"].dense
+    assert f"{habit}: the weight of" in caplog.text
+    assert "stays dense" in caplog.text
 
 
 def test_masks_are_shared_whatever_the_space_says() -> None:
