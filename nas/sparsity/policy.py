@@ -70,16 +70,16 @@ class Sparsity(Policy):
 
     def ask(self, chooser: Chooser, sites: Sequence[Site]) -> None:
         """Ask ``sparsity.density``, ``sparsity.pattern``, ``sparsity.allocation``; of a group, ``….<group>``."""
-        weights = [site for site in sites if site.kind == "weight"]
-        self._sites = [site.module for site in weights if site.active]
-        self._shared = {site.module: site.shared for site in weights if site.active}
-        prunable = [site for site in weights if not site.dense]
+        self.leave(sites)
+        prunable = [site for site in sites if site.kind == "weight" and not site.dense]
         for group, members in group_by_scope(self.scope, prunable).items():
             self._ask_group(chooser, group, [site for site in members if site.active])
 
     def leave(self, sites: Sequence[Site]) -> None:
         """See ``Policy.leave``: every weight is dense."""
-        self._sites = [site.module for site in sites if site.kind == "weight" and site.active]
+        weights = [site for site in sites if site.kind == "weight" and site.active]
+        self._sites = [site.module for site in weights]
+        self._shared = {site.module: site.shared for site in weights}
 
     def _ask_group(self, chooser: Chooser, group: str, present: Sequence[Site]) -> None:
         def ask(what: str, options: Sequence[Value], *, active: bool, ordered: bool = False) -> Any:

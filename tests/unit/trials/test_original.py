@@ -56,7 +56,9 @@ def test_where_no_answers_lead_to_it_there_is_one_all_the_same() -> None:
     architecture = Architecture.from_json(original.described(found).definition)
     assert architecture.untouched
     network = found.searched.build(architecture, seed=0)
-    assert {bits for bits in network.bits.values()} == {32}
+    assert set(network.bits.values()) == {32}
+    assert {facts["bits"] for facts in network.describe().values()} == {32}
+    assert {facts["pattern"] for facts in network.describe().values()} == {"dense"}
     counted = found.static_metrics(network)
     assert counted["density"] == 1.0
     assert counted["weight_bits"] == 32.0
