@@ -10,6 +10,7 @@ from urllib.error import URLError
 
 import numpy as np
 from torchvision.datasets import CIFAR10, CIFAR100
+from torchvision.datasets.utils import check_integrity
 
 from nas.errors import TaskError
 from nas.tasks import Split
@@ -94,7 +95,26 @@ class _Cifar(Classification):
                 self.source(folder, download=True)
             except (OSError, URLError, RuntimeError) as error:
                 raise TaskError(f"{self._name}: download into {folder} failed ({error}); {wanted}") from error
+        self._check_files(folder)
         return folder
+
+    def _check_files(self, folder: Path) -> None:
+        """Compare every file with its published checksum before anything is spent."""
+        base = folder / self.source.base_folder
+        listed = [
+            *self.source.train_list,
+            *self.source.test_list,
+            (self.source.meta["filename"], self.source.meta["md5"]),
+        ]
+        try:
+            wrong = [name for name, checksum in listed if not check_integrity(str(base / name), checksum)]
+        except OSError as error:
+            raise TaskError(f"{self._name}: {base} can't be read ({error.strerror})") from error
+        if wrong:
+            raise TaskError(
+                f"{self._name}: the files under {base} are not the published ones: {', '.join(wrong)} missing, cut or "
+                f"changed; unpack {self.source.filename} again"
+            )
 
     def _labelled(self, split: Split) -> Labelled:
         return self._read(train=False) if split == "test" else self._selection[split]

@@ -61,9 +61,8 @@ def test_another_size(folder: Path) -> None:
 def test_files_that_are_not_the_published_ones_are_not_opened(folder: Path) -> None:
     with (folder / Cifar10.source.base_folder / "data_batch_1").open("ab") as file:
         file.write(b"x")
-    task = Cifar10(str(folder))
-    with pytest.raises(TaskError, match="not the published ones"):
-        task.dataset("train")
+    with pytest.raises(TaskError, match="not the published ones: data_batch_1 missing, cut or changed"):
+        Cifar10(str(folder))
 
 
 def test_nothing_is_downloaded_unless_asked(tmp_path: Path) -> None:
