@@ -73,7 +73,7 @@ class Place:
     def __post_init__(self) -> None:
         self.temporary.mkdir()
         self.url = self.server.url if self.server else f"sqlite:///{self.folder}/nas.db"
-        self.engine = create_engine(self.url.replace("postgresql://", "postgresql+psycopg://"))
+        self.engine = create_engine(self.url.replace("postgresql://", "postgresql+psycopg://"), pool_pre_ping=True)
 
     @property
     def temporary(self) -> Path:
