@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator, Mapping
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -59,14 +60,33 @@ def make_absolute(data: dict[str, Any], folder: Path) -> None:
     for place, key in _places(data):
         value = place.get(key)
         if isinstance(value, str) and value:
-            place[key] = _absolute(key, value, folder)
+            place[key] = absolute(key, value, folder)
+
+
+def make_relative(data: dict[str, Any], folder: Path) -> None:
+    """Make every path in a plan's data relative to ``folder``, in place; until now, paths are as they were typed.
+
+    Raises:
+        PlanError: a path that no file can have.
+    """
+    for place, key in _places(data):
+        value = place.get(key)
+        if isinstance(value, str) and value:
+            place[key] = _relative(key, value, folder)
+    if "code" in data:
+        data["code"] = [_relative("code", item, folder) for item in data["code"]]
+
+
+def _relative(key: str, value: str, folder: Path) -> str:
+    path = os.path.relpath(absolute(key, Typed(value), folder), folder.resolve())
+    return f"./{path}" if path.startswith("~") else path  # a plan reads ~ as the user's home
 
 
 def _code(data: dict[str, Any], folder: Path) -> None:
     code = data.get("code") or []
     if not (isinstance(code, list) and all(isinstance(item, str) for item in code)):
         return  # the plan's check says what is wrong
-    data["code"] = list(dict.fromkeys(_absolute("code", item, folder) for item in code))
+    data["code"] = list(dict.fromkeys(absolute("code", item, folder) for item in code))
     for item in data["code"]:
         if not Path(item).is_dir():
             raise PlanError(f"code: {item} is not a folder; list folders, relative to {folder}")
@@ -105,9 +125,15 @@ def _declared(spec: dict[str, Any], registry: Registry[Any]) -> Iterator[tuple[d
             yield spec, key
 
 
-def _absolute(key: str, value: str, folder: Path) -> str:
+def absolute(key: str, value: str, folder: Path) -> str:
+    """A path of a plan in ``folder``, absolute; ``key`` is named in the message.
+
+    Raises:
+        PlanError: no file can have that path.
+    """
     base = Path.cwd() if isinstance(value, Typed) else folder
     try:
-        return str((base / Path(value).expanduser()).resolve())
+        path = Path(value).expanduser() if value.startswith("~") else Path(value)  # ./~ is a name and no home
+        return str((base / path).resolve())
     except (RuntimeError, ValueError, OSError) as error:  # an unknown ~user, a NUL, a loop of links
         raise PlanError(f"{key}: {value!r} can't be a path ({error}); give one that exists") from None

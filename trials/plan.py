@@ -259,7 +259,16 @@ def load_plan(path: Path, overrides: Sequence[str] = ()) -> Plan:
     Raises:
         PlanError: no such file, a folder, no mapping, an unknown key (with the nearest known one), a bad value.
     """
-    data = _read_yaml(path)
+    return plan_in(read_text(path), path, overrides)
+
+
+def plan_in(text: str, path: Path, overrides: Sequence[str] = ()) -> Plan:
+    """The plan that ``load_plan`` returns for a file ``path`` that holds ``text``; the file need not exist.
+
+    Raises:
+        PlanError: as ``load_plan``.
+    """
+    data = _read_yaml(text, path)
     for override in overrides:
         apply_override(data, override)
     folder = path.resolve().parent
@@ -290,8 +299,8 @@ def make_plan(data: Mapping[str, Any]) -> Plan:
         raise PlanError("the plan has problems:\n" + "\n".join(problems)) from None
 
 
-def _read_yaml(path: Path) -> dict[str, Any]:
-    data = parse(read_text(path), str(path))
+def _read_yaml(text: str, path: Path) -> dict[str, Any]:
+    data = parse(text, str(path))
     if not isinstance(data, dict):
         raise PlanError(f"{path} holds {type(data).__name__}, not keys and values; see examples/digits.yaml")
     return data

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import inspect
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from typing import Any, Literal
@@ -251,11 +251,7 @@ def _check_target(problem: Problem, policies: Sequence[Policy], spec: TargetSpec
     except (MeasureError, PlanError) as error:
         raise PlanError(f"target {spec.name!r}: {error}") from error
     which = f"target {spec.name!r}: runtime {spec.runtime!r}"
-    if unknown := {name for policy in policies for name in policy.precisions} - runtime.precisions:
-        raise PlanError(
-            f"{which} does not know {', '.join(sorted(unknown))}, only "
-            f"{', '.join(sorted(runtime.precisions))}; list the policy's options without"
-        )
+    check_precisions({name for policy in policies for name in policy.precisions}, runtime, which)
     if problem.exporter.format not in runtime.formats:
         raise PlanError(
             f"{which} opens {', '.join(sorted(runtime.formats))}, but exporter {problem.plan.exporter.name!r} writes "
@@ -267,6 +263,15 @@ def _check_target(problem: Problem, policies: Sequence[Policy], spec: TargetSpec
             f"{which} was told to skip the zeros of {', '.join(sorted(runtime.patterns))}, but the plan's policies "
             f"choose from {', '.join(sorted(chosen)) or 'no patterns'}; add one of them to a sparsity policy, or leave "
             "that parameter of the runtime out"
+        )
+
+
+def check_precisions(asked: Set[str], runtime: Runtime | type[Runtime], which: str) -> None:
+    """Raise PlanError for precisions that a runtime does not know; the message begins with ``which``."""
+    if unknown := asked - runtime.precisions:
+        raise PlanError(
+            f"{which} does not know {', '.join(sorted(unknown))}, only "
+            f"{', '.join(sorted(runtime.precisions))}; list the policy's options without"
         )
 
 

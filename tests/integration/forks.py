@@ -19,7 +19,7 @@ from typing import Any
 
 from trials.executors.template import PRELOADED, Template
 
-COORDINATING = ("trials.launch", "trials.cli.searching", "trials.cli.planning", "trials.cli.export")
+COORDINATING = ("trials.launch", "trials.cli.searching", "trials.cli.planning", "trials.cli.init", "trials.cli.export")
 TIMEOUT_S = 280
 
 

@@ -126,7 +126,7 @@ def test_every_executor_op_pattern_and_allocation_is_documented() -> None:
 
 
 def verbs() -> dict[str, Any]:
-    from trials.cli import export, inspection, planning, searching, targets  # noqa: F401  (they register their verbs)
+    from trials.cli import export, init, inspection, planning, searching, targets  # noqa: F401  (they register their verbs)
 
     found = {}
     for name, verb in typer.main.get_command(app).commands.items():  # type: ignore[attr-defined]

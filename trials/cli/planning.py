@@ -1,55 +1,16 @@
-"""Before spending: ``nas init``, ``nas validate``, ``nas spaces``, ``nas papers``."""
+"""Before spending: ``nas validate``, ``nas spaces``, ``nas papers``."""
 
 from __future__ import annotations
 
 import inspect
-import os
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-import yaml
 
-from nas.errors import PlanError
 from trials.cli.app import app, out
-from trials.cli.options import DEFAULT_STORAGE, MOST, Json, Storage, print_json, print_rows
+from trials.cli.options import DEFAULT_STORAGE, Json, Storage, print_json, print_rows
 from trials.cli.terminal import titled
-
-
-@app.command(epilog="Example: nas init plan.yaml --task image_folder --data photos --limit latency_ms=8")
-def init(
-    path: Annotated[Path, typer.Argument(help="File to write.")] = Path("plan.yaml"),
-    task: Annotated[str, typer.Option("--task", help="Name of a task.")] = "digits",
-    data: Annotated[str | None, typer.Option("--data", help="Path of the task's data, where it needs one.")] = None,
-    space: Annotated[str, typer.Option("--space", help="Name of a search space.")] = "plain_convnet",
-    limit: Annotated[list[str] | None, typer.Option("--limit", help="metric=number, an upper limit.")] = None,
-    trials: Annotated[int, typer.Option("--trials", min=1, max=MOST, help="Budget.")] = 64,
-) -> None:
-    """Write a plan to start from; it is checked before it is written."""
-    from trials.outputs import output_file
-    from trials.plan import make_plan
-    from trials.problem import open_problem
-
-    if os.path.lexists(output_file(path)):
-        raise PlanError(f"{path} exists; give another name or remove it")
-    task_spec: dict[str, Any] = {"name": task} | ({"path": str(Path(data).resolve())} if data else {})
-    plan: dict[str, Any] = {
-        "version": 1,
-        "name": path.stem,
-        "task": task_spec,
-        "space": {"name": space},
-        "policies": [{"name": "precision", "scope": "network"}],
-        "limits": {name: {"max": value} for name, value in map(_limit, limit or ())},
-        "strategy": {"name": "nsga2"},
-        "estimator": {"name": "training", "epochs": 12},
-        "targets": [{"name": "local", "runtime": "onnxruntime", "threads": 1, "batch": 1}],
-        "budget": {"trials": trials},
-        "seed": 0,
-    }
-    problem = open_problem(make_plan(plan))
-    plan["objectives"] = dict(problem.objectives)
-    path.write_text(yaml.safe_dump(plan, sort_keys=False))
-    out.print(f"wrote {path}; next: nas validate {path}")
 
 
 @app.command(epilog="Example: nas validate examples/digits.yaml")
@@ -125,11 +86,3 @@ def papers(as_json: Json = False) -> None:
     from trials.papers import paper_rows
 
     print_rows(paper_rows(), as_json)
-
-
-def _limit(text: str) -> tuple[str, float]:
-    name, _, value = text.partition("=")
-    try:
-        return name, float(value)
-    except ValueError:
-        raise PlanError(f"--limit {text!r}: write metric=number, as in latency_ms=8") from None
