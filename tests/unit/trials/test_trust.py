@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from nas.strategies.given import GivenStrategy
 from tests.unit.trials.pretending import Pretending, latency
 from trials import health
 from trials.assignment import Assignment
+from trials.executors import Event
 from trials.plan import make_plan
 from trials.problem import Problem, open_problem
 from trials.store.models import JobRow, Measurement
@@ -35,6 +37,14 @@ def store(tmp_path: Path) -> Iterator[Store]:
     store.add_target("local", TARGET, TARGET["references"])
     yield store
     store.close()
+
+
+class SlowCanaries(Pretending):
+    """A canary ends after all other jobs that run."""
+
+    def poll(self, timeout_s: float) -> list[Event]:
+        self._events = deque(sorted(self._events, key=lambda item: item[1].key.startswith("canary")))
+        return super().poll(timeout_s)
 
 
 class Listening(Strategy):
@@ -196,6 +206,17 @@ def test_a_bad_canary_takes_measurements_back_and_they_are_made_again(
     heard = {item.suggestion.number: item.values["latency_ms"] for item in ended}
     assert heard == {row.number: row.metrics["latency_ms"].value for row in page}
     assert len(ended) == 3, "nothing of the bad target is left in what it knows"
+
+
+def test_a_gate_taken_back_while_the_trained_file_waits_to_be_measured(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The trained structure differs from the gate's, so the file is measured; the gate's own number is gone by then."""
+    monkeypatch.setattr(health, "RETRY_S", 0.0)
+    gate = gates(dict.fromkeys(range(3), 1.0))
+    run(store, problem(canary_every=1), SlowCanaries(gate=gate, drifts=[0.0, 0.3, 0.0]), "study")
+    assert [row.state for row in candidates_page(store, "study").rows] == ["complete"] * 3
+    assert {row.state for row in rows(store, JobRow)} == {"done"}
 
 
 def test_the_last_measurements_have_a_look_after_them_too(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
