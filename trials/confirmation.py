@@ -35,7 +35,7 @@ from trials.pipeline import (
 from trials.problem import Problem, generator_seed
 from trials.seeds import over_seeds
 from trials.store.queries_points import points
-from trials.store.records import JobResult, MetricValue, OpenJob
+from trials.store.records import LATENCY_PERCENTILES, JobResult, MetricValue, OpenJob
 from trials.store.store import Store
 
 REMEASURE, RETRAIN = "remeasure", "retrain"
@@ -183,7 +183,7 @@ def after_repeat(
     line.results[step] = slim = {key: value for key, value in result.items() if key != "latency"}
     target = step[1]
     if target:
-        metrics = [MetricValue("latency_ms", target, *(result["pooled"][key] for key in INTERVAL))]
+        metrics = [MetricValue(name, target, *interval) for name, interval in pooled_latencies(result).items()]
     else:
         metrics = [MetricValue(name, "", *over_seeds(*seen)) for name, seen in _seen_by_seed(line).items()]
     line.metrics.update({(metric.name, metric.target): metric for metric in metrics})
@@ -195,6 +195,12 @@ def after_repeat(
         candidate_state="infeasible" if broken else None,
         reason=broken,
     )
+
+
+def pooled_latencies(result: Mapping[str, Any]) -> dict[str, Sequence[float]]:
+    """Metric → value and interval, of all measurements of the candidate together."""
+    pooled = result["pooled"]
+    return {"latency_ms": [pooled[key] for key in INTERVAL], **pooled.get("percentiles", {})}
 
 
 def _seen_by_seed(line: Line) -> dict[str, tuple[list[float], Interval]]:
@@ -210,6 +216,7 @@ def _seen_by_seed(line: Line) -> dict[str, tuple[list[float], Interval]]:
 def _places(problem: Problem) -> list[Step]:
     """How a candidate can be looked at again: on the targets of the objectives, and trained if one is the task's."""
     keys = [problem.metric_key(name) for name in problem.objectives]
-    places = [(REMEASURE, target) for name, target in dict.fromkeys(keys) if name == "latency_ms"]
-    learned = {metric.name for metric in problem.task.metrics} & {name for name, _ in keys}
+    places = [(REMEASURE, target) for name, target in keys if name in ("latency_ms", *LATENCY_PERCENTILES)]
+    places = list(dict.fromkeys(places))
+    learned = problem.score_names.keys() & {name for name, _ in keys}
     return [*places, (RETRAIN, "")] if learned else places

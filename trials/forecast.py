@@ -19,9 +19,19 @@ from trials.machine import shortages
 from trials.original import Original, original_of
 from trials.plan import Plan
 from trials.pools import pools
-from trials.probing import Probe, calibrate, check_feasible, probe, random_networks, relative_bounds, run_jobs
+from trials.probing import (
+    Probe,
+    calibrate,
+    check_feasible,
+    check_targets,
+    probe,
+    random_networks,
+    relative_bounds,
+    run_jobs,
+)
 from trials.problem import Problem, open_problem, target_specs
 from trials.specs import study_specs
+from trials.store.records import FURTHER_TARGET_METRICS
 
 #: Files a trained candidate leaves: the deployed one and its weights in float32.
 BYTES_PER_WEIGHT = 4
@@ -91,6 +101,7 @@ def size_of(space: SearchSpace, task: Task) -> str:
 
 def _forecast(problem: Problem, executor: Executor) -> Forecast:
     targets = {name: calibrate(executor, spec) for name, spec in target_specs(problem.plan).items()}
+    check_targets(executor, problem, targets)
     ends = [problem.searched.sample(PositionChooser(position)) for position in (0.0, 1.0)]
     original = original_of(problem)
     networks = [*ends, *random_networks(problem), *([original.network] if original else [])]
@@ -109,7 +120,7 @@ def _forecast(problem: Problem, executor: Executor) -> Forecast:
     kept = trained if problem.plan.artifacts.retention == "all" else min(trained, 10)
     return Forecast(
         size=_size(problem.searched),
-        networks=[{"network": name, **_row(item)} for name, item in shown.items()],
+        networks=[{"network": name, **_row(problem, item)} for name, item in shown.items()],
         limits=limits,
         feasible_share=len(feasible) / len(others),
         hours=spent_s / 3600,
@@ -136,13 +147,14 @@ def _doubts(problem: Problem) -> list[str]:
     return [f"too short: each candidate is {few}; set more estimator.epochs or a smaller batch_size"] if few else []
 
 
-def _row(item: Probe) -> dict[str, Any]:
+def _row(problem: Problem, item: Probe) -> dict[str, Any]:
     order = ("parameters", "macs", "size_bytes")
+    wanted = {problem.metric_key(name) for name in (*problem.objectives, *problem.plan.limits)}
     first = {name: int(item.metrics[name, ""]) for name in order}
     rest = {
         f"{name}@{target}" if target else name: value
         for (name, target), value in item.metrics.items()
-        if name not in order
+        if name not in order and (name not in FURTHER_TARGET_METRICS or (name, target) in wanted)
     }
     return first | rest
 

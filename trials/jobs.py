@@ -37,6 +37,7 @@ from trials.doubts import doubts
 from trials.measured import PREFIX
 from trials.problem import Problem, fingerprint, open_problem_json
 from trials.store.artifacts import ArtifactStore
+from trials.target_metrics import check_complete, percentile_intervals
 
 Payload = Mapping[str, Any]
 Result = dict[str, Any]
@@ -82,7 +83,7 @@ def _time_untrained(problem: Problem, network: Network, payload: Payload, seed_t
             return
         latency = _measure(artifact.path, payload)
         yield {"stage": "measured"}
-        yield {**found, "latency": _latency_json(latency)}
+        yield {**found, "latency": latency}
 
 
 def train(payload: Payload) -> Iterator[Result]:
@@ -141,19 +142,22 @@ def retrain(payload: Payload) -> Iterator[Result]:
 
 def measure(payload: Payload) -> Iterator[Result]:
     """Measure the trained artifact."""
-    yield {"structure_hash": payload["structure_hash"], "latency": _latency_json(_measure_stored(payload))}
+    yield {"structure_hash": payload["structure_hash"], "latency": _measure_stored(payload)}
 
 
 def remeasure(payload: Payload) -> Iterator[Result]:
     """Measure the trained artifact once more, and pool the samples with those of the measurements before."""
     latency = _measure_stored(payload)
     parts = [(base64.b64decode(item["samples"]), item["reference_ms"]) for item in payload["earlier"]]
-    parts.append((latency.samples, latency.conditions["reference_ms"]))
+    parts.append((base64.b64decode(latency["samples"]), latency["conditions"]["reference_ms"]))
     samples, reference_ms = pooled([(Samples.from_bytes(blob), time_ms) for blob, time_ms in parts])
     yield {
         "structure_hash": payload["structure_hash"],
-        "latency": _latency_json(latency),
-        "pooled": derive(samples, reference_ms)._asdict(),
+        "latency": latency,
+        "pooled": {
+            **derive(samples, reference_ms)._asdict(),
+            "percentiles": percentile_intervals(samples, reference_ms),
+        },
     }
 
 
@@ -239,22 +243,30 @@ def _judged(problem: Problem, epochs: Sequence[Epoch], matrix: np.ndarray | None
     return {"confusion": None if matrix is None else as_json(classes, matrix), "doubts": found}
 
 
-def _measure_stored(payload: Payload) -> Latency:
+def _measure_stored(payload: Payload) -> Result:
     with Scratch("nas-measure-") as folder:
         path = Path(folder) / "candidate"
         ArtifactStore(payload["artifacts"]).fetch(payload["uri"], payload["sha256"], path)
         return _measure(path, payload)
 
 
-def _measure(path: Path, payload: Payload) -> Latency:
+def _measure(path: Path, payload: Payload) -> Result:
+    """Measure a file; what the plan needs to know of it is there.
+
+    Raises:
+        JobError: the target did not tell it.
+    """
     target = Target.from_json(payload["target"])
     effort = SCREEN if payload.get("screen") else REPORT
-    return _measurer(target).measure(
+    latency = _measurer(target).measure(
         path,
         target,
         effort=effort.within(precision=payload["precision"], budget_s=payload["budget_s"]),
         reject_above_ms=payload.get("reject_above_ms"),
     )
+    found = _latency_json(latency)
+    check_complete(target.spec.name, found, payload.get("needed", ()))
+    return found
 
 
 _measurers: dict[str, Measurer] = {}
@@ -277,6 +289,7 @@ def _latency_json(latency: Latency) -> Result:
         "rejected": latency.rejected,
         "conditions": dict(latency.conditions),
         "samples": base64.b64encode(latency.samples).decode(),
+        "percentiles": percentile_intervals(Samples.from_bytes(latency.samples), latency.conditions["reference_ms"]),
     }
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from datetime import datetime
 
 #: Ending of a metric's name → how its unit is written.
-UNITS: Mapping[str, str] = {"_ms": "ms", "_s": "s", "_us": "µs", "_bytes": "B", "_mb": "MB"}
+UNITS: Mapping[str, str] = {"_ms": "ms", "_s": "s", "_us": "µs", "_bytes": "B", "_mb": "MB", "_mj": "mJ"}
 
 #: Words that are not written as they are spelled in names.
 WORDS: Mapping[str, str] = {"macs": "MACs", "iou": "IoU", "auc": "AUC", "f1": "F1", "mae": "MAE"}

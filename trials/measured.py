@@ -3,30 +3,53 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
+from nas.errors import MeasureError
 from nas.latency.protocol import PROTOCOL_VERSION
+from nas.latency.samples import Samples
 from trials.plan import MeasurePlan
+from trials.store.records import KnownMeasurement
 from trials.store.store import Store
+from trials.target_metrics import percentile_intervals
 
 #: Structures a job is told of, the latest ones, and letters of each: their answer is looked up by the whole hash.
 MOST_KNOWN = 5000
 PREFIX = 16
 #: What describes a target, whatever it is called and however busy it was.
 _INCIDENTAL = {"name", "load"}
+#: Metrics that stand in the conditions of a measurement, unless the target can't tell them.
+CONDITIONS = ("peak_memory_bytes", "load_ms", "energy_mj")
 
 
 class Measured:
     """Measurements of all studies by (structure hash, target description, runtime version, protocol version).
 
-    Nothing disturbed, quarantined, less careful than asked or stopped early below the limit answers.
+    Nothing disturbed, quarantined, less careful than asked or stopped early below the limit answers, nor what lacks a
+    metric that is an objective or has a limit.
     """
 
     def __init__(
-        self, store: Store, plan: MeasurePlan, targets: Mapping[str, Any], reject_above: Callable[[str], float | None]
+        self,
+        store: Store,
+        plan: MeasurePlan,
+        targets: Mapping[str, Any],
+        reject_above: Callable[[str], float | None],
+        needed: Callable[[str], Sequence[str]] = lambda target: (),
     ) -> None:
+        """Read nothing yet.
+
+        Args:
+            store: the database.
+            plan: how carefully the study measures.
+            targets: name → JSON of each target.
+            reject_above: target → latency beyond which a candidate is infeasible.
+            needed: target → metrics that an answer must have.
+        """
         self._store = store
+        self._needed = needed
         self._plan = plan
         self._targets = targets
         self._reject_above = reject_above
@@ -65,16 +88,8 @@ class Measured:
             return None
         for row in self._store.known_measurements(self._ids[target], structure_hash):
             if self._is_current(target, row.conditions) and self._answers(target, row.conditions, row.low_ms):
-                return {
-                    "latency_ms": row.latency_ms,
-                    "low_ms": row.low_ms,
-                    "high_ms": row.high_ms,
-                    "peak_memory_bytes": row.conditions["peak_memory_bytes"],
-                    "rejected": row.conditions["rejected"],
-                    "conditions": dict(row.conditions),
-                    "samples": base64.b64encode(row.samples).decode(),
-                    "answered_from": row.source_id or row.id,
-                }
+                with suppress(MeasureError):  # samples that can't be read answer nothing
+                    return _as_measured(row)
         del self._known[target][structure_hash]
         return None
 
@@ -90,12 +105,34 @@ class Measured:
     def _answers(self, target: str, conditions: Mapping[str, Any], low_ms: float) -> bool:
         if conditions.get("disturbed", True) or "effort" not in conditions:
             return False
+        if any(conditions.get(name) is None for name in self._needed(target) if name in CONDITIONS):
+            return False
         if conditions.get("rejected", False):
             limit = self._reject_above(target)
             return limit is not None and low_ms > limit
         effort, plan = conditions["effort"], self._plan
         careful = effort["precision"] <= plan.precision and effort["budget_s"] >= plan.budget_s
         return bool(careful or conditions["half_width"] <= plan.precision)
+
+
+def _as_measured(row: KnownMeasurement) -> dict[str, Any]:
+    """A stored measurement as a job would return it.
+
+    Raises:
+        MeasureError: its samples can't be read.
+    """
+    samples = Samples.from_bytes(row.samples)
+    return {
+        "latency_ms": row.latency_ms,
+        "low_ms": row.low_ms,
+        "high_ms": row.high_ms,
+        "peak_memory_bytes": row.conditions["peak_memory_bytes"],
+        "rejected": row.conditions["rejected"],
+        "conditions": dict(row.conditions),
+        "samples": base64.b64encode(row.samples).decode(),
+        "percentiles": percentile_intervals(samples, row.conditions["reference_ms"]),
+        "answered_from": row.source_id or row.id,
+    }
 
 
 def described(target: Mapping[str, Any]) -> Any:

@@ -13,6 +13,7 @@ from typing import Any
 from nas.strategies import Limit
 from trials.problem import Problem, generator_seed
 from trials.store.records import ArtifactValue, JobResult, MeasurementValue, MetricValue
+from trials.target_metrics import needed_metrics, target_metrics
 
 #: (kind, target); the target is empty where none has a say.
 Step = tuple[str, str]
@@ -167,6 +168,7 @@ def measuring(problem: Problem, shared: Mapping[str, Any], target: str) -> dict[
         "target": shared["targets"][target],
         "precision": problem.plan.measure.precision,
         "budget_s": problem.plan.measure.budget_s,
+        "needed": needed_metrics(problem, target),
     }
 
 
@@ -227,10 +229,7 @@ def _metrics(step: Step, result: Mapping[str, Any]) -> list[MetricValue]:
     ]
     latency = result.get("latency")
     if latency is not None:
-        target = step[1]
-        found.append(MetricValue("latency_ms", target, latency["latency_ms"], latency["low_ms"], latency["high_ms"]))
-        if latency["peak_memory_bytes"] is not None:
-            found.append(MetricValue("peak_memory_bytes", target, float(latency["peak_memory_bytes"])))
+        found += target_metrics(step[1], latency)
     return found
 
 

@@ -17,7 +17,7 @@ from trials.data import DATA, describe_data
 from trials.environment import describe_environment, owner
 from trials.executors import Executor
 from trials.original import NUMBER
-from trials.probing import calibrate_targets, resolve_limits
+from trials.probing import calibrate_targets, check_targets, resolve_limits
 from trials.problem import Problem
 from trials.specs import StudySpec
 from trials.store.store import Store
@@ -112,6 +112,7 @@ def prepare(
     """
     problem = studies[0][1]
     targets = calibrate_targets(executor, store, problem, preparation.says)
+    check_targets(executor, problem, targets, preparation.says)
     rows = {name: store.study_row(name) for name, _ in studies}
     if all(row.is_prepared for row in rows.values()):
         preparation.is_over = True

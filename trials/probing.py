@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from nas.errors import JobError, PlaceError, PlanError
@@ -16,8 +16,8 @@ from nas.strategies import Limit
 from trials.executors import Executor, Job
 from trials.plan import Relative
 from trials.problem import Problem, bounds, generator_seed, target_specs
-from trials.store.records import TARGET_METRICS
 from trials.store.store import Store
+from trials.target_metrics import announced_metrics, check_readable, needed_metrics, target_metrics
 
 #: Random candidates whose median stands for the space.
 NUM_PROBES = 15
@@ -38,6 +38,8 @@ class Probe:
     choices: Mapping[str, Any]
     #: Metric key → value.
     metrics: Mapping[tuple[str, str], float]
+    #: Metric key → lower end of its 95 % interval, where it has one.
+    low: Mapping[tuple[str, str], float] = field(default_factory=dict)
 
 
 def calibrate_targets(executor: Executor, store: Store, problem: Problem, says: Says = silent) -> dict[str, Any]:
@@ -79,6 +81,22 @@ def look(executor: Executor, target: Target, limit: float) -> Health:
     return Health.from_json(found["health"])
 
 
+def check_targets(
+    executor: Executor, problem: Problem, targets: Mapping[str, Mapping[str, Any]], says: Says = silent
+) -> None:
+    """Ask each target for metrics that not every target can tell, if the plan needs one of them.
+
+    Raises:
+        PlanError: an objective or limit is a metric that its target can't tell.
+        PlaceError: a target's device does not answer, or its core is taken.
+    """
+    for name, target in targets.items():
+        if announced_metrics(problem, name):
+            says(f"asking target {name} for its metrics")
+            health = look(executor, Target.from_json(target), problem.plan.measure.max_drift)
+            check_readable(problem, name, health.state)
+
+
 def probe(
     executor: Executor,
     problem: Problem,
@@ -103,22 +121,26 @@ def probe(
                 "identity": problem.identity(network),
                 "architecture": network.architecture.to_json(),
                 "target": target,
+                "needed": needed_metrics(problem, name),
             },
             f"target:{name}",
         )
         for index, network in enumerate(networks)
         for name, target in targets.items()
     ]
-    found = run_jobs(executor, jobs, lambda done: says(f"probing limits: {done} of {len(jobs)} measurements"))
-    results = iter(found)
+    measured = run_jobs(executor, jobs, lambda done: says(f"probing limits: {done} of {len(jobs)} measurements"))
+    results = iter(measured)
     probes = []
     for network in networks:
         metrics: dict[tuple[str, str], float] = {}
+        low: dict[tuple[str, str], float] = {}
         for name in targets:
             result = next(results)
+            found = target_metrics(name, result["latency"])
             metrics |= {(metric, ""): value for metric, value in result["metrics"].items()}
-            metrics |= {(metric, name): result["latency"][metric] for metric in TARGET_METRICS}
-        probes.append(Probe(network.architecture.choices, metrics))
+            metrics |= {(metric.name, name): metric.value for metric in found}
+            low |= {(metric.name, name): metric.low for metric in found if metric.low is not None}
+        probes.append(Probe(network.architecture.choices, metrics, low))
     return probes
 
 
@@ -168,8 +190,9 @@ def relative_bounds(problem: Problem, others: Sequence[Probe], original: Probe |
 def check_feasible(problem: Problem, limits: Mapping[str, Limit], smallest: Probe) -> None:
     """Raise PlanError if not even the smallest network meets an upper limit."""
     for name, limit in limits.items():
-        value = smallest.metrics.get(problem.metric_key(name))
-        if value is not None and limit.max is not None and value > limit.max:
+        key = problem.metric_key(name)
+        value = smallest.metrics.get(key)
+        if value is not None and limit.max is not None and smallest.low.get(key, value) > limit.max:
             raise PlanError(
                 f"limits: {name} at most {limit.max:.4g} can't be met: the smallest network of this space "
                 f"takes {value:.4g}; raise the limit or choose a smaller space"

@@ -79,10 +79,14 @@ class Problem:
         """The network of a space that asks nothing, as it is without policies; None where a study has no original."""
         return None if self.plan.strategy.name == "given" else self.searched.untouched()
 
+    @property
+    def score_names(self) -> dict[str, None]:
+        """Metrics that are known after training only: the task's, then those of its classes."""
+        return dict.fromkeys(metric.name for metric in (*self.task.metrics, *self.task.class_metrics))
+
     def metric_names(self) -> list[str]:
         """Every name an objective or limit may have."""
-        scores = (*self.task.metrics, *self.task.class_metrics)
-        names = [metric.name for metric in scores] + list(STATIC_METRICS) + list(TARGET_METRICS)
+        names = [*self.score_names, *STATIC_METRICS, *TARGET_METRICS]
         names += [f"{metric}@{target.name}" for metric in TARGET_METRICS for target in self.plan.targets]
         network = self.searched.sample(PositionChooser(0))
         return names + list(network.account())
@@ -226,7 +230,6 @@ def _rehearse_shipping(problem: Problem, policies: Sequence[Policy]) -> None:
 
 def _check_relative(problem: Problem) -> None:
     """Whether what limits are relative to is there, and has the metric when it is needed."""
-    scores = {metric.name for metric in problem.task.metrics}
     for name, bound in problem.plan.limits.items():
         for side in (bound.min, bound.max):
             if not isinstance(side, Relative):
@@ -237,7 +240,7 @@ def _check_relative(problem: Problem) -> None:
                     "hold one network, as module and timm_model do, under a strategy that searches; say median, or "
                     "give a number"
                 )
-            if side.relative_to == "median" and problem.metric_key(name)[0] in scores:
+            if side.relative_to == "median" and problem.metric_key(name)[0] in problem.score_names:
                 raise PlanError(
                     f"limits: {name} is known after training only, so no median can be taken beforehand; give a number"
                 )

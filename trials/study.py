@@ -32,6 +32,7 @@ from trials.pipeline import Line, after, checkpoint_folder, first_step, pool_of,
 from trials.progress import trainings
 from trials.store.records import Account, ArchitectureValue, Duplicate, JobResult, Reopened
 from trials.store.store import Store
+from trials.target_metrics import needed_metrics
 
 log = logging.getLogger(__name__)
 
@@ -74,6 +75,7 @@ class Coordinator:
             self.problem.plan.measure,
             assignment.targets,
             lambda target: reject_above(self.problem, assignment.limits, target),
+            lambda target: needed_metrics(self.problem, target),
         )
         self._num_epochs = self.problem.estimator().num_epochs
         self._faults = Faults(self.problem.plan.faults, self.name)

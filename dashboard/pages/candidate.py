@@ -110,7 +110,7 @@ def _metrics(context: Context, detail: CandidateDetail) -> None:
     share = membership_by_number(context.source, detail.study).get(detail.row.number)
     if share is not None:
         cards.append(("On the Pareto front", f"{share:.2f}", "probability"))
-    for metric, value in detail.row.metrics.items():
+    for metric, value in detail.row.shown_metrics.items():
         if metric.startswith(PREFIX):
             continue
         known = value.low is not None and value.high is not None

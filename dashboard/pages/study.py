@@ -172,7 +172,7 @@ def _selected(context: Context, summary: StudySummary, event: Any, shares: Mappi
         st.markdown(markdown(row.state + (f": {row.reason}" if row.reason else "")))
         if key in shares:
             st.markdown(f"On the front with probability **{shares[key]:.2f}**")
-        for metric, value in row.metrics.items():
+        for metric, value in row.shown_metrics.items():
             span = f"  \n:gray[{value.low:.4g} to {value.high:.4g}]" if value.low is not None else ""
             st.markdown(f"{markdown(title(metric))} **{markdown(number(metric, value.value))}**{span}")
         for flag in row.flags:

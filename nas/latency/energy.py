@@ -26,14 +26,23 @@ def package_energy_uj(root: Path = _ROOT) -> int | None:
 def energy_mj(session: Session, runs: int, read_uj: Callable[[], int | None]) -> float | None:
     """Millijoules of a run: the whole package's, idle parts included; None where it can't be read.
 
-    A counter that starts again from zero in between gives None as well.
+    Where a counter starts again from zero in between, it is read once more; a counter that does so again gives None.
     """
-    before = read_uj()
-    if before is None:
-        return None
+    for _ in range(2):
+        before = read_uj()
+        if before is None:
+            return None
+        done = _keep_running(session, runs)
+        after = read_uj()
+        if after is not None and after >= before:
+            return (after - before) / 1000 / done
+    return None
+
+
+def _keep_running(session: Session, runs: int) -> int:
+    """Run for ``MEASURE_S``; how many runs that were."""
     until, done = time.monotonic() + MEASURE_S, 0
     while time.monotonic() < until:
         session.burst(runs)
         done += runs
-    after = read_uj()
-    return None if after is None or after < before else (after - before) / 1000 / done
+    return done

@@ -95,7 +95,8 @@ class Worker:
         """Compare a reference model with its calibration; look who else is at work."""
         place = Place(self._open_reference, target.references, self._exclusive, self._clock, self.cores)
         found = check(place, limit)
-        return replace(found, state={**found.state, "runtime_version": self.runtime.version()})
+        readable = ["load_ms", *(["energy_mj"] if package_energy_uj() is not None else [])]
+        return replace(found, state={**found.state, "runtime_version": self.runtime.version(), "readable": readable})
 
     def _disturbed(self, latency: Latency, watch: CoreWatch) -> dict[str, Any]:
         """Whether the core was free all the while, and why not."""

@@ -13,11 +13,14 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from nas.latency.energy import package_energy_uj
 from nas.latency.intervals import derive
 from nas.latency.samples import Samples
 from tests.integration.forks import nas
 from trials.executors import EXECUTORS
 from trials.store.models import Candidate, Measurement
+from trials.store.queries_pages import candidates_page
+from trials.store.queries_studies import list_studies
 from trials.store.store import Store
 
 
@@ -51,6 +54,35 @@ def test_a_limit_rejects_before_training(plan: Callable[..., Path], url: str) ->
         assert 0 < len(rejected) < len(rows)
         assert all("over the limit" in (row.reason or "") for row in rejected)
         assert not any(metric.name == "accuracy" for row in rejected for metric in row.metrics)
+
+
+def test_every_measured_number_can_be_objective_or_limit(plan: Callable[..., Path], url: str) -> None:
+    path = plan(
+        task={"name": "digits", "image_size": 8},
+        objectives={"accuracy": "maximize", "latency_p90_ms": "minimize", "recall_of_3": "maximize"},
+        limits={"load_ms": {"max": 60_000}, "recall_of_1": {"min": 0}},
+        budget={"trials": 2},
+        confidence={"remeasure": 1, "revisit_s": 0},
+    )
+    nas("search", str(path), "--storage", url)
+    rows = candidates_page(Store(url), "study").rows
+    assert {row.state for row in rows} == {"complete"}
+    for row in rows:
+        assert list(row.metrics)[:3] == ["accuracy", "latency_p90_ms", "recall_of_3"]
+        percentiles = [row.metrics[f"latency_p{percent}_ms"].value for percent in (50, 90, 95, 99)]
+        assert percentiles == sorted(percentiles)
+        assert row.metrics["load_ms"].value > 0
+        assert {"latency_p90_ms", "load_ms"} <= set(row.shown_metrics)
+        assert not {"latency_p50_ms", "latency_p99_ms", "energy_mj"} & set(row.shown_metrics)
+
+
+@pytest.mark.skipif(package_energy_uj() is not None, reason="energy can be read here")
+def test_energy_is_refused_where_it_can_not_be_read(plan: Callable[..., Path], url: str) -> None:
+    path = plan(objectives={"accuracy": "maximize", "energy_mj": "minimize"})
+    done = nas("search", str(path), "--storage", url, check=False)
+    assert done.returncode == 2, done.stderr
+    assert "target 'local' can't tell energy_mj: the energy counters" in done.stderr
+    assert list_studies(Store(url)) == []
 
 
 @pytest.mark.parametrize(("task", "message"), [("RaisingDigits", "can't be trained on"), ("NotANumber", "accuracy")])

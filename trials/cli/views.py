@@ -142,7 +142,7 @@ def print_candidate(store: Store, name: str, number: int) -> None:
     print_rows(
         [
             {"metric": metric, "value": value.value, "low": value.low, "high": value.high}
-            for metric, value in detail.row.metrics.items()
+            for metric, value in detail.row.shown_metrics.items()
         ],
         as_json=False,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from sqlalchemy import and_, or_, select
@@ -9,6 +10,7 @@ from sqlalchemy.orm import Session
 from sqlalchemy.sql.elements import ColumnElement
 
 from trials.store.models import Candidate, Metric, Study
+from trials.store.records import FURTHER_TARGET_METRICS
 
 
 def target_names(study: Study) -> tuple[str, ...]:
@@ -32,7 +34,21 @@ def metric_names(session: Session, study: Study) -> tuple[str, ...]:
         .order_by(Metric.name, Metric.target)
     )
     found = [metric_name(study, name, target) for name, target in session.execute(query)]
-    return tuple(dict.fromkeys([*study.objectives, *found]))
+    return tuple(dict.fromkeys([*study.objectives, *shown_metrics(study, found)]))
+
+
+def shown_metrics(study: Study, names: Iterable[str]) -> list[str]:
+    """Those of some metrics that tables show: of the further ones of targets, objectives and limits alone."""
+    wanted = {_whole(study, name) for name in (*study.objectives, *study.limits, *study.plan.get("limits", {}))}
+    return [
+        name for name in names if split_name(name)[0] not in FURTHER_TARGET_METRICS or _whole(study, name) in wanted
+    ]
+
+
+def _whole(study: Study, key: str) -> tuple[str, str]:
+    """Name and target of a metric that is measured on targets; a bare name means the first one."""
+    name, target = split_name(key)
+    return name, target or next(iter(target_names(study)), "")
 
 
 def metric_name(study: Study, name: str, target: str) -> str:

@@ -18,10 +18,11 @@ from nas.errors import UnknownNameError
 from nas.registry import nearest
 from trials.store import twins
 from trials.store.beside import Beside, flags
-from trials.store.metric_names import metric_is, metric_name, metric_names
+from trials.store.metric_names import metric_is, metric_name, metric_names, shown_metrics, split_name
 from trials.store.models import Architecture, Candidate, Metric, Study
 from trials.store.queries_doubts import doubts_of
 from trials.store.reading import Source, find_study, reading, utc
+from trials.store.records import FURTHER_TARGET_METRICS
 
 #: Columns of the candidate itself that pages can be ordered by, beside every metric.
 COLUMNS: Mapping[str, Any] = {
@@ -64,6 +65,13 @@ class CandidateRow:
     original: bool = False
     #: What makes its scores doubtful: ``trials.doubts``.
     doubts: tuple[str, ...] = ()
+    #: Names of metrics that are neither objective nor limited, and too many for tables: percentiles and the like.
+    further: tuple[str, ...] = ()
+
+    @property
+    def shown_metrics(self) -> dict[str, Value]:
+        """``metrics`` without ``further``."""
+        return {name: value for name, value in self.metrics.items() if name not in self.further}
 
     def value(self, metric: str) -> Value | None:
         """A metric, parameters or MACs; None where it was not recorded."""
@@ -134,7 +142,7 @@ def _order_key(
     if order_by in COLUMNS:
         return query, COLUMNS[order_by]
     metrics = metric_names(session, study)
-    if order_by not in metrics:
+    if order_by not in metrics and split_name(order_by)[0] not in FURTHER_TARGET_METRICS:
         known = [*COLUMNS, *metrics]
         raise UnknownNameError(
             f"can't order candidates by {order_by!r}{nearest(order_by, known)}; known: {', '.join(known)}"
@@ -150,6 +158,7 @@ def candidate_row(
     """A candidate as a line of a page, its objectives first among the metrics; ``doubts`` of its training."""
     found = {metric_name(study, row.name, row.target): Value(row.value, row.low, row.high) for row in candidate.metrics}
     order = dict.fromkeys([*study.objectives, *found])
+    metrics = {name: found[name] for name in order if name in found}
     return CandidateRow(
         number=candidate.number,
         state=candidate.state,
@@ -158,7 +167,8 @@ def candidate_row(
         macs=candidate.architecture.macs,
         created_at=utc(candidate.created_at),
         finished_at=candidate.finished_at and utc(candidate.finished_at),
-        metrics={name: found[name] for name in order if name in found},
+        metrics=metrics,
+        further=tuple(sorted(metrics.keys() - set(shown_metrics(study, metrics)))),
         beside=_beside(candidate),
         missing=missing,
         original=candidate.number == study.original,

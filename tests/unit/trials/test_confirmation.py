@@ -193,6 +193,23 @@ def test_a_second_look_may_find_a_limit_broken(store: Store, problem: Problem) -
     assert all("over the limit" in str(row.reason) for row in rows if row.state == "infeasible")
 
 
+def test_a_second_look_gives_percentiles_of_all_runs(store: Store, problem: Problem) -> None:
+    percentiles = {"latency_p90_ms": (2.5, 2.4, None)}
+
+    def look(kind: str, payload: Mapping[str, Any]) -> Mapping[str, Any]:
+        found = again(kind, payload)
+        return {**found, "pooled": {**found["pooled"], "percentiles": percentiles}} if kind == "remeasure" else found
+
+    executor = Pretending(again=look)
+    coordinator(store, problem, executor).run()
+    looked = {number for kind, number in executor.ran if kind == "remeasure"}
+    assert looked
+    for row in candidates_page(store, "study").rows:
+        found = row.metrics.get("latency_p90_ms")
+        values = found and (found.value, found.low, found.high)
+        assert values == ((2.5, 2.4, None) if row.number in looked else None)
+
+
 def test_a_failed_look_leaves_the_candidate_as_it_is(store: Store, problem: Problem) -> None:
     def fail(kind: str, payload: Mapping[str, Any]) -> Mapping[str, Any]:
         raise RuntimeError("out of memory")

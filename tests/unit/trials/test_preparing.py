@@ -11,6 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 from nas.errors import JobError, PlanError
+from nas.latency.health import Health
 from nas.latency.targets import TargetSpec
 from tests.unit.trials.pretending import Pretending, latency
 from tests.unit.trials.test_extension import PLAN
@@ -31,10 +32,14 @@ class Preparing(Pretending):
     def __init__(self, seen: Callable[[], None] = lambda: None) -> None:
         super().__init__()
         self.seen = seen
+        #: What the target says that it can tell; None: nothing, as an old agent.
+        self.readable: list[str] | None = None
 
     def _result(self, kind: str, payload: Mapping[str, Any]) -> Mapping[str, Any]:
         if kind == "calibrate":
-            return {"target": {"spec": TargetSpec("local").to_json(), "references": {}}}
+            return {"target": {"spec": TargetSpec("local").to_json(), "references": {"r5": 1.0}, "description": {}}}
+        if kind == "canary" and self.readable is not None:
+            return {"health": Health("r5", 0.0, 0.0, (), {"runtime_version": "1", "readable": self.readable}).to_json()}
         if kind == "gate" and "screen" in payload:
             self.seen()
             return {"metrics": {"size_bytes": 1.0}, "latency": latency(2.0)}
@@ -116,6 +121,32 @@ def test_a_plan_that_proves_impossible_leaves_no_study(url: str, workers: Prepar
         launch.search(plan, storage=url)
     assert list_studies(Store(url)) == []
     launch.search(make_plan(PLAN), storage=url)
+
+
+@pytest.mark.parametrize(
+    ("readable", "metric", "message"),
+    [
+        (["load_ms"], "energy_mj", "target 'local' can't tell energy_mj: the energy counters"),
+        (None, "load_ms", "target 'local' can't tell load_ms: its agent does not know this metric"),
+        (None, "energy_mj", "target 'local' can't tell energy_mj: its agent does not know this metric"),
+    ],
+)
+@pytest.mark.parametrize("part", ["objectives", "limits"])
+def test_a_metric_that_the_target_can_not_tell_is_refused_before_anything_is_measured(
+    readable: list[str] | None, metric: str, message: str, part: str, url: str, workers: Preparing
+) -> None:
+    workers.readable = readable
+    named = {"objectives": {"accuracy": "maximize", metric: "minimize"}, "limits": {metric: {"max": 1.0}}}
+    with pytest.raises(PlanError, match=message):
+        launch.search(make_plan(PLAN | {part: named[part]}), storage=url)
+    assert [kind for kind, _ in workers.ran] == ["calibrate"]
+    assert list_studies(Store(url)) == []
+
+
+def test_a_target_that_can_tell_the_metric_is_measured(url: str, workers: Preparing) -> None:
+    workers.readable = ["load_ms", "energy_mj"]
+    launch.search(make_plan(PLAN | {"limits": {"energy_mj": {"max": 1.0}}}), storage=url)
+    assert Store(url).study_row("study").limits == {"energy_mj": {"min": None, "max": 1.0}}
 
 
 def test_a_study_whose_preparation_was_killed_says_so_and_is_resumed(url: str, workers: Preparing) -> None:

@@ -12,6 +12,7 @@ import pytest
 from sqlalchemy import select
 
 from nas.latency.protocol import PROTOCOL_VERSION
+from nas.latency.samples import Samples, Visit, burst_array
 from nas.strategies import Goal, Limit, Observation, Strategy
 from nas.strategies.given import GivenStrategy
 from tests.unit.trials.pretending import Pretending, latency
@@ -29,6 +30,9 @@ SETTINGS = {"stride_mode": "stride", "dropout": 0.0}
 SETTINGS |= {f"stage{n}.depth": 1 for n in range(1, 5)} | {f"stage{n}.conv1.kernel": 3 for n in range(1, 5)}
 LISTED = [SETTINGS | {f"stage{n}.conv1.width": width for n in range(1, 5)} for width in (8, 16, 32)]
 TARGET = {"spec": {"name": "local", "runtime": "pretended"}, "references": {"r5": 1.0}, "description": {"cores": 2}}
+#: Ten runs of 1 to 10 ms beside a reference of 1 ms.
+RUNS = burst_array([run * 10**6 for run in range(1, 11)], [], [])
+SAMPLES = Samples(((Visit(RUNS, RUNS),),), "process").to_bytes()
 
 
 @pytest.fixture
@@ -83,11 +87,16 @@ def problem(strategy: str = "given", **measure: Any) -> Problem:
     )
 
 
+def wanting(metric: str) -> Problem:
+    plan = {**problem().plan.to_json(), "objectives": {"accuracy": "maximize", metric: "minimize"}}
+    return open_problem(make_plan(plan))
+
+
 def measured(value: float, structure: str, **conditions: Any) -> dict[str, Any]:
     """What a gate returns."""
     known = {"protocol": PROTOCOL_VERSION, "runtime_version": "1", "disturbed": False, "half_width": 0.01}
     known |= {"effort": {"precision": 0.02, "budget_s": 6.0}, "peak_memory_bytes": None, "reference_ms": 1.0}
-    found = {**latency(value), "conditions": known | conditions, "samples": base64.b64encode(b"samples").decode()}
+    found = {**latency(value), "conditions": known | conditions, "samples": base64.b64encode(SAMPLES).decode()}
     return {"metrics": {"size_bytes": 1.0}, "structure_hash": structure, "latency": found}
 
 
@@ -152,9 +161,31 @@ def test_a_structure_measured_before_is_answered_from_its_samples(store: Store) 
     stored = rows(store, Measurement)
     assert [row.latency_ms for row in stored] == [1.0, 2.0, 3.0] * 2
     assert [row.source_id for row in stored] == [None] * 3 + [row.id for row in stored[:3]]
-    assert {row.samples for row in stored} == {b"samples"}
+    assert {row.samples for row in stored} == {SAMPLES}
     found = [row.metrics["latency_ms"].value for row in candidates_page(store, "second").rows]
     assert found == [1.0, 2.0, 3.0]
+
+
+def test_percentiles_are_answered_from_the_samples(store: Store) -> None:
+    first, second = gates({0: 1.0, 1: 2.0, 2: 3.0}), gates({0: 9.0, 1: 9.0, 2: 9.0})
+    run(store, problem(), trained_alike(Pretending(gate=first)), "first")
+    run(store, wanting("latency_p90_ms"), trained_alike(Pretending(gate=second)), "second")
+    assert second.measured == []
+    for row in candidates_page(store, "second").rows:
+        assert row.metrics["latency_p90_ms"].value == pytest.approx(9.1)
+        assert row.metrics["latency_p99_ms"].high is None
+        assert "latency_p90_ms" in row.shown_metrics
+        assert "latency_p99_ms" not in row.shown_metrics
+
+
+@pytest.mark.parametrize("metric", ["load_ms", "energy_mj"])
+def test_a_measurement_without_what_is_wanted_does_not_answer(store: Store, metric: str) -> None:
+    first = gates({0: 1.0, 1: 2.0, 2: 3.0}, energy_mj=None)
+    second = gates({0: 4.0, 1: 5.0, 2: 6.0}, **{metric: 0.5})
+    run(store, problem(), trained_alike(Pretending(gate=first)), "first")
+    run(store, wanting(metric), trained_alike(Pretending(gate=second)), "second")
+    assert second.measured == [0, 1, 2]
+    assert {row.metrics[metric].value for row in candidates_page(store, "second").rows} == {0.5}
 
 
 @pytest.mark.parametrize(

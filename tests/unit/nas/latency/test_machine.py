@@ -101,5 +101,7 @@ def test_energy_is_the_packages_over_the_runs_where_it_can_be_read(tmp_path: Pat
     session, readings = Counting(), iter([12_000, 2_012_000])
     assert energy_mj(session, 10, lambda: next(readings)) == pytest.approx(2000 / session.runs)
     assert energy_mj(session, 10, lambda: None) is None
-    wrapped = iter([5000, 100])
+    wrapped = iter([5000, 100, 100, 50])
     assert energy_mj(session, 10, lambda: next(wrapped)) is None
+    session, readings = Counting(), iter([5000, 100, 1000, 3000])
+    assert energy_mj(session, 10, lambda: next(readings)) == pytest.approx(2 / (session.runs / 2), rel=0.5)

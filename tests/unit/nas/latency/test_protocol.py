@@ -1,3 +1,4 @@
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -8,7 +9,7 @@ import pytest
 
 from nas.errors import MeasureError
 from nas.latency.intervals import Derived, derive
-from nas.latency.protocol import REPORT, SCREEN, Bench, Effort, measure
+from nas.latency.protocol import LOADS, LOADS_S, REPORT, SCREEN, Bench, Effort, measure
 from nas.latency.references import LADDER, write_reference
 from nas.latency.runtimes import Burst, Session, SessionOptions
 from nas.latency.runtimes.onnxruntime import OnnxRuntime
@@ -72,6 +73,31 @@ def test_a_number_can_be_derived_again_from_the_blob_alone() -> None:
     latency = measure(simulated_bench(0.1), QUICK)
     again = derive(Samples.from_bytes(latency.samples), latency.conditions["reference_ms"])
     assert again == (latency.latency_ms, latency.low_ms, latency.high_ms)
+
+
+def test_load_times_are_those_of_enough_fresh_sessions() -> None:
+    def slowly() -> Session:
+        time.sleep(0.002)
+        return Simulated(0.1)
+
+    for effort in (SCREEN, QUICK):
+        conditions = measure(replace(simulated_bench(0.1), open_candidate=slowly), effort).conditions
+        assert len(conditions["loads_ms"]) == LOADS
+        assert conditions["load_ms"] == pytest.approx(np.median(conditions["loads_ms"]))
+        assert min(conditions["loads_ms"]) >= 2
+    assert Simulated.opened == 0
+
+
+def test_a_model_that_opens_slowly_is_not_opened_for_its_load_time_alone() -> None:
+    opened = []
+
+    def slowly() -> Session:
+        opened.append(1)
+        time.sleep(LOADS_S)
+        return Simulated(0.1)
+
+    measure(replace(simulated_bench(0.1), open_candidate=slowly), SCREEN)
+    assert len(opened) == 1
 
 
 def test_surely_over_the_limit_stops_after_one_session() -> None:
