@@ -19,7 +19,8 @@ from trials.measuring import parse_runtime
 from trials.paths import Typed, absolute
 from trials.plan_values import short
 from trials.plan_writing import space_spec, task_spec
-from trials.problem import check_precisions
+from trials.problem import STATIC_METRICS, check_precisions
+from trials.store.records import TARGET_METRICS
 
 Answers = Mapping[str, Any]
 #: Spaces of one network, which the question about the user's own network stands for.
@@ -139,7 +140,10 @@ def _limit(text: str) -> tuple[str, float | dict[str, Any]]:
             f"limit {short(text)}: write metric=number or metric=<factor>xmedian, as in latency_ms=8 or "
             "latency_ms=0.5xmedian"
         ) from None
-    return metric or "latency_ms", {"relative_to": relative_to, "factor": value} if times else value
+    metric = metric or "latency_ms"
+    if value <= 0 and metric.partition("@")[0] in (*TARGET_METRICS, *STATIC_METRICS):
+        raise PlanError(f"limit {short(text)}: every {metric} is above 0, so no network could keep to it")
+    return metric, {"relative_to": relative_to, "factor": value} if times else value
 
 
 def _listed(text: str) -> list[str]:

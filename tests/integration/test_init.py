@@ -90,7 +90,8 @@ def test_a_file_that_exists_is_replaced_by_force_only(folder: Path) -> None:
     assert isinstance(done.exception, PlanError)
     assert "--force" in str(done.exception)
     assert (folder / "plan.yaml").read_text() == "mine"
-    assert isinstance(runner.invoke(app, ["init", "plan.yaml", "--force", "--limit", "x=1"]).exception, PlanError)
+    for refused in (["--limit", "x=1"], ["--code", ""], ["--name", "a b"]):
+        assert isinstance(runner.invoke(app, ["init", "plan.yaml", "--force", *refused]).exception, PlanError)
     assert (folder / "plan.yaml").read_text() == "mine"
     assert runner.invoke(app, ["init", "plan.yaml", "--force"]).exit_code == 0
     assert load_plan(folder / "plan.yaml").task.name == "digits"

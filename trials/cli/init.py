@@ -78,6 +78,8 @@ def _text(file: Path, given: Mapping[str, Any], fixed: Mapping[str, Any], *, ask
     from trials.plan_writing import study_name, write_plan
     from trials.questions import questions
 
+    if not all(fixed["code"]):
+        raise PlanError("code is empty; give a folder, or leave it out")
     append_folders([str(file.resolve().parent), *fixed["code"]])
     answers = {**fixed, "name": study_name(file) if fixed["name"] is None else fixed["name"]}
     for question in questions():
