@@ -15,17 +15,25 @@ import traceback
 from collections.abc import Sequence
 from contextlib import redirect_stderr, redirect_stdout
 from functools import cache
+from pathlib import Path
 from typing import Any
+
+import pytest
 
 from trials.executors.template import PRELOADED, Template
 
 COORDINATING = ("trials.launch", "trials.cli.searching", "trials.cli.planning", "trials.cli.init", "trials.cli.export")
 TIMEOUT_S = 280
+#: The folder that holds the package ``tests``.
+ROOT = Path(__file__).parents[2]
 
 
 @cache
 def _template() -> Template:
-    template = Template([*PRELOADED, *COORDINATING])
+    """A template that can import this module, wherever the tests are started."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", str(ROOT), prepend=os.pathsep)
+        template = Template([*PRELOADED, *COORDINATING])
     atexit.register(template.close)
     return template
 
