@@ -210,18 +210,28 @@ def _check(problem: Problem) -> None:
                 raise PlanError(f"{kind}: no metric {name!r}{nearest(name, known)}; known: {', '.join(known)}")
     _check_relative(problem)
     problem.strategy(Goal(problem.objectives, {}), plan.seed).check(problem.searched.sample)
+    parts = {name: getattr(plan, name) for name in ("task", "space", "policies", "exporter", "targets", "code")}
+    _rehearse(Plan(**parts).model_dump_json())
+
+
+@lru_cache(maxsize=8)
+def _rehearse(plan: str) -> None:
+    """Train the space's smallest network for a step, and export it in every precision that a policy chooses from.
+
+    Args:
+        plan: the parts of a plan that this depends on, as JSON; a plan that passed is not tried again in this process.
+
+    Raises:
+        NasError: networks of this space can't be trained or exported as the plan asks.
+    """
+    problem = open_problem_json(plan)
     smallest = problem.searched.sample(PositionChooser(0)).architecture
-    rehearse(problem.searched.build(smallest, plan.seed))
-    _rehearse_shipping(problem, policies)
-
-
-def _rehearse_shipping(problem: Problem, policies: Sequence[Policy]) -> None:
-    """Export one network before any is trained, in every precision that a policy chooses from."""
-    network = problem.searched.sample(PositionChooser(0))
+    rehearse(problem.searched.build(smallest, 0))
     here = [answering(target.runtime.name) for target in problem.plan.targets if not target.address]
+    policies = make_policies(problem.searched.policy_specs)
     rehearse_shipping(
         problem.exporter,
-        problem.searched.build(network.architecture, problem.plan.seed),
+        problem.searched.build(smallest, 0),
         input_shape=problem.input_shape(),
         precisions={name for policy in policies for name in policy.precisions},
         runtimes=list(dict.fromkeys([problem.runtime, *here])),

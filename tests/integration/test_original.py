@@ -58,6 +58,7 @@ def test_the_original_is_first_with_all_its_numbers(plan: Callable[..., Path], u
     assert '"name":"original"' in page
 
 
+@pytest.mark.slow
 def test_complete_weights_are_scored_as_they_are(plan: Callable[..., Path], url: str, tmp_path: Path) -> None:
     save_weights(three_layers(10, 1), tmp_path / "mine.safetensors")
     path = plan(**{**FAST, "space": {**MODULE, "weights": "mine.safetensors"}}, budget={"trials": 2})
