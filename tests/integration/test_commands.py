@@ -14,6 +14,7 @@ import torch
 from tests.integration.forks import nas
 
 
+@pytest.mark.slow
 def test_init_writes_a_plan_that_validate_accepts(tmp_path: Path) -> None:
     path = tmp_path / "mine.yaml"
     nas("init", str(path), "--limit", "latency_ms=50", "--trials", "4")

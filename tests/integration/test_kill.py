@@ -26,7 +26,7 @@ def test_resume_after_kill(point: str, plan: Callable[..., Path], url: str, tmp_
     path = plan(policies=[{"name": "precision", "options": ["int8"]}])
     assert Fork(SEARCH_AND_DIE, str(path), url, point).finish().returncode == -9
     before, spent = suggestions(url), Store(url).study_row("study").totals
-    assert spent.get("trained", 0) == (point in TRAINED_BEFORE)
+    assert (spent.get("trained", 0) > 0) == (point in TRAINED_BEFORE)
     nas("resume", "study", "--storage", url)
     with Session(Store(url).engine) as session:
         (study,) = session.scalars(select(Study))
