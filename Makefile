@@ -55,7 +55,7 @@ format: setup  ## Let ruff mend what it can.
 	$(BIN)/ruff format .
 
 test: setup system-packages check  ## Everything CI runs: check, then all tests but the slow ones.
-	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder --durations 15 -m 'not slow' $(ARGS)
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --durations 15 -m 'not slow' $(ARGS)
 
 test-slow: setup system-packages  ## The slow tests: whole matrices of which `make test` runs a part.
 	$(BIN)/python -m pytest -n 2 --dist load --durations 15 -m slow $(ARGS)

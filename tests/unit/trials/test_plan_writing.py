@@ -84,7 +84,7 @@ def test_hostile_names_of_folders(name: str, tmp_path: Path, monkeypatch: pytest
     ("given", "message"),
     [
         ({"task": "digts"}, "known: cifar10"),
-        ({"task": "image_folder", "data": "none"}, "no folder"),
+        ({"task": "image_folder", "data": "none"}, "no folder|no images"),
         ({"task": "image_folder", "data": "\0"}, "can't be"),
         ({"task": ""}, "task is empty"),
         ({"data": "photos"}, "no parameter 'path'"),

@@ -35,7 +35,7 @@ def test_networks_come_in_the_order_of_the_list_and_then_no_more() -> None:
         ({"depth": 1}, r"choices\.1 is no network of this space.*no 'width0'"),
         ({"depth": 1, "width0": 9}, r"width0=9 is none of \[8, 16\]"),
         ({"depth": 1, "width0": 8.0}, r"width0=8\.0 is none of"),
-        ({"depth": 1, "width0": 8, "width1": 8}, r"never asked for recorded 'width1'"),
+        ({"depth": 1, "width0": 8, "other": 8}, r"never asked for recorded 'other'"),
     ],
 )
 def test_what_is_no_network_of_the_space_is_refused(choices: Mapping[str, Value], words: str) -> None:
