@@ -28,6 +28,7 @@ from trials.problem import Problem, open_problem
 from trials.retention import collect
 from trials.roles import companion_name
 from trials.specs import StudySpec, study_specs
+from trials.store.models import Study
 from trials.store.store import Store
 from trials.store.transactions import PATIENCE_S
 from trials.study import LEASE_S, Coordinator
@@ -223,27 +224,8 @@ def run_study(
     epoch = store.acquire(row.id, owner(), LEASE_S)
     files = StudyFolders(store, row)
     files.adopt_checkpoints()
-    coordinator = Coordinator(
-        store,
-        Assignment(
-            study_id=row.id,
-            epoch=epoch,
-            problem=problem,
-            limits={metric: Limit(**bound) for metric, bound in row.limits.items()},
-            shared={
-                "plan": problem.plan.model_dump_json(),
-                "study": name,
-                "artifacts": files.artifacts,
-                "work": str(files.checkpoints),
-                "targets": targets,
-                "data": row.environment.get(DATA, {}).get("fingerprint"),
-            },
-            original=row.original,
-        ),
-        executor,
-        row.totals,
-        on_update,
-    )
+    assignment = _assignment(row, epoch, problem, files, targets)
+    coordinator = Coordinator(store, assignment, executor, row.totals, on_update)
     state, error = "interrupted", None
     try:
         state = coordinator.run()
@@ -268,6 +250,27 @@ def run_study(
     collect(store, name)
     on_update(coordinator)
     check_some_succeeded(name, coordinator.memory.counts)
+
+
+def _assignment(
+    row: Study, epoch: int, problem: Problem, files: StudyFolders, targets: Mapping[str, Any]
+) -> Assignment:
+    """What a coordinator is told of a stored study."""
+    return Assignment(
+        study_id=row.id,
+        epoch=epoch,
+        problem=problem,
+        limits={metric: Limit(**bound) for metric, bound in row.limits.items()},
+        shared={
+            "plan": problem.plan.model_dump_json(),
+            "study": row.name,
+            "artifacts": files.artifacts,
+            "work": str(files.checkpoints),
+            "targets": targets,
+            "data": row.environment.get(DATA, {}).get("fingerprint"),
+        },
+        original=row.original,
+    )
 
 
 @contextmanager

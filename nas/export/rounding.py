@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -83,7 +84,7 @@ class _WithWeights(nn.Module):
         return functional_call(self.model, self._weights, (inputs,))
 
 
-class _Results(TorchDispatchMode):  # type: ignore[no-untyped-call]
+class _Results(TorchDispatchMode, ABC):  # type: ignore[no-untyped-call]
     """Sees the float results of every operator that makes a new tensor, numbered in order within a run."""
 
     def __init__(self) -> None:
@@ -108,8 +109,9 @@ class _Results(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self._place += 1
         return self._seen(value)
 
+    @abstractmethod
     def _seen(self, value: Tensor) -> Tensor:
-        raise NotImplementedError
+        """What the network goes on with in place of a result, whose number is ``_place``."""
 
 
 class _Ranges(_Results):  # type: ignore[no-untyped-call]

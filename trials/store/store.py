@@ -50,26 +50,25 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
-def _writing(method: Callable[Concatenate[Store, Connection, P], T]) -> Callable[Concatenate[Store, P], T]:
-    """A method that is one transaction, whose connection it is given."""
-
+def _transacted(
+    method: Callable[Concatenate[Store, Connection, P], T], *, writes: bool
+) -> Callable[Concatenate[Store, P], T]:
     @wraps(method)
     def run(store: Store, /, *arguments: P.args, **options: P.kwargs) -> T:
         work: Callable[[Connection], T] = lambda connection: method(store, connection, *arguments, **options)  # noqa: E731
-        return store.transactions.run(work, writes=True)
+        return store.transactions.run(work, writes=writes)
 
     return run
+
+
+def _writing(method: Callable[Concatenate[Store, Connection, P], T]) -> Callable[Concatenate[Store, P], T]:
+    """A method that is one transaction, whose connection it is given."""
+    return _transacted(method, writes=True)
 
 
 def _reading(method: Callable[Concatenate[Store, Connection, P], T]) -> Callable[Concatenate[Store, P], T]:
     """A method that reads one state of the database, in a connection it is given."""
-
-    @wraps(method)
-    def run(store: Store, /, *arguments: P.args, **options: P.kwargs) -> T:
-        work: Callable[[Connection], T] = lambda connection: method(store, connection, *arguments, **options)  # noqa: E731
-        return store.transactions.run(work, writes=False)
-
-    return run
+    return _transacted(method, writes=False)
 
 
 class Store:
