@@ -91,7 +91,7 @@ def test_a_layer_without_a_shape() -> None:
 
 def test_the_command_binds_this_machine_only_and_reports_nothing() -> None:
     line = command("sqlite:///nas.db", 8501)
-    assert line[:4] == [sys.executable, "-m", "streamlit", "run"]
+    assert line[:5] == [sys.executable, "-P", "-m", "streamlit", "run"]
     assert "--server.address=127.0.0.1" in line
     assert "--server.port=8501" in line
     assert "--browser.gatherUsageStats=false" in line
