@@ -22,6 +22,9 @@ import pytest
 
 _OWN = itertools.count()
 
+# Before anything imports torch: threads of two test processes that spin on the same cores make each 10 times slower.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 
 @dataclass(frozen=True)
 class PostgresServer:

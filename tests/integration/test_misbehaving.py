@@ -36,7 +36,7 @@ def test_each_candidate_fails_for_its_own_reason(executor: str, plan: Callable[.
         strategy={"name": "given", "choices": [{"way": way} for way in WAYS]},
         estimator={"name": "training", "epochs": 1},
         executor=executor,
-        resources={"train": {"max_minutes": 0.5, "max_memory_mb": 1500}},
+        resources={"train": {"max_minutes": 0.2, "max_memory_mb": 1500}},
         budget={"trials": len(WAYS)},
     )
     nas("search", str(path), "--storage", url)

@@ -36,7 +36,11 @@ def test_a_sparse_study_with_its_companions(plan: Callable[..., Path], url: str,
         assert {role for role, _ in densities} == {"search", "random_mask"}
         found = {value for role, value in densities if role == "search"}
         assert {value for role, value in densities if role == "random_mask"} <= found
-        twins = list(session.scalars(select(Measurement).where(Measurement.purpose == "twin")))
+        twins = list(
+            session.scalars(
+                select(Measurement).where(Measurement.purpose == "twin", Measurement.trust != "quarantined")
+            )
+        )
         assert len({(twin.candidate_id, twin.structure_hash) for twin in twins}) == len(twins) >= 3
         own = select(Measurement.structure_hash).where(Measurement.purpose != "twin")
         parents = {row for row in session.scalars(own)} & {twin.structure_hash for twin in twins}
