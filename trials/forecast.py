@@ -94,9 +94,9 @@ def forecast(plan: Plan) -> Forecast:
         executor.close()
 
 
-def size_of(space: SearchSpace, task: Task) -> str:
-    """Number of networks of a space on a task, with how it was found."""
-    return _size(Searched(space, {"name": ""}, (), task))
+def size_of(space: SearchSpace, task: Task, max_seconds: float) -> str:
+    """Number of networks of a space on a task, counted or estimated in about ``max_seconds``."""
+    return _size(Searched(space, {"name": ""}, (), task), max_seconds)
 
 
 def _forecast(problem: Problem, executor: Executor) -> Forecast:
@@ -174,5 +174,5 @@ def _training_seconds(problem: Problem, item: Probe) -> float:
     return first.values["seconds"] * estimator.num_epochs / pools(plan, local=True)[0].size
 
 
-def _size(searched: Searched) -> str:
-    return f"{space_size(searched.sample)} networks"
+def _size(searched: Searched, max_seconds: float = 6.0) -> str:
+    return f"{space_size(searched.sample, max_seconds=max_seconds)} networks"

@@ -34,7 +34,7 @@ def others() -> set[int]:
     return set(descendants())
 
 
-@pytest.fixture(scope="module", params=EXECUTORS.names())
+@pytest.fixture(scope="module")
 def executor(request: pytest.FixtureRequest, others: set[int]) -> Iterator[Executor]:
     """One for all checks: each has to leave it as it was. A process has at most one connection to Ray."""
     made = EXECUTORS.get(request.param)(POOLS, code=[JOBS])
@@ -252,11 +252,29 @@ CHECKS: list[Check] = [
 ]
 
 
-@pytest.mark.parametrize("check", CHECKS)
+#: What is checked at every change where both executors of Ray share the code: all is in the slow tests.
+FEW: list[Check] = [
+    check_order_is_kept_per_job,
+    check_errors_carry_type_message_and_traceback,
+    check_a_killed_worker_is_reported_and_replaced,
+    check_a_cancelled_job_ends_without_an_event,
+]
+
+
+@pytest.mark.parametrize(
+    ("executor", "check"),
+    [
+        pytest.param(name, check, marks=[pytest.mark.slow] if name == "ray_tune" and check not in FEW else [])
+        for name in EXECUTORS.names()
+        for check in CHECKS
+    ],
+    indirect=["executor"],
+)
 def test_executor(executor: Executor, check: Check, tmp_path: Path) -> None:
     check(executor, tmp_path)
 
 
+@pytest.mark.parametrize("executor", EXECUTORS.names(), indirect=True)
 def test_close_leaves_no_process(executor: Executor, others: set[int], tmp_path: Path) -> None:
     """The last test of an executor: not even a job in the middle of its work survives."""
     running(executor, job("a", "hold", until=str(tmp_path / "never")))

@@ -18,10 +18,14 @@ from trials.store.store import Store
 TRIALS, EPOCHS, STEPS = 2, 3, 16
 #: Points at which the first training is committed.
 TRAINED_BEFORE = ("after commit", "after the twin before commit")
+#: Before, in and after the training.
+FEW = ("during measuring", "during training", "after the twin before commit")
 SEARCH_AND_DIE = "tests.integration.killed:search_and_die"
 
 
-@pytest.mark.parametrize("point", list(POINTS))
+@pytest.mark.parametrize(
+    "point", [point if point in FEW else pytest.param(point, marks=pytest.mark.slow) for point in POINTS]
+)
 def test_resume_after_kill(point: str, plan: Callable[..., Path], url: str, tmp_path: Path) -> None:
     path = plan(policies=[{"name": "precision", "options": ["int8"]}])
     assert Fork(SEARCH_AND_DIE, str(path), url, point).finish().returncode == -9

@@ -45,7 +45,7 @@ def test_search_to_running_file(executor: str, plan: Callable[..., Path], url: s
 
 
 def test_a_limit_rejects_before_training(plan: Callable[..., Path], url: str) -> None:
-    path = plan(limits={"latency_ms": {"max": {"relative_to": "median", "factor": 0.8}}}, budget={"trials": 8})
+    path = plan(limits={"latency_ms": {"max": {"relative_to": "median", "factor": 0.8}}}, budget={"trials": 6})
     nas("search", str(path), "--storage", url)
     with Session(Store(url).engine) as session:
         rows = list(session.scalars(select(Candidate)))

@@ -42,6 +42,10 @@ def validate(
         out.print(line)
 
 
+#: Time for the sizes of all spaces that are listed.
+SIZE_SECONDS = 6.0
+
+
 @app.command(epilog="Example: nas spaces sparse_convnet --describe")
 def spaces(
     names: Annotated[list[str] | None, typer.Argument(help="Names of search spaces; all by default.")] = None,
@@ -63,7 +67,7 @@ def spaces(
         {
             "space": name,
             "paper": space.paper,
-            "size on digits": size_of(space, task),
+            "size on digits": size_of(space, task, SIZE_SECONDS / len(found)),
             "what": texts[name].partition("\n")[0],
         }
         for name, space in found.items()
