@@ -47,9 +47,10 @@ def parse_url(url: str) -> URL:
 
 
 def shown(url: str | URL) -> str:
-    """A URL in quotes, without its password; of one that may be cut in the wrong places, the scheme alone."""
+    """A URL in quotes, without its password and driver; only the scheme of one that may be cut in the wrong places."""
     if isinstance(url, URL):
-        return repr(hide_passwords(url.render_as_string(hide_password=True)))
+        plain = url.set(drivername=url.get_backend_name())
+        return repr(hide_passwords(plain.render_as_string(hide_password=True)))
     scheme, separator, rest = url.partition("://")
     if "@" in rest or "@" in scheme:
         return f"'{scheme}://…'" if separator else "'…'"

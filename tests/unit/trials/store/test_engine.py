@@ -14,7 +14,7 @@ from nas.errors import StoreError
 from trials.store.engine import MIGRATIONS, migrate, open_engine, to_json
 from trials.store.models import Base
 from trials.store.store import Store
-from trials.store.urls import parse_url
+from trials.store.urls import parse_url, shown
 
 HEAD = ScriptDirectory(str(MIGRATIONS)).get_current_head()
 NEWER = f"""
@@ -94,6 +94,8 @@ def test_a_missing_driver_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_postgresql_gets_its_driver() -> None:
     assert parse_url("postgresql://me@host/name").drivername == "postgresql+psycopg"
+    assert shown(parse_url("postgresql://me@host/name")) == "'postgresql://me@host/name'"
+    assert shown(parse_url("sqlite:///nas.db")) == "'sqlite:///nas.db'"
 
 
 def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
