@@ -22,7 +22,7 @@ from nas.latency.affinity import measuring_core
 INTERRUPTED = 4
 LOCK_S = 180.0
 AWAY_S = 5.0
-DISK_BYTES = 2 << 20
+DISK_BYTES = 8 << 20
 
 #: Does the harm, given the place and the number of the coordinator's process.
 Harm = Callable[[Place, int], None]

@@ -24,6 +24,9 @@ from tests.contracts.habits import HABITS, IMAGE_SIZE
 from tests.contracts.test_habits import REFUSED as NEVER_BUILT
 from tests.contracts.test_habits import opened
 
+#: Old norms of weights, and layers whose shape is unknown, warn.
+pytestmark = [pytest.mark.filterwarnings("ignore::FutureWarning"), pytest.mark.filterwarnings("ignore:Lazy")]
+
 SHAPE = (1, 1, IMAGE_SIZE, IMAGE_SIZE)
 #: Largest distance (root mean square) to the network, in standard deviations of its output.
 ALLOWED = {"fp32": TOLERANCE, "fp16": 0.01, "int8": 0.35}
@@ -53,17 +56,26 @@ REFUSED = {
     "flow.StochasticDepthLeftOn": "rand in forward, flow.py",
     "layers.average_pool_divisor": "AvgPool2d",
 }
-#: The same, in 8 bits only.
+#: Refused in 8 bits only, with what the message must name.
 REFUSED_IN_INTEGERS = {
     "sharing.TiedTranspose": "quantiser",
     "layers.grouped_transposed_convolution": "quantiser",
-    "layers.average_pool_ceil_counted": "rounding explains",
 }
+#: ONNX Runtime's 8-bit pooling errs here about as much as rounding does: it is noticed on the data, not before.
+DOUBTED_IN_INTEGERS = {"layers.average_pool_ceil_counted": "rounding explains"}
 
 
 def digits(count: int) -> torch.Tensor:
     data = Digits(image_size=IMAGE_SIZE).dataset("validation")
     return torch.stack([data[index][0] for index in range(count)])
+
+
+def model_of(name: str) -> nn.Module:
+    """A habit as a plan's space builds it; one that no plan may have, as its factory makes it."""
+    if name in REFUSED:
+        return HABITS[name]()
+    searched = opened(name, "dense").searched
+    return searched.build(searched.sample(RandomChooser(3)).architecture, 0).model
 
 
 def network_of(model: nn.Module, precision: str) -> Network:
@@ -84,7 +96,11 @@ def distance(network: Network, precision: str, path: Path) -> float:
 
 
 def check_habit(name: str, precision: str, path: Path) -> None:
-    network = network_of(HABITS[name](), precision)
+    network = network_of(model_of(name), precision)
+    if precision == "int8" and name in DOUBTED_IN_INTEGERS:
+        with pytest.raises(ExportError, match=DOUBTED_IN_INTEGERS[name]):
+            distance(network, precision, path)
+        return
     named = REFUSED.get(name) or (REFUSED_IN_INTEGERS.get(name) if precision == "int8" else None)
     if named is None:
         assert distance(network, precision, path) <= ALLOWED[precision]

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 from nas.errors import ClusterError, JobError
+from nas.scratch import sweep
 from trials.executors import Event, Executor, Job, Pool, pool_named
 from trials.executors.cluster import connect
 from trials.executors.places import Waiting
@@ -85,6 +86,7 @@ class RayActorsExecutor(Executor):
         self._queue.clear()
         self._events.clear()
         self._ray.shutdown()
+        sweep()  # actors are killed, and leave their folders
 
     def _give(self) -> None:
         """Give waiting jobs to actors that run and have none."""

@@ -19,7 +19,7 @@ from ray.tune import Stopper
 from ray.tune.search import Searcher
 
 from nas.errors import JobError
-from nas.scratch import Scratch
+from nas.scratch import Scratch, sweep
 from trials.executors import Event, Executor, Job, Pool, pool_named
 from trials.executors.cluster import connect, worker_cores
 from trials.executors.places import Waiting
@@ -115,6 +115,7 @@ class RayTuneExecutor(Executor):
         self._thread.join(CLOSE_S)
         ray.shutdown()
         self._folder.close()
+        sweep()  # workers are killed, and leave their folders
 
     def _next_event(self, timeout_s: float) -> Event | None:
         with suppress(queue.Empty):
