@@ -19,6 +19,7 @@ from nas.latency.samples import Samples
 from tests.integration.forks import nas
 from trials.store.models import Candidate, Measurement
 from trials.store.queries_pages import candidates_page
+from trials.store.queries_points import history
 from trials.store.queries_studies import list_studies
 from trials.store.store import Store
 
@@ -27,7 +28,9 @@ from trials.store.store import Store
 def test_search_to_running_file(executor: str, plan: Callable[..., Path], url: str, tmp_path: Path) -> None:
     """Every executor brings a study to its end, and its best network runs on numpy and onnxruntime alone."""
     path = plan(executor=executor, task={"name": "digits", "image_size": 8}, measure={"audit": 1.0})
-    nas("search", str(path), "--storage", url, "budget.trials=2")
+    said = nas("search", str(path), "--storage", url, "budget.trials=2").stdout
+    shown = history(Store(url), "study").hypervolume[-1]
+    assert f"hypervolume {shown:.3f} " in " ".join(said.split()), "the last line says what the report says"
     row = json.loads(
         nas("export", "study", "--best", "--out", str(tmp_path / "out"), "--storage", url, "--json").stdout
     )[0]

@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from nas.foreign import line
-from trials.hypervolume import hypervolume
+from trials.store.queries_points import running_hypervolume
 from trials.study import Coordinator
 
 STATES = ("queued", "running", "complete", "infeasible", "stopped", "failed")
@@ -106,13 +106,10 @@ def best(coordinator: Coordinator) -> dict[str, float]:
 
 
 def _hypervolume(coordinator: Coordinator) -> float:
-    """Share of the box between the worst and the best value seen."""
-    points = np.asarray(coordinator.memory.points)
-    directions = list(coordinator.problem.objectives.values())
-    low, high = points.min(axis=0), points.max(axis=0)
-    scaled = (points - low) / np.where(high > low, high - low, 1.0)
-    worst = [0.0 if direction == "maximize" else 1.0 for direction in directions]
-    return hypervolume(scaled, directions, worst)
+    """The hypervolume as in the report: the share of the box that the study's own values span."""
+    signs = [1.0 if direction == "maximize" else -1.0 for direction in coordinator.problem.objectives.values()]
+    gains = np.asarray(coordinator.memory.points) * signs
+    return float(running_hypervolume(gains, gains)[-1])
 
 
 def _table(coordinator: Coordinator) -> Table:
