@@ -15,7 +15,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from chaos_parts.places import NAS, Place
+from chaos_parts.places import NAS, Place, wait
 from chaos_parts.processes import below, kill, workers
 from nas.latency.affinity import measuring_core
 
@@ -23,6 +23,8 @@ from nas.latency.affinity import measuring_core
 INTERRUPTED = 4
 LOCK_S = 180.0
 AWAY_S = 5.0
+#: How long the first checkpoint of a training may take.
+MOST_S = 60.0
 DISK_BYTES = 8 << 20
 
 #: Does the harm, given the place and the number of the coordinator's process.
@@ -88,7 +90,9 @@ def _unmount(place: Place) -> None:
 
 
 def _remove_working_folder(place: Place, pid: int) -> None:
-    shutil.rmtree(place.artifacts / "checkpoints")
+    checkpoints = place.artifacts / "checkpoints"
+    wait(checkpoints.is_dir, MOST_S)
+    shutil.rmtree(checkpoints)
 
 
 def _restart_database(place: Place, pid: int) -> None:
