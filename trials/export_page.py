@@ -54,7 +54,8 @@ def runtime_lines(report: Mapping[str, Any]) -> list[str]:
     return [
         *lines,
         "",
-        "Off by: the largest difference, in standard deviations of the output; the first runtime scored the study.",
+        "Off from torch by: the largest difference, in standard deviations of the output. The scores of the study come "
+        "from the first runtime.",
         *(line for item in report["runtimes"] if item["error"] for line in ("", " ".join(item["error"].split()))),
     ]
 

@@ -25,11 +25,14 @@ _COMMENTS: Mapping[str, str] = {
     "name": "The name of the study in the database.",
     "code": "Folders that hold your own Python code. The folder of this file is always included.",
     "task": "What the networks learn, and from which data.",
-    "space": "Which networks are searched. `nas spaces NAME --describe` lists the choices of a space.",
+    "space": """\
+Which networks are searched. `nas spaces NAME --describe` lists the choices of a space.
+To start from trained weights of your own network, add `weights: FILE.safetensors` to it.""",
     "policies": """\
 What is chosen for each network beside its architecture. With scope `network`, one choice applies to the whole network;
 with scope `stage` or `site`, each stage or each layer has its own.
-sparsity: which share of the weights is kept (1.0 keeps all of them), and in which pattern the others are removed.
+sparsity: `densities` are the shares of the weights that are kept (1.0 keeps all of them); `patterns` say which weights
+are removed together. With the pattern channels, 0.5 keeps half of the channels: about a quarter of the weights.
 precision: the number format of the weights; with int8, the network also computes in 8-bit integers.""",
     "objectives": "The metrics to improve. The result is the set of best trade-offs between them.",
     "limits": """\
@@ -37,7 +40,9 @@ Hard limits: networks over a limit are rejected, most of them before they are tr
 A number is absolute (latency_ms: milliseconds). A factor is relative: to the median of random networks of the space, or
 to your own network without changes (`original`).""",
     "strategy": "How the next network is chosen.",
-    "estimator": "How a network is trained and scored.",
+    "estimator": """\
+How a network is trained and scored. The default learning rate, 0.004, is for training from scratch; with `weights` in
+the space, begin with `learning_rate: 0.0003`.""",
     "targets": "Where latency is measured: the runtime that executes the exported file, its threads, inputs per run.",
     "budget": "How many networks are tried before the study ends.",
     "seed": "The seed of all random numbers.",

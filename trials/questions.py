@@ -140,7 +140,7 @@ def questions() -> list[Question]:
         ),
         Question(
             "densities",
-            "Shares of the weights that are kept",
+            "Shares of the weights that are kept (with channels: of the channels; 0.5 is a quarter of the weights)",
             read_densities,
             _fixed("0.25,0.5,1.0"),
             lambda answers: bool(answers["sparsity"]),
