@@ -11,12 +11,13 @@ from chaos_parts.processes import of_folder
 
 def found_wrong(place: Place) -> list[str]:
     """What is wrong with a study that was brought to its end."""
-    candidates = [row[0] for row in place.rows("SELECT state FROM candidates")]
+    rows = place.rows("SELECT state, reason FROM candidates")
+    candidates = [row[0] for row in rows]
     wrong = []
     if len(candidates) != TRIALS:
         wrong.append(f"{len(candidates)} of {TRIALS} candidates")
     if set(candidates) - {"complete"}:
-        wrong.append(f"candidates {', '.join(sorted(set(candidates)))}")
+        wrong.append("; ".join(f"{state}: {reason}" for state, reason in rows if state != "complete"))
     return wrong + _wrong_jobs(place) + _wrong_files(place) + _left(place)
 
 

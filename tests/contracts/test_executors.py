@@ -184,13 +184,13 @@ def check_a_job_that_leaves_a_process_fails(executor: Executor, folder: Path) ->
 
 
 def check_a_bad_folder_is_no_error_of_the_job(executor: Executor, folder: Path) -> None:
-    """A full disk of 1 MB, told by a library without an error number; then a folder that is gone."""
+    """A full disk of 1 MB, told by a library without an error number; then a folder that goes while it is used."""
     with small_disk(folder) as disk:
         *_, event = run(executor, job("full", "fill_the_disk", folder=str(disk)))["full"]
         assert event.kind == "place", event
-    gone = replace(job("gone", "write", folder=str(folder / "gone")), folders=[str(folder / "gone")])
-    *_, event = run(executor, gone)["gone"]
-    assert event.kind == "error"  # it never was there
+    new = str(folder / "new" / "folder")
+    *_, event = run(executor, replace(job("gone", "write_where_nothing_is", folder=new), folders=[new]))["gone"]
+    assert event.kind == "place", event
     check_usable(executor)
 
 

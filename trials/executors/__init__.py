@@ -39,7 +39,8 @@ class Job:
     #: A pool of workers: ``"train"`` or ``"target:<name>"``.
     pool: str
     limits: JobLimits = JobLimits()
-    #: Folders that the job writes to. If it fails and one of them can't be written to, the place is to blame.
+    #: Folders that the job writes to; missing ones are made first. If the job fails and one of them is gone or can't be
+    #: written to, the place is to blame.
     folders: Sequence[str] = ()
 
 

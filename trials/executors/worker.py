@@ -6,6 +6,7 @@ import json
 import os
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 from nas.errors import PlaceError
@@ -37,7 +38,7 @@ def run(
         folder: the working folder; by default the one this process is in.
         folders: see ``Job``.
     """
-    written = [item for item in folders if os.path.isdir(item)]
+    written = [item for item in folders if _is_made(item)]
     try:
         _prepare(code, cores, folder)
         result = "{}"
@@ -59,6 +60,13 @@ def _blamed(error: BaseException, written: Sequence[str]) -> dict[str, str]:
     if problem := bad_folder(written):
         return {"kind": "place", "error": f"{problem}; {text}"}
     return {"kind": "error", "error": text}
+
+
+def _is_made(folder: str) -> bool:
+    """Make a folder that a job writes to; whether it is there now. One that can't be made is the job's to report."""
+    with suppress(OSError):
+        os.makedirs(folder, exist_ok=True)
+    return os.path.isdir(folder)
 
 
 def _prepare(code: Sequence[str], cores: Sequence[int], folder: str | None) -> None:

@@ -107,6 +107,12 @@ def write(payload: Mapping[str, Any]) -> Values:
     yield {"written": True}
 
 
+def write_where_nothing_is(payload: Mapping[str, Any]) -> Values:
+    """Finds its folder, which then is gone, and writes there."""
+    Path(payload["folder"]).rmdir()
+    yield from write(payload)
+
+
 def _detached(what: Callable[[], None]) -> int:
     """A grandchild in a session of its own, whose parent has ended; its number."""
     read, write = os.pipe()
