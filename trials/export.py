@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -59,7 +60,7 @@ def chosen(store: Store, name: str, *, only_best: bool) -> list[int]:
 
 
 def export_candidate(store: Store, name: str, number: int, folder: Path) -> dict[str, Any]:
-    """Write one candidate into ``folder``; what was found, in a row.
+    """Write one candidate into ``folder``, once all of it is known; what was found, in a row.
 
     Raises:
         StudyError: it is not complete, or the study's data changed since it started.
@@ -74,8 +75,23 @@ def export_candidate(store: Store, name: str, number: int, folder: Path) -> dict
     study = store.study_row(name)
     problem = open_problem(make_plan(study.plan))
     known = check_data(name, study.environment, problem)
+    with Scratch("nas-export-") as place:
+        made = Path(place) / "exported"
+        made.mkdir()
+        row, sha256, scores = _write(store, problem, detail, made, name=name, known=known)
+        folder.mkdir(parents=True, exist_ok=True)
+        for file in made.iterdir():
+            shutil.copy(file, folder)
+    store.add_export(name, number, ExportValue(str(folder.resolve()), sha256, scores))
+    return {"trial": number, "folder": str(folder), **row}
+
+
+def _write(
+    store: Store, problem: Problem, detail: CandidateDetail, folder: Path, *, name: str, known: bool
+) -> tuple[dict[str, Any], str, dict[str, Any]]:
+    """Write one candidate; what a row says of it, the hash of its file, and its scores with their intervals."""
+    number = detail.row.number
     network = rebuild(problem, detail)
-    folder.mkdir(parents=True, exist_ok=True)
     artifact = deploy(problem, network, folder / f"model{problem.exporter.suffix}")
     save_weights(network.model, folder / "model.safetensors")
     (folder / "architecture.json").write_text(json.dumps(detail.definition, indent=2))
@@ -93,8 +109,7 @@ def export_candidate(store: Store, name: str, number: int, folder: Path) -> dict
     report["on_front"] = membership_by_number(store, name)[number]
     (folder / "report.json").write_text(json.dumps(report, indent=2))
     (folder / "report.md").write_text(markdown(report))
-    store.add_export(name, number, ExportValue(str(folder.resolve()), artifact.sha256, in_json(values)))
-    return _row(folder, number, scores, latencies)
+    return _row(scores, latencies), artifact.sha256, in_json(values)
 
 
 def rebuild(problem: Problem, detail: CandidateDetail) -> Network:
@@ -217,11 +232,10 @@ def _report(
     }
 
 
-def _row(
-    folder: Path, number: int, scores: Mapping[str, Mapping[str, float]], latencies: list[Remeasured]
-) -> dict[str, Any]:
-    row: dict[str, Any] = {"trial": number, "folder": str(folder)}
-    row |= {f"{split} {metric}": value for split, values in scores.items() for metric, value in values.items()}
+def _row(scores: Mapping[str, Mapping[str, float]], latencies: list[Remeasured]) -> dict[str, Any]:
+    row: dict[str, Any] = {
+        f"{split} {metric}": value for split, values in scores.items() for metric, value in values.items()
+    }
     for item in latencies:
         row[f"recorded ms@{item.target}"] = item.recorded_ms
         row[f"again ms@{item.target}"] = item.latency.latency_ms

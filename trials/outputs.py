@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 from nas.errors import PlanError
@@ -11,17 +12,35 @@ from trials.plan_values import short
 
 
 def output_folder(path: Path) -> Path:
-    """Make a folder that files can be written into, absolute.
+    """A folder that files can be written into, absolute; one that is not there yet is left to be made.
 
     Raises:
         PlanError: it can't be: a file is in the way, no permission, no space, a name no folder can have.
     """
     try:
         folder = Path(os.path.abspath(path.expanduser()))
-        folder.mkdir(parents=True, exist_ok=True)
-        _try_writing(folder)
+        missing = [place for place in (folder, *folder.parents) if not os.path.lexists(place)]
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            _try_writing(folder)
+        finally:
+            for place in missing:
+                with suppress(OSError, ValueError):
+                    place.rmdir()
     except (OSError, ValueError, RuntimeError) as error:
         raise _refused("the folder", path, error) from None
+    return folder
+
+
+def empty_folder(path: Path) -> Path:
+    """A folder that files can be written into and that holds none, absolute; it need not be there yet.
+
+    Raises:
+        PlanError: it holds something, or it can't be written into.
+    """
+    folder = output_folder(path)
+    if folder.exists() and any(folder.iterdir()):
+        raise PlanError(f"the folder {short(str(path))} is not empty; give another, or --force to replace files in it")
     return folder
 
 

@@ -56,7 +56,8 @@ def test_a_study_on_a_folder_of_images(plan: Callable[..., Path], url: str, tmp_
     ran = subprocess.run([*command, str(tmp_path / "three.npy")], capture_output=True, text=True, check=True)
     assert len(json.loads(ran.stdout.splitlines()[0].removeprefix("answers: "))) == 3
     assert "of 6 in samples.npz" in subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    _check_changed_data_are_refused(images, url, out)
+    _check_other_files_are_kept(url, out)
+    _check_changed_data_are_refused(images, url, tmp_path / "refused")
 
 
 def _check_classes_are_stored(url: str) -> None:
@@ -73,11 +74,25 @@ def _check_classes_are_stored(url: str) -> None:
     assert "few optimiser steps" in " ".join(nas("status", "study", "--storage", url).stdout.split())
 
 
+def _check_other_files_are_kept(url: str, out: Path) -> None:
+    for name in ("run.py", "notes.txt"):
+        (out / name).write_text("mine")
+    command = ("export", "study", "--best", "--out", str(out), "--storage", url)
+    refused = nas(*command, check=False)
+    assert refused.returncode == 2
+    assert "is not empty; give another, or --force" in " ".join(refused.stderr.split())
+    assert (out / "run.py").read_text() == "mine"
+    nas(*command, "--force")
+    assert "numpy" in (out / "run.py").read_text()
+    assert (out / "notes.txt").read_text() == "mine"
+
+
 def _check_changed_data_are_refused(images: Path, url: str, out: Path) -> None:
     (images / "light" / "3.png").unlink()
     refused = nas("export", "study", "--best", "--out", str(out), "--storage", url, check=False)
     assert refused.returncode != 0
     assert "the data of study 'study' changed since it started" in " ".join(refused.stderr.split())
+    assert not out.exists()
     store = Store(url)
     with store.engine.begin() as connection:
         connection.execute(update(Study).values(state="interrupted"))

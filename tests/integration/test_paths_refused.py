@@ -11,7 +11,9 @@ import pytest
 
 from tests.browser.seed import seed_database
 from tests.integration.forks import nas_many
+from trials.export import chosen
 from trials.store.engine import open_engine
+from trials.store.store import Store
 
 TOO_MANY = "99999999999999999999"
 
@@ -70,6 +72,24 @@ def test_folders_that_can_not_be_made_or_written(url: str, tmp_path: Path) -> No
     places = [str(file), f"{file}/under", "/proc/none/x", "/dev/null", "n" * 300, str(loop)]
     refused([command for place in places for command in writing(place, url)])
     assert file.read_text() == "text"
+
+
+def test_folders_that_hold_files_are_not_written_into(url: str, tmp_path: Path) -> None:
+    storage = ["--storage", url]
+    front = chosen(Store(url), "digits", only_best=False)
+    own = tmp_path / f"trial-{front[-1]}" / "run.py"
+    own.parent.mkdir()
+    own.write_text("mine")
+    said = refused(
+        [
+            ["export", "digits", "--best", "--out", str(own.parent), *storage],
+            ["export", "digits", "--pareto", "--out", str(tmp_path), *storage],
+        ]
+    )
+    assert all("is not empty; give another, or --force" in " ".join(text.split()) for text in said)
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == [own]
+    assert own.read_text() == "mine"
+    assert list(tmp_path.iterdir()) == [own.parent]
 
 
 def test_a_full_disk_is_noticed_before_work(url: str, full: Path) -> None:

@@ -98,9 +98,11 @@ def test_failed_trials_are_records(task: str, message: str, plan: Callable[..., 
         assert all(message in (row.reason or "") for row in rows)
         assert all("Traceback" in (row.traceback or "") for row in rows)
     assert not list(Path(Store(url).folder).glob("nas_artifacts/checkpoints/*/*")), "checkpoints of a finished study"
-    refused = nas("export", "study", "--trial", "0", "--out", "none", "--storage", url, check=False)
+    folder = path.parent / "none" / "under"
+    refused = nas("export", "study", "--trial", "0", "--out", str(folder), "--storage", url, check=False)
     assert refused.returncode == 2
     assert "failed" in refused.stderr
+    assert not folder.parent.exists()
 
 
 def test_replicates_and_their_random_twins(plan: Callable[..., Path], url: str) -> None:

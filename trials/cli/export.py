@@ -22,12 +22,15 @@ def export(
     trial: Annotated[int | None, typer.Option("--trial", min=0, max=MOST, help="Number of a candidate.")] = None,
     best: Annotated[bool, typer.Option("--best", help="The best of the first objective within all limits.")] = False,
     pareto: Annotated[bool, typer.Option("--pareto", help="Every network of the front.")] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Write into a folder that is not empty, replacing files of the same names.")
+    ] = False,
     storage: Storage = DEFAULT_STORAGE,
     as_json: Json = False,
 ) -> None:
     """Write networks that run on numpy and the target's runtime alone; checked, tested and measured again."""
     from trials.export import chosen, export_candidate
-    from trials.outputs import output_folder
+    from trials.outputs import empty_folder, output_folder
     from trials.store.store import Store
 
     if [trial is not None, best, pareto].count(True) != 1:
@@ -36,10 +39,9 @@ def export(
     store.check_writable()
     numbers = [trial] if trial is not None else chosen(store, name, only_best=best)
     store.study_row(name)
-    place, rows = output_folder(out_dir), []
-    for number in numbers:
-        folder = place / f"trial-{number}" if pareto else place
-        rows.append(export_candidate(store, name, number, folder))
+    paths = [out_dir / f"trial-{number}" if pareto else out_dir for number in numbers]
+    folders = [output_folder(path) if force else empty_folder(path) for path in paths]
+    rows = [export_candidate(store, name, number, folder) for number, folder in zip(numbers, folders, strict=True)]
     print_rows(rows, as_json)
 
 
@@ -57,7 +59,7 @@ def report(
     store = Store(storage)
     store.study_row(name)
     output_folder(out_dir)
-    out.print(f"wrote {write_report(store, name, out_dir)}")
+    out.print(f"wrote {write_report(store, name, out_dir.expanduser())}")
 
 
 @app.command(epilog="Example: nas dashboard --storage sqlite:///nas.db --port 8501")
