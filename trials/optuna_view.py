@@ -73,8 +73,8 @@ def export_rdb(url: str, name: str, rdb_url: str) -> None:
     """
     if _place(url) == _place(rdb_url):
         raise StudyError(f"{shown(rdb_url)} is this project's own database; write Optuna's to another one")
+    view = optuna_study(url, name)  # before the other database is touched: opening it makes the file
     check_reachable(rdb_url)
-    view = optuna_study(url, name)
     try:
         directions = [direction.name.lower() for direction in view.directions]
         study = new_study(dict(zip(view.metric_names or (), directions, strict=True)), name, rdb_url)

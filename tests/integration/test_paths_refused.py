@@ -110,8 +110,9 @@ def test_urls_that_can_not_be_opened_on_every_verb(tmp_path: Path) -> None:
     (tmp_path / "text.db").write_text("no database\n" * 200)
     urls = ["postgresql://nas:my@pass:secret@db/nas", "sqlite:///q?mark.db", "nas.db", f"sqlite:///{tmp_path}"]
     urls += [f"sqlite:///{tmp_path}/text.db", "mysql://me:secret@host/x", "sqlite:////none/x.db"]
+    copy = f"sqlite:///{tmp_path}/optuna.db"
     verbs = [["list"], ["status", "x"], ["show", "x"], ["profile", "x", "0"], ["export", "x", "--best", "--out", "o"]]
-    verbs += [["report", "x", "--out", "o"], ["dashboard"], ["optuna-export", "x", "sqlite:///o.db"], ["gc", "x"]]
+    verbs += [["report", "x", "--out", "o"], ["dashboard"], ["optuna-export", "x", copy], ["gc", "x"]]
     verbs += [
         ["delete", "x", "--yes"],
         ["resume", "x"],
@@ -121,6 +122,7 @@ def test_urls_that_can_not_be_opened_on_every_verb(tmp_path: Path) -> None:
     ]
     said = refused([[*verb, "--storage", url] for url in urls for verb in verbs])
     assert not any("secret" in text for text in said)
+    assert not (tmp_path / "optuna.db").exists()
 
 
 def test_numbers_that_can_not_be(url: str) -> None:
