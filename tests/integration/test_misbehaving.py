@@ -27,8 +27,12 @@ REASONS = {
 }
 
 
-@pytest.mark.parametrize("executor", ["local", pytest.param("ray_actors", marks=pytest.mark.slow)])
-def test_each_candidate_fails_for_its_own_reason(executor: str, plan: Callable[..., Path], url: str) -> None:
+@pytest.mark.parametrize(
+    ("executor", "max_minutes"), [("local", 0.2), pytest.param("ray_actors", 0.5, marks=pytest.mark.slow)]
+)
+def test_each_candidate_fails_for_its_own_reason(
+    executor: str, max_minutes: float, plan: Callable[..., Path], url: str
+) -> None:
     path = plan(
         task={"name": "misbehaving:Misled"},
         space={"name": "misbehaving:Misbehaving"},
@@ -36,7 +40,7 @@ def test_each_candidate_fails_for_its_own_reason(executor: str, plan: Callable[.
         strategy={"name": "given", "choices": [{"way": way} for way in WAYS]},
         estimator={"name": "training", "epochs": 1},
         executor=executor,
-        resources={"train": {"max_minutes": 0.2, "max_memory_mb": 1500}},
+        resources={"train": {"max_minutes": max_minutes, "max_memory_mb": 1500}},
         budget={"trials": len(WAYS)},
     )
     nas("search", str(path), "--storage", url)
