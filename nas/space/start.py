@@ -57,12 +57,17 @@ class Start:
     def apply(self, model: nn.Module) -> None:
         """Fill in the weights, in place, and freeze; on the meta device only check that both could be done.
 
+        The check logs which tensors are not taken from the file. Filling does not: it happens in many processes.
+
         Raises:
             PlanError: the weights are those of another architecture, or a pattern matches no parameter, or all.
         """
         if self.weights is not None:
-            fitting = self._fitting(model, _shapes_in(Path(self.weights)))
-            if not any(parameter.is_meta for parameter in model.parameters()):
+            stored = _shapes_in(Path(self.weights))
+            fitting = self._fitting(model, stored)
+            if any(parameter.is_meta for parameter in model.parameters()):
+                self._state(model, stored, fitting)
+            else:
                 _fill(model, Path(self.weights), fitting)
         self._freeze(model)
 
@@ -81,17 +86,19 @@ class Start:
         # Biases, norms and counters of equal width are in many networks: they say nothing.
         if not any(len(wanted[name]) >= 2 for name in fitting):
             raise PlanError(
-                f"weights: no kernel or matrix of {file} fits this {type(model).__name__}: it has "
-                f"{some(list(stored))}, the network {some(list(wanted))}; give weights of the same architecture"
+                f"weights: no kernel or matrix of {file} fits this {type(model).__name__}: "
+                f"{_unlike(wanted, stored)}; give weights of the same architecture"
             )
-        known = {*fitting, *_shared_names(model, fitting)}
-        names = [name for name in {**wanted, **stored} if name not in known]
-        unlike = [_difference(name, wanted.get(name), stored.get(name)) for name in names]
+        unlike = _differences(model, stored, fitting)
         if unlike and self.strict:
             raise PlanError(f"weights: {file} is not of this network: {some(unlike)}; or say strict: false")
-        if unlike:
-            _state_once(file, f"{len(fitting)} of {len(wanted)} tensors are taken from it; not: {some(unlike)}")
         return fitting
+
+    def _state(self, model: nn.Module, stored: Shapes, fitting: list[str]) -> None:
+        """Log once what is not taken from the file."""
+        if unlike := _differences(model, stored, fitting):
+            taken = f"{len(fitting)} of {len(model.state_dict())} tensors are taken from it"
+            _state_once(Path(str(self.weights)).name, f"{taken}; not: {some(unlike)}")
 
     def _freeze(self, model: nn.Module) -> None:
         if not self.freeze:
@@ -114,8 +121,14 @@ def _shapes_in(path: Path) -> Shapes:
         raise PlanError(
             f"weights: there is no file {path}; give a safetensors file, as a path relative to the plan's folder"
         ) from None
-    except (OSError, SafetensorError) as error:
-        raise PlanError(f"weights: {path} is not a safetensors file: {error}; nothing else is read") from None
+    except OSError as error:
+        raise PlanError(f"weights: {path} can't be read: {error}") from None
+    except SafetensorError:
+        raise PlanError(
+            f"weights: {path} is not a safetensors file, and only those are read; convert what torch.save wrote: "
+            "torch.load(file, weights_only=True), then safetensors.torch.save_file for a state dict, or "
+            "safetensors.torch.save_model for a network that was filled with it"
+        ) from None
 
 
 def _fill(model: nn.Module, path: Path, names: Sequence[str]) -> None:
@@ -130,6 +143,22 @@ def _shared_names(model: nn.Module, present: Sequence[str]) -> set[str]:
     names = {name: id(parameter) for name, parameter in model.named_parameters(remove_duplicate=False)}
     filled = {names[name] for name in present if name in names}
     return {name for name, identity in names.items() if identity in filled}
+
+
+def _unlike(wanted: Shapes, stored: Shapes) -> str:
+    """How a file differs from a network that it doesn't fit: in shapes if names are common, else in names."""
+    common = sorted(name for name in wanted if name in stored and wanted[name] != stored[name])
+    if common:
+        return some([_difference(name, wanted[name], stored[name]) for name in common])
+    return f"it has {some(sorted(stored))}, the network {some(sorted(wanted))}"
+
+
+def _differences(model: nn.Module, stored: Shapes, fitting: Sequence[str]) -> list[str]:
+    """What is not taken from a file, and why, by name."""
+    wanted = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
+    known = {*fitting, *_shared_names(model, fitting)}
+    names = sorted(name for name in {**wanted, **stored} if name not in known)
+    return [_difference(name, wanted.get(name), stored.get(name)) for name in names]
 
 
 def _difference(name: str, wanted: tuple[int, ...] | None, stored: tuple[int, ...] | None) -> str:

@@ -35,7 +35,11 @@ def test_what_fits_is_taken_and_the_rest_is_stated(tmp_path: Path, caplog: pytes
     start = Start.of(stored(source, tmp_path / "ten_classes.safetensors"))
     with caplog.at_level(logging.WARNING):
         start.apply(model)
-        start.apply(network())
+        assert not caplog.messages, "workers fill; whoever checks the plan states it"
+        with torch.device("meta"):
+            checked = [network(), network()]
+        for item in checked:
+            start.apply(item)
     assert torch.equal(model[0].weight, source[0].weight)
     assert torch.equal(model[3].weight, before)
     (message,) = caplog.messages
@@ -55,6 +59,12 @@ def test_weights_of_another_architecture_are_refused_before_there_is_a_network(t
         Start.of(path).apply(model)
 
 
+def test_weights_of_another_width_are_refused_by_their_shapes(tmp_path: Path) -> None:
+    start = Start.of(stored(network(width=7), tmp_path / "wide.safetensors"))
+    with pytest.raises(PlanError, match=r"0\.bias \(\[7\] instead of \[4\]\), 0\.weight \(\[7, 1, 3, 3\] instead of"):
+        start.apply(network())
+
+
 def test_a_tensor_that_modules_share_is_in_the_file_once(tmp_path: Path) -> None:
     def tied() -> nn.Sequential:
         model = nn.Sequential(nn.Linear(4, 4, bias=False), nn.Linear(4, 4, bias=False))
@@ -70,8 +80,13 @@ def test_files_that_are_none(tmp_path: Path) -> None:
     with pytest.raises(PlanError, match="no file"):
         Start.of(str(tmp_path / "missing.safetensors"))
     (tmp_path / "pickle.pt").write_bytes(b"\x80\x02}q\x00.")
-    with pytest.raises(PlanError, match="safetensors"):
-        Start.of(str(tmp_path / "pickle.pt"))
+    torch.save(network().state_dict(), tmp_path / "zip.pt")
+    for name in ("pickle.pt", "zip.pt"):
+        with pytest.raises(PlanError, match=r"not a safetensors file.*weights_only=True.*save_file") as caught:
+            Start.of(str(tmp_path / name))
+        assert "header" not in str(caught.value)
+    with pytest.raises(PlanError, match="can't be read"):
+        Start.of(str(tmp_path))
 
 
 def test_what_is_frozen_does_not_train() -> None:
