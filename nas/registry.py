@@ -77,10 +77,8 @@ class Registry(Generic[T]):
         # Our own names first: listing entry points reads the metadata of every installed package, 7 ms.
         location = name if ":" in name else self._entries.get(name) or self.table().get(name)
         if location is None:
-            raise UnknownNameError(
-                f"unknown {self.kind} {name!r}{nearest(name, self.names())}; "
-                f"known: {', '.join(self.names())}; your own code is named as module:attribute"
-            )
+            known = f"known: {', '.join(self.names())}; your own code is named as module:attribute"
+            raise UnknownNameError(f"unknown {self.kind} {name!r}{nearest(name, self.names(), known)}")
         found = load(location, self.kind)
         self._check_kind(found, location)
         return found  # type: ignore[no-any-return]
@@ -121,9 +119,11 @@ def load(location: str, kind: str = "object") -> Any:
     except AttributeError as error:
         public = [name for name in vars(module) if not name.startswith("_")]
         file = getattr(module, "__file__", None) or "built into Python"
+        hint = nearest(
+            attribute, public, "a file of your own that is called like an installed module needs another name"
+        )
         raise UnknownNameError(
-            f"{kind} {location!r}: module {module_name!r} ({file}) has no {attribute!r}{nearest(attribute, public)}; "
-            "a file of your own that is called like an installed module needs another name"
+            f"{kind} {location!r}: module {module_name!r} ({file}) has no {attribute!r}{hint}"
         ) from error
 
 
@@ -176,10 +176,8 @@ def make(factory: Any, spec: Mapping[str, Any], kind: str) -> Any:
     ]
     for key in parameters:
         if key not in known:
-            raise PlanError(
-                f"{kind}: {spec['name']!r} has no parameter {key!r}{nearest(key, known)}; "
-                f"it takes: {', '.join(known) or 'none'}"
-            )
+            hint = nearest(key, ["name", *known], f"it takes: {', '.join(known) or 'none'}")
+            raise PlanError(f"{kind}: {spec['name']!r} has no parameter {key!r}{hint}")
     for key, value in parameters.items():
         if wanted := misfit(factory, key, value):
             raise PlanError(f"{kind}: {key} of {spec['name']!r} is {value!r}; it takes {wanted}")
@@ -193,7 +191,9 @@ def make(factory: Any, spec: Mapping[str, Any], kind: str) -> Any:
         ) from error
 
 
-def nearest(name: str, known: Iterable[str]) -> str:
-    """``"; did you mean 'x'?"`` for a misspelled name, else nothing."""
+def nearest(name: str, known: Iterable[str], then: str = "") -> str:
+    """The end of a message about an unknown name: ``"; did you mean 'x'?"`` if one is near, and the clause ``then``."""
     close = difflib.get_close_matches(name, list(known), n=1)
-    return f"; did you mean {close[0]!r}?" if close else ""
+    if close:
+        return f"; did you mean {close[0]!r}? {then[:1].upper()}{then[1:]}".rstrip()
+    return f"; {then}" if then else ""

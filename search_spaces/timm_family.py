@@ -42,8 +42,8 @@ class TimmFamily(SearchSpace):
     def __init__(self, family: str = "convnext", preset: str = "small", weights: str | None = None) -> None:
         if family not in FAMILIES.names():
             known = ", ".join(FAMILIES.names())
-            near = nearest(str(family), FAMILIES.names())
-            raise PlanError(f"timm_family: unknown family {family!r}{near}; known: {known}")
+            hint = nearest(str(family), FAMILIES.names(), f"known: {known}")
+            raise PlanError(f"timm_family: unknown family {family!r}{hint}")
         self.family = FAMILIES.get(family)(preset)
         self._start = Start.of(weights)
 

@@ -32,10 +32,8 @@ class TimmModel(SearchSpace):
     def __init__(self, model: str = "resnet18", weights: str | None = None) -> None:
         names = timm.list_models()
         if model not in names:
-            raise PlanError(
-                f"timm_model: timm {timm.__version__} has no model {model!r}{nearest(str(model), names)}; "
-                f"{len(names)} are listed by timm.list_models()"
-            )
+            hint = nearest(str(model), names, f"{len(names)} are listed by timm.list_models()")
+            raise PlanError(f"timm_model: timm {timm.__version__} has no model {model!r}{hint}")
         self._model = model
         self._start = Start.of(weights)
 

@@ -352,10 +352,20 @@ def _explain(item: Any) -> str:
     where = ".".join(str(part) for part in item["loc"])
     if item["type"] == "extra_forbidden":
         key, known = str(item["loc"][-1]), _keys_at(item["loc"][:-1])
-        return f"{where}: unknown key{nearest(key, known)}; allowed: {', '.join(known)}"
+        hint = nearest(key, known, f"allowed: {', '.join(known)}")
+        return f"{where}: unknown key{hint}"
     if item["type"] == "missing":
-        return f"{where}: missing, and has no default"
+        return f"{where}: missing, and has no default{_misspelled(str(item['loc'][-1]), item['input'])}"
+    if item["type"] == "model_type" and item["loc"][0] == "limits":
+        value = short(item["input"])
+        return f"{where}: got {value}; write {where}.max={value} (in the file: {{max: {value}}}), or min"
     return f"{where or 'plan'}: {item['msg']}, got {short(item['input'])}"
+
+
+def _misspelled(missing: str, given: Any) -> str:
+    """The given key that is nearest to a missing one, where the model takes any keys."""
+    near = [key for key in given if nearest(key, [missing])] if isinstance(given, Mapping) else []
+    return f"; there is {near[0]!r}, did you mean {missing!r}?" if near else ""
 
 
 def _keys_at(location: Sequence[str | int]) -> list[str]:

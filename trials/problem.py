@@ -207,7 +207,8 @@ def _check(problem: Problem) -> None:
     for kind, names in (("objectives", problem.objectives), ("limits", plan.limits)):
         for name in names:
             if name not in known:
-                raise PlanError(f"{kind}: no metric {name!r}{nearest(name, known)}; known: {', '.join(known)}")
+                hint = nearest(name, known, f"known: {', '.join(known)}")
+                raise PlanError(f"{kind}: no metric {name!r}{hint}")
     _check_relative(problem)
     problem.strategy(Goal(problem.objectives, {}), plan.seed).check(problem.searched.sample)
     parts = {name: getattr(plan, name) for name in ("task", "space", "policies", "exporter", "targets", "code")}

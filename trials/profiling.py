@@ -31,9 +31,8 @@ def profile_candidate(store: Store, name: str, number: int, target: str | None =
     targets = study_summary(store, name).targets
     wanted = target or targets[0]
     if wanted not in targets:
-        raise PlanError(
-            f"study {name!r} has no target {wanted!r}{nearest(wanted, targets)}; it has {', '.join(targets)}"
-        )
+        hint = nearest(wanted, targets, f"it has {', '.join(targets)}")
+        raise PlanError(f"study {name!r} has no target {wanted!r}{hint}")
     stored = store.target(wanted)
     assert stored is not None
     place = Target.from_json(stored.description)

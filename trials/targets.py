@@ -127,9 +127,8 @@ def _known(store: Store, name: str) -> dict[str, Any]:
     row = store.target(name)
     if row is None:
         names = [item.name for item in store.targets()]
-        raise UnknownNameError(
-            f"no target {name!r}{nearest(name, names)}; stored are: {', '.join(names) or 'none yet, nas targets add'}"
-        )
+        stored = f"stored are: {', '.join(names) or 'none yet, nas targets add'}"
+        raise UnknownNameError(f"no target {name!r}{nearest(name, names, stored)}")
     return row.description
 
 

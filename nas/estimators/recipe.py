@@ -70,9 +70,8 @@ def make_recipe(parameters: dict[str, Any]) -> Recipe:
     known = list(Recipe.model_fields)
     for key, value in parameters.items():
         if key not in known:
-            raise PlanError(
-                f"estimator: training has no parameter {key!r}{nearest(key, known)}; it takes: {', '.join(known)}"
-            )
+            hint = nearest(key, ["name", *known], f"it takes: {', '.join(known)}")
+            raise PlanError(f"estimator: training has no parameter {key!r}{hint}")
         if isinstance(value, bool) and Recipe.model_fields[key].annotation is not bool:
             raise PlanError(f"estimator: training: {key}: {value!r}; true and false are no value here")
     try:
@@ -83,8 +82,6 @@ def make_recipe(parameters: dict[str, Any]) -> Recipe:
         raise PlanError(f"estimator: training: {name}: {first['input']!r}; {first['msg']}") from None
     optimizers = list_optimizers()
     if recipe.optimizer.lower() not in optimizers:
-        raise PlanError(
-            f"estimator: training: timm has no optimizer {recipe.optimizer!r}"
-            f"{nearest(recipe.optimizer.lower(), optimizers)}; known: {', '.join(optimizers)}"
-        )
+        hint = nearest(recipe.optimizer.lower(), optimizers, f"known: {', '.join(optimizers)}")
+        raise PlanError(f"estimator: training: timm has no optimizer {recipe.optimizer!r}{hint}")
     return recipe

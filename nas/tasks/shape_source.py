@@ -99,8 +99,8 @@ def _factors(name: str, difficulty: float, overrides: Mapping[str, Any]) -> Fact
     values: dict[str, Any] = {}
     for key, value in overrides.items():
         if key not in known:
-            close = nearest(str(key), known)
-            raise TaskError(f"{name}: unknown factor {key!r}{close}; allowed: {', '.join(known)}")
+            hint = nearest(str(key), known, f"allowed: {', '.join(known)}")
+            raise TaskError(f"{name}: unknown factor {key!r}{hint}")
         label = f"{name}: factors: {key}"
         values[key] = whole(label, value, 0, 100) if key == "clutter" else share(label, value, 0, _most(key))
     return replace(Factors.of(difficulty), **values)

@@ -45,8 +45,8 @@ def augmentation_settings(asked: Augmentation, default: Mapping[str, Any]) -> di
         raise TaskError(f"augmentation: {asked!r}; allowed: true, false, a mapping of {', '.join(AUGMENTATION)}")
     for key in asked:
         if key not in AUGMENTATION:
-            close = nearest(str(key), AUGMENTATION)
-            raise TaskError(f"augmentation: unknown {key!r}{close}; allowed: {', '.join(AUGMENTATION)}")
+            hint = nearest(str(key), AUGMENTATION, f"allowed: {', '.join(AUGMENTATION)}")
+            raise TaskError(f"augmentation: unknown {key!r}{hint}")
     return dict(asked)
 
 

@@ -33,7 +33,8 @@ class Family(ABC):
     def __init__(self, preset: str) -> None:
         if preset not in self.presets:
             known = ", ".join(self.presets)
-            raise PlanError(f"timm_family: preset {preset!r}{nearest(str(preset), self.presets)}; allowed: {known}")
+            hint = nearest(str(preset), self.presets, f"allowed: {known}")
+            raise PlanError(f"timm_family: preset {preset!r}{hint}")
         self.preset = self.presets[preset]
 
     @abstractmethod

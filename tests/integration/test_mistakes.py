@@ -27,6 +27,7 @@ MISTAKES: list[tuple[dict[str, Any], str]] = [
     ({"task": {"name": "image_folder", "path": "/no/such/folder"}}, "/no/such/folder"),
     ({"task": {"name": "nowhere:Task"}}, "nowhere"),
     ({"strategy": {"name": "nsga3"}}, "did you mean 'nsga2'"),
+    ({"strategy": {"name": "nsga2", "nam": "tpe"}}, "did you mean 'name'"),
     ({"strategy": {"name": "nsga2", "population": 9}}, "population_size"),
     ({"estimator": {"name": "training", "epoch": 3}}, "epochs"),
     ({"estimator": {"name": "training", "epochs": True}}, "true and false are no value here"),

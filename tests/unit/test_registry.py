@@ -24,8 +24,8 @@ def test_a_location_stands_for_itself() -> None:
 @pytest.mark.parametrize(
     ("name", "words"),
     [
-        ("pth", r"unknown shapes 'pth'; did you mean 'path'\?.*known: absent, path.*module:attribute"),
-        ("pathlib:Pth", r"no 'Pth'; did you mean 'Path'\?"),
+        ("pth", r"unknown shapes 'pth'; did you mean 'path'\? Known: absent, path.*module:attribute"),
+        ("pathlib:Pth", r"no 'Pth'; did you mean 'Path'\? A file of your own"),
         ("my_missing_module:Space", r"no module 'my_missing_module' on the path.*`code:`"),
         ("absent", r"no module 'no_such_package'"),
     ],
@@ -71,7 +71,9 @@ def test_packages_that_are_installed_bring_names(tmp_path: Path, monkeypatch: py
 
 def test_nearest_says_nothing_about_strangers() -> None:
     assert nearest("latency", ["latency_ms"]) == "; did you mean 'latency_ms'?"
+    assert nearest("latency", ["latency_ms"], "known: all") == "; did you mean 'latency_ms'? Known: all"
     assert nearest("zebra", ["latency_ms"]) == ""
+    assert nearest("zebra", ["latency_ms"], "known: all") == "; known: all"
 
 
 @pytest.mark.parametrize(

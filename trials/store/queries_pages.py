@@ -144,9 +144,8 @@ def _order_key(
     metrics = metric_names(session, study)
     if order_by not in metrics and split_name(order_by)[0] not in FURTHER_TARGET_METRICS:
         known = [*COLUMNS, *metrics]
-        raise UnknownNameError(
-            f"can't order candidates by {order_by!r}{nearest(order_by, known)}; known: {', '.join(known)}"
-        )
+        hint = nearest(order_by, known, f"known: {', '.join(known)}")
+        raise UnknownNameError(f"can't order candidates by {order_by!r}{hint}")
     metric = aliased(Metric)
     condition = metric_is(metric, session, study, order_by)
     return query.outerjoin(metric, condition), metric.value.expression

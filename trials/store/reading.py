@@ -59,8 +59,8 @@ def find_study(session: Session, name: str) -> Study:
     if study is not None:
         return study
     known = list(session.scalars(select(Study.name).order_by(Study.created_at.desc()).limit(200)))
-    hint = nearest(name, known) or ("" if known else "; this database has no studies yet")
-    raise UnknownNameError(f"no study {name!r}{hint}; `nas list` shows all")
+    then = "`nas list` shows all" if known else "this database has no studies yet"
+    raise UnknownNameError(f"no study {name!r}{nearest(name, known, then)}")
 
 
 def utc(time: datetime) -> datetime:

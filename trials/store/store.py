@@ -146,10 +146,8 @@ class Store:
             row = session.scalar(select(Study).where(Study.name == name))
             if row is None:
                 known = studies.names(connection)
-                raise UnknownNameError(
-                    f"no study {name!r} in {shown(self.engine.url)}{nearest(name, known)}; "
-                    f"it has: {', '.join(known[:20]) or 'none yet'}"
-                )
+                hint = nearest(name, known, f"it has: {', '.join(known[:20]) or 'none yet'}")
+                raise UnknownNameError(f"no study {name!r} in {shown(self.engine.url)}{hint}")
             session.expunge(row)
             return row
 

@@ -40,8 +40,8 @@ def parse_url(url: str) -> URL:
     except ValueError:
         raise StoreError(f"storage {shown(url)}: its port is not a number; {ENCODE}") from None
     if parsed.drivername not in DRIVERS:
-        near = nearest(parsed.drivername, DRIVERS)
-        raise StoreError(f"storage {shown(url)}: {parsed.drivername!r} is not supported{near}; {ALLOWED}")
+        hint = nearest(parsed.drivername, DRIVERS, ALLOWED)
+        raise StoreError(f"storage {shown(url)}: {parsed.drivername!r} is not supported{hint}")
     (_check_sqlite if parsed.get_backend_name() == "sqlite" else _check_server)(parsed, url)
     return parsed.set(drivername=DRIVERS[parsed.drivername])
 

@@ -41,7 +41,7 @@ def test_published_networks_are_points_of_the_space(family: str, name: str) -> N
 
 
 def test_an_unknown_family_is_refused_with_the_nearest() -> None:
-    with pytest.raises(PlanError, match=r"'convnet'; did you mean 'convnext'\?; known: byobnet, convnext, eff"):
+    with pytest.raises(PlanError, match=r"'convnet'; did you mean 'convnext'\? Known: byobnet, convnext, eff"):
         TimmFamily("convnet")
     with pytest.raises(PlanError, match="allowed: small, paper"):
         TimmFamily("vit", preset="large")

@@ -50,6 +50,8 @@ def test_an_override_of_a_name_drops_the_parameters_of_the_old_one(tmp_path: Pat
         ("budget.trails=8", "budget.trails: unknown key; did you mean 'trials'"),
         ("limits.latency_ms.mx=3", "did you mean 'max'"),
         ("measure.precison=0.1", "did you mean 'precision'"),
+        ("limits.latency_ms=0.5", r"limits\.latency_ms: got 0\.5; write limits\.latency_ms\.max=0\.5 .*\{max: 0\.5\}"),
+        ("strategy.nam=tpe", "strategy.name: missing.*there is 'nam', did you mean 'name'"),
         ("version=2", "version: .*got 2"),
         ("budget.trials=0", "budget.trials: .*got 0"),
         ("seed=abc", "seed: .*'abc'"),

@@ -60,7 +60,7 @@ def test_a_name_no_database_takes_is_refused(store: Store, name: str) -> None:
 
 
 def test_an_unknown_study_names_the_nearest(store: Store, study) -> None:
-    with pytest.raises(UnknownNameError, match=r"no study 'digit' .*did you mean 'digits'.*it has: digits"):
+    with pytest.raises(UnknownNameError, match=r"no study 'digit' .*did you mean 'digits'.*It has: digits"):
         store.study_row("digit")
 
 
