@@ -238,5 +238,6 @@ def _copies(splits: Mapping[Split, Sequence[Image]]) -> list[str]:
         groups = [items for items in seen.values() if len({(split, image.label)[part] for split, image in items}) > 1]
         if groups:
             example = " and ".join(shown(image.path) for _, image in groups[0][:2])
-            notes.append(f"{len(groups)} images are in several {what}, as copies: {example}")
+            count = "1 image is" if len(groups) == 1 else f"{len(groups)} images are"
+            notes.append(f"{count} in several {what}, as copies: {example}")
     return notes

@@ -241,7 +241,7 @@ def test_one_file_in_two_splits_stays_in_test(tmp_path: Path) -> None:
 def test_copies_in_several_splits_are_said(tmp_path: Path) -> None:
     fill(tmp_path, "train/cat", "train/dog", "test/cat", "test/dog")
     (tmp_path / "train/cat/x.png").write_bytes((tmp_path / "test/cat/0.png").read_bytes())
-    assert any("1 images are in several splits, as copies" in note for note in open_task(tmp_path).summary().notes)
+    assert any("1 image is in several splits, as copies" in note for note in open_task(tmp_path).summary().notes)
 
 
 def test_names_of_any_bytes(folder: Path) -> None:
