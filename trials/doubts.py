@@ -14,15 +14,28 @@ FEW_STEPS = 50
 
 
 def doubts(
-    epochs: Sequence[Epoch], steps: int | None, classes: Sequence[str] = (), matrix: np.ndarray | None = None
+    epochs: Sequence[Epoch],
+    steps: int | None,
+    classes: Sequence[str] = (),
+    matrix: np.ndarray | None = None,
+    *,
+    starts_trained: bool = False,
 ) -> list[str]:
-    """Sentences about one training; ``matrix`` is the confusion of its classes on the validation split."""
+    """Sentences about one training.
+
+    Args:
+        epochs: what was recorded.
+        steps: optimiser steps, where known.
+        classes: their names.
+        matrix: confusion of the classes on the validation split.
+        starts_trained: the network starts from given weights, so its loss may be at its lowest in the first epoch.
+    """
     found = []
     answer = None if matrix is None else only_answer(classes, matrix)
     if answer is not None and matrix is not None:
         found.append(f"answers {answer!r} to all {int(matrix.sum())} validation examples")
     losses = [epoch.values["train_loss"] for epoch in epochs if "train_loss" in epoch.values]
-    if len(losses) > 1 and min(losses[1:]) >= losses[0]:
+    if not starts_trained and len(losses) > 1 and min(losses[1:]) >= losses[0]:
         found.append(f"its training loss never fell below that of the first epoch, {losses[0]:.4g}")
     if few := few_steps(steps):
         found.append(few)

@@ -239,7 +239,7 @@ def _judged(problem: Problem, epochs: Sequence[Epoch], matrix: np.ndarray | None
     """How the classes are told apart on the validation split, and what makes the scores doubtful."""
     classes = problem.task.class_names
     steps = problem.estimator().num_steps(problem.task) if epochs else None  # a network may ship as it is
-    found = doubts(epochs, steps, classes, matrix)
+    found = doubts(epochs, steps, classes, matrix, starts_trained=problem.starts_trained)
     return {"confusion": None if matrix is None else as_json(classes, matrix), "doubts": found}
 
 

@@ -80,6 +80,11 @@ class Problem:
         return None if self.plan.strategy.name == "given" else self.searched.untouched()
 
     @property
+    def starts_trained(self) -> bool:
+        """Whether networks start from given weights instead of random ones."""
+        return "weights" in self.searched.space.start()
+
+    @property
     def score_names(self) -> dict[str, None]:
         """Metrics that are known after training only: the task's, then those of its classes."""
         return dict.fromkeys(metric.name for metric in (*self.task.metrics, *self.task.class_metrics))

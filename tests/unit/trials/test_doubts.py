@@ -1,14 +1,20 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
+from safetensors.torch import save_model
 
 from nas.estimators import Epoch
 from nas.estimators.sparse_then_quantize import SparseThenQuantize
 from nas.estimators.training import Training
 from nas.tasks.digits import Digits
 from nas.tasks.per_class import MOST_CLASSES, confusion, only_answer, recall_names, recalls
+from search_spaces.module import three_layers
 from trials.doubts import FEW_STEPS, doubts, few_steps
+from trials.plan import make_plan
+from trials.problem import open_problem
 
 CLASSES = ("cat", "dog", "hen")
 
@@ -51,6 +57,15 @@ def test_names_fit_a_metric() -> None:
 )
 def test_doubts(answers: tuple[int, ...], losses: tuple[float, ...], steps: int | None, found: list[str]) -> None:
     assert doubts(curve(*losses), steps, CLASSES, matrix(*answers)) == found
+
+
+def test_given_weights_may_have_their_lowest_loss_at_once(tmp_path: Path) -> None:
+    assert doubts(curve(1.0, 1.2), 500, starts_trained=True) == []
+    save_model(three_layers(num_classes=10, in_chans=1), str(tmp_path / "w.safetensors"))
+    space = {"name": "module", "factory": "search_spaces.module:three_layers"}
+    for weights, trained in (({}, False), ({"weights": str(tmp_path / "w.safetensors")}, True)):
+        plan = {"task": {"name": "digits", "image_size": 8}, "space": {**space, "freeze": ["0.*"], **weights}}
+        assert open_problem(make_plan(plan)).starts_trained is trained
 
 
 def test_steps_of_estimators() -> None:
