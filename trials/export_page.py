@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from nas import foreign
@@ -35,8 +35,29 @@ def markdown(report: Mapping[str, Any]) -> str:
         "",
         f"Run it: `python run.py [inputs.npy]` (numpy and {report['runs_in']}); `about.json` says what goes in, and "
         "which class each output is.",
+        *_input_lines(file["input_shape"]),
     ]
     return "\n".join(lines) + "\n"
+
+
+def _input_lines(shape: Sequence[int]) -> list[str]:
+    """How an image becomes ``inputs.npy``; nothing where inputs are no images of grey or colour."""
+    mode = {1: "L", 3: "RGB"}.get(shape[1])
+    if mode is None:
+        return []
+    return [
+        "",
+        f"From an image of {shape[3]}×{shape[2]} pixels (width × height; `about.json` says how it is resized):",
+        "",
+        "```python",
+        "import json, numpy as np",
+        "from PIL import Image",
+        'about = json.load(open("about.json"))["input"]',
+        f'pixels = np.atleast_3d(Image.open("image.png").convert("{mode}")).astype("float32") / 255',
+        'pixels = (pixels - about.get("mean", 0)) / about.get("std", 1)',
+        'np.save("inputs.npy", pixels.transpose(2, 0, 1)[None].astype("float32"))',
+        "```",
+    ]
 
 
 def runtime_lines(report: Mapping[str, Any]) -> list[str]:

@@ -13,11 +13,16 @@ def answer(run: Callable[[np.ndarray], np.ndarray], shape: Sequence[int], folder
 
     ``run`` takes float32 inputs of ``shape``, ``(batch, channels, height, width)``.
     """
+    wanted = f"float32 of shape (N, {', '.join(map(str, shape[1:]))}), prepared as about.json says"
+    if {"-h", "--help"} & set(sys.argv[1:]):
+        print("usage: python run.py [inputs.npy]")
+        print(f"Answers to the inputs in a file of numpy.save, {wanted}; without one, to samples.npz.")
+        return
     if len(sys.argv) > 2:
         sys.exit(f"one file at a time: python run.py inputs.npy; got {len(sys.argv) - 1} arguments")
     targets = None
     if len(sys.argv) == 2:
-        inputs = _checked(_loaded(sys.argv[1]), tuple(shape[1:]))
+        inputs = _checked(_loaded(sys.argv[1], wanted), tuple(shape[1:]), wanted)
     else:
         samples = np.load(folder / "samples.npz")
         inputs, targets = samples["inputs"], samples["targets"]
@@ -38,23 +43,24 @@ def answer(run: Callable[[np.ndarray], np.ndarray], shape: Sequence[int], folder
             print(f"{split}:", ", ".join(f"{name} {value:.4f}" for name, value in scores.items()))
 
 
-def _loaded(path: str) -> np.ndarray:
+def _loaded(path: str, wanted: str) -> np.ndarray:
     try:
         inputs = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        sys.exit(f"{path} can't be read as an array ({error}); write it with numpy.save")
+    except OSError as error:
+        sys.exit(f"{path} can't be read: {error.strerror or error}")
+    except (ValueError, EOFError):
+        sys.exit(f"{path} is not an array of numbers that numpy.save wrote (.npy); allowed: {wanted}")
     if not isinstance(inputs, np.ndarray):
         sys.exit(f"{path} holds several arrays; save one, with numpy.save")
     return inputs
 
 
-def _checked(inputs: np.ndarray, item: tuple[int, ...]) -> np.ndarray:
-    wanted = f"allowed: float32 of shape (N, {', '.join(map(str, item))}), normalised as about.json says"
+def _checked(inputs: np.ndarray, item: tuple[int, ...], wanted: str) -> np.ndarray:
     if inputs.shape[1:] != item or len(inputs) == 0:
         hint = "; one input is inputs[None]" if inputs.shape == item else ""
-        sys.exit(f"inputs of shape {inputs.shape}; {wanted}{hint}")
+        sys.exit(f"inputs of shape {inputs.shape}; allowed: {wanted}{hint}")
     if inputs.dtype.kind != "f":
-        sys.exit(f"inputs of type {inputs.dtype}; {wanted}")
+        sys.exit(f"inputs of type {inputs.dtype}; allowed: {wanted}")
     if not np.isfinite(inputs).all():
-        sys.exit(f"inputs that are not finite numbers; {wanted}")
+        sys.exit(f"inputs that are not finite numbers; allowed: {wanted}")
     return inputs.astype(np.float32)

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pytest
 from PIL import Image
 from sqlalchemy import update
 
@@ -56,6 +57,7 @@ def test_a_study_on_a_folder_of_images(plan: Callable[..., Path], url: str, tmp_
     ran = subprocess.run([*command, str(tmp_path / "three.npy")], capture_output=True, text=True, check=True)
     assert len(json.loads(ran.stdout.splitlines()[0].removeprefix("answers: "))) == 3
     assert "of 6 in samples.npz" in subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    _check_the_page_says_how_images_become_inputs(out)
     _check_other_files_are_kept(url, out)
     _check_changed_data_are_refused(images, url, tmp_path / "refused")
 
@@ -72,6 +74,16 @@ def _check_classes_are_stored(url: str) -> None:
     assert "dark[x] 3 " in shown
     assert "trained for 1 optimiser steps only" in shown
     assert "few optimiser steps" in " ".join(nas("status", "study", "--storage", url).stdout.split())
+
+
+def _check_the_page_says_how_images_become_inputs(out: Path) -> None:
+    code = (out / "report.md").read_text().partition("```python\n")[2].partition("```")[0]
+    Image.new("RGB", (16, 16), (255, 0, 51)).save(out / "image.png")
+    subprocess.run([sys.executable, "-c", code], cwd=out, check=True)
+    found, about = np.load(out / "inputs.npy"), json.loads((out / "about.json").read_text())["input"]
+    assert found.shape == (1, 3, 16, 16)
+    assert found[0, :, 0, 0] == pytest.approx((np.array([1, 0, 0.2]) - about["mean"]) / about["std"], abs=1e-5)
+    subprocess.run([sys.executable, "run.py", "inputs.npy"], cwd=out, check=True)
 
 
 def _check_other_files_are_kept(url: str, out: Path) -> None:

@@ -71,9 +71,10 @@ def test_any_number_of_inputs(runtime: str, folder: Path, tmp_path: Path) -> Non
         (inputs(0), "allowed: float32 of shape (N, 3, 5, 6)"),
         (inputs(2).astype(np.uint8), "inputs of type uint8"),
         (inputs(2) * np.nan, "not finite"),
-        (np.array([{}], dtype=object), "can't be read as an array"),
-        (b"text", "can't be read as an array"),
-        (None, "can't be read as an array"),
+        (np.array([{}], dtype=object), "is not an array of numbers"),
+        (b"\x89PNG\r\n\x1a\n", "(.npy); allowed: float32 of shape (N, 3, 5, 6), prepared as about.json says"),
+        (b"", "is not an array of numbers"),
+        (None, "can't be read: No such file"),
     ],
 )
 def test_a_mistake_is_one_line(given: Any, message: str, folder: Path, tmp_path: Path) -> None:
@@ -86,7 +87,15 @@ def test_a_mistake_is_one_line(given: Any, message: str, folder: Path, tmp_path:
     assert ran.returncode == 1
     assert message in ran.stderr
     assert len(ran.stderr.splitlines()) == 1
+    assert "pickle" not in ran.stderr
     assert ran.stdout == ""
+
+
+def test_help_says_what_goes_in(folder: Path) -> None:
+    ran = run(folder, "onnxruntime", "--help")
+    assert ran.returncode == 0
+    assert ran.stdout.startswith("usage: python run.py [inputs.npy]\n")
+    assert "float32 of shape (N, 3, 5, 6)" in ran.stdout
 
 
 def test_samples_are_of_all_classes(tmp_path: Path) -> None:
