@@ -23,8 +23,8 @@ from rich.table import Table
 
 from nas.export.onnx import OnnxExporter
 from nas.export.seeding import seed_weights
+from nas.graph.identity import graph_identity
 from nas.space.chooser import RandomChooser
-from nas.space.graph import graph_identity
 from nas.space.sampling import Searched
 from nas.tasks import make_task
 from search_spaces import SPACES

@@ -26,16 +26,16 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from nas.kernels.build import library
-from nas.kernels.fastest import fastest
-from nas.kernels.graph_pass import candidates, prepare
 from nas.kernels.library import Library
-from nas.kernels.memory import Memory
-from nas.kernels.replacement import replace
-from nas.latency.affinity import measuring_cores, pin
-from nas.latency.lock import measuring
-from nas.latency.quiet_openvino import openvino
+from nas.latency.machine.affinity import measuring_cores, pin
+from nas.latency.machine.lock import measuring
 from nas.latency.runtimes import RUNTIMES, Session, SessionOptions
-from nas.latency.runtimes.openvino_session import open_session, read, settings_of
+from nas.latency.runtimes.openvino.fastest import fastest
+from nas.latency.runtimes.openvino.found_out import Memory
+from nas.latency.runtimes.openvino.graph_pass import candidates, prepare
+from nas.latency.runtimes.openvino.quiet import openvino
+from nas.latency.runtimes.openvino.replacement import replace
+from nas.latency.runtimes.openvino.session import open_session, read, settings_of
 from nas.latency.targets import describe_processor
 
 RUNTIME_NAMES = ("onnxruntime", "openvino")

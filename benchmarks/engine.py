@@ -29,17 +29,17 @@ from noop import NoData, Widths  # noqa: F401  (named in the plan)
 
 from nas.space.chooser import RandomChooser
 from nas.strategies import Suggestion
-from trials import dispatch, looks
-from trials.assignment import Assignment
-from trials.description import describe
-from trials.environment import owner
+from trials.coordinator import canary_jobs, dispatch
+from trials.coordinator.assignment import Assignment
+from trials.coordinator.coordinator import Coordinator
+from trials.coordinator.description import describe
+from trials.coordinator.pipeline import Step
 from trials.executors import EXECUTORS, Executor, Job, Pool
-from trials.pipeline import Step
-from trials.plan import make_plan
-from trials.problem import Problem, open_problem
+from trials.jobs.environment import owner
+from trials.plans.plan import make_plan
+from trials.plans.problem import Problem, open_problem
 from trials.store.records import JobResult, MetricValue
 from trials.store.store import Store
-from trials.study import Coordinator
 
 POOLS = [Pool("train", 1), Pool("target:local", 1)]
 TARGET = {"spec": {"name": "local"}, "references": {}, "description": {}}
@@ -91,7 +91,7 @@ def throughput(executor: str, strategy: str, trials: int, folder: str) -> dict[s
             ended += sum(event.kind == "done" for event in workers.poll(30))
         coordinator = Coordinator(store, new_study(store, problem), workers, {})
         started, processor = time.perf_counter(), time.process_time()
-        with patch.object(dispatch, "function_of", nothing), patch.object(looks, "function_of", nothing):
+        with patch.object(dispatch, "function_of", nothing), patch.object(canary_jobs, "function_of", nothing):
             coordinator.run()
         wall, used = time.perf_counter() - started, time.process_time() - processor
     finally:

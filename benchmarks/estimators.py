@@ -13,11 +13,11 @@ from statistics import fmean, median
 
 from raw import Row
 
-from nas.latency.client import MeasuringProcess
-from nas.latency.intervals import derive
-from nas.latency.protocol import REPORT, SCREEN
+from nas.latency.process.client import MeasuringProcess
+from nas.latency.protocol.intervals import derive
+from nas.latency.protocol.measure import REPORT, SCREEN
+from nas.latency.protocol.samples import Samples
 from nas.latency.runtimes import RUNTIMES, SessionOptions
-from nas.latency.samples import Samples
 from nas.latency.targets import Target
 
 EFFORTS = {"screen": SCREEN, "report": REPORT}

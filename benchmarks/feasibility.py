@@ -18,8 +18,8 @@ from rich.table import Table
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from trials.launch import search
-from trials.plan import make_plan
+from trials.launch.studies import search
+from trials.plans.plan import make_plan
 from trials.store.models import Candidate, Study
 from trials.store.store import Store
 

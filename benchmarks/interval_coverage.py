@@ -22,12 +22,12 @@ from estimators import BASELINE, EFFORTS, plain
 from raw import Row, parsed, parser_of, rows_of, show
 from surroundings import cores_at_work, trainers
 
-from nas.latency.affinity import measuring_core, pin
-from nas.latency.client import MeasuringProcess
-from nas.latency.intervals import Derived, derive
-from nas.latency.pooling import pooled
-from nas.latency.protocol import Effort
-from nas.latency.samples import Samples
+from nas.latency.machine.affinity import measuring_core, pin
+from nas.latency.process.client import MeasuringProcess
+from nas.latency.protocol.intervals import Derived, derive
+from nas.latency.protocol.measure import Effort
+from nas.latency.protocol.pooling import pooled
+from nas.latency.protocol.samples import Samples
 from nas.latency.targets import TargetSpec
 
 LONG_RUN = "long run"

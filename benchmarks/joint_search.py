@@ -21,10 +21,10 @@ import plotly.graph_objects as go
 from rich.console import Console
 from rich.table import Table
 
-from trials.launch import resume, search
-from trials.plan import Plan, load_plan
-from trials.store.queries_points import front, histories
-from trials.store.queries_studies import list_studies
+from trials.launch.studies import resume, search
+from trials.plans.plan import Plan, load_plan
+from trials.store.read.points import front, histories
+from trials.store.read.studies import list_studies
 from trials.store.store import Store
 
 PLAN = Path(__file__).parents[1] / "examples" / "joint.yaml"

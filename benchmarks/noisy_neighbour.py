@@ -22,8 +22,8 @@ from estimators import BASELINE, plain, protocol, value_ms
 from raw import Row, parsed, parser_of, rows_of, show
 from surroundings import HOG, working
 
-from nas.latency.affinity import measuring_core, pin
-from nas.latency.client import MeasuringProcess
+from nas.latency.machine.affinity import measuring_core, pin
+from nas.latency.process.client import MeasuringProcess
 from nas.latency.targets import TargetSpec
 
 REPORT = "report"

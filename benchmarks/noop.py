@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import nn
 
-from nas.latency.health import Health
+from nas.latency.protocol.canary import Health
 from nas.space import Chooser, SearchSpace
 from nas.tasks import Task
 from nas.tasks.classification import Classification

@@ -26,8 +26,8 @@ from raw import Row, parsed, parser_of, rows_of, show
 from scipy.stats import kendalltau
 from surroundings import COLUMNS, cores_at_work, trainers
 
-from nas.latency.affinity import measuring_core, pin
-from nas.latency.client import MeasuringProcess
+from nas.latency.machine.affinity import measuring_core, pin
+from nas.latency.process.client import MeasuringProcess
 from nas.latency.targets import Target, TargetSpec
 
 ESTIMATORS = (*EFFORTS, *PLAIN, TOOL)

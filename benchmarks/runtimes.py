@@ -23,10 +23,10 @@ from typing import Any
 
 import yaml
 
-from nas.latency.affinity import measuring_cores, pin
-from nas.latency.calibration import calibrate
-from nas.latency.lock import measuring
-from nas.latency.protocol import REPORT, Bench, measure
+from nas.latency.machine.affinity import measuring_cores, pin
+from nas.latency.machine.lock import measuring
+from nas.latency.protocol.calibration import calibrate
+from nas.latency.protocol.measure import REPORT, Bench, measure
 from nas.latency.runtimes import RUNTIMES, Session, SessionOptions
 from nas.latency.targets import describe_processor
 
@@ -40,7 +40,7 @@ def write_files(folder: Path, spec: dict[str, Any], image_size: int, count: int,
     from networks import Networks
 
     from nas.export.onnx import OnnxExporter
-    from nas.space.graph import count_macs
+    from nas.graph.identity import count_macs
 
     networks = Networks(spec, image_size)
     rows = []

@@ -28,7 +28,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from nas.kernels import build
 from nas.kernels.library import Library
-from nas.latency.affinity import measuring_cores, pin
+from nas.latency.machine.affinity import measuring_cores, pin
 from nas.latency.runtimes import RUNTIMES, SessionOptions
 from nas.latency.targets import describe_processor
 

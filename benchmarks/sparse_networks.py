@@ -20,10 +20,10 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from nas.latency.affinity import measuring_cores, pin
-from nas.latency.calibration import calibrate
-from nas.latency.lock import measuring
-from nas.latency.protocol import REPORT, Bench, measure
+from nas.latency.machine.affinity import measuring_cores, pin
+from nas.latency.machine.lock import measuring
+from nas.latency.protocol.calibration import calibrate
+from nas.latency.protocol.measure import REPORT, Bench, measure
 from nas.latency.runtimes import RUNTIMES, Session, SessionOptions
 from nas.latency.targets import describe_processor
 

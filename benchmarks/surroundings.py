@@ -13,7 +13,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from nas.latency.affinity import available_cores, measuring_core
+from nas.latency.machine.affinity import available_cores, measuring_core
 
 #: Columns of the input, and thus the work, of each network: neighbours are 3–25 % apart.
 COLUMNS = (20, 25, 26, 28, 29, 32, 33, 36, 38, 42, 46, 56)

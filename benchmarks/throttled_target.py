@@ -27,11 +27,11 @@ from typing import Any
 from surroundings import DEPTH, write_nets
 
 from nas.latency.agent.remote import open_measurer
-from nas.latency.client import Measurer
-from nas.latency.protocol import SCREEN
+from nas.latency.process.client import Measurer
+from nas.latency.protocol.measure import SCREEN
 from nas.latency.targets import Target, TargetSpec
-from trials.health import Targets
-from trials.plan import MeasurePlan
+from trials.coordinator.canaries import Targets
+from trials.plans.plan import MeasurePlan
 
 GROUPS = Path("/sys/fs/cgroup")
 PERIOD_US = 100_000

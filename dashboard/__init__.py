@@ -1,1 +1,1 @@
-"""The dashboard: pages over the database. Figures are those of ``trials.charts``, shared with the report."""
+"""The dashboard: pages over the database. Figures are those of ``trials.reporting.charts``, shared with the report."""

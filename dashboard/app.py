@@ -14,7 +14,7 @@ import streamlit as st
 
 from dashboard.pages import Context, page_modules, show_error
 from nas.errors import NasError
-from trials.store.engine import open_engine
+from trials.store.database.engine import open_engine
 
 #: A file of our own: icons given by name are fetched from the internet by the browser.
 ICON = Path(__file__).with_name("icon.svg")

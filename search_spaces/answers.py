@@ -5,8 +5,8 @@ from __future__ import annotations
 from torch import nn
 
 from nas.errors import PlanError, SpaceError
+from nas.graph.tracing import TracedGraph, trace
 from nas.ops import Shape
-from nas.space.tracing import TracedGraph, trace
 from nas.tasks import Task
 
 

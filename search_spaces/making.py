@@ -14,8 +14,8 @@ from torch.nn.parameter import is_lazy
 
 from nas.errors import NasError, SpaceError
 from nas.space.modes import evaluating
-from nas.space.user_code import describe_error
 from nas.tasks import Task
+from nas.user_code import describe_error
 
 Factory = Callable[..., nn.Module]
 

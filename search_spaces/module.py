@@ -10,12 +10,12 @@ from typing import Any
 from torch import nn
 
 from nas.errors import PlanError
+from nas.graph.reading import Reading, readings
+from nas.graph.tracing import trace
 from nas.space import Chooser, SearchSpace, Site
 from nas.space.computed import use_parametrizations
 from nas.space.name_patterns import matching, name_patterns
-from nas.space.reading import Reading, readings
 from nas.space.start import Start
-from nas.space.tracing import trace
 from nas.tasks import Task
 from search_spaces.answers import check_answers
 from search_spaces.factory import load_factory

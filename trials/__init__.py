@@ -10,6 +10,6 @@ if TYPE_CHECKING:
 
 def optuna_study(url: str, name: str) -> optuna.Study:
     """A stored study as an ordinary in-memory Optuna study, for Optuna's own plots and importances."""
-    from trials.optuna_view import optuna_study as view
+    from trials.analysis.optuna_view import optuna_study as view
 
     return view(url, name)

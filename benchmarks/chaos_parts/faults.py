@@ -17,7 +17,7 @@ from pathlib import Path
 
 from chaos_parts.places import NAS, Place, wait
 from chaos_parts.processes import below, kill, workers
-from nas.latency.affinity import measuring_core
+from nas.latency.machine.affinity import measuring_core
 
 #: Exit code of a study that its place has kept from its end.
 INTERRUPTED = 4
@@ -135,7 +135,7 @@ FAULTS: Mapping[str, Fault] = {
     "coordinator": Fault(lambda place, pid: kill([pid]), codes=(-9,)),
     "worker": Fault(lambda place, pid: kill(workers(pid) or below(pid, "ray::Worker"))),
     "template": Fault(_kill_template),
-    "measuring-process": Fault(_kill_found("nas.latency.worker"), during="gate"),
+    "measuring-process": Fault(_kill_found("nas.latency.process.worker"), during="gate"),
     "raylet": Fault(_kill_found("/raylet/raylet"), codes=(0, INTERRUPTED), executors=("ray_actors",)),
     "gcs": Fault(_kill_found("gcs_server"), codes=(0, INTERRUPTED), executors=("ray_actors",)),
     "agent": Fault(_kill_agent, during="gate", codes=(0, INTERRUPTED), prepare=_with_agent, clean=_stop_agent),

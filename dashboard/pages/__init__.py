@@ -20,7 +20,7 @@ import streamlit as st
 
 from nas.errors import UnknownNameError
 from nas.foreign import line, markdown
-from trials.store.reading import Source
+from trials.store.read.session import Source
 
 #: Colour of a figure's text, by the theme of the page.
 INKS = {"light": "#4b5563", "dark": "#aab2be"}

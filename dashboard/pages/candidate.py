@@ -7,7 +7,7 @@ import streamlit as st
 
 from dashboard.pages import Context, asked_number, draw, show_numbers
 from dashboard.pages.study import choose_study
-from dashboard.queries import (
+from dashboard.tables.study import (
     artifacts_table,
     choices_table,
     conditions_table,
@@ -19,18 +19,18 @@ from dashboard.queries import (
     sites_table,
 )
 from nas.foreign import line, lines, markdown
-from nas.latency.samples import Samples
+from nas.latency.protocol.samples import Samples
 from nas.tasks.per_class import PREFIX
-from trials.charts_candidate import curves_figure, latency_figure, profile_figure
-from trials.charts_front import front_figure
-from trials.classes import confusion_rows
-from trials.labels import inline, number, title
-from trials.membership import membership_by_number
-from trials.profile_view import account, layer_times
-from trials.store.queries_candidate import CandidateDetail, candidate_detail, samples_blob
-from trials.store.queries_pages import candidates_page
-from trials.store.queries_points import points
-from trials.store.queries_studies import study_summary
+from trials.analysis.membership import membership_by_number
+from trials.analysis.profiles import account, layer_times
+from trials.reporting.charts.candidate import curves_figure, latency_figure, profile_figure
+from trials.reporting.charts.front import front_figure
+from trials.reporting.classes import confusion_rows
+from trials.reporting.labels import inline, number, title
+from trials.store.read.candidate import CandidateDetail, candidate_detail, samples_blob
+from trials.store.read.candidates import candidates_page
+from trials.store.read.points import points
+from trials.store.read.studies import study_summary
 
 TITLE, ICON, ORDER = "Candidate", ":material/account_tree:", 2
 PURPOSES = {"twin": "dense twin"}

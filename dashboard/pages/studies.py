@@ -8,9 +8,9 @@ import streamlit as st
 
 from dashboard.pages import Context, asked_number, draw
 from nas.foreign import markdown
-from trials.charts import states_figure
-from trials.labels import moment, number, title
-from trials.store.queries_studies import StudyRow, list_studies
+from trials.reporting.charts.studies import states_figure
+from trials.reporting.labels import moment, number, title
+from trials.store.read.studies import StudyRow, list_studies
 
 TITLE, ICON, ORDER = "Studies", ":material/lists:", 0
 PER_PAGE = 20

@@ -10,22 +10,22 @@ import streamlit as st
 import yaml
 
 from dashboard.pages import Context, draw, show_numbers
-from dashboard.queries import bytes_metrics, candidates_table, comparison_table, gaps_table, ranks_table
+from dashboard.tables.study import bytes_metrics, candidates_table, comparison_table, gaps_table, ranks_table
 from nas.foreign import line, lines, markdown
 from nas.tasks.per_class import PREFIX
-from trials.charts import comparison_figure, history_figure, states_figure
-from trials.charts_front import front_figure
-from trials.comparison import comparison
-from trials.gaps import GAP_NOTE
-from trials.labels import duration, inline, label, moment, number, title
-from trials.membership import membership_by_number, membership_of
-from trials.protocols import describe_regime
-from trials.store.queries_candidate import candidate_detail, exports
-from trials.store.queries_doubts import study_doubts
-from trials.store.queries_pages import COLUMNS, candidates_page
-from trials.store.queries_points import histories, points
-from trials.store.queries_studies import STATES, StudySummary, compared_studies, list_studies, study_summary
-from trials.store.queries_targets import fronts_by_target, rank_correlations
+from trials.analysis.gaps import GAP_NOTE
+from trials.analysis.membership import membership_by_number, membership_of
+from trials.analysis.targets import fronts_by_target, rank_correlations
+from trials.reporting.charts.front import front_figure
+from trials.reporting.charts.studies import comparison_figure, history_figure, states_figure
+from trials.reporting.comparison import comparison
+from trials.reporting.labels import duration, inline, label, moment, number, title
+from trials.store.read.candidate import candidate_detail, exports
+from trials.store.read.candidates import COLUMNS, candidates_page
+from trials.store.read.doubts import study_doubts
+from trials.store.read.points import histories, points
+from trials.store.read.protocols import describe_regime
+from trials.store.read.studies import STATES, StudySummary, compared_studies, list_studies, study_summary
 
 TITLE, ICON, ORDER = "Study", ":material/scatter_plot:", 1
 PER_PAGE = 25

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from nas.errors import NasError, SpaceError
-from nas.space.user_code import describe_error
+from nas.user_code import describe_error
 
 if TYPE_CHECKING:
     from nas.space import Network

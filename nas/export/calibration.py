@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, fx, nn
 
 from nas.errors import ExportError
+from nas.graph.tracing import TracedGraph
 from nas.quantization import Calibration, Range
-from nas.space.tracing import TracedGraph
 
 #: Inputs of a batch: ranges are the same for any, memory is not.
 BATCH = 32

@@ -10,9 +10,9 @@ import numpy as np
 from torch import nn
 
 from nas.export.onnx_graph import as_array
+from nas.graph.tracing import TracedGraph, TracedNode
 from nas.ops import Affine, Weights
 from nas.ops.conv import padding
-from nas.space.tracing import TracedGraph, TracedNode
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 from torch import Tensor
 
-from nas.export.check import check_explained, check_rounding, difference, file_answers
-from nas.export.expected import Expected
-from nas.export.rounding import rounded_answers
+from nas.export.checking.check import check_explained, check_rounding, difference, file_answers
+from nas.export.checking.expected import Expected
+from nas.export.checking.rounding import rounded_answers
 from nas.space import Network
 
 #: Calibration inputs of the rounding that a file's distance is compared with.

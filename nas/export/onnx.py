@@ -16,10 +16,10 @@ from torch import Tensor, fx
 
 from nas.errors import ExportError
 from nas.export import Artifact, Exporter
-from nas.export.blame import blame_hooks, blame_operator
 from nas.export.calibration import SEEDED, ranges, seeded_inputs
-from nas.export.check import check_same, file_answers
-from nas.export.expected import expect
+from nas.export.checking.blame import blame_hooks, blame_operator
+from nas.export.checking.check import check_same, file_answers
+from nas.export.checking.expected import expect
 from nas.export.folding import fold
 from nas.export.job import Job
 from nas.export.onnx_graph import OnnxGraph, Parameter, as_array
@@ -27,11 +27,11 @@ from nas.export.quantize import IntegerPlan, halved, plan_integers, quantize_lay
 from nas.export.simulation import Simulation, can_simulate
 from nas.export.structure import record_nonzeros, structure_hash_of
 from nas.export.torch_route import export_with_torch
+from nas.graph.tracing import TracedGraph, trace
 from nas.quantization.scheme import scheme_of
 from nas.quantization.steps import Steps, activation_steps
 from nas.scratch import Scratch
 from nas.space import Network
-from nas.space.tracing import TracedGraph, trace
 
 #: At least so many inputs are compared.
 NUM_CHECKED = 8

@@ -12,10 +12,10 @@ from torch import nn
 from nas.errors import ExportError
 from nas.export.folding import Folded, Layer
 from nas.export.onnx_graph import Integers
+from nas.graph.tracing import TracedGraph, TracedNode
 from nas.ops.identity import IdentityOp
 from nas.quantization.scheme import Scheme, scheme_of
 from nas.quantization.steps import Steps, weight_groups, weight_steps
-from nas.space.tracing import TracedGraph, TracedNode
 
 #: Steps of the bias of a channel without weights.
 BIAS_STEPS = 2**20

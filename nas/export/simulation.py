@@ -14,8 +14,8 @@ from nas.export.calibration import device_of
 from nas.export.folding import Folded
 from nas.export.onnx_graph import Integers, Parameter
 from nas.export.quantize import IntegerPlan
+from nas.graph.tracing import TracedGraph, TracedNode
 from nas.quantization.steps import Steps
-from nas.space.tracing import TracedGraph, TracedNode
 
 
 class Simulation(fx.Interpreter):

@@ -16,9 +16,9 @@ from onnx import numpy_helper
 from torch import Tensor, nn
 
 from nas.errors import ExportError, NasError
-from nas.export.blame import blame_hooks
 from nas.export.calibration import device_of
-from nas.export.check import check_same
+from nas.export.checking.blame import blame_hooks
+from nas.export.checking.check import check_same
 from nas.export.job import Job
 from nas.export.onnx_graph import OPSET
 from nas.export.quantize import halved

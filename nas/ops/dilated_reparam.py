@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from nas.errors import SpaceError
+from nas.layers.depthwise import depthwise
 from nas.ops import Call, Example, Integer, Op, Shape, Weights
-from nas.ops.depthwise import depthwise
 from nas.papers import Paper
 from nas.space.site import Site
 

@@ -9,10 +9,10 @@ from typing import Any
 from torch import fx
 from torch.nn.utils.parametrize import is_parametrized
 
+from nas.graph.identity import own_parameters
+from nas.graph.tracing import TracedGraph, TracedNode
 from nas.ops import Channels
 from nas.ops.flatten import FlattenOp, wanted_channels
-from nas.space.graph import own_parameters
-from nas.space.tracing import TracedGraph, TracedNode
 from nas.sparsity.channel_counts import counted_tensors
 
 

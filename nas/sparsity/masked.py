@@ -10,9 +10,9 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
+from nas.graph.tracing import trace
 from nas.ops import op_of_module
 from nas.space.site import is_layer, weight_owners
-from nas.space.tracing import trace
 from nas.sparsity import Pattern, Shape
 from nas.sparsity.channel_groups import ChannelGroup, channel_groups
 from nas.sparsity.mask import Mask, bake_mask, put_mask

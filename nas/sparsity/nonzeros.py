@@ -6,9 +6,9 @@ from collections.abc import Mapping
 
 from torch import Tensor, nn
 
+from nas.graph.identity import count_parameters
+from nas.graph.tracing import TracedGraph, TracedNode
 from nas.ops import Weights
-from nas.space.graph import count_parameters
-from nas.space.tracing import TracedGraph, TracedNode
 
 
 def nonzero_parameters(graph: TracedGraph) -> int:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from nas.errors import SpaceError
 from nas.space.modes import evaluating
-from nas.space.user_code import describe_error
+from nas.user_code import describe_error
 
 #: Of the largest answer: what sums in another order may differ by.
 TOLERANCE = 1e-3

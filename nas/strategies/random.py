@@ -22,7 +22,7 @@ class RandomStrategy(Strategy):
     paper = Paper(
         29,
         "Random Search as a Baseline for Sparse Neural Network Architecture Search (Farahani 2024)",
-        "tests/unit/trials/test_report.py::test_a_report_without_a_baseline_says_so_in_its_heading",
+        "tests/unit/trials/reporting/report/test_page.py::test_a_report_without_a_baseline_says_so_in_its_heading",
     )
 
     def propose(self, build: Callable[[Chooser], T], number: int) -> tuple[Suggestion, T]:

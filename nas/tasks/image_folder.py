@@ -19,9 +19,9 @@ from torch.utils.data import Dataset
 from nas.errors import TaskError
 from nas.tasks import SPLITS, DataSummary, Split
 from nas.tasks.classification import Classification
-from nas.tasks.image_items import Image, find_images
-from nas.tasks.image_layout import LAYOUT, checked_splits
-from nas.tasks.image_reading import CHANGES_PIXELS, quiet, read_image, shown
+from nas.tasks.image_files.items import Image, find_images
+from nas.tasks.image_files.layout import LAYOUT, checked_splits
+from nas.tasks.image_files.reading import CHANGES_PIXELS, quiet, read_image, shown
 from nas.tasks.images import Normalisation, StackedImages, Transform, fingerprint_of
 from nas.tasks.parameters import share, whole
 from nas.tasks.shape_source import CACHE

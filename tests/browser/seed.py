@@ -14,7 +14,7 @@ import numpy as np
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session
 
-from nas.latency.samples import Samples, Visit, burst_array
+from nas.latency.protocol.samples import Samples, Visit, burst_array
 from nas.tasks.intervals import wilson
 from trials.store.models import (
     Architecture,

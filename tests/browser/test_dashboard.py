@@ -19,8 +19,8 @@ from dashboard.launch import command
 from tests.browser.seed import seed_database
 from tests.browser.seed_sparse import seed_sparse
 from tests.browser.seed_targets import seed_targets
-from trials.report import write_report
-from trials.store.engine import open_engine
+from trials.reporting.report.page import write_report
+from trials.store.database.engine import open_engine
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 ARGUMENTS = [

@@ -11,7 +11,7 @@ import pytest
 from tests.browser.seed import seed_database
 from tests.browser.seed_hostile import LURE, MARKUP, NAME, PASSWORD, seed_hostile
 from tests.browser.test_dashboard import CHROMIUM, browser, cells, page, serve
-from trials.store.engine import open_engine
+from trials.store.database.engine import open_engine
 
 __all__ = ["browser", "page"]
 

@@ -18,7 +18,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 import nas.export.onnx
 from nas.errors import ExportError
 from nas.export import EXPORTERS, Artifact, Exporter
-from nas.export.expected import expect
+from nas.export.checking.expected import expect
 from nas.export.job import Job
 from nas.export.onnx import OnnxExporter
 from nas.export.seeding import seed_weights

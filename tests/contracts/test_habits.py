@@ -10,8 +10,8 @@ import torch
 from nas.errors import NasError
 from nas.space.chooser import PositionChooser, RandomChooser
 from tests.contracts.habits import HABITS, IMAGE_SIZE, factory_name
-from trials.plan import make_plan
-from trials.problem import Problem, open_problem
+from trials.plans.plan import make_plan
+from trials.plans.problem import Problem, open_problem
 
 #: Old norms of weights, and layers whose shape is unknown, warn.
 pytestmark = [pytest.mark.filterwarnings("ignore::FutureWarning"), pytest.mark.filterwarnings("ignore:Lazy")]

@@ -12,8 +12,8 @@ from torch.nn import functional as F
 
 from nas.errors import ExportError, PlanError
 from nas.export import EXPORTERS
-from nas.export.check import TOLERANCE, file_answers
-from nas.export.expected import expect
+from nas.export.checking.check import TOLERANCE, file_answers
+from nas.export.checking.expected import expect
 from nas.export.onnx import OnnxExporter
 from nas.export.rehearsal import rehearse_shipping
 from nas.export.seeding import seed_weights

@@ -14,10 +14,10 @@ import torch
 from torch import Tensor, nn
 
 from nas.export.onnx import OnnxExporter
+from nas.graph.identity import count_macs, count_parameters, graph_identity
 from nas.layouts import LAYOUTS, Layout
 from nas.layouts.residual_stage import ResidualStage
 from nas.space import Architecture, Network, slot
-from nas.space.graph import count_macs, count_parameters, graph_identity
 
 SHAPE = (2, 6, 5, 5)
 

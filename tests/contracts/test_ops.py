@@ -19,13 +19,13 @@ from torch.utils.flop_counter import FlopCounterMode
 import nas.ops
 from nas.errors import ExportError
 from nas.export.onnx import OnnxExporter
+from nas.graph.identity import count_macs, graph_identity, trace
 from nas.latency.runtimes import RUNTIMES, SessionOptions
 from nas.ops import OPS, Call, Example, op_name
 from nas.ops.activation import ActivationOp
 from nas.ops.conv import Conv2dOp
 from nas.ops.pool import PoolOp
 from nas.space import Architecture, Network
-from nas.space.graph import count_macs, graph_identity, trace
 
 
 def examples_of(name: str) -> list[Example]:

@@ -7,9 +7,9 @@ from collections.abc import Callable, Mapping
 import pytest
 import torch
 
+from nas.graph.identity import graph_identity
 from nas.space import POLICIES, Network, Policy
 from nas.space.chooser import FixedVectorChooser, PositionChooser, RandomChooser
-from nas.space.graph import graph_identity
 from nas.space.sampling import Searched
 from nas.tasks import Task, make_task
 from search_spaces.plain_convnet import PlainConvNet

@@ -16,17 +16,17 @@ from torch import Tensor, nn
 
 from nas.errors import ExportError, PlanError
 from nas.export import Artifact
-from nas.export.evaluate import run_batches
+from nas.export.checking.evaluate import run_batches
 from nas.export.onnx import OnnxExporter
 from nas.export.onnx_graph import OnnxGraph
 from nas.export.seeding import seed_weights
+from nas.graph.identity import graph_identity
 from nas.latency.runtimes import RUNTIMES, SessionOptions
 from nas.quantization.precision import BITS, Precision
 from nas.quantization.scheme import Scheme
 from nas.quantization.steps import fake_quantize_weight
 from nas.space import Architecture, Network
 from nas.space.chooser import PositionChooser, RandomChooser
-from nas.space.graph import graph_identity
 from nas.space.sampling import Searched
 from nas.tasks import make_task
 from search_spaces.plain_convnet import PlainConvNet

@@ -14,15 +14,15 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from nas.estimators.training import Training
-from nas.export.evaluate import deployed_outputs
+from nas.export.checking.evaluate import deployed_outputs
 from nas.export.onnx import OnnxExporter
+from nas.graph.identity import graph_identity
 from nas.ops import op_of_module
 from nas.quantization import aware
 from nas.quantization.scheme import Scheme
 from nas.quantization.steps import Steps
 from nas.space import Network
 from nas.space.chooser import PositionChooser
-from nas.space.graph import graph_identity
 from nas.space.sampling import Searched
 from nas.tasks import make_task
 from search_spaces.plain_convnet import PlainConvNet

@@ -19,7 +19,7 @@ import torch
 
 from nas.errors import MeasureError, PlanError
 from nas.export.node_layers import node_layers
-from nas.latency.references import LADDER, write_reference
+from nas.latency.protocol.references import LADDER, write_reference
 from nas.latency.runtimes import RUNTIMES, Burst, Runtime, Session, SessionOptions, make_runtime
 from nas.latency.runtimes import answering as answering_runtime
 from tests.runtimes_here import or_skipped, runtimes_here

@@ -15,9 +15,9 @@ from torch.nn.utils import parametrize
 import nas.sparsity.masked
 import nas.sparsity.prunable
 from nas.estimators.training import Training
+from nas.graph.identity import graph_identity
 from nas.space import Network
 from nas.space.chooser import PositionChooser
-from nas.space.graph import graph_identity
 from nas.space.sampling import Searched
 from nas.sparsity import SCHEDULES
 from nas.sparsity.mask import Mask

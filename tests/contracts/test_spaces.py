@@ -8,9 +8,9 @@ import pytest
 import torch
 from torch import nn
 
+from nas.graph.identity import count_macs, count_parameters, graph_identity
 from nas.space import Chooser, SearchSpace
 from nas.space.chooser import PositionChooser, RandomChooser, ReplayChooser
-from nas.space.graph import count_macs, count_parameters, graph_identity
 from nas.space.sampling import Searched
 from nas.tasks import Task, make_task
 from search_spaces import SPACES

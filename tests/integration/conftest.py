@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from nas.latency.client import MeasuringProcess
+from nas.latency.process.client import MeasuringProcess
 from nas.latency.targets import TargetSpec
 from trials.store.store import Store
 

@@ -22,7 +22,13 @@ import pytest
 
 from trials.executors.template import PRELOADED, Template
 
-COORDINATING = ("trials.launch", "trials.cli.searching", "trials.cli.planning", "trials.cli.init", "trials.cli.export")
+COORDINATING = (
+    "trials.launch.studies",
+    "trials.cli.commands.searching",
+    "trials.cli.commands.planning",
+    "trials.cli.commands.init",
+    "trials.cli.commands.export",
+)
 TIMEOUT_S = 280
 #: The folder that holds the package ``tests``.
 ROOT = Path(__file__).parents[2]

@@ -6,8 +6,8 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from nas.latency.protocol import Effort
-from nas.latency.references import LADDER
+from nas.latency.protocol.measure import Effort
+from nas.latency.protocol.references import LADDER
 from nas.latency.targets import TargetSpec
 from tests.integration.agents import Agent
 

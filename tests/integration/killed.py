@@ -7,8 +7,8 @@ import signal
 from pathlib import Path
 from typing import Any
 
-from trials.launch import search
-from trials.plan import load_plan
+from trials.launch.studies import search
+from trials.plans.plan import load_plan
 from trials.store.store import Store
 
 

@@ -24,11 +24,11 @@ from nas.errors import MeasureError, UnreachableError
 from nas.latency.agent import API
 from nas.latency.agent.bundle import bundled_files
 from nas.latency.agent.remote import DeviceAgent
-from nas.latency.client import MeasuringProcess
-from nas.latency.intervals import Derived, derive
-from nas.latency.protocol import Effort
-from nas.latency.references import LADDER, write_reference
-from nas.latency.samples import Samples
+from nas.latency.process.client import MeasuringProcess
+from nas.latency.protocol.intervals import Derived, derive
+from nas.latency.protocol.measure import Effort
+from nas.latency.protocol.references import LADDER, write_reference
+from nas.latency.protocol.samples import Samples
 from nas.latency.targets import Target, TargetSpec
 from tests.integration.agents import Agent, running_agent
 from tests.integration.hostile_files import graph_of, hostile_files

@@ -13,8 +13,8 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from nas.latency.intervals import derive
-from nas.latency.samples import Samples
+from nas.latency.protocol.intervals import derive
+from nas.latency.protocol.samples import Samples
 from nas.latency.targets import TargetSpec
 from tests.integration.agents import Agent, running_agent
 from tests.integration.forks import nas, nas_fork

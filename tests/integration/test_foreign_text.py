@@ -13,7 +13,7 @@ import pytest
 
 from tests.browser.seed_hostile import LURE, MARKUP, NAME, PASSWORD, seed_hostile
 from tests.integration.forks import nas
-from trials.store.engine import open_engine
+from trials.store.database.engine import open_engine
 
 FAILED = "11"
 VERBS: Sequence[Sequence[str]] = (

@@ -15,9 +15,9 @@ from nas.errors import MeasureError
 from nas.export.onnx import OnnxExporter
 from nas.export.seeding import seed_weights
 from nas.kernels.build import library
-from nas.kernels.choice import Chooser
-from nas.kernels.graph_pass import Setting, candidates, prepare
 from nas.latency.runtimes import Runtime, SessionOptions, make_runtime
+from nas.latency.runtimes.openvino.choice import Chooser
+from nas.latency.runtimes.openvino.graph_pass import Setting, candidates, prepare
 from nas.registry import make
 from nas.space.chooser import RandomChooser
 from nas.space.sampling import Searched

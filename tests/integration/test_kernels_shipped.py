@@ -14,7 +14,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from nas.errors import MeasureError
 from nas.latency.runtimes import SessionOptions, make_runtime
-from trials.run_scripts import run_script
+from trials.export.scripts.assembly import run_script
 
 #: Runs a script where only numpy and OpenVINO can be imported.
 ALONE = "import runpy, sys; sys.modules.update(torch=None, onnxruntime=None, nas=None); runpy.run_path(sys.argv.pop(1))"

@@ -14,9 +14,9 @@ from nas.errors import NasError, PlanError
 from nas.latency.runtimes import RUNTIMES
 from tests.integration.conftest import MINE
 from tests.integration.forks import nas
-from trials.launch import search
-from trials.plan import load_plan, make_plan
-from trials.problem import open_problem
+from trials.launch.studies import search
+from trials.plans.plan import load_plan, make_plan
+from trials.plans.problem import open_problem
 from trials.store.store import Store
 
 MISTAKES: list[tuple[dict[str, Any], str]] = [
@@ -80,8 +80,8 @@ def test_a_plan_is_refused_as_a_whole_before_anything_runs(keys: dict[str, Any],
 
 def test_a_runtime_that_is_not_installed_is_refused_with_what_to_type(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "openvino", None)
-    for module in ("quiet_openvino", "runtimes.openvino_session", "runtimes.openvino"):
-        monkeypatch.delitem(sys.modules, f"nas.latency.{module}", raising=False)
+    for module in ("quiet", "session", "plain"):
+        monkeypatch.delitem(sys.modules, f"nas.latency.runtimes.openvino.{module}", raising=False)
     targets = [{"name": "local"}, {"name": "ov", "runtime": "openvino"}]
     with pytest.raises(PlanError, match=r"'ov'.*pip install 'measured-nas\[openvino\]'"):
         open_problem(make_plan({"task": {"name": "digits"}, "space": {"name": "plain_convnet"}, "targets": targets}))

@@ -12,8 +12,8 @@ import pytest
 from nas.export.weights import save_weights
 from search_spaces.module import three_layers
 from tests.integration.forks import nas
-from trials.original import NUMBER
-from trials.store.queries_points import points
+from trials.coordinator.original import NUMBER
+from trials.store.read.points import points
 from trials.store.store import Store
 
 MODULE = {"name": "module", "factory": "search_spaces.module:three_layers"}

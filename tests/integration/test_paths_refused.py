@@ -11,8 +11,8 @@ import pytest
 
 from tests.browser.seed import seed_database
 from tests.integration.forks import nas_many
-from trials.export import chosen
-from trials.store.engine import open_engine
+from trials.export.candidate import chosen
+from trials.store.database.engine import open_engine
 from trials.store.store import Store
 
 TOO_MANY = "99999999999999999999"

@@ -13,14 +13,14 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from nas.latency.energy import package_energy_uj
-from nas.latency.intervals import derive
-from nas.latency.samples import Samples
+from nas.latency.protocol.energy import package_energy_uj
+from nas.latency.protocol.intervals import derive
+from nas.latency.protocol.samples import Samples
 from tests.integration.forks import nas
 from trials.store.models import Candidate, Measurement
-from trials.store.queries_pages import candidates_page
-from trials.store.queries_points import history
-from trials.store.queries_studies import list_studies
+from trials.store.read.candidates import candidates_page
+from trials.store.read.points import history
+from trials.store.read.studies import list_studies
 from trials.store.store import Store
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from nas.latency.affinity import available_cores
+from nas.latency.machine.affinity import available_cores
 from tests.integration.forks import nas
 
 #: Runs a script where neither torch nor the other runtime can be imported.

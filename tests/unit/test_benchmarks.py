@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from trials.store.queries_studies import list_studies
+from trials.store.read.studies import list_studies
 from trials.store.store import Store
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"

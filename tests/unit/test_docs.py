@@ -27,7 +27,7 @@ from nas.tasks import TASKS
 from search_spaces import SPACES
 from trials.cli.app import app
 from trials.executors import EXECUTORS
-from trials.plan import Named, Plan, load_plan
+from trials.plans.plan import Named, Plan, load_plan
 
 ROOT = Path(__file__).parents[2]
 REFERENCE = ROOT / "docs" / "reference"
@@ -126,7 +126,7 @@ def test_every_executor_op_pattern_and_allocation_is_documented() -> None:
 
 
 def verbs() -> dict[str, Any]:
-    from trials.cli import export, init, inspection, planning, searching, targets  # noqa: F401  (they register their verbs)
+    from trials.cli.commands import export, init, inspection, planning, searching, targets  # noqa: F401  (they register their verbs)
 
     found = {}
     for name, verb in typer.main.get_command(app).commands.items():  # type: ignore[attr-defined]

@@ -41,7 +41,7 @@ def main() -> None:
 
 
 def _run() -> None:
-    from trials.cli import export, init, inspection, planning, searching, targets  # noqa: F401  (they register their verbs)
+    from trials.cli.commands import export, init, inspection, planning, searching, targets  # noqa: F401  (they register their verbs)
 
     handler = logging.StreamHandler()
     handler.setFormatter(LogFormatter("%(levelname)s %(name)s: %(message)s"))

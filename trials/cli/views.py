@@ -6,21 +6,21 @@ from dataclasses import asdict
 from typing import Any
 
 from nas.foreign import line
-from nas.latency.samples import Samples
-from nas.latency.summary import times_of
-from trials.classes import confusion_rows
+from nas.latency.protocol.samples import Samples
+from nas.latency.protocol.summary import times_of
+from trials.analysis.membership import membership_by_number, membership_of
+from trials.analysis.profiles import OWN, account, layer_times
+from trials.analysis.targets import fronts_by_target, rank_correlations
 from trials.cli.app import out
 from trials.cli.options import print_rows, shown
 from trials.cli.terminal import titled, warning
-from trials.labels import label
-from trials.membership import membership_by_number, membership_of
-from trials.profile_view import OWN, account, layer_times
-from trials.protocols import describe_regime
-from trials.store.queries_candidate import MeasurementInfo, candidate_detail, samples_blob
-from trials.store.queries_doubts import study_doubts
-from trials.store.queries_pages import CandidateRow, candidates_page
-from trials.store.queries_studies import study_summary
-from trials.store.queries_targets import fronts_by_target, rank_correlations
+from trials.reporting.classes import confusion_rows
+from trials.reporting.labels import label
+from trials.store.read.candidate import MeasurementInfo, candidate_detail, samples_blob
+from trials.store.read.candidates import CandidateRow, candidates_page
+from trials.store.read.doubts import study_doubts
+from trials.store.read.protocols import describe_regime
+from trials.store.read.studies import study_summary
 from trials.store.store import Store
 
 

@@ -11,7 +11,12 @@ from trials.executors.processes import below, command_line, end_below, forget
 
 #: What command lines of processes contain that outlive jobs on purpose: the measuring process, and helpers that
 #: multiprocessing and torch's compiler start once for a process.
-HELPERS = ("nas.latency.worker", "multiprocessing.resource_tracker", "multiprocessing.forkserver", "torch._inductor")
+HELPERS = (
+    "nas.latency.process.worker",
+    "multiprocessing.resource_tracker",
+    "multiprocessing.forkserver",
+    "torch._inductor",
+)
 #: How long processes that are about to end are waited for.
 PATIENCE_S = 1.0
 

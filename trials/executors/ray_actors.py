@@ -11,10 +11,10 @@ from typing import Literal
 from nas.errors import ClusterError, JobError
 from nas.scratch import sweep
 from trials.executors import Event, Executor, Job, Pool, pool_named
-from trials.executors.cluster import connect
-from trials.executors.places import Waiting
-from trials.executors.slots import Slot, Slots, by_answer
-from trials.executors.vigil import CHECK_S, Vigil
+from trials.executors.cluster.connection import connect
+from trials.executors.cluster.places import Waiting
+from trials.executors.cluster.slots import Slot, Slots, by_answer
+from trials.executors.cluster.vigil import CHECK_S, Vigil
 
 #: Actors of a pool that die in a row before they have started.
 MAX_FAILED_STARTS = 3

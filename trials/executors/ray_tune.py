@@ -21,10 +21,10 @@ from ray.tune.search import Searcher
 from nas.errors import JobError
 from nas.scratch import Scratch, sweep
 from trials.executors import Event, Executor, Job, Pool, pool_named
-from trials.executors.cluster import connect, worker_cores
-from trials.executors.places import Waiting
-from trials.executors.supervised import Supervised, to_json
-from trials.executors.vigil import CHECK_S, Process, Vigil, this_process
+from trials.executors.cluster.connection import connect, worker_cores
+from trials.executors.cluster.places import Waiting
+from trials.executors.cluster.supervised import Supervised, to_json
+from trials.executors.cluster.vigil import CHECK_S, Process, Vigil, this_process
 
 log = logging.getLogger(__name__)
 

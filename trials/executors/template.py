@@ -27,7 +27,7 @@ from trials.executors.processes import adopt_orphans, end, end_below, forget
 
 #: Modules that workers need (the compiler comes with the first optimizer); one that does not load is left to the job
 #: that needs it, to fail with its reason.
-PRELOADED = ("trials.jobs", "nas.estimators.training", "nas.tasks.transforms", "torch._dynamo")
+PRELOADED = ("trials.jobs.candidate", "nas.estimators.training", "nas.tasks.transforms", "torch._dynamo")
 #: Seconds between looks at whether the process that started the template is still there.
 PARENT_CHECK_S = 2.0
 #: How long a template may take to end its forks and itself.

@@ -11,7 +11,7 @@ from typing import Any
 
 from nas.errors import PlaceError
 from nas.import_path import append_folders
-from nas.latency.affinity import pin
+from nas.latency.machine.affinity import pin
 from nas.place import bad_folder, is_of_place
 from nas.registry import load
 

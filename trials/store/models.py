@@ -115,7 +115,7 @@ class Study(Base):
     name: Mapped[str] = mapped_column(String(200), unique=True)
     #: Studies that belong together: replicates, their random twins and companions share the name of the first.
     group: Mapped[str] = mapped_column(String(200), index=True)
-    #: ``search``, ``baseline``, ``dense``, ``random_mask``, ``reference``: see ``trials.roles``.
+    #: ``search``, ``baseline``, ``dense``, ``random_mask``, ``reference``: see ``trials.store.roles``.
     role: Mapped[str] = mapped_column(String(20))
     #: ``preparing``, ``running``, ``interrupted``, ``complete`` (budget spent), ``exhausted`` (nothing new to suggest),
     #: ``failed``.
@@ -285,7 +285,7 @@ class Measurement(Base):
     source_id: Mapped[int | None] = mapped_column(ForeignKey("measurements.id", ondelete="SET NULL"), index=True)
     #: Estimator, reference rung, threads, batch, runtime version, processor flags, discarded runs, memory.
     conditions: Mapped[dict[str, Any]]
-    #: Compressed samples; ``nas.latency.protocol.Samples.from_bytes`` reads them.
+    #: Compressed samples; ``nas.latency.protocol.measure.Samples.from_bytes`` reads them.
     samples: Mapped[bytes] = mapped_column(LargeBinary, deferred=True)
     created_at: Mapped[datetime]
 

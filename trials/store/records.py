@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from nas.errors import JobError
-from nas.latency.percentiles import PERCENTILES
+from nas.latency.protocol.percentiles import PERCENTILES
 from nas.strategies import Suggestion
 
 Step = tuple[str, str]

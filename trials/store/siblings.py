@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
-from trials.store.engine import sqlite_path
+from trials.store.database.engine import sqlite_path
 from trials.store.store import Store
 
 _HEADER = b"SQLite format 3\0"

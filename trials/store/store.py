@@ -20,12 +20,14 @@ from sqlalchemy.orm import Session
 from nas.errors import StudyError, UnknownNameError
 from nas.registry import nearest
 from nas.strategies import Suggestion
-from trials.store import history, identity, jobs, leases, outcomes, proposals, repeats, studies, targets, trust, twins
+from trials.store import identity, twins
+from trials.store.database.engine import open_engine, sqlite_path
+from trials.store.database.read_only import check_writable
+from trials.store.database.transactions import Transactions
+from trials.store.database.urls import shown
 from trials.store.dialect import Clock
-from trials.store.engine import open_engine, sqlite_path
 from trials.store.identity import Identity
 from trials.store.models import ArtifactRow, Study, Target
-from trials.store.read_only import check_writable
 from trials.store.records import (
     Account,
     ArchitectureValue,
@@ -43,8 +45,7 @@ from trials.store.records import (
     StoredSuggestion,
     TargetRow,
 )
-from trials.store.transactions import Transactions
-from trials.store.urls import shown
+from trials.store.write import history, jobs, leases, outcomes, proposals, repeats, studies, targets, trust
 
 P = ParamSpec("P")
 T = TypeVar("T")

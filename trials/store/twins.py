@@ -9,9 +9,9 @@ from typing import Any
 from sqlalchemy import Connection, null, select, update
 
 from trials.store.dialect import table
-from trials.store.history import open_jobs
 from trials.store.models import Candidate, JobRow
 from trials.store.records import OpenJob
+from trials.store.write.history import open_jobs
 
 JOBS, CANDIDATES = table(JobRow), table(Candidate)
 _ENDED = (

@@ -12,7 +12,7 @@ from nas.latency.runtimes import RUNTIMES
 
 ROOT = Path(nas.__file__).parents[1]
 #: What starts, and what it starts.
-ENTRIES = ("nas.latency.agent.__main__", "nas.latency.worker")
+ENTRIES = ("nas.latency.agent.__main__", "nas.latency.process.worker")
 FORBIDDEN = frozenset({"torch", "ray"})
 _MAIN = "from nas.latency.agent.__main__ import main\n\nmain()\n"
 _SHEBANG = b"#!/usr/bin/env python3\n"

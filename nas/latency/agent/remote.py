@@ -16,8 +16,8 @@ from urllib.parse import urlsplit
 from nas.errors import MeasureError, UnreachableError
 from nas.latency.agent import API
 from nas.latency.agent.settings import read_token
-from nas.latency.client import Measurer, MeasuringProcess
-from nas.latency.process import refusal
+from nas.latency.process.client import Measurer, MeasuringProcess
+from nas.latency.process.parent import refusal
 from nas.latency.targets import TargetSpec
 
 #: Silence of a connection that is alive: the agent says something every second.

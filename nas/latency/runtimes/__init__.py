@@ -132,8 +132,8 @@ RUNTIMES: Registry[type[Runtime]] = Registry(
     {
         "command": "nas.latency.runtimes.command:Command",
         "onnxruntime": "nas.latency.runtimes.onnxruntime:OnnxRuntime",
-        "openvino": "nas.latency.runtimes.openvino:OpenVino",
-        "openvino_kernels": "nas.latency.runtimes.openvino_kernels:OpenVinoKernels",
+        "openvino": "nas.latency.runtimes.openvino.plain:OpenVino",
+        "openvino_kernels": "nas.latency.runtimes.openvino.kernels:OpenVinoKernels",
         "torch": "nas.latency.runtimes.torch:Torch",
     },
     subclasses_of=Runtime,

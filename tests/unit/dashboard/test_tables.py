@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import Engine
 
 from dashboard.launch import command
-from dashboard.queries import (
+from dashboard.tables.study import (
     artifacts_table,
     candidates_table,
     choices_table,
@@ -19,12 +19,12 @@ from dashboard.queries import (
     run_times,
     shape,
 )
-from nas.latency.samples import Samples
+from nas.latency.protocol.samples import Samples
 from tests.browser.seed import REFERENCE_MS, seed_database
-from trials.store.engine import open_engine
-from trials.store.queries_candidate import candidate_detail, samples_blob
-from trials.store.queries_pages import candidates_page
-from trials.store.queries_studies import study_summary
+from trials.store.database.engine import open_engine
+from trials.store.read.candidate import candidate_detail, samples_blob
+from trials.store.read.candidates import candidates_page
+from trials.store.read.studies import study_summary
 
 
 @pytest.fixture(scope="module")

@@ -16,8 +16,8 @@ from nas.space.chooser import RandomChooser, ReplayChooser
 from nas.space.sampling import Searched
 from nas.tasks import Task, make_task
 from search_spaces.module import Module, three_layers
-from trials.plan import make_plan
-from trials.problem import open_problem
+from trials.plans.plan import make_plan
+from trials.plans.problem import open_problem
 
 THREE = "search_spaces.module:three_layers"
 

@@ -6,9 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nas.errors import PlanError
+from nas.graph.identity import count_parameters, graph_identity
 from nas.space import Architecture
 from nas.space.chooser import FixedVectorChooser, PositionChooser, RandomChooser
-from nas.space.graph import count_parameters, graph_identity
 from nas.space.sampling import Searched
 from nas.tasks.classification import Classification
 from search_spaces.plain_convnet import PUBLISHED, PlainConvNet

@@ -9,11 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nas.errors import PlanError
+from nas.graph.identity import count_parameters, graph_identity, trace
 from nas.ops.sparse import SparseConv2d, num_kept
 from nas.ops.ulsam import Ulsam
 from nas.space import Site
 from nas.space.chooser import FixedVectorChooser, RandomChooser, ReplayChooser
-from nas.space.graph import count_parameters, graph_identity, trace
 from nas.space.sampling import Searched
 from nas.tasks.classification import Classification
 from search_spaces.sparse_convnet import PUBLISHED, SparseConvNet

@@ -12,9 +12,9 @@ from torch import nn
 
 from nas.errors import PlanError
 from nas.export.weights import save_weights
+from nas.graph.tracing import trace
 from nas.space.chooser import PositionChooser, RandomChooser, ReplayChooser
 from nas.space.sampling import Searched
-from nas.space.tracing import trace
 from nas.tasks import make_task
 from search_spaces.families import FAMILIES, fitting_strides
 from search_spaces.timm_family import TimmFamily

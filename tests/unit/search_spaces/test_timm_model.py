@@ -9,8 +9,8 @@ import torch
 
 from nas.errors import PlanError
 from nas.export.weights import save_weights
+from nas.graph.identity import count_parameters
 from nas.space.chooser import ReplayChooser
-from nas.space.graph import count_parameters
 from nas.tasks import make_task
 from search_spaces.timm_model import TimmModel
 

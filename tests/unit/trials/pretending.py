@@ -7,10 +7,10 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from nas.errors import PlaceError
-from nas.latency.health import Health
+from nas.latency.protocol.canary import Health
 from nas.space.chooser import ReplayChooser
 from trials.executors import Event, Executor, Job, Pool
-from trials.problem import open_problem_json
+from trials.plans.problem import open_problem_json
 
 CANDIDATE_MS, TWIN_MS = 2.0, 3.0
 ACCURACY_HALF = 0.3

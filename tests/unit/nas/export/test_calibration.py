@@ -6,8 +6,8 @@ from torch import nn
 
 from nas.errors import ExportError
 from nas.export.calibration import ranges, seeded_inputs
+from nas.graph.identity import trace
 from nas.quantization.min_max import MinMax
-from nas.space.graph import trace
 
 SHAPE = (1, 1, 2, 2)
 

@@ -13,9 +13,9 @@ from torch import Tensor, nn
 
 from nas.export.folding import fold
 from nas.export.onnx import OnnxExporter
+from nas.graph.identity import trace
 from nas.ops.global_response_norm import GlobalResponseNorm
 from nas.space import Architecture, Network
-from nas.space.graph import trace
 
 SHAPE = (2, 4, 6, 5)
 

@@ -8,7 +8,7 @@ import pytest
 
 from nas.kernels.library import METHODS
 from nas.kernels.sparse_format import ROWS, Floats, SparseWeights
-from nas.latency.quiet_openvino import openvino
+from nas.latency.runtimes.openvino.quiet import openvino
 
 OUTPUTS, INPUTS = 37, 20
 

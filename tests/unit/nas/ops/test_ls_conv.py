@@ -12,9 +12,9 @@ from torch.nn import functional as F
 from nas.errors import SpaceError
 from nas.export.onnx import OnnxExporter
 from nas.export.seeding import seed_weights
+from nas.graph.identity import count_macs, count_parameters
 from nas.ops.ls_conv import LocalAggregation, LSConv
 from nas.space import Architecture, Network
-from nas.space.graph import count_macs, count_parameters
 
 SHAPE = (2, 16, 6, 5)
 

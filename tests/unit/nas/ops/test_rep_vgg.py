@@ -11,9 +11,9 @@ from torch import nn
 
 from nas.export.onnx import OnnxExporter
 from nas.export.seeding import seed_weights
+from nas.graph.identity import count_macs, count_parameters
 from nas.ops.rep_vgg import RepVgg, merge_when_deployed
 from nas.space import Architecture, Network
-from nas.space.graph import count_macs, count_parameters
 from nas.space.site import find_sites
 
 SHAPE = (1, 3, 32, 32)

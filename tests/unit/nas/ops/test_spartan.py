@@ -10,9 +10,9 @@ from torch import Tensor, nn
 from nas.errors import SpaceError
 from nas.export.onnx import OnnxExporter
 from nas.export.seeding import seed_weights
+from nas.graph.identity import count_parameters
 from nas.ops.spartan import ComplexScale, SpartanBlock, SpatialMixer, StrongestChannel
 from nas.space import Architecture, Network
-from nas.space.graph import count_parameters
 
 SHAPE = (2, 16, 6, 5)
 

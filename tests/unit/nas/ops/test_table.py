@@ -4,8 +4,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from nas.graph.identity import trace
 from nas.ops import OPS, op_name, op_of_module, op_of_target
-from nas.space.graph import trace
 
 
 def test_ops_are_found_by_class_function_and_method() -> None:

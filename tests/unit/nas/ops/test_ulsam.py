@@ -5,8 +5,8 @@ import torch
 from torch import Tensor, nn
 
 from nas.errors import SpaceError
+from nas.graph.identity import count_parameters
 from nas.ops.ulsam import Ulsam
-from nas.space.graph import count_parameters
 from nas.space.site import find_sites
 
 

@@ -11,11 +11,11 @@ from torch import Tensor, nn
 
 from nas.export.onnx import OnnxExporter
 from nas.export.seeding import seed_weights
+from nas.graph.tracing import trace
 from nas.ops import OPS
 from nas.space import Architecture, Chooser, Network, SearchSpace
 from nas.space.chooser import PositionChooser
 from nas.space.sampling import Searched
-from nas.space.tracing import trace
 from nas.sparsity.channel_groups import channel_groups
 from nas.sparsity.policy import Sparsity
 from nas.tasks import Task, make_task

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from nas.space.tracing import trace
+from nas.graph.tracing import trace
 from nas.sparsity.nonzeros import nonzero_bytes, nonzero_parameters
 
 

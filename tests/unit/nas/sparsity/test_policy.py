@@ -66,7 +66,7 @@ def test_what_is_chosen_is_noted_and_described() -> None:
 
 def test_two_ways_to_one_network_are_one() -> None:
     """An N:M pattern has its own density, so 0.25 and 0.5 of it are the same candidate."""
-    from nas.space.graph import graph_identity
+    from nas.graph.identity import graph_identity
 
     def identity(density: float) -> str:
         spec = {"name": "sparsity", "patterns": ["nm_2_4"], "densities": [density]}

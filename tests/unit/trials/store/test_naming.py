@@ -1,8 +1,8 @@
 import pytest
 
 from nas.errors import PlanError, StudyError
-from trials.plan import make_plan
-from trials.specs import study_specs
+from trials.plans.plan import make_plan
+from trials.plans.studies import study_specs
 from trials.store.naming import name_problem
 from trials.store.store import Store
 

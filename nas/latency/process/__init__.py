@@ -1,0 +1,1 @@
+"""The measuring process: what runs in it, and how others ask it."""

@@ -1,0 +1,222 @@
+"""A measuring process seen from outside: JSON requests in, JSON answers out, nothing known of what they mean."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import select
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from typing import IO, Any, cast
+
+from nas.errors import MeasureError, UnavailableError
+from nas.import_path import inheritable
+from nas.memory import num_killed
+from nas.place import FROM_OUTSIDE, how_ended
+
+#: Longer than any silence of a healthy process: a lock wait or a session of a very slow model.
+TIMEOUT_S = 300.0
+#: Letters of a crashed process's last words that enter the error.
+LAST_WORDS = 400
+#: Seconds between two calls of ``on_wait``.
+WAIT_S = 1.0
+#: Runs the module without the current folder on its path; ``-P`` says the same from Python 3.11 on.
+_START = (
+    ("-P", "-m", "nas.latency.process.worker")
+    if sys.version_info >= (3, 11)
+    else ("-c", "import sys; sys.path.remove(''); from nas.latency.process.worker import main; main()")
+)
+_THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+
+OnMessage = Callable[[Mapping[str, Any]], None]
+
+
+class WorkerProcess:
+    """A process that measures for one target, started at the first request and again after a crash.
+
+    Used by one thread. ``close`` ends the process; so does the end of this one, however that comes.
+    """
+
+    def __init__(
+        self,
+        spec: Mapping[str, Any],
+        *,
+        timeout_s: float = TIMEOUT_S,
+        memory_bytes: int | None = None,
+    ) -> None:
+        """Start nothing yet.
+
+        Args:
+            spec: ``TargetSpec.to_json``.
+            timeout_s: silence after which the process is ended.
+            memory_bytes: data it may allocate; and where memory runs out, the system ends this process first.
+        """
+        self.spec = spec
+        self.timeout_s = timeout_s
+        self._memory_bytes = memory_bytes
+        self._on_wait: Callable[[], None] = lambda: None
+        self._process: subprocess.Popen[bytes] | None = None
+        self._stderr: IO[bytes] | None = None
+        self._buffer = b""
+        #: Processes that the system had killed for lack of memory when this one was started.
+        self._killed_before = 0
+
+    @property
+    def pid(self) -> int | None:
+        """Of the process, while there is one."""
+        return self._process.pid if self._process else None
+
+    def request(
+        self,
+        request: Mapping[str, Any],
+        on_progress: OnMessage = lambda progress: None,
+        on_wait: Callable[[], None] = lambda: None,
+    ) -> dict[str, Any]:
+        """The answer to a request.
+
+        Args:
+            request: see ``nas.latency.process.worker``.
+            on_progress: told what the process says before it answers.
+            on_wait: called about every second of silence; what either raises ends the process.
+
+        Raises:
+            MeasureError: the process refused it, crashed over it, or did not answer in time; the next request finds a
+                fresh process.
+            UnavailableError: the place is to blame: the core is taken, or somebody killed the process.
+        """
+        self._on_wait = on_wait
+        if self._process is None:
+            self._start()
+        try:
+            self._send(request)
+            while "progress" in (message := self._receive()):
+                on_progress(message["progress"])
+        except BaseException:
+            self.close()  # an answer still under way must not be taken for the next request's
+            raise
+        if "error" in message:
+            raise refusal(message)
+        return cast("dict[str, Any]", message["answer"])
+
+    def close(self) -> None:
+        """End the process; harmless twice."""
+        process, self._process = self._process, None
+        if process is not None:
+            for stream in (process.stdin, process.stdout):
+                _close(cast("IO[bytes]", stream))
+            try:
+                process.wait(timeout=2)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+        if self._stderr is not None:
+            self._stderr.close()
+            self._stderr = None
+
+    def _start(self) -> None:
+        self._buffer = b""
+        self._killed_before = num_killed()
+        self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 — closed with the process
+        self._process = subprocess.Popen(
+            [sys.executable, *_START],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._stderr,
+            env=_environment(self.spec["threads"]),
+        )
+        try:
+            if self._memory_bytes is not None:
+                _bound(self._process.pid, self._memory_bytes)
+            self._send(self.spec)
+            message = self._receive()
+        except BaseException:
+            self.close()
+            raise
+        if "error" in message:
+            self.close()
+            raise refusal(message)
+
+    def _send(self, request: Mapping[str, Any]) -> None:
+        process = self._running()
+        try:
+            stdin = cast("IO[bytes]", process.stdin)
+            stdin.write(json.dumps(request).encode() + b"\n")
+            stdin.flush()
+        except BrokenPipeError:
+            raise self._crash(process) from None
+
+    def _receive(self) -> dict[str, Any]:
+        """The next message, waiting at most ``timeout_s``."""
+        process = self._running()
+        stdout = cast("IO[bytes]", process.stdout)
+        deadline = time.monotonic() + self.timeout_s
+        while b"\n" not in self._buffer:
+            left_s = max(0.0, deadline - time.monotonic())
+            ready, _, _ = select.select([stdout], [], [], min(left_s, WAIT_S))
+            if not ready and process.poll() is not None:  # a process it started may hold its output open
+                raise self._crash(process)
+            if not ready and left_s > WAIT_S:
+                self._on_wait()
+                continue
+            if not ready:
+                process.kill()
+                raise MeasureError(
+                    f"no answer from the measuring process of target {self.spec['name']!r} within "
+                    f"{self.timeout_s:g} s; it was ended, and the next request starts a fresh one"
+                )
+            chunk = os.read(stdout.fileno(), 1 << 16)
+            if not chunk:
+                raise self._crash(process)
+            self._buffer += chunk
+        line, _, self._buffer = self._buffer.partition(b"\n")
+        return cast("dict[str, Any]", json.loads(line))
+
+    def _running(self) -> subprocess.Popen[bytes]:
+        if self._process is None:
+            raise MeasureError("the measuring process is closed; make the request again")
+        return self._process
+
+    def _crash(self, process: subprocess.Popen[bytes]) -> MeasureError:
+        """What is known of a process that ended over a request."""
+        code = process.wait()
+        words = ""
+        if self._stderr is not None:
+            self._stderr.seek(0)
+            words = self._stderr.read().decode(errors="replace").strip()[-LAST_WORDS:]
+        which = f"the measuring process of target {self.spec['name']!r}"
+        if -code in FROM_OUTSIDE and num_killed() == self._killed_before:
+            return UnavailableError(f"{which} was killed from outside by {how_ended(code)}; another one is started")
+        return MeasureError(
+            f"{which} ended with {how_ended(code)} over this request: "
+            f"the model crashes the runtime, or memory ran out{f'; its last words: {words}' if words else ''}"
+        )
+
+
+def refusal(message: Mapping[str, Any]) -> MeasureError:
+    """The error of a request that the process did not fulfil."""
+    return (UnavailableError if message.get("place") else MeasureError)(message["error"])
+
+
+def _environment(threads: int) -> dict[str, str]:
+    """This process's environment with its import path (a plan's own code too) and the number of threads."""
+    return {**os.environ, **dict.fromkeys(_THREAD_VARIABLES, str(threads)), **inheritable()}
+
+
+def _bound(pid: int, memory_bytes: int) -> None:
+    """Linux only; elsewhere memory is not bounded."""
+    import resource
+
+    if hasattr(resource, "prlimit"):
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            resource.prlimit(pid, resource.RLIMIT_DATA, (memory_bytes, memory_bytes))
+            with open(f"/proc/{pid}/oom_score_adj", "w") as score:
+                score.write("1000")
+
+
+def _close(stream: IO[bytes]) -> None:
+    with contextlib.suppress(BrokenPipeError):  # something may be buffered for a process that is gone
+        stream.close()

@@ -1,0 +1,1 @@
+"""The measuring protocol, from references and bursts to samples, intervals and canaries."""

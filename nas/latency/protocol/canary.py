@@ -1,0 +1,145 @@
+"""The state of a target: a reference model against its own calibration, and who else is at work there.
+
+The measuring ratio cancels what slows the candidate and its reference alike. The canary shows what it does not: a
+clock that is lower than at calibration changes how memory and arithmetic compare, and a processor quota is felt by
+whoever runs the model for longer than a burst.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from nas.latency.machine.neighbours import busiest, processes
+from nas.latency.machine.processor import CoreShares, CoreWatch, power_state
+from nas.latency.machine.quota import throttled_s
+from nas.latency.protocol.measure import Exclusive, burst_runs, warm_up
+from nas.latency.protocol.references import choose_rung
+from nas.latency.protocol.samples import Clock
+from nas.latency.runtimes import Session
+
+#: The canary is the rung nearest to so many milliseconds: many runs fit a window, and a clock tick is nothing to one.
+CANARY_MS = 0.25
+#: One look keeps the core busy for so long, which is more than a period of processor quotas; looks are repeated until
+#: one is good: of others' disturbances a quiet moment shows nothing, of a throttled target every moment does.
+WINDOW_S = 0.25
+WINDOWS = 6
+#: Share of the measuring core that others may take before it is said.
+BUSY = 0.1
+HOT_C = 85.0
+
+
+@dataclass(frozen=True)
+class Health:
+    """How a target is, compared with its calibration."""
+
+    rung: str
+    #: Fastest run of the canary over its calibrated time, minus 1: 0.2 is 20 % slower, negative is faster.
+    drift: float
+    #: Share of the time for which the canary wanted the core and a quota kept it from it, or the core stood idle.
+    throttled: float
+    #: What a reader of the measurements should know, in words.
+    warnings: tuple[str, ...]
+    #: Load, others' share of the core and who they are, clock, governor, temperature …, JSON values.
+    state: Mapping[str, Any]
+
+    def problem(self, limit: float) -> str | None:
+        """What is wrong beyond ``limit``, in words; None if the target is as it was calibrated."""
+        if self.throttled > limit:
+            return f"it is throttled: kept from its core {self.throttled:.0%} of the time"
+        if abs(self.drift) > limit:
+            side = "slower" if self.drift > 0 else "faster"
+            return f"it is {abs(self.drift):.0%} {side} than when it was calibrated"
+        return None
+
+    def to_json(self) -> dict[str, Any]:
+        """JSON values for ``from_json``."""
+        return {**asdict(self), "warnings": list(self.warnings)}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Health:
+        """Read what ``to_json`` wrote."""
+        return cls(**{**data, "warnings": tuple(data["warnings"])})
+
+
+@dataclass(frozen=True)
+class Place:
+    """What the canary needs of the place it looks at."""
+
+    open_reference: Callable[[str], Session]
+    #: Rung → calibrated milliseconds.
+    references: Mapping[str, float]
+    exclusive: Exclusive
+    clock: Clock
+    cores: Sequence[int]
+
+
+def check(place: Place, limit: float, *, windows: int = WINDOWS) -> Health:
+    """Run the canary, a quarter of a second if all is well; ``limit``: how much drift is good.
+
+    Raises:
+        MeasureError: the reference can't be run.
+    """
+    rung = choose_rung(place.references, CANARY_MS)
+    before = processes()
+    started = time.monotonic()
+    drift, throttled, others = _looks(place, rung, limit, windows)
+    least_s = BUSY * (time.monotonic() - started)
+    who = busiest(before, processes(), place.cores, least_s)
+    state = {**power_state(place.cores[0]), "load": os.getloadavg()[0], "others": others, "processes": who}
+    return Health(rung, drift, throttled, tuple(_warnings(state, place.cores, who)), state)
+
+
+def _looks(place: Place, rung: str, limit: float, windows: int) -> tuple[float, float, float | None]:
+    """The best drift and throttling of any window, and the others' share of the core in all."""
+    fastest_ns, throttled, shares = float("inf"), 1.0, list[float]()
+    for _ in range(windows):
+        with place.exclusive():
+            session = place.open_reference(rung)
+            try:
+                time_s = warm_up(session, place.clock)
+                window_ns, kept_from, found = _window(session, burst_runs(time_s), place.cores)
+            finally:
+                session.close()
+        fastest_ns = min(fastest_ns, window_ns)
+        throttled = min(throttled, kept_from)
+        shares += [found.others] if found else []
+        drift = fastest_ns / 1e6 / place.references[rung] - 1
+        if abs(drift) <= limit / 2 and throttled <= limit / 2:
+            break
+    return drift, throttled, sum(shares) / len(shares) if shares else None
+
+
+def _window(session: Session, runs: int, cores: Sequence[int]) -> tuple[float, float, CoreShares | None]:
+    """Fastest wall time, nanoseconds, of a window without a pause; share it was kept from; who had the cores.
+
+    On a busy core others run while a quota keeps this process from it: then only the quota's own account shows it.
+    """
+    watch, withheld_s, started = CoreWatch(cores), throttled_s(), time.monotonic()
+    until = started + WINDOW_S
+    fastest = float("inf")
+    while time.monotonic() < until:
+        fastest = min(fastest, *session.burst(runs).wall_ns)
+    withheld = (throttled_s() - withheld_s) / (time.monotonic() - started)
+    shares = watch.shares()
+    return fastest, max(withheld, shares.idle if shares else 0.0), shares
+
+
+def _warnings(state: Mapping[str, Any], cores: Sequence[int], who: Sequence[str]) -> list[str]:
+    found = []
+    if state["others"] is not None and state["others"] > BUSY:
+        names = f": {', '.join(who[:3])}" if who else ""
+        found.append(f"others keep core {', '.join(map(str, cores))} busy {state['others']:.0%} of the time{names}")
+    count = os.cpu_count() or 1
+    if state["load"] > count:
+        found.append(f"load {state['load']:.1f} on {count} cores")
+    if (state["temperature_c"] or 0.0) > HOT_C:
+        found.append(f"the processor is at {state['temperature_c']:.0f} °C")
+    if state["governor"] not in (None, "performance"):
+        found.append(f"governor {state['governor']}: the clock follows the load")
+    if state["on_mains"] is False:
+        found.append("on battery")
+    return found

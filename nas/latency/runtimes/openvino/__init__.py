@@ -1,0 +1,1 @@
+"""OpenVINO on the processor, plain and with native kernels."""

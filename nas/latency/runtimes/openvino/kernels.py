@@ -1,0 +1,69 @@
+"""OpenVINO on the processor, with native kernels for sparse and depthwise layers."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from nas.kernels.build import library_hash
+from nas.latency.profiles import Profile
+from nas.latency.runtimes import Runtime, Session, SessionOptions
+from nas.latency.runtimes.openvino.choice import Chooser
+from nas.latency.runtimes.openvino.quiet import openvino
+from nas.latency.runtimes.openvino.session import open_session, profile, profiling, read, settings_of
+
+#: What OpenVINO's profiler calls every operation of a library.
+_CUSTOM = "Reference"
+
+
+class OpenVinoKernels(Runtime):
+    """As ``OpenVino``; in place of layers that are mostly zeros, or depthwise, stand kernels that are built here.
+
+    Which layers is decided when a file is first opened, by timing the whole graph; the same graph is run from then on.
+    Studies score files in OpenVINO itself: the answers are the same, and nothing is timed beside trainings.
+    """
+
+    formats = frozenset({"onnx"})
+    precisions = frozenset({"int4", "int8", "fp16", "fp32"})
+    scored_in = "openvino"
+
+    def __init__(self) -> None:
+        self._hash = library_hash()
+        self._core = openvino.Core()
+        self._chooser = Chooser(self._core)
+
+    def open(self, path: Path, options: SessionOptions) -> Session:
+        """See ``Runtime.open``."""
+        return open_session(path, partial(self._load, *self._chosen(path, options), settings_of(options)))
+
+    def version(self) -> str:
+        """Version of OpenVINO and of the kernels."""
+        return f"{str(openvino.__version__).partition('-')[0]}+{self._hash}"
+
+    def profile(self, path: Path, options: SessionOptions) -> Profile:
+        """See ``Runtime.profile``; what was fused into another node has no time of its own."""
+        model, fixed = self._chosen(path, options)
+        found = profile(path, partial(self._load, model, fixed, profiling(settings_of(options))))
+        types = {node.get_friendly_name(): node.get_type_name() for node in model.get_ops()}
+        nodes = [replace(node, op=types[node.name]) if node.op == _CUSTOM else node for node in found.nodes]
+        return replace(found, nodes=tuple(nodes))
+
+    def ship(self, path: Path, options: SessionOptions, folder: Path) -> None:
+        """The graph as it is run here, ``kernels.xml`` with ``kernels.bin``, and the library of its operations."""
+        graph, _ = self._chosen(path, options)
+        openvino.save_model(graph, folder / "kernels.xml", compress_to_fp16=False)
+        shutil.copy(self._chooser.library, folder / "kernels.so")
+
+    def _chosen(self, path: Path, options: SessionOptions) -> tuple[openvino.Model, list[np.ndarray]]:
+        model, fixed = read(self._core, path, options.batch)
+        return self._chooser.replaced(model, self._chooser.choose(model, fixed, options)), fixed
+
+    def _load(
+        self, model: openvino.Model, fixed: list[np.ndarray], settings: dict[str, Any]
+    ) -> tuple[openvino.CompiledModel, list[np.ndarray]]:
+        return self._core.compile_model(model, "CPU", settings), fixed

@@ -1,0 +1,169 @@
+"""Puts the native kernels' operations into an OpenVINO graph."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from math import prod
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from nas.latency.runtimes.openvino.graph_pass import Layer, Setting, layers, only_reader
+from nas.latency.runtimes.openvino.quiet import openvino
+
+#: Inputs of a sparse operation whose input isn't scaled.
+_UNSCALED = 5
+#: Its attributes that an operation has too that computes it on the way.
+_SETTINGS = ("rows", "width", "activation", "instruction_set")
+#: The order of dimensions that puts those of an image with its channels last in their place.
+_CHANNELS_FIRST = [0, 3, 1, 2]
+
+
+def replace(model: openvino.Model, settings: Mapping[str, Setting], library: Path) -> None:
+    """Let the library compute the candidates of those names; outputs keep their names.
+
+    Operations take over what moves a whole image for little: a sparse one the scales of its input, a depthwise one the
+    sparse layer that computes its input for it alone, and the means of its output. What computes vectors
+    of channels reads and writes them last where OpenVINO has them so.
+    """
+    factory = openvino.utils.node_factory.NodeFactory()
+    factory.add_extension(library)
+    placement = _Placement(factory, settings)
+    for layer in list(layers(model)):
+        if layer.candidate.name in settings:
+            placement.place(layer)
+
+
+@dataclass(frozen=True)
+class _Placement:
+    factory: openvino.utils.node_factory.NodeFactory
+    settings: Mapping[str, Setting]
+    #: Names of the sparse convolutions that were placed.
+    sparse: set[str] = field(default_factory=set)
+
+    def place(self, layer: Layer) -> None:
+        if layer.candidate.kind == "sparse":
+            self._place_sparse(layer)
+            if not layer.candidate.channels_last:
+                self.sparse.add(layer.candidate.name)
+        else:
+            self._place_depthwise(layer)
+
+    def _place_sparse(self, layer: Layer) -> None:
+        x, scales = _scaled(layer)
+        node = self._create("SparseConvolution", layer, [x, *self._constants(layer), *scales], {})
+        _read_instead(layer.result, node.output(0))
+
+    def _place_depthwise(self, layer: Layer) -> None:
+        expansion, stored = self._expansion(layer), _stored_last(layer.node.input_value(0))
+        means = [node for node in _readers(layer.result) if _is_mean(node)]
+        by_channels = self.settings[layer.candidate.name].method != "pixels"
+        x, expanding, attributes = layer.node.input_value(0), [], {"means": bool(means)}
+        if expansion is not None:
+            x, *expanding = expansion.input_values()
+            own = expansion.get_attributes()
+            attributes |= {f"expansion_{name}": own[name] for name in _SETTINGS}
+        elif by_channels and stored is not None:
+            x, attributes["reads_last"] = stored, True
+        end, scales = _rescaled(layer)
+        attributes["writes_last"] = by_channels and self._is_for_openvino(end)
+        node = self._create("DepthwiseConvolution", layer, [x, *self._constants(layer), *expanding], attributes)
+        for mean in means:
+            _read_instead(mean.output(0), node.output(1))
+        if attributes["writes_last"]:
+            _read_instead(end, _channels_first(node.output(0), scales))
+        else:
+            _read_instead(layer.result, node.output(0))
+
+    def _is_for_openvino(self, image: openvino.Output) -> bool:
+        """Whether only convolutions read an image that OpenVINO computes, which has them channels last."""
+        return all(
+            node.get_type_name() in ("Convolution", "GroupConvolution")
+            and node.get_friendly_name() not in self.settings
+            for node in _readers(image)
+            if not _is_mean(node)
+        )
+
+    def _create(
+        self, kind: str, layer: Layer, inputs: list[openvino.Output], attributes: dict[str, Any]
+    ) -> openvino.Node:
+        candidate = layer.candidate
+        own = candidate.attributes(self.settings[candidate.name])
+        node = self.factory.create(kind, inputs, {**own, **attributes})
+        node.set_friendly_name(candidate.name)
+        return node
+
+    def _constants(self, layer: Layer) -> list[openvino.Output]:
+        arrays = layer.candidate.constants(self.settings[layer.candidate.name])
+        return [openvino.op.Constant(np.ascontiguousarray(array)).output(0) for array in arrays]
+
+    def _expansion(self, layer: Layer) -> openvino.Node | None:
+        """The operation, if there is one, that computes by a sparse layer what this layer alone reads."""
+        x = layer.node.input_value(0)
+        operation = x.get_node()
+        is_sparse = operation.get_friendly_name() in self.sparse and operation.get_input_size() == _UNSCALED
+        return operation if is_sparse and only_reader(x) is not None else None
+
+
+def _read_instead(old: openvino.Output, new: openvino.Output) -> None:
+    names = old.get_names()
+    for reader in old.get_target_inputs():
+        reader.replace_source_output(new)
+    new.set_names(names)
+
+
+def _readers(output: openvino.Output) -> list[openvino.Node]:
+    return [reader.get_node() for reader in output.get_target_inputs()]
+
+
+def _scaled(layer: Layer) -> tuple[openvino.Output, list[openvino.Output]]:
+    """What a sparse layer reads, or, where that is an image times a scale of each channel, both of these."""
+    x, shape = layer.node.input_value(0), layer.candidate.input_shape
+    product = x.get_node()
+    is_image = len(shape) == 4 and not layer.candidate.channels_last
+    if is_image and product.get_type_name() == "Multiply" and only_reader(x) is not None:
+        image, scales = sorted(product.input_values(), key=lambda end: -prod(end.get_shape()))
+        if tuple(image.get_shape()) == shape and _are_scales(scales, shape):
+            return image, [scales]
+    return x, []
+
+
+def _rescaled(layer: Layer) -> tuple[openvino.Output, openvino.Output | None]:
+    """What a layer computes, times a scale of each channel where this and means alone read it; the scales."""
+    readers = [reader for reader in layer.result.get_target_inputs() if not _is_mean(reader.get_node())]
+    if len(readers) == 1 and readers[0].get_node().get_type_name() == "Multiply":
+        scales = readers[0].get_node().input_value(1 - readers[0].get_index())
+        if _are_scales(scales, layer.candidate.output_shape):
+            return readers[0].get_node().output(0), scales
+    return layer.result, None
+
+
+def _are_scales(end: openvino.Output, shape: tuple[int, ...]) -> bool:
+    """Whether there is one for each channel of an image of that shape."""
+    return bool(end.get_partial_shape() == openvino.PartialShape([*shape[:2], 1, 1]))
+
+
+def _stored_last(image: openvino.Output) -> openvino.Output | None:
+    """The image with its channels last that this one is a transposition of, if it is."""
+    node = image.get_node()
+    is_one = node.get_type_name() == "Transpose" and node.input_value(1).get_node().get_type_name() == "Constant"
+    return node.input_value(0) if is_one and [*node.input_value(1).get_node().data] == _CHANNELS_FIRST else None
+
+
+def _channels_first(image: openvino.Output, scales: openvino.Output | None) -> openvino.Output:
+    """The transposition of an image with its channels last, times a scale of each: no work before a convolution."""
+    ops = openvino.opset13
+    if scales is not None:
+        images, channels = scales.get_shape()[:2]
+        image = ops.multiply(image, ops.reshape(scales, np.array([images, 1, 1, channels]), False)).output(0)
+    return ops.transpose(image, np.array(_CHANNELS_FIRST)).output(0)
+
+
+def _is_mean(node: openvino.Node) -> bool:
+    """Whether it is the mean of every channel of an image, as an image of one pixel."""
+    if node.get_type_name() != "ReduceMean" or not node.get_attributes()["keep_dims"]:
+        return False
+    axes = node.input_value(1).get_node()
+    return axes.get_type_name() == "Constant" and {axis % 4 for axis in np.ravel(axes.data).tolist()} == {2, 3}

@@ -1,0 +1,84 @@
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from nas.latency.machine.processor import CoreShares
+from nas.latency.machine.quota import throttled_s
+from nas.latency.protocol import canary
+from nas.latency.protocol.canary import Health, Place, check
+from nas.latency.runtimes import Session
+from tests.unit.nas.latency.protocol.test_measure import Simulated
+
+REFERENCES = {"r0": 0.01, "r4": 0.2, "r8": 2.0}
+
+
+@contextmanager
+def no_wait() -> Iterator[float]:
+    yield 0.0
+
+
+@pytest.fixture(autouse=True)
+def _short(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(canary, "WINDOW_S", 0.005)
+
+
+def look(slow: list[float], idle: list[float], monkeypatch: pytest.MonkeyPatch, limit: float = 0.1) -> Health:
+    """A look at a machine that is, window by window, so much slower, and idle when it should not be."""
+    factors, shares = iter(slow), iter(idle)
+    opened: list[str] = []
+
+    class Watch:
+        def __init__(self, cores: object) -> None:
+            pass
+
+        def shares(self) -> CoreShares:
+            return CoreShares(others=0.3, idle=next(shares))
+
+    def open_reference(rung: str) -> Session:
+        opened.append(rung)
+        return Simulated(REFERENCES[rung] * next(factors))
+
+    monkeypatch.setattr(canary, "CoreWatch", Watch)
+    found = check(Place(open_reference, REFERENCES, no_wait, "process", (0,)), limit, windows=len(slow))
+    assert set(opened) == {"r4"}, "the rung nearest to a quarter of a millisecond"
+    assert Simulated.opened == 0
+    return found
+
+
+def test_a_target_as_calibrated_is_good_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = look([1.0], [0.0], monkeypatch)
+    assert found.problem(0.1) is None
+    assert found.drift == pytest.approx(0.0, abs=1e-4)
+    assert any("others keep core 0 busy 30%" in warning for warning in found.warnings)
+    assert Health.from_json(found.to_json()) == found
+
+
+def test_one_quiet_moment_is_enough(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert look([1.5, 1.4, 1.01], [0.0] * 3, monkeypatch).problem(0.1) is None
+
+
+@pytest.mark.parametrize(("slow", "words"), [(1.3, "30% slower"), (0.8, "20% faster")])
+def test_a_target_that_is_never_as_calibrated_is_bad(slow: float, words: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    problem = look([slow] * 3, [0.0] * 3, monkeypatch).problem(0.1)
+    assert problem is not None
+    assert words in problem
+
+
+def test_a_core_that_stands_idle_while_it_is_wanted_is_throttled(monkeypatch: pytest.MonkeyPatch) -> None:
+    problem = look([1.0] * 3, [0.6, 0.5, 0.7], monkeypatch).problem(0.1)
+    assert problem is not None
+    assert "throttled: kept from its core 50%" in problem
+
+
+@pytest.mark.parametrize(
+    ("line", "folder", "stat"),
+    [("0::/a", "a", "usage_usec 9\nthrottled_usec 2000000\n"), ("1:cpu:/a", "cpu/a", "throttled_time 2000000000\n")],
+)
+def test_both_kinds_of_control_groups_tell_of_quotas(line: str, folder: str, stat: str, tmp_path: Path) -> None:
+    (tmp_path / "own").write_text(f"8:pids:/a\n{line}\n")
+    (tmp_path / folder).mkdir(parents=True)
+    (tmp_path / folder / "cpu.stat").write_text(stat)
+    assert throttled_s(tmp_path / "own", tmp_path) == pytest.approx(2.0)
+    assert throttled_s(tmp_path / "none", tmp_path) == 0.0

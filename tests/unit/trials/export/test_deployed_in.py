@@ -1,0 +1,67 @@
+"""Which runtime a candidate's file is checked and scored in."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from nas.errors import PlanError
+from nas.export.seeding import seed_weights
+from nas.space.chooser import PositionChooser
+from trials.export.answers import answers_of
+from trials.export.page import runtime_lines
+from trials.jobs.candidate import deploy
+from trials.plans.plan import Plan, make_plan
+from trials.plans.problem import open_problem
+
+NEGATED = "negated_runtime:Negated"
+
+
+def plan(runtime: str, bits: str) -> Plan:
+    return make_plan(
+        {
+            "task": {"name": "digits", "image_size": 8},
+            "space": {"name": "plain_convnet"},
+            "policies": [{"name": "precision", "options": [bits]}],
+            "estimator": {"name": "training", "epochs": 1},
+            "targets": [{"name": "a", "runtime": runtime}, {"name": "b"}],
+            "code": [str(Path(__file__).parent)],
+        }
+    )
+
+
+def test_a_file_is_checked_in_the_first_targets_runtime() -> None:
+    with pytest.raises(PlanError, match=NEGATED):
+        open_problem(plan(NEGATED, "fp32"))
+
+
+def test_every_installed_runtime_is_asked_and_the_targets_comes_first(tmp_path: Path) -> None:
+    problem = open_problem(plan("openvino", "fp32"))
+    network = problem.searched.build(problem.searched.sample(PositionChooser(0.3)).architecture, 0)
+    seed_weights(network, problem.input_shape(), "seed")
+    artifact = deploy(problem, network, tmp_path / "model.onnx")
+    first, *others = answers_of(problem, network, artifact)
+    assert first.runtime == "openvino"
+    assert "onnxruntime" in [item.runtime for item in others]
+    for item in (first, *others):
+        assert item.relative_error is not None
+        assert item.relative_error < 1e-4
+        assert item.scores.keys() == {"validation", "test"}
+        assert item.scores["test"]["accuracy"] == pytest.approx(first.scores["test"]["accuracy"], abs=0.01)
+
+
+def test_a_runtime_that_can_not_run_the_file_says_why(tmp_path: Path) -> None:
+    """Torch on 8 bits: in a few words in the table, in full below it."""
+    problem = open_problem(plan("onnxruntime", "int8"))
+    network = problem.searched.build(problem.searched.sample(PositionChooser(0.3)).architecture, 0)
+    seed_weights(network, problem.input_shape(), "seed")
+    answers = answers_of(problem, network, deploy(problem, network, tmp_path / "model.onnx"))
+    failed = next(item for item in answers if item.runtime == "torch")
+    assert failed.relative_error is None
+    assert failed.reason == "op QuantizeLinear has no translation to torch"
+    report = {"scores": answers[0].scores, "runtimes": [item.to_json() for item in answers]}
+    lines = runtime_lines(report)
+    (row,) = [line for line in lines if line.startswith("| torch")]
+    assert row.endswith(f" – | {failed.reason} |")
+    assert failed.error in lines[lines.index(row) :]

@@ -1,0 +1,107 @@
+"""``run.py`` of an exported folder, run as a stranger would: any number of inputs, mistakes in one line."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper
+
+from nas.tasks.digits import Digits
+from trials.export.folder import NUM_SAMPLES, write_samples
+from trials.export.scripts.assembly import SCRIPTS, run_script
+
+BATCH = 4
+ALONE = "import runpy, sys; sys.modules.update(torch=None, trials=None, nas=None); runpy.run_path(sys.argv.pop(1))"
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A network of three classes, which answers with the brightest channel."""
+    path = tmp_path_factory.mktemp("exported")
+    nodes = [
+        helper.make_node("GlobalAveragePool", ["input"], ["means"]),
+        helper.make_node("Flatten", ["means"], ["output"]),
+    ]
+    shapes = {"input": [BATCH, 3, 5, 6], "output": [BATCH, 3]}
+    ends = [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in shapes.items()]
+    graph = helper.make_graph(nodes, "brightest", ends[:1], ends[1:])
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), path / "model.onnx")
+    np.savez(path / "samples.npz", inputs=inputs(6), targets=np.array([0, 1, 2, 0, 1, 1]))
+    about = {"classes": ["red", "green", "blue"], "scores": {"validation": {"accuracy": 0.5}}}
+    (path / "about.json").write_text(json.dumps(about))
+    return path
+
+
+def inputs(count: int) -> np.ndarray:
+    found = np.zeros((count, 3, 5, 6), dtype=np.float32)
+    found[range(count), np.arange(count) % 3] = 1
+    return found
+
+
+def run(folder: Path, runtime: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    (folder / "run.py").write_text(run_script(runtime))
+    command = [sys.executable, "-c", ALONE, str(folder / "run.py"), *arguments]
+    return subprocess.run(command, capture_output=True, text=True)
+
+
+@pytest.mark.parametrize("runtime", [name for name in SCRIPTS if name != "openvino_kernels"])
+def test_any_number_of_inputs(runtime: str, folder: Path, tmp_path: Path) -> None:
+    for count in (1, 3, 4, 6):
+        np.save(tmp_path / "inputs.npy", inputs(count))
+        ran = run(folder, runtime, str(tmp_path / "inputs.npy"))
+        assert f"answers: {[number % 3 for number in range(count)]}\n" in ran.stdout, ran.stderr
+    ran = run(folder, runtime)
+    assert "classes: red, green, blue, red, green, blue" in ran.stdout
+    assert "right:   5 of 6" in ran.stdout
+    assert "validation: accuracy 0.5000" in ran.stdout
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (inputs(1)[0], "one input is inputs[None]"),
+        (inputs(2)[:, :2], "allowed: float32 of shape (N, 3, 5, 6)"),
+        (inputs(0), "allowed: float32 of shape (N, 3, 5, 6)"),
+        (inputs(2).astype(np.uint8), "inputs of type uint8"),
+        (inputs(2) * np.nan, "not finite"),
+        (np.array([{}], dtype=object), "is not an array of numbers"),
+        (b"\x89PNG\r\n\x1a\n", "(.npy); allowed: float32 of shape (N, 3, 5, 6), prepared as about.json says"),
+        (b"", "is not an array of numbers"),
+        (None, "can't be read: No such file"),
+    ],
+)
+def test_a_mistake_is_one_line(given: Any, message: str, folder: Path, tmp_path: Path) -> None:
+    path = tmp_path / "inputs.npy"
+    if isinstance(given, bytes):
+        path.write_bytes(given)
+    elif given is not None:
+        np.save(path, given)
+    ran = run(folder, "onnxruntime", str(path))
+    assert ran.returncode == 1
+    assert message in ran.stderr
+    assert len(ran.stderr.splitlines()) == 1
+    assert "pickle" not in ran.stderr
+    assert ran.stdout == ""
+
+
+def test_help_says_what_goes_in(folder: Path) -> None:
+    ran = run(folder, "onnxruntime", "--help")
+    assert ran.returncode == 0
+    assert ran.stdout.startswith("usage: python run.py [inputs.npy]\n")
+    assert "float32 of shape (N, 3, 5, 6)" in ran.stdout
+
+
+def test_samples_are_of_all_classes(tmp_path: Path) -> None:
+    write_samples(Digits(image_size=8), tmp_path)
+    samples = np.load(tmp_path / "samples.npz")
+    counts = np.bincount(samples["targets"], minlength=10)
+    assert len(samples["inputs"]) == NUM_SAMPLES
+    assert counts.min() >= 1
+    assert counts.max() <= 2

@@ -1,0 +1,128 @@
+"""Databases that can be read and not written."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sqlite3
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nas.errors import StoreError, UnknownNameError
+from trials.store.database.engine import open_engine
+from trials.store.read.studies import list_studies
+from trials.store.store import Store
+
+COLUMNS: dict[str, Any] = {"plan": {}, "limits": {}, "objectives": {}, "environment": {}}
+
+
+def with_study(path: Path) -> Path:
+    store = Store(f"sqlite:///{path}")
+    store.create_study(name="study", group="study", role="search", seed=0, **COLUMNS)
+    store.close()
+    return path
+
+
+@pytest.fixture
+def freeze() -> Iterator[Callable[[Path], None]]:
+    """Makes a folder read-only, for the superuser too."""
+    mounted: list[Path] = []
+
+    def run(*command: str) -> bool:
+        return subprocess.run(command, capture_output=True).returncode == 0
+
+    def read_only(folder: Path) -> None:
+        if os.geteuid() != 0:
+            folder.chmod(0o500)
+        elif not run("mount", "--bind", str(folder), str(folder)):
+            pytest.skip("the superuser can't mount here")
+        else:
+            mounted.append(folder)
+            assert run("mount", "-o", "remount,ro,bind", str(folder))
+
+    yield read_only
+    for folder in mounted:
+        assert run("umount", str(folder))
+
+
+@pytest.fixture
+def read_only(tmp_path: Path, freeze: Callable[[Path], None]) -> Path:
+    """A folder that can't be written, with a database in it."""
+    folder = tmp_path / "read-only"
+    folder.mkdir()
+    with_study(folder / "nas.db")
+    freeze(folder)
+    return folder
+
+
+def test_it_can_be_looked_at(read_only: Path) -> None:
+    engine = open_engine(f"sqlite:///{read_only}/nas.db")
+    assert [row.name for row in list_studies(engine)] == ["study"]
+    assert not list(read_only.glob("nas.db-*"))
+    engine.dispose()
+
+
+def test_what_writes_says_that_it_can_not(read_only: Path) -> None:
+    store = Store(f"sqlite:///{read_only}/nas.db")
+    assert store.study_row("study").name == "study"
+    for write in (store.check_writable, lambda: store.delete_study("study")):
+        with pytest.raises(StoreError, match="can't be written by this user here"):
+            write()
+    with pytest.raises(UnknownNameError, match="no study 'other'"):
+        store.study_row("other")
+    store.close()
+
+
+def test_where_nothing_can_be_created_a_new_database_is_refused(read_only: Path) -> None:
+    with pytest.raises(StoreError, match=r"can't open .*is its folder there"):
+        open_engine(f"sqlite:///{read_only}/new.db")
+
+
+def test_older_tables_are_not_upgraded_there(tmp_path: Path, freeze: Callable[[Path], None]) -> None:
+    path = with_study(tmp_path / "nas.db")
+    with sqlite3.connect(path) as connection:
+        connection.execute("UPDATE alembic_version SET version_num = '0001'")
+    connection.close()
+    freeze(tmp_path)
+    with pytest.raises(StoreError, match="can't be written by this user here"):
+        open_engine(f"sqlite:///{path}")
+
+
+def test_a_crashed_writers_last_words_are_read(tmp_path: Path, freeze: Callable[[Path], None]) -> None:
+    path = with_study(tmp_path / "nas.db")
+    writer = Store(f"sqlite:///{path}")
+    writer.create_study(name="late", group="late", role="search", seed=0, **COLUMNS)
+    copy = tmp_path / "copy"
+    copy.mkdir()
+    for file in tmp_path.glob("nas.db*"):
+        shutil.copy(file, copy)
+    writer.close()
+    freeze(copy)
+    assert {row.name for row in list_studies(open_engine(f"sqlite:///{copy}/nas.db"))} == {"study", "late"}
+
+
+def test_a_newer_program_s_tables_are_refused(tmp_path: Path, freeze: Callable[[Path], None]) -> None:
+    path = with_study(tmp_path / "nas.db")
+    with sqlite3.connect(path) as connection:
+        connection.execute("UPDATE alembic_version SET version_num = '9999'")
+    connection.close()
+    freeze(tmp_path)
+    with pytest.raises(StoreError, match="tables of version '9999'"):
+        open_engine(f"sqlite:///{path}")
+
+
+@pytest.mark.parametrize("text", ["\udcff", "a\0b", {"\0": ["\udc00"]}])
+def test_text_that_no_database_takes_is_stored_cleaned(text: Any, store_url: str) -> None:
+    store = Store(store_url)
+    study = {"name": "study", "group": "study", "role": "search", "seed": 0}
+    identity = store.create_study(**study, **{**COLUMNS, "environment": {"text": text}})
+    epoch = store.acquire(identity, "me", 60)
+    store.release(identity, epoch, "interrupted", {}, f"{text}" if isinstance(text, str) else None)
+    row = store.study_row("study")
+    assert "\N{REPLACEMENT CHARACTER}" in str(row.environment["text"])
+    assert row.error is None or "\N{REPLACEMENT CHARACTER}" in row.error
+    store.close()

@@ -1,0 +1,1 @@
+"""Analysis: what the results of studies say, as numbers."""

@@ -1,0 +1,71 @@
+"""The gap between validation and test of what was chosen: whoever is chosen for a score is flattered by it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import hypot
+from typing import TYPE_CHECKING, Any
+
+from trials.store.read.candidates import Value
+
+if TYPE_CHECKING:
+    from trials.export.answers import Answers
+
+#: Split → metric → value with its interval.
+Scores = Mapping[str, Mapping[str, Value]]
+GAP_NOTE = (
+    "A network is chosen for its score on validation, which flatters the chosen (the winner's curse); test was read "
+    "when it was exported. Intervals are of 95 %, over a split's examples; the gap's takes the splits as independent."
+)
+
+
+@dataclass(frozen=True)
+class Gap:
+    """One metric of an exported network on both splits."""
+
+    metric: str
+    validation: Value
+    test: Value
+
+    @property
+    def difference(self) -> Value:
+        """Validation minus test, with its interval where both have one."""
+        value = self.validation.value - self.test.value
+        halves = [_half(item) for item in (self.validation, self.test)]
+        if None in halves:
+            return Value(value)
+        half = hypot(*(half or 0.0 for half in halves))
+        return Value(value, value - half, value + half)
+
+    def to_json(self) -> dict[str, Any]:
+        """As JSON values: ``[value, low, high]`` each."""
+        parts = {"validation": self.validation, "test": self.test, "gap": self.difference}
+        return {"metric": self.metric, **{name: _listed(value) for name, value in parts.items()}}
+
+
+def gaps(scores: Scores) -> list[Gap]:
+    """One a metric that was scored on both splits."""
+    test = scores.get("test", {})
+    return [Gap(name, value, test[name]) for name, value in scores.get("validation", {}).items() if name in test]
+
+
+def scored(answers: Answers) -> dict[str, dict[str, Value]]:
+    """What a file answered, as scores with intervals."""
+    return {
+        split: {name: Value(value, *answers.intervals[split].get(name, (None, None))) for name, value in found.items()}
+        for split, found in answers.scores.items()
+    }
+
+
+def in_json(scores: Scores) -> dict[str, dict[str, list[Any]]]:
+    """As it is stored with an export."""
+    return {split: {name: _listed(value) for name, value in found.items()} for split, found in scores.items()}
+
+
+def _half(value: Value) -> float | None:
+    return None if value.low is None or value.high is None else (value.high - value.low) / 2
+
+
+def _listed(value: Value) -> list[Any]:
+    return [value.value, value.low, value.high]

@@ -1,0 +1,64 @@
+"""Which questions of a space matter for which objective."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Literal
+
+from optuna.importance import (
+    BaseImportanceEvaluator,
+    FanovaImportanceEvaluator,
+    PedAnovaImportanceEvaluator,
+    get_param_importances,
+)
+from optuna.trial import FrozenTrial, TrialState, create_trial
+
+from nas.errors import StudyError
+from trials.analysis.optuna_view import new_study, optuna_study
+
+Evaluator = Literal["ped_anova", "fanova"]
+#: Below this the best tenth is one candidate, and every answer looks important.
+MIN_COMPLETE = 20
+
+
+def importances(url: str, name: str, evaluator: Evaluator = "ped_anova", seed: int = 0) -> dict[str, dict[str, float]]:
+    """Objective → question → importance, largest first; those of an objective sum to 1.
+
+    Complete candidates only: placeholders of infeasible ones would be taken for measurements.
+
+    Args:
+        url: of the database.
+        name: of the study.
+        evaluator: ``ped_anova`` (Watanabe et al. 2023): what tells the best tenth from the others; answers of
+            skipped slots don't count. ``fanova`` (Hutter et al. 2014): share of a forest's variance.
+        seed: of the forest.
+
+    Raises:
+        UnknownNameError: no such study.
+        StudyError: fewer than 20 complete candidates, or an unknown evaluator.
+    """
+    if evaluator not in ("ped_anova", "fanova"):
+        raise StudyError(f"evaluator {evaluator!r}; allowed: ped_anova, fanova")
+    view = optuna_study(url, name, active_only=evaluator == "ped_anova")
+    complete = [trial for trial in view.trials if trial.user_attrs["state"] == "complete"]
+    complete = [trial for trial in complete if trial.state == TrialState.COMPLETE]
+    if len(complete) < MIN_COMPLETE:
+        raise StudyError(f"study {name!r} has {len(complete)} complete candidates; importances need {MIN_COMPLETE}")
+    directions = [direction.name.lower() for direction in view.directions]
+    found = {}
+    for place, objective in enumerate(view.metric_names or ()):
+        study = new_study({objective: directions[place]}, name)
+        study.add_trials(_with_value(trial, place) for trial in complete)
+        with warnings.catch_warnings():
+            # An answer that was active in one candidate only tells nothing, and gets nothing.
+            warnings.filterwarnings("ignore", message="Some regimes for parameter")
+            found[objective] = get_param_importances(study, evaluator=_evaluator(evaluator, seed))
+    return found
+
+
+def _evaluator(name: Evaluator, seed: int) -> BaseImportanceEvaluator:
+    return PedAnovaImportanceEvaluator() if name == "ped_anova" else FanovaImportanceEvaluator(seed=seed)
+
+
+def _with_value(trial: FrozenTrial, place: int) -> FrozenTrial:
+    return create_trial(params=trial.params, distributions=trial.distributions, value=trial.values[place])

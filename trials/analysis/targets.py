@@ -1,0 +1,71 @@
+"""The read side of several targets: a front each, and how alike they rank candidates."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+from scipy.stats import kendalltau
+
+from trials.store.read.points import Points, points
+from trials.store.read.session import Source
+from trials.store.read.studies import study_summary
+from trials.store.records import TARGET_METRICS
+
+
+@dataclass(frozen=True)
+class RankCorrelation:
+    """How alike two targets rank candidates by latency."""
+
+    first: str
+    second: str
+    #: Kendall's tau-b: 1 for the same order, -1 for the reverse, 0 for none; None where one has no order.
+    tau: float | None
+    #: Candidates measured on both.
+    count: int
+
+
+def fronts_by_target(source: Source, name: str) -> dict[str, Points]:
+    """Target → candidates on the study's objectives as they are there, the front among them; none for one target.
+
+    An objective that is measured on a target is taken on each of them in turn, whichever the plan names.
+
+    Raises:
+        UnknownNameError: no such study.
+    """
+    summary = study_summary(source, name)
+    if len(summary.targets) < 2:
+        return {}
+    goals = {target: goals_at(summary.row.objectives, target) for target in summary.targets}
+    return {target: points(source, name, goals=own) for target, own in goals.items()}
+
+
+def goals_at(objectives: Mapping[str, str], target: str) -> dict[str, str]:
+    """Objectives → direction, with what is measured on a target measured on this one."""
+    names = {key: key.partition("@")[0] for key in objectives}
+    return {
+        f"{names[key]}@{target}" if names[key] in TARGET_METRICS else key: direction
+        for key, direction in objectives.items()
+    }
+
+
+def rank_correlations(source: Source, name: str) -> list[RankCorrelation]:
+    """Of every pair of the study's targets.
+
+    Raises:
+        UnknownNameError: no such study.
+    """
+    targets = study_summary(source, name).targets
+    if len(targets) < 2:
+        return []
+    found = points(source, name, [f"latency_ms@{target}" for target in targets]).values
+    return [_correlation(targets, found, first, second) for first, second in combinations(range(len(targets)), 2)]
+
+
+def _correlation(targets: Sequence[str], latencies: np.ndarray, first: int, second: int) -> RankCorrelation:
+    both = latencies[np.isfinite(latencies[:, [first, second]]).all(axis=1)]
+    tau = float(kendalltau(both[:, first], both[:, second]).statistic) if len(both) > 1 else math.nan
+    return RankCorrelation(targets[first], targets[second], None if math.isnan(tau) else tau, len(both))

@@ -1,0 +1,1 @@
+"""The verbs of ``nas``, one file a group."""

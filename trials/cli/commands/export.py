@@ -1,0 +1,92 @@
+"""Taking results away: ``nas export``, ``report``, ``dashboard``, ``optuna-export``."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from nas.errors import PlanError
+from trials.cli.app import app, out
+from trials.cli.options import DEFAULT_STORAGE, MOST, Json, Name, Storage, print_rows
+
+
+@app.command(epilog="Example: nas export digits --best --out exported")
+def export(
+    name: Name,
+    out_dir: Annotated[Path, typer.Option("--out", help="Folder to write; a folder a network with --pareto.")],
+    trial: Annotated[int | None, typer.Option("--trial", min=0, max=MOST, help="Number of a candidate.")] = None,
+    best: Annotated[bool, typer.Option("--best", help="The best of the first objective within all limits.")] = False,
+    pareto: Annotated[bool, typer.Option("--pareto", help="Every network of the front.")] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Write into a folder that is not empty, replacing files of the same names.")
+    ] = False,
+    storage: Storage = DEFAULT_STORAGE,
+    as_json: Json = False,
+) -> None:
+    """Write networks that run on numpy and the target's runtime alone; checked, tested and measured again."""
+    from trials.cli.outputs import empty_folder, output_folder
+    from trials.export.candidate import chosen, export_candidate
+    from trials.store.store import Store
+
+    if [trial is not None, best, pareto].count(True) != 1:
+        raise PlanError("say what to export: --trial N, --best or --pareto")
+    store = Store(storage)
+    store.check_writable()
+    numbers = [trial] if trial is not None else chosen(store, name, only_best=best)
+    store.study_row(name)
+    paths = [out_dir / f"trial-{number}" if pareto else out_dir for number in numbers]
+    folders = [output_folder(path) if force else empty_folder(path) for path in paths]
+    rows = [export_candidate(store, name, number, folder) for number, folder in zip(numbers, folders, strict=True)]
+    print_rows(rows, as_json)
+
+
+@app.command(epilog="Example: nas report digits --out report")
+def report(
+    name: Name,
+    out_dir: Annotated[Path, typer.Option("--out", help="Folder to write the page into.")],
+    storage: Storage = DEFAULT_STORAGE,
+) -> None:
+    """Write one HTML page with the front, its error bars, history, curves and states."""
+    from trials.cli.outputs import output_folder
+    from trials.reporting.report.page import write_report
+    from trials.store.store import Store
+
+    store = Store(storage)
+    store.study_row(name)
+    output_folder(out_dir)
+    out.print(f"wrote {write_report(store, name, out_dir.expanduser())}")
+
+
+@app.command(epilog="Example: nas dashboard --storage sqlite:///nas.db --port 8501")
+def dashboard(
+    storage: Storage = DEFAULT_STORAGE,
+    port: Annotated[int, typer.Option("--port", min=1, max=65535)] = 8501,
+    host: Annotated[
+        str, typer.Option("--host", help="Address to listen on; this machine only by default.")
+    ] = "127.0.0.1",
+) -> None:
+    """Show studies in a browser."""
+    from trials.store.store import Store
+
+    Store(storage).close()  # a storage that can't be opened is said here, not in the browser
+    environment = {**os.environ, "NAS_STORAGE": storage}  # other users can read arguments, not this
+    command = [sys.executable, "-P", "-m", "dashboard", str(port), host]
+    raise typer.Exit(subprocess.call(command, env=environment))
+
+
+@app.command("optuna-export", epilog="Example: nas optuna-export digits sqlite:///optuna.db")
+def optuna_export(
+    name: Name,
+    to: Annotated[str, typer.Argument(help="URL of an Optuna storage to write.")],
+    storage: Storage = DEFAULT_STORAGE,
+) -> None:
+    """Copy a study into Optuna's own format, for optuna-dashboard."""
+    from trials.analysis.optuna_view import export_rdb
+
+    export_rdb(storage, name, to)
+    out.print(f"wrote study {name} to {to}")

@@ -1,0 +1,113 @@
+"""``nas init``: asks for what a plan needs, and writes one."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from nas.errors import NasError, PlanError
+from nas.foreign import lines
+from trials.cli.app import app, out
+from trials.cli.options import MOST
+
+if TYPE_CHECKING:
+    from trials.plans.interview.questions import Question
+
+Text = str | None
+
+
+def _option(name: str, help: str) -> Any:
+    return typer.Option(f"--{name}", help=help)
+
+
+@app.command(epilog="Example: nas init plan.yaml --task image_folder --data photos --limit latency_ms=8")
+def init(
+    path: Annotated[Path, typer.Argument(help="File to write.")] = Path("plan.yaml"),
+    task: Annotated[Text, _option("task", "Name of a task.")] = None,
+    data: Annotated[Text, _option("data", "Folder with the task's data, where it needs one.")] = None,
+    image_size: Annotated[int | None, _option("image-size", "Pixels a side.")] = None,
+    network: Annotated[
+        Text, _option("network", "Your own network, module:factory, or the name of a timm model.")
+    ] = None,
+    space: Annotated[Text, _option("space", "Name of a search space, instead of --network.")] = None,
+    kernels: Annotated[Text, _option("kernels", "Sizes of large kernels, 3,7,13, or all.")] = None,
+    runtime: Annotated[Text, _option("runtime", "What runs the file: name, or name,parameter=value,….")] = None,
+    threads: Annotated[int | None, typer.Option("--threads", min=1, max=MOST, help="Threads of the runtime.")] = None,
+    precisions: Annotated[Text, _option("precisions", "Some of fp32,fp16,int8,int4.")] = None,
+    sparsity: Annotated[Text, _option("sparsity", "Patterns, unstructured,channels, or none.")] = None,
+    densities: Annotated[Text, _option("densities", "Shares of weights that are kept, 0.25,0.5,1.0.")] = None,
+    limit: Annotated[
+        list[str] | None,
+        _option("limit", "Upper limit: metric=number, metric=0.5xmedian, or metric=0.5xoriginal for your own network."),
+    ] = None,
+    trials: Annotated[int | None, typer.Option("--trials", min=1, max=MOST, help="Budget.")] = None,
+    name: Annotated[Text, _option("name", "Name of the study; the file's by default.")] = None,
+    code: Annotated[list[str] | None, _option("code", "Folder of your own code.")] = None,
+    ask: Annotated[
+        bool | None, typer.Option("--ask/--no-ask", help="Ask for what is not given; by default in a terminal.")
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace the file if it exists.")] = False,
+) -> None:
+    """Write a plan to start from, asking for what is not given; it is checked before it is written."""
+    from trials.cli.outputs import output_file
+
+    file = output_file(path)
+    if os.path.lexists(file) and not force:
+        raise PlanError(f"{path} exists; give another name, or --force to replace it")
+    given = {
+        **{"task": task, "data": data, "image_size": image_size, "network": network, "space": space},
+        **{"kernels": kernels, "runtime": runtime, "threads": threads, "precisions": precisions},
+        **{"sparsity": sparsity, "densities": densities, "limit": ",".join(limit) if limit else None},
+        "trials": trials,
+    }
+    asks = sys.stdin.isatty() if ask is None else ask
+    text = _text(file, given, {"name": name, "code": code or []}, asks=asks)
+    with file.open("w" if force else "x", encoding="utf-8") as stream:
+        stream.write(text)
+    out.print(f"wrote {path}; next: nas validate {shlex.quote(str(path))}")
+
+
+def _text(file: Path, given: Mapping[str, Any], fixed: Mapping[str, Any], *, asks: bool) -> str:
+    from nas.import_path import append_folders
+    from trials.plans.interview.questions import questions
+    from trials.plans.interview.writing import study_name, write_plan
+
+    if not all(fixed["code"]):
+        raise PlanError("code is empty; give a folder, or leave it out")
+    append_folders([str(file.resolve().parent), *fixed["code"]])
+    answers = {**fixed, "name": study_name(file) if fixed["name"] is None else fixed["name"]}
+    for question in questions():
+        answers[question.key] = _answer(question, given[question.key], answers, asks=asks)
+    return write_plan(answers, file)
+
+
+def _answer(question: Question, given: Any, answers: Mapping[str, Any], *, asks: bool) -> Any:
+    from trials.plans.interview.questions import value_of
+
+    if given is None and asks and question.applies(answers):
+        return _asked(question, answers)
+    return value_of(question, None if given is None else str(given), answers)
+
+
+def _asked(question: Question, answers: Mapping[str, Any]) -> Any:
+    """Ask until the answer can be read."""
+    from trials.plans.interview.questions import value_of
+
+    default = question.default(answers)
+
+    def read(text: str) -> Any:
+        try:
+            return value_of(question, text or None, answers)
+        except NasError as error:
+            raise typer.BadParameter(lines(str(error))) from None
+
+    try:
+        return typer.prompt(question.text, default=default, show_default=bool(default), value_proc=read)
+    except UnicodeDecodeError:
+        raise PlanError(f"the answer to {question.text!r} is not UTF-8") from None

@@ -1,0 +1,197 @@
+"""Looking at what is there: ``nas list``, ``status``, ``show``, ``profile``, ``measure``, ``gc``, ``delete``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from nas.foreign import line
+from trials.cli.app import app, err, out
+from trials.cli.options import DEFAULT_STORAGE, MOST, Json, Name, Storage, Trial, print_json, print_rows
+
+if TYPE_CHECKING:
+    from trials.store.models import Study
+    from trials.store.store import Store
+
+
+@app.command("list", epilog="Example: nas list --json")
+def list_(storage: Storage = DEFAULT_STORAGE, as_json: Json = False) -> None:
+    """List studies, newest first."""
+    from trials.store.read.studies import list_studies
+    from trials.store.store import Store
+
+    rows = [
+        {
+            "study": row.name,
+            "group": row.group,
+            "role": row.role,
+            "state": row.state,
+            "now": row.phase or "",
+            "incomplete": ", ".join(row.incomplete),
+            "candidates": dict(row.counts),
+            "best": dict(row.best),
+            "created": row.created_at.isoformat(timespec="seconds"),
+        }
+        for row in list_studies(Store(storage))
+    ]
+    print_rows(rows, as_json, empty="no studies yet; start one with nas search PLAN")
+
+
+@app.command(epilog="Example: nas status digits")
+def status(name: Name, storage: Storage = DEFAULT_STORAGE, as_json: Json = False) -> None:
+    """Say how far a study is and who coordinates it."""
+    from trials.store.read.doubts import study_doubts
+    from trials.store.read.studies import study_summary
+    from trials.store.store import Store
+
+    store = Store(storage)
+    row, summary = store.study_row(name), study_summary(store, name)
+    facts: dict[str, Any] = {
+        "study": name,
+        "state": row.state,
+        "now": row.phase,
+        "coordinator": _coordinator(store, row),
+        "candidates": dict(summary.row.counts),
+        "budget": row.plan["budget"]["trials"],
+        "best": dict(summary.row.best),
+        "limits": summary.limits,
+        "totals": row.totals,
+        "beware": "; ".join(study_doubts(store, name)) or None,
+        "error": row.error,
+    }
+    if as_json:
+        print_json(facts)
+        return
+    print_rows([{"": key, " ": value} for key, value in facts.items() if value not in (None, {})], as_json=False)
+
+
+def _coordinator(store: Store, row: Study) -> str | None:
+    if row.lease_owner is None or store.is_held(row.id):
+        return row.lease_owner
+    return f"{row.lease_owner}, which has ended without a word: nas resume {row.name}"
+
+
+@app.command(epilog="Example: nas show digits 12")
+def show(
+    name: Name,
+    trial: Annotated[int | None, typer.Argument(min=0, max=MOST, help="Number of a candidate.")] = None,
+    storage: Storage = DEFAULT_STORAGE,
+    as_json: Json = False,
+    limit: Annotated[int, typer.Option("--limit", min=1, max=MOST, help="Rows of a study to show.")] = 50,
+    targets: Annotated[
+        bool, typer.Option("--targets", help="Instead: the front of each target, and how alike targets rank.")
+    ] = False,
+) -> None:
+    """Show a study's candidates, or one of them with its layers, metrics and jobs."""
+    from trials.cli.views import (
+        candidate_json,
+        candidate_rows,
+        print_candidate,
+        print_caveats,
+        print_targets,
+        targets_json,
+    )
+    from trials.store.store import Store
+
+    store = Store(storage)
+    if targets:
+        print_json(targets_json(store, name)) if as_json else print_targets(store, name)
+    elif trial is None:
+        if not as_json:
+            print_caveats(store, name)
+        row = store.study_row(name)
+        doing = row.phase or row.error
+        empty = f"no candidates yet; {row.state}" + (f": {line(doing)}" if doing else "")
+        print_rows(candidate_rows(store, name, limit), as_json, empty=empty)
+    elif as_json:
+        print_json(candidate_json(store, name, trial))
+    else:
+        print_candidate(store, name, trial)
+
+
+@app.command(epilog="Example: nas profile digits 12")
+def profile(
+    name: Name,
+    trial: Trial,
+    target: Annotated[
+        str | None, typer.Option("--target", help="One of the study's targets; the first by default.")
+    ] = None,
+    storage: Storage = DEFAULT_STORAGE,
+    as_json: Json = False,
+) -> None:
+    """Say where the time of a candidate goes, layer by layer, and store it."""
+    from trials.cli.views import print_profile, profile_json
+    from trials.store.store import Store
+    from trials.targets.profiling import profile_candidate
+
+    store = Store(storage)
+    store.check_writable()
+    where = profile_candidate(store, name, trial, target)
+    print_json(profile_json(store, name, trial, where)) if as_json else print_profile(store, name, trial, where)
+
+
+@app.command(epilog="Example: nas measure model.onnx --runtime onnxruntime --runtime torch,compile=true")
+def measure(
+    model: Annotated[Path, typer.Argument(help="A model file, of this project or any other.")],
+    runtimes: Annotated[
+        list[str] | None,
+        typer.Option("--runtime", help="Name, or name,parameter=value,…; onnxruntime by default; give several."),
+    ] = None,
+    every: Annotated[bool, typer.Option("--all", help="Every runtime there is.")] = False,
+    threads: Annotated[int, typer.Option("--threads", min=1, max=MOST)] = 1,
+    batch: Annotated[int, typer.Option("--batch", min=1, max=MOST, help="Size of a symbolic batch.")] = 1,
+    as_json: Json = False,
+) -> None:
+    """Measure any model here, on one runtime or several side by side, by the protocol studies use."""
+    from nas.errors import MeasureError
+    from trials.cli.outputs import input_file
+    from trials.targets.side_by_side import every_runtime, side_by_side, specs_of, table
+
+    asked = [*(runtimes or ([] if every else ["onnxruntime"])), *(every_runtime() if every else [])]
+    input_file(model, "MODEL")
+    specs = specs_of(asked, threads=threads, batch=batch)
+    found = []
+    for item in side_by_side(model, specs):
+        found.append(item)
+        if not as_json:
+            err.print(f"{len(found)}/{len(specs)} {item.runtime} {'measured' if item.latency else 'left out'}")
+    first = next((item.latency for item in found if item.latency), None)
+    if first is None:
+        raise MeasureError("\n".join(item.error for item in found))
+    if as_json:
+        values = [item.to_json(first) for item in found]
+        print_json(values[0] if len(values) == 1 else values)
+    else:
+        print_rows(table(found), as_json=False)
+
+
+@app.command(epilog="Example: nas gc digits")
+def gc(name: Name, storage: Storage = DEFAULT_STORAGE) -> None:
+    """Remove files that a study's retention does not keep."""
+    from trials.launch.retention import collect
+    from trials.store.store import Store
+
+    store = Store(storage)
+    store.check_writable()
+    count, size = collect(store, name)
+    out.print(f"removed {count} files, {size / 1e6:.1f} MB; rows stay")
+
+
+@app.command(epilog="Example: nas delete digits --yes")
+def delete(
+    name: Name,
+    storage: Storage = DEFAULT_STORAGE,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+) -> None:
+    """Remove a study, its rows and its files."""
+    from trials.launch.retention import delete as remove
+    from trials.store.store import Store
+
+    store = Store(storage)
+    store.check_writable()
+    store.study_row(name)
+    if not yes:
+        typer.confirm(f"remove study {line(name)!r} with everything it measured and trained?", abort=True)
+    out.print(f"removed {name} and {remove(store, name)} files")

@@ -1,0 +1,92 @@
+"""Before spending: ``nas validate``, ``nas spaces``, ``nas papers``."""
+
+from __future__ import annotations
+
+import inspect
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from trials.cli.app import app, out
+from trials.cli.options import DEFAULT_STORAGE, Json, Storage, print_json, print_rows
+from trials.cli.terminal import titled
+
+
+@app.command(epilog="Example: nas validate examples/digits.yaml")
+def validate(
+    plan: Annotated[Path, typer.Argument(help="The study's YAML file.")],
+    overrides: Annotated[list[str] | None, typer.Argument(help="key=value, dots descend.")] = None,
+    storage: Storage = DEFAULT_STORAGE,
+    as_json: Json = False,
+) -> None:
+    """Check plan and data and say what a study would cost: size of the space, typical networks, limits, hours, disk."""
+    from trials.cli.data import print_data
+    from trials.launch.forecast import forecast
+    from trials.plans.plan import load_plan
+    from trials.store.store import Store
+    from trials.targets.stored import names_targets, with_stored_targets
+
+    given = load_plan(plan, overrides or ())
+    if names_targets(given):
+        given = with_stored_targets(given, Store(storage))
+    found = forecast(given)
+    if as_json:
+        print_json(found.to_json())
+        return
+    out.print(titled(str(plan), f" is valid; the space holds {found.size}"))
+    print_rows(found.networks, as_json=False)
+    if found.data is not None:
+        print_data(found.data)
+    for line in found.remarks:
+        out.print(line)
+
+
+#: Time for the sizes of all spaces that are listed.
+SIZE_SECONDS = 6.0
+
+
+@app.command(epilog="Example: nas spaces sparse_convnet --describe")
+def spaces(
+    names: Annotated[list[str] | None, typer.Argument(help="Names of search spaces; all by default.")] = None,
+    describe: Annotated[bool, typer.Option("--describe", help="Also show documentation and choices.")] = False,
+    as_json: Json = False,
+) -> None:
+    """List search spaces."""
+    from nas.tasks import make_task
+    from search_spaces import SPACES
+    from trials.launch.forecast import size_of
+    from trials.plans.choices import choices_of
+
+    task = make_task("digits")
+    # Some spaces are about something a plan gives: those are counted by their first example.
+    found = {name: SPACES.get(name).examples()[0] for name in names or SPACES.names()}
+    texts = {name: inspect.getdoc(type(space)) or "" for name, space in found.items()}
+    choices = {name: choices_of(space, task) for name, space in found.items()} if describe else {}
+    rows: list[dict[str, Any]] = [
+        {
+            "space": name,
+            "paper": space.paper,
+            "size on digits": size_of(space, task, SIZE_SECONDS / len(found)),
+            "what": texts[name].partition("\n")[0],
+        }
+        for name, space in found.items()
+    ]
+    if not describe:
+        print_rows(rows, as_json)
+    elif as_json:
+        print_json([{**row, "text": texts[row["space"]], "choices": choices[row["space"]]} for row in rows])
+    else:
+        for row in rows:
+            about = f": {row['size on digits']} on digits; paper {row['paper'] or 'none'}"
+            out.print(titled(row["space"], about))
+            out.print(f"\n{texts[row['space']]}\n")
+            print_rows(choices[row["space"]], as_json=False)
+
+
+@app.command(epilog="Example: nas papers --json")
+def papers(as_json: Json = False) -> None:
+    """List the papers behind registered names, and the test that decides each."""
+    from trials.cli.papers import paper_rows
+
+    print_rows(paper_rows(), as_json)

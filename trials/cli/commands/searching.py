@@ -1,0 +1,107 @@
+"""``nas search``, ``nas resume`` ``nas extend`` and ``nas twins``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from trials.cli.app import app, out
+from trials.cli.options import DEFAULT_STORAGE, MOST, Address, Name, Storage
+
+
+@app.command(epilog="Example: nas search examples/digits.yaml budget.trials=8 strategy.name=tpe")
+def search(
+    plan: Annotated[Path, typer.Argument(help="The study's YAML file.")],
+    overrides: Annotated[list[str] | None, typer.Argument(help="key=value, dots descend.")] = None,
+    storage: Storage = DEFAULT_STORAGE,
+    name: Annotated[str | None, typer.Option("--name", help="Name of the study; the plan's by default.")] = None,
+    with_baseline: Annotated[
+        str | None,
+        typer.Option("--with-baseline", help="Also run a twin with this strategy at equal budget: random."),
+    ] = None,
+    with_twins: Annotated[
+        bool,
+        typer.Option("--with-twins", help="Afterwards, what `nas twins` does: dense parents, random masks."),
+    ] = False,
+    address: Address = None,
+) -> None:
+    """Run a study. Ctrl-C leaves one that `nas resume` takes up."""
+    from trials.cli.live import LiveDisplay
+    from trials.launch.studies import search as run
+    from trials.plans.plan import load_plan
+
+    resolved = load_plan(plan, overrides or ())
+    with LiveDisplay(out) as display:
+        names = run(
+            resolved,
+            storage=storage,
+            name=name,
+            baseline=with_baseline,
+            twins=with_twins,
+            address=address,
+            on_update=display.update,
+            on_phase=display.prepare,
+        )
+    _say_next(names, storage)
+
+
+@app.command(epilog="Example: nas resume digits --storage sqlite:///nas.db")
+def resume(name: Name, storage: Storage = DEFAULT_STORAGE, address: Address = None) -> None:
+    """Take up an interrupted study where its tables are."""
+    from trials.cli.live import LiveDisplay
+    from trials.launch.studies import resume as run
+
+    with LiveDisplay(out) as display:
+        run(storage, name, address=address, on_update=display.update, on_phase=display.prepare)
+    _say_next([name], storage)
+
+
+@app.command(epilog="Example: nas extend digits budget.trials=+10")
+def extend(
+    name: Name,
+    changes: Annotated[
+        list[str], typer.Argument(help="key=value under budget, confidence or limits; key=+10 adds to what there is.")
+    ],
+    storage: Storage = DEFAULT_STORAGE,
+    address: Address = None,
+) -> None:
+    """Give a finished or interrupted study more to do, and run it; what it recorded stays."""
+    from trials.cli.live import LiveDisplay
+    from trials.launch.studies import extend as run
+
+    with LiveDisplay(out) as display:
+        run(storage, name, changes, address=address, on_update=display.update, on_phase=display.prepare)
+    _say_next([name], storage)
+
+
+@app.command(epilog="Example: nas twins digits --most 2")
+def twins(
+    name: Name,
+    most: Annotated[int, typer.Option("--most", min=1, max=MOST, help="Networks to compare.")] = 4,
+    storage: Storage = DEFAULT_STORAGE,
+    address: Address = None,
+) -> None:
+    """Train what a finished study's networks are compared with: their dense parents, random masks of equal density."""
+    from trials.cli.live import LiveDisplay
+    from trials.launch.studies import add_twins
+
+    with LiveDisplay(out) as display:
+        added = add_twins(storage, name, most=most, address=address, on_update=display.update, on_phase=display.prepare)
+    _say_next(added, storage)
+    out.print(f"the comparison: nas report {name} --out report")
+
+
+def _say_next(names: list[str], storage: str) -> None:
+    from trials.cli.terminal import warning
+    from trials.store.database.urls import parse_url, shown
+    from trials.store.read.doubts import study_doubts
+    from trials.store.store import Store
+
+    store = Store(storage)
+    for name in names:
+        for doubt in study_doubts(store, name):
+            out.print(warning(f"study {name}: {doubt}"))
+        where = shown(parse_url(storage)).strip("'")
+        out.print(f"study {name} is in {where}; look: nas show {name} · nas report {name} --out report")

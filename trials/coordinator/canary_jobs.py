@@ -1,0 +1,95 @@
+"""Looks at the targets of a running study: started when one is due, and what is done once they are over."""
+
+from __future__ import annotations
+
+import logging
+
+from nas.latency.protocol.canary import Health
+from trials.coordinator.assignment import Assignment
+from trials.coordinator.canaries import Targets
+from trials.coordinator.faults import Faults
+from trials.coordinator.latency_cache import Measured
+from trials.coordinator.pipeline import Step, function_of, pool_of
+from trials.executors import Event, Executor, Job
+from trials.store.records import Reopened
+from trials.store.store import Store
+
+log = logging.getLogger(__name__)
+
+
+class Looks:
+    """The looks that are under way. ``key in looks`` tells their jobs from those of candidates."""
+
+    def __init__(
+        self,
+        store: Store,
+        assignment: Assignment,
+        executor: Executor,
+        health: Targets,
+        measured: Measured,
+        faults: Faults,
+    ) -> None:
+        self._store = store
+        self._assignment = assignment
+        self._executor = executor
+        self._health = health
+        self._measured = measured
+        self._faults = faults
+        #: Key of a job → the target it looks at.
+        self._under_way: dict[str, str] = {}
+
+    def __contains__(self, key: str) -> bool:
+        return key in self._under_way
+
+    @property
+    def phase(self) -> str:
+        """What is being looked at, in words; empty for nothing."""
+        targets = ", ".join(dict.fromkeys(self._under_way.values()))
+        return f"checking target {targets}" if targets else ""
+
+    def start(self, *, over: bool) -> None:
+        """Start a look at each target that is due for one; ``over``: nothing is left to measure."""
+        for target in self._assignment.targets:
+            step = "canary", target
+            if self._health.due(target, final=over) and self._executor.free(pool_of(step)) > 0:
+                self._submit(step)
+
+    def heard(self, event: Event) -> Reopened | None:
+        """A look is done: what was measured since the last good one is good, or is returned to be measured again."""
+        if event.kind == "progress":
+            return None
+        target = self._under_way.pop(event.key)
+        if event.kind != "done":
+            self._health.failed(target, event.error)
+            self._faults.of_place(target, f"target {target} can't be looked at: {event.error}")
+            return None
+        self._faults.came_through(target)
+        health = Health.from_json(event.value["health"])
+        undone = self._judge(target, health)
+        self._measured.open(target, health.state["runtime_version"])
+        return undone
+
+    def cancel(self) -> None:
+        """Stop them all."""
+        for key in self._under_way:
+            self._executor.cancel(key)
+        self._under_way.clear()
+
+    def _submit(self, step: Step) -> None:
+        target = step[1]
+        key = self._health.look(target)
+        self._under_way[key] = target
+        data = {
+            "target": self._assignment.targets[target],
+            "limit": self._assignment.problem.plan.measure.max_drift,
+        }
+        self._executor.submit(Job(key, function_of(step), data, pool_of(step)))
+
+    def _judge(self, target: str, health: Health) -> Reopened | None:
+        given = self._assignment
+        if self._health.looked(target, health):
+            self._store.verify(given.study_id, given.epoch, target)
+            return None
+        undone = self._store.quarantine(given.study_id, given.epoch, target)
+        log.warning("target %s: %d measurements since it was last good are made again", target, undone.num_marked)
+        return undone

@@ -1,0 +1,417 @@
+"""The coordinator of one study: propose, dispatch, commit, tell.
+
+Everything it knows is derived from the tables; killing it loses at most the seconds in flight. It runs in one thread,
+workers are the executor's business, and the study's lease makes sure that there is one coordinator.
+"""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import time
+import traceback
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from nas.errors import JobError, PlaceError, StudyError
+from nas.strategies import Goal, Observation, Suggestion
+from trials.coordinator.assignment import Assignment
+from trials.coordinator.canaries import Targets
+from trials.coordinator.canary_jobs import Looks
+from trials.coordinator.description import describe
+from trials.coordinator.dispatch import Dispatcher, Running
+from trials.coordinator.faults import Faults
+from trials.coordinator.latency_cache import Measured
+from trials.coordinator.original import original_of, settled, waiting_for_original
+from trials.coordinator.pipeline import Line, after, checkpoint_folder, first_step, pool_of, reject_above, twin_of
+from trials.coordinator.progress import FINAL_STATES, Memory
+from trials.coordinator.second_looks import Confirmation, after_repeat, is_repeat, repeat_folder
+from trials.coordinator.trainings import trainings
+from trials.executors import Event, Executor
+from trials.jobs.metrics import needed_metrics
+from trials.store.records import Account, ArchitectureValue, Duplicate, JobResult, Reopened
+from trials.store.store import Store
+
+log = logging.getLogger(__name__)
+
+#: A coordinator that did not renew its lease for so long is dead.
+LEASE_S = 60.0
+DUPLICATES_PER_TRIAL = 20
+
+
+class Coordinator:
+    """Runs one study to the end of its budget.
+
+    ``on_update`` is called after every round with the coordinator itself: a display reads ``memory`` and ``totals``.
+
+    Attributes:
+        state: ``running``, and in the end the study's state.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        assignment: Assignment,
+        executor: Executor,
+        totals: Mapping[str, float],
+        on_update: Callable[[Coordinator], None] = lambda coordinator: None,
+    ) -> None:
+        self.store = store
+        self.executor = executor
+        self.problem = assignment.problem
+        self.assignment = assignment
+        self.memory = Memory(self.problem, assignment.limits)
+        self.totals = {"wall_s": 0.0, "train_s": 0.0, "trained": 0.0, "gated": 0.0, **totals}
+        self.state = "running"
+        self._twins_tried = False
+        self._on_update = on_update
+        self._strategy = self.problem.strategy(Goal(self.problem.objectives, assignment.limits), self.problem.plan.seed)
+        self._confirmation = Confirmation(store, self.problem, self.name, assignment.study_id, assignment.epoch)
+        self.health = Targets(self.problem.plan.measure, assignment.targets)
+        self._measured = Measured(
+            store,
+            self.problem.plan.measure,
+            assignment.targets,
+            lambda target: reject_above(self.problem, assignment.limits, target),
+            lambda target: needed_metrics(self.problem, target),
+        )
+        self._num_epochs = self.problem.estimator().num_epochs
+        self._faults = Faults(self.problem.plan.faults, self.name)
+        self._looks = Looks(store, assignment, executor, self.health, self._measured, self._faults)
+        self._jobs = Dispatcher(store, assignment, executor, self.memory, self.health, self._measured, self._faults)
+        self._ticked = self._renewed = time.monotonic()
+
+    @property
+    def name(self) -> str:
+        """The study's name."""
+        return self.assignment.name
+
+    @property
+    def num_running(self) -> int:
+        """Jobs in workers' hands."""
+        return len(self._jobs.running)
+
+    @property
+    def num_left(self) -> int:
+        """Candidates of the budget that are not finished."""
+        return self.problem.plan.budget.trials - self.memory.num_finished
+
+    @property
+    def phase(self) -> str | None:
+        """What is being done, in words, where that takes long."""
+        told = self.health.waiting, trainings(self._jobs.running.values(), self._num_epochs), self._looks.phase
+        return "; ".join(filter(None, told)) or None
+
+    def run(self) -> str:
+        """Search until the budget is spent; the final state, ``complete`` or ``exhausted``, which is also kept.
+
+        Raises:
+            StudyError: another coordinator took over.
+            PlaceError: the place stayed bad: a full disk, a target's device that is away. Nothing is lost.
+            AllFailedError: the first candidates, or many in a row, failed alike.
+        """
+        self.state = self._search()
+        return self.state
+
+    def _search(self) -> str:
+        self._restore()
+        final = None
+        while True:
+            if self._out_of_time():
+                self._stop_all("the wall-time budget is spent")
+                return "complete"
+            final = final or self._propose()
+            if final:
+                self._confirm()
+                self._time_twins()
+            over = bool(final) and self._jobs.idle and not self._confirmation.waiting
+            self._looks.start(over=over)
+            for running, known in self._jobs.dispatch():
+                self._commit(running, known)
+            if final and over and self.health.settled():
+                return final
+            for event in self.executor.poll(0.5):
+                self._handle(event)
+            self._tick()
+            self._on_update(self)
+
+    def _restore(self) -> None:
+        """Take up where the tables are: running jobs go back to the queue, the strategy hears the history."""
+        study_id = self.assignment.study_id
+        self.store.recover(study_id, self.assignment.epoch)
+        for open_job in self.store.open_jobs(study_id):
+            self._jobs.restore(open_job)
+        self._begin()
+        self._settle_limits()
+
+    def _begin(self) -> None:
+        """Memory and strategy anew, from the tables: what a strategy heard of a suggestion can't be taken back."""
+        study_id, goal = self.assignment.study_id, Goal(self.problem.objectives, self.assignment.limits)
+        self._strategy = self.problem.strategy(goal, self.problem.plan.seed)
+        self._tell(self.memory.restore(self.store.observations(study_id)))
+        self.memory.twins = self.store.twins(study_id)
+
+    # -- propose
+
+    def _propose(self) -> str | None:
+        """Keep the first step's pool fed; the final state once there is nothing more to propose."""
+        budget = self.problem.plan.budget
+        most = budget.suggestions or DUPLICATES_PER_TRIAL * budget.trials
+        while self.memory.num_candidates < budget.trials:
+            number = self.memory.num_suggestions
+            if number == self.assignment.original:
+                self._suggest_original()
+                continue
+            if waiting_for_original(self.problem, self.assignment.limits):
+                return None
+            if number >= most or self._strategy.exhausted(number):
+                return "exhausted"
+            if not self._hungry():
+                return None
+            self._suggest()
+        return "complete"
+
+    def _hungry(self) -> bool:
+        """Whether a new candidate would be worked on at once, and no other pool is far behind the first target."""
+        waiting = Counter(pool_of(step) for _, _, step in self._jobs.queued)
+        first = pool_of(first_step(self.problem))
+        return waiting.pop(first, 0) < max(1, self.executor.free(first)) and max(waiting.values(), default=0) < 2
+
+    def _suggest_original(self) -> None:
+        """The user's own network comes first, whatever the strategy would choose."""
+        original = original_of(self.problem)
+        if original is None:
+            raise StudyError(f"study {self.name!r} starts with an original, which its space has no more")
+        self._add(original.suggestion(self.problem), original.described(self.problem))
+
+    def _suggest(self) -> None:
+        number = self.memory.num_suggestions
+        suggestion, network = self._strategy.propose(self.problem.searched.sample, number)
+        self._add(suggestion, describe(self.problem, network))
+
+    def _add(self, suggestion: Suggestion, architecture: ArchitectureValue) -> None:
+        """Store a suggestion; a network that is new to the study becomes a candidate."""
+        step = first_step(self.problem)
+        proposed = self.store.propose(self.assignment.study_id, self.assignment.epoch, suggestion, architecture, step)
+        if isinstance(proposed, Duplicate):
+            observation = self.memory.repeated(proposed.candidate_id, suggestion)
+        else:
+            observation = self.memory.proposed(proposed.candidate_id, suggestion)
+            line = Line(proposed.candidate_id, proposed.number, architecture.identity, architecture.definition)
+            line.original = proposed.number == self.assignment.original
+            self._jobs.queued.append((proposed.job_id, line, step))
+        self._tell([observation])
+
+    def _tell(self, observations: Sequence[Observation]) -> None:
+        """Let the strategy learn; an original that no answers lead to is nothing it could propose."""
+        self._strategy.observe([item for item in observations if item.suggestion.questions])
+
+    def _settle_limits(self) -> None:
+        """Give limits that are relative to the original their numbers, once it is finished.
+
+        Raises:
+            OriginalError: it has no number for one of them.
+        """
+        if not waiting_for_original(self.problem, self.assignment.limits):
+            return
+        rows = self.store.observations(self.assignment.study_id)
+        row = next((row for row in rows if row.suggestion.number == self.assignment.original), None)
+        if row is None or row.state not in FINAL_STATES:
+            return
+        limits = settled(self.problem, self.assignment.limits, row.metrics)
+        stored = {name: asdict(limit) for name, limit in limits.items()}
+        self.store.set_limits(self.assignment.study_id, self.assignment.epoch, stored)
+        self.assignment.limits.update(limits)
+        self._begin()
+
+    def _confirm(self) -> None:
+        """Once all candidates are finished: second looks at contested ones."""
+        if not self._jobs.queued and all(is_repeat(running.step) for running in self._jobs.running.values()):
+            for open_job in self._confirmation.next_jobs(self.executor.free, self.num_running):
+                self._jobs.restore(open_job)
+
+    def _time_twins(self) -> None:
+        """Once nothing else is left: try dense twins again that could not be timed."""
+        if self._jobs.idle and not self._twins_tried:
+            self._twins_tried = True
+            for open_job in self.store.reopen_twins(self.assignment.study_id, self.assignment.epoch):
+                self._jobs.restore(open_job)
+
+    # -- hear
+
+    def _handle(self, event: Event) -> None:
+        running = self._jobs.running.get(event.key)
+        if event.key in self._looks:
+            self._take_back(self._looks.heard(event))
+        elif running and event.kind == "progress":
+            self._progress(running, event.value)
+        elif running:
+            del self._jobs.running[event.key]
+            self._ended(running, event)
+
+    def _ended(self, running: Running, event: Event) -> None:
+        if event.kind == "done":
+            self._faults.came_through(running.job_id)
+            self._commit(running, event.value)
+        elif event.kind == "place" or (event.kind == "lost" and self._is_unclear(running)):
+            self._pause(running, event.error)
+        else:
+            self._faults.came_through(running.job_id)
+            self._fail(running, event.error, event.traceback)
+
+    def _pause(self, running: Running, error: str) -> None:
+        """The place kept a job from its end: it is queued again for later."""
+        reason = f"candidate {running.line.number}, {running.step[0]}: {error}"
+        try:
+            self._faults.of_place(running.job_id, reason, ran_s=time.monotonic() - running.started)
+        except PlaceError:
+            if running.step[0] != "twin":
+                self._jobs.requeue(running, error)
+                raise
+            self._faults.came_through(running.job_id)
+            self._fail(running, error, "")
+        else:
+            self._jobs.requeue(running, error)
+
+    def _is_unclear(self, running: Running) -> bool:
+        return self._faults.is_unclear(running.job_id, healthy=not self.health.waiting)
+
+    def _take_back(self, undone: Reopened | None) -> None:
+        """Measure again what was measured on a target that proved bad, and let the strategy forget it."""
+        if undone is None:
+            return
+        self._jobs.forget(undone.steps)
+        for open_job in undone.queued:
+            self._jobs.restore(open_job)
+        self._begin()
+
+    def _fail(self, running: Running, reason: str, trace: str) -> None:
+        if running.step[0] == "twin":  # the candidate itself is trained and measured
+            log.warning("the dense twin of candidate %d is not timed: %s", running.line.number, reason)
+            self._commit(running, {"error": reason})
+        elif self.store.fail_job(running.job_id, running.attempt, reason, trace):
+            if is_repeat(running.step):  # the candidate stays what it is
+                log.warning("%s of candidate %d failed: %s", running.step[0], running.line.number, reason)
+            else:
+                self._finish(running.line, "failed")
+                self._faults.ended(reason, trace)
+
+    def _progress(self, running: Running, value: Mapping[str, Any]) -> None:
+        if "epoch" in value:
+            running.epoch, running.epoch_s = value["epoch"], value["values"].get("seconds", 0.0)
+            epochs = [(value["epoch"], value["values"])]
+            self.store.add_epochs(running.line.candidate_id, running.job_id, running.attempt, epochs)
+        self._jobs.alive(running)
+
+    # -- commit and tell
+
+    def _commit(self, running: Running, result: Mapping[str, Any]) -> None:
+        """Record what a job returned and what that means; then the next step of the line, or its end."""
+        line, step = running.line, running.step
+        whole = self._whole(running, result)
+        if whole is None:
+            self._jobs.requeue(running, "what was known of its structure is gone")
+            return
+        meaning = after_repeat if is_repeat(step) else after
+        try:
+            outcome = meaning(self.problem, self.assignment.limits, line, step, whole)
+        except JobError as error:  # a result that can't be recorded: not a number
+            self._fail(running, f"JobError: {error}", traceback.format_exc())
+            return
+        spent = self._spent(running, outcome)
+        account = Account(self.assignment.study_id, self.assignment.epoch, spent)
+        next_jobs = self.store.commit_job(running.job_id, running.attempt, outcome, account=account)
+        if next_jobs is None:  # another attempt was first
+            return
+        self.totals = spent
+        if is_repeat(step):
+            self._revise(running, outcome.candidate_state)
+            return
+        self._learn(running, whole, outcome)
+        for job_id, following in zip(next_jobs, outcome.next_jobs, strict=True):
+            self._jobs.queued.appendleft((job_id, line, following))
+        if outcome.candidate_state:
+            self._finish(line, outcome.candidate_state)
+            self._faults.ended(None)
+
+    def _whole(self, running: Running, result: Mapping[str, Any]) -> Mapping[str, Any] | None:
+        """A result with the latency it names as known, and the target's health; None if that is known no more."""
+        target = running.step[1]
+        if result.get("known"):
+            latency = self._measured.answer(target, result["structure_hash"])
+            if latency is None:  # it was deleted, or proved bad, meanwhile
+                return None
+            result = {key: value for key, value in result.items() if key != "known"} | {"latency": latency}
+        return self.health.noted(target, result) if target else result
+
+    def _learn(self, running: Running, result: Mapping[str, Any], outcome: JobResult) -> None:
+        """Remember what a committed step tells about other candidates."""
+        line, (kind, target) = running.line, running.step
+        if target:
+            self._measured.learn(target, result)
+        if kind == "train":
+            shutil.rmtree(checkpoint_folder(self.assignment.shared, line), ignore_errors=True)
+            self._jobs.limits.trained(time.monotonic() - running.started)
+        elif kind == "twin" and "latency" in outcome.result:
+            self.memory.twins[twin_of(line), target] = outcome.result["latency"]
+
+    def _revise(self, running: Running, state: str | None) -> None:
+        """A second look at a complete candidate was committed."""
+        shutil.rmtree(repeat_folder(self.assignment.shared, running.line, running.step), ignore_errors=True)
+        if state:
+            self.memory.moved(running.line.state, state)
+            running.line.state = state
+        self.memory.revised(running.line.candidate_id, running.line.state, running.line.metrics)
+
+    def _finish(self, line: Line, state: str) -> None:
+        self.memory.moved(line.state, state)
+        line.state = state
+        self._tell(self.memory.finished(line.candidate_id, state, line.metrics))
+        if line.original and state != "stopped":
+            self._settle_limits()
+
+    # -- time
+
+    def _spent(self, running: Running, outcome: JobResult) -> dict[str, float]:
+        """The running totals once a job's outcome is committed."""
+        self._pass_time()
+        spent, kind = dict(self.totals), running.step[0]
+        if kind == "train":
+            spent["trained"] += 1
+            spent["train_s"] += time.monotonic() - running.started
+        elif kind == "gate" and outcome.candidate_state == "infeasible":
+            spent["gated"] += 1
+        mean_s = spent["train_s"] / spent["trained"] if spent["trained"] else 0.0
+        return {**spent, "training_saved_s": mean_s * spent["gated"]}
+
+    def _pass_time(self) -> float:
+        now = time.monotonic()
+        if self.num_running or not self._faults.waiting:  # waiting for the place spends no budget
+            self.totals["wall_s"] += now - self._ticked
+        self._ticked = now
+        return now
+
+    def _tick(self) -> None:
+        self.store.transactions.check_there()
+        now = self._pass_time()
+        if now - self._renewed > LEASE_S / 6:
+            self._renewed = now
+            if not self.store.renew(self.assignment.study_id, self.assignment.epoch, LEASE_S, self.totals, self.phase):
+                raise StudyError("another coordinator took over this study; this one ends without writing")
+
+    def _out_of_time(self) -> bool:
+        minutes = self.problem.plan.budget.wall_minutes
+        return minutes is not None and self.totals["wall_s"] > 60 * minutes
+
+    def _stop_all(self, reason: str) -> None:
+        for line in self._jobs.cancel():
+            self._stop(line, reason)
+        self._looks.cancel()
+
+    def _stop(self, line: Line, reason: str) -> None:
+        """End a candidate without a result; one that is complete loses the second look only."""
+        self.store.stop_candidate(line.candidate_id, reason, epoch=self.assignment.epoch)
+        if line.state != "complete":
+            self._finish(line, "stopped")

@@ -1,0 +1,178 @@
+"""The open jobs of a running study: those that wait for a worker, and those in a worker's hands."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from trials.coordinator.assignment import Assignment
+from trials.coordinator.canaries import Targets
+from trials.coordinator.faults import Faults
+from trials.coordinator.latency_cache import Measured
+from trials.coordinator.limits import Limits, written_folders
+from trials.coordinator.pipeline import Line, Step, function_of, is_audit, payload, pool_of, twin_of
+from trials.coordinator.progress import Memory
+from trials.coordinator.second_looks import is_repeat, repeat_payload
+from trials.executors import Executor, Job
+from trials.store.records import OpenJob
+from trials.store.store import Store
+
+JOB_LEASE_S = 600.0
+
+
+@dataclass
+class Running:
+    """A job in a worker's hands."""
+
+    job_id: int
+    attempt: int
+    line: Line
+    step: Step
+    started: float
+    renewed: float
+    #: The last epoch that a training has finished, and the seconds it took.
+    epoch: int = 0
+    epoch_s: float = 0.0
+
+
+class Dispatcher:
+    """Hands jobs to free workers, oldest first, and answers those that need not run.
+
+    Attributes:
+        queued: jobs that wait: id, line, step.
+        running: key of an attempt → its job.
+        limits: what jobs may take.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        assignment: Assignment,
+        executor: Executor,
+        memory: Memory,
+        health: Targets,
+        measured: Measured,
+        faults: Faults,
+    ) -> None:
+        self._store = store
+        self._assignment = assignment
+        self._executor = executor
+        self._memory = memory
+        self._health = health
+        self._measured = measured
+        self._faults = faults
+        self.limits = Limits(assignment.problem.plan)
+        self.queued: deque[tuple[int, Line, Step]] = deque()
+        self.running: dict[str, Running] = {}
+
+    @property
+    def idle(self) -> bool:
+        """Whether there is no open job."""
+        return not self.queued and not self.running
+
+    def restore(self, open_job: OpenJob) -> None:
+        """Queue a stored job."""
+        self.queued.append((open_job.job_id, self._line(open_job), (open_job.kind, open_job.target)))
+
+    def _line(self, open_job: OpenJob) -> Line:
+        return Line.restored(open_job, original=open_job.number == self._assignment.original)
+
+    def requeue(self, running: Running, reason: str) -> None:
+        """Put a job that did not come to its end back, as the next."""
+        self._store.requeue_job(running.job_id, running.attempt, reason)
+        self.queued.appendleft((running.job_id, running.line, running.step))
+
+    def dispatch(self) -> Iterator[tuple[Running, Mapping[str, Any]]]:
+        """Hand out what can be; yields jobs that need not run with their results, to be committed at once."""
+        for _ in range(len(self.queued)):
+            job_id, line, step = self.queued.popleft()
+            if (known := self._known(line, step)) is not None:
+                yield self._started(job_id, line, step), known
+            elif not self._faults.is_paused(job_id) and self._ready(step):
+                self._submit(job_id, line, step)
+            else:
+                self.queued.append((job_id, line, step))
+
+    def alive(self, running: Running) -> None:
+        """A job gave a sign of life."""
+        now = time.monotonic()
+        if now - running.renewed > JOB_LEASE_S / 10:
+            self._store.renew_job(running.job_id, running.attempt, JOB_LEASE_S)
+            running.renewed = now
+
+    def forget(self, undone: set[tuple[int, Step]]) -> None:
+        """Take results that do not hold any more, of (candidate, step), from the lines of open jobs."""
+        lines = [line for _, line, _ in self.queued] + [running.line for running in self.running.values()]
+        for line in lines:
+            for candidate_id, step in undone:
+                if line.candidate_id == candidate_id:
+                    line.results.pop(step, None)
+
+    def cancel(self) -> list[Line]:
+        """Stop them all; the lines of their candidates."""
+        for key in self.running:
+            self._executor.cancel(key)
+        lines = [running.line for running in self.running.values()] + [line for _, line, _ in self.queued]
+        self.running.clear()
+        self.queued.clear()
+        return lines
+
+    def _started(self, job_id: int, line: Line, step: Step) -> Running:
+        attempt = self._store.start_job(job_id, JOB_LEASE_S, epoch=self._assignment.epoch)
+        now = time.monotonic()
+        return Running(job_id, attempt, line, step, now, now)
+
+    def _submit(self, job_id: int, line: Line, step: Step) -> None:
+        running = self._started(job_id, line, step)
+        if line.state == "queued":
+            self._memory.moved("queued", "running")
+            line.state = "running"
+        key = f"{job_id}.{running.attempt}"
+        self.running[key] = running
+        self._executor.submit(
+            Job(
+                key,
+                function_of(step),
+                self._payload(line, step),
+                pool_of(step),
+                self.limits.of(step),
+                written_folders(self._assignment.shared),
+            )
+        )
+
+    def _payload(self, line: Line, step: Step) -> Mapping[str, Any]:
+        given = self._assignment
+        if is_repeat(step):
+            return repeat_payload(self._store, given.problem, given.shared, line, step)
+        data = payload(given.problem, given.shared, given.limits, line, step)
+        return data | {"known": self._measured.prefixes(step[1])} if _may_be_known(line, step) else data
+
+    def _ready(self, step: Step) -> bool:
+        """Whether a worker is free, on a target that was found good."""
+        if self._executor.free(pool_of(step)) < 1:
+            return False
+        if not step[1]:
+            return True
+        if self._health.due(step[1]) or not self._health.may_measure(step[1]):
+            return False
+        self._health.handed_out(step[1])
+        return True
+
+    def _known(self, line: Line, step: Step) -> Mapping[str, Any] | None:
+        """The result of a step that need not be measured: a dense twin of this study, a structure of any."""
+        kind, target = step
+        if kind == "twin" and (twin_of(line), target) in self._memory.twins:
+            return {"latency": self._memory.twins[twin_of(line), target], "taken_over": True}
+        if kind == "measure" and not is_audit(self._assignment.problem, line):
+            structure_hash = line.results["train", ""]["structure_hash"]
+            latency = self._measured.answer(target, structure_hash)
+            return latency and {"structure_hash": structure_hash, "latency": latency}
+        return None
+
+
+def _may_be_known(line: Line, step: Step) -> bool:
+    """Whether a stored measurement may answer; the original is measured, for others are compared with it."""
+    return step[0] == "twin" or (step[0] == "gate" and not line.original)

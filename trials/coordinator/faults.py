@@ -1,0 +1,125 @@
+"""What goes wrong in a running study, and what follows from it.
+
+A fault of the place costs time only: the job is tried again after a pause, and if the fault lasts, the study is
+interrupted. A death that nobody can explain is tried again a few times. A fault of the candidate ends the candidate,
+and if all candidates end with the same one, it ends the study.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from nas.errors import AllFailedError, PlaceError
+from trials.plans.plan import FaultsPlan
+
+log = logging.getLogger(__name__)
+
+#: The pause before a job is tried again, doubled each time up to the longest.
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 60.0
+#: What one attempt adds at most to the time that a fault has lasted: two kills hours apart are two faults.
+LONGEST_ATTEMPT_S = 60.0
+#: The death in a row that makes a job whose worker dies without a known reason count as failed.
+MAX_UNCLEAR = 3
+
+
+@dataclass
+class _Trouble:
+    """A job that the place keeps from its end."""
+
+    lasted_s: float = 0.0
+    pause_s: float = FIRST_PAUSE_S
+    until: float = 0.0
+
+
+class Faults:
+    """Faults of one study. Jobs are told apart by a key, such as their id or the name of a target."""
+
+    def __init__(self, plan: FaultsPlan, study: str) -> None:
+        self._plan = plan
+        self._study = study
+        self._troubles: dict[object, _Trouble] = {}
+        self._unclear: Counter[object] = Counter()
+        self._ends = 0
+        self._alike = 0
+        self._last: str | None = None
+
+    @property
+    def waiting(self) -> bool:
+        """Whether a job waits for the place to become good."""
+        return bool(self._troubles)
+
+    def is_paused(self, job: object) -> bool:
+        """Whether it is too early to try a job again."""
+        trouble = self._troubles.get(job)
+        return trouble is not None and time.monotonic() < trouble.until
+
+    def of_place(self, job: object, reason: str, *, ran_s: float = 0.0) -> None:
+        """The place kept a job from its end after ``ran_s``: it pauses.
+
+        Raises:
+            PlaceError: that has lasted as long as the plan allows.
+        """
+        reason = reason.rstrip(". ")
+        trouble = self._troubles.setdefault(job, _Trouble())
+        trouble.lasted_s += min(ran_s, LONGEST_ATTEMPT_S)
+        if trouble.lasted_s >= 60 * self._plan.patience_minutes:
+            raise PlaceError(
+                f"{reason}. This has lasted {trouble.lasted_s / 60:.3g} minutes (faults.patience_minutes); nothing is "
+                f"lost: mend it, then nas resume {self._study}"
+            )
+        log.warning("%s. Not the candidate's fault: tried again in %.0f s", reason, trouble.pause_s)
+        trouble.until = time.monotonic() + trouble.pause_s
+        trouble.lasted_s += trouble.pause_s
+        trouble.pause_s = min(2 * trouble.pause_s, LONGEST_PAUSE_S)
+
+    def is_unclear(self, job: object, *, healthy: bool) -> bool:
+        """A job's worker died without a known reason: whether to try again, ``healthy`` being all targets' state."""
+        self._unclear[job] += healthy
+        return self._unclear[job] < MAX_UNCLEAR
+
+    def came_through(self, job: object) -> None:
+        """A job came to its end, whatever that is."""
+        self._troubles.pop(job, None)
+        self._unclear.pop(job, None)
+
+    def ended(self, error: str | None, trace: str = "") -> None:
+        """A candidate ended; with ``error`` it failed.
+
+        Raises:
+            AllFailedError: as many as the plan says ended with the same error at the same place of the code.
+        """
+        self._ends += 1
+        kind = None if error is None else f"{error.partition(':')[0]} {place_of(trace)}".strip()
+        self._alike = 0 if kind is None else self._alike + 1 if kind == self._last else 1
+        self._last = kind
+        first, in_a_row = self._plan.first_failures, self._plan.failures_in_a_row
+        if self._alike and self._alike == self._ends == first:
+            raise AllFailedError(self._all_failed(f"the first {first} candidates", error))
+        if self._alike and self._alike == in_a_row:
+            raise AllFailedError(self._all_failed(f"{in_a_row} candidates in a row", error))
+
+    def _all_failed(self, which: str, error: str | None) -> str:
+        return (
+            f"{which} of study {self._study!r} failed alike: {error} ({self._last}). Mend the plan or the code, then "
+            f"nas resume {self._study}, or start another study; nas show {self._study} 0 shows the traceback, and "
+            "faults.first_failures: 0 with faults.failures_in_a_row: 0 goes on regardless"
+        )
+
+
+def check_some_succeeded(study: str, counts: Mapping[str, int]) -> None:
+    """Raise AllFailedError if candidates of a study that has ended failed, and none is complete or infeasible."""
+    if counts.get("failed", 0) and not counts.get("complete", 0) + counts.get("infeasible", 0):
+        raise AllFailedError(
+            f"study {study!r} has ended, and no candidate succeeded: {counts['failed']} failed; "
+            f"nas show {study} lists the reasons, nas show {study} 0 shows a traceback"
+        )
+
+
+def place_of(trace: str) -> str:
+    """The innermost place of the code in a traceback; empty where there is none."""
+    lines = [line.strip() for line in trace.splitlines() if line.startswith('  File "')]
+    return lines[-1] if lines else ""

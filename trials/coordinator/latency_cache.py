@@ -1,0 +1,144 @@
+"""What the database knows already: a structure measured before on a target is answered from its stored samples."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from typing import Any
+
+from nas.errors import MeasureError
+from nas.latency.protocol.measure import PROTOCOL_VERSION
+from nas.latency.protocol.samples import Samples
+from trials.jobs.metrics import percentile_intervals
+from trials.plans.plan import MeasurePlan
+from trials.store.records import KnownMeasurement
+from trials.store.store import Store
+
+#: Structures a job is told of, the latest ones, and letters of each: their answer is looked up by the whole hash.
+MOST_KNOWN = 5000
+PREFIX = 16
+#: What describes a target, whatever it is called and however busy it was.
+_INCIDENTAL = {"name", "load"}
+#: Metrics that stand in the conditions of a measurement, unless the target can't tell them.
+CONDITIONS = ("peak_memory_bytes", "load_ms", "energy_mj")
+
+
+class Measured:
+    """Measurements of all studies by (structure hash, target description, runtime version, protocol version).
+
+    Nothing disturbed, quarantined, less careful than asked or stopped early below the limit answers, nor what lacks a
+    metric that is an objective or has a limit.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        plan: MeasurePlan,
+        targets: Mapping[str, Any],
+        reject_above: Callable[[str], float | None],
+        needed: Callable[[str], Sequence[str]] = lambda target: (),
+    ) -> None:
+        """Read nothing yet.
+
+        Args:
+            store: the database.
+            plan: how carefully the study measures.
+            targets: name → JSON of each target.
+            reject_above: target → latency beyond which a candidate is infeasible.
+            needed: target → metrics that an answer must have.
+        """
+        self._store = store
+        self._needed = needed
+        self._plan = plan
+        self._targets = targets
+        self._reject_above = reject_above
+        self._known: dict[str, dict[str, None]] = {}
+        self._versions: dict[str, str] = {}
+        self._ids: dict[str, list[int]] = {}
+
+    def open(self, target: str, runtime_version: str) -> None:
+        """Read what is known of a target; before, nothing is."""
+        if not self._plan.cache:
+            return
+        self._versions[target] = runtime_version
+        own = described(self._targets[target])
+        stored = self._store.target_descriptions()
+        self._ids[target] = [key for key, description in stored.items() if described(description) == own]
+        rows = self._store.known_conditions(self._ids[target], PROTOCOL_VERSION, runtime_version, MOST_KNOWN)
+        usable = (row[0] for row in rows if self._answers(target, row[1], row[3]))
+        self._known[target] = dict.fromkeys(usable)
+
+    def learn(self, target: str, result: Mapping[str, Any]) -> None:
+        """A job has measured: the next one of its structure need not."""
+        latency = result.get("latency", {})
+        if "conditions" not in latency or target not in self._known:
+            return  # it failed, or was taken over as a number
+        conditions = {**latency["conditions"], "rejected": latency["rejected"]}
+        if self._answers(target, conditions, latency["low_ms"]):
+            self._known[target][result["structure_hash"]] = None
+
+    def prefixes(self, target: str) -> list[str]:
+        """What a job that deploys is told: it need not measure a structure that starts with one of these."""
+        return [item[:PREFIX] for item in list(self._known.get(target, {}))[-MOST_KNOWN:]]
+
+    def answer(self, target: str, structure_hash: str) -> dict[str, Any] | None:
+        """The latency of a known structure as a job would return it, or None; then it is forgotten."""
+        if structure_hash not in self._known.get(target, {}):
+            return None
+        for row in self._store.known_measurements(self._ids[target], structure_hash):
+            if self._is_current(target, row.conditions) and self._answers(target, row.conditions, row.low_ms):
+                with suppress(MeasureError):  # samples that can't be read answer nothing
+                    return _as_measured(row)
+        del self._known[target][structure_hash]
+        return None
+
+    def forget(self, target: str) -> None:
+        """Read again what is known: something of it proved bad."""
+        if target in self._versions:
+            self.open(target, self._versions[target])
+
+    def _is_current(self, target: str, conditions: Mapping[str, Any]) -> bool:
+        wanted = PROTOCOL_VERSION, self._versions[target]
+        return (conditions.get("protocol"), conditions.get("runtime_version")) == wanted
+
+    def _answers(self, target: str, conditions: Mapping[str, Any], low_ms: float) -> bool:
+        if conditions.get("disturbed", True) or "effort" not in conditions:
+            return False
+        if any(conditions.get(name) is None for name in self._needed(target) if name in CONDITIONS):
+            return False
+        if conditions.get("rejected", False):
+            limit = self._reject_above(target)
+            return limit is not None and low_ms > limit
+        effort, plan = conditions["effort"], self._plan
+        careful = effort["precision"] <= plan.precision and effort["budget_s"] >= plan.budget_s
+        return bool(careful or conditions["half_width"] <= plan.precision)
+
+
+def _as_measured(row: KnownMeasurement) -> dict[str, Any]:
+    """A stored measurement as a job would return it.
+
+    Raises:
+        MeasureError: its samples can't be read.
+    """
+    samples = Samples.from_bytes(row.samples)
+    return {
+        "latency_ms": row.latency_ms,
+        "low_ms": row.low_ms,
+        "high_ms": row.high_ms,
+        "peak_memory_bytes": row.conditions["peak_memory_bytes"],
+        "rejected": row.conditions["rejected"],
+        "conditions": dict(row.conditions),
+        "samples": base64.b64encode(row.samples).decode(),
+        "percentiles": percentile_intervals(samples, row.conditions["reference_ms"]),
+        "answered_from": row.source_id or row.id,
+    }
+
+
+def described(target: Mapping[str, Any]) -> Any:
+    """A target's JSON without what does not describe it: equal for equal places."""
+    return {
+        key: {name: item for name, item in value.items() if name not in _INCIDENTAL} if key != "references" else value
+        for key, value in target.items()
+        if isinstance(value, Mapping)
+    }

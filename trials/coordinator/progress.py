@@ -1,0 +1,125 @@
+"""What a coordinator knows of its study, derived from the tables: outcomes for the strategy, numbers for a display."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from nas.strategies import Limit, Observation, Suggestion
+from trials.coordinator.pipeline import Metrics, violations
+from trials.plans.problem import Problem
+
+FINAL_STATES = frozenset({"complete", "infeasible", "stopped", "failed"})
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of a candidate, in the words of strategies."""
+
+    state: Any
+    values: Mapping[str, float] = field(default_factory=dict)
+    violations: Mapping[str, float] = field(default_factory=dict)
+
+
+RUNNING = Outcome("running")
+
+
+class Memory:
+    """Outcomes of finished candidates, suggestions of open ones, and running counts.
+
+    Attributes:
+        counts: candidates by state.
+        duplicates: repeated suggestions, answered from the tables.
+        twins: (identity, target) of each dense twin that was timed → its latency and interval.
+    """
+
+    def __init__(self, problem: Problem, limits: Mapping[str, Limit]) -> None:
+        self._problem = problem
+        self._limits = limits
+        self._outcomes: dict[int, Outcome] = {}
+        self._waiting: dict[int, list[Suggestion]] = {}
+        self.counts: Counter[str] = Counter()
+        self._points: dict[int, tuple[float, ...]] = {}
+        self.num_suggestions = 0
+        self.duplicates = 0
+        self.twins: dict[tuple[str, str], Mapping[str, float]] = {}
+
+    @property
+    def points(self) -> list[tuple[float, ...]]:
+        """Objective vectors of complete candidates, in the objectives' order."""
+        return list(self._points.values())
+
+    @property
+    def num_candidates(self) -> int:
+        """Candidates of any state."""
+        return sum(self.counts.values())
+
+    @property
+    def num_finished(self) -> int:
+        """Candidates in a final state."""
+        return sum(self.counts[state] for state in FINAL_STATES)
+
+    def proposed(self, candidate_id: int, suggestion: Suggestion) -> Observation:
+        """A new candidate: queued."""
+        self.num_suggestions += 1
+        self.counts["queued"] += 1
+        self._waiting[candidate_id] = [suggestion]
+        return Observation(suggestion, "running")
+
+    def repeated(self, candidate_id: int, suggestion: Suggestion) -> Observation:
+        """A suggestion that repeats a candidate: answered now if that is finished, else with it."""
+        self.num_suggestions += 1
+        self.duplicates += 1
+        outcome = self._outcomes.get(candidate_id, RUNNING)
+        if outcome is RUNNING:
+            self._waiting[candidate_id].append(suggestion)
+        return Observation(suggestion, outcome.state, outcome.values, outcome.violations)
+
+    def moved(self, before: str, after: str) -> None:
+        """A candidate changed state."""
+        self.counts[before] -= 1
+        self.counts[after] += 1
+
+    def finished(self, candidate_id: int, state: str, metrics: Metrics) -> list[Observation]:
+        """A candidate reached a final state: what every suggestion of it hears."""
+        outcome = self._remember(candidate_id, state, metrics)
+        return [
+            Observation(suggestion, outcome.state, outcome.values, outcome.violations)
+            for suggestion in self._waiting.pop(candidate_id, [])
+        ]
+
+    def revised(self, candidate_id: int, state: str, metrics: Metrics) -> None:
+        """A second look at a complete candidate changed its metrics, and perhaps its state."""
+        self._points.pop(candidate_id, None)
+        self._remember(candidate_id, state, metrics)
+
+    def restore(self, rows: Iterable[Any]) -> list[Observation]:
+        """Rebuild from stored suggestions (``Store.observations``), in their order; what was known before is gone."""
+        for known in (self._outcomes, self._waiting, self._points, self.counts):
+            known.clear()
+        self.num_suggestions = self.duplicates = 0
+        observations = []
+        for row in rows:
+            self.num_suggestions += 1
+            if row.duplicate:
+                self.duplicates += 1
+            else:
+                self.counts[row.state] += 1
+                if row.state in FINAL_STATES:
+                    self._remember(row.candidate_id, row.state, row.metrics)
+            outcome = self._outcomes.get(row.candidate_id, RUNNING)
+            if outcome is RUNNING:
+                self._waiting.setdefault(row.candidate_id, []).append(row.suggestion)
+            observations.append(Observation(row.suggestion, outcome.state, outcome.values, outcome.violations))
+        return observations
+
+    def _remember(self, candidate_id: int, state: str, metrics: Metrics) -> Outcome:
+        keys = {name: self._problem.metric_key(name) for name in self._problem.objectives}
+        values = {name: metrics[key].value for name, key in keys.items() if key in metrics}
+        broken = violations(self._problem, self._limits, metrics, rejected=state == "infeasible")
+        outcome = self._outcomes[candidate_id] = Outcome(state, values, broken)
+        if state == "complete":
+            self._points[candidate_id] = tuple(values[name] for name in self._problem.objectives)
+        return outcome

@@ -1,0 +1,1 @@
+"""Ray clusters: the connection, places and workers that both Ray executors use."""

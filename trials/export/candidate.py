@@ -1,0 +1,242 @@
+"""Take a network away: rebuilt, deployed again, checked, tested, measured again, and written beside a report."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from nas.errors import ExportError, StudyError
+from nas.export import Artifact
+from nas.export.weights import load_weights, save_weights
+from nas.latency.agent.remote import open_measurer
+from nas.latency.protocol.measure import Latency
+from nas.latency.runtimes import SessionOptions, make_runtime
+from nas.latency.targets import Target
+from nas.scratch import Scratch
+from nas.space import Architecture, Network
+from trials.analysis.gaps import gaps, in_json, scored
+from trials.analysis.membership import membership_by_number
+from trials.export.answers import Answers, answers_of
+from trials.export.folder import write_about, write_samples
+from trials.export.page import markdown
+from trials.export.scripts.assembly import SCRIPTS, run_script
+from trials.jobs.candidate import deploy
+from trials.jobs.environment import describe_environment
+from trials.plans.data import check_data
+from trials.plans.plan import make_plan
+from trials.plans.problem import Problem, open_problem, target_specs
+from trials.store.artifacts import ArtifactStore
+from trials.store.read.candidate import CandidateDetail, candidate_detail
+from trials.store.read.candidates import Value
+from trials.store.read.points import front
+from trials.store.records import ExportValue
+from trials.store.store import Store
+
+#: Deployed scores are sums over the same images; they may differ by rounding only.
+SCORE_TOLERANCE = 0.005
+#: Re-measured over recorded latency that is called equal, where the intervals do not overlap.
+LATENCY_TOLERANCE = 0.05
+
+
+def chosen(store: Store, name: str, *, only_best: bool) -> list[int]:
+    """Numbers of the front, or of the candidate that is best by the first objective.
+
+    Raises:
+        StudyError: the study has no complete candidate.
+    """
+    points = front(store, name)
+    numbers = [int(number) for number in points.numbers]
+    if not numbers:
+        raise StudyError(f"study {name!r} has no complete candidate to export; look at nas show {name}")
+    if not only_best:
+        return numbers
+    directions = store.study_row(name).objectives
+    first = points.values[:, 0]
+    return [numbers[int(first.argmax() if next(iter(directions.values())) == "maximize" else first.argmin())]]
+
+
+def export_candidate(store: Store, name: str, number: int, folder: Path) -> dict[str, Any]:
+    """Write one candidate into ``folder``, once all of it is known; what was found, in a row.
+
+    Raises:
+        StudyError: it is not complete, or the study's data changed since it started.
+        ExportError: the rebuilt network scores otherwise than the recorded one.
+    """
+    detail = candidate_detail(store, name, number)
+    if detail.row.state != "complete":
+        raise StudyError(
+            f"trial {number} of {name!r} is {detail.row.state} ({detail.row.reason or 'no result yet'}); "
+            "only complete ones can be exported"
+        )
+    study = store.study_row(name)
+    problem = open_problem(make_plan(study.plan))
+    known = check_data(name, study.environment, problem)
+    with Scratch("nas-export-") as place:
+        made = Path(place) / "exported"
+        made.mkdir()
+        row, sha256, scores = _write(store, problem, detail, made, name=name, known=known)
+        folder.mkdir(parents=True, exist_ok=True)
+        for file in made.iterdir():
+            shutil.copy(file, folder)
+    store.add_export(name, number, ExportValue(str(folder.resolve()), sha256, scores))
+    return {"trial": number, "folder": str(folder), **row}
+
+
+def _write(
+    store: Store, problem: Problem, detail: CandidateDetail, folder: Path, *, name: str, known: bool
+) -> tuple[dict[str, Any], str, dict[str, Any]]:
+    """Write one candidate; what a row says of it, the hash of its file, and its scores with their intervals."""
+    number = detail.row.number
+    network = rebuild(problem, detail)
+    artifact = deploy(problem, network, folder / f"model{problem.exporter.suffix}")
+    save_weights(network.model, folder / "model.safetensors")
+    (folder / "architecture.json").write_text(json.dumps(detail.definition, indent=2))
+    answers = answers_of(problem, network, artifact)
+    scores = answers[0].scores
+    _check_scores(detail, scores["validation"])
+    values = scored(answers[0])
+    write_samples(problem.task, folder)
+    write_about(problem, scores, folder)
+    runs_in = _write_script(problem, artifact, folder)
+    latencies = [_measure_again(store, detail, artifact, target.name) for target in problem.plan.targets]
+    report = _report(name, number, detail, network, artifact, answers, latencies) | {"runs_in": runs_in}
+    report["data"] = "as when the study started" if known else "not recorded when the study started"
+    report["gaps"] = [item.to_json() for item in gaps(values)]
+    report["on_front"] = membership_by_number(store, name)[number]
+    (folder / "report.json").write_text(json.dumps(report, indent=2))
+    (folder / "report.md").write_text(markdown(report))
+    return _row(scores, latencies), artifact.sha256, in_json(values)
+
+
+def rebuild(problem: Problem, detail: CandidateDetail) -> Network:
+    """The trained network: its architecture built again, its weights loaded."""
+    weights = next((item for item in detail.artifacts if item.kind == "weights"), None)
+    if weights is None or weights.deleted_at is not None:
+        raise ExportError(
+            "its weights were not kept: retention keeps the front only; set artifacts.retention: all before searching"
+        )
+    network = problem.searched.build(Architecture.from_json(detail.definition), problem.plan.seed)
+    network.finalize()  # the stored weights are those of the finished network
+    with Scratch("nas-export-") as folder:
+        path = Path(folder) / "weights.safetensors"
+        ArtifactStore("").fetch(weights.uri, weights.sha256, path)
+        load_weights(network.model, path)
+    return network
+
+
+@dataclass(frozen=True)
+class Remeasured:
+    """A latency beside the recorded one."""
+
+    target: str
+    recorded_ms: float
+    recorded_low_ms: float
+    recorded_high_ms: float
+    latency: Latency
+
+    @property
+    def agrees(self) -> bool:
+        """Whether the intervals overlap, or the values are within 5 %."""
+        overlap = self.latency.low_ms <= self.recorded_high_ms and self.recorded_low_ms <= self.latency.high_ms
+        return overlap or abs(self.latency.latency_ms / self.recorded_ms - 1) <= LATENCY_TOLERANCE
+
+    def to_json(self) -> dict[str, Any]:
+        """As JSON values."""
+        return {
+            "target": self.target,
+            "recorded_ms": [self.recorded_ms, self.recorded_low_ms, self.recorded_high_ms],
+            "remeasured_ms": [self.latency.latency_ms, self.latency.low_ms, self.latency.high_ms],
+            "ratio": self.latency.latency_ms / self.recorded_ms,
+            "agrees": self.agrees,
+            "conditions": dict(self.latency.conditions),
+        }
+
+
+def _measure_again(store: Store, detail: CandidateDetail, artifact: Artifact, target: str) -> Remeasured:
+    stored = store.target(target)
+    assert stored is not None
+    recorded = recorded_value(detail, "latency_ms", target)
+    calibrated = Target.from_json(stored.description)
+    with open_measurer(calibrated.spec) as measurer:
+        latency = measurer.measure(artifact.path, calibrated)
+    low = recorded.value if recorded.low is None else recorded.low
+    high = recorded.value if recorded.high is None else recorded.high
+    return Remeasured(target, recorded.value, low, high, latency)
+
+
+def recorded_value(detail: CandidateDetail, metric: str, target: str = "") -> Value:
+    """A recorded metric; of the only target the name may be without it."""
+    metrics = detail.row.metrics
+    return metrics[f"{metric}@{target}"] if f"{metric}@{target}" in metrics else metrics[metric]
+
+
+def _write_script(problem: Problem, artifact: Artifact, folder: Path) -> str:
+    """Write ``run.py`` and what it needs; the package that runs it, with its version.
+
+    On another device nothing is prepared from here: there the file runs by what every installation has.
+    """
+    spec = next(iter(target_specs(problem.plan).values()))
+    name = problem.runtime if spec.address or spec.runtime not in SCRIPTS else spec.runtime
+    script = name if name in SCRIPTS else "onnxruntime"
+    runtime = make_runtime(script, spec.parameters if script == spec.runtime else {})
+    runtime.ship(artifact.path, SessionOptions(spec.threads, spec.batch), folder)
+    (folder / "run.py").write_text(run_script(script))
+    return f"{script.partition('_')[0]} {runtime.version().partition('+')[0]}"
+
+
+def _check_scores(detail: CandidateDetail, scores: Mapping[str, float]) -> None:
+    trained = next(job.scores for job in detail.jobs if job.kind == "train")  # not the mean over seeds
+    for metric, value in scores.items():
+        recorded = trained[metric] if metric in trained else recorded_value(detail, metric).value
+        if abs(value - recorded) > SCORE_TOLERANCE * max(1.0, abs(recorded)):
+            raise ExportError(
+                f"the rebuilt network has {metric} {value:.4f} on the validation split, recorded was {recorded:.4f}; "
+                "were data or versions changed since?"
+            )
+
+
+def _report(
+    name: str,
+    number: int,
+    detail: CandidateDetail,
+    network: Network,
+    artifact: Artifact,
+    answers: list[Answers],
+    latencies: list[Remeasured],
+) -> dict[str, Any]:
+    return {
+        "study": name,
+        "trial": number,
+        "scores": {split: dict(values) for split, values in answers[0].scores.items()},
+        "classes": dict(answers[0].confusion),
+        "runtimes": [item.to_json() for item in answers],
+        "latency": [item.to_json() for item in latencies],
+        "dense_twin": [{**asdict(item), "speedup": item.speedup} for item in detail.row.beside],
+        "beware": list(detail.row.flags),
+        "numerics": {"relative_error": artifact.relative_error, "route": artifact.route},
+        "file": {
+            "name": artifact.path.name,
+            "sha256": artifact.sha256,
+            "size_bytes": artifact.size_bytes,
+            "input_shape": list(artifact.input_shape),
+        },
+        "parameters": detail.row.parameters,
+        "macs": detail.row.macs,
+        "layers": detail.layers,
+        "sites": network.describe(),
+        "environment": describe_environment(),
+    }
+
+
+def _row(scores: Mapping[str, Mapping[str, float]], latencies: list[Remeasured]) -> dict[str, Any]:
+    row: dict[str, Any] = {
+        f"{split} {metric}": value for split, values in scores.items() for metric, value in values.items()
+    }
+    for item in latencies:
+        row[f"recorded ms@{item.target}"] = item.recorded_ms
+        row[f"again ms@{item.target}"] = item.latency.latency_ms
+    return row | {"agrees": all(item.agrees for item in latencies)}

@@ -1,0 +1,115 @@
+"""``report.md`` beside an exported network: its answers and latencies, recorded and found again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from nas import foreign
+from trials.analysis.gaps import GAP_NOTE
+from trials.reporting.classes import confusion_rows
+from trials.reporting.labels import interval
+
+
+def markdown(report: Mapping[str, Any]) -> str:
+    """The page, from what is in ``report.json``."""
+    lines = [f"# {report['study']}, trial {report['trial']}", "", *runtime_lines(report)]
+    lines += ["", "| target | recorded, ms | measured again, ms | ratio |", "|---|---|---|---|"]
+    for item in report["latency"]:
+        intervals = [
+            f"{value:.4g} ({low:.4g} – {high:.4g})" for value, low, high in (item["recorded_ms"], item["remeasured_ms"])
+        ]
+        verdict = "" if item["agrees"] else " — differs: was the machine busy?"
+        lines.append(f"| {item['target']} | {intervals[0]} | {intervals[1]} | {item['ratio']:.3f}{verdict} |")
+    lines += _gap_lines(report)
+    lines += _class_lines(report)
+    lines += _twin_lines(report)
+    lines += [line for flag in report["beware"] for line in ("", f"**Beware: {foreign.markdown(flag)}.**")]
+    file = report["file"]
+    lines += [
+        "",
+        f"`{file['name']}`: {file['size_bytes']:,} bytes, input {file['input_shape']}, sha256 `{file['sha256']}`.",
+        f"{report['parameters']:,} parameters, {report['macs']:,} MACs.",
+        "",
+        f"Data: {report['data']}.",
+        "",
+        f"Run it: `python run.py [inputs.npy]` (numpy and {report['runs_in']}); `about.json` says what goes in, and "
+        "which class each output is.",
+        *_input_lines(file["input_shape"]),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _input_lines(shape: Sequence[int]) -> list[str]:
+    """How an image becomes ``inputs.npy``; nothing where inputs are no images of grey or colour."""
+    mode = {1: "L", 3: "RGB"}.get(shape[1])
+    if mode is None:
+        return []
+    return [
+        "",
+        f"From an image of {shape[3]}×{shape[2]} pixels (width × height; `about.json` says how it is resized):",
+        "",
+        "```python",
+        "import json, numpy as np",
+        "from PIL import Image",
+        'about = json.load(open("about.json"))["input"]',
+        f'pixels = np.atleast_3d(Image.open("image.png").convert("{mode}")).astype("float32") / 255',
+        'pixels = (pixels - about.get("mean", 0)) / about.get("std", 1)',
+        'np.save("inputs.npy", pixels.transpose(2, 0, 1)[None].astype("float32"))',
+        "```",
+    ]
+
+
+def runtime_lines(report: Mapping[str, Any]) -> list[str]:
+    """The file in every runtime, that of the target first."""
+    metrics = [(metric, split) for metric in report["scores"]["validation"] for split in report["scores"]]
+    heads = ["runtime", *(f"{metric}, {split}" for metric, split in metrics), "off from torch by"]
+    lines = [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
+    for item in report["runtimes"]:
+        name = f"{item['runtime']} {item['version']}"
+        if item["error"]:
+            lines.append(f"| {name} |{' – |' * len(metrics)} {item['reason']} |")
+        else:
+            scores = (f"{item['scores'][split][metric]:.4f}" for metric, split in metrics)
+            lines.append(f"| {name} | {' | '.join(scores)} | {item['relative_error']:.2g} |")
+    return [
+        *lines,
+        "",
+        "Off from torch by: the largest difference, in standard deviations of the output. The scores of the study come "
+        "from the first runtime.",
+        *(line for item in report["runtimes"] if item["error"] for line in ("", " ".join(item["error"].split()))),
+    ]
+
+
+def _gap_lines(report: Mapping[str, Any]) -> list[str]:
+    """How much worse than on validation it is on test: it was chosen for its validation scores."""
+    heads = ["", "| metric | validation | test | validation − test |", "|---|---|---|---|"]
+    rows = []
+    for item in report["gaps"]:
+        cells = (interval(item["metric"], *item[part]) for part in ("validation", "test", "gap"))
+        rows.append(f"| {item['metric']} | {' | '.join(cells)} |")
+    return [*heads, *rows, "", GAP_NOTE, f"On the Pareto front with probability {report['on_front']:.2f}."]
+
+
+def _class_lines(report: Mapping[str, Any]) -> list[str]:
+    """How the classes of the test split are told apart."""
+    if "test" not in report["classes"]:
+        return []
+    rows = confusion_rows(report["classes"]["test"])
+    cells = (
+        f"| {foreign.markdown(row['class'])} | {row['examples']} | {foreign.markdown(row['answered as'])} |"
+        for row in rows
+    )
+    return ["", "| class | test examples | answered as |", "|---|---|---|", *cells]
+
+
+def _twin_lines(report: Mapping[str, Any]) -> list[str]:
+    """The recorded latency beside that of the dense twin: the same network without sparsity and in fp32."""
+    if not report["dense_twin"]:
+        return []
+    rows = (
+        f"| {item['target']} | {item['latency_ms']:.4g} | {item['dense_latency_ms']:.4g} | {item['speedup']:.2f} |"
+        for item in report["dense_twin"]
+    )
+    heads = ["", "| target | recorded, ms | dense twin, ms | speed-up |", "|---|---|---|---|"]
+    return [*heads, *rows]

@@ -1,0 +1,1 @@
+"""Scripts that run an exported network; their text is copied beside it."""

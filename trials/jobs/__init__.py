@@ -1,0 +1,1 @@
+"""Jobs: what workers do, and the values they exchange with a coordinator."""

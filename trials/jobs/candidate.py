@@ -1,0 +1,310 @@
+"""What workers do: the jobs of one candidate, each a generator whose last value is the result.
+
+Payloads and results are JSON values. A job is a function of its payload: running it twice gives the same network, and
+a training continues from its last checkpoint.
+"""
+
+from __future__ import annotations
+
+import base64
+import random
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from nas.errors import JobError
+from nas.estimators import Epoch
+from nas.export import Artifact
+from nas.export.checking.evaluate import deployed_outputs
+from nas.export.seeding import seed_weights
+from nas.export.weights import save_weights
+from nas.latency.agent.remote import open_measurer
+from nas.latency.process.client import Measurer
+from nas.latency.protocol.intervals import derive
+from nas.latency.protocol.measure import REPORT, SCREEN, Latency
+from nas.latency.protocol.pooling import pooled
+from nas.latency.protocol.samples import Samples
+from nas.latency.runtimes import answering
+from nas.latency.targets import Target, TargetSpec
+from nas.scratch import Scratch
+from nas.space import Architecture, Network
+from nas.tasks.intervals import score_intervals, wilson
+from nas.tasks.per_class import as_json, confusion, recalls
+from trials.coordinator.latency_cache import PREFIX
+from trials.jobs.doubts import doubts
+from trials.jobs.metrics import check_complete, percentile_intervals
+from trials.plans.problem import Problem, fingerprint, open_problem_json
+from trials.store.artifacts import ArtifactStore
+
+Payload = Mapping[str, Any]
+Result = dict[str, Any]
+
+#: Training images an int8 network's ranges are calibrated on.
+CALIBRATION_IMAGES = 256
+#: Training images a file without integers is compared with its network on.
+COMPARED_IMAGES = 16
+
+
+def gate(payload: Payload) -> Iterator[Result]:
+    """Deploy with seeded weights and measure; ends early once it is surely over ``reject_above_ms``."""
+    problem = open_problem_json(payload["plan"])
+    yield from _time_untrained(problem, _build(problem, payload), payload, payload["identity"])
+
+
+def twin(payload: Payload) -> Iterator[Result]:
+    """The gate of the candidate's dense twin: the same choices of the space, in fp32, without policies."""
+    problem = open_problem_json(payload["plan"])
+    parent = problem.searched.dense_parent(Architecture.from_json(payload["architecture"]))
+    network = problem.searched.dense().build(parent.architecture, payload["seed"])
+    yield from _time_untrained(problem, network, payload, payload["twin"])
+
+
+def _time_untrained(problem: Problem, network: Network, payload: Payload, seed_text: str) -> Iterator[Result]:
+    """Deploy with seeded weights, measure, count."""
+    seed_weights(network, problem.input_shape(), seed_text)
+    network.finalize()
+    with Scratch("nas-gate-") as folder:
+        artifact = problem.exporter.export(
+            network,
+            Path(folder) / f"candidate{problem.exporter.suffix}",
+            input_shape=problem.input_shape(),
+            runtime=answering(payload["target"]["spec"]["runtime"]),
+        )
+        yield {"stage": "deployed"}
+        found = {
+            "metrics": {"size_bytes": artifact.size_bytes, **problem.static_metrics(network)},
+            "structure_hash": artifact.structure_hash,
+        }
+        if artifact.structure_hash[:PREFIX] in payload.get("known", ()):
+            yield {**found, "known": True}
+            return
+        latency = _measure(artifact.path, payload)
+        yield {"stage": "measured"}
+        yield {**found, "latency": latency}
+
+
+def train(payload: Payload) -> Iterator[Result]:
+    """Train, deploy what was trained, and score the deployed file on the validation split in its own runtime.
+
+    An original whose weights are complete is not trained.
+
+    The checkpoint stays until the coordinator has committed the result: this job may have to be run again.
+    """
+    problem = open_problem_json(payload["plan"])
+    _check_data(problem, payload)
+    network = _build(problem, payload)
+    checkpoint = Path(payload["checkpoint"])
+    as_it_is = bool(payload.get("original")) and problem.searched.space.trained(network.model)
+    epochs = []
+    for epoch in _fit(problem, network, payload, train=not as_it_is):
+        epochs.append(epoch)
+        yield {"epoch": epoch.epoch, "values": epoch.values}
+    artifact = deploy(problem, network, checkpoint / f"candidate{problem.exporter.suffix}")
+    scored = _scored(problem, artifact)
+    save_weights(network.model, checkpoint / "weights.safetensors")
+    files = ArtifactStore(payload["artifacts"])
+    kept = {
+        problem.exporter.format: (artifact.path, {**_artifact_json(artifact), "sites": network.describe()}),
+        "weights": (checkpoint / "weights.safetensors", {}),
+    }
+    stored = [
+        {
+            "kind": kind,
+            "record": record,
+            **files.put(file, payload["candidate"], kind)._asdict(),
+        }
+        for kind, (file, record) in kept.items()
+    ]
+    counted = {"size_bytes": artifact.size_bytes, **problem.static_metrics(network)}
+    yield {
+        "metrics": {**scored["metrics"], **counted},
+        "intervals": scored["intervals"],
+        **_judged(problem, epochs, scored["confusion"]),
+        "structure_hash": artifact.structure_hash,
+        "artifacts": stored,
+        "twin": payload["identity"] if as_it_is else problem.twin_identity(network.architecture),
+    }
+
+
+def retrain(payload: Payload) -> Iterator[Result]:
+    """Train once more with another seed, and score what comes of it; nothing is kept of it but its scores."""
+    problem = open_problem_json(payload["plan"])
+    _check_data(problem, payload)
+    network = _build(problem, payload)
+    for epoch in _fit(problem, network, payload):
+        yield {"stage": f"epoch {epoch.epoch}"}
+    artifact = deploy(problem, network, Path(payload["checkpoint"]) / f"candidate{problem.exporter.suffix}")
+    yield {"seed": payload["seed"], "scores": _scored(problem, artifact)["metrics"]}
+
+
+def measure(payload: Payload) -> Iterator[Result]:
+    """Measure the trained artifact."""
+    yield {"structure_hash": payload["structure_hash"], "latency": _measure_stored(payload)}
+
+
+def remeasure(payload: Payload) -> Iterator[Result]:
+    """Measure the trained artifact once more, and pool the samples with those of the measurements before."""
+    latency = _measure_stored(payload)
+    parts = [(base64.b64decode(item["samples"]), item["reference_ms"]) for item in payload["earlier"]]
+    parts.append((base64.b64decode(latency["samples"]), latency["conditions"]["reference_ms"]))
+    samples, reference_ms = pooled([(Samples.from_bytes(blob), time_ms) for blob, time_ms in parts])
+    yield {
+        "structure_hash": payload["structure_hash"],
+        "latency": latency,
+        "pooled": {
+            **derive(samples, reference_ms)._asdict(),
+            "percentiles": percentile_intervals(samples, reference_ms),
+        },
+    }
+
+
+def calibrate(payload: Payload) -> Iterator[Result]:
+    """Time a new target's reference models, on the target."""
+    with open_measurer(TargetSpec.from_json(payload["spec"])) as measurer:
+        yield {"target": measurer.calibrate().to_json()}
+
+
+def canary(payload: Payload) -> Iterator[Result]:
+    """Look at a target's health."""
+    target = Target.from_json(payload["target"])
+    yield {"health": _measurer(target).health(target, payload["limit"]).to_json()}
+
+
+def deploy(problem: Problem, network: Network, path: Path) -> Artifact:
+    """The file that ships: compared with the network on training data, which 8 bits are calibrated on, too."""
+    has_integers = any(bits == 8 for bits in network.bits.values())
+    calibration = calibration_inputs(problem, CALIBRATION_IMAGES if has_integers else COMPARED_IMAGES)
+    shape = problem.input_shape()
+    return problem.exporter.export(network, path, input_shape=shape, calibration=calibration, runtime=problem.runtime)
+
+
+def calibration_inputs(problem: Problem, limit: int) -> torch.Tensor:
+    """``(M, C, H, W)`` training inputs, at most ``limit``, the same ones every time."""
+    data = problem.task.dataset("train")
+    count = len(data)  # type: ignore[arg-type]
+    indices = random.Random(0).sample(range(count), min(limit, count))
+    return torch.stack([data[index][0] for index in indices])
+
+
+def _build(problem: Problem, payload: Payload) -> Network:
+    return problem.searched.build(Architecture.from_json(payload["architecture"]), payload["seed"])
+
+
+def score(payload: Payload) -> Iterator[Result]:
+    """Deploy and score a network with the weights it is built with; nothing is kept but its scores."""
+    problem = open_problem_json(payload["plan"])
+    network = _build(problem, payload)
+    network.finalize()
+    with Scratch("nas-score-") as folder:
+        artifact = deploy(problem, network, Path(folder) / f"candidate{problem.exporter.suffix}")
+        scored = _scored(problem, artifact)
+        yield {"metrics": scored["metrics"], "intervals": scored["intervals"]}
+
+
+def _check_data(problem: Problem, payload: Payload) -> None:
+    """Raise JobError where the data a worker sees are not those that the study started with."""
+    if payload.get("data") not in (None, fingerprint(problem.task)):
+        raise JobError(
+            "this worker sees other data than the study started with; restore them, or copy the same data to every "
+            "machine, then resume the study"
+        )
+
+
+def _fit(problem: Problem, network: Network, payload: Payload, *, train: bool = True) -> Iterator[Epoch]:
+    """Train from the last checkpoint on, up to the network as it ships."""
+    checkpoint = Path(payload["checkpoint"])
+    checkpoint.mkdir(parents=True, exist_ok=True)
+    if train:
+        yield from problem.estimator().fit(network, problem.task, seed=payload["seed"], checkpoint=checkpoint)
+    network.finalize()
+
+
+def _scored(problem: Problem, artifact: Artifact) -> Result:
+    """Scores of the deployed file on the validation split, and their intervals."""
+    outputs, targets = deployed_outputs(artifact.path, problem.task.dataset("validation"), runtime=problem.runtime)
+    task = problem.task
+    scores = dict(task.score(outputs, targets))
+    _check_finite(scores)
+    intervals = score_intervals(task, outputs, targets, scores)
+    matrix = confusion(outputs, targets, task.num_outputs) if task.class_metrics else None
+    for name, (value, count) in recalls(task.class_names, matrix).items() if matrix is not None else ():
+        scores[name], intervals[name] = value, wilson(value, count)
+    return {"metrics": scores, "intervals": intervals, "confusion": matrix}
+
+
+def _judged(problem: Problem, epochs: Sequence[Epoch], matrix: np.ndarray | None) -> Result:
+    """How the classes are told apart on the validation split, and what makes the scores doubtful."""
+    classes = problem.task.class_names
+    steps = problem.estimator().num_steps(problem.task) if epochs else None  # a network may ship as it is
+    found = doubts(epochs, steps, classes, matrix, starts_trained=problem.starts_trained)
+    return {"confusion": None if matrix is None else as_json(classes, matrix), "doubts": found}
+
+
+def _measure_stored(payload: Payload) -> Result:
+    with Scratch("nas-measure-") as folder:
+        path = Path(folder) / "candidate"
+        ArtifactStore(payload["artifacts"]).fetch(payload["uri"], payload["sha256"], path)
+        return _measure(path, payload)
+
+
+def _measure(path: Path, payload: Payload) -> Result:
+    """Measure a file; what the plan needs to know of it is there.
+
+    Raises:
+        JobError: the target did not tell it.
+    """
+    target = Target.from_json(payload["target"])
+    effort = SCREEN if payload.get("screen") else REPORT
+    latency = _measurer(target).measure(
+        path,
+        target,
+        effort=effort.within(precision=payload["precision"], budget_s=payload["budget_s"]),
+        reject_above_ms=payload.get("reject_above_ms"),
+    )
+    found = _latency_json(latency)
+    check_complete(target.spec.name, found, payload.get("needed", ()))
+    return found
+
+
+_measurers: dict[str, Measurer] = {}
+
+
+def _measurer(target: Target) -> Measurer:
+    """Who measures for a target, one per worker: its persistent process, or its agent."""
+    name = target.spec.name
+    if name not in _measurers:
+        _measurers[name] = open_measurer(target.spec)
+    return _measurers[name]
+
+
+def _latency_json(latency: Latency) -> Result:
+    return {
+        "latency_ms": latency.latency_ms,
+        "low_ms": latency.low_ms,
+        "high_ms": latency.high_ms,
+        "peak_memory_bytes": latency.peak_memory_bytes,
+        "rejected": latency.rejected,
+        "conditions": dict(latency.conditions),
+        "samples": base64.b64encode(latency.samples).decode(),
+        "percentiles": percentile_intervals(Samples.from_bytes(latency.samples), latency.conditions["reference_ms"]),
+    }
+
+
+def _artifact_json(artifact: Artifact) -> Result:
+    return {
+        "format": artifact.format,
+        "route": artifact.route,
+        "structure_hash": artifact.structure_hash,
+        "input_shape": list(artifact.input_shape),
+        "relative_error": artifact.relative_error,
+        **artifact.record,
+    }
+
+
+def _check_finite(scores: Mapping[str, float]) -> None:
+    for name, value in scores.items():
+        if not np.isfinite(value):
+            raise JobError(f"{name} of the deployed network is {value}; a candidate needs finite metrics")

@@ -1,0 +1,89 @@
+"""The metrics of a candidate on a target, from what a measurement found there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from nas.errors import JobError, PlanError
+from nas.latency.protocol.measure import LOADS
+from nas.latency.protocol.percentiles import percentiles
+from nas.latency.protocol.samples import Samples
+from trials.plans.problem import Problem
+from trials.store.records import LATENCY_PERCENTILES, TARGET_METRICS, MetricValue
+
+#: Why a target may not tell a metric.
+WHY_NOT = {
+    "energy_mj": "the energy counters of its processor (RAPL, /sys/class/powercap) are missing or this user can't read "
+    "them",
+    "load_ms": "its agent does not know this metric; give it a new bundle, nas agent --bundle FILE",
+    "peak_memory_bytes": "its system or runtime does not tell the memory of a process",
+}
+#: What a target says of itself before anything is measured (``readable`` in ``Health.state``).
+ANNOUNCED = ("load_ms", "energy_mj")
+
+
+def percentile_intervals(samples: Samples, reference_ms: float) -> dict[str, tuple[float, float, float | None]]:
+    """Metric → value and interval of each percentile of the latency."""
+    found = percentiles(samples, reference_ms)
+    return {name: (*found[percent],) for name, percent in LATENCY_PERCENTILES.items()}
+
+
+def target_metrics(target: str, latency: Mapping[str, Any]) -> list[MetricValue]:
+    """The metrics of a target, of a latency as jobs return it; without those that the target can't read."""
+    conditions = latency["conditions"]
+    known: dict[str, tuple[float | None, float | None, float | None]] = {
+        "latency_ms": (latency["latency_ms"], latency["low_ms"], latency["high_ms"]),
+        "peak_memory_bytes": (latency["peak_memory_bytes"], None, None),
+        **{name: tuple(interval) for name, interval in latency.get("percentiles", {}).items()},
+        "load_ms": (conditions.get("load_ms"), *_extremes(conditions.get("loads_ms", ()))),
+        "energy_mj": (conditions.get("energy_mj"), None, None),
+    }
+    return [
+        MetricValue(name, target, float(value), low, high)
+        for name, (value, low, high) in known.items()
+        if value is not None
+    ]
+
+
+def needed_metrics(problem: Problem, target: str) -> list[str]:
+    """What a measurement on a target must tell: metrics that are an objective or have a limit."""
+    keys = [problem.metric_key(name) for name in (*problem.objectives, *problem.plan.limits)]
+    return list(dict.fromkeys(name for name, place in keys if name in TARGET_METRICS and place == target))
+
+
+def check_complete(target: str, latency: Mapping[str, Any], needed: Iterable[str]) -> None:
+    """Raise JobError if a measurement does not tell what it must."""
+    known = {metric.name for metric in target_metrics(target, latency)}
+    for name in needed:
+        if name not in known:
+            raise JobError(f"target {target!r} did not tell {name}: {WHY_NOT.get(name, 'it is missing')}")
+
+
+def announced_metrics(problem: Problem, target: str) -> list[str]:
+    """Those of ``needed_metrics`` that not every target can tell, and that a look at its health decides about."""
+    return [name for name in needed_metrics(problem, target) if name in ANNOUNCED]
+
+
+def check_readable(problem: Problem, target: str, health: Mapping[str, Any]) -> None:
+    """Raise PlanError if an objective or limit is a metric that its target can't tell.
+
+    Args:
+        problem: what is searched.
+        target: name of the target.
+        health: ``state`` of a look at its health.
+    """
+    for name in announced_metrics(problem, target):
+        if "readable" not in health:
+            why = WHY_NOT["load_ms"]
+        elif name not in health["readable"]:
+            why = WHY_NOT[name]
+        else:
+            continue
+        raise PlanError(f"target {target!r} can't tell {name}: {why}; choose another objective or limit")
+
+
+def _extremes(loads_ms: Iterable[float]) -> tuple[float | None, float | None]:
+    """The 95 % interval of the median, where it was taken of enough values."""
+    ordered = sorted(loads_ms)
+    return (ordered[0], ordered[-1]) if len(ordered) >= LOADS else (None, None)

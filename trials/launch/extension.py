@@ -1,0 +1,153 @@
+"""What may be changed in a stored study so that it goes on: its budget, second looks, and limits made tighter.
+
+Nothing recorded changes. A tighter limit is judged by the recorded metrics; a looser one is refused: candidates that
+the old limit rejected were never trained, so the study would not be what a study with that limit is.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from copy import deepcopy
+from typing import Any
+
+from nas.errors import PlanError, StudyError
+from nas.space.size import space_size
+from nas.strategies import Goal, Limit
+from trials.coordinator.coordinator import DUPLICATES_PER_TRIAL
+from trials.coordinator.pipeline import broken_limit
+from trials.coordinator.progress import Memory
+from trials.plans.data import check_data
+from trials.plans.plan import Plan, Relative, apply_override, make_plan
+from trials.plans.problem import Problem, open_problem
+from trials.store.models import Study
+from trials.store.records import StoredSuggestion
+from trials.store.store import Store
+
+EXTENDABLE = ("budget", "confidence", "limits")
+_MORE = re.compile(r"\+(\d+(?:\.\d+)?)")
+
+
+def prepare_extension(store: Store, name: str, overrides: Sequence[str], owner: str, lease_s: float) -> None:
+    """Change a study's plan and leave it interrupted, to be resumed.
+
+    Raises:
+        PlanError: a key that can't be changed, or a value that is none.
+        StudyError: there would be nothing more to do, or a live coordinator holds the study.
+    """
+    row = store.study_row(name)
+    plan = _changed(row, overrides)
+    problem = open_problem(plan)
+    check_data(name, row.environment, problem)
+    limits = _tightened(row, problem)
+    history = store.observations(row.id)
+    _check_budget(row, problem, limits, history)
+    broken = {
+        item.candidate_id: reason
+        for item in history
+        if item.state == "complete" and (reason := broken_limit(problem, limits, item.metrics))
+    }
+    epoch = store.acquire(row.id, owner, lease_s)
+    bounds = {metric: {"min": limit.min, "max": limit.max} for metric, limit in limits.items()}
+    store.extend_study(row.id, epoch, plan.to_json(), bounds, broken)
+
+
+def _changed(row: Study, overrides: Sequence[str]) -> Plan:
+    data = deepcopy(row.plan)
+    for override in overrides:
+        key = override.partition("=")[0]
+        if key.partition(".")[0] not in EXTENDABLE or "." not in key:
+            raise PlanError(
+                f"{key} can't be changed in a study that has begun: what was measured and trained would not belong to "
+                f"the new plan; nas extend takes keys under {', '.join(EXTENDABLE)}; for others start a new study"
+            )
+        apply_override(data, _absolute(data, override))
+    plan = make_plan(data)
+    if plan == make_plan(row.plan):
+        raise StudyError(f"study {row.name!r} has this plan already; give it more, as in budget.trials=+10")
+    return plan
+
+
+def _absolute(data: Mapping[str, Any], override: str) -> str:
+    """``key=+10`` with the sum in place of ``+10``."""
+    key, _, text = override.partition("=")
+    more = _MORE.fullmatch(text.strip())
+    if more is None:
+        return override
+    value: Any = data
+    for part in key.split("."):
+        if not isinstance(value, Mapping) or part not in value:
+            return f"{key}={more[1]}"  # an unknown key: the plan's check says which are known
+        value = value[part]
+    if not isinstance(value, int | float):
+        raise PlanError(f"{override}: {key} is {value!r}, so nothing can be added to it; give a number without +")
+    added = float(more[1]) if "." in more[1] else int(more[1])
+    return f"{key}={value + added}"
+
+
+def _tightened(row: Study, problem: Problem) -> dict[str, Limit]:
+    """The study's limits as numbers, with those that the new plan makes tighter or adds.
+
+    Raises:
+        PlanError: one is looser, gone, or relative.
+    """
+    limits = {metric: Limit(**bound) for metric, bound in row.limits.items()}
+    old, new = make_plan(row.plan).limits, problem.plan.limits
+    for metric in old.keys() | new.keys():
+        if old.get(metric) == new.get(metric):
+            continue
+        before, after = limits.get(metric, Limit()), new.get(metric)
+        sides = {}
+        for side, sign in (("min", 1), ("max", -1)):
+            was, wanted = getattr(before, side), getattr(after, side, None)
+            if old.get(metric) is not None and getattr(old[metric], side) == wanted:
+                wanted = was
+            if isinstance(wanted, Relative):
+                raise PlanError(f"limits.{metric}.{side}: give a number; relative limits are set when a study starts")
+            if was is not None and (wanted is None or sign * wanted < sign * was):
+                raise PlanError(
+                    f"limits.{metric}.{side}: the study's limit {was:.4g} can be made tighter, not looser: candidates "
+                    "that it rejected were never trained; start a new study for a looser limit"
+                )
+            sides[side] = wanted
+        limits[metric] = Limit(**sides)
+    return limits
+
+
+def _check_budget(
+    row: Study, problem: Problem, limits: Mapping[str, Limit], history: Sequence[StoredSuggestion]
+) -> None:
+    """Raise StudyError where the new budget leaves nothing to do."""
+    budget, num = problem.plan.budget, sum(not item.duplicate for item in history)
+    if budget.trials < num:
+        raise StudyError(f"study {row.name!r} has {num} candidates already: budget.trials={budget.trials} is less")
+    spent_s = row.totals.get("wall_s", 0.0)
+    if budget.wall_minutes is not None and spent_s >= 60 * budget.wall_minutes:
+        raise StudyError(
+            f"study {row.name!r} has run for {spent_s / 60:.1f} of {budget.wall_minutes:g} minutes: its time is spent; "
+            "add some with budget.wall_minutes=+10"
+        )
+    if budget.trials > num:
+        _check_not_exhausted(row, problem, limits, history)
+
+
+def _check_not_exhausted(
+    row: Study, problem: Problem, limits: Mapping[str, Limit], history: Sequence[StoredSuggestion]
+) -> None:
+    budget = problem.plan.budget
+    strategy = problem.strategy(Goal(problem.objectives, limits), problem.plan.seed)
+    known = Memory(problem, limits).restore(history)
+    strategy.observe([item for item in known if item.suggestion.questions])
+    num = sum(not item.duplicate for item in history)
+    if strategy.exhausted(len(history)) or (row.state == "exhausted" and _has_all(problem, num)):
+        raise StudyError(f"study {row.name!r} has all {num} networks there are to propose: the space has no more")
+    if len(history) >= (budget.suggestions or DUPLICATES_PER_TRIAL * budget.trials):
+        raise StudyError(
+            f"study {row.name!r} has made {len(history)} suggestions, nearly all of them repeats; if the space has "
+            f"more to give, allow more of them: budget.suggestions={2 * len(history)}"
+        )
+
+
+def _has_all(problem: Problem, num: int) -> bool:
+    size = space_size(problem.searched.sample)
+    return size.exact and num >= size.size

@@ -1,0 +1,178 @@
+"""What a plan would cost, measured before it is run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from nas.space import Architecture, SearchSpace
+from nas.space.chooser import PositionChooser
+from nas.space.sampling import Searched
+from nas.space.size import space_size
+from nas.strategies import Limit
+from nas.tasks import DataSummary, Task
+from trials.coordinator.original import Original, original_of
+from trials.executors import Executor, Job
+from trials.executors.local import LocalExecutor
+from trials.jobs.doubts import few_steps
+from trials.launch.probing import (
+    Probe,
+    calibrate,
+    check_feasible,
+    check_targets,
+    probe,
+    random_networks,
+    relative_bounds,
+    run_jobs,
+)
+from trials.plans.machine import shortages
+from trials.plans.plan import Plan
+from trials.plans.pools import pools
+from trials.plans.problem import Problem, open_problem, target_specs
+from trials.plans.studies import study_specs
+from trials.store.records import FURTHER_TARGET_METRICS
+
+#: Files a trained candidate leaves: the deployed one and its weights in float32.
+BYTES_PER_WEIGHT = 4
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """Size of the space, typical networks, resolved limits, and what the budget comes to."""
+
+    size: str
+    #: ``network, parameters, macs, size_bytes, latency_ms …`` of the original, if the space holds one (with scores if
+    #: its weights are complete), the smallest, a typical and the largest network.
+    networks: list[dict[str, Any]]
+    limits: Mapping[str, Limit]
+    #: Share of random candidates that every limit lets through.
+    feasible_share: float
+    hours: float
+    disk_mb: float
+    #: What the plan's trainings ask for and this machine does not have.
+    shortages: list[str]
+    #: What makes the scores of such trainings doubtful.
+    doubts: list[str]
+    #: Classes, examples, skipped files; None of a task that can't tell.
+    data: DataSummary | None
+
+    @property
+    def remarks(self) -> list[str]:
+        """What else to tell a person."""
+        limits = ", ".join(f"{name} {sign}" for name, limit in self.limits.items() for sign in _sides(limit))
+        return [
+            f"limits: {limits or 'none'}; {self.feasible_share:.0%} of random candidates keep within those "
+            "that are known before training",
+            f"about {self.hours:.2g} hours of wall time and at most {self.disk_mb:.0f} MB of disk",
+            *self.doubts,
+            *(f"this machine can't run it: {shortage}" for shortage in self.shortages),
+        ]
+
+    def to_json(self) -> dict[str, Any]:
+        """As JSON values."""
+        return asdict(self) | {"data": self.data and self.data.to_json()}
+
+
+def _sides(limit: Limit) -> list[str]:
+    """``≥`` and the lower bound, ``≤`` and the upper one; what is said where there is no number yet."""
+    sides = [f"{sign} {value:.4g}" for sign, value in (("≥", limit.min), ("≤", limit.max)) if value is not None]
+    return sides or ["as the scores of the original will say"]
+
+
+def forecast(plan: Plan) -> Forecast:
+    """Measure what a plan would cost, on this machine.
+
+    Raises:
+        NasError: the plan can't be run, or its limits can't be met.
+    """
+    problem, *_ = [open_problem(spec.plan) for spec in study_specs(plan)]  # references are checked too
+    executor = LocalExecutor(pools(plan, local=True), code=plan.code)
+    try:
+        return _forecast(problem, executor)
+    finally:
+        executor.close()
+
+
+def size_of(space: SearchSpace, task: Task, max_seconds: float) -> str:
+    """Number of networks of a space on a task, counted or estimated in about ``max_seconds``."""
+    return _size(Searched(space, {"name": ""}, (), task), max_seconds)
+
+
+def _forecast(problem: Problem, executor: Executor) -> Forecast:
+    targets = {name: calibrate(executor, spec) for name, spec in target_specs(problem.plan).items()}
+    check_targets(executor, problem, targets)
+    ends = [problem.searched.sample(PositionChooser(position)) for position in (0.0, 1.0)]
+    original = original_of(problem)
+    networks = [*ends, *random_networks(problem), *([original.network] if original else [])]
+    smallest, largest, *others = probe(executor, problem, targets, networks)
+    first = {"original": _with_scores(executor, problem, original, others.pop())} if original else {}
+    limits = relative_bounds(problem, others, first.get("original"))
+    check_feasible(problem, limits, smallest)
+    key = ("latency_ms", problem.plan.targets[0].name)
+    typical = sorted(others, key=lambda item: item.metrics[key])[len(others) // 2]
+    shown = {**first, "smallest": smallest, "median": typical, "largest": largest}
+    feasible = [item for item in others if _within(problem, limits, item)]
+    seconds = _training_seconds(problem, typical)
+    trained = problem.plan.budget.trials * (len(feasible) / len(others) if problem.plan.limits else 1.0)
+    again = problem.plan.confidence
+    spent_s = (trained + again.retrain) * seconds + again.remeasure * problem.plan.measure.budget_s
+    kept = trained if problem.plan.artifacts.retention == "all" else min(trained, 10)
+    return Forecast(
+        size=_size(problem.searched),
+        networks=[{"network": name, **_row(problem, item)} for name, item in shown.items()],
+        limits=limits,
+        feasible_share=len(feasible) / len(others),
+        hours=spent_s / 3600,
+        disk_mb=kept * 2 * BYTES_PER_WEIGHT * typical.metrics["parameters", ""] / 1e6,
+        shortages=shortages(problem.plan),
+        doubts=_doubts(problem),
+        data=problem.task.summary(),
+    )
+
+
+def _with_scores(executor: Executor, problem: Problem, original: Original, found: Probe) -> Probe:
+    """The measured original with its scores, where it need not be trained for them."""
+    if not original.trained:
+        return found
+    architecture = original.network.architecture.to_json()
+    data = {"plan": problem.plan.model_dump_json(), "architecture": architecture, "seed": problem.plan.seed}
+    (result,) = run_jobs(executor, [Job("score", "trials.jobs.candidate:score", data, "train")])
+    return replace(found, metrics={**found.metrics, **{(name, ""): value for name, value in result["metrics"].items()}})
+
+
+def _doubts(problem: Problem) -> list[str]:
+    """Whether the plan's trainings are too short to tell networks apart."""
+    few = few_steps(problem.estimator().num_steps(problem.task))
+    return [f"too short: each candidate is {few}; set more estimator.epochs or a smaller batch_size"] if few else []
+
+
+def _row(problem: Problem, item: Probe) -> dict[str, Any]:
+    order = ("parameters", "macs", "size_bytes")
+    wanted = {problem.metric_key(name) for name in (*problem.objectives, *problem.plan.limits)}
+    first = {name: int(item.metrics[name, ""]) for name in order}
+    rest = {
+        f"{name}@{target}" if target else name: value
+        for (name, target), value in item.metrics.items()
+        if name not in order and (name not in FURTHER_TARGET_METRICS or (name, target) in wanted)
+    }
+    return first | rest
+
+
+def _within(problem: Problem, limits: Mapping[str, Limit], item: Probe) -> bool:
+    values = {name: item.metrics.get(problem.metric_key(name)) for name in limits}
+    return all(value is None or limits[name].violation(value) <= 0 for name, value in values.items())
+
+
+def _training_seconds(problem: Problem, item: Probe) -> float:
+    """Wall time of a typical training, from its first epoch."""
+    plan = problem.plan
+    architecture = Architecture(plan.space.spec(), tuple(policy.spec() for policy in plan.policies), item.choices)
+    network = problem.searched.build(architecture, plan.seed)
+    estimator = problem.estimator()
+    first = next(estimator.fit(network, problem.task, seed=plan.seed))
+    return first.values["seconds"] * estimator.num_epochs / pools(plan, local=True)[0].size
+
+
+def _size(searched: Searched, max_seconds: float = 6.0) -> str:
+    return f"{space_size(searched.sample, max_seconds=max_seconds)} networks"

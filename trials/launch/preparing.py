@@ -1,0 +1,127 @@
+"""A study from its first second to its first candidate: stored before anything starts, with what is being done.
+
+Whatever ends the preparation leaves the study with the reason, to be resumed or deleted; only a new study whose plan
+proves impossible is removed again, so that its name is free for the mended plan.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from typing import Any
+
+from nas.errors import PlanError, StorageLostError
+from trials.coordinator.coordinator import LEASE_S
+from trials.coordinator.original import NUMBER
+from trials.executors import Executor
+from trials.jobs.environment import describe_environment, owner
+from trials.launch.probing import calibrate_targets, check_targets, resolve_limits
+from trials.plans.data import DATA, describe_data
+from trials.plans.problem import Problem
+from trials.plans.studies import StudySpec
+from trials.store.store import Store
+
+#: Called with a study's name and what is done for it at the moment.
+OnPhase = Callable[[str, str], None]
+
+
+def create_studies(
+    store: Store, studies: Sequence[tuple[StudySpec, Problem]], group: str, *, is_prepared: bool
+) -> None:
+    """Store the studies of one group; ``is_prepared``: nothing has to be found out before they start."""
+    for spec, problem in studies:
+        store.create_study(
+            name=spec.name,
+            group=group,
+            role=spec.role,
+            plan=spec.plan.to_json(),
+            limits={},
+            objectives=dict(problem.objectives),
+            environment=describe_environment() | ({DATA: describe_data(problem)} if is_prepared else {}),
+            seed=spec.plan.seed,
+            regime=problem.regime(),
+            beside=spec.beside,
+            original=NUMBER if problem.untouched() else None,
+            is_prepared=is_prepared,
+        )
+
+
+class Preparation:
+    """Holds the lease of a study while it is prepared, and stores what is done for it.
+
+    Attributes:
+        is_over: whether the study can start; what happens then is its coordinator's business.
+    """
+
+    def __init__(self, store: Store, name: str, on_phase: OnPhase) -> None:
+        self._store, self._name, self._on_phase = store, name, on_phase
+        self._row = store.study_row(name)
+        self._epoch = store.acquire(self._row.id, owner(), LEASE_S, state="preparing")
+        self._phase, self._renewed = "", 0.0
+        self.is_over = False
+        self.says("starting workers")
+
+    def says(self, phase: str) -> None:
+        """Something is done for the study; to be called every few seconds."""
+        now = time.monotonic()
+        if phase != self._phase or now - self._renewed > LEASE_S / 6:
+            self._store.set_phase(self._row.id, self._epoch, phase, LEASE_S)
+            self._phase, self._renewed = phase, now
+        self._on_phase(self._name, phase)
+
+    def leave(self, error: BaseException) -> None:
+        """Note why the preparation ended."""
+        if isinstance(error, KeyboardInterrupt):
+            self._store.transactions.hurry()
+        reason = f"while {self._phase}: {type(error).__name__}: {error}".rstrip(": ")
+        self._store.release(self._row.id, self._epoch, "interrupted", self._row.totals, reason)
+
+    def discard(self, names: Sequence[str]) -> None:
+        """Remove the new studies that could not be prepared."""
+        self._store.release(self._row.id, self._epoch, "interrupted", {})
+        for name in names:
+            self._store.delete_study(name)
+
+
+@contextmanager
+def preparing(store: Store, names: Sequence[str], on_phase: OnPhase, *, are_new: bool) -> Iterator[Preparation]:
+    """Prepare the first of some studies, on behalf of all."""
+    preparation = Preparation(store, names[0], on_phase)
+    try:
+        yield preparation
+    except StorageLostError:
+        raise
+    except BaseException as error:
+        if not preparation.is_over and are_new and isinstance(error, PlanError):
+            preparation.discard(names)
+        elif not preparation.is_over:
+            preparation.leave(error)
+        raise
+
+
+def prepare(
+    executor: Executor, store: Store, studies: Sequence[tuple[str, Problem]], preparation: Preparation
+) -> Mapping[str, Any]:
+    """Find out what the studies need before they start, and store it; their targets, as jobs get them.
+
+    Raises:
+        PlanError: a limit that nobody can meet, or a target that is stored with another description.
+        PlaceError: a target's device does not answer, or its core is taken.
+    """
+    problem = studies[0][1]
+    targets = calibrate_targets(executor, store, problem, preparation.says)
+    check_targets(executor, problem, targets, preparation.says)
+    rows = {name: store.study_row(name) for name, _ in studies}
+    if all(row.is_prepared for row in rows.values()):
+        preparation.is_over = True
+        return targets
+    limits = resolve_limits(executor, problem, targets, preparation.says)
+    preparation.says("reading the data")
+    for name, own in studies:
+        bounds = {metric: asdict(limit) for metric, limit in limits.items()} if own.plan.limits else {}
+        environment = {**rows[name].environment, DATA: describe_data(own)}
+        store.finish_preparing(rows[name].id, bounds, environment)
+    preparation.is_over = True
+    return targets

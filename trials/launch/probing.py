@@ -1,0 +1,231 @@
+"""What is measured before a study starts: targets, the space's typical candidates, and whether limits can be met."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from nas.errors import JobError, PlaceError, PlanError
+from nas.latency.protocol.canary import Health
+from nas.latency.targets import Target, TargetSpec
+from nas.space import Network
+from nas.space.chooser import PositionChooser, RandomChooser
+from nas.strategies import Limit
+from trials.executors import Executor, Job
+from trials.jobs.metrics import announced_metrics, check_readable, needed_metrics, target_metrics
+from trials.plans.plan import Relative
+from trials.plans.problem import Problem, bounds, generator_seed, target_specs
+from trials.store.store import Store
+
+#: Random candidates whose median stands for the space.
+NUM_PROBES = 15
+
+
+#: Told every second what is being done, in words.
+Says = Callable[[str], None]
+
+
+def silent(phase: str) -> None:
+    """Tell nobody."""
+
+
+@dataclass(frozen=True)
+class Probe:
+    """An untrained candidate and what it measures on every target."""
+
+    choices: Mapping[str, Any]
+    #: Metric key → value.
+    metrics: Mapping[tuple[str, str], float]
+    #: Metric key → lower end of its 95 % interval, where it has one.
+    low: Mapping[tuple[str, str], float] = field(default_factory=dict)
+
+
+def calibrate_targets(executor: Executor, store: Store, problem: Problem, says: Says = silent) -> dict[str, Any]:
+    """Target name → its JSON; what the store does not know yet is calibrated and added.
+
+    Raises:
+        PlanError: a target of that name is stored with another description.
+        PlaceError: its device does not answer, or its core is taken.
+    """
+    targets = {}
+    for name, spec in target_specs(problem.plan).items():
+        known = store.target(name)
+        if known is None:
+            targets[name] = calibrate(executor, spec, says)
+            store.add_target(name, targets[name], targets[name]["references"])
+        elif not spec.is_measured_as(TargetSpec.from_json(known.description["spec"])):
+            raise PlanError(
+                f"target {name!r} is stored as {known.description['spec']}, but the plan describes it as "
+                f"{spec.to_json()}; give it another name"
+            )
+        else:
+            targets[name] = {**known.description, "spec": spec.to_json()}
+    return targets
+
+
+def calibrate(executor: Executor, spec: TargetSpec, says: Says = silent) -> dict[str, Any]:
+    """Time a target's reference models, where the target is; its JSON."""
+    pool = f"target:{spec.name}"
+    job = Job(f"calibrate.{spec.name}", "trials.jobs.candidate:calibrate", {"spec": spec.to_json()}, pool)
+    (found,) = run_jobs(executor, [job], lambda done: says(f"calibrating target {spec.name}"))
+    return dict(found["target"])
+
+
+def look(executor: Executor, target: Target, limit: float) -> Health:
+    """Compare a target with its calibration, where it is; ``limit``: how much drift is good."""
+    data = {"target": target.to_json(), "limit": limit}
+    name = target.spec.name
+    (found,) = run_jobs(executor, [Job(f"canary.{name}", "trials.jobs.candidate:canary", data, f"target:{name}")])
+    return Health.from_json(found["health"])
+
+
+def check_targets(
+    executor: Executor, problem: Problem, targets: Mapping[str, Mapping[str, Any]], says: Says = silent
+) -> None:
+    """Ask each target for metrics that not every target can tell, if the plan needs one of them.
+
+    Raises:
+        PlanError: an objective or limit is a metric that its target can't tell.
+        PlaceError: a target's device does not answer, or its core is taken.
+    """
+    for name, target in targets.items():
+        if announced_metrics(problem, name):
+            says(f"asking target {name} for its metrics")
+            health = look(executor, Target.from_json(target), problem.plan.measure.max_drift)
+            check_readable(problem, name, health.state)
+
+
+def probe(
+    executor: Executor,
+    problem: Problem,
+    targets: Mapping[str, Any],
+    networks: Sequence[Network],
+    says: Says = silent,
+) -> list[Probe]:
+    """Build, deploy and measure untrained networks on every target."""
+    shared = {
+        "plan": problem.plan.model_dump_json(),
+        "seed": problem.plan.seed,
+        "precision": problem.plan.measure.precision,
+        "budget_s": problem.plan.measure.budget_s,
+        "screen": True,
+    }
+    jobs = [
+        Job(
+            f"probe.{index}.{name}",
+            "trials.jobs.candidate:gate",
+            {
+                **shared,
+                "identity": problem.identity(network),
+                "architecture": network.architecture.to_json(),
+                "target": target,
+                "needed": needed_metrics(problem, name),
+            },
+            f"target:{name}",
+        )
+        for index, network in enumerate(networks)
+        for name, target in targets.items()
+    ]
+    measured = run_jobs(executor, jobs, lambda done: says(f"probing limits: {done} of {len(jobs)} measurements"))
+    results = iter(measured)
+    probes = []
+    for network in networks:
+        metrics: dict[tuple[str, str], float] = {}
+        low: dict[tuple[str, str], float] = {}
+        for name in targets:
+            result = next(results)
+            found = target_metrics(name, result["latency"])
+            metrics |= {(metric, ""): value for metric, value in result["metrics"].items()}
+            metrics |= {(metric.name, name): metric.value for metric in found}
+            low |= {(metric.name, name): metric.low for metric in found if metric.low is not None}
+        probes.append(Probe(network.architecture.choices, metrics, low))
+    return probes
+
+
+def random_networks(problem: Problem, count: int = NUM_PROBES) -> list[Network]:
+    """The random candidates that stand for a space: the same for a seed."""
+    seeds = [generator_seed("probe", problem.plan.seed, index) for index in range(count)]
+    return [problem.searched.sample(RandomChooser(seed)) for seed in seeds]
+
+
+def resolve_limits(
+    executor: Executor, problem: Problem, targets: Mapping[str, Any], says: Says = silent
+) -> dict[str, Limit]:
+    """The plan's limits as numbers, checked against the smallest candidate of the space.
+
+    Those relative to a score of the original have no number yet: it is trained first.
+
+    Raises:
+        PlanError: a limit that nobody can meet.
+    """
+    if not problem.plan.limits:
+        return {}
+    kinds = _kinds(problem)
+    networks = [problem.searched.sample(PositionChooser(0.0))]
+    original = problem.untouched() if "original" in kinds else None
+    networks += [original] if original else []
+    networks += random_networks(problem) if "median" in kinds else []
+    smallest, *others = probe(executor, problem, targets, networks, says)
+    first = others.pop(0) if original else None
+    resolved = relative_bounds(problem, others, first)
+    check_feasible(problem, resolved, smallest)
+    return resolved
+
+
+def relative_bounds(problem: Problem, others: Sequence[Probe], original: Probe | None) -> dict[str, Limit]:
+    """The plan's limits; relative ones are multiples of the median of ``others``, or of what ``original`` has."""
+
+    def number(name: str, side: Relative) -> float | None:
+        key = problem.metric_key(name)
+        if side.relative_to == "median":
+            return side.factor * statistics.median(item.metrics[key] for item in others)
+        value = original.metrics.get(key) if original else None
+        return None if value is None else side.factor * value
+
+    return bounds(problem.plan.limits, number)
+
+
+def check_feasible(problem: Problem, limits: Mapping[str, Limit], smallest: Probe) -> None:
+    """Raise PlanError if not even the smallest network meets an upper limit."""
+    for name, limit in limits.items():
+        key = problem.metric_key(name)
+        value = smallest.metrics.get(key)
+        if value is not None and limit.max is not None and smallest.low.get(key, value) > limit.max:
+            raise PlanError(
+                f"limits: {name} at most {limit.max:.4g} can't be met: the smallest network of this space "
+                f"takes {value:.4g}; raise the limit or choose a smaller space"
+            )
+
+
+def run_jobs(
+    executor: Executor, jobs: Sequence[Job], on_wait: Callable[[int], None] = lambda done: None
+) -> list[Mapping[str, Any]]:
+    """Run jobs to their ends; their results in order. ``on_wait`` is told every second how many are done.
+
+    Raises:
+        JobError: one failed.
+        PlaceError: the place is bad: a target's device does not answer, say.
+    """
+    waiting, results = list(jobs), dict[str, Mapping[str, Any]]()
+    while len(results) < len(jobs):
+        on_wait(len(results))
+        for job in list(waiting):
+            if executor.free(job.pool) > 0:
+                executor.submit(job)
+                waiting.remove(job)
+        for event in executor.poll(1.0):
+            if event.kind == "done":
+                results[event.key] = event.value
+            elif event.kind == "place":
+                raise PlaceError(event.error)
+            elif event.kind in ("error", "lost"):
+                raise JobError(f"{event.key}: {event.error or 'the worker was lost'}\n{event.traceback}")
+    return [results[job.key] for job in jobs]
+
+
+def _kinds(problem: Problem) -> set[str]:
+    """What the plan's limits are relative to."""
+    sides = [side for bound in problem.plan.limits.values() for side in (bound.min, bound.max)]
+    return {side.relative_to for side in sides if isinstance(side, Relative)}

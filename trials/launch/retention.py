@@ -1,0 +1,72 @@
+"""Which files of a study stay: all, those of the front, none. Only files in the study's own folder are ever removed."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+from collections.abc import Callable, Sequence
+from functools import partial
+
+from nas.errors import StoreError
+from trials.launch.folders import StudyFolders
+from trials.store.artifacts import ArtifactStore
+from trials.store.read.points import front
+from trials.store.records import KeptArtifact
+from trials.store.store import Store
+
+log = logging.getLogger(__name__)
+
+
+def collect(store: Store, name: str) -> tuple[int, int]:
+    """Delete what the study's retention does not keep; files and bytes freed. The rows stay.
+
+    With the front the original is kept, too: it is what the front is compared with.
+    """
+    row = store.study_row(name)
+    retention = row.plan.get("artifacts", {}).get("retention", "front")
+    if retention == "all":
+        return 0, 0
+    kept = store.transactions.patiently(lambda: front(store, name)).numbers if retention == "front" else ()
+    keep = {*map(int, kept), row.original if retention == "front" else None}
+    doomed = [item for item in store.kept_artifacts(name) if item.candidate_number not in keep]
+    own = _own(StudyFolders(store, row), doomed)
+    for item in own:
+        ArtifactStore("").delete(item.uri)
+        store.mark_deleted(item.artifact_id)
+    return len(own), sum(item.size_bytes for item in own)
+
+
+def delete(store: Store, name: str) -> int:
+    """Remove a study with all its files and checkpoints; how many files.
+
+    Raises:
+        StoreError: the study is removed, but some of its files could not be.
+    """
+    folders = StudyFolders(store, store.study_row(name))
+    own = _own(folders, store.kept_artifacts(name))
+    store.delete_study(name)
+    shutil.rmtree(folders.checkpoints, ignore_errors=True)
+    removals: list[Callable[[], None]] = [partial(ArtifactStore("").delete, item.uri) for item in own]
+    left = []
+    for remove in [*removals, folders.remove_artifacts]:
+        try:
+            remove()
+        except StoreError as error:
+            left.append(str(error))
+    if left:
+        raise StoreError(f"study {name!r} is removed, but not all of its files are:\n" + "\n".join(left))
+    return len(own)
+
+
+def _own(folders: StudyFolders, files: Sequence[KeptArtifact]) -> list[KeptArtifact]:
+    """The files that are in the study's own folder; a warning names the others, which stay."""
+    own = [item for item in files if folders.owns(item.uri)]
+    if len(own) < len(files):
+        first = next(item.uri for item in files if item not in own)
+        log.warning(
+            "%d files of study %r are not in a folder of its own and are left where they are, the first: %s",
+            len(files) - len(own),
+            folders.row.name,
+            first,
+        )
+    return own

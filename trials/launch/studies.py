@@ -1,0 +1,295 @@
+"""Start and resume studies: everything between a plan and a running coordinator."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from nas.errors import AllFailedError, ClusterError, StorageLostError, StudyError
+from nas.strategies import Limit
+from trials.coordinator.assignment import Assignment
+from trials.coordinator.coordinator import LEASE_S, Coordinator
+from trials.coordinator.faults import check_some_succeeded
+from trials.executors import EXECUTORS, Executor
+from trials.executors.turns import TurnTaking
+from trials.jobs.environment import owner
+from trials.launch.companions import check_comparable, twin_specs
+from trials.launch.extension import prepare_extension
+from trials.launch.folders import StudyFolders
+from trials.launch.preparing import OnPhase, create_studies, prepare, preparing
+from trials.launch.retention import collect
+from trials.plans.data import DATA, check_data
+from trials.plans.machine import check_fits_here
+from trials.plans.plan import Plan, make_plan, with_absolute_paths
+from trials.plans.pools import pools
+from trials.plans.problem import Problem, open_problem
+from trials.plans.studies import StudySpec, study_specs
+from trials.reporting.comparison import NUM_COMPARED
+from trials.store.database.transactions import PATIENCE_S
+from trials.store.models import Study
+from trials.store.roles import companion_name
+from trials.store.store import Store
+from trials.targets.stored import with_stored_targets
+
+log = logging.getLogger(__name__)
+OnUpdate = Callable[[Coordinator], None]
+
+
+def search(
+    plan: Plan,
+    *,
+    storage: str,
+    name: str | None = None,
+    baseline: str | None = None,
+    twins: bool = False,
+    address: str | None = None,
+    on_update: OnUpdate = lambda coordinator: None,
+    on_phase: OnPhase = lambda study, phase: None,
+) -> list[str]:
+    """Run a plan's studies one after the other, with ``twins`` also the companions of searches; their names.
+
+    Raises:
+        NasError: the plan can't be run; nothing is stored. Anything else that ends the preparation (a device that is
+            away, Ctrl-C) leaves the study, to be resumed or deleted.
+    """
+    store = Store(storage, patience_s=PATIENCE_S)
+    store.check_writable()
+    plan = with_absolute_paths(with_stored_targets(plan, store))
+    specs = study_specs(plan, name, baseline)
+    searches = [spec.name for spec in specs if spec.role == "search"] if twins else []
+    if twins:
+        check_comparable(plan)
+    studies = _opened(specs)
+    later = [companion_name(name, role) for name in searches for role in ("dense", "random_mask")]
+    for wanted in [*(spec.name for spec in specs), *later]:
+        store.check_name_free(wanted)
+    create_studies(store, studies, specs[0].name, is_prepared=False)
+    with (
+        preparing(store, [spec.name for spec in specs], on_phase, are_new=True) as preparation,
+        open_executor(plan, address) as executor,
+    ):
+        targets = prepare(executor, store, _named(studies), preparation)
+        run_all(store, studies, executor, targets, on_update)
+        for searched in searches:
+            companions = _opened(twin_specs(store, searched))
+            create_studies(store, companions, specs[0].name, is_prepared=True)
+            run_all(store, companions, executor, targets, on_update)
+            specs += [spec for spec, _ in companions]
+    return [spec.name for spec in specs]
+
+
+def add_twins(
+    storage: str,
+    name: str,
+    *,
+    most: int = NUM_COMPARED,
+    address: str | None = None,
+    on_update: OnUpdate = lambda coordinator: None,
+    on_phase: OnPhase = lambda study, phase: None,
+) -> list[str]:
+    """Run the companions of a finished study; their names.
+
+    Raises:
+        StudyError: it is not finished, or none of its complete candidates was changed by a policy.
+    """
+    store = Store(storage, patience_s=PATIENCE_S)
+    store.check_writable()
+    row = store.study_row(name)
+    specs = twin_specs(store, name, most)
+    if not specs:
+        raise StudyError(f"no policy changed any complete candidate of study {name!r}: they are dense, all of them")
+    for spec in specs:
+        store.check_name_free(spec.name)
+    studies = _opened(specs)
+    check_data(name, row.environment, studies[0][1])
+    create_studies(store, studies, row.group, is_prepared=True)
+    names = [spec.name for spec in specs]
+    with (
+        preparing(store, names, on_phase, are_new=True) as preparation,
+        open_executor(specs[0].plan, address) as executor,
+    ):
+        targets = prepare(executor, store, _named(studies), preparation)
+        run_all(store, studies, executor, targets, on_update)
+    return names
+
+
+def run_all(
+    store: Store,
+    studies: Sequence[tuple[StudySpec, Problem]],
+    executor: Executor,
+    targets: Mapping[str, Any],
+    on_update: OnUpdate,
+) -> None:
+    """Run stored studies one after the other.
+
+    Raises:
+        AllFailedError: no candidate of one of them succeeded. The others were run all the same.
+    """
+    failed: AllFailedError | None = None
+    for spec, problem in studies:
+        try:
+            run_study(store, spec.name, problem, executor, targets, on_update)
+        except AllFailedError as error:
+            failed = failed or error
+    if failed:
+        raise failed
+
+
+def _named(studies: Sequence[tuple[StudySpec, Problem]]) -> list[tuple[str, Problem]]:
+    return [(spec.name, problem) for spec, problem in studies]
+
+
+def _opened(specs: Sequence[StudySpec]) -> list[tuple[StudySpec, Problem]]:
+    return [(spec, open_problem(spec.plan)) for spec in specs]
+
+
+def resume(
+    storage: str,
+    name: str,
+    *,
+    address: str | None = None,
+    on_update: OnUpdate = lambda coordinator: None,
+    on_phase: OnPhase = lambda study, phase: None,
+) -> None:
+    """Take up an interrupted study where its tables are, or a finished one of which dense twins could not be timed.
+
+    Raises:
+        StudyError: it is finished, or its coordinator lives.
+    """
+    store = Store(storage, patience_s=PATIENCE_S)
+    store.check_writable()
+    row = store.study_row(name)
+    if row.state in ("complete", "exhausted") and not store.num_untimed_twins(row.id):
+        raise StudyError(
+            f"study {name!r} is {row.state}: its budget is spent; give it more with nas extend {name} budget.trials=+10"
+        )
+    plan = make_plan(row.plan)
+    problem = open_problem(plan)
+    if not check_data(name, row.environment, problem) and row.is_prepared:
+        log.warning("study %s did not record its data when it started: whether they changed since is unknown", name)
+    store.check_lease_free(row.id, owner())
+    with (
+        preparing(store, [name], on_phase, are_new=False) as preparation,
+        open_executor(plan, address) as executor,
+    ):
+        targets = prepare(executor, store, [(name, problem)], preparation)
+        run_study(store, name, problem, executor, targets, on_update)
+
+
+def extend(
+    storage: str,
+    name: str,
+    overrides: Sequence[str],
+    *,
+    address: str | None = None,
+    on_update: OnUpdate = lambda coordinator: None,
+    on_phase: OnPhase = lambda study, phase: None,
+) -> None:
+    """Give a finished or interrupted study a larger budget, more second looks or tighter limits, and run it.
+
+    Args:
+        storage: URL of the database.
+        name: of the study.
+        overrides: ``key=value`` as for plans; ``key=+10`` adds to what the study has.
+        address: of a Ray cluster.
+        on_update: see ``Coordinator``.
+        on_phase: told what is done for the study before that.
+
+    Raises:
+        PlanError: a key that can't be changed, or a value that is none.
+        StudyError: there would be nothing more to do, or its coordinator lives.
+    """
+    prepare_extension(Store(storage, patience_s=PATIENCE_S), name, overrides, owner(), LEASE_S)
+    resume(storage, name, address=address, on_update=on_update, on_phase=on_phase)
+
+
+def run_study(
+    store: Store,
+    name: str,
+    problem: Problem,
+    executor: Executor,
+    targets: Mapping[str, Any],
+    on_update: OnUpdate = lambda coordinator: None,
+) -> None:
+    """Coordinate one stored study to its end; on any interruption it can be resumed.
+
+    Raises:
+        PlaceError: the place stayed bad, and the study is interrupted.
+        AllFailedError: candidates failed alike, and the study is interrupted; or it ended and none succeeded.
+    """
+    row = store.study_row(name)
+    epoch = store.acquire(row.id, owner(), LEASE_S)
+    files = StudyFolders(store, row)
+    files.adopt_checkpoints()
+    assignment = _assignment(row, epoch, problem, files, targets)
+    coordinator = Coordinator(store, assignment, executor, row.totals, on_update)
+    state, error = "interrupted", None
+    try:
+        state = coordinator.run()
+    except StudyError:
+        raise  # the lease is another's: write nothing
+    except StorageLostError as lost:
+        raise StorageLostError(f"{lost} (nas resume {name})") from lost
+    except Exception as problem_met:
+        error = f"{type(problem_met).__name__}: {problem_met}"
+        store.release(row.id, epoch, "interrupted", coordinator.totals, error)
+        coordinator.state = "interrupted"
+        on_update(coordinator)
+        if isinstance(problem_met, ClusterError):
+            raise ClusterError(f"{problem_met}; nothing is lost: nas resume {name}") from problem_met
+        raise
+    except KeyboardInterrupt:
+        store.transactions.hurry()
+        store.release(row.id, epoch, "interrupted", coordinator.totals)
+        raise
+    store.release(row.id, epoch, state, coordinator.totals)
+    shutil.rmtree(files.checkpoints, ignore_errors=True)
+    collect(store, name)
+    on_update(coordinator)
+    check_some_succeeded(name, coordinator.memory.counts)
+
+
+def _assignment(
+    row: Study, epoch: int, problem: Problem, files: StudyFolders, targets: Mapping[str, Any]
+) -> Assignment:
+    """What a coordinator is told of a stored study."""
+    return Assignment(
+        study_id=row.id,
+        epoch=epoch,
+        problem=problem,
+        limits={metric: Limit(**bound) for metric, bound in row.limits.items()},
+        shared={
+            "plan": problem.plan.model_dump_json(),
+            "study": row.name,
+            "artifacts": files.artifacts,
+            "work": str(files.checkpoints),
+            "targets": targets,
+            "data": row.environment.get(DATA, {}).get("fingerprint"),
+        },
+        original=row.original,
+    )
+
+
+@contextmanager
+def open_executor(plan: Plan, address: str | None = None) -> Iterator[Executor]:
+    """The plan's executor with a training pool and one measuring slot per target.
+
+    Raises:
+        PlanError: without a cluster, the trainings ask for more than this machine has.
+    """
+    if address is None:
+        check_fits_here(plan)
+    wanted = pools(plan, local=address is None)
+    executor: Executor = EXECUTORS.get(plan.executor)(wanted, code=plan.code, address=address)
+    if any(pool.turns_with for pool in wanted):
+        executor = TurnTaking(executor, wanted)
+    try:
+        yield executor
+    finally:
+        try:
+            executor.close()
+        except Exception:  # what was done is stored: a worker that can't be ended changes nothing of it
+            log.warning("the executor did not end as it should", exc_info=True)

@@ -1,0 +1,1 @@
+"""Plans: what a user asks for, checked and built, without running anything."""

@@ -1,0 +1,385 @@
+"""The user's plan: one YAML file a study, checked as a whole before anything runs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
+
+from nas.errors import PlanError
+from nas.registry import nearest
+from trials.plans.paths import make_absolute, typed
+from trials.plans.text import MOST_LEVELS, parse, read_text
+from trials.plans.values import MOST_INTEGER, MOST_PROBLEMS, check_values, short
+from trials.store.naming import name_problem
+
+#: Whole numbers of which the database keeps 32 bits.
+Count = Annotated[int, Field(ge=0, le=2**31 - 1)]
+Positive = Annotated[int, Field(ge=1, le=2**31 - 1)]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _no_truth(cls, value: Any, info: ValidationInfo) -> Any:
+        """Refuse yes and no where a number is asked for: they would count as 1 and 0."""
+        values = value if isinstance(value, list | tuple) else [value]
+        if (
+            any(isinstance(item, bool) for item in values)
+            and cls.model_fields[str(info.field_name)].annotation is not bool
+        ):
+            raise ValueError("true and false are no value here")
+        return value
+
+
+def _study_name(name: str) -> str:
+    if problem := name_problem(name):
+        raise ValueError(problem)
+    return name
+
+
+class Named(BaseModel):
+    """A registered name, or ``module:attribute`` of the user's own, and its parameters."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    name: str
+
+    def spec(self) -> dict[str, Any]:
+        """``{"name": …, parameters…}``."""
+        return self.model_dump()
+
+
+class Reference(Named):
+    """A fixed network to compare with: a space, and the choices in it if it has any."""
+
+    choices: dict[str, bool | int | float | str | None] = Field(default_factory=dict)
+
+    def spec(self) -> dict[str, Any]:
+        """The space's ``{"name": …, parameters…}``."""
+        return self.model_dump(exclude={"choices"})
+
+
+class Relative(_Strict):
+    """A bound as a multiple of what another network has."""
+
+    #: ``median``: of random candidates of the space, measured when the study starts. ``original``: the network of a
+    #: space that holds one, as it is.
+    relative_to: Literal["median", "original"]
+    factor: Annotated[float, Field(gt=0)]
+
+
+class Bound(_Strict):
+    """A hard limit on a metric."""
+
+    max: float | Relative | None = None
+    min: float | Relative | None = None
+
+    @model_validator(mode="after")
+    def _some(self) -> Bound:
+        if self.max is None and self.min is None:
+            raise ValueError("give max or min")
+        return self
+
+
+class TargetPlan(_Strict):
+    """A place latency is measured."""
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]+$")]
+    #: A name alone, or with its parameters.
+    runtime: Annotated[Named, BeforeValidator(lambda value: {"name": value} if isinstance(value, str) else value)] = (
+        Named(name="onnxruntime")
+    )
+    threads: Positive = 1
+    batch: Positive = 1
+    #: Core the measuring process is bound to; by default the last one.
+    core: Count | None = None
+    #: Of the agent on the device; by default the machine that a worker runs on is measured.
+    address: str | None = None
+    #: Files, relative to the plan: the agent's token, and the certificate it proves itself by.
+    token_file: str | None = None
+    tls_ca: str | None = None
+
+
+class JobResources(_Strict):
+    """What one job may take before it is ended and its candidate fails."""
+
+    #: By default an hour; of trainings ten times the longest one so far, half an hour at least, a day for the first.
+    max_minutes: Annotated[float, Field(gt=0)] | None = None
+    #: Of the job and all processes that it starts; by default 90 % of its machine's or container's memory.
+    max_memory_mb: Annotated[float, Field(gt=0)] | None = None
+
+
+class TrainResources(JobResources):
+    """What one training worker takes."""
+
+    cpus: Annotated[float, Field(gt=0)] = 1
+    gpus: Annotated[float, Field(ge=0)] = 0
+
+
+class Resources(_Strict):
+    """What workers take."""
+
+    train: TrainResources = TrainResources()
+    #: Of jobs that measure, or build and export what is measured.
+    measure: JobResources = JobResources()
+    #: How long a cluster may offer no place for a kind of job before the study is interrupted.
+    wait_minutes: Annotated[float, Field(gt=0)] = 5.0
+
+
+class Budget(_Strict):
+    """When a study ends: at whichever comes first."""
+
+    #: Complete + infeasible + failed candidates; duplicates never count.
+    trials: Positive = 64
+    wall_minutes: Annotated[float, Field(gt=0)] | None = None
+    #: Suggestions, repeats included; the default is 20 × trials. Beyond it the space counts as exhausted.
+    suggestions: Positive | None = None
+
+
+class MeasurePlan(_Strict):
+    """How carefully latency is measured."""
+
+    #: Half width of the 95 % interval, relative, at which a measurement is good enough.
+    precision: Annotated[float, Field(gt=0, lt=1)] = 0.02
+    #: Longest time one measurement may take.
+    budget_s: Annotated[float, Field(gt=0)] = 6.0
+    #: Share of trained candidates measured again although their structure did not change.
+    audit: Annotated[float, Field(ge=0, le=1)] = 0.1
+    #: Whether a structure that the database knows is answered from there.
+    cache: bool = True
+    #: Measurements from one look at a target's health to the next; 0: one at the start, which decides nothing.
+    canary_every: Count = 20
+    #: Relative drift of the canary beyond which a target is not measured on.
+    max_drift: Annotated[float, Field(gt=0)] = 0.1
+
+
+class FaultsPlan(_Strict):
+    """When a study gives up."""
+
+    #: How long the place (a disk, a device, a lock) may keep one job from its end before the study is interrupted.
+    patience_minutes: Annotated[float, Field(ge=0)] = 10.0
+    #: The study stops if so many candidates, its first ones, fail with the same error at the same place; 0: never.
+    first_failures: Annotated[int, Field(ge=0)] = 5
+    #: The same for so many in a row, whenever that is; 0: never.
+    failures_in_a_row: Annotated[int, Field(ge=0)] = 10
+
+
+class ConfidencePlan(_Strict):
+    """What is spent at the end of a study on candidates that may or may not be on the front."""
+
+    #: Measurements of a trained candidate's latency again, on one target each.
+    remeasure: Count = 0
+    #: Trainings of a candidate with another seed.
+    retrain: Count = 0
+    #: Seconds from one measurement of a candidate on a target to the next.
+    revisit_s: Annotated[float, Field(ge=0)] = 60.0
+
+
+class ArtifactPlan(_Strict):
+    """Where files are kept, and which."""
+
+    #: Any URI fsspec knows; by default a folder beside the database.
+    root: str | None = None
+    retention: Literal["all", "front", "none"] = "front"
+
+
+class Plan(_Strict):
+    """One study. Every key but ``task`` and ``space`` has a default."""
+
+    version: Literal[1] = 1
+    name: Annotated[str, AfterValidator(_study_name)] = "study"
+    task: Named
+    space: Named
+    policies: tuple[Named, ...] = ()
+    #: Metric (``latency_ms``, ``latency_ms@target``, a metric of the task …) → direction. By default the task's
+    #: first metric and the latency of the first target.
+    objectives: dict[str, Literal["maximize", "minimize"]] = Field(default_factory=dict)
+    limits: dict[str, Bound] = Field(default_factory=dict)
+    strategy: Named = Named(name="nsga2")
+    estimator: Named = Named(name="training")
+    exporter: Named = Named(name="onnx")
+    targets: tuple[TargetPlan, ...] = (TargetPlan(name="local"),)
+    measure: MeasurePlan = MeasurePlan()
+    confidence: ConfidencePlan = ConfidencePlan()
+    faults: FaultsPlan = FaultsPlan()
+    resources: Resources = Resources()
+    #: Training workers at a time; by default as many as fit beside the measuring core.
+    concurrency: Positive | None = None
+    executor: str = "ray_actors"
+    budget: Budget = Budget()
+    seed: Annotated[int, Field(ge=0, le=MOST_INTEGER)] = 0
+    #: Further seeds: the study is repeated once with each.
+    replicate_seeds: tuple[Annotated[int, Field(ge=0, le=MOST_INTEGER)], ...] = ()
+    #: Fixed networks, each trained and measured in a study of its own beside this one.
+    references: tuple[Reference, ...] = ()
+    artifacts: ArtifactPlan = ArtifactPlan()
+    #: Folders of the user's own code, relative to the plan; the plan's own folder always counts.
+    code: tuple[str, ...] = ()
+
+    @model_validator(mode="after")
+    def _distinct_targets(self) -> Plan:
+        names = [target.name for target in self.targets]
+        if not names:
+            raise ValueError("targets: give at least one, or leave the key out for this machine")
+        if len(set(names)) != len(names):
+            raise ValueError(f"targets: names repeat: {', '.join(names)}")
+        if len(batches := {target.batch for target in self.targets}) > 1:
+            raise ValueError(
+                f"targets: batch {', '.join(map(str, sorted(batches)))}; a candidate ships as one file of one batch, "
+                "so targets share it: run a study for each batch"
+            )
+        return self
+
+    def to_json(self) -> dict[str, Any]:
+        """The resolved plan, as stored with the study."""
+        return self.model_dump(mode="json")
+
+
+def load_plan(path: Path, overrides: Sequence[str] = ()) -> Plan:
+    """Read a plan file and apply ``key=value`` overrides (dots descend, numbers index lists; values are YAML).
+
+    Paths come back absolute: those of the file relative to its folder, those of overrides to the current one. Of
+    ``code``, the plan's own folder is first.
+
+    Raises:
+        PlanError: no such file, a folder, no mapping, an unknown key (with the nearest known one), a bad value.
+    """
+    return plan_in(read_text(path), path, overrides)
+
+
+def plan_in(text: str, path: Path, overrides: Sequence[str] = ()) -> Plan:
+    """The plan that ``load_plan`` returns for a file ``path`` that holds ``text``; the file need not exist.
+
+    Raises:
+        PlanError: as ``load_plan``.
+    """
+    data = _read_yaml(text, path)
+    for override in overrides:
+        apply_override(data, override)
+    folder = path.resolve().parent
+    if isinstance(code := data.get("code") or [], list):
+        data["code"] = [str(folder), *code]
+    make_absolute(data, folder)
+    return make_plan(data)
+
+
+def with_absolute_paths(plan: Plan) -> Plan:
+    """The same plan with paths that mean the same in every folder; now they are relative to the current one."""
+    data = plan.to_json()
+    make_absolute(data, Path.cwd())
+    return make_plan(data)
+
+
+def make_plan(data: Mapping[str, Any]) -> Plan:
+    """Check a plan given as a mapping.
+
+    Raises:
+        PlanError: every problem, a line each.
+    """
+    check_values(data)
+    try:
+        return Plan.model_validate(data)
+    except ValidationError as error:
+        problems = [f"  {_explain(item)}" for item in error.errors()[:MOST_PROBLEMS]]
+        raise PlanError("the plan has problems:\n" + "\n".join(problems)) from None
+
+
+def _read_yaml(text: str, path: Path) -> dict[str, Any]:
+    data = parse(text, str(path))
+    if not isinstance(data, dict):
+        raise PlanError(f"{path} holds {type(data).__name__}, not keys and values; see examples/digits.yaml")
+    return data
+
+
+def apply_override(data: dict[str, Any], override: str) -> None:
+    """Set what ``key=value`` says in a plan's data.
+
+    Raises:
+        PlanError: it is not of that form, or the key leads nowhere.
+    """
+    key, equals, text = override.partition("=")
+    *path, last = key.split(".")
+    if not equals or not all((*path, last)) or len(path) > MOST_LEVELS:
+        raise PlanError(f"override {short(override)}: write key=value, as in budget.trials=8")
+    place: Any = data
+    for part in path:
+        place = _step(place, part, key)
+    value = typed(parse(text, f"override {short(override)}: the value"))
+    if isinstance(place, list):
+        place[_index(place, last, key)] = value
+    elif isinstance(place, dict):
+        if last == "name" and place.get("name") != value and path:
+            place.clear()  # parameters of another name do not carry over
+        place[last] = value
+    else:
+        raise PlanError(f"override {short(override)}: {'.'.join(path)} is {short(place)}, which has no {last!r}")
+
+
+def _step(place: Any, part: str, key: str) -> Any:
+    if isinstance(place, list):
+        return place[_index(place, part, key)]
+    if not isinstance(place, dict):
+        raise PlanError(f"override {key!r}: {short(place)} has no {part!r}")
+    if place.get(part) is None:
+        place[part] = {}
+    if part == "targets" and not isinstance(place[part], list):
+        raise PlanError(f"override {key!r}: the plan lists no targets; write targets=[{{name: local, …}}]")
+    return place[part]
+
+
+def _index(place: list[Any], part: str, key: str) -> int:
+    if not (part.isascii() and part.isdecimal() and len(part) < 9) or int(part) >= len(place):
+        raise PlanError(f"override {key!r}: {part!r} is no index of a list of {len(place)}")
+    return int(part)
+
+
+def _explain(item: Any) -> str:
+    where = ".".join(str(part) for part in item["loc"])
+    if item["type"] == "extra_forbidden":
+        key, known = str(item["loc"][-1]), _keys_at(item["loc"][:-1])
+        hint = nearest(key, known, f"allowed: {', '.join(known)}")
+        return f"{where}: unknown key{hint}"
+    if item["type"] == "missing":
+        return f"{where}: missing, and has no default{_misspelled(str(item['loc'][-1]), item['input'])}"
+    if item["type"] == "model_type" and item["loc"][0] == "limits":
+        value = short(item["input"])
+        return f"{where}: got {value}; write {where}.max={value} (in the file: {{max: {value}}}), or min"
+    return f"{where or 'plan'}: {item['msg']}, got {short(item['input'])}"
+
+
+def _misspelled(missing: str, given: Any) -> str:
+    """The given key that is nearest to a missing one, where the model takes any keys."""
+    near = [key for key in given if nearest(key, [missing])] if isinstance(given, Mapping) else []
+    return f"; there is {near[0]!r}, did you mean {missing!r}?" if near else ""
+
+
+def _keys_at(location: Sequence[str | int]) -> list[str]:
+    """Keys allowed where ``location`` points, read off the models."""
+    model: Any = Plan
+    for part in location:
+        field = getattr(model, "model_fields", {}).get(part) if isinstance(part, str) else None
+        if field is not None:
+            model = _model_in(field.annotation) or model
+    return list(getattr(model, "model_fields", {}))
+
+
+def _model_in(annotation: Any) -> Any:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    found = [_model_in(argument) for argument in getattr(annotation, "__args__", ())]
+    return next((model for model in found if model is not None), None)

@@ -1,0 +1,83 @@
+"""The pools of workers that a plan takes, and the cores they are bound to."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from urllib.parse import urlsplit
+
+from nas.errors import MeasureError
+from nas.latency.machine.affinity import measuring_cores, training_cores
+from nas.latency.targets import TargetSpec
+from trials.executors import Pool
+from trials.plans.machine import gpus_here
+from trials.plans.plan import Plan
+from trials.plans.problem import target_specs
+
+
+def pools(plan: Plan, *, local: bool) -> Sequence[Pool]:
+    """The pool of trainers and one pool for each target; ``local``: on this machine, else on a Ray cluster.
+
+    On this machine, trainers are kept off the cores that a target is measured on. Where that leaves them no core,
+    they use all cores and take turns with measuring. On a cluster, a target's jobs run on a node that offers
+    ``target:<name>``; those of an agent's target run anywhere.
+
+    Raises:
+        MeasureError: this machine lacks a target's core, or has fewer cores than a target has threads.
+    """
+    specs = list(target_specs(plan).values())
+    measuring = [measuring_pool(spec, local=local, wait_s=_wait_s(plan)) for spec in specs]
+    return [_training_pool(plan, specs, local=local), *measuring]
+
+
+def measuring_pool(spec: TargetSpec, *, local: bool, wait_s: float = Pool.wait_s) -> Pool:
+    """The one slot of a target."""
+    name = f"target:{spec.name}"
+    elsewhere = {} if local or spec.address else {name: 1.0}
+    cpus = 0 if spec.address and not local else spec.threads  # on a cluster, who asks an agent mostly waits
+    return Pool(name, size=1, cpus=cpus, cores=_cores(spec) if local else (), resources=elsewhere, wait_s=wait_s)
+
+
+def _training_pool(plan: Plan, specs: Sequence[TargetSpec], *, local: bool) -> Pool:
+    train = plan.resources.train
+    if not local:
+        keeps_off = {f"target:{spec.name}": (spec.core, spec.threads) for spec in specs if spec.address is None}
+        size = plan.concurrency or 1
+        return Pool("train", size, train.cpus, train.gpus, keeps_off=keeps_off, wait_s=_wait_s(plan))
+    here = [spec for spec in specs if _is_here(spec)]
+    measured_on = {core for spec in here for core in _measured_on(spec)}
+    cores = tuple(training_cores(measured_on))
+    turns = frozenset(f"target:{spec.name}" for spec in here) if measured_on & set(cores) else frozenset()
+    size = plan.concurrency or _default_size(len(cores), train.cpus, train.gpus)
+    return Pool("train", size, train.cpus, train.gpus, cores=cores, turns_with=turns, wait_s=_wait_s(plan))
+
+
+def _default_size(num_cores: int, cpus: float, gpus: float) -> int:
+    """Trainings that fit on this machine at a time, at least one."""
+    fitting = int(num_cores // max(cpus, 1))
+    return max(1, min(fitting, int(gpus_here() // gpus)) if gpus else fitting)
+
+
+def _wait_s(plan: Plan) -> float:
+    return 60 * plan.resources.wait_minutes
+
+
+def _is_here(spec: TargetSpec) -> bool:
+    """Whether measuring it takes a core of this machine."""
+    return spec.address is None or urlsplit(spec.address).hostname in ("127.0.0.1", "::1", "localhost")
+
+
+def _measured_on(spec: TargetSpec) -> tuple[int, ...]:
+    """The cores of this machine that a target is measured on."""
+    try:
+        return measuring_cores(spec.core, spec.threads)
+    except MeasureError:
+        if spec.address is None:
+            raise
+        return ()  # its agent may use other cores than this process
+
+
+def _cores(spec: TargetSpec) -> tuple[int, ...]:
+    """The cores of the worker that a target's jobs run in; that of an agent's target only exports and waits."""
+    if spec.address is not None:
+        return tuple(training_cores(_measured_on(spec) if _is_here(spec) else ()))
+    return measuring_cores(spec.core, spec.threads)

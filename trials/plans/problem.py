@@ -1,0 +1,311 @@
+"""A plan's objects: task, space, policies, estimator, exporter, built from its names and checked together."""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import json
+from collections.abc import Callable, Mapping, Sequence, Set
+from dataclasses import asdict, dataclass
+from functools import lru_cache
+from typing import Any, Literal
+
+from nas.errors import MeasureError, PlanError
+from nas.estimators import ESTIMATORS, Estimator
+from nas.estimators.rehearsal import rehearse
+from nas.export import EXPORTERS, Exporter
+from nas.export.rehearsal import rehearse_shipping
+from nas.graph.identity import TracedGraph, count_parameters, identity_of, trace
+from nas.import_path import append_folders
+from nas.latency.runtimes import RUNTIMES, Runtime, answering, make_runtime
+from nas.latency.targets import TargetSpec
+from nas.registry import make, nearest
+from nas.space import Architecture, Network
+from nas.space.chooser import PositionChooser
+from nas.space.policy import Policy
+from nas.space.sampling import Searched, make_policies
+from nas.sparsity.nonzeros import nonzero_bytes, nonzero_parameters
+from nas.strategies import STRATEGIES, Goal, Limit, Strategy
+from nas.tasks import TASKS, Task
+from search_spaces import SPACES
+from trials.executors import EXECUTORS
+from trials.plans.plan import Bound, Plan, Relative, make_plan
+from trials.store.records import TARGET_METRICS
+
+#: Metrics every candidate has, whatever the target.
+STATIC_METRICS = ("parameters", "nonzero_parameters", "nonzero_bytes", "macs", "size_bytes")
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What a plan means. The same in the coordinator and in every worker."""
+
+    plan: Plan
+    task: Task
+    searched: Searched
+    exporter: Exporter
+
+    def estimator(self) -> Estimator:
+        """A new estimator."""
+        spec = self.plan.estimator.spec()
+        return make(ESTIMATORS.get(self.plan.estimator.name), spec, "estimator")  # type: ignore[no-any-return]
+
+    def strategy(self, goal: Goal, seed: int) -> Strategy:
+        """A new strategy.
+
+        Raises:
+            PlanError: a parameter it does not take.
+        """
+        factory = STRATEGIES.get(self.plan.strategy.name)
+
+        def bound(**parameters: Any) -> Strategy:
+            return factory(goal, seed, **parameters)
+
+        bound.__signature__ = _without(factory, 2)  # type: ignore[attr-defined]
+        return make(bound, self.plan.strategy.spec(), "strategy")  # type: ignore[no-any-return]
+
+    @property
+    def objectives(self) -> dict[str, Literal["maximize", "minimize"]]:
+        """The plan's, or the task's first metric and the latency of the first target."""
+        first = self.task.metrics[0]
+        return self.plan.objectives or {first.name: first.direction, "latency_ms": "minimize"}
+
+    @property
+    def runtime(self) -> str:
+        """A candidate's quality is that of its file in this runtime: the first target's, if that gives answers."""
+        return answering(self.plan.targets[0].runtime.name)
+
+    def untouched(self) -> Network | None:
+        """The network of a space that asks nothing, as it is without policies; None where a study has no original."""
+        return None if self.plan.strategy.name == "given" else self.searched.untouched()
+
+    @property
+    def starts_trained(self) -> bool:
+        """Whether networks start from given weights instead of random ones."""
+        return "weights" in self.searched.space.start()
+
+    @property
+    def score_names(self) -> dict[str, None]:
+        """Metrics that are known after training only: the task's, then those of its classes."""
+        return dict.fromkeys(metric.name for metric in (*self.task.metrics, *self.task.class_metrics))
+
+    def metric_names(self) -> list[str]:
+        """Every name an objective or limit may have."""
+        names = [*self.score_names, *STATIC_METRICS, *TARGET_METRICS]
+        names += [f"{metric}@{target.name}" for metric in TARGET_METRICS for target in self.plan.targets]
+        network = self.searched.sample(PositionChooser(0))
+        return names + list(network.account())
+
+    def metric_key(self, name: str) -> tuple[str, str]:
+        """``(name, target)`` of a metric as the tables store it; a bare target metric means the first target."""
+        metric, _, target = name.partition("@")
+        if metric in TARGET_METRICS:
+            return metric, target or self.plan.targets[0].name
+        return metric, ""
+
+    def regime(self) -> dict[str, Any] | None:
+        """How policies make weights sparse, as stored: empty if one does and does not say how, None if none does."""
+        declared = [policy.regime() for policy in make_policies(self.searched.policy_specs)]
+        if found := next((regime for regime in declared if regime), None):
+            return asdict(found)
+        return {} if "density" in self.searched.sample(PositionChooser(0)).account() else None
+
+    def input_shape(self) -> tuple[int, ...]:
+        """Shape of the deployed input: the targets' batch, then ``(C, H, W)``."""
+        return (self.plan.targets[0].batch, *self.task.input_shape)
+
+    def identity(self, network: Network) -> str:
+        """Hash of graph, policies, data, training recipe and start: equal means the same experiment."""
+        return self.identity_of(self.trace(network), network)
+
+    def identity_of(self, graph: TracedGraph, network: Network) -> str:
+        """``identity`` of a network that is traced already."""
+        recipe = json.dumps([self.plan.estimator.spec(), self.plan.seed, self.searched.space.start()], sort_keys=True)
+        parts = [identity_of(graph, network.bits), fingerprint(self.task), recipe]
+        return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+    def twin_identity(self, architecture: Architecture) -> str:
+        """``identity`` of the dense network an architecture comes from: its own, if its policies change nothing."""
+        return self.identity(self.searched.dense_parent(architecture))
+
+    def trace(self, network: Network) -> TracedGraph:
+        """The network's graph for one input."""
+        return trace(network.model, (1, *self.task.input_shape))
+
+    def static_metrics(self, network: Network) -> dict[str, float]:
+        """What is counted of a finished network: parameters, non-zeros, MACs, and what policies account for."""
+        graph = self.trace(network)
+        return {
+            "parameters": count_parameters(network.model),
+            "nonzero_parameters": nonzero_parameters(graph),
+            "nonzero_bytes": nonzero_bytes(graph, network.bits),
+            "macs": sum(node.macs for node in graph.nodes),
+            **network.account(),
+        }
+
+
+def open_problem(plan: Plan) -> Problem:
+    """Build and check everything a plan names; nothing is trained, measured or written.
+
+    Raises:
+        PlanError, UnknownNameError, TaskError: what is wrong, before anything is spent.
+    """
+    problem = _assemble(plan)
+    _check(problem)
+    return problem
+
+
+@lru_cache(maxsize=4)
+def open_problem_json(plan: str) -> Problem:
+    """The problem of a stored plan, which was checked when it was stored; once per process."""
+    return _assemble(make_plan(json.loads(plan)))
+
+
+def _assemble(plan: Plan) -> Problem:
+    append_folders(plan.code)
+    task = make(TASKS.get(plan.task.name), plan.task.spec(), "task")
+    space = make(SPACES.get(plan.space.name), plan.space.spec(), "space")
+    policies = tuple(policy.spec() for policy in plan.policies)
+    make_policies(policies)
+    exporter = make(EXPORTERS.get(plan.exporter.name), plan.exporter.spec(), "exporter")
+    return Problem(plan, task, Searched(space, plan.space.spec(), policies, task), exporter)
+
+
+def target_specs(plan: Plan) -> dict[str, TargetSpec]:
+    """The plan's targets, as the measuring process takes them.
+
+    Raises:
+        PlanError: what is said of one does not fit together.
+    """
+    try:
+        return {
+            item.name: TargetSpec(
+                **item.model_dump(exclude={"runtime"}),
+                runtime=item.runtime.name,
+                parameters=item.runtime.model_dump(exclude={"name"}),
+            )
+            for item in plan.targets
+        }
+    except MeasureError as error:
+        raise PlanError(str(error)) from error
+
+
+def bounds(limits: Mapping[str, Bound], resolve: Callable[[str, Relative], float | None]) -> dict[str, Limit]:
+    """Limits as numbers; ``resolve(metric, relative)`` answers for relative ones, None while that is not known."""
+
+    def number(metric: str, value: float | Relative | None) -> float | None:
+        return resolve(metric, value) if isinstance(value, Relative) else value
+
+    return {
+        metric: Limit(min=number(metric, bound.min), max=number(metric, bound.max)) for metric, bound in limits.items()
+    }
+
+
+def _check(problem: Problem) -> None:
+    plan = problem.plan
+    EXECUTORS.get(plan.executor)
+    problem.estimator()
+    policies = make_policies(problem.searched.policy_specs)
+    for spec in target_specs(plan).values():
+        _check_target(problem, policies, spec)
+    known = problem.metric_names()
+    for kind, names in (("objectives", problem.objectives), ("limits", plan.limits)):
+        for name in names:
+            if name not in known:
+                hint = nearest(name, known, f"known: {', '.join(known)}")
+                raise PlanError(f"{kind}: no metric {name!r}{hint}")
+    _check_relative(problem)
+    problem.strategy(Goal(problem.objectives, {}), plan.seed).check(problem.searched.sample)
+    parts = {name: getattr(plan, name) for name in ("task", "space", "policies", "exporter", "targets", "code")}
+    _rehearse(Plan(**parts).model_dump_json())
+
+
+@lru_cache(maxsize=8)
+def _rehearse(plan: str) -> None:
+    """Train the space's smallest network for a step, and export it in every precision that a policy chooses from.
+
+    Args:
+        plan: the parts of a plan that this depends on, as JSON; a plan that passed is not tried again in this process.
+
+    Raises:
+        NasError: networks of this space can't be trained or exported as the plan asks.
+    """
+    problem = open_problem_json(plan)
+    smallest = problem.searched.sample(PositionChooser(0)).architecture
+    rehearse(problem.searched.build(smallest, 0))
+    here = [answering(target.runtime.name) for target in problem.plan.targets if not target.address]
+    policies = make_policies(problem.searched.policy_specs)
+    rehearse_shipping(
+        problem.exporter,
+        problem.searched.build(smallest, 0),
+        input_shape=problem.input_shape(),
+        precisions={name for policy in policies for name in policy.precisions},
+        runtimes=list(dict.fromkeys([problem.runtime, *here])),
+    )
+
+
+def _check_relative(problem: Problem) -> None:
+    """Whether what limits are relative to is there, and has the metric when it is needed."""
+    for name, bound in problem.plan.limits.items():
+        for side in (bound.min, bound.max):
+            if not isinstance(side, Relative):
+                continue
+            if side.relative_to == "original" and problem.untouched() is None:
+                raise PlanError(
+                    f"limits: {name} is relative to the original, and this study has none: that is for spaces that "
+                    "hold one network, as module and timm_model do, under a strategy that searches; say median, or "
+                    "give a number"
+                )
+            if side.relative_to == "median" and problem.metric_key(name)[0] in problem.score_names:
+                raise PlanError(
+                    f"limits: {name} is known after training only, so no median can be taken beforehand; give a number"
+                )
+
+
+def _check_target(problem: Problem, policies: Sequence[Policy], spec: TargetSpec) -> None:
+    """Whether the target's runtime can run what the plan asks for; on a device, its agent says what is missing."""
+    runtime: Runtime | type[Runtime]
+    try:
+        runtime = RUNTIMES.get(spec.runtime) if spec.address else make_runtime(spec.runtime, spec.parameters)
+    except (MeasureError, PlanError) as error:
+        raise PlanError(f"target {spec.name!r}: {error}") from error
+    which = f"target {spec.name!r}: runtime {spec.runtime!r}"
+    check_precisions({name for policy in policies for name in policy.precisions}, runtime, which)
+    if problem.exporter.format not in runtime.formats:
+        raise PlanError(
+            f"{which} opens {', '.join(sorted(runtime.formats))}, but exporter {problem.plan.exporter.name!r} writes "
+            f"{problem.exporter.format}; choose another exporter or runtime"
+        )
+    chosen = {name for policy in policies for name in policy.patterns}
+    if runtime.patterns and not runtime.patterns & chosen:
+        raise PlanError(
+            f"{which} was told to skip the zeros of {', '.join(sorted(runtime.patterns))}, but the plan's policies "
+            f"choose from {', '.join(sorted(chosen)) or 'no patterns'}; add one of them to a sparsity policy, or leave "
+            "that parameter of the runtime out"
+        )
+
+
+def check_precisions(asked: Set[str], runtime: Runtime | type[Runtime], which: str) -> None:
+    """Raise PlanError for precisions that a runtime does not know; the message begins with ``which``."""
+    if unknown := asked - runtime.precisions:
+        raise PlanError(
+            f"{which} does not know {', '.join(sorted(unknown))}, only "
+            f"{', '.join(sorted(runtime.precisions))}; list the policy's options without"
+        )
+
+
+@lru_cache(maxsize=8)
+def fingerprint(task: Task) -> str:
+    """A task's fingerprint, found once in a process."""
+    return task.fingerprint()
+
+
+def _without(factory: Callable[..., Any], count: int) -> Any:
+    signature = inspect.signature(factory)
+    return signature.replace(parameters=list(signature.parameters.values())[count:])
+
+
+def generator_seed(*parts: object) -> int:
+    """A seed below 2³¹ from anything printable, equal on every machine."""
+    text = ":".join(map(str, parts))
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big") & 0x7FFFFFFF

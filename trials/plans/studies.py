@@ -1,0 +1,80 @@
+"""Which studies a plan asks for."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from trials.plans.plan import Budget, Named, Plan, Reference
+from trials.plans.problem import open_problem
+from trials.store.naming import check_name
+from trials.store.roles import Role
+
+
+@dataclass(frozen=True)
+class StudySpec:
+    """One study of a group: the plan itself, or one that is compared with it."""
+
+    name: str
+    role: Role
+    plan: Plan
+    #: Of a companion: see ``trials.store.models.Study.beside``.
+    beside: Mapping[str, Any] | None = None
+
+
+def study_specs(plan: Plan, name: str | None = None, baseline: str | None = None) -> list[StudySpec]:
+    """The studies a plan asks for: each replicate followed by its baseline, references at the end.
+
+    Raises:
+        StudyError: no study may have such a name.
+    """
+    name = plan.name if name is None else name
+    check_name(name)
+    specs = []
+    for seed in dict.fromkeys((plan.seed, *plan.replicate_seeds)):
+        replicate = name if seed == plan.seed else f"{name}-seed{seed}"
+        one = plan.model_copy(update={"seed": seed, "name": replicate, "replicate_seeds": (), "references": ()})
+        specs.append(StudySpec(replicate, "search", one))
+        if baseline:
+            own = _joined(replicate, baseline)
+            twin = one.model_copy(update={"name": own, "strategy": Named(name=baseline)})
+            specs.append(StudySpec(twin.name, "baseline", twin))
+    return specs + [_reference(plan, name, reference) for reference in plan.references]
+
+
+def given_plan(plan: Plan, name: str, choices: list[dict[str, Any]], **changes: Any) -> Plan:
+    """A plan of the listed networks, all else alike; without limits, as they are there to be compared.
+
+    Nor are there second looks: which of them is on their front is no question.
+    """
+    fixed = {
+        "name": name,
+        "strategy": {"name": "given", "choices": choices},
+        "limits": {},
+        "budget": Budget(trials=len(choices)).model_dump(),
+        "replicate_seeds": [],
+        "references": [],
+        "confidence": {},
+    }
+    return Plan.model_validate({**plan.to_json(), **fixed, **changes})
+
+
+def dense_plan(plan: Plan, name: str, choices: list[dict[str, Any]], **changes: Any) -> Plan:
+    """``given_plan`` of networks without policies; objectives that only policies account for are left out."""
+    free = given_plan(plan, name, choices, policies=[], objectives={}, **changes)
+    known = open_problem(free).metric_names()
+    return free.model_copy(update={"objectives": {key: way for key, way in plan.objectives.items() if key in known}})
+
+
+def _reference(plan: Plan, name: str, reference: Reference) -> StudySpec:
+    spec = reference.spec()
+    words = [f"{value}" for value in spec.values() if isinstance(value, str | int | float)]
+    own = _joined(name, *words)
+    return StudySpec(own, "reference", dense_plan(plan, own, [dict(reference.choices)], space=spec))
+
+
+def _joined(*words: str) -> str:
+    """A study's name of several words, every other letter a ``-``."""
+    return re.sub(r"[^A-Za-z0-9_.-]+", "-", "-".join(words))

@@ -1,0 +1,66 @@
+"""What a plan's values may be, wherever they stand: text, numbers that can be stored, yes or no, lists, mappings."""
+
+from __future__ import annotations
+
+import math
+import reprlib
+from collections.abc import Iterator, Mapping
+from itertools import islice
+from typing import Any
+
+from nas.errors import PlanError
+from nas.foreign import storable
+from trials.plans.text import MOST_LEVELS
+
+#: Whole numbers that databases, torch and numpy take.
+MOST_INTEGER = 2**63 - 1
+MOST_PROBLEMS = 20
+_REPR = reprlib.Repr()
+_REPR.maxstring = _REPR.maxother = 200
+_REPR.maxlong, _REPR.maxlist, _REPR.maxdict, _REPR.maxlevel = 60, 8, 8, 3
+
+
+def check_values(data: Any) -> None:
+    """Raise PlanError for values that no key of a plan takes, a line each."""
+    problems = list(islice(_problems(data, ""), MOST_PROBLEMS))
+    if problems:
+        lines = "\n".join(f"  {where or 'plan'}: {why}" for where, why in problems)
+        raise PlanError(f"the plan has problems:\n{lines}")
+
+
+def short(value: Any) -> str:
+    """A value as a message shows it."""
+    try:
+        text = _REPR.repr(value)
+    except ValueError:  # a number of more digits than Python writes
+        return "a number of very many digits"
+    return ascii(text)[1:-1] if storable(text) != text else text
+
+
+def _problems(value: Any, where: str) -> Iterator[tuple[str, str]]:
+    if where.count(".") > MOST_LEVELS:
+        yield where[:200], f"nested deeper than {MOST_LEVELS} levels"
+    elif isinstance(value, Mapping):
+        for key, item in value.items():
+            if not isinstance(key, str):
+                yield where, f"the key {short(key)} is no text; put it in quotes"
+            else:
+                yield from _problems(item, f"{where}.{key}" if where else key)
+    elif isinstance(value, list | tuple):
+        for index, item in enumerate(value):
+            yield from _problems(item, f"{where}.{index}" if where else str(index))
+    elif why := _refused(value):
+        yield where, why
+
+
+def _refused(value: Any) -> str:
+    """Why a single value can't be in a plan; empty if it can."""
+    if value is None or isinstance(value, bool):
+        return ""
+    if isinstance(value, int):
+        return "" if abs(value) <= MOST_INTEGER else f"{short(value)} is out of range; whole numbers end at 2^63 - 1"
+    if isinstance(value, float):
+        return "" if math.isfinite(value) else f"{value} is no finite number"
+    if isinstance(value, str):
+        return "" if storable(value) == value else f"{short(value)} has characters that can't be stored"
+    return f"{short(value)} is a {type(value).__name__}; write text in quotes, or a number"

@@ -1,0 +1,1 @@
+"""Reporting: results for people, in words, figures and tables."""

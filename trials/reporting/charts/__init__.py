@@ -1,0 +1,1 @@
+"""Figures: columns of numbers in, plotly figures out."""

@@ -1,0 +1,226 @@
+"""The figure of a front: candidates on two metrics, what dominates and what does not, and the limits."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+import plotly.graph_objects as go
+from numpy.typing import NDArray
+from plotly.subplots import make_subplots
+
+from nas.foreign import figure_text
+from trials.analysis.membership import SURE
+from trials.reporting.charts.studies import BLUE, GREY, ORANGE, RED, SKY, style
+from trials.reporting.labels import goal, label, unit
+from trials.store.read.points import Points
+
+#: Dominated candidates drawn at most; the front is always whole.
+MOST_DOTS = 4000
+#: Largest over smallest value beyond which an axis of times, sizes or counts is logarithmic.
+WIDE = 10.0
+COUNTS = ("parameters", "nonzero_parameters", "macs")
+
+
+def front_figure(
+    points: Points,
+    limits: Mapping[str, Mapping[str, float]],
+    *,
+    shares: Mapping[int, float],
+    selected: int | None = None,
+) -> go.Figure:
+    """Scatter of the first column of ``points`` over the second: front with intervals, dominated, infeasible.
+
+    ``shares`` are probabilities to be on the front, by number: whose place there is not sure is drawn hollow. Limits
+    on either column are drawn as lines. Infeasible candidates that were never trained lack the first
+    column: they stand in a strip of their own below. A mark carries its candidate's number as ``customdata``.
+    """
+    trained = np.isfinite(points.values[:, :2]).all(axis=1)
+    timed = np.isfinite(points.values[:, 1])
+    shown, strip = points.take(trained), points.take((points.states == "infeasible") & ~trained & timed)
+    figure = _canvas(points, rows=2 if len(strip.numbers) else 1)
+    for trace in (*_beside(shown, shares), *_front(shown, shares)):
+        figure.add_trace(trace)
+    original = shown.take(shown.numbers == shown.original)
+    if len(original.numbers):
+        figure.add_trace(_original(original))
+    if selected is not None:
+        figure.add_trace(_ring(shown.take(shown.numbers == selected)))
+    if len(strip.numbers):
+        _add_strip(figure, strip)
+    _set_scales(figure, points.metrics, shown.values[:, 0], points.values[timed, 1])
+    _add_limits(figure, limits, points.metrics)
+    return style(figure, height=520)
+
+
+def _canvas(points: Points, rows: int) -> go.Figure:
+    """Axes with their titles; a second row is a strip under the plot."""
+    figure = make_subplots(rows=rows, cols=1, shared_xaxes=True, vertical_spacing=0.03, row_heights=[0.93, 0.07][:rows])
+    figure.update_yaxes(title_text=figure_text(goal(points.metrics[0], points.directions[0])), row=1, col=1)
+    figure.update_xaxes(title_text=figure_text(goal(points.metrics[1], points.directions[1])), row=rows, col=1)
+    return figure
+
+
+def _beside(shown: Points, shares: Mapping[int, float]) -> Iterator[go.Scatter | go.Scattergl]:
+    """Candidates that are not on the front."""
+    infeasible = shown.states == "infeasible"
+    beside = ~infeasible & ~shown.on_front
+    doubtful = _share(shown, shares) >= 1 - SURE
+    yield _marks(shown.take(_thin(infeasible)), "infeasible", GREY, "circle-open", 8)
+    yield _marks(shown.take(_thin(beside & ~doubtful)), "dominated", SKY, "circle", 8)
+    maybe = shown.take(_thin(beside & doubtful))
+    if len(maybe.numbers):
+        yield _marks(maybe, "perhaps on the front", BLUE, "circle-open", 9, shares=shares)
+
+
+def _front(shown: Points, shares: Mapping[int, float]) -> Iterator[go.Scatter | go.Scattergl]:
+    """Candidates that are, and on the objectives the line that bounds what they dominate."""
+    best = shown.take(shown.on_front)
+    best = best.take(np.argsort(best.values[:, 1], kind="stable"))
+    if set(shown.objectives) == set(shown.metrics[:2]):
+        yield _front_line(best, "hv" if shown.directions[1] == "minimize" else "vh")
+    sure = _share(best, shares) >= SURE
+    for name, rows, symbol in (("Pareto front", sure, "diamond"), ("Pareto front, not sure", ~sure, "diamond-open")):
+        if rows.any():
+            yield _marks(best.take(rows), name, BLUE, symbol, 11, errors=True, shares=shares)
+
+
+def _share(points: Points, shares: Mapping[int, float]) -> NDArray[np.float64]:
+    """``(n,)``: probabilities to be on the front."""
+    return np.array([shares.get(int(number), 0.0) for number in points.numbers], dtype=np.float64)
+
+
+def _marks(
+    points: Points,
+    name: str,
+    color: str,
+    symbol: str,
+    size: int,
+    *,
+    errors: bool = False,
+    shares: Mapping[int, float] | None = None,
+) -> go.Scatter | go.Scattergl:
+    y, x = (figure_text(label(metric)) for metric in points.metrics[:2])
+    text = f"candidate %{{customdata}} ({name})<br>{y}: %{{y:.4g}}<br>{x}: %{{x:.4g}}"
+    text += "<br>on the front with probability %{text}" if shares is not None else ""
+    bars = {"error_y": _bar(points, 0, color), "error_x": _bar(points, 1, color)} if errors else {}
+    kind = go.Scatter if len(points.numbers) < 1000 else go.Scattergl
+    return kind(
+        x=points.values[:, 1],
+        y=points.values[:, 0],
+        customdata=points.numbers,
+        text=[f"{shares.get(int(number), 0.0):.2f}" for number in points.numbers] if shares is not None else None,
+        mode="markers",
+        name=name,
+        marker={
+            "color": color,
+            "symbol": symbol,
+            "size": size,
+            "line": {"width": 1.5 if "open" in symbol else 0},
+        },
+        hovertemplate=text + "<extra></extra>",
+        **bars,
+    )
+
+
+def _bar(points: Points, column: int, color: str) -> dict[str, object]:
+    above = points.high[:, column] - points.values[:, column]
+    below = points.values[:, column] - points.low[:, column]
+    known = bool(np.isfinite(above).any())
+    return {
+        "visible": known,
+        "symmetric": False,
+        "array": np.nan_to_num(above),
+        "arrayminus": np.nan_to_num(below),
+        "color": color,
+        "thickness": 1.4,
+        "width": 4,
+    }
+
+
+def _front_line(best: Points, shape: str) -> go.Scatter:
+    line = {"color": BLUE, "width": 1.5, "shape": shape}
+    return go.Scatter(
+        x=best.values[:, 1], y=best.values[:, 0], mode="lines", line=line, hoverinfo="skip", showlegend=False
+    )
+
+
+def _original(points: Points) -> go.Scatter:
+    """The user's own network as it is, with its name beside it."""
+    trace = _marks(points, "original", ORANGE, "star", 14)
+    return trace.update(mode="markers+text", text=["original"], textposition="top center")
+
+
+def _ring(points: Points) -> go.Scatter:
+    marker = {"color": ORANGE, "symbol": "circle-open", "size": 20, "line": {"width": 3}}
+    return go.Scatter(
+        x=points.values[:, 1],
+        y=points.values[:, 0],
+        customdata=points.numbers,
+        mode="markers",
+        name="selected",
+        marker=marker,
+        hoverinfo="skip",
+    )
+
+
+def _add_strip(figure: go.Figure, strip: Points) -> None:
+    """Candidates rejected before training, under the plot."""
+    figure.add_scatter(
+        x=strip.values[:, 1],
+        y=np.zeros(len(strip.numbers)),
+        customdata=strip.numbers,
+        mode="markers",
+        marker={"color": GREY, "symbol": "line-ns-open", "size": 12, "line": {"width": 1.5}},
+        name="rejected before training",
+        row=2,
+        col=1,
+        hovertemplate=f"candidate %{{customdata}}<br>{figure_text(label(strip.metrics[1]))}: %{{x:.4g}}<extra></extra>",
+    )
+    figure.update_yaxes(visible=False, range=[-1, 1], row=2, col=1)
+
+
+def _set_scales(figure: go.Figure, metrics: tuple[str, ...], ys: NDArray[np.float64], xs: NDArray[np.float64]) -> None:
+    """Candidates ten times slower than the front would squeeze it: then the axis is logarithmic."""
+    if _is_wide(metrics[1], xs):
+        figure.update_xaxes(type="log", tickformat=_digits(xs), nticks=4)
+    if _is_wide(metrics[0], ys):
+        figure.update_yaxes(type="log", tickformat=_digits(ys), row=1, col=1)
+
+
+def _digits(values: NDArray[np.float64]) -> str:
+    """Whole numbers at the ticks, ``0.2`` or ``20k``: plotly's own are the last digit only."""
+    return "~g" if values.min() < 1 else "~s"
+
+
+def _is_wide(metric: str, values: NDArray[np.float64]) -> bool:
+    """Whether an axis is logarithmic: of times, sizes and counts that differ by more than a power of ten."""
+    if not (unit(metric) or metric in COUNTS) or not len(values) or values.min() <= 0:
+        return False
+    return bool(values.max() > WIDE * values.min())
+
+
+def _add_limits(figure: go.Figure, limits: Mapping[str, Mapping[str, float]], metrics: tuple[str, ...]) -> None:
+    for metric, bounds in limits.items():
+        for kind, bound in bounds.items():
+            if bound is not None and metric in metrics[:2]:
+                _add_limit(figure, bound, kind, upright=metric == metrics[1])
+
+
+def _add_limit(figure: go.Figure, bound: float, kind: str, *, upright: bool) -> None:
+    line = {"line_color": RED, "line_dash": "dash", "line_width": 1.5}
+    note: dict[str, object] = {"annotation_text": f"limit {bound:.4g}", "annotation_font_color": RED}
+    axis = figure.layout.xaxis if upright else figure.layout.yaxis
+    note["annotation_x" if upright else "annotation_y"] = np.log10(bound) if axis.type == "log" else bound
+    if upright:
+        corner = "top right" if kind == "max" else "top left"
+        figure.add_vline(bound, **line, **note, annotation_position=corner, row=1, col=1)
+    else:
+        corner = "top left" if kind == "max" else "bottom left"
+        figure.add_hline(bound, **line, **note, annotation_position=corner, row=1, col=1)
+
+
+def _thin(rows: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """Indices of ``rows``, evenly thinned to what a browser draws at once."""
+    found = np.flatnonzero(rows)
+    return found[:: -(-len(found) // MOST_DOTS) or 1]

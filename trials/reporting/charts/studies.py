@@ -1,0 +1,178 @@
+"""Figures of studies and candidates: columns of numbers in, plotly figures out.
+
+Backgrounds are transparent and text is mid-grey, so that a figure reads on light and dark pages. Colours are
+near the palette of Okabe and Ito (distinguishable with any colour vision) and never the only difference.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import plotly.graph_objects as go
+from numpy.typing import NDArray
+from plotly.subplots import make_subplots
+
+from nas.foreign import figure_text
+from trials.reporting.labels import label
+from trials.store.read.points import History
+from trials.store.read.studies import STATES, StudyRow
+
+BLUE, ORANGE, GREEN, RED, SKY, PURPLE, GREY = (
+    "#2f80c2",
+    "#e69f00",
+    "#009e73",
+    "#d55e00",
+    "#56b4e9",
+    "#cc79a7",
+    "#8a8f98",
+)
+INK = "#6f7680"
+GRID = "rgba(128,134,145,0.22)"
+STATE_COLORS = dict(zip(STATES, (BLUE, GREY, PURPLE, RED, SKY, "rgba(138,143,152,0.35)"), strict=True))
+ROLE_COLORS = {"search": BLUE, "baseline": ORANGE}
+
+
+def history_figure(history: History) -> go.Figure:
+    """One row an objective over the candidates' numbers, with the best so far; the hypervolume below."""
+    rows = len(history.objectives) + 1
+    figure = make_subplots(rows=rows, cols=1, shared_xaxes=True, vertical_spacing=0.06)
+    for index in range(len(history.objectives)):
+        _add_objective(figure, history, index)
+    figure.add_scatter(
+        x=history.numbers,
+        y=history.hypervolume,
+        mode="lines",
+        line={"color": GREEN, "shape": "hv", "width": 2.5},
+        name="hypervolume",
+        hovertemplate="candidate %{x}<br>hypervolume: %{y:.3f}<extra></extra>",
+        row=rows,
+        col=1,
+    )
+    figure.update_yaxes(title_text="Hypervolume ↑", rangemode="tozero", row=rows, col=1)
+    figure.update_xaxes(title_text="Candidate, in the order of proposal", row=rows, col=1)
+    return style(figure, height=190 * rows + 80)
+
+
+def _add_objective(figure: go.Figure, history: History, index: int) -> None:
+    """The row of an objective: a dot a candidate, and a line of the best so far."""
+    metric, row, first = history.objectives[index], index + 1, index == 0
+    name = figure_text(label(metric))
+    text = f"candidate %{{x}}<br>{name}: %{{y:.4g}}<extra></extra>"
+    dots: dict[str, object] = {"name": "candidate", "legendgroup": "candidate", "hovertemplate": text}
+    marker = {"color": SKY, "size": 6, "opacity": 0.8}
+    dots |= {"x": history.numbers, "y": history.values[:, index], "mode": "markers", "marker": marker}
+    best: dict[str, object] = {"name": "best so far", "legendgroup": "best", "hoverinfo": "skip"}
+    line = {"color": BLUE, "shape": "hv", "width": 2}
+    best |= {"x": history.numbers, "y": history.best[:, index], "mode": "lines", "line": line}
+    for trace in (dots, best):
+        figure.add_scatter(**trace, showlegend=first, row=row, col=1)
+    arrow = "↑" if history.directions[index] == "maximize" else "↓"
+    figure.update_yaxes(title_text=f"{name} {arrow}", row=row, col=1)
+
+
+def comparison_figure(histories: Sequence[History]) -> go.Figure:
+    """Hypervolume over the budget spent: a line a role, the mean of its replicates, their range as a band."""
+    figure = go.Figure()
+    for role in dict.fromkeys(history.role for history in histories):
+        runs = [history for history in histories if history.role == role and history.last_number >= 0]
+        if runs:
+            _add_role(figure, role, runs)
+    figure.update_xaxes(title_text="Candidates spent")
+    figure.update_yaxes(title_text="Hypervolume ↑", rangemode="tozero")
+    return style(figure, height=380)
+
+
+def _add_role(figure: go.Figure, role: str, runs: Sequence[History]) -> None:
+    grid = np.arange(max(run.last_number for run in runs) + 1)
+    lines = np.stack([_filled(run, grid) for run in runs])
+    color, shown = ROLE_COLORS.get(role, GREEN), figure_text(role)
+    name = shown
+    if len(runs) > 1:
+        name = f"{shown}, mean and range of {len(runs)}"
+        _add_band(figure, grid + 1, lines, color)
+    dash = "solid" if role == "search" else "dash"
+    figure.add_scatter(
+        x=grid + 1,
+        y=lines.mean(axis=0),
+        mode="lines",
+        name=name,
+        line={"color": color, "width": 2.5, "shape": "hv", "dash": dash},
+        hovertemplate=f"{shown}, after %{{x}} candidates: %{{y:.3f}}<extra></extra>",
+    )
+
+
+def _add_band(figure: go.Figure, spent: NDArray[np.int64], lines: NDArray[np.float64], color: str) -> None:
+    """From the lowest to the highest of ``lines``, ``(runs, spent)``."""
+    for edge, fill in ((lines.max(axis=0), None), (lines.min(axis=0), "tonexty")):
+        figure.add_scatter(
+            x=spent,
+            y=edge,
+            fill=fill,
+            fillcolor=_faint(color),
+            mode="lines",
+            line={"width": 0, "shape": "hv"},
+            hoverinfo="skip",
+            showlegend=False,
+        )
+
+
+def states_figure(studies: Sequence[StudyRow]) -> go.Figure:
+    """One bar a study: how many candidates are in which state."""
+    figure = go.Figure()
+    names = [figure_text(study.name) for study in studies]
+    for state in STATES:
+        counts = [study.counts.get(state, 0) for study in studies]
+        if any(counts):
+            figure.add_bar(
+                y=names,
+                x=counts,
+                orientation="h",
+                name=state,
+                marker={"color": STATE_COLORS[state]},
+                text=[count or "" for count in counts],
+                textposition="inside",
+                insidetextanchor="middle",
+                hovertemplate=f"%{{y}}: %{{x}} {state}<extra></extra>",
+            )
+    figure.update_layout(barmode="stack", bargap=0.35)
+    figure.update_yaxes(autorange="reversed", showgrid=False, automargin=True)
+    figure.update_xaxes(title_text="Candidates")
+    return style(figure, height=110 + 42 * len(names))
+
+
+def _filled(history: History, grid: NDArray[np.int64]) -> NDArray[np.float64]:
+    """The hypervolume at every number of ``grid``: what was reached stays reached."""
+    place = np.searchsorted(history.numbers, grid, side="right") - 1
+    reached = history.hypervolume[np.maximum(place, 0)] if len(history.hypervolume) else np.zeros(len(grid))
+    return np.where(place >= 0, reached, 0.0)
+
+
+def _faint(color: str) -> str:
+    red, green, blue = (int(color[start : start + 2], 16) for start in (1, 3, 5))
+    return f"rgba({red},{green},{blue},0.18)"
+
+
+def style(figure: go.Figure, *, height: int) -> go.Figure:
+    """``figure`` in the looks all figures share."""
+    figure.update_layout(
+        height=height,
+        margin={"l": 70, "r": 25, "t": 50, "b": 60},
+        paper_bgcolor="rgba(0,0,0,0)",
+        plot_bgcolor="rgba(0,0,0,0)",
+        font={"color": INK, "size": 13, "family": "system-ui, -apple-system, 'Segoe UI', Roboto, sans-serif"},
+        legend={
+            "orientation": "h",
+            "traceorder": "normal",
+            "yanchor": "bottom",
+            "y": 1.02,
+            "x": 0,
+            "xanchor": "left",
+        },
+        hoverlabel={"font_size": 13},
+        modebar={"orientation": "v", "bgcolor": "rgba(0,0,0,0)", "color": INK, "activecolor": BLUE},
+        clickmode="event+select",
+    )
+    figure.update_xaxes(gridcolor=GRID, zeroline=False, title_standoff=12)
+    figure.update_yaxes(gridcolor=GRID, zeroline=False, title_standoff=8)
+    return figure

@@ -1,0 +1,1 @@
+"""The database as such: its URL, how it is opened, and transactions that outlast an outage."""

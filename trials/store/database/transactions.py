@@ -1,0 +1,174 @@
+"""Transactions that outlast a database which is away for a while, and notice one that is gone for good.
+
+A call is repeated after what may pass: a restart of the server, a lock, a full disk. Whether a commit that was
+interrupted took place is asked of the server afterwards, so that nothing is written twice and no answer is lost.
+"""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from sqlalchemy import Connection, Engine, text
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+
+from nas.errors import StorageLostError, StoreError
+from trials.store.database.engine import sqlite_path
+from trials.store.database.urls import shown
+
+log = logging.getLogger(__name__)
+T = TypeVar("T")
+
+#: Seconds that a coordinator waits for its database to come back.
+PATIENCE_S = 300.0
+LONGEST_PAUSE_S = 5.0
+#: SQLite's errors that may pass: busy, locked, input/output, full, can't be opened.
+_PASSING_IN_SQLITE = {
+    sqlite3.SQLITE_BUSY,
+    sqlite3.SQLITE_LOCKED,
+    sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_CANTOPEN,
+}
+_NUMBER = text("SELECT txid_current_if_assigned()")
+_STATUS = text("SELECT txid_status(:number)")
+
+
+@dataclass
+class _Try(Generic[T]):
+    """One try of a transaction: its answer, and its number on the server, known from just before the commit on."""
+
+    number: int | None = None
+    answer: T | None = None
+
+
+class Transactions:
+    """Runs transactions on one database, and repeats what failed for ``patience_s`` seconds."""
+
+    def __init__(self, engine: Engine, patience_s: float) -> None:
+        self.patience_s = patience_s
+        self._engine = engine
+        self._writer = engine.execution_options(writes=True)
+        self._path = sqlite_path(engine)
+        self._file = self._found()
+
+    def hurry(self) -> None:
+        """Wait for seconds only from now on: the user wants the process to end."""
+        self.patience_s = min(self.patience_s, LONGEST_PAUSE_S)
+
+    @contextmanager
+    def begin(self, *, writes: bool) -> Iterator[Connection]:
+        """A connection that commits at the end, or rolls back on an error; it is not repeated.
+
+        Raises:
+            StoreError: the database is away, or another writer kept it for too long.
+        """
+        self.check_there()
+        try:
+            with (self._writer if writes else self._engine).begin() as connection:
+                yield connection
+        except DBAPIError as error:
+            if not (may_pass(error) or isinstance(error, OperationalError)):
+                raise
+            raise StoreError(f"{self._says(error)}; this was not written, `nas resume` goes on from there") from error
+
+    def run(self, work: Callable[[Connection], T], *, writes: bool) -> T:
+        """What ``work`` returns, in one transaction that takes place once.
+
+        Raises:
+            StoreError: the database is away, for longer than ``patience_s``.
+        """
+        unsure: _Try[T] | None = None
+
+        def once() -> T:
+            nonlocal unsure
+            if unsure is not None and self._took_place(unsure):
+                return unsure.answer  # type: ignore[return-value]
+            unsure = _Try[T]()
+            return self._once(work, unsure, writes=writes)
+
+        return self.patiently(once)
+
+    def patiently(self, call: Callable[[], T]) -> T:
+        """What ``call`` returns, which may be called again.
+
+        Raises:
+            StoreError: see ``run``.
+        """
+        deadline, pause_s = None, 0.1
+        while True:
+            self.check_there()
+            try:
+                return call()
+            except DBAPIError as error:
+                if not may_pass(error):
+                    raise self._failed(error) from error
+                now = time.monotonic()
+                if deadline is None:
+                    deadline = now + self.patience_s
+                    if self.patience_s:
+                        log.warning("%s; trying again for %.0f minutes", self._says(error), self.patience_s / 60)
+                if now >= deadline:
+                    raise self._failed(error) from error
+            time.sleep(min(pause_s, max(0.0, deadline - time.monotonic())))
+            pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
+            self._engine.dispose()
+
+    def check_there(self) -> None:
+        """Raise StorageLostError if an SQLite file was removed or replaced: what is written would be lost."""
+        if self._path is None or (found := self._found()) == self._file:
+            return
+        raise StorageLostError(
+            f"the database {self._path} was {'replaced by another file' if found else 'removed'} while it was in use: "
+            "what is written now would be lost. Put the file back, then `nas resume` goes on from what it holds"
+        )
+
+    def _found(self) -> tuple[int, int] | None:
+        try:
+            stat = self._path.stat() if self._path else None
+        except FileNotFoundError:
+            return None
+        return (stat.st_dev, stat.st_ino) if stat else None
+
+    def _once(self, work: Callable[[Connection], T], this: _Try[T], *, writes: bool) -> T:
+        with (self._writer if writes else self._engine).connect() as connection, connection.begin() as transaction:
+            answer = work(connection)
+            if writes and self.patience_s and connection.dialect.name == "postgresql":
+                this.number, this.answer = connection.execute(_NUMBER).scalar_one(), answer
+            transaction.commit()
+            return answer
+
+    def _took_place(self, this: _Try[Any]) -> bool:
+        """Whether a transaction whose commit was interrupted was committed all the same."""
+        if this.number is None:
+            return False
+        while True:
+            with self._engine.connect() as connection:
+                status = connection.execute(_STATUS, {"number": this.number}).scalar_one()
+            if status != "in progress":
+                return bool(status == "committed")
+            time.sleep(0.1)  # its server process has not noticed yet that we are gone
+
+    def _failed(self, error: DBAPIError) -> StoreError:
+        if self.patience_s and may_pass(error):
+            return StorageLostError(
+                f"{self._says(error)}; it was tried for {self.patience_s / 60:.0f} minutes. Everything committed is "
+                "there: bring the database up, then `nas resume` goes on from there"
+            )
+        return StoreError(f"{self._says(error)}; this was not written, `nas resume` goes on from there")
+
+    def _says(self, error: DBAPIError) -> str:
+        return f"{shown(self._engine.url)}: {' '.join(str(error.orig).split())}"
+
+
+def may_pass(error: DBAPIError) -> bool:
+    """Whether the same call may work later."""
+    if isinstance(error.orig, sqlite3.Error):
+        code = getattr(error.orig, "sqlite_errorcode", None)
+        return code is not None and code & 0xFF in _PASSING_IN_SQLITE
+    return error.connection_invalidated or isinstance(error, OperationalError | InterfaceError)

@@ -1,0 +1,312 @@
+"""The read side of one candidate: its network, jobs, curve, measurements and files."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from nas.errors import UnknownNameError
+from trials.store import twins
+from trials.store.models import (
+    ArtifactRow,
+    Candidate,
+    EpochRow,
+    ExportRow,
+    JobRow,
+    Measurement,
+    ProfileRow,
+    Target,
+)
+from trials.store.read.candidates import CandidateRow, Value, candidate_row
+from trials.store.read.doubts import doubts_of
+from trials.store.read.session import Source, find_study, reading, utc
+
+
+@dataclass(frozen=True)
+class JobInfo:
+    """One piece of work on a candidate."""
+
+    kind: str
+    target: str
+    state: str
+    attempt: int
+    started_at: datetime | None
+    finished_at: datetime | None
+    error: str | None
+    #: What a training, or a second one with another seed, came to.
+    scores: Mapping[str, float]
+
+    @property
+    def seconds(self) -> float | None:
+        """How long the last attempt took."""
+        if self.started_at is None or self.finished_at is None:
+            return None
+        return (self.finished_at - self.started_at).total_seconds()
+
+
+@dataclass(frozen=True)
+class MeasurementInfo:
+    """One latency; ``samples_blob`` fetches the raw samples by ``id``."""
+
+    id: int
+    target: str
+    purpose: str
+    latency_ms: float
+    low_ms: float
+    high_ms: float
+    structure_hash: str
+    conditions: Mapping[str, Any]
+    created_at: datetime
+    #: ``unverified``, ``good``, ``quarantined``: what canaries said.
+    trust: str
+    #: The measurement whose samples these are, where the structure was known already.
+    source_id: int | None
+
+
+@dataclass(frozen=True)
+class ArtifactInfo:
+    """One file of a candidate; a removed one is still listed."""
+
+    kind: str
+    uri: str
+    sha256: str
+    size_bytes: int
+    record: Mapping[str, Any]
+    deleted_at: datetime | None
+
+
+@dataclass(frozen=True)
+class ProfileInfo:
+    """Where the time of a run goes on a target."""
+
+    target: str
+    #: Wall time of a profiled run, mean of ``runs``.
+    run_ms: float
+    runs: int
+    runtime_version: str
+    #: One ``{"name", "op", "layer", "time_ms"}`` a node that the runtime executed, in order.
+    nodes: tuple[Mapping[str, Any], ...]
+    created_at: datetime
+
+
+@dataclass(frozen=True)
+class ExportInfo:
+    """An exported candidate."""
+
+    number: int
+    folder: str
+    #: Split → metric → value and interval.
+    scores: Mapping[str, Mapping[str, Value]]
+    created_at: datetime
+
+
+@dataclass(frozen=True)
+class Curve:
+    """Values by epoch."""
+
+    epochs: tuple[int, ...]
+    #: One mapping of name → value an epoch.
+    values: tuple[Mapping[str, float], ...]
+
+
+@dataclass(frozen=True)
+class CandidateDetail:
+    """Everything about one candidate but raw samples."""
+
+    row: CandidateRow
+    study: str
+    traceback: str | None
+    identity: str
+    space: str
+    #: What ``nas.space.Architecture.to_json`` wrote.
+    definition: Mapping[str, Any]
+    #: One mapping a layer: ``name``, ``op``, ``output_shape``, ``parameters``, ``macs``, ``bits``.
+    layers: tuple[Mapping[str, Any], ...]
+    jobs: tuple[JobInfo, ...]
+    curve: Curve
+    measurements: tuple[MeasurementInfo, ...]
+    artifacts: tuple[ArtifactInfo, ...]
+    #: The newest of each target.
+    profiles: tuple[ProfileInfo, ...]
+    #: ``classes`` and their ``matrix`` on the validation split: examples of each by the class that was answered.
+    confusion: Mapping[str, Any] | None = None
+
+
+def candidate_detail(source: Source, name: str, number: int) -> CandidateDetail:
+    """Candidate ``number`` of the study ``name``.
+
+    Raises:
+        UnknownNameError: no such study or candidate; the message has the range of numbers.
+    """
+    with reading(source) as session:
+        study = find_study(session, name)
+        query = select(Candidate).where(Candidate.study_id == study.id, Candidate.number == number)
+        candidate = session.scalar(query)
+        if candidate is None:
+            last = session.scalar(select(func.max(Candidate.number)).where(Candidate.study_id == study.id))
+            allowed = "it has no candidates yet" if last is None else f"they run from 0 to {last}"
+            raise UnknownNameError(f"study {name!r} has no candidate {number}; {allowed}")
+        missing = twins.remarks(session.connection(), [candidate.id])
+        return CandidateDetail(
+            row=candidate_row(
+                study,
+                candidate,
+                missing.get(candidate.id, ()),
+                doubts_of(session, [candidate.id]).get(candidate.id, ()),
+            ),
+            confusion=_confusion(candidate, session),
+            study=study.name,
+            traceback=candidate.traceback,
+            identity=candidate.architecture.identity,
+            space=candidate.architecture.space,
+            definition=candidate.architecture.definition,
+            layers=tuple(candidate.architecture.layers),
+            jobs=_jobs(session, candidate.id),
+            curve=_curves(session, [candidate.id]).get(candidate.id, Curve((), ())),
+            measurements=_measurements(session, candidate.id),
+            artifacts=_artifacts(session, candidate.id),
+            profiles=_profiles(session, candidate.id),
+        )
+
+
+def samples_blob(source: Source, measurement_id: int) -> bytes:
+    """Raw samples of a measurement; ``nas.latency.protocol.measure.Samples.from_bytes`` reads them.
+
+    Raises:
+        UnknownNameError: no such measurement.
+    """
+    with reading(source) as session:
+        blob = session.scalar(select(Measurement.samples).where(Measurement.id == measurement_id))
+    if blob is None:
+        raise UnknownNameError(f"no measurement {measurement_id}; was its study deleted?")
+    return blob
+
+
+def curves(source: Source, name: str, numbers: Sequence[int]) -> dict[int, Curve]:
+    """Candidate number → curve, of those of ``numbers`` that have one."""
+    with reading(source) as session:
+        study = find_study(session, name)
+        query = select(Candidate.id, Candidate.number)
+        query = query.where(Candidate.study_id == study.id, Candidate.number.in_(numbers))
+        number_of = {key: number for key, number in session.execute(query)}
+        found = _curves(session, list(number_of))
+        return {number_of[key]: curve for key, curve in sorted(found.items(), key=lambda item: number_of[item[0]])}
+
+
+def exports(source: Source, name: str) -> list[ExportInfo]:
+    """The newest export of each exported candidate of the study ``name``, by number.
+
+    Raises:
+        UnknownNameError: no such study.
+    """
+    with reading(source) as session:
+        study = find_study(session, name)
+        query = select(ExportRow, Candidate.number).join(Candidate, Candidate.id == ExportRow.candidate_id)
+        query = query.where(Candidate.study_id == study.id).order_by(Candidate.number, ExportRow.id)
+        newest = {number: row for row, number in session.execute(query)}
+        return [
+            ExportInfo(
+                number=number,
+                folder=row.folder,
+                scores={
+                    split: {metric: Value(*value) for metric, value in found.items()}
+                    for split, found in row.scores.items()
+                },
+                created_at=utc(row.created_at),
+            )
+            for number, row in newest.items()
+        ]
+
+
+def _confusion(candidate: Candidate, session: Session) -> Mapping[str, Any] | None:
+    query = select(JobRow.result["confusion"]).where(JobRow.candidate_id == candidate.id, JobRow.kind == "train")
+    found: Mapping[str, Any] | None = session.scalar(query.where(JobRow.state == "done"))
+    return found
+
+
+def _profiles(session: Session, candidate_id: int) -> tuple[ProfileInfo, ...]:
+    query = select(ProfileRow, Target.name).join(Target, Target.id == ProfileRow.target_id)
+    query = query.where(ProfileRow.candidate_id == candidate_id).order_by(ProfileRow.id)
+    newest = {target: row for row, target in session.execute(query)}
+    return tuple(
+        ProfileInfo(target, row.run_ms, row.runs, row.runtime_version, tuple(row.nodes), utc(row.created_at))
+        for target, row in newest.items()
+    )
+
+
+def _curves(session: Session, ids: Sequence[int]) -> dict[int, Curve]:
+    query = select(EpochRow).where(EpochRow.candidate_id.in_(ids)).order_by(EpochRow.candidate_id, EpochRow.epoch)
+    rows: dict[int, list[EpochRow]] = {}
+    for row in session.scalars(query):
+        rows.setdefault(row.candidate_id, []).append(row)
+    return {
+        key: Curve(tuple(row.epoch for row in found), tuple(row.values for row in found)) for key, found in rows.items()
+    }
+
+
+def _jobs(session: Session, candidate_id: int) -> tuple[JobInfo, ...]:
+    query = select(JobRow).where(JobRow.candidate_id == candidate_id).order_by(JobRow.id)
+    return tuple(
+        JobInfo(
+            kind=row.kind,
+            target=row.target,
+            state=row.state,
+            attempt=row.attempt,
+            started_at=row.started_at and utc(row.started_at),
+            finished_at=row.finished_at and utc(row.finished_at),
+            error=row.error or (row.result or {}).get("error"),
+            scores=_scores(row.result or {}),
+        )
+        for row in session.scalars(query)
+    )
+
+
+def _scores(result: Mapping[str, Any]) -> dict[str, float]:
+    """Of what a training recorded, the metrics of the task: those that have intervals."""
+    metrics = result.get("metrics", {})
+    return result.get("scores") or {name: metrics[name] for name in result.get("intervals", {})}
+
+
+def _measurements(session: Session, candidate_id: int) -> tuple[MeasurementInfo, ...]:
+    query = (
+        select(Measurement, Target.name)
+        .join(Target, Target.id == Measurement.target_id)
+        .where(Measurement.candidate_id == candidate_id)
+        .order_by(Measurement.id)
+    )
+    return tuple(
+        MeasurementInfo(
+            id=row.id,
+            target=target,
+            purpose=row.purpose,
+            latency_ms=row.latency_ms,
+            low_ms=row.low_ms,
+            high_ms=row.high_ms,
+            structure_hash=row.structure_hash,
+            conditions=row.conditions,
+            created_at=utc(row.created_at),
+            trust=row.trust,
+            source_id=row.source_id,
+        )
+        for row, target in session.execute(query)
+    )
+
+
+def _artifacts(session: Session, candidate_id: int) -> tuple[ArtifactInfo, ...]:
+    query = select(ArtifactRow).where(ArtifactRow.candidate_id == candidate_id).order_by(ArtifactRow.id)
+    return tuple(
+        ArtifactInfo(
+            kind=row.kind,
+            uri=row.uri,
+            sha256=row.sha256,
+            size_bytes=row.size_bytes,
+            record=row.record,
+            deleted_at=row.deleted_at and utc(row.deleted_at),
+        )
+        for row in session.scalars(query)
+    )

@@ -1,0 +1,43 @@
+"""The read side of doubtful trainings: what the training jobs of candidates said of themselves."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from trials.store.models import Candidate, JobRow
+from trials.store.read.session import Source, find_study, reading
+
+#: Begin of a doubt → how it is said of several candidates.
+_KINDS: Mapping[str, str] = {
+    "answers ": "give one answer to all validation examples",
+    "its training loss": "have a training loss that never fell",
+    "trained for": "were trained for few optimiser steps",
+}
+
+
+def doubts_of(session: Session, ids: Sequence[int]) -> dict[int, tuple[str, ...]]:
+    """Candidate id → its doubts, of those that have any."""
+    query = select(JobRow.candidate_id, JobRow.result["doubts"])
+    query = query.where(JobRow.kind == "train", JobRow.state == "done", JobRow.candidate_id.in_(ids))
+    return {key: tuple(found) for key, found in session.execute(query) if found}
+
+
+def study_doubts(source: Source, name: str) -> list[str]:
+    """Sentences about the complete candidates of the study ``name``.
+
+    Raises:
+        UnknownNameError: no such study.
+    """
+    with reading(source) as session:
+        study = find_study(session, name)
+        query = select(JobRow.result["doubts"]).join(Candidate, Candidate.id == JobRow.candidate_id)
+        query = query.where(Candidate.study_id == study.id, Candidate.state == "complete")
+        query = query.where(JobRow.kind == "train", JobRow.state == "done")
+        rows = [found or [] for found in session.scalars(query)]
+    counts = Counter(kind for found in rows for kind in _KINDS if any(text.startswith(kind) for text in found))
+    whole = f"of {len(rows)} complete candidates"
+    return [f"{counts[kind]} {whole} {text}" for kind, text in _KINDS.items() if counts[kind]]

@@ -1,0 +1,77 @@
+"""Protocols: what a study has to have before its results may be read as results."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from nas.papers import Paper
+from nas.registry import Registry
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What a study has, as far as protocols ask."""
+
+    #: ``Study.regime``: None where no policy makes weights sparse, empty where it does and does not say how.
+    regime: Mapping[str, Any] | None
+    #: Whether a companion under random masks has a complete candidate.
+    has_random_masks: bool
+    #: Whether a complete candidate was timed beside its dense twin.
+    is_timed: bool
+
+
+class Protocol(ABC):
+    """One published practice of reporting."""
+
+    paper: Paper
+
+    @abstractmethod
+    def missing(self, evidence: Evidence) -> list[str]:
+        """What a study lacks, in a few words each; nothing if it is complete, or if this is not about it."""
+
+
+class SparseStudy(Protocol):
+    """A sparse study names its regime, has random masks to compare with, and a measured latency.
+
+    The paper asks for equal budgets and practical speed-ups too: budgets are equal by construction of the companions.
+    """
+
+    paper = Paper(
+        75,
+        "Ten Lessons We Have Learned in the New Sparseland (Liu & Wang 2023)",
+        "tests/unit/trials/store/read/test_protocols.py::test_a_sparse_study_lacks_what_it_does_not_have",
+    )
+
+    def missing(self, evidence: Evidence) -> list[str]:
+        """See ``Protocol.missing``."""
+        if evidence.regime is None:
+            return []
+        asked = {
+            "no declared regime": bool(evidence.regime),
+            "no random-mask baseline": evidence.has_random_masks,
+            "no measured latency": evidence.is_timed,
+        }
+        return [words for words, is_there in asked.items() if not is_there]
+
+
+PROTOCOLS: Registry[type[Protocol]] = Registry(
+    "protocols", {"sparse_study": "trials.store.read.protocols:SparseStudy"}, subclasses_of=Protocol
+)
+
+
+def missing(evidence: Evidence) -> tuple[str, ...]:
+    """What a study lacks by any protocol."""
+    return tuple(words for name in PROTOCOLS.names() for words in PROTOCOLS.get(name)().missing(evidence))
+
+
+def describe_regime(regime: Mapping[str, Any] | None) -> str:
+    """``sparse: pruned during training, masks fixed …`` in words; empty for a study that is not sparse."""
+    if regime is None:
+        return ""
+    if not regime:
+        return "sparse, by a policy that does not declare its regime"
+    masks = "dynamic masks" if regime["dynamic"] else "static masks"
+    return f"sparse {regime['when']} training, {masks}, {' or '.join(regime['structures'])}"

@@ -1,0 +1,68 @@
+"""Reading sessions of the database, and what every query needs of it.
+
+Everything takes a ``Source`` (an engine, a session, or anything with an ``engine``) and returns frozen data.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Protocol
+
+from sqlalchemy import Engine, select
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.orm import Session
+
+from nas.errors import StoreError, UnknownNameError
+from nas.registry import nearest
+from trials.store.database.urls import shown
+from trials.store.models import Study
+
+
+class HasEngine(Protocol):
+    """What a store has that reading needs."""
+
+    @property
+    def engine(self) -> Engine:
+        """The engine of its database."""
+
+
+Source = Engine | Session | HasEngine
+
+
+@contextmanager
+def reading(source: Source) -> Iterator[Session]:
+    """A session to read in; a given one is used as it is.
+
+    Raises:
+        StoreError: the database refuses the question, is damaged, or went away.
+    """
+    if isinstance(source, Session):
+        yield source
+        return
+    engine = source if isinstance(source, Engine) else source.engine
+    try:
+        with Session(engine) as session:
+            yield session
+    except DBAPIError as error:
+        raise StoreError(f"can't read {shown(engine.url)}: {str(error.orig).strip()}") from error
+
+
+def find_study(session: Session, name: str) -> Study:
+    """The study called ``name``.
+
+    Raises:
+        UnknownNameError: there is none.
+    """
+    study = session.scalar(select(Study).where(Study.name == name))
+    if study is not None:
+        return study
+    known = list(session.scalars(select(Study.name).order_by(Study.created_at.desc()).limit(200)))
+    then = "`nas list` shows all" if known else "this database has no studies yet"
+    raise UnknownNameError(f"no study {name!r}{nearest(name, known, then)}")
+
+
+def utc(time: datetime) -> datetime:
+    """``time`` with its zone: SQLite gives back what was stored as UTC without one."""
+    return time if time.tzinfo is not None else time.replace(tzinfo=UTC)

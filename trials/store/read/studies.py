@@ -1,0 +1,160 @@
+"""The read side of studies: the list of them, and what is known of one without its candidates."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from trials.store.models import Candidate, Metric, Study
+from trials.store.read.metric_names import metric_is, metric_name, metric_names, split_name, target_names
+from trials.store.read.protocols import Evidence, missing
+from trials.store.read.session import Source, find_study, reading, utc
+from trials.store.roles import companion_name
+
+#: States of a candidate, in the order in which they are shown.
+STATES = ("complete", "infeasible", "stopped", "failed", "running", "queued")
+
+
+@dataclass(frozen=True)
+class StudyRow:
+    """One line of the list of studies."""
+
+    id: int
+    name: str
+    group: str
+    role: str
+    state: str
+    seed: int
+    created_at: datetime
+    finished_at: datetime | None
+    #: Objective → ``maximize`` or ``minimize``, in the plan's order.
+    objectives: Mapping[str, str]
+    #: State → candidates in it; states without candidates are missing.
+    counts: Mapping[str, int]
+    #: Objective → best value of the complete candidates; missing before the first.
+    best: Mapping[str, float]
+    #: What it lacks before its results may be read as results; see ``trials.store.read.protocols``.
+    incomplete: tuple[str, ...] = ()
+    #: What its coordinator does at the moment.
+    phase: str | None = None
+
+
+@dataclass(frozen=True)
+class StudySummary:
+    """One study without its candidates."""
+
+    row: StudyRow
+    plan: Mapping[str, Any]
+    #: Metric → ``{"max": x}`` or ``{"min": x}``, resolved.
+    limits: Mapping[str, Mapping[str, float]]
+    environment: Mapping[str, Any]
+    totals: Mapping[str, Any]
+    error: str | None
+    #: How its networks become sparse: see ``trials.store.models.Study.regime``.
+    regime: Mapping[str, Any] | None
+    #: Names of the plan's targets.
+    targets: tuple[str, ...]
+    #: Every metric its candidates have, objectives first; the first target goes without saying.
+    metrics: tuple[str, ...]
+
+
+def list_studies(
+    source: Source, *, group: str | None = None, offset: int = 0, limit: int | None = None
+) -> list[StudyRow]:
+    """Studies, newest first; those of ``group`` only, if one is given."""
+    with reading(source) as session:
+        query = select(Study).order_by(Study.created_at.desc(), Study.id.desc()).offset(offset).limit(limit)
+        if group is not None:
+            query = query.where(Study.group == group)
+        return _rows(session, session.scalars(query).all())
+
+
+def compared_studies(source: Source, row: StudyRow) -> list[StudyRow]:
+    """The searches and baselines of a study's group that have its objectives, and itself, oldest first."""
+    return [
+        other
+        for other in reversed(list_studies(source, group=row.group))
+        if other.name == row.name
+        or (other.role in ("search", "baseline") and dict(other.objectives) == dict(row.objectives))
+    ]
+
+
+def study_summary(source: Source, name: str) -> StudySummary:
+    """Everything about one study but its candidates.
+
+    Raises:
+        UnknownNameError: no such study; the message has the nearest name.
+    """
+    with reading(source) as session:
+        study = find_study(session, name)
+        return StudySummary(
+            row=_rows(session, [study])[0],
+            plan=study.plan,
+            limits={metric_name(study, *split_name(key)): bound for key, bound in study.limits.items()},
+            environment=study.environment,
+            totals=study.totals,
+            error=study.error,
+            regime=study.regime,
+            targets=target_names(study),
+            metrics=metric_names(session, study),
+        )
+
+
+def _rows(session: Session, studies: Sequence[Study]) -> list[StudyRow]:
+    ids = [study.id for study in studies]
+    counts: dict[int, dict[str, int]] = {key: {} for key in ids}
+    query = select(Candidate.study_id, Candidate.state, func.count()).where(Candidate.study_id.in_(ids))
+    for study_id, state, count in session.execute(query.group_by(Candidate.study_id, Candidate.state)):
+        counts[study_id][state] = count
+    lacking = _incomplete(session, studies)
+    return [
+        StudyRow(
+            id=study.id,
+            name=study.name,
+            group=study.group,
+            role=study.role,
+            state=study.state,
+            seed=study.seed,
+            created_at=utc(study.created_at),
+            finished_at=study.finished_at and utc(study.finished_at),
+            objectives=study.objectives,
+            counts={state: counts[study.id][state] for state in STATES if state in counts[study.id]},
+            best=_best(session, study) if counts[study.id].get("complete") else {},
+            incomplete=lacking.get(study.id, ()),
+            phase=study.phase,
+        )
+        for study in studies
+    ]
+
+
+def _incomplete(session: Session, studies: Sequence[Study]) -> dict[int, tuple[str, ...]]:
+    """Study id → what it lacks, of searches; in two statements, none where no search is sparse."""
+    asked = {study.id: study for study in studies if study.role == "search" and study.regime is not None}
+    if not asked:
+        return {}
+    complete = select(Candidate.study_id).where(Candidate.state == "complete")
+    baselines = {companion_name(study.name, "random_mask"): key for key, study in asked.items()}
+    query = select(Study.name).where(Study.name.in_(baselines), Study.id.in_(complete))
+    compared = {baselines[name] for name in session.scalars(query)}
+    timed = complete.join(Metric, Metric.candidate_id == Candidate.id).where(Metric.name == "dense_latency_ms")
+    found = set(session.scalars(timed.where(Candidate.study_id.in_(asked)).distinct()))
+    return {
+        key: missing(Evidence(study.regime, has_random_masks=key in compared, is_timed=key in found))
+        for key, study in asked.items()
+    }
+
+
+def _best(session: Session, study: Study) -> dict[str, float]:
+    best = {}
+    for key, direction in study.objectives.items():
+        extreme = func.max(Metric.value) if direction == "maximize" else func.min(Metric.value)
+        query = select(extreme).select_from(Candidate).join(Metric, metric_is(Metric, session, study, key))
+        value = session.scalar(query.where(Candidate.study_id == study.id, Candidate.state == "complete"))
+        if value is not None:
+            best[key] = float(value)
+    return best

@@ -1,0 +1,1 @@
+"""Everything that changes rows; ``trials.store.store`` calls it within a transaction."""

@@ -1,0 +1,173 @@
+"""Jobs: started, renewed, put back, and committed at most once.
+
+Every change compares the attempt: a worker that was given up and reports after all changes nothing.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, and_, bindparam, null, or_, select, update
+from sqlalchemy.sql.dml import ReturningUpdate
+
+from nas.errors import StudyError
+from trials.store.dialect import Clock, Insert, table, text_of
+from trials.store.models import Candidate, EpochRow, JobRow
+from trials.store.records import JobResult
+from trials.store.write import leases
+from trials.store.write.outcomes import write_files, write_measurements, write_metrics
+from trials.store.write.proposals import add_job
+
+log = logging.getLogger(__name__)
+JOBS, CANDIDATES, EPOCHS = table(JobRow), table(Candidate), table(EpochRow)
+FINAL = ("complete", "infeasible", "stopped", "failed")
+
+_EXPIRES = Clock(bindparam("lease_s"))
+_START = (
+    update(JOBS)
+    .where(JOBS.c.id == bindparam("job"), JOBS.c.state == "queued")
+    .values(state="running", attempt=JOBS.c.attempt + 1, started_at=Clock(), lease_expires_at=_EXPIRES)
+    .returning(JOBS.c.attempt, JOBS.c.candidate_id)
+)
+#: The running attempt of a job: what every later change is compared with.
+_CURRENT = (
+    update(JOBS)
+    .where(JOBS.c.id == bindparam("job"), JOBS.c.attempt == bindparam("current"), JOBS.c.state == "running")
+    .returning(JOBS.c.candidate_id)
+)
+_RENEW = _CURRENT.values(lease_expires_at=_EXPIRES)
+_REQUEUE = _CURRENT.values(state="queued", lease_expires_at=None, error=bindparam("why"))
+_FINISH = _CURRENT.values(
+    state="done", finished_at=Clock(), lease_expires_at=None, result=bindparam("outcome"), error=null()
+)
+_FAIL = _CURRENT.values(state="failed", finished_at=Clock(), lease_expires_at=None, error=bindparam("why"))
+_IS_CURRENT = select(JOBS.c.id).where(
+    JOBS.c.id == bindparam("job"), JOBS.c.attempt == bindparam("current"), JOBS.c.state == "running"
+)
+_WORK_ON = (
+    update(CANDIDATES)
+    .where(CANDIDATES.c.id == bindparam("candidate"), CANDIDATES.c.state == "queued")
+    .values(state="running")
+)
+_END = (
+    update(CANDIDATES)
+    .where(
+        CANDIDATES.c.id == bindparam("candidate"),
+        # Final is final, but for a complete one that a second look found to be over a limit.
+        or_(
+            CANDIDATES.c.state.not_in(FINAL),
+            and_(CANDIDATES.c.state == "complete", bindparam("final") == "infeasible"),
+        ),
+    )
+    .values(state=bindparam("final"), reason=bindparam("why"), traceback=bindparam("trace"), finished_at=Clock())
+)
+_STUDY_OF = select(CANDIDATES.c.study_id).where(CANDIDATES.c.id == bindparam("candidate"))
+_ADD_EPOCHS = Insert(EPOCHS, ("candidate_id", "epoch"), replace=("values",))
+
+
+def start(connection: Connection, job_id: int, lease_s: float, epoch: int | None) -> int:
+    """Mark a queued job as running; the attempt's number. ``epoch``: of the coordinator's lease.
+
+    Raises:
+        StudyError: the job is not queued, or the lease is another's by now.
+    """
+    if epoch is not None:
+        candidate_id = connection.execute(select(JOBS.c.candidate_id).where(JOBS.c.id == job_id)).scalar_one()
+        check_lease(connection, candidate_id, epoch)
+    started = connection.execute(_START, {"job": job_id, "lease_s": lease_s}).one_or_none()
+    if started is None:
+        raise StudyError(f"job {job_id} is not queued; another coordinator has it")
+    connection.execute(_WORK_ON, {"candidate": started.candidate_id})
+    return int(started.attempt)
+
+
+def check_lease(connection: Connection, candidate_id: int, epoch: int) -> None:
+    """Raise StudyError unless ``epoch`` is the current lease of the candidate's study."""
+    study_id = connection.execute(_STUDY_OF, {"candidate": candidate_id}).scalar_one()
+    leases.check(connection, study_id, epoch)
+
+
+def renew(connection: Connection, job_id: int, attempt: int, lease_s: float) -> bool:
+    """Extend a job's lease."""
+    return _change(connection, _RENEW, job_id, attempt, lease_s=lease_s) is not None
+
+
+def requeue(connection: Connection, job_id: int, attempt: int, error: str) -> bool:
+    """Put a job back whose worker was lost."""
+    return _change(connection, _REQUEUE, job_id, attempt, why=text_of(error)) is not None
+
+
+def commit(connection: Connection, job_id: int, attempt: int, outcome: JobResult) -> list[int] | None:
+    """Write a job's outcome; ids of the next jobs, None where the attempt is over."""
+    candidate_id = _change(connection, _FINISH, job_id, attempt, outcome=dict(outcome.result))
+    if candidate_id is None:
+        log.warning("attempt %d of job %d reported late; its result is discarded", attempt, job_id)
+        return None
+    write_metrics(connection, candidate_id, outcome.metrics)
+    write_measurements(connection, candidate_id, outcome.measurements)
+    write_files(connection, candidate_id, outcome.artifacts)
+    if outcome.candidate_state is not None:
+        _end(connection, candidate_id, outcome.candidate_state, outcome.reason)
+    return [add_job(connection, candidate_id, step) for step in outcome.next_jobs]
+
+
+def fail(connection: Connection, job_id: int, attempt: int, error: str, traceback: str) -> bool:
+    """Mark a job and its candidate failed."""
+    candidate_id = _change(connection, _FAIL, job_id, attempt, why=text_of(error))
+    if candidate_id is not None:
+        _end(connection, candidate_id, "failed", error, traceback)
+    return candidate_id is not None
+
+
+def stop(connection: Connection, candidate_id: int, reason: str, epoch: int | None) -> None:
+    """End a candidate and its open jobs."""
+    if epoch is not None:
+        check_lease(connection, candidate_id, epoch)
+    connection.execute(
+        update(JOBS)
+        .where(JOBS.c.candidate_id == candidate_id, JOBS.c.state.in_(("queued", "running")))
+        .values(state="failed", lease_expires_at=None, error=text_of(reason), finished_at=Clock())
+    )
+    _end(connection, candidate_id, "stopped", reason)
+
+
+def recover(connection: Connection, study_id: int) -> int:
+    """Put running jobs of a study back into the queue; their attempts are over; how many."""
+    ours = select(CANDIDATES.c.id).where(CANDIDATES.c.study_id == study_id)
+    done = connection.execute(
+        update(JOBS)
+        .where(JOBS.c.state == "running", JOBS.c.candidate_id.in_(ours))
+        .values(state="queued", lease_expires_at=None)
+    )
+    return done.rowcount
+
+
+def add_epochs(
+    connection: Connection,
+    candidate_id: int,
+    job_id: int,
+    attempt: int,
+    epochs: Sequence[tuple[int, Mapping[str, float]]],
+) -> None:
+    """Add points of a curve; of an epoch trained again the later values stay, they are the network's."""
+    current = connection.execute(_IS_CURRENT, {"job": job_id, "current": attempt}).one_or_none()
+    rows = [{"candidate_id": candidate_id, "epoch": epoch, "values": dict(values)} for epoch, values in epochs]
+    if current is not None and rows:
+        _ADD_EPOCHS.run(connection, rows)
+
+
+def _change(
+    connection: Connection, statement: ReturningUpdate[Any], job_id: int, attempt: int, **values: Any
+) -> int | None:
+    """Apply a change to the running attempt; its candidate's id, or None where the attempt is over."""
+    found = connection.execute(statement, {"job": job_id, "current": attempt, **values}).scalar_one_or_none()
+    return None if found is None else int(found)
+
+
+def _end(
+    connection: Connection, candidate_id: int, state: str, reason: str | None, traceback: str | None = None
+) -> None:
+    values = {"candidate": candidate_id, "final": state, "why": text_of(reason), "trace": text_of(traceback)}
+    connection.execute(_END, values)

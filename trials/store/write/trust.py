@@ -1,0 +1,126 @@
+"""Which measurements are to be trusted: the good ones answer later questions, the others are made again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, Select, or_, select, update
+
+from trials.store.dialect import table
+from trials.store.models import Candidate, JobRow, Measurement, Target
+from trials.store.records import KnownMeasurement, Reopened
+from trials.store.write.history import open_jobs
+
+MEASUREMENTS, TARGETS, CANDIDATES, JOBS = table(Measurement), table(Target), table(Candidate), table(JobRow)
+#: Kind of the job behind a measurement's purpose; of the others it is the purpose itself.
+_KINDS = {"final": "measure", "audit": "measure"}
+_ENDED = ("complete", "infeasible")
+
+
+def targets(connection: Connection) -> dict[int, Mapping[str, Any]]:
+    """Id → description of every target."""
+    return {row.id: row.description for row in connection.execute(select(TARGETS.c.id, TARGETS.c.description))}
+
+
+def conditions(
+    connection: Connection, target_ids: Sequence[int], protocol: int, runtime_version: str, most: int
+) -> list[tuple[str, Mapping[str, Any], float, float]]:
+    """``(structure hash, conditions, latency, lower end)`` of measurements that may answer, the latest first."""
+    columns = (MEASUREMENTS.c.structure_hash, MEASUREMENTS.c.conditions)
+    query = _answering(select(*columns, MEASUREMENTS.c.latency_ms, MEASUREMENTS.c.low_ms), target_ids)
+    query = query.where(
+        MEASUREMENTS.c.conditions["protocol"].as_integer() == protocol,
+        MEASUREMENTS.c.conditions["runtime_version"].as_string() == runtime_version,
+    )
+    return [tuple(row) for row in connection.execute(query.limit(most))]
+
+
+def known(connection: Connection, target_ids: Sequence[int], structure_hash: str) -> list[KnownMeasurement]:
+    """Measurements of a structure that may answer, the latest first."""
+    names = ("id", "source_id", "latency_ms", "low_ms", "high_ms", "conditions", "samples")
+    query = _answering(select(*(MEASUREMENTS.c[name] for name in names)), target_ids)
+    rows = connection.execute(query.where(MEASUREMENTS.c.structure_hash == structure_hash))
+    return [KnownMeasurement(**row._mapping) for row in rows]
+
+
+def verify(connection: Connection, study_id: int, target: str) -> None:
+    """A canary was good: what was measured since the last one is."""
+    unverified = MEASUREMENTS.c.id.in_(_unverified(study_id, target))
+    connection.execute(update(MEASUREMENTS).where(unverified).values(trust="good"))
+
+
+def quarantine(connection: Connection, study_id: int, target: str) -> Reopened:
+    """A canary was bad: what was measured since the last good one is marked, and its jobs wait to be done again.
+
+    A job whose candidate still has another one open is ``stale``: the line of that candidate comes back to it. The
+    others are queued.
+    """
+    ids = list(connection.execute(_unverified(study_id, target)).scalars())
+    spoilt = or_(MEASUREMENTS.c.id.in_(ids), MEASUREMENTS.c.source_id.in_(ids))
+    marked = connection.execute(select(MEASUREMENTS.c.candidate_id, MEASUREMENTS.c.purpose).where(spoilt)).all()
+    connection.execute(update(MEASUREMENTS).where(spoilt).values(trust="quarantined"))
+    steps = _jobs_behind(connection, study_id, target, [(row.candidate_id, row.purpose) for row in marked])
+    connection.execute(update(JOBS).where(JOBS.c.id.in_(steps)).values(state="stale", result=None))
+    _reopen(connection, sorted({candidate_id for candidate_id, _ in steps.values()}))
+    queued = [job for job in open_jobs(connection, study_id) if job.job_id in steps]
+    return Reopened(len(marked), {(candidate_id, (kind, target)) for candidate_id, kind in steps.values()}, queued)
+
+
+def _unverified(study_id: int, target: str) -> Select[tuple[int]]:
+    """Measurements of a study on a target since the last canary, repeated ones aside."""
+    return (
+        select(MEASUREMENTS.c.id)
+        .join(CANDIDATES, CANDIDATES.c.id == MEASUREMENTS.c.candidate_id)
+        .join(TARGETS, TARGETS.c.id == MEASUREMENTS.c.target_id)
+        .where(
+            CANDIDATES.c.study_id == study_id,
+            TARGETS.c.name == target,
+            MEASUREMENTS.c.trust == "unverified",
+            MEASUREMENTS.c.source_id.is_(None),
+        )
+    )
+
+
+def _answering(query: Select[Any], target_ids: Sequence[int]) -> Select[Any]:
+    trusted = MEASUREMENTS.c.target_id.in_(target_ids), MEASUREMENTS.c.trust != "quarantined"
+    return query.where(*trusted).order_by(MEASUREMENTS.c.id.desc())
+
+
+def _jobs_behind(
+    connection: Connection, study_id: int, target: str, marked: Sequence[tuple[int, str]]
+) -> dict[int, tuple[int, str]]:
+    """Job id → (candidate, kind) of finished jobs whose numbers come from marked measurements.
+
+    A gate whose candidate was measured again later is history. A dense twin's latency was given to all its children.
+    """
+    columns = (JOBS.c.id, JOBS.c.candidate_id, JOBS.c.kind, JOBS.c.result)
+    query = select(*columns).join(CANDIDATES, CANDIDATES.c.id == JOBS.c.candidate_id)
+    query = query.where(CANDIDATES.c.study_id == study_id, JOBS.c.target == target, JOBS.c.state == "done")
+    done = connection.execute(query).all()
+    spoilt = {(candidate_id, _KINDS.get(purpose, purpose)) for candidate_id, purpose in marked}
+    measured = {row.candidate_id for row in done if row.kind == "measure"}
+    twins = {row.result["twin"] for row in done if (row.candidate_id, row.kind) in spoilt and row.kind == "twin"}
+    found = {}
+    for row in done:
+        kind = row.kind.partition("-")[0]
+        is_history = kind == "gate" and row.candidate_id in measured
+        is_child = kind == "twin" and row.result.get("twin") in twins
+        if ((row.candidate_id, kind) in spoilt and not is_history) or is_child:
+            found[row.id] = row.candidate_id, row.kind
+    return found
+
+
+def _reopen(connection: Connection, candidates: Sequence[int]) -> None:
+    """Queue the first stale job of each candidate that had ended: it is running again, or complete at a second look."""
+    ended = CANDIDATES.c.id.in_(candidates), CANDIDATES.c.state.in_(_ENDED)
+    ids = list(connection.execute(select(CANDIDATES.c.id).where(*ended)).scalars())
+    stale = JOBS.c.candidate_id.in_(ids), JOBS.c.state == "stale"
+    rows = connection.execute(select(JOBS.c.id, JOBS.c.candidate_id).where(*stale).order_by(JOBS.c.id.desc()))
+    first = {row.candidate_id: row.id for row in rows}
+    connection.execute(update(JOBS).where(JOBS.c.id.in_(first.values())).values(state="queued"))
+    looks = select(JOBS.c.candidate_id).where(JOBS.c.id.in_(first.values()), JOBS.c.kind.startswith("remeasure-"))
+    opened = update(CANDIDATES).where(CANDIDATES.c.id.in_(ids))
+    connection.execute(opened.where(CANDIDATES.c.id.in_(looks)).values(state="complete", reason=None))
+    again = opened.where(CANDIDATES.c.id.not_in(looks))
+    connection.execute(again.values(state="running", reason=None, finished_at=None))

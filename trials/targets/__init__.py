@@ -1,0 +1,1 @@
+"""Targets: where latency is measured, by name, and what can be measured there."""

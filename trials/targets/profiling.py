@@ -1,0 +1,62 @@
+"""Where the time of a candidate goes on a target: profiled there, mapped to its layers, stored."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+
+from nas.errors import ExportError, PlanError, StudyError
+from nas.export.node_layers import node_layers
+from nas.latency.agent.remote import open_measurer
+from nas.latency.targets import Target
+from nas.registry import nearest
+from nas.scratch import Scratch
+from trials.store.artifacts import ArtifactStore
+from trials.store.read.candidate import CandidateDetail, candidate_detail
+from trials.store.read.studies import study_summary
+from trials.store.records import ProfileValue
+from trials.store.store import Store
+
+
+def profile_candidate(store: Store, name: str, number: int, target: str | None = None) -> str:
+    """Profile a trained candidate's file on a target of its study, the first one by default; the target's name.
+
+    Raises:
+        PlanError: the study has no such target.
+        StudyError: the candidate was not trained.
+        ExportError: its file was not kept.
+        MeasureError: the target's runtime has no profiler.
+        UnreachableError: its agent does not answer.
+    """
+    targets = study_summary(store, name).targets
+    wanted = target or targets[0]
+    if wanted not in targets:
+        hint = nearest(wanted, targets, f"it has {', '.join(targets)}")
+        raise PlanError(f"study {name!r} has no target {wanted!r}{hint}")
+    stored = store.target(wanted)
+    assert stored is not None
+    place = Target.from_json(stored.description)
+    with Scratch("nas-profile-") as folder:
+        path = _fetched(candidate_detail(store, name, number), Path(folder))
+        with open_measurer(place.spec) as measurer:
+            found, version = measurer.profile(path, place)
+        layers = node_layers(path, [(node.name, node.op) for node in found.nodes])
+    nodes = [{**asdict(node), "layer": layer} for node, layer in zip(found.nodes, layers, strict=True)]
+    store.add_profile(name, number, ProfileValue(wanted, found.run_ms, found.runs, version, nodes))
+    return wanted
+
+
+def _fetched(detail: CandidateDetail, folder: Path) -> Path:
+    """The candidate's file as it ships."""
+    number, study = detail.row.number, detail.study
+    file = next((item for item in detail.artifacts if item.kind != "weights"), None)
+    if file is None:
+        raise StudyError(f"trial {number} of {study!r} is {detail.row.state}: it has no file to profile")
+    if file.deleted_at is not None:
+        raise ExportError(
+            f"the file of trial {number} was not kept: retention keeps the front only; set artifacts.retention: all "
+            "before searching"
+        )
+    path = folder / "candidate"
+    ArtifactStore("").fetch(file.uri, file.sha256, path)
+    return path
