@@ -36,7 +36,7 @@ from nas.latency.runtimes.openvino.graph_pass import candidates, prepare
 from nas.latency.runtimes.openvino.quiet import openvino
 from nas.latency.runtimes.openvino.replacement import replace
 from nas.latency.runtimes.openvino.session import open_session, read, settings_of
-from nas.latency.targets import describe_processor
+from nas.processor import describe_processor
 
 RUNTIME_NAMES = ("onnxruntime", "openvino")
 #: What the kernels may differ by from OpenVINO, of the largest output.

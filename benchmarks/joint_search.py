@@ -21,9 +21,11 @@ import plotly.graph_objects as go
 from rich.console import Console
 from rich.table import Table
 
+from trials.analysis.histories import histories
 from trials.launch.studies import resume, search
-from trials.plans.plan import Plan, load_plan
-from trials.store.read.points import front, histories
+from trials.plans.loading import load_plan
+from trials.plans.plan import Plan
+from trials.store.read.points import front
 from trials.store.read.studies import list_studies
 from trials.store.store import Store
 

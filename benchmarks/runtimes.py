@@ -28,7 +28,7 @@ from nas.latency.machine.lock import measuring
 from nas.latency.protocol.calibration import calibrate
 from nas.latency.protocol.measure import REPORT, Bench, measure
 from nas.latency.runtimes import RUNTIMES, Session, SessionOptions
-from nas.latency.targets import describe_processor
+from nas.processor import describe_processor
 
 #: Variant → which layers, counted from 0, compute with 8 bits.
 VARIANTS = {"fp32": lambda layer: False, "int8": lambda layer: True, "alternating": lambda layer: layer % 2 == 0}

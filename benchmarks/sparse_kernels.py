@@ -30,7 +30,7 @@ from nas.kernels import build
 from nas.kernels.library import Library
 from nas.latency.machine.affinity import measuring_cores, pin
 from nas.latency.runtimes import RUNTIMES, SessionOptions
-from nas.latency.targets import describe_processor
+from nas.processor import describe_processor
 
 KERNELS, DENSE = "openvino_kernels", ("onnxruntime", "openvino")
 #: Outputs × inputs × side of the image.

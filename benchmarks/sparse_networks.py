@@ -25,7 +25,7 @@ from nas.latency.machine.lock import measuring
 from nas.latency.protocol.calibration import calibrate
 from nas.latency.protocol.measure import REPORT, Bench, measure
 from nas.latency.runtimes import RUNTIMES, Session, SessionOptions
-from nas.latency.targets import describe_processor
+from nas.processor import describe_processor
 
 DENSE = "dense"
 #: Variant → pattern and kept fraction of the 1×1 convolutions.

@@ -12,7 +12,9 @@ from typing import Any
 
 import streamlit as st
 
-from dashboard.pages import Context, page_modules, show_error
+from dashboard.context import Context
+from dashboard.pages import page_modules
+from dashboard.widgets import show_error
 from nas.errors import NasError
 from trials.store.database.engine import open_engine
 

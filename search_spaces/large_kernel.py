@@ -13,10 +13,10 @@ from timm.layers import LayerNorm2d, LayerScale2d, SEModule
 from torch import Tensor, nn
 
 from nas.errors import PlanError
-from nas.ops.dilated_reparam import DilatedReparam
-from nas.ops.global_response_norm import GlobalResponseNorm
-from nas.ops.ls_conv import LSConv
-from nas.ops.spartan import SpartanBlock
+from nas.layers.dilated_reparam import DilatedReparam
+from nas.layers.global_response_norm import GlobalResponseNorm
+from nas.layers.ls_conv import LSConv
+from nas.layers.spartan import SpartanBlock
 from nas.papers import Paper
 from nas.space import Chooser, SearchSpace, Site, Value, slot
 from nas.space.site import find_sites

@@ -14,10 +14,10 @@ from timm.layers import SqueezeExcite
 from torch import nn
 
 from nas.errors import PlanError
+from nas.layers.sparse import SparseConv2d
+from nas.layers.ulsam import Ulsam
 from nas.layouts import LAYOUTS, Layout
 from nas.layouts.residual_stage import ResidualStage
-from nas.ops.sparse import SparseConv2d
-from nas.ops.ulsam import Ulsam
 from nas.papers import Paper
 from nas.space import Chooser, SearchSpace, Site, Value, slot
 from nas.space.site import find_sites

@@ -10,7 +10,7 @@ import timm
 from torch import nn
 
 from nas.errors import PlanError
-from nas.ops.rep_vgg import merge_when_deployed
+from nas.layers.rep_vgg import merge_when_deployed
 from nas.registry import nearest
 from nas.space import Chooser, SearchSpace
 from nas.space.start import Start

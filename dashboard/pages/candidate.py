@@ -2,38 +2,24 @@
 
 from __future__ import annotations
 
-import numpy as np
 import streamlit as st
 
-from dashboard.pages import Context, asked_number, draw, show_numbers
-from dashboard.pages.study import choose_study
-from dashboard.tables.study import (
-    artifacts_table,
-    choices_table,
-    conditions_table,
-    jobs_table,
-    layers_table,
-    profile_table,
-    ratio_interval,
-    run_times,
-    sites_table,
-)
-from nas.foreign import line, lines, markdown
-from nas.latency.protocol.samples import Samples
+from dashboard.context import Context
+from dashboard.sections.jobs import show_jobs
+from dashboard.sections.latency import show_latency, show_profiles
+from dashboard.sections.network import show_network, show_sites
+from dashboard.selection import asked_number, choose_study
+from dashboard.widgets import draw, show_numbers
+from nas.foreign import lines, markdown
 from nas.tasks.per_class import PREFIX
 from trials.analysis.membership import membership_by_number
-from trials.analysis.profiles import account, layer_times
-from trials.reporting.charts.candidate import curves_figure, latency_figure, profile_figure
-from trials.reporting.charts.front import front_figure
+from trials.reporting.charts.candidate import curves_figure
 from trials.reporting.classes import confusion_rows
-from trials.reporting.labels import inline, number, title
-from trials.store.read.candidate import CandidateDetail, candidate_detail, samples_blob
+from trials.reporting.labels import number, title
+from trials.store.read.candidate import CandidateDetail, candidate_detail
 from trials.store.read.candidates import candidates_page
-from trials.store.read.points import points
-from trials.store.read.studies import study_summary
 
 TITLE, ICON, ORDER = "Candidate", ":material/account_tree:", 2
-PURPOSES = {"twin": "dense twin"}
 STATE_COLORS = {
     "complete": "green",
     "infeasible": "gray",
@@ -55,15 +41,15 @@ def show(context: Context) -> None:
     _heading(context, detail)
     _outcome(detail)
     _metrics(context, detail)
-    _network(context, detail)
-    _sites(detail)
+    show_network(context, detail)
+    show_sites(detail)
     if detail.curve.epochs:
         st.subheader("Training")
         figure = curves_figure({detail.row.number: detail.curve})
         draw(st, figure, "curve")
-    _latency(context, detail)
-    _profiles(detail)
-    _jobs(detail)
+    show_latency(context, detail)
+    show_profiles(detail)
+    show_jobs(detail)
 
 
 def _choose(last: int) -> int:
@@ -127,109 +113,3 @@ def _metrics(context: Context, detail: CandidateDetail) -> None:
     if detail.confusion is not None:
         with st.expander("Classes"):
             st.dataframe(confusion_rows(detail.confusion), hide_index=True)
-
-
-def _network(context: Context, detail: CandidateDetail) -> None:
-    left, right = st.columns([1.9, 1], gap="medium")
-    table = layers_table(detail)
-    with left:
-        st.subheader("Layers")
-        st.dataframe(
-            table,
-            hide_index=True,
-            column_config={
-                "Share of MACs": st.column_config.ProgressColumn(format="percent", min_value=0.0, max_value=1.0),
-                "Parameters": st.column_config.NumberColumn(format="localized"),
-                "MACs": st.column_config.NumberColumn(format="localized"),
-            },
-            key="layers",
-        )
-        st.caption(f"{len(table)} layers · {detail.row.parameters:,} parameters · {detail.row.macs:,} MACs")
-    with right:
-        st.subheader("Choices")
-        st.dataframe(choices_table(detail), hide_index=True, key="choices")
-    if detail.row.state in ("complete", "infeasible"):
-        _where(context, detail)
-
-
-def _sites(detail: CandidateDetail) -> None:
-    """What policies did, site by site."""
-    table = sites_table(detail.artifacts)
-    if table.empty:
-        return
-    st.subheader("Sparsity and precision by site")
-    numbers = {name: st.column_config.NumberColumn(format="%.3g") for name in table.select_dtypes("float")}
-    st.dataframe(table, hide_index=True, placeholder="—", column_config=numbers, key="sites")
-
-
-def _where(context: Context, detail: CandidateDetail) -> None:
-    """Where it stands among all candidates of its study."""
-    summary = study_summary(context.source, detail.study)
-    axes = [*summary.row.objectives, "number"][:2]
-    found = points(context.source, detail.study, axes)
-    own = found.numbers == detail.row.number
-    if not (own & np.isfinite(found.values).all(axis=1)).any():
-        return
-    with st.expander("Among the candidates of its study"):
-        shares = membership_by_number(context.source, detail.study)
-        figure = front_figure(found, summary.limits, shares=shares, selected=detail.row.number)
-        draw(st, figure, "where")
-
-
-def _latency(context: Context, detail: CandidateDetail) -> None:
-    if not detail.measurements:
-        return
-    st.subheader("Latency")
-    names = [
-        line(f"{PURPOSES.get(item.purpose, item.purpose)} at {item.target}: {number('latency_ms', item.latency_ms)}")
-        for item in detail.measurements
-    ]
-    place = st.selectbox(
-        "Measurement",
-        range(len(names)),
-        # The newest of the candidate itself.
-        index=max((place for place, item in enumerate(detail.measurements) if item.purpose != "twin"), default=0),
-        format_func=names.__getitem__,
-        key="measurement",
-    )
-    chosen = detail.measurements[place]
-    left, right = st.columns([1.9, 1], gap="medium")
-    samples = Samples.from_bytes(samples_blob(context.source, chosen.id))
-    figure = latency_figure(*run_times(samples), ratio_interval(chosen))
-    draw(left, figure, "latency")
-    right.dataframe(conditions_table(chosen), hide_index=True, key="conditions")
-
-
-def _profiles(detail: CandidateDetail) -> None:
-    """Where the time of a run goes, by the runtime's own profiler; the newest profile of each target."""
-    if not detail.profiles:
-        if detail.row.state == "complete":
-            st.caption(f"nas profile {markdown(detail.study)} {detail.row.number} says where the time of a run goes.")
-        return
-    st.subheader("Where the time goes")
-    for tab, profile in zip(st.tabs([markdown(item.target) for item in detail.profiles]), detail.profiles, strict=True):
-        left, right = tab.columns([1.9, 1], gap="medium")
-        times = layer_times(profile.nodes)
-        draw(left, profile_figure(times), f"profile_{profile.target}")
-        right.dataframe(
-            profile_table(times),
-            hide_index=True,
-            column_config={"Time (ms)": st.column_config.NumberColumn(format="%.4g")},
-            key=f"profile_table_{profile.target}",
-        )
-        facts = ", ".join(f"{inline(key)} {number(key, value)}" for key, value in account(detail, profile).items())
-        told = markdown(facts[:1].upper() + facts[1:])
-        right.caption(
-            f"{told}. A profiler takes time itself: the measured latency is the one to go by. "
-            f"Mean of {profile.runs} runs, runtime {markdown(profile.runtime_version)}."
-        )
-
-
-def _jobs(detail: CandidateDetail) -> None:
-    left, right = st.columns(2, gap="medium")
-    if detail.jobs:
-        left.subheader("Jobs")
-        left.dataframe(jobs_table(detail.jobs), hide_index=True, key="jobs")
-    if detail.artifacts:
-        right.subheader("Files")
-        right.dataframe(artifacts_table(detail.artifacts), hide_index=True, key="artifacts")

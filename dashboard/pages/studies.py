@@ -6,7 +6,9 @@ from itertools import groupby
 
 import streamlit as st
 
-from dashboard.pages import Context, asked_number, draw
+from dashboard.context import Context
+from dashboard.selection import asked_number
+from dashboard.widgets import draw
 from nas.foreign import markdown
 from trials.reporting.charts.studies import states_figure
 from trials.reporting.labels import moment, number, title

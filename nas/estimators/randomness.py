@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import random
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,11 +9,6 @@ from contextlib import contextmanager
 import numpy as np
 import torch
 from torch import Tensor
-
-
-def seed_of(*parts: int | str) -> int:
-    """A seed below 2³² from any numbers and words, equal on every machine."""
-    return int.from_bytes(hashlib.sha256(repr(parts).encode()).digest()[:4], "big")
 
 
 @contextmanager

@@ -19,9 +19,10 @@ from nas.estimators.checkpoint import Position, Saved, load, save
 from nas.estimators.memory_format import training_format
 from nas.estimators.optimization import Optimization, make_mixup, pick_device
 from nas.estimators.predict import outputs
-from nas.estimators.randomness import permutation, seed_of, seeded
+from nas.estimators.randomness import permutation, seeded
 from nas.estimators.recipe import Recipe
 from nas.estimators.training_mode import enter_training_mode
+from nas.seeds import seed_of
 
 if TYPE_CHECKING:
     from torch import Tensor, nn

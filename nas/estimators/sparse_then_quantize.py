@@ -13,10 +13,10 @@ from nas.estimators import Epoch, Estimator
 from nas.estimators.dense_copy import dense_copy, take_weights
 from nas.estimators.distillation import Distillation
 from nas.estimators.optimization import pick_device
-from nas.estimators.randomness import seed_of
 from nas.estimators.recipe import make_recipe
 from nas.estimators.run import Loss, Run, steps_of
 from nas.papers import Paper
+from nas.seeds import seed_of
 
 if TYPE_CHECKING:
     from nas.space import Network

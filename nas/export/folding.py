@@ -9,9 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 from torch import nn
 
-from nas.export.onnx_graph import as_array
 from nas.graph.tracing import TracedGraph, TracedNode
 from nas.ops import Affine, Weights
+from nas.ops.arrays import as_array
 from nas.ops.conv import padding
 
 

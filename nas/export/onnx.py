@@ -22,12 +22,13 @@ from nas.export.checking.check import check_same, file_answers
 from nas.export.checking.expected import expect
 from nas.export.folding import fold
 from nas.export.job import Job
-from nas.export.onnx_graph import OnnxGraph, Parameter, as_array
+from nas.export.onnx_graph import OnnxGraph, Parameter
 from nas.export.quantize import IntegerPlan, halved, plan_integers, quantize_layer, quantize_weight
 from nas.export.simulation import Simulation, can_simulate
 from nas.export.structure import record_nonzeros, structure_hash_of
 from nas.export.torch_route import export_with_torch
 from nas.graph.tracing import TracedGraph, trace
+from nas.ops.arrays import as_array
 from nas.quantization.scheme import scheme_of
 from nas.quantization.steps import Steps, activation_steps
 from nas.scratch import Scratch

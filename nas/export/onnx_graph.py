@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
-from torch import Tensor, fx
+from torch import fx
 
 from nas.ops import Call, Shape
+from nas.ops.arrays import as_array
 
 #: Old enough for every runtime around.
 OPSET = 18
@@ -194,11 +195,6 @@ class OnnxGraph:
                 for index, name in enumerate(field):
                     if name == old:
                         field[index] = new
-
-
-def as_array(tensor: Tensor) -> np.ndarray:
-    """Float32 values of a parameter, on the processor, in the order of its shape."""
-    return tensor.detach().float().cpu().contiguous().numpy()
 
 
 def _packed(array: np.ndarray) -> bytes:

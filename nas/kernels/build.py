@@ -18,7 +18,7 @@ from functools import cache
 from pathlib import Path
 
 from nas.errors import MeasureError
-from nas.latency.targets import describe_processor
+from nas.processor import describe_processor
 
 _LIBRARY = "measured_nas_kernels.so"
 _COMPILERS = ("c++", "g++", "clang++")

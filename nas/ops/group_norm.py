@@ -10,8 +10,8 @@ import numpy as np
 from timm.layers import GroupNorm, GroupNorm1
 from torch import Tensor, nn
 
-from nas.export.onnx_graph import as_array
 from nas.ops import Call, Example, Op, Shape
+from nas.ops.arrays import as_array
 
 if TYPE_CHECKING:
     from nas.export.onnx_graph import OnnxGraph

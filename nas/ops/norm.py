@@ -10,12 +10,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from nas.layers.norm import BatchNorm
 from nas.ops import Affine, Call, Channels, Example, Input, Op, Shape
 
 if TYPE_CHECKING:
     from nas.export.onnx_graph import OnnxGraph
-
-BatchNorm = nn.BatchNorm1d | nn.BatchNorm2d
 
 
 class BatchNormOp(Op):

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from nas.estimators.randomness import seed_of
+from nas.seeds import seed_of
 from nas.sparsity import Pattern, Shape
 from nas.sparsity.mask import Mask, original
 

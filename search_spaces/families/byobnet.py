@@ -10,7 +10,7 @@ from typing import ClassVar
 from timm.models.byobnet import ByoBlockCfg, ByobNet, ByoModelCfg
 from torch import nn
 
-from nas.ops.rep_vgg import merge_when_deployed
+from nas.layers.rep_vgg import merge_when_deployed
 from nas.space import Chooser, Value
 from search_spaces.families import Family, choose, fitting_strides
 

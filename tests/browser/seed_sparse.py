@@ -9,7 +9,7 @@ from sqlalchemy import Engine, select
 from sqlalchemy.orm import Session
 
 from tests.browser.seed import REFERENCE_MS, START, Kind, samples_of, seed_study
-from trials.reporting.comparison import compared
+from trials.analysis.compared import compared
 from trials.store.models import Architecture, ArtifactRow, Candidate, Measurement, Metric, Study, SuggestionRow, Target
 
 REGIME = {"when": "during", "dynamic": False, "structures": ["unstructured", "semi-structured"]}

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from trials.launch.studies import search
-from trials.plans.plan import load_plan
+from trials.plans.loading import load_plan
 from trials.store.store import Store
 
 

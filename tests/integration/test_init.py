@@ -16,9 +16,9 @@ from typer.testing import CliRunner
 
 from nas.errors import PlanError
 from tests.integration.forks import nas_many
-from trials.cli.app import app
 from trials.cli.commands import init, planning  # noqa: F401  (they register their verbs)
-from trials.plans.plan import load_plan
+from trials.cli.console import app
+from trials.plans.loading import load_plan
 
 #: Answers, a line each, from the task to the number of trials; an empty one takes the default.
 PHOTOS = ["image_foldr", "image_folder", "nowhere", "my photos: 'ü'", "16", "", "plane", "plain_convnet", "", ""]

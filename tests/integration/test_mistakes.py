@@ -15,7 +15,8 @@ from nas.latency.runtimes import RUNTIMES
 from tests.integration.conftest import MINE
 from tests.integration.forks import nas
 from trials.launch.studies import search
-from trials.plans.plan import load_plan, make_plan
+from trials.plans.loading import load_plan
+from trials.plans.plan import make_plan
 from trials.plans.problem import open_problem
 from trials.store.store import Store
 

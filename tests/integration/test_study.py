@@ -17,9 +17,9 @@ from nas.latency.protocol.energy import package_energy_uj
 from nas.latency.protocol.intervals import derive
 from nas.latency.protocol.samples import Samples
 from tests.integration.forks import nas
+from trials.analysis.histories import history
 from trials.store.models import Candidate, Measurement
 from trials.store.read.candidates import candidates_page
-from trials.store.read.points import history
 from trials.store.read.studies import list_studies
 from trials.store.store import Store
 

@@ -25,9 +25,10 @@ from nas.sparsity import ALLOCATIONS, PATTERNS, SCHEDULES
 from nas.strategies import STRATEGIES
 from nas.tasks import TASKS
 from search_spaces import SPACES
-from trials.cli.app import app
+from trials.cli.console import app
 from trials.executors import EXECUTORS
-from trials.plans.plan import Named, Plan, load_plan
+from trials.plans.loading import load_plan
+from trials.plans.plan import Named, Plan
 
 ROOT = Path(__file__).parents[2]
 REFERENCE = ROOT / "docs" / "reference"

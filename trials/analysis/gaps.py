@@ -5,12 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from math import hypot
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from trials.store.read.candidates import Value
-
-if TYPE_CHECKING:
-    from trials.export.answers import Answers
 
 #: Split → metric → value with its interval.
 Scores = Mapping[str, Mapping[str, Value]]
@@ -48,14 +45,6 @@ def gaps(scores: Scores) -> list[Gap]:
     """One a metric that was scored on both splits."""
     test = scores.get("test", {})
     return [Gap(name, value, test[name]) for name, value in scores.get("validation", {}).items() if name in test]
-
-
-def scored(answers: Answers) -> dict[str, dict[str, Value]]:
-    """What a file answered, as scores with intervals."""
-    return {
-        split: {name: Value(value, *answers.intervals[split].get(name, (None, None))) for name, value in found.items()}
-        for split, found in answers.scores.items()
-    }
 
 
 def in_json(scores: Scores) -> dict[str, dict[str, list[Any]]]:

@@ -1,4 +1,4 @@
-"""Pareto fronts and the hypervolume they dominate."""
+"""The hypervolume that points dominate."""
 
 from __future__ import annotations
 
@@ -8,8 +8,6 @@ from typing import Any
 import numpy as np
 
 from nas.strategies.pareto import Floats, pareto_front, to_losses
-
-__all__ = ["hypervolume", "pareto_front"]
 
 
 def hypervolume(points: Any, directions: Sequence[str], reference: Sequence[float]) -> float:

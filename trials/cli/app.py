@@ -6,24 +6,13 @@ import logging
 import sys
 from typing import NoReturn
 
-import typer
-
 from nas.errors import AllFailedError, NasError, PlaceError, StorageLostError
-from trials.cli.terminal import LogFormatter, Terminal, end_quietly, prepare_streams
+from trials.cli.console import app, err
+from trials.cli.terminal import LogFormatter, end_quietly, prepare_streams
 
-app = typer.Typer(
-    name="nas",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
-    help="Search networks by accuracy and by latency measured on the hardware they are for.",
-)
 #: Exit codes: the command, the plan or the machine is to be mended; every candidate of a study failed; the place kept
 #: the study from its end, and `nas resume` goes on.
 TO_MEND, ALL_FAILED, INTERRUPTED = 2, 3, 4
-out = Terminal()
-err = Terminal(stderr=True)
 
 
 def main() -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from nas.tasks import SPLITS, DataSummary
-from trials.cli.app import out
+from trials.cli.console import out
 from trials.cli.options import print_rows
 
 #: With more classes than these, the smallest and the largest stand for all.

@@ -12,8 +12,8 @@ from rich.table import Table
 from rich.text import Text
 
 from nas.foreign import line
+from trials.analysis.histories import running_hypervolume
 from trials.coordinator.coordinator import Coordinator
-from trials.store.read.points import running_hypervolume
 
 STATES = ("queued", "running", "complete", "infeasible", "stopped", "failed")
 #: Without a terminal, a line every so many seconds.

@@ -10,7 +10,7 @@ import typer
 from rich.table import Table
 
 from nas.foreign import hide_passwords, line
-from trials.cli.app import out
+from trials.cli.console import out
 
 Storage = Annotated[
     str,

@@ -11,7 +11,7 @@ from nas.latency.protocol.summary import times_of
 from trials.analysis.membership import membership_by_number, membership_of
 from trials.analysis.profiles import OWN, account, layer_times
 from trials.analysis.targets import fronts_by_target, rank_correlations
-from trials.cli.app import out
+from trials.cli.console import out
 from trials.cli.options import print_rows, shown
 from trials.cli.terminal import titled, warning
 from trials.reporting.classes import confusion_rows

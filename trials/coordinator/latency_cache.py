@@ -10,14 +10,14 @@ from typing import Any
 from nas.errors import MeasureError
 from nas.latency.protocol.measure import PROTOCOL_VERSION
 from nas.latency.protocol.samples import Samples
+from trials.jobs.messages import PREFIX
 from trials.jobs.metrics import percentile_intervals
 from trials.plans.plan import MeasurePlan
 from trials.store.records import KnownMeasurement
 from trials.store.store import Store
 
-#: Structures a job is told of, the latest ones, and letters of each: their answer is looked up by the whole hash.
+#: Structures a job is told of, the latest ones, by ``PREFIX`` letters: their answer is looked up by the whole hash.
 MOST_KNOWN = 5000
-PREFIX = 16
 #: What describes a target, whatever it is called and however busy it was.
 _INCIDENTAL = {"name", "load"}
 #: Metrics that stand in the conditions of a measurement, unless the target can't tell them.

@@ -10,9 +10,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from nas.seeds import generator_seed
 from nas.strategies import Limit
 from trials.jobs.metrics import needed_metrics, target_metrics
-from trials.plans.problem import Problem, generator_seed
+from trials.plans.problem import Problem
 from trials.store.records import ArtifactValue, JobResult, MeasurementValue, MetricValue
 
 #: (kind, target); the target is empty where none has a say.
@@ -50,7 +51,9 @@ def pool_of(step: Step) -> str:
 
 def function_of(step: Step) -> str:
     """What runs in a worker: of a repeated step, ``remeasure-2``, that of its kind."""
-    return f"trials.jobs.candidate:{step[0].partition('-')[0]}"
+    kind = step[0].partition("-")[0]
+    module = "trials.jobs.target" if kind == "canary" else "trials.jobs.candidate"
+    return f"{module}:{kind}"
 
 
 def first_step(problem: Problem) -> Step:

@@ -17,6 +17,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from nas.seeds import generator_seed
 from nas.strategies import Limit
 from nas.tasks.intervals import Interval
 from trials.analysis.membership import membership_of
@@ -33,7 +34,7 @@ from trials.coordinator.pipeline import (
     pool_of,
     trained_file,
 )
-from trials.plans.problem import Problem, generator_seed
+from trials.plans.problem import Problem
 from trials.store.read.points import points
 from trials.store.records import LATENCY_PERCENTILES, JobResult, MetricValue, OpenJob
 from trials.store.store import Store

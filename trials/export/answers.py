@@ -20,6 +20,7 @@ from nas.space import Network
 from nas.tasks.intervals import Interval, score_intervals
 from nas.tasks.per_class import as_json, confusion
 from trials.plans.problem import Problem
+from trials.store.read.candidates import Value
 
 SPLITS: tuple[Literal["validation", "test"], ...] = ("validation", "test")
 #: Letters of why a runtime can't run a file, where there is room for no more.
@@ -108,3 +109,11 @@ def _inputs(problem: Problem) -> Tensor:
     data = problem.task.dataset("validation")
     count = min(NUM_COMPARED, len(data))  # type: ignore[arg-type]
     return torch.stack([data[index][0] for index in range(count)])
+
+
+def scored(answers: Answers) -> dict[str, dict[str, Value]]:
+    """What a file answered, as scores with intervals."""
+    return {
+        split: {name: Value(value, *answers.intervals[split].get(name, (None, None))) for name, value in found.items()}
+        for split, found in answers.scores.items()
+    }

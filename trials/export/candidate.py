@@ -18,9 +18,9 @@ from nas.latency.runtimes import SessionOptions, make_runtime
 from nas.latency.targets import Target
 from nas.scratch import Scratch
 from nas.space import Architecture, Network
-from trials.analysis.gaps import gaps, in_json, scored
+from trials.analysis.gaps import gaps, in_json
 from trials.analysis.membership import membership_by_number
-from trials.export.answers import Answers, answers_of
+from trials.export.answers import Answers, answers_of, scored
 from trials.export.folder import write_about, write_samples
 from trials.export.page import markdown
 from trials.export.scripts.assembly import SCRIPTS, run_script

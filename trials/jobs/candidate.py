@@ -10,7 +10,6 @@ import base64
 import random
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -21,26 +20,22 @@ from nas.export import Artifact
 from nas.export.checking.evaluate import deployed_outputs
 from nas.export.seeding import seed_weights
 from nas.export.weights import save_weights
-from nas.latency.agent.remote import open_measurer
-from nas.latency.process.client import Measurer
 from nas.latency.protocol.intervals import derive
 from nas.latency.protocol.measure import REPORT, SCREEN, Latency
 from nas.latency.protocol.pooling import pooled
 from nas.latency.protocol.samples import Samples
 from nas.latency.runtimes import answering
-from nas.latency.targets import Target, TargetSpec
+from nas.latency.targets import Target
 from nas.scratch import Scratch
 from nas.space import Architecture, Network
 from nas.tasks.intervals import score_intervals, wilson
 from nas.tasks.per_class import as_json, confusion, recalls
-from trials.coordinator.latency_cache import PREFIX
 from trials.jobs.doubts import doubts
+from trials.jobs.messages import PREFIX, Payload, Result
 from trials.jobs.metrics import check_complete, percentile_intervals
+from trials.jobs.target import measurer
 from trials.plans.problem import Problem, fingerprint, open_problem_json
 from trials.store.artifacts import ArtifactStore
-
-Payload = Mapping[str, Any]
-Result = dict[str, Any]
 
 #: Training images an int8 network's ranges are calibrated on.
 CALIBRATION_IMAGES = 256
@@ -161,18 +156,6 @@ def remeasure(payload: Payload) -> Iterator[Result]:
     }
 
 
-def calibrate(payload: Payload) -> Iterator[Result]:
-    """Time a new target's reference models, on the target."""
-    with open_measurer(TargetSpec.from_json(payload["spec"])) as measurer:
-        yield {"target": measurer.calibrate().to_json()}
-
-
-def canary(payload: Payload) -> Iterator[Result]:
-    """Look at a target's health."""
-    target = Target.from_json(payload["target"])
-    yield {"health": _measurer(target).health(target, payload["limit"]).to_json()}
-
-
 def deploy(problem: Problem, network: Network, path: Path) -> Artifact:
     """The file that ships: compared with the network on training data, which 8 bits are calibrated on, too."""
     has_integers = any(bits == 8 for bits in network.bits.values())
@@ -258,7 +241,7 @@ def _measure(path: Path, payload: Payload) -> Result:
     """
     target = Target.from_json(payload["target"])
     effort = SCREEN if payload.get("screen") else REPORT
-    latency = _measurer(target).measure(
+    latency = measurer(target).measure(
         path,
         target,
         effort=effort.within(precision=payload["precision"], budget_s=payload["budget_s"]),
@@ -267,17 +250,6 @@ def _measure(path: Path, payload: Payload) -> Result:
     found = _latency_json(latency)
     check_complete(target.spec.name, found, payload.get("needed", ()))
     return found
-
-
-_measurers: dict[str, Measurer] = {}
-
-
-def _measurer(target: Target) -> Measurer:
-    """Who measures for a target, one per worker: its persistent process, or its agent."""
-    name = target.spec.name
-    if name not in _measurers:
-        _measurers[name] = open_measurer(target.spec)
-    return _measurers[name]
 
 
 def _latency_json(latency: Latency) -> Result:

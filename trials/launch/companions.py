@@ -6,10 +6,10 @@ from typing import Any
 
 from nas.errors import PlanError, StudyError
 from nas.space import POLICIES, Architecture
+from trials.analysis.compared import NUM_COMPARED, compared
 from trials.plans.plan import Named, Plan, make_plan
 from trials.plans.problem import Problem, open_problem
 from trials.plans.studies import StudySpec, dense_plan, given_plan
-from trials.reporting.comparison import NUM_COMPARED, compared
 from trials.store.read.candidate import candidate_detail
 from trials.store.roles import Role, companion_name
 from trials.store.store import Store

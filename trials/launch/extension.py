@@ -18,7 +18,8 @@ from trials.coordinator.coordinator import DUPLICATES_PER_TRIAL
 from trials.coordinator.pipeline import broken_limit
 from trials.coordinator.progress import Memory
 from trials.plans.data import check_data
-from trials.plans.plan import Plan, Relative, apply_override, make_plan
+from trials.plans.loading import apply_override
+from trials.plans.plan import Plan, Relative, make_plan
 from trials.plans.problem import Problem, open_problem
 from trials.store.models import Study
 from trials.store.records import StoredSuggestion

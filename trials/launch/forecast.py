@@ -16,22 +16,14 @@ from trials.coordinator.original import Original, original_of
 from trials.executors import Executor, Job
 from trials.executors.local import LocalExecutor
 from trials.jobs.doubts import few_steps
-from trials.launch.probing import (
-    Probe,
-    calibrate,
-    check_feasible,
-    check_targets,
-    probe,
-    random_networks,
-    relative_bounds,
-    run_jobs,
-)
+from trials.launch.probing import Probe, check_feasible, check_targets, probe, random_networks, relative_bounds
 from trials.plans.machine import shortages
 from trials.plans.plan import Plan
 from trials.plans.pools import pools
 from trials.plans.problem import Problem, open_problem, target_specs
 from trials.plans.studies import study_specs
 from trials.store.records import FURTHER_TARGET_METRICS
+from trials.targets.calibration import calibrate, run_jobs
 
 #: Files a trained candidate leaves: the deployed one and its weights in float32.
 BYTES_PER_WEIGHT = 4

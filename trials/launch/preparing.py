@@ -17,11 +17,12 @@ from trials.coordinator.coordinator import LEASE_S
 from trials.coordinator.original import NUMBER
 from trials.executors import Executor
 from trials.jobs.environment import describe_environment, owner
-from trials.launch.probing import calibrate_targets, check_targets, resolve_limits
+from trials.launch.probing import check_targets, resolve_limits
 from trials.plans.data import DATA, describe_data
 from trials.plans.problem import Problem
 from trials.plans.studies import StudySpec
 from trials.store.store import Store
+from trials.targets.calibration import calibrate_targets
 
 #: Called with a study's name and what is done for it at the moment.
 OnPhase = Callable[[str, str], None]

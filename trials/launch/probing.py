@@ -3,32 +3,24 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from nas.errors import JobError, PlaceError, PlanError
-from nas.latency.protocol.canary import Health
-from nas.latency.targets import Target, TargetSpec
+from nas.errors import PlanError
+from nas.latency.targets import Target
+from nas.seeds import generator_seed
 from nas.space import Network
 from nas.space.chooser import PositionChooser, RandomChooser
 from nas.strategies import Limit
 from trials.executors import Executor, Job
 from trials.jobs.metrics import announced_metrics, check_readable, needed_metrics, target_metrics
 from trials.plans.plan import Relative
-from trials.plans.problem import Problem, bounds, generator_seed, target_specs
-from trials.store.store import Store
+from trials.plans.problem import Problem, bounds
+from trials.targets.calibration import Says, look, run_jobs, silent
 
 #: Random candidates whose median stands for the space.
 NUM_PROBES = 15
-
-
-#: Told every second what is being done, in words.
-Says = Callable[[str], None]
-
-
-def silent(phase: str) -> None:
-    """Tell nobody."""
 
 
 @dataclass(frozen=True)
@@ -40,45 +32,6 @@ class Probe:
     metrics: Mapping[tuple[str, str], float]
     #: Metric key → lower end of its 95 % interval, where it has one.
     low: Mapping[tuple[str, str], float] = field(default_factory=dict)
-
-
-def calibrate_targets(executor: Executor, store: Store, problem: Problem, says: Says = silent) -> dict[str, Any]:
-    """Target name → its JSON; what the store does not know yet is calibrated and added.
-
-    Raises:
-        PlanError: a target of that name is stored with another description.
-        PlaceError: its device does not answer, or its core is taken.
-    """
-    targets = {}
-    for name, spec in target_specs(problem.plan).items():
-        known = store.target(name)
-        if known is None:
-            targets[name] = calibrate(executor, spec, says)
-            store.add_target(name, targets[name], targets[name]["references"])
-        elif not spec.is_measured_as(TargetSpec.from_json(known.description["spec"])):
-            raise PlanError(
-                f"target {name!r} is stored as {known.description['spec']}, but the plan describes it as "
-                f"{spec.to_json()}; give it another name"
-            )
-        else:
-            targets[name] = {**known.description, "spec": spec.to_json()}
-    return targets
-
-
-def calibrate(executor: Executor, spec: TargetSpec, says: Says = silent) -> dict[str, Any]:
-    """Time a target's reference models, where the target is; its JSON."""
-    pool = f"target:{spec.name}"
-    job = Job(f"calibrate.{spec.name}", "trials.jobs.candidate:calibrate", {"spec": spec.to_json()}, pool)
-    (found,) = run_jobs(executor, [job], lambda done: says(f"calibrating target {spec.name}"))
-    return dict(found["target"])
-
-
-def look(executor: Executor, target: Target, limit: float) -> Health:
-    """Compare a target with its calibration, where it is; ``limit``: how much drift is good."""
-    data = {"target": target.to_json(), "limit": limit}
-    name = target.spec.name
-    (found,) = run_jobs(executor, [Job(f"canary.{name}", "trials.jobs.candidate:canary", data, f"target:{name}")])
-    return Health.from_json(found["health"])
 
 
 def check_targets(
@@ -197,32 +150,6 @@ def check_feasible(problem: Problem, limits: Mapping[str, Limit], smallest: Prob
                 f"limits: {name} at most {limit.max:.4g} can't be met: the smallest network of this space "
                 f"takes {value:.4g}; raise the limit or choose a smaller space"
             )
-
-
-def run_jobs(
-    executor: Executor, jobs: Sequence[Job], on_wait: Callable[[int], None] = lambda done: None
-) -> list[Mapping[str, Any]]:
-    """Run jobs to their ends; their results in order. ``on_wait`` is told every second how many are done.
-
-    Raises:
-        JobError: one failed.
-        PlaceError: the place is bad: a target's device does not answer, say.
-    """
-    waiting, results = list(jobs), dict[str, Mapping[str, Any]]()
-    while len(results) < len(jobs):
-        on_wait(len(results))
-        for job in list(waiting):
-            if executor.free(job.pool) > 0:
-                executor.submit(job)
-                waiting.remove(job)
-        for event in executor.poll(1.0):
-            if event.kind == "done":
-                results[event.key] = event.value
-            elif event.kind == "place":
-                raise PlaceError(event.error)
-            elif event.kind in ("error", "lost"):
-                raise JobError(f"{event.key}: {event.error or 'the worker was lost'}\n{event.traceback}")
-    return [results[job.key] for job in jobs]
 
 
 def _kinds(problem: Problem) -> set[str]:

@@ -10,6 +10,7 @@ from typing import Any
 
 from nas.errors import AllFailedError, ClusterError, StorageLostError, StudyError
 from nas.strategies import Limit
+from trials.analysis.compared import NUM_COMPARED
 from trials.coordinator.assignment import Assignment
 from trials.coordinator.coordinator import LEASE_S, Coordinator
 from trials.coordinator.faults import check_some_succeeded
@@ -22,12 +23,12 @@ from trials.launch.folders import StudyFolders
 from trials.launch.preparing import OnPhase, create_studies, prepare, preparing
 from trials.launch.retention import collect
 from trials.plans.data import DATA, check_data
+from trials.plans.loading import with_absolute_paths
 from trials.plans.machine import check_fits_here
-from trials.plans.plan import Plan, make_plan, with_absolute_paths
+from trials.plans.plan import Plan, make_plan
 from trials.plans.pools import pools
 from trials.plans.problem import Problem, open_problem
 from trials.plans.studies import StudySpec, study_specs
-from trials.reporting.comparison import NUM_COMPARED
 from trials.store.database.transactions import PATIENCE_S
 from trials.store.models import Study
 from trials.store.roles import companion_name

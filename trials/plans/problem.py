@@ -303,9 +303,3 @@ def fingerprint(task: Task) -> str:
 def _without(factory: Callable[..., Any], count: int) -> Any:
     signature = inspect.signature(factory)
     return signature.replace(parameters=list(signature.parameters.values())[count:])
-
-
-def generator_seed(*parts: object) -> int:
-    """A seed below 2³¹ from anything printable, equal on every machine."""
-    text = ":".join(map(str, parts))
-    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big") & 0x7FFFFFFF

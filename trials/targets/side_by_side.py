@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from nas.errors import MeasureError, NasError, PlanError
+from nas.errors import MeasureError, NasError
 from nas.latency.process.client import MeasuringProcess
 from nas.latency.protocol.measure import REPORT, Effort, Latency
 from nas.latency.runtimes import RUNTIMES
 from nas.latency.targets import TargetSpec
-from trials.plans.text import parse
-from trials.plans.values import check_values, short
+from trials.plans.runtimes import parse_runtime
 
 
 @dataclass(frozen=True)
@@ -100,20 +99,3 @@ def _row(item: Measured, first: Latency | None) -> dict[str, Any]:
 
 
 _COLUMNS = ("runtime", "latency, ms", "95 % interval", "ratio", "peak memory, MB", "version", "why not")
-
-
-def parse_runtime(text: str) -> tuple[str, Mapping[str, Any]]:
-    """Name and parameters of ``name,parameter=value,…``, values being YAML.
-
-    Raises:
-        PlanError: a parameter without a value.
-    """
-    name, *pairs = text.split(",")
-    parameters = {}
-    for pair in pairs:
-        key, equals, value = pair.partition("=")
-        if not (key and equals):
-            raise PlanError(f"runtime {short(text)}: write name,parameter=value, as in torch,compile=true")
-        parameters[key] = parse(value, f"runtime {short(text)}: {short(key)}")
-    check_values(parameters)
-    return name, parameters

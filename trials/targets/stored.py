@@ -14,10 +14,10 @@ from nas.latency.protocol.canary import Health
 from nas.latency.targets import Target, TargetSpec
 from nas.registry import nearest
 from trials.executors import EXECUTORS, Executor
-from trials.launch.probing import calibrate, look
 from trials.plans.plan import MeasurePlan, Named, Plan, TargetPlan, make_plan
 from trials.plans.pools import measuring_pool
 from trials.store.store import Store
+from trials.targets.calibration import calibrate, look
 
 #: What a calibration must share with a later one for their latencies to be compared.
 FIXED = ("processor", "flags", "runtime_version")

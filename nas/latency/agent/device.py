@@ -18,7 +18,7 @@ from nas.latency.agent.refusal import Refusal
 from nas.latency.agent.requests import check_calibrate, check_health, check_measure, check_profile
 from nas.latency.agent.settings import Settings
 from nas.latency.process.parent import WorkerProcess
-from nas.latency.targets import describe_processor
+from nas.processor import describe_processor
 
 #: Sends one message to whoever asked; raises OSError when they are gone.
 Send = Callable[[Mapping[str, Any]], None]

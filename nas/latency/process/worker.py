@@ -34,8 +34,9 @@ from nas.latency.protocol.references import LADDER, estimated_rungs, write_refer
 from nas.latency.protocol.samples import Clock, Samples
 from nas.latency.protocol.summary import disturbances
 from nas.latency.runtimes import Session, SessionOptions, make_runtime
-from nas.latency.targets import Target, TargetSpec, describe_processor
+from nas.latency.targets import Target, TargetSpec
 from nas.place import is_of_place
+from nas.processor import describe_processor
 from nas.scratch import Scratch
 
 #: How a rung that calibration left out is timed when a slow candidate needs it.

@@ -7,9 +7,8 @@ import pytest
 from sqlalchemy import Engine
 
 from dashboard.launch import command
-from dashboard.tables.study import (
+from dashboard.tables.candidate import (
     artifacts_table,
-    candidates_table,
     choices_table,
     conditions_table,
     jobs_table,
@@ -19,6 +18,7 @@ from dashboard.tables.study import (
     run_times,
     shape,
 )
+from dashboard.tables.study import candidates_table
 from nas.latency.protocol.samples import Samples
 from tests.browser.seed import REFERENCE_MS, seed_database
 from trials.store.database.engine import open_engine

@@ -14,10 +14,10 @@ from nas.errors import PlanError
 from nas.export.onnx import OnnxExporter
 from nas.export.seeding import seed_weights
 from nas.graph.identity import count_macs, trace
-from nas.ops.dilated_reparam import DilatedReparam
-from nas.ops.global_response_norm import GlobalResponseNorm
-from nas.ops.ls_conv import LSConv
-from nas.ops.spartan import SpartanBlock
+from nas.layers.dilated_reparam import DilatedReparam
+from nas.layers.global_response_norm import GlobalResponseNorm
+from nas.layers.ls_conv import LSConv
+from nas.layers.spartan import SpartanBlock
 from nas.space import Architecture
 from nas.space.chooser import FixedVectorChooser, RandomChooser, ReplayChooser
 from nas.space.sampling import Searched

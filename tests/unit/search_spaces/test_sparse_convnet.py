@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from nas.errors import PlanError
 from nas.graph.identity import count_parameters, graph_identity, trace
-from nas.ops.sparse import SparseConv2d, num_kept
-from nas.ops.ulsam import Ulsam
+from nas.layers.sparse import SparseConv2d, num_kept
+from nas.layers.ulsam import Ulsam
 from nas.space import Site
 from nas.space.chooser import FixedVectorChooser, RandomChooser, ReplayChooser
 from nas.space.sampling import Searched

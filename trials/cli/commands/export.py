@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from nas.errors import PlanError
-from trials.cli.app import app, out
+from trials.cli.console import app, out
 from trials.cli.options import DEFAULT_STORAGE, MOST, Json, Name, Storage, print_rows
 
 

@@ -13,7 +13,7 @@ import typer
 
 from nas.errors import NasError, PlanError
 from nas.foreign import lines
-from trials.cli.app import app, out
+from trials.cli.console import app, out
 from trials.cli.options import MOST
 
 if TYPE_CHECKING:

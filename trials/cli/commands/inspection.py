@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from nas.foreign import line
-from trials.cli.app import app, err, out
+from trials.cli.console import app, err, out
 from trials.cli.options import DEFAULT_STORAGE, MOST, Json, Name, Storage, Trial, print_json, print_rows
 
 if TYPE_CHECKING:

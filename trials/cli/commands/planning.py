@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from trials.cli.app import app, out
+from trials.cli.console import app, out
 from trials.cli.options import DEFAULT_STORAGE, Json, Storage, print_json, print_rows
 from trials.cli.terminal import titled
 
@@ -23,7 +23,7 @@ def validate(
     """Check plan and data and say what a study would cost: size of the space, typical networks, limits, hours, disk."""
     from trials.cli.data import print_data
     from trials.launch.forecast import forecast
-    from trials.plans.plan import load_plan
+    from trials.plans.loading import load_plan
     from trials.store.store import Store
     from trials.targets.stored import names_targets, with_stored_targets
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from trials.cli.app import app, out
+from trials.cli.console import app, out
 from trials.cli.options import DEFAULT_STORAGE, MOST, Address, Name, Storage
 
 
@@ -30,7 +30,7 @@ def search(
     """Run a study. Ctrl-C leaves one that `nas resume` takes up."""
     from trials.cli.live import LiveDisplay
     from trials.launch.studies import search as run
-    from trials.plans.plan import load_plan
+    from trials.plans.loading import load_plan
 
     resolved = load_plan(plan, overrides or ())
     with LiveDisplay(out) as display:

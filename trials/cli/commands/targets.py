@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from trials.cli.app import app, out
+from trials.cli.console import app, out
 from trials.cli.options import DEFAULT_STORAGE, MOST, Json, Storage, print_json, print_rows
 
 targets = typer.Typer(no_args_is_help=True, help="Add, list, check and remove targets by name.")
@@ -39,8 +39,8 @@ def add(
     """Calibrate a target where it is and remember it, so that plans can name it."""
     from nas.latency.targets import TargetSpec
     from trials.cli.outputs import input_file
+    from trials.plans.runtimes import parse_runtime
     from trials.store.store import Store
-    from trials.targets.side_by_side import parse_runtime
     from trials.targets.stored import add as add_target
 
     store = Store(storage)

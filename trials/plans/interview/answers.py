@@ -18,9 +18,9 @@ from search_spaces import SPACES
 from trials.plans.interview.writing import space_spec, task_spec
 from trials.plans.paths import Typed, absolute
 from trials.plans.problem import STATIC_METRICS, check_precisions
+from trials.plans.runtimes import parse_runtime
 from trials.plans.values import short
 from trials.store.records import TARGET_METRICS
-from trials.targets.side_by_side import parse_runtime
 
 Answers = Mapping[str, Any]
 #: Spaces of one network, which the question about the user's own network stands for.

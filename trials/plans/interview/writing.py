@@ -9,8 +9,8 @@ from typing import Any
 
 import yaml
 
+from trials.plans.loading import plan_in
 from trials.plans.paths import make_relative
-from trials.plans.plan import plan_in
 from trials.plans.pools import pools
 from trials.plans.problem import open_problem
 from trials.store.naming import LONGEST_NAME, name_problem

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from plotly.subplots import make_subplots
 
 from nas.foreign import figure_text
+from trials.analysis.histories import History
 from trials.reporting.labels import label
-from trials.store.read.points import History
 from trials.store.read.studies import STATES, StudyRow
 
 BLUE, ORANGE, GREEN, RED, SKY, PURPLE, GREY = (

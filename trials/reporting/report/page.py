@@ -17,6 +17,7 @@ from plotly.offline import get_plotlyjs
 
 from nas.foreign import lines
 from nas.tasks.per_class import PREFIX
+from trials.analysis.histories import History, histories
 from trials.analysis.membership import SURE, membership_by_number, membership_of
 from trials.analysis.targets import fronts_by_target
 from trials.reporting.charts.candidate import curves_figure
@@ -28,7 +29,7 @@ from trials.reporting.report.tables import Cell, cell, gap_table, rank_table
 from trials.store.read.candidate import curves
 from trials.store.read.candidates import CandidateRow, candidates_page
 from trials.store.read.doubts import study_doubts
-from trials.store.read.points import History, Points, front, histories, points
+from trials.store.read.points import Points, front, points
 from trials.store.read.protocols import describe_regime
 from trials.store.read.session import Source
 from trials.store.read.studies import StudyRow, StudySummary, compared_studies, study_summary

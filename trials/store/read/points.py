@@ -1,4 +1,4 @@
-"""The read side of whole studies: columns of numbers, one row a candidate, for fronts and histories."""
+"""The read side of whole studies: columns of numbers, one row a candidate, and the front among them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from sqlalchemy import literal, select
 from sqlalchemy.orm import Session, aliased
 
-from trials.analysis.hypervolume import hypervolume, pareto_front
+from nas.strategies.pareto import pareto_front
 from trials.store.models import Architecture, Candidate, Metric, Study
 from trials.store.read.metric_names import metric_is
 from trials.store.read.session import Source, find_study, reading
@@ -48,27 +48,6 @@ class Points:
         return replace(self, **{name: getattr(self, name)[rows] for name in names})
 
 
-@dataclass(frozen=True)
-class History:
-    """How a study went on, in the order of proposal; complete candidates only."""
-
-    study: str
-    role: str
-    seed: int
-    objectives: tuple[str, ...]
-    directions: tuple[str, ...]
-    #: ``(n,)``
-    numbers: NDArray[np.int64]
-    #: ``(n, m)``
-    values: Floats
-    #: ``(n, m)``: best so far of each objective.
-    best: Floats
-    #: ``(n,)``: share of the box between ``reference`` and ``ideal`` dominated so far.
-    hypervolume: Floats
-    #: Number of the last finished candidate of any state: how far the budget is spent.
-    last_number: int
-
-
 def points(
     source: Source, name: str, metrics: Sequence[str] | None = None, *, goals: Mapping[str, str] | None = None
 ) -> Points:
@@ -86,7 +65,7 @@ def points(
         objectives = tuple(directed)
         wanted = objectives if metrics is None else tuple(metrics)
         columns = tuple(dict.fromkeys([*wanted, *objectives]))
-        table = _fetch(session, study, columns)
+        table = fetch_columns(session, study, columns)
     front = np.zeros(len(table.numbers), dtype=np.bool_)
     place = [columns.index(key) for key in objectives]
     able = np.flatnonzero((table.states == "complete") & np.isfinite(table.values[:, place]).all(axis=1))
@@ -120,84 +99,10 @@ def front(source: Source, name: str, metrics: Sequence[str] | None = None) -> Po
     return found.take(np.argsort(found.values[:, -1], kind="stable"))
 
 
-def history(source: Source, name: str) -> History:
-    """How the study ``name`` went on; its own best and worst values span the box of the hypervolume.
-
-    Raises:
-        UnknownNameError: no such study.
-    """
-    return histories(source, [name])[0]
-
-
-def histories(source: Source, names: Sequence[str]) -> list[History]:
-    """How several studies on the same objectives went on, in one common box of hypervolume.
-
-    Raises:
-        UnknownNameError: no such study.
-    """
-    with reading(source) as session:
-        studies = [find_study(session, name) for name in names]
-        found = []
-        for study in studies:
-            columns = tuple(study.objectives)
-            table = _fetch(session, study, columns)
-            complete = (table.states == "complete") & np.isfinite(table.values).all(axis=1)
-            last = int(table.numbers[-1]) if len(table.numbers) else -1
-            found.append((study, columns, table.numbers[complete], table.values[complete], last))
-    directions = tuple(studies[0].objectives.values()) if studies else ()
-    signs = np.array([1.0 if direction == "maximize" else -1.0 for direction in directions])
-    everything = np.concatenate([values for *_, values, _ in found]) if found else np.empty((0, 0))
-    return [
-        History(
-            study=study.name,
-            role=study.role,
-            seed=study.seed,
-            objectives=columns,
-            directions=directions,
-            numbers=numbers,
-            values=values,
-            best=np.maximum.accumulate(values * signs, axis=0) * signs,
-            hypervolume=running_hypervolume(values * signs, everything * signs),
-            last_number=last,
-        )
-        for study, columns, numbers, values, last in found
-    ]
-
-
-def running_hypervolume(gains: Floats, everything: Floats) -> Floats:
-    """Share of the box spanned by ``everything`` that the first 1, 2 … n rows dominate.
-
-    Args:
-        gains: ``(n, m)``, larger is better in every column.
-        everything: ``(k, m)``: the box runs from its worst to its best value in each column. An objective in
-            which all are equal does not count.
-
-    Returns:
-        ``(n,)`` between 0 and 1.
-    """
-    if not len(gains):
-        return np.zeros(0)
-    worst, best = everything.min(axis=0), everything.max(axis=0)
-    varied = best > worst
-    if not varied.any():
-        return np.ones(len(gains))
-    # A tenth below the worst value, so that the extreme ends of a front have a volume too.
-    scaled = (gains[:, varied] - worst[varied]) / (best - worst)[varied] * (10 / 11) + 1 / 11
-    maximize = ["maximize"] * scaled.shape[1]
-    kept = np.empty((0, scaled.shape[1]))
-    shares = np.empty(len(scaled))
-    share = 0.0
-    for index, point in enumerate(scaled):
-        # The share moves only with a point that nothing found so far dominates: few do.
-        if not (kept >= point).all(axis=1).any():
-            kept = np.vstack([kept[~(point >= kept).all(axis=1)], point])
-            share = float(hypervolume(kept, maximize, [0.0] * len(maximize)))
-        shares[index] = share
-    return shares
-
-
 @dataclass(frozen=True)
-class _Table:
+class Columns:
+    """Candidates by number, as ``Points`` before the front is known; ``nan`` where something was not measured."""
+
     numbers: NDArray[np.int64]
     states: NDArray[np.str_]
     values: Floats
@@ -205,7 +110,7 @@ class _Table:
     high: Floats
 
 
-def _fetch(session: Session, study: Study, columns: Sequence[str]) -> _Table:
+def fetch_columns(session: Session, study: Study, columns: Sequence[str]) -> Columns:
     """Columns of all complete and infeasible candidates of a study, by number."""
     query = select(Candidate.number, Candidate.state).where(
         Candidate.study_id == study.id, Candidate.state.in_(("complete", "infeasible"))
@@ -223,7 +128,7 @@ def _fetch(session: Session, study: Study, columns: Sequence[str]) -> _Table:
             query = query.add_columns(metric.value, metric.low, metric.high)
     rows = session.execute(query.order_by(Candidate.number)).all()
     cells = np.array([row[2:] for row in rows], dtype=np.float64).reshape(len(rows), len(columns), 3)
-    return _Table(
+    return Columns(
         numbers=np.array([row[0] for row in rows], dtype=np.int64),
         states=np.array([row[1] for row in rows], dtype=np.str_),
         values=cells[:, :, 0],

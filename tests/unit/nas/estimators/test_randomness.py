@@ -5,7 +5,8 @@ import random
 import numpy as np
 import torch
 
-from nas.estimators.randomness import permutation, seed_of, seeded
+from nas.estimators.randomness import permutation, seeded
+from nas.seeds import seed_of
 
 CPU = torch.device("cpu")
 

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from nas.export.folding import fold
 from nas.export.onnx import OnnxExporter
 from nas.graph.identity import trace
-from nas.ops.global_response_norm import GlobalResponseNorm
+from nas.layers.global_response_norm import GlobalResponseNorm
 from nas.space import Architecture, Network
 
 SHAPE = (2, 4, 6, 5)

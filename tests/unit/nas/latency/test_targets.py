@@ -3,7 +3,8 @@ import json
 import pytest
 
 from nas.errors import MeasureError
-from nas.latency.targets import Target, TargetSpec, describe_processor
+from nas.latency.targets import Target, TargetSpec
+from nas.processor import describe_processor
 
 
 def test_json_round_trip() -> None:

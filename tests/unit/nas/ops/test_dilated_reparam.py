@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from nas.errors import SpaceError
 from nas.export.onnx import OnnxExporter
 from nas.graph.identity import count_parameters
-from nas.ops.dilated_reparam import PUBLISHED, DilatedReparam, branches
+from nas.layers.dilated_reparam import PUBLISHED, DilatedReparam, branches
 from nas.space import Architecture, Network
 from nas.space.site import find_sites
 

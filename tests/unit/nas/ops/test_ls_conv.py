@@ -13,7 +13,7 @@ from nas.errors import SpaceError
 from nas.export.onnx import OnnxExporter
 from nas.export.seeding import seed_weights
 from nas.graph.identity import count_macs, count_parameters
-from nas.ops.ls_conv import LocalAggregation, LSConv
+from nas.layers.ls_conv import LocalAggregation, LSConv
 from nas.space import Architecture, Network
 
 SHAPE = (2, 16, 6, 5)

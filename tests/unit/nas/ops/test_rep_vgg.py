@@ -12,7 +12,7 @@ from torch import nn
 from nas.export.onnx import OnnxExporter
 from nas.export.seeding import seed_weights
 from nas.graph.identity import count_macs, count_parameters
-from nas.ops.rep_vgg import RepVgg, merge_when_deployed
+from nas.layers.rep_vgg import RepVgg, merge_when_deployed
 from nas.space import Architecture, Network
 from nas.space.site import find_sites
 

@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from nas.errors import SpaceError
 from nas.export.onnx import OnnxExporter
 from nas.graph.identity import count_parameters, graph_identity, layers
-from nas.ops.sparse import SparseConv2d, SparseLinear, num_kept
+from nas.layers.sparse import SparseConv2d, SparseLinear, num_kept
 from nas.space import Architecture, Network
 from nas.space.site import find_sites
 

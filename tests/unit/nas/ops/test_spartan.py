@@ -11,7 +11,7 @@ from nas.errors import SpaceError
 from nas.export.onnx import OnnxExporter
 from nas.export.seeding import seed_weights
 from nas.graph.identity import count_parameters
-from nas.ops.spartan import ComplexScale, SpartanBlock, SpatialMixer, StrongestChannel
+from nas.layers.spartan import ComplexScale, SpartanBlock, SpatialMixer, StrongestChannel
 from nas.space import Architecture, Network
 
 SHAPE = (2, 16, 6, 5)

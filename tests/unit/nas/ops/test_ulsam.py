@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from nas.errors import SpaceError
 from nas.graph.identity import count_parameters
-from nas.ops.ulsam import Ulsam
+from nas.layers.ulsam import Ulsam
 from nas.space.site import find_sites
 
 

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from trials.analysis.hypervolume import hypervolume, pareto_front
+from nas.strategies.pareto import pareto_front
+from trials.analysis.hypervolume import hypervolume
 
 SIDE = 4
 

@@ -14,9 +14,10 @@ from nas.latency.targets import TargetSpec
 from nas.sparsity import Schedule
 from nas.sparsity.prunable import Prunable
 from tests.unit.trials.coordinator.test_twins import NETWORK
+from trials.analysis.compared import compared
 from trials.launch.studies import add_twins, search
 from trials.plans.plan import Plan, make_plan
-from trials.reporting.comparison import compared, comparison
+from trials.reporting.comparison import comparison
 from trials.store.read.candidate import candidate_detail
 from trials.store.read.companions import companions, references
 from trials.store.read.studies import list_studies, study_summary

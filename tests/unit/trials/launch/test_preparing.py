@@ -15,8 +15,8 @@ from nas.latency.protocol.canary import Health
 from nas.latency.targets import TargetSpec
 from tests.unit.trials.launch.test_extension import PLAN
 from tests.unit.trials.pretending import Pretending, latency
-from trials.cli.app import app
 from trials.cli.commands import inspection  # noqa: F401  (registers its verbs)
+from trials.cli.console import app
 from trials.coordinator.trainings import duration
 from trials.launch import studies
 from trials.plans.plan import make_plan

@@ -8,7 +8,8 @@ import pytest
 from nas.errors import PlanError, TaskError
 from nas.tasks import TASKS
 from search_spaces import SPACES
-from trials.plans.plan import Plan, load_plan, make_plan, with_absolute_paths
+from trials.plans.loading import load_plan, with_absolute_paths
+from trials.plans.plan import Plan, make_plan
 from trials.plans.problem import open_problem
 
 OWN_TASK = """

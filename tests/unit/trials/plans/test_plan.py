@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from nas.errors import PlanError
-from trials.plans.plan import Relative, load_plan, make_plan
+from trials.plans.loading import load_plan
+from trials.plans.plan import Relative, make_plan
 
 MINIMAL = {"task": {"name": "digits"}, "space": {"name": "plain_convnet"}}
 

@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 
 from nas.errors import PlanError
-from trials.plans.plan import load_plan, make_plan
+from trials.plans.loading import load_plan
+from trials.plans.plan import make_plan
+from trials.plans.runtimes import parse_runtime
 from trials.plans.text import parse
-from trials.targets.side_by_side import parse_runtime
 
 HEAD = "task: {name: digits}\nspace: {name: plain_convnet}\n"
 BOMB = "a0: &a0 [x, x, x, x, x, x, x, x, x]\n" + "".join(

@@ -9,13 +9,14 @@ import pytest
 from sqlalchemy import Engine
 
 from tests.browser.seed import LIMIT_MS, seed_database
+from trials.analysis.histories import histories
 from trials.reporting.charts import front as charts_front
 from trials.reporting.charts.candidate import curves_figure, latency_figure
 from trials.reporting.charts.front import front_figure
 from trials.reporting.charts.studies import comparison_figure, history_figure, states_figure
 from trials.store.database.engine import open_engine
 from trials.store.read.candidate import curves
-from trials.store.read.points import front, histories, points
+from trials.store.read.points import front, points
 from trials.store.read.studies import list_studies, study_summary
 
 

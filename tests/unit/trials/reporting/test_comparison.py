@@ -10,7 +10,8 @@ from sqlalchemy import Engine
 
 from tests.browser.seed import seed_database
 from tests.browser.seed_sparse import COMPANIONS, seed_sparse
-from trials.reporting.comparison import compared, comparison
+from trials.analysis.compared import compared
+from trials.reporting.comparison import comparison
 from trials.store.database.engine import open_engine
 from trials.store.read.candidates import candidates_page
 from trials.store.read.points import front

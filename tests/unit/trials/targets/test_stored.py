@@ -18,9 +18,10 @@ from nas.errors import PlaceError, PlanError, StudyError, UnknownNameError, Unre
 from nas.latency.protocol.canary import Health
 from nas.latency.targets import Target, TargetSpec
 from tests.unit.trials.pretending import CANDIDATE_MS, Pretending, latency
-from trials.cli.app import app
+from trials.cli.console import app
 from trials.launch.studies import resume, search
-from trials.plans.plan import Plan, load_plan, make_plan
+from trials.plans.loading import load_plan
+from trials.plans.plan import Plan, make_plan
 from trials.plans.pools import pools
 from trials.plans.problem import open_problem, target_specs
 from trials.store.models import Measurement

@@ -17,8 +17,8 @@ from nas.tasks import TASKS
 from search_spaces import SPACES
 from trials.plans.interview.questions import questions, value_of
 from trials.plans.interview.writing import plan_data, plan_text, study_name, write_plan
+from trials.plans.loading import load_plan, plan_in
 from trials.plans.paths import make_relative
-from trials.plans.plan import load_plan, plan_in
 
 ANSWERS: dict[str, Any] = {
     **{"name": "mine", "code": [], "task": "digits", "image_size": 16, "network": None, "space": "plain_convnet"},

@@ -14,11 +14,12 @@ from nas.errors import UnknownNameError
 from nas.latency.protocol.intervals import derive
 from nas.latency.protocol.samples import Samples
 from tests.browser.seed import LIMIT_MS, REFERENCE_MS, seed_database
+from trials.analysis.histories import histories, history, running_hypervolume
 from trials.store.database.engine import open_engine
 from trials.store.models import Candidate, Metric, Study
 from trials.store.read.candidate import candidate_detail, curves, samples_blob
 from trials.store.read.candidates import candidates_page
-from trials.store.read.points import front, histories, history, points, running_hypervolume
+from trials.store.read.points import front, points
 from trials.store.read.studies import list_studies, study_summary
 
 

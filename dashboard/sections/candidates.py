@@ -1,0 +1,68 @@
+"""Pages of a study's candidates."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import streamlit as st
+
+from dashboard.context import Context
+from dashboard.tables.study import candidates_table
+from dashboard.widgets import formats, shown_label
+from nas.tasks.per_class import PREFIX
+from trials.analysis.membership import membership_by_number
+from trials.store.read.candidates import COLUMNS, candidates_page
+from trials.store.read.studies import STATES, StudySummary
+
+PER_PAGE = 25
+
+
+def show_candidates(context: Context, summary: StudySummary) -> None:
+    """Show one page of candidates, in the order and of the states that are asked for."""
+    st.subheader("Candidates")
+    columns = list(dict.fromkeys([*COLUMNS, *summary.metrics]))
+    keys = st.columns([2, 1.1, 3.4, 0.9], vertical_alignment="bottom")
+    order = keys[0].selectbox("Order by", columns, format_func=shown_label, key="order_by")
+    descending = keys[1].toggle("Descending", key="descending")
+    states = keys[2].multiselect("States", STATES, placeholder="all", key="states")
+    size = keys[3].selectbox("Rows", [PER_PAGE, 100, 500], key="rows")
+    ask: dict[str, Any] = {"order_by": order, "descending": descending, "states": states or None}
+    first = _place((summary.row.name, *map(str, ask.values()), str(size)))
+    page = candidates_page(context.source, summary.row.name, offset=first, limit=size, **ask)
+    if not page.rows:
+        st.info("No candidates in these states." if states else "No candidates yet.")
+        return
+    metrics = [name for name in summary.metrics if not name.startswith(PREFIX) or name in summary.row.objectives]
+    table = candidates_table(page, metrics, membership_by_number(context.source, summary.row.name))
+    picked: Any = st.dataframe(
+        table,
+        hide_index=True,
+        height="content" if size == PER_PAGE else 900,
+        placeholder="—",
+        column_config=formats(table, metrics),
+        on_select="rerun",
+        selection_mode="single-row",
+        key=f"candidates-{first}-{order}-{descending}-{states}",
+    )
+    _turn(first, len(page.rows), page.total, size)
+    chosen = picked["selection"]["rows"]
+    if chosen:
+        number_ = str(page.rows[chosen[0]].number)
+        st.switch_page(context.pages["candidate"], query_params={"study": summary.row.name, "candidate": number_})
+
+
+def _place(question: tuple[str, ...]) -> int:
+    """Where the page starts; from the top again when the question changed."""
+    if st.session_state.get("question") != question:
+        st.session_state["question"], st.session_state["offset"] = question, 0
+    return int(st.session_state["offset"])
+
+
+def _turn(first: int, shown: int, total: int, size: int) -> None:
+    def move(by: int) -> None:
+        st.session_state["offset"] = max(first + by, 0)
+
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.button("Previous", on_click=move, args=(-size,), disabled=first == 0)
+        st.button("Next", on_click=move, args=(size,), disabled=first + shown >= total)
+        st.caption(f"{first + 1} to {first + shown} of {total}. Tick a row to open its candidate.")

@@ -1,0 +1,70 @@
+"""A study in words and big numbers, and its plan."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import streamlit as st
+import yaml
+
+from dashboard.context import Context
+from dashboard.widgets import show_numbers
+from nas.foreign import lines, markdown
+from trials.reporting.labels import duration, inline, moment, number
+from trials.store.read.doubts import study_doubts
+from trials.store.read.protocols import describe_regime
+from trials.store.read.studies import StudySummary
+
+
+def show_heading(context: Context, summary: StudySummary) -> None:
+    """Show the name of a study, its state, what was searched and measured, and what to beware of."""
+    row, plan = summary.row, summary.plan
+    st.title(markdown(row.name))
+    spent = summary.totals.get("wall_s")
+    strategy, space, task = (plan.get(key, {}).get("name", "?") for key in ("strategy", "space", "task"))
+    told = (
+        f" · {row.role} in the group {row.group} · {strategy} on {space} for {task} · "
+        f"measured on {', '.join(summary.targets) or 'no target'} · seed {row.seed} · "
+        f"started {moment(row.created_at)}" + (f" · {duration(float(spent))} of search" if spent else "")
+    )
+    st.caption(f"**{markdown(row.state)}**{markdown(told)}")
+    if summary.regime is not None:
+        st.caption(f":material/grain: {markdown(describe_regime(summary.regime))}")
+    if row.incomplete:
+        st.warning(
+            f"Incomplete: {markdown(', '.join(row.incomplete))}. nas twins {markdown(row.name)} runs what sparse "
+            "networks are to be compared with."
+        )
+    for doubt in study_doubts(context.source, row.name):
+        st.warning(markdown(doubt))
+    if summary.error:
+        st.error(markdown(summary.error))
+
+
+def show_totals(summary: StudySummary) -> None:
+    """Show how many candidates there are, the best of each objective, and the training time that the gate saved."""
+    row, totals = summary.row, summary.totals
+    cards = [("Candidates", str(sum(row.counts.values())), f"{row.counts.get('complete', 0)} complete")]
+    for metric, direction in row.objectives.items():
+        word = "Highest" if direction == "maximize" else "Lowest"
+        cards.append((f"{word} {inline(metric)}", number(metric, row.best.get(metric)), ""))
+    if totals.get("training_saved_s"):
+        saved, spent = float(totals["training_saved_s"]), float(totals.get("train_s", 0.0))
+        note = f"{saved / (saved + spent):.0%} · {int(totals.get('gated', 0))} rejected before it"
+        cards.append(("Training saved by the gate", duration(saved), note))
+    show_numbers(cards)
+    counts = ", ".join(f"{count} {state}" for state, count in row.counts.items())
+    st.caption(f"Candidates: {markdown(counts) or 'none'}")
+
+
+def show_plan(summary: StudySummary) -> None:
+    """Show the plan and the environment, folded up."""
+    with st.expander("Plan and environment"):
+        left, right = st.columns(2)
+        left.code(_yaml(summary.plan), language="yaml")
+        right.code(_yaml(summary.environment), language="yaml")
+
+
+def _yaml(values: Mapping[str, Any]) -> str:
+    return lines(yaml.safe_dump(dict(values), sort_keys=False, allow_unicode=True))

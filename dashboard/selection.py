@@ -1,0 +1,44 @@
+"""What is shown, as the link and the menu say."""
+
+from __future__ import annotations
+
+import re
+
+import streamlit as st
+
+from dashboard.context import Context
+from nas.errors import UnknownNameError
+from nas.foreign import line
+from trials.store.read.studies import list_studies, study_summary
+
+#: Names shown in the box of studies; others are reached by their link.
+MOST_NAMES = 200
+
+
+def asked_number(key: str) -> int:
+    """A number from the link; 0 where it has none.
+
+    Raises:
+        UnknownNameError: what the link says is no number, or is larger than any there can be.
+    """
+    asked = st.query_params.get(key, "0")
+    if not re.fullmatch(r"[0-9]{1,9}", asked):
+        raise UnknownNameError(f"the link says {key}={asked!r}; write a whole number from 0 to 999999999")
+    return int(asked)
+
+
+def choose_study(context: Context) -> str | None:
+    """The study to show: that of the link, else the one chosen in the menu; None if there is none."""
+    names = [row.name for row in list_studies(context.source, limit=MOST_NAMES)]
+    asked = st.query_params.get("study") or st.session_state.get("last_study")
+    if asked and asked not in names:
+        names.insert(0, study_summary(context.source, asked).row.name)
+    if not names:
+        return None
+    place = names.index(asked) if asked else 0
+    name = st.sidebar.selectbox("Study", names, index=place, format_func=line)
+    if st.query_params.get("study") != name:
+        st.query_params.clear()
+        st.query_params["study"] = name
+    st.session_state["last_study"] = name
+    return str(name)

@@ -1,0 +1,61 @@
+"""Figures, big numbers, errors and columns of tables as every page shows them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import plotly.graph_objects as go
+import streamlit as st
+
+from dashboard.tables.study import bytes_metrics
+from nas.foreign import line, markdown
+from trials.reporting.labels import label, title
+
+#: Colour of a figure's text, by the theme of the page.
+INKS = {"light": "#4b5563", "dark": "#aab2be"}
+CARDS_A_ROW = 4
+
+
+def draw(place: Any, figure: go.Figure, key: str, *, select: bool = False) -> Any:
+    """Show ``figure`` in ``place``; with ``select`` points can be clicked; what is selected is returned."""
+    figure.update_layout(font_color=INKS.get(str(st.context.theme.type), INKS["light"]))
+    choice = {"on_select": "rerun", "selection_mode": "points"} if select else {}
+    return place.plotly_chart(figure, key=key, theme=None, config={"displaylogo": False}, **choice)
+
+
+def show_error(error: Exception) -> None:
+    """What can't be shown, and why, in its own words."""
+    st.error(markdown(str(error)))
+
+
+def show_numbers(cards: Sequence[tuple[str, str, str]]) -> None:
+    """Big numbers in rows: heading, number, and a note that may be empty."""
+    for start in range(0, len(cards), CARDS_A_ROW):
+        row = cards[start : start + CARDS_A_ROW]
+        for column, (heading, value, note) in zip(st.columns(CARDS_A_ROW), row, strict=False):
+            column.metric(
+                markdown(heading),
+                line(value),
+                markdown(note) or None,
+                delta_color="off",
+                delta_arrow="off",
+                border=True,
+                height="stretch",
+            )
+
+
+def shown_label(metric: str) -> str:
+    """A metric as a box of choices shows it, which reads no Markdown."""
+    return line(label(metric))
+
+
+def formats(table: Any, metrics: Any) -> dict[str, Any]:
+    """Columns of numbers as people read them."""
+    settings = {name: st.column_config.NumberColumn(format="%.4g") for name in table.select_dtypes("float")}
+    settings |= {title(key): st.column_config.NumberColumn(format="bytes") for key in bytes_metrics(metrics)}
+    settings |= {name: st.column_config.NumberColumn(format="localized") for name in ("Parameters", "MACs")}
+    settings["On the front"] = st.column_config.ProgressColumn(format="%.2f", min_value=0.0, max_value=1.0)
+    speedups = [name for name in table.columns if name.startswith("Speed-up")]
+    settings |= {name: st.column_config.NumberColumn(format="%.2f×") for name in speedups}
+    return settings | {"Beware": st.column_config.TextColumn(width="medium")}

@@ -1,0 +1,29 @@
+"""Which candidates of a study are compared with companions."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from trials.store.read.points import points
+from trials.store.read.session import Source
+
+#: Networks of a study that are compared: the best by the first objective, and three more of the front.
+NUM_COMPARED = 4
+
+
+def compared(source: Source, name: str, most: int, *, only_sparse: bool = False) -> list[int]:
+    """Numbers of the candidates worth comparing: the best by the first objective, then others spread over the front.
+
+    Of those whose policies changed something, or made them sparse; of the front, unless none of its members is such.
+    """
+    wanted = "density" if only_sparse else "dense_latency_ms"
+    found = points(source, name, [*points(source, name).objectives, wanted])
+    kept = found.values[:, -1] < (1.0 if only_sparse else np.inf)  # what was not measured is not a number
+    kept &= found.states == "complete"
+    found = found.take(kept & found.on_front if (kept & found.on_front).any() else kept)
+    if not len(found.numbers):
+        return []
+    gain = found.values[:, 0] * (1 if found.directions[0] == "maximize" else -1)
+    order = [int(number) for number in found.numbers[np.argsort(-gain, kind="stable")]]
+    spread = np.linspace(0, len(order) - 1, min(most, len(order))).round().astype(int)
+    return [order[place] for place in spread]

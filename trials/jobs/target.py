@@ -1,0 +1,33 @@
+"""Jobs about a target as such: its calibration and its health."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from nas.latency.agent.remote import open_measurer
+from nas.latency.process.client import Measurer
+from nas.latency.targets import Target, TargetSpec
+from trials.jobs.messages import Payload, Result
+
+
+def calibrate(payload: Payload) -> Iterator[Result]:
+    """Time a new target's reference models, on the target."""
+    with open_measurer(TargetSpec.from_json(payload["spec"])) as measurer:
+        yield {"target": measurer.calibrate().to_json()}
+
+
+def canary(payload: Payload) -> Iterator[Result]:
+    """Look at a target's health."""
+    target = Target.from_json(payload["target"])
+    yield {"health": measurer(target).health(target, payload["limit"]).to_json()}
+
+
+_measurers: dict[str, Measurer] = {}
+
+
+def measurer(target: Target) -> Measurer:
+    """Who measures for a target, one per worker: its persistent process, or its agent."""
+    name = target.spec.name
+    if name not in _measurers:
+        _measurers[name] = open_measurer(target.spec)
+    return _measurers[name]
