@@ -66,6 +66,7 @@ def run(folder: Path, *command: str) -> str:
     return done.stdout
 
 
+@pytest.mark.slow
 def test_a_study_from_within_such_a_folder(folder: Path) -> None:
     run(folder, NAS, "search", "plan.yaml")
     assert "complete" in run(folder, NAS, "show", "study")

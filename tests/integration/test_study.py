@@ -105,6 +105,7 @@ def test_failed_trials_are_records(task: str, message: str, plan: Callable[..., 
     assert not folder.parent.exists()
 
 
+@pytest.mark.slow
 def test_replicates_and_their_random_twins(plan: Callable[..., Path], url: str) -> None:
     path = plan(
         strategy={"name": "tpe"},

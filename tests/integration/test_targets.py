@@ -19,6 +19,7 @@ ALONE = (
 )
 
 
+@pytest.mark.slow
 def test_search_for_the_latency_in_the_second_runtime(plan: Callable[..., Path], url: str, tmp_path: Path) -> None:
     path = plan(
         task={"name": "digits", "image_size": 8},

@@ -83,7 +83,7 @@ def test_hostile_names_of_folders(name: str, tmp_path: Path, monkeypatch: pytest
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"task": "digts"}, "known: cifar10"),
+        ({"task": "digts"}, "Known: cifar10"),
         ({"task": "image_folder", "data": "none"}, "no folder|no images"),
         ({"task": "image_folder", "data": "\0"}, "can't be"),
         ({"task": ""}, "task is empty"),
@@ -101,7 +101,7 @@ def test_hostile_names_of_folders(name: str, tmp_path: Path, monkeypatch: pytest
         ({"runtime": "torch", "precisions": "int8"}, "runtime 'torch' does not know int8"),
         ({"precisions": "int9"}, "allowed: int4, int8, fp16, fp32"),
         ({"precisions": "int8,,fp32"}, "commas"),
-        ({"sparsity": "nm_9"}, "known: block_2x1"),
+        ({"sparsity": "nm_9"}, "Known: block_2x1"),
         ({"densities": "0.5"}, "--sparsity"),
         ({"sparsity": "channels", "densities": "0"}, "above 0"),
         ({"sparsity": "channels", "densities": "nan"}, "above 0"),
