@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -21,7 +20,7 @@ from nas.space import Architecture, Network
 from trials.analysis.gaps import gaps, in_json
 from trials.analysis.membership import membership_by_number
 from trials.export.answers import Answers, answers_of, scored
-from trials.export.folder import write_about, write_samples
+from trials.export.folder import copy_into, write_about, write_samples
 from trials.export.page import markdown
 from trials.export.scripts.assembly import SCRIPTS, run_script
 from trials.jobs.candidate import deploy
@@ -79,9 +78,7 @@ def export_candidate(store: Store, name: str, number: int, folder: Path) -> dict
         made = Path(place) / "exported"
         made.mkdir()
         row, sha256, scores = _write(store, problem, detail, made, name=name, known=known)
-        folder.mkdir(parents=True, exist_ok=True)
-        for file in made.iterdir():
-            shutil.copy(file, folder)
+        copy_into(made, folder)
     store.add_export(name, number, ExportValue(str(folder.resolve()), sha256, scores))
     return {"trial": number, "folder": str(folder), **row}
 

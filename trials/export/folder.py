@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -43,6 +44,16 @@ def write_about(problem: Problem, scores: Mapping[str, Mapping[str, float]], fol
         "scores": {split: dict(found) for split, found in scores.items()},
     }
     (folder / "about.json").write_text(json.dumps(about, indent=2))
+
+
+def copy_into(made: Path, folder: Path) -> None:
+    """Copy all that ``made`` holds, folders of a runtime's own included; other files in ``folder`` stay as they are."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for item in made.iterdir():
+        if item.is_dir():
+            shutil.copytree(item, folder / item.name, dirs_exist_ok=True)
+        else:
+            shutil.copy(item, folder)
 
 
 def _drawn(data: Any) -> list[int]:
