@@ -107,12 +107,11 @@ class Chooser:
         hopeful = [item for item in found if timed[item.name].time_ms < _HOPELESS * dense_ms.get(item.name, np.inf)]
         if not hopeful:
             return {}
-        clock = time.process_time_ns if options.threads == 1 else time.perf_counter_ns
 
         def load(variant: Variant) -> Callable[[], int]:
             graph = self.replaced(model, {name: timed[name].setting for name in variant})
             request = self._request(graph, inputs, settings_of(options))
-            return lambda: _run_ns(request, clock)
+            return lambda: _run_ns(request)
 
         starts, flips = _starts(hopeful, timed, dense_ms), _flips(hopeful, timed, dense_ms)
         winner = Race(load, _BUDGET_NS).winner(starts, flips)
@@ -163,10 +162,10 @@ class Chooser:
         return request
 
 
-def _run_ns(request: openvino.InferRequest, clock: Callable[[], int]) -> int:
-    start = clock()
+def _run_ns(request: openvino.InferRequest) -> int:
+    start = time.perf_counter_ns()
     request.infer(share_outputs=True)
-    return clock() - start
+    return time.perf_counter_ns() - start
 
 
 def _starts(found: Sequence[Candidate], timed: Mapping[str, Timed], dense_ms: Mapping[str, float]) -> list[Variant]:
