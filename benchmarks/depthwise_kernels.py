@@ -31,8 +31,8 @@ from nas.latency.machine.affinity import measuring_cores, pin
 from nas.latency.machine.lock import measuring
 from nas.latency.runtimes import RUNTIMES, Session, SessionOptions
 from nas.latency.runtimes.openvino.fastest import fastest
-from nas.latency.runtimes.openvino.found_out import Memory
-from nas.latency.runtimes.openvino.graph_pass import candidates, prepare
+from nas.latency.runtimes.openvino.choice_cache import ChoiceCache
+from nas.latency.runtimes.openvino.graph_pass import kernel_layers, prepare
 from nas.latency.runtimes.openvino.quiet import openvino
 from nas.latency.runtimes.openvino.replacement import replace
 from nas.latency.runtimes.openvino.session import open_session, read, settings_of
@@ -98,8 +98,8 @@ def open_kernels(path: Path) -> Session:
     def load() -> tuple[openvino.CompiledModel, list[np.ndarray]]:
         model, fixed = read(core, path, 1)
         prepare(model)
-        memory = Memory(library().parent / "layers.json")
-        settings = {item.name: fastest(item, Library(library()), memory).setting for item in candidates(model)}
+        cache = ChoiceCache(library().parent / "layers.json")
+        settings = {item.name: fastest(item, Library(library()), cache).setting for item in kernel_layers(model)}
         replace(model, settings, library())
         return core.compile_model(model, "CPU", settings_of(SessionOptions())), fixed
 

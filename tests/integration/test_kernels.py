@@ -16,8 +16,8 @@ from nas.export.onnx import OnnxExporter
 from nas.export.seeding import seed_weights
 from nas.kernels.build import library
 from nas.latency.runtimes import Runtime, SessionOptions, make_runtime
-from nas.latency.runtimes.openvino.choice import Chooser
-from nas.latency.runtimes.openvino.graph_pass import Setting, candidates, prepare
+from nas.latency.runtimes.openvino.choice import KernelChooser
+from nas.latency.runtimes.openvino.graph_pass import Setting, kernel_layers, prepare
 from nas.registry import make
 from nas.space.chooser import RandomChooser
 from nas.space.sampling import Searched
@@ -64,13 +64,13 @@ def test_a_network_on_the_kernels_answers_as_in_onnx_runtime(
 ) -> None:
     replaced: dict[str, str] = {}
 
-    def choose_all(self: Chooser, model: Any, *rest: Any) -> dict[str, Setting]:
+    def choose_all(self: KernelChooser, model: Any, *rest: Any) -> dict[str, Setting]:
         prepare(prepared := model.clone())
-        found = candidates(prepared)
+        found = kernel_layers(prepared)
         replaced.update((item.name, item.kind) for item in found)
         return {item.name: Setting(rows=4) for item in found}
 
-    monkeypatch.setattr(Chooser, "choose", choose_all)
+    monkeypatch.setattr(KernelChooser, "choose", choose_all)
     path = exported(space, tmp_path)
     expected = answers(make_runtime("onnxruntime", {}), path)
     for threads in (1, 2):

@@ -19,8 +19,8 @@ from nas.kernels import build
 from nas.kernels.library import Library
 from nas.latency.runtimes import SessionOptions
 from nas.latency.runtimes.openvino.fastest import Timed, fastest, fills
-from nas.latency.runtimes.openvino.found_out import Memory
-from nas.latency.runtimes.openvino.graph_pass import Candidate, Setting, candidates, prepare
+from nas.latency.runtimes.openvino.choice_cache import ChoiceCache
+from nas.latency.runtimes.openvino.graph_pass import KernelLayer, Setting, kernel_layers, prepare
 from nas.latency.runtimes.openvino.quiet import openvino
 from nas.latency.runtimes.openvino.race import Race, Variant
 from nas.latency.runtimes.openvino.replacement import replace
@@ -44,7 +44,7 @@ _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Chooser:
+class KernelChooser:
     """Lets kernels compute what makes a whole graph faster.
 
     What it finds out is kept beside the library, and so holds for this processor, OpenVINO and these kernels.
@@ -78,15 +78,15 @@ class Chooser:
         """
         prepared = model.clone()
         prepare(prepared)
-        found = candidates(prepared)
+        found = kernel_layers(prepared)
         if not found:
             return {}
-        memory, key = Memory(self.library.parent / "choices.json"), _key(prepared, found, options)
-        known = memory.get(key)
+        cache, key = ChoiceCache(self.library.parent / "choices.json"), _key(prepared, found, options)
+        known = cache.get(key)
         if known is None:
             settings = self._timed(model, found, inputs, options)
             known = [asdict(settings[item.name]) if item.name in settings else None for item in found]
-            memory.put(key, known)
+            cache.put(key, known)
         return {item.name: Setting(**value) for item, value in zip(found, known, strict=True) if value is not None}
 
     def replaced(self, model: openvino.Model, settings: Mapping[str, Setting]) -> openvino.Model:
@@ -99,11 +99,11 @@ class Chooser:
         return prepared
 
     def _timed(
-        self, model: openvino.Model, found: Sequence[Candidate], inputs: Sequence[np.ndarray], options: SessionOptions
+        self, model: openvino.Model, found: Sequence[KernelLayer], inputs: Sequence[np.ndarray], options: SessionOptions
     ) -> dict[str, Setting]:
-        library, memory = Library(self.library), Memory(self.library.parent / "layers.json")
+        library, cache = Library(self.library), ChoiceCache(self.library.parent / "layers.json")
         dense_ms = self._dense_ms(model, inputs, options)
-        timed = {item.name: fastest(item, library, memory) for item in found}
+        timed = {item.name: fastest(item, library, cache) for item in found}
         hopeful = [item for item in found if timed[item.name].time_ms < _HOPELESS * dense_ms.get(item.name, np.inf)]
         if not hopeful:
             return {}
@@ -168,7 +168,7 @@ def _run_ns(request: openvino.InferRequest) -> int:
     return time.perf_counter_ns() - start
 
 
-def _starts(found: Sequence[Candidate], timed: Mapping[str, Timed], dense_ms: Mapping[str, float]) -> list[Variant]:
+def _starts(found: Sequence[KernelLayer], timed: Mapping[str, Timed], dense_ms: Mapping[str, float]) -> list[Variant]:
     """All layers; sparse ones; those and depthwise ones of large images; those whose kernel alone gains; gains much."""
     return [
         frozenset(item.name for item in found),
@@ -181,7 +181,7 @@ def _starts(found: Sequence[Candidate], timed: Mapping[str, Timed], dense_ms: Ma
     ]
 
 
-def _flips(found: Sequence[Candidate], timed: Mapping[str, Timed], dense_ms: Mapping[str, float]) -> list[Variant]:
+def _flips(found: Sequence[KernelLayer], timed: Mapping[str, Timed], dense_ms: Mapping[str, float]) -> list[Variant]:
     """Layers in doubt, those that are alike together; those first where more time goes."""
     alike: dict[tuple[object, ...], list[str]] = defaultdict(list)
     for item in found:
@@ -192,7 +192,7 @@ def _flips(found: Sequence[Candidate], timed: Mapping[str, Timed], dense_ms: Map
     return sorted(groups, key=lambda names: -sum(dense_ms.get(name, 0.0) for name in names))
 
 
-def _key(model: openvino.Model, found: Sequence[Candidate], options: SessionOptions) -> str:
+def _key(model: openvino.Model, found: Sequence[KernelLayer], options: SessionOptions) -> str:
     """Of what the fastest variant depends on: operations, shapes, zeros, threads."""
     nodes = [node for node in model.get_ordered_ops() if node.get_type_name() != "Constant"]
     lines = [f"{node.get_type_name()} {[str(end.get_partial_shape()) for end in node.outputs()]}" for node in nodes]

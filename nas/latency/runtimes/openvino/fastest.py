@@ -12,8 +12,8 @@ import numpy as np
 
 from nas.kernels.library import METHODS, Library
 from nas.kernels.sparse_format import ROWS, SparseWeights, fill
-from nas.latency.runtimes.openvino.found_out import Memory
-from nas.latency.runtimes.openvino.graph_pass import Candidate, Setting
+from nas.latency.runtimes.openvino.choice_cache import ChoiceCache
+from nas.latency.runtimes.openvino.graph_pass import KernelLayer, Setting
 
 #: Larger blocks are tried while so many values are stored for each one that is not zero.
 _MOST_FILL = {1: 1.0, 2: 1.5, 4: 2.2}
@@ -36,98 +36,98 @@ class Timed:
     time_ms: float
 
 
-def fastest(candidate: Candidate, library: Library, memory: Memory) -> Timed:
-    """The candidate's fastest setting, as remembered or found out now."""
-    key = _key(candidate)
-    known = memory.get(key)
+def fastest(layer: KernelLayer, library: Library, cache: ChoiceCache) -> Timed:
+    """The layer's fastest setting, as remembered or found out now."""
+    key = _key(layer)
+    known = cache.get(key)
     if known is None:
-        found = min(_timed(candidate, library), key=lambda timed: timed.time_ms)
-        memory.put(key, known := asdict(found))
+        found = min(_timed(layer, library), key=lambda timed: timed.time_ms)
+        cache.put(key, known := asdict(found))
     return Timed(Setting(**known["setting"]), known["time_ms"])
 
 
-def fills(candidate: Candidate) -> list[float]:
+def fills(layer: KernelLayer) -> list[float]:
     """Share of the weight that is stored, of blocks of 1, 2 and 4 outputs; hundredths."""
-    if candidate.kind == "depthwise":
+    if layer.kind == "depthwise":
         return [1.0]
-    return [round(candidate.density * fill(candidate.weight, rows), 2) for rows in ROWS]
+    return [round(layer.density * fill(layer.weight, rows), 2) for rows in ROWS]
 
 
-def _key(candidate: Candidate) -> str:
+def _key(layer: KernelLayer) -> str:
     settings = (
-        candidate.channels_last,
-        candidate.stride,
-        candidate.pads_begin,
-        candidate.pads_end,
-        candidate.activation,
+        layer.channels_last,
+        layer.stride,
+        layer.pads_begin,
+        layer.pads_end,
+        layer.activation,
     )
-    shapes = (candidate.weight.shape, candidate.input_shape, candidate.output_shape)
-    return f"{candidate.kind} {shapes} {settings} {fills(candidate)}"
+    shapes = (layer.weight.shape, layer.input_shape, layer.output_shape)
+    return f"{layer.kind} {shapes} {settings} {fills(layer)}"
 
 
-def _timed(candidate: Candidate, library: Library) -> Iterator[Timed]:
-    runs, part = (_sparse_runs, _pixels) if candidate.kind == "sparse" else (_depthwise_runs, _channels)
-    timed = part(candidate)
+def _timed(layer: KernelLayer, library: Library) -> Iterator[Timed]:
+    runs, part = (_sparse_runs, _pixels) if layer.kind == "sparse" else (_depthwise_runs, _channels)
+    timed = part(layer)
     x = np.random.default_rng(0).normal(size=timed.input_shape).astype(np.float32)
-    times = prod(candidate.input_shape) / prod(timed.input_shape)
+    times = prod(layer.input_shape) / prod(timed.input_shape)
     for setting, run in runs(timed, library, x):
         yield Timed(setting, times * _minimum_ms(run))
 
 
-def _pixels(candidate: Candidate) -> Candidate:
+def _pixels(layer: KernelLayer) -> KernelLayer:
     """A sparse layer over some of its pixels, a number of them that is no multiple of 32: as few share a cache set."""
-    outputs, inputs = candidate.weight.shape
-    pixels, most = prod(candidate.input_shape) // inputs, _NUMBERS // (outputs + inputs) // 32 * 32 + 16
+    outputs, inputs = layer.weight.shape
+    pixels, most = prod(layer.input_shape) // inputs, _NUMBERS // (outputs + inputs) // 32 * 32 + 16
     some = min(pixels, most)
-    return replace(candidate, input_shape=(some, inputs) if candidate.channels_last else (1, inputs, some))
+    return replace(layer, input_shape=(some, inputs) if layer.channels_last else (1, inputs, some))
 
 
-def _channels(candidate: Candidate) -> Candidate:
+def _channels(layer: KernelLayer) -> KernelLayer:
     """A depthwise layer of some of its channels."""
-    images = prod(candidate.input_shape[2:]) + prod(candidate.output_shape[2:])
-    some = min(len(candidate.weight), max(_CHANNELS, _NUMBERS // images // _CHANNELS * _CHANNELS))
-    weight, bias = candidate.weight[:some], candidate.bias[:some]
-    return replace(candidate, weight=weight, bias=bias, input_shape=(1, some, *candidate.input_shape[2:]))
+    images = prod(layer.input_shape[2:]) + prod(layer.output_shape[2:])
+    some = min(len(layer.weight), max(_CHANNELS, _NUMBERS // images // _CHANNELS * _CHANNELS))
+    weight, bias = layer.weight[:some], layer.bias[:some]
+    return replace(layer, weight=weight, bias=bias, input_shape=(1, some, *layer.input_shape[2:]))
 
 
-def _sparse_runs(candidate: Candidate, library: Library, x: np.ndarray) -> Iterator[tuple[Setting, Callable[[], Any]]]:
+def _sparse_runs(layer: KernelLayer, library: Library, x: np.ndarray) -> Iterator[tuple[Setting, Callable[[], Any]]]:
     for rows in ROWS:
-        if fill(candidate.weight, rows) > _MOST_FILL[rows]:
+        if fill(layer.weight, rows) > _MOST_FILL[rows]:
             continue
-        weights = SparseWeights.of(candidate.weight, rows)
+        weights = SparseWeights.of(layer.weight, rows)
         for name in _instruction_sets(library):
             for width in library.widths(name, rows):
                 yield (
                     Setting(rows, width, name),
                     library.sparse(
                         weights,
-                        candidate.bias,
+                        layer.bias,
                         x,
                         instruction_set=name,
                         width=width,
-                        activation=candidate.activation,
-                        channels_last=candidate.channels_last,
+                        activation=layer.activation,
+                        channels_last=layer.channels_last,
                     ),
                 )
 
 
 def _depthwise_runs(
-    candidate: Candidate, library: Library, x: np.ndarray
+    layer: KernelLayer, library: Library, x: np.ndarray
 ) -> Iterator[tuple[Setting, Callable[[], Any]]]:
-    transforms = candidate.stride == 1 and min(candidate.weight.shape[1:]) >= _LEAST_TRANSFORMED
+    transforms = layer.stride == 1 and min(layer.weight.shape[1:]) >= _LEAST_TRANSFORMED
     for name in _instruction_sets(library):
         for method in METHODS if transforms else METHODS[:-1]:
             yield (
                 Setting(instruction_set=name, method=method),
                 library.depthwise(
-                    candidate.weight,
-                    candidate.bias,
+                    layer.weight,
+                    layer.bias,
                     x,
                     instruction_set=name,
-                    stride=candidate.stride,
-                    pads_begin=candidate.pads_begin,
-                    pads_end=candidate.pads_end,
-                    activation=candidate.activation,
+                    stride=layer.stride,
+                    pads_begin=layer.pads_begin,
+                    pads_end=layer.pads_end,
+                    activation=layer.activation,
                     method=method,
                 ),
             )

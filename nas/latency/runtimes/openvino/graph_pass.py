@@ -20,7 +20,7 @@ MOST_DENSITY = 0.75
 
 @dataclass(frozen=True)
 class Setting:
-    """How a kernel computes a layer."""
+    """How a kernel computes a match."""
 
     #: Adjacent outputs that share a list of inputs, and vectors of pixels at a time; of sparse kernels.
     rows: int = 1
@@ -32,13 +32,13 @@ class Setting:
 
 
 @dataclass(frozen=True, eq=False)
-class Candidate:
+class KernelLayer:
     """A layer that a kernel can compute, with what is fused into it."""
 
     #: The friendly name of its convolution or product.
     name: str
     kind: Kind
-    #: ``(outputs, inputs)`` of a sparse layer, ``(channels, height, width)`` of a depthwise one.
+    #: ``(outputs, inputs)`` of a sparse match, ``(channels, height, width)`` of a depthwise one.
     weight: Floats
     #: ``(outputs,)``
     bias: Floats
@@ -78,28 +78,28 @@ def prepare(model: openvino.Model) -> None:
     openvino._offline_transformations.apply_moc_transformations(model, False)
 
 
-def candidates(model: openvino.Model) -> list[Candidate]:
+def kernel_layers(model: openvino.Model) -> list[KernelLayer]:
     """Layers of a prepared graph, in the order of execution.
 
     1×1 convolutions, also in groups, and linear layers in 32 bits whose weights are partly zero, and depthwise
     convolutions; each with
     the bias and the activation that alone read it. Layers of 8 bits and of shapes that are not fixed are none.
     """
-    return [layer.candidate for layer in layers(model)]
+    return [match.layer for match in matches(model)]
 
 
 @dataclass(frozen=True, eq=False)
-class Layer:
-    """A candidate in its graph."""
+class Match:
+    """A layer where it stands in its graph."""
 
-    candidate: Candidate
+    layer: KernelLayer
     node: openvino.Node
     #: Of the last node that is fused into it.
     result: openvino.Output
 
 
-def layers(model: openvino.Model) -> Iterator[Layer]:
-    """The candidates of a prepared graph with their nodes, in the order of execution."""
+def matches(model: openvino.Model) -> Iterator[Match]:
+    """The layers of a prepared graph with their nodes, in the order of execution."""
     for node in model.get_ordered_ops():
         found = _FINDERS.get(node.get_type_name(), lambda node: None)(node)
         if found is not None and _is_plain(node):
@@ -171,10 +171,10 @@ def _depthwise(node: openvino.Node) -> dict[str, Any] | None:
 _FINDERS = {"Convolution": _pointwise, "GroupConvolution": _grouped, "MatMul": _linear}
 
 
-def _fused(node: openvino.Node, found: dict[str, Any]) -> Layer:
+def _fused(node: openvino.Node, found: dict[str, Any]) -> Match:
     result, bias = _biased(node.output(0), len(found["weight"]), -1 if found.get("channels_last") else 1)
     result, activation = _activated(result)
-    candidate = Candidate(
+    layer = KernelLayer(
         name=node.get_friendly_name(),
         bias=bias,
         activation=activation,
@@ -182,7 +182,7 @@ def _fused(node: openvino.Node, found: dict[str, Any]) -> Layer:
         output_shape=tuple(node.get_output_shape(0)),
         **found,
     )
-    return Layer(candidate, node, result)
+    return Match(layer, node, result)
 
 
 def _biased(output: openvino.Output, channels: int, axis: int) -> tuple[openvino.Output, Floats]:

@@ -13,7 +13,7 @@ import numpy as np
 from nas.kernels.build import library_hash
 from nas.latency.profiles import Profile
 from nas.latency.runtimes import Runtime, Session, SessionOptions
-from nas.latency.runtimes.openvino.choice import Chooser
+from nas.latency.runtimes.openvino.choice import KernelChooser
 from nas.latency.runtimes.openvino.quiet import openvino
 from nas.latency.runtimes.openvino.session import open_session, profile, profiling, read, settings_of
 
@@ -35,7 +35,7 @@ class OpenVinoKernels(Runtime):
     def __init__(self) -> None:
         self._hash = library_hash()
         self._core = openvino.Core()
-        self._chooser = Chooser(self._core)
+        self._chooser = KernelChooser(self._core)
 
     def open(self, path: Path, options: SessionOptions) -> Session:
         """See ``Runtime.open``."""

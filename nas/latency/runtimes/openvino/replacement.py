@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from nas.latency.runtimes.openvino.graph_pass import Layer, Setting, layers, only_reader
+from nas.latency.runtimes.openvino.graph_pass import Match, Setting, matches, only_reader
 from nas.latency.runtimes.openvino.quiet import openvino
 
 #: Inputs of a sparse operation whose input isn't scaled.
@@ -22,7 +22,7 @@ _CHANNELS_FIRST = [0, 3, 1, 2]
 
 
 def replace(model: openvino.Model, settings: Mapping[str, Setting], library: Path) -> None:
-    """Let the library compute the candidates of those names; outputs keep their names.
+    """Let the library compute the layers of those names; outputs keep their names.
 
     Operations take over what moves a whole image for little: a sparse one the scales of its input, a depthwise one the
     sparse layer that computes its input for it alone, and the means of its output. What computes vectors
@@ -31,9 +31,9 @@ def replace(model: openvino.Model, settings: Mapping[str, Setting], library: Pat
     factory = openvino.utils.node_factory.NodeFactory()
     factory.add_extension(library)
     placement = _Placement(factory, settings)
-    for layer in list(layers(model)):
-        if layer.candidate.name in settings:
-            placement.place(layer)
+    for match in list(matches(model)):
+        if match.layer.name in settings:
+            placement.place(match)
 
 
 @dataclass(frozen=True)
@@ -43,39 +43,39 @@ class _Placement:
     #: Names of the sparse convolutions that were placed.
     sparse: set[str] = field(default_factory=set)
 
-    def place(self, layer: Layer) -> None:
-        if layer.candidate.kind == "sparse":
-            self._place_sparse(layer)
-            if not layer.candidate.channels_last:
-                self.sparse.add(layer.candidate.name)
+    def place(self, match: Match) -> None:
+        if match.layer.kind == "sparse":
+            self._place_sparse(match)
+            if not match.layer.channels_last:
+                self.sparse.add(match.layer.name)
         else:
-            self._place_depthwise(layer)
+            self._place_depthwise(match)
 
-    def _place_sparse(self, layer: Layer) -> None:
-        x, scales = _scaled(layer)
-        node = self._create("SparseConvolution", layer, [x, *self._constants(layer), *scales], {})
-        _read_instead(layer.result, node.output(0))
+    def _place_sparse(self, match: Match) -> None:
+        x, scales = _scaled(match)
+        node = self._create("SparseConvolution", match, [x, *self._constants(match), *scales], {})
+        _read_instead(match.result, node.output(0))
 
-    def _place_depthwise(self, layer: Layer) -> None:
-        expansion, stored = self._expansion(layer), _stored_last(layer.node.input_value(0))
-        means = [node for node in _readers(layer.result) if _is_mean(node)]
-        by_channels = self.settings[layer.candidate.name].method != "pixels"
-        x, expanding, attributes = layer.node.input_value(0), [], {"means": bool(means)}
+    def _place_depthwise(self, match: Match) -> None:
+        expansion, stored = self._expansion(match), _stored_last(match.node.input_value(0))
+        means = [node for node in _readers(match.result) if _is_mean(node)]
+        by_channels = self.settings[match.layer.name].method != "pixels"
+        x, expanding, attributes = match.node.input_value(0), [], {"means": bool(means)}
         if expansion is not None:
             x, *expanding = expansion.input_values()
             own = expansion.get_attributes()
             attributes |= {f"expansion_{name}": own[name] for name in _SETTINGS}
         elif by_channels and stored is not None:
             x, attributes["reads_last"] = stored, True
-        end, scales = _rescaled(layer)
+        end, scales = _rescaled(match)
         attributes["writes_last"] = by_channels and self._is_for_openvino(end)
-        node = self._create("DepthwiseConvolution", layer, [x, *self._constants(layer), *expanding], attributes)
+        node = self._create("DepthwiseConvolution", match, [x, *self._constants(match), *expanding], attributes)
         for mean in means:
             _read_instead(mean.output(0), node.output(1))
         if attributes["writes_last"]:
             _read_instead(end, _channels_first(node.output(0), scales))
         else:
-            _read_instead(layer.result, node.output(0))
+            _read_instead(match.result, node.output(0))
 
     def _is_for_openvino(self, image: openvino.Output) -> bool:
         """Whether only convolutions read an image that OpenVINO computes, which has them channels last."""
@@ -87,21 +87,21 @@ class _Placement:
         )
 
     def _create(
-        self, kind: str, layer: Layer, inputs: list[openvino.Output], attributes: dict[str, Any]
+        self, kind: str, match: Match, inputs: list[openvino.Output], attributes: dict[str, Any]
     ) -> openvino.Node:
-        candidate = layer.candidate
-        own = candidate.attributes(self.settings[candidate.name])
+        layer = match.layer
+        own = layer.attributes(self.settings[layer.name])
         node = self.factory.create(kind, inputs, {**own, **attributes})
-        node.set_friendly_name(candidate.name)
+        node.set_friendly_name(layer.name)
         return node
 
-    def _constants(self, layer: Layer) -> list[openvino.Output]:
-        arrays = layer.candidate.constants(self.settings[layer.candidate.name])
+    def _constants(self, match: Match) -> list[openvino.Output]:
+        arrays = match.layer.constants(self.settings[match.layer.name])
         return [openvino.op.Constant(np.ascontiguousarray(array)).output(0) for array in arrays]
 
-    def _expansion(self, layer: Layer) -> openvino.Node | None:
+    def _expansion(self, match: Match) -> openvino.Node | None:
         """The operation, if there is one, that computes by a sparse layer what this layer alone reads."""
-        x = layer.node.input_value(0)
+        x = match.node.input_value(0)
         operation = x.get_node()
         is_sparse = operation.get_friendly_name() in self.sparse and operation.get_input_size() == _UNSCALED
         return operation if is_sparse and only_reader(x) is not None else None
@@ -118,11 +118,11 @@ def _readers(output: openvino.Output) -> list[openvino.Node]:
     return [reader.get_node() for reader in output.get_target_inputs()]
 
 
-def _scaled(layer: Layer) -> tuple[openvino.Output, list[openvino.Output]]:
+def _scaled(match: Match) -> tuple[openvino.Output, list[openvino.Output]]:
     """What a sparse layer reads, or, where that is an image times a scale of each channel, both of these."""
-    x, shape = layer.node.input_value(0), layer.candidate.input_shape
+    x, shape = match.node.input_value(0), match.layer.input_shape
     product = x.get_node()
-    is_image = len(shape) == 4 and not layer.candidate.channels_last
+    is_image = len(shape) == 4 and not match.layer.channels_last
     if is_image and product.get_type_name() == "Multiply" and only_reader(x) is not None:
         image, scales = sorted(product.input_values(), key=lambda end: -prod(end.get_shape()))
         if tuple(image.get_shape()) == shape and _are_scales(scales, shape):
@@ -130,14 +130,14 @@ def _scaled(layer: Layer) -> tuple[openvino.Output, list[openvino.Output]]:
     return x, []
 
 
-def _rescaled(layer: Layer) -> tuple[openvino.Output, openvino.Output | None]:
+def _rescaled(match: Match) -> tuple[openvino.Output, openvino.Output | None]:
     """What a layer computes, times a scale of each channel where this and means alone read it; the scales."""
-    readers = [reader for reader in layer.result.get_target_inputs() if not _is_mean(reader.get_node())]
+    readers = [reader for reader in match.result.get_target_inputs() if not _is_mean(reader.get_node())]
     if len(readers) == 1 and readers[0].get_node().get_type_name() == "Multiply":
         scales = readers[0].get_node().input_value(1 - readers[0].get_index())
-        if _are_scales(scales, layer.candidate.output_shape):
+        if _are_scales(scales, match.layer.output_shape):
             return readers[0].get_node().output(0), scales
-    return layer.result, None
+    return match.result, None
 
 
 def _are_scales(end: openvino.Output, shape: tuple[int, ...]) -> bool:

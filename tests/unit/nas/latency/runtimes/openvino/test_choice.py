@@ -11,10 +11,10 @@ from nas.kernels import build
 from nas.kernels.library import Library
 from nas.latency.runtimes import SessionOptions
 from nas.latency.runtimes.openvino import choice
-from nas.latency.runtimes.openvino.choice import Chooser
+from nas.latency.runtimes.openvino.choice import KernelChooser
 from nas.latency.runtimes.openvino.fastest import fastest
-from nas.latency.runtimes.openvino.found_out import Memory
-from nas.latency.runtimes.openvino.graph_pass import Candidate, Setting, candidates
+from nas.latency.runtimes.openvino.choice_cache import ChoiceCache
+from nas.latency.runtimes.openvino.graph_pass import KernelLayer, Setting, kernel_layers
 from nas.latency.runtimes.openvino.quiet import openvino
 from nas.latency.runtimes.openvino.race import Race
 from nas.latency.runtimes.openvino.session import settings_of
@@ -25,12 +25,12 @@ SETTING = Setting(rows=2)
 
 
 @pytest.fixture
-def chooser(library: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Chooser:
+def chooser(library: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> KernelChooser:
     """With a memory of its own, and no time for many runs."""
     own = Path(shutil.copy(library, tmp_path))
     monkeypatch.setattr(build, "library", lambda: own)
     monkeypatch.setattr(choice, "_BUDGET_NS", 0)
-    return Chooser(openvino.Core())
+    return KernelChooser(openvino.Core())
 
 
 def graph(kept: float = 0.25, size: int = 12, names: str = "ab") -> openvino.Model:
@@ -51,7 +51,7 @@ def inputs_of(model: openvino.Model) -> list[np.ndarray]:
     return [np.random.default_rng(1).normal(size=tuple(model.inputs[0].get_shape())).astype(np.float32)]
 
 
-def answers(chooser: Chooser, model: openvino.Model, threads: int = 1) -> np.ndarray:
+def answers(chooser: KernelChooser, model: openvino.Model, threads: int = 1) -> np.ndarray:
     compiled = chooser.core.compile_model(model, "CPU", settings_of(SessionOptions(threads=threads)))
     return np.array(compiled(inputs_of(model))["answer"])
 
@@ -59,11 +59,11 @@ def answers(chooser: Chooser, model: openvino.Model, threads: int = 1) -> np.nda
 def forced(monkeypatch: pytest.MonkeyPatch, settings: Mapping[str, Setting]) -> list[Any]:
     """What timing finds, and the graphs that are timed."""
     timed: list[Any] = []
-    monkeypatch.setattr(Chooser, "_timed", lambda self, model, *rest: (timed.append(model), settings)[1])
+    monkeypatch.setattr(KernelChooser, "_timed", lambda self, model, *rest: (timed.append(model), settings)[1])
     return timed
 
 
-def test_what_timing_chooses_computes_the_same(chooser: Chooser) -> None:
+def test_what_timing_chooses_computes_the_same(chooser: KernelChooser) -> None:
     model = graph()
     settings = chooser.choose(model, inputs_of(model), OPTIONS)
     assert settings.keys() <= {"a", "b"}
@@ -71,10 +71,10 @@ def test_what_timing_chooses_computes_the_same(chooser: Chooser) -> None:
     np.testing.assert_allclose(answers(chooser, chooser.replaced(model, settings)), answers(chooser, model), atol=1e-5)
 
 
-def test_kernels_that_compute_something_else_are_refused(chooser: Chooser, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Chooser, "_dense_ms", lambda self, *rest: {})
+def test_kernels_that_compute_something_else_are_refused(chooser: KernelChooser, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(KernelChooser, "_dense_ms", lambda self, *rest: {})
     monkeypatch.setattr(Race, "winner", lambda self, starts, flips: frozenset("b"))
-    monkeypatch.setattr(Candidate, "constants", lambda self, setting: [1.1 * self.weight, self.bias])
+    monkeypatch.setattr(KernelLayer, "constants", lambda self, setting: [1.1 * self.weight, self.bias])
     model = graph()
     for _ in range(2):
         with pytest.raises(MeasureError, match="computes something else on this processor"):
@@ -82,7 +82,7 @@ def test_kernels_that_compute_something_else_are_refused(chooser: Chooser, monke
 
 
 @pytest.mark.parametrize("chosen", ["", "a", "b", "ab"])
-def test_every_choice_computes_the_same_on_one_thread_and_on_two(chosen: str, chooser: Chooser) -> None:
+def test_every_choice_computes_the_same_on_one_thread_and_on_two(chosen: str, chooser: KernelChooser) -> None:
     model = graph()
     expected = answers(chooser, model)
     replaced = chooser.replaced(model, dict.fromkeys(chosen, SETTING))
@@ -91,18 +91,18 @@ def test_every_choice_computes_the_same_on_one_thread_and_on_two(chosen: str, ch
         np.testing.assert_allclose(answers(chooser, replaced, threads), expected, atol=1e-5 * expected.std())
 
 
-def test_the_choice_is_remembered_for_graphs_alike(chooser: Chooser, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_choice_is_remembered_for_graphs_alike(chooser: KernelChooser, monkeypatch: pytest.MonkeyPatch) -> None:
     timed = forced(monkeypatch, {"a": SETTING})
     model = graph()
     assert chooser.choose(model, inputs_of(model), OPTIONS) == {"a": SETTING}
     other = graph(names="xy")
-    assert Chooser(openvino.Core()).choose(other, inputs_of(other), OPTIONS) == {"x": SETTING}
+    assert KernelChooser(openvino.Core()).choose(other, inputs_of(other), OPTIONS) == {"x": SETTING}
     assert len(timed) == 1
 
 
 @pytest.mark.parametrize("change", [{"kept": 0.5}, {"size": 14}, {"threads": 2}])
 def test_other_zeros_sizes_and_threads_are_timed_again(
-    change: dict[str, Any], chooser: Chooser, monkeypatch: pytest.MonkeyPatch
+    change: dict[str, Any], chooser: KernelChooser, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     timed = forced(monkeypatch, {})
     options = SessionOptions(threads=change.pop("threads", 1))
@@ -115,14 +115,14 @@ def test_a_graph_without_candidates_needs_no_library(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(build, "library", lambda: pytest.fail("built"))
     x = ops.parameter((1, 4), np.float32)
     model = openvino.Model([ops.relu(x)], [x])
-    assert Chooser(openvino.Core()).choose(model, inputs_of(model), OPTIONS) == {}
+    assert KernelChooser(openvino.Core()).choose(model, inputs_of(model), OPTIONS) == {}
 
 
 def test_settings_of_layers_are_ones_that_the_library_has_and_are_remembered(library: Path, tmp_path: Path) -> None:
-    memory, found = Memory(tmp_path / "layers.json"), Library(library)
-    for candidate in candidates(graph()):
-        timed = fastest(candidate, found, memory)
+    cache, found = ChoiceCache(tmp_path / "layers.json"), Library(library)
+    for layer in kernel_layers(graph()):
+        timed = fastest(layer, found, cache)
         assert timed.time_ms > 0
-        assert fastest(candidate, found, memory) == timed
-        if candidate.kind == "sparse":
+        assert fastest(layer, found, cache) == timed
+        if layer.kind == "sparse":
             assert timed.setting.width in found.widths(timed.setting.instruction_set, timed.setting.rows)

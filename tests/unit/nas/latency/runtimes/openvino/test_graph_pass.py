@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from nas.latency.runtimes.openvino.graph_pass import Setting, candidates, prepare
+from nas.latency.runtimes.openvino.graph_pass import Setting, kernel_layers, prepare
 from nas.latency.runtimes.openvino.quiet import openvino
 from nas.latency.runtimes.openvino.replacement import replace
 
@@ -72,13 +72,13 @@ def check_equal(graph: openvino.Model, library: Path, settings: dict[str, Settin
 def test_sparse_convolutions_with_what_is_fused(activation: str, rows: int, library: Path) -> None:
     bias, values = numbers(1, 10, 1, 1), weight(10, 8, 1, 1)
     graph = model(lambda x: ACTIVATIONS[activation](ops.add(pointwise(x, values), bias)), 2, 8, 5, 7)
-    (found,) = candidates(graph)
+    (found,) = kernel_layers(graph)
     assert (found.name, found.kind, found.activation) == ("conv", "sparse", activation)
     np.testing.assert_array_equal(found.weight, values[:, :, 0, 0])
     np.testing.assert_array_equal(found.bias, bias.reshape(-1))
     assert found.density == np.count_nonzero(values) / 80
     check_equal(graph, library, {"conv": Setting(rows=rows)})
-    assert not candidates(graph)
+    assert not kernel_layers(graph)
 
 
 @pytest.mark.parametrize("activation", ACTIVATIONS)
@@ -93,7 +93,7 @@ def test_depthwise_convolutions(
     graph = model(
         lambda x: ACTIVATIONS[activation](ops.add(depthwise(x, values, stride, begin, end), bias)), 1, 6, 9, 11
     )
-    (found,) = candidates(graph)
+    (found,) = kernel_layers(graph)
     assert (found.kind, found.activation, found.weight.shape) == ("depthwise", activation, (6, kernel, kernel))
     check_equal(graph, library, {"conv": Setting()})
 
@@ -105,7 +105,7 @@ def test_linear_layers_over_rows_and_tokens(transposed: bool, shape: tuple[int, 
     values, bias = weight(10, 8), numbers(10)
     product = {False: values.T.copy(), True: values}[transposed]
     graph = model(lambda x: ops.gelu(ops.add(ops.matmul(x, product, False, transposed), bias), "erf"), *shape)
-    (found,) = candidates(graph)
+    (found,) = kernel_layers(graph)
     assert (found.kind, found.activation, found.channels_last) == ("sparse", "gelu", True)
     np.testing.assert_array_equal(found.weight, values)
     np.testing.assert_array_equal(found.bias, bias)
@@ -117,7 +117,7 @@ def test_linear_layers_over_rows_and_tokens(transposed: bool, shape: tuple[int, 
 def test_groups_of_single_pixels_are_sparse(rows: int, groups: int, outputs: int, inputs: int, library: Path) -> None:
     values, bias = numbers(groups, outputs, inputs, 1, 1), numbers(1, groups * outputs, 1, 1)
     graph = model(lambda x: ops.relu(ops.add(depthwise(x, values, 1, [0, 0], [0, 0]), bias)), 2, 8, 9, 7)
-    (found,) = candidates(graph)
+    (found,) = kernel_layers(graph)
     assert (found.kind, found.activation, found.density) == ("sparse", "relu", 1 / groups)
     check_equal(graph, library, {"conv": Setting(rows=rows)})
 
@@ -128,14 +128,14 @@ def test_what_others_read_too_is_not_fused(library: Path) -> None:
         return ops.add(ops.relu(found), found)
 
     graph = model(build, 1, 8, 6, 6)
-    (found,) = candidates(graph)
+    (found,) = kernel_layers(graph)
     assert found.activation == "none"
     check_equal(graph, library, {"conv": Setting()})
 
 
 def test_a_sum_that_is_no_bias_stays(library: Path) -> None:
     graph = model(lambda x: ops.add(pointwise(x, weight(6, 6, 1, 1)), numbers(1, 1, 6, 6)), 1, 6, 6, 6)
-    (found,) = candidates(graph)
+    (found,) = kernel_layers(graph)
     assert not found.bias.any()
     check_equal(graph, library, {"conv": Setting()})
 
@@ -174,9 +174,9 @@ OTHERS: dict[str, tuple[Callable[[Any], Any], tuple[int, ...]]] = {
 @pytest.mark.parametrize("name", OTHERS)
 def test_other_layers_are_no_candidates(name: str) -> None:
     build, shape = OTHERS[name]
-    assert candidates(model(build, *shape)) == []
+    assert kernel_layers(model(build, *shape)) == []
 
 
 def test_16_bits_are_no_candidate() -> None:
     values = weight(8, 8, 1, 1).astype(np.float16)
-    assert candidates(model(lambda x: pointwise(x, values), 1, 8, 6, 6, dtype=np.float16)) == []
+    assert kernel_layers(model(lambda x: pointwise(x, values), 1, 8, 6, 6, dtype=np.float16)) == []

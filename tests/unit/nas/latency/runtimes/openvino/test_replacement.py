@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from nas.kernels.library import METHODS, Method
-from nas.latency.runtimes.openvino.graph_pass import Setting, candidates, prepare
+from nas.latency.runtimes.openvino.graph_pass import Setting, kernel_layers, prepare
 from nas.latency.runtimes.openvino.quiet import openvino
 from nas.latency.runtimes.openvino.replacement import replace
 
@@ -47,12 +47,12 @@ def excited(x: Any, *, keep_dims: bool = True) -> Any:
 
 
 def check(build: Callable[[Any], Any], batch: int, setting: Setting, library: Path) -> Counter[str]:
-    """All candidates are replaced and the answer stays; the operations of the graph."""
+    """All layers that kernels know are replaced and the answer stays; the operations of the graph."""
     return Counter(node.get_type_name() for node in replaced(build, batch, setting, library).get_ops())
 
 
 def replaced(build: Callable[[Any], Any], batch: int, setting: Setting, library: Path) -> Any:
-    """The graph with all candidates replaced; the answer stays."""
+    """The graph with all layers that kernels know replaced; the answer stays."""
     x = ops.parameter([batch, INPUTS, SIZE, SIZE], np.float32)
     end = build(x)
     end.output(0).set_names({"answer"})
@@ -62,7 +62,7 @@ def replaced(build: Callable[[Any], Any], batch: int, setting: Setting, library:
     core.add_extension(library)
     settings = {openvino.properties.hint.inference_precision(): openvino.Type.f32}
     expected = np.array(core.compile_model(graph.clone(), "CPU", settings)(image)["answer"])
-    replace(graph, {item.name: setting for item in candidates(graph)}, library)
+    replace(graph, {item.name: setting for item in kernel_layers(graph)}, library)
     for threads in (1, 3):
         settings[openvino.properties.inference_num_threads()] = threads
         found = np.array(core.compile_model(graph, "CPU", settings)(image)["answer"])
@@ -150,7 +150,7 @@ def test_one_pixel_is_scaled_by_what_is_beside_it(library: Path) -> None:
 
 
 def dense(x: Any, outputs: int, inputs: int) -> Any:
-    """No candidate."""
+    """No layer that a kernel knows."""
     return ops.convolution(x, numbers(outputs, inputs, 1, 1), [1, 1], [0, 0], [0, 0], [1, 1])
 
 

@@ -14,7 +14,7 @@ _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Memory:
+class ChoiceCache:
     """Values by key. A file that can't be read is empty; one that can't be written remembers nothing."""
 
     path: Path
