@@ -1,0 +1,79 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import Engine, event
+
+from nas.errors import UnknownNameError
+from tests.browser.seed import START, seed_database
+from trials.reporting.study import study_view, trial_table
+from trials.store.database.engine import open_engine
+from trials.store.read.candidate import candidate_detail
+
+
+@pytest.fixture(scope="module")
+def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
+    engine = open_engine(f"sqlite:///{tmp_path_factory.mktemp('study') / 'nas.db'}")
+    seed_database(engine)
+    yield engine
+    engine.dispose()
+
+
+@contextmanager
+def statements(engine: Engine) -> Iterator[list[str]]:
+    """What is asked of the database within the block."""
+    told: list[str] = []
+
+    def note(connection: Any, cursor: Any, statement: str, *others: Any) -> None:
+        told.append(statement)
+
+    event.listen(engine, "before_cursor_execute", note)
+    yield told
+    event.remove(engine, "before_cursor_execute", note)
+
+
+def test_a_row_says_all_of_a_trial(engine: Engine) -> None:
+    rows = trial_table(engine, "digits")
+    assert [row["number"] for row in rows] == list(range(30))
+    assert len({tuple(row) for row in rows}) == 1
+    row = next(row for row in rows if row["state"] == "complete")
+    detail = candidate_detail(engine, "digits", row["number"])
+    for metric, value in detail.row.metrics.items():
+        assert row[metric] == value.value
+        assert (row.get(f"{metric}_low"), row.get(f"{metric}_high")) == (value.low, value.high)
+    assert {key: row[f"choice.{key}"] for key in detail.definition["choices"]} == detail.definition["choices"]
+    assert (row["parameters"], row["macs"], row["trust"]) == (detail.row.parameters, detail.row.macs, "unverified")
+    began = START + timedelta(seconds=8 * row["number"])
+    assert (row["started_at"], row["finished_at"]) == (began, began + timedelta(seconds=9))
+    assert (row["measure_s"], row["train_s"]) == pytest.approx((1.4, 7.5))
+    assert 0 <= row["on_front"] <= 1
+
+
+def test_a_trial_that_was_not_trained_has_no_score_and_says_why(engine: Engine) -> None:
+    row = next(row for row in trial_table(engine, "digits") if row["state"] == "infeasible" and row["number"] % 4)
+    assert "is over the limit" in row["reason"]
+    assert [row[key] for key in ("accuracy", "accuracy_low", "train_s", "on_front")] == [None] * 4
+
+
+def test_a_queued_trial_has_choices_only(engine: Engine) -> None:
+    row = trial_table(engine, "live")[-1]
+    assert (row["state"], row["started_at"], row["trust"]) == ("queued", None, None)
+    assert row["choice.stem.width"] > 0
+
+
+def test_a_study_without_trials_has_no_rows(engine: Engine) -> None:
+    assert trial_table(engine, "fresh") == []
+    with pytest.raises(UnknownNameError, match="no study 'fres'; did you mean 'fresh'"):
+        trial_table(engine, "fres")
+
+
+def test_a_view_reads_once(engine: Engine) -> None:
+    with study_view(engine, "digits") as view:
+        first = view.trial_table()
+        with statements(engine) as told:
+            assert view.trial_table() == first
+    assert told == []
