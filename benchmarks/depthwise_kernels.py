@@ -30,8 +30,8 @@ from nas.kernels.library import Library
 from nas.latency.machine.affinity import measuring_cores, pin
 from nas.latency.machine.lock import measuring
 from nas.latency.runtimes import RUNTIMES, Session, SessionOptions
-from nas.latency.runtimes.openvino.fastest import fastest
 from nas.latency.runtimes.openvino.choice_cache import ChoiceCache
+from nas.latency.runtimes.openvino.fastest import fastest
 from nas.latency.runtimes.openvino.graph_pass import kernel_layers, prepare
 from nas.latency.runtimes.openvino.quiet import openvino
 from nas.latency.runtimes.openvino.replacement import replace

@@ -2,10 +2,10 @@
 
     python benchmarks/throttled_target.py --every 5 --repeats 5
 
-An agent on this machine measures one network again and again, its health looked at every so many measurements as in
+An agent on this machine measures one network again and again, a canary every so many measurements as in
 a study. At a random one of them its processor quota is cut to a share of a core (control groups: this needs the right
-to make one). Printed: the measurements handed out between the cut and the look that finds it, and by how much the
-latencies measured in between are off; a study measures them again. Baseline: what a study without looks would keep.
+to make one). Printed: the measurements handed out between the cut and the canary that finds it, and by how much the
+latencies measured in between are off; a study measures them again. Baseline: what a study without canaries would keep.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from nas.latency.agent.remote import open_measurer
 from nas.latency.process.client import Measurer
 from nas.latency.protocol.measure import SCREEN
 from nas.latency.targets import Target, TargetSpec
-from trials.coordinator.canaries import Targets
+from trials.coordinator.canaries import Canaries
 from trials.plans.plan import MeasurePlan
 
 GROUPS = Path("/sys/fs/cgroup")
@@ -102,22 +102,22 @@ def family(pid: int) -> list[int]:
     return [pid, *(int(child) for thread in threads for child in (thread / "children").read_text().split())]
 
 
-def slots(measurer: Measurer, target: Target, net: Path, looks: Targets, limit: float) -> Iterator[float | None]:
-    """Latencies one after another; None when a look found the target bad."""
+def slots(measurer: Measurer, target: Target, net: Path, canaries: Canaries, limit: float) -> Iterator[float | None]:
+    """Latencies one after another; None when a canary found the target bad."""
     while True:
-        if looks.due(NAME):
-            looks.look(NAME)
-            if not looks.looked(NAME, measurer.health(target, limit)):
+        if canaries.due(NAME):
+            canaries.started(NAME)
+            if not canaries.finished(NAME, measurer.health(target, limit)):
                 yield None
                 return
-        looks.handed_out(NAME)
+        canaries.handed_out(NAME)
         yield measurer.measure(net, target, effort=SCREEN).latency_ms
 
 
 def caught(options: argparse.Namespace, quota: Quota, measurer: Measurer, target: Target, net: Path, pid: int) -> Row:
     """One repeat: measure, cut the quota, measure on until it is found; what came out."""
     plan = MeasurePlan(canary_every=options.every)
-    measuring = slots(measurer, target, net, Targets(plan, {NAME: None}), plan.max_drift)
+    measuring = slots(measurer, target, net, Canaries(plan, {NAME: None}), plan.max_drift)
     before = [next(measuring) for _ in range(random.randint(1, 2 * options.every))]
     if None in before:
         return {"false_alarm": True, "before_ms": before, "after_ms": []}
@@ -154,7 +154,7 @@ def summarise(rows: list[Row], every: int) -> Row:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--every", type=int, default=5, help="measurements from look to look (default 5)")
+    parser.add_argument("--every", type=int, default=5, help="measurements from canary to canary (default 5)")
     parser.add_argument("--share", type=float, default=0.5, help="of a core that is left (default 0.5)")
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--json", action="store_true", help="one JSON object instead of text")
@@ -172,9 +172,9 @@ def main() -> None:
     if options.json:
         print(json.dumps({"rows": rows, **found}))
         return
-    print(f"{found['repeats']} times, {options.share:.0%} of a core left, a look every {options.every} measurements")
-    print(f"caught by the next look: {found['caught_in_time']:.0%}; false alarms: {found['false_alarms']}")
-    print(f"measurements from the cut to the look: {found['measurements_until_caught']}")
+    print(f"{found['repeats']} times, {options.share:.0%} of a core left, a canary every {options.every} measurements")
+    print(f"caught by the next canary: {found['caught_in_time']:.0%}; false alarms: {found['false_alarms']}")
+    print(f"measurements from the cut to the canary: {found['measurements_until_caught']}")
     print(f"off by {found['off_median']:.1%} (median), {found['off_worst']:.1%} (worst); a study makes them again")
 
 

@@ -93,7 +93,7 @@ def test_an_agent_killed_in_mid_measurement_loses_and_doubles_nothing(
         add_device(Store(url), "most", first, calibrated)
         add_device(Store(url), "half", second, calibrated)
         study = nas_fork("search", str(path), "--storage", url)
-        wait_for_gate(Store(url), "most")  # looks at the device's health come before it
+        wait_for_gate(Store(url), "most")  # canaries come before it
         first.wait_until("working")
         first.kill()
         first.start()

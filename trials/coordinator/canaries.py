@@ -1,4 +1,4 @@
-"""The health of a study's targets: looked at before the first measurement, every so many, and after the last."""
+"""When canaries are due on a study's targets: before the first measurement, every so many, and after the last."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from nas.latency.protocol.canary import Health
 from trials.plans.plan import MeasurePlan
 
 log = logging.getLogger(__name__)
-#: Seconds from one look at a bad target to the next.
+#: Seconds from one canary on a bad target to the next.
 RETRY_S = 30.0
 
 
 @dataclass
-class _Look:
+class _TargetState:
     """What is known of one target."""
 
-    #: Measurements handed out since the last good look.
+    #: Measurements handed out since the last good canary.
     slots: int = 0
-    #: A look is under way.
+    #: A canary is under way.
     pending: bool = False
     health: Health | None = None
     #: Why it is not measured on.
@@ -31,66 +31,66 @@ class _Look:
     number: int = 0
 
 
-class Targets:
-    """Says when a target is due for a look, and whether it may be measured on until then."""
+class Canaries:
+    """Says when a canary is due on a target, and whether it may be measured on until then."""
 
     def __init__(self, plan: MeasurePlan, names: Mapping[str, Any]) -> None:
         self._plan = plan
-        self._looks = {name: _Look() for name in names}
+        self._states = {name: _TargetState() for name in names}
 
     @property
     def waiting(self) -> str:
         """Which targets a study waits for, and why; empty if it need not."""
-        bad = {name: look.problem for name, look in self._looks.items() if look.problem}
+        bad = {name: state.problem for name, state in self._states.items() if state.problem}
         return "; ".join(f"target {name}: {problem}" for name, problem in bad.items())
 
     def due(self, name: str, *, final: bool = False) -> bool:
-        """Whether it is time for a look; ``final``: nothing will be measured any more."""
-        look, every = self._looks[name], self._plan.canary_every
-        if look.pending:
+        """Whether it is time for a canary; ``final``: nothing will be measured any more."""
+        state, every = self._states[name], self._plan.canary_every
+        if state.pending:
             return False
-        if look.problem:
-            return time.monotonic() >= look.retry_at
-        enough = look.slots >= every or (final and look.slots > 0)
-        return (look.health is None and not final) or bool(every and enough)
+        if state.problem:
+            return time.monotonic() >= state.retry_at
+        enough = state.slots >= every or (final and state.slots > 0)
+        return (state.health is None and not final) or bool(every and enough)
 
     def may_measure(self, name: str) -> bool:
-        """Whether the target was looked at and found good."""
-        look = self._looks[name]
-        return look.health is not None and not look.pending and look.problem is None
+        """Whether a canary found the target good."""
+        state = self._states[name]
+        return state.health is not None and not state.pending and state.problem is None
 
     def settled(self) -> bool:
-        """Whether every measurement has had a good look after it, as far as the plan asks for looks."""
-        looks = self._looks.values()
-        return not any(look.pending or look.problem or (self._plan.canary_every and look.slots) for look in looks)
+        """Whether every measurement has had a good canary after it, as far as the plan asks for canaries."""
+        states = self._states.values()
+        return not any(state.pending or state.problem or (self._plan.canary_every and state.slots) for state in states)
 
     def handed_out(self, name: str) -> None:
         """A measurement was given to the target."""
-        self._looks[name].slots += 1
+        self._states[name].slots += 1
 
-    def look(self, name: str) -> str:
-        """A look begins; a key for its job."""
-        look = self._looks[name]
-        look.pending = True
-        look.number += 1
-        return f"canary.{name}.{look.number}"
+    def started(self, name: str) -> str:
+        """A canary begins; a key for its job."""
+        state = self._states[name]
+        state.pending = True
+        state.number += 1
+        return f"canary.{name}.{state.number}"
 
-    def looked(self, name: str, health: Health) -> bool:
-        """A look is done; whether the target is good."""
-        look = self._looks[name]
-        look.pending = False
-        look.health = health
+    def finished(self, name: str, health: Health) -> bool:
+        """A canary is done; whether the target is good."""
+        state = self._states[name]
+        state.pending = False
+        state.health = health
         self._turn(name, health.problem(self._plan.max_drift) if self._plan.canary_every else None)
-        return look.problem is None
+        return state.problem is None
 
     def failed(self, name: str, reason: str) -> None:
-        """A look could not be taken: nobody knows how the target is."""
-        self._looks[name].pending = False
-        self._turn(name, f"can't be looked at: {reason}")
+        """A canary could not run: nobody knows how the target is."""
+        self._states[name].pending = False
+        self._turn(name, f"the canary could not run: {reason}")
 
     def noted(self, name: str, result: Mapping[str, Any]) -> Mapping[str, Any]:
-        """A job's result with the last look among the conditions of its latency."""
-        health, latency = self._looks[name].health, result.get("latency")
+        """A job's result with the last canary among the conditions of its latency."""
+        health, latency = self._states[name].health, result.get("latency")
         if health is None or not latency or "conditions" not in latency or "answered_from" in latency:
             return result
         note = {key: value for key, value in health.to_json().items() if key != "state"}
@@ -98,11 +98,11 @@ class Targets:
 
     def _turn(self, name: str, problem: str | None) -> None:
         """From good to bad or back, saying so."""
-        look = self._looks[name]
+        state = self._states[name]
         if problem:
-            look.retry_at = time.monotonic() + RETRY_S
+            state.retry_at = time.monotonic() + RETRY_S
             log.warning("target %s: %s; measuring there waits until it is as before", name, problem)
-        elif look.problem:
+        elif state.problem:
             log.warning("target %s is as it was calibrated again; measuring goes on", name)
-        look.problem = problem
-        look.slots = 0
+        state.problem = problem
+        state.slots = 0

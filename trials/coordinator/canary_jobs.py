@@ -1,4 +1,4 @@
-"""Looks at the targets of a running study: started when one is due, and what is done once they are over."""
+"""Canaries of a running study: started when one is due, and what is done once they are over."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import logging
 
 from nas.latency.protocol.canary import Health
 from trials.coordinator.assignment import Assignment
-from trials.coordinator.canaries import Targets
+from trials.coordinator.canaries import Canaries
 from trials.coordinator.faults import Faults
 from trials.coordinator.latency_cache import Measured
 from trials.coordinator.pipeline import Step, function_of, pool_of
@@ -17,25 +17,25 @@ from trials.store.store import Store
 log = logging.getLogger(__name__)
 
 
-class Looks:
-    """The looks that are under way. ``key in looks`` tells their jobs from those of candidates."""
+class CanaryJobs:
+    """The canaries that are under way. ``key in canary_jobs`` tells their jobs from those of candidates."""
 
     def __init__(
         self,
         store: Store,
         assignment: Assignment,
         executor: Executor,
-        health: Targets,
+        canaries: Canaries,
         measured: Measured,
         faults: Faults,
     ) -> None:
         self._store = store
         self._assignment = assignment
         self._executor = executor
-        self._health = health
+        self._canaries = canaries
         self._measured = measured
         self._faults = faults
-        #: Key of a job → the target it looks at.
+        #: Key of a job → its target.
         self._under_way: dict[str, str] = {}
 
     def __contains__(self, key: str) -> bool:
@@ -43,25 +43,25 @@ class Looks:
 
     @property
     def phase(self) -> str:
-        """What is being looked at, in words; empty for nothing."""
+        """Which targets are being checked, in words; empty for nothing."""
         targets = ", ".join(dict.fromkeys(self._under_way.values()))
         return f"checking target {targets}" if targets else ""
 
     def start(self, *, over: bool) -> None:
-        """Start a look at each target that is due for one; ``over``: nothing is left to measure."""
+        """Start a canary on each target where one is due; ``over``: nothing is left to measure."""
         for target in self._assignment.targets:
             step = "canary", target
-            if self._health.due(target, final=over) and self._executor.free(pool_of(step)) > 0:
+            if self._canaries.due(target, final=over) and self._executor.free(pool_of(step)) > 0:
                 self._submit(step)
 
     def heard(self, event: Event) -> Reopened | None:
-        """A look is done: what was measured since the last good one is good, or is returned to be measured again."""
+        """A canary is done: what was measured since the last good one is good, or is returned to be measured again."""
         if event.kind == "progress":
             return None
         target = self._under_way.pop(event.key)
         if event.kind != "done":
-            self._health.failed(target, event.error)
-            self._faults.of_place(target, f"target {target} can't be looked at: {event.error}")
+            self._canaries.failed(target, event.error)
+            self._faults.of_place(target, f"the canary of target {target} could not run: {event.error}")
             return None
         self._faults.came_through(target)
         health = Health.from_json(event.value["health"])
@@ -77,7 +77,7 @@ class Looks:
 
     def _submit(self, step: Step) -> None:
         target = step[1]
-        key = self._health.look(target)
+        key = self._canaries.started(target)
         self._under_way[key] = target
         data = {
             "target": self._assignment.targets[target],
@@ -87,7 +87,7 @@ class Looks:
 
     def _judge(self, target: str, health: Health) -> Reopened | None:
         given = self._assignment
-        if self._health.looked(target, health):
+        if self._canaries.finished(target, health):
             self._store.verify(given.study_id, given.epoch, target)
             return None
         undone = self._store.quarantine(given.study_id, given.epoch, target)

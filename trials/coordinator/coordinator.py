@@ -18,8 +18,8 @@ from typing import Any
 from nas.errors import JobError, PlaceError, StudyError
 from nas.strategies import Goal, Observation, Suggestion
 from trials.coordinator.assignment import Assignment
-from trials.coordinator.canaries import Targets
-from trials.coordinator.canary_jobs import Looks
+from trials.coordinator.canaries import Canaries
+from trials.coordinator.canary_jobs import CanaryJobs
 from trials.coordinator.description import describe
 from trials.coordinator.dispatch import Dispatcher, Running
 from trials.coordinator.faults import Faults
@@ -27,7 +27,7 @@ from trials.coordinator.latency_cache import Measured
 from trials.coordinator.original import original_of, settled, waiting_for_original
 from trials.coordinator.pipeline import Line, after, checkpoint_folder, first_step, pool_of, reject_above, twin_of
 from trials.coordinator.progress import FINAL_STATES, Memory
-from trials.coordinator.second_looks import Confirmation, after_repeat, is_repeat, repeat_folder
+from trials.coordinator.repeats import Repeats, after_repeat, is_repeat, repeat_folder
 from trials.coordinator.trainings import trainings
 from trials.executors import Event, Executor
 from trials.jobs.metrics import needed_metrics
@@ -68,8 +68,8 @@ class Coordinator:
         self._twins_tried = False
         self._on_update = on_update
         self._strategy = self.problem.strategy(Goal(self.problem.objectives, assignment.limits), self.problem.plan.seed)
-        self._confirmation = Confirmation(store, self.problem, self.name, assignment.study_id, assignment.epoch)
-        self.health = Targets(self.problem.plan.measure, assignment.targets)
+        self._repeats = Repeats(store, self.problem, self.name, assignment.study_id, assignment.epoch)
+        self.canaries = Canaries(self.problem.plan.measure, assignment.targets)
         self._measured = Measured(
             store,
             self.problem.plan.measure,
@@ -79,8 +79,8 @@ class Coordinator:
         )
         self._num_epochs = self.problem.estimator().num_epochs
         self._faults = Faults(self.problem.plan.faults, self.name)
-        self._looks = Looks(store, assignment, executor, self.health, self._measured, self._faults)
-        self._jobs = Dispatcher(store, assignment, executor, self.memory, self.health, self._measured, self._faults)
+        self._canary_jobs = CanaryJobs(store, assignment, executor, self.canaries, self._measured, self._faults)
+        self._jobs = Dispatcher(store, assignment, executor, self.memory, self.canaries, self._measured, self._faults)
         self._ticked = self._renewed = time.monotonic()
 
     @property
@@ -101,7 +101,7 @@ class Coordinator:
     @property
     def phase(self) -> str | None:
         """What is being done, in words, where that takes long."""
-        told = self.health.waiting, trainings(self._jobs.running.values(), self._num_epochs), self._looks.phase
+        told = self.canaries.waiting, trainings(self._jobs.running.values(), self._num_epochs), self._canary_jobs.phase
         return "; ".join(filter(None, told)) or None
 
     def run(self) -> str:
@@ -124,13 +124,13 @@ class Coordinator:
                 return "complete"
             final = final or self._propose()
             if final:
-                self._confirm()
+                self._repeat()
                 self._time_twins()
-            over = bool(final) and self._jobs.idle and not self._confirmation.waiting
-            self._looks.start(over=over)
+            over = bool(final) and self._jobs.idle and not self._repeats.waiting
+            self._canary_jobs.start(over=over)
             for running, known in self._jobs.dispatch():
                 self._commit(running, known)
-            if final and over and self.health.settled():
+            if final and over and self.canaries.settled():
                 return final
             for event in self.executor.poll(0.5):
                 self._handle(event)
@@ -226,10 +226,10 @@ class Coordinator:
         self.assignment.limits.update(limits)
         self._begin()
 
-    def _confirm(self) -> None:
-        """Once all candidates are finished: second looks at contested ones."""
+    def _repeat(self) -> None:
+        """Once all candidates are finished: repeats of contested ones."""
         if not self._jobs.queued and all(is_repeat(running.step) for running in self._jobs.running.values()):
-            for open_job in self._confirmation.next_jobs(self.executor.free, self.num_running):
+            for open_job in self._repeats.next_jobs(self.executor.free, self.num_running):
                 self._jobs.restore(open_job)
 
     def _time_twins(self) -> None:
@@ -243,8 +243,8 @@ class Coordinator:
 
     def _handle(self, event: Event) -> None:
         running = self._jobs.running.get(event.key)
-        if event.key in self._looks:
-            self._take_back(self._looks.heard(event))
+        if event.key in self._canary_jobs:
+            self._take_back(self._canary_jobs.heard(event))
         elif running and event.kind == "progress":
             self._progress(running, event.value)
         elif running:
@@ -276,7 +276,7 @@ class Coordinator:
             self._jobs.requeue(running, error)
 
     def _is_unclear(self, running: Running) -> bool:
-        return self._faults.is_unclear(running.job_id, healthy=not self.health.waiting)
+        return self._faults.is_unclear(running.job_id, healthy=not self.canaries.waiting)
 
     def _take_back(self, undone: Reopened | None) -> None:
         """Measure again what was measured on a target that proved bad, and let the strategy forget it."""
@@ -344,7 +344,7 @@ class Coordinator:
             if latency is None:  # it was deleted, or proved bad, meanwhile
                 return None
             result = {key: value for key, value in result.items() if key != "known"} | {"latency": latency}
-        return self.health.noted(target, result) if target else result
+        return self.canaries.noted(target, result) if target else result
 
     def _learn(self, running: Running, result: Mapping[str, Any], outcome: JobResult) -> None:
         """Remember what a committed step tells about other candidates."""
@@ -358,7 +358,7 @@ class Coordinator:
             self.memory.twins[twin_of(line), target] = outcome.result["latency"]
 
     def _revise(self, running: Running, state: str | None) -> None:
-        """A second look at a complete candidate was committed."""
+        """A repeat of a complete candidate was committed."""
         shutil.rmtree(repeat_folder(self.assignment.shared, running.line, running.step), ignore_errors=True)
         if state:
             self.memory.moved(running.line.state, state)
@@ -408,10 +408,10 @@ class Coordinator:
     def _stop_all(self, reason: str) -> None:
         for line in self._jobs.cancel():
             self._stop(line, reason)
-        self._looks.cancel()
+        self._canary_jobs.cancel()
 
     def _stop(self, line: Line, reason: str) -> None:
-        """End a candidate without a result; one that is complete loses the second look only."""
+        """End a candidate without a result; one that is complete loses the repeat only."""
         self.store.stop_candidate(line.candidate_id, reason, epoch=self.assignment.epoch)
         if line.state != "complete":
             self._finish(line, "stopped")

@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from trials.coordinator.assignment import Assignment
-from trials.coordinator.canaries import Targets
+from trials.coordinator.canaries import Canaries
 from trials.coordinator.faults import Faults
 from trials.coordinator.latency_cache import Measured
 from trials.coordinator.limits import Limits, written_folders
 from trials.coordinator.pipeline import Line, Step, function_of, is_audit, payload, pool_of, twin_of
 from trials.coordinator.progress import Memory
-from trials.coordinator.second_looks import is_repeat, repeat_payload
+from trials.coordinator.repeats import is_repeat, repeat_payload
 from trials.executors import Executor, Job
 from trials.store.records import OpenJob
 from trials.store.store import Store
@@ -53,7 +53,7 @@ class Dispatcher:
         assignment: Assignment,
         executor: Executor,
         memory: Memory,
-        health: Targets,
+        canaries: Canaries,
         measured: Measured,
         faults: Faults,
     ) -> None:
@@ -61,7 +61,7 @@ class Dispatcher:
         self._assignment = assignment
         self._executor = executor
         self._memory = memory
-        self._health = health
+        self._canaries = canaries
         self._measured = measured
         self._faults = faults
         self.limits = Limits(assignment.problem.plan)
@@ -156,9 +156,9 @@ class Dispatcher:
             return False
         if not step[1]:
             return True
-        if self._health.due(step[1]) or not self._health.may_measure(step[1]):
+        if self._canaries.due(step[1]) or not self._canaries.may_measure(step[1]):
             return False
-        self._health.handed_out(step[1])
+        self._canaries.handed_out(step[1])
         return True
 
     def _known(self, line: Line, step: Step) -> Mapping[str, Any] | None:

@@ -91,7 +91,7 @@ class Memory:
         ]
 
     def revised(self, candidate_id: int, state: str, metrics: Metrics) -> None:
-        """A second look at a complete candidate changed its metrics, and perhaps its state."""
+        """A repeat of a complete candidate changed its metrics, and perhaps its state."""
         self._points.pop(candidate_id, None)
         self._remember(candidate_id, state, metrics)
 

@@ -24,9 +24,9 @@ from trials.executors.template import PRELOADED, Template, TemplateGone
 
 log = logging.getLogger(__name__)
 
-#: How often workers are looked at while nothing comes from them.
-LOOK_S = 0.2
-#: How often their memory is looked at, and the share of the machine's that a job without a limit may hold.
+#: How often workers are checked while nothing comes from them.
+CHECK_S = 0.2
+#: How often their memory is checked, and the share of the machine's that a job without a limit may hold.
 WEIGH_S, MOST_OF_MEMORY = 0.4, 0.9
 #: Templates started for one worker, where they get killed.
 MAX_TEMPLATES = 3
@@ -136,10 +136,10 @@ class LocalExecutor(Executor):
     def poll(self, timeout_s: float) -> list[Event]:
         """See ``Executor.poll``."""
         deadline = time.monotonic() + timeout_s
-        self._look(0)
+        self._check(0)
         while not self._events and (left := deadline - time.monotonic()) > 0:
             if self._selector.get_map():
-                self._look(min(left, LOOK_S))
+                self._check(min(left, CHECK_S))
             else:
                 time.sleep(left)
         events, self._events = self._events, []
@@ -191,7 +191,7 @@ class LocalExecutor(Executor):
             template = Template(self.preload)
         raise JobError(f"{MAX_TEMPLATES} processes that workers are forked from were killed; is there enough memory?")
 
-    def _look(self, timeout_s: float) -> None:
+    def _check(self, timeout_s: float) -> None:
         """Read what workers say, wait for it, and notice those that died or exceed a limit."""
         self._read(timeout_s)
         self._bury()

@@ -61,7 +61,7 @@ def check_complete(target: str, latency: Mapping[str, Any], needed: Iterable[str
 
 
 def announced_metrics(problem: Problem, target: str) -> list[str]:
-    """Those of ``needed_metrics`` that not every target can tell, and that a look at its health decides about."""
+    """Those of ``needed_metrics`` that not every target can tell, and that a canary decides about."""
     return [name for name in needed_metrics(problem, target) if name in ANNOUNCED]
 
 
@@ -71,7 +71,7 @@ def check_readable(problem: Problem, target: str, health: Mapping[str, Any]) -> 
     Args:
         problem: what is searched.
         target: name of the target.
-        health: ``state`` of a look at its health.
+        health: ``state`` that its canary found.
     """
     for name in announced_metrics(problem, target):
         if "readable" not in health:

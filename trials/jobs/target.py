@@ -17,7 +17,7 @@ def calibrate(payload: Payload) -> Iterator[Result]:
 
 
 def canary(payload: Payload) -> Iterator[Result]:
-    """Look at a target's health."""
+    """Run a canary on a target."""
     target = Target.from_json(payload["target"])
     yield {"health": measurer(target).health(target, payload["limit"]).to_json()}
 

@@ -1,4 +1,4 @@
-"""What may be changed in a stored study so that it goes on: its budget, second looks, and limits made tighter.
+"""What may be changed in a stored study so that it goes on: its budget, repeats, and limits made tighter.
 
 Nothing recorded changes. A tighter limit is judged by the recorded metrics; a looser one is refused: candidates that
 the old limit rejected were never trained, so the study would not be what a study with that limit is.

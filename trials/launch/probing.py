@@ -17,7 +17,7 @@ from trials.executors import Executor, Job
 from trials.jobs.metrics import announced_metrics, check_readable, needed_metrics, target_metrics
 from trials.plans.plan import Relative
 from trials.plans.problem import Problem, bounds
-from trials.targets.calibration import Says, look, run_jobs, silent
+from trials.targets.calibration import Says, run_canary, run_jobs, silent
 
 #: Random candidates whose median stands for the space.
 NUM_PROBES = 15
@@ -46,7 +46,7 @@ def check_targets(
     for name, target in targets.items():
         if announced_metrics(problem, name):
             says(f"asking target {name} for its metrics")
-            health = look(executor, Target.from_json(target), problem.plan.measure.max_drift)
+            health = run_canary(executor, Target.from_json(target), problem.plan.measure.max_drift)
             check_readable(problem, name, health.state)
 
 

@@ -189,7 +189,7 @@ def extend(
     on_update: OnUpdate = lambda coordinator: None,
     on_phase: OnPhase = lambda study, phase: None,
 ) -> None:
-    """Give a finished or interrupted study a larger budget, more second looks or tighter limits, and run it.
+    """Give a finished or interrupted study a larger budget, more repeats or tighter limits, and run it.
 
     Args:
         storage: URL of the database.

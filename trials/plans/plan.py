@@ -159,7 +159,7 @@ class MeasurePlan(_Strict):
     audit: Annotated[float, Field(ge=0, le=1)] = 0.1
     #: Whether a structure that the database knows is answered from there.
     cache: bool = True
-    #: Measurements from one look at a target's health to the next; 0: one at the start, which decides nothing.
+    #: Measurements from one canary of a target to the next; 0: one at the start, which decides nothing.
     canary_every: Count = 20
     #: Relative drift of the canary beyond which a target is not measured on.
     max_drift: Annotated[float, Field(gt=0)] = 0.1

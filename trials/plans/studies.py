@@ -47,7 +47,7 @@ def study_specs(plan: Plan, name: str | None = None, baseline: str | None = None
 def given_plan(plan: Plan, name: str, choices: list[dict[str, Any]], **changes: Any) -> Plan:
     """A plan of the listed networks, all else alike; without limits, as they are there to be compared.
 
-    Nor are there second looks: which of them is on their front is no question.
+    Nor are there repeats: which of them is on their front is no question.
     """
     fixed = {
         "name": name,

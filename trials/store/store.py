@@ -382,7 +382,7 @@ class Store:
             leases.check(connection, study_id, epoch)
             return twins.reopen(connection, study_id)
 
-    # -- second looks at complete candidates
+    # -- repeats of complete candidates
 
     @_reading
     def repeats(self, connection: Connection, study_id: int) -> Counter[tuple[int, str, str]]:

@@ -51,7 +51,7 @@ def calibrate(executor: Executor, spec: TargetSpec, says: Says = silent) -> dict
     return dict(found["target"])
 
 
-def look(executor: Executor, target: Target, limit: float) -> Health:
+def run_canary(executor: Executor, target: Target, limit: float) -> Health:
     """Compare a target with its calibration, where it is; ``limit``: how much drift is good."""
     data = {"target": target.to_json(), "limit": limit}
     name = target.spec.name

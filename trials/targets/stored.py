@@ -17,7 +17,7 @@ from trials.executors import EXECUTORS, Executor
 from trials.plans.plan import MeasurePlan, Named, Plan, TargetPlan, make_plan
 from trials.plans.pools import measuring_pool
 from trials.store.store import Store
-from trials.targets.calibration import calibrate, look
+from trials.targets.calibration import calibrate, run_canary
 
 #: What a calibration must share with a later one for their latencies to be compared.
 FIXED = ("processor", "flags", "runtime_version")
@@ -62,7 +62,7 @@ def add(store: Store, spec: TargetSpec, cluster: str | None = None) -> Target:
 
 @dataclass(frozen=True)
 class Check:
-    """A stored target, looked at and calibrated once more."""
+    """A stored target, checked by a canary and calibrated once more."""
 
     health: Health
     #: Time of its reference models over what it was: median, fastest, slowest rung.
@@ -82,14 +82,14 @@ class Check:
 
 
 def check(store: Store, name: str, cluster: str | None = None) -> Check:
-    """Look at a stored target's health, then calibrate it again and compare; nothing is written.
+    """Run a canary on a stored target, then calibrate it again and compare; nothing is written.
 
     Raises:
         UnknownNameError: there is none of that name.
         UnreachableError: its agent does not answer.
     """
     before = Target.from_json(_known(store, name))
-    health, now = _looked_at(before, cluster)
+    health, now = _checked(before, cluster)
     ratios = [now.references[rung] / time_ms for rung, time_ms in before.references.items() if rung in now.references]
     pairs = {key: (before.description.get(key), now.description.get(key)) for key in FIXED}
     changed = {key: pair for key, pair in pairs.items() if pair[0] != pair[1]}
@@ -140,13 +140,13 @@ def _calibrated(spec: TargetSpec, cluster: str | None) -> Target:
         return Target.from_json(calibrate(executor, spec))
 
 
-def _looked_at(target: Target, cluster: str | None) -> tuple[Health, Target]:
+def _checked(target: Target, cluster: str | None) -> tuple[Health, Target]:
     """Its health, before it is made to work hard, and a new calibration."""
     if cluster is None:
         with open_measurer(target.spec) as measurer:
             return measurer.health(target, MAX_DRIFT), measurer.calibrate()
     with _measuring_at(target.spec, cluster) as executor:
-        return look(executor, target, MAX_DRIFT), Target.from_json(calibrate(executor, target.spec))
+        return run_canary(executor, target, MAX_DRIFT), Target.from_json(calibrate(executor, target.spec))
 
 
 @contextmanager

@@ -74,7 +74,7 @@ class Device:
         """Time the reference models; see ``_run``."""
         self._run(lease, check_calibrate(data), {"verb": "calibrate"}, send)
 
-    def look(self, lease: str, data: Mapping[str, Any], send: Send) -> None:
+    def canary(self, lease: str, data: Mapping[str, Any], send: Send) -> None:
         """Compare a reference model with its calibration; see ``_run``."""
         checked = check_health(data)
         self._run(lease, checked["target"]["spec"], {"verb": "health", **checked}, send)

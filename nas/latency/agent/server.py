@@ -141,13 +141,13 @@ class Handler(BaseHTTPRequestHandler):
         self._serve({"/health": lambda: self._answer(200, self.server.device.health())}, secret=False)
 
     def do_POST(self) -> None:
-        """Take the lease, calibrate, look, measure, profile."""
+        """Take the lease, calibrate, run a canary, measure, profile."""
         device = self.server.device
         self._serve(
             {
                 "/lease": lambda: self._answer(200, self._with_body(lambda body: device.lend())),
                 "/calibrate": lambda: self._with_body(lambda body: device.calibrate(self._lease(), body, self._send)),
-                "/health": lambda: self._with_body(lambda body: device.look(self._lease(), body, self._send)),
+                "/health": lambda: self._with_body(lambda body: device.canary(self._lease(), body, self._send)),
                 "/measure": lambda: self._with_body(lambda body: device.measure(self._lease(), body, self._send)),
                 "/profile": lambda: self._with_body(lambda body: device.profile(self._lease(), body, self._send)),
             }

@@ -84,7 +84,7 @@ class Measurer(ABC):
 
         Args:
             target: as calibrated.
-            limit: drift beyond which it looks again, ``Health.problem`` says what is found.
+            limit: drift beyond which it runs again, ``Health.problem`` says what is found.
 
         Raises:
             MeasureError: the reference can't be run.

@@ -26,7 +26,7 @@ from nas.latency.machine.affinity import measuring_cores, pin
 from nas.latency.machine.lock import measuring
 from nas.latency.machine.processor import CoreWatch, power_state
 from nas.latency.protocol.calibration import calibrate
-from nas.latency.protocol.canary import BUSY, Health, Place, check
+from nas.latency.protocol.canary import BUSY, CanarySetup, Health, check
 from nas.latency.protocol.energy import package_energy_uj
 from nas.latency.protocol.intervals import Derived
 from nas.latency.protocol.measure import Bench, Effort, Latency, measure
@@ -93,9 +93,9 @@ class Worker:
         }
 
     def health(self, target: Target, limit: float) -> Health:
-        """Compare a reference model with its calibration; look who else is at work."""
-        place = Place(self._open_reference, target.references, self._exclusive, self._clock, self.cores)
-        found = check(place, limit)
+        """Compare a reference model with its calibration; see who else is at work."""
+        setup = CanarySetup(self._open_reference, target.references, self._exclusive, self._clock, self.cores)
+        found = check(setup, limit)
         readable = ["load_ms", *(["energy_mj"] if package_energy_uj() is not None else [])]
         return replace(found, state={**found.state, "runtime_version": self.runtime.version(), "readable": readable})
 

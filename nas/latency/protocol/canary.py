@@ -23,8 +23,8 @@ from nas.latency.runtimes import Session
 
 #: The canary is the rung nearest to so many milliseconds: many runs fit a window, and a clock tick is nothing to one.
 CANARY_MS = 0.25
-#: One look keeps the core busy for so long, which is more than a period of processor quotas; looks are repeated until
-#: one is good: of others' disturbances a quiet moment shows nothing, of a throttled target every moment does.
+#: One window keeps the core busy for so long, which is more than a period of processor quotas. Windows are repeated
+#: until one is good: of others' disturbances a quiet moment shows nothing, of a throttled target every moment does.
 WINDOW_S = 0.25
 WINDOWS = 6
 #: Share of the measuring core that others may take before it is said.
@@ -66,8 +66,8 @@ class Health:
 
 
 @dataclass(frozen=True)
-class Place:
-    """What the canary needs of the place it looks at."""
+class CanarySetup:
+    """What the canary needs of the place it runs in."""
 
     open_reference: Callable[[str], Session]
     #: Rung → calibrated milliseconds.
@@ -77,37 +77,37 @@ class Place:
     cores: Sequence[int]
 
 
-def check(place: Place, limit: float, *, windows: int = WINDOWS) -> Health:
+def check(setup: CanarySetup, limit: float, *, windows: int = WINDOWS) -> Health:
     """Run the canary, a quarter of a second if all is well; ``limit``: how much drift is good.
 
     Raises:
         MeasureError: the reference can't be run.
     """
-    rung = choose_rung(place.references, CANARY_MS)
+    rung = choose_rung(setup.references, CANARY_MS)
     before = processes()
     started = time.monotonic()
-    drift, throttled, others = _looks(place, rung, limit, windows)
+    drift, throttled, others = _best_window(setup, rung, limit, windows)
     least_s = BUSY * (time.monotonic() - started)
-    who = busiest(before, processes(), place.cores, least_s)
-    state = {**power_state(place.cores[0]), "load": os.getloadavg()[0], "others": others, "processes": who}
-    return Health(rung, drift, throttled, tuple(_warnings(state, place.cores, who)), state)
+    who = busiest(before, processes(), setup.cores, least_s)
+    state = {**power_state(setup.cores[0]), "load": os.getloadavg()[0], "others": others, "processes": who}
+    return Health(rung, drift, throttled, tuple(_warnings(state, setup.cores, who)), state)
 
 
-def _looks(place: Place, rung: str, limit: float, windows: int) -> tuple[float, float, float | None]:
+def _best_window(setup: CanarySetup, rung: str, limit: float, windows: int) -> tuple[float, float, float | None]:
     """The best drift and throttling of any window, and the others' share of the core in all."""
     fastest_ns, throttled, shares = float("inf"), 1.0, list[float]()
     for _ in range(windows):
-        with place.exclusive():
-            session = place.open_reference(rung)
+        with setup.exclusive():
+            session = setup.open_reference(rung)
             try:
-                time_s = warm_up(session, place.clock)
-                window_ns, kept_from, found = _window(session, burst_runs(time_s), place.cores)
+                time_s = warm_up(session, setup.clock)
+                window_ns, kept_from, found = _window(session, burst_runs(time_s), setup.cores)
             finally:
                 session.close()
         fastest_ns = min(fastest_ns, window_ns)
         throttled = min(throttled, kept_from)
         shares += [found.others] if found else []
-        drift = fastest_ns / 1e6 / place.references[rung] - 1
+        drift = fastest_ns / 1e6 / setup.references[rung] - 1
         if abs(drift) <= limit / 2 and throttled <= limit / 2:
             break
     return drift, throttled, sum(shares) / len(shares) if shares else None

@@ -24,8 +24,8 @@ def latency(value: float) -> dict[str, Any]:
 class Pretending(Executor):
     """Runs jobs in this process, one at a time.
 
-    ``twin`` says what the twin's job does, ``again`` what a second look does, given its payload; ``drifts`` how far
-    off the target is at each of the first looks at its health, later it is good; ``gate`` what a gate returns.
+    ``twin`` says what the twin's job does, ``again`` what a repeat does, given its payload; ``drifts`` how far
+    off the target is at each of the first canaries, later it is good; ``gate`` what a gate returns.
     """
 
     def __init__(

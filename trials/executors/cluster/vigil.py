@@ -52,11 +52,11 @@ class Vigil:
         self._namespace = this_process("").namespace
         self._heard = dict.fromkeys(self._addresses, time.monotonic())
         self._checked = 0.0
-        #: Node → the answer of the last look at its processes, once there is one.
-        self._looks: dict[str, Any] = {}
+        #: Node → the answer of the last check of its processes, once there is one.
+        self._checks: dict[str, Any] = {}
 
     def dead(self, processes: Collection[Process]) -> set[Process]:
-        """Those whose process has ended, and whose children were ended therefore; looks every ``CHECK_S`` only.
+        """Those whose process has ended, and whose children were ended therefore; checks every ``CHECK_S`` only.
 
         Raises:
             ClusterError: the cluster is gone.
@@ -69,7 +69,7 @@ class Vigil:
         here = [process for process in processes if process.namespace == self._namespace]
         found = set(bury(here))
         for node in {process.node for process in processes if process.namespace != self._namespace}:
-            found |= self._look(node, [process for process in processes if process.node == node])
+            found |= self._check(node, [process for process in processes if process.node == node])
         return found
 
     def end(self, process: Process) -> None:
@@ -89,16 +89,16 @@ class Vigil:
                     "is cut; start it again if it is a cluster's"
                 )
 
-    def _look(self, node: str, processes: Sequence[Process]) -> set[Process]:
-        """Those that an earlier look at another node found dead; starts the next look."""
+    def _check(self, node: str, processes: Sequence[Process]) -> set[Process]:
+        """Those that an earlier check of another node found dead; starts the next check."""
         found: set[Process] = set()
-        if node in self._looks:
-            ready, _ = self._ray.wait([self._looks[node]], timeout=0)
+        if node in self._checks:
+            ready, _ = self._ray.wait([self._checks[node]], timeout=0)
             if not ready:
                 return found
             with suppress(self._ray.exceptions.RayError):  # the node is lost: Ray says so of its workers too
                 found = set(self._ray.get(ready[0])) & set(processes)
-        self._looks[node] = self._there(node, bury, processes)
+        self._checks[node] = self._there(node, bury, processes)
         return found
 
     def _there(self, node: str, function: Any, argument: Any) -> Any:

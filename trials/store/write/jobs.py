@@ -55,7 +55,7 @@ _END = (
     update(CANDIDATES)
     .where(
         CANDIDATES.c.id == bindparam("candidate"),
-        # Final is final, but for a complete one that a second look found to be over a limit.
+        # Final is final, but for a complete one that a repeat found to be over a limit.
         or_(
             CANDIDATES.c.state.not_in(FINAL),
             and_(CANDIDATES.c.state == "complete", bindparam("final") == "infeasible"),

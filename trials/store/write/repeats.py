@@ -1,4 +1,4 @@
-"""Second looks at complete candidates: measured again, trained again."""
+"""Repeats of complete candidates: measured again, trained again."""
 
 from __future__ import annotations
 

@@ -112,15 +112,15 @@ def _jobs_behind(
 
 
 def _reopen(connection: Connection, candidates: Sequence[int]) -> None:
-    """Queue the first stale job of each candidate that had ended: it is running again, or complete at a second look."""
+    """Queue the first stale job of each candidate that had ended: it is running again, or complete in a repeat."""
     ended = CANDIDATES.c.id.in_(candidates), CANDIDATES.c.state.in_(_ENDED)
     ids = list(connection.execute(select(CANDIDATES.c.id).where(*ended)).scalars())
     stale = JOBS.c.candidate_id.in_(ids), JOBS.c.state == "stale"
     rows = connection.execute(select(JOBS.c.id, JOBS.c.candidate_id).where(*stale).order_by(JOBS.c.id.desc()))
     first = {row.candidate_id: row.id for row in rows}
     connection.execute(update(JOBS).where(JOBS.c.id.in_(first.values())).values(state="queued"))
-    looks = select(JOBS.c.candidate_id).where(JOBS.c.id.in_(first.values()), JOBS.c.kind.startswith("remeasure-"))
+    repeated = select(JOBS.c.candidate_id).where(JOBS.c.id.in_(first.values()), JOBS.c.kind.startswith("remeasure-"))
     opened = update(CANDIDATES).where(CANDIDATES.c.id.in_(ids))
-    connection.execute(opened.where(CANDIDATES.c.id.in_(looks)).values(state="complete", reason=None))
-    again = opened.where(CANDIDATES.c.id.not_in(looks))
+    connection.execute(opened.where(CANDIDATES.c.id.in_(repeated)).values(state="complete", reason=None))
+    again = opened.where(CANDIDATES.c.id.not_in(repeated))
     connection.execute(again.values(state="running", reason=None, finished_at=None))

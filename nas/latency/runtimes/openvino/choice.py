@@ -18,8 +18,8 @@ from nas.errors import MeasureError
 from nas.kernels import build
 from nas.kernels.library import Library
 from nas.latency.runtimes import SessionOptions
-from nas.latency.runtimes.openvino.fastest import Timed, fastest, fills
 from nas.latency.runtimes.openvino.choice_cache import ChoiceCache
+from nas.latency.runtimes.openvino.fastest import Timed, fastest, fills
 from nas.latency.runtimes.openvino.graph_pass import KernelLayer, Setting, kernel_layers, prepare
 from nas.latency.runtimes.openvino.quiet import openvino
 from nas.latency.runtimes.openvino.race import Race, Variant

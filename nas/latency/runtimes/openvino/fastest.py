@@ -111,9 +111,7 @@ def _sparse_runs(layer: KernelLayer, library: Library, x: np.ndarray) -> Iterato
                 )
 
 
-def _depthwise_runs(
-    layer: KernelLayer, library: Library, x: np.ndarray
-) -> Iterator[tuple[Setting, Callable[[], Any]]]:
+def _depthwise_runs(layer: KernelLayer, library: Library, x: np.ndarray) -> Iterator[tuple[Setting, Callable[[], Any]]]:
     transforms = layer.stride == 1 and min(layer.weight.shape[1:]) >= _LEAST_TRANSFORMED
     for name in _instruction_sets(library):
         for method in METHODS if transforms else METHODS[:-1]:

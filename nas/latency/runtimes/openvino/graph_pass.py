@@ -20,7 +20,7 @@ MOST_DENSITY = 0.75
 
 @dataclass(frozen=True)
 class Setting:
-    """How a kernel computes a match."""
+    """How a kernel computes a layer."""
 
     #: Adjacent outputs that share a list of inputs, and vectors of pixels at a time; of sparse kernels.
     rows: int = 1
@@ -38,7 +38,7 @@ class KernelLayer:
     #: The friendly name of its convolution or product.
     name: str
     kind: Kind
-    #: ``(outputs, inputs)`` of a sparse match, ``(channels, height, width)`` of a depthwise one.
+    #: ``(outputs, inputs)`` of a sparse layer, ``(channels, height, width)`` of a depthwise one.
     weight: Floats
     #: ``(outputs,)``
     bias: Floats

@@ -250,7 +250,7 @@ def test_a_gate_taken_back_while_the_trained_file_waits_to_be_measured(
     assert {row.state for row in rows(store, JobRow)} == {"done"}
 
 
-def test_the_last_measurements_have_a_look_after_them_too(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_last_measurements_have_a_canary_after_them_too(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(canaries, "RETRY_S", 0.0)
     gate = gates(dict.fromkeys(range(3), 1.0))
     executor = trained_alike(Pretending(gate=gate, drifts=[0.0, -0.2]))

@@ -85,7 +85,7 @@ def test_a_complete_study_points_to_extend_and_not_in_a_circle(url: str, workers
         studies.resume(url, "study")
 
 
-def test_second_looks_are_added(url: str, workers: Pretending) -> None:
+def test_repeats_are_added(url: str, workers: Pretending) -> None:
     search(url)
     studies.extend(url, "study", ["confidence.remeasure=2", "confidence.revisit_s=0"])
     assert [kind for kind, _ in workers.ran].count("remeasure") == 2

@@ -7,7 +7,7 @@ import pytest
 from nas.latency.machine.processor import CoreShares
 from nas.latency.machine.quota import throttled_s
 from nas.latency.protocol import canary
-from nas.latency.protocol.canary import Health, Place, check
+from nas.latency.protocol.canary import CanarySetup, Health, check
 from nas.latency.runtimes import Session
 from tests.unit.nas.latency.protocol.test_measure import Simulated
 
@@ -24,8 +24,8 @@ def _short(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(canary, "WINDOW_S", 0.005)
 
 
-def look(slow: list[float], idle: list[float], monkeypatch: pytest.MonkeyPatch, limit: float = 0.1) -> Health:
-    """A look at a machine that is, window by window, so much slower, and idle when it should not be."""
+def health(slow: list[float], idle: list[float], monkeypatch: pytest.MonkeyPatch, limit: float = 0.1) -> Health:
+    """The canary of a machine that is, window by window, so much slower, and idle when it should not be."""
     factors, shares = iter(slow), iter(idle)
     opened: list[str] = []
 
@@ -41,14 +41,14 @@ def look(slow: list[float], idle: list[float], monkeypatch: pytest.MonkeyPatch, 
         return Simulated(REFERENCES[rung] * next(factors))
 
     monkeypatch.setattr(canary, "CoreWatch", Watch)
-    found = check(Place(open_reference, REFERENCES, no_wait, "process", (0,)), limit, windows=len(slow))
+    found = check(CanarySetup(open_reference, REFERENCES, no_wait, "process", (0,)), limit, windows=len(slow))
     assert set(opened) == {"r4"}, "the rung nearest to a quarter of a millisecond"
     assert Simulated.opened == 0
     return found
 
 
 def test_a_target_as_calibrated_is_good_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    found = look([1.0], [0.0], monkeypatch)
+    found = health([1.0], [0.0], monkeypatch)
     assert found.problem(0.1) is None
     assert found.drift == pytest.approx(0.0, abs=1e-4)
     assert any("others keep core 0 busy 30%" in warning for warning in found.warnings)
@@ -56,18 +56,18 @@ def test_a_target_as_calibrated_is_good_at_once(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_one_quiet_moment_is_enough(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert look([1.5, 1.4, 1.01], [0.0] * 3, monkeypatch).problem(0.1) is None
+    assert health([1.5, 1.4, 1.01], [0.0] * 3, monkeypatch).problem(0.1) is None
 
 
 @pytest.mark.parametrize(("slow", "words"), [(1.3, "30% slower"), (0.8, "20% faster")])
 def test_a_target_that_is_never_as_calibrated_is_bad(slow: float, words: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    problem = look([slow] * 3, [0.0] * 3, monkeypatch).problem(0.1)
+    problem = health([slow] * 3, [0.0] * 3, monkeypatch).problem(0.1)
     assert problem is not None
     assert words in problem
 
 
 def test_a_core_that_stands_idle_while_it_is_wanted_is_throttled(monkeypatch: pytest.MonkeyPatch) -> None:
-    problem = look([1.0] * 3, [0.6, 0.5, 0.7], monkeypatch).problem(0.1)
+    problem = health([1.0] * 3, [0.6, 0.5, 0.7], monkeypatch).problem(0.1)
     assert problem is not None
     assert "throttled: kept from its core 50%" in problem
 

@@ -1,4 +1,4 @@
-"""Second looks in the tables."""
+"""Repeats in the tables."""
 
 from __future__ import annotations
 

@@ -12,8 +12,8 @@ from nas.kernels.library import Library
 from nas.latency.runtimes import SessionOptions
 from nas.latency.runtimes.openvino import choice
 from nas.latency.runtimes.openvino.choice import KernelChooser
-from nas.latency.runtimes.openvino.fastest import fastest
 from nas.latency.runtimes.openvino.choice_cache import ChoiceCache
+from nas.latency.runtimes.openvino.fastest import fastest
 from nas.latency.runtimes.openvino.graph_pass import KernelLayer, Setting, kernel_layers
 from nas.latency.runtimes.openvino.quiet import openvino
 from nas.latency.runtimes.openvino.race import Race
@@ -71,7 +71,9 @@ def test_what_timing_chooses_computes_the_same(chooser: KernelChooser) -> None:
     np.testing.assert_allclose(answers(chooser, chooser.replaced(model, settings)), answers(chooser, model), atol=1e-5)
 
 
-def test_kernels_that_compute_something_else_are_refused(chooser: KernelChooser, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_kernels_that_answer_something_else_are_refused(
+    chooser: KernelChooser, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(KernelChooser, "_dense_ms", lambda self, *rest: {})
     monkeypatch.setattr(Race, "winner", lambda self, starts, flips: frozenset("b"))
     monkeypatch.setattr(KernelLayer, "constants", lambda self, setting: [1.1 * self.weight, self.bias])

@@ -1,8 +1,8 @@
-"""Second looks: what is spent at the end of a study on candidates that may or may not be on the front.
+"""Repeats: what is spent at the end of a study on candidates that may or may not be on the front.
 
 The candidate whose membership is most contested comes first, its latency measured again in fresh sessions or its
 network trained again with another seed. Measurements of one candidate are kept apart, so that a disturbance of
-seconds does not get into all of them; and what would be reported comes before what would not. Each look is a job like
+seconds does not get into all of them; and what would be reported comes before what would not. Each repeat is a job like
 any other: a row before it runs, a row when it is done; the budget is what the rows count to, however often the study
 was killed.
 """
@@ -41,21 +41,21 @@ from trials.store.store import Store
 
 REMEASURE, RETRAIN = "remeasure", "retrain"
 #: (candidate's number, kind, target) → how often.
-Looks = Counter[tuple[int, str, str]]
+RepeatCounts = Counter[tuple[int, str, str]]
 
 
 def is_repeat(step: Step) -> bool:
-    """Whether a step is a second look at a complete candidate."""
+    """Whether a step is a repeat of a complete candidate."""
     return step[0].partition("-")[0] in (REMEASURE, RETRAIN)
 
 
 @dataclass(frozen=True)
-class Look:
-    """A second look that could be taken."""
+class Repeat:
+    """A repeat that could be made."""
 
     number: int
-    place: Step
-    #: p (1 - p) / (k + 1) of a membership p and k looks before: twins that no effort can tell apart do not get all.
+    step: Step
+    #: p (1 - p) / (k + 1) of a membership p and k repeats before: twins that no effort can tell apart do not get all.
     doubt: float
     #: It revisits for the first time a latency that would be reported.
     first: bool
@@ -63,11 +63,11 @@ class Look:
     wait_s: float
 
 
-class Confirmation:
-    """Chooses second looks, one after the other: each is chosen with what the ones before have shown.
+class Repeats:
+    """Chooses repeats, one after the other: each is chosen with what the ones before have shown.
 
     Attributes:
-        waiting: whether all that is left to look at was measured too short a time ago.
+        waiting: whether all that is left to repeat was measured too short a time ago.
     """
 
     def __init__(self, store: Store, problem: Problem, study: str, study_id: int, epoch: int) -> None:
@@ -81,81 +81,83 @@ class Confirmation:
         self.waiting = False
 
     def next_jobs(self, free: Callable[[str], int], num_running: int) -> list[OpenJob]:
-        """Queue a look of each kind that a worker is ``free`` for, while there is budget and doubt."""
+        """Queue a repeat of each kind that a worker is ``free`` for, while there is budget and doubt."""
         plan = self._problem.plan.confidence
         budget = {REMEASURE: plan.remeasure, RETRAIN: plan.retrain}
         if not any(budget.values()):
             return []
-        looks = self._store.repeats(self._study_id)
-        left = {kind: most - sum(looks[key] for key in looks if key[1] == kind) for kind, most in budget.items()}
-        ready = [place for place in _places(self._problem) if left[place[0]] > 0 and free(pool_of(place)) > 0]
-        state = looks, ready, num_running
+        counts = self._store.repeats(self._study_id)
+        left = {
+            kind: allowed - sum(counts[key] for key in counts if key[1] == kind) for kind, allowed in budget.items()
+        }
+        ready = [step for step in _steps(self._problem) if left[step[0]] > 0 and free(pool_of(step)) > 0]
+        state = counts, ready, num_running
         if not ready or (self._seen == state and time.monotonic() < self._due_at):
             return []
         self._seen = state
-        return [self._queue(looks, look) for look in self._chosen(looks, ready)]
+        return [self._queue(counts, repeat) for repeat in self._chosen(counts, ready)]
 
-    def _chosen(self, looks: Looks, ready: Sequence[Step]) -> list[Look]:
-        """The best look of each kind that is due; notes when another will be."""
+    def _chosen(self, counts: RepeatCounts, ready: Sequence[Step]) -> list[Repeat]:
+        """The best repeat of each kind that is due; notes when another will be."""
         found = self._store.transactions.patiently(lambda: points(self._store, self._study))
         front = set(found.numbers[found.on_front].tolist())
         ages_s = self._store.ages_s(self._study_id) if any(kind == REMEASURE for kind, _ in ready) else {}
         revisit_s = self._problem.plan.confidence.revisit_s
-        possible = doubtful(membership_of(found), front, looks, ready, ages_s, revisit_s)
+        possible = doubtful(membership_of(found), front, counts, ready, ages_s, revisit_s)
         if any(kind == REMEASURE for kind, _ in ready):
             kept = {item.candidate_number for item in self._store.kept_artifacts(self._study)}
-            possible = [look for look in possible if look.place[0] != REMEASURE or look.number in kept]
-        chosen = [best([look for look in possible if look.place[0] == kind]) for kind in (REMEASURE, RETRAIN)]
-        due = [look for look in chosen if look]
+            possible = [repeat for repeat in possible if repeat.step[0] != REMEASURE or repeat.number in kept]
+        chosen = [best([repeat for repeat in possible if repeat.step[0] == kind]) for kind in (REMEASURE, RETRAIN)]
+        due = [repeat for repeat in chosen if repeat]
         self.waiting = bool(possible) and not due
-        self._due_at = time.monotonic() + min((look.wait_s for look in possible if look.wait_s), default=math.inf)
+        self._due_at = time.monotonic() + min((repeat.wait_s for repeat in possible if repeat.wait_s), default=math.inf)
         return due
 
-    def _queue(self, looks: Looks, look: Look) -> OpenJob:
-        kind, target = look.place
-        step = f"{kind}-{looks[look.number, kind, target] + 1}", target
-        return self._store.queue_repeat(self._study_id, self._epoch, look.number, step)
+    def _queue(self, counts: RepeatCounts, repeat: Repeat) -> OpenJob:
+        kind, target = repeat.step
+        step = f"{kind}-{counts[repeat.number, kind, target] + 1}", target
+        return self._store.queue_repeat(self._study_id, self._epoch, repeat.number, step)
 
 
 def doubtful(
     shares: Mapping[int, float],
     front: Collection[int],
-    looks: Looks,
-    places: Sequence[Step],
+    counts: RepeatCounts,
+    steps: Sequence[Step],
     ages_s: Mapping[tuple[int, str], float],
     revisit_s: float,
-) -> list[Look]:
-    """Every look that could tell something.
+) -> list[Repeat]:
+    """Every repeat that could tell something.
 
     Args:
         shares: number of each complete candidate → its probability to be on the front.
         front: numbers of those that are on it as recorded.
-        looks: what was looked at so far.
-        places: kinds and targets.
+        counts: repeats so far.
+        steps: kinds and targets.
         ages_s: (number, target) → seconds since it was last measured there.
         revisit_s: seconds that two measurements are apart.
     """
     found = []
     for number, share in shares.items():
-        for place in places:
-            kind, target = place
-            seen = looks[number, kind, target]
+        for step in steps:
+            kind, target = step
+            seen = counts[number, kind, target]
             again = kind == REMEASURE
             wait_s = max(0.0, revisit_s - ages_s.get((number, target), math.inf)) if again else 0.0
             first = again and not seen and number in front
             if first or 0 < share < 1:
-                found.append(Look(number, place, share * (1 - share) / (1 + seen), first, wait_s))
+                found.append(Repeat(number, step, share * (1 - share) / (1 + seen), first, wait_s))
     return found
 
 
-def best(looks: Sequence[Look]) -> Look | None:
+def best(repeats: Sequence[Repeat]) -> Repeat | None:
     """Of those that are due: what would be reported first, then the most doubtful; of equals the oldest candidate."""
-    due = [look for look in looks if not look.wait_s]
-    return max(due, key=lambda look: (look.first, look.doubt, -look.number), default=None)
+    due = [repeat for repeat in repeats if not repeat.wait_s]
+    return max(due, key=lambda repeat: (repeat.first, repeat.doubt, -repeat.number), default=None)
 
 
 def repeat_payload(store: Store, problem: Problem, shared: Mapping[str, Any], line: Line, step: Step) -> dict[str, Any]:
-    """What the job of a second look gets."""
+    """What the job of a repeat gets."""
     kind, target = step
     data = about(problem, shared, line)
     if not target:
@@ -177,7 +179,7 @@ def repeat_folder(shared: Mapping[str, Any], line: Line, step: Step) -> str:
 def after_repeat(
     problem: Problem, limits: Mapping[str, Limit], line: Line, step: Step, result: Mapping[str, Any]
 ) -> JobResult:
-    """What a second look means: pooled values in place of the recorded ones, and whether a limit is surely broken.
+    """What a repeat means: pooled values in place of the recorded ones, and whether a limit is surely broken.
 
     Adds the result and its metrics to ``line``.
     """
@@ -214,10 +216,10 @@ def _seen_by_seed(line: Line) -> dict[str, tuple[list[float], Interval]]:
     }
 
 
-def _places(problem: Problem) -> list[Step]:
-    """How a candidate can be looked at again: on the targets of the objectives, and trained if one is the task's."""
+def _steps(problem: Problem) -> list[Step]:
+    """How a candidate can be repeated: on the targets of the objectives, and trained if one is the task's."""
     keys = [problem.metric_key(name) for name in problem.objectives]
-    places = [(REMEASURE, target) for name, target in keys if name in ("latency_ms", *LATENCY_PERCENTILES)]
-    places = list(dict.fromkeys(places))
+    steps = [(REMEASURE, target) for name, target in keys if name in ("latency_ms", *LATENCY_PERCENTILES)]
+    steps = list(dict.fromkeys(steps))
     learned = problem.score_names.keys() & {name for name, _ in keys}
-    return [*places, (RETRAIN, "")] if learned else places
+    return [*steps, (RETRAIN, "")] if learned else steps

@@ -1,4 +1,4 @@
-"""Second looks at contested candidates, with a real coordinator and store and workers that only pretend."""
+"""Repeats of contested candidates, with a real coordinator and store and workers that only pretend."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from trials.analysis.membership import membership_of
 from trials.analysis.over_seeds import over_seeds
 from trials.coordinator.assignment import Assignment
 from trials.coordinator.coordinator import Coordinator
-from trials.coordinator.second_looks import Look, best, doubtful
+from trials.coordinator.repeats import Repeat, best, doubtful
 from trials.plans.plan import ConfidencePlan, make_plan
 from trials.plans.problem import Problem, open_problem
 from trials.plans.studies import given_plan
@@ -67,7 +67,7 @@ def store(tmp_path: Path) -> Iterator[Store]:
 
 
 def again(kind: str, payload: Mapping[str, Any]) -> Mapping[str, Any]:
-    """A second look: a little faster than before, and of the first look's accuracy less a tenth."""
+    """A repeat: a little faster than before, and of the first training's accuracy less a tenth."""
     if kind == "remeasure":
         value = CANDIDATE_MS - 0.1 * len(payload["earlier"])
         pooled = {"latency_ms": value, "low_ms": value - 0.1, "high_ms": value + 0.1}
@@ -94,17 +94,17 @@ def jobs(store: Store) -> list[JobRow]:
         return list(session.scalars(select(JobRow).order_by(JobRow.id)))
 
 
-def looks(store: Store) -> Counter[str]:
+def repeats(store: Store) -> Counter[str]:
     return Counter(job.kind.partition("-")[0] for job in jobs(store) if "-" in job.kind)
 
 
 def test_the_budget_is_spent_on_the_contested_and_values_are_pooled(store: Store, problem: Problem) -> None:
     executor = Pretending(again=again)
     assert coordinator(store, problem, executor).run() == "complete"
-    assert looks(store) == {"remeasure": REMEASURE, "retrain": RETRAIN}
+    assert repeats(store) == {"remeasure": REMEASURE, "retrain": RETRAIN}
     assert {job.state for job in jobs(store)} == {"done"}
     last = max(place for place, (kind, _) in enumerate(executor.ran) if kind not in ("remeasure", "retrain"))
-    assert len(executor.ran) - 1 - last == REMEASURE + RETRAIN, "second looks come last"
+    assert len(executor.ran) - 1 - last == REMEASURE + RETRAIN, "repeats come last"
     seen = Counter((kind, number) for kind, number in executor.ran)
     for row in candidates_page(store, "study").rows:
         found, times = row.metrics["latency_ms"], seen["remeasure", row.number]
@@ -121,7 +121,7 @@ def test_the_budget_is_spent_on_the_contested_and_values_are_pooled(store: Store
     assert purposes == {"gate": len(WIDTHS), "remeasure": REMEASURE}
 
 
-def test_the_first_look_is_at_the_most_contested_and_what_would_be_reported_comes_first(
+def test_the_most_contested_is_repeated_first_and_what_would_be_reported_comes_first(
     store: Store, problem: Problem
 ) -> None:
     found: list[tuple[dict[int, float], set[int]]] = []
@@ -145,23 +145,23 @@ def test_measurements_of_a_candidate_are_kept_apart_and_the_study_waits_for_the_
     """A shorter pause than in use; of three candidates that were just measured none is due at first."""
     revisit_s, taken = 0.4, list[tuple[float, float]]()
 
-    def look(kind: str, payload: Mapping[str, Any]) -> Mapping[str, Any]:
+    def repeat(kind: str, payload: Mapping[str, Any]) -> Mapping[str, Any]:
         with Session(store.engine) as session:
             rows = select(Measurement.created_at).join(Candidate).where(Candidate.number == payload["candidate"])
             newest = max(session.scalars(rows)).timestamp()
         taken.append((time.time() - newest, time.monotonic()))
         return again(kind, payload)
 
-    executor = Pretending(again=look)
+    executor = Pretending(again=repeat)
     assert coordinator(store, confirming(REMEASURE, 0, revisit_s), executor).run() == "complete"
-    assert looks(store) == {"remeasure": REMEASURE}
+    assert repeats(store) == {"remeasure": REMEASURE}
     assert min(age for age, _ in taken) >= revisit_s - 0.002  # the database's clock has milliseconds
     assert len({number for kind, number in executor.ran if kind == "remeasure"}) > 1
 
 
 @pytest.mark.parametrize("dies_after", range(REMEASURE + RETRAIN))
 def test_a_killed_coordinator_spends_the_budget_once(store: Store, problem: Problem, dies_after: int) -> None:
-    """The process ends when a look was given to a worker; the next one goes on from the tables."""
+    """The process ends when a repeat was given to a worker; the next one goes on from the tables."""
     done: list[str] = []
 
     def die(kind: str, payload: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -173,13 +173,13 @@ def test_a_killed_coordinator_spends_the_budget_once(store: Store, problem: Prob
     with pytest.raises(SystemExit):
         coordinator(store, problem, Pretending(again=die)).run()
     assert coordinator(store, problem, Pretending(again=again)).run() == "complete"
-    assert looks(store) == {"remeasure": REMEASURE, "retrain": RETRAIN}
+    assert repeats(store) == {"remeasure": REMEASURE, "retrain": RETRAIN}
     assert {job.state for job in jobs(store)} == {"done"}
     with Session(store.engine) as session:
         assert Counter(session.scalars(select(Measurement.purpose)))["remeasure"] == REMEASURE
 
 
-def test_a_second_look_may_find_a_limit_broken(store: Store, problem: Problem) -> None:
+def test_a_repeat_may_find_a_limit_broken(store: Store, problem: Problem) -> None:
     """2 ms may keep 1.85 ms by the end of its interval; 1.9 ± 0.04 does not."""
     pooled = {"latency_ms": 1.9, "low_ms": 1.86, "high_ms": 1.94}
 
@@ -193,24 +193,24 @@ def test_a_second_look_may_find_a_limit_broken(store: Store, problem: Problem) -
     assert all("over the limit" in str(row.reason) for row in rows if row.state == "infeasible")
 
 
-def test_a_second_look_gives_percentiles_of_all_runs(store: Store, problem: Problem) -> None:
+def test_a_repeat_gives_percentiles_of_all_runs(store: Store, problem: Problem) -> None:
     percentiles = {"latency_p90_ms": (2.5, 2.4, None)}
 
-    def look(kind: str, payload: Mapping[str, Any]) -> Mapping[str, Any]:
+    def repeat(kind: str, payload: Mapping[str, Any]) -> Mapping[str, Any]:
         found = again(kind, payload)
         return {**found, "pooled": {**found["pooled"], "percentiles": percentiles}} if kind == "remeasure" else found
 
-    executor = Pretending(again=look)
+    executor = Pretending(again=repeat)
     coordinator(store, problem, executor).run()
-    looked = {number for kind, number in executor.ran if kind == "remeasure"}
-    assert looked
+    repeated = {number for kind, number in executor.ran if kind == "remeasure"}
+    assert repeated
     for row in candidates_page(store, "study").rows:
         found = row.metrics.get("latency_p90_ms")
         values = found and (found.value, found.low, found.high)
-        assert values == ((2.5, 2.4, None) if row.number in looked else None)
+        assert values == ((2.5, 2.4, None) if row.number in repeated else None)
 
 
-def test_a_failed_look_leaves_the_candidate_as_it_is(store: Store, problem: Problem) -> None:
+def test_a_failed_repeat_leaves_the_candidate_as_it_is(store: Store, problem: Problem) -> None:
     def fail(kind: str, payload: Mapping[str, Any]) -> Mapping[str, Any]:
         raise RuntimeError("out of memory")
 
@@ -218,10 +218,10 @@ def test_a_failed_look_leaves_the_candidate_as_it_is(store: Store, problem: Prob
     assert run.run() == "complete"
     assert {row.state for row in candidates_page(store, "study").rows} == {"complete"}
     assert run.memory.num_finished == len(WIDTHS)
-    assert looks(store) == {"remeasure": REMEASURE, "retrain": RETRAIN}, "a failed one is spent as well"
+    assert repeats(store) == {"remeasure": REMEASURE, "retrain": RETRAIN}, "a failed one is spent as well"
 
 
-def test_companions_are_given_no_second_looks(problem: Problem) -> None:
+def test_companions_are_given_no_repeats(problem: Problem) -> None:
     assert problem.plan.confidence != ConfidencePlan()
     assert given_plan(problem.plan, "beside", [NETWORK]).confidence == ConfidencePlan()
 
@@ -234,7 +234,7 @@ def chosen(
     ages_s: Mapping[tuple[int, str], float] | None = None,
 ) -> tuple[int, tuple[str, str]] | None:
     found = best(doubtful(shares, front or set(), Counter(seen or {}), places, ages_s or {}, 60.0))
-    return found and (found.number, found.place)
+    return found and (found.number, found.step)
 
 
 def test_nothing_is_spent_where_nothing_is_in_doubt() -> None:
@@ -259,7 +259,7 @@ def test_those_on_the_front_come_first_once_and_those_just_measured_wait() -> No
     recent = {(number, "a"): 1.0 for number in shares}
     assert chosen(shares, places, ages_s=recent) is None
     assert chosen(shares, [*places, ("retrain", "")], ages_s=recent) == (1, ("retrain", ""))
-    assert doubtful(shares, {2}, Counter(), places, recent, 60.0)[2] == Look(2, places[0], 0.6 * 0.4, True, 59.0)
+    assert doubtful(shares, {2}, Counter(), places, recent, 60.0)[2] == Repeat(2, places[0], 0.6 * 0.4, True, 59.0)
 
 
 def test_over_seeds_neither_shrinks_the_sample_nor_trusts_two_seeds() -> None:
