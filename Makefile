@@ -27,7 +27,7 @@ DEMO_OVERRIDES := budget.trials=48 limits.latency_ms.max.factor=1.4
 DEMO_STORAGE := sqlite:///$(DEMO)/nas.db
 NAS := $(BIN)/nas
 
-.PHONY: help setup check format test test-slow system-packages demo dashboard clean
+.PHONY: help setup check format test test-slow system-packages demo dashboard docs clean
 
 help:  ## List these verbs.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /|/' | while IFS='|' read -r verb text; do \
@@ -77,6 +77,10 @@ demo: setup  ## Search, export, report: one whole study on this machine, under d
 
 dashboard: setup  ## Show the demo's studies in a browser.
 	$(NAS) dashboard --storage $(DEMO_STORAGE)
+
+docs: setup  ## Build the documentation as a site, with a reference of the Python API.
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
+	@echo 'The documentation:  build/docs/index.html'
 
 clean:  ## Remove .venv, the demo's files and every cache.
 	rm -rf $(VENV) $(DEMO) build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis *.egg-info

@@ -29,7 +29,9 @@ class Shapes(Classification):
 
     Args:
         image_size: pixels a side, 16 to 256.
-        num_train, num_validation, num_test: images of each split.
+        num_train: images to train on.
+        num_validation: images to validate.
+        num_test: images to test.
         difficulty: 0 (large, upright, plain) to 1 (hardly to be told); every factor of
             ``nas.tasks.shape_images.Factors`` follows it.
         factors: factors that do not follow it, by name.
