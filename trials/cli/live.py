@@ -70,23 +70,23 @@ def summary(coordinator: Coordinator) -> str:
 
 
 def _facts(coordinator: Coordinator) -> dict[str, str]:
-    memory, totals = coordinator.memory, coordinator.totals
-    counts = ", ".join(f"{memory.counts[state]} {state}" for state in STATES if memory.counts[state])
+    progress, totals = coordinator.progress, coordinator.totals
+    counts = ", ".join(f"{progress.counts[state]} {state}" for state in STATES if progress.counts[state])
     facts = {"study": coordinator.name, "candidates": counts or "none yet"}
     if coordinator.phase:
         facts["now"] = coordinator.phase
     facts |= {f"best {name}": f"{value:.4g}" for name, value in best(coordinator).items()}
-    if len(memory.points) > 1:
+    if len(progress.points) > 1:
         facts["hypervolume"] = f"{_hypervolume(coordinator):.3f}"
     if coordinator.state != "running":
         facts["state"] = coordinator.state
-    if memory.num_finished and totals["wall_s"] > 0:
-        rate = memory.num_finished / totals["wall_s"]
+    if progress.num_finished and totals["wall_s"] > 0:
+        rate = progress.num_finished / totals["wall_s"]
         facts["rate"] = f"{60 * rate:.1f}/min"
         if coordinator.state == "running":
             facts["left"] = f"{coordinator.num_left / rate / 60:.1f} min"
-    if memory.duplicates:
-        facts["repeats answered"] = str(memory.duplicates)
+    if progress.duplicates:
+        facts["duplicates"] = str(progress.duplicates)
     if totals.get("training_saved_s"):
         facts["training saved by the gate"] = f"{totals['training_saved_s']:.0f} s"
     return facts
@@ -94,7 +94,7 @@ def _facts(coordinator: Coordinator) -> dict[str, str]:
 
 def best(coordinator: Coordinator) -> dict[str, float]:
     """Objective → best value over complete candidates."""
-    points = coordinator.memory.points
+    points = coordinator.progress.points
     if not points:
         return {}
     directions = coordinator.problem.objectives
@@ -108,7 +108,7 @@ def best(coordinator: Coordinator) -> dict[str, float]:
 def _hypervolume(coordinator: Coordinator) -> float:
     """The hypervolume as in the report: the share of the box that the study's own values span."""
     signs = [1.0 if direction == "maximize" else -1.0 for direction in coordinator.problem.objectives.values()]
-    gains = np.asarray(coordinator.memory.points) * signs
+    gains = np.asarray(coordinator.progress.points) * signs
     return float(running_hypervolume(gains, gains)[-1])
 
 

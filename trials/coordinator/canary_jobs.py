@@ -8,7 +8,7 @@ from nas.latency.protocol.canary import Health
 from trials.coordinator.assignment import Assignment
 from trials.coordinator.canaries import Canaries
 from trials.coordinator.faults import Faults
-from trials.coordinator.latency_cache import Measured
+from trials.coordinator.latency_cache import LatencyCache
 from trials.coordinator.pipeline import Step, function_of, pool_of
 from trials.executors import Event, Executor, Job
 from trials.store.records import Reopened
@@ -26,14 +26,14 @@ class CanaryJobs:
         assignment: Assignment,
         executor: Executor,
         canaries: Canaries,
-        measured: Measured,
+        latencies: LatencyCache,
         faults: Faults,
     ) -> None:
         self._store = store
         self._assignment = assignment
         self._executor = executor
         self._canaries = canaries
-        self._measured = measured
+        self._latencies = latencies
         self._faults = faults
         #: Key of a job → its target.
         self._under_way: dict[str, str] = {}
@@ -66,7 +66,7 @@ class CanaryJobs:
         self._faults.came_through(target)
         health = Health.from_json(event.value["health"])
         undone = self._judge(target, health)
-        self._measured.open(target, health.state["runtime_version"])
+        self._latencies.open(target, health.state["runtime_version"])
         return undone
 
     def cancel(self) -> None:

@@ -23,10 +23,10 @@ from trials.coordinator.canary_jobs import CanaryJobs
 from trials.coordinator.description import describe
 from trials.coordinator.dispatch import Dispatcher, Running
 from trials.coordinator.faults import Faults
-from trials.coordinator.latency_cache import Measured
+from trials.coordinator.latency_cache import LatencyCache
 from trials.coordinator.original import original_of, settled, waiting_for_original
-from trials.coordinator.pipeline import Line, after, checkpoint_folder, first_step, pool_of, reject_above, twin_of
-from trials.coordinator.progress import FINAL_STATES, Memory
+from trials.coordinator.pipeline import Trial, after, checkpoint_folder, first_step, pool_of, reject_above, twin_of
+from trials.coordinator.progress import FINAL_STATES, Progress
 from trials.coordinator.repeats import Repeats, after_repeat, is_repeat, repeat_folder
 from trials.coordinator.trainings import trainings
 from trials.executors import Event, Executor
@@ -44,7 +44,7 @@ DUPLICATES_PER_TRIAL = 20
 class Coordinator:
     """Runs one study to the end of its budget.
 
-    ``on_update`` is called after every round with the coordinator itself: a display reads ``memory`` and ``totals``.
+    ``on_update`` is called after every round with the coordinator itself: a display reads ``progress`` and ``totals``.
 
     Attributes:
         state: ``running``, and in the end the study's state.
@@ -62,7 +62,7 @@ class Coordinator:
         self.executor = executor
         self.problem = assignment.problem
         self.assignment = assignment
-        self.memory = Memory(self.problem, assignment.limits)
+        self.progress = Progress(self.problem, assignment.limits)
         self.totals = {"wall_s": 0.0, "train_s": 0.0, "trained": 0.0, "gated": 0.0, **totals}
         self.state = "running"
         self._twins_tried = False
@@ -70,7 +70,7 @@ class Coordinator:
         self._strategy = self.problem.strategy(Goal(self.problem.objectives, assignment.limits), self.problem.plan.seed)
         self._repeats = Repeats(store, self.problem, self.name, assignment.study_id, assignment.epoch)
         self.canaries = Canaries(self.problem.plan.measure, assignment.targets)
-        self._measured = Measured(
+        self._latencies = LatencyCache(
             store,
             self.problem.plan.measure,
             assignment.targets,
@@ -79,8 +79,10 @@ class Coordinator:
         )
         self._num_epochs = self.problem.estimator().num_epochs
         self._faults = Faults(self.problem.plan.faults, self.name)
-        self._canary_jobs = CanaryJobs(store, assignment, executor, self.canaries, self._measured, self._faults)
-        self._jobs = Dispatcher(store, assignment, executor, self.memory, self.canaries, self._measured, self._faults)
+        self._canary_jobs = CanaryJobs(store, assignment, executor, self.canaries, self._latencies, self._faults)
+        self._jobs = Dispatcher(
+            store, assignment, executor, self.progress, self.canaries, self._latencies, self._faults
+        )
         self._ticked = self._renewed = time.monotonic()
 
     @property
@@ -96,7 +98,7 @@ class Coordinator:
     @property
     def num_left(self) -> int:
         """Candidates of the budget that are not finished."""
-        return self.problem.plan.budget.trials - self.memory.num_finished
+        return self.problem.plan.budget.trials - self.progress.num_finished
 
     @property
     def phase(self) -> str | None:
@@ -147,11 +149,11 @@ class Coordinator:
         self._settle_limits()
 
     def _begin(self) -> None:
-        """Memory and strategy anew, from the tables: what a strategy heard of a suggestion can't be taken back."""
+        """Progress and strategy anew, from the tables: what a strategy heard of a suggestion can't be taken back."""
         study_id, goal = self.assignment.study_id, Goal(self.problem.objectives, self.assignment.limits)
         self._strategy = self.problem.strategy(goal, self.problem.plan.seed)
-        self._tell(self.memory.restore(self.store.observations(study_id)))
-        self.memory.twins = self.store.twins(study_id)
+        self._tell(self.progress.restore(self.store.observations(study_id)))
+        self.progress.twins = self.store.twins(study_id)
 
     # -- propose
 
@@ -159,8 +161,8 @@ class Coordinator:
         """Keep the first step's pool fed; the final state once there is nothing more to propose."""
         budget = self.problem.plan.budget
         most = budget.suggestions or DUPLICATES_PER_TRIAL * budget.trials
-        while self.memory.num_candidates < budget.trials:
-            number = self.memory.num_suggestions
+        while self.progress.num_candidates < budget.trials:
+            number = self.progress.num_suggestions
             if number == self.assignment.original:
                 self._suggest_original()
                 continue
@@ -187,7 +189,7 @@ class Coordinator:
         self._add(original.suggestion(self.problem), original.described(self.problem))
 
     def _suggest(self) -> None:
-        number = self.memory.num_suggestions
+        number = self.progress.num_suggestions
         suggestion, network = self._strategy.propose(self.problem.searched.sample, number)
         self._add(suggestion, describe(self.problem, network))
 
@@ -196,12 +198,12 @@ class Coordinator:
         step = first_step(self.problem)
         proposed = self.store.propose(self.assignment.study_id, self.assignment.epoch, suggestion, architecture, step)
         if isinstance(proposed, Duplicate):
-            observation = self.memory.repeated(proposed.candidate_id, suggestion)
+            observation = self.progress.duplicated(proposed.candidate_id, suggestion)
         else:
-            observation = self.memory.proposed(proposed.candidate_id, suggestion)
-            line = Line(proposed.candidate_id, proposed.number, architecture.identity, architecture.definition)
-            line.original = proposed.number == self.assignment.original
-            self._jobs.queued.append((proposed.job_id, line, step))
+            observation = self.progress.proposed(proposed.candidate_id, suggestion)
+            trial = Trial(proposed.candidate_id, proposed.number, architecture.identity, architecture.definition)
+            trial.original = proposed.number == self.assignment.original
+            self._jobs.queued.append((proposed.job_id, trial, step))
         self._tell([observation])
 
     def _tell(self, observations: Sequence[Observation]) -> None:
@@ -246,7 +248,7 @@ class Coordinator:
         if event.key in self._canary_jobs:
             self._take_back(self._canary_jobs.heard(event))
         elif running and event.kind == "progress":
-            self._progress(running, event.value)
+            self._note_progress(running, event.value)
         elif running:
             del self._jobs.running[event.key]
             self._ended(running, event)
@@ -263,7 +265,7 @@ class Coordinator:
 
     def _pause(self, running: Running, error: str) -> None:
         """The place kept a job from its end: it is queued again for later."""
-        reason = f"candidate {running.line.number}, {running.step[0]}: {error}"
+        reason = f"candidate {running.trial.number}, {running.step[0]}: {error}"
         try:
             self._faults.of_place(running.job_id, reason, ran_s=time.monotonic() - running.started)
         except PlaceError:
@@ -289,34 +291,34 @@ class Coordinator:
 
     def _fail(self, running: Running, reason: str, trace: str) -> None:
         if running.step[0] == "twin":  # the candidate itself is trained and measured
-            log.warning("the dense twin of candidate %d is not timed: %s", running.line.number, reason)
+            log.warning("the dense twin of candidate %d is not timed: %s", running.trial.number, reason)
             self._commit(running, {"error": reason})
         elif self.store.fail_job(running.job_id, running.attempt, reason, trace):
             if is_repeat(running.step):  # the candidate stays what it is
-                log.warning("%s of candidate %d failed: %s", running.step[0], running.line.number, reason)
+                log.warning("%s of candidate %d failed: %s", running.step[0], running.trial.number, reason)
             else:
-                self._finish(running.line, "failed")
+                self._finish(running.trial, "failed")
                 self._faults.ended(reason, trace)
 
-    def _progress(self, running: Running, value: Mapping[str, Any]) -> None:
+    def _note_progress(self, running: Running, value: Mapping[str, Any]) -> None:
         if "epoch" in value:
             running.epoch, running.epoch_s = value["epoch"], value["values"].get("seconds", 0.0)
             epochs = [(value["epoch"], value["values"])]
-            self.store.add_epochs(running.line.candidate_id, running.job_id, running.attempt, epochs)
+            self.store.add_epochs(running.trial.candidate_id, running.job_id, running.attempt, epochs)
         self._jobs.alive(running)
 
     # -- commit and tell
 
     def _commit(self, running: Running, result: Mapping[str, Any]) -> None:
-        """Record what a job returned and what that means; then the next step of the line, or its end."""
-        line, step = running.line, running.step
+        """Record what a job returned and what that means; then the next step of the trial, or its end."""
+        trial, step = running.trial, running.step
         whole = self._whole(running, result)
         if whole is None:
             self._jobs.requeue(running, "what was known of its structure is gone")
             return
         meaning = after_repeat if is_repeat(step) else after
         try:
-            outcome = meaning(self.problem, self.assignment.limits, line, step, whole)
+            outcome = meaning(self.problem, self.assignment.limits, trial, step, whole)
         except JobError as error:  # a result that can't be recorded: not a number
             self._fail(running, f"JobError: {error}", traceback.format_exc())
             return
@@ -331,16 +333,16 @@ class Coordinator:
             return
         self._learn(running, whole, outcome)
         for job_id, following in zip(next_jobs, outcome.next_jobs, strict=True):
-            self._jobs.queued.appendleft((job_id, line, following))
+            self._jobs.queued.appendleft((job_id, trial, following))
         if outcome.candidate_state:
-            self._finish(line, outcome.candidate_state)
+            self._finish(trial, outcome.candidate_state)
             self._faults.ended(None)
 
     def _whole(self, running: Running, result: Mapping[str, Any]) -> Mapping[str, Any] | None:
         """A result with the latency it names as known, and the target's health; None if that is known no more."""
         target = running.step[1]
         if result.get("known"):
-            latency = self._measured.answer(target, result["structure_hash"])
+            latency = self._latencies.answer(target, result["structure_hash"])
             if latency is None:  # it was deleted, or proved bad, meanwhile
                 return None
             result = {key: value for key, value in result.items() if key != "known"} | {"latency": latency}
@@ -348,28 +350,28 @@ class Coordinator:
 
     def _learn(self, running: Running, result: Mapping[str, Any], outcome: JobResult) -> None:
         """Remember what a committed step tells about other candidates."""
-        line, (kind, target) = running.line, running.step
+        trial, (kind, target) = running.trial, running.step
         if target:
-            self._measured.learn(target, result)
+            self._latencies.learn(target, result)
         if kind == "train":
-            shutil.rmtree(checkpoint_folder(self.assignment.shared, line), ignore_errors=True)
+            shutil.rmtree(checkpoint_folder(self.assignment.shared, trial), ignore_errors=True)
             self._jobs.limits.trained(time.monotonic() - running.started)
         elif kind == "twin" and "latency" in outcome.result:
-            self.memory.twins[twin_of(line), target] = outcome.result["latency"]
+            self.progress.twins[twin_of(trial), target] = outcome.result["latency"]
 
     def _revise(self, running: Running, state: str | None) -> None:
         """A repeat of a complete candidate was committed."""
-        shutil.rmtree(repeat_folder(self.assignment.shared, running.line, running.step), ignore_errors=True)
+        shutil.rmtree(repeat_folder(self.assignment.shared, running.trial, running.step), ignore_errors=True)
         if state:
-            self.memory.moved(running.line.state, state)
-            running.line.state = state
-        self.memory.revised(running.line.candidate_id, running.line.state, running.line.metrics)
+            self.progress.moved(running.trial.state, state)
+            running.trial.state = state
+        self.progress.revised(running.trial.candidate_id, running.trial.state, running.trial.metrics)
 
-    def _finish(self, line: Line, state: str) -> None:
-        self.memory.moved(line.state, state)
-        line.state = state
-        self._tell(self.memory.finished(line.candidate_id, state, line.metrics))
-        if line.original and state != "stopped":
+    def _finish(self, trial: Trial, state: str) -> None:
+        self.progress.moved(trial.state, state)
+        trial.state = state
+        self._tell(self.progress.finished(trial.candidate_id, state, trial.metrics))
+        if trial.original and state != "stopped":
             self._settle_limits()
 
     # -- time
@@ -406,12 +408,12 @@ class Coordinator:
         return minutes is not None and self.totals["wall_s"] > 60 * minutes
 
     def _stop_all(self, reason: str) -> None:
-        for line in self._jobs.cancel():
-            self._stop(line, reason)
+        for trial in self._jobs.cancel():
+            self._stop(trial, reason)
         self._canary_jobs.cancel()
 
-    def _stop(self, line: Line, reason: str) -> None:
+    def _stop(self, trial: Trial, reason: str) -> None:
         """End a candidate without a result; one that is complete loses the repeat only."""
-        self.store.stop_candidate(line.candidate_id, reason, epoch=self.assignment.epoch)
-        if line.state != "complete":
-            self._finish(line, "stopped")
+        self.store.stop_candidate(trial.candidate_id, reason, epoch=self.assignment.epoch)
+        if trial.state != "complete":
+            self._finish(trial, "stopped")

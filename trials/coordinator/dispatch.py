@@ -11,10 +11,10 @@ from typing import Any
 from trials.coordinator.assignment import Assignment
 from trials.coordinator.canaries import Canaries
 from trials.coordinator.faults import Faults
-from trials.coordinator.latency_cache import Measured
+from trials.coordinator.latency_cache import LatencyCache
 from trials.coordinator.limits import Limits, written_folders
-from trials.coordinator.pipeline import Line, Step, function_of, is_audit, payload, pool_of, twin_of
-from trials.coordinator.progress import Memory
+from trials.coordinator.pipeline import Step, Trial, function_of, is_audit, payload, pool_of, twin_of
+from trials.coordinator.progress import Progress
 from trials.coordinator.repeats import is_repeat, repeat_payload
 from trials.executors import Executor, Job
 from trials.store.records import OpenJob
@@ -29,7 +29,7 @@ class Running:
 
     job_id: int
     attempt: int
-    line: Line
+    trial: Trial
     step: Step
     started: float
     renewed: float
@@ -42,7 +42,7 @@ class Dispatcher:
     """Hands jobs to free workers, oldest first, and answers those that need not run.
 
     Attributes:
-        queued: jobs that wait: id, line, step.
+        queued: jobs that wait: id, trial, step.
         running: key of an attempt → its job.
         limits: what jobs may take.
     """
@@ -52,20 +52,20 @@ class Dispatcher:
         store: Store,
         assignment: Assignment,
         executor: Executor,
-        memory: Memory,
+        progress: Progress,
         canaries: Canaries,
-        measured: Measured,
+        latencies: LatencyCache,
         faults: Faults,
     ) -> None:
         self._store = store
         self._assignment = assignment
         self._executor = executor
-        self._memory = memory
+        self._progress = progress
         self._canaries = canaries
-        self._measured = measured
+        self._latencies = latencies
         self._faults = faults
         self.limits = Limits(assignment.problem.plan)
-        self.queued: deque[tuple[int, Line, Step]] = deque()
+        self.queued: deque[tuple[int, Trial, Step]] = deque()
         self.running: dict[str, Running] = {}
 
     @property
@@ -75,26 +75,26 @@ class Dispatcher:
 
     def restore(self, open_job: OpenJob) -> None:
         """Queue a stored job."""
-        self.queued.append((open_job.job_id, self._line(open_job), (open_job.kind, open_job.target)))
+        self.queued.append((open_job.job_id, self._trial(open_job), (open_job.kind, open_job.target)))
 
-    def _line(self, open_job: OpenJob) -> Line:
-        return Line.restored(open_job, original=open_job.number == self._assignment.original)
+    def _trial(self, open_job: OpenJob) -> Trial:
+        return Trial.restored(open_job, original=open_job.number == self._assignment.original)
 
     def requeue(self, running: Running, reason: str) -> None:
         """Put a job that did not come to its end back, as the next."""
         self._store.requeue_job(running.job_id, running.attempt, reason)
-        self.queued.appendleft((running.job_id, running.line, running.step))
+        self.queued.appendleft((running.job_id, running.trial, running.step))
 
     def dispatch(self) -> Iterator[tuple[Running, Mapping[str, Any]]]:
         """Hand out what can be; yields jobs that need not run with their results, to be committed at once."""
         for _ in range(len(self.queued)):
-            job_id, line, step = self.queued.popleft()
-            if (known := self._known(line, step)) is not None:
-                yield self._started(job_id, line, step), known
+            job_id, trial, step = self.queued.popleft()
+            if (known := self._known(trial, step)) is not None:
+                yield self._started(job_id, trial, step), known
             elif not self._faults.is_paused(job_id) and self._ready(step):
-                self._submit(job_id, line, step)
+                self._submit(job_id, trial, step)
             else:
-                self.queued.append((job_id, line, step))
+                self.queued.append((job_id, trial, step))
 
     def alive(self, running: Running) -> None:
         """A job gave a sign of life."""
@@ -104,51 +104,51 @@ class Dispatcher:
             running.renewed = now
 
     def forget(self, undone: set[tuple[int, Step]]) -> None:
-        """Take results that do not hold any more, of (candidate, step), from the lines of open jobs."""
-        lines = [line for _, line, _ in self.queued] + [running.line for running in self.running.values()]
-        for line in lines:
+        """Take results that do not hold any more, of (candidate, step), from open trials."""
+        open_trials = [trial for _, trial, _ in self.queued] + [running.trial for running in self.running.values()]
+        for trial in open_trials:
             for candidate_id, step in undone:
-                if line.candidate_id == candidate_id:
-                    line.results.pop(step, None)
+                if trial.candidate_id == candidate_id:
+                    trial.results.pop(step, None)
 
-    def cancel(self) -> list[Line]:
-        """Stop them all; the lines of their candidates."""
+    def cancel(self) -> list[Trial]:
+        """Stop them all; their trials."""
         for key in self.running:
             self._executor.cancel(key)
-        lines = [running.line for running in self.running.values()] + [line for _, line, _ in self.queued]
+        open_trials = [running.trial for running in self.running.values()] + [trial for _, trial, _ in self.queued]
         self.running.clear()
         self.queued.clear()
-        return lines
+        return open_trials
 
-    def _started(self, job_id: int, line: Line, step: Step) -> Running:
+    def _started(self, job_id: int, trial: Trial, step: Step) -> Running:
         attempt = self._store.start_job(job_id, JOB_LEASE_S, epoch=self._assignment.epoch)
         now = time.monotonic()
-        return Running(job_id, attempt, line, step, now, now)
+        return Running(job_id, attempt, trial, step, now, now)
 
-    def _submit(self, job_id: int, line: Line, step: Step) -> None:
-        running = self._started(job_id, line, step)
-        if line.state == "queued":
-            self._memory.moved("queued", "running")
-            line.state = "running"
+    def _submit(self, job_id: int, trial: Trial, step: Step) -> None:
+        running = self._started(job_id, trial, step)
+        if trial.state == "queued":
+            self._progress.moved("queued", "running")
+            trial.state = "running"
         key = f"{job_id}.{running.attempt}"
         self.running[key] = running
         self._executor.submit(
             Job(
                 key,
                 function_of(step),
-                self._payload(line, step),
+                self._payload(trial, step),
                 pool_of(step),
                 self.limits.of(step),
                 written_folders(self._assignment.shared),
             )
         )
 
-    def _payload(self, line: Line, step: Step) -> Mapping[str, Any]:
+    def _payload(self, trial: Trial, step: Step) -> Mapping[str, Any]:
         given = self._assignment
         if is_repeat(step):
-            return repeat_payload(self._store, given.problem, given.shared, line, step)
-        data = payload(given.problem, given.shared, given.limits, line, step)
-        return data | {"known": self._measured.prefixes(step[1])} if _may_be_known(line, step) else data
+            return repeat_payload(self._store, given.problem, given.shared, trial, step)
+        data = payload(given.problem, given.shared, given.limits, trial, step)
+        return data | {"known": self._latencies.prefixes(step[1])} if _may_be_known(trial, step) else data
 
     def _ready(self, step: Step) -> bool:
         """Whether a worker is free, on a target that was found good."""
@@ -161,18 +161,18 @@ class Dispatcher:
         self._canaries.handed_out(step[1])
         return True
 
-    def _known(self, line: Line, step: Step) -> Mapping[str, Any] | None:
+    def _known(self, trial: Trial, step: Step) -> Mapping[str, Any] | None:
         """The result of a step that need not be measured: a dense twin of this study, a structure of any."""
         kind, target = step
-        if kind == "twin" and (twin_of(line), target) in self._memory.twins:
-            return {"latency": self._memory.twins[twin_of(line), target], "taken_over": True}
-        if kind == "measure" and not is_audit(self._assignment.problem, line):
-            structure_hash = line.results["train", ""]["structure_hash"]
-            latency = self._measured.answer(target, structure_hash)
+        if kind == "twin" and (twin_of(trial), target) in self._progress.twins:
+            return {"latency": self._progress.twins[twin_of(trial), target], "taken_over": True}
+        if kind == "measure" and not is_audit(self._assignment.problem, trial):
+            structure_hash = trial.results["train", ""]["structure_hash"]
+            latency = self._latencies.answer(target, structure_hash)
             return latency and {"structure_hash": structure_hash, "latency": latency}
         return None
 
 
-def _may_be_known(line: Line, step: Step) -> bool:
+def _may_be_known(trial: Trial, step: Step) -> bool:
     """Whether a stored measurement may answer; the original is measured, for others are compared with it."""
-    return step[0] == "twin" or (step[0] == "gate" and not line.original)
+    return step[0] == "twin" or (step[0] == "gate" and not trial.original)

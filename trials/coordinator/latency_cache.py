@@ -24,7 +24,7 @@ _INCIDENTAL = {"name", "load"}
 CONDITIONS = ("peak_memory_bytes", "load_ms", "energy_mj")
 
 
-class Measured:
+class LatencyCache:
     """Measurements of all studies by (structure hash, target description, runtime version, protocol version).
 
     Nothing disturbed, quarantined, less careful than asked or stopped early below the limit answers, nor what lacks a

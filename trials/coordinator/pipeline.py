@@ -1,4 +1,4 @@
-"""One candidate, a straight line of jobs: gate, train, measure, twin; and what ends the line early.
+"""One candidate, a straight sequence of jobs: gate, train, measure, twin; and what ends it early.
 
 Pure decisions, no database and no workers: given what a job returned, what is recorded and what comes next.
 """
@@ -23,8 +23,8 @@ INTERVAL = ("latency_ms", "low_ms", "high_ms")
 
 
 @dataclass
-class Line:
-    """A candidate under way: what it is and what its jobs returned so far."""
+class Trial:
+    """The evaluation of one candidate: what it is and what its jobs returned so far."""
 
     candidate_id: int
     number: int
@@ -38,8 +38,8 @@ class Line:
     original: bool = False
 
     @classmethod
-    def restored(cls, row: Any, *, original: bool) -> Line:
-        """The line of a stored open job (``Store.open_jobs``)."""
+    def restored(cls, row: Any, *, original: bool) -> Trial:
+        """The trial of a stored open job (``Store.open_jobs``)."""
         known = row.state, row.results, row.metrics
         return cls(row.candidate_id, row.number, row.identity, row.architecture, *known, original)
 
@@ -61,46 +61,46 @@ def first_step(problem: Problem) -> Step:
     return "gate", problem.plan.targets[0].name
 
 
-def next_step(problem: Problem, line: Line) -> Step | None:
-    """The first step of the line that still has something to tell, or None at its end."""
+def next_step(problem: Problem, trial: Trial) -> Step | None:
+    """The first step of the trial that still has something to tell, or None at its end."""
     targets = [target.name for target in problem.plan.targets]
     for target in targets:
-        if ("gate", target) not in line.results:
+        if ("gate", target) not in trial.results:
             return "gate", target
-    if ("train", "") not in line.results:
+    if ("train", "") not in trial.results:
         return "train", ""
     for target in targets:
-        if ("measure", target) not in line.results and _measure_again(problem, line, target):
+        if ("measure", target) not in trial.results and _measure_again(problem, trial, target):
             return "measure", target
-    if twin_of(line) != line.identity:
+    if twin_of(trial) != trial.identity:
         for target in targets:
-            if ("twin", target) not in line.results:
+            if ("twin", target) not in trial.results:
                 return "twin", target
     return None
 
 
-def twin_of(line: Line) -> str:
+def twin_of(trial: Trial) -> str:
     """Identity of a trained candidate's dense twin; its own, if its policies changed nothing."""
-    return str(line.results[("train", "")]["twin"])
+    return str(trial.results[("train", "")]["twin"])
 
 
 def after(
-    problem: Problem, limits: Mapping[str, Limit], line: Line, step: Step, result: Mapping[str, Any]
+    problem: Problem, limits: Mapping[str, Limit], trial: Trial, step: Step, result: Mapping[str, Any]
 ) -> JobResult:
     """What a finished job means: the rows to write, the candidate's state, the next step.
 
-    Adds the result and its metrics to ``line``.
+    Adds the result and its metrics to ``trial``.
     """
-    line.results[step] = slim = _kept(line, step, result)
+    trial.results[step] = slim = _kept(trial, step, result)
     metrics = _metrics(step, result)
-    line.metrics.update({(metric.name, metric.target): metric for metric in metrics})
-    broken = broken_limit(problem, limits, line.metrics)
-    following = None if broken and not line.original else next_step(problem, line)
+    trial.metrics.update({(metric.name, metric.target): metric for metric in metrics})
+    broken = broken_limit(problem, limits, trial.metrics)
+    following = None if broken and not trial.original else next_step(problem, trial)
     state = None if following else "infeasible" if broken else "complete"
     return JobResult(
         result=slim,
         metrics=metrics,
-        measurements=[_measurement(line, step, result)] if "samples" in result.get("latency", {}) else [],
+        measurements=[_measurement(trial, step, result)] if "samples" in result.get("latency", {}) else [],
         artifacts=[ArtifactValue(**item) for item in result.get("artifacts", [])],
         candidate_state=state,
         reason=broken if state == "infeasible" else None,
@@ -135,30 +135,30 @@ def violations(problem: Problem, limits: Mapping[str, Limit], metrics: Metrics, 
 
 
 def payload(
-    problem: Problem, shared: Mapping[str, Any], limits: Mapping[str, Limit], line: Line, step: Step
+    problem: Problem, shared: Mapping[str, Any], limits: Mapping[str, Limit], trial: Trial, step: Step
 ) -> dict[str, Any]:
     """What the job's function gets. ``shared`` is the study's part."""
     kind, target = step
-    data = about(problem, shared, line)
+    data = about(problem, shared, trial)
     if kind == "train":
-        data["checkpoint"] = checkpoint_folder(shared, line)
+        data["checkpoint"] = checkpoint_folder(shared, trial)
         return data
     data |= measuring(problem, shared, target)
     if kind == "twin":
-        return data | {"twin": twin_of(line)}
+        return data | {"twin": twin_of(trial)}
     if kind == "gate":
-        return data | {"reject_above_ms": None if line.original else reject_above(problem, limits, target)}
-    return data | trained_file(problem, line)
+        return data | {"reject_above_ms": None if trial.original else reject_above(problem, limits, target)}
+    return data | trained_file(problem, trial)
 
 
-def about(problem: Problem, shared: Mapping[str, Any], line: Line) -> dict[str, Any]:
+def about(problem: Problem, shared: Mapping[str, Any], trial: Trial) -> dict[str, Any]:
     """What every job is told of its candidate."""
     return {
         "plan": shared["plan"],
-        "candidate": line.number,
-        "identity": line.identity,
-        "architecture": line.architecture,
-        "original": line.original,
+        "candidate": trial.number,
+        "identity": trial.identity,
+        "architecture": trial.architecture,
+        "original": trial.original,
         "seed": problem.plan.seed,
         "artifacts": shared["artifacts"],
         "data": shared.get("data"),
@@ -175,16 +175,16 @@ def measuring(problem: Problem, shared: Mapping[str, Any], target: str) -> dict[
     }
 
 
-def trained_file(problem: Problem, line: Line) -> dict[str, Any]:
+def trained_file(problem: Problem, trial: Trial) -> dict[str, Any]:
     """The file of a trained candidate, for a job to fetch."""
-    trained = line.results[("train", "")]
+    trained = trial.results[("train", "")]
     model = next(item for item in trained["artifacts"] if item["kind"] == problem.exporter.format)
     return {"uri": model["uri"], "sha256": model["sha256"], "structure_hash": trained["structure_hash"]}
 
 
-def checkpoint_folder(shared: Mapping[str, Any], line: Line) -> str:
+def checkpoint_folder(shared: Mapping[str, Any], trial: Trial) -> str:
     """Where a candidate's training keeps its state until its result is committed."""
-    return f"{shared['work']}/{line.number}"
+    return f"{shared['work']}/{trial.number}"
 
 
 def reject_above(problem: Problem, limits: Mapping[str, Limit], target: str) -> float | None:
@@ -197,26 +197,26 @@ def reject_above(problem: Problem, limits: Mapping[str, Limit], target: str) -> 
     return min(bounds, default=None)
 
 
-def _measure_again(problem: Problem, line: Line, target: str) -> bool:
-    trained, gate = line.results[("train", "")], line.results[("gate", target)]
+def _measure_again(problem: Problem, trial: Trial, target: str) -> bool:
+    trained, gate = trial.results[("train", "")], trial.results[("gate", target)]
     if trained["structure_hash"] != gate["structure_hash"]:
         return True
-    return is_audit(problem, line)
+    return is_audit(problem, trial)
 
 
-def is_audit(problem: Problem, line: Line) -> bool:
+def is_audit(problem: Problem, trial: Trial) -> bool:
     """Whether a trained candidate of unchanged structure is measured again all the same."""
-    return generator_seed("audit", line.identity) % 10_000 < problem.plan.measure.audit * 10_000
+    return generator_seed("audit", trial.identity) % 10_000 < problem.plan.measure.audit * 10_000
 
 
-def _kept(line: Line, step: Step, result: Mapping[str, Any]) -> dict[str, Any]:
+def _kept(trial: Trial, step: Step, result: Mapping[str, Any]) -> dict[str, Any]:
     """What later steps need of a result."""
     kind, _target = step
     slim = {key: value for key, value in result.items() if key not in ("latency", "artifacts")}
     if kind == "train":
         slim["artifacts"] = result["artifacts"]
     if kind == "twin" and "latency" in result:
-        slim |= {"twin": twin_of(line), "latency": {key: result["latency"][key] for key in INTERVAL}}
+        slim |= {"twin": twin_of(trial), "latency": {key: result["latency"][key] for key in INTERVAL}}
     return slim
 
 
@@ -236,12 +236,12 @@ def _metrics(step: Step, result: Mapping[str, Any]) -> list[MetricValue]:
     return found
 
 
-def _measurement(line: Line, step: Step, result: Mapping[str, Any]) -> MeasurementValue:
+def _measurement(trial: Trial, step: Step, result: Mapping[str, Any]) -> MeasurementValue:
     kind, target = step
     purpose = kind
     if kind == "measure":
-        gate = line.results.get(("gate", target), {})  # empty: taken back after a bad canary
-        same = line.results[("train", "")]["structure_hash"] == gate.get("structure_hash")
+        gate = trial.results.get(("gate", target), {})  # empty: taken back after a bad canary
+        same = trial.results[("train", "")]["structure_hash"] == gate.get("structure_hash")
         purpose = "audit" if same else "final"
     return measurement(target, purpose, result)
 

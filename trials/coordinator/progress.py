@@ -26,12 +26,12 @@ class Outcome:
 RUNNING = Outcome("running")
 
 
-class Memory:
+class Progress:
     """Outcomes of finished candidates, suggestions of open ones, and running counts.
 
     Attributes:
         counts: candidates by state.
-        duplicates: repeated suggestions, answered from the tables.
+        duplicates: suggestions of a candidate that there is, answered from the tables.
         twins: (identity, target) of each dense twin that was timed → its latency and interval.
     """
 
@@ -68,8 +68,8 @@ class Memory:
         self._waiting[candidate_id] = [suggestion]
         return Observation(suggestion, "running")
 
-    def repeated(self, candidate_id: int, suggestion: Suggestion) -> Observation:
-        """A suggestion that repeats a candidate: answered now if that is finished, else with it."""
+    def duplicated(self, candidate_id: int, suggestion: Suggestion) -> Observation:
+        """A suggestion that duplicates a candidate: answered now if that is finished, else with it."""
         self.num_suggestions += 1
         self.duplicates += 1
         outcome = self._outcomes.get(candidate_id, RUNNING)

@@ -24,8 +24,8 @@ from trials.analysis.membership import membership_of
 from trials.analysis.over_seeds import over_seeds
 from trials.coordinator.pipeline import (
     INTERVAL,
-    Line,
     Step,
+    Trial,
     about,
     broken_limit,
     checkpoint_folder,
@@ -156,41 +156,43 @@ def best(repeats: Sequence[Repeat]) -> Repeat | None:
     return max(due, key=lambda repeat: (repeat.first, repeat.doubt, -repeat.number), default=None)
 
 
-def repeat_payload(store: Store, problem: Problem, shared: Mapping[str, Any], line: Line, step: Step) -> dict[str, Any]:
+def repeat_payload(
+    store: Store, problem: Problem, shared: Mapping[str, Any], trial: Trial, step: Step
+) -> dict[str, Any]:
     """What the job of a repeat gets."""
     kind, target = step
-    data = about(problem, shared, line)
+    data = about(problem, shared, trial)
     if not target:
-        seed = generator_seed(kind, problem.plan.seed, line.identity)
-        return data | {"seed": seed, "checkpoint": repeat_folder(shared, line, step)}
-    file = trained_file(problem, line)
+        seed = generator_seed(kind, problem.plan.seed, trial.identity)
+        return data | {"seed": seed, "checkpoint": repeat_folder(shared, trial, step)}
+    file = trained_file(problem, trial)
     earlier = [
         {"samples": base64.b64encode(item.samples).decode(), "reference_ms": item.reference_ms}
-        for item in store.earlier(line.candidate_id, target, file["structure_hash"])
+        for item in store.earlier(trial.candidate_id, target, file["structure_hash"])
     ]
     return data | measuring(problem, shared, target) | file | {"earlier": earlier}
 
 
-def repeat_folder(shared: Mapping[str, Any], line: Line, step: Step) -> str:
+def repeat_folder(shared: Mapping[str, Any], trial: Trial, step: Step) -> str:
     """Where a second training keeps its state until its result is committed."""
-    return f"{checkpoint_folder(shared, line)}-{step[0]}"
+    return f"{checkpoint_folder(shared, trial)}-{step[0]}"
 
 
 def after_repeat(
-    problem: Problem, limits: Mapping[str, Limit], line: Line, step: Step, result: Mapping[str, Any]
+    problem: Problem, limits: Mapping[str, Limit], trial: Trial, step: Step, result: Mapping[str, Any]
 ) -> JobResult:
     """What a repeat means: pooled values in place of the recorded ones, and whether a limit is surely broken.
 
-    Adds the result and its metrics to ``line``.
+    Adds the result and its metrics to ``trial``.
     """
-    line.results[step] = slim = {key: value for key, value in result.items() if key != "latency"}
+    trial.results[step] = slim = {key: value for key, value in result.items() if key != "latency"}
     target = step[1]
     if target:
         metrics = [MetricValue(name, target, *interval) for name, interval in pooled_latencies(result).items()]
     else:
-        metrics = [MetricValue(name, "", *over_seeds(*seen)) for name, seen in _seen_by_seed(line).items()]
-    line.metrics.update({(metric.name, metric.target): metric for metric in metrics})
-    broken = broken_limit(problem, limits, line.metrics)
+        metrics = [MetricValue(name, "", *over_seeds(*seen)) for name, seen in _seen_by_seed(trial).items()]
+    trial.metrics.update({(metric.name, metric.target): metric for metric in metrics})
+    broken = broken_limit(problem, limits, trial.metrics)
     return JobResult(
         result=slim,
         metrics=metrics,
@@ -206,10 +208,10 @@ def pooled_latencies(result: Mapping[str, Any]) -> dict[str, Sequence[float]]:
     return {"latency_ms": [pooled[key] for key in INTERVAL], **pooled.get("percentiles", {})}
 
 
-def _seen_by_seed(line: Line) -> dict[str, tuple[list[float], Interval]]:
+def _seen_by_seed(trial: Trial) -> dict[str, tuple[list[float], Interval]]:
     """Metric → its value with every seed, the study's own first, and the interval of that one."""
-    first = line.results["train", ""]
-    repeats = [result["scores"] for (kind, _), result in line.results.items() if kind.startswith(RETRAIN)]
+    first = trial.results["train", ""]
+    repeats = [result["scores"] for (kind, _), result in trial.results.items() if kind.startswith(RETRAIN)]
     return {
         name: ([first["metrics"][name], *(scores[name] for scores in repeats)], tuple(interval))
         for name, interval in first.get("intervals", {}).items()

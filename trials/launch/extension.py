@@ -16,7 +16,7 @@ from nas.space.size import space_size
 from nas.strategies import Goal, Limit
 from trials.coordinator.coordinator import DUPLICATES_PER_TRIAL
 from trials.coordinator.pipeline import broken_limit
-from trials.coordinator.progress import Memory
+from trials.coordinator.progress import Progress
 from trials.plans.data import check_data
 from trials.plans.loading import apply_override
 from trials.plans.plan import Plan, Relative, make_plan
@@ -137,7 +137,7 @@ def _check_not_exhausted(
 ) -> None:
     budget = problem.plan.budget
     strategy = problem.strategy(Goal(problem.objectives, limits), problem.plan.seed)
-    known = Memory(problem, limits).restore(history)
+    known = Progress(problem, limits).restore(history)
     strategy.observe([item for item in known if item.suggestion.questions])
     num = sum(not item.duplicate for item in history)
     if strategy.exhausted(len(history)) or (row.state == "exhausted" and _has_all(problem, num)):

@@ -250,7 +250,7 @@ def run_study(
     shutil.rmtree(files.checkpoints, ignore_errors=True)
     collect(store, name)
     on_update(coordinator)
-    check_some_succeeded(name, coordinator.memory.counts)
+    check_some_succeeded(name, coordinator.progress.counts)
 
 
 def _assignment(

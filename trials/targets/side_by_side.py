@@ -16,7 +16,7 @@ from trials.plans.runtimes import parse_runtime
 
 
 @dataclass(frozen=True)
-class Measured:
+class RuntimeResult:
     """A file on one runtime: how long it takes, or why it can't be run there."""
 
     model: Path
@@ -61,7 +61,7 @@ def every_runtime() -> list[str]:
     return sorted(RUNTIMES.names(), key=lambda name: (name != "onnxruntime", name))
 
 
-def side_by_side(model: Path, specs: Sequence[TargetSpec], effort: Effort = REPORT) -> Iterator[Measured]:
+def side_by_side(model: Path, specs: Sequence[TargetSpec], effort: Effort = REPORT) -> Iterator[RuntimeResult]:
     """Measure on one runtime after the other; one that can't run the file says why, and the next has its turn.
 
     Raises:
@@ -72,18 +72,18 @@ def side_by_side(model: Path, specs: Sequence[TargetSpec], effort: Effort = REPO
     for spec in specs:
         try:
             with MeasuringProcess(spec) as process:
-                yield Measured(model, spec, process.measure(model, process.calibrate(), effort=effort))
+                yield RuntimeResult(model, spec, process.measure(model, process.calibrate(), effort=effort))
         except NasError as error:
-            yield Measured(model, spec, None, str(error))
+            yield RuntimeResult(model, spec, None, str(error))
 
 
-def table(found: Sequence[Measured]) -> list[dict[str, Any]]:
+def table(found: Sequence[RuntimeResult]) -> list[dict[str, Any]]:
     """A row a runtime; ratios are to the first that ran the file."""
     first = next((item.latency for item in found if item.latency), None)
     return [_row(item, first) for item in found]
 
 
-def _row(item: Measured, first: Latency | None) -> dict[str, Any]:
+def _row(item: RuntimeResult, first: Latency | None) -> dict[str, Any]:
     latency = item.latency
     if latency is None or first is None:
         return {**dict.fromkeys(_COLUMNS), "runtime": item.runtime, "why not": " ".join(item.error.split())}

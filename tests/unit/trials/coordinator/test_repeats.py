@@ -217,7 +217,7 @@ def test_a_failed_repeat_leaves_the_candidate_as_it_is(store: Store, problem: Pr
     run = coordinator(store, problem, Pretending(again=fail))
     assert run.run() == "complete"
     assert {row.state for row in candidates_page(store, "study").rows} == {"complete"}
-    assert run.memory.num_finished == len(WIDTHS)
+    assert run.progress.num_finished == len(WIDTHS)
     assert repeats(store) == {"remeasure": REMEASURE, "retrain": RETRAIN}, "a failed one is spent as well"
 
 

@@ -229,7 +229,7 @@ def test_a_bad_canary_takes_measurements_back_and_they_are_made_again(
     good = {row.candidate_id: row.latency_ms for row in stored if row.trust == "good"}
     assert sorted(row.metrics["latency_ms"].value for row in page) == sorted(good.values())
     assert {row.state for row in rows(store, JobRow)} == {"done"}
-    assert coordinator.memory.counts["complete"] == len(coordinator.memory.points) == 3
+    assert coordinator.progress.counts["complete"] == len(coordinator.progress.points) == 3
     assert stored[0].conditions["health"]["drift"] == 0.0
     strategy = coordinator._strategy
     assert isinstance(strategy, Listening)

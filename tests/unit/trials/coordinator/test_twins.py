@@ -1,4 +1,4 @@
-"""Dense twins in the line of a candidate, with a real coordinator and store and workers that only pretend."""
+"""Dense twins in the trial of a candidate, with a real coordinator and store and workers that only pretend."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from nas.errors import UnavailableError
 from tests.unit.trials.pretending import CANDIDATE_MS, TWIN_MS, Pretending, latency
 from trials.coordinator.assignment import Assignment
 from trials.coordinator.coordinator import Coordinator
-from trials.coordinator.pipeline import Line, after, next_step
+from trials.coordinator.pipeline import Trial, after, next_step
 from trials.executors import Executor, Job
 from trials.plans.plan import make_plan
 from trials.plans.problem import Problem, open_problem
@@ -151,12 +151,12 @@ def test_a_candidate_outlives_the_failure_of_its_twin(error: RuntimeError, store
 
 
 def test_the_twin_comes_last_and_only_where_policies_changed_something(problem: Problem) -> None:
-    def line(twin: str) -> Line:
+    def trial(twin: str) -> Trial:
         results = {("gate", "local"): {"structure_hash": "a"}, ("train", ""): {"structure_hash": "a", "twin": twin}}
-        return Line(0, 0, "own", {}, "running", results)
+        return Trial(0, 0, "own", {}, "running", results)
 
-    assert next_step(problem, line("own")) is None
-    changed = line("other")
+    assert next_step(problem, trial("own")) is None
+    changed = trial("other")
     assert next_step(problem, changed) == ("twin", "local")
     outcome = after(problem, {}, changed, ("twin", "local"), {"latency": latency(TWIN_MS), "structure_hash": "t"})
     assert outcome.candidate_state == "complete"

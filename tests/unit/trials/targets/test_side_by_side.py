@@ -7,7 +7,7 @@ import pytest
 from nas.errors import MeasureError, PlanError
 from nas.latency.protocol.measure import Latency
 from nas.latency.targets import TargetSpec
-from trials.targets.side_by_side import Measured, every_runtime, side_by_side, specs_of, table
+from trials.targets.side_by_side import RuntimeResult, every_runtime, side_by_side, specs_of, table
 
 
 def test_runtimes_are_asked_for_with_their_parameters() -> None:
@@ -27,9 +27,9 @@ def latency(latency_ms: float) -> Latency:
 def test_ratios_are_to_the_first_that_ran_the_file_and_the_others_say_why_not() -> None:
     specs = specs_of(["openvino", "onnxruntime", "torch"], threads=1, batch=1)
     found = [
-        Measured(Path("x.onnx"), specs[0], None, "no such\n   op"),
-        Measured(Path("x.onnx"), specs[1], latency(2.0)),
-        Measured(Path("x.onnx"), specs[2], latency(3.0)),
+        RuntimeResult(Path("x.onnx"), specs[0], None, "no such\n   op"),
+        RuntimeResult(Path("x.onnx"), specs[1], latency(2.0)),
+        RuntimeResult(Path("x.onnx"), specs[2], latency(3.0)),
     ]
     rows = table(found)
     assert len({tuple(row) for row in rows}) == 1
