@@ -25,7 +25,7 @@ from trials.coordinator.dispatch import Dispatcher, Running
 from trials.coordinator.faults import Faults
 from trials.coordinator.latency_cache import LatencyCache
 from trials.coordinator.original import original_of, settled, waiting_for_original
-from trials.coordinator.pipeline import Trial, after, checkpoint_folder, first_step, pool_of, reject_above, twin_of
+from trials.coordinator.pipeline import OpenTrial, after, checkpoint_folder, first_step, pool_of, reject_above, twin_of
 from trials.coordinator.progress import FINAL_STATES, Progress
 from trials.coordinator.repeats import Repeats, after_repeat, is_repeat, repeat_folder
 from trials.coordinator.trainings import trainings
@@ -201,7 +201,7 @@ class Coordinator:
             observation = self.progress.duplicated(proposed.candidate_id, suggestion)
         else:
             observation = self.progress.proposed(proposed.candidate_id, suggestion)
-            trial = Trial(proposed.candidate_id, proposed.number, architecture.identity, architecture.definition)
+            trial = OpenTrial(proposed.candidate_id, proposed.number, architecture.identity, architecture.definition)
             trial.original = proposed.number == self.assignment.original
             self._jobs.queued.append((proposed.job_id, trial, step))
         self._tell([observation])
@@ -367,7 +367,7 @@ class Coordinator:
             running.trial.state = state
         self.progress.revised(running.trial.candidate_id, running.trial.state, running.trial.metrics)
 
-    def _finish(self, trial: Trial, state: str) -> None:
+    def _finish(self, trial: OpenTrial, state: str) -> None:
         self.progress.moved(trial.state, state)
         trial.state = state
         self._tell(self.progress.finished(trial.candidate_id, state, trial.metrics))
@@ -412,7 +412,7 @@ class Coordinator:
             self._stop(trial, reason)
         self._canary_jobs.cancel()
 
-    def _stop(self, trial: Trial, reason: str) -> None:
+    def _stop(self, trial: OpenTrial, reason: str) -> None:
         """End a candidate without a result; one that is complete loses the repeat only."""
         self.store.stop_candidate(trial.candidate_id, reason, epoch=self.assignment.epoch)
         if trial.state != "complete":

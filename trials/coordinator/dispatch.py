@@ -13,7 +13,7 @@ from trials.coordinator.canaries import Canaries
 from trials.coordinator.faults import Faults
 from trials.coordinator.latency_cache import LatencyCache
 from trials.coordinator.limits import Limits, written_folders
-from trials.coordinator.pipeline import Step, Trial, function_of, is_audit, payload, pool_of, twin_of
+from trials.coordinator.pipeline import OpenTrial, Step, function_of, is_audit, payload, pool_of, twin_of
 from trials.coordinator.progress import Progress
 from trials.coordinator.repeats import is_repeat, repeat_payload
 from trials.executors import Executor, Job
@@ -29,7 +29,7 @@ class Running:
 
     job_id: int
     attempt: int
-    trial: Trial
+    trial: OpenTrial
     step: Step
     started: float
     renewed: float
@@ -65,7 +65,7 @@ class Dispatcher:
         self._latencies = latencies
         self._faults = faults
         self.limits = Limits(assignment.problem.plan)
-        self.queued: deque[tuple[int, Trial, Step]] = deque()
+        self.queued: deque[tuple[int, OpenTrial, Step]] = deque()
         self.running: dict[str, Running] = {}
 
     @property
@@ -77,8 +77,8 @@ class Dispatcher:
         """Queue a stored job."""
         self.queued.append((open_job.job_id, self._trial(open_job), (open_job.kind, open_job.target)))
 
-    def _trial(self, open_job: OpenJob) -> Trial:
-        return Trial.restored(open_job, original=open_job.number == self._assignment.original)
+    def _trial(self, open_job: OpenJob) -> OpenTrial:
+        return OpenTrial.restored(open_job, original=open_job.number == self._assignment.original)
 
     def requeue(self, running: Running, reason: str) -> None:
         """Put a job that did not come to its end back, as the next."""
@@ -111,7 +111,7 @@ class Dispatcher:
                 if trial.candidate_id == candidate_id:
                     trial.results.pop(step, None)
 
-    def cancel(self) -> list[Trial]:
+    def cancel(self) -> list[OpenTrial]:
         """Stop them all; their trials."""
         for key in self.running:
             self._executor.cancel(key)
@@ -120,12 +120,12 @@ class Dispatcher:
         self.queued.clear()
         return open_trials
 
-    def _started(self, job_id: int, trial: Trial, step: Step) -> Running:
+    def _started(self, job_id: int, trial: OpenTrial, step: Step) -> Running:
         attempt = self._store.start_job(job_id, JOB_LEASE_S, epoch=self._assignment.epoch)
         now = time.monotonic()
         return Running(job_id, attempt, trial, step, now, now)
 
-    def _submit(self, job_id: int, trial: Trial, step: Step) -> None:
+    def _submit(self, job_id: int, trial: OpenTrial, step: Step) -> None:
         running = self._started(job_id, trial, step)
         if trial.state == "queued":
             self._progress.moved("queued", "running")
@@ -143,7 +143,7 @@ class Dispatcher:
             )
         )
 
-    def _payload(self, trial: Trial, step: Step) -> Mapping[str, Any]:
+    def _payload(self, trial: OpenTrial, step: Step) -> Mapping[str, Any]:
         given = self._assignment
         if is_repeat(step):
             return repeat_payload(self._store, given.problem, given.shared, trial, step)
@@ -161,7 +161,7 @@ class Dispatcher:
         self._canaries.handed_out(step[1])
         return True
 
-    def _known(self, trial: Trial, step: Step) -> Mapping[str, Any] | None:
+    def _known(self, trial: OpenTrial, step: Step) -> Mapping[str, Any] | None:
         """The result of a step that need not be measured: a dense twin of this study, a structure of any."""
         kind, target = step
         if kind == "twin" and (twin_of(trial), target) in self._progress.twins:
@@ -173,6 +173,6 @@ class Dispatcher:
         return None
 
 
-def _may_be_known(trial: Trial, step: Step) -> bool:
+def _may_be_known(trial: OpenTrial, step: Step) -> bool:
     """Whether a stored measurement may answer; the original is measured, for others are compared with it."""
     return step[0] == "twin" or (step[0] == "gate" and not trial.original)

@@ -23,7 +23,7 @@ INTERVAL = ("latency_ms", "low_ms", "high_ms")
 
 
 @dataclass
-class Trial:
+class OpenTrial:
     """The evaluation of one candidate: what it is and what its jobs returned so far."""
 
     candidate_id: int
@@ -38,7 +38,7 @@ class Trial:
     original: bool = False
 
     @classmethod
-    def restored(cls, row: Any, *, original: bool) -> Trial:
+    def restored(cls, row: Any, *, original: bool) -> OpenTrial:
         """The trial of a stored open job (``Store.open_jobs``)."""
         known = row.state, row.results, row.metrics
         return cls(row.candidate_id, row.number, row.identity, row.architecture, *known, original)
@@ -61,7 +61,7 @@ def first_step(problem: Problem) -> Step:
     return "gate", problem.plan.targets[0].name
 
 
-def next_step(problem: Problem, trial: Trial) -> Step | None:
+def next_step(problem: Problem, trial: OpenTrial) -> Step | None:
     """The first step of the trial that still has something to tell, or None at its end."""
     targets = [target.name for target in problem.plan.targets]
     for target in targets:
@@ -79,13 +79,13 @@ def next_step(problem: Problem, trial: Trial) -> Step | None:
     return None
 
 
-def twin_of(trial: Trial) -> str:
+def twin_of(trial: OpenTrial) -> str:
     """Identity of a trained candidate's dense twin; its own, if its policies changed nothing."""
     return str(trial.results[("train", "")]["twin"])
 
 
 def after(
-    problem: Problem, limits: Mapping[str, Limit], trial: Trial, step: Step, result: Mapping[str, Any]
+    problem: Problem, limits: Mapping[str, Limit], trial: OpenTrial, step: Step, result: Mapping[str, Any]
 ) -> JobResult:
     """What a finished job means: the rows to write, the candidate's state, the next step.
 
@@ -135,7 +135,7 @@ def violations(problem: Problem, limits: Mapping[str, Limit], metrics: Metrics, 
 
 
 def payload(
-    problem: Problem, shared: Mapping[str, Any], limits: Mapping[str, Limit], trial: Trial, step: Step
+    problem: Problem, shared: Mapping[str, Any], limits: Mapping[str, Limit], trial: OpenTrial, step: Step
 ) -> dict[str, Any]:
     """What the job's function gets. ``shared`` is the study's part."""
     kind, target = step
@@ -151,7 +151,7 @@ def payload(
     return data | trained_file(problem, trial)
 
 
-def about(problem: Problem, shared: Mapping[str, Any], trial: Trial) -> dict[str, Any]:
+def about(problem: Problem, shared: Mapping[str, Any], trial: OpenTrial) -> dict[str, Any]:
     """What every job is told of its candidate."""
     return {
         "plan": shared["plan"],
@@ -175,14 +175,14 @@ def measuring(problem: Problem, shared: Mapping[str, Any], target: str) -> dict[
     }
 
 
-def trained_file(problem: Problem, trial: Trial) -> dict[str, Any]:
+def trained_file(problem: Problem, trial: OpenTrial) -> dict[str, Any]:
     """The file of a trained candidate, for a job to fetch."""
     trained = trial.results[("train", "")]
     model = next(item for item in trained["artifacts"] if item["kind"] == problem.exporter.format)
     return {"uri": model["uri"], "sha256": model["sha256"], "structure_hash": trained["structure_hash"]}
 
 
-def checkpoint_folder(shared: Mapping[str, Any], trial: Trial) -> str:
+def checkpoint_folder(shared: Mapping[str, Any], trial: OpenTrial) -> str:
     """Where a candidate's training keeps its state until its result is committed."""
     return f"{shared['work']}/{trial.number}"
 
@@ -197,19 +197,19 @@ def reject_above(problem: Problem, limits: Mapping[str, Limit], target: str) -> 
     return min(bounds, default=None)
 
 
-def _measure_again(problem: Problem, trial: Trial, target: str) -> bool:
+def _measure_again(problem: Problem, trial: OpenTrial, target: str) -> bool:
     trained, gate = trial.results[("train", "")], trial.results[("gate", target)]
     if trained["structure_hash"] != gate["structure_hash"]:
         return True
     return is_audit(problem, trial)
 
 
-def is_audit(problem: Problem, trial: Trial) -> bool:
+def is_audit(problem: Problem, trial: OpenTrial) -> bool:
     """Whether a trained candidate of unchanged structure is measured again all the same."""
     return generator_seed("audit", trial.identity) % 10_000 < problem.plan.measure.audit * 10_000
 
 
-def _kept(trial: Trial, step: Step, result: Mapping[str, Any]) -> dict[str, Any]:
+def _kept(trial: OpenTrial, step: Step, result: Mapping[str, Any]) -> dict[str, Any]:
     """What later steps need of a result."""
     kind, _target = step
     slim = {key: value for key, value in result.items() if key not in ("latency", "artifacts")}
@@ -236,7 +236,7 @@ def _metrics(step: Step, result: Mapping[str, Any]) -> list[MetricValue]:
     return found
 
 
-def _measurement(trial: Trial, step: Step, result: Mapping[str, Any]) -> MeasurementValue:
+def _measurement(trial: OpenTrial, step: Step, result: Mapping[str, Any]) -> MeasurementValue:
     kind, target = step
     purpose = kind
     if kind == "measure":

@@ -24,8 +24,8 @@ from trials.analysis.membership import membership_of
 from trials.analysis.over_seeds import over_seeds
 from trials.coordinator.pipeline import (
     INTERVAL,
+    OpenTrial,
     Step,
-    Trial,
     about,
     broken_limit,
     checkpoint_folder,
@@ -157,7 +157,7 @@ def best(repeats: Sequence[Repeat]) -> Repeat | None:
 
 
 def repeat_payload(
-    store: Store, problem: Problem, shared: Mapping[str, Any], trial: Trial, step: Step
+    store: Store, problem: Problem, shared: Mapping[str, Any], trial: OpenTrial, step: Step
 ) -> dict[str, Any]:
     """What the job of a repeat gets."""
     kind, target = step
@@ -173,13 +173,13 @@ def repeat_payload(
     return data | measuring(problem, shared, target) | file | {"earlier": earlier}
 
 
-def repeat_folder(shared: Mapping[str, Any], trial: Trial, step: Step) -> str:
+def repeat_folder(shared: Mapping[str, Any], trial: OpenTrial, step: Step) -> str:
     """Where a second training keeps its state until its result is committed."""
     return f"{checkpoint_folder(shared, trial)}-{step[0]}"
 
 
 def after_repeat(
-    problem: Problem, limits: Mapping[str, Limit], trial: Trial, step: Step, result: Mapping[str, Any]
+    problem: Problem, limits: Mapping[str, Limit], trial: OpenTrial, step: Step, result: Mapping[str, Any]
 ) -> JobResult:
     """What a repeat means: pooled values in place of the recorded ones, and whether a limit is surely broken.
 
@@ -208,7 +208,7 @@ def pooled_latencies(result: Mapping[str, Any]) -> dict[str, Sequence[float]]:
     return {"latency_ms": [pooled[key] for key in INTERVAL], **pooled.get("percentiles", {})}
 
 
-def _seen_by_seed(trial: Trial) -> dict[str, tuple[list[float], Interval]]:
+def _seen_by_seed(trial: OpenTrial) -> dict[str, tuple[list[float], Interval]]:
     """Metric → its value with every seed, the study's own first, and the interval of that one."""
     first = trial.results["train", ""]
     repeats = [result["scores"] for (kind, _), result in trial.results.items() if kind.startswith(RETRAIN)]

@@ -14,7 +14,7 @@ from nas.strategies import Goal, Limit, Observation
 from nas.strategies.nsga2 import FixedSpaceNsga2
 from search_spaces.module import three_layers
 from trials.coordinator.original import original_of, settled, waiting_for_original
-from trials.coordinator.pipeline import Trial, after
+from trials.coordinator.pipeline import OpenTrial, after
 from trials.plans.plan import make_plan
 from trials.plans.problem import Problem, open_problem
 from trials.store.records import MetricValue
@@ -125,7 +125,7 @@ def test_a_limit_does_not_end_the_original_early() -> None:
     latency = {"latency_ms": 2.0, "low_ms": 1.9, "high_ms": 2.1, "peak_memory_bytes": None, "conditions": {}}
     result = {"metrics": {}, "structure_hash": "s", "latency": latency}
     for original in (True, False):
-        trial = Trial(0, 0, "i", {}, original=original)
+        trial = OpenTrial(0, 0, "i", {}, original=original)
         outcome = after(found, {"latency_ms": Limit(max=1.0)}, trial, ("gate", "local"), result)
         assert outcome.candidate_state == (None if original else "infeasible")
         assert bool(outcome.next_jobs) == original

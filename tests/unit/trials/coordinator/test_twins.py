@@ -14,7 +14,7 @@ from nas.errors import UnavailableError
 from tests.unit.trials.pretending import CANDIDATE_MS, TWIN_MS, Pretending, latency
 from trials.coordinator.assignment import Assignment
 from trials.coordinator.coordinator import Coordinator
-from trials.coordinator.pipeline import Trial, after, next_step
+from trials.coordinator.pipeline import OpenTrial, after, next_step
 from trials.executors import Executor, Job
 from trials.plans.plan import make_plan
 from trials.plans.problem import Problem, open_problem
@@ -151,9 +151,9 @@ def test_a_candidate_outlives_the_failure_of_its_twin(error: RuntimeError, store
 
 
 def test_the_twin_comes_last_and_only_where_policies_changed_something(problem: Problem) -> None:
-    def trial(twin: str) -> Trial:
+    def trial(twin: str) -> OpenTrial:
         results = {("gate", "local"): {"structure_hash": "a"}, ("train", ""): {"structure_hash": "a", "twin": twin}}
-        return Trial(0, 0, "own", {}, "running", results)
+        return OpenTrial(0, 0, "own", {}, "running", results)
 
     assert next_step(problem, trial("own")) is None
     changed = trial("other")

@@ -5,7 +5,7 @@ import pytest
 from nas.errors import JobError, PlanError
 from nas.strategies import Limit
 from tests.unit.trials.pretending import latency
-from trials.coordinator.pipeline import Trial, after, broken_limit
+from trials.coordinator.pipeline import OpenTrial, after, broken_limit
 from trials.jobs.metrics import check_complete, needed_metrics, target_metrics
 from trials.launch.probing import Probe, check_feasible, relative_bounds
 from trials.plans.plan import make_plan
@@ -58,7 +58,7 @@ def test_a_percentile_ends_a_candidate_only_by_the_better_end_of_its_interval() 
     opened = problem(limits={"latency_p90_ms": {"max": 1.9}})
 
     def state(limit: float) -> str | None:
-        trial = Trial(1, 0, "i", {})
+        trial = OpenTrial(1, 0, "i", {})
         result = {"metrics": {}, "structure_hash": "s", "latency": {**measured(), "samples": ""}}
         return after(opened, {"latency_p90_ms": Limit(max=limit)}, trial, ("gate", "here"), result).candidate_state
 
