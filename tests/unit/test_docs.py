@@ -158,6 +158,13 @@ def test_what_contributing_names_is_there() -> None:
         assert re.search(rf"^{name}\b", (ROOT / file).read_text(), re.M), f"{name} in {file}"
 
 
+def test_every_decision_is_listed_with_its_title() -> None:
+    folder = ROOT / "docs" / "decisions"
+    titles = {page.name: page.read_text().splitlines()[0].removeprefix("# ") for page in folder.glob("0*.md")}
+    listed = re.findall(r"^- \[(.+)\]\((.+)\)$", (folder / "README.md").read_text(), re.M)
+    assert {page: title for title, page in listed} == titles
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_commands_and_links_of_a_page_exist(page: Path) -> None:
     text = page.read_text()
