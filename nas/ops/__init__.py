@@ -9,19 +9,36 @@ exporter, and the record says so.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING, Any, Literal
 
+from nas.ops.call import Call, Input, Shape
 from nas.registry import Registry
 
 if TYPE_CHECKING:
-    from torch import Tensor, fx, nn
+    from torch import Tensor, nn
 
     from nas.export.onnx_graph import OnnxGraph
 
-Shape = tuple[int, ...]
+__all__ = [
+    "OPS",
+    "Affine",
+    "Call",
+    "Channels",
+    "Example",
+    "Input",
+    "Integer",
+    "Op",
+    "Shape",
+    "Weights",
+    "op_name",
+    "op_of_module",
+    "op_of_target",
+    "register",
+]
+
 #: What becomes of a call between 8-bit values. ``weights``: computes in integers, a site of its own.
 #: ``fused``: disappears into the weighted call before it. ``same``: selects or moves values, so its output
 #: has its input's scale. ``own``: integers with a scale of its own. ``float``: computes in floats.
@@ -30,32 +47,6 @@ Integer = Literal["weights", "fused", "same", "own", "float"]
 #: ``(outputs, inputs, …)``. ``same``: each output depends on the input of its number; in a flattened map, that of its
 #: stretch. ``fixed``: neither inputs nor outputs can be taken away.
 Channels = Literal["mixed", "same", "fixed"]
-
-
-@dataclass(frozen=True)
-class Input:
-    """Stands for the tensor input of that index in a call's arguments."""
-
-    index: int
-
-
-@dataclass(frozen=True)
-class Call:
-    """One node of a traced network: the op's view of it."""
-
-    node: fx.Node
-    #: The leaf module, or None for a function or method.
-    module: nn.Module | None
-    #: Shapes of the tensor inputs, batch included, in order.
-    input_shapes: tuple[Shape, ...]
-    output_shape: Shape
-    #: As called, with ``Input`` for tensors and numbers for whatever the graph computes from shapes.
-    args: tuple[Any, ...] = ()
-    kwargs: Mapping[str, Any] = field(default_factory=dict)
-
-    def argument(self, position: int, name: str, default: Any = None) -> Any:
-        """An argument given by position (the first tensor is 0) or by name."""
-        return self.args[position] if len(self.args) > position else self.kwargs.get(name, default)
 
 
 @dataclass(frozen=True)
