@@ -21,6 +21,7 @@ from trials.analysis.gaps import gaps, in_json
 from trials.analysis.membership import membership_by_number
 from trials.export.answers import Answers, answers_of, scored
 from trials.export.folder import copy_into, write_about, write_samples
+from trials.export.loading import WEIGHTS, write_architecture
 from trials.export.page import markdown
 from trials.export.scripts.assembly import SCRIPTS, run_script
 from trials.jobs.candidate import deploy
@@ -90,8 +91,8 @@ def _write(
     number = detail.row.number
     network = rebuild(problem, detail)
     artifact = deploy(problem, network, folder / f"model{problem.exporter.suffix}")
-    save_weights(network.model, folder / "model.safetensors")
-    (folder / "architecture.json").write_text(json.dumps(detail.definition, indent=2))
+    save_weights(network.model, folder / WEIGHTS)
+    write_architecture(problem, detail.definition, folder)
     answers = answers_of(problem, network, artifact)
     scores = answers[0].scores
     _check_scores(detail, scores["validation"])

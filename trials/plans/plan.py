@@ -8,7 +8,6 @@ from typing import Annotated, Any, Literal
 from pydantic import (
     AfterValidator,
     BaseModel,
-    BeforeValidator,
     ConfigDict,
     Field,
     ValidationError,
@@ -19,6 +18,7 @@ from pydantic import (
 
 from nas.errors import PlanError
 from nas.registry import nearest
+from trials.plans.python_objects import with_import_paths
 from trials.plans.values import MOST_INTEGER, MOST_PROBLEMS, check_values, short
 from trials.store.naming import name_problem
 
@@ -50,11 +50,16 @@ def _study_name(name: str) -> str:
 
 
 class Named(BaseModel):
-    """A registered name, or ``module:attribute`` of the user's own, and its parameters."""
+    """A registered name, or ``module:attribute`` of the user's own, and its parameters; a string is a name alone."""
 
     model_config = ConfigDict(extra="allow", frozen=True)
 
     name: str
+
+    @model_validator(mode="before")
+    @classmethod
+    def _alone(cls, value: Any) -> Any:
+        return {"name": value} if isinstance(value, str) else value
 
     def spec(self) -> dict[str, Any]:
         """``{"name": …, parameters…}``."""
@@ -97,10 +102,7 @@ class TargetPlan(_Strict):
     """A place latency is measured."""
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]+$")]
-    #: A name alone, or with its parameters.
-    runtime: Annotated[Named, BeforeValidator(lambda value: {"name": value} if isinstance(value, str) else value)] = (
-        Named(name="onnxruntime")
-    )
+    runtime: Named = Named(name="onnxruntime")
     threads: Positive = 1
     batch: Positive = 1
     #: Core the measuring process is bound to; by default the last one.
@@ -196,7 +198,15 @@ class ArtifactPlan(_Strict):
 
 
 class Plan(_Strict):
-    """One study. Every key but ``task`` and ``space`` has a default."""
+    """One study. Every key but ``task`` and ``space`` has a default.
+
+    In Python, a class may stand where a plan has a name: ``Plan(task="digits", space=MySpace)``, or with parameters
+    ``space={"name": MySpace, "width": 8}``. It must be importable by other processes: defined at the top level of a
+    file, not in a notebook.
+
+    Raises:
+        PlanError: every problem, a line each.
+    """
 
     version: Literal[1] = 1
     name: Annotated[str, AfterValidator(_study_name)] = "study"
@@ -228,6 +238,15 @@ class Plan(_Strict):
     #: Folders of the user's own code, relative to the plan; the plan's own folder always counts.
     code: tuple[str, ...] = ()
 
+    def __init__(self, **data: Any) -> None:
+        data = with_import_paths(data)
+        check_values(data)
+        try:
+            super().__init__(**data)
+        except ValidationError as error:
+            problems = [f"  {_explain(item)}" for item in error.errors()[:MOST_PROBLEMS]]
+            raise PlanError("the plan has problems:\n" + "\n".join(problems)) from None
+
     @model_validator(mode="after")
     def _distinct_targets(self) -> Plan:
         names = [target.name for target in self.targets]
@@ -253,12 +272,8 @@ def make_plan(data: Mapping[str, Any]) -> Plan:
     Raises:
         PlanError: every problem, a line each.
     """
-    check_values(data)
-    try:
-        return Plan.model_validate(data)
-    except ValidationError as error:
-        problems = [f"  {_explain(item)}" for item in error.errors()[:MOST_PROBLEMS]]
-        raise PlanError("the plan has problems:\n" + "\n".join(problems)) from None
+    check_values(data)  # before Python unpacks the keys: it says which are no text
+    return Plan(**data)
 
 
 def _explain(item: Any) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from trials.plans.plan import Budget, Named, Plan, Reference
+from trials.plans.plan import Budget, Named, Plan, Reference, make_plan
 from trials.plans.problem import open_problem
 from trials.store.naming import check_name
 from trials.store.roles import Role
@@ -58,7 +58,7 @@ def given_plan(plan: Plan, name: str, choices: list[dict[str, Any]], **changes: 
         "references": [],
         "confidence": {},
     }
-    return Plan.model_validate({**plan.to_json(), **fixed, **changes})
+    return make_plan({**plan.to_json(), **fixed, **changes})
 
 
 def dense_plan(plan: Plan, name: str, choices: list[dict[str, Any]], **changes: Any) -> Plan:

@@ -8,6 +8,8 @@ from collections.abc import Iterator, Mapping
 from itertools import islice
 from typing import Any
 
+from pydantic import BaseModel
+
 from nas.errors import PlanError
 from nas.foreign import storable
 from trials.plans.text import MOST_LEVELS
@@ -49,7 +51,7 @@ def _problems(value: Any, where: str) -> Iterator[tuple[str, str]]:
     elif isinstance(value, list | tuple):
         for index, item in enumerate(value):
             yield from _problems(item, f"{where}.{index}" if where else str(index))
-    elif why := _refused(value):
+    elif not isinstance(value, BaseModel) and (why := _refused(value)):  # parts of a plan are checked already
         yield where, why
 
 

@@ -29,7 +29,7 @@ def export(
     as_json: Json = False,
 ) -> None:
     """Write networks that run on numpy and the target's runtime alone; checked, tested and measured again."""
-    from trials.cli.outputs import empty_folder, output_folder
+    from trials.export.outputs import empty_folder, output_folder
     from trials.export.candidate import chosen, export_candidate
     from trials.store.store import Store
 
@@ -52,7 +52,7 @@ def report(
     storage: Storage = DEFAULT_STORAGE,
 ) -> None:
     """Write one HTML page with the front, its error bars, history, curves and states."""
-    from trials.cli.outputs import output_folder
+    from trials.export.outputs import output_folder
     from trials.reporting.report.page import write_report
     from trials.store.store import Store
 

@@ -55,7 +55,7 @@ def init(
     force: Annotated[bool, typer.Option("--force", help="Replace the file if it exists.")] = False,
 ) -> None:
     """Write a plan to start from, asking for what is not given; it is checked before it is written."""
-    from trials.cli.outputs import output_file
+    from trials.export.outputs import output_file
 
     file = output_file(path)
     if os.path.lexists(file) and not force:

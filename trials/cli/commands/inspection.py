@@ -146,7 +146,7 @@ def measure(
 ) -> None:
     """Measure any model here, on one runtime or several side by side, by the protocol studies use."""
     from nas.errors import MeasureError
-    from trials.cli.outputs import input_file
+    from trials.export.outputs import input_file
     from trials.targets.side_by_side import every_runtime, side_by_side, specs_of, table
 
     asked = [*(runtimes or ([] if every else ["onnxruntime"])), *(every_runtime() if every else [])]

@@ -38,7 +38,7 @@ def add(
 ) -> None:
     """Calibrate a target where it is and remember it, so that plans can name it."""
     from nas.latency.targets import TargetSpec
-    from trials.cli.outputs import input_file
+    from trials.export.outputs import input_file
     from trials.plans.runtimes import parse_runtime
     from trials.store.store import Store
     from trials.targets.stored import add as add_target
@@ -148,7 +148,7 @@ def agent(
     from nas.latency.agent.bundle import write_bundle
     from nas.latency.agent.server import serve
     from nas.latency.agent.settings import Settings
-    from trials.cli.outputs import output_file
+    from trials.export.outputs import output_file
 
     if bundle is not None:
         output_file(bundle)

@@ -1,4 +1,4 @@
-"""Where a verb writes, and what it reads: checked before the work whose result goes there."""
+"""Where commands and Python calls write, and what they read: checked before the work whose result goes there."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def empty_folder(path: Path) -> Path:
     """
     folder = output_folder(path)
     if folder.exists() and any(folder.iterdir()):
-        raise PlanError(f"the folder {short(str(path))} is not empty; give another, or --force to replace files in it")
+        raise PlanError(f"the folder {short(str(path))} is not empty; give another, or use --force (in Python, force=True) to replace files in it")
     return folder
 
 

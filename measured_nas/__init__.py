@@ -1,0 +1,88 @@
+"""measured-nas for Python: search networks by measured latency, look at the results, take networks away.
+
+    import measured_nas as mn
+
+    plan = mn.load_plan("photos.yaml", ["budget.trials=10"])
+    study = mn.search(plan, storage="sqlite:///nas.db")
+    study.trials()                      # a pandas DataFrame, one row per trial
+    study.plot_front()                  # a plotly figure
+    study.trial(7).export("out")        # a folder with the file that was measured
+    mn.load_export("out")               # the network as a torch module
+
+Nothing heavy is imported before it is used: ``import measured_nas`` takes milliseconds.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from nas.errors import NasError as NasError
+    from nas.estimators import Estimator as Estimator
+    from nas.latency.runtimes import Runtime as Runtime
+    from nas.ops import Op as Op
+    from nas.ops import register as register_op
+    from nas.space import Chooser as Chooser
+    from nas.space import Policy as Policy
+    from nas.space import SearchSpace as SearchSpace
+    from nas.space import slot as slot
+    from nas.strategies import Strategy as Strategy
+    from nas.tasks import Metric as Metric
+    from nas.tasks import Task as Task
+    from nas.tasks.classification import Classification as Classification
+    from trials.api import Study as Study
+    from trials.api import Trial as Trial
+    from trials.api import list_studies as list_studies
+    from trials.api import load_plan as load_plan
+    from trials.api import measure as measure
+    from trials.api import open_study as open_study
+    from trials.api import search as search
+    from trials.export.loading import load_export as load_export
+    from trials.plans.plan import Plan as Plan
+
+#: Public name → ``module:attribute``.
+_PLACES = {
+    "Plan": "trials.plans.plan:Plan",
+    "load_plan": "trials.api:load_plan",
+    "search": "trials.api:search",
+    "open_study": "trials.api:open_study",
+    "list_studies": "trials.api:list_studies",
+    "Study": "trials.api:Study",
+    "Trial": "trials.api:Trial",
+    "load_export": "trials.export.loading:load_export",
+    "measure": "trials.api:measure",
+    "SearchSpace": "nas.space:SearchSpace",
+    "Chooser": "nas.space:Chooser",
+    "slot": "nas.space:slot",
+    "Task": "nas.tasks:Task",
+    "Classification": "nas.tasks.classification:Classification",
+    "Metric": "nas.tasks:Metric",
+    "Op": "nas.ops:Op",
+    "register_op": "nas.ops:register",
+    "Strategy": "nas.strategies:Strategy",
+    "Policy": "nas.space:Policy",
+    "Estimator": "nas.estimators:Estimator",
+    "Runtime": "nas.latency.runtimes:Runtime",
+    "NasError": "nas.errors:NasError",
+}
+__all__ = ["__version__", *_PLACES]  # noqa: PLE0604
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name when it is first used."""
+    if name == "__version__":
+        from importlib.metadata import version
+
+        found: Any = version("measured-nas")
+    elif name in _PLACES:
+        module, _, attribute = _PLACES[name].partition(":")
+        found = getattr(import_module(module), attribute)
+    else:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    globals()[name] = found
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,339 @@
+"""What ``measured_nas`` offers to Python: run studies, open them, take networks away.
+
+Each function is a few lines over the modules that the command line uses.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nas.errors import MeasureError
+from trials.export.outputs import empty_folder, output_folder
+from trials.launch import studies as launch
+from trials.launch.progress_bar import ProgressBar
+from trials.plans import loading
+from trials.plans.plan import Plan, make_plan
+from trials.reporting.study import study_view
+from trials.store.read.candidate import CandidateDetail, candidate_detail
+from trials.store.read.candidates import Value
+from trials.store.read.studies import StudySummary, study_summary
+from trials.store.read.studies import list_studies as study_rows
+from trials.store.store import Store
+
+if TYPE_CHECKING:
+    import optuna
+    import pandas as pd
+    import plotly.graph_objects as go
+    from torch import nn
+
+    from nas.latency.protocol.measure import Latency
+
+DEFAULT_STORAGE = "sqlite:///nas.db"
+
+
+def load_plan(path: str | Path, overrides: Sequence[str] = ()) -> Plan:
+    """Read a plan file.
+
+    Args:
+        path: YAML file.
+        overrides: ``key=value`` as on the command line: ``["budget.trials=10"]``.
+
+    Raises:
+        PlanError: no such file, an unknown key, a value that is not allowed.
+    """
+    return loading.load_plan(Path(path), overrides)
+
+
+def search(
+    plan: Plan,
+    *,
+    storage: str = DEFAULT_STORAGE,
+    name: str | None = None,
+    baseline: str | None = None,
+    twins: bool = False,
+    address: str | None = None,
+    progress: bool = True,
+) -> Study:
+    """Run a study to the end of its budget; what it finds is stored as it goes.
+
+    An interrupt (Ctrl-C, or stopping the cell) leaves a study that ``open_study(...).resume()`` takes up.
+
+    Args:
+        plan: what to search; see ``load_plan`` and ``Plan``.
+        storage: URL of the database, ``sqlite:///nas.db`` or ``postgresql://user@host/name``.
+        name: of the study; the plan's by default.
+        baseline: also run a study with this strategy at equal budget, usually ``random``.
+        twins: afterwards also train the dense parents of the best networks, and random masks of equal density.
+        address: of a Ray cluster; by default everything runs on this machine.
+        progress: draw a progress bar.
+
+    Raises:
+        PlanError: the plan can't be run; nothing is stored.
+        StudyError: the name is taken.
+        AllFailedError: no trial succeeded; the study is stored with its tracebacks.
+    """
+    with ProgressBar(progress) as bar:
+        names = launch.search(
+            plan,
+            storage=storage,
+            name=name,
+            baseline=baseline,
+            twins=twins,
+            address=address,
+            on_update=bar.update,
+            on_phase=bar.prepare,
+        )
+    return Study(storage, names[0])
+
+
+def open_study(storage: str, name: str) -> Study:
+    """A stored study, running ones included.
+
+    Raises:
+        UnknownNameError: there is none of that name; the message has the nearest.
+        StoreError: the database can't be opened.
+    """
+    return Study(storage, name)
+
+
+def list_studies(storage: str = DEFAULT_STORAGE) -> list[str]:
+    """Names of the stored studies, newest first.
+
+    Raises:
+        StoreError: the database can't be opened.
+    """
+    return [row.name for row in study_rows(Store(storage))]
+
+
+def measure(model: str | Path, *, runtime: str = "onnxruntime", threads: int = 1, batch: int = 1) -> Latency:
+    """Measure the latency of a model file on this machine, by the protocol that studies use.
+
+    Args:
+        model: an ONNX file or, for OpenVINO runtimes, an ``.xml`` file; of this project or any other.
+        runtime: a name, or ``name,parameter=value,…`` as in ``torch,compile=true``.
+        threads: of the runtime.
+        batch: size of a symbolic batch.
+
+    Returns:
+        ``latency_ms`` and its 95 % interval ``low_ms`` to ``high_ms``.
+
+    Raises:
+        MeasureError: there is no such file, or the runtime can't run it.
+        PlanError, UnknownNameError: there is no such runtime or parameter.
+    """
+    from trials.targets.side_by_side import side_by_side, specs_of
+
+    (found,) = side_by_side(Path(model), specs_of([runtime], threads=threads, batch=batch))
+    if found.latency is None:
+        raise MeasureError(found.error)
+    return found.latency
+
+
+def _frame(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
+    import pandas as pd
+
+    return pd.DataFrame(rows).set_index("number") if rows else pd.DataFrame(rows)
+
+
+class Study:
+    """A stored study. What it returns is read from the database at each call."""
+
+    def __init__(self, storage: str, name: str) -> None:
+        self.storage = storage
+        self.name = name
+        self._store = Store(storage)
+        self._store.study_row(name)  # says now, not later, that there is no such study
+
+    def __repr__(self) -> str:
+        row = self.summary.row
+        counts = ", ".join(f"{count} {state}" for state, count in row.counts.items()) or "no trials yet"
+        return f"<Study {self.name!r}: {row.state}; {counts}>"
+
+    @property
+    def summary(self) -> StudySummary:
+        """State, counts, objectives, limits, environment and totals."""
+        return study_summary(self._store, self.name)
+
+    @property
+    def state(self) -> str:
+        """``preparing``, ``running``, ``interrupted``, ``complete`` or ``exhausted``."""
+        return self.summary.row.state
+
+    @property
+    def plan(self) -> Plan:
+        """The plan it runs by."""
+        return make_plan(self.summary.plan)
+
+    def trials(self) -> pd.DataFrame:
+        """One row per trial, indexed by ``number``; columns as in ``trials.reporting.study.trial_table``.
+
+        They are state, metrics with the ends of their 95 % intervals (``latency_ms_low``, ``latency_ms_high``),
+        choices (``choice.stem.width``), wall times in seconds (``train_s``, ``measure_s``) and when the trial ran.
+        """
+        with study_view(self._store, self.name) as view:
+            return _frame(view.trial_table())
+
+    def front(self) -> pd.DataFrame:
+        """The rows of ``trials`` that are Pareto-optimal, sorted by the last objective."""
+        with study_view(self._store, self.name) as view:
+            numbers = view.points.numbers[view.points.on_front]
+            return _frame(view.trial_table()).loc[numbers].sort_values(list(view.summary.row.objectives)[-1])
+
+    def plot_front(self) -> go.Figure:
+        """The first two objectives of every trial: front with intervals, dominated trials, limits."""
+        from trials.reporting.charts.front import front_figure
+
+        with study_view(self._store, self.name) as view:
+            return front_figure(view.points, view.summary.limits, shares=view.shares)
+
+    def trial(self, number: int) -> Trial:
+        """One trial.
+
+        Raises:
+            UnknownNameError: it has no trial of this number.
+        """
+        return Trial(self._store, self.name, number)
+
+    def best(self) -> Trial:
+        """The complete trial that is best by the first objective within all limits.
+
+        Raises:
+            StudyError: no trial is complete.
+        """
+        from trials.export.candidate import chosen
+
+        return self.trial(chosen(self._store, self.name, only_best=True)[0])
+
+    def resume(self, *, address: str | None = None, progress: bool = True) -> None:
+        """Continue an interrupted study.
+
+        Raises:
+            StudyError: it is finished, or another process runs it.
+        """
+        with ProgressBar(progress) as bar:
+            launch.resume(self.storage, self.name, address=address, on_update=bar.update, on_phase=bar.prepare)
+
+    def extend(
+        self, *overrides: str, trials: int | None = None, address: str | None = None, progress: bool = True
+    ) -> None:
+        """Give a finished or interrupted study more to do, and run it.
+
+        Args:
+            overrides: ``key=value`` under budget, confidence or limits; ``key=+10`` adds to what there is.
+            trials: how many more trials.
+            address: of a Ray cluster.
+            progress: draw a progress bar.
+
+        Raises:
+            PlanError: a key that can't be changed, or a value that is not allowed.
+            StudyError: there would be nothing more to do, or another process runs the study.
+        """
+        changes = [*overrides, *([] if trials is None else [f"budget.trials=+{trials}"])]
+        with ProgressBar(progress) as bar:
+            launch.extend(
+                self.storage, self.name, changes, address=address, on_update=bar.update, on_phase=bar.prepare
+            )
+
+    def report(self, folder: str | Path) -> Path:
+        """Write ``report.html`` into a folder: one page that needs nothing beside itself; its path."""
+        from trials.reporting.report.page import write_report
+
+        return write_report(self._store, self.name, output_folder(Path(folder)))
+
+    def optuna(self) -> optuna.Study:
+        """The study as an in-memory Optuna study, for Optuna's plots and importances."""
+        from trials.analysis.optuna_view import optuna_study
+
+        return optuna_study(self.storage, self.name)
+
+    def delete(self) -> None:
+        """Remove the study with all its files.
+
+        Raises:
+            StudyError: another process runs it.
+        """
+        from trials.launch.retention import delete
+
+        delete(self._store, self.name)
+
+
+class Trial:
+    """One trial of a study: the evaluation of one candidate. Read once, when it is asked for."""
+
+    def __init__(self, store: Store, study: str, number: int) -> None:
+        self.study = study
+        self.number = number
+        self._store = store
+        self.detail: CandidateDetail = candidate_detail(store, study, number)
+
+    def __repr__(self) -> str:
+        metrics = ", ".join(f"{name} {item.value:.4g}" for name, item in self.detail.row.shown_metrics.items())
+        return f"<Trial {self.number} of {self.study!r}: {self.state}{'; ' + metrics if metrics else ''}>"
+
+    @property
+    def state(self) -> str:
+        """``queued``, ``running``, ``complete``, ``infeasible``, ``stopped`` or ``failed``."""
+        return self.detail.row.state
+
+    @property
+    def reason(self) -> str | None:
+        """Why it is infeasible, stopped or failed."""
+        return self.detail.row.reason
+
+    @property
+    def traceback(self) -> str | None:
+        """Of a failed trial."""
+        return self.detail.traceback
+
+    @property
+    def metrics(self) -> Mapping[str, Value]:
+        """Metric → ``value`` with the ends ``low`` and ``high`` of its 95 % interval, None where it has none."""
+        return self.detail.row.metrics
+
+    @property
+    def choices(self) -> Mapping[str, Any]:
+        """Question of the space or of a policy → answer."""
+        found: Mapping[str, Any] = self.detail.definition["choices"]
+        return found
+
+    @cached_property
+    def layers(self) -> pd.DataFrame:
+        """One row per layer: name, op, output shape, parameters, MACs, bits."""
+        import pandas as pd
+
+        return pd.DataFrame(self.detail.layers)
+
+    def load_module(self) -> nn.Module:
+        """The trained network in torch, in evaluation mode: ``(N, C, H, W)`` float32 → the task's outputs.
+
+        Raises:
+            ExportError: its weights were not kept; ``artifacts.retention: all`` keeps those of every trial.
+        """
+        from trials.export.candidate import rebuild
+        from trials.plans.problem import open_problem_json
+
+        plan = make_plan(self._store.study_row(self.study).plan)
+        return rebuild(open_problem_json(plan.model_dump_json()), self.detail).model.eval()
+
+    def export(self, folder: str | Path, *, force: bool = False) -> dict[str, Any]:
+        """Write the network into a folder, with the file that was measured and ``run.py``; test and measure it again.
+
+        Args:
+            folder: where; it must be empty or not exist.
+            force: write into a folder that is not empty, replacing files of the same names.
+
+        Returns:
+            Scores and latencies, recorded and found now.
+
+        Raises:
+            StudyError: the trial is not complete, or the study's data changed.
+            ExportError: the network can't be rebuilt, or scores otherwise than recorded.
+            PlanError: the folder is not empty or can't be written.
+        """
+        from trials.export.candidate import export_candidate
+
+        path = output_folder(Path(folder)) if force else empty_folder(Path(folder))
+        return export_candidate(self._store, self.study, self.number, path)

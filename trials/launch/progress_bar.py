@@ -1,0 +1,72 @@
+"""A progress bar over a study's budget, for terminals and notebooks."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from nas.foreign import line
+
+if TYPE_CHECKING:
+    from trials.coordinator.coordinator import Coordinator
+
+#: States of a trial that the bar counts.
+_COUNTED = ("complete", "infeasible", "stopped", "failed")
+
+
+class ProgressBar:
+    """One bar per study: finished trials of the budget, their states, and what is being prepared before.
+
+    Args:
+        shown: whether anything is drawn.
+    """
+
+    def __init__(self, shown: bool = True) -> None:
+        self._shown = shown
+        self._bar: Any = None
+        self._study = ""
+
+    def __enter__(self) -> ProgressBar:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._close()
+
+    def prepare(self, study: str, phase: str) -> None:
+        """Show what is done for a study before its first trial."""
+        self._open(study, None)
+        self._bar.set_postfix_str(line(phase))
+
+    def update(self, coordinator: Coordinator) -> None:
+        """Show how far a study is."""
+        self._open(coordinator.name, coordinator.problem.plan.budget.trials)
+        counts = coordinator.memory.counts
+        finished = sum(counts[state] for state in _COUNTED)
+        states = ", ".join(f"{counts[state]} {state}" for state in _COUNTED if counts[state])
+        self._bar.set_postfix_str(line(coordinator.phase or states), refresh=False)
+        self._bar.update(finished - self._bar.n)
+
+    def _open(self, study: str, total: int | None) -> None:
+        if self._bar is None or study != self._study:
+            self._close()
+            self._study = study
+            self._bar = _bar_class()(desc=study, total=total, unit="trial", disable=not self._shown)
+        if total is not None and self._bar.total != total:
+            self._bar.reset(total)
+
+    def _close(self) -> None:
+        if self._bar is not None:
+            self._bar.close()
+            self._bar = None
+
+
+def _bar_class() -> Any:
+    """Tqdm's bar for notebooks where ipywidgets can draw it, else its bar of characters."""
+    if find_spec("ipywidgets") is not None:
+        from tqdm.auto import tqdm
+    else:
+        from tqdm import tqdm
+    return tqdm

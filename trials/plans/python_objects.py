@@ -1,0 +1,78 @@
+"""Classes and functions in a plan that is written in Python, as the import paths that a plan stores."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from types import FunctionType
+from typing import Any
+
+from nas.errors import PlanError
+
+#: ``module:attribute``, as a plan names code of the user's own.
+_IMPORT_PATH = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
+#: Packages of this project: workers have them.
+_OWN = ("nas", "search_spaces", "trials", "measured_nas")
+
+
+def with_import_paths(data: Mapping[str, Any]) -> dict[str, Any]:
+    """A plan's data with every class and function replaced by ``module:attribute``.
+
+    The folders of their modules are appended to ``code``, so that workers find them. Without a key ``code``, the
+    current folder is added too if the plan names code of the user's own.
+
+    Raises:
+        PlanError: workers could not import a class or function: it is defined in a notebook, in the script that is
+            run, or inside a function.
+    """
+    folders: list[str] = []
+    replaced = {key: _replaced(value, folders) for key, value in data.items()}
+    if "code" not in replaced and any(map(_IMPORT_PATH.fullmatch, _texts(replaced))):
+        folders.insert(0, str(Path.cwd()))
+    code = replaced.get("code", [])
+    if folders and isinstance(code, list):
+        replaced["code"] = list(dict.fromkeys([*code, *folders]))
+    return replaced
+
+
+def _replaced(value: Any, folders: list[str]) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _replaced(item, folders) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_replaced(item, folders) for item in value]
+    if isinstance(value, type | FunctionType):
+        folders.extend(_folder(value))
+        return f"{value.__module__}:{value.__qualname__}"
+    return value
+
+
+def _folder(value: type | FunctionType) -> Iterator[str]:
+    """The folder that must be on the import path for workers to import it; nothing if they have its package."""
+    name, kind = value.__qualname__, "class" if isinstance(value, type) else "function"
+    if value.__module__ == "__main__" or "." in name:
+        raise PlanError(
+            f"the {kind} {name} is defined in a notebook, in the script that runs, or inside a function; workers are "
+            f"processes of their own and can't import it: move it to the top level of a file, {name.lower()}.py "
+            "say, and import it from there"
+        )
+    package, *below = value.__module__.split(".")
+    file = getattr(sys.modules.get(value.__module__), "__file__", None)
+    if file is None or package in _OWN:
+        return
+    path = Path(file).resolve()
+    depth = len(below) + (path.name == "__init__.py")
+    folder = path.parents[depth]
+    if not any(folder.is_relative_to(Path(prefix).resolve()) for prefix in (sys.prefix, sys.base_prefix)):
+        yield str(folder)
+
+
+def _texts(value: Any) -> Iterator[str]:
+    if isinstance(value, Mapping):
+        value = list(value.values())
+    if isinstance(value, list | tuple):
+        for item in value:
+            yield from _texts(item)
+    elif isinstance(value, str):
+        yield value
