@@ -66,7 +66,7 @@ _PLACES = {
     "Runtime": "nas.latency.runtimes:Runtime",
     "NasError": "nas.errors:NasError",
 }
-__all__ = ["__version__", *_PLACES]  # noqa: PLE0604
+__all__ = ["__version__", *_PLACES]
 
 
 def __getattr__(name: str) -> Any:

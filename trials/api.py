@@ -233,9 +233,7 @@ class Study:
         """
         changes = [*overrides, *([] if trials is None else [f"budget.trials=+{trials}"])]
         with ProgressBar(progress) as bar:
-            launch.extend(
-                self.storage, self.name, changes, address=address, on_update=bar.update, on_phase=bar.prepare
-            )
+            launch.extend(self.storage, self.name, changes, address=address, on_update=bar.update, on_phase=bar.prepare)
 
     def report(self, folder: str | Path) -> Path:
         """Write ``report.html`` into a folder: one page that needs nothing beside itself; its path."""

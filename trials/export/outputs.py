@@ -40,7 +40,9 @@ def empty_folder(path: Path) -> Path:
     """
     folder = output_folder(path)
     if folder.exists() and any(folder.iterdir()):
-        raise PlanError(f"the folder {short(str(path))} is not empty; give another, or use --force (in Python, force=True) to replace files in it")
+        raise PlanError(
+            f"the folder {short(str(path))} is not empty; give another, or use --force (in Python, force=True) to replace files in it"
+        )
     return folder
 
 

@@ -25,7 +25,7 @@ class ProgressBar:
     def __init__(self, shown: bool = True) -> None:
         self._shown = shown
         self._bar: Any = None
-        self._study = ""
+        self._study = self._text = ""
 
     def __enter__(self) -> ProgressBar:
         return self
@@ -38,7 +38,7 @@ class ProgressBar:
     def prepare(self, study: str, phase: str) -> None:
         """Show what is done for a study before its first trial."""
         self._open(study, None)
-        self._bar.set_postfix_str(line(phase))
+        self._show(line(phase))
 
     def update(self, coordinator: Coordinator) -> None:
         """Show how far a study is."""
@@ -46,8 +46,8 @@ class ProgressBar:
         counts = coordinator.memory.counts
         finished = sum(counts[state] for state in _COUNTED)
         states = ", ".join(f"{counts[state]} {state}" for state in _COUNTED if counts[state])
-        self._bar.set_postfix_str(line(coordinator.phase or states), refresh=False)
         self._bar.update(finished - self._bar.n)
+        self._show(line(coordinator.phase or states))
 
     def _open(self, study: str, total: int | None) -> None:
         if self._bar is None or study != self._study:
@@ -56,6 +56,12 @@ class ProgressBar:
             self._bar = _bar_class()(desc=study, total=total, unit="trial", disable=not self._shown)
         if total is not None and self._bar.total != total:
             self._bar.reset(total)
+
+    def _show(self, text: str) -> None:
+        """Draw again only what changed: where nothing is overwritten, each drawing is a line."""
+        if text != self._text:
+            self._text = text
+            self._bar.set_postfix_str(text)
 
     def _close(self) -> None:
         if self._bar is not None:

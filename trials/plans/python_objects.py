@@ -29,7 +29,7 @@ def with_import_paths(data: Mapping[str, Any]) -> dict[str, Any]:
     """
     folders: list[str] = []
     replaced = {key: _replaced(value, folders) for key, value in data.items()}
-    if "code" not in replaced and any(map(_IMPORT_PATH.fullmatch, _texts(replaced))):
+    if "code" not in replaced and any(map(_is_own_code, _texts(replaced))):
         folders.insert(0, str(Path.cwd()))
     code = replaced.get("code", [])
     if folders and isinstance(code, list):
@@ -50,11 +50,11 @@ def _replaced(value: Any, folders: list[str]) -> Any:
 
 def _folder(value: type | FunctionType) -> Iterator[str]:
     """The folder that must be on the import path for workers to import it; nothing if they have its package."""
-    name, kind = value.__qualname__, "class" if isinstance(value, type) else "function"
-    if value.__module__ == "__main__" or "." in name:
+    kind = "class" if isinstance(value, type) else "function"
+    if value.__module__ == "__main__" or "." in value.__qualname__:
         raise PlanError(
-            f"the {kind} {name} is defined in a notebook, in the script that runs, or inside a function; workers are "
-            f"processes of their own and can't import it: move it to the top level of a file, {name.lower()}.py "
+            f"the {kind} {value.__name__} is defined in a notebook, in the script that runs, or inside a function; workers are "
+            f"processes of their own and can't import it: move it to the top level of a file, {value.__name__.lower()}.py "
             "say, and import it from there"
         )
     package, *below = value.__module__.split(".")
@@ -66,6 +66,10 @@ def _folder(value: type | FunctionType) -> Iterator[str]:
     folder = path.parents[depth]
     if not any(folder.is_relative_to(Path(prefix).resolve()) for prefix in (sys.prefix, sys.base_prefix)):
         yield str(folder)
+
+
+def _is_own_code(text: str) -> bool:
+    return bool(_IMPORT_PATH.fullmatch(text)) and text.partition(".")[0] not in _OWN
 
 
 def _texts(value: Any) -> Iterator[str]:

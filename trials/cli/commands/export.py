@@ -29,8 +29,8 @@ def export(
     as_json: Json = False,
 ) -> None:
     """Write networks that run on numpy and the target's runtime alone; checked, tested and measured again."""
-    from trials.export.outputs import empty_folder, output_folder
     from trials.export.candidate import chosen, export_candidate
+    from trials.export.outputs import empty_folder, output_folder
     from trials.store.store import Store
 
     if [trial is not None, best, pareto].count(True) != 1:

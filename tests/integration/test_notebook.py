@@ -1,0 +1,25 @@
+"""The notebook of the documentation runs from its first cell to its last."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbclient import NotebookClient
+
+NOTEBOOK = Path(__file__).parents[2] / "docs" / "notebook.ipynb"
+
+
+@pytest.mark.timeout(400)
+@pytest.mark.filterwarnings("default")  # of Jupyter's own event loop
+def test_the_notebook(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("JUPYTER_RUNTIME_DIR", str(tmp_path / "runtime"))
+    notebook = nbformat.read(NOTEBOOK, as_version=4)
+    assert not any(cell.get("outputs") for cell in notebook.cells), "commit it without outputs"
+    NotebookClient(notebook, timeout=300, resources={"metadata": {"path": str(tmp_path)}}).execute()
+    shown = [str(output) for cell in notebook.cells for output in cell.get("outputs", [])]
+    assert any("did you mean 'trials'?" in text for text in shown)
+    assert any("<Study 'digits-in-python': complete; " in text for text in shown)
+    assert any("application/vnd.plotly" in text for text in shown)
+    assert any("choice.kernel" in text for text in shown)
