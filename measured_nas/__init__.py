@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from nas.estimators import Estimator as Estimator
     from nas.latency.runtimes import Runtime as Runtime
     from nas.ops import Op as Op
-    from nas.ops import register as register_op
+    from nas.ops import register as register_op  # noqa: F401
     from nas.space import Chooser as Chooser
     from nas.space import Policy as Policy
     from nas.space import SearchSpace as SearchSpace

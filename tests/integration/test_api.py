@@ -99,7 +99,7 @@ def test_code_of_an_exported_folder_runs_only_when_trusted(exported: Path, tmp_p
     record = json.loads((tmp_path / "architecture.json").read_text())
     record["space"]["name"] = "somebody:Space"
     (tmp_path / "architecture.json").write_text(json.dumps(record))
-    with pytest.raises(mn.NasError, match="somebody:Space.*trust_code=True"):
+    with pytest.raises(mn.NasError, match=r"somebody:Space.*trust_code=True"):
         mn.load_export(tmp_path)
     with pytest.raises(mn.NasError, match="no module 'somebody'"):
         mn.load_export(tmp_path, trust_code=True)

@@ -41,7 +41,8 @@ def empty_folder(path: Path) -> Path:
     folder = output_folder(path)
     if folder.exists() and any(folder.iterdir()):
         raise PlanError(
-            f"the folder {short(str(path))} is not empty; give another, or use --force (in Python, force=True) to replace files in it"
+            f"the folder {short(str(path))} is not empty; give another, or replace files in it with --force "
+            "(in Python, force=True)"
         )
     return folder
 

@@ -43,7 +43,7 @@ class ProgressBar:
     def update(self, coordinator: Coordinator) -> None:
         """Show how far a study is."""
         self._open(coordinator.name, coordinator.problem.plan.budget.trials)
-        counts = coordinator.memory.counts
+        counts = coordinator.progress.counts
         finished = sum(counts[state] for state in _COUNTED)
         states = ", ".join(f"{counts[state]} {state}" for state in _COUNTED if counts[state])
         self._bar.update(finished - self._bar.n)

@@ -53,9 +53,9 @@ def _folder(value: type | FunctionType) -> Iterator[str]:
     kind = "class" if isinstance(value, type) else "function"
     if value.__module__ == "__main__" or "." in value.__qualname__:
         raise PlanError(
-            f"the {kind} {value.__name__} is defined in a notebook, in the script that runs, or inside a function; workers are "
-            f"processes of their own and can't import it: move it to the top level of a file, {value.__name__.lower()}.py "
-            "say, and import it from there"
+            f"the {kind} {value.__name__} is defined in a notebook, in the script that runs, or inside a function; "
+            "workers are processes of their own and can't import it: move it to the top level of a file, "
+            f"{value.__name__.lower()}.py say, and import it from there"
         )
     package, *below = value.__module__.split(".")
     file = getattr(sys.modules.get(value.__module__), "__file__", None)
