@@ -29,6 +29,7 @@ from trials.cli.console import app
 from trials.executors import EXECUTORS
 from trials.plans.loading import load_plan
 from trials.plans.plan import Named, Plan
+from trials.store.models import Base
 
 ROOT = Path(__file__).parents[2]
 REFERENCE = ROOT / "docs" / "reference"
@@ -156,6 +157,26 @@ def test_what_contributing_names_is_there() -> None:
         assert (ROOT / "tests" / "contracts" / suite).exists(), suite
     for name, file in re.findall(r"`([A-Z]+)` in `([\w/]+\.py)`", table):
         assert re.search(rf"^{name}\b", (ROOT / file).read_text(), re.M), f"{name} in {file}"
+
+
+def test_files_and_functions_of_the_architecture_exist() -> None:
+    text = (REFERENCE / "architecture.md").read_text()
+    for path in re.findall(r"`([\w/]+/[\w/.]*)`", text):
+        assert (ROOT / path).exists(), path
+    steps = re.findall(r"^\| `([\w/]+\.py)` \| (`.+?`) \|", text, re.M)
+    assert len(steps) > 40
+    for path, names in steps:
+        for name in re.findall(r"`(\w+)`", names):
+            assert re.search(rf"^(def|class) {name}\b", (ROOT / path).read_text(), re.M), f"{name} in {path}"
+
+
+def test_tables_of_the_architecture_exist() -> None:
+    text = (REFERENCE / "architecture.md").read_text()
+    named = {
+        name for names in re.findall(r"tables? ((?:`\w+`(?:, | and )?)+)", text) for name in re.findall(r"\w+", names)
+    }
+    assert len(named) > 6
+    assert named - {"and"} <= set(Base.metadata.tables)
 
 
 def test_every_decision_is_listed_with_its_title() -> None:
