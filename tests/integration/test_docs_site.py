@@ -16,6 +16,7 @@ from urllib.parse import unquote
 import pytest
 from pydantic import BaseModel
 
+import measured_nas
 from nas.estimators import ESTIMATORS
 from nas.export import EXPORTERS
 from nas.latency.runtimes import RUNTIMES
@@ -77,6 +78,13 @@ def test_every_registered_class_has_its_reference(registry: Registry[Any], site:
     for name in registry.names():
         entry = registry.get(name)
         found = entry if isinstance(entry, type) else type(entry)
+        assert f"{found.__module__}.{found.__qualname__}" in documented, name
+
+
+def test_every_name_of_the_package_has_its_reference(site: Path) -> None:
+    documented = names_in(site)
+    for name in set(measured_nas.__all__) - {"__version__"}:
+        found = getattr(measured_nas, name)
         assert f"{found.__module__}.{found.__qualname__}" in documented, name
 
 
