@@ -2,7 +2,7 @@
 
 A page module has ``TITLE``, ``ICON`` (a material icon), ``ORDER`` (its place in the menu; visitors start at
 the first one) and ``show(context)``. Its address is its module's name. What it shows is chosen by query
-parameters (``?study=…&candidate=…``), so that every view has a link.
+parameters (``?study=…&trial=…``), so that every view has a link.
 """
 
 from __future__ import annotations

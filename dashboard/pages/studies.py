@@ -41,7 +41,7 @@ def show(context: Context) -> None:
     else:
         _boxes(context, shown)
     _pages(context, first, more=len(rows) > PER_PAGE)
-    st.subheader("Candidates by state")
+    st.subheader("Trials by state")
     draw(st, states_figure(shown), "states")
 
 
@@ -57,7 +57,7 @@ def _in_groups(rows: list[StudyRow]) -> list[StudyRow]:
 
 def _boxes(context: Context, rows: list[StudyRow]) -> None:
     heads = st.columns(WIDTHS)
-    for column, head in zip(heads, ("Study", "Role", "State", "Seed", "Candidates", "Best", "Started"), strict=True):
+    for column, head in zip(heads, ("Study", "Role", "State", "Seed", "Trials", "Best", "Started"), strict=True):
         column.caption(head)
     for _, group in groupby(rows, key=lambda row: row.group):
         with st.container(border=True, gap="small"):

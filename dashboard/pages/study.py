@@ -48,7 +48,7 @@ def _course(context: Context, summary: StudySummary) -> None:
         st.info(
             "No candidate is complete yet: the front and the history appear with the first one."
             if total
-            else "This study has no candidates yet."
+            else "This study has no trials yet."
         )
         return
     show_front(context, summary)

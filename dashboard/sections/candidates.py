@@ -19,7 +19,7 @@ PER_PAGE = 25
 
 def show_candidates(context: Context, summary: StudySummary) -> None:
     """Show one page of candidates, in the order and of the states that are asked for."""
-    st.subheader("Candidates")
+    st.subheader("Trials")
     columns = list(dict.fromkeys([*COLUMNS, *summary.metrics]))
     keys = st.columns([2, 1.1, 3.4, 0.9], vertical_alignment="bottom")
     order = keys[0].selectbox("Order by", columns, format_func=shown_label, key="order_by")
@@ -30,7 +30,7 @@ def show_candidates(context: Context, summary: StudySummary) -> None:
     first = _place((summary.row.name, *map(str, ask.values()), str(size)))
     page = candidates_page(context.source, summary.row.name, offset=first, limit=size, **ask)
     if not page.rows:
-        st.info("No candidates in these states." if states else "No candidates yet.")
+        st.info("No trials in these states." if states else "No trials yet.")
         return
     metrics = [name for name in summary.metrics if not name.startswith(PREFIX) or name in summary.row.objectives]
     table = candidates_table(page, metrics, membership_by_number(context.source, summary.row.name))
@@ -48,7 +48,7 @@ def show_candidates(context: Context, summary: StudySummary) -> None:
     chosen = picked["selection"]["rows"]
     if chosen:
         number_ = str(page.rows[chosen[0]].number)
-        st.switch_page(context.pages["candidate"], query_params={"study": summary.row.name, "candidate": number_})
+        st.switch_page(context.pages["trial"], query_params={"study": summary.row.name, "trial": number_})
 
 
 def _place(question: tuple[str, ...]) -> int:
@@ -65,4 +65,4 @@ def _turn(first: int, shown: int, total: int, size: int) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         st.button("Previous", on_click=move, args=(-size,), disabled=first == 0)
         st.button("Next", on_click=move, args=(size,), disabled=first + shown >= total)
-        st.caption(f"{first + 1} to {first + shown} of {total}. Tick a row to open its candidate.")
+        st.caption(f"{first + 1} to {first + shown} of {total}. Tick a row to open its trial.")

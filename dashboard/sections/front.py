@@ -42,7 +42,7 @@ def _selected(context: Context, summary: StudySummary, event: Any, shares: Mappi
     """Beside the chart: the candidate that was clicked."""
     picked = event["selection"]["points"]
     if not picked:
-        st.caption("Click a point to see its candidate.")
+        st.caption("Click a point to see its trial.")
         st.caption(
             "Bars are 95 % intervals. Whose place on the front is not sure, given all intervals, is hollow; hollow and "
             "grey are infeasible; ticks below the plot are candidates the gate rejected before they were trained. "
@@ -52,7 +52,7 @@ def _selected(context: Context, summary: StudySummary, event: Any, shares: Mappi
     key = int(np.ravel(picked[0]["customdata"])[0])
     row = candidate_detail(context.source, summary.row.name, key).row
     with st.container(border=True):
-        st.markdown(f"#### Candidate {key}" + (", original" if row.original else ""))
+        st.markdown(f"#### Trial {key}" + (", original" if row.original else ""))
         st.markdown(markdown(row.state + (f": {row.reason}" if row.reason else "")))
         if key in shares:
             st.markdown(f"On the front with probability **{shares[key]:.2f}**")
@@ -61,10 +61,10 @@ def _selected(context: Context, summary: StudySummary, event: Any, shares: Mappi
             st.markdown(f"{markdown(title(metric))} **{markdown(number(metric, value.value))}**{span}")
         for flag in row.flags:
             st.markdown(f":orange[:material/warning: {markdown(flag)}]")
-        target = {"study": summary.row.name, "candidate": str(key)}
+        target = {"study": summary.row.name, "trial": str(key)}
         st.page_link(
-            context.pages["candidate"],
-            label="Open candidate",
+            context.pages["trial"],
+            label="Open trial",
             icon=":material/arrow_forward:",
             query_params=target,
         )

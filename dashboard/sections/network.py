@@ -57,7 +57,7 @@ def _where(context: Context, detail: CandidateDetail) -> None:
     own = found.numbers == detail.row.number
     if not (own & np.isfinite(found.values).all(axis=1)).any():
         return
-    with st.expander("Among the candidates of its study"):
+    with st.expander("Among the trials of its study"):
         shares = membership_by_number(context.source, detail.study)
         figure = front_figure(found, summary.limits, shares=shares, selected=detail.row.number)
         draw(st, figure, "where")

@@ -45,7 +45,7 @@ def show_heading(context: Context, summary: StudySummary) -> None:
 def show_totals(summary: StudySummary) -> None:
     """Show how many candidates there are, the best of each objective, and the training time that the gate saved."""
     row, totals = summary.row, summary.totals
-    cards = [("Candidates", str(sum(row.counts.values())), f"{row.counts.get('complete', 0)} complete")]
+    cards = [("Trials", str(sum(row.counts.values())), f"{row.counts.get('complete', 0)} complete")]
     for metric, direction in row.objectives.items():
         word = "Highest" if direction == "maximize" else "Lowest"
         cards.append((f"{word} {inline(metric)}", number(metric, row.best.get(metric)), ""))
@@ -55,7 +55,7 @@ def show_totals(summary: StudySummary) -> None:
         cards.append(("Training saved by the gate", duration(saved), note))
     show_numbers(cards)
     counts = ", ".join(f"{count} {state}" for state, count in row.counts.items())
-    st.caption(f"Candidates: {markdown(counts) or 'none'}")
+    st.caption(f"Trials: {markdown(counts) or 'none'}")
 
 
 def show_plan(summary: StudySummary) -> None:

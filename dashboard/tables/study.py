@@ -21,7 +21,7 @@ def candidates_table(page: CandidatePage, metrics: Sequence[str], shares: Mappin
     """One line a candidate: number, state, the metrics (unrounded), probability of the front, costs, why it ended."""
     lines = [
         {
-            "Candidate": row.number,
+            "Trial": row.number,
             **({"Network": "original" if row.original else ""} if any(other.original for other in page.rows) else {}),
             "State": row.state,
             **{
@@ -51,7 +51,7 @@ def comparison_table(name: str, compared: Comparison) -> pd.DataFrame:
     """One line a network: those the study ``name`` found, and beneath each what it is compared with."""
     lines = []
     for row in compared.lines:
-        what = f"Candidate {row.row.number}, found" if row.study == name else f"\N{EM SPACE}{row.what}"
+        what = f"Trial {row.row.number}, found" if row.study == name else f"\N{EM SPACE}{row.what}"
         cells: dict[str, Any] = {}
         for metric in compared.metrics:
             value = row.value(metric)
@@ -78,7 +78,7 @@ def gaps_table(exported: Sequence[ExportInfo]) -> pd.DataFrame:
     return pd.DataFrame(
         [
             {
-                "Candidate": item.number,
+                "Trial": item.number,
                 "Metric": title(gap.metric),
                 **{
                     head: interval(gap.metric, value.value, value.low, value.high)

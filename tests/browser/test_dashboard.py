@@ -153,7 +153,7 @@ def test_studies_lead_to_a_study(page: Any, address: str) -> None:
 
 def test_a_study_has_its_charts_and_a_table_sorted_by_the_database(page: Any, address: str) -> None:
     page.goto(f"{address}/study?study=digits")
-    for heading in ("Pareto front", "History", "Against the baseline", "Candidates"):
+    for heading in ("Pareto front", "History", "Against the baseline", "Trials"):
         page.get_by_role("heading", name=heading, exact=True).wait_for()
     page.locator(".js-plotly-plot").nth(3).wait_for()
     assert "limit 0.5" in page.locator(".js-plotly-plot").first.inner_text()
@@ -173,16 +173,16 @@ def test_a_study_has_its_charts_and_a_table_sorted_by_the_database(page: Any, ad
 
 def test_a_clicked_point_leads_to_its_candidate(page: Any, address: str) -> None:
     page.goto(f"{address}/study?study=digits")
-    page.get_by_text("Click a point to see its candidate.").wait_for()
+    page.get_by_text("Click a point to see its trial.").wait_for()
     hollow = page.locator(".js-plotly-plot").first.locator(".scatterlayer .point").first
     hollow.wait_for()
     page.wait_for_timeout(500)  # plotly redraws once when its column gets its width
     box = hollow.bounding_box()
     page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
-    page.get_by_role("link", name="Open candidate").click()
-    page.get_by_role("heading", name=re.compile(r"^Candidate \d+$")).wait_for()
+    page.get_by_role("link", name="Open trial").click()
+    page.get_by_role("heading", name=re.compile(r"^Trial \d+$")).wait_for()
     page.get_by_text("is over the limit 0.5").first.wait_for()
-    page.wait_for_url(re.compile(r"/candidate\?study=digits&candidate=\d+$"))
+    page.wait_for_url(re.compile(r"/trial\?study=digits&trial=\d+$"))
 
 
 def test_a_ticked_row_leads_to_its_candidate(page: Any, address: str) -> None:
@@ -192,12 +192,12 @@ def test_a_ticked_row_leads_to_its_candidate(page: Any, address: str) -> None:
     table.scroll_into_view_if_needed()
     box = table.bounding_box()
     page.mouse.click(box["x"] + 17, box["y"] + 35 + 17)
-    page.get_by_role("heading", name="Candidate 0", exact=True).wait_for()
-    page.wait_for_url(f"{address}/candidate?study=digits&candidate=0")
+    page.get_by_role("heading", name="Trial 0", exact=True).wait_for()
+    page.wait_for_url(f"{address}/trial?study=digits&trial=0")
 
 
 def test_a_candidate_has_layers_curve_and_latency(page: Any, address: str) -> None:
-    page.goto(f"{address}/candidate?study=digits&candidate=0")
+    page.goto(f"{address}/trial?study=digits&trial=0")
     for heading in ("Layers", "Choices", "Training", "Latency", "Jobs", "Files"):
         page.get_by_role("heading", name=heading, exact=True).wait_for()
     assert cells(page, 0)[:2] == ["stage0.conv", "conv3x3"]
@@ -222,7 +222,7 @@ def test_a_sparse_study_is_compared_with_dense_parents_and_random_masks(page: An
 
 
 def test_a_sparse_candidate_stands_beside_its_dense_twin(page: Any, address: str) -> None:
-    page.goto(f"{address}/candidate?study=sparse&candidate=9")
+    page.goto(f"{address}/trial?study=sparse&trial=9")
     page.get_by_text("Sparser but not faster").wait_for()
     page.get_by_text("over its dense twin in fp32").wait_for()
     page.get_by_role("heading", name="Sparsity and precision by site").wait_for()
@@ -240,7 +240,7 @@ def test_a_study_of_two_targets_has_a_front_each_and_says_where_the_time_goes(pa
     page.get_by_text("Latency at phone (ms) · lower is better").wait_for()
     page.get_by_role("heading", name="What was chosen, on test").wait_for()
     assert any("0.014 [" in text for text in cells(page, 1))
-    page.goto(f"{address}/candidate?study=pair&candidate=0")
+    page.goto(f"{address}/trial?study=pair&trial=0")
     page.get_by_text("On the Pareto front").wait_for()
     page.get_by_role("heading", name="Where the time goes").wait_for()
     page.get_by_text("Sum of layers 0.204 ms, profiled run 0.2448 ms").wait_for()
@@ -248,31 +248,31 @@ def test_a_study_of_two_targets_has_a_front_each_and_says_where_the_time_goes(pa
 
 
 def test_a_failed_candidate_shows_its_traceback(page: Any, address: str) -> None:
-    page.goto(f"{address}/candidate?study=digits&candidate=11")
+    page.goto(f"{address}/trial?study=digits&trial=11")
     page.get_by_text("Traceback (most recent call last)").wait_for()
     page.get_by_text("JobError: loss is nan in epoch 2, step 31").first.wait_for()
 
 
 def test_a_queued_candidate_and_empty_studies_say_so(page: Any, address: str) -> None:
-    page.goto(f"{address}/candidate?study=live&candidate=8")
+    page.goto(f"{address}/trial?study=live&trial=8")
     page.get_by_text("Queued: nothing has been measured yet.").wait_for()
     page.goto(f"{address}/study?study=fresh")
-    page.get_by_text("This study has no candidates yet.").wait_for()
-    page.goto(f"{address}/candidate?study=fresh")
-    page.get_by_text("There is no candidate yet.").wait_for()
+    page.get_by_text("This study has no trials yet.").wait_for()
+    page.goto(f"{address}/trial?study=fresh")
+    page.get_by_text("There is no trial yet.").wait_for()
 
 
 def test_a_wrong_link_is_answered(page: Any, address: str) -> None:
     page.goto(f"{address}/study?study=digitz")
     page.get_by_text("did you mean 'digits'").wait_for()
-    page.goto(f"{address}/candidate?study=digits&candidate=99")
+    page.goto(f"{address}/trial?study=digits&trial=99")
     page.get_by_text("they run from 0 to 29").wait_for()
 
 
 def test_an_empty_database_says_how_to_begin(page: Any, tmp_path: Path) -> None:
     """A link below the root comes first: it has to work on a server that has shown nothing yet."""
     for address in serve(f"sqlite:///{tmp_path / 'empty.db'}", tmp_path):
-        for path in ("/study", "/candidate", ""):
+        for path in ("/study", "/trial", ""):
             page.goto(address + path)
             page.get_by_text("Launch").first.wait_for()
         page.goto("about:blank")

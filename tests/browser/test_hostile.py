@@ -17,7 +17,7 @@ __all__ = ["browser", "page"]
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
 STUDY = f"study?study={quote(NAME)}"
-CANDIDATE = f"candidate?study={quote(NAME)}&candidate="
+TRIAL = f"trial?study={quote(NAME)}&trial="
 
 
 @pytest.fixture(scope="module")
@@ -64,8 +64,8 @@ def test_studies_candidates_and_their_errors_are_shown_verbatim(page: Any, hosti
     assert PASSWORD not in page.content()
 
     for number in (0, 11):  # a complete one, and one that failed
-        page.goto(f"{hostile}/{CANDIDATE}{number}")
-        page.get_by_role("heading", name=f"Candidate {number}", exact=True).wait_for()
+        page.goto(f"{hostile}/{TRIAL}{number}")
+        page.get_by_role("heading", name=f"Trial {number}", exact=True).wait_for()
         page.get_by_role("heading", name="Files" if number == 0 else "Training", exact=True).wait_for()
         assert PASSWORD not in page.content()
         assert number == 0 or MARKUP in said(page)
@@ -83,9 +83,9 @@ def test_studies_candidates_and_their_errors_are_shown_verbatim(page: Any, hosti
         ("?from=-1", "from='-1'"),
         ("?from=1e3", "from='1e3'"),
         (f"?from={'9' * 20}", "from='9999"),
-        ("candidate?study=digits&candidate=99999999999999999999", "candidate='9999"),
-        ("candidate?study=digits&candidate=999999", "999999"),
-        ("candidate?study=digits&candidate=x", "candidate='x'"),
+        ("trial?study=digits&trial=99999999999999999999", "trial='9999"),
+        ("trial?study=digits&trial=999999", "999999"),
+        ("trial?study=digits&trial=x", "trial='x'"),
         ("study?study=nothing**x**", "no study 'nothing**x**'"),
         ("study?study=%00", "no study"),
         (f"study?study={quote(f'![i]({LURE}.png)')}", f"no study '![i]({LURE}.png)'"),

@@ -91,7 +91,7 @@ def test_energy_is_refused_where_it_can_not_be_read(plan: Callable[..., Path], u
 def test_failed_trials_are_records(task: str, message: str, plan: Callable[..., Path], url: str) -> None:
     path = plan(task={"name": f"logged_task:{task}"}, budget={"trials": 2})
     done = nas("search", str(path), "--storage", url, check=False)
-    assert (done.returncode, "no candidate succeeded" in done.stderr) == (3, True), done.stderr
+    assert (done.returncode, "no trial succeeded" in done.stderr) == (3, True), done.stderr
     with Session(Store(url).engine) as session:
         rows = list(session.scalars(select(Candidate)))
         assert [row.state for row in rows] == ["failed", "failed"]
@@ -122,7 +122,7 @@ def test_replicates_and_their_random_twins(plan: Callable[..., Path], url: str) 
         ("study-seed1-random", "baseline"),
     }
     assert {row["group"] for row in rows} == {"study"}
-    assert all(sum(row["candidates"].values()) == 1 for row in rows)
+    assert all(sum(row["trials"].values()) == 1 for row in rows)
 
 
 def test_a_task_without_accuracy(plan: Callable[..., Path], url: str) -> None:
@@ -132,4 +132,4 @@ def test_a_task_without_accuracy(plan: Callable[..., Path], url: str) -> None:
     nas("search", str(path), "--storage", url)
     (row,) = json.loads(nas("list", "--storage", url, "--json").stdout)
     assert set(row["best"]) == {"mean_iou", "latency_ms"}
-    assert row["candidates"] == {"complete": 2}
+    assert row["trials"] == {"complete": 2}

@@ -69,6 +69,6 @@ def test_a_stored_target_with_a_thread_on_every_core(plan: Callable[..., Path], 
     )
     nas("search", str(path), "--storage", url)
     (study,) = json.loads(nas("list", "--storage", url, "--json").stdout)
-    assert (study["state"], study["candidates"]) == ("complete", {"complete": 2})
+    assert (study["state"], study["trials"]) == ("complete", {"complete": 2})
     candidate = json.loads(nas("show", "study", "0", "--storage", url, "--json").stdout)
     assert candidate["measurements"][-1]["conditions"]["threads"] == threads

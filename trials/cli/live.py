@@ -72,7 +72,7 @@ def summary(coordinator: Coordinator) -> str:
 def _facts(coordinator: Coordinator) -> dict[str, str]:
     progress, totals = coordinator.progress, coordinator.totals
     counts = ", ".join(f"{progress.counts[state]} {state}" for state in STATES if progress.counts[state])
-    facts = {"study": coordinator.name, "candidates": counts or "none yet"}
+    facts = {"study": coordinator.name, "trials": counts or "none yet"}
     if coordinator.phase:
         facts["now"] = coordinator.phase
     facts |= {f"best {name}": f"{value:.4g}" for name, value in best(coordinator).items()}

@@ -265,7 +265,7 @@ class Coordinator:
 
     def _pause(self, running: Running, error: str) -> None:
         """The place kept a job from its end: it is queued again for later."""
-        reason = f"candidate {running.trial.number}, {running.step[0]}: {error}"
+        reason = f"trial {running.trial.number}, {running.step[0]}: {error}"
         try:
             self._faults.of_place(running.job_id, reason, ran_s=time.monotonic() - running.started)
         except PlaceError:
@@ -291,11 +291,11 @@ class Coordinator:
 
     def _fail(self, running: Running, reason: str, trace: str) -> None:
         if running.step[0] == "twin":  # the candidate itself is trained and measured
-            log.warning("the dense twin of candidate %d is not timed: %s", running.trial.number, reason)
+            log.warning("the dense twin of trial %d is not timed: %s", running.trial.number, reason)
             self._commit(running, {"error": reason})
         elif self.store.fail_job(running.job_id, running.attempt, reason, trace):
             if is_repeat(running.step):  # the candidate stays what it is
-                log.warning("%s of candidate %d failed: %s", running.step[0], running.trial.number, reason)
+                log.warning("%s of trial %d failed: %s", running.step[0], running.trial.number, reason)
             else:
                 self._finish(running.trial, "failed")
                 self._faults.ended(reason, trace)

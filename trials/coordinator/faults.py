@@ -98,9 +98,9 @@ class Faults:
         self._last = kind
         first, in_a_row = self._plan.first_failures, self._plan.failures_in_a_row
         if self._alike and self._alike == self._ends == first:
-            raise AllFailedError(self._all_failed(f"the first {first} candidates", error))
+            raise AllFailedError(self._all_failed(f"the first {first} trials", error))
         if self._alike and self._alike == in_a_row:
-            raise AllFailedError(self._all_failed(f"{in_a_row} candidates in a row", error))
+            raise AllFailedError(self._all_failed(f"{in_a_row} trials in a row", error))
 
     def _all_failed(self, which: str, error: str | None) -> str:
         return (
@@ -114,7 +114,7 @@ def check_some_succeeded(study: str, counts: Mapping[str, int]) -> None:
     """Raise AllFailedError if candidates of a study that has ended failed, and none is complete or infeasible."""
     if counts.get("failed", 0) and not counts.get("complete", 0) + counts.get("infeasible", 0):
         raise AllFailedError(
-            f"study {study!r} has ended, and no candidate succeeded: {counts['failed']} failed; "
+            f"study {study!r} has ended, and no trial succeeded: {counts['failed']} failed; "
             f"nas show {study} lists the reasons, nas show {study} 0 shows a traceback"
         )
 

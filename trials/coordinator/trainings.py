@@ -8,9 +8,9 @@ from trials.coordinator.dispatch import Running
 
 
 def trainings(running: Iterable[Running], num_epochs: int) -> str:
-    """``candidate 3: epoch 4 of 30, 12 min left; …``; empty before the first epoch of any."""
+    """``trial 3: epoch 4 of 30, 12 min left; …``; empty before the first epoch of any."""
     return "; ".join(
-        f"candidate {job.trial.number}: epoch {job.epoch} of {num_epochs}, "
+        f"trial {job.trial.number}: epoch {job.epoch} of {num_epochs}, "
         f"{duration((num_epochs - job.epoch) * job.epoch_s)} left"
         for job in running
         if job.epoch

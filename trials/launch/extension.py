@@ -121,7 +121,7 @@ def _check_budget(
     """Raise StudyError where the new budget leaves nothing to do."""
     budget, num = problem.plan.budget, sum(not item.duplicate for item in history)
     if budget.trials < num:
-        raise StudyError(f"study {row.name!r} has {num} candidates already: budget.trials={budget.trials} is less")
+        raise StudyError(f"study {row.name!r} has {num} trials already: budget.trials={budget.trials} is less")
     spent_s = row.totals.get("wall_s", 0.0)
     if budget.wall_minutes is not None and spent_s >= 60 * budget.wall_minutes:
         raise StudyError(

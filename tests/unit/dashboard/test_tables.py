@@ -39,12 +39,12 @@ def test_a_line_a_candidate_with_units_in_the_head(engine: Engine) -> None:
     page = candidates_page(engine, "digits", order_by="latency_ms", limit=5)
     table = candidates_table(page, study_summary(engine, "digits").metrics, dict.fromkeys(range(30), 0.25))
     assert list(table.columns) == [
-        "Candidate", "State", "Accuracy", "Latency (ms)", "Peak memory", "Size",
+        "Trial", "State", "Accuracy", "Latency (ms)", "Peak memory", "Size",
         "On the front", "Parameters", "MACs", "Reason",
     ]  # fmt: skip
     assert set(table["On the front"].dropna()) <= {0.25}
     assert table["Latency (ms)"].is_monotonic_increasing
-    assert table["Candidate"].tolist() == [row.number for row in page.rows]
+    assert table["Trial"].tolist() == [row.number for row in page.rows]
 
 
 def test_layers_add_up(engine: Engine) -> None:

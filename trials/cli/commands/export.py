@@ -19,7 +19,7 @@ from trials.cli.options import DEFAULT_STORAGE, MOST, Json, Name, Storage, print
 def export(
     name: Name,
     out_dir: Annotated[Path, typer.Option("--out", help="Folder to write; a folder a network with --pareto.")],
-    trial: Annotated[int | None, typer.Option("--trial", min=0, max=MOST, help="Number of a candidate.")] = None,
+    trial: Annotated[int | None, typer.Option("--trial", min=0, max=MOST, help="Number of a trial.")] = None,
     best: Annotated[bool, typer.Option("--best", help="The best of the first objective within all limits.")] = False,
     pareto: Annotated[bool, typer.Option("--pareto", help="Every network of the front.")] = False,
     force: Annotated[

@@ -9,7 +9,7 @@ import typer
 
 from nas.foreign import line
 from trials.cli.console import app, err, out
-from trials.cli.options import DEFAULT_STORAGE, MOST, Json, Name, Storage, Trial, print_json, print_rows
+from trials.cli.options import DEFAULT_STORAGE, MOST, Json, Name, Storage, TrialNumber, print_json, print_rows
 
 if TYPE_CHECKING:
     from trials.store.models import Study
@@ -30,7 +30,7 @@ def list_(storage: Storage = DEFAULT_STORAGE, as_json: Json = False) -> None:
             "state": row.state,
             "now": row.phase or "",
             "incomplete": ", ".join(row.incomplete),
-            "candidates": dict(row.counts),
+            "trials": dict(row.counts),
             "best": dict(row.best),
             "created": row.created_at.isoformat(timespec="seconds"),
         }
@@ -53,7 +53,7 @@ def status(name: Name, storage: Storage = DEFAULT_STORAGE, as_json: Json = False
         "state": row.state,
         "now": row.phase,
         "coordinator": _coordinator(store, row),
-        "candidates": dict(summary.row.counts),
+        "trials": dict(summary.row.counts),
         "budget": row.plan["budget"]["trials"],
         "best": dict(summary.row.best),
         "limits": summary.limits,
@@ -76,7 +76,7 @@ def _coordinator(store: Store, row: Study) -> str | None:
 @app.command(epilog="Example: nas show digits 12")
 def show(
     name: Name,
-    trial: Annotated[int | None, typer.Argument(min=0, max=MOST, help="Number of a candidate.")] = None,
+    trial: Annotated[int | None, typer.Argument(min=0, max=MOST, help="Number of a trial.")] = None,
     storage: Storage = DEFAULT_STORAGE,
     as_json: Json = False,
     limit: Annotated[int, typer.Option("--limit", min=1, max=MOST, help="Rows of a study to show.")] = 50,
@@ -103,7 +103,7 @@ def show(
             print_caveats(store, name)
         row = store.study_row(name)
         doing = row.phase or row.error
-        empty = f"no candidates yet; {row.state}" + (f": {line(doing)}" if doing else "")
+        empty = f"no trials yet; {row.state}" + (f": {line(doing)}" if doing else "")
         print_rows(candidate_rows(store, name, limit), as_json, empty=empty)
     elif as_json:
         print_json(candidate_json(store, name, trial))
@@ -114,7 +114,7 @@ def show(
 @app.command(epilog="Example: nas profile digits 12")
 def profile(
     name: Name,
-    trial: Trial,
+    trial: TrialNumber,
     target: Annotated[
         str | None, typer.Option("--target", help="One of the study's targets; the first by default.")
     ] = None,

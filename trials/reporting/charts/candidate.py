@@ -33,14 +33,14 @@ def curves_figure(curves: Mapping[int, Curve], names: Sequence[str] | None = Non
             "dash": dashes[index // len(colors) % len(dashes)],
         }
         for column, name in enumerate(shown, start=1):
-            text = f"candidate {number}, epoch %{{x}}<br>{figure_text(label(name))}: %{{y:.4g}}<extra></extra>"
+            text = f"trial {number}, epoch %{{x}}<br>{figure_text(label(name))}: %{{y:.4g}}<extra></extra>"
             figure.add_scatter(
                 x=curve.epochs,
                 y=[row.get(name) for row in curve.values],
                 mode="lines+markers",
                 line=line,
                 marker={"size": 5},
-                name=f"candidate {number}",
+                name=f"trial {number}",
                 legendgroup=str(number),
                 showlegend=column == 1 and len(curves) > 1,
                 row=1,

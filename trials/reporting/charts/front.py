@@ -101,7 +101,7 @@ def _marks(
     shares: Mapping[int, float] | None = None,
 ) -> go.Scatter | go.Scattergl:
     y, x = (figure_text(label(metric)) for metric in points.metrics[:2])
-    text = f"candidate %{{customdata}} ({name})<br>{y}: %{{y:.4g}}<br>{x}: %{{x:.4g}}"
+    text = f"trial %{{customdata}} ({name})<br>{y}: %{{y:.4g}}<br>{x}: %{{x:.4g}}"
     text += "<br>on the front with probability %{text}" if shares is not None else ""
     bars = {"error_y": _bar(points, 0, color), "error_x": _bar(points, 1, color)} if errors else {}
     kind = go.Scatter if len(points.numbers) < 1000 else go.Scattergl
@@ -175,7 +175,7 @@ def _add_strip(figure: go.Figure, strip: Points) -> None:
         name="rejected before training",
         row=2,
         col=1,
-        hovertemplate=f"candidate %{{customdata}}<br>{figure_text(label(strip.metrics[1]))}: %{{x:.4g}}<extra></extra>",
+        hovertemplate=f"trial %{{customdata}}<br>{figure_text(label(strip.metrics[1]))}: %{{x:.4g}}<extra></extra>",
     )
     figure.update_yaxes(visible=False, range=[-1, 1], row=2, col=1)
 

@@ -45,12 +45,12 @@ def history_figure(history: History) -> go.Figure:
         mode="lines",
         line={"color": GREEN, "shape": "hv", "width": 2.5},
         name="hypervolume",
-        hovertemplate="candidate %{x}<br>hypervolume: %{y:.3f}<extra></extra>",
+        hovertemplate="trial %{x}<br>hypervolume: %{y:.3f}<extra></extra>",
         row=rows,
         col=1,
     )
     figure.update_yaxes(title_text="Hypervolume ↑", rangemode="tozero", row=rows, col=1)
-    figure.update_xaxes(title_text="Candidate, in the order of proposal", row=rows, col=1)
+    figure.update_xaxes(title_text="Trial, in the order of proposal", row=rows, col=1)
     return style(figure, height=190 * rows + 80)
 
 
@@ -58,8 +58,8 @@ def _add_objective(figure: go.Figure, history: History, index: int) -> None:
     """The row of an objective: a dot a candidate, and a line of the best so far."""
     metric, row, first = history.objectives[index], index + 1, index == 0
     name = figure_text(label(metric))
-    text = f"candidate %{{x}}<br>{name}: %{{y:.4g}}<extra></extra>"
-    dots: dict[str, object] = {"name": "candidate", "legendgroup": "candidate", "hovertemplate": text}
+    text = f"trial %{{x}}<br>{name}: %{{y:.4g}}<extra></extra>"
+    dots: dict[str, object] = {"name": "trial", "legendgroup": "trial", "hovertemplate": text}
     marker = {"color": SKY, "size": 6, "opacity": 0.8}
     dots |= {"x": history.numbers, "y": history.values[:, index], "mode": "markers", "marker": marker}
     best: dict[str, object] = {"name": "best so far", "legendgroup": "best", "hoverinfo": "skip"}
@@ -78,7 +78,7 @@ def comparison_figure(histories: Sequence[History]) -> go.Figure:
         runs = [history for history in histories if history.role == role and history.last_number >= 0]
         if runs:
             _add_role(figure, role, runs)
-    figure.update_xaxes(title_text="Candidates spent")
+    figure.update_xaxes(title_text="Trials spent")
     figure.update_yaxes(title_text="Hypervolume ↑", rangemode="tozero")
     return style(figure, height=380)
 
@@ -98,7 +98,7 @@ def _add_role(figure: go.Figure, role: str, runs: Sequence[History]) -> None:
         mode="lines",
         name=name,
         line={"color": color, "width": 2.5, "shape": "hv", "dash": dash},
-        hovertemplate=f"{shown}, after %{{x}} candidates: %{{y:.3f}}<extra></extra>",
+        hovertemplate=f"{shown}, after %{{x}} trials: %{{y:.3f}}<extra></extra>",
     )
 
 
@@ -137,7 +137,7 @@ def states_figure(studies: Sequence[StudyRow]) -> go.Figure:
             )
     figure.update_layout(barmode="stack", bargap=0.35)
     figure.update_yaxes(autorange="reversed", showgrid=False, automargin=True)
-    figure.update_xaxes(title_text="Candidates")
+    figure.update_xaxes(title_text="Trials")
     return style(figure, height=110 + 42 * len(names))
 
 

@@ -143,7 +143,7 @@ def _subtitle(summary: StudySummary) -> str:
 def _cards(summary: StudySummary, best: Points, shares: Mapping[int, float], runs: Sequence[History]) -> Iterator[Card]:
     row, totals = summary.row, summary.totals
     total = sum(row.counts.values())
-    yield Card(str(total), "candidates: " + ", ".join(f"{count} {state}" for state, count in row.counts.items()))
+    yield Card(str(total), "trials: " + ", ".join(f"{count} {state}" for state, count in row.counts.items()))
     unsure = sum(shares.get(int(key), 0.0) < SURE for key in best.numbers)
     yield Card(str(len(best.numbers)), "on the Pareto front" + (f", {unsure} of them not for sure" if unsure else ""))
     for metric, direction in row.objectives.items():
@@ -219,7 +219,7 @@ def _front_rows(
 
 def _comparison_rows(name: str, compared: Comparison) -> Iterator[dict[str, Any]]:
     for line in compared.lines:
-        heading = f"candidate {line.row.number}, found" if line.study == name else line.what
+        heading = f"trial {line.row.number}, found" if line.study == name else line.what
         cells = [cell(metric, line.value(metric)) for metric in compared.metrics]
         note = "" if line.study == name else f"{line.study} {line.row.number}"
         note += "" if line.row.state == "complete" else f", {line.row.state}"
@@ -253,7 +253,7 @@ def _sections(
     if any(row.counts for row in group):
         note = (
             "Infeasible: over a limit for sure. Stopped: given up early. Failed: an error, kept with its "
-            "traceback. Repeated suggestions are answered from the table and are no candidates."
+            "traceback. Duplicate suggestions are answered from the table and are no trials."
         )
         yield Section("States", note, _figure(states_figure(group)))
 

@@ -73,5 +73,5 @@ def gap_table(source: Source, name: str) -> Iterator[Table]:
         for gap in gaps(item.scores)
     ]
     if rows:
-        columns = ("Exported candidate", "Validation", "Test", "Validation − test")
+        columns = ("Exported trial", "Validation", "Test", "Validation − test")
         yield Table("gaps", "What was chosen, on test", GAP_NOTE, columns, rows)

@@ -149,8 +149,8 @@ def candidate_detail(source: Source, name: str, number: int) -> CandidateDetail:
         candidate = session.scalar(query)
         if candidate is None:
             last = session.scalar(select(func.max(Candidate.number)).where(Candidate.study_id == study.id))
-            allowed = "it has no candidates yet" if last is None else f"they run from 0 to {last}"
-            raise UnknownNameError(f"study {name!r} has no candidate {number}; {allowed}")
+            allowed = "it has no trials yet" if last is None else f"they run from 0 to {last}"
+            raise UnknownNameError(f"study {name!r} has no trial {number}; {allowed}")
         missing = twins.remarks(session.connection(), [candidate.id])
         return CandidateDetail(
             row=candidate_row(

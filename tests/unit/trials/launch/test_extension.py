@@ -110,7 +110,7 @@ def test_a_tighter_limit_judges_what_is_stored(url: str, workers: Pretending) ->
         (["limits.latncy_ms.max=1.0"], "did you mean 'latency_ms'"),
         (["estimator.epochs=9"], "estimator.epochs can't be changed"),
         (["seed=1"], "seed can't be changed"),
-        (["budget.trials=2"], "has 3 candidates already"),
+        (["budget.trials=2"], "has 3 trials already"),
         (["budget.trials=+0"], "has this plan already"),
         (["budget.wall_minutes=+10"], "nothing can be added to it"),
         (["budget.wall_minutes=0.000001"], "its time is spent"),

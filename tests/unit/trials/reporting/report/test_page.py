@@ -88,7 +88,7 @@ def test_several_targets_and_what_was_exported_have_their_tables(engine: Engine,
 def test_the_front_is_a_table_as_well(engine: Engine, tmp_path: Path) -> None:
     page = Page(write_report(engine, "digits", tmp_path).read_text(encoding="utf-8"))
     head, *rows = page.rows
-    assert head[:3] == ["Candidate", "Accuracy", "Latency"]
+    assert head[:3] == ["Trial", "Accuracy", "Latency"]
     assert [int(row[0]) for row in rows] == front(engine, "digits").numbers.tolist()
     assert all(re.fullmatch(r"[\d.]+ ms", row[2]) for row in rows)
 

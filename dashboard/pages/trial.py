@@ -1,4 +1,4 @@
-"""One candidate: its network layer by layer, its curve, its latency and how that was measured."""
+"""One trial: its network layer by layer, its curve, its latency and how that was measured."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from trials.reporting.labels import number, title
 from trials.store.read.candidate import CandidateDetail, candidate_detail
 from trials.store.read.candidates import candidates_page
 
-TITLE, ICON, ORDER = "Candidate", ":material/account_tree:", 2
+TITLE, ICON, ORDER = "Trial", ":material/account_tree:", 2
 STATE_COLORS = {
     "complete": "green",
     "infeasible": "gray",
@@ -30,12 +30,12 @@ STATE_COLORS = {
 
 
 def show(context: Context) -> None:
-    """Show the candidate of the link, or the first of the study."""
+    """Show the trial of the link, or the first of the study."""
     study = choose_study(context)
     last = candidates_page(context.source, study, limit=1, descending=True).rows if study else ()
     if study is None or not last:
-        st.title("Candidate")
-        st.info("There is no candidate yet. Launch a study with `nas search examples/digits.yaml`.")
+        st.title("Trial")
+        st.info("There is no trial yet. Launch a study with `nas search examples/digits.yaml`.")
         return
     detail = candidate_detail(context.source, study, _choose(last[0].number))
     _heading(context, detail)
@@ -53,12 +53,12 @@ def show(context: Context) -> None:
 
 
 def _choose(last: int) -> int:
-    start = asked_number("candidate")
+    start = asked_number("trial")
     if start > last:
         return start  # not there: the query says so, with the range of numbers
-    key = int(st.sidebar.number_input("Candidate", 0, last, start))
-    if str(key) != st.query_params.get("candidate"):
-        st.query_params["candidate"] = str(key)
+    key = int(st.sidebar.number_input("Trial", 0, last, start))
+    if str(key) != st.query_params.get("trial"):
+        st.query_params["trial"] = str(key)
     return key
 
 
@@ -71,7 +71,7 @@ def _heading(context: Context, detail: CandidateDetail) -> None:
         query_params={"study": detail.study},
     )
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.title(f"Candidate {row.number}" + (", original" if row.original else ""), width="content")
+        st.title(f"Trial {row.number}" + (", original" if row.original else ""), width="content")
         st.badge(markdown(row.state), color=STATE_COLORS.get(row.state, "gray"))
     st.caption(f"space {markdown(detail.space)} · identity {detail.identity[:16]}")
 
