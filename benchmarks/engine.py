@@ -29,19 +29,21 @@ from noop import NoData, Widths  # noqa: F401  (named in the plan)
 
 from nas.space.chooser import RandomChooser
 from nas.strategies import Suggestion
-from trials.coordinator import canary_jobs, dispatch
+from trials.coordinator import canary_jobs
 from trials.coordinator.assignment import Assignment
 from trials.coordinator.coordinator import Coordinator
 from trials.coordinator.description import describe
-from trials.coordinator.pipeline import Step
 from trials.executors import EXECUTORS, Executor, Job, Pool
 from trials.jobs.environment import owner
+from trials.jobs.messages import OF_KIND, Function
 from trials.plans.plan import make_plan
 from trials.plans.problem import Problem, open_problem
 from trials.store.records import JobResult, MetricValue
 from trials.store.store import Store
 
 POOLS = [Pool("train", 1), Pool("target:local", 1)]
+#: What runs in place of the jobs of candidates.
+NOTHING = {kind: Function[Any, Any](f"noop:{kind}") for kind in OF_KIND}
 TARGET = {"spec": {"name": "local"}, "references": {}, "description": {}}
 
 
@@ -74,8 +76,7 @@ def new_study(store: Store, problem: Problem) -> Assignment:
 
 def assignment(store: Store, study_id: int, problem: Problem) -> Assignment:
     epoch = store.acquire(study_id, owner(), 600)
-    shared = {"plan": "", "study": "study", "artifacts": "", "work": "/nonexistent", "targets": {"local": TARGET}}
-    return Assignment(study_id, epoch, problem, {}, shared)
+    return Assignment("study", study_id, epoch, problem, {}, {"local": TARGET}, "", "/nonexistent")
 
 
 def throughput(executor: str, strategy: str, trials: int, folder: str) -> dict[str, Any]:
@@ -91,7 +92,7 @@ def throughput(executor: str, strategy: str, trials: int, folder: str) -> dict[s
             ended += sum(event.kind == "done" for event in workers.poll(30))
         coordinator = Coordinator(store, new_study(store, problem), workers, {})
         started, processor = time.perf_counter(), time.process_time()
-        with patch.object(dispatch, "function_of", nothing), patch.object(canary_jobs, "function_of", nothing):
+        with patch.dict(OF_KIND, NOTHING), patch.object(canary_jobs, "CANARY", Function("noop:canary")):
             coordinator.run()
         wall, used = time.perf_counter() - started, time.process_time() - processor
     finally:
@@ -103,11 +104,6 @@ def throughput(executor: str, strategy: str, trials: int, folder: str) -> dict[s
         "ms_per_trial": 1e3 * wall / trials,
         "coordinator_ms_per_trial": 1e3 * used / trials,
     }
-
-
-def nothing(step: Step) -> str:
-    """What runs in place of a step."""
-    return f"noop:{step[0]}"
 
 
 def restart(stored: int, strategy: str, folder: str) -> dict[str, Any]:

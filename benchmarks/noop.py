@@ -55,6 +55,7 @@ def gate(payload: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
             "rejected": False,
             "conditions": {},
             "samples": "",
+            "percentiles": {},
         },
     }
 
@@ -69,4 +70,4 @@ def train(payload: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     choices = list(payload["architecture"]["choices"].values())
     accuracy = sum(choices) / (QUESTIONS * OPTIONS) + 0.01 * (choices[0] - choices[1])
     twin = payload.get("identity")  # no policies: the dense twin is the candidate itself
-    yield {"metrics": {"accuracy": accuracy}, "structure_hash": "same", "artifacts": [], "twin": twin}
+    yield {"metrics": {"accuracy": accuracy}, "intervals": {}, "structure_hash": "same", "artifacts": [], "twin": twin}

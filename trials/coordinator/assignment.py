@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from nas.strategies import Limit
@@ -14,22 +15,25 @@ from trials.plans.problem import Problem
 class Assignment:
     """A study whose lease the coordinator holds, resolved."""
 
+    name: str
     study_id: int
+    #: Of the lease.
     epoch: int
     problem: Problem
     #: Those relative to a score of the original get their numbers once it is known.
     limits: dict[str, Limit]
-    #: What every job's payload shares: plan (JSON text), study, artifacts, work, targets.
-    shared: Mapping[str, Any]
+    #: Name of a target → ``nas.latency.targets.Target`` as JSON.
+    targets: Mapping[str, Mapping[str, Any]]
+    #: Folder or URI of the study's files.
+    artifacts: str
+    #: Folder where trainings keep their state.
+    checkpoints: str
+    #: Fingerprint of the data that the study started with, where it is known.
+    data: str | None = None
     #: Number of the candidate that is the original, if there is one.
     original: int | None = None
 
-    @property
-    def name(self) -> str:
-        """The study's name."""
-        return str(self.shared["study"])
-
-    @property
-    def targets(self) -> Mapping[str, Any]:
-        """Name of a target → its description, as jobs get it."""
-        return self.shared["targets"]  # type: ignore[no-any-return]
+    @cached_property
+    def plan(self) -> str:
+        """The resolved plan, a JSON text."""
+        return self.problem.plan.model_dump_json()

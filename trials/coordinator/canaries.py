@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from nas.latency.protocol.canary import Health
+from trials.jobs.messages import LatencyResult
 from trials.plans.plan import MeasurePlan
 
 log = logging.getLogger(__name__)
@@ -88,13 +89,13 @@ class Canaries:
         self._states[name].pending = False
         self._turn(name, f"the canary could not run: {reason}")
 
-    def noted(self, name: str, result: Mapping[str, Any]) -> Mapping[str, Any]:
-        """A job's result with the last canary among the conditions of its latency."""
-        health, latency = self._states[name].health, result.get("latency")
-        if health is None or not latency or "conditions" not in latency or "answered_from" in latency:
-            return result
+    def noted(self, name: str, latency: LatencyResult) -> LatencyResult:
+        """A latency with the last canary among its conditions, unless it was measured for another candidate."""
+        health = self._states[name].health
+        if health is None or "answered_from" in latency:
+            return latency
         note = {key: value for key, value in health.to_json().items() if key != "state"}
-        return {**result, "latency": {**latency, "conditions": {**latency["conditions"], "health": note}}}
+        return {**latency, "conditions": {**latency["conditions"], "health": note}}
 
     def _turn(self, name: str, problem: str | None) -> None:
         """From good to bad or back, saying so."""

@@ -9,8 +9,8 @@ from trials.coordinator.assignment import Assignment
 from trials.coordinator.canaries import Canaries
 from trials.coordinator.faults import Faults
 from trials.coordinator.latency_cache import LatencyCache
-from trials.coordinator.pipeline import Step, function_of, pool_of
-from trials.executors import Event, Executor, Job
+from trials.executors import Event, Executor, target_pool
+from trials.jobs.messages import CANARY, CanaryPayload
 from trials.store.records import Reopened
 from trials.store.store import Store
 
@@ -50,9 +50,8 @@ class CanaryJobs:
     def start(self, *, over: bool) -> None:
         """Start a canary on each target where one is due; ``over``: nothing is left to measure."""
         for target in self._assignment.targets:
-            step = "canary", target
-            if self._canaries.due(target, final=over) and self._executor.free(pool_of(step)) > 0:
-                self._submit(step)
+            if self._canaries.due(target, final=over) and self._executor.free(target_pool(target)) > 0:
+                self._submit(target)
 
     def heard(self, event: Event) -> Reopened | None:
         """A canary is done: what was measured since the last good one is good, or is returned to be measured again."""
@@ -64,7 +63,7 @@ class CanaryJobs:
             self._faults.of_place(target, f"the canary of target {target} could not run: {event.error}")
             return None
         self._faults.came_through(target)
-        health = Health.from_json(event.value["health"])
+        health = Health.from_json(CANARY.result(event.value)["health"])
         undone = self._judge(target, health)
         self._latencies.open(target, health.state["runtime_version"])
         return undone
@@ -75,15 +74,14 @@ class CanaryJobs:
             self._executor.cancel(key)
         self._under_way.clear()
 
-    def _submit(self, step: Step) -> None:
-        target = step[1]
+    def _submit(self, target: str) -> None:
         key = self._canaries.started(target)
         self._under_way[key] = target
-        data = {
+        payload: CanaryPayload = {
             "target": self._assignment.targets[target],
             "limit": self._assignment.problem.plan.measure.max_drift,
         }
-        self._executor.submit(Job(key, function_of(step), data, pool_of(step)))
+        self._executor.submit(CANARY.job(key, payload, target_pool(target)))
 
     def _judge(self, target: str, health: Health) -> Reopened | None:
         given = self._assignment

@@ -13,7 +13,7 @@ import traceback
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
-from typing import Any
+from typing import Any, cast
 
 from nas.errors import JobError, PlaceError, StudyError
 from nas.strategies import Goal, Observation, Suggestion
@@ -25,11 +25,13 @@ from trials.coordinator.dispatch import Dispatcher, Running
 from trials.coordinator.faults import Faults
 from trials.coordinator.latency_cache import LatencyCache
 from trials.coordinator.original import original_of, settled, waiting_for_original
-from trials.coordinator.pipeline import OpenTrial, after, checkpoint_folder, first_step, pool_of, reject_above, twin_of
+from trials.coordinator.payloads import checkpoint_folder
+from trials.coordinator.pipeline import OpenTrial, after, first_step, pool_of, reject_above, twin_of
 from trials.coordinator.progress import FINAL_STATES, Progress
-from trials.coordinator.repeats import Repeats, after_repeat, is_repeat, repeat_folder
+from trials.coordinator.repeats import Repeats, after_repeat, is_repeat
 from trials.coordinator.trainings import trainings
 from trials.executors import Event, Executor
+from trials.jobs.messages import EpochEnd
 from trials.jobs.metrics import needed_metrics
 from trials.store.records import Account, ArchitectureValue, Duplicate, JobResult, Reopened
 from trials.store.store import Store
@@ -256,7 +258,7 @@ class Coordinator:
     def _ended(self, running: Running, event: Event) -> None:
         if event.kind == "done":
             self._faults.came_through(running.job_id)
-            self._commit(running, event.value)
+            self._returned(running, event.value)
         elif event.kind == "place" or (event.kind == "lost" and self._is_unclear(running)):
             self._pause(running, event.error)
         else:
@@ -302,23 +304,31 @@ class Coordinator:
 
     def _note_progress(self, running: Running, value: Mapping[str, Any]) -> None:
         if "epoch" in value:
-            running.epoch, running.epoch_s = value["epoch"], value["values"].get("seconds", 0.0)
-            epochs = [(value["epoch"], value["values"])]
+            end = cast(EpochEnd, value)
+            running.epoch, running.epoch_s = end["epoch"], end["values"].get("seconds", 0.0)
+            epochs = [(end["epoch"], end["values"])]
             self.store.add_epochs(running.trial.candidate_id, running.job_id, running.attempt, epochs)
         self._jobs.alive(running)
 
     # -- commit and tell
 
+    def _returned(self, running: Running, result: Mapping[str, Any]) -> None:
+        """Commit what a worker returned; a latency that it did not measure is looked up."""
+        if "latency" in result:
+            target = running.step[1]
+            latency = result["latency"] or self._latencies.answer(target, result["structure_hash"])
+            if latency is None:  # it was deleted, or proved bad, meanwhile
+                self._jobs.requeue(running, "what was known of its structure is gone")
+                return
+            result = {**result, "latency": self.canaries.noted(target, latency)}
+        self._commit(running, result)
+
     def _commit(self, running: Running, result: Mapping[str, Any]) -> None:
         """Record what a job returned and what that means; then the next step of the trial, or its end."""
         trial, step = running.trial, running.step
-        whole = self._whole(running, result)
-        if whole is None:
-            self._jobs.requeue(running, "what was known of its structure is gone")
-            return
         meaning = after_repeat if is_repeat(step) else after
         try:
-            outcome = meaning(self.problem, self.assignment.limits, trial, step, whole)
+            outcome = meaning(self.problem, self.assignment.limits, trial, step, result)
         except JobError as error:  # a result that can't be recorded: not a number
             self._fail(running, f"JobError: {error}", traceback.format_exc())
             return
@@ -331,37 +341,27 @@ class Coordinator:
         if is_repeat(step):
             self._revise(running, outcome.candidate_state)
             return
-        self._learn(running, whole, outcome)
+        self._learn(running, outcome)
         for job_id, following in zip(next_jobs, outcome.next_jobs, strict=True):
             self._jobs.queued.appendleft((job_id, trial, following))
         if outcome.candidate_state:
             self._finish(trial, outcome.candidate_state)
             self._faults.ended(None)
 
-    def _whole(self, running: Running, result: Mapping[str, Any]) -> Mapping[str, Any] | None:
-        """A result with the latency it names as known, and the target's health; None if that is known no more."""
-        target = running.step[1]
-        if result.get("known"):
-            latency = self._latencies.answer(target, result["structure_hash"])
-            if latency is None:  # it was deleted, or proved bad, meanwhile
-                return None
-            result = {key: value for key, value in result.items() if key != "known"} | {"latency": latency}
-        return self.canaries.noted(target, result) if target else result
-
-    def _learn(self, running: Running, result: Mapping[str, Any], outcome: JobResult) -> None:
+    def _learn(self, running: Running, outcome: JobResult) -> None:
         """Remember what a committed step tells about other candidates."""
         trial, (kind, target) = running.trial, running.step
-        if target:
-            self._latencies.learn(target, result)
+        for made in outcome.measurements:
+            self._latencies.learn(made)
         if kind == "train":
-            shutil.rmtree(checkpoint_folder(self.assignment.shared, trial), ignore_errors=True)
+            shutil.rmtree(checkpoint_folder(self.assignment, trial, running.step), ignore_errors=True)
             self._jobs.limits.trained(time.monotonic() - running.started)
         elif kind == "twin" and "latency" in outcome.result:
             self.progress.twins[twin_of(trial), target] = outcome.result["latency"]
 
     def _revise(self, running: Running, state: str | None) -> None:
-        """A repeat of a complete candidate was committed."""
-        shutil.rmtree(repeat_folder(self.assignment.shared, running.trial, running.step), ignore_errors=True)
+        """A second look at a complete candidate was committed."""
+        shutil.rmtree(checkpoint_folder(self.assignment, running.trial, running.step), ignore_errors=True)
         if state:
             self.progress.moved(running.trial.state, state)
             running.trial.state = state

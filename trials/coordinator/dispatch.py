@@ -13,10 +13,11 @@ from trials.coordinator.canaries import Canaries
 from trials.coordinator.faults import Faults
 from trials.coordinator.latency_cache import LatencyCache
 from trials.coordinator.limits import Limits, written_folders
-from trials.coordinator.pipeline import OpenTrial, Step, function_of, is_audit, payload, pool_of, twin_of
+from trials.coordinator.payloads import payload_of
+from trials.coordinator.pipeline import OpenTrial, Step, is_audit, kind_of, pool_of, twin_of
 from trials.coordinator.progress import Progress
-from trials.coordinator.repeats import is_repeat, repeat_payload
 from trials.executors import Executor, Job
+from trials.jobs.messages import OF_KIND
 from trials.store.records import OpenJob
 from trials.store.store import Store
 
@@ -135,20 +136,13 @@ class Dispatcher:
         self._executor.submit(
             Job(
                 key,
-                function_of(step),
-                self._payload(trial, step),
+                OF_KIND[kind_of(step)].name,
+                payload_of(self._store, self._assignment, trial, step, self._latencies.prefixes(step[1])),
                 pool_of(step),
                 self.limits.of(step),
-                written_folders(self._assignment.shared),
+                written_folders(self._assignment),
             )
         )
-
-    def _payload(self, trial: OpenTrial, step: Step) -> Mapping[str, Any]:
-        given = self._assignment
-        if is_repeat(step):
-            return repeat_payload(self._store, given.problem, given.shared, trial, step)
-        data = payload(given.problem, given.shared, given.limits, trial, step)
-        return data | {"known": self._latencies.prefixes(step[1])} if _may_be_known(trial, step) else data
 
     def _ready(self, step: Step) -> bool:
         """Whether a worker is free, on a target that was found good."""
@@ -165,14 +159,9 @@ class Dispatcher:
         """The result of a step that need not be measured: a dense twin of this study, a structure of any."""
         kind, target = step
         if kind == "twin" and (twin_of(trial), target) in self._progress.twins:
-            return {"latency": self._progress.twins[twin_of(trial), target], "taken_over": True}
+            return {"latency": self._progress.twins[twin_of(trial), target]}
         if kind == "measure" and not is_audit(self._assignment.problem, trial):
-            structure_hash = trial.results["train", ""]["structure_hash"]
+            structure_hash = trial.trained["structure_hash"]
             latency = self._latencies.answer(target, structure_hash)
             return latency and {"structure_hash": structure_hash, "latency": latency}
         return None
-
-
-def _may_be_known(trial: OpenTrial, step: Step) -> bool:
-    """Whether a stored measurement may answer; the original is measured, for others are compared with it."""
-    return step[0] == "twin" or (step[0] == "gate" and not trial.original)

@@ -10,10 +10,10 @@ from typing import Any
 from nas.errors import MeasureError
 from nas.latency.protocol.measure import PROTOCOL_VERSION
 from nas.latency.protocol.samples import Samples
-from trials.jobs.messages import PREFIX
+from trials.jobs.messages import PREFIX, LatencyResult
 from trials.jobs.metrics import percentile_intervals
 from trials.plans.plan import MeasurePlan
-from trials.store.records import KnownMeasurement
+from trials.store.records import KnownMeasurement, MeasurementValue
 from trials.store.store import Store
 
 #: Structures a job is told of, the latest ones, by ``PREFIX`` letters: their answer is looked up by the whole hash.
@@ -69,20 +69,16 @@ class LatencyCache:
         usable = (row[0] for row in rows if self._answers(target, row[1], row[3]))
         self._known[target] = dict.fromkeys(usable)
 
-    def learn(self, target: str, result: Mapping[str, Any]) -> None:
-        """A job has measured: the next one of its structure need not."""
-        latency = result.get("latency", {})
-        if "conditions" not in latency or target not in self._known:
-            return  # it failed, or was taken over as a number
-        conditions = {**latency["conditions"], "rejected": latency["rejected"]}
-        if self._answers(target, conditions, latency["low_ms"]):
-            self._known[target][result["structure_hash"]] = None
+    def learn(self, made: MeasurementValue) -> None:
+        """A measurement was stored: the next job of its structure need not measure."""
+        if made.target in self._known and self._answers(made.target, made.conditions, made.low_ms):
+            self._known[made.target][made.structure_hash] = None
 
     def prefixes(self, target: str) -> list[str]:
         """What a job that deploys is told: it need not measure a structure that starts with one of these."""
         return [item[:PREFIX] for item in list(self._known.get(target, {}))[-MOST_KNOWN:]]
 
-    def answer(self, target: str, structure_hash: str) -> dict[str, Any] | None:
+    def answer(self, target: str, structure_hash: str) -> LatencyResult | None:
         """The latency of a known structure as a job would return it, or None; then it is forgotten."""
         if structure_hash not in self._known.get(target, {}):
             return None
@@ -115,7 +111,7 @@ class LatencyCache:
         return bool(careful or conditions["half_width"] <= plan.precision)
 
 
-def _as_measured(row: KnownMeasurement) -> dict[str, Any]:
+def _as_measured(row: KnownMeasurement) -> LatencyResult:
     """A stored measurement as a job would return it.
 
     Raises:

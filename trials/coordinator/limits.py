@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
+from trials.coordinator.assignment import Assignment
 from trials.coordinator.pipeline import Step
 from trials.executors import JobLimits
 from trials.plans.plan import Plan
@@ -42,7 +42,6 @@ class Limits:
         return max(LEAST_MINUTES, TIMES_LONGEST * self._longest_s / 60)
 
 
-def written_folders(shared: Mapping[str, Any]) -> Sequence[str]:
-    """Folders of this machine that a study's jobs write to; ``shared`` is the study's part of payloads."""
-    artifacts = str(shared["artifacts"])
-    return [str(Path(shared["work"]).parent), *([] if "://" in artifacts else [artifacts])]
+def written_folders(given: Assignment) -> Sequence[str]:
+    """Folders of this machine that a study's jobs write to."""
+    return [str(Path(given.checkpoints).parent), *([] if "://" in given.artifacts else [given.artifacts])]

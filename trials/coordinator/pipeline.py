@@ -7,19 +7,20 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import Any, cast
 
 from nas.seeds import generator_seed
 from nas.strategies import Limit
-from trials.jobs.metrics import needed_metrics, target_metrics
+from trials.executors import TRAIN_POOL, target_pool
+from trials.jobs.messages import GATE, MEASURE, TRAIN, GateResult, LatencyResult, MeasureResult, TrainResult, TwinRecord
+from trials.jobs.metrics import target_metrics
 from trials.plans.problem import Problem
 from trials.store.records import ArtifactValue, JobResult, MeasurementValue, MetricValue
 
 #: (kind, target); the target is empty where none has a say.
 Step = tuple[str, str]
 Metrics = Mapping[tuple[str, str], MetricValue]
-INTERVAL = ("latency_ms", "low_ms", "high_ms")
 
 
 @dataclass
@@ -43,17 +44,20 @@ class OpenTrial:
         known = row.state, row.results, row.metrics
         return cls(row.candidate_id, row.number, row.identity, row.architecture, *known, original)
 
+    @property
+    def trained(self) -> TrainResult:
+        """What its training returned."""
+        return TRAIN.result(self.results["train", ""])
+
 
 def pool_of(step: Step) -> str:
     """The pool of workers a step runs in."""
-    return f"target:{step[1]}" if step[1] else "train"
+    return target_pool(step[1]) if step[1] else TRAIN_POOL
 
 
-def function_of(step: Step) -> str:
-    """What runs in a worker: of a repeated step, ``remeasure-2``, that of its kind."""
-    kind = step[0].partition("-")[0]
-    module = "trials.jobs.target" if kind == "canary" else "trials.jobs.candidate"
-    return f"{module}:{kind}"
+def kind_of(step: Step) -> str:
+    """Kind of a step's job: ``remeasure`` of ``remeasure-2``."""
+    return step[0].partition("-")[0]
 
 
 def first_step(problem: Problem) -> Step:
@@ -81,7 +85,7 @@ def next_step(problem: Problem, trial: OpenTrial) -> Step | None:
 
 def twin_of(trial: OpenTrial) -> str:
     """Identity of a trained candidate's dense twin; its own, if its policies changed nothing."""
-    return str(trial.results[("train", "")]["twin"])
+    return trial.trained["twin"]
 
 
 def after(
@@ -91,17 +95,14 @@ def after(
 
     Adds the result and its metrics to ``trial``.
     """
-    trial.results[step] = slim = _kept(trial, step, result)
-    metrics = _metrics(step, result)
-    trial.metrics.update({(metric.name, metric.target): metric for metric in metrics})
+    found = _recorded(trial, step, result)
+    trial.results[step] = found.result
+    trial.metrics.update({(metric.name, metric.target): metric for metric in found.metrics})
     broken = broken_limit(problem, limits, trial.metrics)
     following = None if broken and not trial.original else next_step(problem, trial)
     state = None if following else "infeasible" if broken else "complete"
-    return JobResult(
-        result=slim,
-        metrics=metrics,
-        measurements=[_measurement(trial, step, result)] if "samples" in result.get("latency", {}) else [],
-        artifacts=[ArtifactValue(**item) for item in result.get("artifacts", [])],
+    return replace(
+        found,
         candidate_state=state,
         reason=broken if state == "infeasible" else None,
         next_jobs=[following] if following else [],
@@ -134,59 +135,6 @@ def violations(problem: Problem, limits: Mapping[str, Limit], metrics: Metrics, 
     return found
 
 
-def payload(
-    problem: Problem, shared: Mapping[str, Any], limits: Mapping[str, Limit], trial: OpenTrial, step: Step
-) -> dict[str, Any]:
-    """What the job's function gets. ``shared`` is the study's part."""
-    kind, target = step
-    data = about(problem, shared, trial)
-    if kind == "train":
-        data["checkpoint"] = checkpoint_folder(shared, trial)
-        return data
-    data |= measuring(problem, shared, target)
-    if kind == "twin":
-        return data | {"twin": twin_of(trial)}
-    if kind == "gate":
-        return data | {"reject_above_ms": None if trial.original else reject_above(problem, limits, target)}
-    return data | trained_file(problem, trial)
-
-
-def about(problem: Problem, shared: Mapping[str, Any], trial: OpenTrial) -> dict[str, Any]:
-    """What every job is told of its candidate."""
-    return {
-        "plan": shared["plan"],
-        "candidate": trial.number,
-        "identity": trial.identity,
-        "architecture": trial.architecture,
-        "original": trial.original,
-        "seed": problem.plan.seed,
-        "artifacts": shared["artifacts"],
-        "data": shared.get("data"),
-    }
-
-
-def measuring(problem: Problem, shared: Mapping[str, Any], target: str) -> dict[str, Any]:
-    """Where and how carefully a job measures."""
-    return {
-        "target": shared["targets"][target],
-        "precision": problem.plan.measure.precision,
-        "budget_s": problem.plan.measure.budget_s,
-        "needed": needed_metrics(problem, target),
-    }
-
-
-def trained_file(problem: Problem, trial: OpenTrial) -> dict[str, Any]:
-    """The file of a trained candidate, for a job to fetch."""
-    trained = trial.results[("train", "")]
-    model = next(item for item in trained["artifacts"] if item["kind"] == problem.exporter.format)
-    return {"uri": model["uri"], "sha256": model["sha256"], "structure_hash": trained["structure_hash"]}
-
-
-def checkpoint_folder(shared: Mapping[str, Any], trial: OpenTrial) -> str:
-    """Where a candidate's training keeps its state until its result is committed."""
-    return f"{shared['work']}/{trial.number}"
-
-
 def reject_above(problem: Problem, limits: Mapping[str, Limit], target: str) -> float | None:
     """The latency on a target beyond which a candidate is infeasible."""
     bounds = [
@@ -198,8 +146,7 @@ def reject_above(problem: Problem, limits: Mapping[str, Limit], target: str) -> 
 
 
 def _measure_again(problem: Problem, trial: OpenTrial, target: str) -> bool:
-    trained, gate = trial.results[("train", "")], trial.results[("gate", target)]
-    if trained["structure_hash"] != gate["structure_hash"]:
+    if trial.trained["structure_hash"] != trial.results["gate", target]["structure_hash"]:
         return True
     return is_audit(problem, trial)
 
@@ -209,53 +156,78 @@ def is_audit(problem: Problem, trial: OpenTrial) -> bool:
     return generator_seed("audit", trial.identity) % 10_000 < problem.plan.measure.audit * 10_000
 
 
-def _kept(trial: OpenTrial, step: Step, result: Mapping[str, Any]) -> dict[str, Any]:
-    """What later steps need of a result."""
-    kind, _target = step
-    slim = {key: value for key, value in result.items() if key not in ("latency", "artifacts")}
-    if kind == "train":
-        slim["artifacts"] = result["artifacts"]
-    if kind == "twin" and "latency" in result:
-        slim |= {"twin": twin_of(trial), "latency": {key: result["latency"][key] for key in INTERVAL}}
-    return slim
-
-
-def _metrics(step: Step, result: Mapping[str, Any]) -> list[MetricValue]:
-    if step[0] == "twin":
-        latency = result.get("latency")
-        interval = [latency[key] for key in INTERVAL] if latency else None
-        return [MetricValue("dense_latency_ms", step[1], *interval)] if interval else []
-    intervals = result.get("intervals", {})
-    found = [
-        MetricValue(name, "", float(value), *intervals.get(name, (None, None)))
-        for name, value in result.get("metrics", {}).items()
-    ]
-    latency = result.get("latency")
-    if latency is not None:
-        found += target_metrics(step[1], latency)
-    return found
-
-
-def _measurement(trial: OpenTrial, step: Step, result: Mapping[str, Any]) -> MeasurementValue:
+def _recorded(trial: OpenTrial, step: Step, result: Mapping[str, Any]) -> JobResult:
+    """The rows that a result becomes, whatever follows from it."""
     kind, target = step
-    purpose = kind
-    if kind == "measure":
-        gate = trial.results.get(("gate", target), {})  # empty: taken back after a bad canary
-        same = trial.results[("train", "")]["structure_hash"] == gate.get("structure_hash")
-        purpose = "audit" if same else "final"
-    return measurement(target, purpose, result)
+    if kind == "train":
+        return _of_training(TRAIN.result(result))
+    if kind == "twin":
+        return _of_twin(trial, target, result)
+    if kind == "gate":
+        return _of_gate(target, GATE.result(result))
+    return _of_measuring(trial, target, MEASURE.result(result))
 
 
-def measurement(target: str, purpose: str, result: Mapping[str, Any]) -> MeasurementValue:
-    """The row of a job that measured."""
+def _of_gate(target: str, result: GateResult) -> JobResult:
     latency = result["latency"]
+    assert latency is not None, "a known structure has its stored latency by now"
+    counted = [MetricValue(name, "", float(value)) for name, value in result["metrics"].items()]
+    return JobResult(
+        result={"metrics": result["metrics"], "structure_hash": result["structure_hash"]},
+        metrics=[*counted, *target_metrics(target, latency)],
+        measurements=[measurement(target, "gate", result["structure_hash"], latency)],
+    )
+
+
+def _of_training(result: TrainResult) -> JobResult:
+    intervals = result["intervals"]
+    return JobResult(
+        result=cast(Mapping[str, Any], result),
+        metrics=[
+            MetricValue(name, "", float(value), *intervals.get(name, (None, None)))
+            for name, value in result["metrics"].items()
+        ],
+        artifacts=[ArtifactValue(**item) for item in result["artifacts"]],
+    )
+
+
+def _of_measuring(trial: OpenTrial, target: str, result: MeasureResult) -> JobResult:
+    structure_hash, latency = result["structure_hash"], result["latency"]
+    gate = trial.results.get(("gate", target))  # None: taken back after a bad canary
+    purpose = "audit" if gate and gate["structure_hash"] == structure_hash else "final"
+    return JobResult(
+        result={"structure_hash": structure_hash},
+        metrics=target_metrics(target, latency),
+        measurements=[measurement(target, purpose, structure_hash, latency)],
+    )
+
+
+def _of_twin(trial: OpenTrial, target: str, result: Mapping[str, Any]) -> JobResult:
+    """A twin that was timed now or for another candidate, or could not be timed."""
+    if "error" in result:
+        return JobResult(result)
+    latency = result["latency"]
+    latency_ms, low_ms, high_ms = latency["latency_ms"], latency["low_ms"], latency["high_ms"]
+    record: TwinRecord = {
+        "twin": twin_of(trial),
+        "latency": {"latency_ms": latency_ms, "low_ms": low_ms, "high_ms": high_ms},
+    }
+    return JobResult(
+        result=cast(Mapping[str, Any], record),
+        metrics=[MetricValue("dense_latency_ms", target, latency_ms, low_ms, high_ms)],
+        measurements=[measurement(target, "twin", result["structure_hash"], latency)] if "samples" in latency else [],
+    )
+
+
+def measurement(target: str, purpose: str, structure_hash: str, latency: LatencyResult) -> MeasurementValue:
+    """The row of a job that measured."""
     return MeasurementValue(
         target=target,
         purpose=purpose,
         latency_ms=latency["latency_ms"],
         low_ms=latency["low_ms"],
         high_ms=latency["high_ms"],
-        structure_hash=result["structure_hash"],
+        structure_hash=structure_hash,
         conditions={**latency["conditions"], "rejected": latency["rejected"]},
         samples=base64.b64decode(latency["samples"]),
         source_id=latency.get("answered_from"),

@@ -9,7 +9,6 @@ was killed.
 
 from __future__ import annotations
 
-import base64
 import math
 import time
 from collections import Counter
@@ -17,23 +16,20 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from nas.seeds import generator_seed
 from nas.strategies import Limit
 from nas.tasks.intervals import Interval
 from trials.analysis.membership import membership_of
 from trials.analysis.over_seeds import over_seeds
 from trials.coordinator.pipeline import (
-    INTERVAL,
     OpenTrial,
     Step,
-    about,
     broken_limit,
-    checkpoint_folder,
+    kind_of,
     measurement,
-    measuring,
     pool_of,
-    trained_file,
 )
+from trials.jobs import messages
+from trials.jobs.messages import RemeasureResult, ValueAndInterval
 from trials.plans.problem import Problem
 from trials.store.read.points import points
 from trials.store.records import LATENCY_PERCENTILES, JobResult, MetricValue, OpenJob
@@ -46,7 +42,7 @@ RepeatCounts = Counter[tuple[int, str, str]]
 
 def is_repeat(step: Step) -> bool:
     """Whether a step is a repeat of a complete candidate."""
-    return step[0].partition("-")[0] in (REMEASURE, RETRAIN)
+    return kind_of(step) in (REMEASURE, RETRAIN)
 
 
 @dataclass(frozen=True)
@@ -156,28 +152,6 @@ def best(repeats: Sequence[Repeat]) -> Repeat | None:
     return max(due, key=lambda repeat: (repeat.first, repeat.doubt, -repeat.number), default=None)
 
 
-def repeat_payload(
-    store: Store, problem: Problem, shared: Mapping[str, Any], trial: OpenTrial, step: Step
-) -> dict[str, Any]:
-    """What the job of a repeat gets."""
-    kind, target = step
-    data = about(problem, shared, trial)
-    if not target:
-        seed = generator_seed(kind, problem.plan.seed, trial.identity)
-        return data | {"seed": seed, "checkpoint": repeat_folder(shared, trial, step)}
-    file = trained_file(problem, trial)
-    earlier = [
-        {"samples": base64.b64encode(item.samples).decode(), "reference_ms": item.reference_ms}
-        for item in store.earlier(trial.candidate_id, target, file["structure_hash"])
-    ]
-    return data | measuring(problem, shared, target) | file | {"earlier": earlier}
-
-
-def repeat_folder(shared: Mapping[str, Any], trial: OpenTrial, step: Step) -> str:
-    """Where a second training keeps its state until its result is committed."""
-    return f"{checkpoint_folder(shared, trial)}-{step[0]}"
-
-
 def after_repeat(
     problem: Problem, limits: Mapping[str, Limit], trial: OpenTrial, step: Step, result: Mapping[str, Any]
 ) -> JobResult:
@@ -185,35 +159,38 @@ def after_repeat(
 
     Adds the result and its metrics to ``trial``.
     """
-    trial.results[step] = slim = {key: value for key, value in result.items() if key != "latency"}
     target = step[1]
+    trial.results[step] = kept = {key: value for key, value in result.items() if key != "latency"}
     if target:
-        metrics = [MetricValue(name, target, *interval) for name, interval in pooled_latencies(result).items()]
+        again = messages.REMEASURE.result(result)
+        metrics = [MetricValue(name, target, *interval) for name, interval in _pooled(again).items()]
+        measurements = [measurement(target, REMEASURE, again["structure_hash"], again["latency"])]
     else:
         metrics = [MetricValue(name, "", *over_seeds(*seen)) for name, seen in _seen_by_seed(trial).items()]
+        measurements = []
     trial.metrics.update({(metric.name, metric.target): metric for metric in metrics})
     broken = broken_limit(problem, limits, trial.metrics)
     return JobResult(
-        result=slim,
+        result=kept,
         metrics=metrics,
-        measurements=[measurement(target, REMEASURE, result)] if target else [],
+        measurements=measurements,
         candidate_state="infeasible" if broken else None,
         reason=broken,
     )
 
 
-def pooled_latencies(result: Mapping[str, Any]) -> dict[str, Sequence[float]]:
+def _pooled(result: RemeasureResult) -> dict[str, ValueAndInterval]:
     """Metric → value and interval, of all measurements of the candidate together."""
     pooled = result["pooled"]
-    return {"latency_ms": [pooled[key] for key in INTERVAL], **pooled.get("percentiles", {})}
+    return {"latency_ms": (pooled["latency_ms"], pooled["low_ms"], pooled["high_ms"]), **pooled["percentiles"]}
 
 
 def _seen_by_seed(trial: OpenTrial) -> dict[str, tuple[list[float], Interval]]:
     """Metric → its value with every seed, the study's own first, and the interval of that one."""
-    first = trial.results["train", ""]
+    first = trial.trained
     repeats = [result["scores"] for (kind, _), result in trial.results.items() if kind.startswith(RETRAIN)]
     return {
-        name: ([first["metrics"][name], *(scores[name] for scores in repeats)], tuple(interval))
+        name: ([first["metrics"][name], *(scores[name] for scores in repeats)], (interval[0], interval[1]))
         for name, interval in first.get("intervals", {}).items()
     }
 

@@ -89,6 +89,15 @@ class Pool:
         return str(max(1, int(self.cpus)))
 
 
+#: Name of the pool of trainers.
+TRAIN_POOL = "train"
+
+
+def target_pool(target: str) -> str:
+    """Name of the pool that measures a target; also of the Ray resource that its node offers."""
+    return f"target:{target}"
+
+
 def pool_named(pools: Mapping[str, Pool], name: str) -> Pool:
     """One of an executor's pools.
 

@@ -1,15 +1,16 @@
 """What workers do: the jobs of one candidate, each a generator whose last value is the result.
 
-Payloads and results are JSON values. A job is a function of its payload: running it twice gives the same network, and
-a training continues from its last checkpoint.
+A job is a function of its payload: running it twice gives the same network, and a training continues from its last
+checkpoint.
 """
 
 from __future__ import annotations
 
 import base64
 import random
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -31,7 +32,26 @@ from nas.space import Architecture, Network
 from nas.tasks.intervals import score_intervals, wilson
 from nas.tasks.per_class import as_json, confusion, recalls
 from trials.jobs.doubts import doubts
-from trials.jobs.messages import PREFIX, Payload, Result
+from trials.jobs.messages import (
+    PREFIX,
+    EpochEnd,
+    FileResult,
+    GatePayload,
+    GateResult,
+    LatencyResult,
+    MeasurePayload,
+    MeasureResult,
+    MeasuringPayload,
+    NetworkPayload,
+    RemeasurePayload,
+    RemeasureResult,
+    RetrainResult,
+    ScoreResult,
+    Stage,
+    TrainPayload,
+    TrainResult,
+    TwinPayload,
+)
 from trials.jobs.metrics import check_complete, percentile_intervals
 from trials.jobs.target import measurer
 from trials.plans.problem import Problem, fingerprint, open_problem_json
@@ -43,13 +63,13 @@ CALIBRATION_IMAGES = 256
 COMPARED_IMAGES = 16
 
 
-def gate(payload: Payload) -> Iterator[Result]:
+def gate(payload: GatePayload) -> Iterator[Stage | GateResult]:
     """Deploy with seeded weights and measure; ends early once it is surely over ``reject_above_ms``."""
     problem = open_problem_json(payload["plan"])
     yield from _time_untrained(problem, _build(problem, payload), payload, payload["identity"])
 
 
-def twin(payload: Payload) -> Iterator[Result]:
+def twin(payload: TwinPayload) -> Iterator[Stage | GateResult]:
     """The gate of the candidate's dense twin: the same choices of the space, in fp32, without policies."""
     problem = open_problem_json(payload["plan"])
     parent = problem.searched.dense_parent(Architecture.from_json(payload["architecture"]))
@@ -57,7 +77,9 @@ def twin(payload: Payload) -> Iterator[Result]:
     yield from _time_untrained(problem, network, payload, payload["twin"])
 
 
-def _time_untrained(problem: Problem, network: Network, payload: Payload, seed_text: str) -> Iterator[Result]:
+def _time_untrained(
+    problem: Problem, network: Network, payload: GatePayload, seed_text: str
+) -> Iterator[Stage | GateResult]:
     """Deploy with seeded weights, measure, count."""
     seed_weights(network, problem.input_shape(), seed_text)
     network.finalize()
@@ -69,19 +91,16 @@ def _time_untrained(problem: Problem, network: Network, payload: Payload, seed_t
             runtime=answering(payload["target"]["spec"]["runtime"]),
         )
         yield {"stage": "deployed"}
-        found = {
+        is_known = artifact.structure_hash[:PREFIX] in payload["known"]
+        latency = None if is_known else _measure(artifact.path, payload, payload["reject_above_ms"], payload["screen"])
+        yield {
             "metrics": {"size_bytes": artifact.size_bytes, **problem.static_metrics(network)},
             "structure_hash": artifact.structure_hash,
+            "latency": latency,
         }
-        if artifact.structure_hash[:PREFIX] in payload.get("known", ()):
-            yield {**found, "known": True}
-            return
-        latency = _measure(artifact.path, payload)
-        yield {"stage": "measured"}
-        yield {**found, "latency": latency}
 
 
-def train(payload: Payload) -> Iterator[Result]:
+def train(payload: TrainPayload) -> Iterator[EpochEnd | TrainResult]:
     """Train, deploy what was trained, and score the deployed file on the validation split in its own runtime.
 
     An original whose weights are complete is not trained.
@@ -92,39 +111,32 @@ def train(payload: Payload) -> Iterator[Result]:
     _check_data(problem, payload)
     network = _build(problem, payload)
     checkpoint = Path(payload["checkpoint"])
-    as_it_is = bool(payload.get("original")) and problem.searched.space.trained(network.model)
+    as_it_is = payload["original"] and problem.searched.space.trained(network.model)
     epochs = []
     for epoch in _fit(problem, network, payload, train=not as_it_is):
         epochs.append(epoch)
         yield {"epoch": epoch.epoch, "values": epoch.values}
     artifact = deploy(problem, network, checkpoint / f"candidate{problem.exporter.suffix}")
     scored = _scored(problem, artifact)
-    save_weights(network.model, checkpoint / "weights.safetensors")
-    files = ArtifactStore(payload["artifacts"])
-    kept = {
-        problem.exporter.format: (artifact.path, {**_artifact_json(artifact), "sites": network.describe()}),
-        "weights": (checkpoint / "weights.safetensors", {}),
-    }
-    stored = [
-        {
-            "kind": kind,
-            "record": record,
-            **files.put(file, payload["candidate"], kind)._asdict(),
-        }
-        for kind, (file, record) in kept.items()
-    ]
-    counted = {"size_bytes": artifact.size_bytes, **problem.static_metrics(network)}
+    weights = checkpoint / "weights.safetensors"
+    save_weights(network.model, weights)
+    matrix, classes = scored.confusion, problem.task.class_names
+    steps = problem.estimator().num_steps(problem.task) if epochs else None  # a network may ship as it is
     yield {
-        "metrics": {**scored["metrics"], **counted},
-        "intervals": scored["intervals"],
-        **_judged(problem, epochs, scored["confusion"]),
+        "metrics": {**scored.metrics, "size_bytes": artifact.size_bytes, **problem.static_metrics(network)},
+        "intervals": scored.intervals,
+        "confusion": None if matrix is None else as_json(classes, matrix),
+        "doubts": doubts(epochs, steps, classes, matrix, starts_trained=problem.starts_trained),
         "structure_hash": artifact.structure_hash,
-        "artifacts": stored,
+        "artifacts": [
+            _put(payload, problem.exporter.format, artifact.path, _record(artifact, network)),
+            _put(payload, "weights", weights, {}),
+        ],
         "twin": payload["identity"] if as_it_is else problem.twin_identity(network.architecture),
     }
 
 
-def retrain(payload: Payload) -> Iterator[Result]:
+def retrain(payload: TrainPayload) -> Iterator[Stage | RetrainResult]:
     """Train once more with another seed, and score what comes of it; nothing is kept of it but its scores."""
     problem = open_problem_json(payload["plan"])
     _check_data(problem, payload)
@@ -132,25 +144,28 @@ def retrain(payload: Payload) -> Iterator[Result]:
     for epoch in _fit(problem, network, payload):
         yield {"stage": f"epoch {epoch.epoch}"}
     artifact = deploy(problem, network, Path(payload["checkpoint"]) / f"candidate{problem.exporter.suffix}")
-    yield {"seed": payload["seed"], "scores": _scored(problem, artifact)["metrics"]}
+    yield {"seed": payload["seed"], "scores": _scored(problem, artifact).metrics}
 
 
-def measure(payload: Payload) -> Iterator[Result]:
+def measure(payload: MeasurePayload) -> Iterator[MeasureResult]:
     """Measure the trained artifact."""
     yield {"structure_hash": payload["structure_hash"], "latency": _measure_stored(payload)}
 
 
-def remeasure(payload: Payload) -> Iterator[Result]:
+def remeasure(payload: RemeasurePayload) -> Iterator[RemeasureResult]:
     """Measure the trained artifact once more, and pool the samples with those of the measurements before."""
     latency = _measure_stored(payload)
     parts = [(base64.b64decode(item["samples"]), item["reference_ms"]) for item in payload["earlier"]]
     parts.append((base64.b64decode(latency["samples"]), latency["conditions"]["reference_ms"]))
     samples, reference_ms = pooled([(Samples.from_bytes(blob), time_ms) for blob, time_ms in parts])
+    found = derive(samples, reference_ms)
     yield {
         "structure_hash": payload["structure_hash"],
         "latency": latency,
         "pooled": {
-            **derive(samples, reference_ms)._asdict(),
+            "latency_ms": found.latency_ms,
+            "low_ms": found.low_ms,
+            "high_ms": found.high_ms,
             "percentiles": percentile_intervals(samples, reference_ms),
         },
     }
@@ -172,31 +187,30 @@ def calibration_inputs(problem: Problem, limit: int) -> torch.Tensor:
     return torch.stack([data[index][0] for index in indices])
 
 
-def _build(problem: Problem, payload: Payload) -> Network:
+def _build(problem: Problem, payload: NetworkPayload) -> Network:
     return problem.searched.build(Architecture.from_json(payload["architecture"]), payload["seed"])
 
 
-def score(payload: Payload) -> Iterator[Result]:
+def score(payload: NetworkPayload) -> Iterator[ScoreResult]:
     """Deploy and score a network with the weights it is built with; nothing is kept but its scores."""
     problem = open_problem_json(payload["plan"])
     network = _build(problem, payload)
     network.finalize()
     with Scratch("nas-score-") as folder:
         artifact = deploy(problem, network, Path(folder) / f"candidate{problem.exporter.suffix}")
-        scored = _scored(problem, artifact)
-        yield {"metrics": scored["metrics"], "intervals": scored["intervals"]}
+        yield {"metrics": _scored(problem, artifact).metrics}
 
 
-def _check_data(problem: Problem, payload: Payload) -> None:
+def _check_data(problem: Problem, payload: TrainPayload) -> None:
     """Raise JobError where the data a worker sees are not those that the study started with."""
-    if payload.get("data") not in (None, fingerprint(problem.task)):
+    if payload["data"] not in (None, fingerprint(problem.task)):
         raise JobError(
             "this worker sees other data than the study started with; restore them, or copy the same data to every "
             "machine, then resume the study"
         )
 
 
-def _fit(problem: Problem, network: Network, payload: Payload, *, train: bool = True) -> Iterator[Epoch]:
+def _fit(problem: Problem, network: Network, payload: TrainPayload, *, train: bool = True) -> Iterator[Epoch]:
     """Train from the last checkpoint on, up to the network as it ships."""
     checkpoint = Path(payload["checkpoint"])
     checkpoint.mkdir(parents=True, exist_ok=True)
@@ -205,7 +219,13 @@ def _fit(problem: Problem, network: Network, payload: Payload, *, train: bool = 
     network.finalize()
 
 
-def _scored(problem: Problem, artifact: Artifact) -> Result:
+class _Scored(NamedTuple):
+    metrics: dict[str, float]
+    intervals: dict[str, tuple[float, float]]
+    confusion: np.ndarray | None
+
+
+def _scored(problem: Problem, artifact: Artifact) -> _Scored:
     """Scores of the deployed file on the validation split, and their intervals."""
     outputs, targets = deployed_outputs(artifact.path, problem.task.dataset("validation"), runtime=problem.runtime)
     task = problem.task
@@ -215,44 +235,38 @@ def _scored(problem: Problem, artifact: Artifact) -> Result:
     matrix = confusion(outputs, targets, task.num_outputs) if task.class_metrics else None
     for name, (value, count) in recalls(task.class_names, matrix).items() if matrix is not None else ():
         scores[name], intervals[name] = value, wilson(value, count)
-    return {"metrics": scores, "intervals": intervals, "confusion": matrix}
+    return _Scored(scores, intervals, matrix)
 
 
-def _judged(problem: Problem, epochs: Sequence[Epoch], matrix: np.ndarray | None) -> Result:
-    """How the classes are told apart on the validation split, and what makes the scores doubtful."""
-    classes = problem.task.class_names
-    steps = problem.estimator().num_steps(problem.task) if epochs else None  # a network may ship as it is
-    found = doubts(epochs, steps, classes, matrix, starts_trained=problem.starts_trained)
-    return {"confusion": None if matrix is None else as_json(classes, matrix), "doubts": found}
-
-
-def _measure_stored(payload: Payload) -> Result:
+def _measure_stored(payload: MeasurePayload) -> LatencyResult:
     with Scratch("nas-measure-") as folder:
         path = Path(folder) / "candidate"
         ArtifactStore(payload["artifacts"]).fetch(payload["uri"], payload["sha256"], path)
         return _measure(path, payload)
 
 
-def _measure(path: Path, payload: Payload) -> Result:
+def _measure(
+    path: Path, payload: MeasuringPayload, reject_above_ms: float | None = None, screen: bool = False
+) -> LatencyResult:
     """Measure a file; what the plan needs to know of it is there.
 
     Raises:
         JobError: the target did not tell it.
     """
     target = Target.from_json(payload["target"])
-    effort = SCREEN if payload.get("screen") else REPORT
+    effort = SCREEN if screen else REPORT
     latency = measurer(target).measure(
         path,
         target,
         effort=effort.within(precision=payload["precision"], budget_s=payload["budget_s"]),
-        reject_above_ms=payload.get("reject_above_ms"),
+        reject_above_ms=reject_above_ms,
     )
     found = _latency_json(latency)
-    check_complete(target.spec.name, found, payload.get("needed", ()))
+    check_complete(target.spec.name, found, payload["needed"])
     return found
 
 
-def _latency_json(latency: Latency) -> Result:
+def _latency_json(latency: Latency) -> LatencyResult:
     return {
         "latency_ms": latency.latency_ms,
         "low_ms": latency.low_ms,
@@ -265,7 +279,20 @@ def _latency_json(latency: Latency) -> Result:
     }
 
 
-def _artifact_json(artifact: Artifact) -> Result:
+def _put(payload: TrainPayload, kind: str, path: Path, record: Mapping[str, Any]) -> FileResult:
+    """Copy a file to where the study's files are."""
+    stored = ArtifactStore(payload["artifacts"]).put(path, payload["candidate"], kind)
+    return {
+        "kind": kind,
+        "uri": stored.uri,
+        "sha256": stored.sha256,
+        "size_bytes": stored.size_bytes,
+        "record": record,
+    }
+
+
+def _record(artifact: Artifact, network: Network) -> dict[str, Any]:
+    """What is stored about a deployed file, as JSON values."""
     return {
         "format": artifact.format,
         "route": artifact.route,
@@ -273,6 +300,7 @@ def _artifact_json(artifact: Artifact) -> Result:
         "input_shape": list(artifact.input_shape),
         "relative_error": artifact.relative_error,
         **artifact.record,
+        "sites": network.describe(),
     }
 
 

@@ -1,11 +1,293 @@
-"""What jobs are given and what they return, as JSON values."""
+"""What jobs are given and what they return, and the functions that run them.
+
+Messages travel to workers and back as JSON, and the database keeps results as JSON: each message is a typed dictionary,
+declared here and nowhere else. A key of a result that databases of earlier versions lack is ``NotRequired``.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, NotRequired, TypedDict, TypeVar, cast
+
+from trials.executors import Job
 
 #: Letters of a structure's hash by which a job is told which structures have a stored latency.
 PREFIX = 16
-Payload = Mapping[str, Any]
-Result = dict[str, Any]
+#: Value, lower and upper end of its 95 % interval, in JSON a list; None where an end is not known.
+ValueAndInterval = tuple[float, float | None, float | None]
+
+
+# -- given
+
+
+class NetworkPayload(TypedDict):
+    """A network to build."""
+
+    #: The resolved plan, a JSON text.
+    plan: str
+    #: ``nas.space.Architecture`` as JSON.
+    architecture: Mapping[str, Any]
+    seed: int
+
+
+class CandidatePayload(NetworkPayload):
+    """A network that is a candidate of a study, or a probe."""
+
+    #: Its number in the study, or among the probes.
+    candidate: int
+    identity: str
+
+
+class MeasuringPayload(TypedDict):
+    """Where and how carefully a job measures."""
+
+    #: ``nas.latency.targets.Target`` as JSON.
+    target: Mapping[str, Any]
+    precision: float
+    budget_s: float
+    #: Metrics that the target must tell.
+    needed: list[str]
+
+
+class GatePayload(CandidatePayload, MeasuringPayload):
+    """An untrained network to measure."""
+
+    #: Prefixes of the hashes of structures that need not be measured.
+    known: list[str]
+    #: Milliseconds; a network that is surely slower is measured no further.
+    reject_above_ms: float | None
+    #: Whether a rough latency will do.
+    screen: bool
+
+
+class TwinPayload(GatePayload):
+    """A candidate whose dense twin is measured."""
+
+    #: Identity of the dense twin.
+    twin: str
+
+
+class TrainPayload(CandidatePayload):
+    """A network to train."""
+
+    #: Whether it is the user's own network, whose weights may be complete.
+    original: bool
+    #: Folder or URI of the study's files.
+    artifacts: str
+    #: Fingerprint of the data that the study started with, where it is known.
+    data: str | None
+    #: Folder where the training keeps its state.
+    checkpoint: str
+
+
+class MeasurePayload(CandidatePayload, MeasuringPayload):
+    """A trained file to measure."""
+
+    artifacts: str
+    uri: str
+    sha256: str
+    structure_hash: str
+
+
+class EarlierSamples(TypedDict):
+    """Samples of an earlier measurement."""
+
+    #: ``nas.latency.protocol.samples.Samples`` in base64.
+    samples: str
+    reference_ms: float
+
+
+class RemeasurePayload(MeasurePayload):
+    """A trained file to measure once more."""
+
+    earlier: list[EarlierSamples]
+
+
+class CalibratePayload(TypedDict):
+    """A target to calibrate."""
+
+    #: ``nas.latency.targets.TargetSpec`` as JSON.
+    spec: Mapping[str, Any]
+
+
+class CanaryPayload(TypedDict):
+    """A calibrated target to check."""
+
+    target: Mapping[str, Any]
+    #: Largest drift of a target that is good.
+    limit: float
+
+
+# -- yielded on the way
+
+
+class Stage(TypedDict):
+    """A job has reached a stage."""
+
+    stage: str
+
+
+class EpochEnd(TypedDict):
+    """A training has ended an epoch."""
+
+    epoch: int
+    values: Mapping[str, float]
+
+
+# -- returned
+
+
+class LatencyInterval(TypedDict):
+    """A latency with its 95 % interval, milliseconds."""
+
+    latency_ms: float
+    low_ms: float
+    high_ms: float
+
+
+class LatencyResult(LatencyInterval):
+    """One measured latency: ``nas.latency.protocol.measure.Latency`` as JSON."""
+
+    peak_memory_bytes: int | None
+    rejected: bool
+    conditions: Mapping[str, Any]
+    #: ``nas.latency.protocol.samples.Samples`` in base64.
+    samples: str
+    #: Metric → percentile of the latency.
+    percentiles: Mapping[str, ValueAndInterval]
+    #: Id of the stored measurement that these samples come from, where nothing was measured.
+    answered_from: NotRequired[int]
+
+
+class PooledLatency(LatencyInterval):
+    """Latency of several measurements together."""
+
+    percentiles: Mapping[str, ValueAndInterval]
+
+
+class GateResult(TypedDict):
+    """Size and latency of an untrained network: a candidate, a probe or a dense twin."""
+
+    metrics: dict[str, float]
+    structure_hash: str
+    #: None where the structure is one of the ``known``.
+    latency: LatencyResult | None
+
+
+class TwinRecord(TypedDict, total=False):
+    """What is stored of the job of a dense twin: its latency, or why it could not be timed."""
+
+    #: Identity of the dense twin.
+    twin: str
+    latency: LatencyInterval
+    error: str
+
+
+class FileResult(TypedDict):
+    """A stored file."""
+
+    #: The exporter's format, or ``weights``.
+    kind: str
+    uri: str
+    sha256: str
+    size_bytes: int
+    record: Mapping[str, Any]
+
+
+class TrainResult(TypedDict):
+    """A trained network: its scores, and the files it is in."""
+
+    metrics: dict[str, float]
+    #: Metric → both ends of its 95 % interval.
+    intervals: NotRequired[Mapping[str, Sequence[float]]]
+    #: ``classes`` and their ``matrix``; None where the task has no classes.
+    confusion: NotRequired[Mapping[str, Any] | None]
+    #: What makes the scores doubtful: ``trials.jobs.doubts``.
+    doubts: NotRequired[list[str]]
+    structure_hash: str
+    artifacts: list[FileResult]
+    #: Identity of the dense twin: the network's own where no policy changed it.
+    twin: str
+
+
+class RetrainResult(TypedDict):
+    """Scores of a network trained with another seed."""
+
+    seed: int
+    scores: dict[str, float]
+
+
+class ScoreResult(TypedDict):
+    """Scores of a network with the weights it is built with."""
+
+    metrics: dict[str, float]
+
+
+class MeasureResult(TypedDict):
+    """Latency of a trained file."""
+
+    structure_hash: str
+    latency: LatencyResult
+
+
+class RemeasureResult(MeasureResult):
+    """Latency of a trained file, alone and with the measurements before."""
+
+    pooled: PooledLatency
+
+
+class CalibrateResult(TypedDict):
+    """A calibrated target."""
+
+    #: ``nas.latency.targets.Target`` as JSON.
+    target: dict[str, Any]
+
+
+class CanaryResult(TypedDict):
+    """How a target is."""
+
+    #: ``nas.latency.protocol.canary.Health`` as JSON.
+    health: Mapping[str, Any]
+
+
+# -- functions
+
+P = TypeVar("P")
+R = TypeVar("R")
+
+
+@dataclass(frozen=True)
+class Function(Generic[P, R]):
+    """A function that workers run, by name: it is given a ``P``, and the last value it yields is an ``R``."""
+
+    name: str
+
+    def job(self, key: str, payload: P, pool: str) -> Job:
+        """A job without limits for an executor; see ``trials.executors.Job``."""
+        return Job(key, self.name, cast(Mapping[str, Any], payload), pool)
+
+    def result(self, value: Mapping[str, Any]) -> R:
+        """The value of a ``done`` event of such a job."""
+        return cast(R, value)
+
+
+GATE = Function[GatePayload, GateResult]("trials.jobs.candidate:gate")
+TWIN = Function[TwinPayload, GateResult]("trials.jobs.candidate:twin")
+TRAIN = Function[TrainPayload, TrainResult]("trials.jobs.candidate:train")
+RETRAIN = Function[TrainPayload, RetrainResult]("trials.jobs.candidate:retrain")
+SCORE = Function[NetworkPayload, ScoreResult]("trials.jobs.candidate:score")
+MEASURE = Function[MeasurePayload, MeasureResult]("trials.jobs.candidate:measure")
+REMEASURE = Function[RemeasurePayload, RemeasureResult]("trials.jobs.candidate:remeasure")
+CALIBRATE = Function[CalibratePayload, CalibrateResult]("trials.jobs.target:calibrate")
+CANARY = Function[CanaryPayload, CanaryResult]("trials.jobs.target:canary")
+
+#: Kind of a job of a candidate → what runs it.
+OF_KIND: Mapping[str, Function[Any, Any]] = {
+    "gate": GATE,
+    "train": TRAIN,
+    "measure": MEASURE,
+    "twin": TWIN,
+    "remeasure": REMEASURE,
+    "retrain": RETRAIN,
+}

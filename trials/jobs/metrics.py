@@ -9,6 +9,7 @@ from nas.errors import JobError, PlanError
 from nas.latency.protocol.measure import LOADS
 from nas.latency.protocol.percentiles import percentiles
 from nas.latency.protocol.samples import Samples
+from trials.jobs.messages import LatencyResult, ValueAndInterval
 from trials.plans.problem import Problem
 from trials.store.records import LATENCY_PERCENTILES, TARGET_METRICS, MetricValue
 
@@ -23,19 +24,19 @@ WHY_NOT = {
 ANNOUNCED = ("load_ms", "energy_mj")
 
 
-def percentile_intervals(samples: Samples, reference_ms: float) -> dict[str, tuple[float, float, float | None]]:
+def percentile_intervals(samples: Samples, reference_ms: float) -> dict[str, ValueAndInterval]:
     """Metric → value and interval of each percentile of the latency."""
     found = percentiles(samples, reference_ms)
     return {name: (*found[percent],) for name, percent in LATENCY_PERCENTILES.items()}
 
 
-def target_metrics(target: str, latency: Mapping[str, Any]) -> list[MetricValue]:
+def target_metrics(target: str, latency: LatencyResult) -> list[MetricValue]:
     """The metrics of a target, of a latency as jobs return it; without those that the target can't read."""
     conditions = latency["conditions"]
     known: dict[str, tuple[float | None, float | None, float | None]] = {
         "latency_ms": (latency["latency_ms"], latency["low_ms"], latency["high_ms"]),
         "peak_memory_bytes": (latency["peak_memory_bytes"], None, None),
-        **{name: tuple(interval) for name, interval in latency.get("percentiles", {}).items()},
+        **latency["percentiles"],
         "load_ms": (conditions.get("load_ms"), *_extremes(conditions.get("loads_ms", ()))),
         "energy_mj": (conditions.get("energy_mj"), None, None),
     }
@@ -52,7 +53,7 @@ def needed_metrics(problem: Problem, target: str) -> list[str]:
     return list(dict.fromkeys(name for name, place in keys if name in TARGET_METRICS and place == target))
 
 
-def check_complete(target: str, latency: Mapping[str, Any], needed: Iterable[str]) -> None:
+def check_complete(target: str, latency: LatencyResult, needed: Iterable[str]) -> None:
     """Raise JobError if a measurement does not tell what it must."""
     known = {metric.name for metric in target_metrics(target, latency)}
     for name in needed:

@@ -7,16 +7,16 @@ from collections.abc import Iterator
 from nas.latency.agent.remote import open_measurer
 from nas.latency.process.client import Measurer
 from nas.latency.targets import Target, TargetSpec
-from trials.jobs.messages import Payload, Result
+from trials.jobs.messages import CalibratePayload, CalibrateResult, CanaryPayload, CanaryResult
 
 
-def calibrate(payload: Payload) -> Iterator[Result]:
+def calibrate(payload: CalibratePayload) -> Iterator[CalibrateResult]:
     """Time a new target's reference models, on the target."""
     with open_measurer(TargetSpec.from_json(payload["spec"])) as measurer:
         yield {"target": measurer.calibrate().to_json()}
 
 
-def canary(payload: Payload) -> Iterator[Result]:
+def canary(payload: CanaryPayload) -> Iterator[CanaryResult]:
     """Run a canary on a target."""
     target = Target.from_json(payload["target"])
     yield {"health": measurer(target).health(target, payload["limit"]).to_json()}

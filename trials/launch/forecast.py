@@ -13,9 +13,10 @@ from nas.space.size import space_size
 from nas.strategies import Limit
 from nas.tasks import DataSummary, Task
 from trials.coordinator.original import Original, original_of
-from trials.executors import Executor, Job
+from trials.executors import TRAIN_POOL, Executor
 from trials.executors.local import LocalExecutor
 from trials.jobs.doubts import few_steps
+from trials.jobs.messages import SCORE, NetworkPayload
 from trials.launch.probing import Probe, check_feasible, check_targets, probe, random_networks, relative_bounds
 from trials.plans.machine import shortages
 from trials.plans.plan import Plan
@@ -128,9 +129,14 @@ def _with_scores(executor: Executor, problem: Problem, original: Original, found
     if not original.trained:
         return found
     architecture = original.network.architecture.to_json()
-    data = {"plan": problem.plan.model_dump_json(), "architecture": architecture, "seed": problem.plan.seed}
-    (result,) = run_jobs(executor, [Job("score", "trials.jobs.candidate:score", data, "train")])
-    return replace(found, metrics={**found.metrics, **{(name, ""): value for name, value in result["metrics"].items()}})
+    payload: NetworkPayload = {
+        "plan": problem.plan.model_dump_json(),
+        "architecture": architecture,
+        "seed": problem.plan.seed,
+    }
+    (result,) = run_jobs(executor, [SCORE.job("score", payload, TRAIN_POOL)])
+    scores = SCORE.result(result)["metrics"]
+    return replace(found, metrics={**found.metrics, **{(name, ""): value for name, value in scores.items()}})
 
 
 def _doubts(problem: Problem) -> list[str]:

@@ -13,7 +13,8 @@ from nas.seeds import generator_seed
 from nas.space import Network
 from nas.space.chooser import PositionChooser, RandomChooser
 from nas.strategies import Limit
-from trials.executors import Executor, Job
+from trials.executors import Executor, target_pool
+from trials.jobs.messages import GATE
 from trials.jobs.metrics import announced_metrics, check_readable, needed_metrics, target_metrics
 from trials.plans.plan import Relative
 from trials.plans.problem import Problem, bounds
@@ -58,25 +59,25 @@ def probe(
     says: Says = silent,
 ) -> list[Probe]:
     """Build, deploy and measure untrained networks on every target."""
-    shared = {
-        "plan": problem.plan.model_dump_json(),
-        "seed": problem.plan.seed,
-        "precision": problem.plan.measure.precision,
-        "budget_s": problem.plan.measure.budget_s,
-        "screen": True,
-    }
+    plan, measure = problem.plan.model_dump_json(), problem.plan.measure
     jobs = [
-        Job(
+        GATE.job(
             f"probe.{index}.{name}",
-            "trials.jobs.candidate:gate",
             {
-                **shared,
-                "identity": problem.identity(network),
+                "plan": plan,
                 "architecture": network.architecture.to_json(),
+                "seed": problem.plan.seed,
+                "candidate": index,
+                "identity": problem.identity(network),
                 "target": target,
+                "precision": measure.precision,
+                "budget_s": measure.budget_s,
                 "needed": needed_metrics(problem, name),
+                "known": [],
+                "reject_above_ms": None,
+                "screen": True,
             },
-            f"target:{name}",
+            target_pool(name),
         )
         for index, network in enumerate(networks)
         for name, target in targets.items()
@@ -88,7 +89,8 @@ def probe(
         metrics: dict[tuple[str, str], float] = {}
         low: dict[tuple[str, str], float] = {}
         for name in targets:
-            result = next(results)
+            result = GATE.result(next(results))
+            assert result["latency"] is not None, "no structure is known to a probe"
             found = target_metrics(name, result["latency"])
             metrics |= {(metric, ""): value for metric, value in result["metrics"].items()}
             metrics |= {(metric.name, name): metric.value for metric in found}

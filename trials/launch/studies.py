@@ -258,18 +258,15 @@ def _assignment(
 ) -> Assignment:
     """What a coordinator is told of a stored study."""
     return Assignment(
+        name=row.name,
         study_id=row.id,
         epoch=epoch,
         problem=problem,
         limits={metric: Limit(**bound) for metric, bound in row.limits.items()},
-        shared={
-            "plan": problem.plan.model_dump_json(),
-            "study": row.name,
-            "artifacts": files.artifacts,
-            "work": str(files.checkpoints),
-            "targets": targets,
-            "data": row.environment.get(DATA, {}).get("fingerprint"),
-        },
+        targets=targets,
+        artifacts=files.artifacts,
+        checkpoints=str(files.checkpoints),
+        data=row.environment.get(DATA, {}).get("fingerprint"),
         original=row.original,
     )
 

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from nas.errors import MeasureError
 from nas.latency.machine.affinity import measuring_cores, training_cores
 from nas.latency.targets import TargetSpec
-from trials.executors import Pool
+from trials.executors import TRAIN_POOL, Pool, target_pool
 from trials.plans.machine import gpus_here
 from trials.plans.plan import Plan
 from trials.plans.problem import target_specs
@@ -31,7 +31,7 @@ def pools(plan: Plan, *, local: bool) -> Sequence[Pool]:
 
 def measuring_pool(spec: TargetSpec, *, local: bool, wait_s: float = Pool.wait_s) -> Pool:
     """The one slot of a target."""
-    name = f"target:{spec.name}"
+    name = target_pool(spec.name)
     elsewhere = {} if local or spec.address else {name: 1.0}
     cpus = 0 if spec.address and not local else spec.threads  # on a cluster, who asks an agent mostly waits
     return Pool(name, size=1, cpus=cpus, cores=_cores(spec) if local else (), resources=elsewhere, wait_s=wait_s)
@@ -40,15 +40,15 @@ def measuring_pool(spec: TargetSpec, *, local: bool, wait_s: float = Pool.wait_s
 def _training_pool(plan: Plan, specs: Sequence[TargetSpec], *, local: bool) -> Pool:
     train = plan.resources.train
     if not local:
-        keeps_off = {f"target:{spec.name}": (spec.core, spec.threads) for spec in specs if spec.address is None}
+        keeps_off = {target_pool(spec.name): (spec.core, spec.threads) for spec in specs if spec.address is None}
         size = plan.concurrency or 1
-        return Pool("train", size, train.cpus, train.gpus, keeps_off=keeps_off, wait_s=_wait_s(plan))
+        return Pool(TRAIN_POOL, size, train.cpus, train.gpus, keeps_off=keeps_off, wait_s=_wait_s(plan))
     here = [spec for spec in specs if _is_here(spec)]
     measured_on = {core for spec in here for core in _measured_on(spec)}
     cores = tuple(training_cores(measured_on))
-    turns = frozenset(f"target:{spec.name}" for spec in here) if measured_on & set(cores) else frozenset()
+    turns = frozenset(target_pool(spec.name) for spec in here) if measured_on & set(cores) else frozenset()
     size = plan.concurrency or _default_size(len(cores), train.cpus, train.gpus)
-    return Pool("train", size, train.cpus, train.gpus, cores=cores, turns_with=turns, wait_s=_wait_s(plan))
+    return Pool(TRAIN_POOL, size, train.cpus, train.gpus, cores=cores, turns_with=turns, wait_s=_wait_s(plan))
 
 
 def _default_size(num_cores: int, cpus: float, gpus: float) -> int:

@@ -8,7 +8,8 @@ from typing import Any
 from nas.errors import JobError, PlaceError, PlanError
 from nas.latency.protocol.canary import Health
 from nas.latency.targets import Target, TargetSpec
-from trials.executors import Executor, Job
+from trials.executors import Executor, Job, target_pool
+from trials.jobs.messages import CALIBRATE, CANARY
 from trials.plans.problem import Problem, target_specs
 from trials.store.store import Store
 
@@ -45,18 +46,17 @@ def calibrate_targets(executor: Executor, store: Store, problem: Problem, says: 
 
 def calibrate(executor: Executor, spec: TargetSpec, says: Says = silent) -> dict[str, Any]:
     """Time a target's reference models, where the target is; its JSON."""
-    pool = f"target:{spec.name}"
-    job = Job(f"calibrate.{spec.name}", "trials.jobs.target:calibrate", {"spec": spec.to_json()}, pool)
+    job = CALIBRATE.job(f"calibrate.{spec.name}", {"spec": spec.to_json()}, target_pool(spec.name))
     (found,) = run_jobs(executor, [job], lambda done: says(f"calibrating target {spec.name}"))
-    return dict(found["target"])
+    return CALIBRATE.result(found)["target"]
 
 
 def run_canary(executor: Executor, target: Target, limit: float) -> Health:
     """Compare a target with its calibration, where it is; ``limit``: how much drift is good."""
-    data = {"target": target.to_json(), "limit": limit}
     name = target.spec.name
-    (found,) = run_jobs(executor, [Job(f"canary.{name}", "trials.jobs.target:canary", data, f"target:{name}")])
-    return Health.from_json(found["health"])
+    job = CANARY.job(f"canary.{name}", {"target": target.to_json(), "limit": limit}, target_pool(name))
+    (found,) = run_jobs(executor, [job])
+    return Health.from_json(CANARY.result(found)["health"])
 
 
 def run_jobs(

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, NotRequired, get_args, get_origin, get_type_hints
 
 from nas.errors import PlaceError
 from nas.latency.protocol.canary import Health
+from nas.registry import load
 from nas.space.chooser import ReplayChooser
 from trials.executors import Event, Executor, Job, Pool
 from trials.plans.problem import open_problem_json
@@ -18,11 +19,31 @@ ACCURACY_HALF = 0.3
 
 def latency(value: float) -> dict[str, Any]:
     extra = {"peak_memory_bytes": None, "rejected": False, "conditions": {"reference_ms": 1.0}, "samples": ""}
+    extra |= {"percentiles": {}}
     return {"latency_ms": value, "low_ms": 0.9 * value, "high_ms": 1.1 * value, **extra}
 
 
+def timed(value: float, structure_hash: str = "s") -> dict[str, Any]:
+    """What a gate or a dense twin's job returns."""
+    return {"metrics": {"size_bytes": 1.0}, "structure_hash": structure_hash, "latency": latency(value)}
+
+
+def check_payload(job: Job) -> None:
+    """A job's payload has the keys that its function declares."""
+    declared = get_type_hints(load(job.function, "job"))["payload"]
+    assert set(job.payload) == set(get_type_hints(declared)), job.function
+
+
+def check_result(job: Job, result: Mapping[str, Any]) -> None:
+    """A result has the keys that the job's function declares of its last value."""
+    (yielded,) = get_args(get_type_hints(load(job.function, "job"))["return"])
+    hints = get_type_hints((get_args(yielded) or (yielded,))[-1], include_extras=True)
+    assert set(result) <= set(hints), job.function
+    assert set(result) >= {key for key, hint in hints.items() if get_origin(hint) is not NotRequired}, job.function
+
+
 class Pretending(Executor):
-    """Runs jobs in this process, one at a time.
+    """Runs jobs in this process, one at a time; payloads and results are of the declared shape.
 
     ``twin`` says what the twin's job does, ``again`` what a repeat does, given its payload; ``drifts`` how far
     off the target is at each of the first canaries, later it is good; ``gate`` what a gate returns.
@@ -34,7 +55,7 @@ class Pretending(Executor):
         *,
         code: Sequence[str] = (),
         address: str | None = None,
-        twin: Callable[[int], Mapping[str, Any]] = lambda run: {"latency": latency(TWIN_MS), "structure_hash": "t"},
+        twin: Callable[[int], Mapping[str, Any]] = lambda run: timed(TWIN_MS, "t"),
         again: Callable[[str, Mapping[str, Any]], Mapping[str, Any]] | None = None,
         gate: Callable[[Mapping[str, Any]], Mapping[str, Any]] | None = None,
         drifts: Sequence[float] = (),
@@ -53,8 +74,11 @@ class Pretending(Executor):
         kind = job.function.rpartition(":")[2]
         if kind != "canary":
             self.ran.append((kind, job.payload.get("candidate", -1)))
+        check_payload(job)
         try:
-            event = Event(job.key, "done", self._result(kind, job.payload))
+            result = self._result(kind, job.payload)
+            check_result(job, result)
+            event = Event(job.key, "done", result)
         except PlaceError as error:
             event = Event(job.key, "place", error=str(error))
         except RuntimeError as error:
@@ -82,7 +106,9 @@ class Pretending(Executor):
             file = {"kind": "onnx", "uri": "file", "sha256": "0", "size_bytes": 1, "record": {}}
             trained = {"metrics": metrics, "intervals": intervals, "artifacts": [file]}
             return {**trained, "structure_hash": "s", "twin": twin}
-        return {"metrics": {"size_bytes": 1.0}, "structure_hash": "s", "latency": latency(CANDIDATE_MS)}
+        if kind == "measure":
+            return {"structure_hash": payload["structure_hash"], "latency": latency(CANDIDATE_MS)}
+        return timed(CANDIDATE_MS)
 
     def poll(self, timeout_s: float) -> list[Event]:
         return [self._events.popleft()[1]] if self._events else []

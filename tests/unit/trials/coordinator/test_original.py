@@ -13,6 +13,7 @@ from nas.space.chooser import PositionChooser
 from nas.strategies import Goal, Limit, Observation
 from nas.strategies.nsga2 import FixedSpaceNsga2
 from search_spaces.module import three_layers
+from tests.unit.trials.pretending import timed
 from trials.coordinator.original import original_of, settled, waiting_for_original
 from trials.coordinator.pipeline import OpenTrial, after
 from trials.plans.plan import make_plan
@@ -122,8 +123,7 @@ def test_limits_wait_for_the_scores_of_the_original() -> None:
 
 def test_a_limit_does_not_end_the_original_early() -> None:
     found = problem()
-    latency = {"latency_ms": 2.0, "low_ms": 1.9, "high_ms": 2.1, "peak_memory_bytes": None, "conditions": {}}
-    result = {"metrics": {}, "structure_hash": "s", "latency": latency}
+    result = timed(2.0)
     for original in (True, False):
         trial = OpenTrial(0, 0, "i", {}, original=original)
         outcome = after(found, {"latency_ms": Limit(max=1.0)}, trial, ("gate", "local"), result)

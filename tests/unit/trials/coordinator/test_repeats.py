@@ -70,7 +70,7 @@ def again(kind: str, payload: Mapping[str, Any]) -> Mapping[str, Any]:
     """A repeat: a little faster than before, and of the first training's accuracy less a tenth."""
     if kind == "remeasure":
         value = CANDIDATE_MS - 0.1 * len(payload["earlier"])
-        pooled = {"latency_ms": value, "low_ms": value - 0.1, "high_ms": value + 0.1}
+        pooled = {"latency_ms": value, "low_ms": value - 0.1, "high_ms": value + 0.1, "percentiles": {}}
         return {"structure_hash": "s", "latency": latency(CANDIDATE_MS), "pooled": pooled}
     return {"seed": payload["seed"], "scores": {"accuracy": int(payload["identity"][:4], 16) / 0xFFFF - 0.1}}
 
@@ -83,9 +83,8 @@ def coordinator(store: Store, problem: Problem, executor: Pretending, **limits: 
     study_id = study_id or store.create_study(
         plan=problem.plan.to_json(), objectives=dict(problem.objectives), **columns
     )
-    shared = {"plan": problem.plan.model_dump_json(), "study": "study", "artifacts": "", "work": "/nonexistent"}
     epoch = store.acquire(study_id, "here:1:1", -1)
-    assignment = Assignment(study_id, epoch, problem, limits, {**shared, "targets": {"local": {}}})
+    assignment = Assignment("study", study_id, epoch, problem, limits, {"local": {}}, "", "/nonexistent")
     return Coordinator(store, assignment, executor, {})
 
 
@@ -181,11 +180,11 @@ def test_a_killed_coordinator_spends_the_budget_once(store: Store, problem: Prob
 
 def test_a_repeat_may_find_a_limit_broken(store: Store, problem: Problem) -> None:
     """2 ms may keep 1.85 ms by the end of its interval; 1.9 ± 0.04 does not."""
-    pooled = {"latency_ms": 1.9, "low_ms": 1.86, "high_ms": 1.94}
+    pooled = {"latency_ms": 1.9, "low_ms": 1.86, "high_ms": 1.94, "percentiles": {}}
 
     def narrow(kind: str, payload: Mapping[str, Any]) -> Mapping[str, Any]:
         found = again(kind, payload)
-        return found if payload["candidate"] == 0 else {**found, "pooled": pooled}
+        return {**found, "pooled": pooled} if kind == "remeasure" and payload["candidate"] else found
 
     coordinator(store, problem, Pretending(again=narrow), latency_ms=Limit(max=1.85)).run()
     rows = candidates_page(store, "study").rows

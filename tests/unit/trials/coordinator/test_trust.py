@@ -111,10 +111,9 @@ def run(store: Store, problem: Problem, executor: Pretending, name: str, limit: 
         environment={},
         seed=0,
     )
-    shared = {"plan": problem.plan.model_dump_json(), "study": name, "artifacts": "", "work": "/nonexistent"}
     limits = {"latency_ms": Limit(max=limit)} if limit else {}
     epoch = store.acquire(study_id, "here:1:1", 60)
-    assignment = Assignment(study_id, epoch, problem, limits, {**shared, "targets": {"local": TARGET}})
+    assignment = Assignment(name, study_id, epoch, problem, limits, {"local": TARGET}, "", "/nonexistent")
     coordinator = Coordinator(store, assignment, executor, {})
     assert coordinator.run() == "exhausted"
     return coordinator
@@ -132,7 +131,7 @@ def gates(values: Mapping[int, float], **conditions: Any) -> Any:
         structure = f"{payload['identity']:x<64}"
         result = measured(values[payload["candidate"]], structure, **conditions)
         if structure[:16] in payload["known"]:
-            return {"metrics": result["metrics"], "structure_hash": structure, "known": True}
+            return {**result, "latency": None}
         done.append(payload["candidate"])
         return result
 

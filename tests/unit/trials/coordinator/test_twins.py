@@ -11,7 +11,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from nas.errors import UnavailableError
-from tests.unit.trials.pretending import CANDIDATE_MS, TWIN_MS, Pretending, latency
+from tests.unit.trials.pretending import CANDIDATE_MS, TWIN_MS, Pretending, timed
 from trials.coordinator.assignment import Assignment
 from trials.coordinator.coordinator import Coordinator
 from trials.coordinator.pipeline import OpenTrial, after, next_step
@@ -75,9 +75,8 @@ def run(store: Store, problem: Problem, executor: Executor) -> str:
         environment={},
         seed=0,
     )
-    shared = {"plan": problem.plan.model_dump_json(), "study": "study", "artifacts": "", "work": "/nonexistent"}
     epoch = store.acquire(study_id, "here:1:1", -1)
-    assignment = Assignment(study_id, epoch, problem, {}, {**shared, "targets": {"local": {}}})
+    assignment = Assignment("study", study_id, epoch, problem, {}, {"local": {}}, "", "/nonexistent")
     return Coordinator(store, assignment, executor, {}).run()
 
 
@@ -125,7 +124,7 @@ def test_a_candidate_outlives_the_failure_of_its_twin(error: RuntimeError, store
     def twin(run: int) -> Mapping[str, Any]:
         if fails:
             raise error
-        return {"latency": latency(TWIN_MS), "structure_hash": "t"}
+        return timed(TWIN_MS, "t")
 
     first = Pretending(twin=twin)
     assert run(store, problem, first) == "exhausted"
@@ -158,7 +157,7 @@ def test_the_twin_comes_last_and_only_where_policies_changed_something(problem: 
     assert next_step(problem, trial("own")) is None
     changed = trial("other")
     assert next_step(problem, changed) == ("twin", "local")
-    outcome = after(problem, {}, changed, ("twin", "local"), {"latency": latency(TWIN_MS), "structure_hash": "t"})
+    outcome = after(problem, {}, changed, ("twin", "local"), timed(TWIN_MS, "t"))
     assert outcome.candidate_state == "complete"
     assert [metric.name for metric in outcome.metrics] == ["dense_latency_ms"]
     assert [measurement.purpose for measurement in outcome.measurements] == ["twin"]

@@ -29,7 +29,7 @@ PLAN: dict[str, Any] = {
 
 
 def again(kind: str, payload: Mapping[str, Any]) -> Mapping[str, Any]:
-    pooled = {"latency_ms": 2.0, "low_ms": 1.9, "high_ms": 2.1}
+    pooled = {"latency_ms": 2.0, "low_ms": 1.9, "high_ms": 2.1, "percentiles": {}}
     return {"structure_hash": "s", "latency": latency(2.0), "pooled": pooled}
 
 

@@ -14,7 +14,7 @@ from nas.errors import JobError, PlanError
 from nas.latency.protocol.canary import Health
 from nas.latency.targets import TargetSpec
 from tests.unit.trials.launch.test_extension import PLAN
-from tests.unit.trials.pretending import Pretending, latency
+from tests.unit.trials.pretending import Pretending, timed
 from trials.cli.commands import inspection  # noqa: F401  (registers its verbs)
 from trials.cli.console import app
 from trials.coordinator.trainings import duration
@@ -40,9 +40,9 @@ class Preparing(Pretending):
             return {"target": {"spec": TargetSpec("local").to_json(), "references": {"r5": 1.0}, "description": {}}}
         if kind == "canary" and self.readable is not None:
             return {"health": Health("r5", 0.0, 0.0, (), {"runtime_version": "1", "readable": self.readable}).to_json()}
-        if kind == "gate" and "screen" in payload:
+        if kind == "gate" and payload["screen"]:
             self.seen()
-            return {"metrics": {"size_bytes": 1.0}, "latency": latency(2.0)}
+            return timed(2.0)
         return super()._result(kind, payload)
 
 
