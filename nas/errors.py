@@ -4,6 +4,7 @@
 
     NasError
     ├── UnknownNameError (LookupError)   a name no registry, plan or study has
+    ├── MissingPackageError (ImportError)  a package that what was asked for needs and that is not installed
     ├── PlanError (ValueError)           the user's plan, or a value in it
     ├── SpaceError (ValueError)          a search space, its choices, or a replay that does not fit
     ├── TaskError (ValueError)           data that is missing, empty or of another shape
@@ -30,6 +31,10 @@ class NasError(Exception):
 
 class UnknownNameError(NasError, LookupError):
     """A name that no registry, plan or study has."""
+
+
+class MissingPackageError(NasError, ImportError):
+    """A package that what was asked for needs and that is not installed."""
 
 
 class PlanError(NasError, ValueError):

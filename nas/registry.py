@@ -16,6 +16,7 @@ from types import ModuleType
 from typing import Any, Generic, TypeVar
 
 from nas.errors import NasError, PlanError, UnknownNameError
+from nas.extras import missing
 from nas.scalars import misfit
 
 T = TypeVar("T")
@@ -70,6 +71,7 @@ class Registry(Generic[T]):
 
         Raises:
             UnknownNameError: no such name, module or attribute.
+            MissingPackageError: its module needs a package that is not installed.
             PlanError: the name stands for something of another kind, or its module can't be imported.
         """
         if not isinstance(name, str):
@@ -79,7 +81,7 @@ class Registry(Generic[T]):
         if location is None:
             known = f"known: {', '.join(self.names())}; your own code is named as module:attribute"
             raise UnknownNameError(f"unknown {self.kind} {name!r}{nearest(name, self.names(), known)}")
-        found = load(location, self.kind)
+        found = load(location, self.kind, name)
         self._check_kind(found, location)
         return found  # type: ignore[no-any-return]
 
@@ -103,17 +105,23 @@ def _described(found: Any) -> str:
     return f"an object of type {type(found).__name__}"
 
 
-def load(location: str, kind: str = "object") -> Any:
+def load(location: str, kind: str = "object", name: str = "") -> Any:
     """Import ``"module:attribute"``.
+
+    Args:
+        location: ``module:attribute``.
+        kind: what it is, in messages.
+        name: what the user calls it, if not by its location.
 
     Raises:
         UnknownNameError: the module or the attribute is not there.
+        MissingPackageError: the module needs a package that is not installed.
         PlanError: the name is malformed, or the module raises when it is imported.
     """
     module_name, _, attribute = location.partition(":")
     if not attribute.isidentifier() or not all(part.isidentifier() for part in module_name.split(".")):
         raise PlanError(f"{kind} {location!r}: write module:attribute, as in my_code:MyClass")
-    module = _imported(module_name, location, kind)
+    module = _imported(module_name, location, kind, name or location)
     try:
         return getattr(module, attribute)
     except AttributeError as error:
@@ -127,7 +135,7 @@ def load(location: str, kind: str = "object") -> Any:
         ) from error
 
 
-def _imported(module_name: str, location: str, kind: str) -> ModuleType:
+def _imported(module_name: str, location: str, kind: str, name: str) -> ModuleType:
     try:
         return importlib.import_module(module_name)
     except ModuleNotFoundError as error:
@@ -136,9 +144,7 @@ def _imported(module_name: str, location: str, kind: str) -> ModuleType:
                 f"{kind} {location!r}: no module {error.name!r} on the path; "
                 "is its folder beside the plan, or under `code:` in it?"
             ) from error
-        raise UnknownNameError(
-            f"{kind} {location!r} needs the package {error.name!r}, which is not installed; pip install {error.name}"
-        ) from error
+        raise missing(str(error.name), f"{kind}: {name!r}") from error
     except NasError:
         raise
     except (Exception, SystemExit) as error:  # code of the user's own may raise anything

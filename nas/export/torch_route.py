@@ -23,6 +23,7 @@ from nas.export.job import Job
 from nas.export.onnx_graph import OPSET
 from nas.export.quantize import halved
 from nas.export.structure import record_nonzeros
+from nas.extras import require
 from nas.latency.runtimes import RUNTIMES
 from nas.quantization.percentile import PERCENTILE
 from nas.quantization.scheme import Scheme, scheme_of
@@ -109,6 +110,8 @@ def _export(job: Job) -> float:
 
 
 def _write(job: Job, dynamo: bool) -> None:
+    if dynamo:
+        require("onnxscript", "torch's newer exporter")
     extra: dict[str, Any] = {"external_data": False, "verbose": False} if dynamo else {}
     example = job.expected.inputs[:1].expand(job.input_shape).to(device_of(job.network.model))
     with warnings.catch_warnings():

@@ -18,11 +18,12 @@ from functools import cache
 from pathlib import Path
 
 from nas.errors import MeasureError
+from nas.extras import pip_install
 from nas.processor import describe_processor
 
 _LIBRARY = "measured_nas_kernels.so"
 _COMPILERS = ("c++", "g++", "clang++")
-_HELP = "apt-get install g++ make, and pip install 'measured-nas[kernels]'"
+_HELP = f"apt-get install g++ make, and {pip_install('cmake')}"
 #: Of OpenVINO's files for CMake, the one that says its version.
 _VERSION_FILE = "OpenVINOConfig-version.cmake"
 #: Lines of a failed build's log that its error shows.

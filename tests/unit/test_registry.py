@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from nas.errors import PlanError, UnknownNameError
+from nas.errors import MissingPackageError, PlanError, UnknownNameError
 from nas.registry import Registry, make, nearest
 
 SHAPES: Registry[object] = Registry("shapes", {"path": "pathlib:Path", "absent": "no_such_package.x:X"})
@@ -38,7 +38,7 @@ def test_a_name_that_is_not_there_says_what_to_do(name: str, words: str) -> None
 def test_a_module_that_needs_a_missing_package_names_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "needs_more.py").write_text("import no_such_package\n")
     monkeypatch.syspath_prepend(str(tmp_path))
-    with pytest.raises(UnknownNameError, match=r"needs the package 'no_such_package'.*pip install"):
+    with pytest.raises(MissingPackageError, match=r"needs the package 'no_such_package'.*pip install no_such_package"):
         SHAPES.get("needs_more:Thing")
 
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from nas.errors import JobError
+from nas.extras import is_installed
 from nas.registry import Registry
 
 
@@ -148,6 +149,11 @@ class Executor(ABC):
     @abstractmethod
     def close(self) -> None:
         """End all workers."""
+
+
+def default_executor() -> str:
+    """What runs the jobs of a plan that names no executor."""
+    return "ray_actors" if is_installed("ray") else "local"
 
 
 EXECUTORS: Registry[type[Executor]] = Registry(

@@ -15,6 +15,7 @@ from selectors import EVENT_READ, DefaultSelector
 from typing import IO
 
 from nas.errors import JobError
+from nas.extras import is_installed, pip_install
 from nas.memory import total_bytes
 from nas.scratch import Scratch
 from trials.executors import Event, Executor, Job, Pool, pool_named
@@ -107,7 +108,8 @@ class LocalExecutor(Executor):
 
     def __init__(self, pools: Sequence[Pool], *, code: Sequence[str] = (), address: str | None = None) -> None:
         if address is not None:
-            raise JobError(f"the local executor runs on this machine only; {address} needs executor: ray_actors")
+            hint = "" if is_installed("ray") else f"; {pip_install('ray')}"
+            raise JobError(f"the local executor runs on this machine only; {address} needs executor: ray_actors{hint}")
         self._pools = {pool.name: pool for pool in pools}
         self._code = [os.path.abspath(folder) for folder in code]
         self._workers: list[_Worker] = []

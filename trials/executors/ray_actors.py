@@ -1,4 +1,4 @@
-"""Ray actors: one a slot of a pool, on this machine or on a cluster. The default."""
+"""Ray actors: one a slot of a pool, on this machine or on a cluster. The default where Ray is installed."""
 
 from __future__ import annotations
 
@@ -9,12 +9,15 @@ from collections.abc import Sequence
 from typing import Literal
 
 from nas.errors import ClusterError, JobError
+from nas.extras import require
 from nas.scratch import sweep
 from trials.executors import Event, Executor, Job, Pool, pool_named
 from trials.executors.cluster.connection import connect
 from trials.executors.cluster.places import Waiting
 from trials.executors.cluster.slots import Slot, Slots, by_answer
 from trials.executors.cluster.vigil import CHECK_S, Vigil
+
+require("ray", "executors: 'ray_actors'")  # imported when the executor starts: that takes seconds
 
 #: Actors of a pool that die in a row before they have started.
 MAX_FAILED_STARTS = 3

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 
 from nas.errors import PlanError
+from nas.extras import is_installed, pip_install
 from nas.latency.machine.affinity import available_cores
 from trials.plans.plan import Plan
 
@@ -23,6 +24,13 @@ def check_fits_here(plan: Plan) -> None:
     problems = shortages(plan)
     if problems:
         raise PlanError("this machine can't run the plan's trainings:\n" + "\n".join(f"  {item}" for item in problems))
+
+
+def executor_remark(plan: Plan) -> str:
+    """Why a plan that names no executor runs on this machine only; empty where that needs no word."""
+    if "executor" in plan.model_fields_set or is_installed("ray"):
+        return ""
+    return f"executor: local, on this machine only, because Ray is not installed; for clusters {pip_install('ray')}"
 
 
 def shortages(plan: Plan) -> list[str]:

@@ -8,7 +8,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
-from nas.errors import PlanError, UnknownNameError
+from nas.errors import MissingPackageError, PlanError, UnknownNameError
 from nas.estimators import ESTIMATORS
 from nas.export import EXPORTERS
 from nas.import_path import append_folders
@@ -117,7 +117,7 @@ def _declared(spec: dict[str, Any], registry: Registry[Any]) -> Iterator[tuple[d
     """Parameters of a name with parameters that its class declares as paths: ``name``, or ``name:pattern``."""
     try:
         declared = getattr(registry.get(str(spec.get("name"))), "paths", ())
-    except UnknownNameError:
+    except (UnknownNameError, MissingPackageError):
         return  # said where the plan's objects are made
     for entry in declared if isinstance(declared, tuple) else ():
         key, _, pattern = entry.partition(":")

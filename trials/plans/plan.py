@@ -18,6 +18,7 @@ from pydantic import (
 
 from nas.errors import PlanError
 from nas.registry import nearest
+from trials.executors import default_executor
 from trials.plans.python_objects import with_import_paths
 from trials.plans.values import MOST_INTEGER, MOST_PROBLEMS, check_values, short
 from trials.store.naming import name_problem
@@ -227,7 +228,7 @@ class Plan(_Strict):
     resources: Resources = Resources()
     #: Training workers at a time; by default as many as fit beside the measuring core.
     concurrency: Positive | None = None
-    executor: str = "ray_actors"
+    executor: str = Field(default_factory=default_executor)
     budget: Budget = Budget()
     seed: Annotated[int, Field(ge=0, le=MOST_INTEGER)] = 0
     #: Further seeds: the study is repeated once with each.

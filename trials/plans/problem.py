@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from functools import lru_cache
 from typing import Any, Literal
 
-from nas.errors import MeasureError, PlanError
+from nas.errors import MeasureError, MissingPackageError, PlanError
 from nas.estimators import ESTIMATORS, Estimator
 from nas.estimators.rehearsal import rehearse
 from nas.export import EXPORTERS, Exporter
@@ -267,7 +267,7 @@ def _check_target(problem: Problem, policies: Sequence[Policy], spec: TargetSpec
     runtime: Runtime | type[Runtime]
     try:
         runtime = RUNTIMES.get(spec.runtime) if spec.address else make_runtime(spec.runtime, spec.parameters)
-    except (MeasureError, PlanError) as error:
+    except (MeasureError, MissingPackageError, PlanError) as error:
         raise PlanError(f"target {spec.name!r}: {error}") from error
     which = f"target {spec.name!r}: runtime {spec.runtime!r}"
     check_precisions({name for policy in policies for name in policy.precisions}, runtime, which)

@@ -82,7 +82,7 @@ class Runtime(ABC):
     """A way to run artifacts on this machine.
 
     Its parameters are keyword arguments with defaults, what a plan writes beside its name. The constructor refuses a
-    value it does not know (PlanError) and what this machine lacks: a package, a program, a device (MeasureError).
+    value it does not know (PlanError) and what this machine lacks: a program, a device (MeasureError).
     Below is what it declares: a plan that asks for more is refused before it starts.
     """
 
@@ -145,7 +145,7 @@ def make_runtime(name: str, parameters: Mapping[str, Any]) -> Runtime:
 
     Raises:
         UnknownNameError, PlanError: no such runtime, a parameter it does not take, or a value it does not know.
-        MeasureError: this machine lacks what it needs.
+        MissingPackageError, MeasureError: this machine lacks what it needs.
     """
     return make(RUNTIMES.get(name), {"name": name, **parameters}, "runtime")  # type: ignore[no-any-return]
 

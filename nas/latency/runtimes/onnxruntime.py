@@ -22,10 +22,7 @@ from nas.scratch import Scratch
 
 # Read at import: without it, the package makes files in the home directory and reports to its maker's servers.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
-try:
-    import onnxruntime
-except ImportError as error:
-    raise MeasureError(f"the runtime onnxruntime can't be imported ({error}); pip install onnxruntime") from error
+import onnxruntime
 
 #: Element types an input can have → numpy's name.
 _TYPES = {

@@ -71,8 +71,10 @@ def dashboard(
     ] = "127.0.0.1",
 ) -> None:
     """Show studies in a browser."""
+    from nas.extras import require
     from trials.store.store import Store
 
+    require("streamlit", "nas dashboard")
     Store(storage).close()  # a storage that can't be opened is said here, not in the browser
     environment = {**os.environ, "NAS_STORAGE": storage}  # other users can read arguments, not this
     command = [sys.executable, "-P", "-m", "dashboard", str(port), host]

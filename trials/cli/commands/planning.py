@@ -24,10 +24,12 @@ def validate(
     from trials.cli.data import print_data
     from trials.launch.forecast import forecast
     from trials.plans.loading import load_plan
+    from trials.plans.machine import executor_remark
     from trials.store.store import Store
     from trials.targets.stored import names_targets, with_stored_targets
 
     given = load_plan(plan, overrides or ())
+    remark = executor_remark(given)
     if names_targets(given):
         given = with_stored_targets(given, Store(storage))
     found = forecast(given)
@@ -38,7 +40,7 @@ def validate(
     print_rows(found.networks, as_json=False)
     if found.data is not None:
         print_data(found.data)
-    for line in found.remarks:
+    for line in filter(None, [*found.remarks, remark]):
         out.print(line)
 
 

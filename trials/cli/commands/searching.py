@@ -31,8 +31,11 @@ def search(
     from trials.cli.live import LiveDisplay
     from trials.launch.studies import search as run
     from trials.plans.loading import load_plan
+    from trials.plans.machine import executor_remark
 
     resolved = load_plan(plan, overrides or ())
+    if remark := executor_remark(resolved):
+        out.print(remark)
     with LiveDisplay(out) as display:
         names = run(
             resolved,

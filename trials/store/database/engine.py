@@ -22,15 +22,14 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
 from nas.errors import StoreError
+from nas.extras import missing
 from nas.foreign import lines, storable
 from trials.store.database.read_only import check_writable, connect, is_read_only
-from trials.store.database.urls import ALLOWED, parse_url, shown
+from trials.store.database.urls import parse_url, shown
 
 MIGRATIONS = Path(__file__).parents[1] / "migrations"
 #: Key of PostgreSQL's advisory lock around a migration.
 MIGRATION_LOCK = 0x6E6173
-#: Driver → the package to install.
-DRIVER_PACKAGES = {"psycopg": "psycopg[binary]", "psycopg2": "psycopg2-binary"}
 #: How JSON writes NUL and surrogates.
 _SUSPECT = re.compile(r"\\u(?:0000|d[89a-f])")
 _ENCODER = json.JSONEncoder(allow_nan=False)
@@ -42,20 +41,14 @@ def open_engine(url: str) -> Engine:
     """An engine whose tables are of this program's version.
 
     Raises:
-        StoreError: no such kind of database, no driver, no server, or a database of a newer program.
+        StoreError: no such kind of database, no server, or a database of a newer program.
+        MissingPackageError: its driver is not installed.
     """
     parsed = parse_url(url)
     file = Path(str(parsed.database)).absolute() if parsed.get_backend_name() == "sqlite" else None
     read_only = file is not None and is_read_only(file)
     options = {"poolclass": NullPool, "creator": partial(connect, file)} if file and read_only else _options(parsed)
-    try:
-        engine = create_engine(parsed, json_serializer=to_json, **options)
-    except ImportError as error:
-        driver = parsed.get_driver_name()
-        raise StoreError(
-            f"storage {shown(parsed)} needs the driver {driver!r}, which can't be imported ({error}); "
-            f"pip install {DRIVER_PACKAGES.get(driver, driver)!r}, or {ALLOWED}"
-        ) from None
+    engine = _made(parsed, json_serializer=to_json, **options)
     if file:
         event.listen(engine, "connect", _set_begin if read_only else _configure_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
@@ -75,9 +68,10 @@ def check_reachable(url: str) -> None:
 
     Raises:
         StoreError: it can't be opened, or not written.
+        MissingPackageError: its driver is not installed.
     """
     parsed = parse_url(url)
-    engine = create_engine(parsed)
+    engine = _made(parsed)
     try:
         check_writable(engine)
         with engine.connect() as connection:
@@ -86,6 +80,15 @@ def check_reachable(url: str) -> None:
         raise _unopened(parsed, error) from None
     finally:
         engine.dispose()
+
+
+def _made(parsed: URL, **options: Any) -> Engine:
+    """An engine that has connected to nothing yet."""
+    try:
+        return create_engine(parsed, **options)
+    except ImportError as error:
+        driver = parsed.get_driver_name()
+        raise missing(driver, f"storage {shown(parsed)}", f"can't be imported ({error})") from None
 
 
 def _unopened(parsed: URL, error: Exception) -> StoreError:

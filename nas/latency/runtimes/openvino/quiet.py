@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import sys
 
-from nas.errors import MeasureError
-
 #: Importing openvino imports this, makes a file in the home directory and reports to the maker's servers;
 #: without it, it does neither.
 _TELEMETRY = "openvino_telemetry"
@@ -16,10 +14,6 @@ try:
     import openvino._offline_transformations
     import openvino.properties.hint
     import openvino.utils.node_factory
-except ImportError as error:
-    raise MeasureError(
-        f"the runtime openvino can't be imported ({error}); pip install 'measured-nas[openvino]'"
-    ) from error
 finally:
     if sys.modules.get(_TELEMETRY) is None:
         sys.modules.pop(_TELEMETRY, None)

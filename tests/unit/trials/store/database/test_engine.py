@@ -10,8 +10,8 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Engine, create_engine, inspect, text
 
-from nas.errors import StoreError
-from trials.store.database.engine import MIGRATIONS, migrate, open_engine, to_json
+from nas.errors import MissingPackageError, StoreError
+from trials.store.database.engine import MIGRATIONS, check_reachable, migrate, open_engine, to_json
 from trials.store.database.urls import parse_url, shown
 from trials.store.models import Base
 from trials.store.store import Store
@@ -87,9 +87,10 @@ def test_messages_of_two_ats_hide_both_parts() -> None:
 
 def test_a_missing_driver_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "psycopg", None)
-    with pytest.raises(StoreError, match=r"needs the driver 'psycopg'.*pip install 'psycopg") as raised:
-        open_engine("postgresql://me:secret@127.0.0.1/name")
-    assert "secret" not in str(raised.value)
+    for use in (open_engine, check_reachable):
+        with pytest.raises(MissingPackageError, match=r"'psycopg'.*pip install 'measured-nas\[postgresql\]'") as raised:
+            use("postgresql://me:secret@127.0.0.1/name")
+        assert "secret" not in str(raised.value)
 
 
 def test_postgresql_gets_its_driver() -> None:

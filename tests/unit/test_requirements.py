@@ -1,0 +1,42 @@
+"""What the packages import is what ``pyproject.toml`` asks for."""
+
+from __future__ import annotations
+
+import ast
+import sys
+import tomllib
+from importlib.metadata import packages_distributions
+from pathlib import Path
+
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+ROOT = Path(__file__).parents[2]
+CONFIGURATION = tomllib.loads((ROOT / "pyproject.toml").read_text())
+PROJECT = CONFIGURATION["project"]
+OURS = [pattern.rstrip("*") for pattern in CONFIGURATION["tool"]["setuptools"]["packages"]["find"]["include"]]
+
+
+def imported() -> set[str]:
+    """Top-level packages that any of our modules imports, at whatever place."""
+    found = set()
+    for file in (file for package in OURS for file in (ROOT / package).rglob("*.py")):
+        for node in ast.walk(ast.parse(file.read_text())):
+            if isinstance(node, ast.Import):
+                found |= {alias.name.partition(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.module:
+                found.add(node.module.partition(".")[0])
+    return found - set(OURS) - sys.stdlib_module_names
+
+
+def test_every_import_is_asked_for_and_the_other_way_round() -> None:
+    extras = PROJECT["optional-dependencies"]
+    asked = {
+        canonicalize_name(Requirement(item).name)
+        for item in (*PROJECT["dependencies"], *(item for name in extras if name != "dev" for item in extras[name]))
+    }
+    owners = packages_distributions()
+    used = {canonicalize_name(owner) for package in imported() for owner in owners[package]}
+    assert used <= asked
+    used_by_others = {"cmake", "onnxscript", "psycopg"}  # the kernels' build, torch and SQLAlchemy
+    assert asked - used == {PROJECT["name"], *used_by_others}
