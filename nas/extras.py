@@ -11,7 +11,6 @@ _INSTALLED_WITH = {
     "cmake": "measured-nas[kernels]",
     "onnxscript": "measured-nas[torch-export]",
     "openvino": "measured-nas[openvino]",
-    "pandas": "measured-nas[dashboard]",
     "psycopg": "measured-nas[postgresql]",
     "psycopg2": "psycopg2-binary",
     "ray": "measured-nas[ray]",

@@ -15,7 +15,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 #: What the wheel is built from.
-SOURCES = ("nas", "search_spaces", "trials", "dashboard", "pyproject.toml", "README.md", "LICENSE")
+SOURCES = ("measured_nas", "nas", "search_spaces", "trials", "dashboard", "pyproject.toml", "README.md", "LICENSE")
 _BUILD = "import sys; from setuptools.build_meta import build_wheel; build_wheel(sys.argv[1])"
 
 
@@ -68,7 +68,7 @@ def make_layer(wheel: Path, folder: Path, extras: Sequence[str] = ()) -> Layer:
 
 
 def link(wanted: Collection[Distribution], packages: Path) -> None:
-    """Link the files of distributions into a folder of packages, whole folders where they belong to ``wanted`` alone."""
+    """Link the files of distributions into a folder of packages, as whole folders where no other owns a file there."""
     names = {item.name for item in wanted}
     others = {str(file) for item in distributions() if item.name not in names for file in item.files or []}
     shared = {parent for file in others for parent in map(str, Path(file).parents)}

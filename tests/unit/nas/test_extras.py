@@ -15,7 +15,7 @@ from trials.plans.plan import make_plan
 
 MINIMAL = {"task": {"name": "digits"}, "space": {"name": "plain_convnet"}}
 PROJECT = tomllib.loads((Path(__file__).parents[3] / "pyproject.toml").read_text())["project"]
-OPTIONAL = ("cmake", "onnxscript", "openvino", "pandas", "psycopg", "ray", "streamlit")
+OPTIONAL = ("cmake", "onnxscript", "openvino", "psycopg", "ray", "streamlit")
 
 
 @pytest.fixture
@@ -35,7 +35,7 @@ def test_a_package_is_in_the_extra_that_is_named_for_it(package: str) -> None:
 
 def test_a_package_that_is_here_is_not_complained_about() -> None:
     require("numpy", "this test")
-    with pytest.raises(MissingPackageError, match="this test needs the package 'no_such'.*; pip install no_such$"):
+    with pytest.raises(MissingPackageError, match=r"this test needs the package 'no_such'.*; pip install no_such$"):
         require("no_such", "this test")
 
 
