@@ -5,14 +5,10 @@ from __future__ import annotations
 import logging
 
 from nas.latency.protocol.canary import Health
-from trials.coordinator.assignment import Assignment
-from trials.coordinator.canaries import Canaries
-from trials.coordinator.faults import Faults
-from trials.coordinator.latency_cache import LatencyCache
-from trials.executors import Event, Executor, target_pool
+from trials.coordinator.context import CoordinatorContext
+from trials.executors import Event, target_pool
 from trials.jobs.messages import CANARY, CanaryPayload
 from trials.store.records import Reopened
-from trials.store.store import Store
 
 log = logging.getLogger(__name__)
 
@@ -20,21 +16,8 @@ log = logging.getLogger(__name__)
 class CanaryJobs:
     """The canaries that are under way. ``key in canary_jobs`` tells their jobs from those of candidates."""
 
-    def __init__(
-        self,
-        store: Store,
-        assignment: Assignment,
-        executor: Executor,
-        canaries: Canaries,
-        latencies: LatencyCache,
-        faults: Faults,
-    ) -> None:
-        self._store = store
-        self._assignment = assignment
-        self._executor = executor
-        self._canaries = canaries
-        self._latencies = latencies
-        self._faults = faults
+    def __init__(self, context: CoordinatorContext) -> None:
+        self._context = context
         #: Key of a job → its target.
         self._under_way: dict[str, str] = {}
 
@@ -49,8 +32,8 @@ class CanaryJobs:
 
     def start(self, *, over: bool) -> None:
         """Start a canary on each target where one is due; ``over``: nothing is left to measure."""
-        for target in self._assignment.targets:
-            if self._canaries.due(target, final=over) and self._executor.free(target_pool(target)) > 0:
+        for target in self._context.assignment.targets:
+            if self._context.canaries.due(target, final=over) and self._context.executor.free(target_pool(target)) > 0:
                 self._submit(target)
 
     def heard(self, event: Event) -> Reopened | None:
@@ -59,35 +42,36 @@ class CanaryJobs:
             return None
         target = self._under_way.pop(event.key)
         if event.kind != "done":
-            self._canaries.failed(target, event.error)
-            self._faults.of_place(target, f"the canary of target {target} could not run: {event.error}")
+            self._context.canaries.failed(target, event.error)
+            self._context.faults.of_place(target, f"the canary of target {target} could not run: {event.error}")
             return None
-        self._faults.came_through(target)
+        self._context.faults.came_through(target)
         health = Health.from_json(CANARY.result(event.value)["health"])
         undone = self._judge(target, health)
-        self._latencies.open(target, health.state["runtime_version"])
+        self._context.latencies.open(target, health.state["runtime_version"])
         return undone
 
     def cancel(self) -> None:
         """Stop them all."""
         for key in self._under_way:
-            self._executor.cancel(key)
+            self._context.executor.cancel(key)
         self._under_way.clear()
 
     def _submit(self, target: str) -> None:
-        key = self._canaries.started(target)
+        given = self._context.assignment
+        key = self._context.canaries.started(target)
         self._under_way[key] = target
         payload: CanaryPayload = {
-            "target": self._assignment.targets[target],
-            "limit": self._assignment.problem.plan.measure.max_drift,
+            "target": given.targets[target],
+            "limit": given.problem.plan.measure.max_drift,
         }
-        self._executor.submit(CANARY.job(key, payload, target_pool(target)))
+        self._context.executor.submit(CANARY.job(key, payload, target_pool(target)))
 
     def _judge(self, target: str, health: Health) -> Reopened | None:
-        given = self._assignment
-        if self._canaries.finished(target, health):
-            self._store.verify(given.study_id, given.epoch, target)
+        context, given = self._context, self._context.assignment
+        if context.canaries.finished(target, health):
+            context.store.verify(given.study_id, given.epoch, target)
             return None
-        undone = self._store.quarantine(given.study_id, given.epoch, target)
+        undone = context.store.quarantine(given.study_id, given.epoch, target)
         log.warning("target %s: %d measurements since it was last good are made again", target, undone.num_marked)
         return undone

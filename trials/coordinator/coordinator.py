@@ -18,21 +18,18 @@ from typing import Any, cast
 from nas.errors import JobError, PlaceError, StudyError
 from nas.strategies import Goal, Observation, Suggestion
 from trials.coordinator.assignment import Assignment
-from trials.coordinator.canaries import Canaries
 from trials.coordinator.canary_jobs import CanaryJobs
+from trials.coordinator.context import CoordinatorContext
 from trials.coordinator.description import describe
 from trials.coordinator.dispatch import Dispatcher, Running
-from trials.coordinator.faults import Faults
-from trials.coordinator.latency_cache import LatencyCache
 from trials.coordinator.original import original_of, settled, waiting_for_original
 from trials.coordinator.payloads import checkpoint_folder
-from trials.coordinator.pipeline import OpenTrial, after, first_step, pool_of, reject_above, twin_of
-from trials.coordinator.progress import FINAL_STATES, Progress
+from trials.coordinator.pipeline import OpenTrial, after, first_step, pool_of, twin_of
+from trials.coordinator.progress import FINAL_STATES
 from trials.coordinator.repeats import Repeats, after_repeat, is_repeat
 from trials.coordinator.trainings import trainings
 from trials.executors import Event, Executor
 from trials.jobs.messages import EpochEnd
-from trials.jobs.metrics import needed_metrics
 from trials.store.records import Account, ArchitectureValue, Duplicate, JobResult, Reopened
 from trials.store.store import Store
 
@@ -60,31 +57,21 @@ class Coordinator:
         totals: Mapping[str, float],
         on_update: Callable[[Coordinator], None] = lambda coordinator: None,
     ) -> None:
-        self.store = store
-        self.executor = executor
-        self.problem = assignment.problem
+        self._store = store
+        self._executor = executor
+        self._context = context = CoordinatorContext.of(store, assignment, executor)
         self.assignment = assignment
-        self.progress = Progress(self.problem, assignment.limits)
+        self.problem = assignment.problem
+        self.progress = context.progress
         self.totals = {"wall_s": 0.0, "train_s": 0.0, "trained": 0.0, "gated": 0.0, **totals}
         self.state = "running"
         self._twins_tried = False
         self._on_update = on_update
         self._strategy = self.problem.strategy(Goal(self.problem.objectives, assignment.limits), self.problem.plan.seed)
-        self._repeats = Repeats(store, self.problem, self.name, assignment.study_id, assignment.epoch)
-        self.canaries = Canaries(self.problem.plan.measure, assignment.targets)
-        self._latencies = LatencyCache(
-            store,
-            self.problem.plan.measure,
-            assignment.targets,
-            lambda target: reject_above(self.problem, assignment.limits, target),
-            lambda target: needed_metrics(self.problem, target),
-        )
         self._num_epochs = self.problem.estimator().num_epochs
-        self._faults = Faults(self.problem.plan.faults, self.name)
-        self._canary_jobs = CanaryJobs(store, assignment, executor, self.canaries, self._latencies, self._faults)
-        self._jobs = Dispatcher(
-            store, assignment, executor, self.progress, self.canaries, self._latencies, self._faults
-        )
+        self._repeats = Repeats(store, assignment)
+        self._canary_jobs = CanaryJobs(context)
+        self._jobs = Dispatcher(context)
         self._ticked = self._renewed = time.monotonic()
 
     @property
@@ -105,7 +92,8 @@ class Coordinator:
     @property
     def phase(self) -> str | None:
         """What is being done, in words, where that takes long."""
-        told = self.canaries.waiting, trainings(self._jobs.running.values(), self._num_epochs), self._canary_jobs.phase
+        epochs = trainings(self._jobs.running.values(), self._num_epochs)
+        told = self._context.canaries.waiting, epochs, self._canary_jobs.phase
         return "; ".join(filter(None, told)) or None
 
     def run(self) -> str:
@@ -134,9 +122,9 @@ class Coordinator:
             self._canary_jobs.start(over=over)
             for running, known in self._jobs.dispatch():
                 self._commit(running, known)
-            if final and over and self.canaries.settled():
+            if final and over and self._context.canaries.settled():
                 return final
-            for event in self.executor.poll(0.5):
+            for event in self._executor.poll(0.5):
                 self._handle(event)
             self._tick()
             self._on_update(self)
@@ -144,8 +132,8 @@ class Coordinator:
     def _restore(self) -> None:
         """Take up where the tables are: running jobs go back to the queue, the strategy hears the history."""
         study_id = self.assignment.study_id
-        self.store.recover(study_id, self.assignment.epoch)
-        for open_job in self.store.open_jobs(study_id):
+        self._store.recover(study_id, self.assignment.epoch)
+        for open_job in self._store.open_jobs(study_id):
             self._jobs.restore(open_job)
         self._begin()
         self._settle_limits()
@@ -154,8 +142,8 @@ class Coordinator:
         """Progress and strategy anew, from the tables: what a strategy heard of a suggestion can't be taken back."""
         study_id, goal = self.assignment.study_id, Goal(self.problem.objectives, self.assignment.limits)
         self._strategy = self.problem.strategy(goal, self.problem.plan.seed)
-        self._tell(self.progress.restore(self.store.observations(study_id)))
-        self.progress.twins = self.store.twins(study_id)
+        self._tell(self.progress.restore(self._store.observations(study_id)))
+        self.progress.twins = self._store.twins(study_id)
 
     # -- propose
 
@@ -181,7 +169,7 @@ class Coordinator:
         """Whether a new candidate would be worked on at once, and no other pool is far behind the first target."""
         waiting = Counter(pool_of(step) for _, _, step in self._jobs.queued)
         first = pool_of(first_step(self.problem))
-        return waiting.pop(first, 0) < max(1, self.executor.free(first)) and max(waiting.values(), default=0) < 2
+        return waiting.pop(first, 0) < max(1, self._executor.free(first)) and max(waiting.values(), default=0) < 2
 
     def _suggest_original(self) -> None:
         """The user's own network comes first, whatever the strategy would choose."""
@@ -198,7 +186,7 @@ class Coordinator:
     def _add(self, suggestion: Suggestion, architecture: ArchitectureValue) -> None:
         """Store a suggestion; a network that is new to the study becomes a candidate."""
         step = first_step(self.problem)
-        proposed = self.store.propose(self.assignment.study_id, self.assignment.epoch, suggestion, architecture, step)
+        proposed = self._store.propose(self.assignment.study_id, self.assignment.epoch, suggestion, architecture, step)
         if isinstance(proposed, Duplicate):
             observation = self.progress.duplicated(proposed.candidate_id, suggestion)
         else:
@@ -220,27 +208,27 @@ class Coordinator:
         """
         if not waiting_for_original(self.problem, self.assignment.limits):
             return
-        rows = self.store.observations(self.assignment.study_id)
+        rows = self._store.observations(self.assignment.study_id)
         row = next((row for row in rows if row.suggestion.number == self.assignment.original), None)
         if row is None or row.state not in FINAL_STATES:
             return
         limits = settled(self.problem, self.assignment.limits, row.metrics)
         stored = {name: asdict(limit) for name, limit in limits.items()}
-        self.store.set_limits(self.assignment.study_id, self.assignment.epoch, stored)
+        self._store.set_limits(self.assignment.study_id, self.assignment.epoch, stored)
         self.assignment.limits.update(limits)
         self._begin()
 
     def _repeat(self) -> None:
         """Once all candidates are finished: repeats of contested ones."""
         if not self._jobs.queued and all(is_repeat(running.step) for running in self._jobs.running.values()):
-            for open_job in self._repeats.next_jobs(self.executor.free, self.num_running):
+            for open_job in self._repeats.next_jobs(self._executor.free, self.num_running):
                 self._jobs.restore(open_job)
 
     def _time_twins(self) -> None:
         """Once nothing else is left: try dense twins again that could not be timed."""
         if self._jobs.idle and not self._twins_tried:
             self._twins_tried = True
-            for open_job in self.store.reopen_twins(self.assignment.study_id, self.assignment.epoch):
+            for open_job in self._store.reopen_twins(self.assignment.study_id, self.assignment.epoch):
                 self._jobs.restore(open_job)
 
     # -- hear
@@ -257,30 +245,30 @@ class Coordinator:
 
     def _ended(self, running: Running, event: Event) -> None:
         if event.kind == "done":
-            self._faults.came_through(running.job_id)
+            self._context.faults.came_through(running.job_id)
             self._returned(running, event.value)
         elif event.kind == "place" or (event.kind == "lost" and self._is_unclear(running)):
             self._pause(running, event.error)
         else:
-            self._faults.came_through(running.job_id)
+            self._context.faults.came_through(running.job_id)
             self._fail(running, event.error, event.traceback)
 
     def _pause(self, running: Running, error: str) -> None:
         """The place kept a job from its end: it is queued again for later."""
         reason = f"trial {running.trial.number}, {running.step[0]}: {error}"
         try:
-            self._faults.of_place(running.job_id, reason, ran_s=time.monotonic() - running.started)
+            self._context.faults.of_place(running.job_id, reason, ran_s=time.monotonic() - running.started)
         except PlaceError:
             if running.step[0] != "twin":
                 self._jobs.requeue(running, error)
                 raise
-            self._faults.came_through(running.job_id)
+            self._context.faults.came_through(running.job_id)
             self._fail(running, error, "")
         else:
             self._jobs.requeue(running, error)
 
     def _is_unclear(self, running: Running) -> bool:
-        return self._faults.is_unclear(running.job_id, healthy=not self.canaries.waiting)
+        return self._context.faults.is_unclear(running.job_id, healthy=not self._context.canaries.waiting)
 
     def _take_back(self, undone: Reopened | None) -> None:
         """Measure again what was measured on a target that proved bad, and let the strategy forget it."""
@@ -295,19 +283,19 @@ class Coordinator:
         if running.step[0] == "twin":  # the candidate itself is trained and measured
             log.warning("the dense twin of trial %d is not timed: %s", running.trial.number, reason)
             self._commit(running, {"error": reason})
-        elif self.store.fail_job(running.job_id, running.attempt, reason, trace):
+        elif self._store.fail_job(running.job_id, running.attempt, reason, trace):
             if is_repeat(running.step):  # the candidate stays what it is
                 log.warning("%s of trial %d failed: %s", running.step[0], running.trial.number, reason)
             else:
                 self._finish(running.trial, "failed")
-                self._faults.ended(reason, trace)
+                self._context.faults.ended(reason, trace)
 
     def _note_progress(self, running: Running, value: Mapping[str, Any]) -> None:
         if "epoch" in value:
             end = cast(EpochEnd, value)
             running.epoch, running.epoch_s = end["epoch"], end["values"].get("seconds", 0.0)
             epochs = [(end["epoch"], end["values"])]
-            self.store.add_epochs(running.trial.candidate_id, running.job_id, running.attempt, epochs)
+            self._store.add_epochs(running.trial.candidate_id, running.job_id, running.attempt, epochs)
         self._jobs.alive(running)
 
     # -- commit and tell
@@ -316,11 +304,11 @@ class Coordinator:
         """Commit what a worker returned; a latency that it did not measure is looked up."""
         if "latency" in result:
             target = running.step[1]
-            latency = result["latency"] or self._latencies.answer(target, result["structure_hash"])
+            latency = result["latency"] or self._context.latencies.answer(target, result["structure_hash"])
             if latency is None:  # it was deleted, or proved bad, meanwhile
                 self._jobs.requeue(running, "what was known of its structure is gone")
                 return
-            result = {**result, "latency": self.canaries.noted(target, latency)}
+            result = {**result, "latency": self._context.canaries.noted(target, latency)}
         self._commit(running, result)
 
     def _commit(self, running: Running, result: Mapping[str, Any]) -> None:
@@ -334,7 +322,7 @@ class Coordinator:
             return
         spent = self._spent(running, outcome)
         account = Account(self.assignment.study_id, self.assignment.epoch, spent)
-        next_jobs = self.store.commit_job(running.job_id, running.attempt, outcome, account=account)
+        next_jobs = self._store.commit_job(running.job_id, running.attempt, outcome, account=account)
         if next_jobs is None:  # another attempt was first
             return
         self.totals = spent
@@ -346,13 +334,13 @@ class Coordinator:
             self._jobs.queued.appendleft((job_id, trial, following))
         if outcome.candidate_state:
             self._finish(trial, outcome.candidate_state)
-            self._faults.ended(None)
+            self._context.faults.ended(None)
 
     def _learn(self, running: Running, outcome: JobResult) -> None:
         """Remember what a committed step tells about other candidates."""
         trial, (kind, target) = running.trial, running.step
         for made in outcome.measurements:
-            self._latencies.learn(made)
+            self._context.latencies.learn(made)
         if kind == "train":
             shutil.rmtree(checkpoint_folder(self.assignment, trial, running.step), ignore_errors=True)
             self._jobs.limits.trained(time.monotonic() - running.started)
@@ -390,17 +378,17 @@ class Coordinator:
 
     def _pass_time(self) -> float:
         now = time.monotonic()
-        if self.num_running or not self._faults.waiting:  # waiting for the place spends no budget
+        if self.num_running or not self._context.faults.waiting:  # waiting for the place spends no budget
             self.totals["wall_s"] += now - self._ticked
         self._ticked = now
         return now
 
     def _tick(self) -> None:
-        self.store.transactions.check_there()
+        self._store.transactions.check_there()
         now = self._pass_time()
         if now - self._renewed > LEASE_S / 6:
             self._renewed = now
-            if not self.store.renew(self.assignment.study_id, self.assignment.epoch, LEASE_S, self.totals, self.phase):
+            if not self._store.renew(self.assignment.study_id, self.assignment.epoch, LEASE_S, self.totals, self.phase):
                 raise StudyError("another coordinator took over this study; this one ends without writing")
 
     def _out_of_time(self) -> bool:
@@ -414,6 +402,6 @@ class Coordinator:
 
     def _stop(self, trial: OpenTrial, reason: str) -> None:
         """End a candidate without a result; one that is complete loses the repeat only."""
-        self.store.stop_candidate(trial.candidate_id, reason, epoch=self.assignment.epoch)
+        self._store.stop_candidate(trial.candidate_id, reason, epoch=self.assignment.epoch)
         if trial.state != "complete":
             self._finish(trial, "stopped")

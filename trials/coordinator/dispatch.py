@@ -8,18 +8,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from trials.coordinator.assignment import Assignment
-from trials.coordinator.canaries import Canaries
-from trials.coordinator.faults import Faults
-from trials.coordinator.latency_cache import LatencyCache
+from trials.coordinator.context import CoordinatorContext
 from trials.coordinator.limits import Limits, written_folders
 from trials.coordinator.payloads import payload_of
 from trials.coordinator.pipeline import OpenTrial, Step, is_audit, kind_of, pool_of, twin_of
-from trials.coordinator.progress import Progress
-from trials.executors import Executor, Job
+from trials.executors import Job
 from trials.jobs.messages import OF_KIND
 from trials.store.records import OpenJob
-from trials.store.store import Store
 
 JOB_LEASE_S = 600.0
 
@@ -48,24 +43,9 @@ class Dispatcher:
         limits: what jobs may take.
     """
 
-    def __init__(
-        self,
-        store: Store,
-        assignment: Assignment,
-        executor: Executor,
-        progress: Progress,
-        canaries: Canaries,
-        latencies: LatencyCache,
-        faults: Faults,
-    ) -> None:
-        self._store = store
-        self._assignment = assignment
-        self._executor = executor
-        self._progress = progress
-        self._canaries = canaries
-        self._latencies = latencies
-        self._faults = faults
-        self.limits = Limits(assignment.problem.plan)
+    def __init__(self, context: CoordinatorContext) -> None:
+        self._context = context
+        self.limits = Limits(context.assignment.problem.plan)
         self.queued: deque[tuple[int, OpenTrial, Step]] = deque()
         self.running: dict[str, Running] = {}
 
@@ -79,11 +59,11 @@ class Dispatcher:
         self.queued.append((open_job.job_id, self._trial(open_job), (open_job.kind, open_job.target)))
 
     def _trial(self, open_job: OpenJob) -> OpenTrial:
-        return OpenTrial.restored(open_job, original=open_job.number == self._assignment.original)
+        return OpenTrial.restored(open_job, original=open_job.number == self._context.assignment.original)
 
     def requeue(self, running: Running, reason: str) -> None:
         """Put a job that did not come to its end back, as the next."""
-        self._store.requeue_job(running.job_id, running.attempt, reason)
+        self._context.store.requeue_job(running.job_id, running.attempt, reason)
         self.queued.appendleft((running.job_id, running.trial, running.step))
 
     def dispatch(self) -> Iterator[tuple[Running, Mapping[str, Any]]]:
@@ -92,7 +72,7 @@ class Dispatcher:
             job_id, trial, step = self.queued.popleft()
             if (known := self._known(trial, step)) is not None:
                 yield self._started(job_id, trial, step), known
-            elif not self._faults.is_paused(job_id) and self._ready(step):
+            elif not self._context.faults.is_paused(job_id) and self._ready(step):
                 self._submit(job_id, trial, step)
             else:
                 self.queued.append((job_id, trial, step))
@@ -101,7 +81,7 @@ class Dispatcher:
         """A job gave a sign of life."""
         now = time.monotonic()
         if now - running.renewed > JOB_LEASE_S / 10:
-            self._store.renew_job(running.job_id, running.attempt, JOB_LEASE_S)
+            self._context.store.renew_job(running.job_id, running.attempt, JOB_LEASE_S)
             running.renewed = now
 
     def forget(self, undone: set[tuple[int, Step]]) -> None:
@@ -115,53 +95,56 @@ class Dispatcher:
     def cancel(self) -> list[OpenTrial]:
         """Stop them all; their trials."""
         for key in self.running:
-            self._executor.cancel(key)
+            self._context.executor.cancel(key)
         open_trials = [running.trial for running in self.running.values()] + [trial for _, trial, _ in self.queued]
         self.running.clear()
         self.queued.clear()
         return open_trials
 
     def _started(self, job_id: int, trial: OpenTrial, step: Step) -> Running:
-        attempt = self._store.start_job(job_id, JOB_LEASE_S, epoch=self._assignment.epoch)
+        attempt = self._context.store.start_job(job_id, JOB_LEASE_S, epoch=self._context.assignment.epoch)
         now = time.monotonic()
         return Running(job_id, attempt, trial, step, now, now)
 
     def _submit(self, job_id: int, trial: OpenTrial, step: Step) -> None:
+        context = self._context
         running = self._started(job_id, trial, step)
         if trial.state == "queued":
-            self._progress.moved("queued", "running")
+            context.progress.moved("queued", "running")
             trial.state = "running"
         key = f"{job_id}.{running.attempt}"
         self.running[key] = running
-        self._executor.submit(
+        context.executor.submit(
             Job(
                 key,
                 OF_KIND[kind_of(step)].name,
-                payload_of(self._store, self._assignment, trial, step, self._latencies.prefixes(step[1])),
+                payload_of(context.store, context.assignment, trial, step, context.latencies.prefixes(step[1])),
                 pool_of(step),
                 self.limits.of(step),
-                written_folders(self._assignment),
+                written_folders(context.assignment),
             )
         )
 
     def _ready(self, step: Step) -> bool:
         """Whether a worker is free, on a target that was found good."""
-        if self._executor.free(pool_of(step)) < 1:
+        if self._context.executor.free(pool_of(step)) < 1:
             return False
         if not step[1]:
             return True
-        if self._canaries.due(step[1]) or not self._canaries.may_measure(step[1]):
+        canaries = self._context.canaries
+        if canaries.due(step[1]) or not canaries.may_measure(step[1]):
             return False
-        self._canaries.handed_out(step[1])
+        canaries.handed_out(step[1])
         return True
 
     def _known(self, trial: OpenTrial, step: Step) -> Mapping[str, Any] | None:
         """The result of a step that need not be measured: a dense twin of this study, a structure of any."""
         kind, target = step
-        if kind == "twin" and (twin_of(trial), target) in self._progress.twins:
-            return {"latency": self._progress.twins[twin_of(trial), target]}
-        if kind == "measure" and not is_audit(self._assignment.problem, trial):
+        twins = self._context.progress.twins
+        if kind == "twin" and (twin_of(trial), target) in twins:
+            return {"latency": twins[twin_of(trial), target]}
+        if kind == "measure" and not is_audit(self._context.assignment.problem, trial):
             structure_hash = trial.trained["structure_hash"]
-            latency = self._latencies.answer(target, structure_hash)
+            latency = self._context.latencies.answer(target, structure_hash)
             return latency and {"structure_hash": structure_hash, "latency": latency}
         return None

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
 from nas.errors import MeasureError
 from nas.latency.protocol.measure import PROTOCOL_VERSION
 from nas.latency.protocol.samples import Samples
+from trials.coordinator.assignment import Assignment
+from trials.coordinator.pipeline import reject_above
 from trials.jobs.messages import PREFIX, LatencyResult
-from trials.jobs.metrics import percentile_intervals
-from trials.plans.plan import MeasurePlan
+from trials.jobs.metrics import needed_metrics, percentile_intervals
 from trials.store.records import KnownMeasurement, MeasurementValue
 from trials.store.store import Store
 
@@ -31,28 +32,11 @@ class LatencyCache:
     metric that is an objective or has a limit.
     """
 
-    def __init__(
-        self,
-        store: Store,
-        plan: MeasurePlan,
-        targets: Mapping[str, Any],
-        reject_above: Callable[[str], float | None],
-        needed: Callable[[str], Sequence[str]] = lambda target: (),
-    ) -> None:
-        """Read nothing yet.
-
-        Args:
-            store: the database.
-            plan: how carefully the study measures.
-            targets: name → JSON of each target.
-            reject_above: target → latency beyond which a candidate is infeasible.
-            needed: target → metrics that an answer must have.
-        """
+    def __init__(self, store: Store, assignment: Assignment) -> None:
+        """Read nothing yet."""
         self._store = store
-        self._needed = needed
-        self._plan = plan
-        self._targets = targets
-        self._reject_above = reject_above
+        self._assignment = assignment
+        self._plan = assignment.problem.plan.measure
         self._known: dict[str, dict[str, None]] = {}
         self._versions: dict[str, str] = {}
         self._ids: dict[str, list[int]] = {}
@@ -62,7 +46,7 @@ class LatencyCache:
         if not self._plan.cache:
             return
         self._versions[target] = runtime_version
-        own = described(self._targets[target])
+        own = described(self._assignment.targets[target])
         stored = self._store.target_descriptions()
         self._ids[target] = [key for key, description in stored.items() if described(description) == own]
         rows = self._store.known_conditions(self._ids[target], PROTOCOL_VERSION, runtime_version, MOST_KNOWN)
@@ -89,11 +73,6 @@ class LatencyCache:
         del self._known[target][structure_hash]
         return None
 
-    def forget(self, target: str) -> None:
-        """Read again what is known: something of it proved bad."""
-        if target in self._versions:
-            self.open(target, self._versions[target])
-
     def _is_current(self, target: str, conditions: Mapping[str, Any]) -> bool:
         wanted = PROTOCOL_VERSION, self._versions[target]
         return (conditions.get("protocol"), conditions.get("runtime_version")) == wanted
@@ -101,10 +80,11 @@ class LatencyCache:
     def _answers(self, target: str, conditions: Mapping[str, Any], low_ms: float) -> bool:
         if conditions.get("disturbed", True) or "effort" not in conditions:
             return False
-        if any(conditions.get(name) is None for name in self._needed(target) if name in CONDITIONS):
+        problem = self._assignment.problem
+        if any(conditions.get(name) is None for name in needed_metrics(problem, target) if name in CONDITIONS):
             return False
         if conditions.get("rejected", False):
-            limit = self._reject_above(target)
+            limit = reject_above(problem, self._assignment.limits, target)
             return limit is not None and low_ms > limit
         effort, plan = conditions["effort"], self._plan
         careful = effort["precision"] <= plan.precision and effort["budget_s"] >= plan.budget_s

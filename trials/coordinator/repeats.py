@@ -20,6 +20,7 @@ from nas.strategies import Limit
 from nas.tasks.intervals import Interval
 from trials.analysis.membership import membership_of
 from trials.analysis.over_seeds import over_seeds
+from trials.coordinator.assignment import Assignment
 from trials.coordinator.pipeline import (
     OpenTrial,
     Step,
@@ -66,12 +67,10 @@ class Repeats:
         waiting: whether all that is left to repeat was measured too short a time ago.
     """
 
-    def __init__(self, store: Store, problem: Problem, study: str, study_id: int, epoch: int) -> None:
+    def __init__(self, store: Store, assignment: Assignment) -> None:
         self._store = store
-        self._problem = problem
-        self._study = study
-        self._study_id = study_id
-        self._epoch = epoch
+        self._assignment = assignment
+        self._problem = assignment.problem
         self._seen: object = None
         self._due_at = math.inf
         self.waiting = False
@@ -82,7 +81,7 @@ class Repeats:
         budget = {REMEASURE: plan.remeasure, RETRAIN: plan.retrain}
         if not any(budget.values()):
             return []
-        counts = self._store.repeats(self._study_id)
+        counts = self._store.repeats(self._assignment.study_id)
         left = {
             kind: allowed - sum(counts[key] for key in counts if key[1] == kind) for kind, allowed in budget.items()
         }
@@ -95,13 +94,13 @@ class Repeats:
 
     def _chosen(self, counts: RepeatCounts, ready: Sequence[Step]) -> list[Repeat]:
         """The best repeat of each kind that is due; notes when another will be."""
-        found = self._store.transactions.patiently(lambda: points(self._store, self._study))
+        found = self._store.transactions.patiently(lambda: points(self._store, self._assignment.name))
         front = set(found.numbers[found.on_front].tolist())
-        ages_s = self._store.ages_s(self._study_id) if any(kind == REMEASURE for kind, _ in ready) else {}
+        ages_s = self._store.ages_s(self._assignment.study_id) if any(kind == REMEASURE for kind, _ in ready) else {}
         revisit_s = self._problem.plan.confidence.revisit_s
         possible = doubtful(membership_of(found), front, counts, ready, ages_s, revisit_s)
         if any(kind == REMEASURE for kind, _ in ready):
-            kept = {item.candidate_number for item in self._store.kept_artifacts(self._study)}
+            kept = {item.candidate_number for item in self._store.kept_artifacts(self._assignment.name)}
             possible = [repeat for repeat in possible if repeat.step[0] != REMEASURE or repeat.number in kept]
         chosen = [best([repeat for repeat in possible if repeat.step[0] == kind]) for kind in (REMEASURE, RETRAIN)]
         due = [repeat for repeat in chosen if repeat]
@@ -112,7 +111,7 @@ class Repeats:
     def _queue(self, counts: RepeatCounts, repeat: Repeat) -> OpenJob:
         kind, target = repeat.step
         step = f"{kind}-{counts[repeat.number, kind, target] + 1}", target
-        return self._store.queue_repeat(self._study_id, self._epoch, repeat.number, step)
+        return self._store.queue_repeat(self._assignment.study_id, self._assignment.epoch, repeat.number, step)
 
 
 def doubtful(

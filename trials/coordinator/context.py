@@ -1,0 +1,40 @@
+"""What the parts of a coordinator share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from trials.coordinator.assignment import Assignment
+from trials.coordinator.canaries import Canaries
+from trials.coordinator.faults import Faults
+from trials.coordinator.latency_cache import LatencyCache
+from trials.coordinator.progress import Progress
+from trials.executors import Executor
+from trials.store.store import Store
+
+
+@dataclass(frozen=True)
+class CoordinatorContext:
+    """A study under way: where it is stored, who works for it, and what is known of it so far."""
+
+    store: Store
+    assignment: Assignment
+    executor: Executor
+    progress: Progress
+    canaries: Canaries
+    latencies: LatencyCache
+    faults: Faults
+
+    @classmethod
+    def of(cls, store: Store, assignment: Assignment, executor: Executor) -> CoordinatorContext:
+        """A study of which nothing is known yet."""
+        problem = assignment.problem
+        return cls(
+            store,
+            assignment,
+            executor,
+            Progress(problem, assignment.limits),
+            Canaries(problem.plan.measure, assignment.targets),
+            LatencyCache(store, assignment),
+            Faults(problem.plan.faults, assignment.name),
+        )
