@@ -8,15 +8,21 @@ from typing import Any
 
 import onnx
 import torch
-from onnx import numpy_helper
+from onnx import defs, numpy_helper
+from onnx.inliner import inline_selected_functions
 from torch import Tensor, fx, nn
 
 from nas.errors import MeasureError
 from nas.latency.runtimes.torch.fusions import fuse
-from nas.latency.runtimes.torch.translations import TRANSLATIONS
+from nas.latency.runtimes.torch.nodes import TRANSLATIONS
 
 #: What a name of the file stands for: a value computed in each run, or a constant.
 Value = fx.Node | Tensor
+
+#: Names of ONNX's own domain.
+_STANDARD = ("", "ai.onnx")
+#: How often what a node is defined by is itself replaced.
+_LEVELS = 4
 
 
 class TorchGraph:
@@ -46,8 +52,8 @@ class TorchGraph:
             node = self._graph.placeholder(f"input{len(self._graph.nodes)}")
             node.meta["value"] = tensor.to("meta")
             self._values[name] = node
-        for node in model.graph.node:
-            if node.op_type not in TRANSLATIONS or node.domain not in ("", "ai.onnx"):
+        for node in _spelled_out(model).graph.node:
+            if not _is_known(node):
                 name = ":".join(filter(None, (node.domain, node.op_type)))
                 raise MeasureError(f"op {name} has no translation to torch; run this file in another runtime")
             self._translate(node, TRANSLATIONS[node.op_type])
@@ -78,6 +84,10 @@ class TorchGraph:
         """Of a value or constant."""
         return tuple(value.meta["value"].shape if isinstance(value, fx.Node) else value.shape)
 
+    def dtype(self, value: Value) -> torch.dtype:
+        """Element type of a value or constant."""
+        return value.meta["value"].dtype if isinstance(value, fx.Node) else value.dtype
+
     def numbers(self, value: Value | None) -> list[Any]:
         """A constant's elements.
 
@@ -101,7 +111,10 @@ class TorchGraph:
             raise
         except Exception as error:  # attributes or shapes that a translation does not know
             raise MeasureError(f"op {node.op_type} ({node.name}) can't be translated to torch: {error}") from error
-        self._values.update(zip(node.output, found if isinstance(found, list) else [found], strict=False))
+        outputs = found if isinstance(found, list) else [found]
+        if further := [name for name in node.output[len(outputs) :] if name]:
+            raise MeasureError(f"op {node.op_type} ({node.name}): its output {further[0]} has no translation to torch")
+        self._values.update(zip(node.output, outputs, strict=False))
 
     def _placed(self, item: Any) -> Any:
         return self._tensor(item) if isinstance(item, Tensor) else item
@@ -116,6 +129,46 @@ class TorchGraph:
         node = self._graph.get_attr(name)
         node.meta["value"] = value.to("meta")
         return node
+
+
+def _is_known(node: onnx.NodeProto) -> bool:
+    return node.op_type in TRANSLATIONS and node.domain in _STANDARD
+
+
+def _spelled_out(model: onnx.ModelProto) -> onnx.ModelProto:
+    """The model, in which nodes without a translation are those that ONNX defines them by, where it does."""
+    for _ in range(_LEVELS):
+        unknown = {(node.domain, node.op_type) for node in model.graph.node if not _is_known(node)}
+        defined = [name for name in unknown if _is_defined(*name, model)]
+        if not defined:
+            break
+        _write_defaults(model)
+        try:
+            model = inline_selected_functions(model, defined, inline_schema_functions=True)
+        except RuntimeError:  # a definition of which it can't find the types
+            break
+    return model
+
+
+def _is_defined(domain: str, op_type: str, model: onnx.ModelProto) -> bool:
+    if domain not in _STANDARD or not defs.has(op_type, _opset(model)):
+        return False
+    schema = defs.get_schema(op_type, _opset(model))
+    return bool(schema.has_function or schema.has_context_dependent_function)
+
+
+def _write_defaults(model: onnx.ModelProto) -> None:
+    """Write attributes that nodes leave out: a definition refers to them, and its inlining does not know defaults."""
+    for node in model.graph.node:
+        if not _is_known(node) and _is_defined(node.domain, node.op_type, model):
+            given = {item.name for item in node.attribute}
+            for name, attribute in defs.get_schema(node.op_type, _opset(model)).attributes.items():
+                if name not in given and attribute.default_value.name:
+                    node.attribute.append(attribute.default_value)
+
+
+def _opset(model: onnx.ModelProto) -> int:
+    return max(int(item.version) for item in model.opset_import if item.domain in _STANDARD)
 
 
 def _meta(item: Any) -> Any:

@@ -69,6 +69,12 @@ FOREIGN: dict[str, tuple[list[Any], dict[str, np.ndarray]]] = {
     ),
     "reflect": ([node("Pad", "x p", mode="reflect")], {"p": np.array([0, 0, 1, 2, 0, 0, 0, 1])}),
     "gather_rows": ([node("Gather", "x i", axis=-1)], {"i": np.array([[0, -1], [2, 1]])}),
+    "written_out": ([node("Shrink", "x", "s", lambd=0.3, bias=0.1), node("MeanVarianceNormalization", "s")], {}),
+    "nearest": ([node("Resize", "x  s", mode="nearest")], {"s": np.array([1, 1, 0.6, 1.7], np.float32)}),
+    "transposed": (
+        [node("ConvTranspose", "x t", strides=[2, 1], pads=[0, 1, 1, 0], output_padding=[1, 0])],
+        {"t": KERNEL["w"].transpose(1, 0, 2, 3).copy()},
+    ),
     "even_split": ([node("Split", "x", "y", axis=1, num_outputs=1)], {}),
 }
 
@@ -86,15 +92,19 @@ def test_files_of_other_tools_compute_what_they_do_elsewhere(name: str, tmp_path
 @pytest.mark.parametrize(
     ("nodes", "opset", "message"),
     [
-        ([node("Hardmax")], 18, "op Hardmax has no translation to torch"),
+        ([node("LpPool", kernel_shape=[2, 2])], 18, "op LpPool has no translation to torch"),
         ([node("Relu", domain="com.example")], 18, "op com.example:Relu"),
         ([node("Relu")], 11, "opset 11"),
-        ([node("Resize", "x  s", mode="cubic")], 18, "'cubic'"),
+        ([node("Resize", "x  s", mode="cubic", exclude_outside=1)], 18, "'cubic'"),
+        ([node("AveragePool", kernel_shape=[2, 2], dilations=[2, 2])], 19, "dilations are unknown"),
+        ([node("Pad", "x p", mode="reflect")], 18, "batch or channels by mode 'reflect' are unknown"),
+        ([helper.make_node("MaxPool", ["x"], ["y", "i"], kernel_shape=[2, 2])], 18, "output i has no translation"),
         ([node("Reshape", "x x")], 18, "computed from the input"),
     ],
 )
 def test_what_is_not_translated_is_refused_by_name(nodes: list[Any], opset: int, message: str, tmp_path: Path) -> None:
-    path = save(tmp_path / "x.onnx", nodes, {"s": np.ones(4, np.float32)}, opset)
+    constants = {"s": np.ones(4, np.float32), "p": np.array([0, 1, 0, 0, 0, 0, 0, 0])}
+    path = save(tmp_path / "x.onnx", nodes, constants, opset)
     with pytest.raises(MeasureError, match=rf"x\.onnx.*{message}"):
         Torch().open(path, SessionOptions())
 
