@@ -10,8 +10,8 @@ from typing import Any
 from torch import nn
 
 from nas.errors import PlanError
-from nas.graph.reading import Reading, readings
 from nas.graph.tracing import trace
+from nas.graph.weight_use import WeightUse, weight_uses
 from nas.space import Chooser, SearchSpace, Site
 from nas.space.computed import use_parametrizations
 from nas.space.name_patterns import matching, name_patterns
@@ -72,7 +72,7 @@ class Module(SearchSpace):
 
     def sites(self, model: nn.Module) -> list[Site]:
         """Those of the layers that ``search`` names; a weight that layers share only if it names all of them."""
-        found = readings(trace(model, self._input_shape, unused=True))
+        found = weight_uses(trace(model, self._input_shape, unused=True))
         sites = [_as_read(model, site, found) for site in super().sites(model)]
         _say_what_is_left(self._name, sites)
         if self._search == _ALL:
@@ -113,7 +113,7 @@ def _warn_once(message: str) -> None:
     logger.warning("module: %s", message)
 
 
-def _as_read(model: nn.Module, site: Site, found: Mapping[int, Reading]) -> Site:
+def _as_read(model: nn.Module, site: Site, found: Mapping[int, WeightUse]) -> Site:
     weight = model.get_submodule(site.module)._parameters.get("weight")
     return found[id(weight)].restrict(site) if site.kind == "weight" and id(weight) in found else site
 

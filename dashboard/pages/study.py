@@ -5,11 +5,11 @@ from __future__ import annotations
 import streamlit as st
 
 from dashboard.context import Context
+from dashboard.sections.by_target import show_targets
 from dashboard.sections.candidates import show_candidates
 from dashboard.sections.front import show_front
 from dashboard.sections.outcome import show_comparison, show_gaps, show_history
 from dashboard.sections.summary import show_heading, show_plan, show_totals
-from dashboard.sections.targets import show_targets
 from dashboard.selection import choose_study
 from trials.store.read.studies import StudySummary, study_summary
 

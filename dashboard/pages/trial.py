@@ -102,8 +102,8 @@ def _metrics(context: Context, detail: CandidateDetail) -> None:
         known = value.low is not None and value.high is not None
         note = f"95 %: {value.low:.4g} to {value.high:.4g}" if known else ""
         cards.append((title(metric), number(metric, value.value), note))
-    for item in detail.row.beside:
-        where = f" at {item.target}" if len(detail.row.beside) > 1 else ""
+    for item in detail.row.speedups:
+        where = f" at {item.target}" if len(detail.row.speedups) > 1 else ""
         cards.append((f"Speed-up{where}", f"{item.speedup:.2f}×", "over its dense twin in fp32"))
     show_numbers(cards)
     for flag in detail.row.flags:

@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 
 from nas.foreign import line
+from trials.analysis.by_target import RankCorrelation
 from trials.analysis.gaps import gaps
-from trials.analysis.targets import RankCorrelation
 from trials.reporting.comparison import Comparison
 from trials.reporting.labels import interval, label, title, unit
 from trials.store.read.candidate import ExportInfo
@@ -32,7 +32,7 @@ def candidates_table(page: CandidatePage, metrics: Sequence[str], shares: Mappin
             "On the front": shares.get(row.number),
             "Parameters": row.parameters,
             "MACs": row.macs,
-            **(_beside(row) if any(other.beside for other in page.rows) else {}),
+            **(_speedup(row) if any(other.speedups for other in page.rows) else {}),
             "Reason": line(row.reason or ""),
         }
         for row in page.rows
@@ -40,26 +40,26 @@ def candidates_table(page: CandidatePage, metrics: Sequence[str], shares: Mappin
     return pd.DataFrame(lines)
 
 
-def _beside(row: CandidateRow) -> dict[str, Any]:
+def _speedup(row: CandidateRow) -> dict[str, Any]:
     """Speed-up over the dense twin, a target each, and what to beware of."""
-    several = len(row.beside) > 1
-    speedups = {f"Speed-up at {item.target}" if several else "Speed-up": item.speedup for item in row.beside}
+    several = len(row.speedups) > 1
+    speedups = {f"Speed-up at {item.target}" if several else "Speed-up": item.speedup for item in row.speedups}
     return {**(speedups or {"Speed-up": None}), "Beware": ", ".join(row.flags)}
 
 
 def comparison_table(name: str, compared: Comparison) -> pd.DataFrame:
     """One line a network: those the study ``name`` found, and beneath each what it is compared with."""
     lines = []
-    for row in compared.lines:
-        what = f"Trial {row.row.number}, found" if row.study == name else f"\N{EM SPACE}{row.what}"
+    for row in compared.rows:
+        what = f"Trial {row.candidate.number}, found" if row.study == name else f"\N{EM SPACE}{row.what}"
         cells: dict[str, Any] = {}
         for metric in compared.metrics:
             value = row.value(metric)
             cells[_head(metric)] = value and value.value
             if value and value.low is not None and value.high is not None:
                 cells[f"{title(metric)}, 95 %"] = f"{value.low:.4g} to {value.high:.4g}"
-        own = {"Network": what, **_beside(row.row), **cells, "From": f"{row.study} {row.row.number}"}
-        lines.append(own if row.row.state == "complete" else own | {"State": row.row.state})
+        own = {"Network": what, **_speedup(row.candidate), **cells, "From": f"{row.study} {row.candidate.number}"}
+        lines.append(own if row.candidate.state == "complete" else own | {"State": row.candidate.state})
     return pd.DataFrame(lines)
 
 

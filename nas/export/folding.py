@@ -16,7 +16,7 @@ from nas.ops.conv import padding
 
 
 @dataclass(frozen=True)
-class Layer:
+class FoldedWeights:
     """Weights as they ship, output channels first."""
 
     weight: np.ndarray
@@ -28,7 +28,7 @@ class Folded:
     """What folding found."""
 
     #: Position of a weighted node → its weights.
-    layers: Mapping[int, Layer]
+    layers: Mapping[int, FoldedWeights]
     #: Position of a batch norm or layer scale that is gone → the layer it went into.
     norms: Mapping[int, int]
     #: Positions of calls whose last shift is in the bias of the layer behind them.
@@ -42,13 +42,13 @@ def fold(graph: TracedGraph, bits: Mapping[str, int]) -> Folded:
     call whose output it alone uses, if it computes in floats: 8 bits are calibrated on the shifted values.
     """
     users = graph.users()
-    layers: dict[int, Layer] = {}
+    layers: dict[int, FoldedWeights] = {}
     norms: dict[int, int] = {}
     for index, node in enumerate(graph.nodes):
         weights = node.op.weights(node.call) if node.op is not None else None
         if weights is None:
             continue
-        layer = Layer(as_array(weights.weight), None if weights.bias is None else as_array(weights.bias))
+        layer = FoldedWeights(as_array(weights.weight), None if weights.bias is None else as_array(weights.bias))
         for place, affine in _affines_behind(graph, users, index, weights):
             layer = _scaled(layer, affine)
             norms[place] = index
@@ -78,16 +78,16 @@ def _only_user(graph: TracedGraph, users: Sequence[Sequence[int]], index: int) -
     return following[0] if len(following) == 1 and following[0] < len(graph.nodes) else None
 
 
-def _scaled(layer: Layer, affine: Affine) -> Layer:
+def _scaled(layer: FoldedWeights, affine: Affine) -> FoldedWeights:
     scale, shift = affine.scale.numpy(), affine.shift.numpy()
     weight = layer.weight * scale.reshape(-1, *[1] * (layer.weight.ndim - 1))
-    return Layer(weight, shift if layer.bias is None else layer.bias * scale + shift)
+    return FoldedWeights(weight, shift if layer.bias is None else layer.bias * scale + shift)
 
 
 def _shift_biases(
     graph: TracedGraph,
     users: Sequence[Sequence[int]],
-    layers: dict[int, Layer],
+    layers: dict[int, FoldedWeights],
     bits: Mapping[str, int],
 ) -> Iterator[int]:
     """Move last shifts into biases, in place; the positions of the calls that lost theirs."""
@@ -100,11 +100,11 @@ def _shift_biases(
         if _is_pointwise(graph.nodes[place], layer, len(shift)):
             # The layer's weight has its scale in it already, so what comes out of it has too.
             moved = layer.weight.reshape(len(layer.weight), -1) @ as_array(shift)
-            layers[place] = Layer(layer.weight, moved if layer.bias is None else layer.bias + moved)
+            layers[place] = FoldedWeights(layer.weight, moved if layer.bias is None else layer.bias + moved)
             yield index
 
 
-def _is_pointwise(node: TracedNode, layer: Layer, channels: int) -> bool:
+def _is_pointwise(node: TracedNode, layer: FoldedWeights, channels: int) -> bool:
     """Whether each output pixel is made of all channels of one input pixel, none of them padding."""
     module = node.call.module
     if isinstance(module, nn.Conv2d):

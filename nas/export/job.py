@@ -19,7 +19,7 @@ NUM_ROUNDED = 32
 
 
 @dataclass(frozen=True)
-class Job:
+class ExportJob:
     """A network on its way into a file."""
 
     network: Network

@@ -16,14 +16,14 @@ from torch import Tensor, fx
 
 from nas.errors import ExportError
 from nas.export import Artifact, Exporter
-from nas.export.calibration import SEEDED, ranges, seeded_inputs
 from nas.export.checking.blame import blame_hooks, blame_operator
 from nas.export.checking.check import check_same, file_answers
 from nas.export.checking.expected import expect
 from nas.export.folding import fold
-from nas.export.job import Job
+from nas.export.job import ExportJob
 from nas.export.onnx_graph import OnnxGraph, Parameter
 from nas.export.quantize import IntegerPlan, halved, plan_integers, quantize_layer, quantize_weight
+from nas.export.ranges import SEEDED, ranges, seeded_inputs
 from nas.export.simulation import Simulation, can_simulate
 from nas.export.structure import record_nonzeros, structure_hash_of
 from nas.export.torch_route import export_with_torch
@@ -67,7 +67,7 @@ class OnnxExporter(Exporter):
         expected = expect(network.model, _compared(input_shape, calibration), input_shape[0])
         inputs = seeded_inputs(input_shape, SEEDED) if calibration is None else calibration.cpu()
         without_op = tuple(f"{node.op_name} ({node.name})" for node in graph.uncovered)
-        job = Job(network, path, input_shape, inputs, expected, runtime, without_op)
+        job = ExportJob(network, path, input_shape, inputs, expected, runtime, without_op)
         enclosed: list[str] = []
         if uncovered:
             model, error = export_with_torch(job)
@@ -101,7 +101,7 @@ def _compared(input_shape: tuple[int, ...], calibration: Tensor | None) -> Tenso
     return calibration[:count].cpu()
 
 
-def _export_ops(job: Job, graph: TracedGraph) -> tuple[onnx.ModelProto, float, list[str]]:
+def _export_ops(job: ExportJob, graph: TracedGraph) -> tuple[onnx.ModelProto, float, list[str]]:
     """Write the file op by op: the model, its error and its enclosed layers.
 
     The network in 32 bits is written, run and compared with torch first. A file of fewer bits has the same ops, and is
@@ -122,7 +122,7 @@ def _export_ops(job: Job, graph: TracedGraph) -> tuple[onnx.ModelProto, float, l
     return model, job.check_fewer_bits(written.simulation), written.enclosed
 
 
-def _blame(job: Job, graph: TracedGraph, written: _Written) -> str:
+def _blame(job: ExportJob, graph: TracedGraph, written: _Written) -> str:
     batch = job.input_shape[0]
     if found := blame_hooks(job.network.model, job.expected, batch):
         return found

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from nas.errors import ExportError
-from nas.export.folding import Folded, Layer
+from nas.export.folding import Folded, FoldedWeights
 from nas.export.onnx_graph import Integers
 from nas.graph.tracing import TracedGraph, TracedNode
 from nas.ops.identity import IdentityOp
@@ -104,7 +104,9 @@ def halved(weight: np.ndarray, name: str) -> np.ndarray:
     return found
 
 
-def quantize_weight(layer: Layer, bits: int, scheme: Scheme, *, smallest_scale: np.ndarray | None = None) -> Integers:
+def quantize_weight(
+    layer: FoldedWeights, bits: int, scheme: Scheme, *, smallest_scale: np.ndarray | None = None
+) -> Integers:
     """Weights as integers of 8 or 4 bits, a scale for each output channel or block.
 
     Args:
@@ -135,7 +137,7 @@ def quantize_weight(layer: Layer, bits: int, scheme: Scheme, *, smallest_scale: 
     )
 
 
-def quantize_layer(layer: Layer, inputs: Steps, scheme: Scheme) -> tuple[Integers, Integers | None]:
+def quantize_layer(layer: FoldedWeights, inputs: Steps, scheme: Scheme) -> tuple[Integers, Integers | None]:
     """Weights as s8 per output channel, bias as int32 in steps of both scales."""
     if layer.bias is None:
         return quantize_weight(layer, 8, scheme), None

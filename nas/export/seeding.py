@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from nas.errors import ExportError
-from nas.export.calibration import device_of, seeded_inputs
+from nas.export.ranges import device_of, seeded_inputs
 from nas.space.architecture import Network
 
 #: Inputs whose statistics batch norms take.

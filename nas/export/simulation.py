@@ -10,10 +10,10 @@ import torch
 from torch import Tensor, fx
 from torch.func import functional_call
 
-from nas.export.calibration import device_of
 from nas.export.folding import Folded
 from nas.export.onnx_graph import Integers, Parameter
 from nas.export.quantize import IntegerPlan
+from nas.export.ranges import device_of
 from nas.graph.tracing import TracedGraph, TracedNode
 from nas.quantization.steps import Steps
 

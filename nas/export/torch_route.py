@@ -16,12 +16,12 @@ from onnx import numpy_helper
 from torch import Tensor, nn
 
 from nas.errors import ExportError, NasError
-from nas.export.calibration import device_of
 from nas.export.checking.blame import blame_hooks
 from nas.export.checking.check import check_same
-from nas.export.job import Job
+from nas.export.job import ExportJob
 from nas.export.onnx_graph import OPSET
 from nas.export.quantize import halved
+from nas.export.ranges import device_of
 from nas.export.structure import record_nonzeros
 from nas.extras import require
 from nas.latency.runtimes import RUNTIMES
@@ -33,7 +33,7 @@ from nas.space import Network
 _QUANTIZED_SUFFIX = "_quantized"
 
 
-def export_with_torch(job: Job) -> tuple[onnx.ModelProto, float]:
+def export_with_torch(job: ExportJob) -> tuple[onnx.ModelProto, float]:
     """Write the file; what was written, and its error.
 
     The network in 32 bits is written, run and compared with torch before anything is rounded.
@@ -93,7 +93,7 @@ def _halved(model: onnx.ModelProto) -> onnx.ModelProto:
     return model
 
 
-def _export(job: Job) -> float:
+def _export(job: ExportJob) -> float:
     """Write the network in 32 bits with the first of torch's exporters whose file computes the same; its error."""
     errors = []
     # The older exporter is ten times faster and names its nodes after modules; the newer knows more.
@@ -109,7 +109,7 @@ def _export(job: Job) -> float:
     )
 
 
-def _write(job: Job, dynamo: bool) -> None:
+def _write(job: ExportJob, dynamo: bool) -> None:
     if dynamo:
         require("onnxscript", "torch's newer exporter")
     extra: dict[str, Any] = {"external_data": False, "verbose": False} if dynamo else {}
@@ -128,7 +128,7 @@ def _write(job: Job, dynamo: bool) -> None:
         )
 
 
-def _blame(job: Job) -> str:
+def _blame(job: ExportJob) -> str:
     return blame_hooks(job.network.model, job.expected, job.input_shape[0]) or (
         f"Nodes without an op of ours, one of which torch's exporter may not know in full: {', '.join(job.uncovered)}. "
         "Write them in other operators, or register ops for them"
@@ -150,7 +150,7 @@ def reason(error: Exception) -> str:
 _METHODS = {"min_max": "MinMax", "percentile": "Percentile", "entropy": "Entropy"}
 
 
-def _quantize(job: Job, scheme: Scheme) -> None:
+def _quantize(job: ExportJob, scheme: Scheme) -> None:
     """Rewrite the file with integers.
 
     Raises:
@@ -187,7 +187,7 @@ def _quantize(job: Job, scheme: Scheme) -> None:
     onnx.save(model, str(job.path))
 
 
-def _run_quantiser(job: Job, prepared: Path, scheme: Scheme) -> None:
+def _run_quantiser(job: ExportJob, prepared: Path, scheme: Scheme) -> None:
     RUNTIMES.get("onnxruntime")  # first, because it turns the package's telemetry off
     from onnxruntime.quantization import CalibrationMethod, QuantFormat, QuantType, quantize_static
     from onnxruntime.quantization.shape_inference import quant_pre_process

@@ -10,8 +10,8 @@ from nas.strategies import Goal, Observation
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """What became of a trial.
+class SamplerOutcome:
+    """What became of a trial, in the words of a sampler.
 
     Attributes:
         values: one for each objective, all finite; None if the trial failed.
@@ -24,7 +24,7 @@ class Outcome:
     placeholders: bool = False
 
 
-FAILED = Outcome(None)
+FAILED = SamplerOutcome(None)
 
 
 class Worst:
@@ -50,7 +50,7 @@ class Worst:
                     self._seen[name] = worse(value, self._seen.get(name, value))
         return before != self._seen
 
-    def outcome(self, observation: Observation) -> Outcome:
+    def outcome(self, observation: Observation) -> SamplerOutcome:
         """What to tell a sampler about a finished suggestion.
 
         ``failed`` and ``stopped`` ones failed; so did complete ones without a finite value of an objective.
@@ -58,14 +58,14 @@ class Worst:
         measured = [observation.values.get(name, math.nan) for name in self._goal.objectives]
         missing = not all(map(math.isfinite, measured))
         if observation.state == "complete" and not missing:
-            return Outcome(tuple(measured), self._constraints(observation))
+            return SamplerOutcome(tuple(measured), self._constraints(observation))
         if observation.state != "infeasible":
             return FAILED
         filled = tuple(
             value if math.isfinite(value) else self._seen.get(name, 0.0)
             for name, value in zip(self._goal.objectives, measured, strict=True)
         )
-        return Outcome(filled, self._constraints(observation), placeholders=missing)
+        return SamplerOutcome(filled, self._constraints(observation), placeholders=missing)
 
     def _constraints(self, observation: Observation) -> dict[str, float]:
         found = {name: float(observation.violations.get(name, 0.0)) for name in self._goal.limits}

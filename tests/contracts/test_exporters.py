@@ -19,7 +19,7 @@ import nas.export.onnx
 from nas.errors import ExportError
 from nas.export import EXPORTERS, Artifact, Exporter
 from nas.export.checking.expected import expect
-from nas.export.job import Job
+from nas.export.job import ExportJob
 from nas.export.onnx import OnnxExporter
 from nas.export.seeding import seed_weights
 from nas.export.torch_route import export_with_torch
@@ -222,7 +222,7 @@ def check_routes_agree(name: str, bits: int, tolerance: float, folder: Path) -> 
     ours = OnnxExporter().export(network, folder / "fx.onnx", input_shape=SHAPE, calibration=images(64))
     assert ours.route == "fx"
     expected = expect(network.model, images(8), 1)
-    export_with_torch(Job(network, folder / "torch.onnx", SHAPE, images(64), expected, "onnxruntime"))
+    export_with_torch(ExportJob(network, folder / "torch.onnx", SHAPE, images(64), expected, "onnxruntime"))
     first, second = run_file(folder / "fx.onnx", inputs), run_file(folder / "torch.onnx", inputs)
     assert np.abs(first - second).max() <= tolerance * second.std()
 

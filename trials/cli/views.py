@@ -8,9 +8,9 @@ from typing import Any
 from nas.foreign import line
 from nas.latency.protocol.samples import Samples
 from nas.latency.protocol.summary import times_of
+from trials.analysis.by_target import fronts_by_target, rank_correlations
 from trials.analysis.membership import membership_by_number, membership_of
 from trials.analysis.profiles import OWN, account, layer_times
-from trials.analysis.targets import fronts_by_target, rank_correlations
 from trials.cli.console import out
 from trials.cli.options import print_rows, shown
 from trials.cli.terminal import titled, warning
@@ -40,7 +40,7 @@ def candidate_rows(store: Store, name: str, limit: int) -> list[dict[str, Any]]:
     objectives = list(study_summary(store, name).row.objectives)
     page = candidates_page(store, name, limit=limit)
     shares = membership_by_number(store, name)
-    beside = any(row.beside or row.flags for row in page.rows)
+    with_speedups = any(row.speedups or row.flags for row in page.rows)
     named = any(row.original for row in page.rows)
     return [
         {
@@ -51,16 +51,16 @@ def candidate_rows(store: Store, name: str, limit: int) -> list[dict[str, Any]]:
             "on_front": shares.get(row.number),
             "parameters": row.parameters,
             "macs": row.macs,
-            **(_beside(row) if beside else {}),
+            **(_speedup(row) if with_speedups else {}),
             "reason": row.reason or "",
         }
         for row in page.rows
     ]
 
 
-def _beside(row: CandidateRow) -> dict[str, Any]:
+def _speedup(row: CandidateRow) -> dict[str, Any]:
     """Speed-up over the dense twin, on the first target it was timed on, and what to beware of."""
-    return {"speedup": row.beside[0].speedup if row.beside else None, "beware": ", ".join(row.flags)}
+    return {"speedup": row.speedups[0].speedup if row.speedups else None, "beware": ", ".join(row.flags)}
 
 
 def candidate_json(store: Store, name: str, number: int) -> dict[str, Any]:
@@ -149,7 +149,7 @@ def print_candidate(store: Store, name: str, number: int) -> None:
     share = membership_by_number(store, name).get(number)
     if share is not None:
         out.print(f"on the front with probability {share:.2f}")
-    for item in detail.row.beside:
+    for item in detail.row.speedups:
         out.print(f"{item.speedup:.2f} times as fast as its dense twin at {item.target}")
     for flag in detail.row.flags:
         out.print(warning(flag))

@@ -213,7 +213,7 @@ def _report(
         "classes": dict(answers[0].confusion),
         "runtimes": [item.to_json() for item in answers],
         "latency": [item.to_json() for item in latencies],
-        "dense_twin": [{**asdict(item), "speedup": item.speedup} for item in detail.row.beside],
+        "dense_twin": [{**asdict(item), "speedup": item.speedup} for item in detail.row.speedups],
         "beware": list(detail.row.flags),
         "numerics": {"relative_error": artifact.relative_error, "route": artifact.route},
         "file": {

@@ -20,19 +20,19 @@ WORDS = {"random_mask": "random masks, equal density", "dense": "dense parent"}
 
 
 @dataclass(frozen=True)
-class Line:
+class ComparisonRow:
     """One network: what it is, and its row in the study it is from."""
 
     what: str
     #: Number of the found candidate it belongs to; None for a reference.
-    beside: int | None
+    found_number: int | None
     study: str
-    row: CandidateRow
+    candidate: CandidateRow
 
     def value(self, metric: str) -> Value | None:
         """A metric; of what no policy compressed, its value without compression."""
-        recorded = self.row.value(metric)
-        if recorded is None and metric in COMPRESSIONS and self.row.state == "complete":
+        recorded = self.candidate.value(metric)
+        if recorded is None and metric in COMPRESSIONS and self.candidate.state == "complete":
             return Value(COMPRESSIONS[metric][0])
         return recorded
 
@@ -41,7 +41,7 @@ class Line:
 class Comparison:
     """A table of networks, and what it comes to."""
 
-    lines: tuple[Line, ...]
+    rows: tuple[ComparisonRow, ...]
     metrics: tuple[str, ...]
     #: One sentence about found networks against random masks; empty where there are no pairs.
     verdict: str
@@ -53,33 +53,33 @@ def comparison(source: Source, name: str) -> Comparison | None:
     Raises:
         UnknownNameError: no such study.
     """
-    beside = companions(source, name)
-    numbers = list(dict.fromkeys(key for role in WORDS if role in beside for key in beside[role].candidates))
+    related = companions(source, name)
+    numbers = list(dict.fromkeys(key for role in WORDS if role in related for key in related[role].candidates))
     numbers = numbers or compared(source, name, 1)
     fixed = references(source, name)
     if not numbers and not fixed:
         return None
     page = candidates_page(source, name, numbers=numbers, limit=len(numbers))
     found = {row.number: row for row in page.rows}
-    lines = []
+    rows = []
     for key in numbers:
-        lines.append(Line("found", key, name, found[key]))
+        rows.append(ComparisonRow("found", key, name, found[key]))
         for role, words in WORDS.items():
-            if role in beside and key in beside[role].candidates:
-                lines.append(Line(words, key, beside[role].study, beside[role].candidates[key]))
-    lines += [Line("reference", None, study, row) for study, row in fixed.items()]
+            if role in related and key in related[role].candidates:
+                rows.append(ComparisonRow(words, key, related[role].study, related[role].candidates[key]))
+    rows += [ComparisonRow("reference", None, study, candidate) for study, candidate in fixed.items()]
     objectives = list(study_summary(source, name).row.objectives)
-    return Comparison(tuple(lines), _metrics(objectives, lines), _verdict(objectives[0], lines))
+    return Comparison(tuple(rows), _metrics(objectives, rows), _verdict(objectives[0], rows))
 
 
-def _metrics(objectives: Sequence[str], lines: Sequence[Line]) -> tuple[str, ...]:
+def _metrics(objectives: Sequence[str], rows: Sequence[ComparisonRow]) -> tuple[str, ...]:
     wanted = dict.fromkeys([*objectives, "latency_ms", "size_bytes", "nonzero_bytes", "density", "weight_bits"])
-    return tuple(metric for metric in wanted if any(line.row.value(metric) for line in lines))
+    return tuple(metric for metric in wanted if any(row.candidate.value(metric) for row in rows))
 
 
-def _verdict(metric: str, lines: Sequence[Line]) -> str:
+def _verdict(metric: str, rows: Sequence[ComparisonRow]) -> str:
     """The paired difference, in the words of the first objective."""
-    values = {(line.beside, line.what): line.row.value(metric) for line in lines}
+    values = {(row.found_number, row.what): row.candidate.value(metric) for row in rows}
     pairs = [
         (found.value, random.value)
         for (key, what), found in values.items()

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, fx, nn
 
 from nas.errors import NasError
-from nas.export.calibration import device_of
 from nas.export.checking.expected import Expected, answers
+from nas.export.ranges import device_of
 from nas.graph.tracing import TracedGraph
 from nas.quantization.aware import is_own_hook
 

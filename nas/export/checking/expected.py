@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from nas.errors import ExportError
-from nas.export.calibration import device_of
 from nas.export.checking.randomness import check_repeatable
+from nas.export.ranges import device_of
 
 #: Outputs that vary less than this share of their largest value do not vary.
 CONSTANT = 1e-7

@@ -39,7 +39,7 @@ def rounded_answers(
         scheme = _scheme(model, bits)
         with _Ranges(scheme) as ranges:
             answers(rounded, calibration, batch, before=ranges.start)
-        with _Rounded(ranges.steps()) as rounding:
+        with _RoundedResults(ranges.steps()) as rounding:
             found = answers(rounded, expected.inputs, batch, before=rounding.start)
     return found.float().cpu().numpy()
 
@@ -134,7 +134,7 @@ class _Ranges(_Results):  # type: ignore[no-untyped-call]
         return value
 
 
-class _Rounded(_Results):  # type: ignore[no-untyped-call]
+class _RoundedResults(_Results):  # type: ignore[no-untyped-call]
     """Rounds every result within its range."""
 
     def __init__(self, steps: list[Steps | None]) -> None:

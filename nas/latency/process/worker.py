@@ -47,7 +47,7 @@ PARENT_CHECK_S = 2.0
 Reply = Callable[[Mapping[str, Any]], None]
 
 
-class Worker:
+class MeasuringWorker:
     """A pinned process with a runtime and the reference models."""
 
     def __init__(self, spec: TargetSpec, folder: Path) -> None:
@@ -174,7 +174,7 @@ def main() -> None:
     requests = _lines(os.getppid())
     with Scratch("nas-references-") as folder:
         try:
-            worker = Worker(TargetSpec.from_json(json.loads(next(requests, "{}"))), Path(folder))
+            worker = MeasuringWorker(TargetSpec.from_json(json.loads(next(requests, "{}"))), Path(folder))
         except NasError as error:
             reply(_told(error))
             return
@@ -186,7 +186,7 @@ def main() -> None:
                 return
 
 
-def _serve(worker: Worker, request: Mapping[str, Any], reply: Reply) -> None:
+def _serve(worker: MeasuringWorker, request: Mapping[str, Any], reply: Reply) -> None:
     try:
         reply({"answer": _answer(worker, request, reply)})
     except BrokenPipeError:
@@ -201,7 +201,7 @@ def _told(error: Exception) -> dict[str, Any]:
     return {"error": text, "place": is_of_place(error)}
 
 
-def _answer(worker: Worker, request: Mapping[str, Any], reply: Reply) -> dict[str, Any]:
+def _answer(worker: MeasuringWorker, request: Mapping[str, Any], reply: Reply) -> dict[str, Any]:
     verb = request["verb"]
     if verb == "calibrate":
         return worker.calibrate().to_json()

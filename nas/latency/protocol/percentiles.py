@@ -22,7 +22,7 @@ RESAMPLES = 200
 Floats = NDArray[np.float64]
 
 
-class Percentile(NamedTuple):
+class PercentileValue(NamedTuple):
     """One percentile and its 95 % interval, milliseconds."""
 
     value_ms: float
@@ -31,7 +31,7 @@ class Percentile(NamedTuple):
     high_ms: float | None
 
 
-def percentiles(samples: Samples, reference_ms: float, seed: int = 0) -> dict[int, Percentile]:
+def percentiles(samples: Samples, reference_ms: float, seed: int = 0) -> dict[int, PercentileValue]:
     """The percentiles of all runs that were not pre-empted; of all runs if every run was.
 
     The interval resamples sessions first and visits second, as consecutive runs are not independent, and allows for
@@ -50,7 +50,7 @@ def percentiles(samples: Samples, reference_ms: float, seed: int = 0) -> dict[in
     unseen = 1.96 * SESSION_SPREAD / len(sessions) ** 0.5
     below, above = (np.hypot(np.maximum(0.0, seen), unseen) for seen in (1 - ends[0] / values, ends[1] / values - 1))
     return {
-        percent: Percentile(
+        percent: PercentileValue(
             float(values[place]) * reference_ms,
             float(values[place] * max(0.0, 1 - below[place])) * reference_ms,
             float(values[place] * (1 + above[place])) * reference_ms if _has_upper_end(percent, len(ratios)) else None,

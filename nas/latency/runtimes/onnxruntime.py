@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from nas.errors import MeasureError, PlanError
-from nas.latency.machine.memory import peak_growth
+from nas.latency.machine.peak_memory import peak_growth
 from nas.latency.profiles import Profile, ProfiledRun, profile_runs, summarize
 from nas.latency.runtimes import Burst, Runtime, Session, SessionOptions
 from nas.latency.runtimes.in_process import Clocks, as_only_input, random_input

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from nas.errors import TaskError
 from nas.tasks import Split
-from nas.tasks.image_files.layout import LAYOUT, Layout, find_layout
+from nas.tasks.image_files.layout import LAYOUT, FolderLayout, find_layout
 from nas.tasks.image_files.reading import WHITE_16, Note, shown
 from nas.tasks.image_files.scan import Checked, scan
 from nas.tasks.image_files.tree import Identity, ImageFile, Tree, walk
@@ -109,7 +109,7 @@ def find_images(
     return Images(classes, whole, faults, (*layout.notes, *_notes(tree, whole)))
 
 
-def _places(tree: Tree, layout: Layout) -> dict[Path, Place]:
+def _places(tree: Tree, layout: FolderLayout) -> dict[Path, Place]:
     """Path → split and class; images outside all classes are left out."""
     placed: dict[Path, Place] = {}
     for split, folder in layout.folders.items():
@@ -155,7 +155,7 @@ def _too_long(item: Checked, size: int) -> str:
     return f"{item.width}×{item.height} pixels is too long and narrow to be scaled to {size} pixels a side"
 
 
-def _classes(tree: Tree, layout: Layout, found: Mapping[Split, Sequence[Image]]) -> tuple[str, ...]:
+def _classes(tree: Tree, layout: FolderLayout, found: Mapping[Split, Sequence[Image]]) -> tuple[str, ...]:
     named = {
         split: {path.parts[len(folder.parts)] for path in _class_folders(tree, folder, layout)}
         for split, folder in layout.folders.items()
@@ -175,12 +175,12 @@ def _classes(tree: Tree, layout: Layout, found: Mapping[Split, Sequence[Image]])
     return tuple(sorted(names))
 
 
-def _class_folders(tree: Tree, folder: Path, layout: Layout) -> list[Path]:
+def _class_folders(tree: Tree, folder: Path, layout: FolderLayout) -> list[Path]:
     depth = len(folder.parts)
     return [path for path in tree.folders if len(path.parts) == depth + 1 and path.parts[:depth] == folder.parts]
 
 
-def _lacking(tree: Tree, layout: Layout, split: Split, missing: set[str], *, empty: bool) -> str:
+def _lacking(tree: Tree, layout: FolderLayout, split: Split, missing: set[str], *, empty: bool) -> str:
     names = ", ".join(shown(name) for name in sorted(missing))
     where = shown(tree.root / layout.folders[split])
     if len(layout.folders) == 1:

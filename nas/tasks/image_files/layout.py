@@ -26,7 +26,7 @@ _FILLERS = {"set", "sets", "data", "dataset", "images", "image", "imgs", "img", 
 
 
 @dataclass(frozen=True)
-class Layout:
+class FolderLayout:
     """The folder of each split, relative to the image folder; only ``train``, the folder itself, where none has one."""
 
     folders: Mapping[Split, Path]
@@ -62,16 +62,16 @@ def checked_splits(value: Any) -> Mapping[Split, str] | str | None:
     return value
 
 
-def find_layout(tree: Tree, splits: Mapping[Split, str] | str | None) -> Layout:
+def find_layout(tree: Tree, splits: Mapping[Split, str] | str | None) -> FolderLayout:
     """The folders of the splits: those that ``splits`` names, or those whose names and content tell.
 
     Raises:
         TaskError: the folders can be read in more than one way, or hold no classes.
     """
     if isinstance(splits, Mapping):
-        return Layout({split: _named(tree, split, folder) for split, folder in splits.items()})
+        return FolderLayout({split: _named(tree, split, folder) for split, folder in splits.items()})
     if splits == NO_SPLITS:
-        return Layout({"train": Path()})
+        return FolderLayout({"train": Path()})
     return _Folders(tree).layout()
 
 
@@ -101,7 +101,7 @@ class _Folders:
         self._filled = [name for name, inside in self._inside.items() if inside or name in self._direct]
         self._meant = {name: split for name in self._filled if (split := split_of(name))}
 
-    def layout(self) -> Layout:
+    def layout(self) -> FolderLayout:
         if not self._filled:
             self._refuse_empty()
         nested = [name for name in self._meant if self._inside[name] and name not in self._direct]
@@ -110,9 +110,9 @@ class _Folders:
         if mixed := [name for name in self._meant if self._inside[name]]:
             self._refuse(f"{mixed[0]!r} holds images and folders of images, so it may be a split or a class")
         self._check_classes()
-        return Layout({"train": Path()})
+        return FolderLayout({"train": Path()})
 
-    def _by_split(self) -> Layout:
+    def _by_split(self) -> FolderLayout:
         for name in self._meant:
             if not self._inside[name]:
                 self._refuse(f"{name!r} has the name of a split and holds images, but no folders of classes")
@@ -123,7 +123,9 @@ class _Folders:
             folders[split] = Path(name)
         if "train" not in folders:
             self._refuse(f"{', '.join(map(repr, self._meant))} are named like splits, and no folder like train")
-        return Layout({split: folders[split] for split in SPLITS if split in folders}, self._others(folders["train"]))
+        return FolderLayout(
+            {split: folders[split] for split in SPLITS if split in folders}, self._others(folders["train"])
+        )
 
     def _others(self, train: Path) -> tuple[str, ...]:
         """Folders beside the splits, which are left out; refused where they may be splits themselves."""

@@ -17,7 +17,7 @@ from trials.cli.console import app, out
 from trials.cli.options import MOST
 
 if TYPE_CHECKING:
-    from trials.plans.interview.questions import Question
+    from trials.plans.interview.questions import PlanQuestion
 
 Text = str | None
 
@@ -87,7 +87,7 @@ def _text(file: Path, given: Mapping[str, Any], fixed: Mapping[str, Any], *, ask
     return write_plan(answers, file)
 
 
-def _answer(question: Question, given: Any, answers: Mapping[str, Any], *, asks: bool) -> Any:
+def _answer(question: PlanQuestion, given: Any, answers: Mapping[str, Any], *, asks: bool) -> Any:
     from trials.plans.interview.questions import value_of
 
     if given is None and asks and question.applies(answers):
@@ -95,7 +95,7 @@ def _answer(question: Question, given: Any, answers: Mapping[str, Any], *, asks:
     return value_of(question, None if given is None else str(given), answers)
 
 
-def _asked(question: Question, answers: Mapping[str, Any]) -> Any:
+def _asked(question: PlanQuestion, answers: Mapping[str, Any]) -> Any:
     """Ask until the answer can be read."""
     from trials.plans.interview.questions import value_of
 

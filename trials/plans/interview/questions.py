@@ -33,7 +33,7 @@ from trials.plans.interview.answers import (
 
 
 @dataclass(frozen=True)
-class Question:
+class PlanQuestion:
     """One question; its key is also the name of the option that answers it."""
 
     key: str
@@ -46,7 +46,7 @@ class Question:
     applies: Callable[[Answers], bool] = lambda answers: True
 
 
-def value_of(question: Question, text: str | None, answers: Answers) -> Any:
+def value_of(question: PlanQuestion, text: str | None, answers: Answers) -> Any:
     """The value of an answer, of the default where there is none.
 
     Raises:
@@ -91,65 +91,67 @@ def _joined(names: Iterable[str]) -> str:
     return ", ".join(names)
 
 
-def questions() -> list[Question]:
+def questions() -> list[PlanQuestion]:
     """All questions in their order."""
     spaces = [name for name in SPACES.names() if name not in OF_ONE_NETWORK]
     return [
-        Question("task", f"Task ({_joined(TASKS.names())}; or your own, module:Class)", read_task, _fixed("digits")),
-        Question(
+        PlanQuestion(
+            "task", f"Task ({_joined(TASKS.names())}; or your own, module:Class)", read_task, _fixed("digits")
+        ),
+        PlanQuestion(
             "data",
             "Folder with the data",
             read_data,
             _usual_data,
             lambda answers: _has(TASKS.get(answers["task"]), "path"),
         ),
-        Question(
+        PlanQuestion(
             "image_size",
             "Image size in pixels",
             read_image_size,
             lambda answers: str(_default_of(TASKS.get(answers["task"]), "image_size")),
             lambda answers: isinstance(_default_of(TASKS.get(answers["task"]), "image_size"), int),
         ),
-        Question(
+        PlanQuestion(
             "network",
             "Your own network (module:factory, or the name of a timm model); leave empty to search a space",
             read_network,
             _fixed(""),
         ),
-        Question(
+        PlanQuestion(
             "space",
             f"Search space ({_joined(spaces)}; or your own, module:Class)",
             read_space,
             _fixed("plain_convnet"),
             lambda answers: answers["network"] is None,
         ),
-        Question(
+        PlanQuestion(
             "kernels",
             "Sizes of the large kernels, as in 3,7,13; or all that fit the images",
             read_kernels,
             _fixed("all"),
             _takes_kernels,
         ),
-        Question(
+        PlanQuestion(
             "runtime", f"Runtime that is measured ({_joined(RUNTIMES.names())})", read_runtime, _fixed("onnxruntime")
         ),
-        Question("threads", "Threads of the runtime", whole_number_reader("threads"), _fixed("1")),
-        Question("precisions", f"Precisions ({_joined(BITS)})", read_precisions, _usual_precisions),
-        Question(
+        PlanQuestion("threads", "Threads of the runtime", whole_number_reader("threads"), _fixed("1")),
+        PlanQuestion("precisions", f"Precisions ({_joined(BITS)})", read_precisions, _usual_precisions),
+        PlanQuestion(
             "sparsity", f"Sparsity: none, or patterns ({_joined(PATTERNS.names())})", read_patterns, _fixed("none")
         ),
-        Question(
+        PlanQuestion(
             "densities",
             "Shares of the weights that are kept (with channels: of the channels; 0.5 is a quarter of the weights)",
             read_densities,
             _fixed("0.25,0.5,1.0"),
             lambda answers: bool(answers["sparsity"]),
         ),
-        Question(
+        PlanQuestion(
             "limit",
             "Limit on latency: none, milliseconds as in 8, or a factor as in 0.5xmedian (0.5xoriginal: your network)",
             read_limits,
             _fixed("none"),
         ),
-        Question("trials", "Networks to try", whole_number_reader("trials"), _fixed("64")),
+        PlanQuestion("trials", "Networks to try", whole_number_reader("trials"), _fixed("64")),
     ]

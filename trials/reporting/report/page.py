@@ -17,9 +17,9 @@ from plotly.offline import get_plotlyjs
 
 from nas.foreign import lines
 from nas.tasks.per_class import PREFIX
+from trials.analysis.by_target import fronts_by_target
 from trials.analysis.histories import History, histories
 from trials.analysis.membership import SURE, membership_by_number, membership_of
-from trials.analysis.targets import fronts_by_target
 from trials.reporting.charts.candidate import curves_figure
 from trials.reporting.charts.front import front_figure
 from trials.reporting.charts.studies import comparison_figure, history_figure, states_figure
@@ -36,7 +36,7 @@ from trials.store.read.studies import StudyRow, StudySummary, compared_studies, 
 
 COMPARISON_NOTE = (
     "Found networks, best first, each beside the same network under random masks that keep as many weights and beside "
-    "its dense parent; all trained alike. Beside its dense twin: the latency of the untrained dense "
+    "its dense parent; all trained alike. Speed-up over its dense twin: the latency of the untrained dense "
     "network, timed on the same target by the same protocol, over the network's own."
 )
 #: Curves drawn at most, evenly along the front.
@@ -101,7 +101,7 @@ def render(source: Source, name: str) -> str:
         front_note=_front_note(summary, best),
         columns=[title(metric) for metric in _table_metrics(summary)],
         rows=rows,
-        has_twins=any(row["beside"].text != "—" for row in rows),
+        has_twins=any(row["speedup"].text != "—" for row in rows),
         comparison_note=COMPARISON_NOTE,
         comparison=compared,
         comparison_columns=[title(metric) for metric in compared.metrics] if compared else [],
@@ -214,21 +214,26 @@ def _front_rows(
         cells = [cell(metric, found[key].value(metric)) for metric in _table_metrics(summary)]
         name = f"{key}, original" if found[key].original else str(key)
         share = f"{shares[key]:.2f}" if key in shares else found[key].state
-        yield {"name": name, "share": share, "cells": cells, "beside": _beside(found[key])}
+        yield {"name": name, "share": share, "cells": cells, "speedup": _speedup(found[key])}
 
 
 def _comparison_rows(name: str, compared: Comparison) -> Iterator[dict[str, Any]]:
-    for line in compared.lines:
-        heading = f"trial {line.row.number}, found" if line.study == name else line.what
-        cells = [cell(metric, line.value(metric)) for metric in compared.metrics]
-        note = "" if line.study == name else f"{line.study} {line.row.number}"
-        note += "" if line.row.state == "complete" else f", {line.row.state}"
-        yield {"what": Cell(heading, note), "leads": line.study == name, "cells": cells, "beside": _beside(line.row)}
+    for row in compared.rows:
+        heading = f"trial {row.candidate.number}, found" if row.study == name else row.what
+        cells = [cell(metric, row.value(metric)) for metric in compared.metrics]
+        note = "" if row.study == name else f"{row.study} {row.candidate.number}"
+        note += "" if row.candidate.state == "complete" else f", {row.candidate.state}"
+        yield {
+            "what": Cell(heading, note),
+            "leads": row.study == name,
+            "cells": cells,
+            "speedup": _speedup(row.candidate),
+        }
 
 
-def _beside(row: CandidateRow) -> Cell:
+def _speedup(row: CandidateRow) -> Cell:
     """How many times as fast as its dense twin, and whether that is no gain."""
-    return Cell(", ".join(f"{item.speedup:.2f}×" for item in row.beside) or "—", beware=", ".join(row.flags))
+    return Cell(", ".join(f"{item.speedup:.2f}×" for item in row.speedups) or "—", beware=", ".join(row.flags))
 
 
 def _sections(

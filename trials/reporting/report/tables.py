@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from trials.analysis.by_target import rank_correlations
 from trials.analysis.gaps import GAP_NOTE, gaps
-from trials.analysis.targets import rank_correlations
 from trials.reporting.labels import number, title
 from trials.store.read.candidate import exports
 from trials.store.read.candidates import Value

@@ -21,7 +21,7 @@ from trials.store.models import Architecture, Candidate, Metric, Study
 from trials.store.read.doubts import doubts_of
 from trials.store.read.metric_names import metric_is, metric_name, metric_names, shown_metrics, split_name
 from trials.store.read.session import Source, find_study, reading, utc
-from trials.store.read.speedups import Beside, flags
+from trials.store.read.speedups import Speedup, flags
 from trials.store.records import FURTHER_TARGET_METRICS
 
 #: Columns of the candidate itself that pages can be ordered by, beside every metric.
@@ -58,7 +58,7 @@ class CandidateRow:
     #: Metric (named as in ``StudySummary.metrics``) → value.
     metrics: Mapping[str, Value]
     #: Its latency beside its dense twin's, a target each; empty where it has no such twin.
-    beside: tuple[Beside, ...] = ()
+    speedups: tuple[Speedup, ...] = ()
     #: Why it has no latency of a dense twin where it should have one.
     missing: tuple[str, ...] = ()
     #: Whether it is the user's own network as it is.
@@ -82,7 +82,7 @@ class CandidateRow:
     @property
     def flags(self) -> tuple[str, ...]:
         """What to beware of: ``sparser but not faster``, a comparison that is missing, doubts."""
-        found = flags(self.beside, {name: item.value for name, item in self.metrics.items()})
+        found = flags(self.speedups, {name: item.value for name, item in self.metrics.items()})
         return found + self.missing + self.doubts
 
 
@@ -168,18 +168,18 @@ def candidate_row(
         finished_at=candidate.finished_at and utc(candidate.finished_at),
         metrics=metrics,
         further=tuple(sorted(metrics.keys() - set(shown_metrics(study, metrics)))),
-        beside=_beside(candidate),
+        speedups=_speedups(candidate),
         missing=missing,
         original=candidate.number == study.original,
         doubts=doubts,
     )
 
 
-def _beside(candidate: Candidate) -> tuple[Beside, ...]:
+def _speedups(candidate: Candidate) -> tuple[Speedup, ...]:
     own = {row.target: row for row in candidate.metrics if row.name == "latency_ms"}
     twins = [row for row in candidate.metrics if row.name == "dense_latency_ms" and row.target in own]
     return tuple(
-        Beside(
+        Speedup(
             target=row.target,
             latency_ms=own[row.target].value,
             high_ms=_or(own[row.target].high, own[row.target].value),

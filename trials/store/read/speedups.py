@@ -10,7 +10,7 @@ COMPRESSIONS: Mapping[str, tuple[float, str]] = {"density": (1.0, "sparser"), "w
 
 
 @dataclass(frozen=True)
-class Beside:
+class Speedup:
     """Latencies on one target, each with the end of its 95 % interval that is nearer to the other."""
 
     target: str
@@ -30,9 +30,9 @@ class Beside:
         return self.high_ms < self.dense_low_ms
 
 
-def flags(beside: Sequence[Beside], values: Mapping[str, float]) -> tuple[str, ...]:
+def flags(speedups: Sequence[Speedup], values: Mapping[str, float]) -> tuple[str, ...]:
     """``sparser but not faster``, of every target where it is so; named where there are several."""
     how = [word for metric, (neutral, word) in COMPRESSIONS.items() if values.get(metric, neutral) < neutral]
     words = f"{' and '.join(how) or 'compressed'} but not faster"
-    where = (f" at {item.target}" if len(beside) > 1 else "" for item in beside if not item.is_faster)
+    where = (f" at {item.target}" if len(speedups) > 1 else "" for item in speedups if not item.is_faster)
     return tuple(words + place for place in where)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from nas.errors import MeasureError
-from nas.latency.machine.memory import peak_growth
+from nas.latency.machine.peak_memory import peak_growth
 from nas.latency.profiles import NodeTime, Profile, profile_runs
 from nas.latency.runtimes import Burst, Session, SessionOptions
 from nas.latency.runtimes.in_process import Clocks, as_only_input, random_input

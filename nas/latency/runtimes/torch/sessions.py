@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from nas.errors import MeasureError
-from nas.latency.machine.memory import peak_growth
+from nas.latency.machine.peak_memory import peak_growth
 from nas.latency.runtimes import Burst, Session
 from nas.latency.runtimes.in_process import Clocks, as_only_input
 

@@ -15,7 +15,7 @@ from trials.reporting.comparison import comparison
 from trials.store.database.engine import open_engine
 from trials.store.read.candidates import candidates_page
 from trials.store.read.points import front
-from trials.store.read.speedups import Beside, flags
+from trials.store.read.speedups import Speedup, flags
 
 
 @pytest.fixture(scope="module")
@@ -47,12 +47,12 @@ def test_each_found_network_stands_beside_what_it_is_compared_with(engine: Engin
     table = comparison(engine, "sparse")
     assert table is not None
     numbers = compared(engine, "sparse", 4)
-    assert [line.beside for line in table.lines] == [key for key in numbers for _ in range(3)] + [None]
-    assert [line.what for line in table.lines[:3]] == ["found", "random masks, equal density", "dense parent"]
-    assert table.lines[-1].study == "sparse-timm_model-small"
-    for found, random, dense in zip(table.lines[0:-1:3], table.lines[1::3], table.lines[2::3], strict=True):
-        for line, role in ((random, "random_mask"), (dense, "dense")):
-            own, other = found.value("accuracy"), line.value("accuracy")
+    assert [row.found_number for row in table.rows] == [key for key in numbers for _ in range(3)] + [None]
+    assert [row.what for row in table.rows[:3]] == ["found", "random masks, equal density", "dense parent"]
+    assert table.rows[-1].study == "sparse-timm_model-small"
+    for found, random, dense in zip(table.rows[0:-1:3], table.rows[1::3], table.rows[2::3], strict=True):
+        for row, role in ((random, "random_mask"), (dense, "dense")):
+            own, other = found.value("accuracy"), row.value("accuracy")
             assert own is not None
             assert other is not None
             assert other.value == pytest.approx(own.value * COMPANIONS[role][0])
@@ -66,7 +66,7 @@ def test_each_found_network_stands_beside_what_it_is_compared_with(engine: Engin
 def test_the_verdict_is_the_mean_of_paired_differences(engine: Engine) -> None:
     table = comparison(engine, "sparse")
     assert table is not None
-    values = {(line.beside, line.what): line.value("accuracy") for line in table.lines}
+    values = {(row.found_number, row.what): row.value("accuracy") for row in table.rows}
     differences = [
         found.value - random.value
         for (key, what), found in values.items()
@@ -89,18 +89,18 @@ def test_a_candidate_no_faster_than_its_twin_says_so(engine: Engine) -> None:
         assert own.high is not None
         assert twin.low is not None
         assert row.flags == (() if own.high < twin.low else ("sparser but not faster",))
-        assert row.beside[0].speedup == pytest.approx(twin.value / own.value)
+        assert row.speedups[0].speedup == pytest.approx(twin.value / own.value)
 
 
 @given(own=st.floats(0.1, 10), dense=st.floats(0.1, 10), spread=st.floats(0, 0.5))
 def test_faster_means_that_the_intervals_do_not_meet(own: float, dense: float, spread: float) -> None:
-    item = Beside("pi", own, own * (1 + spread), dense, dense * (1 - spread))
+    item = Speedup("pi", own, own * (1 + spread), dense, dense * (1 - spread))
     assert item.is_faster == (own * (1 + spread) < dense * (1 - spread))
     assert not item.is_faster or item.speedup > 1
 
 
 def test_flags_say_how_it_was_compressed_and_where_it_does_not_help() -> None:
-    slow, fast = Beside("pi", 2.0, 2.1, 1.0, 0.9), Beside("here", 1.0, 1.1, 2.0, 1.9)
+    slow, fast = Speedup("pi", 2.0, 2.1, 1.0, 0.9), Speedup("here", 1.0, 1.1, 2.0, 1.9)
     assert flags([slow], {"density": 0.5}) == ("sparser but not faster",)
     assert flags([slow], {"weight_bits": 8.0, "density": 1.0}) == ("of fewer bits but not faster",)
     assert flags([slow], {"weight_bits": 8.0, "density": 0.1}) == ("sparser and of fewer bits but not faster",)

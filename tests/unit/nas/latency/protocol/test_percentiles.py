@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from nas.latency.protocol.percentiles import Percentile, percentiles
+from nas.latency.protocol.percentiles import PercentileValue, percentiles
 from nas.latency.protocol.samples import Samples, Visit, burst_array
 
 
@@ -43,7 +43,7 @@ def test_intervals_hold_the_truth(percent: int) -> None:
     generator = np.random.default_rng(0)
     truth = np.percentile(_runs(generator, 20_000), percent) / 1e3
 
-    def holds(found: Percentile) -> bool:
+    def holds(found: PercentileValue) -> bool:
         assert found.high_ms is not None
         return bool(found.low_ms <= truth <= found.high_ms)
 

@@ -8,8 +8,8 @@ from dashboard.context import Context
 from dashboard.tables.study import ranks_table
 from dashboard.widgets import draw
 from nas.foreign import markdown
+from trials.analysis.by_target import fronts_by_target, rank_correlations
 from trials.analysis.membership import membership_of
-from trials.analysis.targets import fronts_by_target, rank_correlations
 from trials.reporting.charts.front import front_figure
 from trials.store.read.studies import StudySummary
 

@@ -1,4 +1,4 @@
-from nas.latency.machine.memory import peak_growth
+from nas.latency.machine.peak_memory import peak_growth
 
 MIB = 1 << 20
 

@@ -9,7 +9,7 @@ import pytest
 
 from tests.browser.seed import seed_database
 from tests.browser.seed_targets import NAME, OTHER, seed_targets
-from trials.analysis.targets import fronts_by_target, goals_at, rank_correlations
+from trials.analysis.by_target import fronts_by_target, goals_at, rank_correlations
 from trials.cli.views import targets_json
 from trials.store.read.points import front, points
 from trials.store.store import Store

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from nas.errors import ExportError
-from nas.export.calibration import ranges, seeded_inputs
+from nas.export.ranges import ranges, seeded_inputs
 from nas.graph.identity import trace
 from nas.quantization.min_max import MinMax
 

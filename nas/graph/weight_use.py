@@ -17,8 +17,8 @@ _LAYER_FUNCTIONS = (F.conv2d, F.linear, torch.conv2d)
 
 
 @dataclass(frozen=True)
-class Reading:
-    """Of one weight."""
+class WeightUse:
+    """How one weight is used."""
 
     #: Calls of layers that compute with it.
     layers: int = 0
@@ -39,7 +39,7 @@ class Reading:
         return replace(site, dense=site.dense or computed, full_precision=site.full_precision or apart)
 
 
-def readings(graph: TracedGraph) -> Mapping[int, Reading]:
+def weight_uses(graph: TracedGraph) -> Mapping[int, WeightUse]:
     """Identity of each tensor that is read → how."""
     layers, functions, others = Counter[int](), Counter[int](), Counter[int]()
     for index, node in enumerate(graph.nodes):
@@ -49,7 +49,7 @@ def readings(graph: TracedGraph) -> Mapping[int, Reading]:
                 kind[id(graph.tensor(index))] += 1
         elif node.call.module is not None and node.op is not None:
             layers.update(id(parameter) for parameter in node.call.module.parameters())
-    return {key: Reading(layers[key], functions[key], others[key]) for key in layers | functions | others}
+    return {key: WeightUse(layers[key], functions[key], others[key]) for key in layers | functions | others}
 
 
 def _computes_as_a_layer(user: fx.Node, weight: fx.Node) -> bool:
