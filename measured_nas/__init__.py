@@ -17,6 +17,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from measured_nas.packages import check_packages
+
 if TYPE_CHECKING:
     from nas.errors import NasError as NasError
     from nas.estimators import Estimator as Estimator
@@ -76,6 +78,7 @@ def __getattr__(name: str) -> Any:
 
         found: Any = version("measured-nas")
     elif name in _PLACES:
+        check_packages()
         module, _, attribute = _PLACES[name].partition(":")
         found = getattr(import_module(module), attribute)
     else:

@@ -2,3 +2,6 @@
 
 Knows no study, no scheduler and no database. Importing it imports nothing heavy.
 """
+
+#: Tells this package from others of the same name, see measured_nas/packages.py.
+__distribution__ = "measured-nas"

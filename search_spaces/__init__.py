@@ -3,6 +3,9 @@
 from nas.registry import Registry
 from nas.space.search_space import SearchSpace
 
+#: Tells this package from others of the same name, see measured_nas/packages.py.
+__distribution__ = "measured-nas"
+
 SPACES: Registry[type[SearchSpace]] = Registry(
     "spaces",
     {

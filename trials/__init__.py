@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import optuna
 
+#: Tells this package from others of the same name, see measured_nas/packages.py.
+__distribution__ = "measured-nas"
+
 
 def optuna_study(url: str, name: str) -> optuna.Study:
     """A stored study as an ordinary in-memory Optuna study, for Optuna's own plots and importances."""

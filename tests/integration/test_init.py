@@ -70,7 +70,7 @@ def test_an_end_of_answers_writes_nothing(folder: Path) -> None:
 def test_a_terminal_is_asked(folder: Path) -> None:
     pid, terminal = pty.fork()
     if pid == 0:
-        os.execv(sys.executable, [sys.executable, "-m", "trials.cli", "init", "plan.yaml"])
+        os.execv(sys.executable, [sys.executable, "-m", "measured_nas", "init", "plan.yaml"])
     shown = b""
     while b"[digits]" not in shown:
         shown += os.read(terminal, 1024)

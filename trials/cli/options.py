@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
 import typer
-from rich.table import Table
 
 from nas.foreign import hide_passwords, line
 from trials.cli.console import out
@@ -32,6 +31,8 @@ Address = Annotated[
 
 def print_rows(rows: Sequence[Mapping[str, Any]], as_json: bool, empty: str = "nothing to list") -> None:
     """A table with a column a key, or a JSON list."""
+    from rich.table import Table
+
     if as_json:
         print_json(list(rows))
         return

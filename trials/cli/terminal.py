@@ -7,41 +7,31 @@ import io
 import logging
 import os
 import sys
-from typing import Any
-
-from rich.console import Console
-from rich.text import Text
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 from nas.foreign import line, lines
 
-#: A file or a pipe has no width to fold tables to.
-_WIDTH = 240
-_LEAST_WIDTH = 20
+if TYPE_CHECKING:
+    from trials.cli.styled import TextConsole
 
 
-class Terminal(Console):
-    """A console that shows strings as they are: no markup, no emoji names, no terminal escapes, no passwords."""
+class Terminal:
+    """Standard output or error. Rich, which draws, is imported when the first line is printed."""
 
     def __init__(self, *, stderr: bool = False) -> None:
-        stream = sys.stderr if stderr else sys.stdout
-        is_terminal = stream is not None and stream.isatty()
-        super().__init__(
-            stderr=stderr,
-            width=_told_width() if is_terminal else _WIDTH,
-            markup=False,
-            emoji=False,
-            highlight=False,
-        )
+        self._stderr = stderr
 
-    def render_str(self, text: str, **settings: Any) -> Text:
-        """See ``Console.render_str``: every string that is printed or stands in a table comes through here."""
-        return super().render_str(lines(text), **{**settings, "markup": False, "emoji": False, "highlight": False})
+    @cached_property
+    def console(self) -> TextConsole:
+        """Rich's console of this stream."""
+        from trials.cli.styled import TextConsole
 
+        return TextConsole(stderr=self._stderr)
 
-def _told_width() -> int | None:
-    """A width for terminals that say they are too narrow to show anything; None: as wide as they are."""
-    told = os.environ.get("COLUMNS", "")
-    return _LEAST_WIDTH if told.isdecimal() and int(told) < _LEAST_WIDTH else None
+    def print(self, *objects: Any, **settings: Any) -> None:
+        """See ``rich.console.Console.print``."""
+        self.console.print(*objects, **settings)
 
 
 class LogFormatter(logging.Formatter):
@@ -71,13 +61,3 @@ def end_quietly() -> None:
     with contextlib.suppress(OSError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     sys.exit(1)
-
-
-def titled(title: str, text: str) -> Text:
-    """``text`` after a bold ``title``."""
-    return Text.assemble((line(title), "bold"), lines(text))
-
-
-def warning(text: str) -> Text:
-    """A line of text in the colour of warnings."""
-    return Text(line(text), style="yellow")

@@ -13,7 +13,7 @@ from trials.analysis.membership import membership_by_number, membership_of
 from trials.analysis.profiles import OWN, account, layer_times
 from trials.cli.console import out
 from trials.cli.options import print_rows, shown
-from trials.cli.terminal import titled, warning
+from trials.cli.styled import titled, warning
 from trials.reporting.classes import confusion_rows
 from trials.reporting.labels import label
 from trials.store.read.candidate import MeasurementInfo, candidate_detail, samples_blob

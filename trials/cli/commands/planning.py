@@ -10,7 +10,6 @@ import typer
 
 from trials.cli.console import app, out
 from trials.cli.options import DEFAULT_STORAGE, Json, Storage, print_json, print_rows
-from trials.cli.terminal import titled
 
 
 @app.command(epilog="Example: nas validate examples/digits.yaml")
@@ -22,6 +21,7 @@ def validate(
 ) -> None:
     """Check plan and data and say what a study would cost: size of the space, typical networks, limits, hours, disk."""
     from trials.cli.data import print_data
+    from trials.cli.styled import titled
     from trials.launch.forecast import forecast
     from trials.plans.loading import load_plan
     from trials.plans.machine import executor_remark
@@ -57,6 +57,7 @@ def spaces(
     """List search spaces."""
     from nas.tasks import make_task
     from search_spaces import SPACES
+    from trials.cli.styled import titled
     from trials.launch.forecast import size_of
     from trials.plans.choices import choices_of
 

@@ -36,7 +36,7 @@ def search(
     resolved = load_plan(plan, overrides or ())
     if remark := executor_remark(resolved):
         out.print(remark)
-    with LiveDisplay(out) as display:
+    with LiveDisplay(out.console) as display:
         names = run(
             resolved,
             storage=storage,
@@ -56,7 +56,7 @@ def resume(name: Name, storage: Storage = DEFAULT_STORAGE, address: Address = No
     from trials.cli.live import LiveDisplay
     from trials.launch.studies import resume as run
 
-    with LiveDisplay(out) as display:
+    with LiveDisplay(out.console) as display:
         run(storage, name, address=address, on_update=display.update, on_phase=display.prepare)
     _say_next([name], storage)
 
@@ -74,7 +74,7 @@ def extend(
     from trials.cli.live import LiveDisplay
     from trials.launch.studies import extend as run
 
-    with LiveDisplay(out) as display:
+    with LiveDisplay(out.console) as display:
         run(storage, name, changes, address=address, on_update=display.update, on_phase=display.prepare)
     _say_next([name], storage)
 
@@ -90,14 +90,14 @@ def twins(
     from trials.cli.live import LiveDisplay
     from trials.launch.studies import add_twins
 
-    with LiveDisplay(out) as display:
+    with LiveDisplay(out.console) as display:
         added = add_twins(storage, name, most=most, address=address, on_update=display.update, on_phase=display.prepare)
     _say_next(added, storage)
     out.print(f"the comparison: nas report {name} --out report")
 
 
 def _say_next(names: list[str], storage: str) -> None:
-    from trials.cli.terminal import warning
+    from trials.cli.styled import warning
     from trials.store.database.urls import parse_url, shown
     from trials.store.read.doubts import study_doubts
     from trials.store.store import Store

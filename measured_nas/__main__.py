@@ -1,8 +1,8 @@
-"""``python -m trials.cli``: the ``nas`` command of this interpreter."""
+"""``python -m measured_nas``: the ``nas`` command of this interpreter."""
 
 import sys
 
-from trials.cli import main
+from measured_nas.command import main
 
 if not sys.flags.safe_path:  # Python put the current folder first: a queue.py in it would stand for Python's own
     sys.path.append(sys.path.pop(0))
