@@ -9,7 +9,7 @@ import streamlit as st
 from dashboard.context import Context
 from nas.errors import UnknownNameError
 from nas.foreign import line
-from trials.store.read.studies import list_studies, study_summary
+from trials.store.read.studies import study_names, study_summary
 
 #: Names shown in the box of studies; others are reached by their link.
 MOST_NAMES = 200
@@ -29,7 +29,7 @@ def asked_number(key: str) -> int:
 
 def choose_study(context: Context) -> str | None:
     """The study to show: that of the link, else the one chosen in the menu; None if there is none."""
-    names = [row.name for row in list_studies(context.source, limit=MOST_NAMES)]
+    names = study_names(context.source, MOST_NAMES)
     asked = st.query_params.get("study") or st.session_state.get("last_study")
     if asked and asked not in names:
         names.insert(0, study_summary(context.source, asked).row.name)

@@ -11,7 +11,8 @@ from dashboard.sections.front import show_front
 from dashboard.sections.outcome import show_comparison, show_gaps, show_history
 from dashboard.sections.summary import show_heading, show_plan, show_totals
 from dashboard.selection import choose_study
-from trials.store.read.studies import StudySummary, study_summary
+from nas.foreign import markdown
+from trials.reporting.study import StudyView, study_view
 
 TITLE, ICON, ORDER = "Study", ":material/scatter_plot:", 1
 
@@ -23,36 +24,38 @@ def show(context: Context) -> None:
         st.title("Study")
         st.info("This database has no studies yet. Launch one with `nas search examples/digits.yaml`.")
         return
-    summary = study_summary(context.source, name)
-    show_heading(context, summary)
-    if summary.row.state == "running":
-        st.fragment(_live, run_every=5)(context, name)
-    else:
-        _course(context, summary)
-    show_candidates(context, summary)
-    show_plan(summary)
+    with study_view(context.source, name) as study:
+        show_heading(study)
+        if study.row.state == "running":
+            st.fragment(_live, run_every=5)(context, name)
+        else:
+            _course(context, study)
+        show_candidates(context, study)
+        show_plan(study.summary)
 
 
 def _live(context: Context, name: str) -> None:
     """Everything that moves while a study runs; the whole page once it stops."""
-    summary = study_summary(context.source, name)
-    if summary.row.state != "running":
-        st.rerun()
-    _course(context, summary)
+    with study_view(context.source, name) as study:
+        if study.row.state != "running":
+            st.rerun()
+        _course(context, study)
 
 
-def _course(context: Context, summary: StudySummary) -> None:
-    show_totals(summary)
-    if not summary.row.counts.get("complete"):
-        total = sum(summary.row.counts.values())
+def _course(context: Context, study: StudyView) -> None:
+    show_totals(study.summary)
+    if not study.row.counts.get("complete"):
+        total = sum(study.row.counts.values())
         st.info(
             "No candidate is complete yet: the front and the history appear with the first one."
             if total
             else "This study has no trials yet."
         )
         return
-    show_front(context, summary)
-    show_targets(context, summary)
-    show_gaps(context, summary)
-    show_comparison(context, summary)
-    show_history(context, summary)
+    if study.verdict:
+        st.markdown(f"**{markdown(study.verdict)}**")
+    show_front(context, study)
+    show_targets(study)
+    show_gaps(study)
+    show_comparison(study)
+    show_history(study)

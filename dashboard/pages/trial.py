@@ -12,11 +12,11 @@ from dashboard.selection import asked_number, choose_study
 from dashboard.widgets import draw, show_numbers
 from nas.foreign import lines, markdown
 from nas.tasks.per_class import PREFIX
-from trials.analysis.membership import membership_by_number
 from trials.reporting.charts.candidate import curves_figure
 from trials.reporting.classes import confusion_rows
 from trials.reporting.labels import number, title
-from trials.store.read.candidate import CandidateDetail, candidate_detail
+from trials.reporting.study import StudyView, study_view
+from trials.store.read.candidate import CandidateDetail
 from trials.store.read.candidates import candidates_page
 
 TITLE, ICON, ORDER = "Trial", ":material/account_tree:", 2
@@ -31,23 +31,27 @@ STATE_COLORS = {
 
 def show(context: Context) -> None:
     """Show the trial of the link, or the first of the study."""
-    study = choose_study(context)
-    last = candidates_page(context.source, study, limit=1, descending=True).rows if study else ()
-    if study is None or not last:
+    name = choose_study(context)
+    last = candidates_page(context.source, name, limit=1, descending=True).rows if name else ()
+    if name is None or not last:
         st.title("Trial")
         st.info("There is no trial yet. Launch a study with `nas search examples/digits.yaml`.")
         return
-    detail = candidate_detail(context.source, study, _choose(last[0].number))
+    with study_view(context.source, name) as study:
+        _show(context, study, study.detail(_choose(last[0].number)))
+
+
+def _show(context: Context, study: StudyView, detail: CandidateDetail) -> None:
     _heading(context, detail)
     _outcome(detail)
-    _metrics(context, detail)
-    show_network(context, detail)
+    _metrics(study, detail)
+    show_network(study, detail)
     show_sites(detail)
     if detail.curve.epochs:
         st.subheader("Training")
         figure = curves_figure({detail.row.number: detail.curve})
         draw(st, figure, "curve")
-    show_latency(context, detail)
+    show_latency(study, detail)
     show_profiles(detail)
     show_jobs(detail)
 
@@ -91,9 +95,9 @@ def _outcome(detail: CandidateDetail) -> None:
         st.warning(markdown(f"{row.state.capitalize()}: {row.reason}"))
 
 
-def _metrics(context: Context, detail: CandidateDetail) -> None:
+def _metrics(study: StudyView, detail: CandidateDetail) -> None:
     cards = []
-    share = membership_by_number(context.source, detail.study).get(detail.row.number)
+    share = study.shares.get(detail.row.number)
     if share is not None:
         cards.append(("On the Pareto front", f"{share:.2f}", "probability"))
     for metric, value in detail.row.shown_metrics.items():

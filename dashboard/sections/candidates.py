@@ -9,37 +9,35 @@ import streamlit as st
 from dashboard.context import Context
 from dashboard.tables.study import candidates_table
 from dashboard.widgets import formats, shown_label
-from nas.tasks.per_class import PREFIX
-from trials.analysis.membership import membership_by_number
+from trials.reporting.study import StudyView
 from trials.store.read.candidates import COLUMNS, candidates_page
-from trials.store.read.studies import STATES, StudySummary
+from trials.store.read.studies import STATES
 
 PER_PAGE = 25
 
 
-def show_candidates(context: Context, summary: StudySummary) -> None:
+def show_candidates(context: Context, study: StudyView) -> None:
     """Show one page of candidates, in the order and of the states that are asked for."""
     st.subheader("Trials")
-    columns = list(dict.fromkeys([*COLUMNS, *summary.metrics]))
+    columns = list(dict.fromkeys([*COLUMNS, *study.summary.metrics]))
     keys = st.columns([2, 1.1, 3.4, 0.9], vertical_alignment="bottom")
     order = keys[0].selectbox("Order by", columns, format_func=shown_label, key="order_by")
     descending = keys[1].toggle("Descending", key="descending")
     states = keys[2].multiselect("States", STATES, placeholder="all", key="states")
     size = keys[3].selectbox("Rows", [PER_PAGE, 100, 500], key="rows")
     ask: dict[str, Any] = {"order_by": order, "descending": descending, "states": states or None}
-    first = _place((summary.row.name, *map(str, ask.values()), str(size)))
-    page = candidates_page(context.source, summary.row.name, offset=first, limit=size, **ask)
+    first = _place((study.name, *map(str, ask.values()), str(size)))
+    page = candidates_page(study.source, study.name, offset=first, limit=size, **ask)
     if not page.rows:
         st.info("No trials in these states." if states else "No trials yet.")
         return
-    metrics = [name for name in summary.metrics if not name.startswith(PREFIX) or name in summary.row.objectives]
-    table = candidates_table(page, metrics, membership_by_number(context.source, summary.row.name))
+    table = candidates_table(page, study.shown_metrics, study.shares)
     picked: Any = st.dataframe(
         table,
         hide_index=True,
         height="content" if size == PER_PAGE else 900,
         placeholder="—",
-        column_config=formats(table, metrics),
+        column_config=formats(table, study.shown_metrics),
         on_select="rerun",
         selection_mode="single-row",
         key=f"candidates-{first}-{order}-{descending}-{states}",
@@ -48,7 +46,7 @@ def show_candidates(context: Context, summary: StudySummary) -> None:
     chosen = picked["selection"]["rows"]
     if chosen:
         number_ = str(page.rows[chosen[0]].number)
-        st.switch_page(context.pages["trial"], query_params={"study": summary.row.name, "trial": number_})
+        st.switch_page(context.pages["trial"], query_params={"study": study.name, "trial": number_})
 
 
 def _place(question: tuple[str, ...]) -> int:

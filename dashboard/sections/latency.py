@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import streamlit as st
 
-from dashboard.context import Context
 from dashboard.tables.candidate import conditions_table, profile_table, ratio_interval, run_times
 from dashboard.widgets import draw
 from nas.foreign import line, markdown
@@ -12,12 +11,13 @@ from nas.latency.protocol.samples import Samples
 from trials.analysis.profiles import account, layer_times
 from trials.reporting.charts.candidate import latency_figure, profile_figure
 from trials.reporting.labels import inline, number
+from trials.reporting.study import StudyView
 from trials.store.read.candidate import CandidateDetail, samples_blob
 
 PURPOSES = {"twin": "dense twin"}
 
 
-def show_latency(context: Context, detail: CandidateDetail) -> None:
+def show_latency(study: StudyView, detail: CandidateDetail) -> None:
     """Show one measurement, chosen from a menu: every run, the interval, the conditions."""
     if not detail.measurements:
         return
@@ -36,7 +36,7 @@ def show_latency(context: Context, detail: CandidateDetail) -> None:
     )
     chosen = detail.measurements[place]
     left, right = st.columns([1.9, 1], gap="medium")
-    samples = Samples.from_bytes(samples_blob(context.source, chosen.id))
+    samples = Samples.from_bytes(samples_blob(study.source, chosen.id))
     figure = latency_figure(*run_times(samples), ratio_interval(chosen))
     draw(left, figure, "latency")
     right.dataframe(conditions_table(chosen), hide_index=True, key="conditions")

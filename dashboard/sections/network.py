@@ -5,17 +5,14 @@ from __future__ import annotations
 import numpy as np
 import streamlit as st
 
-from dashboard.context import Context
 from dashboard.tables.candidate import choices_table, layers_table, sites_table
 from dashboard.widgets import draw
-from trials.analysis.membership import membership_by_number
 from trials.reporting.charts.front import front_figure
+from trials.reporting.study import StudyView
 from trials.store.read.candidate import CandidateDetail
-from trials.store.read.points import points
-from trials.store.read.studies import study_summary
 
 
-def show_network(context: Context, detail: CandidateDetail) -> None:
+def show_network(study: StudyView, detail: CandidateDetail) -> None:
     """Show layers and choices, and where the candidate stands in its study."""
     left, right = st.columns([1.9, 1], gap="medium")
     table = layers_table(detail)
@@ -36,7 +33,7 @@ def show_network(context: Context, detail: CandidateDetail) -> None:
         st.subheader("Choices")
         st.dataframe(choices_table(detail), hide_index=True, key="choices")
     if detail.row.state in ("complete", "infeasible"):
-        _where(context, detail)
+        _where(study, detail)
 
 
 def show_sites(detail: CandidateDetail) -> None:
@@ -49,15 +46,12 @@ def show_sites(detail: CandidateDetail) -> None:
     st.dataframe(table, hide_index=True, placeholder="—", column_config=numbers, key="sites")
 
 
-def _where(context: Context, detail: CandidateDetail) -> None:
+def _where(study: StudyView, detail: CandidateDetail) -> None:
     """Where it stands among all candidates of its study."""
-    summary = study_summary(context.source, detail.study)
-    axes = [*summary.row.objectives, "number"][:2]
-    found = points(context.source, detail.study, axes)
+    found = study.points_on(study.axes)
     own = found.numbers == detail.row.number
     if not (own & np.isfinite(found.values).all(axis=1)).any():
         return
     with st.expander("Among the trials of its study"):
-        shares = membership_by_number(context.source, detail.study)
-        figure = front_figure(found, summary.limits, shares=shares, selected=detail.row.number)
+        figure = front_figure(found, study.summary.limits, shares=study.shares, selected=detail.row.number)
         draw(st, figure, "where")

@@ -8,23 +8,22 @@ from typing import Any
 import streamlit as st
 import yaml
 
-from dashboard.context import Context
 from dashboard.widgets import show_numbers
 from nas.foreign import lines, markdown
 from trials.reporting.labels import duration, inline, moment, number
-from trials.store.read.doubts import study_doubts
+from trials.reporting.study import StudyView
 from trials.store.read.protocols import describe_regime
 from trials.store.read.studies import StudySummary
 
 
-def show_heading(context: Context, summary: StudySummary) -> None:
+def show_heading(study: StudyView) -> None:
     """Show the name of a study, its state, what was searched and measured, and what to beware of."""
-    row, plan = summary.row, summary.plan
+    summary, row = study.summary, study.row
     st.title(markdown(row.name))
     spent = summary.totals.get("wall_s")
-    strategy, space, task = (plan.get(key, {}).get("name", "?") for key in ("strategy", "space", "task"))
+    space, task = (summary.plan.get(key, {}).get("name", "?") for key in ("space", "task"))
     told = (
-        f" · {row.role} in the group {row.group} · {strategy} on {space} for {task} · "
+        f" · {row.role} in the group {row.group} · {row.strategy} on {space} for {task} · "
         f"measured on {', '.join(summary.targets) or 'no target'} · seed {row.seed} · "
         f"started {moment(row.created_at)}" + (f" · {duration(float(spent))} of search" if spent else "")
     )
@@ -36,7 +35,7 @@ def show_heading(context: Context, summary: StudySummary) -> None:
             f"Incomplete: {markdown(', '.join(row.incomplete))}. nas twins {markdown(row.name)} runs what sparse "
             "networks are to be compared with."
         )
-    for doubt in study_doubts(context.source, row.name):
+    for doubt in study.doubts:
         st.warning(markdown(doubt))
     if summary.error:
         st.error(markdown(summary.error))

@@ -17,7 +17,7 @@ from nas.latency.protocol.energy import package_energy_uj
 from nas.latency.protocol.intervals import derive
 from nas.latency.protocol.samples import Samples
 from tests.integration.forks import nas
-from trials.analysis.histories import history
+from trials.reporting.study import study_view
 from trials.store.models import Candidate, Measurement
 from trials.store.read.candidates import candidates_page
 from trials.store.read.studies import list_studies
@@ -29,8 +29,8 @@ def test_search_to_running_file(executor: str, plan: Callable[..., Path], url: s
     """Every executor brings a study to its end, and its best network runs on numpy and onnxruntime alone."""
     path = plan(executor=executor, task={"name": "digits", "image_size": 8}, measure={"audit": 1.0})
     said = nas("search", str(path), "--storage", url, "budget.trials=2").stdout
-    shown = history(Store(url), "study").hypervolume[-1]
-    assert f"hypervolume {shown:.3f} " in " ".join(said.split()), "the last line says what the report says"
+    with study_view(Store(url), "study") as study:
+        assert f"study study: hypervolume {study.hypervolume:.3f}" in said
     row = json.loads(
         nas("export", "study", "--best", "--out", str(tmp_path / "out"), "--storage", url, "--json").stdout
     )[0]

@@ -12,7 +12,7 @@ from scipy.stats import kendalltau
 
 from trials.store.read.points import Points, points
 from trials.store.read.session import Source
-from trials.store.read.studies import study_summary
+from trials.store.read.studies import StudySummary
 from trials.store.records import TARGET_METRICS
 
 
@@ -28,19 +28,15 @@ class RankCorrelation:
     count: int
 
 
-def fronts_by_target(source: Source, name: str) -> dict[str, Points]:
+def fronts_by_target(source: Source, summary: StudySummary) -> dict[str, Points]:
     """Target → candidates on the study's objectives as they are there, the front among them; none for one target.
 
     An objective that is measured on a target is taken on each of them in turn, whichever the plan names.
-
-    Raises:
-        UnknownNameError: no such study.
     """
-    summary = study_summary(source, name)
     if len(summary.targets) < 2:
         return {}
     goals = {target: goals_at(summary.row.objectives, target) for target in summary.targets}
-    return {target: points(source, name, goals=own) for target, own in goals.items()}
+    return {target: points(source, summary.row.name, goals=own) for target, own in goals.items()}
 
 
 def goals_at(objectives: Mapping[str, str], target: str) -> dict[str, str]:
@@ -52,16 +48,12 @@ def goals_at(objectives: Mapping[str, str], target: str) -> dict[str, str]:
     }
 
 
-def rank_correlations(source: Source, name: str) -> list[RankCorrelation]:
-    """Of every pair of the study's targets.
-
-    Raises:
-        UnknownNameError: no such study.
-    """
-    targets = study_summary(source, name).targets
+def rank_correlations(source: Source, summary: StudySummary) -> list[RankCorrelation]:
+    """How alike each pair of the study's targets ranks its candidates; none for one target."""
+    targets = summary.targets
     if len(targets) < 2:
         return []
-    found = points(source, name, [f"latency_ms@{target}" for target in targets]).values
+    found = points(source, summary.row.name, [f"latency_ms@{target}" for target in targets]).values
     return [_correlation(targets, found, first, second) for first, second in combinations(range(len(targets)), 2)]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from trials.store.read.points import points
-from trials.store.read.session import Source
+from trials.store.read.session import Source, find_study, reading
 
 #: Networks of a study that are compared: the best by the first objective, and three more of the front.
 NUM_COMPARED = 4
@@ -17,7 +17,8 @@ def compared(source: Source, name: str, most: int, *, only_sparse: bool = False)
     Of those whose policies changed something, or made them sparse; of the front, unless none of its members is such.
     """
     wanted = "density" if only_sparse else "dense_latency_ms"
-    found = points(source, name, [*points(source, name).objectives, wanted])
+    with reading(source) as session:
+        found = points(session, name, [*find_study(session, name).objectives, wanted])
     kept = found.values[:, -1] < (1.0 if only_sparse else np.inf)  # what was not measured is not a number
     kept &= found.states == "complete"
     found = found.take(kept & found.on_front if (kept & found.on_front).any() else kept)

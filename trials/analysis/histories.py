@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from trials.analysis.hypervolume import hypervolume
-from trials.store.read.points import Floats, fetch_columns
-from trials.store.read.session import Source, find_study, reading
+from trials.store.read.points import Floats, Points, points
+from trials.store.read.session import Source, reading
 
 
 @dataclass(frozen=True)
@@ -19,7 +20,6 @@ class History:
 
     study: str
     role: str
-    seed: int
     objectives: tuple[str, ...]
     directions: tuple[str, ...]
     #: ``(n,)``
@@ -30,51 +30,46 @@ class History:
     best: Floats
     #: ``(n,)``: share of the box between ``reference`` and ``ideal`` dominated so far.
     hypervolume: Floats
-    #: Number of the last finished candidate of any state: how far the budget is spent.
+    #: Number of the last complete or infeasible candidate: how far the budget is spent.
     last_number: int
 
-
-def history(source: Source, name: str) -> History:
-    """How the study ``name`` went on; its own best and worst values span the box of the hypervolume.
-
-    Raises:
-        UnknownNameError: no such study.
-    """
-    return histories(source, [name])[0]
+    def reached(self, numbers: Any) -> Floats:
+        """The hypervolume once the candidates up to each of ``numbers`` are done, of any shape; 0 before the first."""
+        reached: Floats = np.concatenate([[0.0], self.hypervolume])[
+            np.searchsorted(self.numbers, numbers, side="right")
+        ]
+        return reached
 
 
 def histories(source: Source, names: Sequence[str]) -> list[History]:
-    """How several studies on the same objectives went on, in one common box of hypervolume.
+    """How studies on the same objectives, one or several, went on; their values span one box of hypervolume.
 
     Raises:
         UnknownNameError: no such study.
     """
     with reading(source) as session:
-        studies = [find_study(session, name) for name in names]
-        found = []
-        for study in studies:
-            columns = tuple(study.objectives)
-            table = fetch_columns(session, study, columns)
-            complete = (table.states == "complete") & np.isfinite(table.values).all(axis=1)
-            last = int(table.numbers[-1]) if len(table.numbers) else -1
-            found.append((study, columns, table.numbers[complete], table.values[complete], last))
-    directions = tuple(studies[0].objectives.values()) if studies else ()
-    signs = np.array([1.0 if direction == "maximize" else -1.0 for direction in directions])
-    everything = np.concatenate([values for *_, values, _ in found]) if found else np.empty((0, 0))
+        return histories_of([points(session, name) for name in names])
+
+
+def histories_of(studies: Sequence[Points]) -> list[History]:
+    """``histories`` of one study or several, of which complete and infeasible candidates are given."""
+    every = [study.on(study.objectives) for study in studies]
+    kept = [own.take((own.states == "complete") & np.isfinite(own.values).all(axis=1)) for own in every]
+    signs = np.array([1.0 if direction == "maximize" else -1.0 for direction in kept[0].directions])
+    everything = np.concatenate([own.values for own in kept])
     return [
         History(
-            study=study.name,
-            role=study.role,
-            seed=study.seed,
-            objectives=columns,
-            directions=directions,
-            numbers=numbers,
-            values=values,
-            best=np.maximum.accumulate(values * signs, axis=0) * signs,
-            hypervolume=running_hypervolume(values * signs, everything * signs),
-            last_number=last,
+            study=own.study,
+            role=own.role,
+            objectives=own.objectives,
+            directions=own.directions,
+            numbers=own.numbers,
+            values=own.values,
+            best=np.maximum.accumulate(own.values * signs, axis=0) * signs,
+            hypervolume=running_hypervolume(own.values * signs, everything * signs),
+            last_number=int(finished.numbers[-1]) if len(finished.numbers) else -1,
         )
-        for study, columns, numbers, values, last in found
+        for own, finished in zip(kept, every, strict=True)
     ]
 
 

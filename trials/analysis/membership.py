@@ -43,7 +43,8 @@ def membership_by_number(source: Source, name: str) -> dict[int, float]:
 
 
 def membership_of(found: Points) -> dict[int, float]:
-    """The same of points whose columns are the objectives."""
+    """``membership_by_number`` of points that are known; the objectives are among their columns."""
+    found = found.on(found.objectives)
     able = np.flatnonzero((found.states == "complete") & np.isfinite(found.values).all(axis=1))
     able = able if len(found.metrics) else able[:0]
     kept = found.take(able)

@@ -5,14 +5,12 @@ from __future__ import annotations
 import time
 from types import TracebackType
 
-import numpy as np
 from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
 from nas.foreign import line
-from trials.analysis.histories import running_hypervolume
 from trials.coordinator.coordinator import Coordinator
 
 STATES = ("queued", "running", "complete", "infeasible", "stopped", "failed")
@@ -21,7 +19,7 @@ LINE_EVERY_S = 15.0
 
 
 class LiveDisplay:
-    """Counts by state, best of each objective, hypervolume, rate, time left, training saved by the gate."""
+    """Counts by state, best of each objective, rate, time left, training saved by the gate."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
@@ -76,8 +74,6 @@ def _facts(coordinator: Coordinator) -> dict[str, str]:
     if coordinator.phase:
         facts["now"] = coordinator.phase
     facts |= {f"best {name}": f"{value:.4g}" for name, value in best(coordinator).items()}
-    if len(progress.points) > 1:
-        facts["hypervolume"] = f"{_hypervolume(coordinator):.3f}"
     if coordinator.state != "running":
         facts["state"] = coordinator.state
     if progress.num_finished and totals["wall_s"] > 0:
@@ -103,13 +99,6 @@ def best(coordinator: Coordinator) -> dict[str, float]:
         name: (max if direction == "maximize" else min)(column)
         for (name, direction), column in zip(directions.items(), columns, strict=True)
     }
-
-
-def _hypervolume(coordinator: Coordinator) -> float:
-    """The hypervolume as in the report: the share of the box that the study's own values span."""
-    signs = [1.0 if direction == "maximize" else -1.0 for direction in coordinator.problem.objectives.values()]
-    gains = np.asarray(coordinator.progress.points) * signs
-    return float(running_hypervolume(gains, gains)[-1])
 
 
 def _table(coordinator: Coordinator) -> Table:

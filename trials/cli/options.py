@@ -1,4 +1,4 @@
-"""Options that several verbs share, and how values are shown."""
+"""Options that several verbs share, and how rows are printed."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from nas.foreign import hide_passwords, line
+from nas.foreign import hide_passwords
 from trials.cli.console import out
 
 Storage = Annotated[
@@ -31,35 +31,17 @@ Address = Annotated[
 
 def print_rows(rows: Sequence[Mapping[str, Any]], as_json: bool, empty: str = "nothing to list") -> None:
     """A table with a column a key, or a JSON list."""
-    from rich.table import Table
-
     if as_json:
         print_json(list(rows))
         return
     if not rows:
         out.print(empty)
         return
-    table = Table(box=None, padding=(0, 2), header_style="bold")
-    for key, value in rows[0].items():
-        table.add_column(line(key), justify="right" if isinstance(value, int | float) else "left")
-    for row in rows:
-        table.add_row(*(line(shown(value)) for value in row.values()))
-    out.print(table)
+    from trials.cli.layout import Layout
+
+    Layout(rows, out.console.width).print(out.console)
 
 
 def print_json(value: Any) -> None:
     """One JSON value on standard output, unwrapped and uncoloured."""
     typer.echo(hide_passwords(json.dumps(value, default=str)))
-
-
-def shown(value: Any) -> str:
-    """A cell's text: four digits are enough for a person."""
-    if value is None:
-        return "–"
-    if isinstance(value, float):
-        return f"{value:.4g}" if abs(value) < 1e5 else f"{value:,.0f}"
-    if isinstance(value, int) and not isinstance(value, bool):
-        return f"{value:,}"
-    if isinstance(value, Mapping):
-        return " ".join(f"{key}={shown(item)}" for key, item in value.items())
-    return str(value)

@@ -11,9 +11,8 @@ from trials.analysis.compared import compared
 from trials.reporting.labels import inline, number
 from trials.store.read.candidates import CandidateRow, Value, candidates_page
 from trials.store.read.companions import companions, references
-from trials.store.read.session import Source
+from trials.store.read.session import Source, find_study, reading
 from trials.store.read.speedups import COMPRESSIONS
-from trials.store.read.studies import study_summary
 
 #: What a companion's role is called, in the order in which they are shown.
 WORDS = {"random_mask": "random masks, equal density", "dense": "dense parent"}
@@ -53,22 +52,23 @@ def comparison(source: Source, name: str) -> Comparison | None:
     Raises:
         UnknownNameError: no such study.
     """
-    related = companions(source, name)
-    numbers = list(dict.fromkeys(key for role in WORDS if role in related for key in related[role].candidates))
-    numbers = numbers or compared(source, name, 1)
-    fixed = references(source, name)
-    if not numbers and not fixed:
-        return None
-    page = candidates_page(source, name, numbers=numbers, limit=len(numbers))
-    found = {row.number: row for row in page.rows}
-    rows = []
-    for key in numbers:
-        rows.append(ComparisonRow("found", key, name, found[key]))
-        for role, words in WORDS.items():
-            if role in related and key in related[role].candidates:
-                rows.append(ComparisonRow(words, key, related[role].study, related[role].candidates[key]))
-    rows += [ComparisonRow("reference", None, study, candidate) for study, candidate in fixed.items()]
-    objectives = list(study_summary(source, name).row.objectives)
+    with reading(source) as session:
+        objectives = list(find_study(session, name).objectives)
+        related = companions(session, name)
+        numbers = list(dict.fromkeys(key for role in WORDS if role in related for key in related[role].candidates))
+        numbers = numbers or compared(session, name, 1)
+        fixed = references(session, name)
+        if not numbers and not fixed:
+            return None
+        page = candidates_page(session, name, numbers=numbers, limit=len(numbers))
+        found = {row.number: row for row in page.rows}
+        rows = []
+        for key in numbers:
+            rows.append(ComparisonRow("found", key, name, found[key]))
+            for role, words in WORDS.items():
+                if role in related and key in related[role].candidates:
+                    rows.append(ComparisonRow(words, key, related[role].study, related[role].candidates[key]))
+        rows += [ComparisonRow("reference", None, study, candidate) for study, candidate in fixed.items()]
     return Comparison(tuple(rows), _metrics(objectives, rows), _verdict(objectives[0], rows))
 
 

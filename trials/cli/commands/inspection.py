@@ -42,25 +42,26 @@ def list_(storage: Storage = DEFAULT_STORAGE, as_json: Json = False) -> None:
 @app.command(epilog="Example: nas status digits")
 def status(name: Name, storage: Storage = DEFAULT_STORAGE, as_json: Json = False) -> None:
     """Say how far a study is and who coordinates it."""
-    from trials.store.read.doubts import study_doubts
-    from trials.store.read.studies import study_summary
+    from trials.reporting.study import study_view
     from trials.store.store import Store
 
     store = Store(storage)
-    row, summary = store.study_row(name), study_summary(store, name)
-    facts: dict[str, Any] = {
-        "study": name,
-        "state": row.state,
-        "now": row.phase,
-        "coordinator": _coordinator(store, row),
-        "trials": dict(summary.row.counts),
-        "budget": row.plan["budget"]["trials"],
-        "best": dict(summary.row.best),
-        "limits": summary.limits,
-        "totals": row.totals,
-        "beware": "; ".join(study_doubts(store, name)) or None,
-        "error": row.error,
-    }
+    with study_view(store, name) as study:
+        facts: dict[str, Any] = {
+            "study": name,
+            "state": study.row.state,
+            "now": study.row.phase,
+            "coordinator": _coordinator(store, store.study_row(name)),
+            "trials": dict(study.row.counts),
+            "budget": study.summary.plan["budget"]["trials"],
+            "best": dict(study.row.best),
+            "hypervolume": study.hypervolume,
+            "verdict": study.verdict or None,
+            "limits": study.summary.limits,
+            "totals": study.summary.totals,
+            "beware": "; ".join(study.doubts) or None,
+            "error": study.summary.error,
+        }
     if as_json:
         print_json(facts)
         return
@@ -80,6 +81,7 @@ def show(
     storage: Storage = DEFAULT_STORAGE,
     as_json: Json = False,
     limit: Annotated[int, typer.Option("--limit", min=1, max=MOST, help="Rows of a study to show.")] = 50,
+    choices: Annotated[bool, typer.Option("--choices", help="Also the choices in which the rows differ.")] = False,
     targets: Annotated[
         bool, typer.Option("--targets", help="Instead: the front of each target, and how alike targets rank.")
     ] = False,
@@ -93,22 +95,22 @@ def show(
         print_targets,
         targets_json,
     )
+    from trials.reporting.study import study_view
     from trials.store.store import Store
 
-    store = Store(storage)
-    if targets:
-        print_json(targets_json(store, name)) if as_json else print_targets(store, name)
-    elif trial is None:
-        if not as_json:
-            print_caveats(store, name)
-        row = store.study_row(name)
-        doing = row.phase or row.error
-        empty = f"no trials yet; {row.state}" + (f": {line(doing)}" if doing else "")
-        print_rows(candidate_rows(store, name, limit), as_json, empty=empty)
-    elif as_json:
-        print_json(candidate_json(store, name, trial))
-    else:
-        print_candidate(store, name, trial)
+    with study_view(Store(storage), name) as study:
+        if targets:
+            print_json(targets_json(study)) if as_json else print_targets(study)
+        elif trial is None:
+            if not as_json:
+                print_caveats(study)
+            doing = study.row.phase or study.summary.error
+            empty = f"no trials yet; {study.row.state}" + (f": {line(doing)}" if doing else "")
+            print_rows(candidate_rows(study, limit, choices=choices), as_json, empty=empty)
+        elif as_json:
+            print_json(candidate_json(study, trial))
+        else:
+            print_candidate(study, trial)
 
 
 @app.command(epilog="Example: nas profile digits 12")
@@ -123,13 +125,15 @@ def profile(
 ) -> None:
     """Say where the time of a candidate goes, layer by layer, and store it."""
     from trials.cli.views import print_profile, profile_json
+    from trials.store.read.candidate import candidate_detail
     from trials.store.store import Store
     from trials.targets.profiling import profile_candidate
 
     store = Store(storage)
     store.check_writable()
     where = profile_candidate(store, name, trial, target)
-    print_json(profile_json(store, name, trial, where)) if as_json else print_profile(store, name, trial, where)
+    detail = candidate_detail(store, name, trial)
+    print_json(profile_json(detail, where)) if as_json else print_profile(detail, where)
 
 
 @app.command(epilog="Example: nas measure model.onnx --runtime onnxruntime --runtime torch,compile=true")

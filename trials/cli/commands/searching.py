@@ -98,13 +98,20 @@ def twins(
 
 def _say_next(names: list[str], storage: str) -> None:
     from trials.cli.styled import warning
+    from trials.reporting.study import study_view
     from trials.store.database.urls import parse_url, shown
-    from trials.store.read.doubts import study_doubts
     from trials.store.store import Store
 
     store = Store(storage)
+    verdicts = dict[str, None]()
     for name in names:
-        for doubt in study_doubts(store, name):
-            out.print(warning(f"study {name}: {doubt}"))
+        with study_view(store, name) as study:
+            for doubt in study.doubts:
+                out.print(warning(f"study {name}: {doubt}"))
+            if study.hypervolume is not None:
+                out.print(f"study {name}: hypervolume {study.hypervolume:.3f}")
+            verdicts[study.verdict] = None
         where = shown(parse_url(storage)).strip("'")
         out.print(f"study {name} is in {where}; look: nas show {name} · nas report {name} --out report")
+    for verdict in filter(None, verdicts):
+        out.print(verdict)

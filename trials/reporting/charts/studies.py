@@ -85,7 +85,7 @@ def comparison_figure(histories: Sequence[History]) -> go.Figure:
 
 def _add_role(figure: go.Figure, role: str, runs: Sequence[History]) -> None:
     grid = np.arange(max(run.last_number for run in runs) + 1)
-    lines = np.stack([_filled(run, grid) for run in runs])
+    lines = np.stack([run.reached(grid) for run in runs])
     color, shown = ROLE_COLORS.get(role, GREEN), figure_text(role)
     name = shown
     if len(runs) > 1:
@@ -139,13 +139,6 @@ def states_figure(studies: Sequence[StudyRow]) -> go.Figure:
     figure.update_yaxes(autorange="reversed", showgrid=False, automargin=True)
     figure.update_xaxes(title_text="Trials")
     return style(figure, height=110 + 42 * len(names))
-
-
-def _filled(history: History, grid: NDArray[np.int64]) -> NDArray[np.float64]:
-    """The hypervolume at every number of ``grid``: what was reached stays reached."""
-    place = np.searchsorted(history.numbers, grid, side="right") - 1
-    reached = history.hypervolume[np.maximum(place, 0)] if len(history.hypervolume) else np.zeros(len(grid))
-    return np.where(place >= 0, reached, 0.0)
 
 
 def _faint(color: str) -> str:

@@ -1,16 +1,20 @@
-"""Tables of the report: cells with intervals, and those about targets, certainty and what was exported."""
+"""The report's tables: cells with intervals, and what to beware of."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from trials.analysis.by_target import rank_correlations
 from trials.analysis.gaps import GAP_NOTE, gaps
 from trials.reporting.labels import number, title
-from trials.store.read.candidate import exports
-from trials.store.read.candidates import Value
-from trials.store.read.session import Source
+from trials.reporting.study import StudyView
+from trials.store.read.candidates import CandidateRow, Value
+
+COMPARISON_NOTE = (
+    "Found networks, best first, each beside the same network under random masks that keep as many weights and beside "
+    "its dense parent; all trained alike. Speed-up over its dense twin: the latency of the untrained dense "
+    "network, timed on the same target by the same protocol, over the network's own."
+)
 
 
 @dataclass(frozen=True)
@@ -31,9 +35,84 @@ class Table:
     note: str
     columns: Sequence[str]
     rows: Sequence[Sequence[Cell]]
+    #: What it comes to, in a sentence.
+    verdict: str = ""
+    #: Places of rows that begin a block.
+    leads: frozenset[int] = frozenset()
 
 
-def cell(metric: str, value: Value | None) -> Cell:
+def front_table(study: StudyView) -> Table:
+    """The networks on the front, and the user's own before them."""
+    first = [] if study.front.original is None else [study.front.original]
+    rows = study.rows(list(dict.fromkeys([*first, *map(int, study.front.numbers)]))).values()
+    metrics = list(dict.fromkeys([*study.shown_metrics, "parameters", "macs"]))
+    has_twins = any(row.speedups for row in rows)
+    columns = [title(metric) for metric in metrics]
+    middle = ["On the front with probability", *(["Speed-up over its dense twin"] if has_twins else [])]
+    lines = []
+    for row in rows:
+        cells = [_cell(metric, row.value(metric)) for metric in metrics]
+        share = Cell(f"{study.shares[row.number]:.2f}" if row.number in study.shares else row.state)
+        between = [share, *([_speedup(row)] if has_twins else [])]
+        name = Cell(f"{row.number}, original" if row.original else str(row.number))
+        lines.append([name, *cells[:2], *between, *cells[2:]])
+    return Table("front", "", "", ["Trial", *columns[:2], *middle, *columns[2:]], lines)
+
+
+def comparison_table(study: StudyView) -> Table | None:
+    """Networks beside their random masks and dense parents, if any are."""
+    compared = study.comparison
+    if compared is None:
+        return None
+    rows = []
+    for row in compared.rows:
+        own, is_own = row.candidate, row.study == study.name
+        heading = f"trial {own.number}, found" if is_own else row.what
+        note = "" if is_own else f"{row.study} {own.number}"
+        note += "" if own.state == "complete" else f", {own.state}"
+        cells = [_cell(metric, row.value(metric)) for metric in compared.metrics]
+        rows.append([Cell(heading, note), _speedup(own), *cells])
+    columns = ["Network", "Speed-up over its dense twin", *map(title, compared.metrics)]
+    leads = frozenset(place for place, row in enumerate(compared.rows) if row.study == study.name)
+    heading = "Against dense parents and random masks"
+    return Table("comparison", heading, COMPARISON_NOTE, columns, rows, compared.verdict, leads)
+
+
+def rank_table(study: StudyView) -> Table | None:
+    """How alike the study's targets rank its candidates, if it has several."""
+    rows = [
+        [
+            Cell(f"{item.first} and {item.second}"),
+            Cell(f"{item.tau:.3f}" if item.tau is not None else "—"),
+            Cell(str(item.count)),
+        ]
+        for item in study.rank_correlations
+    ]
+    note = (
+        "Kendall's tau between the latencies on two targets, of all candidates measured on both: 1 where they are "
+        "in the same order, 0 where one says nothing about the other."
+    )
+    heading = "Rank correlation between targets"
+    return Table("ranks", heading, note, ("Targets", "Tau", "Candidates"), rows) if rows else None
+
+
+def gap_table(study: StudyView) -> Table | None:
+    """Validation beside test of what was exported, if anything was."""
+    rows = [
+        [
+            Cell(f"{item.number}, {title(gap.metric)}"),
+            _cell(gap.metric, gap.validation),
+            _cell(gap.metric, gap.test),
+            _cell(gap.metric, gap.difference),
+        ]
+        for item in study.exports
+        for gap in gaps(item.scores)
+    ]
+    columns = ("Exported trial", "Validation", "Test", "Validation − test")
+    return Table("gaps", "What was chosen, on test", GAP_NOTE, columns, rows) if rows else None
+
+
+def _cell(metric: str, value: Value | None) -> Cell:
     """A metric's value and its interval."""
     if value is None:
         return Cell("—")
@@ -41,37 +120,6 @@ def cell(metric: str, value: Value | None) -> Cell:
     return Cell(number(metric, value.value), f"{value.low:.4g} to {value.high:.4g}" if known else "")
 
 
-def rank_table(source: Source, name: str) -> Iterator[Table]:
-    """How alike the study's targets rank its candidates, if it has several."""
-    found = rank_correlations(source, name)
-    rows = [
-        [
-            Cell(f"{item.first} and {item.second}"),
-            Cell(f"{item.tau:.3f}" if item.tau is not None else "—"),
-            Cell(str(item.count)),
-        ]
-        for item in found
-    ]
-    if rows:
-        note = (
-            "Kendall's tau between the latencies on two targets, of all candidates measured on both: 1 where they are "
-            "in the same order, 0 where one says nothing about the other."
-        )
-        yield Table("ranks", "Rank correlation between targets", note, ("Targets", "Tau", "Candidates"), rows)
-
-
-def gap_table(source: Source, name: str) -> Iterator[Table]:
-    """Validation beside test of what was exported, if anything was."""
-    rows = [
-        [
-            Cell(f"{item.number}, {title(gap.metric)}"),
-            cell(gap.metric, gap.validation),
-            cell(gap.metric, gap.test),
-            cell(gap.metric, gap.difference),
-        ]
-        for item in exports(source, name)
-        for gap in gaps(item.scores)
-    ]
-    if rows:
-        columns = ("Exported trial", "Validation", "Test", "Validation − test")
-        yield Table("gaps", "What was chosen, on test", GAP_NOTE, columns, rows)
+def _speedup(row: CandidateRow) -> Cell:
+    """How many times as fast as its dense twin, and whether that is no gain."""
+    return Cell(", ".join(f"{item.speedup:.2f}×" for item in row.speedups) or "—", beware=", ".join(row.flags))

@@ -6,7 +6,7 @@ Columns of all candidates are in ``points``, a single candidate is in ``candidat
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -57,6 +57,8 @@ class CandidateRow:
     finished_at: datetime | None
     #: Metric (named as in ``StudySummary.metrics``) → value.
     metrics: Mapping[str, Value]
+    #: Choice → answer, of the choices that have an effect on this network.
+    choices: Mapping[str, Any] = field(default_factory=dict)
     #: Its latency beside its dense twin's, a target each; empty where it has no such twin.
     speedups: tuple[Speedup, ...] = ()
     #: Why it has no latency of a dense twin where it should have one.
@@ -167,6 +169,7 @@ def candidate_row(
         created_at=utc(candidate.created_at),
         finished_at=candidate.finished_at and utc(candidate.finished_at),
         metrics=metrics,
+        choices=candidate.architecture.definition.get("choices", {}),
         further=tuple(sorted(metrics.keys() - set(shown_metrics(study, metrics)))),
         speedups=_speedups(candidate),
         missing=missing,

@@ -24,6 +24,8 @@ class Points:
     """Candidates by number; ``nan`` where something was not measured."""
 
     study: str
+    #: The study's: ``search``, ``baseline``, …
+    role: str
     #: Names of the m columns, and ``maximize`` or ``minimize`` for those that are objectives, else ``""``.
     metrics: tuple[str, ...]
     directions: tuple[str, ...]
@@ -47,6 +49,21 @@ class Points:
         names = ("numbers", "states", "values", "low", "high", "on_front")
         return replace(self, **{name: getattr(self, name)[rows] for name in names})
 
+    def on(self, metrics: Sequence[str]) -> Points:
+        """These columns only."""
+        places = [self.metrics.index(key) for key in metrics]
+        return replace(
+            self,
+            metrics=tuple(metrics),
+            directions=tuple(self.directions[place] for place in places),
+            **{name: getattr(self, name)[:, places] for name in ("values", "low", "high")},
+        )
+
+    def front(self) -> Points:
+        """Those on the front, sorted by the last column."""
+        found = self.take(self.on_front)
+        return found.take(np.argsort(found.values[:, -1], kind="stable"))
+
 
 def points(
     source: Source, name: str, metrics: Sequence[str] | None = None, *, goals: Mapping[str, str] | None = None
@@ -62,30 +79,25 @@ def points(
     with reading(source) as session:
         study = find_study(session, name)
         directed = study.objectives if goals is None else goals
-        objectives = tuple(directed)
-        wanted = objectives if metrics is None else tuple(metrics)
-        columns = tuple(dict.fromkeys([*wanted, *objectives]))
-        table = fetch_columns(session, study, columns)
-    front = np.zeros(len(table.numbers), dtype=np.bool_)
-    place = [columns.index(key) for key in objectives]
-    able = np.flatnonzero((table.states == "complete") & np.isfinite(table.values[:, place]).all(axis=1))
-    if len(able):
-        directions = [directed[key] for key in objectives]
-        front[able[pareto_front(table.values[able][:, place], directions)]] = True
-    keep = [columns.index(key) for key in wanted]
-    return Points(
+        wanted = tuple(directed) if metrics is None else tuple(metrics)
+        columns = tuple(dict.fromkeys([*wanted, *directed]))
+        numbers, states, cells = _fetch(session, study, columns)
+    values, low, high = (cells[:, :, place] for place in range(3))
+    found = Points(
         study=study.name,
-        metrics=wanted,
-        directions=tuple(directed.get(key, "") for key in wanted),
-        objectives=objectives,
-        numbers=table.numbers,
-        states=table.states,
-        values=table.values[:, keep],
-        low=table.low[:, keep],
-        high=table.high[:, keep],
-        on_front=front,
+        role=study.role,
+        metrics=columns,
+        directions=tuple(directed.get(key, "") for key in columns),
+        objectives=tuple(directed),
+        numbers=numbers,
+        states=states,
+        values=values,
+        low=low,
+        high=high,
+        on_front=_on_front(states, values[:, [columns.index(key) for key in directed]], list(directed.values())),
         original=study.original,
     )
+    return found.on(wanted)
 
 
 def front(source: Source, name: str, metrics: Sequence[str] | None = None) -> Points:
@@ -94,24 +106,21 @@ def front(source: Source, name: str, metrics: Sequence[str] | None = None) -> Po
     Raises:
         UnknownNameError: no such study.
     """
-    found = points(source, name, metrics)
-    found = found.take(found.on_front)
-    return found.take(np.argsort(found.values[:, -1], kind="stable"))
+    return points(source, name, metrics).front()
 
 
-@dataclass(frozen=True)
-class Columns:
-    """Candidates by number, as ``Points`` before the front is known; ``nan`` where something was not measured."""
-
-    numbers: NDArray[np.int64]
-    states: NDArray[np.str_]
-    values: Floats
-    low: Floats
-    high: Floats
+def _on_front(states: NDArray[np.str_], values: Floats, directions: Sequence[str]) -> NDArray[np.bool_]:
+    front = np.zeros(len(states), dtype=np.bool_)
+    able = np.flatnonzero((states == "complete") & np.isfinite(values).all(axis=1))
+    if len(able):
+        front[able[pareto_front(values[able], directions)]] = True
+    return front
 
 
-def fetch_columns(session: Session, study: Study, columns: Sequence[str]) -> Columns:
-    """Columns of all complete and infeasible candidates of a study, by number."""
+def _fetch(
+    session: Session, study: Study, columns: Sequence[str]
+) -> tuple[NDArray[np.int64], NDArray[np.str_], Floats]:
+    """Numbers, states and ``(n, m, 3)`` cells (value, low, high) of complete and infeasible candidates, by number."""
     query = select(Candidate.number, Candidate.state).where(
         Candidate.study_id == study.id, Candidate.state.in_(("complete", "infeasible"))
     )
@@ -128,10 +137,5 @@ def fetch_columns(session: Session, study: Study, columns: Sequence[str]) -> Col
             query = query.add_columns(metric.value, metric.low, metric.high)
     rows = session.execute(query.order_by(Candidate.number)).all()
     cells = np.array([row[2:] for row in rows], dtype=np.float64).reshape(len(rows), len(columns), 3)
-    return Columns(
-        numbers=np.array([row[0] for row in rows], dtype=np.int64),
-        states=np.array([row[1] for row in rows], dtype=np.str_),
-        values=cells[:, :, 0],
-        low=cells[:, :, 1],
-        high=cells[:, :, 2],
-    )
+    numbers, states = ([row[place] for row in rows] for place in range(2))
+    return np.array(numbers, dtype=np.int64), np.array(states, dtype=np.str_), cells

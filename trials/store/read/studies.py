@@ -18,6 +18,7 @@ from trials.store.roles import companion_name
 
 #: States of a candidate, in the order in which they are shown.
 STATES = ("complete", "infeasible", "stopped", "failed", "running", "queued")
+_NEWEST_FIRST = (Study.created_at.desc(), Study.id.desc())
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,8 @@ class StudyRow:
     role: str
     state: str
     seed: int
+    #: Name of the strategy.
+    strategy: str
     created_at: datetime
     finished_at: datetime | None
     #: Objective → ``maximize`` or ``minimize``, in the plan's order.
@@ -68,20 +71,24 @@ def list_studies(
 ) -> list[StudyRow]:
     """Studies, newest first; those of ``group`` only, if one is given."""
     with reading(source) as session:
-        query = select(Study).order_by(Study.created_at.desc(), Study.id.desc()).offset(offset).limit(limit)
+        query = select(Study).order_by(*_NEWEST_FIRST).offset(offset).limit(limit)
         if group is not None:
             query = query.where(Study.group == group)
         return _rows(session, session.scalars(query).all())
 
 
+def study_names(source: Source, limit: int) -> list[str]:
+    """Names of the newest studies, newest first."""
+    with reading(source) as session:
+        return list(session.scalars(select(Study.name).order_by(*_NEWEST_FIRST).limit(limit)))
+
+
 def compared_studies(source: Source, row: StudyRow) -> list[StudyRow]:
     """The searches and baselines of a study's group that have its objectives, and itself, oldest first."""
-    return [
-        other
-        for other in reversed(list_studies(source, group=row.group))
-        if other.name == row.name
-        or (other.role in ("search", "baseline") and dict(other.objectives) == dict(row.objectives))
-    ]
+    query = select(Study).where(Study.group == row.group, Study.role.in_(("search", "baseline")), Study.id != row.id)
+    with reading(source) as session:
+        others = [study for study in session.scalars(query) if study.objectives == dict(row.objectives)]
+        return sorted([row, *_rows(session, others)], key=lambda each: (each.created_at, each.id))
 
 
 def study_summary(source: Source, name: str) -> StudySummary:
@@ -120,6 +127,7 @@ def _rows(session: Session, studies: Sequence[Study]) -> list[StudyRow]:
             role=study.role,
             state=study.state,
             seed=study.seed,
+            strategy=study.plan.get("strategy", {}).get("name", "?"),
             created_at=utc(study.created_at),
             finished_at=study.finished_at and utc(study.finished_at),
             objectives=study.objectives,

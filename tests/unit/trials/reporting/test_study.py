@@ -10,7 +10,10 @@ from sqlalchemy import Engine, event
 
 from nas.errors import UnknownNameError
 from tests.browser.seed import START, seed_database
-from trials.reporting.study import study_view, trial_table
+from trials.analysis.histories import histories
+from trials.cli.views import candidate_rows
+from trials.reporting.study import study_view
+from trials.reporting.verdict import verdict
 from trials.store.database.engine import open_engine
 from trials.store.read.candidate import candidate_detail
 
@@ -21,6 +24,11 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
     seed_database(engine)
     yield engine
     engine.dispose()
+
+
+def trial_table(engine: Engine, name: str) -> list[dict[str, Any]]:
+    with study_view(engine, name) as study:
+        return study.trial_table()
 
 
 @contextmanager
@@ -77,3 +85,31 @@ def test_a_view_reads_once(engine: Engine) -> None:
         with statements(engine) as told:
             assert view.trial_table() == first
     assert told == []
+
+
+def test_the_command_line_shows_the_choices_in_which_trials_differ(engine: Engine) -> None:
+    with study_view(engine, "digits") as view:
+        table, rows = view.trial_table(), candidate_rows(view, 30, choices=True)
+        assert "choices" not in candidate_rows(view, 1)[0]
+    for whole, row in zip(table, rows, strict=True):
+        assert row["choices"] == {name: whole[f"choice.{name}"] for name in ("stem.width", "precision")}
+
+
+def test_a_study_is_compared_with_its_replicates_and_baselines(engine: Engine) -> None:
+    with study_view(engine, "digits-1") as view:
+        assert [row.name for row in view.group] == ["digits", "digits-1", "digits-random", "digits-random-1"]
+        assert [run.study for run in view.histories] == [row.name for row in view.group]
+        assert view.hypervolume == view.hypervolumes["search"][1] == view.histories[1].hypervolume[-1]
+        assert view.verdict == verdict(view.group, histories(engine, [row.name for row in view.group]))
+    with study_view(engine, "live") as view:
+        assert (view.verdict, view.lacks_baseline) == ("", True)
+
+
+def test_columns_that_are_known_are_not_read_again(engine: Engine) -> None:
+    with study_view(engine, "digits") as view:
+        assert view.points.metrics == ("accuracy", "latency_ms")
+        with statements(engine) as told:
+            found = view.points_on(["number", "accuracy"])
+        assert (found.values[:, 0] == found.numbers).all()
+        assert told == []
+        assert view.points_on(["parameters"]).values.shape == (len(found.numbers), 1)

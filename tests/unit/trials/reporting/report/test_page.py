@@ -70,6 +70,7 @@ def test_one_page_with_everything_in_it(engine: Engine, tmp_path: Path) -> None:
     assert page.loads == []
     assert text.count("Plotly.newPlot(") >= 5
     assert "1 min 04 s" in text  # training saved by the gate
+    assert "The search is ahead of its random baseline: hypervolume" in text
     assert "relative_to: median" in text
 
 

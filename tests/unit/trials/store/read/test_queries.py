@@ -14,7 +14,7 @@ from nas.errors import UnknownNameError
 from nas.latency.protocol.intervals import derive
 from nas.latency.protocol.samples import Samples
 from tests.browser.seed import LIMIT_MS, REFERENCE_MS, seed_database
-from trials.analysis.histories import histories, history, running_hypervolume
+from trials.analysis.histories import histories, running_hypervolume
 from trials.store.database.engine import open_engine
 from trials.store.models import Candidate, Metric, Study
 from trials.store.read.candidate import candidate_detail, curves, samples_blob
@@ -173,13 +173,13 @@ def test_points_take_other_columns_and_keep_the_front(engine: Engine) -> None:
 
 def test_a_study_without_candidates_has_an_empty_front_and_history(engine: Engine) -> None:
     assert front(engine, "fresh").values.shape == (0, 2)
-    empty = history(engine, "fresh")
+    (empty,) = histories(engine, ["fresh"])
     assert empty.last_number == -1
     assert empty.hypervolume.shape == (0,)
 
 
 def test_history_only_gets_better(engine: Engine) -> None:
-    run = history(engine, "digits")
+    (run,) = histories(engine, ["digits"])
     assert (np.diff(run.best[:, 0]) >= 0).all()
     assert (np.diff(run.best[:, 1]) <= 0).all()
     assert (np.diff(run.hypervolume) >= 0).all()
@@ -190,7 +190,7 @@ def test_histories_share_their_box(engine: Engine) -> None:
     search, random = histories(engine, ["digits", "digits-random"])
     assert search.role == "search"
     assert random.role == "baseline"
-    alone = history(engine, "digits-random")
+    (alone,) = histories(engine, ["digits-random"])
     assert alone.hypervolume[-1] != random.hypervolume[-1]
 
 
@@ -237,7 +237,7 @@ def test_raw_samples_are_fetched_on_demand_and_can_be_derived_again(engine: Engi
 def test_an_unknown_candidate_is_answered_with_the_range(engine: Engine) -> None:
     with pytest.raises(UnknownNameError, match="run from 0 to 29"):
         candidate_detail(engine, "digits", 30)
-    with pytest.raises(UnknownNameError, match="no candidates yet"):
+    with pytest.raises(UnknownNameError, match="no trials yet"):
         candidate_detail(engine, "fresh", 0)
 
 
@@ -296,7 +296,8 @@ def test_every_kind_of_database_answers_alike(store_url: str, engine: Engine) ->
             row.number for row in candidates_page(engine, "live", **ask).rows
         ]
     assert front(other, "digits").values.tolist() == front(engine, "digits").values.tolist()
-    assert history(other, "digits").hypervolume.tolist() == history(engine, "digits").hypervolume.tolist()
+    (ours,), (theirs,) = (histories(each, ["digits"]) for each in (engine, other))
+    assert ours.hypervolume.tolist() == theirs.hypervolume.tolist()
     detail = candidate_detail(other, "digits", 11)
     assert [job.state for job in detail.jobs] == ["done", "failed"]
     assert samples_blob(other, detail.measurements[0].id)

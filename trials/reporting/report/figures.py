@@ -1,0 +1,98 @@
+"""The report's figures, each with its heading and what it says."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import plotly.graph_objects as go
+from markupsafe import Markup
+
+from trials.analysis.membership import SURE, membership_of
+from trials.reporting.charts.candidate import curves_figure
+from trials.reporting.charts.front import front_figure
+from trials.reporting.charts.studies import comparison_figure, history_figure, states_figure
+from trials.reporting.labels import inline, number
+from trials.reporting.study import StudyView
+from trials.store.read.candidate import curves
+
+#: Curves drawn at most, evenly along the front.
+MOST_CURVES = 9
+
+
+@dataclass(frozen=True)
+class Section:
+    """One figure with its heading."""
+
+    heading: str
+    note: str
+    figure: Markup
+
+
+def front_section(study: StudyView) -> Section | None:
+    """The front among all candidates; None before the first complete one."""
+    if not len(study.front.numbers):
+        return None
+    figure = front_figure(study.points_on(study.axes), study.summary.limits, shares=study.shares)
+    return Section("Pareto front", _front_note(study), _markup(figure))
+
+
+def target_sections(study: StudyView) -> Iterator[Section]:
+    """The front on each target, where there are several."""
+    for target, found in study.fronts_by_target.items():
+        if not found.on_front.any() or len(found.metrics) < 2:
+            continue
+        numbers = ", ".join(map(str, found.numbers[found.on_front]))
+        note = f"The same candidates with the objectives as they are on {target}. On the front: {numbers}."
+        figure = front_figure(found, study.summary.limits, shares=membership_of(found))
+        yield Section(f"Front at {target}", note, _markup(figure))
+
+
+def sections(study: StudyView) -> Iterator[Section]:
+    """How the search went on, beside its baseline; curves of the front; states."""
+    if len(study.history.numbers):
+        note = (
+            "Hypervolume: the share of the box between the worst and the best values seen in any run of this "
+            "group that the front dominates, with a margin of a tenth."
+        )
+        heading = "Search against baseline" if study.has_baseline else "Progress"
+        yield Section(heading, note, _markup(comparison_figure(study.histories)))
+        note = "Every complete candidate in the order of proposal, and the best so far."
+        yield Section("History", note, _markup(history_figure(study.history)))
+    numbers = study.front.numbers
+    place = np.unique(np.linspace(0, len(numbers) - 1, MOST_CURVES).round().astype(int))
+    found = curves(study.source, study.name, [int(key) for key in numbers[place]] if len(numbers) else [])
+    if found:
+        note = "Training and validation by epoch, of candidates on the front."
+        yield Section("Curves", note, _markup(curves_figure(found)))
+    if any(row.counts for row in study.group):
+        note = (
+            "Infeasible: over a limit for sure. Stopped: given up early. Failed: an error, kept with its "
+            "traceback. Duplicate suggestions are answered from the table and are no trials."
+        )
+        yield Section("States", note, _markup(states_figure(study.group)))
+
+
+def _front_note(study: StudyView) -> str:
+    bars = (
+        "Bars are 95 % intervals: of a latency over sessions, of a score over the validation examples. "
+        if np.isfinite(study.front.high).any()
+        else ""
+    )
+    bars += (
+        f"Solid: on the front with a probability of {SURE:g} or more, given the intervals of all; hollow diamonds are "
+        "on it, hollow circles beside it, with less certainty. "
+    )
+    bounds = [
+        f"{inline(metric)} {'at most' if kind == 'max' else 'at least'} {number(metric, bound)}"
+        for metric, limits in study.summary.limits.items()
+        for kind, bound in limits.items()
+        if bound is not None
+    ]
+    return bars + ("Limits: " + "; ".join(bounds) + "." if bounds else "The study has no limits.")
+
+
+def _markup(figure: go.Figure) -> Markup:
+    config = {"displaylogo": False, "responsive": True}
+    return Markup(figure.to_html(full_html=False, include_plotlyjs=False, config=config))

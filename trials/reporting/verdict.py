@@ -1,0 +1,39 @@
+"""Whether a search found more than its baseline, in one sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from trials.analysis.histories import History
+from trials.store.read.studies import StudyRow
+
+
+def verdict(group: Sequence[StudyRow], runs: Sequence[History]) -> str:
+    """Hypervolume of a group's searches against that of its baselines; empty where one of them found nothing yet.
+
+    Studies that have not ended are compared at a number of trials that each of them has reached.
+
+    Args:
+        group: the compared studies.
+        runs: how they went on, in the same order, in one box of hypervolume.
+    """
+    found = {role: [run for run in runs if run.role == role and len(run.numbers)] for role in ("search", "baseline")}
+    if not all(found.values()):
+        return ""
+    compared = [run for each in found.values() for run in each]
+    has_ended = all(row.state in ("complete", "exhausted") for row in group)
+    last = (max if has_ended else min)(run.last_number for run in compared)
+    searches, baselines = ([float(run.reached(last)) for run in each] for each in found.values())
+    ours, theirs = f"{np.mean(searches):.3f}", f"{np.mean(baselines):.3f}"
+    word = "level with" if ours == theirs else "ahead of" if ours > theirs else "behind"
+    begin = "The search is" if has_ended else f"After {last + 1} trials each, the search is"
+    strategy = next(row.strategy for row in group if row.role == "baseline")
+    text = f"{begin} {word} its {strategy} baseline: hypervolume {ours} against {theirs}"
+    if len(searches) == len(baselines) == 1:
+        return f"{text}, one run each."
+    num_ours, num_theirs = len(searches), len(baselines)
+    counts = f"{num_ours} runs each" if num_ours == num_theirs else f"{num_ours} and {num_theirs} runs"
+    spans = " against ".join(f"{min(each):.3f} to {max(each):.3f}" for each in (searches, baselines))
+    return f"{text} on average of {counts} ({spans})."
