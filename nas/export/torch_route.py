@@ -25,6 +25,7 @@ from nas.export.ranges import device_of
 from nas.export.structure import record_nonzeros
 from nas.extras import require
 from nas.latency.runtimes import RUNTIMES
+from nas.quantization import CALIBRATIONS
 from nas.quantization.percentile import PERCENTILE
 from nas.quantization.scheme import Scheme, scheme_of
 from nas.scratch import Scratch
@@ -146,20 +147,17 @@ def reason(error: Exception) -> str:
     return f"{type(error).__name__}: {text}"
 
 
-#: Our calibrations → those of ONNX Runtime's quantiser.
-_METHODS = {"min_max": "MinMax", "percentile": "Percentile", "entropy": "Entropy"}
-
-
 def _quantize(job: ExportJob, scheme: Scheme) -> None:
     """Rewrite the file with integers.
 
     Raises:
         ExportError: ONNX Runtime's quantiser does not know the calibration, or can't quantise the file.
     """
-    if scheme.calibration["name"] not in _METHODS:
+    if CALIBRATIONS.get(scheme.calibration["name"]).onnxruntime_method is None:
+        known = [name for name in CALIBRATIONS.names() if CALIBRATIONS.get(name).onnxruntime_method]
         raise ExportError(
-            f"calibration {scheme.calibration['name']!r} needs an op for every node of the network; without, choose "
-            f"{', '.join(_METHODS)}"
+            f"calibration {scheme.calibration['name']!r} needs an op for every node of the network, and there is none "
+            f"for {', '.join(job.uncovered)}; choose {', '.join(known)}, or write these nodes in other operators"
         )
     root = logging.getLogger()
     level = root.level
@@ -204,7 +202,7 @@ def _run_quantiser(job: ExportJob, prepared: Path, scheme: Scheme) -> None:
         weight_type=QuantType.QInt8,
         per_channel=True,
         reduce_range=not scheme.full_range,
-        calibrate_method=CalibrationMethod[_METHODS[scheme.calibration["name"]]],
+        calibrate_method=CalibrationMethod[CALIBRATIONS.get(scheme.calibration["name"]).onnxruntime_method],
         extra_options={
             "WeightSymmetric": scheme.weights == "symmetric",
             "ActivationSymmetric": scheme.activations == "symmetric",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from nas.registry import Registry
 
@@ -19,6 +19,10 @@ class Calibration(ABC):
 
     The parameters are the plan's, keyword arguments with defaults, validated in the constructor (PlanError).
     """
+
+    #: Name of the same calibration in ONNX Runtime's ``CalibrationMethod``. ONNX Runtime quantizes networks with a node
+    #: that no op covers; None: such networks can't use this calibration.
+    onnxruntime_method: ClassVar[str | None] = None
 
     @abstractmethod
     def add(self, value: Tensor) -> None:

@@ -31,6 +31,8 @@ class Entropy(Calibration):
         PlanError: another number of bins.
     """
 
+    onnxruntime_method = "Entropy"
+
     def __init__(self, num_bins: int = 2048) -> None:
         if num_bins < 2 * LEVELS or num_bins % 4:
             raise PlanError(f"calibration: num_bins {num_bins}; allowed: multiples of 4 from {2 * LEVELS}")

@@ -14,6 +14,8 @@ from nas.quantization import Calibration, Range
 class MinMax(Calibration):
     """From the lowest to the highest value seen."""
 
+    onnxruntime_method = "MinMax"
+
     def __init__(self) -> None:
         self._low, self._high = math.inf, -math.inf
 

@@ -22,6 +22,8 @@ class Percentile(Calibration):
         PlanError: a percentile outside (50, 100].
     """
 
+    onnxruntime_method = "Percentile"
+
     def __init__(self, percentile: float = PERCENTILE) -> None:
         if not 50.0 < percentile <= 100.0:
             raise PlanError(f"calibration: percentile {percentile}; allowed: above 50, up to 100")

@@ -5,6 +5,7 @@ Patterns and allocations have no state: their tables hold them ready. A schedule
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -61,6 +62,10 @@ class Pattern(ABC):
         """Weights that ``mask`` keeps, whatever the scores."""
         pools = [pool.shape for pool in self.pools(torch.empty(shape, device="meta"))]
         return sum(groups * self.num_kept(atoms, density) * size for groups, atoms, size in pools)
+
+    def packed_bits(self, shape: Shape, bits: int) -> int:
+        """Bits that a weight takes in storage, with ``bits`` for each value; all values are stored by default."""
+        return math.prod(shape) * bits
 
 
 @dataclass(frozen=True)

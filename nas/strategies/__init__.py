@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar
 
 from nas.papers import Paper
 from nas.registry import Registry
@@ -79,6 +79,11 @@ class Strategy(ABC):
 
     #: The paper it is from.
     paper: Paper | None = None
+    #: Whether it chooses by what it observed, so that it avoids networks over a limit.
+    learns: ClassVar[bool] = True
+    #: Whether it proposes networks of the whole space. If not, a study evaluates nothing beside what it proposes, not
+    #: even the original network of a space that has one.
+    searches: ClassVar[bool] = True
 
     def __init__(self, goal: Goal, seed: int) -> None:
         self.goal = goal

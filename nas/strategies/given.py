@@ -25,6 +25,8 @@ class GivenStrategy(Strategy):
             has them; of all questions that have an effect, and of no others.
     """
 
+    learns, searches = False, False
+
     def __init__(self, goal: Goal, seed: int, choices: Sequence[Mapping[str, Value]] = ()) -> None:
         super().__init__(goal, seed)
         if not isinstance(choices, list | tuple) or not all(isinstance(item, Mapping) for item in choices):

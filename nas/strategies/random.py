@@ -24,6 +24,7 @@ class RandomStrategy(Strategy):
         "Random Search as a Baseline for Sparse Neural Network Architecture Search (Farahani 2024)",
         "tests/unit/trials/reporting/report/test_page.py::test_a_report_without_a_baseline_says_so_in_its_heading",
     )
+    learns = False
 
     def propose(self, build: Callable[[Chooser], T], number: int) -> tuple[Suggestion, T]:
         """See ``Strategy.propose``."""

@@ -26,6 +26,7 @@ from nas.export.torch_route import export_with_torch
 from nas.latency.runtimes import RUNTIMES
 from nas.ops.activation import ActivationOp
 from nas.ops.conv import Conv2dOp
+from nas.quantization.min_max import MinMax
 from nas.quantization.scheme import Scheme
 from nas.quantization.steps import Steps
 from nas.space import Architecture, Network
@@ -309,6 +310,18 @@ def test_a_zero_point_that_is_off_is_found(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setattr(nas.export.onnx, "activation_steps", off)
     with pytest.raises(ExportError, match="rounding explains no more"):
         check_integers(tmp_path)
+
+
+def test_a_calibration_that_onnxruntime_lacks_needs_an_op_for_every_node(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    network = make_network("plain", 8)
+    expected = expect(network.model, images(8), 1)
+    job = ExportJob(network, tmp_path / "x.onnx", SHAPE, images(16), expected, "onnxruntime", ("normalize (head)",))
+    monkeypatch.setattr(MinMax, "onnxruntime_method", None)
+    message = r"'min_max' needs an op .* none for normalize \(head\); choose entropy, percentile"
+    with pytest.raises(ExportError, match=message):
+        export_with_torch(job)
 
 
 @pytest.mark.parametrize("runtime", or_skipped(INTEGER_RUNTIMES))

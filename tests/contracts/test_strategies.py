@@ -14,7 +14,7 @@ from nas.space.chooser import Chooser, RandomChooser
 from nas.strategies import STRATEGIES, Goal, Limit, Observation, Strategy, Suggestion
 
 NAMES = STRATEGIES.names()
-LEARNING = sorted(set(NAMES) - {"given", "random"})
+LEARNING = [name for name in NAMES if STRATEGIES.get(name).learns]
 GOAL = Goal({"accuracy": "maximize", "cost": "minimize"}, {"cost": Limit(max=60.0)})
 Make = Callable[[int], Strategy]
 

@@ -77,7 +77,8 @@ class Problem:
 
     def untouched(self) -> Network | None:
         """The network of a space that asks nothing, as it is without policies; None where a study has no original."""
-        return None if self.plan.strategy.name == "given" else self.searched.untouched()
+        searches = STRATEGIES.get(self.plan.strategy.name).searches
+        return self.searched.untouched() if searches else None
 
     @property
     def starts_trained(self) -> bool:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 
+import torch
 from torch import Tensor
 
 from nas.papers import Paper
-from nas.sparsity import Pattern
+from nas.sparsity import Pattern, Shape
 
 
 class NM(Pattern):
@@ -40,6 +41,16 @@ class NM(Pattern):
         parts = [(rows[:full], self.rows), (rows[full:], len(rows) - full)]
         pools = [pool for part, size in parts if len(part) for pool in self._split(part, size)]
         return [pool for pool in pools if pool.numel()]
+
+    def packed_bits(self, shape: Shape, bits: int) -> int:
+        """Zeros are not stored: each kept value has an index of log2(m) bits, so 2:4 takes bits / 2 + 1 a weight.
+
+        Output channels that share their choice share its index.
+        """
+        pools = [tuple(pool.shape) for pool in self.pools(torch.empty(shape, device="meta"))]
+        kept = [(groups * self.num_kept(atoms, self.n / self.m), size) for groups, atoms, size in pools]
+        index = math.ceil(math.log2(self.m))
+        return sum(count * (size * bits + index) for count, size in kept)
 
     def _split(self, rows: Tensor, size: int) -> list[Tensor]:
         # (blocks, size, inputs, taps) → (blocks, taps, inputs, size)
