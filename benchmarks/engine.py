@@ -151,7 +151,7 @@ def fill(store: Store, given: Assignment, problem: Problem, count: int) -> None:
     for number in range(count):
         chooser = RandomChooser(number)
         network = problem.searched.sample(chooser)
-        suggestion = Suggestion.asked(number, chooser)
+        suggestion = Suggestion.from_chooser(number, chooser)
         step = ("gate", "local")
         proposed = store.propose(given.study_id, given.epoch, suggestion, describe(problem, network), step)
         if not hasattr(proposed, "job_id"):

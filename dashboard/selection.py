@@ -12,7 +12,7 @@ from nas.foreign import line
 from trials.store.read.studies import study_names, study_summary
 
 #: Names shown in the box of studies; others are reached by their link.
-MOST_NAMES = 200
+MAX_NAMES = 200
 
 
 def asked_number(key: str) -> int:

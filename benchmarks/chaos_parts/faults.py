@@ -24,7 +24,7 @@ INTERRUPTED = 4
 LOCK_S = 180.0
 AWAY_S = 5.0
 #: How long the first checkpoint of a training may take.
-MOST_S = 60.0
+MAX_S = 60.0
 DISK_BYTES = 8 << 20
 
 #: Does the harm, given the place and the number of the coordinator's process.
@@ -91,7 +91,7 @@ def _unmount(place: Place) -> None:
 
 def _remove_working_folder(place: Place, pid: int) -> None:
     checkpoints = place.artifacts / "checkpoints"
-    wait(checkpoints.is_dir, MOST_S)
+    wait(checkpoints.is_dir, MAX_S)
     shutil.rmtree(checkpoints)
 
 

@@ -60,8 +60,8 @@ def show_profiles(detail: CandidateDetail) -> None:
             key=f"profile_table_{profile.target}",
         )
         facts = ", ".join(f"{inline(key)} {number(key, value)}" for key, value in account(detail, profile).items())
-        told = markdown(facts[:1].upper() + facts[1:])
+        text = markdown(facts[:1].upper() + facts[1:])
         right.caption(
-            f"{told}. A profiler takes time itself: the measured latency is the one to go by. "
+            f"{text}. A profiler takes time itself: the measured latency is the one to go by. "
             f"Mean of {profile.runs} runs, runtime {markdown(profile.runtime_version)}."
         )

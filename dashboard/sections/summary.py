@@ -27,7 +27,7 @@ def show_heading(study: StudyView) -> None:
         f"measured on {', '.join(summary.targets) or 'no target'} · seed {row.seed} · "
         f"started {moment(row.created_at)}" + (f" · {duration(float(spent))} of search" if spent else "")
     )
-    st.caption(f"**{markdown(row.state)}**{markdown(told)}")
+    st.caption(f"**{markdown(row.state)}**{markdown(text)}")
     if summary.regime is not None:
         st.caption(f":material/grain: {markdown(describe_regime(summary.regime))}")
     if row.incomplete:

@@ -45,7 +45,7 @@ class AgingEvolution(Strategy):
         if len(alive) == self._population:
             chooser = FixedVectorChooser(self._child(alive, random.Random(seed)))
         built = build(chooser)
-        return Suggestion.asked(number, chooser), built
+        return Suggestion.from_chooser(number, chooser), built
 
     def observe(self, observations: Sequence[Observation]) -> None:
         """See ``Strategy.observe``."""

@@ -17,7 +17,7 @@ from nas.space.chooser import Chooser, Question, Value
 Floats = npt.NDArray[np.float64]
 
 #: Walks of the first look, which decides whether counting is worth its time; and fewest of any estimate.
-_FEWEST = 20
+_MIN_WALKS = 20
 #: Walks before an error is believed: rare answers have to show up.
 _BELIEVED = 200
 #: Times the variance an answer's effect has by chance.
@@ -76,8 +76,8 @@ def space_size(
         return chooser
 
     started = time.monotonic()
-    pilots = [walk({}) for _ in range(_FEWEST)]
-    seconds_each = (time.monotonic() - started) / _FEWEST
+    pilots = [walk({}) for _ in range(_MIN_WALKS)]
+    seconds_each = (time.monotonic() - started) / _MIN_WALKS
     if _mean([pilot.estimate for pilot in pilots]) <= min(2 * limit, 2 * max_seconds / seconds_each):
         counted = _count(build, limit, time.monotonic() + max_seconds)
         if counted is not None:
@@ -88,7 +88,7 @@ def space_size(
     shares = _learned_shares(pilots)
     estimates: list[float] = []
     while len(estimates) < walks and not _settled(estimates, started + max_seconds):
-        estimates += [walk(shares).estimate for _ in range(_FEWEST)]
+        estimates += [walk(shares).estimate for _ in range(_MIN_WALKS)]
     return SpaceSize(False, _mean(estimates), _error(estimates))
 
 
@@ -149,7 +149,7 @@ class _WeightedChooser(Chooser):
         self._generator = generator
         self._shares = shares
         #: Question → place of the answer, and number of options.
-        self.taken: dict[str, tuple[int, int]] = {}
+        self.picks: dict[str, tuple[int, int]] = {}
         #: Product of the numbers of options.
         self.product = 1
         #: One over the probability of the walk: an unbiased estimate of the number of leaves.
@@ -161,7 +161,7 @@ class _WeightedChooser(Chooser):
         count = len(question.options)
         shares = self._shares.get(question.name) or [1 / count] * count
         place = self._generator.choices(range(count), shares)[0]
-        self.taken[question.name] = (place, count)
+        self.picks[question.name] = (place, count)
         self.product *= count
         self.estimate /= shares[place]
         return question.options[place]
@@ -197,7 +197,7 @@ def _codes(walks: Sequence[_WeightedChooser]) -> dict[str, Floats]:
     """Question → ``(walks, options - 1)``: 1 in the answer's column, -1 everywhere for the last option."""
     codes: dict[str, Floats] = {}
     for row, walk in enumerate(walks):
-        for name, (place, count) in walk.taken.items():
+        for name, (place, count) in walk.picks.items():
             if count > 1:
                 code = codes.setdefault(name, np.zeros((len(walks), count - 1)))
                 code[row] = np.eye(count)[place, :-1] - (place == count - 1)

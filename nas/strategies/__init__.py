@@ -54,7 +54,7 @@ class Suggestion:
     sampler_state: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
-    def asked(cls, number: int, chooser: Chooser, sampler_state: Mapping[str, Any] | None = None) -> Suggestion:
+    def from_chooser(cls, number: int, chooser: Chooser, sampler_state: Mapping[str, Any] | None = None) -> Suggestion:
         """What a chooser was asked and answered in one build."""
         return cls(number, tuple(chooser.questions.values()), dict(chooser.answers), dict(sampler_state or {}))
 

@@ -48,7 +48,7 @@ class GivenStrategy(Strategy):
         chooser = ReplayChooser(self._choices[number])
         built = build(chooser)
         chooser.finish()
-        return Suggestion.asked(number, chooser), built
+        return Suggestion.from_chooser(number, chooser), built
 
     def exhausted(self, number: int) -> bool:
         """See ``Strategy.exhausted``."""

@@ -95,7 +95,7 @@ class SamplerAdapter:
             # Nobody will ever finish it.
             del self._storage.trials[number]
             raise
-        return Suggestion.asked(number, chooser, self._state(number, attrs_before)), built
+        return Suggestion.from_chooser(number, chooser, self._state(number, attrs_before)), built
 
     def _state(self, number: int, attrs_before: Mapping[str, Any]) -> dict[str, Any]:
         """The attributes that this suggestion added to its trial and to the study."""

@@ -30,7 +30,7 @@ class RandomStrategy(Strategy):
         """See ``Strategy.propose``."""
         chooser = RandomChooser(suggestion_seed(self.seed, number))
         built = build(chooser)
-        return Suggestion.asked(number, chooser), built
+        return Suggestion.from_chooser(number, chooser), built
 
     def observe(self, observations: Sequence[Observation]) -> None:
         """See ``Strategy.observe``; nothing to learn."""

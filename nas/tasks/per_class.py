@@ -8,14 +8,14 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 #: Tasks with more classes have no scores and no matrix of their classes: they grow with the square of the number.
-MOST_CLASSES = 100
+MAX_CLASSES = 100
 PREFIX = "recall_of_"
 _LONGEST = 80
 
 
 def recall_names(classes: Sequence[str]) -> tuple[str, ...]:
     """Names of the classes' scores, ``recall_of_<class>``; what a metric's name may not hold becomes ``_``."""
-    if len(classes) > MOST_CLASSES:
+    if len(classes) > MAX_CLASSES:
         return ()
     plain = [PREFIX + re.sub(r"[^\w.-]+", "_", name)[:_LONGEST] for name in classes]
     return tuple(name if plain.count(name) == 1 else f"{name}_{place}" for place, name in enumerate(plain))

@@ -33,21 +33,21 @@ _NEUTRAL = {"scale": (1.0, 1.0), "ratio": (1.0, 1.0), "hflip": 0.0, "color_jitte
 Augmentation = bool | Mapping[str, Any] | None
 
 
-def augmentation_settings(asked: Augmentation, default: Mapping[str, Any]) -> dict[str, Any]:
+def augmentation_settings(requested: Augmentation, default: Mapping[str, Any]) -> dict[str, Any]:
     """What a plan's ``augmentation`` means: ``true`` the task's default, a mapping itself, else nothing.
 
     Raises:
         TaskError: it is neither, or has a key that timm's transforms have not.
     """
-    if asked is None or isinstance(asked, bool):
-        return dict(default) if asked else {}
-    if not isinstance(asked, Mapping):
-        raise TaskError(f"augmentation: {asked!r}; allowed: true, false, a mapping of {', '.join(AUGMENTATION)}")
-    for key in asked:
+    if requested is None or isinstance(requested, bool):
+        return dict(default) if requested else {}
+    if not isinstance(requested, Mapping):
+        raise TaskError(f"augmentation: {requested!r}; allowed: true, false, a mapping of {', '.join(AUGMENTATION)}")
+    for key in requested:
         if key not in AUGMENTATION:
             hint = nearest(str(key), AUGMENTATION, f"allowed: {', '.join(AUGMENTATION)}")
             raise TaskError(f"augmentation: unknown {key!r}{hint}")
-    return dict(asked)
+    return dict(requested)
 
 
 def resizing(input_shape: tuple[int, int, int], *, crop: float = 1.0) -> Transform:

@@ -228,7 +228,7 @@ class Stuck(Strategy):
         chooser = RandomChooser(self.seed + self._calls)
         self._calls += 1
         built = build(chooser)
-        return Suggestion.asked(number, chooser), built
+        return Suggestion.from_chooser(number, chooser), built
 
     def observe(self, observations) -> None:  # type: ignore[no-untyped-def]
         pass

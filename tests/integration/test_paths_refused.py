@@ -134,7 +134,7 @@ def test_numbers_that_can_not_be(url: str) -> None:
             *(["export", "digits", "--trial", number, "--out", "o", *storage] for number in (TOO_MANY, "-1", "999")),
             ["profile", "digits", TOO_MANY, *storage],
             ["show", "digits", "999", *storage],
-            ["twins", "digits", "--most", "0", *storage],
+            ["twins", "digits", "--max-networks", "0", *storage],
             ["dashboard", "--port", "99999", *storage],
             ["agent", "--port", TOO_MANY],
             ["init", "x.yaml", "--trials", TOO_MANY],

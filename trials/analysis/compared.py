@@ -11,7 +11,7 @@ from trials.store.read.session import Source, find_study, reading
 NUM_COMPARED = 4
 
 
-def compared(source: Source, name: str, most: int, *, only_sparse: bool = False) -> list[int]:
+def compared(source: Source, name: str, max_networks: int, *, only_sparse: bool = False) -> list[int]:
     """Numbers of the candidates worth comparing: the best by the first objective, then others spread over the front.
 
     Of those whose policies changed something, or made them sparse; of the front, unless none of its members is such.
@@ -26,5 +26,5 @@ def compared(source: Source, name: str, most: int, *, only_sparse: bool = False)
         return []
     gain = found.values[:, 0] * (1 if found.directions[0] == "maximize" else -1)
     order = [int(number) for number in found.numbers[np.argsort(-gain, kind="stable")]]
-    spread = np.linspace(0, len(order) - 1, min(most, len(order))).round().astype(int)
+    spread = np.linspace(0, len(order) - 1, min(max_networks, len(order))).round().astype(int)
     return [order[place] for place in spread]

@@ -28,7 +28,7 @@ SEED = 0
 #: 0.001 at most.
 REACH = 3.0
 #: Candidates that the others of a world are compared with first.
-MOST_LEADERS = 100
+MAX_LEADERS = 100
 #: From here on a place on the front is called sure, and below one minus it a place beside it.
 SURE = 0.9
 
@@ -103,7 +103,7 @@ def _leaders(losses: Floats) -> list[int]:
     front = pareto_front(losses.T, ["minimize"] * len(losses))
     beaten = {
         int(leader): (losses[:, [leader]] < losses).all(axis=0)
-        for leader in front[:: math.ceil(len(front) / MOST_LEADERS)]
+        for leader in front[:: math.ceil(len(front) / MAX_LEADERS)]
     }
     left, chosen = np.ones(losses.shape[1], dtype=np.bool_), list[int]()
     while beaten and left.any():

@@ -10,7 +10,7 @@ from trials.cli.console import out
 from trials.cli.options import print_rows
 
 #: With more classes than these, the smallest and the largest stand for all.
-MOST_CLASSES = 30
+MAX_CLASSES = 30
 
 
 def print_data(data: DataSummary) -> None:
@@ -23,7 +23,7 @@ def print_data(data: DataSummary) -> None:
 def _rows(data: DataSummary) -> Iterator[dict[str, Any]]:
     yield {"class": f"all {len(data.classes)}", **{split: sum(data.counts[split]) for split in SPLITS}}
     order = range(len(data.classes))
-    if len(data.classes) > MOST_CLASSES:
+    if len(data.classes) > MAX_CLASSES:
         by_size = sorted(order, key=lambda place: data.counts["train"][place])
         order = [by_size[0], by_size[-1]]  # type: ignore[assignment]
     for place in order:

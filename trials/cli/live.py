@@ -40,26 +40,26 @@ class LiveDisplay:
 
     def prepare(self, study: str, phase: str) -> None:
         """Show what is done for a study before its first candidate."""
-        told = f"study {study} · preparing: {phase}"
+        text = f"study {study} · preparing: {phase}"
         if self._live:
-            self._live.update(Text(line(told)))
+            self._live.update(Text(line(text)))
             return
         kind, now = phase.partition(":")[0], time.monotonic()
-        if kind != self._phase or (told != self._last and now - self._printed > LINE_EVERY_S):
-            self._console.print(Text(line(told)), soft_wrap=True)
-            self._printed, self._last, self._phase = now, told, kind
+        if kind != self._phase or (text != self._last and now - self._printed > LINE_EVERY_S):
+            self._console.print(Text(line(text)), soft_wrap=True)
+            self._printed, self._last, self._phase = now, text, kind
 
     def update(self, coordinator: Coordinator) -> None:
         """Show where a study is."""
         if self._live:
             self._live.update(_table(coordinator))
             return
-        told = summary(coordinator)
+        text = summary(coordinator)
         now = time.monotonic()
         over = coordinator.state != "running"
-        if told != self._last and (over or now - self._printed > LINE_EVERY_S):
-            self._console.print(Text(line(told)), soft_wrap=True)
-            self._printed, self._last = now, told
+        if text != self._last and (over or now - self._printed > LINE_EVERY_S):
+            self._console.print(Text(line(text)), soft_wrap=True)
+            self._printed, self._last = now, text
 
 
 def summary(coordinator: Coordinator) -> str:

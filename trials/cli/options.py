@@ -21,8 +21,8 @@ DEFAULT_STORAGE = "sqlite:///nas.db"
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON value instead of a table.")]
 Name = Annotated[str, typer.Argument(help="Name of the study.")]
 #: Largest number of a trial, of rows, of a budget: what every database stores.
-MOST = 2**31 - 1
-TrialNumber = Annotated[int, typer.Argument(min=0, max=MOST, help="Number of a trial.")]
+MAX_INT = 2**31 - 1
+TrialNumber = Annotated[int, typer.Argument(min=0, max=MAX_INT, help="Number of a trial.")]
 Address = Annotated[
     str | None,
     typer.Option("--address", help="Ray cluster to run on, host:port or auto; this machine by default."),

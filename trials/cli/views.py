@@ -157,8 +157,8 @@ def print_candidate(study: StudyView, number: int) -> None:
     if detail.measurements:
         print_rows([_measurement(study, item) for item in detail.measurements], as_json=False)
     choices = detail.definition["choices"]
-    told = ", ".join(line(f"{key}={shown(value)}") for key, value in choices.items())
-    out.print(f"choices: {told}", soft_wrap=True)
+    text = ", ".join(line(f"{key}={shown(value)}") for key, value in choices.items())
+    out.print(f"choices: {text}", soft_wrap=True)
     print_rows(detail.layers, as_json=False)
     for profile in detail.profiles:
         print_profile(detail, profile.target)

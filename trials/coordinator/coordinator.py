@@ -150,7 +150,7 @@ class Coordinator:
     def _propose(self) -> str | None:
         """Keep the first step's pool fed; the final state once there is nothing more to propose."""
         budget = self.problem.plan.budget
-        most = budget.suggestions or DUPLICATES_PER_TRIAL * budget.trials
+        max_suggestions = budget.suggestions or DUPLICATES_PER_TRIAL * budget.trials
         while self.progress.num_candidates < budget.trials:
             number = self.progress.num_suggestions
             if number == self.assignment.original:
@@ -158,7 +158,7 @@ class Coordinator:
                 continue
             if waiting_for_original(self.problem, self.assignment.limits):
                 return None
-            if number >= most or self._strategy.exhausted(number):
+            if number >= max_suggestions or self._strategy.exhausted(number):
                 return "exhausted"
             if not self._hungry():
                 return None
@@ -348,7 +348,7 @@ class Coordinator:
             self.progress.twins[twin_of(trial), target] = outcome.result["latency"]
 
     def _revise(self, running: Running, state: str | None) -> None:
-        """A second look at a complete candidate was committed."""
+        """A repeat of a complete candidate was committed."""
         shutil.rmtree(checkpoint_folder(self.assignment, running.trial, running.step), ignore_errors=True)
         if state:
             self.progress.moved(running.trial.state, state)

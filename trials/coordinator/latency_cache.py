@@ -18,7 +18,7 @@ from trials.store.records import KnownMeasurement, MeasurementValue
 from trials.store.store import Store
 
 #: Structures a job is told of, the latest ones, by ``PREFIX`` letters: their answer is looked up by the whole hash.
-MOST_KNOWN = 5000
+MAX_KNOWN = 5000
 #: What describes a target, whatever it is called and however busy it was.
 _INCIDENTAL = {"name", "load"}
 #: Metrics that stand in the conditions of a measurement, unless the target can't tell them.
@@ -49,7 +49,7 @@ class LatencyCache:
         own = described(self._assignment.targets[target])
         stored = self._store.target_descriptions()
         self._ids[target] = [key for key, description in stored.items() if described(description) == own]
-        rows = self._store.known_conditions(self._ids[target], PROTOCOL_VERSION, runtime_version, MOST_KNOWN)
+        rows = self._store.known_conditions(self._ids[target], PROTOCOL_VERSION, runtime_version, MAX_KNOWN)
         usable = (row[0] for row in rows if self._answers(target, row[1], row[3]))
         self._known[target] = dict.fromkeys(usable)
 
@@ -60,7 +60,7 @@ class LatencyCache:
 
     def prefixes(self, target: str) -> list[str]:
         """What a job that deploys is told: it need not measure a structure that starts with one of these."""
-        return [item[:PREFIX] for item in list(self._known.get(target, {}))[-MOST_KNOWN:]]
+        return [item[:PREFIX] for item in list(self._known.get(target, {}))[-MAX_KNOWN:]]
 
     def answer(self, target: str, structure_hash: str) -> LatencyResult | None:
         """The latency of a known structure as a job would return it, or None; then it is forgotten."""

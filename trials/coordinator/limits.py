@@ -12,7 +12,7 @@ from trials.executors import JobLimits
 from trials.plans.plan import Plan
 
 #: Minutes of a training before any has ended, of a job that measures, and the least of a later training.
-FIRST_MINUTES, MEASURE_MINUTES, LEAST_MINUTES = 24 * 60.0, 60.0, 30.0
+FIRST_MINUTES, MEASURE_MINUTES, MIN_MINUTES = 24 * 60.0, 60.0, 30.0
 #: How many times the longest training so far another one may take.
 TIMES_LONGEST = 10.0
 
@@ -39,7 +39,7 @@ class Limits:
     def _training_minutes(self) -> float:
         if not self._longest_s:
             return FIRST_MINUTES
-        return max(LEAST_MINUTES, TIMES_LONGEST * self._longest_s / 60)
+        return max(MIN_MINUTES, TIMES_LONGEST * self._longest_s / 60)
 
 
 def written_folders(given: Assignment) -> Sequence[str]:

@@ -31,7 +31,7 @@ class Original:
         """The answers that lead to this network; without questions where no answers do."""
         chooser = PositionChooser(1.0)  # the dearest options: full precision, every weight
         same = problem.identity(problem.searched.sample(chooser)) == problem.identity(self.network)
-        return Suggestion.asked(NUMBER, chooser) if same else Suggestion(NUMBER, (), {})
+        return Suggestion.from_chooser(NUMBER, chooser) if same else Suggestion(NUMBER, (), {})
 
     def described(self, problem: Problem) -> ArchitectureValue:
         """Its row. One that is not trained is another experiment than the same network trained further."""

@@ -10,7 +10,7 @@ from nas.place import FROM_OUTSIDE, OF_ITS_OWN, how_ended
 from trials.executors import Event
 
 #: A job that held so much of the machine's memory is to blame if memory ran out.
-MOST_OF_MEMORY = 0.5
+MAX_MEMORY_SHARE = 0.5
 
 
 @dataclass
@@ -49,4 +49,4 @@ def death(key: str, code: int | None, watch: Watch) -> Event:
 def _out_of_memory(key: str, watch: Watch) -> Event:
     share = watch.peak_bytes / total_bytes()
     text = f"the machine's memory ran out while the job held {watch.peak_bytes / 1e6:.0f} MB, {share:.0%} of it"
-    return Event(key, "error" if share > MOST_OF_MEMORY else "lost", error=f"OutOfMemory: {text}")
+    return Event(key, "error" if share > MAX_MEMORY_SHARE else "lost", error=f"OutOfMemory: {text}")

@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 #: How often workers are checked while nothing comes from them.
 CHECK_S = 0.2
 #: How often their memory is checked, and the share of the machine's that a job without a limit may hold.
-WEIGH_S, MOST_OF_MEMORY = 0.4, 0.9
+WEIGH_S, MAX_MEMORY_SHARE = 0.4, 0.9
 #: Templates started for one worker, where they get killed.
 MAX_TEMPLATES = 3
 
@@ -76,12 +76,12 @@ class _Worker:
         """How its job exceeds its memory limit, if it does; ``known``: the machine's processes."""
         assert self.job is not None
         limits = self.job.limits
-        most = limits.max_memory_bytes or MOST_OF_MEMORY * total_bytes()
-        self.watch.saw(held := memory_bytes(self.pid, known, more_than=most))
-        if held <= most:
+        max_bytes = limits.max_memory_bytes or MAX_MEMORY_SHARE * total_bytes()
+        self.watch.saw(held := memory_bytes(self.pid, known, more_than=max_bytes))
+        if held <= max_bytes:
             return None
         return (
-            f"MemoryLimit: it and its processes held {held / 1e6:.0f} MB, more than {most / 1e6:.0f} MB; "
+            f"MemoryLimit: it and its processes held {held / 1e6:.0f} MB, more than {max_bytes / 1e6:.0f} MB; "
             f"{limits.key}.max_memory_mb allows more"
         )
 

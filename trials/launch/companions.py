@@ -26,7 +26,7 @@ def check_comparable(plan: Plan) -> None:
         )
 
 
-def twin_specs(store: Store, name: str, most: int = NUM_COMPARED) -> list[StudySpec]:
+def twin_specs(store: Store, name: str, max_networks: int = NUM_COMPARED) -> list[StudySpec]:
     """The companions of a finished study; none if no policy changed any of its complete candidates.
 
     Raises:
@@ -39,8 +39,8 @@ def twin_specs(store: Store, name: str, most: int = NUM_COMPARED) -> list[StudyS
     plan = make_plan(row.plan)
     check_comparable(plan)
     problem = open_problem(plan)
-    dense = _spec(store, problem, name, "dense", compared(store, name, most))
-    sparse = compared(store, name, most, only_sparse=True) if row.regime is not None else []
+    dense = _spec(store, problem, name, "dense", compared(store, name, max_networks))
+    sparse = compared(store, name, max_networks, only_sparse=True) if row.regime is not None else []
     return [spec for spec in (dense, _spec(store, problem, name, "random_mask", sparse)) if spec]
 
 

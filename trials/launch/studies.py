@@ -86,7 +86,7 @@ def add_twins(
     storage: str,
     name: str,
     *,
-    most: int = NUM_COMPARED,
+    max_networks: int = NUM_COMPARED,
     address: str | None = None,
     on_update: OnUpdate = lambda coordinator: None,
     on_phase: OnPhase = lambda study, phase: None,
@@ -99,7 +99,7 @@ def add_twins(
     store = Store(storage, patience_s=PATIENCE_S)
     store.check_writable()
     row = store.study_row(name)
-    specs = twin_specs(store, name, most)
+    specs = twin_specs(store, name, max_networks)
     if not specs:
         raise StudyError(f"no policy changed any complete candidate of study {name!r}: they are dense, all of them")
     for spec in specs:

@@ -9,7 +9,7 @@ from typing import Any
 from nas.errors import PlanError
 from trials.plans.paths import make_absolute, typed
 from trials.plans.plan import Plan, make_plan
-from trials.plans.text import MOST_LEVELS, parse, read_text
+from trials.plans.text import MAX_LEVELS, parse, read_text
 from trials.plans.values import short
 
 
@@ -63,7 +63,7 @@ def apply_override(data: dict[str, Any], override: str) -> None:
     """
     key, equals, text = override.partition("=")
     *path, last = key.split(".")
-    if not equals or not all((*path, last)) or len(path) > MOST_LEVELS:
+    if not equals or not all((*path, last)) or len(path) > MAX_LEVELS:
         raise PlanError(f"override {short(override)}: write key=value, as in budget.trials=8")
     place: Any = data
     for part in path:

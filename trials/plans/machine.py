@@ -42,8 +42,8 @@ def shortages(plan: Plan) -> list[str]:
             f"resources.train.cpus: {train.cpus:g} asked for, this process may use {len(cores)} core(s) "
             f"({', '.join(map(str, cores))}); set at most {len(cores)}, or give a cluster with --address"
         )
-    asked = train.gpus * (plan.concurrency or 1)
-    if asked > gpus:
+    requested = train.gpus * (plan.concurrency or 1)
+    if requested > gpus:
         found.append(
             f"resources.train.gpus: {train.gpus:g} asked for by each of {plan.concurrency or 1} training(s), torch "
             f"{torch.__version__} sees {gpus} GPU(s) here; {_change(train.gpus, gpus)}, or give a cluster with "

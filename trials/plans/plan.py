@@ -20,7 +20,7 @@ from nas.errors import PlanError
 from nas.registry import nearest
 from trials.executors import default_executor
 from trials.plans.python_objects import with_import_paths
-from trials.plans.values import MOST_INTEGER, MOST_PROBLEMS, check_values, short
+from trials.plans.values import MAX_INTEGER, MAX_PROBLEMS, check_values, short
 from trials.store.naming import name_problem
 
 #: Whole numbers of which the database keeps 32 bits.
@@ -230,9 +230,9 @@ class Plan(_Strict):
     concurrency: Positive | None = None
     executor: str = Field(default_factory=default_executor)
     budget: Budget = Budget()
-    seed: Annotated[int, Field(ge=0, le=MOST_INTEGER)] = 0
+    seed: Annotated[int, Field(ge=0, le=MAX_INTEGER)] = 0
     #: Further seeds: the study is repeated once with each.
-    replicate_seeds: tuple[Annotated[int, Field(ge=0, le=MOST_INTEGER)], ...] = ()
+    replicate_seeds: tuple[Annotated[int, Field(ge=0, le=MAX_INTEGER)], ...] = ()
     #: Fixed networks, each trained and measured in a study of its own beside this one.
     references: tuple[Reference, ...] = ()
     artifacts: ArtifactPlan = ArtifactPlan()
@@ -245,7 +245,7 @@ class Plan(_Strict):
         try:
             super().__init__(**data)
         except ValidationError as error:
-            problems = [f"  {_explain(item)}" for item in error.errors()[:MOST_PROBLEMS]]
+            problems = [f"  {_explain(item)}" for item in error.errors()[:MAX_PROBLEMS]]
             raise PlanError("the plan has problems:\n" + "\n".join(problems)) from None
 
     @model_validator(mode="after")

@@ -286,9 +286,9 @@ def _check_target(problem: Problem, policies: Sequence[Policy], spec: TargetSpec
         )
 
 
-def check_precisions(asked: Set[str], runtime: Runtime | type[Runtime], which: str) -> None:
+def check_precisions(requested: Set[str], runtime: Runtime | type[Runtime], which: str) -> None:
     """Raise PlanError for precisions that a runtime does not know; the message begins with ``which``."""
-    if unknown := asked - runtime.precisions:
+    if unknown := requested - runtime.precisions:
         raise PlanError(
             f"{which} does not know {', '.join(sorted(unknown))}, only "
             f"{', '.join(sorted(runtime.precisions))}; list the policy's options without"

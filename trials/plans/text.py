@@ -11,10 +11,10 @@ import yaml
 from nas.errors import PlanError
 
 #: Bytes of a plan's file.
-MOST_BYTES = 1 << 20
+MAX_BYTES = 1 << 20
 #: Values of a plan, those that aliases repeat counted each time.
-MOST_VALUES = 50_000
-MOST_LEVELS = 40
+MAX_VALUES = 50_000
+MAX_LEVELS = 40
 
 
 def read_text(path: Path) -> str:
@@ -27,13 +27,13 @@ def read_text(path: Path) -> str:
         raise PlanError(f"{path} is a folder; give the plan file in it, {path}/<name>.yaml")
     try:
         with path.open("rb") as file:
-            data = file.read(MOST_BYTES + 1)
+            data = file.read(MAX_BYTES + 1)
     except FileNotFoundError:
         raise PlanError(f"there is no plan {path}; `nas init` writes one") from None
     except (OSError, ValueError) as error:
         raise PlanError(f"the plan {str(path)!r} can't be read: {error}") from None
-    if len(data) > MOST_BYTES:
-        raise PlanError(f"{path} is larger than {MOST_BYTES >> 20} MiB; a plan is a short text, is this one?")
+    if len(data) > MAX_BYTES:
+        raise PlanError(f"{path} is larger than {MAX_BYTES >> 20} MiB; a plan is a short text, is this one?")
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -76,12 +76,12 @@ class _Loader(yaml.SafeLoader):
         if isinstance(event, yaml.AliasEvent) and anchor in self._open:
             raise yaml.MarkedYAMLError(problem=f"the alias {anchor!r} stands within what it repeats", problem_mark=mark)
         self._open.append(anchor)
-        if len(self._open) > MOST_LEVELS:
-            raise yaml.MarkedYAMLError(problem=f"nested deeper than {MOST_LEVELS} levels", problem_mark=mark)
+        if len(self._open) > MAX_LEVELS:
+            raise yaml.MarkedYAMLError(problem=f"nested deeper than {MAX_LEVELS} levels", problem_mark=mark)
         node = super().compose_node(parent, index)
         self._open.pop()
-        if self._sizes.setdefault(id(node), self._size(node)) > MOST_VALUES:
-            raise yaml.MarkedYAMLError(problem=f"more than {MOST_VALUES} values", problem_mark=mark)
+        if self._sizes.setdefault(id(node), self._size(node)) > MAX_VALUES:
+            raise yaml.MarkedYAMLError(problem=f"more than {MAX_VALUES} values", problem_mark=mark)
         return node
 
     def construct_mapping(self, node: Any, deep: bool = False) -> Any:

@@ -12,11 +12,11 @@ from pydantic import BaseModel
 
 from nas.errors import PlanError
 from nas.foreign import storable
-from trials.plans.text import MOST_LEVELS
+from trials.plans.text import MAX_LEVELS
 
 #: Whole numbers that databases, torch and numpy take.
-MOST_INTEGER = 2**63 - 1
-MOST_PROBLEMS = 20
+MAX_INTEGER = 2**63 - 1
+MAX_PROBLEMS = 20
 _REPR = reprlib.Repr()
 _REPR.maxstring = _REPR.maxother = 200
 _REPR.maxlong, _REPR.maxlist, _REPR.maxdict, _REPR.maxlevel = 60, 8, 8, 3
@@ -24,7 +24,7 @@ _REPR.maxlong, _REPR.maxlist, _REPR.maxdict, _REPR.maxlevel = 60, 8, 8, 3
 
 def check_values(data: Any) -> None:
     """Raise PlanError for values that no key of a plan takes, a line each."""
-    problems = list(islice(_problems(data, ""), MOST_PROBLEMS))
+    problems = list(islice(_problems(data, ""), MAX_PROBLEMS))
     if problems:
         lines = "\n".join(f"  {where or 'plan'}: {why}" for where, why in problems)
         raise PlanError(f"the plan has problems:\n{lines}")
@@ -40,8 +40,8 @@ def short(value: Any) -> str:
 
 
 def _problems(value: Any, where: str) -> Iterator[tuple[str, str]]:
-    if where.count(".") > MOST_LEVELS:
-        yield where[:200], f"nested deeper than {MOST_LEVELS} levels"
+    if where.count(".") > MAX_LEVELS:
+        yield where[:200], f"nested deeper than {MAX_LEVELS} levels"
     elif isinstance(value, Mapping):
         for key, item in value.items():
             if not isinstance(key, str):
@@ -60,7 +60,7 @@ def _refused(value: Any) -> str:
     if value is None or isinstance(value, bool):
         return ""
     if isinstance(value, int):
-        return "" if abs(value) <= MOST_INTEGER else f"{short(value)} is out of range; whole numbers end at 2^63 - 1"
+        return "" if abs(value) <= MAX_INTEGER else f"{short(value)} is out of range; whole numbers end at 2^63 - 1"
     if isinstance(value, float):
         return "" if math.isfinite(value) else f"{value} is no finite number"
     if isinstance(value, str):

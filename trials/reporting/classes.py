@@ -8,7 +8,7 @@ from typing import Any
 from nas.foreign import line
 
 #: Classes named in a row, the most frequent ones.
-MOST_NAMED = 5
+MAX_NAMED = 5
 
 
 def confusion_rows(confusion: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -17,6 +17,6 @@ def confusion_rows(confusion: Mapping[str, Any]) -> list[dict[str, Any]]:
     rows = []
     for name, counts in zip(classes, confusion["matrix"], strict=True):
         order = sorted((place for place, count in enumerate(counts) if count), key=lambda place: -counts[place])
-        taken = ", ".join(f"{line(classes[place])} {counts[place]}" for place in order[:MOST_NAMED])
+        taken = ", ".join(f"{line(classes[place])} {counts[place]}" for place in order[:MAX_NAMED])
         rows.append({"class": line(name), "examples": sum(counts), "answered as": taken or "–"})
     return rows

@@ -418,10 +418,10 @@ class Store:
 
     @_reading
     def known_conditions(
-        self, connection: Connection, target_ids: Sequence[int], protocol: int, runtime_version: str, most: int
+        self, connection: Connection, target_ids: Sequence[int], protocol: int, runtime_version: str, limit: int
     ) -> list[tuple[str, Mapping[str, Any], float, float]]:
         """(structure hash, conditions, latency, lower end) of measurements that may answer, the latest first."""
-        return trust.conditions(connection, target_ids, protocol, runtime_version, most)
+        return trust.conditions(connection, target_ids, protocol, runtime_version, limit)
 
     @_reading
     def known_measurements(

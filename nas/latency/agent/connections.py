@@ -7,14 +7,14 @@ import threading
 from contextlib import suppress
 
 #: Connections at a time, each with a thread.
-MOST_CONNECTIONS = 64
+MAX_CONNECTIONS = 64
 
 
 class Connections:
     """The open connections, oldest first. Used by many threads."""
 
-    def __init__(self, most: int = MOST_CONNECTIONS) -> None:
-        self._most = most
+    def __init__(self, max_connections: int = MAX_CONNECTIONS) -> None:
+        self._max_connections = max_connections
         self._lock = threading.Lock()
         #: Number of a connection → its socket, while it has not shown the token.
         self._unproven: dict[int, socket.socket] = {}
@@ -23,7 +23,7 @@ class Connections:
     def admit(self, number: int, connection: socket.socket) -> bool:
         """Note a new connection; where there are too many, the oldest unproven one is cut off. Whether it may stay."""
         with self._lock:
-            if len(self._unproven) + len(self._proven) >= self._most:
+            if len(self._unproven) + len(self._proven) >= self._max_connections:
                 if not self._unproven:
                     return False
                 _cut(self._unproven.pop(next(iter(self._unproven))))

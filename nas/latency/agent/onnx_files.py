@@ -24,8 +24,8 @@ _INSIDE: Mapping[str, Mapping[int, str]] = {
 _IR_VERSION, _GRAPH = 1, 7
 _EXTERNAL_DATA, _DATA_LOCATION = 13, 14
 #: A real model has a few thousand; each costs microseconds to look at.
-MOST_FIELDS = 2_000_000
-MOST_LEVELS = 100
+MAX_FIELDS = 2_000_000
+MAX_LEVELS = 100
 
 
 def check_self_contained(path: Path) -> None:
@@ -58,7 +58,7 @@ def _check(view: memoryview) -> None:
                 if isinstance(value, int):
                     raise MeasureError(f"no ONNX file: a number where a {inner} belongs")
                 pending.append((inner, value, level + 1))
-            if count > MOST_FIELDS or level > MOST_LEVELS:
-                raise MeasureError(f"no ONNX file: more than {MOST_FIELDS} parts, or {MOST_LEVELS} levels of graphs")
+            if count > MAX_FIELDS or level > MAX_LEVELS:
+                raise MeasureError(f"no ONNX file: more than {MAX_FIELDS} parts, or {MAX_LEVELS} levels of graphs")
     if not {_IR_VERSION, _GRAPH} <= top:
         raise MeasureError("no ONNX file: it has no version or no graph")

@@ -17,7 +17,7 @@ LONGEST_BODY = 1 << 16
 #: Runtimes that no agent serves.
 NEVER = frozenset({"torch"})
 #: Largest number of seconds, sessions or visits of an effort, entries of a mapping, threads, images of a batch.
-MOST_EFFORT, MOST_ENTRIES, MOST_THREADS, MOST_BATCH = 3600, 64, 1024, 1 << 16
+MAX_EFFORT, MAX_ENTRIES, MAX_THREADS, MAX_BATCH = 3600, 64, 1024, 1 << 16
 
 _NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]{0,199}")
 _WORD = re.compile(r"[A-Za-z0-9_-]{1,64}")
@@ -79,7 +79,7 @@ def check_measure(data: Mapping[str, Any]) -> dict[str, Any]:
     }
     _check(data, checks, "request")
     _check_entries(data["references"], _is_positive, "references")
-    _check_entries(data["effort"], lambda value: _is_positive(value) and value <= MOST_EFFORT, "effort")
+    _check_entries(data["effort"], lambda value: _is_positive(value) and value <= MAX_EFFORT, "effort")
     return {
         "target": {"spec": _spec(data["spec"]), "references": data["references"], "description": {}},
         "effort": data["effort"],
@@ -114,8 +114,8 @@ def _check(data: Mapping[str, Any], checks: Mapping[str, Check], what: str) -> N
 
 
 def _check_entries(data: Mapping[str, Any], check: Check, what: str) -> None:
-    if not 0 < len(data) <= MOST_ENTRIES:
-        raise Refusal(400, f"{what} has {len(data)} entries; allowed are 1 to {MOST_ENTRIES}")
+    if not 0 < len(data) <= MAX_ENTRIES:
+        raise Refusal(400, f"{what} has {len(data)} entries; allowed are 1 to {MAX_ENTRIES}")
     for key, value in data.items():
         if not _WORD.fullmatch(key) or not check(value):
             raise Refusal(400, f"{what} has {_shown(key)}: {_shown(value)}, which is not allowed")
@@ -137,7 +137,7 @@ def _are_parameters(value: Any) -> bool:
     """Words and numbers, no paths: what a runtime reads is chosen on the device."""
     return (
         _is_mapping(value)
-        and len(value) <= MOST_ENTRIES
+        and len(value) <= MAX_ENTRIES
         and all(_is_word(key) and (isinstance(item, (int, float)) or _is_word(item)) for key, item in value.items())
     )
 
@@ -146,8 +146,8 @@ def _is_positive(value: Any) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 < value < 1e12 and math.isfinite(value)
 
 
-def _is_count(value: Any, most: int) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= most
+def _is_count(value: Any, maximum: int) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= maximum
 
 
 def _shown(value: Any) -> str:
@@ -162,9 +162,9 @@ def _no_number(text: str) -> Any:
 _SPEC: Mapping[str, Check] = {
     "name": lambda value: isinstance(value, str) and bool(_NAME.fullmatch(value)),
     "runtime": _is_word,
-    "threads": lambda value: _is_count(value, MOST_THREADS),
-    "batch": lambda value: _is_count(value, MOST_BATCH),
-    "core": lambda value: value is None or value == 0 or _is_count(value, MOST_THREADS),
+    "threads": lambda value: _is_count(value, MAX_THREADS),
+    "batch": lambda value: _is_count(value, MAX_BATCH),
+    "core": lambda value: value is None or value == 0 or _is_count(value, MAX_THREADS),
     "parameters": _are_parameters,
     "address": _is_none,
     "token_file": _is_none,

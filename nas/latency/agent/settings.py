@@ -9,7 +9,7 @@ from pathlib import Path
 from nas.errors import MeasureError
 from nas.latency.agent import PORT
 
-FEWEST_LETTERS = 16
+MIN_LETTERS = 16
 SHORTEST_LEASE_S = 2.0
 
 
@@ -70,6 +70,6 @@ def read_token(file: str) -> str:
         ) from None
     if mode & 0o077:
         raise MeasureError(f"the token file {file} can be read by others (mode {mode & 0o777:o}); chmod 600 {file}")
-    if len(token) < FEWEST_LETTERS or not token.isascii() or not token.isprintable() or " " in token:
-        raise MeasureError(f"the token in {file} must be {FEWEST_LETTERS} printable ASCII letters or more, no spaces")
+    if len(token) < MIN_LETTERS or not token.isascii() or not token.isprintable() or " " in token:
+        raise MeasureError(f"the token in {file} must be {MIN_LETTERS} printable ASCII letters or more, no spaces")
     return token

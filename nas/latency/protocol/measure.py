@@ -35,7 +35,7 @@ PAUSE_S = 0.01
 WARM_UP_S = (0.015, 0.4)
 STEADY = 0.03
 #: However slow the model, a session has so many visits.
-FEWEST_VISITS = 3
+MIN_VISITS = 3
 #: A model is opened until it was opened so often, the smallest number whose extremes are a 95 % interval of the median,
 #: or until opening it only for that has taken so many seconds.
 LOADS = 6
@@ -302,7 +302,7 @@ class _Growing:
         share_s = self._effort.budget_s / self._effort.sessions
         until = self._spent_s() + share_s
         while len(done) < self._effort.visits:
-            if len(done) >= FEWEST_VISITS and self._spent_s() > until:
+            if len(done) >= MIN_VISITS and self._spent_s() > until:
                 break
             with self._bench.exclusive() as wait_s:
                 # Who comes first after a pause meets cold caches: they take turns.

@@ -16,7 +16,7 @@ from nas.latency.protocol.samples import PREEMPTIONS, WALL, Samples, Visit
 
 PERCENTILES = (50, 90, 95, 99)
 #: Runs that must be slower than a percentile for its interval to have an upper end.
-FEWEST_SLOWER = 5
+MIN_SLOWER = 5
 RESAMPLES = 200
 
 Floats = NDArray[np.float64]
@@ -60,7 +60,7 @@ def percentiles(samples: Samples, reference_ms: float, seed: int = 0) -> dict[in
 
 
 def _has_upper_end(percent: int, num_runs: int) -> bool:
-    return num_runs * (100 - percent) / 100 >= FEWEST_SLOWER
+    return num_runs * (100 - percent) / 100 >= MIN_SLOWER
 
 
 def _relative(samples: Samples, *, keep_all: bool) -> list[list[Floats]]:

@@ -11,8 +11,8 @@ from nas.latency.protocol.samples import PREEMPTIONS, PROCESS, WALL, Samples
 #: Share of the runs that the trimmed mean leaves out at either end.
 TRIM = 0.1
 #: Share of runs that may be pre-empted, and of time that runs may wait, on a core that is kept free.
-MOST_PREEMPTED = 0.2
-MOST_WAITING = 0.1
+MAX_PREEMPTED = 0.2
+MAX_WAITING = 0.1
 
 
 class Times(NamedTuple):
@@ -41,8 +41,8 @@ def disturbances(samples: Samples) -> list[str]:
     preempted = float((runs[PREEMPTIONS] > 0).mean())
     waiting = 1 - float(runs[PROCESS].sum() / runs[WALL].sum())
     found = []
-    if preempted > MOST_PREEMPTED:
+    if preempted > MAX_PREEMPTED:
         found.append(f"{preempted:.0%} of the runs were pre-empted")
-    if samples.clock == "process" and waiting > MOST_WAITING:
+    if samples.clock == "process" and waiting > MAX_WAITING:
         found.append(f"runs waited for the processor {waiting:.0%} of their time")
     return found

@@ -21,7 +21,7 @@ _NAMED = 12
 #: A file in two splits stays in the first of these.
 _KEPT_FIRST: tuple[Split, ...] = ("test", "validation", "train")
 #: Pixels of the largest image that is decoded, scaled or not.
-_MOST_PIXELS = 178_956_970
+_MAX_PIXELS = 178_956_970
 
 
 class Place(NamedTuple):
@@ -150,7 +150,7 @@ def _drop_links(tree: Tree, placed: dict[Path, Place]) -> None:
 def _too_long(item: Checked, size: int) -> str:
     """Why an image is too long and narrow: its shorter side becomes ``size``, its longer one follows."""
     short, long = sorted((item.width, item.height))
-    if short and long / short * size * size <= _MOST_PIXELS:
+    if short and long / short * size * size <= _MAX_PIXELS:
         return ""
     return f"{item.width}×{item.height} pixels is too long and narrow to be scaled to {size} pixels a side"
 

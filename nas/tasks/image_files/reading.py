@@ -96,8 +96,8 @@ def read_image(path: Path, white: float | None = None) -> Decoded:
     except UnidentifiedImageError:
         raise TaskError("its content is no image that can be read") from None
     except Image.DecompressionBombError:
-        most = 2 * (Image.MAX_IMAGE_PIXELS or 0)
-        raise TaskError(f"it claims to have more than {most:,} pixels; scale it down") from None
+        max_pixels = 2 * (Image.MAX_IMAGE_PIXELS or 0)
+        raise TaskError(f"it claims to have more than {max_pixels:,} pixels; scale it down") from None
     except Exception as error:  # decoders raise errors of every kind on damaged files
         raise TaskError(f"it can't be decoded ({type(error).__name__}: {_short(error)})") from error
 

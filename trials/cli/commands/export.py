@@ -12,14 +12,14 @@ import typer
 
 from nas.errors import PlanError
 from trials.cli.console import app, out
-from trials.cli.options import DEFAULT_STORAGE, MOST, Json, Name, Storage, print_rows
+from trials.cli.options import DEFAULT_STORAGE, MAX_INT, Json, Name, Storage, print_rows
 
 
 @app.command(epilog="Example: nas export digits --best --out exported")
 def export(
     name: Name,
     out_dir: Annotated[Path, typer.Option("--out", help="Folder to write; a folder a network with --pareto.")],
-    trial: Annotated[int | None, typer.Option("--trial", min=0, max=MOST, help="Number of a trial.")] = None,
+    trial: Annotated[int | None, typer.Option("--trial", min=0, max=MAX_INT, help="Number of a trial.")] = None,
     best: Annotated[bool, typer.Option("--best", help="The best of the first objective within all limits.")] = False,
     pareto: Annotated[bool, typer.Option("--pareto", help="Every network of the front.")] = False,
     force: Annotated[

@@ -14,7 +14,7 @@ import typer
 from nas.errors import NasError, PlanError
 from nas.foreign import lines
 from trials.cli.console import app, out
-from trials.cli.options import MOST
+from trials.cli.options import MAX_INT
 
 if TYPE_CHECKING:
     from trials.plans.interview.questions import PlanQuestion
@@ -38,7 +38,9 @@ def init(
     space: Annotated[Text, _option("space", "Name of a search space, instead of --network.")] = None,
     kernels: Annotated[Text, _option("kernels", "Sizes of large kernels, 3,7,13, or all.")] = None,
     runtime: Annotated[Text, _option("runtime", "What runs the file: name, or name,parameter=value,….")] = None,
-    threads: Annotated[int | None, typer.Option("--threads", min=1, max=MOST, help="Threads of the runtime.")] = None,
+    threads: Annotated[
+        int | None, typer.Option("--threads", min=1, max=MAX_INT, help="Threads of the runtime.")
+    ] = None,
     precisions: Annotated[Text, _option("precisions", "Some of fp32,fp16,int8,int4.")] = None,
     sparsity: Annotated[Text, _option("sparsity", "Patterns, unstructured,channels, or none.")] = None,
     densities: Annotated[Text, _option("densities", "Shares of weights that are kept, 0.25,0.5,1.0.")] = None,
@@ -46,7 +48,7 @@ def init(
         list[str] | None,
         _option("limit", "Upper limit: metric=number, metric=0.5xmedian, or metric=0.5xoriginal for your own network."),
     ] = None,
-    trials: Annotated[int | None, typer.Option("--trials", min=1, max=MOST, help="Budget.")] = None,
+    trials: Annotated[int | None, typer.Option("--trials", min=1, max=MAX_INT, help="Budget.")] = None,
     name: Annotated[Text, _option("name", "Name of the study; the file's by default.")] = None,
     code: Annotated[list[str] | None, _option("code", "Folder of your own code.")] = None,
     ask: Annotated[

@@ -9,7 +9,7 @@ import typer
 
 from nas.foreign import line
 from trials.cli.console import app, err, out
-from trials.cli.options import DEFAULT_STORAGE, MOST, Json, Name, Storage, TrialNumber, print_json, print_rows
+from trials.cli.options import DEFAULT_STORAGE, MAX_INT, Json, Name, Storage, TrialNumber, print_json, print_rows
 
 if TYPE_CHECKING:
     from trials.store.models import Study
@@ -77,7 +77,7 @@ def _coordinator(store: Store, row: Study) -> str | None:
 @app.command(epilog="Example: nas show digits 12")
 def show(
     name: Name,
-    trial: Annotated[int | None, typer.Argument(min=0, max=MOST, help="Number of a trial.")] = None,
+    trial: Annotated[int | None, typer.Argument(min=0, max=MAX_INT, help="Number of a trial.")] = None,
     storage: Storage = DEFAULT_STORAGE,
     as_json: Json = False,
     limit: Annotated[int, typer.Option("--limit", min=1, max=MOST, help="Rows of a study to show.")] = 50,
@@ -144,8 +144,8 @@ def measure(
         typer.Option("--runtime", help="Name, or name,parameter=value,…; onnxruntime by default; give several."),
     ] = None,
     every: Annotated[bool, typer.Option("--all", help="Every runtime there is.")] = False,
-    threads: Annotated[int, typer.Option("--threads", min=1, max=MOST)] = 1,
-    batch: Annotated[int, typer.Option("--batch", min=1, max=MOST, help="Size of a symbolic batch.")] = 1,
+    threads: Annotated[int, typer.Option("--threads", min=1, max=MAX_INT)] = 1,
+    batch: Annotated[int, typer.Option("--batch", min=1, max=MAX_INT, help="Size of a symbolic batch.")] = 1,
     as_json: Json = False,
 ) -> None:
     """Measure any model here, on one runtime or several side by side, by the protocol studies use."""

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from trials.cli.console import app, out
-from trials.cli.options import DEFAULT_STORAGE, MOST, Address, Name, Storage
+from trials.cli.options import DEFAULT_STORAGE, MAX_INT, Address, Name, Storage
 
 
 @app.command(epilog="Example: nas search examples/digits.yaml budget.trials=8 strategy.name=tpe")
@@ -79,10 +79,10 @@ def extend(
     _say_next([name], storage)
 
 
-@app.command(epilog="Example: nas twins digits --most 2")
+@app.command(epilog="Example: nas twins digits --max-networks 2")
 def twins(
     name: Name,
-    most: Annotated[int, typer.Option("--most", min=1, max=MOST, help="Networks to compare.")] = 4,
+    max_networks: Annotated[int, typer.Option("--max-networks", min=1, max=MAX_INT, help="Networks to compare.")] = 4,
     storage: Storage = DEFAULT_STORAGE,
     address: Address = None,
 ) -> None:
@@ -91,7 +91,14 @@ def twins(
     from trials.launch.studies import add_twins
 
     with LiveDisplay(out.console) as display:
-        added = add_twins(storage, name, most=most, address=address, on_update=display.update, on_phase=display.prepare)
+        added = add_twins(
+            storage,
+            name,
+            max_networks=max_networks,
+            address=address,
+            on_update=display.update,
+            on_phase=display.prepare,
+        )
     _say_next(added, storage)
     out.print(f"the comparison: nas report {name} --out report")
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from trials.cli.console import app, out
-from trials.cli.options import DEFAULT_STORAGE, MOST, Json, Storage, print_json, print_rows
+from trials.cli.options import DEFAULT_STORAGE, MAX_INT, Json, Storage, print_json, print_rows
 
 targets = typer.Typer(no_args_is_help=True, help="Add, list, check and remove targets by name.")
 app.add_typer(targets, name="targets")
@@ -25,10 +25,10 @@ def add(
     runtime: Annotated[
         str, typer.Option("--runtime", help="What runs the file: name, or name,parameter=value,….")
     ] = "onnxruntime",
-    threads: Annotated[int, typer.Option("--threads", min=1, max=MOST)] = 1,
-    batch: Annotated[int, typer.Option("--batch", min=1, max=MOST)] = 1,
+    threads: Annotated[int, typer.Option("--threads", min=1, max=MAX_INT)] = 1,
+    batch: Annotated[int, typer.Option("--batch", min=1, max=MAX_INT)] = 1,
     core: Annotated[
-        int | None, typer.Option("--core", min=0, max=MOST, help="Core to measure on; the last by default.")
+        int | None, typer.Option("--core", min=0, max=MAX_INT, help="Core to measure on; the last by default.")
     ] = None,
     address: Annotated[str | None, typer.Option("--address", help="Of its agent, https://pi:8765.")] = None,
     token_file: Annotated[Path | None, typer.Option("--token-file", help="The agent's token.")] = None,
@@ -104,8 +104,8 @@ def check(name: Target, cluster: Cluster = None, storage: Storage = DEFAULT_STOR
     if as_json:
         print_json({**facts, "changed": found.changed})
     else:
-        told = {key: "; ".join(value) if isinstance(value, list) else value for key, value in facts.items()}
-        print_rows([{"": key, " ": value} for key, value in told.items() if value not in (None, "")], as_json=False)
+        shown = {key: "; ".join(value) if isinstance(value, list) else value for key, value in facts.items()}
+        print_rows([{"": key, " ": value} for key, value in shown.items() if value not in (None, "")], as_json=False)
     if found.problems:
         raise typer.Exit(1)
 
@@ -129,18 +129,19 @@ def agent(
     host: Annotated[str, typer.Option("--host", help="Where to listen; 0.0.0.0: the whole network.")] = "127.0.0.1",
     tls_cert: Annotated[str, typer.Option("--tls-cert", help="Certificate to prove itself by.")] = "",
     tls_key: Annotated[str, typer.Option("--tls-key", help="Its key.")] = "",
-    max_mb: Annotated[int, typer.Option("--max-mb", min=1, max=MOST, help="Largest artifact.")] = 512,
+    max_mb: Annotated[int, typer.Option("--max-mb", min=1, max=MAX_INT, help="Largest artifact.")] = 512,
     memory_mb: Annotated[
-        int, typer.Option("--memory-mb", min=0, max=MOST, help="Data a model may take; the machine's by default.")
+        int, typer.Option("--memory-mb", min=0, max=MAX_INT, help="Data a model may take; the machine's by default.")
     ] = 0,
     lease_s: Annotated[
-        float, typer.Option("--lease-s", min=0.1, max=MOST, help="Seconds an unused lease lasts.")
+        float, typer.Option("--lease-s", min=0.1, max=MAX_INT, help="Seconds an unused lease lasts.")
     ] = 60.0,
     request_s: Annotated[
-        float, typer.Option("--request-s", min=0.1, max=MOST, help="Seconds a request's head may take.")
+        float, typer.Option("--request-s", min=0.1, max=MAX_INT, help="Seconds a request's head may take.")
     ] = 10.0,
     work_s: Annotated[
-        float, typer.Option("--work-s", min=0.1, max=MOST, help="Seconds one request may keep the device at work.")
+        float,
+        typer.Option("--work-s", min=0.1, max=MAX_INT, help="Seconds one request may keep the device at work."),
     ] = 600.0,
     bundle: Annotated[Path | None, typer.Option("--bundle", help="Write the agent as one file instead.")] = None,
 ) -> None:

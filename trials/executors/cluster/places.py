@@ -26,7 +26,7 @@ class Reservation:
 
     def is_ready(self, wait_s: float) -> bool:
         """Whether there are the places, waiting for it so long. What is asked for follows what the nodes offer."""
-        if not self._ready and needs(self._ray, self._pool) != self._asked:
+        if not self._ready and needs(self._ray, self._pool) != self._requested:
             from ray.util.placement_group import remove_placement_group
 
             remove_placement_group(self._group)
@@ -39,13 +39,13 @@ class Reservation:
         from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
         strategy = PlacementGroupSchedulingStrategy(self._group)
-        return {"num_cpus": self._asked.get("CPU", 0), "scheduling_strategy": strategy}
+        return {"num_cpus": self._requested.get("CPU", 0), "scheduling_strategy": strategy}
 
     def _reserve(self) -> None:
         from ray.util.placement_group import placement_group
 
-        self._asked = needs(self._ray, self._pool)
-        self._group = placement_group([self._asked] * self._pool.size)
+        self._requested = needs(self._ray, self._pool)
+        self._group = placement_group([self._requested] * self._pool.size)
         self._answer = self._group.ready()
 
 
@@ -79,12 +79,12 @@ class Waiting:
 def shortage(ray: Any, pool: Pool) -> str:
     """What a pool's worker asks for, what the cluster's nodes offer, and what to change."""
     nodes = [node for node in ray.nodes() if node["Alive"]]
-    asked = needs(ray, pool)
+    requested = needs(ray, pool)
     offers = "; ".join(f"{node['NodeManagerAddress']}: {_listed(_plain(node['Resources']))}" for node in nodes)
-    fits = any(all(node["Resources"].get(name, 0) >= amount for name, amount in asked.items()) for node in nodes)
-    change = "end what else runs on the cluster, or add a node" if fits else _start_a_node(asked)
+    fits = any(all(node["Resources"].get(name, 0) >= amount for name, amount in requested.items()) for node in nodes)
+    change = "end what else runs on the cluster, or add a node" if fits else _start_a_node(requested)
     return (
-        f"no node of the cluster has a free place for a worker of pool {pool.name!r} ({_listed(asked)}); the nodes "
+        f"no node of the cluster has a free place for a worker of pool {pool.name!r} ({_listed(requested)}); the nodes "
         f"offer {offers or 'nothing'}; {change}"
     )
 
@@ -99,14 +99,14 @@ def needs(ray: Any, pool: Pool) -> dict[str, float]:
             if node["Alive"] and all(node["Resources"].get(name, 0) >= pool.resources[name] for name in pool.resources)
         ]
         cpus = min(cpus, max(lent, default=cpus))
-    asked = {"CPU": cpus, "GPU": pool.gpus, **pool.resources}
-    return {name: amount for name, amount in asked.items() if amount}
+    requested = {"CPU": cpus, "GPU": pool.gpus, **pool.resources}
+    return {name: amount for name, amount in requested.items() if amount}
 
 
-def _start_a_node(asked: dict[str, float]) -> str:
-    own = {name: amount for name, amount in asked.items() if name not in ("CPU", "GPU")}
-    options = [f"--num-cpus={asked['CPU']:g}"] if "CPU" in asked else []
-    options += [f"--num-gpus={asked['GPU']:g}"] if "GPU" in asked else []
+def _start_a_node(requested: dict[str, float]) -> str:
+    own = {name: amount for name, amount in requested.items() if name not in ("CPU", "GPU")}
+    options = [f"--num-cpus={requested['CPU']:g}"] if "CPU" in requested else []
+    options += [f"--num-gpus={requested['GPU']:g}"] if "GPU" in requested else []
     options += ["--resources='{" + ", ".join(f'"{name}": {amount:g}' for name, amount in own.items()) + "}'"] * bool(
         own
     )

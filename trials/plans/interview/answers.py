@@ -25,7 +25,7 @@ from trials.store.records import TARGET_METRICS
 Answers = Mapping[str, Any]
 #: Spaces of one network, which the question about the user's own network stands for.
 OF_ONE_NETWORK = ("module", "timm_model")
-_MOST = 2**31 - 1
+_MAX_INT = 2**31 - 1
 
 
 def read_task(text: str, answers: Answers) -> str:
@@ -165,8 +165,8 @@ def whole_number_reader(key: str, least: int = 1) -> Callable[[str, Answers], in
 
     def read(text: str, answers: Answers) -> int:
         number = int(text) if text.isascii() and text.isdecimal() and len(text) < 12 else -1
-        if not least <= number <= _MOST:
-            raise PlanError(f"{key}: {short(text)} is not a whole number from {least} to {_MOST}")
+        if not least <= number <= _MAX_INT:
+            raise PlanError(f"{key}: {short(text)} is not a whole number from {least} to {_MAX_INT}")
         return number
 
     return read

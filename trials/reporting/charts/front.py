@@ -16,7 +16,7 @@ from trials.reporting.labels import goal, label, unit
 from trials.store.read.points import Points
 
 #: Dominated candidates drawn at most; the front is always whole.
-MOST_DOTS = 4000
+MAX_DOTS = 4000
 #: Largest over smallest value beyond which an axis of times, sizes or counts is logarithmic.
 WIDE = 10.0
 COUNTS = ("parameters", "nonzero_parameters", "macs")
@@ -223,4 +223,4 @@ def _add_limit(figure: go.Figure, bound: float, kind: str, *, upright: bool) -> 
 def _thin(rows: NDArray[np.bool_]) -> NDArray[np.int64]:
     """Indices of ``rows``, evenly thinned to what a browser draws at once."""
     found = np.flatnonzero(rows)
-    return found[:: -(-len(found) // MOST_DOTS) or 1]
+    return found[:: -(-len(found) // MAX_DOTS) or 1]

@@ -24,7 +24,7 @@ def targets(connection: Connection) -> dict[int, Mapping[str, Any]]:
 
 
 def conditions(
-    connection: Connection, target_ids: Sequence[int], protocol: int, runtime_version: str, most: int
+    connection: Connection, target_ids: Sequence[int], protocol: int, runtime_version: str, limit: int
 ) -> list[tuple[str, Mapping[str, Any], float, float]]:
     """``(structure hash, conditions, latency, lower end)`` of measurements that may answer, the latest first."""
     columns = (MEASUREMENTS.c.structure_hash, MEASUREMENTS.c.conditions)
@@ -33,7 +33,7 @@ def conditions(
         MEASUREMENTS.c.conditions["protocol"].as_integer() == protocol,
         MEASUREMENTS.c.conditions["runtime_version"].as_string() == runtime_version,
     )
-    return [tuple(row) for row in connection.execute(query.limit(most))]
+    return [tuple(row) for row in connection.execute(query.limit(limit))]
 
 
 def known(connection: Connection, target_ids: Sequence[int], structure_hash: str) -> list[KnownMeasurement]:

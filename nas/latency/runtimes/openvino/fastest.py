@@ -16,11 +16,11 @@ from nas.latency.runtimes.openvino.choice_cache import ChoiceCache
 from nas.latency.runtimes.openvino.graph_pass import KernelLayer, Setting
 
 #: Larger blocks are tried while so many values are stored for each one that is not zero.
-_MOST_FILL = {1: 1.0, 2: 1.5, 4: 2.2}
+_MAX_FILL = {1: 1.0, 2: 1.5, 4: 2.2}
 #: Narrower vectors are tried where there are no wider ones.
 _LANES = 8
 #: Fourier transforms are tried with kernels of so many rows and columns.
-_LEAST_TRANSFORMED = 5
+_MIN_TRANSFORMED = 5
 #: Numbers that are read and written in a run, and of how many channels at least: that fits the cache's second level, as
 #: in a chain. Memory is as fast for all settings, but not at all times.
 _NUMBERS, _CHANNELS = 1 << 16, 16
@@ -77,8 +77,8 @@ def _timed(layer: KernelLayer, library: Library) -> Iterator[Timed]:
 def _pixels(layer: KernelLayer) -> KernelLayer:
     """A sparse layer over some of its pixels, a number of them that is no multiple of 32: as few share a cache set."""
     outputs, inputs = layer.weight.shape
-    pixels, most = prod(layer.input_shape) // inputs, _NUMBERS // (outputs + inputs) // 32 * 32 + 16
-    some = min(pixels, most)
+    pixels, max_pixels = prod(layer.input_shape) // inputs, _NUMBERS // (outputs + inputs) // 32 * 32 + 16
+    some = min(pixels, max_pixels)
     return replace(layer, input_shape=(some, inputs) if layer.channels_last else (1, inputs, some))
 
 
@@ -92,7 +92,7 @@ def _channels(layer: KernelLayer) -> KernelLayer:
 
 def _sparse_runs(layer: KernelLayer, library: Library, x: np.ndarray) -> Iterator[tuple[Setting, Callable[[], Any]]]:
     for rows in ROWS:
-        if fill(layer.weight, rows) > _MOST_FILL[rows]:
+        if fill(layer.weight, rows) > _MAX_FILL[rows]:
             continue
         weights = SparseWeights.of(layer.weight, rows)
         for name in _instruction_sets(library):
@@ -112,7 +112,7 @@ def _sparse_runs(layer: KernelLayer, library: Library, x: np.ndarray) -> Iterato
 
 
 def _depthwise_runs(layer: KernelLayer, library: Library, x: np.ndarray) -> Iterator[tuple[Setting, Callable[[], Any]]]:
-    transforms = layer.stride == 1 and min(layer.weight.shape[1:]) >= _LEAST_TRANSFORMED
+    transforms = layer.stride == 1 and min(layer.weight.shape[1:]) >= _MIN_TRANSFORMED
     for name in _instruction_sets(library):
         for method in METHODS if transforms else METHODS[:-1]:
             yield (

@@ -15,7 +15,7 @@ from nas.latency.runtimes.openvino.quiet import openvino
 Kind = Literal["sparse", "depthwise"]
 
 #: Denser weights are left to OpenVINO: no kernel that skips zeros gains by so few.
-MOST_DENSITY = 0.75
+MAX_DENSITY = 0.75
 
 
 @dataclass(frozen=True)
@@ -148,7 +148,7 @@ def _linear(node: openvino.Node) -> dict[str, Any] | None:
 
 
 def _sparse(weight: Floats) -> dict[str, Any] | None:
-    if np.count_nonzero(weight) > MOST_DENSITY * weight.size:
+    if np.count_nonzero(weight) > MAX_DENSITY * weight.size:
         return None
     return {"kind": "sparse", "weight": weight}
 

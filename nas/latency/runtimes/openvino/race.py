@@ -11,7 +11,7 @@ NOTHING: Variant = frozenset()
 #: A flip must gain so much, and the whole so much over the untouched graph.
 _FLIP, _WHOLE = 0.98, 0.99
 #: Runs of a variant before another's turn, and turns at least and at most.
-_RUNS, _TURNS, _MOST_TURNS = 2, 3, 40
+_RUNS, _TURNS, _MAX_TURNS = 2, 3, 40
 
 
 class Race:
@@ -66,7 +66,7 @@ class Race:
                 self._ready[variant] = self._load(variant)
         found: list[list[int]] = [[] for _ in variants]
         spent = turns = 0
-        while turns < _TURNS or (spent < share_ns and turns < _MOST_TURNS):
+        while turns < _TURNS or (spent < share_ns and turns < _MAX_TURNS):
             for times, variant in zip(found, variants, strict=True):
                 times += [self._ready[variant]() for _ in range(_RUNS)]
                 spent += sum(times[-_RUNS:])

@@ -18,7 +18,7 @@ from scipy.signal import correlate2d
 
 from nas.kernels.library import METHODS, Library
 
-CHANNELS, MOST_LANES = 3, 16
+CHANNELS, MAX_LANES = 3, 16
 #: Image, kernel, stride, pads (top, left, bottom, right).
 AWKWARD = [
     ((1, 1), (1, 1), 1, (0, 0, 0, 0)),
@@ -59,7 +59,7 @@ def assert_all_equal(
 ) -> None:
     """All available instruction sets compute what scipy computes."""
     rng = np.random.default_rng((*image, *kernel, stride, *pads))
-    channels = MOST_LANES + 1
+    channels = MAX_LANES + 1
     weight, bias = (rng.normal(size=(channels, *more)).astype(np.float32) for more in (kernel, ()))
     x = rng.normal(size=(1, channels, *image)).astype(np.float32)
     top, left, bottom, right = pads
@@ -88,7 +88,7 @@ def test_all_lengths_of_transforms(kernels: Library, rows: int, columns: int) ->
 
 @pytest.mark.parametrize(
     ("channels", "size", "stride", "transformed"),
-    [(MOST_LANES, 20, 1, True), (1, 20, 1, True), (MOST_LANES, 20, 2, False), (MOST_LANES, 100, 1, False)],
+    [(MAX_LANES, 20, 1, True), (1, 20, 1, True), (MAX_LANES, 20, 2, False), (MAX_LANES, 100, 1, False)],
 )
 def test_transforms_compute_what_they_can(
     kernels: Library, channels: int, size: int, stride: int, transformed: bool

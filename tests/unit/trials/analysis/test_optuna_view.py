@@ -50,7 +50,7 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> str:
         proposed = store.propose(
             study_id,
             epoch,
-            Suggestion.asked(number, chooser),
+            Suggestion.from_chooser(number, chooser),
             ArchitectureValue(f"network{max(0, number - 1)}", "toy", {}, 1, 1, []),
             ("train", ""),
         )

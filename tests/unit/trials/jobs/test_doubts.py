@@ -10,7 +10,7 @@ from nas.estimators import Epoch
 from nas.estimators.sparse_then_quantize import SparseThenQuantize
 from nas.estimators.training import Training
 from nas.tasks.digits import Digits
-from nas.tasks.per_class import MOST_CLASSES, confusion, only_answer, recall_names, recalls
+from nas.tasks.per_class import MAX_CLASSES, confusion, only_answer, recall_names, recalls
 from search_spaces.module import three_layers
 from trials.jobs.doubts import FEW_STEPS, doubts, few_steps
 from trials.plans.plan import make_plan
@@ -42,7 +42,7 @@ def test_names_fit_a_metric() -> None:
         "recall_of_猫",
         f"recall_of_{'x' * 80}",
     )
-    assert recall_names([str(number) for number in range(MOST_CLASSES + 1)]) == ()
+    assert recall_names([str(number) for number in range(MAX_CLASSES + 1)]) == ()
 
 
 @pytest.mark.parametrize(

@@ -101,7 +101,7 @@ def test_twins_can_be_added_later_and_once(url: str) -> None:
     found = comparison(store, "study")
     assert found is not None
     assert [row.what for row in found.rows] == ["found"]
-    assert add_twins(url, "study", most=2) == ["study-dense", "study-random-mask"]
+    assert add_twins(url, "study", max_networks=2) == ["study-dense", "study-random-mask"]
     assert study_summary(store, "study").row.incomplete == ()
     with pytest.raises(StudyError, match="study 'study-dense' exists"):
         add_twins(url, "study")

@@ -73,7 +73,7 @@ def test_the_front_line_is_drawn_on_the_objectives_only(engine: Engine) -> None:
 def test_a_crowd_of_dominated_candidates_is_thinned_and_the_front_is_not(
     engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(charts_front, "MOST_DOTS", 4)
+    monkeypatch.setattr(charts_front, "MAX_DOTS", 4)
     traces = by_name(front_figure(points(engine, "digits"), {}, shares=surely(engine)))
     assert 1 <= len(traces["dominated"].x) <= 4
     assert len(traces["Pareto front"].x) == len(front(engine, "digits").numbers)
