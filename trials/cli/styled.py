@@ -13,7 +13,7 @@ from nas.foreign import line, lines
 
 #: A file or a pipe has no width to fold tables to.
 _WIDTH = 240
-_LEAST_WIDTH = 20
+_MIN_WIDTH = 20
 
 
 class TextConsole(Console):
@@ -24,7 +24,7 @@ class TextConsole(Console):
         is_terminal = stream is not None and stream.isatty()
         super().__init__(
             stderr=stderr,
-            width=_told_width() if is_terminal else _WIDTH,
+            width=_narrow_width() if is_terminal else _WIDTH,
             markup=False,
             emoji=False,
             highlight=False,
@@ -45,7 +45,7 @@ def warning(text: str) -> Text:
     return Text(line(text), style="yellow")
 
 
-def _told_width() -> int | None:
+def _narrow_width() -> int | None:
     """A width for terminals that say they are too narrow to show anything; None: as wide as they are."""
-    told = os.environ.get("COLUMNS", "")
-    return _LEAST_WIDTH if told.isdecimal() and int(told) < _LEAST_WIDTH else None
+    columns = os.environ.get("COLUMNS", "")
+    return _MIN_WIDTH if columns.isdecimal() and int(columns) < _MIN_WIDTH else None
