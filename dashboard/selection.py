@@ -29,7 +29,7 @@ def asked_number(key: str) -> int:
 
 def choose_study(context: Context) -> str | None:
     """The study to show: that of the link, else the one chosen in the menu; None if there is none."""
-    names = study_names(context.source, MOST_NAMES)
+    names = study_names(context.source, MAX_NAMES)
     asked = st.query_params.get("study") or st.session_state.get("last_study")
     if asked and asked not in names:
         names.insert(0, study_summary(context.source, asked).row.name)

@@ -22,7 +22,7 @@ def show_heading(study: StudyView) -> None:
     st.title(markdown(row.name))
     spent = summary.totals.get("wall_s")
     space, task = (summary.plan.get(key, {}).get("name", "?") for key in ("space", "task"))
-    told = (
+    text = (
         f" · {row.role} in the group {row.group} · {row.strategy} on {space} for {task} · "
         f"measured on {', '.join(summary.targets) or 'no target'} · seed {row.seed} · "
         f"started {moment(row.created_at)}" + (f" · {duration(float(spent))} of search" if spent else "")

@@ -13,7 +13,7 @@ from nas.foreign import line
 
 _INDENT = 4
 #: A last column of text is wrapped in its place if so much room is left for it, else it stands beneath.
-_LEAST_ROOM = 30
+_MIN_ROOM = 30
 
 
 class Layout:
@@ -31,7 +31,7 @@ class Layout:
         while self._needed(self._beside) > width and len(self._beside) > 1:
             *others, last = self._beside
             room = width - self._needed(others) - 1
-            if last not in self._numeric and room >= _LEAST_ROOM:
+            if last not in self._numeric and room >= _MIN_ROOM:
                 self._widths[last] = room
                 break
             texts = [key for key in self._beside[1:] if key not in self._numeric]
@@ -57,8 +57,8 @@ class Layout:
             yield ((begin if not place else " " * cell_len(begin)) + part).rstrip()
 
     def _beneath(self, row: Mapping[str, str], console: Console) -> Iterator[str]:
-        told = [f"{line(key)}: {row[key]}" for key in row if key not in self._beside and row[key] not in ("", "–")]
-        for part in _wrapped(" · ".join(told), self._width - _INDENT, console) if told else ():
+        rest = [f"{line(key)}: {row[key]}" for key in row if key not in self._beside and row[key] not in ("", "–")]
+        for part in _wrapped(" · ".join(rest), self._width - _INDENT, console) if rest else ():
             yield " " * _INDENT + part
 
     def _padded(self, key: str, text: str) -> str:

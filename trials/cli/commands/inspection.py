@@ -80,7 +80,7 @@ def show(
     trial: Annotated[int | None, typer.Argument(min=0, max=MAX_INT, help="Number of a trial.")] = None,
     storage: Storage = DEFAULT_STORAGE,
     as_json: Json = False,
-    limit: Annotated[int, typer.Option("--limit", min=1, max=MOST, help="Rows of a study to show.")] = 50,
+    limit: Annotated[int, typer.Option("--limit", min=1, max=MAX_INT, help="Rows of a study to show.")] = 50,
     choices: Annotated[bool, typer.Option("--choices", help="Also the choices in which the rows differ.")] = False,
     targets: Annotated[
         bool, typer.Option("--targets", help="Instead: the front of each target, and how alike targets rank.")

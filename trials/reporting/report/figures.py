@@ -18,7 +18,7 @@ from trials.reporting.study import StudyView
 from trials.store.read.candidate import curves
 
 #: Curves drawn at most, evenly along the front.
-MOST_CURVES = 9
+MAX_CURVES = 9
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ def sections(study: StudyView) -> Iterator[Section]:
         note = "Every complete candidate in the order of proposal, and the best so far."
         yield Section("History", note, _markup(history_figure(study.history)))
     numbers = study.front.numbers
-    place = np.unique(np.linspace(0, len(numbers) - 1, MOST_CURVES).round().astype(int))
+    place = np.unique(np.linspace(0, len(numbers) - 1, MAX_CURVES).round().astype(int))
     found = curves(study.source, study.name, [int(key) for key in numbers[place]] if len(numbers) else [])
     if found:
         note = "Training and validation by epoch, of candidates on the front."
