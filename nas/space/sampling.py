@@ -11,6 +11,7 @@ import torch
 from nas.registry import make
 from nas.space.architecture import Architecture, Network
 from nas.space.chooser import Chooser, PositionChooser, ReplayChooser
+from nas.space.meta import WithoutFilling
 from nas.space.policy import POLICIES, Policy, check_conflicts
 from nas.space.search_space import SearchSpace
 
@@ -32,13 +33,13 @@ class Searched:
 
     def sample(self, chooser: Chooser) -> Network:
         """Ask all questions and build the network on the meta device: shapes, no weights."""
-        with torch.device("meta"):
+        with torch.device("meta"), WithoutFilling():
             return self._ask(chooser)
 
     def untouched(self) -> Network | None:
         """The one network of a space that asks nothing, as it is without policies, on the meta device; else None."""
         chooser = PositionChooser(0.0)
-        with torch.device("meta"):
+        with torch.device("meta"), WithoutFilling():
             network = self._ask(chooser, untouched=True)
         return None if chooser.questions else network
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, TypeVar, runtime_checkable
 
 from nas.papers import Paper
 from nas.registry import Registry
@@ -69,6 +69,19 @@ class Observation:
     values: Mapping[str, float] = field(default_factory=dict)
     #: Limit → relative violation, positive if outside.
     violations: Mapping[str, float] = field(default_factory=dict)
+    #: Objective → standard deviation of its value, where an interval was measured.
+    spreads: Mapping[str, float] = field(default_factory=dict)
+    #: What is known of the network without training it: see ``Described``.
+    features: Mapping[str, float] = field(default_factory=dict)
+
+
+@runtime_checkable
+class Described(Protocol):
+    """What ``build`` returns where more than answers is known of a network before it is trained."""
+
+    @property
+    def features(self) -> Mapping[str, float]:
+        """Counts of operators, parameters, multiply-accumulates, bits …; the same names for every network or fewer."""
 
 
 class Strategy(ABC):
@@ -117,6 +130,7 @@ STRATEGIES: Registry[type[Strategy]] = Registry(
     "strategies",
     {
         "given": "nas.strategies.given:GivenStrategy",
+        "pareto_bo": "nas.strategies.pareto_bo:ParetoBoStrategy",
         "random": "nas.strategies.random:RandomStrategy",
         "nsga2": "nas.strategies.nsga2:Nsga2Strategy",
         "tpe": "nas.strategies.tpe:TpeStrategy",

@@ -1,0 +1,152 @@
+"""Bayesian optimisation of a Pareto front: the default strategy."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, TypeVar
+
+import numpy as np
+
+from nas.space.chooser import Chooser, Question, RandomChooser
+from nas.strategies import Described, Goal, Observation, Strategy, Suggestion
+from nas.strategies.parameters import check_whole
+from nas.strategies.pareto import pareto_front
+from nas.strategies.pareto_bo.codes import INACTIVE
+from nas.strategies.pareto_bo.gaussian_process import Hyperparameters
+from nas.strategies.pareto_bo.model import Model
+from nas.strategies.pareto_bo.moves import moves
+from nas.strategies.seeds import suggestion_seed
+
+if TYPE_CHECKING:
+    from nas.space import Value
+
+T = TypeVar("T")
+#: Members of the front whose surroundings are searched.
+_PARENTS = 20
+#: Draws in search of a random network that was not proposed yet.
+_TRIES = 100
+
+
+class ParetoBoStrategy(Strategy):
+    """Proposes the network that promises the largest gain of hypervolume, given all that was measured.
+
+    One Gaussian process per objective learns from answers and from what is known of a network without training it.
+    Candidates are neighbours, mutants and crossings of the front, and random networks. The most promising are built and
+    judged again by what is known of them then; the best is proposed. Measured intervals enter as known noise. Networks
+    under way count with their expected results, so that several can be under way at once.
+
+    Args:
+        goal: objectives and limits.
+        seed: the study's.
+        n_startup_trials: random networks before the first model.
+        shortlist: networks that are built for one proposal.
+        history: newest networks that the processes learn from, besides the front; a proposal's time grows with it.
+
+    Raises:
+        PlanError: a value out of range.
+    """
+
+    def __init__(
+        self, goal: Goal, seed: int, *, n_startup_trials: int = 10, shortlist: int = 8, history: int = 400
+    ) -> None:
+        super().__init__(goal, seed)
+        check_whole("pareto_bo", "n_startup_trials", n_startup_trials, least=2)
+        check_whole("pareto_bo", "shortlist", shortlist, least=1)
+        check_whole("pareto_bo", "history", history, least=10)
+        self._num_random, self._shortlist, self._history = n_startup_trials, shortlist, history
+        self._observations: dict[int, Observation] = {}
+        self._fits: dict[str, tuple[int, Hyperparameters]] = {}
+
+    def observe(self, observations: Sequence[Observation]) -> None:
+        """See ``Strategy.observe``."""
+        for item in observations:
+            if item.suggestion.number not in self._observations:
+                for name, (count, values) in item.suggestion.sampler_state.get("fits", {}).items():
+                    self._fits[name] = (count, Hyperparameters(tuple(values)))
+            self._observations[item.suggestion.number] = item
+
+    def propose(self, build: Callable[[Chooser], T], number: int) -> tuple[Suggestion, T]:
+        """See ``Strategy.propose``."""
+        generator = np.random.default_rng(suggestion_seed(self.seed, number))
+        known = [self._observations[key] for key in sorted(self._observations)]
+        seen = {_key(item.suggestion) for item in known}
+        if number >= self._num_random and sum(item.state == "complete" for item in known) >= 2:
+            model = Model(self.goal, self._window(known), self._fits)
+            if found := self._most_promising(model, build, number, generator, seen):
+                return found
+        return _random(build, number, generator, seen)
+
+    def _most_promising(
+        self,
+        model: Model,
+        build: Callable[[Chooser], T],
+        number: int,
+        generator: np.random.Generator,
+        seen: set[tuple[str, ...]],
+    ) -> tuple[Suggestion, T] | None:
+        """The best new network of a short list; None where no new one was found."""
+        worst = model.worst(generator)
+        places = moves(model.parents(_PARENTS), model.coder.sizes, generator)
+        levels = np.where(model.activity.predict(places), places, INACTIVE)
+        gains = model.gains(model.unbuilt(levels), worst, number)
+        listed: list[tuple[Suggestion, T]] = []
+        for row in np.argsort(-gains, kind="stable"):
+            chooser = _Given(model.coder.answers(places[row]))
+            built = build(chooser)
+            suggestion = Suggestion.asked(number, chooser)
+            if _key(suggestion) not in seen:
+                seen.add(_key(suggestion))
+                listed.append((suggestion, built))
+            if len(listed) == self._shortlist:
+                break
+        if not listed:
+            return None
+        features = [built.features if isinstance(built, Described) else {} for _, built in listed]
+        gains = model.gains(model.built([suggestion for suggestion, _ in listed], features), worst, number)
+        suggestion, built = listed[int(np.argmax(gains))]
+        new = {name: found for name, found in model.fits.items() if self._fits.get(name) != found}
+        self._fits |= new
+        state = {"fits": {name: [count, list(found.values)] for name, (count, found) in new.items()}} if new else {}
+        return Suggestion(number, suggestion.questions, suggestion.answers, state), built
+
+    def _window(self, known: Sequence[Observation]) -> list[Observation]:
+        """What the processes learn from: finished and running networks, the newest and the front of the older ones."""
+        able = [item for item in known if item.state in ("complete", "infeasible", "running")]
+        older, newest = able[: -self._history], able[-self._history :]
+        complete = [
+            item for item in older if item.state == "complete" and self.goal.objectives.keys() <= item.values.keys()
+        ]
+        points = [[item.values[name] for name in self.goal.objectives] for item in complete]
+        front = pareto_front(points, list(self.goal.objectives.values()))
+        return [*(complete[place] for place in front), *newest]
+
+
+class _Given(Chooser):
+    """Gives the answer that is listed for a question."""
+
+    def __init__(self, answers: Mapping[str, Value]) -> None:
+        super().__init__()
+        self._given = answers
+
+    def _answer(self, question: Question) -> Value:
+        return self._given[question.name]
+
+
+def _random(
+    build: Callable[[Chooser], T], number: int, generator: np.random.Generator, seen: set[tuple[str, ...]]
+) -> tuple[Suggestion, T]:
+    """A random network that was not proposed yet, if one is found."""
+    for _ in range(_TRIES):
+        chooser = RandomChooser(int(generator.integers(2**32)))
+        built = build(chooser)
+        suggestion = Suggestion.asked(number, chooser)
+        if _key(suggestion) not in seen:
+            break
+    return suggestion, built
+
+
+def _key(suggestion: Suggestion) -> tuple[str, ...]:
+    """The answers that have an effect: equal for two suggestions of one network."""
+    return tuple(
+        f"{item.name}={suggestion.answers[item.name]!r}" for item in suggestion.questions if item.active
+    )

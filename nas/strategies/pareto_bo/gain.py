@@ -1,0 +1,107 @@
+"""Expected gain of hypervolume by one more network whose objectives are known up to independent normal errors."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy.stats import norm, qmc
+
+from nas.strategies.pareto import pareto_front
+
+Floats = npt.NDArray[np.float64]
+#: Points over which more than two objectives are integrated.
+_POINTS = 1024
+
+
+@dataclass(frozen=True)
+class Beliefs:
+    """What is believed of one objective of n networks: normal, of the value or of its logarithm.
+
+    Attributes:
+        mean: ``(n,)``.
+        spread: ``(n,)`` standard deviations.
+        direction: ``maximize`` or ``minimize``.
+        is_log: whether both are of the logarithm.
+    """
+
+    mean: Floats
+    spread: Floats
+    direction: str
+    is_log: bool
+
+    def beyond(self, bound: float) -> Floats:
+        """``(n,)`` expected amount by which a network is better than ``bound``, 0 where it is worse."""
+        if self.is_log:
+            return self._log_beyond(bound)
+        sign = 1.0 if self.direction == "maximize" else -1.0
+        distance = sign * (self.mean - bound)
+        z = distance / self.spread
+        return np.asarray(distance * norm.cdf(z) + self.spread * norm.pdf(z))
+
+    def probability(self, bounds: Floats) -> Floats:
+        """``(n, p)`` probability to be better than each of ``bounds`` ``(p,)``."""
+        bounds = np.log(bounds) if self.is_log else bounds
+        z = (self.mean[:, None] - bounds[None, :]) / self.spread[:, None]
+        return np.asarray(norm.cdf(z if self.direction == "maximize" else -z))
+
+    def _log_beyond(self, bound: float) -> Floats:
+        """Of a log-normal value to be minimised: ``E[max(0, bound - value)]``."""
+        if bound <= 0:
+            return np.zeros_like(self.mean)
+        z = (np.log(bound) - self.mean) / self.spread
+        mean = np.exp(self.mean + self.spread**2 / 2)
+        return np.asarray(np.maximum(bound * norm.cdf(z) - mean * norm.cdf(z - self.spread), 0.0))
+
+
+def expected_gain(beliefs: Sequence[Beliefs], front: Floats, reference: Floats, seed: int) -> Floats:
+    """``(n,)`` expected increase of the hypervolume that the front dominates within ``reference``.
+
+    Exact for one and two objectives; for more, an integral over quasi-random points.
+
+    Args:
+        beliefs: of each of m objectives.
+        front: ``(f, m)`` values of the best networks so far; points beyond the reference and dominated ones are left
+            out here.
+        reference: ``(m,)`` the worst values that count.
+        seed: of the points.
+    """
+    signs = np.array([1.0 if item.direction == "maximize" else -1.0 for item in beliefs])
+    inside = front[((front - reference) * signs > 0).all(axis=1)]
+    inside = inside[pareto_front(inside, [item.direction for item in beliefs])] if len(inside) else inside
+    if len(beliefs) == 1:
+        best = inside[0, 0] if len(inside) else reference[0]
+        return beliefs[0].beyond(float(best))
+    if len(beliefs) == 2:
+        return _over_strips(beliefs[0], beliefs[1], inside, reference, float(signs[1]))
+    return _over_points(beliefs, inside, reference, signs, seed)
+
+
+def _over_strips(first: Beliefs, second: Beliefs, front: Floats, reference: Floats, sign: float) -> Floats:
+    """The part that no point dominates is cut along the second objective: in each strip one bound holds on the first."""
+    order = np.argsort(-sign * front[:, 1])  # the best in the second objective first, the worst in the first
+    bounds = np.concatenate([front[order, 1], [reference[1]]])
+    floors = np.concatenate([[reference[0]], front[order, 0]])
+    beyond = np.stack([second.beyond(float(bound)) for bound in bounds])
+    widths = np.diff(beyond, axis=0, prepend=0.0)
+    heights = np.stack([first.beyond(float(floor)) for floor in floors])
+    return np.asarray((widths * heights).sum(axis=0))
+
+
+def _over_points(beliefs: Sequence[Beliefs], front: Floats, reference: Floats, signs: Floats, seed: int) -> Floats:
+    best = [
+        (np.exp(item.mean - 2 * item.spread) if item.is_log else item.mean + sign * 2 * item.spread)
+        for item, sign in zip(beliefs, signs, strict=True)
+    ]
+    ideal = np.array([values.max() if sign > 0 else values.min() for values, sign in zip(best, signs, strict=True)])
+    ideal = np.where((ideal - reference) * signs > 0, ideal, reference)
+    sampler = qmc.Sobol(len(beliefs), seed=seed)
+    points = reference + sampler.random(_POINTS) * (ideal - reference)
+    for member in front:
+        points = points[((points - member) * signs > 0).any(axis=1)]
+    chances = np.ones((len(beliefs[0].mean), len(points)))
+    for place, item in enumerate(beliefs):
+        chances *= item.probability(points[:, place])
+    return np.asarray(chances.sum(axis=1) * np.prod(np.abs(ideal - reference)) / _POINTS)

@@ -1,0 +1,74 @@
+"""Where the next network is looked for: near the front, between its members, and anywhere."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+Levels = npt.NDArray[np.int64]
+
+#: Networks of each kind, at most.
+NEIGHBOURS, MUTANTS, CROSSINGS, RANDOM = 480, 150, 150, 150
+
+
+def moves(parents: Levels, sizes: Levels, generator: np.random.Generator) -> Levels:
+    """``(n, d)`` places of the answers of new networks, without repeats.
+
+    They are the networks that differ from a parent in one answer, mutants that differ in two, crossings of two parents
+    (each second one with a further answer changed), and random ones.
+
+    Args:
+        parents: ``(p, d)`` places of the answers of the best networks; may be empty.
+        sizes: ``(d,)`` numbers of options.
+        generator: of what is random.
+    """
+    parts = [_random(RANDOM, sizes, generator)]
+    if len(parents):
+        crossings = _crossings(parents, CROSSINGS, generator)
+        parts += [
+            _neighbours(parents, sizes, generator),
+            _changed(_changed(_drawn(parents, MUTANTS, generator), sizes, generator), sizes, generator),
+            crossings[::2],
+            _changed(crossings[1::2], sizes, generator),
+        ]
+    return np.unique(np.concatenate(parts), axis=0)
+
+
+def _random(count: int, sizes: Levels, generator: np.random.Generator) -> Levels:
+    return generator.integers(0, sizes, size=(count, len(sizes)))
+
+
+def _drawn(parents: Levels, count: int, generator: np.random.Generator) -> Levels:
+    return parents[generator.integers(0, len(parents), count)]
+
+
+def _neighbours(parents: Levels, sizes: Levels, generator: np.random.Generator) -> Levels:
+    """All networks one answer away from a parent, or ``NEIGHBOURS`` of them."""
+    steps = [
+        (row, place, option) for row in range(len(parents)) for place in range(len(sizes)) for option in range(sizes[place])
+    ]
+    if len(steps) > NEIGHBOURS:
+        steps = [steps[index] for index in np.sort(generator.choice(len(steps), NEIGHBOURS, replace=False))]
+    if not steps:
+        return np.empty((0, len(sizes)), dtype=np.int64)
+    rows, places, options = np.array(steps).T
+    found = parents[rows].copy()
+    found[np.arange(len(found)), places] = options
+    return found
+
+
+def _changed(networks: Levels, sizes: Levels, generator: np.random.Generator) -> Levels:
+    """Each with another answer to one question that has more than one option."""
+    free = np.flatnonzero(sizes > 1)
+    if not len(free):
+        return networks
+    found, rows = networks.copy(), np.arange(len(networks))
+    places = generator.choice(free, len(networks))
+    steps = generator.integers(1, sizes[places])
+    found[rows, places] = (found[rows, places] + steps) % sizes[places]
+    return found
+
+
+def _crossings(parents: Levels, count: int, generator: np.random.Generator) -> Levels:
+    first, second = (_drawn(parents, count, generator) for _ in range(2))
+    return np.where(generator.random(first.shape) < 0.5, first, second)
