@@ -71,8 +71,6 @@ class Observation:
     violations: Mapping[str, float] = field(default_factory=dict)
     #: Objective → standard deviation of its value, where an interval was measured.
     spreads: Mapping[str, float] = field(default_factory=dict)
-    #: What is known of the network without training it: see ``Described``.
-    features: Mapping[str, float] = field(default_factory=dict)
 
 
 @runtime_checkable

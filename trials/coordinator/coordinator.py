@@ -13,6 +13,7 @@ import traceback
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
+from functools import partial
 from typing import Any, cast
 
 from nas.errors import JobError, PlaceError, StudyError
@@ -20,7 +21,7 @@ from nas.strategies import Goal, Observation, Suggestion
 from trials.coordinator.assignment import Assignment
 from trials.coordinator.canary_jobs import CanaryJobs
 from trials.coordinator.context import CoordinatorContext
-from trials.coordinator.description import describe
+from trials.coordinator.description import sample
 from trials.coordinator.dispatch import Dispatcher, Running
 from trials.coordinator.original import original_of, settled, waiting_for_original
 from trials.coordinator.payloads import checkpoint_folder
@@ -180,8 +181,8 @@ class Coordinator:
 
     def _suggest(self) -> None:
         number = self.progress.num_suggestions
-        suggestion, network = self._strategy.propose(self.problem.searched.sample, number)
-        self._add(suggestion, describe(self.problem, network))
+        suggestion, sampled = self._strategy.propose(partial(sample, self.problem), number)
+        self._add(suggestion, sampled.described())
 
     def _add(self, suggestion: Suggestion, architecture: ArchitectureValue) -> None:
         """Store a suggestion; a network that is new to the study becomes a candidate."""

@@ -1,16 +1,69 @@
-"""A sampled network as its row in the tables."""
+"""A sampled network: what a strategy may know of it before it is trained, and its row in the tables."""
 
 from __future__ import annotations
 
+import math
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
 from nas.graph.identity import layers_of
+from nas.graph.tracing import TracedGraph
 from nas.space import Network
+from nas.space.chooser import Chooser
 from trials.plans.problem import Problem
 from trials.store.records import ArchitectureValue
 
 
-def describe(problem: Problem, network: Network) -> ArchitectureValue:
-    """Its identity as it is trained, its layers as they ship."""
-    graph = problem.trace(network)
+@dataclass(frozen=True)
+class Sampled:
+    """A network on the meta device, traced at most once before it is described."""
+
+    problem: Problem
+    network: Network
+
+    @cached_property
+    def features(self) -> Mapping[str, float]:
+        """See ``nas.strategies.Described``; parameters and multiply-accumulates (MACs) as logarithms."""
+        rows = layers_of(self._graph, self.network.bits)
+        counts = Counter(f"number of {row['op']}" for row in rows)
+        macs = Counter[str]()
+        for row in rows:
+            macs[f"MACs in {row['bits']} bits"] += row["macs"]
+        weighted = sum(row["parameters"] > 0 for row in rows)
+        return {
+            **{name: float(count) for name, count in counts.items()},
+            **{name: math.log1p(count) for name, count in macs.items()},
+            "layers with weights": float(weighted),
+            "MACs": math.log1p(sum(macs.values())),
+            "parameters": math.log1p(sum(row["parameters"] for row in rows)),
+            **self.network.account(),
+        }
+
+    def described(self) -> ArchitectureValue:
+        """Its row: its identity as it is trained, its layers as they ship."""
+        return describe(self.problem, self.network, self._graph)
+
+    @cached_property
+    def _graph(self) -> TracedGraph:
+        return self.problem.trace(self.network)
+
+
+def sample(problem: Problem, chooser: Chooser) -> Sampled:
+    """The network that a chooser's answers lead to."""
+    return Sampled(problem, problem.searched.sample(chooser))
+
+
+def describe(problem: Problem, network: Network, graph: TracedGraph | None = None) -> ArchitectureValue:
+    """The row of a network: its identity as it is trained, its layers as they ship.
+
+    Args:
+        problem: of the study.
+        network: finished by this call, if policies act on it.
+        graph: of the network, if it was traced already.
+    """
+    graph = graph or problem.trace(network)
     identity = problem.identity_of(graph, network)
     if network.policies:
         network.finalize()

@@ -8,8 +8,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from nas.strategies import Limit, Observation, Suggestion
+from nas.tasks.intervals import Z
 from trials.coordinator.pipeline import Metrics, violations
 from trials.plans.problem import Problem
+from trials.store.records import MetricValue
 
 FINAL_STATES = frozenset({"complete", "infeasible", "stopped", "failed"})
 
@@ -21,6 +23,11 @@ class Outcome:
     state: Any
     values: Mapping[str, float] = field(default_factory=dict)
     violations: Mapping[str, float] = field(default_factory=dict)
+    spreads: Mapping[str, float] = field(default_factory=dict)
+
+    def observed(self, suggestion: Suggestion) -> Observation:
+        """What a suggestion of the candidate hears."""
+        return Observation(suggestion, self.state, self.values, self.violations, self.spreads)
 
 
 RUNNING = Outcome("running")
@@ -75,7 +82,7 @@ class Progress:
         outcome = self._outcomes.get(candidate_id, RUNNING)
         if outcome is RUNNING:
             self._waiting[candidate_id].append(suggestion)
-        return Observation(suggestion, outcome.state, outcome.values, outcome.violations)
+        return outcome.observed(suggestion)
 
     def moved(self, before: str, after: str) -> None:
         """A candidate changed state."""
@@ -85,10 +92,7 @@ class Progress:
     def finished(self, candidate_id: int, state: str, metrics: Metrics) -> list[Observation]:
         """A candidate reached a final state: what every suggestion of it hears."""
         outcome = self._remember(candidate_id, state, metrics)
-        return [
-            Observation(suggestion, outcome.state, outcome.values, outcome.violations)
-            for suggestion in self._waiting.pop(candidate_id, [])
-        ]
+        return [outcome.observed(suggestion) for suggestion in self._waiting.pop(candidate_id, [])]
 
     def revised(self, candidate_id: int, state: str, metrics: Metrics) -> None:
         """A repeat of a complete candidate changed its metrics, and perhaps its state."""
@@ -112,14 +116,22 @@ class Progress:
             outcome = self._outcomes.get(row.candidate_id, RUNNING)
             if outcome is RUNNING:
                 self._waiting.setdefault(row.candidate_id, []).append(row.suggestion)
-            observations.append(Observation(row.suggestion, outcome.state, outcome.values, outcome.violations))
+            observations.append(outcome.observed(row.suggestion))
         return observations
 
     def _remember(self, candidate_id: int, state: str, metrics: Metrics) -> Outcome:
         keys = {name: self._problem.metric_key(name) for name in self._problem.objectives}
         values = {name: metrics[key].value for name, key in keys.items() if key in metrics}
         broken = violations(self._problem, self._limits, metrics, rejected=state == "infeasible")
-        outcome = self._outcomes[candidate_id] = Outcome(state, values, broken)
+        spreads = {name: found for name, key in keys.items() if (found := _spread(metrics.get(key))) is not None}
+        outcome = self._outcomes[candidate_id] = Outcome(state, values, broken, spreads)
         if state == "complete":
             self._points[candidate_id] = tuple(values[name] for name in self._problem.objectives)
         return outcome
+
+
+def _spread(metric: MetricValue | None) -> float | None:
+    """Standard deviation of a metric with a 95 % interval."""
+    if metric is None or metric.low is None or metric.high is None:
+        return None
+    return (metric.high - metric.low) / (2 * Z)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
@@ -13,7 +14,7 @@ from nas.strategies.parameters import check_whole
 from nas.strategies.pareto import pareto_front
 from nas.strategies.pareto_bo.codes import INACTIVE
 from nas.strategies.pareto_bo.gaussian_process import Hyperparameters
-from nas.strategies.pareto_bo.model import Model
+from nas.strategies.pareto_bo.model import FEATURES, Fits, Model
 from nas.strategies.pareto_bo.moves import moves
 from nas.strategies.seeds import suggestion_seed
 
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from nas.space import Value
 
 T = TypeVar("T")
+#: Under this key a suggestion keeps the hyper-parameters that were fitted for it.
+FITS = "fits"
 #: Members of the front whose surroundings are searched.
 _PARENTS = 20
 #: Draws in search of a random network that was not proposed yet.
@@ -61,7 +64,7 @@ class ParetoBoStrategy(Strategy):
         """See ``Strategy.observe``."""
         for item in observations:
             if item.suggestion.number not in self._observations:
-                for name, (count, values) in item.suggestion.sampler_state.get("fits", {}).items():
+                for name, (count, values) in item.suggestion.sampler_state.get(FITS, {}).items():
                     self._fits[name] = (count, Hyperparameters(tuple(values)))
             self._observations[item.suggestion.number] = item
 
@@ -101,13 +104,12 @@ class ParetoBoStrategy(Strategy):
                 break
         if not listed:
             return None
-        features = [built.features if isinstance(built, Described) else {} for _, built in listed]
+        features = [_features(built) for _, built in listed]
         gains = model.gains(model.built([suggestion for suggestion, _ in listed], features), worst, number)
         suggestion, built = listed[int(np.argmax(gains))]
-        new = {name: found for name, found in model.fits.items() if self._fits.get(name) != found}
-        self._fits |= new
-        state = {"fits": {name: [count, list(found.values)] for name, (count, found) in new.items()}} if new else {}
-        return Suggestion(number, suggestion.questions, suggestion.answers, state), built
+        fits = {name: found for name, found in model.fits.items() if self._fits.get(name) != found}
+        self._fits |= fits
+        return _with_state(suggestion, built, fits), built
 
     def _window(self, known: Sequence[Observation]) -> list[Observation]:
         """What the processes learn from: finished and running networks, the newest and the front of the older ones."""
@@ -142,11 +144,22 @@ def _random(
         suggestion = Suggestion.asked(number, chooser)
         if _key(suggestion) not in seen:
             break
-    return suggestion, built
+    return _with_state(suggestion, built, {}), built
+
+
+def _features(built: object) -> Mapping[str, float]:
+    return built.features if isinstance(built, Described) else {}
+
+
+def _with_state(suggestion: Suggestion, built: object, fits: Fits) -> Suggestion:
+    """The suggestion with what a rebuilt strategy needs of it: features of its network, and fits made for it."""
+    state = {
+        FEATURES: dict(_features(built)),
+        FITS: {name: [count, list(found.values)] for name, (count, found) in fits.items()},
+    }
+    return replace(suggestion, sampler_state={key: value for key, value in state.items() if value})
 
 
 def _key(suggestion: Suggestion) -> tuple[str, ...]:
     """The answers that have an effect: equal for two suggestions of one network."""
-    return tuple(
-        f"{item.name}={suggestion.answers[item.name]!r}" for item in suggestion.questions if item.active
-    )
+    return tuple(f"{item.name}={suggestion.answers[item.name]!r}" for item in suggestion.questions if item.active)

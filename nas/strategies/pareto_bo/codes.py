@@ -48,8 +48,7 @@ class Coder:
     def answers(self, places: Levels) -> dict[str, Value]:
         """The answers at these places."""
         return {
-            question.name: question.options[int(place)]
-            for question, place in zip(self.questions, places, strict=True)
+            question.name: question.options[int(place)] for question, place in zip(self.questions, places, strict=True)
         }
 
     @cached_property
@@ -65,7 +64,7 @@ class Coder:
     def codes(self, levels: Levels) -> Floats:
         """``(n, k)`` codes of ``(n, d)`` levels."""
         columns = [table[levels[:, place]] for place, table in enumerate(self._tables)]
-        return np.concatenate(columns, axis=1) if columns else np.empty((len(levels), 0))
+        return np.concatenate([np.empty((len(levels), 0)), *columns], axis=1)
 
     @cached_property
     def _places(self) -> dict[str, dict[str, int]]:
@@ -77,7 +76,7 @@ class Coder:
     @cached_property
     def _tables(self) -> Sequence[Floats]:
         """For each question ``(L + 1, columns)``: the code of each level, the last row that of ``INACTIVE``."""
-        return [_ordered(len(item.options)) if item.ordered else _unordered(len(item.options)) for item in self.questions]
+        return [(_ordered if item.ordered else _unordered)(len(item.options)) for item in self.questions]
 
 
 def _unordered(size: int) -> Floats:

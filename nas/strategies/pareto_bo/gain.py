@@ -18,24 +18,24 @@ _POINTS = 1024
 
 @dataclass(frozen=True)
 class Beliefs:
-    """What is believed of one objective of n networks: normal, of the value or of its logarithm.
+    """What is believed of one objective of n networks: the value, or ``log(value + shift)``, is normal.
 
     Attributes:
         mean: ``(n,)``.
         spread: ``(n,)`` standard deviations.
         direction: ``maximize`` or ``minimize``.
-        is_log: whether both are of the logarithm.
+        shift: of the logarithm; None where mean and spread are those of the value itself.
     """
 
     mean: Floats
     spread: Floats
     direction: str
-    is_log: bool
+    shift: float | None = None
 
     def beyond(self, bound: float) -> Floats:
         """``(n,)`` expected amount by which a network is better than ``bound``, 0 where it is worse."""
-        if self.is_log:
-            return self._log_beyond(bound)
+        if self.shift is not None:
+            return self._log_beyond(bound + self.shift)
         sign = 1.0 if self.direction == "maximize" else -1.0
         distance = sign * (self.mean - bound)
         z = distance / self.spread
@@ -43,14 +43,12 @@ class Beliefs:
 
     def probability(self, bounds: Floats) -> Floats:
         """``(n, p)`` probability to be better than each of ``bounds`` ``(p,)``."""
-        bounds = np.log(bounds) if self.is_log else bounds
+        bounds = bounds if self.shift is None else np.log(np.maximum(bounds + self.shift, 1e-300))
         z = (self.mean[:, None] - bounds[None, :]) / self.spread[:, None]
         return np.asarray(norm.cdf(z if self.direction == "maximize" else -z))
 
     def _log_beyond(self, bound: float) -> Floats:
         """Of a log-normal value to be minimised: ``E[max(0, bound - value)]``."""
-        if bound <= 0:
-            return np.zeros_like(self.mean)
         z = (np.log(bound) - self.mean) / self.spread
         mean = np.exp(self.mean + self.spread**2 / 2)
         return np.asarray(np.maximum(bound * norm.cdf(z) - mean * norm.cdf(z - self.spread), 0.0))
@@ -80,7 +78,7 @@ def expected_gain(beliefs: Sequence[Beliefs], front: Floats, reference: Floats, 
 
 
 def _over_strips(first: Beliefs, second: Beliefs, front: Floats, reference: Floats, sign: float) -> Floats:
-    """The part that no point dominates is cut along the second objective: in each strip one bound holds on the first."""
+    """Cut what no point dominates along the second objective: in each strip one bound holds on the first."""
     order = np.argsort(-sign * front[:, 1])  # the best in the second objective first, the worst in the first
     bounds = np.concatenate([front[order, 1], [reference[1]]])
     floors = np.concatenate([[reference[0]], front[order, 0]])
@@ -92,7 +90,7 @@ def _over_strips(first: Beliefs, second: Beliefs, front: Floats, reference: Floa
 
 def _over_points(beliefs: Sequence[Beliefs], front: Floats, reference: Floats, signs: Floats, seed: int) -> Floats:
     best = [
-        (np.exp(item.mean - 2 * item.spread) if item.is_log else item.mean + sign * 2 * item.spread)
+        item.mean + sign * 2 * item.spread if item.shift is None else np.exp(item.mean - 2 * item.spread) - item.shift
         for item, sign in zip(beliefs, signs, strict=True)
     ]
     ideal = np.array([values.max() if sign > 0 else values.min() for values, sign in zip(best, signs, strict=True)])

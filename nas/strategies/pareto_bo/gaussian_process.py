@@ -7,6 +7,7 @@ Over unordered answers the first term is the diffusion kernel of COMBO (Oh et al
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,7 +21,7 @@ Floats = npt.NDArray[np.float64]
 _SCALE_PRIOR, _NOISE_PRIOR = (0.0, 1.0), (np.log(0.02), 1.5)
 #: Sum of the prior medians of all weights of the answers, and of the features.
 _TOTAL_WEIGHT = 3.0
-_TOTAL_FEATURE_WEIGHT = 1.0
+_TOTAL_FEATURE_WEIGHT = 0.3
 _JITTER = 1e-6
 #: Logarithms of hyper-parameters stay within so much of zero.
 _BOUND = 12.0
@@ -65,16 +66,14 @@ def fit(
         steps: iterations at most.
     """
     num_questions, num_features = int(owner.max(initial=-1)) + 1, inputs.features.shape[1]
-    answers = np.stack([_distances(inputs.codes[:, owner == place]) for place in range(num_questions)])
-    features = np.stack([_distances(inputs.features[:, [place]]) for place in range(num_features)]) if num_features else (
-        np.empty((0, len(y), len(y)))
-    )
+    answers = _stacked([inputs.codes[:, owner == place] for place in range(num_questions)], len(y))
+    features = _stacked([inputs.features[:, [place]] for place in range(num_features)], len(y))
     mean, spread = _priors(num_questions, num_features)
 
     def loss(theta: Floats) -> tuple[float, Floats]:
         scale, weights, scale2, weights2, variance = _split(theta, num_questions)
         first = scale * np.exp(-np.tensordot(weights, answers, 1))
-        second = scale2 * np.exp(-np.tensordot(weights2, features, 1)) if num_features else np.zeros_like(first)
+        second = scale2 * np.exp(-np.tensordot(weights2, features, 1)) * (num_features > 0)
         total = first + second
         total[np.diag_indices_from(total)] += variance + noise + _JITTER
         try:
@@ -89,14 +88,20 @@ def fit(
             0.5 * np.sum(inner * first),
             *(-0.5 * weights * np.tensordot(answers, inner * first, 2)),
             0.5 * np.sum(inner * second),
-            *(-0.5 * weights2 * np.tensordot(features, inner * second, 2) if num_features else ()),
+            *(-0.5 * weights2 * np.tensordot(features, inner * second, 2)),
             0.5 * variance * np.trace(inner),
         ]
         off = (theta - mean) / spread
         return -log_likelihood + 0.5 * off @ off, -np.array(slopes) + off / spread
 
-    bounds = [(-_BOUND, _BOUND)] * len(mean)
-    found = minimize(loss, np.array(start.values), jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": steps})
+    found = minimize(
+        loss,
+        np.array(start.values),
+        jac=True,
+        method="L-BFGS-B",
+        bounds=[(-_BOUND, _BOUND)] * len(mean),
+        options={"maxiter": steps},
+    )
     return Hyperparameters(tuple(float(value) for value in found.x))
 
 
@@ -167,11 +172,12 @@ def _split(theta: Floats, num_questions: int) -> tuple[float, Floats, float, Flo
     return float(values[0]), values[1:middle], float(values[middle]), values[middle + 1 : -1], float(values[-1])
 
 
-def _distances(columns: Floats) -> Floats:
-    return _between(columns, columns)
+def _stacked(parts: Sequence[Floats], count: int) -> Floats:
+    """``(p, n, n)`` squared distances over the columns of each part."""
+    return np.array([_between(part, part) for part in parts]).reshape(len(parts), count, count)
 
 
 def _between(first: Floats, second: Floats) -> Floats:
     """``(n, m)`` squared distances."""
     squares = (first**2).sum(1)[:, None] + (second**2).sum(1)[None, :]
-    return np.maximum(squares - 2 * first @ second.T, 0.0)
+    return np.asarray(np.maximum(squares - 2 * first @ second.T, 0.0))

@@ -19,12 +19,17 @@ from nas.strategies.pareto_bo.gain import Beliefs, expected_gain
 from nas.strategies.pareto_bo.gaussian_process import Hyperparameters, Inputs, Posterior, fit
 
 Floats = npt.NDArray[np.float64]
+Rows = npt.NDArray[np.intp]
+#: Under this key a suggestion keeps what was known of its network without training it.
+FEATURES = "features"
 #: Quantity → number of values at its last fit, and the hyper-parameters found then.
 Fits = Mapping[str, tuple[int, Hyperparameters]]
 #: Networks that hyper-parameters are fitted to, at most; iterations of the first fit and of later ones.
 _FITTED, _FIRST_STEPS, _STEPS = 120, 30, 10
 #: A fit is repeated after this many new values, or after this share of those it was made with.
-_REFIT, _REFIT_SHARE = 10, 1 / 8
+_REFIT, _REFIT_SHARE = 5, 1 / 8
+#: Logarithms of a cost are taken after adding this share of its median: a network of hardly any cost is no outlier.
+_SHIFT = 1.0
 #: The largest value seen of a cost without limit, times this, is the worst that counts.
 _MARGIN = 1.1
 #: Weight of the penalty by which features of networks that were not built are predicted from their codes.
@@ -33,15 +38,15 @@ _RIDGE = 1.0
 
 @dataclass(frozen=True)
 class Process:
-    """A Gaussian process of one quantity in natural units, or of its logarithm."""
+    """A Gaussian process of one quantity, or of ``log(quantity + shift)``."""
 
     posterior: Posterior
     mean: float
     scale: float
-    is_log: bool
+    shift: float | None
 
     def predict(self, inputs: Inputs) -> tuple[Floats, Floats]:
-        """Means and standard deviations ``(n,)`` each, of the logarithm where ``is_log``."""
+        """Means and standard deviations ``(n,)`` each, of the logarithm where ``shift`` is given."""
         mean, spread = self.posterior.predict(inputs)
         return self.mean + self.scale * mean, self.scale * spread
 
@@ -65,7 +70,7 @@ class Model:
         self.coder = Coder(observations[0].suggestion.questions)
         self._places = np.stack([self.coder.places(item.suggestion.answers) for item in observations])
         self._levels = np.stack([self._levels_of(item.suggestion) for item in observations])
-        self._features = _Scaled([item.features for item in observations])
+        self._features = _Scaled([item.suggestion.sampler_state.get(FEATURES, {}) for item in observations])
         self._inputs = Inputs(self.coder.codes(self._levels), self._features.values)
         #: ``(n, m)`` objectives; what a network under way will have is filled in as expected.
         self._values = np.array(
@@ -89,7 +94,7 @@ class Model:
         rows = self._front()
         order = rows[np.argsort(self._values[rows, -1], kind="stable")]
         chosen = np.unique(np.linspace(0, max(0, len(order) - 1), min(most, len(order))).round().astype(int))
-        return self._places[order[chosen]]
+        return np.asarray(self._places[order[chosen]])
 
     def unbuilt(self, levels: Levels) -> Inputs:
         """Networks that were not built: their features are predicted linearly from the codes of those that were."""
@@ -131,7 +136,7 @@ class Model:
     def gains(self, inputs: Inputs, worst: Floats, seed: int) -> Floats:
         """``(n,)`` expected gains of hypervolume of n networks, times the probability that they keep the limits."""
         beliefs = [
-            Beliefs(*process.predict(inputs), direction, process.is_log)
+            Beliefs(*process.predict(inputs), direction, process.shift)
             for process, direction in zip(self._objectives, self._goal.objectives.values(), strict=True)
         ]
         gains = expected_gain(beliefs, self._values[self._front()], worst, seed)
@@ -140,7 +145,7 @@ class Model:
             gains = gains * norm.cdf(-mean / spread)
         return gains
 
-    def _front(self) -> npt.NDArray[np.intp]:
+    def _front(self) -> Rows:
         """Rows of the best networks, those under way with what is expected of them."""
         rows = np.flatnonzero((self._is_complete | self._is_running) & np.isfinite(self._values).all(axis=1))
         return rows[pareto_front(self._values[rows], list(self._goal.objectives.values()))]
@@ -148,7 +153,7 @@ class Model:
     # -- processes
 
     def _is_cost(self, place: int) -> bool:
-        """Whether an objective is a positive quantity to be minimised: its logarithm is learned."""
+        """Whether an objective is a quantity above 0 to be minimised: its logarithm is learned."""
         direction = list(self._goal.objectives.values())[place]
         values = self._values[:, place]
         return direction == "minimize" and bool((values[np.isfinite(values)] > 0).all())
@@ -171,15 +176,16 @@ class Model:
         spreads = np.array([item.spreads.get(name, 0.0) for item in self._observations])
         rows = np.flatnonzero(np.isfinite(values))
         y, noise = values[rows], spreads[rows]
-        if is_cost:
-            y, noise = np.log(y), noise / y
+        shift = _SHIFT * float(np.median(y)) if is_cost else None
+        if shift is not None:
+            y, noise = np.log(y + shift), noise / (y + shift)
         else:  # how bad the bad ones are does not matter
             sign, floor = (1.0 if direction == "maximize" else -1.0), self._floor(place)
             best = sign * (sign * y).max()
             y = sign * np.maximum(sign * y, sign * (floor - (best - floor) / 2))
         running = np.flatnonzero(self._is_running & ~np.isfinite(values))
-        process, expected = self._process(name, rows, y, noise, running, is_log=is_cost)
-        self._values[running, place] = np.exp(expected) if is_cost else expected
+        process, expected = self._process(name, rows, y, noise, running, shift)
+        self._values[running, place] = expected if shift is None else np.maximum(np.exp(expected) - shift, 0.0)
         return process
 
     def _limit(self, name: str) -> Process | None:
@@ -188,10 +194,10 @@ class Model:
         rows = np.flatnonzero(np.isfinite(values))
         if not len(rows):
             return None
-        return self._process(f"limit {name}", rows, values[rows], np.zeros(len(rows)), rows[:0], is_log=False)[0]
+        return self._process(f"limit {name}", rows, values[rows], np.zeros(len(rows)), rows[:0], None)[0]
 
     def _process(
-        self, name: str, rows: npt.NDArray[np.intp], y: Floats, noise: Floats, running: npt.NDArray[np.intp], *, is_log: bool
+        self, name: str, rows: Rows, y: Floats, noise: Floats, running: Rows, shift: float | None
     ) -> tuple[Process, Floats]:
         """A process of values ``y`` of some rows, and what it expects of the running ones, which it then believes."""
         mean, scale = float(y.mean()), float(y.std()) or 1.0
@@ -204,9 +210,9 @@ class Model:
             rows, y = np.concatenate([rows, running]), np.concatenate([y, expected])
             noise = np.concatenate([noise, np.zeros(len(running))])
             posterior = Posterior(self._inputs.take(rows), self.coder.owner, y, noise, hyperparameters)
-        return Process(posterior, mean, scale, is_log), mean + scale * expected
+        return Process(posterior, mean, scale, shift), mean + scale * expected
 
-    def _fitted(self, name: str, rows: npt.NDArray[np.intp], y: Floats, noise: Floats) -> Hyperparameters:
+    def _fitted(self, name: str, rows: Rows, y: Floats, noise: Floats) -> Hyperparameters:
         num_features = self._inputs.features.shape[1]
         count, known = self.fits.get(name, (0, None))
         prior = Hyperparameters.prior(len(self.coder.questions), num_features)
@@ -223,19 +229,24 @@ class Model:
 
 
 class _Scaled:
-    """Features as a table whose columns have mean 0 and standard deviation 1; constant ones are left out."""
+    """Features as a table whose columns have mean 0 and standard deviation 1; constant ones are left out.
+
+    A network whose features are not known is average.
+    """
 
     def __init__(self, features: Sequence[Mapping[str, float]]) -> None:
-        self._names = sorted({name for item in features for name in item})
-        table = self._table(features)
-        spread = table.std(axis=0)
+        known = [item for item in features if item]
+        self._names = sorted({name for item in known for name in item})
+        table = self._table(known)
+        spread = table.std(axis=0) if known else np.empty(0)
         self._kept = spread > 1e-9
-        self._center, self._spread = table.mean(axis=0)[self._kept], spread[self._kept]
+        self._center, self._spread = (table.mean(axis=0) if known else spread)[self._kept], spread[self._kept]
         self.values = self.scaled(features)
 
     def scaled(self, features: Sequence[Mapping[str, float]]) -> Floats:
         """``(n, f)``."""
-        return (self._table(features)[:, self._kept] - self._center) / self._spread
+        known = np.array([bool(item) for item in features])[:, None]
+        return np.where(known, (self._table(features)[:, self._kept] - self._center) / self._spread, 0.0)
 
     def _table(self, features: Sequence[Mapping[str, float]]) -> Floats:
         return np.array([[item.get(name, 0.0) for name in self._names] for item in features]).reshape(

@@ -39,14 +39,13 @@ def _random(count: int, sizes: Levels, generator: np.random.Generator) -> Levels
 
 
 def _drawn(parents: Levels, count: int, generator: np.random.Generator) -> Levels:
-    return parents[generator.integers(0, len(parents), count)]
+    return np.asarray(parents[generator.integers(0, len(parents), count)])
 
 
 def _neighbours(parents: Levels, sizes: Levels, generator: np.random.Generator) -> Levels:
     """All networks one answer away from a parent, or ``NEIGHBOURS`` of them."""
-    steps = [
-        (row, place, option) for row in range(len(parents)) for place in range(len(sizes)) for option in range(sizes[place])
-    ]
+    options = [(place, option) for place, size in enumerate(sizes) for option in range(size)]
+    steps = [(row, *option) for row in range(len(parents)) for option in options]
     if len(steps) > NEIGHBOURS:
         steps = [steps[index] for index in np.sort(generator.choice(len(steps), NEIGHBOURS, replace=False))]
     if not steps:
