@@ -102,7 +102,9 @@ class Strategy(ABC):
 
     @abstractmethod
     def propose(self, build: Callable[[Chooser], T], number: int) -> tuple[Suggestion, T]:
-        """Ask for one candidate: call ``build`` once with a chooser; the suggestion and what it returned.
+        """Propose one candidate: the answers to its questions, and what ``build`` returned for them.
+
+        ``build`` may be called several times, each time with a new chooser; what it returns may be ``Described``.
 
         With equal seed, ``number`` (how many suggestions are stored) and observations, equal proposals.
         """

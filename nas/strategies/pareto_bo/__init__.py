@@ -50,7 +50,7 @@ class ParetoBoStrategy(Strategy):
     """
 
     def __init__(
-        self, goal: Goal, seed: int, *, n_startup_trials: int = 10, shortlist: int = 8, history: int = 400
+        self, goal: Goal, seed: int, *, n_startup_trials: int = 10, shortlist: int = 12, history: int = 400
     ) -> None:
         super().__init__(goal, seed)
         check_whole("pareto_bo", "n_startup_trials", n_startup_trials, least=2)
@@ -96,7 +96,7 @@ class ParetoBoStrategy(Strategy):
         for row in np.argsort(-gains, kind="stable"):
             chooser = _Given(model.coder.answers(places[row]))
             built = build(chooser)
-            suggestion = Suggestion.asked(number, chooser)
+            suggestion = Suggestion.from_chooser(number, chooser)
             if _key(suggestion) not in seen:
                 seen.add(_key(suggestion))
                 listed.append((suggestion, built))
@@ -141,7 +141,7 @@ def _random(
     for _ in range(_TRIES):
         chooser = RandomChooser(int(generator.integers(2**32)))
         built = build(chooser)
-        suggestion = Suggestion.asked(number, chooser)
+        suggestion = Suggestion.from_chooser(number, chooser)
         if _key(suggestion) not in seen:
             break
     return _with_state(suggestion, built, {}), built

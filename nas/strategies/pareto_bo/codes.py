@@ -81,7 +81,7 @@ class Coder:
 
 def _unordered(size: int) -> Floats:
     """One column per level: two levels differ in two columns, by a half each when squared."""
-    return np.eye(size + 1) * np.sqrt(0.5)
+    return np.asarray(np.eye(size + 1) * np.sqrt(0.5))
 
 
 def _ordered(size: int) -> Floats:

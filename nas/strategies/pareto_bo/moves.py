@@ -51,9 +51,9 @@ def _neighbours(parents: Levels, sizes: Levels, generator: np.random.Generator) 
     if not steps:
         return np.empty((0, len(sizes)), dtype=np.int64)
     rows, places, options = np.array(steps).T
-    found = parents[rows].copy()
+    found = parents[rows]
     found[np.arange(len(found)), places] = options
-    return found
+    return np.asarray(found)
 
 
 def _changed(networks: Levels, sizes: Levels, generator: np.random.Generator) -> Levels:
