@@ -168,7 +168,7 @@ class Study:
         return make_plan(self.summary.plan)
 
     def trials(self) -> pd.DataFrame:
-        """One row per trial, indexed by ``number``; columns as in ``trials.reporting.study.trial_table``.
+        """One row per trial, indexed by ``number``; columns as in ``trials.reporting.trial_table``.
 
         They are state, metrics with the ends of their 95 % intervals (``latency_ms_low``, ``latency_ms_high``),
         choices (``choice.stem.width``), wall times in seconds (``train_s``, ``measure_s``) and when the trial ran.
@@ -183,11 +183,11 @@ class Study:
             return _frame(view.trial_table()).loc[numbers].sort_values(list(view.summary.row.objectives)[-1])
 
     def plot_front(self) -> go.Figure:
-        """The first two objectives of every trial: front with intervals, dominated trials, limits."""
+        """Every trial on two objectives, or on one by number: front with intervals, dominated trials, limits."""
         from trials.reporting.charts.front import front_figure
 
         with study_view(self._store, self.name) as view:
-            return front_figure(view.points, view.summary.limits, shares=view.shares)
+            return front_figure(view.points_on(view.axes), view.summary.limits, shares=view.shares)
 
     def trial(self, number: int) -> Trial:
         """One trial.

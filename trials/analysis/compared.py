@@ -18,7 +18,10 @@ def compared(source: Source, name: str, max_networks: int, *, only_sparse: bool 
     """
     wanted = "density" if only_sparse else "dense_latency_ms"
     with reading(source) as session:
-        found = points(session, name, [*find_study(session, name).objectives, wanted])
+        study = find_study(session, name)
+        if not study.plan.get("policies"):
+            return []
+        found = points(session, name, [*study.objectives, wanted])
     kept = found.values[:, -1] < (1.0 if only_sparse else np.inf)  # what was not measured is not a number
     kept &= found.states == "complete"
     found = found.take(kept & found.on_front if (kept & found.on_front).any() else kept)

@@ -18,8 +18,7 @@ from numpy.typing import NDArray
 
 from nas.strategies.pareto import Floats, pareto_front, to_losses
 from nas.tasks.intervals import Z
-from trials.store.read.points import Points, points
-from trials.store.read.session import Source
+from trials.store.read.points import Points
 
 #: Probabilities are within 0.03 of those of infinitely many, 95 times in 100.
 DRAWS = 1000
@@ -33,17 +32,8 @@ MAX_LEADERS = 100
 SURE = 0.9
 
 
-def membership_by_number(source: Source, name: str) -> dict[int, float]:
-    """Number of each complete candidate of the study ``name`` → its probability.
-
-    Raises:
-        UnknownNameError: no such study.
-    """
-    return membership_of(points(source, name))
-
-
 def membership_of(found: Points) -> dict[int, float]:
-    """``membership_by_number`` of points that are known; the objectives are among their columns."""
+    """Number of each complete candidate → its probability; the objectives are among the columns."""
     found = found.on(found.objectives)
     able = np.flatnonzero((found.states == "complete") & np.isfinite(found.values).all(axis=1))
     able = able if len(found.metrics) else able[:0]

@@ -18,7 +18,7 @@ from nas.latency.targets import Target
 from nas.scratch import Scratch
 from nas.space import Architecture, Network
 from trials.analysis.gaps import gaps, in_json
-from trials.analysis.membership import membership_by_number
+from trials.analysis.membership import membership_of
 from trials.export.answers import Answers, answers_of, scored
 from trials.export.folder import copy_into, write_about, write_samples
 from trials.export.loading import WEIGHTS, write_architecture
@@ -32,7 +32,7 @@ from trials.plans.problem import Problem, open_problem, target_specs
 from trials.store.artifacts import ArtifactStore
 from trials.store.read.candidate import CandidateDetail, candidate_detail
 from trials.store.read.candidates import Value
-from trials.store.read.points import front
+from trials.store.read.points import front, points
 from trials.store.records import ExportValue
 from trials.store.store import Store
 
@@ -48,14 +48,14 @@ def chosen(store: Store, name: str, *, only_best: bool) -> list[int]:
     Raises:
         StudyError: the study has no complete candidate.
     """
-    points = front(store, name)
-    numbers = [int(number) for number in points.numbers]
+    found = front(store, name)
+    numbers = [int(number) for number in found.numbers]
     if not numbers:
         raise StudyError(f"study {name!r} has no complete candidate to export; look at nas show {name}")
     if not only_best:
         return numbers
     directions = store.study_row(name).objectives
-    first = points.values[:, 0]
+    first = found.values[:, 0]
     return [numbers[int(first.argmax() if next(iter(directions.values())) == "maximize" else first.argmin())]]
 
 
@@ -104,7 +104,7 @@ def _write(
     report = _report(name, number, detail, network, artifact, answers, latencies) | {"runs_in": runs_in}
     report["data"] = "as when the study started" if known else "not recorded when the study started"
     report["gaps"] = [item.to_json() for item in gaps(values)]
-    report["on_front"] = membership_by_number(store, name)[number]
+    report["on_front"] = membership_of(points(store, name))[number]
     (folder / "report.json").write_text(json.dumps(report, indent=2))
     (folder / "report.md").write_text(markdown(report))
     return _row(scores, latencies), artifact.sha256, in_json(values)
