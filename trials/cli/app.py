@@ -8,7 +8,7 @@ from typing import NoReturn
 
 from nas.errors import AllFailedError, NasError, PlaceError, StorageLostError
 from trials.cli.console import app, err
-from trials.cli.terminal import LogFormatter, end_quietly, prepare_streams
+from trials.cli.terminal import LogFormatter, drop_output, prepare_streams
 
 #: Exit codes: the command, the plan or the machine is to be mended; every candidate of a study failed; the place kept
 #: the study from its end, and `nas resume` goes on.
@@ -23,9 +23,11 @@ def main() -> None:
         _run()
     except NasError as error:
         _fail(error)
-    except BrokenPipeError:
-        end_quietly()
+    except BrokenPipeError:  # the reader has gone, as head does
+        drop_output()
+        sys.exit(1)
     except OSError as error:  # a full disk, a folder that vanished: of the machine, not of this program
+        drop_output()
         _fail(error)
 
 

@@ -43,11 +43,15 @@ class Layout:
         heads = {key: line(key) for key in self._widths}
         if any(map(str.strip, heads.values())):
             console.print(Text("\n".join(self._side_by_side(heads, console)), style="bold"))
-        for row in self._cells:
-            console.print("\n".join([*self._side_by_side(row, console), *self._beneath(row, console)]))
+        lines = [part for row in self._cells for part in self._printed(row, console)]
+        console.print("\n".join(lines))
 
     def _needed(self, columns: Sequence[str], gap: int = 1) -> int:
         return sum(self._widths[key] + gap for key in columns) - gap
+
+    def _printed(self, row: Mapping[str, str], console: Console) -> Iterator[str]:
+        yield from self._side_by_side(row, console)
+        yield from self._beneath(row, console)
 
     def _side_by_side(self, row: Mapping[str, str], console: Console) -> Iterator[str]:
         *others, last = self._beside

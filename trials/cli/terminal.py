@@ -56,8 +56,7 @@ def prepare_streams() -> None:
             stream.reconfigure(errors="replace")
 
 
-def end_quietly() -> None:
-    """End a program whose reader has gone, as ``head`` does: the rest of the output goes nowhere."""
+def drop_output() -> None:
+    """Let what standard output did not take go nowhere, so that it is not tried again when the program ends."""
     with contextlib.suppress(OSError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    sys.exit(1)
