@@ -16,7 +16,7 @@ _INDENT = 4
 _MIN_ROOM = 30
 
 
-class Layout:
+class TableLayout:
     """Which columns of a table stand side by side, and which beneath each row.
 
     Columns that do not fit go beneath: texts first, the widest first, then numbers from the right.

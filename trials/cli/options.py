@@ -37,9 +37,9 @@ def print_rows(rows: Sequence[Mapping[str, Any]], as_json: bool, empty: str = "n
     if not rows:
         out.print(empty)
         return
-    from trials.cli.layout import Layout
+    from trials.cli.layout import TableLayout
 
-    Layout(rows, out.console.width).print(out.console)
+    TableLayout(rows, out.console.width).print(out.console)
 
 
 def print_json(value: Any) -> None:

@@ -47,7 +47,7 @@ from trials.jobs.messages import (
     RemeasureResult,
     RetrainResult,
     ScoreResult,
-    Stage,
+    StageReached,
     TrainPayload,
     TrainResult,
     TwinPayload,
@@ -63,13 +63,13 @@ CALIBRATION_IMAGES = 256
 COMPARED_IMAGES = 16
 
 
-def gate(payload: GatePayload) -> Iterator[Stage | GateResult]:
+def gate(payload: GatePayload) -> Iterator[StageReached | GateResult]:
     """Deploy with seeded weights and measure; ends early once it is surely over ``reject_above_ms``."""
     problem = open_problem_json(payload["plan"])
     yield from _time_untrained(problem, _build(problem, payload), payload, payload["identity"])
 
 
-def twin(payload: TwinPayload) -> Iterator[Stage | GateResult]:
+def twin(payload: TwinPayload) -> Iterator[StageReached | GateResult]:
     """The gate of the candidate's dense twin: the same choices of the space, in fp32, without policies."""
     problem = open_problem_json(payload["plan"])
     parent = problem.searched.dense_parent(Architecture.from_json(payload["architecture"]))
@@ -79,7 +79,7 @@ def twin(payload: TwinPayload) -> Iterator[Stage | GateResult]:
 
 def _time_untrained(
     problem: Problem, network: Network, payload: GatePayload, seed_text: str
-) -> Iterator[Stage | GateResult]:
+) -> Iterator[StageReached | GateResult]:
     """Deploy with seeded weights, measure, count."""
     seed_weights(network, problem.input_shape(), seed_text)
     network.finalize()
@@ -136,7 +136,7 @@ def train(payload: TrainPayload) -> Iterator[EpochEnd | TrainResult]:
     }
 
 
-def retrain(payload: TrainPayload) -> Iterator[Stage | RetrainResult]:
+def retrain(payload: TrainPayload) -> Iterator[StageReached | RetrainResult]:
     """Train once more with another seed, and score what comes of it; nothing is kept of it but its scores."""
     problem = open_problem_json(payload["plan"])
     _check_data(problem, payload)

@@ -122,7 +122,7 @@ class CanaryPayload(TypedDict):
 # -- yielded on the way
 
 
-class Stage(TypedDict):
+class StageReached(TypedDict):
     """A job has reached a stage."""
 
     stage: str

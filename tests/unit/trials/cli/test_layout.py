@@ -7,7 +7,7 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
-from trials.cli.layout import Layout
+from trials.cli.layout import TableLayout
 
 REASON = "latency_ms 1.08 is over the limit 0.5"
 TRIALS = [
@@ -18,7 +18,7 @@ TRIALS = [
 
 def printed(rows: list[dict[str, Any]], width: int) -> list[str]:
     text = io.StringIO()
-    Layout(rows, width).print(Console(file=text, width=width, markup=False, highlight=False))
+    TableLayout(rows, width).print(Console(file=text, width=width, markup=False, highlight=False))
     return text.getvalue().splitlines()
 
 
