@@ -19,8 +19,9 @@ _INSTALLED_WITH = {
 
 
 def is_installed(package: str) -> bool:
-    """Whether a top-level package can be imported; it is not imported."""
-    return importlib.util.find_spec(package) is not None
+    """Whether a top-level package can be imported; it is not imported. A mere folder of that name does not count."""
+    spec = importlib.util.find_spec(package)
+    return spec is not None and spec.origin is not None
 
 
 def require(package: str, user: str) -> None:
@@ -43,6 +44,9 @@ def missing(package: str, user: str, reason: str = "is not installed") -> Missin
 
 
 def pip_install(package: str) -> str:
-    """The command that installs a package, given as it is imported."""
-    wanted = _INSTALLED_WITH.get(package.partition(".")[0], package)
-    return f"pip install '{wanted}'" if "[" in wanted else f"pip install {wanted}"
+    """The command that installs a package, given as it is imported; on a device with the agent alone, without us."""
+    top = package.partition(".")[0]
+    wanted = _INSTALLED_WITH.get(top, package)
+    if "[" not in wanted:
+        return f"pip install {wanted}"
+    return f"pip install '{wanted}'" if is_installed("measured_nas") else f"pip install {top}"

@@ -38,9 +38,11 @@ LACKING = [
 ]
 LACKING_TOO = [
     (("search", "plan.yaml", "executor=ray_tune"), ("'ray_tune'", "'ray'", "measured-nas[ray]")),
-    (("search", "plan.yaml", "--address", "127.0.0.1:1"), ("127.0.0.1:1", "ray_actors", "measured-nas[ray]")),
+    (
+        ("search", "plan.yaml", "name=far", "--address", "127.0.0.1:1"),
+        ("127.0.0.1:1", "ray_actors", "measured-nas[ray]"),
+    ),
     (("targets", "add", "pi", "--cluster", "127.0.0.1:1"), ("'ray_actors'", "'ray'", "measured-nas[ray]")),
-    (("optuna-export", "tiny", "postgresql://me:secret@host/db"), ("'psycopg'", "measured-nas[postgresql]")),
 ]
 
 

@@ -39,6 +39,17 @@ def test_a_package_that_is_here_is_not_complained_about() -> None:
         require("no_such", "this test")
 
 
+def test_beside_an_agent_alone_the_package_itself_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "measured_nas", None)
+    assert pip_install("openvino.properties") == "pip install openvino"
+
+
+def test_a_folder_of_a_package_s_name_is_not_that_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "no_such").mkdir()
+    monkeypatch.syspath_prepend(str(tmp_path))
+    assert not is_installed("no_such")
+
+
 @pytest.mark.usefixtures("without_ray")
 def test_without_ray_a_plan_runs_on_this_machine_and_is_told_so() -> None:
     plan = make_plan(MINIMAL)
