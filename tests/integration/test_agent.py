@@ -96,6 +96,7 @@ def test_the_bundle_holds_what_it_needs_and_neither_torch_nor_ray(agent: Agent, 
     assert {name for name in files if not name.startswith(("nas/latency/", "nas/kernels/"))} == {
         "nas/__init__.py",
         "nas/errors.py",
+        "nas/extras.py",
         "nas/import_path.py",
         "nas/memory.py",
         "nas/place.py",
