@@ -1,8 +1,8 @@
 """Pages: one module each, found by being in this folder.
 
 A page module has ``TITLE``, ``ICON`` (a material icon), ``ORDER`` (its place in the menu; visitors start at
-the first one) and ``show(context)``. Its address is its module's name. What it shows is chosen by query
-parameters (``?study=…&trial=…``), so that every view has a link.
+the first one) and ``show(context)``. Its address is the name of its module; that of the first page is the root. What it
+shows is chosen by query parameters (``?study=…&trial=…``), so that every view has a link.
 """
 
 from __future__ import annotations

@@ -16,6 +16,7 @@ from urllib.error import URLError
 import pytest
 
 from dashboard.launch import command
+from dashboard.pages import page_modules
 from tests.browser.seed import seed_database
 from tests.browser.seed_sparse import seed_sparse
 from tests.browser.seed_targets import seed_targets
@@ -138,6 +139,15 @@ def wait_until(page: Any, question: Any) -> None:
     while not question():
         assert time.monotonic() < end, "the page did not come to show what was asked for"
         page.wait_for_timeout(100)
+
+
+@pytest.mark.parametrize("name", page_modules())
+def test_every_page_has_an_address_a_heading_and_a_place_in_the_menu(page: Any, address: str, name: str) -> None:
+    first = next(iter(page_modules()))
+    page.goto(address if name == first else f"{address}/{name}")
+    page.get_by_role("heading", level=1).first.wait_for()
+    title = page_modules()[name].TITLE
+    page.get_by_test_id("stSidebarNav").get_by_role("link", name=title, exact=True).wait_for(state="attached")
 
 
 def test_studies_lead_to_a_study(page: Any, address: str) -> None:

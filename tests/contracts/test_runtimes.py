@@ -19,7 +19,8 @@ import torch
 
 from nas.errors import MeasureError, PlanError
 from nas.export.node_layers import node_layers
-from nas.latency.protocol.references import LADDER, write_reference
+from nas.latency.process.worker import reference_file
+from nas.latency.protocol.references import LADDER
 from nas.latency.runtimes import RUNTIMES, Burst, Runtime, Session, SessionOptions, make_runtime
 from nas.latency.runtimes import answering as answering_runtime
 from tests.runtimes_here import or_skipped, runtimes_here
@@ -37,9 +38,6 @@ for _ in range(int(sys.argv[2])):
     print("run", time.perf_counter_ns() - start)
 """
 ANSWERING = [name for name in RUNTIMES.names() if RUNTIMES.get(name).answers]
-
-#: Artifact format → writer of a small model.
-WRITERS: dict[str, Callable[[Path], None]] = {"onnx": lambda path: write_reference(LADDER[1], path)}
 
 
 @pytest.fixture(params=or_skipped(RUNTIMES.names()))
@@ -72,10 +70,7 @@ def artifact(runtime: Runtime, tmp_path: Path) -> Path:
 
 def written(runtime: Runtime, folder: Path) -> Path:
     """A small model in a format the runtime opens."""
-    (format_name,) = [name for name in sorted(runtime.formats) if name in WRITERS][:1]
-    path = folder / f"model.{format_name}"
-    WRITERS[format_name](path)
-    return path
+    return reference_file(runtime, LADDER[1].name, folder)
 
 
 @pytest.fixture
@@ -112,7 +107,7 @@ def test_answers_are_those_of_every_other_runtime(answering: Session, tmp_path: 
     assert answers.std() > 0
     for name in runtimes_here(ANSWERING):
         other = RUNTIMES.get(name)()
-        (artifact,) = tmp_path.glob("model.*")
+        (artifact,) = tmp_path.glob(f"{LADDER[1].name}.*")
         if artifact.suffix.removeprefix(".") in other.formats:
             opened = other.open(artifact, SessionOptions())
             # A value of 16 bits would be off by a thousandth.
@@ -272,10 +267,10 @@ def check_threads(runtime: Runtime, artifact: Path, threads_of: Callable[[Any], 
 def test_it_imports_no_torch_and_leaves_the_home_folder_alone(name: str, tmp_path: Path) -> None:
     """Packages that report to their makers keep an identity in the home folder; these must not."""
     (home := tmp_path / "home").mkdir()
-    write_reference(LADDER[0], tmp_path / "model.onnx")
+    path = reference_file(RUNTIMES.get(name)(), LADDER[0].name, tmp_path)
     code = (
         "import sys\nfrom pathlib import Path\nfrom nas.latency.runtimes import RUNTIMES, SessionOptions\n"
-        f"RUNTIMES.get({name!r})().open(Path({str(tmp_path / 'model.onnx')!r}), SessionOptions()).burst(2)\n"
+        f"RUNTIMES.get({name!r})().open(Path({str(path)!r}), SessionOptions()).burst(2)\n"
         "assert not {'torch', 'ray', 'openvino_telemetry'} & set(sys.modules)"
     )
     environment = {key: value for key, value in os.environ.items() if key != "ORT_DISABLE_TELEMETRY"}

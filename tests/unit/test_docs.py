@@ -25,6 +25,7 @@ from nas.sparsity import ALLOCATIONS, PATTERNS, SCHEDULES
 from nas.strategies import STRATEGIES
 from nas.tasks import TASKS
 from search_spaces import SPACES
+from trials.cli.commands import register_commands
 from trials.cli.console import app
 from trials.executors import EXECUTORS
 from trials.plans.loading import load_plan
@@ -128,8 +129,7 @@ def test_every_executor_op_pattern_and_allocation_is_documented() -> None:
 
 
 def verbs() -> dict[str, Any]:
-    from trials.cli.commands import export, init, inspection, planning, searching, targets  # noqa: F401  (they register their verbs)
-
+    register_commands()
     found = {}
     for name, verb in typer.main.get_command(app).commands.items():  # type: ignore[attr-defined]
         inner = getattr(verb, "commands", None)

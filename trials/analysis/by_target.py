@@ -13,7 +13,7 @@ from scipy.stats import kendalltau
 from trials.store.read.points import Points, points
 from trials.store.read.session import Source
 from trials.store.read.studies import StudySummary
-from trials.store.records import TARGET_METRICS
+from trials.store.target_metrics import TARGET_METRICS
 
 
 @dataclass(frozen=True)

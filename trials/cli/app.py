@@ -32,8 +32,9 @@ def main() -> None:
 
 
 def _run() -> None:
-    from trials.cli.commands import export, init, inspection, planning, searching, targets  # noqa: F401  (they register their verbs)
+    from trials.cli.commands import register_commands
 
+    register_commands()
     handler = logging.StreamHandler()
     handler.setFormatter(LogFormatter("%(levelname)s %(name)s: %(message)s"))
     logging.basicConfig(level=logging.WARNING, handlers=[handler])

@@ -16,13 +16,12 @@ from trials.jobs.messages import PREFIX, LatencyResult
 from trials.jobs.metrics import needed_metrics, percentile_intervals
 from trials.store.records import KnownMeasurement, MeasurementValue
 from trials.store.store import Store
+from trials.store.target_metrics import TARGET_METRICS
 
 #: Structures a job is told of, the latest ones, by ``PREFIX`` letters: their answer is looked up by the whole hash.
 MAX_KNOWN = 5000
 #: What describes a target, whatever it is called and however busy it was.
 _INCIDENTAL = {"name", "load"}
-#: Metrics that stand in the conditions of a measurement, unless the target can't tell them.
-CONDITIONS = ("peak_memory_bytes", "load_ms", "energy_mj")
 
 
 class LatencyCache:
@@ -81,7 +80,8 @@ class LatencyCache:
         if conditions.get("disturbed", True) or "effort" not in conditions:
             return False
         problem = self._assignment.problem
-        if any(conditions.get(name) is None for name in needed_metrics(problem, target) if name in CONDITIONS):
+        needed = [name for name in needed_metrics(problem, target) if TARGET_METRICS[name].condition]
+        if any(conditions.get(name) is None for name in needed):
             return False
         if conditions.get("rejected", False):
             limit = reject_above(problem, self._assignment.limits, target)

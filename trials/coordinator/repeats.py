@@ -33,8 +33,9 @@ from trials.jobs import messages
 from trials.jobs.messages import RemeasureResult, ValueAndInterval
 from trials.plans.problem import Problem
 from trials.store.read.points import points
-from trials.store.records import LATENCY_PERCENTILES, JobResult, MetricValue, OpenJob
+from trials.store.records import JobResult, MetricValue, OpenJob
 from trials.store.store import Store
+from trials.store.target_metrics import LATENCY_PERCENTILES
 
 REMEASURE, RETRAIN = "remeasure", "retrain"
 #: (candidate's number, kind, target) → how often.

@@ -6,22 +6,12 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from nas.errors import JobError, PlanError
-from nas.latency.protocol.measure import LOADS
 from nas.latency.protocol.percentiles import percentiles
 from nas.latency.protocol.samples import Samples
 from trials.jobs.messages import LatencyResult, ValueAndInterval
 from trials.plans.problem import Problem
-from trials.store.records import LATENCY_PERCENTILES, TARGET_METRICS, MetricValue
-
-#: Why a target may not tell a metric.
-WHY_NOT = {
-    "energy_mj": "the energy counters of its processor (RAPL, /sys/class/powercap) are missing or this user can't read "
-    "them",
-    "load_ms": "its agent does not know this metric; give it a new bundle, nas agent --bundle FILE",
-    "peak_memory_bytes": "its system or runtime does not tell the memory of a process",
-}
-#: What a target says of itself before anything is measured (``readable`` in ``Health.state``).
-ANNOUNCED = ("load_ms", "energy_mj")
+from trials.store.records import MetricValue
+from trials.store.target_metrics import LATENCY_PERCENTILES, TARGET_METRICS
 
 
 def percentile_intervals(samples: Samples, reference_ms: float) -> dict[str, ValueAndInterval]:
@@ -32,17 +22,10 @@ def percentile_intervals(samples: Samples, reference_ms: float) -> dict[str, Val
 
 def target_metrics(target: str, latency: LatencyResult) -> list[MetricValue]:
     """The metrics of a target, of a latency as jobs return it; without those that the target can't read."""
-    conditions = latency["conditions"]
-    known: dict[str, tuple[float | None, float | None, float | None]] = {
-        "latency_ms": (latency["latency_ms"], latency["low_ms"], latency["high_ms"]),
-        "peak_memory_bytes": (latency["peak_memory_bytes"], None, None),
-        **latency["percentiles"],
-        "load_ms": (conditions.get("load_ms"), *_extremes(conditions.get("loads_ms", ()))),
-        "energy_mj": (conditions.get("energy_mj"), None, None),
-    }
+    readings = {name: metric.read(latency) for name, metric in TARGET_METRICS.items()}
     return [
         MetricValue(name, target, float(value), low, high)
-        for name, (value, low, high) in known.items()
+        for name, (value, low, high) in readings.items()
         if value is not None
     ]
 
@@ -58,12 +41,12 @@ def check_complete(target: str, latency: LatencyResult, needed: Iterable[str]) -
     known = {metric.name for metric in target_metrics(target, latency)}
     for name in needed:
         if name not in known:
-            raise JobError(f"target {target!r} did not tell {name}: {WHY_NOT.get(name, 'it is missing')}")
+            raise JobError(f"target {target!r} did not tell {name}: {TARGET_METRICS[name].why_not}")
 
 
 def announced_metrics(problem: Problem, target: str) -> list[str]:
     """Those of ``needed_metrics`` that not every target can tell, and that a canary decides about."""
-    return [name for name in needed_metrics(problem, target) if name in ANNOUNCED]
+    return [name for name in needed_metrics(problem, target) if TARGET_METRICS[name].announced]
 
 
 def check_readable(problem: Problem, target: str, health: Mapping[str, Any]) -> None:
@@ -76,15 +59,9 @@ def check_readable(problem: Problem, target: str, health: Mapping[str, Any]) -> 
     """
     for name in announced_metrics(problem, target):
         if "readable" not in health:
-            why = WHY_NOT["load_ms"]
+            why = TARGET_METRICS["load_ms"].why_not
         elif name not in health["readable"]:
-            why = WHY_NOT[name]
+            why = TARGET_METRICS[name].why_not
         else:
             continue
         raise PlanError(f"target {target!r} can't tell {name}: {why}; choose another objective or limit")
-
-
-def _extremes(loads_ms: Iterable[float]) -> tuple[float | None, float | None]:
-    """The 95 % interval of the median, where it was taken of enough values."""
-    ordered = sorted(loads_ms)
-    return (ordered[0], ordered[-1]) if len(ordered) >= LOADS else (None, None)

@@ -22,8 +22,9 @@ from trials.plans.machine import shortages
 from trials.plans.plan import Plan
 from trials.plans.pools import pools
 from trials.plans.problem import Problem, open_problem, target_specs
+from trials.plans.retention import RETENTIONS
 from trials.plans.studies import study_specs
-from trials.store.records import FURTHER_TARGET_METRICS
+from trials.store.target_metrics import is_hidden
 from trials.targets.calibration import calibrate, run_jobs
 
 #: Files a trained candidate leaves: the deployed one and its weights in float32.
@@ -110,7 +111,7 @@ def _forecast(problem: Problem, executor: Executor) -> Forecast:
     trained = problem.plan.budget.trials * (len(feasible) / len(others) if problem.plan.limits else 1.0)
     again = problem.plan.confidence
     spent_s = (trained + again.retrain) * seconds + again.remeasure * problem.plan.measure.budget_s
-    kept = trained if problem.plan.artifacts.retention == "all" else min(trained, 10)
+    kept = RETENTIONS[problem.plan.artifacts.retention].expected(trained)
     return Forecast(
         size=_size(problem.searched),
         networks=[{"network": name, **_row(problem, item)} for name, item in shown.items()],
@@ -152,7 +153,7 @@ def _row(problem: Problem, item: Probe) -> dict[str, Any]:
     rest = {
         f"{name}@{target}" if target else name: value
         for (name, target), value in item.metrics.items()
-        if name not in order and (name not in FURTHER_TARGET_METRICS or (name, target) in wanted)
+        if name not in order and (not is_hidden(name) or (name, target) in wanted)
     }
     return first | rest
 

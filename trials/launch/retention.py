@@ -1,4 +1,4 @@
-"""Which files of a study stay: all, those of the front, none. Only files in the study's own folder are ever removed."""
+"""Removes files of studies: by their retention, or with the study. Only files in the study's own folder are removed."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from functools import partial
 
 from nas.errors import StoreError
 from trials.launch.folders import StudyFolders
+from trials.plans.retention import RETENTIONS
 from trials.store.artifacts import ArtifactStore
-from trials.store.read.points import front
 from trials.store.records import KeptArtifact
 from trials.store.store import Store
 
@@ -18,17 +18,12 @@ log = logging.getLogger(__name__)
 
 
 def collect(store: Store, name: str) -> tuple[int, int]:
-    """Delete what the study's retention does not keep; files and bytes freed. The rows stay.
-
-    With the front the original is kept, too: it is what the front is compared with.
-    """
+    """Delete what the study's retention does not keep; files and bytes freed. The rows stay."""
     row = store.study_row(name)
-    retention = row.plan.get("artifacts", {}).get("retention", "front")
-    if retention == "all":
+    kept = RETENTIONS[row.plan.get("artifacts", {}).get("retention", "front")].kept(store, name)
+    if kept is None:
         return 0, 0
-    kept = store.transactions.patiently(lambda: front(store, name)).numbers if retention == "front" else ()
-    keep = {*map(int, kept), row.original if retention == "front" else None}
-    doomed = [item for item in store.kept_artifacts(name) if item.candidate_number not in keep]
+    doomed = [item for item in store.kept_artifacts(name) if item.candidate_number not in kept]
     own = _own(StudyFolders(store, row), doomed)
     for item in own:
         ArtifactStore("").delete(item.uri)

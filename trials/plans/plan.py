@@ -20,6 +20,7 @@ from nas.errors import PlanError
 from nas.registry import nearest
 from trials.executors import default_executor
 from trials.plans.python_objects import with_import_paths
+from trials.plans.retention import RETENTIONS
 from trials.plans.values import MAX_INTEGER, MAX_PROBLEMS, check_values, short
 from trials.store.naming import name_problem
 
@@ -47,6 +48,12 @@ class _Strict(BaseModel):
 def _study_name(name: str) -> str:
     if problem := name_problem(name):
         raise ValueError(problem)
+    return name
+
+
+def _retention(name: str) -> str:
+    if name not in RETENTIONS:
+        raise ValueError(f"allowed: {', '.join(RETENTIONS)}")
     return name
 
 
@@ -195,7 +202,7 @@ class ArtifactPlan(_Strict):
 
     #: Any URI fsspec knows; by default a folder beside the database.
     root: str | None = None
-    retention: Literal["all", "front", "none"] = "front"
+    retention: Annotated[str, AfterValidator(_retention)] = "front"
 
 
 class Plan(_Strict):

@@ -15,7 +15,7 @@ from nas.estimators import ESTIMATORS, Estimator
 from nas.estimators.rehearsal import rehearse
 from nas.export import EXPORTERS, Exporter
 from nas.export.rehearsal import rehearse_shipping
-from nas.graph.identity import TracedGraph, count_parameters, identity_of, trace
+from nas.graph.identity import TracedGraph, identity_of, trace
 from nas.import_path import append_folders
 from nas.latency.runtimes import RUNTIMES, Runtime, answering, make_runtime
 from nas.latency.targets import TargetSpec
@@ -24,16 +24,13 @@ from nas.space import Architecture, Network
 from nas.space.chooser import PositionChooser
 from nas.space.policy import Policy
 from nas.space.sampling import Searched, make_policies
-from nas.sparsity.nonzeros import nonzero_bytes, nonzero_parameters
 from nas.strategies import STRATEGIES, Goal, Limit, Strategy
 from nas.tasks import TASKS, Task
 from search_spaces import SPACES
 from trials.executors import EXECUTORS
+from trials.plans.metrics import COUNTED, static_metric_names
 from trials.plans.plan import Bound, Plan, Relative, make_plan
-from trials.store.records import TARGET_METRICS
-
-#: Metrics every candidate has, whatever the target.
-STATIC_METRICS = ("parameters", "nonzero_parameters", "nonzero_bytes", "macs", "size_bytes")
+from trials.store.target_metrics import TARGET_METRICS
 
 
 @dataclass(frozen=True)
@@ -92,7 +89,7 @@ class Problem:
 
     def metric_names(self) -> list[str]:
         """Every name an objective or limit may have."""
-        names = [*self.score_names, *STATIC_METRICS, *TARGET_METRICS]
+        names = [*self.score_names, *static_metric_names(), *TARGET_METRICS]
         names += [f"{metric}@{target.name}" for metric in TARGET_METRICS for target in self.plan.targets]
         network = self.searched.sample(PositionChooser(0))
         return names + list(network.account())
@@ -136,13 +133,7 @@ class Problem:
     def static_metrics(self, network: Network) -> dict[str, float]:
         """What is counted of a finished network: parameters, non-zeros, MACs, and what policies account for."""
         graph = self.trace(network)
-        return {
-            "parameters": count_parameters(network.model),
-            "nonzero_parameters": nonzero_parameters(graph),
-            "nonzero_bytes": nonzero_bytes(graph, network.bits),
-            "macs": sum(node.macs for node in graph.nodes),
-            **network.account(),
-        }
+        return {**{name: count(graph, network) for name, count in COUNTED.items()}, **network.account()}
 
 
 def open_problem(plan: Plan) -> Problem:

@@ -9,16 +9,9 @@ from datetime import datetime
 from typing import Any
 
 from nas.errors import JobError
-from nas.latency.protocol.percentiles import PERCENTILES
 from nas.strategies import Suggestion
 
 Step = tuple[str, str]
-#: Metrics a candidate has on each target, ``latency_ms@pi``: those that tables show without being asked, and further
-#: ones that they show where an objective or limit is one of them.
-SHOWN_TARGET_METRICS = ("latency_ms", "peak_memory_bytes")
-LATENCY_PERCENTILES = {f"latency_p{percent}_ms": percent for percent in PERCENTILES}
-FURTHER_TARGET_METRICS = (*LATENCY_PERCENTILES, "load_ms", "energy_mj")
-TARGET_METRICS = (*SHOWN_TARGET_METRICS, *FURTHER_TARGET_METRICS)
 
 
 @dataclass(frozen=True)

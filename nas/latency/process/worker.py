@@ -33,7 +33,7 @@ from nas.latency.protocol.measure import Bench, Effort, Latency, measure
 from nas.latency.protocol.references import LADDER, estimated_rungs, write_reference
 from nas.latency.protocol.samples import Clock, Samples
 from nas.latency.protocol.summary import disturbances
-from nas.latency.runtimes import Session, SessionOptions, make_runtime
+from nas.latency.runtimes import Runtime, Session, SessionOptions, make_runtime
 from nas.latency.targets import Target, TargetSpec
 from nas.place import is_of_place
 from nas.processor import describe_processor
@@ -45,6 +45,16 @@ EXTEND = Effort(sessions=3, max_sessions=3, visits=3, precision=0.02, budget_s=1
 PARENT_CHECK_S = 2.0
 
 Reply = Callable[[Mapping[str, Any]], None]
+
+
+def reference_file(runtime: Runtime, name: str, folder: Path) -> Path:
+    """A reference model that the runtime opens; written if it is not in the folder yet."""
+    path = folder / f"{name}.{'onnx' if 'onnx' in runtime.formats else min(runtime.formats)}"
+    if not path.exists():
+        rung = next(item for item in LADDER if item.name == name)
+        if not runtime.write_reference(rung, path):
+            write_reference(rung, path)
+    return path
 
 
 class MeasuringWorker:
@@ -143,10 +153,7 @@ class MeasuringWorker:
         return self.runtime.open(path, SessionOptions(threads=self.spec.threads, batch=batch))
 
     def _open_reference(self, rung: str) -> Session:
-        path = self._folder / f"{rung}.onnx"
-        if not path.exists():
-            write_reference(next(item for item in LADDER if item.name == rung), path)
-        return self._open(path, 1)
+        return self._open(reference_file(self.runtime, rung, self._folder), 1)
 
     def _place(self) -> dict[str, Any]:
         return {

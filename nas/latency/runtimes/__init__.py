@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from nas.latency.profiles import Profile
+    from nas.latency.protocol.references import Rung
 
 
 @dataclass(frozen=True)
@@ -110,6 +111,14 @@ class Runtime(ABC):
     @abstractmethod
     def version(self) -> str:
         """Version of the runtime, as stored with each measurement."""
+
+    def write_reference(self, rung: Rung, path: Path) -> bool:
+        """Write a reference model in a format of this runtime, the same bytes every time.
+
+        Returns:
+            False if nothing was written, because the runtime opens the ONNX file of that model.
+        """
+        return False
 
     def profile(self, path: Path, options: SessionOptions) -> Profile:
         """Milliseconds by node of ``path``, told by the runtime's own profiler.

@@ -1,1 +1,12 @@
-"""The verbs of ``nas``, one file a group."""
+"""The commands of ``nas``: every module of this folder registers its own with ``trials.cli.console.app``."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+
+
+def register_commands() -> None:
+    """Import every module of this folder, in the order of their names, which is the order of ``nas --help``."""
+    for module in pkgutil.iter_modules(__path__):
+        importlib.import_module(f"{__name__}.{module.name}")

@@ -6,7 +6,7 @@ from pathlib import Path
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 import onnxruntime
 
-from trials.export.scripts.run_answers import answer
+from trials.export.scripts.answers import answer
 
 folder = Path(__file__).parent
 session = onnxruntime.InferenceSession(str(folder / "model.onnx"), providers=["CPUExecutionProvider"])

@@ -6,7 +6,7 @@ from pathlib import Path
 sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]  # importing openvino would report to its maker
 import openvino
 
-from trials.export.scripts.run_answers import answer
+from trials.export.scripts.answers import answer
 
 folder = Path(__file__).parent
 settings = {"INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "LATENCY"}

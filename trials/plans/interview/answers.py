@@ -16,11 +16,12 @@ from nas.space.policy import POLICIES
 from nas.tasks import TASKS
 from search_spaces import SPACES
 from trials.plans.interview.writing import space_spec, task_spec
+from trials.plans.metrics import static_metric_names
 from trials.plans.paths import Typed, absolute
-from trials.plans.problem import STATIC_METRICS, check_precisions
+from trials.plans.problem import check_precisions
 from trials.plans.runtimes import parse_runtime
 from trials.plans.values import short
-from trials.store.records import TARGET_METRICS
+from trials.store.target_metrics import TARGET_METRICS
 
 Answers = Mapping[str, Any]
 #: Spaces of one network, which the question about the user's own network stands for.
@@ -141,7 +142,7 @@ def _limit(text: str) -> tuple[str, float | dict[str, Any]]:
             "latency_ms=0.5xmedian"
         ) from None
     metric = metric or "latency_ms"
-    if value <= 0 and metric.partition("@")[0] in (*TARGET_METRICS, *STATIC_METRICS):
+    if value <= 0 and metric.partition("@")[0] in (*TARGET_METRICS, *static_metric_names()):
         raise PlanError(f"limit {short(text)}: every {metric} is above 0, so no network could keep to it")
     return metric, {"relative_to": relative_to, "factor": value} if times else value
 

@@ -22,7 +22,7 @@ from trials.store.read.doubts import doubts_of
 from trials.store.read.metric_names import metric_is, metric_name, metric_names, shown_metrics, split_name
 from trials.store.read.session import Source, find_study, reading, utc
 from trials.store.read.speedups import Speedup, flags
-from trials.store.records import FURTHER_TARGET_METRICS
+from trials.store.target_metrics import is_hidden
 
 #: Columns of the candidate itself that pages can be ordered by, beside every metric.
 COLUMNS: Mapping[str, Any] = {
@@ -144,7 +144,7 @@ def _order_key(
     if order_by in COLUMNS:
         return query, COLUMNS[order_by]
     metrics = metric_names(session, study)
-    if order_by not in metrics and split_name(order_by)[0] not in FURTHER_TARGET_METRICS:
+    if order_by not in metrics and not is_hidden(split_name(order_by)[0]):
         known = [*COLUMNS, *metrics]
         hint = nearest(order_by, known, f"known: {', '.join(known)}")
         raise UnknownNameError(f"can't order candidates by {order_by!r}{hint}")

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from sqlalchemy.sql.elements import ColumnElement
 
 from trials.store.models import Candidate, Metric, Study
-from trials.store.records import FURTHER_TARGET_METRICS
+from trials.store.target_metrics import is_hidden
 
 
 def target_names(study: Study) -> tuple[str, ...]:
@@ -40,9 +40,7 @@ def metric_names(session: Session, study: Study) -> tuple[str, ...]:
 def shown_metrics(study: Study, names: Iterable[str]) -> list[str]:
     """Those of some metrics that tables show: of the further ones of targets, objectives and limits alone."""
     wanted = {_whole(study, name) for name in (*study.objectives, *study.limits, *study.plan.get("limits", {}))}
-    return [
-        name for name in names if split_name(name)[0] not in FURTHER_TARGET_METRICS or _whole(study, name) in wanted
-    ]
+    return [name for name in names if not is_hidden(split_name(name)[0]) or _whole(study, name) in wanted]
 
 
 def _whole(study: Study, key: str) -> tuple[str, str]:

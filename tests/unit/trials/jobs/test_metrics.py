@@ -3,15 +3,18 @@ from typing import Any
 import pytest
 
 from nas.errors import JobError, PlanError
+from nas.space.chooser import PositionChooser
 from nas.strategies import Limit
 from tests.unit.trials.pretending import latency
 from trials.coordinator.pipeline import OpenTrial, after, broken_limit
 from trials.jobs.metrics import check_complete, needed_metrics, target_metrics
 from trials.launch.probing import Probe, check_feasible, relative_bounds
+from trials.plans.metrics import COUNTED
 from trials.plans.plan import make_plan
 from trials.plans.problem import Problem, open_problem
 from trials.reporting.labels import label, number
 from trials.store.records import MetricValue
+from trials.store.target_metrics import TARGET_METRICS, TargetMetric
 
 PERCENTILES = {"latency_p50_ms": (1.0, 0.9, 1.1), "latency_p90_ms": (2.0, 1.8, None)}
 LOADS_MS = [3.0, 5.0, 1.0, 2.0, 4.0, 6.0]
@@ -92,6 +95,23 @@ def test_scores_of_classes_are_objectives_and_limits_after_training_alone() -> N
 def test_a_wrong_name_is_answered_with_the_right_one() -> None:
     with pytest.raises(PlanError, match=r"no metric 'latency_p9_ms'; did you mean 'latency_p9.*load_ms@pi"):
         problem(limits={"latency_p9_ms": {"max": 1}})
+
+
+def test_a_metric_of_a_target_is_one_entry(monkeypatch: pytest.MonkeyPatch) -> None:
+    first = TargetMetric(lambda latency: (latency["conditions"].get("first_ms"), None, None), why_not="it is cold")
+    monkeypatch.setitem(TARGET_METRICS, "first_ms", first)
+    named = problem(limits={"first_ms@pi": {"max": 5}})
+    assert needed_metrics(named, "pi") == ["first_ms"]
+    assert MetricValue("first_ms", "pi", 2.0) in target_metrics("pi", measured(first_ms=2.0))
+    with pytest.raises(JobError, match="did not tell first_ms: it is cold"):
+        check_complete("pi", measured(), ["first_ms"])
+
+
+def test_a_counted_metric_is_one_entry(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(COUNTED, "layers", lambda graph, network: len(graph.nodes))
+    named = problem(limits={"layers": {"max": 50}})
+    network = named.searched.build(named.searched.sample(PositionChooser(0)).architecture, seed=0)
+    assert named.static_metrics(network)["layers"] == len(named.trace(network).nodes)
 
 
 def test_labels_have_units() -> None:

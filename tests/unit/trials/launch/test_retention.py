@@ -10,8 +10,9 @@ import pytest
 
 from trials.launch.folders import StudyFolders
 from trials.launch.retention import collect, delete
+from trials.plans.retention import RETENTIONS
 from trials.store.artifacts import ArtifactStore
-from trials.store.records import ArchitectureValue, ArtifactValue, JobResult, Proposed, Suggestion
+from trials.store.records import ArchitectureValue, ArtifactValue, JobResult, MetricValue, Proposed, Suggestion
 from trials.store.store import Store
 
 
@@ -30,24 +31,30 @@ def add_study(store: Store, name: str, *uris: str, retention: str = "none") -> S
         proposed = store.propose(study_id, epoch, Suggestion(number, (), {}), network, ("train", ""))
         assert isinstance(proposed, Proposed)
         attempt = store.start_job(proposed.job_id, 60)
-        done = JobResult({}, artifacts=[ArtifactValue("onnx", uri, "0" * 64, 3)], candidate_state="complete")
+        done = JobResult(
+            {},
+            metrics=[MetricValue("accuracy", "", number / 10)],
+            artifacts=[ArtifactValue("onnx", uri, "0" * 64, 3)],
+            candidate_state="complete",
+        )
         store.commit_job(proposed.job_id, attempt, done)
     store.release(study_id, epoch, "complete", {})
     return StudyFolders(store, store.study_row(name))
 
 
-def put(folders: StudyFolders, tmp_path: Path) -> Path:
+def put(folders: StudyFolders, tmp_path: Path, number: int = 0) -> Path:
     """A file in a study's own folder."""
     (tmp_path / "model.onnx").write_bytes(b"new")
-    return Path(ArtifactStore(folders.artifacts).put(tmp_path / "model.onnx", 0, "onnx").uri)
+    return Path(ArtifactStore(folders.artifacts).put(tmp_path / "model.onnx", number, "onnx").uri)
 
 
-def list_file(store: Store, folders: StudyFolders, uri: str) -> None:
+def list_file(store: Store, folders: StudyFolders, uri: str, number: int = 0) -> None:
     """Make the table say that a candidate's file is there."""
     with sqlite3.connect(store.engine.url.database or "") as connection:
         connection.execute(
-            "UPDATE artifacts SET uri = ? WHERE candidate_id IN (SELECT id FROM candidates WHERE study_id = ?)",
-            (uri, folders.row.id),
+            "UPDATE artifacts SET uri = ? WHERE candidate_id IN "
+            "(SELECT id FROM candidates WHERE study_id = ? AND number = ?)",
+            (uri, folders.row.id, number),
         )
     connection.close()
 
@@ -118,6 +125,19 @@ def test_a_folder_that_is_a_link_is_not_emptied(tmp_path: Path) -> None:
     Path(folders.artifacts).symlink_to(tmp_path / "precious")
     delete(store, "a")
     assert (tmp_path / "precious" / "file").exists()
+
+
+@pytest.mark.parametrize("retention", RETENTIONS)
+def test_a_rule_removes_the_files_of_the_trials_that_it_does_not_keep(retention: str, tmp_path: Path) -> None:
+    store = new_store(tmp_path)
+    folders = add_study(store, "a", "?", "?", "?", retention=retention)
+    files = {number: put(folders, tmp_path, number) for number in range(3)}
+    for number, file in files.items():
+        list_file(store, folders, str(file), number)
+    kept = RETENTIONS[retention].kept(store, "a")
+    collect(store, "a")
+    assert {number for number, file in files.items() if file.exists()} == ({0, 1, 2} if kept is None else kept)
+    assert {"all": kept is None, "front": kept == {2}, "none": kept == set()}.get(retention, True)
 
 
 @pytest.mark.parametrize("verb", [collect, delete])

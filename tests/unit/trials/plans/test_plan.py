@@ -62,6 +62,7 @@ def test_an_override_of_a_name_drops_the_parameters_of_the_old_one(tmp_path: Pat
         ("targets=[{name: a}, {name: b, batch: 8}]", "batch 1, 8; .* share it"),
         ("confidence.retrain=-1", "confidence.retrain: .*got -1"),
         ("limits={latency_ms: {}}", "give max or min"),
+        ("artifacts.retention=best", "artifacts.retention: .*allowed: all, front, none, got 'best'"),
         ("budget", "write key=value"),
         ("targets.7.name=x", "no index"),
     ],
