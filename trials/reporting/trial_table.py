@@ -15,18 +15,17 @@ def trial_table(
 
     Columns, in this order; None where something is not known:
 
-    - ``number``, ``state``, ``reason``, and ``on_front``: the probability of a complete trial to be on the front;
-    - each metric, the objectives first, then by name: ``accuracy``; where any trial has an interval of 95 %, also
-      ``accuracy_low`` and ``accuracy_high``. A metric without a target is that of the first one: ``latency_ms``,
-      ``latency_ms@pi``;
-    - ``parameters``, ``macs``, and ``trust``: that of its newest latencies, the worst over targets (``good``,
-      ``unverified``, ``quarantined``);
+    - ``number``, ``state``, ``reason``, and ``front_probability``: the probability that a complete trial is on the front;
+    - each objective: ``accuracy``; where any trial has a 95 % interval, also ``accuracy_low`` and ``accuracy_high``. A
+      metric without a target is that of the first one: ``latency_ms``, ``latency_ms@pi``;
+    - each choice: ``choice.stem.width``; None where it has no effect on the trial's network;
+    - ``parameters``, ``macs``, and ``trust``, the worst over targets of the trial's newest latencies: ``good``,
+      ``unverified`` or ``quarantined``;
     - ``train_s`` and ``measure_s``: seconds of its trainings and of its measurements; ``started_at`` and
-      ``finished_at``: UTC; ``original``: whether it is the user's own network as it is;
-    - each choice: ``choice.stem.width``; None where it has no effect on the trial's network.
+      ``finished_at``, in UTC; ``original``: whether it is the user's own unchanged network;
+    - every other metric, sorted by name, in the format of the objectives.
     """
-    names = {name for trial in trials for name in trial.metrics}
-    metrics = list(dict.fromkeys([*objectives, *sorted(names)]))
+    further = sorted({name for trial in trials for name in trial.metrics} - set(objectives))
     with_ends = {name for trial in trials for name, value in trial.metrics.items() if value.low is not None}
     choices = dict.fromkeys(name for trial in trials for name in trial.choices)
     return [
@@ -34,8 +33,9 @@ def trial_table(
             "number": trial.number,
             "state": trial.state,
             "reason": trial.reason,
-            "on_front": shares.get(trial.number),
-            **_numbers(trial, metrics, with_ends),
+            "front_probability": shares.get(trial.number),
+            **_numbers(trial, objectives, with_ends),
+            **{f"choice.{name}": trial.choices.get(name) for name in choices},
             "parameters": trial.parameters,
             "macs": trial.macs,
             "trust": trial.trust,
@@ -44,7 +44,7 @@ def trial_table(
             "started_at": trial.started_at,
             "finished_at": trial.finished_at,
             "original": trial.original,
-            **{f"choice.{name}": trial.choices.get(name) for name in choices},
+            **_numbers(trial, further, with_ends),
         }
         for trial in trials
     ]

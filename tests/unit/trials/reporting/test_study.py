@@ -58,13 +58,13 @@ def test_a_row_says_all_of_a_trial(engine: Engine) -> None:
     began = START + timedelta(seconds=8 * row["number"])
     assert (row["started_at"], row["finished_at"]) == (began, began + timedelta(seconds=9))
     assert (row["measure_s"], row["train_s"]) == pytest.approx((1.4, 7.5))
-    assert 0 <= row["on_front"] <= 1
+    assert 0 <= row["front_probability"] <= 1
 
 
 def test_a_trial_that_was_not_trained_has_no_score_and_says_why(engine: Engine) -> None:
     row = next(row for row in trial_table(engine, "digits") if row["state"] == "infeasible" and row["number"] % 4)
     assert "is over the limit" in row["reason"]
-    assert [row[key] for key in ("accuracy", "accuracy_low", "train_s", "on_front")] == [None] * 4
+    assert [row[key] for key in ("accuracy", "accuracy_low", "train_s", "front_probability")] == [None] * 4
 
 
 def test_a_queued_trial_has_choices_only(engine: Engine) -> None:

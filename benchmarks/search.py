@@ -1,0 +1,174 @@
+"""Which strategy finds how much of the best front, after how many trained networks?
+
+    python benchmarks/search.py --table nas_bench_201.parquet --seeds 10 --out search
+    python benchmarks/search.py --synthetic --seeds 5 --strategies random tpe pareto_bo
+
+Strategies are asked and told as by a study, one network at a time. Each problem's score is the share of the best known
+hypervolume; networks that a strategy proposes again are not counted again. With ``--table``, problems are the devices
+of NAS-Bench-201; with ``--synthetic``, spaces of 31 questions with noisy accuracies, scored without the noise. A
+strategy's parameters follow its name: ``pareto_bo,shortlist=400``; where a network's features cost nothing, as in a
+table, the short list may be long. ``--out`` writes curves with bands as a page, and all scores as CSV.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import statistics
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import plotly.graph_objects as go
+import yaml
+from rich.console import Console
+from rich.table import Table as Rows
+from search_parts.problems import GOAL, Evaluated, Problem, Synthetic, Table
+
+from nas.strategies import STRATEGIES, Observation
+
+#: Suggestions for each network that is to be trained: a strategy may repeat itself.
+MAX_SUGGESTIONS = 20
+COLOURS = ("#2f80c2", "#d55e00", "#009e73", "#8a8f98", "#cc79a7", "#e69f00")
+
+
+@dataclass(frozen=True)
+class Run:
+    """One strategy on one problem with one seed: its score after each trained network, and times of suggestions."""
+
+    strategy: str
+    problem: str
+    seed: int
+    shares: list[float]
+    suggestion_s: list[float]
+
+
+def run(strategy: str, problem: Problem, seed: int, num_trained: int) -> Run:
+    """Search until ``num_trained`` different networks are evaluated."""
+    name, *settings = strategy.split(",")
+    parameters = {key: yaml.safe_load(value) for key, _, value in (item.partition("=") for item in settings)}
+    searcher = STRATEGIES.get(name)(GOAL, seed, **parameters)
+    luck = np.random.default_rng(seed)
+    trained: dict[str, Evaluated] = {}
+    told: dict[str, float] = {}
+    shares, times = [], []
+    for number in range(MAX_SUGGESTIONS * num_trained):
+        started = time.process_time()
+        suggestion, found = searcher.propose(problem.build, number)
+        times.append(time.process_time() - started)
+        if found.key not in trained:
+            trained[found.key] = found
+            told[found.key] = found.accuracy + problem.noise * float(luck.standard_normal())
+            shares.append(problem.share(list(trained.values())))
+        values = {"accuracy": told[found.key], "latency_ms": found.latency_ms}
+        searcher.observe([Observation(suggestion, "complete", values)])
+        if len(shares) == num_trained:
+            break
+    return Run(strategy, problem.name, seed, shares, times)
+
+
+def problems(arguments: argparse.Namespace) -> Iterator[Problem]:
+    """What was asked for on the command line."""
+    for device in arguments.devices if arguments.table else ():
+        yield Table(arguments.table, device, arguments.accuracy, arguments.floor)
+    for seed in range(3) if arguments.synthetic else ():
+        yield Synthetic(seed)
+
+
+def rows(runs: Sequence[Run], marks: Sequence[int]) -> list[dict[str, Any]]:
+    """One row a strategy: mean and standard deviation of its scores over problems and seeds."""
+    found = []
+    for strategy in dict.fromkeys(item.strategy for item in runs):
+        own = [item for item in runs if item.strategy == strategy]
+        row: dict[str, Any] = {"strategy": strategy, "runs": len(own)}
+        for mark in marks:
+            shares = [item.shares[mark - 1] for item in own if len(item.shares) >= mark]
+            if shares:
+                row[str(mark)] = [statistics.fmean(shares), statistics.stdev(shares) if len(shares) > 1 else 0.0]
+        for target in (0.9, 0.95):
+            needed = [next((n + 1 for n, share in enumerate(item.shares) if share >= target), None) for item in own]
+            reached = sorted(n for n in needed if n is not None)
+            enough = len(reached) > len(own) / 2
+            row[f"median to {target}"] = reached[len(own) // 2] if enough else None
+        row["ms per suggestion"] = 1e3 * statistics.median(second for item in own for second in item.suggestion_s)
+        found.append(row)
+    return found
+
+
+def write(runs: Sequence[Run], folder: Path) -> None:
+    """``scores.csv`` with every score, ``curves.html`` with means and bands of a standard deviation."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "scores.csv").open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["strategy", "problem", "seed", "trained", "share"])
+        for item in runs:
+            writer.writerows([item.strategy, item.problem, item.seed, n + 1, s] for n, s in enumerate(item.shares))
+    figure = go.Figure()
+    for place, strategy in enumerate(dict.fromkeys(item.strategy for item in runs)):
+        own = [item.shares for item in runs if item.strategy == strategy]
+        table = np.array([shares[: min(map(len, own))] for shares in own])
+        mean, spread, trained = table.mean(axis=0), table.std(axis=0), np.arange(1, table.shape[1] + 1)
+        colour = COLOURS[place % len(COLOURS)]
+        band = np.concatenate([mean + spread, (mean - spread)[::-1]])
+        figure.add_scatter(x=trained, y=mean, name=strategy, line={"color": colour, "width": 2})
+        figure.add_scatter(
+            x=np.concatenate([trained, trained[::-1]]),
+            y=band,
+            fill="toself",
+            fillcolor=colour,
+            opacity=0.15,
+            line={"width": 0},
+            showlegend=False,
+            hoverinfo="skip",
+        )
+    figure.update_xaxes(title="trained networks", type="log")
+    figure.update_yaxes(title="share of the best hypervolume")
+    figure.write_html(folder / "curves.html")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--table", type=Path, help="parquet file of NAS-Bench-201 with latencies")
+    parser.add_argument("--devices", nargs="+", default=["raspi4", "edgegpu", "pixel3"])
+    parser.add_argument("--accuracy", default="cifar100_test_accuracy", help="column of the table")
+    parser.add_argument("--floor", type=float, default=60.0, help="accuracy in percent below which nothing counts")
+    parser.add_argument("--synthetic", action="store_true")
+    parser.add_argument("--strategies", nargs="+", default=["random", "nsga2", "tpe", "pareto_bo,shortlist=400"])
+    parser.add_argument("--marks", type=int, nargs="+", default=[50, 100])
+    parser.add_argument("--seeds", type=int, default=10)
+    parser.add_argument("--out", type=Path)
+    parser.add_argument("--json", action="store_true")
+    arguments = parser.parse_args()
+    chosen = list(problems(arguments))
+    if not chosen:
+        parser.error("say what to search: --table FILE, --synthetic, or both")
+    runs = [
+        run(strategy, problem, seed, max(arguments.marks))
+        for problem in chosen
+        for seed in range(arguments.seeds)
+        for strategy in arguments.strategies
+    ]
+    if arguments.out:
+        write(runs, arguments.out)
+    found = rows(runs, arguments.marks)
+    if arguments.json:
+        print(json.dumps(found, indent=2))
+        return
+    table = Rows(*found[0])
+    for row in found:
+        table.add_row(*(_text(value) for value in row.values()))
+    Console(width=160).print(table)
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, list):
+        return f"{value[0]:.3f} ± {value[1]:.3f}"
+    return f"{value:.1f}" if isinstance(value, float) else "—" if value is None else str(value)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Problems and scores of ``benchmarks/search.py``."""

@@ -1,0 +1,213 @@
+"""What strategies are compared on: a table of trained networks, and a synthetic space of conditional choices."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from nas.space.chooser import Chooser, RandomChooser
+from nas.strategies import Goal
+
+GOAL = Goal({"accuracy": "maximize", "latency_ms": "minimize"}, {})
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """A network with its true objectives; ``features`` are what a strategy may know before training."""
+
+    key: str
+    accuracy: float
+    latency_ms: float
+    features: Mapping[str, float]
+
+
+class Problem(ABC):
+    """A space whose networks can be evaluated at once.
+
+    Attributes:
+        name: in tables.
+        worst: accuracy and latency beyond which nothing counts for the score.
+        noise: standard deviation of the accuracies that strategies are told.
+    """
+
+    name: str
+    worst: tuple[float, float]
+    noise: float = 0.0
+
+    @abstractmethod
+    def build(self, chooser: Chooser) -> Evaluated:
+        """The network of a chooser's answers."""
+
+    @cached_property
+    @abstractmethod
+    def best_volume(self) -> float:
+        """Hypervolume of the best front that is known."""
+
+    def share(self, networks: list[Evaluated]) -> float:
+        """Hypervolume of some networks, as a share of the best."""
+        return volume([(item.accuracy, item.latency_ms) for item in networks], self.worst) / self.best_volume
+
+
+def volume(points: list[tuple[float, float]], worst: tuple[float, float]) -> float:
+    """Area that (accuracy, latency) points dominate."""
+    total, best = 0.0, worst[0]
+    for accuracy, latency in sorted(points, key=lambda point: (point[1], -point[0])):
+        if latency < worst[1] and accuracy > best:
+            total += (accuracy - best) * (worst[1] - latency)
+            best = accuracy
+    return total
+
+
+class Table(Problem):
+    """NAS-Bench-201 with latencies of a device (Dong and Yang 2020; Li et al. 2021).
+
+    Args:
+        path: a parquet file with ``architecture``, ``mflops``, ``mparams``, accuracies in percent and latencies.
+        device: its column is ``<device>_latency_ms``.
+        accuracy: the column of accuracies.
+        floor: accuracy in percent below which nothing counts.
+    """
+
+    EDGES = ((0, 1), (0, 2), (1, 2), (0, 3), (1, 3), (2, 3))
+    OPS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
+
+    def __init__(self, path: Path, device: str, accuracy: str, floor: float) -> None:
+        table = pd.read_parquet(path)
+        self.name = f"{accuracy.partition('_')[0]} {device}"
+        self._rows: dict[tuple[str, ...], Evaluated] = {}
+        columns = zip(
+            table["architecture"],
+            table[accuracy].astype(float),
+            table[f"{device}_latency_ms"].astype(float),
+            table["mflops"],
+            table["mparams"],
+            strict=True,
+        )
+        for text, score, latency, mflops, mparams in columns:
+            ops = tuple(part.split("~")[0] for node in text.split("+") for part in node.strip("|").split("|"))
+            features = {**_live(ops, self.EDGES), "log MACs": math.log(mflops), "log parameters": math.log(mparams)}
+            self._rows[ops] = Evaluated(text, score, latency, features)
+        front = max(self._rows.values(), key=lambda row: (row.accuracy, -row.latency_ms))
+        self.worst = (floor, 1.1 * front.latency_ms)
+
+    def build(self, chooser: Chooser) -> Evaluated:
+        """See ``Problem.build``."""
+        return self._rows[tuple(str(chooser.choose(f"edge{place}", self.OPS)) for place in range(len(self.EDGES)))]
+
+    @cached_property
+    def best_volume(self) -> float:
+        """See ``Problem.best_volume``; over all networks."""
+        return volume([(row.accuracy, row.latency_ms) for row in self._rows.values()], self.worst)
+
+
+def _live(ops: tuple[str, ...], edges: tuple[tuple[int, int], ...]) -> dict[str, float]:
+    """Operators, paths and depth of the part of a cell that is connected to its input and its output."""
+    used = [(first, last, op) for (first, last), op in zip(edges, ops, strict=True) if op != "none"]
+    paths: dict[int, list[tuple[int, ...]]] = {0: [()]}
+    for node in (1, 2, 3):
+        paths[node] = [
+            (*path, place) for place, (first, last, _) in enumerate(used) if last == node for path in paths[first]
+        ]
+    live = {place for path in paths[3] for place in path}
+    counts = {op: float(sum(used[place][2] == op for place in live)) for op in Table.OPS[1:]}
+    convolutions = [sum(used[place][2].startswith("nor") for place in path) for path in paths[3]]
+    lengths = [len(path) for path in paths[3]]
+    return {
+        **counts,
+        "paths": float(len(paths[3])),
+        "depth": float(max(convolutions, default=0)),
+        "length": float(max(lengths, default=0)),
+    }
+
+
+class Synthetic(Problem):
+    """A space of 31 questions, 18 of them conditional, with a noisy accuracy; its networks are formulas.
+
+    Three stages of one to three layers; a layer has a width, a kernel and an operator. Accuracy has an optimum in width
+    and kernel that depends on operator and stage, and gains from depth; latency grows with both.
+
+    Args:
+        seed: of the formula.
+    """
+
+    noise = 0.3
+
+    def __init__(self, seed: int) -> None:
+        generator = np.random.default_rng(seed)
+        self.name = f"synthetic {seed}"
+        self.worst = (0.0, 60.0)
+        self._best_kernel = generator.integers(0, 4, size=(3, 3))
+        self._op_value = generator.normal(0, 0.5, size=(3, 3))
+        self._op_cost = np.exp(generator.normal(0, 0.4, size=3))
+        self._width_power = generator.uniform(0.3, 0.7, size=3)
+
+    def build(self, chooser: Chooser) -> Evaluated:
+        """See ``Problem.build``."""
+        accuracy, latency, answers, macs = 0.0, 1.0, [], 0.0
+        modes = ("early", "stride", "pool")
+        mode = modes.index(str(chooser.choose("downsampling", modes)))
+        for stage in range(3):
+            depth = _whole(chooser.choose(f"stage{stage}.depth", (1, 2, 3), ordered=True))
+            answers.append(depth)
+            for layer in range(3):
+                active, name = layer < depth, f"stage{stage}.layer{layer}"
+                widths, kernels = (8, 16, 24, 32, 48), (1, 3, 5, 7)
+                width = _whole(chooser.choose(f"{name}.width", widths, ordered=True, active=active))
+                kernel = _whole(chooser.choose(f"{name}.kernel", kernels, ordered=True, active=active))
+                op = _whole(chooser.choose(f"{name}.op", (0, 1, 2), active=active))
+                if active:
+                    answers += [width, kernel, op]
+                    off = abs(kernels.index(kernel) - int(self._best_kernel[stage, op]))
+                    accuracy += (width / 48) ** self._width_power[stage] * (1.5 - 0.4 * off) + self._op_value[stage, op]
+                    cost = width * kernel**2 * self._op_cost[op] / (60 * (stage + 1))
+                    latency, macs = latency + cost, macs + width * kernel**2
+        answers.append(mode)
+        accuracy += (0.0, 0.4, 0.2)[mode]
+        return Evaluated(str(answers), accuracy, latency * (0.8, 1.0, 1.2)[mode], {"log MACs": math.log(macs)})
+
+    @cached_property
+    def best_volume(self) -> float:
+        """See ``Problem.best_volume``; of a long evolution."""
+        generator = np.random.default_rng(0)
+        front: list[tuple[Evaluated, dict[str, Any]]] = []
+        for step in itertools.count():
+            if step == 30_000:
+                break
+            chooser: Chooser = RandomChooser(int(generator.integers(2**32)))
+            if front and step > 500:
+                chooser = _Mutant(front[int(generator.integers(len(front)))][1], generator)
+            found = self.build(chooser)
+            if not any(item.accuracy >= found.accuracy and item.latency_ms <= found.latency_ms for item, _ in front):
+                front = [
+                    (item, answers)
+                    for item, answers in front
+                    if item.accuracy > found.accuracy or item.latency_ms < found.latency_ms
+                ]
+                front.append((found, dict(chooser.answers)))
+        return volume([(item.accuracy, item.latency_ms) for item, _ in front], self.worst)
+
+
+class _Mutant(Chooser):
+    """Gives a parent's answers, each question a new one with a chance of one in ten."""
+
+    def __init__(self, parent: Mapping[str, Any], generator: np.random.Generator) -> None:
+        super().__init__()
+        self._parent, self._generator = parent, generator
+
+    def _answer(self, question: Any) -> Any:
+        if self._generator.random() < 0.1:
+            return question.options[int(self._generator.integers(len(question.options)))]
+        return self._parent[question.name]
+
+
+def _whole(value: Any) -> int:
+    return int(value)
