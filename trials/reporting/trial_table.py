@@ -15,7 +15,7 @@ def trial_table(
 
     Columns, in this order; None where something is not known:
 
-    - ``number``, ``state``, ``reason``, and ``front_probability``: the probability that a complete trial is on the front;
+    - ``number``, ``state``, ``reason``, and ``front_probability``: how likely a complete trial is on the front;
     - each objective: ``accuracy``; where any trial has a 95 % interval, also ``accuracy_low`` and ``accuracy_high``. A
       metric without a target is that of the first one: ``latency_ms``, ``latency_ms@pi``;
     - each choice: ``choice.stem.width``; None where it has no effect on the trial's network;
