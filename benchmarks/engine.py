@@ -40,6 +40,11 @@ from trials.plans.plan import make_plan
 from trials.plans.problem import Problem, open_problem
 from trials.store.records import JobResult, MetricValue
 from trials.store.store import Store
+from trials.store.write.jobs import commit_job, start_job
+from trials.store.write.leases import acquire_lease, release_lease
+from trials.store.write.proposals import propose
+from trials.store.write.studies import create_study
+from trials.store.write.targets import add_target
 
 POOLS = [Pool("train", 1), Pool("target:local", 1)]
 #: What runs in place of the jobs of candidates.
@@ -60,8 +65,9 @@ def problem_of(trials: int, strategy: str) -> Problem:
 
 
 def new_study(store: Store, problem: Problem) -> Assignment:
-    store.add_target("local", TARGET, {})
-    study_id = store.create_study(
+    store.write(add_target, "local", TARGET, {})
+    study_id = store.write(
+        create_study,
         name="study",
         group="study",
         role="search",
@@ -75,8 +81,8 @@ def new_study(store: Store, problem: Problem) -> Assignment:
 
 
 def assignment(store: Store, study_id: int, problem: Problem) -> Assignment:
-    epoch = store.acquire(study_id, owner(), 600)
-    return Assignment("study", study_id, epoch, problem, {}, {"local": TARGET}, "", "/nonexistent")
+    lease = store.write(acquire_lease, study_id, owner(), 600)
+    return Assignment("study", lease, problem, {}, {"local": TARGET}, "", "/nonexistent")
 
 
 def throughput(executor: str, strategy: str, trials: int, folder: str) -> dict[str, Any]:
@@ -113,9 +119,9 @@ def restart(stored: int, strategy: str, folder: str) -> dict[str, Any]:
     store = Store(url)
     given = new_study(store, problem)
     fill(store, given, problem, stored)
-    store.release(given.study_id, given.epoch, "interrupted", {})
+    store.write(release_lease, given.lease, "interrupted", {})
     with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as fresh:
-        return fresh.submit(first_job, stored, strategy, url, given.study_id).result()
+        return fresh.submit(first_job, stored, strategy, url, given.lease.study_id).result()
 
 
 def first_job(stored: int, strategy: str, url: str, study_id: int) -> dict[str, Any]:
@@ -153,13 +159,13 @@ def fill(store: Store, given: Assignment, problem: Problem, count: int) -> None:
         network = problem.searched.sample(chooser)
         suggestion = Suggestion.from_chooser(number, chooser)
         step = ("gate", "local")
-        proposed = store.propose(given.study_id, given.epoch, suggestion, describe(problem, network), step)
+        proposed = store.write(propose, given.lease, suggestion, describe(problem, network), step)
         if not hasattr(proposed, "job_id"):
             continue
-        attempt = store.start_job(proposed.job_id, 600)
+        attempt = store.write(start_job, given.lease, proposed.job_id, 600)
         total = float(sum(int(value or 0) for value in chooser.answers.values()))
         metrics = [MetricValue("accuracy", "", total), MetricValue("latency_ms", "local", total + 1)]
-        store.commit_job(proposed.job_id, attempt, JobResult({}, metrics, candidate_state="complete"))
+        store.write(commit_job, proposed.job_id, attempt, JobResult({}, metrics, candidate_state="complete"))
 
 
 def main() -> None:

@@ -19,6 +19,7 @@ from trials.plans.plan import Plan, make_plan
 from trials.reporting.study import study_view
 from trials.store.read.candidate import CandidateDetail, candidate_detail
 from trials.store.read.candidates import Value
+from trials.store.read.rows import study_row
 from trials.store.read.studies import StudySummary, study_summary
 from trials.store.read.studies import list_studies as study_rows
 from trials.store.store import Store
@@ -145,7 +146,7 @@ class Study:
         self.storage = storage
         self.name = name
         self._store = Store(storage)
-        self._store.study_row(name)  # says now, not later, that there is no such study
+        self._store.read(study_row, name)  # says now, not later, that there is no such study
 
     def __repr__(self) -> str:
         row = self.summary.row
@@ -313,7 +314,7 @@ class Trial:
         from trials.export.candidate import rebuild
         from trials.plans.problem import open_problem_json
 
-        plan = make_plan(self._store.study_row(self.study).plan)
+        plan = make_plan(self._store.read(study_row, self.study).plan)
         return rebuild(open_problem_json(plan.model_dump_json()), self.detail).model.eval()
 
     def export(self, folder: str | Path, *, force: bool = False) -> dict[str, Any]:

@@ -12,6 +12,7 @@ import yaml
 from nas.latency.process.client import MeasuringProcess
 from nas.latency.targets import TargetSpec
 from trials.store.store import Store
+from trials.store.write.targets import add_target
 
 MINE = Path(__file__).parent / "mine"
 
@@ -28,7 +29,7 @@ def url(tmp_path: Path, calibrated: dict[str, Any]) -> str:
     """A new database that knows the target."""
     url = f"sqlite:///{tmp_path}/nas.db"
     store = Store(url)
-    store.add_target("local", calibrated, calibrated["references"])
+    store.write(add_target, "local", calibrated, calibrated["references"])
     store.close()
     return url
 

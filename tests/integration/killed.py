@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from trials.launch.studies import search
 from trials.plans.loading import load_plan
 from trials.store.store import Store
+from trials.store.write.jobs import add_epochs, commit_job, start_job
+from trials.store.write.proposals import propose
 
 
 def die() -> None:
@@ -17,50 +20,42 @@ def die() -> None:
 
 
 def kill_at(point: str) -> None:
-    """Wrap the store's method at which the coordinator is to die."""
-    name, kind, moment = POINTS[point]
+    """Wrap the store's transactions, so that the coordinator dies at one of them."""
+    function, kind, moment = POINTS[point]
     kinds: dict[int, str] = {}
-    remember_kinds(kinds)
-    method = getattr(Store, name)
+    write = Store.write
 
-    def wrapped(self: Store, *arguments: Any, **options: Any) -> Any:
-        hit = kind is None or kinds.get(arguments[0 if name != "add_epochs" else 1]) == kind
+    def wrapped(self: Store, work: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
+        hit = work is function and (kind is None or kinds[arguments[JOB_ID[work]]] == kind)
         if hit and moment == "before":
             die()
-        result = method(self, *arguments, **options)
+        result = write(self, work, *arguments, **options)
         if hit and moment == "after":
             die()
+        remember_kinds(kinds, work, arguments, result)
         return result
 
-    setattr(Store, name, wrapped)
+    Store.write = wrapped  # type: ignore[method-assign,assignment]
 
 
-def remember_kinds(kinds: dict[int, str]) -> None:
+def remember_kinds(kinds: dict[int, str], work: Callable[..., Any], arguments: Any, result: Any) -> None:
     """Job id → kind, noted as jobs are proposed and follow each other."""
-    propose, commit = Store.propose, Store.commit_job
-
-    def proposing(self: Store, study: int, epoch: int, suggestion: Any, architecture: Any, first: Any) -> Any:
-        result = propose(self, study, epoch, suggestion, architecture, first)
-        if hasattr(result, "job_id"):
-            kinds[result.job_id] = first[0]
-        return result
-
-    def committing(self: Store, job: int, attempt: int, outcome: Any, **options: Any) -> Any:
-        ids = commit(self, job, attempt, outcome, **options)
-        kinds.update({job_id: step[0] for job_id, step in zip(ids or [], outcome.next_jobs, strict=True)})
-        return ids
-
-    Store.propose, Store.commit_job = proposing, committing  # type: ignore[method-assign]
+    if work is propose and hasattr(result, "job_id"):
+        kinds[result.job_id] = arguments[3][0]
+    if work is commit_job:
+        kinds.update({job_id: step[0] for job_id, step in zip(result or [], arguments[2].next_jobs, strict=True)})
 
 
-#: Point → the store's method, the kind of job (None for any), and whether to die before or after it.
-POINTS = {
-    "after propose": ("propose", None, "after"),
-    "during measuring": ("start_job", "gate", "after"),
-    "during training": ("add_epochs", "train", "after"),
-    "after training before commit": ("commit_job", "train", "before"),
-    "after commit": ("commit_job", "train", "after"),
-    "after the twin before commit": ("commit_job", "twin", "before"),
+#: Which argument is the id of the job.
+JOB_ID: dict[Callable[..., Any], int] = {start_job: 1, commit_job: 0, add_epochs: 1}
+#: Point → what the store runs there, the kind of job (None for any), and whether to die before or after it.
+POINTS: dict[str, tuple[Callable[..., Any], str | None, str]] = {
+    "after propose": (propose, None, "after"),
+    "during measuring": (start_job, "gate", "after"),
+    "during training": (add_epochs, "train", "after"),
+    "after training before commit": (commit_job, "train", "before"),
+    "after commit": (commit_job, "train", "after"),
+    "after the twin before commit": (commit_job, "twin", "before"),
 }
 
 

@@ -20,6 +20,7 @@ from tests.integration.agents import Agent, running_agent
 from tests.integration.forks import nas, nas_fork
 from trials.store.models import Candidate, JobRow, Measurement, Target
 from trials.store.store import Store
+from trials.store.write.targets import add_target
 
 GROUPS = Path("/sys/fs/cgroup")
 PERIOD_US = 100_000
@@ -65,7 +66,7 @@ def wait_for_gate(store: Store, target: str) -> None:
 
 def add_device(store: Store, name: str, agent: Agent, calibrated: dict[str, Any]) -> None:
     spec = TargetSpec(name, address=agent.address, token_file=str(agent.token_file))
-    store.add_target(name, {**calibrated, "spec": spec.to_json()}, calibrated["references"])
+    store.write(add_target, name, {**calibrated, "spec": spec.to_json()}, calibrated["references"])
 
 
 def test_an_agent_killed_in_mid_measurement_loses_and_doubles_nothing(

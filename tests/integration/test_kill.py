@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 from tests.integration.forks import Fork, nas, nas_fork
 from tests.integration.killed import POINTS
 from trials.store.models import Candidate, EpochRow, JobRow, Measurement, Study, SuggestionRow
+from trials.store.read.rows import study_row
 from trials.store.store import Store
 
 TRIALS, EPOCHS, STEPS = 2, 3, 16
@@ -29,7 +30,7 @@ SEARCH_AND_DIE = "tests.integration.killed:search_and_die"
 def test_resume_after_kill(point: str, plan: Callable[..., Path], url: str, tmp_path: Path) -> None:
     path = plan(policies=[{"name": "precision", "options": ["int8"]}])
     assert Fork(SEARCH_AND_DIE, str(path), url, point).finish().returncode == -9
-    before, spent = suggestions(url), Store(url).study_row("study").totals
+    before, spent = suggestions(url), Store(url).read(study_row, "study").totals
     assert (spent.get("trained", 0) > 0) == (point in TRAINED_BEFORE)
     nas("resume", "study", "--storage", url)
     with Session(Store(url).engine) as session:

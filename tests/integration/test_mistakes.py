@@ -18,7 +18,9 @@ from trials.launch.studies import search
 from trials.plans.loading import load_plan
 from trials.plans.plan import make_plan
 from trials.plans.problem import open_problem
+from trials.store.read.rows import study_row
 from trials.store.store import Store
+from trials.store.write.studies import create_study
 
 MISTAKES: list[tuple[dict[str, Any], str]] = [
     ({"space": {"name": "plain_convnte"}}, "did you mean 'plain_convnet'"),
@@ -131,11 +133,11 @@ def test_a_limit_relative_to_a_metric_of_training_is_refused(plan: Callable[...,
 
 def test_a_taken_name_is_refused_and_the_study_stays(plan: Callable[..., Path], url: str) -> None:
     columns: dict[str, Any] = {"plan": {}, "limits": {}, "objectives": {}, "environment": {}}
-    Store(url).create_study(name="study", group="study", role="search", seed=0, **columns)
+    Store(url).write(create_study, name="study", group="study", role="search", seed=0, **columns)
     refused = nas("search", str(plan()), "--storage", url, check=False)
     assert refused.returncode == 2
     assert "nas resume study" in refused.stderr
-    assert Store(url).study_row("study").state == "interrupted"
+    assert Store(url).read(study_row, "study").state == "interrupted"
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from search_spaces.module import three_layers
 from tests.integration.forks import nas
 from trials.coordinator.original import NUMBER
 from trials.store.read.points import points
+from trials.store.read.rows import study_row
 from trials.store.store import Store
 
 MODULE = {"name": "module", "factory": "search_spaces.module:three_layers"}
@@ -48,7 +49,7 @@ def test_the_original_is_first_with_all_its_numbers(plan: Callable[..., Path], u
     assert first["state"] == "infeasible"
     assert first["reason"].startswith("parameters")
     assert other["state"] in ("complete", "infeasible")
-    stored = Store(url).study_row("study").limits
+    stored = Store(url).read(study_row, "study").limits
     assert stored["accuracy"]["min"] == pytest.approx(first["accuracy"] / 2)
     assert stored["parameters"]["max"] == pytest.approx(0.9 * first["parameters"])
     assert points(Store(url).engine, "study").original == NUMBER

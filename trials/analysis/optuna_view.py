@@ -23,6 +23,8 @@ from nas.strategies.outcomes import Worst
 from trials.store.database.engine import check_reachable
 from trials.store.database.urls import parse_url, shown
 from trials.store.models import Study
+from trials.store.read.history import stored_suggestions
+from trials.store.read.rows import study_row
 from trials.store.records import StoredSuggestion
 from trials.store.store import Store
 
@@ -52,8 +54,8 @@ def optuna_study(url: str, name: str, *, active_only: bool = False) -> optuna.St
     """
     store = Store(url)
     try:
-        row = store.study_row(name)
-        stored = store.observations(row.id)
+        row = store.read(study_row, name)
+        stored = store.read(stored_suggestions, row.id)
     finally:
         store.close()
     study = new_study(row.objectives, name)

@@ -9,6 +9,7 @@ from typing import Any
 
 from nas.strategies import Limit
 from trials.plans.problem import Problem
+from trials.store.records import Lease
 
 
 @dataclass(frozen=True)
@@ -16,9 +17,7 @@ class Assignment:
     """A study whose lease the coordinator holds, resolved."""
 
     name: str
-    study_id: int
-    #: Of the lease.
-    epoch: int
+    lease: Lease
     problem: Problem
     #: Those relative to a score of the original get their numbers once it is known.
     limits: dict[str, Limit]

@@ -9,6 +9,7 @@ from trials.coordinator.context import CoordinatorContext
 from trials.executors import Event, target_pool
 from trials.jobs.messages import CANARY, CanaryPayload
 from trials.store.records import Reopened
+from trials.store.write.trust import quarantine_measurements, verify_measurements
 
 log = logging.getLogger(__name__)
 
@@ -70,8 +71,8 @@ class CanaryJobs:
     def _judge(self, target: str, health: Health) -> Reopened | None:
         context, given = self._context, self._context.assignment
         if context.canaries.finished(target, health):
-            context.store.verify(given.study_id, given.epoch, target)
+            context.store.write(verify_measurements, given.lease, target)
             return None
-        undone = context.store.quarantine(given.study_id, given.epoch, target)
+        undone = context.store.write(quarantine_measurements, given.lease, target)
         log.warning("target %s: %d measurements since it was last good are made again", target, undone.num_marked)
         return undone

@@ -31,8 +31,14 @@ from trials.coordinator.repeats import Repeats, after_repeat, is_repeat
 from trials.coordinator.trainings import trainings
 from trials.executors import Event, Executor
 from trials.jobs.messages import EpochEnd
+from trials.store.read.history import open_jobs, stored_suggestions, twin_latencies
 from trials.store.records import Account, ArchitectureValue, Duplicate, JobResult, Reopened
 from trials.store.store import Store
+from trials.store.write.jobs import add_epochs, commit_job, fail_job, recover_jobs, stop_candidate
+from trials.store.write.leases import renew_lease
+from trials.store.write.proposals import propose
+from trials.store.write.repeats import reopen_twins
+from trials.store.write.studies import set_limits
 
 log = logging.getLogger(__name__)
 
@@ -132,19 +138,19 @@ class Coordinator:
 
     def _restore(self) -> None:
         """Take up where the tables are: running jobs go back to the queue, the strategy hears the history."""
-        study_id = self.assignment.study_id
-        self._store.recover(study_id, self.assignment.epoch)
-        for open_job in self._store.open_jobs(study_id):
+        study_id = self.assignment.lease.study_id
+        self._store.write(recover_jobs, self.assignment.lease)
+        for open_job in self._store.read(open_jobs, study_id):
             self._jobs.restore(open_job)
         self._begin()
         self._settle_limits()
 
     def _begin(self) -> None:
         """Progress and strategy anew, from the tables: what a strategy heard of a suggestion can't be taken back."""
-        study_id, goal = self.assignment.study_id, Goal(self.problem.objectives, self.assignment.limits)
+        study_id, goal = self.assignment.lease.study_id, Goal(self.problem.objectives, self.assignment.limits)
         self._strategy = self.problem.strategy(goal, self.problem.plan.seed)
-        self._tell(self.progress.restore(self._store.observations(study_id)))
-        self.progress.twins = self._store.twins(study_id)
+        self._tell(self.progress.restore(self._store.read(stored_suggestions, study_id)))
+        self.progress.twins = self._store.read(twin_latencies, study_id)
 
     # -- propose
 
@@ -187,7 +193,7 @@ class Coordinator:
     def _add(self, suggestion: Suggestion, architecture: ArchitectureValue) -> None:
         """Store a suggestion; a network that is new to the study becomes a candidate."""
         step = first_step(self.problem)
-        proposed = self._store.propose(self.assignment.study_id, self.assignment.epoch, suggestion, architecture, step)
+        proposed = self._store.write(propose, self.assignment.lease, suggestion, architecture, step)
         if isinstance(proposed, Duplicate):
             observation = self.progress.duplicated(proposed.candidate_id, suggestion)
         else:
@@ -209,13 +215,13 @@ class Coordinator:
         """
         if not waiting_for_original(self.problem, self.assignment.limits):
             return
-        rows = self._store.observations(self.assignment.study_id)
+        rows = self._store.read(stored_suggestions, self.assignment.lease.study_id)
         row = next((row for row in rows if row.suggestion.number == self.assignment.original), None)
         if row is None or row.state not in FINAL_STATES:
             return
         limits = settled(self.problem, self.assignment.limits, row.metrics)
         stored = {name: asdict(limit) for name, limit in limits.items()}
-        self._store.set_limits(self.assignment.study_id, self.assignment.epoch, stored)
+        self._store.write(set_limits, self.assignment.lease, stored)
         self.assignment.limits.update(limits)
         self._begin()
 
@@ -229,7 +235,7 @@ class Coordinator:
         """Once nothing else is left: try dense twins again that could not be timed."""
         if self._jobs.idle and not self._twins_tried:
             self._twins_tried = True
-            for open_job in self._store.reopen_twins(self.assignment.study_id, self.assignment.epoch):
+            for open_job in self._store.write(reopen_twins, self.assignment.lease):
                 self._jobs.restore(open_job)
 
     # -- hear
@@ -284,7 +290,7 @@ class Coordinator:
         if running.step[0] == "twin":  # the candidate itself is trained and measured
             log.warning("the dense twin of trial %d is not timed: %s", running.trial.number, reason)
             self._commit(running, {"error": reason})
-        elif self._store.fail_job(running.job_id, running.attempt, reason, trace):
+        elif self._store.write(fail_job, running.job_id, running.attempt, reason, trace):
             if is_repeat(running.step):  # the candidate stays what it is
                 log.warning("%s of trial %d failed: %s", running.step[0], running.trial.number, reason)
             else:
@@ -296,7 +302,7 @@ class Coordinator:
             end = cast(EpochEnd, value)
             running.epoch, running.epoch_s = end["epoch"], end["values"].get("seconds", 0.0)
             epochs = [(end["epoch"], end["values"])]
-            self._store.add_epochs(running.trial.candidate_id, running.job_id, running.attempt, epochs)
+            self._store.write(add_epochs, running.trial.candidate_id, running.job_id, running.attempt, epochs)
         self._jobs.alive(running)
 
     # -- commit and tell
@@ -322,8 +328,8 @@ class Coordinator:
             self._fail(running, f"JobError: {error}", traceback.format_exc())
             return
         spent = self._spent(running, outcome)
-        account = Account(self.assignment.study_id, self.assignment.epoch, spent)
-        next_jobs = self._store.commit_job(running.job_id, running.attempt, outcome, account=account)
+        account = Account(self.assignment.lease, spent)
+        next_jobs = self._store.write(commit_job, running.job_id, running.attempt, outcome, account=account)
         if next_jobs is None:  # another attempt was first
             return
         self.totals = spent
@@ -389,7 +395,7 @@ class Coordinator:
         now = self._pass_time()
         if now - self._renewed > LEASE_S / 6:
             self._renewed = now
-            if not self._store.renew(self.assignment.study_id, self.assignment.epoch, LEASE_S, self.totals, self.phase):
+            if not self._store.write(renew_lease, self.assignment.lease, LEASE_S, self.totals, self.phase):
                 raise StudyError("another coordinator took over this study; this one ends without writing")
 
     def _out_of_time(self) -> bool:
@@ -403,6 +409,6 @@ class Coordinator:
 
     def _stop(self, trial: OpenTrial, reason: str) -> None:
         """End a candidate without a result; one that is complete loses the repeat only."""
-        self._store.stop_candidate(trial.candidate_id, reason, epoch=self.assignment.epoch)
+        self._store.write(stop_candidate, self.assignment.lease, trial.candidate_id, reason)
         if trial.state != "complete":
             self._finish(trial, "stopped")

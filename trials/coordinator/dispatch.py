@@ -15,6 +15,7 @@ from trials.coordinator.pipeline import OpenTrial, Step, is_audit, kind_of, pool
 from trials.executors import Job
 from trials.jobs.messages import OF_KIND
 from trials.store.records import OpenJob
+from trials.store.write.jobs import renew_job, requeue_job, start_job
 
 JOB_LEASE_S = 600.0
 
@@ -63,7 +64,7 @@ class Dispatcher:
 
     def requeue(self, running: Running, reason: str) -> None:
         """Put a job that did not come to its end back, as the next."""
-        self._context.store.requeue_job(running.job_id, running.attempt, reason)
+        self._context.store.write(requeue_job, running.job_id, running.attempt, reason)
         self.queued.appendleft((running.job_id, running.trial, running.step))
 
     def dispatch(self) -> Iterator[tuple[Running, Mapping[str, Any]]]:
@@ -81,7 +82,7 @@ class Dispatcher:
         """A job gave a sign of life."""
         now = time.monotonic()
         if now - running.renewed > JOB_LEASE_S / 10:
-            self._context.store.renew_job(running.job_id, running.attempt, JOB_LEASE_S)
+            self._context.store.write(renew_job, running.job_id, running.attempt, JOB_LEASE_S)
             running.renewed = now
 
     def forget(self, undone: set[tuple[int, Step]]) -> None:
@@ -102,7 +103,7 @@ class Dispatcher:
         return open_trials
 
     def _started(self, job_id: int, trial: OpenTrial, step: Step) -> Running:
-        attempt = self._context.store.start_job(job_id, JOB_LEASE_S, epoch=self._context.assignment.epoch)
+        attempt = self._context.store.write(start_job, self._context.assignment.lease, job_id, JOB_LEASE_S)
         now = time.monotonic()
         return Running(job_id, attempt, trial, step, now, now)
 

@@ -14,6 +14,7 @@ from trials.coordinator.assignment import Assignment
 from trials.coordinator.pipeline import reject_above
 from trials.jobs.messages import PREFIX, LatencyResult
 from trials.jobs.metrics import needed_metrics, percentile_intervals
+from trials.store.read.measured import known_conditions, known_measurements, target_descriptions
 from trials.store.records import KnownMeasurement, MeasurementValue
 from trials.store.store import Store
 from trials.store.target_metrics import TARGET_METRICS
@@ -46,9 +47,9 @@ class LatencyCache:
             return
         self._versions[target] = runtime_version
         own = described(self._assignment.targets[target])
-        stored = self._store.target_descriptions()
+        stored = self._store.read(target_descriptions)
         self._ids[target] = [key for key, description in stored.items() if described(description) == own]
-        rows = self._store.known_conditions(self._ids[target], PROTOCOL_VERSION, runtime_version, MAX_KNOWN)
+        rows = self._store.read(known_conditions, self._ids[target], PROTOCOL_VERSION, runtime_version, MAX_KNOWN)
         usable = (row[0] for row in rows if self._answers(target, row[1], row[3]))
         self._known[target] = dict.fromkeys(usable)
 
@@ -65,7 +66,7 @@ class LatencyCache:
         """The latency of a known structure as a job would return it, or None; then it is forgotten."""
         if structure_hash not in self._known.get(target, {}):
             return None
-        for row in self._store.known_measurements(self._ids[target], structure_hash):
+        for row in self._store.read(known_measurements, self._ids[target], structure_hash):
             if self._is_current(target, row.conditions) and self._answers(target, row.conditions, row.low_ms):
                 with suppress(MeasureError):  # samples that can't be read answer nothing
                     return _as_measured(row)

@@ -20,6 +20,7 @@ from trials.jobs.messages import (
     TwinPayload,
 )
 from trials.jobs.metrics import needed_metrics
+from trials.store.read.measured import earlier_samples
 from trials.store.store import Store
 
 
@@ -105,7 +106,7 @@ def _remeasure(store: Store, given: Assignment, trial: OpenTrial, target: str) -
     measure = _measure(given, trial, target)
     earlier: list[EarlierSamples] = [
         {"samples": base64.b64encode(item.samples).decode(), "reference_ms": item.reference_ms}
-        for item in store.earlier(trial.candidate_id, target, measure["structure_hash"])
+        for item in store.read(earlier_samples, trial.candidate_id, target, measure["structure_hash"])
     ]
     return {**measure, "earlier": earlier}
 

@@ -40,7 +40,7 @@ class OpenTrial:
 
     @classmethod
     def restored(cls, row: Any, *, original: bool) -> OpenTrial:
-        """The trial of a stored open job (``Store.open_jobs``)."""
+        """The trial of a stored open job (``open_jobs``)."""
         known = row.state, row.results, row.metrics
         return cls(row.candidate_id, row.number, row.identity, row.architecture, *known, original)
 

@@ -100,7 +100,7 @@ class Progress:
         self._remember(candidate_id, state, metrics)
 
     def restore(self, rows: Iterable[Any]) -> list[Observation]:
-        """Rebuild from stored suggestions (``Store.observations``), in their order; what was known before is gone."""
+        """Rebuild from stored suggestions (``stored_suggestions``), in their order; what was known before is gone."""
         for known in (self._outcomes, self._waiting, self._points, self.counts):
             known.clear()
         self.num_suggestions = self.duplicates = 0

@@ -32,10 +32,13 @@ from trials.coordinator.pipeline import (
 from trials.jobs import messages
 from trials.jobs.messages import RemeasureResult, ValueAndInterval
 from trials.plans.problem import Problem
+from trials.store.read.history import kept_artifacts, repeat_counts
+from trials.store.read.measured import measurement_ages_s
 from trials.store.read.points import points
 from trials.store.records import JobResult, MetricValue, OpenJob
 from trials.store.store import Store
 from trials.store.target_metrics import LATENCY_PERCENTILES
+from trials.store.write.repeats import queue_repeat
 
 REMEASURE, RETRAIN = "remeasure", "retrain"
 #: (candidate's number, kind, target) → how often.
@@ -82,7 +85,7 @@ class Repeats:
         budget = {REMEASURE: plan.remeasure, RETRAIN: plan.retrain}
         if not any(budget.values()):
             return []
-        counts = self._store.repeats(self._assignment.study_id)
+        counts = self._store.read(repeat_counts, self._assignment.lease.study_id)
         left = {
             kind: allowed - sum(counts[key] for key in counts if key[1] == kind) for kind, allowed in budget.items()
         }
@@ -97,11 +100,15 @@ class Repeats:
         """The best repeat of each kind that is due; notes when another will be."""
         found = self._store.transactions.patiently(lambda: points(self._store, self._assignment.name))
         front = set(found.numbers[found.on_front].tolist())
-        ages_s = self._store.ages_s(self._assignment.study_id) if any(kind == REMEASURE for kind, _ in ready) else {}
+        ages_s = (
+            self._store.read(measurement_ages_s, self._assignment.lease.study_id)
+            if any(kind == REMEASURE for kind, _ in ready)
+            else {}
+        )
         revisit_s = self._problem.plan.confidence.revisit_s
         possible = doubtful(membership_of(found), front, counts, ready, ages_s, revisit_s)
         if any(kind == REMEASURE for kind, _ in ready):
-            kept = {item.candidate_number for item in self._store.kept_artifacts(self._assignment.name)}
+            kept = {item.candidate_number for item in self._store.read(kept_artifacts, self._assignment.name)}
             possible = [repeat for repeat in possible if repeat.step[0] != REMEASURE or repeat.number in kept]
         chosen = [best([repeat for repeat in possible if repeat.step[0] == kind]) for kind in (REMEASURE, RETRAIN)]
         due = [repeat for repeat in chosen if repeat]
@@ -112,7 +119,7 @@ class Repeats:
     def _queue(self, counts: RepeatCounts, repeat: Repeat) -> OpenJob:
         kind, target = repeat.step
         step = f"{kind}-{counts[repeat.number, kind, target] + 1}", target
-        return self._store.queue_repeat(self._assignment.study_id, self._assignment.epoch, repeat.number, step)
+        return self._store.write(queue_repeat, self._assignment.lease, repeat.number, step)
 
 
 def doubtful(

@@ -33,8 +33,10 @@ from trials.store.artifacts import ArtifactStore
 from trials.store.read.candidate import CandidateDetail, candidate_detail
 from trials.store.read.candidates import Value
 from trials.store.read.points import front, points
+from trials.store.read.rows import find_target, study_row
 from trials.store.records import ExportValue
 from trials.store.store import Store
+from trials.store.write.outcomes import add_export
 
 #: Deployed scores are sums over the same images; they may differ by rounding only.
 SCORE_TOLERANCE = 0.005
@@ -54,7 +56,7 @@ def chosen(store: Store, name: str, *, only_best: bool) -> list[int]:
         raise StudyError(f"study {name!r} has no complete candidate to export; look at nas show {name}")
     if not only_best:
         return numbers
-    directions = store.study_row(name).objectives
+    directions = store.read(study_row, name).objectives
     first = found.values[:, 0]
     return [numbers[int(first.argmax() if next(iter(directions.values())) == "maximize" else first.argmin())]]
 
@@ -72,7 +74,7 @@ def export_candidate(store: Store, name: str, number: int, folder: Path) -> dict
             f"trial {number} of {name!r} is {detail.row.state} ({detail.row.reason or 'no result yet'}); "
             "only complete ones can be exported"
         )
-    study = store.study_row(name)
+    study = store.read(study_row, name)
     problem = open_problem(make_plan(study.plan))
     known = check_data(name, study.environment, problem)
     with Scratch("nas-export-") as place:
@@ -80,7 +82,7 @@ def export_candidate(store: Store, name: str, number: int, folder: Path) -> dict
         made.mkdir()
         row, sha256, scores = _write(store, problem, detail, made, name=name, known=known)
         copy_into(made, folder)
-    store.add_export(name, number, ExportValue(str(folder.resolve()), sha256, scores))
+    store.write(add_export, name, number, ExportValue(str(folder.resolve()), sha256, scores))
     return {"trial": number, "folder": str(folder), **row}
 
 
@@ -155,7 +157,7 @@ class Remeasured:
 
 
 def _measure_again(store: Store, detail: CandidateDetail, artifact: Artifact, target: str) -> Remeasured:
-    stored = store.target(target)
+    stored = store.read(find_target, target)
     assert stored is not None
     recorded = recorded_value(detail, "latency_ms", target)
     calibrated = Target.from_json(stored.description)

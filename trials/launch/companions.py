@@ -11,6 +11,7 @@ from trials.plans.plan import Named, Plan, make_plan
 from trials.plans.problem import Problem, open_problem
 from trials.plans.studies import StudySpec, dense_plan, given_plan
 from trials.store.read.candidate import candidate_detail
+from trials.store.read.rows import study_row
 from trials.store.roles import Role, companion_name
 from trials.store.store import Store
 
@@ -33,7 +34,7 @@ def twin_specs(store: Store, name: str, max_networks: int = NUM_COMPARED) -> lis
         StudyError: the study is not finished.
         PlanError: its plan has no policies, or its masks can't be random.
     """
-    row = store.study_row(name)
+    row = store.read(study_row, name)
     if row.state not in FINISHED:
         raise StudyError(f"study {name!r} is {row.state}: its companions come when it is finished; nas resume {name}")
     plan = make_plan(row.plan)

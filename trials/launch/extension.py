@@ -22,8 +22,12 @@ from trials.plans.loading import apply_override
 from trials.plans.plan import Plan, Relative, make_plan
 from trials.plans.problem import Problem, open_problem
 from trials.store.models import Study
+from trials.store.read.history import stored_suggestions
+from trials.store.read.rows import study_row
 from trials.store.records import StoredSuggestion
 from trials.store.store import Store
+from trials.store.write.leases import acquire_lease
+from trials.store.write.studies import extend_study
 
 EXTENDABLE = ("budget", "confidence", "limits")
 _MORE = re.compile(r"\+(\d+(?:\.\d+)?)")
@@ -36,21 +40,21 @@ def prepare_extension(store: Store, name: str, overrides: Sequence[str], owner: 
         PlanError: a key that can't be changed, or a value that is none.
         StudyError: there would be nothing more to do, or a live coordinator holds the study.
     """
-    row = store.study_row(name)
+    row = store.read(study_row, name)
     plan = _changed(row, overrides)
     problem = open_problem(plan)
     check_data(name, row.environment, problem)
     limits = _tightened(row, problem)
-    history = store.observations(row.id)
+    history = store.read(stored_suggestions, row.id)
     _check_budget(row, problem, limits, history)
     broken = {
         item.candidate_id: reason
         for item in history
         if item.state == "complete" and (reason := broken_limit(problem, limits, item.metrics))
     }
-    epoch = store.acquire(row.id, owner, lease_s)
+    lease = store.write(acquire_lease, row.id, owner, lease_s)
     bounds = {metric: {"min": limit.min, "max": limit.max} for metric, limit in limits.items()}
-    store.extend_study(row.id, epoch, plan.to_json(), bounds, broken)
+    store.write(extend_study, lease, plan.to_json(), bounds, broken)
 
 
 def _changed(row: Study, overrides: Sequence[str]) -> Plan:

@@ -21,7 +21,10 @@ from trials.launch.probing import check_targets, resolve_limits
 from trials.plans.data import DATA, describe_data
 from trials.plans.problem import Problem
 from trials.plans.studies import StudySpec
+from trials.store.read.rows import study_row
 from trials.store.store import Store
+from trials.store.write.leases import acquire_lease, release_lease, set_phase
+from trials.store.write.studies import create_study, finish_preparing
 from trials.targets.calibration import calibrate_targets
 
 #: Called with a study's name and what is done for it at the moment.
@@ -33,7 +36,8 @@ def create_studies(
 ) -> None:
     """Store the studies of one group; ``is_prepared``: nothing has to be found out before they start."""
     for spec, problem in studies:
-        store.create_study(
+        store.write(
+            create_study,
             name=spec.name,
             group=group,
             role=spec.role,
@@ -58,8 +62,8 @@ class Preparation:
 
     def __init__(self, store: Store, name: str, on_phase: OnPhase) -> None:
         self._store, self._name, self._on_phase = store, name, on_phase
-        self._row = store.study_row(name)
-        self._epoch = store.acquire(self._row.id, owner(), LEASE_S, state="preparing")
+        self._row = store.read(study_row, name)
+        self._lease = store.write(acquire_lease, self._row.id, owner(), LEASE_S, state="preparing")
         self._phase, self._renewed = "", 0.0
         self.is_over = False
         self.says("starting workers")
@@ -68,7 +72,7 @@ class Preparation:
         """Something is done for the study; to be called every few seconds."""
         now = time.monotonic()
         if phase != self._phase or now - self._renewed > LEASE_S / 6:
-            self._store.set_phase(self._row.id, self._epoch, phase, LEASE_S)
+            self._store.write(set_phase, self._lease, phase, LEASE_S)
             self._phase, self._renewed = phase, now
         self._on_phase(self._name, phase)
 
@@ -77,11 +81,11 @@ class Preparation:
         if isinstance(error, KeyboardInterrupt):
             self._store.transactions.hurry()
         reason = f"while {self._phase}: {type(error).__name__}: {error}".rstrip(": ")
-        self._store.release(self._row.id, self._epoch, "interrupted", self._row.totals, reason)
+        self._store.write(release_lease, self._lease, "interrupted", self._row.totals, reason)
 
     def discard(self, names: Sequence[str]) -> None:
         """Remove the new studies that could not be prepared."""
-        self._store.release(self._row.id, self._epoch, "interrupted", {})
+        self._store.write(release_lease, self._lease, "interrupted", {})
         for name in names:
             self._store.delete_study(name)
 
@@ -114,7 +118,7 @@ def prepare(
     problem = studies[0][1]
     targets = calibrate_targets(executor, store, problem, preparation.says)
     check_targets(executor, problem, targets, preparation.says)
-    rows = {name: store.study_row(name) for name, _ in studies}
+    rows = {name: store.read(study_row, name) for name, _ in studies}
     if all(row.is_prepared for row in rows.values()):
         preparation.is_over = True
         return targets
@@ -123,6 +127,6 @@ def prepare(
     for name, own in studies:
         bounds = {metric: asdict(limit) for metric, limit in limits.items()} if own.plan.limits else {}
         environment = {**rows[name].environment, DATA: describe_data(own)}
-        store.finish_preparing(rows[name].id, bounds, environment)
+        store.write(finish_preparing, rows[name].id, bounds, environment)
     preparation.is_over = True
     return targets

@@ -11,23 +11,26 @@ from nas.errors import StoreError
 from trials.launch.folders import StudyFolders
 from trials.plans.retention import RETENTIONS
 from trials.store.artifacts import ArtifactStore
+from trials.store.read.history import kept_artifacts
+from trials.store.read.rows import study_row
 from trials.store.records import KeptArtifact
 from trials.store.store import Store
+from trials.store.write.outcomes import mark_deleted
 
 log = logging.getLogger(__name__)
 
 
 def collect(store: Store, name: str) -> tuple[int, int]:
     """Delete what the study's retention does not keep; files and bytes freed. The rows stay."""
-    row = store.study_row(name)
+    row = store.read(study_row, name)
     kept = RETENTIONS[row.plan.get("artifacts", {}).get("retention", "front")].kept(store, name)
     if kept is None:
         return 0, 0
-    doomed = [item for item in store.kept_artifacts(name) if item.candidate_number not in kept]
+    doomed = [item for item in store.read(kept_artifacts, name) if item.candidate_number not in kept]
     own = _own(StudyFolders(store, row), doomed)
     for item in own:
         ArtifactStore("").delete(item.uri)
-        store.mark_deleted(item.artifact_id)
+        store.write(mark_deleted, item.artifact_id)
     return len(own), sum(item.size_bytes for item in own)
 
 
@@ -37,8 +40,8 @@ def delete(store: Store, name: str) -> int:
     Raises:
         StoreError: the study is removed, but some of its files could not be.
     """
-    folders = StudyFolders(store, store.study_row(name))
-    own = _own(folders, store.kept_artifacts(name))
+    folders = StudyFolders(store, store.read(study_row, name))
+    own = _own(folders, store.read(kept_artifacts, name))
     store.delete_study(name)
     shutil.rmtree(folders.checkpoints, ignore_errors=True)
     removals: list[Callable[[], None]] = [partial(ArtifactStore("").delete, item.uri) for item in own]

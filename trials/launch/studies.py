@@ -31,8 +31,13 @@ from trials.plans.problem import Problem, open_problem
 from trials.plans.studies import StudySpec, study_specs
 from trials.store.database.transactions import PATIENCE_S
 from trials.store.models import Study
+from trials.store.read.rows import study_row
+from trials.store.read.twins import num_untimed_twins
+from trials.store.records import Lease
 from trials.store.roles import companion_name
 from trials.store.store import Store
+from trials.store.write.leases import acquire_lease, check_lease_free, release_lease
+from trials.store.write.studies import check_name_free
 from trials.targets.stored import with_stored_targets
 
 log = logging.getLogger(__name__)
@@ -66,7 +71,7 @@ def search(
     studies = _opened(specs)
     later = [companion_name(name, role) for name in searches for role in ("dense", "random_mask")]
     for wanted in [*(spec.name for spec in specs), *later]:
-        store.check_name_free(wanted)
+        store.read(check_name_free, wanted)
     create_studies(store, studies, specs[0].name, is_prepared=False)
     with (
         preparing(store, [spec.name for spec in specs], on_phase, are_new=True) as preparation,
@@ -98,12 +103,12 @@ def add_twins(
     """
     store = Store(storage, patience_s=PATIENCE_S)
     store.check_writable()
-    row = store.study_row(name)
+    row = store.read(study_row, name)
     specs = twin_specs(store, name, max_networks)
     if not specs:
         raise StudyError(f"no policy changed any complete candidate of study {name!r}: they are dense, all of them")
     for spec in specs:
-        store.check_name_free(spec.name)
+        store.read(check_name_free, spec.name)
     studies = _opened(specs)
     check_data(name, row.environment, studies[0][1])
     create_studies(store, studies, row.group, is_prepared=True)
@@ -162,8 +167,8 @@ def resume(
     """
     store = Store(storage, patience_s=PATIENCE_S)
     store.check_writable()
-    row = store.study_row(name)
-    if row.state in ("complete", "exhausted") and not store.num_untimed_twins(row.id):
+    row = store.read(study_row, name)
+    if row.state in ("complete", "exhausted") and not store.read(num_untimed_twins, row.id):
         raise StudyError(
             f"study {name!r} is {row.state}: its budget is spent; give it more with nas extend {name} budget.trials=+10"
         )
@@ -171,7 +176,7 @@ def resume(
     problem = open_problem(plan)
     if not check_data(name, row.environment, problem) and row.is_prepared:
         log.warning("study %s did not record its data when it started: whether they changed since is unknown", name)
-    store.check_lease_free(row.id, owner())
+    store.read(check_lease_free, row.id, owner())
     with (
         preparing(store, [name], on_phase, are_new=False) as preparation,
         open_executor(plan, address) as executor,
@@ -221,11 +226,11 @@ def run_study(
         PlaceError: the place stayed bad, and the study is interrupted.
         AllFailedError: candidates failed alike, and the study is interrupted; or it ended and none succeeded.
     """
-    row = store.study_row(name)
-    epoch = store.acquire(row.id, owner(), LEASE_S)
+    row = store.read(study_row, name)
+    lease = store.write(acquire_lease, row.id, owner(), LEASE_S)
     files = StudyFolders(store, row)
     files.adopt_checkpoints()
-    assignment = _assignment(row, epoch, problem, files, targets)
+    assignment = _assignment(row, lease, problem, files, targets)
     coordinator = Coordinator(store, assignment, executor, row.totals, on_update)
     state, error = "interrupted", None
     try:
@@ -236,7 +241,7 @@ def run_study(
         raise StorageLostError(f"{lost} (nas resume {name})") from lost
     except Exception as problem_met:
         error = f"{type(problem_met).__name__}: {problem_met}"
-        store.release(row.id, epoch, "interrupted", coordinator.totals, error)
+        store.write(release_lease, lease, "interrupted", coordinator.totals, error)
         coordinator.state = "interrupted"
         on_update(coordinator)
         if isinstance(problem_met, ClusterError):
@@ -244,9 +249,9 @@ def run_study(
         raise
     except KeyboardInterrupt:
         store.transactions.hurry()
-        store.release(row.id, epoch, "interrupted", coordinator.totals)
+        store.write(release_lease, lease, "interrupted", coordinator.totals)
         raise
-    store.release(row.id, epoch, state, coordinator.totals)
+    store.write(release_lease, lease, state, coordinator.totals)
     shutil.rmtree(files.checkpoints, ignore_errors=True)
     collect(store, name)
     on_update(coordinator)
@@ -254,13 +259,12 @@ def run_study(
 
 
 def _assignment(
-    row: Study, epoch: int, problem: Problem, files: StudyFolders, targets: Mapping[str, Any]
+    row: Study, lease: Lease, problem: Problem, files: StudyFolders, targets: Mapping[str, Any]
 ) -> Assignment:
     """What a coordinator is told of a stored study."""
     return Assignment(
         name=row.name,
-        study_id=row.id,
-        epoch=epoch,
+        lease=lease,
         problem=problem,
         limits={metric: Limit(**bound) for metric, bound in row.limits.items()},
         targets=targets,

@@ -26,9 +26,10 @@ class Retention:
 def _front(store: Store, study: str) -> set[int]:
     """The front, and the original network, which the front is compared with."""
     from trials.store.read.points import front
+    from trials.store.read.rows import study_row
 
     found = store.transactions.patiently(lambda: front(store, study))
-    original = store.study_row(study).original
+    original = store.read(study_row, study).original
     return {*map(int, found.numbers), *([] if original is None else [original])}
 
 

@@ -113,12 +113,18 @@ class JobResult:
 
 
 @dataclass(frozen=True)
+class Lease:
+    """The right of one coordinator to write to a study: what it writes is refused once another has a later epoch."""
+
+    study_id: int
+    epoch: int
+
+
+@dataclass(frozen=True)
 class Account:
     """What a study has spent so far, as its coordinator knows it."""
 
-    study_id: int
-    #: Of the coordinator's lease.
-    epoch: int
+    lease: Lease
     totals: Mapping[str, float]
 
 

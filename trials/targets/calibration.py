@@ -11,7 +11,9 @@ from nas.latency.targets import Target, TargetSpec
 from trials.executors import Executor, Job, target_pool
 from trials.jobs.messages import CALIBRATE, CANARY
 from trials.plans.problem import Problem, target_specs
+from trials.store.read.rows import find_target
 from trials.store.store import Store
+from trials.store.write.targets import add_target
 
 #: Told every second what is being done, in words.
 Says = Callable[[str], None]
@@ -30,10 +32,10 @@ def calibrate_targets(executor: Executor, store: Store, problem: Problem, says: 
     """
     targets = {}
     for name, spec in target_specs(problem.plan).items():
-        known = store.target(name)
+        known = store.read(find_target, name)
         if known is None:
             targets[name] = calibrate(executor, spec, says)
-            store.add_target(name, targets[name], targets[name]["references"])
+            store.write(add_target, name, targets[name], targets[name]["references"])
         elif not spec.is_measured_as(TargetSpec.from_json(known.description["spec"])):
             raise PlanError(
                 f"target {name!r} is stored as {known.description['spec']}, but the plan describes it as "

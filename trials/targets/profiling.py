@@ -13,9 +13,11 @@ from nas.registry import nearest
 from nas.scratch import Scratch
 from trials.store.artifacts import ArtifactStore
 from trials.store.read.candidate import CandidateDetail, candidate_detail
+from trials.store.read.rows import find_target
 from trials.store.read.studies import study_summary
 from trials.store.records import ProfileValue
 from trials.store.store import Store
+from trials.store.write.outcomes import add_profile
 
 
 def profile_candidate(store: Store, name: str, number: int, target: str | None = None) -> str:
@@ -33,7 +35,7 @@ def profile_candidate(store: Store, name: str, number: int, target: str | None =
     if wanted not in targets:
         hint = nearest(wanted, targets, f"it has {', '.join(targets)}")
         raise PlanError(f"study {name!r} has no target {wanted!r}{hint}")
-    stored = store.target(wanted)
+    stored = store.read(find_target, wanted)
     assert stored is not None
     place = Target.from_json(stored.description)
     with Scratch("nas-profile-") as folder:
@@ -42,7 +44,7 @@ def profile_candidate(store: Store, name: str, number: int, target: str | None =
             found, version = measurer.profile(path, place)
         layers = node_layers(path, [(node.name, node.op) for node in found.nodes])
     nodes = [{**asdict(node), "layer": layer} for node, layer in zip(found.nodes, layers, strict=True)]
-    store.add_profile(name, number, ProfileValue(wanted, found.run_ms, found.runs, version, nodes))
+    store.write(add_profile, name, number, ProfileValue(wanted, found.run_ms, found.runs, version, nodes))
     return wanted
 
 

@@ -16,7 +16,9 @@ from nas.registry import nearest
 from trials.executors import EXECUTORS, Executor
 from trials.plans.plan import MeasurePlan, Named, Plan, TargetPlan, make_plan
 from trials.plans.pools import measuring_pool
+from trials.store.read.rows import find_target, target_rows
 from trials.store.store import Store
+from trials.store.write.targets import add_target, remove_target
 from trials.targets.calibration import calibrate, run_canary
 
 #: What a calibration must share with a later one for their latencies to be compared.
@@ -53,10 +55,10 @@ def add(store: Store, spec: TargetSpec, cluster: str | None = None) -> Target:
         UnreachableError: its agent does not answer.
         MeasureError, JobError: it can't be calibrated.
     """
-    if store.target(spec.name) is not None:
+    if store.read(find_target, spec.name) is not None:
         raise PlanError(f"there is a target {spec.name!r}; give another name, or nas targets remove {spec.name}")
     target = _calibrated(spec, cluster)
-    store.add_target(spec.name, target.to_json(), dict(target.references))
+    store.write(add_target, spec.name, target.to_json(), dict(target.references))
     return target
 
 
@@ -104,7 +106,7 @@ def remove(store: Store, name: str) -> None:
         StudyError: measurements are about it.
     """
     _known(store, name)
-    count = store.remove_target(name)
+    count = store.write(remove_target, name)
     if count:
         raise StudyError(
             f"{count} measurements are about target {name!r}; delete their studies first, or leave it and add another"
@@ -116,7 +118,7 @@ def _is_name(item: TargetPlan) -> bool:
 
 
 def _stored(item: TargetPlan, store: Store) -> TargetPlan:
-    row = store.target(item.name)
+    row = store.read(find_target, item.name)
     if row is None:
         return item
     spec = TargetSpec.from_json(row.description["spec"]).to_json()
@@ -124,9 +126,9 @@ def _stored(item: TargetPlan, store: Store) -> TargetPlan:
 
 
 def _known(store: Store, name: str) -> dict[str, Any]:
-    row = store.target(name)
+    row = store.read(find_target, name)
     if row is None:
-        names = [item.name for item in store.targets()]
+        names = [item.name for item in store.read(target_rows)]
         stored = f"stored are: {', '.join(names) or 'none yet, nas targets add'}"
         raise UnknownNameError(f"no target {name!r}{nearest(name, names, stored)}")
     return row.description

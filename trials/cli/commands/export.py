@@ -31,6 +31,7 @@ def export(
     """Write networks that run on numpy and the target's runtime alone; checked, tested and measured again."""
     from trials.export.candidate import chosen, export_candidate
     from trials.export.outputs import empty_folder, output_folder
+    from trials.store.read.rows import study_row
     from trials.store.store import Store
 
     if [trial is not None, best, pareto].count(True) != 1:
@@ -38,7 +39,7 @@ def export(
     store = Store(storage)
     store.check_writable()
     numbers = [trial] if trial is not None else chosen(store, name, only_best=best)
-    store.study_row(name)
+    store.read(study_row, name)
     paths = [out_dir / f"trial-{number}" if pareto else out_dir for number in numbers]
     folders = [output_folder(path) if force else empty_folder(path) for path in paths]
     rows = [export_candidate(store, name, number, folder) for number, folder in zip(numbers, folders, strict=True)]
@@ -54,10 +55,11 @@ def report(
     """Write one HTML page with the front, its error bars, history, curves and states."""
     from trials.export.outputs import output_folder
     from trials.reporting.report.page import write_report
+    from trials.store.read.rows import study_row
     from trials.store.store import Store
 
     store = Store(storage)
-    store.study_row(name)
+    store.read(study_row, name)
     output_folder(out_dir)
     out.print(f"wrote {write_report(store, name, out_dir.expanduser())}")
 

@@ -43,6 +43,7 @@ def list_(storage: Storage = DEFAULT_STORAGE, as_json: Json = False) -> None:
 def status(name: Name, storage: Storage = DEFAULT_STORAGE, as_json: Json = False) -> None:
     """Say how far a study is and who coordinates it."""
     from trials.reporting.study import study_view
+    from trials.store.read.rows import study_row
     from trials.store.store import Store
 
     store = Store(storage)
@@ -51,7 +52,7 @@ def status(name: Name, storage: Storage = DEFAULT_STORAGE, as_json: Json = False
             "study": name,
             "state": study.row.state,
             "now": study.row.phase,
-            "coordinator": _coordinator(store, store.study_row(name)),
+            "coordinator": _coordinator(store, store.read(study_row, name)),
             "trials": dict(study.row.counts),
             "budget": study.summary.plan["budget"]["trials"],
             "best": dict(study.row.best),
@@ -69,7 +70,9 @@ def status(name: Name, storage: Storage = DEFAULT_STORAGE, as_json: Json = False
 
 
 def _coordinator(store: Store, row: Study) -> str | None:
-    if row.lease_owner is None or store.is_held(row.id):
+    from trials.store.write.leases import is_held
+
+    if row.lease_owner is None or store.read(is_held, row.id):
         return row.lease_owner
     return f"{row.lease_owner}, which has ended without a word: nas resume {row.name}"
 
@@ -191,11 +194,12 @@ def delete(
 ) -> None:
     """Remove a study, its rows and its files."""
     from trials.launch.retention import delete as remove
+    from trials.store.read.rows import study_row
     from trials.store.store import Store
 
     store = Store(storage)
     store.check_writable()
-    store.study_row(name)
+    store.read(study_row, name)
     if not yes:
         typer.confirm(f"remove study {line(name)!r} with everything it measured and trained?", abort=True)
     out.print(f"removed {name} and {remove(store, name)} files")

@@ -60,10 +60,11 @@ def add(
 def list_(storage: Storage = DEFAULT_STORAGE, as_json: Json = False) -> None:
     """List stored targets."""
     from nas.latency.targets import TargetSpec
+    from trials.store.read.rows import target_rows
     from trials.store.store import Store
 
     rows = []
-    for row in Store(storage).targets():
+    for row in Store(storage).read(target_rows):
         spec = TargetSpec.from_json(row.description["spec"])
         known = row.description["description"]
         rows.append(

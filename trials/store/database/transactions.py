@@ -62,15 +62,15 @@ class Transactions:
         self.patience_s = min(self.patience_s, LONGEST_PAUSE_S)
 
     @contextmanager
-    def begin(self, *, writes: bool) -> Iterator[Connection]:
-        """A connection that commits at the end, or rolls back on an error; it is not repeated.
+    def begin(self) -> Iterator[Connection]:
+        """A connection to write in, that commits at the end, or rolls back on an error; it is not repeated.
 
         Raises:
             StoreError: the database is away, or another writer kept it for too long.
         """
         self.check_there()
         try:
-            with (self._writer if writes else self._engine).begin() as connection:
+            with self._writer.begin() as connection:
                 yield connection
         except DBAPIError as error:
             if not (may_pass(error) or isinstance(error, OperationalError)):

@@ -11,7 +11,6 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from nas.errors import UnknownNameError
-from trials.store import twins
 from trials.store.models import (
     ArtifactRow,
     Candidate,
@@ -22,6 +21,7 @@ from trials.store.models import (
     ProfileRow,
     Target,
 )
+from trials.store.read import twins
 from trials.store.read.candidates import CandidateRow, Value, candidate_row
 from trials.store.read.doubts import doubts_of
 from trials.store.read.session import Source, find_study, reading, utc

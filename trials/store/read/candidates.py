@@ -16,8 +16,8 @@ from sqlalchemy.sql.elements import ColumnElement
 
 from nas.errors import UnknownNameError
 from nas.registry import nearest
-from trials.store import twins
 from trials.store.models import Architecture, Candidate, Metric, Study
+from trials.store.read import twins
 from trials.store.read.doubts import doubts_of
 from trials.store.read.metric_names import metric_is, metric_name, metric_names, shown_metrics, split_name
 from trials.store.read.session import Source, find_study, reading, utc

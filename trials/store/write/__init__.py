@@ -1,1 +1,1 @@
-"""Everything that changes rows; ``trials.store.store`` calls it within a transaction."""
+"""Everything that changes rows: functions that take a connection first, run by ``Store.write`` in one transaction."""

@@ -15,8 +15,8 @@ from sqlalchemy.sql.dml import ReturningUpdate
 from nas.errors import StudyError
 from trials.store.dialect import Clock, Insert, table, text_of
 from trials.store.models import Candidate, EpochRow, JobRow
-from trials.store.records import JobResult
-from trials.store.write import leases
+from trials.store.records import Account, JobResult, Lease
+from trials.store.write.leases import check_lease, keep_account
 from trials.store.write.outcomes import write_files, write_measurements, write_metrics
 from trials.store.write.proposals import add_job
 
@@ -63,19 +63,16 @@ _END = (
     )
     .values(state=bindparam("final"), reason=bindparam("why"), traceback=bindparam("trace"), finished_at=Clock())
 )
-_STUDY_OF = select(CANDIDATES.c.study_id).where(CANDIDATES.c.id == bindparam("candidate"))
 _ADD_EPOCHS = Insert(EPOCHS, ("candidate_id", "epoch"), replace=("values",))
 
 
-def start(connection: Connection, job_id: int, lease_s: float, epoch: int | None) -> int:
-    """Mark a queued job as running; the attempt's number. ``epoch``: of the coordinator's lease.
+def start_job(connection: Connection, lease: Lease, job_id: int, lease_s: float) -> int:
+    """Mark a queued job as running, for ``lease_s`` seconds without a sign of life; the attempt's number.
 
     Raises:
-        StudyError: the job is not queued, or the lease is another's by now.
+        StudyError: the job is not queued, or the lease of the study is another's by now.
     """
-    if epoch is not None:
-        candidate_id = connection.execute(select(JOBS.c.candidate_id).where(JOBS.c.id == job_id)).scalar_one()
-        check_lease(connection, candidate_id, epoch)
+    check_lease(connection, lease)
     started = connection.execute(_START, {"job": job_id, "lease_s": lease_s}).one_or_none()
     if started is None:
         raise StudyError(f"job {job_id} is not queued; another coordinator has it")
@@ -83,24 +80,23 @@ def start(connection: Connection, job_id: int, lease_s: float, epoch: int | None
     return int(started.attempt)
 
 
-def check_lease(connection: Connection, candidate_id: int, epoch: int) -> None:
-    """Raise StudyError unless ``epoch`` is the current lease of the candidate's study."""
-    study_id = connection.execute(_STUDY_OF, {"candidate": candidate_id}).scalar_one()
-    leases.check(connection, study_id, epoch)
-
-
-def renew(connection: Connection, job_id: int, attempt: int, lease_s: float) -> bool:
-    """Extend a job's lease."""
+def renew_job(connection: Connection, job_id: int, attempt: int, lease_s: float) -> bool:
+    """Extend a job's lease; False if the attempt is over."""
     return _change(connection, _RENEW, job_id, attempt, lease_s=lease_s) is not None
 
 
-def requeue(connection: Connection, job_id: int, attempt: int, error: str) -> bool:
-    """Put a job back whose worker was lost."""
+def requeue_job(connection: Connection, job_id: int, attempt: int, error: str) -> bool:
+    """Put a job back whose worker was lost; False if the attempt is over."""
     return _change(connection, _REQUEUE, job_id, attempt, why=text_of(error)) is not None
 
 
-def commit(connection: Connection, job_id: int, attempt: int, outcome: JobResult) -> list[int] | None:
-    """Write a job's outcome; ids of the next jobs, None where the attempt is over."""
+def commit_job(
+    connection: Connection, job_id: int, attempt: int, outcome: JobResult, account: Account | None = None
+) -> list[int] | None:
+    """Write a job's outcome, and what the study has spent then; ids of the next jobs, None if the attempt is over.
+
+    An account under a lease that is another's by now is not written.
+    """
     candidate_id = _change(connection, _FINISH, job_id, attempt, outcome=dict(outcome.result))
     if candidate_id is None:
         log.warning("attempt %d of job %d reported late; its result is discarded", attempt, job_id)
@@ -110,21 +106,26 @@ def commit(connection: Connection, job_id: int, attempt: int, outcome: JobResult
     write_files(connection, candidate_id, outcome.artifacts)
     if outcome.candidate_state is not None:
         _end(connection, candidate_id, outcome.candidate_state, outcome.reason)
+    if account is not None:
+        keep_account(connection, account)
     return [add_job(connection, candidate_id, step) for step in outcome.next_jobs]
 
 
-def fail(connection: Connection, job_id: int, attempt: int, error: str, traceback: str) -> bool:
-    """Mark a job and its candidate failed."""
+def fail_job(connection: Connection, job_id: int, attempt: int, error: str, traceback: str) -> bool:
+    """Mark a job and its candidate failed; False if the attempt is over."""
     candidate_id = _change(connection, _FAIL, job_id, attempt, why=text_of(error))
     if candidate_id is not None:
         _end(connection, candidate_id, "failed", error, traceback)
     return candidate_id is not None
 
 
-def stop(connection: Connection, candidate_id: int, reason: str, epoch: int | None) -> None:
-    """End a candidate and its open jobs."""
-    if epoch is not None:
-        check_lease(connection, candidate_id, epoch)
+def stop_candidate(connection: Connection, lease: Lease, candidate_id: int, reason: str) -> None:
+    """End a candidate and its open jobs without a result.
+
+    Raises:
+        StudyError: the lease is another's by now.
+    """
+    check_lease(connection, lease)
     connection.execute(
         update(JOBS)
         .where(JOBS.c.candidate_id == candidate_id, JOBS.c.state.in_(("queued", "running")))
@@ -133,9 +134,14 @@ def stop(connection: Connection, candidate_id: int, reason: str, epoch: int | No
     _end(connection, candidate_id, "stopped", reason)
 
 
-def recover(connection: Connection, study_id: int) -> int:
-    """Put running jobs of a study back into the queue; their attempts are over; how many."""
-    ours = select(CANDIDATES.c.id).where(CANDIDATES.c.study_id == study_id)
+def recover_jobs(connection: Connection, lease: Lease) -> int:
+    """Put jobs that a dead coordinator left running back into the queue; their attempts are over; how many.
+
+    Raises:
+        StudyError: the lease is another's by now.
+    """
+    check_lease(connection, lease)
+    ours = select(CANDIDATES.c.id).where(CANDIDATES.c.study_id == lease.study_id)
     done = connection.execute(
         update(JOBS)
         .where(JOBS.c.state == "running", JOBS.c.candidate_id.in_(ours))
@@ -151,7 +157,7 @@ def add_epochs(
     attempt: int,
     epochs: Sequence[tuple[int, Mapping[str, float]]],
 ) -> None:
-    """Add points of a curve; of an epoch trained again the later values stay, they are the network's."""
+    """Add points of a curve; an epoch trained again replaces its point. A late attempt adds nothing."""
     current = connection.execute(_IS_CURRENT, {"job": job_id, "current": attempt}).one_or_none()
     rows = [{"candidate_id": candidate_id, "epoch": epoch, "values": dict(values)} for epoch, values in epochs]
     if current is not None and rows:

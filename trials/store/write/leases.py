@@ -17,6 +17,7 @@ from sqlalchemy import Connection, Row, bindparam, select, update
 from nas.errors import StudyError
 from trials.store.dialect import Clock, table, text_of
 from trials.store.models import Study
+from trials.store.records import Account, Lease
 
 STUDIES = table(Study)
 _EXPIRES = Clock(bindparam("ttl_s"))
@@ -58,23 +59,23 @@ _HOLD = (
 )
 
 
-def acquire(connection: Connection, study_id: int, owner: str, ttl_s: float, state: str = "running") -> int:
-    """Take the lease; its epoch, one more than the last.
+def acquire_lease(connection: Connection, study_id: int, owner: str, ttl_s: float, *, state: str = "running") -> Lease:
+    """Take the lease, to prepare or to run the study; its epoch is one more than the last.
 
     Raises:
         StudyError: another live coordinator holds it.
     """
-    found = check_free(connection, study_id, owner)
+    found = check_lease_free(connection, study_id, owner)
     before = found.lease_epoch
     values = {"study": study_id, "before": before, "owner": owner, "ttl_s": ttl_s, "now": state}
     taken = connection.execute(_TAKE, values)
     if taken.rowcount != 1:
         raise StudyError(f"study {found.name!r} was just taken by another coordinator; `nas status` shows which")
-    return int(before) + 1
+    return Lease(study_id, int(before) + 1)
 
 
-def check_free(connection: Connection, study_id: int, owner: str) -> Row[Any]:
-    """The study's lease; StudyError if another live coordinator holds it."""
+def check_lease_free(connection: Connection, study_id: int, owner: str) -> Row[Any]:
+    """The columns of the study's lease; StudyError if another live coordinator holds it."""
     found = _find(connection, study_id)
     if found.lease_owner != owner and _is_alive(found):
         raise StudyError(
@@ -84,48 +85,41 @@ def check_free(connection: Connection, study_id: int, owner: str) -> Row[Any]:
     return found
 
 
-def renew(
-    connection: Connection,
-    study_id: int,
-    epoch: int,
-    ttl_s: float,
-    totals: Mapping[str, float],
-    phase: str | None = None,
+def renew_lease(
+    connection: Connection, lease: Lease, ttl_s: float, totals: Mapping[str, float], phase: str | None = None
 ) -> bool:
     """Extend the lease, keep the running totals and what is being done; False if the lease is another's by now."""
-    values = {"study": study_id, "epoch": epoch, "ttl_s": ttl_s, "spent": dict(totals), "doing": phase}
+    values = {**_key(lease), "ttl_s": ttl_s, "spent": dict(totals), "doing": phase}
     return connection.execute(_RENEW, values).rowcount == 1
 
 
-def say(connection: Connection, study_id: int, epoch: int, phase: str, ttl_s: float) -> None:
+def set_phase(connection: Connection, lease: Lease, phase: str, ttl_s: float) -> None:
     """Extend the lease and note what is being done.
 
     Raises:
         StudyError: the lease is another's by now.
     """
-    values = {"study": study_id, "epoch": epoch, "ttl_s": ttl_s, "doing": phase}
-    if connection.execute(_SAY, values).rowcount != 1:
-        check(connection, study_id, epoch)
+    if connection.execute(_SAY, {**_key(lease), "ttl_s": ttl_s, "doing": phase}).rowcount != 1:
+        check_lease(connection, lease)
 
 
-def keep_totals(connection: Connection, study_id: int, epoch: int, totals: Mapping[str, float]) -> None:
+def keep_account(connection: Connection, account: Account) -> None:
     """Keep the running totals, unless the lease is another's by now."""
-    connection.execute(_KEEP, {"study": study_id, "epoch": epoch, "spent": dict(totals)})
+    connection.execute(_KEEP, {**_key(account.lease), "spent": dict(account.totals)})
 
 
-def release(
-    connection: Connection,
-    study_id: int,
-    epoch: int,
-    state: str,
-    totals: Mapping[str, float],
-    error: str | None,
+def release_lease(
+    connection: Connection, lease: Lease, state: str, totals: Mapping[str, float], error: str | None = None
 ) -> None:
-    """End coordinating, in a state."""
-    check(connection, study_id, epoch)
+    """End coordinating, in a state.
+
+    Raises:
+        StudyError: the lease is another's by now.
+    """
+    check_lease(connection, lease)
     connection.execute(
         update(STUDIES)
-        .where(STUDIES.c.id == study_id)
+        .where(STUDIES.c.id == lease.study_id)
         .values(
             state=state,
             totals=dict(totals),
@@ -139,18 +133,22 @@ def release(
     )
 
 
-def check(connection: Connection, study_id: int, epoch: int) -> None:
-    """Raise StudyError unless ``epoch`` is the current lease; nobody takes it before the transaction ends."""
-    found = connection.execute(_HOLD, {"study": study_id}).one_or_none()
+def check_lease(connection: Connection, lease: Lease) -> None:
+    """Raise StudyError unless a lease is the current one; nobody takes it before the transaction ends."""
+    found = connection.execute(_HOLD, {"study": lease.study_id}).one_or_none()
     if found is None:
         raise StudyError("the study was deleted; this coordinator ends without writing")
-    if found.lease_epoch != epoch or found.lease_owner is None:
+    if found.lease_epoch != lease.epoch or found.lease_owner is None:
         raise StudyError(f"another coordinator took over study {found.name!r}; this one ends without writing")
 
 
 def is_held(connection: Connection, study_id: int) -> bool:
-    """Whether a live coordinator holds the study."""
+    """Whether a live process prepares or coordinates a study."""
     return _is_alive(_find(connection, study_id))
+
+
+def _key(lease: Lease) -> dict[str, int]:
+    return {"study": lease.study_id, "epoch": lease.epoch}
 
 
 def _find(connection: Connection, study_id: int) -> Row[Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import Connection, bindparam, insert, select
+from sqlalchemy import Connection, bindparam, insert, select, update
 
 from nas.errors import StoreError
 from trials.store.dialect import Clock, Insert, table
@@ -15,6 +15,9 @@ _SET_METRICS = Insert(table(Metric), ("candidate_id", "name", "target"), replace
 _FIND_TARGET = select(table(Target).c.id).where(table(Target).c.name == bindparam("target"))
 _ADD_MEASUREMENT = insert(table(Measurement)).values(created_at=Clock())
 _ADD_FILE = insert(table(ArtifactRow)).values(created_at=Clock())
+_MARK_DELETED = (
+    update(table(ArtifactRow)).where(table(ArtifactRow).c.id == bindparam("artifact")).values(deleted_at=Clock())
+)
 _ADD_PROFILE = insert(table(ProfileRow)).values(created_at=Clock())
 _ADD_EXPORT = insert(table(ExportRow)).values(created_at=Clock())
 _FIND_CANDIDATE = (
@@ -51,8 +54,13 @@ def write_files(connection: Connection, candidate_id: int, files: Sequence[Artif
         connection.execute(_ADD_FILE, rows)
 
 
-def write_profile(connection: Connection, study: str, number: int, profile: ProfileValue) -> None:
-    """Add a profile to a candidate.
+def mark_deleted(connection: Connection, artifact_id: int) -> None:
+    """Note that retention removed a file."""
+    connection.execute(_MARK_DELETED, {"artifact": artifact_id})
+
+
+def add_profile(connection: Connection, study: str, number: int, profile: ProfileValue) -> None:
+    """Remember where a candidate's time goes on a target.
 
     Raises:
         StoreError: its target is not in the database.
@@ -65,8 +73,8 @@ def write_profile(connection: Connection, study: str, number: int, profile: Prof
     connection.execute(_ADD_PROFILE, row)
 
 
-def write_export(connection: Connection, study: str, number: int, export: ExportValue) -> None:
-    """Note that a candidate was exported."""
+def add_export(connection: Connection, study: str, number: int, export: ExportValue) -> None:
+    """Remember that a candidate was exported, and its scores."""
     scores = {split: {key: list(value) for key, value in found.items()} for split, found in export.scores.items()}
     row = {"candidate_id": _candidate_id(connection, study, number), **vars(export), "scores": scores}
     connection.execute(_ADD_EXPORT, row)

@@ -7,7 +7,8 @@ from sqlalchemy import Connection, bindparam, func, insert, select
 from nas.strategies import Suggestion
 from trials.store.dialect import Clock, Insert, table
 from trials.store.models import Architecture, Candidate, JobRow, SuggestionRow
-from trials.store.records import ArchitectureValue, Duplicate, Proposed, Step
+from trials.store.records import ArchitectureValue, Duplicate, Lease, Proposed, Step
+from trials.store.write.leases import check_lease
 
 ARCHITECTURES, CANDIDATES = table(Architecture), table(Candidate)
 _ADD_ARCHITECTURE = Insert(ARCHITECTURES, ("identity",), returning="id")
@@ -43,13 +44,15 @@ _ADD_JOB = Insert(table(JobRow), ("candidate_id", "kind", "target"), replace=("s
 
 
 def propose(
-    connection: Connection,
-    study_id: int,
-    suggestion: Suggestion,
-    architecture: ArchitectureValue,
-    first: Step,
+    connection: Connection, lease: Lease, suggestion: Suggestion, architecture: ArchitectureValue, first: Step
 ) -> Proposed | Duplicate:
-    """Store a suggestion and, for a network new to the study, its candidate and first job."""
+    """Store a suggestion and, for a network new to the study, its candidate and first job.
+
+    Raises:
+        StudyError: the lease is another's by now.
+    """
+    check_lease(connection, lease)
+    study_id = lease.study_id
     architecture_id, known = _architecture(connection, study_id, architecture)
     if known is not None:
         _suggest(connection, study_id, known, suggestion, duplicate=True)

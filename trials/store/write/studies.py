@@ -12,20 +12,53 @@ from nas.errors import StudyError
 from trials.store.dialect import Clock, table
 from trials.store.models import Architecture, Candidate, Study
 from trials.store.naming import check_name
+from trials.store.read.rows import study_row
+from trials.store.records import Lease
+from trials.store.write.leases import check_lease, is_held
 
 STUDIES, CANDIDATES, ARCHITECTURES = table(Study), table(Candidate), table(Architecture)
 
 
-def create(connection: Connection, columns: Mapping[str, Any]) -> int:
-    """A new study, not yet coordinated by anyone; its id.
+def create_study(
+    connection: Connection,
+    *,
+    name: str,
+    group: str,
+    role: str,
+    plan: Mapping[str, Any],
+    limits: Mapping[str, Any],
+    objectives: Mapping[str, str],
+    environment: Mapping[str, Any],
+    seed: int,
+    regime: Mapping[str, Any] | None = None,
+    beside: Mapping[str, Any] | None = None,
+    original: int | None = None,
+    is_prepared: bool = True,
+) -> int:
+    """A new study, not yet coordinated by anyone; its id. The columns are those of ``trials.store.models.Study``.
 
     Raises:
         StudyError: the name is taken, or no study may have it.
     """
-    name = columns["name"]
     check_name_free(connection, name)
-    fixed = {"state": "interrupted", "totals": {}, "lease_epoch": 0}
-    statement = insert(STUDIES).values(created_at=Clock(), **fixed, **columns).returning(STUDIES.c.id)
+    row = {
+        "name": name,
+        "group": group,
+        "role": role,
+        "state": "interrupted",
+        "plan": plan,
+        "limits": limits,
+        "objectives": objectives,
+        "environment": environment,
+        "seed": seed,
+        "regime": regime,
+        "beside": beside,
+        "original": original,
+        "totals": {},
+        "is_prepared": is_prepared,
+        "lease_epoch": 0,
+    }
+    statement = insert(STUDIES).values(created_at=Clock(), **row).returning(STUDIES.c.id)
     try:
         return int(connection.execute(statement).scalar_one())
     except IntegrityError:
@@ -39,11 +72,6 @@ def check_name_free(connection: Connection, name: str) -> None:
         raise _taken(name)
 
 
-def names(connection: Connection) -> list[str]:
-    """Every study's name, newest first."""
-    return list(connection.execute(select(STUDIES.c.name).order_by(STUDIES.c.id.desc())).scalars())
-
-
 def finish_preparing(
     connection: Connection, study_id: int, limits: Mapping[str, Any], environment: Mapping[str, Any]
 ) -> None:
@@ -52,18 +80,22 @@ def finish_preparing(
     connection.execute(update(STUDIES).where(STUDIES.c.id == study_id).values(**values))
 
 
-def extend(
+def extend_study(
     connection: Connection,
-    study_id: int,
+    lease: Lease,
     plan: Mapping[str, Any],
     limits: Mapping[str, Any],
     broken: Mapping[int, str],
 ) -> None:
     """Replace a study's plan and limits, keep the old ones, and end complete candidates that a limit now rejects.
 
-    ``broken``: candidate → why. The study is left interrupted.
+    ``broken``: candidate → why. The study is left interrupted, its lease free.
+
+    Raises:
+        StudyError: the lease is another's by now.
     """
-    ours = STUDIES.c.id == study_id
+    check_lease(connection, lease)
+    ours = STUDIES.c.id == lease.study_id
     old = connection.execute(select(STUDIES.c.plan, STUDIES.c.limits, STUDIES.c.history).where(ours)).one()
     now = connection.execute(select(Clock())).scalar_one()
     history = [*(old.history or []), {"until": now.isoformat(), "plan": old.plan, "limits": old.limits}]
@@ -75,21 +107,34 @@ def extend(
         connection.execute(update(CANDIDATES).where(*complete).values(state="infeasible", reason=reason))
 
 
-def remove(connection: Connection, study_id: int) -> None:
-    """Remove a study; the database removes what hangs on it."""
-    connection.execute(delete(STUDIES).where(STUDIES.c.id == study_id))
+def remove_study(connection: Connection, name: str) -> None:
+    """Remove a study; the database removes what hangs on it. Its files are the caller's.
+
+    Raises:
+        UnknownNameError: there is none.
+        StudyError: a live coordinator holds it.
+    """
+    row = study_row(connection, name)
+    if is_held(connection, row.id):
+        raise StudyError(f"study {name!r} is coordinated by {row.lease_owner}; end that process, then delete it")
+    connection.execute(delete(STUDIES).where(STUDIES.c.id == row.id))
 
 
-def prune(connection: Connection) -> int:
+def prune_architectures(connection: Connection) -> int:
     """Remove architectures that no study has any more; how many. Those just being proposed are left alone."""
     used = exists().where(CANDIDATES.c.architecture_id == ARCHITECTURES.c.id)
     free = select(ARCHITECTURES.c.id).where(~used).with_for_update(skip_locked=True)
     return connection.execute(delete(ARCHITECTURES).where(ARCHITECTURES.c.id.in_(free))).rowcount
 
 
-def set_limits(connection: Connection, study_id: int, limits: Mapping[str, Any]) -> None:
-    """Replace the resolved limits."""
-    connection.execute(update(STUDIES).where(STUDIES.c.id == study_id).values(limits=dict(limits)))
+def set_limits(connection: Connection, lease: Lease, limits: Mapping[str, Any]) -> None:
+    """Replace the resolved limits: those relative to the original have their numbers now.
+
+    Raises:
+        StudyError: the lease is another's by now.
+    """
+    check_lease(connection, lease)
+    connection.execute(update(STUDIES).where(STUDIES.c.id == lease.study_id).values(limits=dict(limits)))
 
 
 def _taken(name: str) -> StudyError:

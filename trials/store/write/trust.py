@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from sqlalchemy import Connection, Select, or_, select, update
 
 from trials.store.dialect import table
 from trials.store.models import Candidate, JobRow, Measurement, Target
-from trials.store.records import KnownMeasurement, Reopened
-from trials.store.write.history import open_jobs
+from trials.store.read.history import open_jobs
+from trials.store.records import Lease, Reopened
+from trials.store.write.leases import check_lease
 
 MEASUREMENTS, TARGETS, CANDIDATES, JOBS = table(Measurement), table(Target), table(Candidate), table(JobRow)
 #: Kind of the job behind a measurement's purpose; of the others it is the purpose itself.
@@ -18,44 +18,27 @@ _KINDS = {"final": "measure", "audit": "measure"}
 _ENDED = ("complete", "infeasible")
 
 
-def targets(connection: Connection) -> dict[int, Mapping[str, Any]]:
-    """Id → description of every target."""
-    return {row.id: row.description for row in connection.execute(select(TARGETS.c.id, TARGETS.c.description))}
+def verify_measurements(connection: Connection, lease: Lease, target: str) -> None:
+    """A canary was good: so is what the study measured on the target since the last one.
 
-
-def conditions(
-    connection: Connection, target_ids: Sequence[int], protocol: int, runtime_version: str, limit: int
-) -> list[tuple[str, Mapping[str, Any], float, float]]:
-    """``(structure hash, conditions, latency, lower end)`` of measurements that may answer, the latest first."""
-    columns = (MEASUREMENTS.c.structure_hash, MEASUREMENTS.c.conditions)
-    query = _answering(select(*columns, MEASUREMENTS.c.latency_ms, MEASUREMENTS.c.low_ms), target_ids)
-    query = query.where(
-        MEASUREMENTS.c.conditions["protocol"].as_integer() == protocol,
-        MEASUREMENTS.c.conditions["runtime_version"].as_string() == runtime_version,
-    )
-    return [tuple(row) for row in connection.execute(query.limit(limit))]
-
-
-def known(connection: Connection, target_ids: Sequence[int], structure_hash: str) -> list[KnownMeasurement]:
-    """Measurements of a structure that may answer, the latest first."""
-    names = ("id", "source_id", "latency_ms", "low_ms", "high_ms", "conditions", "samples")
-    query = _answering(select(*(MEASUREMENTS.c[name] for name in names)), target_ids)
-    rows = connection.execute(query.where(MEASUREMENTS.c.structure_hash == structure_hash))
-    return [KnownMeasurement(**row._mapping) for row in rows]
-
-
-def verify(connection: Connection, study_id: int, target: str) -> None:
-    """A canary was good: what was measured since the last one is."""
-    unverified = MEASUREMENTS.c.id.in_(_unverified(study_id, target))
+    Raises:
+        StudyError: the lease is another's by now.
+    """
+    check_lease(connection, lease)
+    unverified = MEASUREMENTS.c.id.in_(_unverified(lease.study_id, target))
     connection.execute(update(MEASUREMENTS).where(unverified).values(trust="good"))
 
 
-def quarantine(connection: Connection, study_id: int, target: str) -> Reopened:
+def quarantine_measurements(connection: Connection, lease: Lease, target: str) -> Reopened:
     """A canary was bad: what was measured since the last good one is marked, and its jobs wait to be done again.
 
-    A job whose candidate still has another one open is ``stale``: the line of that candidate comes back to it. The
-    others are queued.
+    A job whose candidate still has another one open is ``stale``: that trial comes back to it. The others are queued.
+
+    Raises:
+        StudyError: the lease is another's by now.
     """
+    check_lease(connection, lease)
+    study_id = lease.study_id
     ids = list(connection.execute(_unverified(study_id, target)).scalars())
     spoilt = or_(MEASUREMENTS.c.id.in_(ids), MEASUREMENTS.c.source_id.in_(ids))
     marked = connection.execute(select(MEASUREMENTS.c.candidate_id, MEASUREMENTS.c.purpose).where(spoilt)).all()
@@ -80,11 +63,6 @@ def _unverified(study_id: int, target: str) -> Select[tuple[int]]:
             MEASUREMENTS.c.source_id.is_(None),
         )
     )
-
-
-def _answering(query: Select[Any], target_ids: Sequence[int]) -> Select[Any]:
-    trusted = MEASUREMENTS.c.target_id.in_(target_ids), MEASUREMENTS.c.trust != "quarantined"
-    return query.where(*trusted).order_by(MEASUREMENTS.c.id.desc())
 
 
 def _jobs_behind(

@@ -13,8 +13,12 @@ from nas.space.chooser import Chooser, RandomChooser
 from nas.strategies import Suggestion
 from trials.analysis.importance import importances
 from trials.analysis.optuna_view import export_rdb, optuna_study
-from trials.store.records import ArchitectureValue, JobResult, MetricValue, Proposed
+from trials.store.records import ArchitectureValue, JobResult, Lease, MetricValue, Proposed
 from trials.store.store import Store
+from trials.store.write.jobs import commit_job, fail_job, start_job, stop_candidate
+from trials.store.write.leases import acquire_lease, release_lease
+from trials.store.write.proposals import propose
+from trials.store.write.studies import create_study
 
 LIMIT_MS = 3.0
 
@@ -33,7 +37,8 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> str:
     """The study ``digits`` of 81 suggestions: one repeated, one failed, one stopped, one running."""
     url = f"sqlite:///{tmp_path_factory.mktemp('store') / 'nas.db'}"
     store = Store(url)
-    study_id = store.create_study(
+    study_id = store.write(
+        create_study,
         name="digits",
         group="digits",
         role="search",
@@ -43,39 +48,39 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> str:
         environment={},
         seed=0,
     )
-    epoch = store.acquire(study_id, "here:1:1", 60)
+    lease = store.write(acquire_lease, study_id, "here:1:1", 60)
     for number in range(81):
         chooser = RandomChooser(max(0, number - 1))
         accuracy, latency_ms = network(chooser)
-        proposed = store.propose(
-            study_id,
-            epoch,
+        proposed = store.write(
+            propose,
+            lease,
             Suggestion.from_chooser(number, chooser),
             ArchitectureValue(f"network{max(0, number - 1)}", "toy", {}, 1, 1, []),
             ("train", ""),
         )
         if number != 1:
             assert isinstance(proposed, Proposed)
-            _finish(store, proposed, number, accuracy, latency_ms)
-    store.release(study_id, epoch, "interrupted", {})
+            _finish(store, lease, proposed, number, accuracy, latency_ms)
+    store.write(release_lease, lease, "interrupted", {})
     store.close()
     return url
 
 
-def _finish(store: Store, proposed: Proposed, number: int, accuracy: float, latency_ms: float) -> None:
+def _finish(store: Store, lease: Lease, proposed: Proposed, number: int, accuracy: float, latency_ms: float) -> None:
     if number == 80:
         return
-    attempt = store.start_job(proposed.job_id, 60)
+    attempt = store.write(start_job, lease, proposed.job_id, 60)
     if number == 78:
-        store.fail_job(proposed.job_id, attempt, "loss is nan", "Traceback")
+        store.write(fail_job, proposed.job_id, attempt, "loss is nan", "Traceback")
     elif number == 79:
-        store.stop_candidate(proposed.candidate_id, "time is up")
+        store.write(stop_candidate, lease, proposed.candidate_id, "time is up")
     else:
         infeasible = latency_ms > LIMIT_MS
         metrics = [MetricValue("latency_ms", "phone", 99.0), MetricValue("latency_ms", "pi", latency_ms)]
         metrics += [] if infeasible else [MetricValue("accuracy", "", accuracy)]
         state = "infeasible" if infeasible else "complete"
-        store.commit_job(proposed.job_id, attempt, JobResult({}, metrics, candidate_state=state))
+        store.write(commit_job, proposed.job_id, attempt, JobResult({}, metrics, candidate_state=state))
 
 
 def test_one_trial_for_each_finished_candidate(url: str) -> None:

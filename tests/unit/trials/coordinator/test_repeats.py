@@ -29,6 +29,9 @@ from trials.store.models import Candidate, JobRow, Measurement
 from trials.store.read.candidates import candidates_page
 from trials.store.read.points import points
 from trials.store.store import Store
+from trials.store.write.leases import acquire_lease
+from trials.store.write.studies import create_study
+from trials.store.write.targets import add_target
 
 REMEASURE, RETRAIN = 4, 3
 WIDTHS = (8, 16, 24)
@@ -61,7 +64,7 @@ def confirming(remeasure: int, retrain: int, revisit_s: float = 0.0) -> Problem:
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[Store]:
     store = Store(f"sqlite:///{tmp_path / 'nas.db'}")
-    store.add_target("local", {}, {})
+    store.write(add_target, "local", {}, {})
     yield store
     store.close()
 
@@ -80,11 +83,11 @@ def coordinator(store: Store, problem: Problem, executor: Pretending, **limits: 
     with Session(store.engine) as session:
         study_id = session.scalar(select(Candidate.study_id))
     columns = {"name": "study", "group": "study", "role": "search", "limits": {}, "environment": {}, "seed": 0}
-    study_id = study_id or store.create_study(
-        plan=problem.plan.to_json(), objectives=dict(problem.objectives), **columns
+    study_id = study_id or store.write(
+        create_study, plan=problem.plan.to_json(), objectives=dict(problem.objectives), **columns
     )
-    epoch = store.acquire(study_id, "here:1:1", -1)
-    assignment = Assignment("study", study_id, epoch, problem, limits, {"local": {}}, "", "/nonexistent")
+    lease = store.write(acquire_lease, study_id, "here:1:1", -1)
+    assignment = Assignment("study", lease, problem, limits, {"local": {}}, "", "/nonexistent")
     return Coordinator(store, assignment, executor, {})
 
 

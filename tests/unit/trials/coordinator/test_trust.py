@@ -25,6 +25,9 @@ from trials.plans.problem import Problem, open_problem
 from trials.store.models import JobRow, Measurement
 from trials.store.read.candidates import candidates_page
 from trials.store.store import Store
+from trials.store.write.leases import acquire_lease
+from trials.store.write.studies import create_study
+from trials.store.write.targets import add_target
 
 SETTINGS = {"stride_mode": "stride", "dropout": 0.0}
 SETTINGS |= {f"stage{n}.depth": 1 for n in range(1, 5)} | {f"stage{n}.conv1.kernel": 3 for n in range(1, 5)}
@@ -38,7 +41,7 @@ SAMPLES = Samples(((Visit(RUNS, RUNS),),), "process").to_bytes()
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[Store]:
     store = Store(f"sqlite:///{tmp_path / 'nas.db'}")
-    store.add_target("local", TARGET, TARGET["references"])
+    store.write(add_target, "local", TARGET, TARGET["references"])
     yield store
     store.close()
 
@@ -101,7 +104,8 @@ def measured(value: float, structure: str, **conditions: Any) -> dict[str, Any]:
 
 
 def run(store: Store, problem: Problem, executor: Pretending, name: str, limit: float | None = None) -> Coordinator:
-    study_id = store.create_study(
+    study_id = store.write(
+        create_study,
         name=name,
         group=name,
         role="search",
@@ -112,16 +116,16 @@ def run(store: Store, problem: Problem, executor: Pretending, name: str, limit: 
         seed=0,
     )
     limits = {"latency_ms": Limit(max=limit)} if limit else {}
-    epoch = store.acquire(study_id, "here:1:1", 60)
-    assignment = Assignment(name, study_id, epoch, problem, limits, {"local": TARGET}, "", "/nonexistent")
+    lease = store.write(acquire_lease, study_id, "here:1:1", 60)
+    assignment = Assignment(name, lease, problem, limits, {"local": TARGET}, "", "/nonexistent")
     coordinator = Coordinator(store, assignment, executor, {})
     assert coordinator.run() == "exhausted"
     return coordinator
 
 
 def rows(store: Store, model: type[Any]) -> list[Any]:
-    with store.reading() as connection:
-        return list(connection.execute(select(model.__table__).order_by(model.id)))
+    query = select(model.__table__).order_by(model.id)
+    return store.read(lambda connection: list(connection.execute(query)))
 
 
 def gates(values: Mapping[int, float], **conditions: Any) -> Any:

@@ -20,7 +20,12 @@ from trials.plans.plan import make_plan
 from trials.plans.problem import Problem, open_problem
 from trials.store.models import Candidate, JobRow, Measurement
 from trials.store.read.candidates import candidates_page
+from trials.store.read.rows import study_row
+from trials.store.read.twins import num_untimed_twins
 from trials.store.store import Store
+from trials.store.write.leases import acquire_lease
+from trials.store.write.studies import create_study
+from trials.store.write.targets import add_target
 
 NETWORK = {"stride_mode": "stride", "dropout": 0.0}
 NETWORK |= {f"stage{n}.depth": 1 for n in range(1, 5)} | {f"stage{n}.conv1.width": 8 for n in range(1, 5)}
@@ -56,7 +61,7 @@ def problem() -> Problem:
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[Store]:
     store = Store(f"sqlite:///{tmp_path / 'nas.db'}")
-    store.add_target("local", {}, {})
+    store.write(add_target, "local", {}, {})
     yield store
     store.close()
 
@@ -65,7 +70,8 @@ def run(store: Store, problem: Problem, executor: Executor) -> str:
     """Start the study, or take it up again."""
     with Session(store.engine) as session:
         study_id = session.scalar(select(Candidate.study_id))
-    study_id = study_id or store.create_study(
+    study_id = study_id or store.write(
+        create_study,
         name="study",
         group="study",
         role="search",
@@ -75,8 +81,8 @@ def run(store: Store, problem: Problem, executor: Executor) -> str:
         environment={},
         seed=0,
     )
-    epoch = store.acquire(study_id, "here:1:1", -1)
-    assignment = Assignment("study", study_id, epoch, problem, {}, {"local": {}}, "", "/nonexistent")
+    lease = store.write(acquire_lease, study_id, "here:1:1", -1)
+    assignment = Assignment("study", lease, problem, {}, {"local": {}}, "", "/nonexistent")
     return Coordinator(store, assignment, executor, {}).run()
 
 
@@ -137,14 +143,14 @@ def test_a_candidate_outlives_the_failure_of_its_twin(error: RuntimeError, store
         (flag,) = row.flags
         assert "dense twin not timed at local" in flag
         assert str(error) in flag
-    study_id = store.study_row("study").id
-    assert store.num_untimed_twins(study_id) == 3
+    study_id = store.read(study_row, "study").id
+    assert store.read(num_untimed_twins, study_id) == 3
     fails = False
     run(store, problem, Pretending(twin=twin))
     rows = candidates_page(store, "study").rows
     assert [row.state for row in rows] == ["complete"] * 4
     assert all("dense_latency_ms" in row.metrics and not row.missing for row in rows[1:])
-    assert store.num_untimed_twins(study_id) == 0
+    assert store.read(num_untimed_twins, study_id) == 0
     with Session(store.engine) as session:
         assert {row.state for row in session.scalars(select(JobRow))} == {"done"}
 

@@ -20,8 +20,11 @@ from trials.plans.plan import Plan, make_plan
 from trials.reporting.comparison import comparison
 from trials.store.read.candidate import candidate_detail
 from trials.store.read.companions import companions, references
+from trials.store.read.rows import study_row
 from trials.store.read.studies import list_studies, study_summary
 from trials.store.store import Store
+from trials.store.write.leases import acquire_lease, release_lease
+from trials.store.write.targets import add_target
 
 SPARSE = {"name": "sparsity", "densities": [0.25, 0.5, 1.0], "schedule": "gradual"}
 
@@ -40,7 +43,7 @@ class Silent(Schedule):
 def url(tmp_path: Path) -> str:
     url = f"sqlite:///{tmp_path / 'nas.db'}"
     store = Store(url)
-    store.add_target("local", {"spec": TargetSpec("local").to_json()}, {})
+    store.write(add_target, "local", {"spec": TargetSpec("local").to_json()}, {})
     store.close()
     return url
 
@@ -152,8 +155,8 @@ def test_what_can_not_be_compared_is_refused(url: str) -> None:
 def test_companions_wait_for_the_end_of_a_study(url: str) -> None:
     search(plan(budget={"trials": 6, "wall_minutes": 1e-9}), storage=url)
     store = Store(url)
-    row = store.study_row("study")
-    epoch = store.acquire(row.id, "elsewhere:1:1", -1)
-    store.release(row.id, epoch, "interrupted", {})
+    row = store.read(study_row, "study")
+    lease = store.write(acquire_lease, row.id, "elsewhere:1:1", -1)
+    store.write(release_lease, lease, "interrupted", {})
     with pytest.raises(StudyError, match="is interrupted: its companions come when it is finished"):
         add_twins(url, "study")

@@ -17,7 +17,10 @@ from tests.unit.trials.launch.test_preparing import PLAN, Preparing, workers  # 
 from trials.executors import Job
 from trials.launch import studies
 from trials.plans.plan import make_plan
+from trials.store.read.history import stored_suggestions
+from trials.store.read.rows import study_row
 from trials.store.store import Store
+from trials.store.write.targets import add_target
 
 
 def when_training(workers: Preparing, act: Callable[[], None]) -> None:  # noqa: F811
@@ -51,7 +54,7 @@ def _closed(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 def prepared(url: str) -> None:
     store = Store(url)
-    store.add_target("local", {"spec": TargetSpec("local").to_json()}, {})
+    store.write(add_target, "local", {"spec": TargetSpec("local").to_json()}, {})
     store.close()
 
 
@@ -71,8 +74,8 @@ def test_a_study_outlasts_a_restart_of_its_server(own_server: RestartableServer,
         own_server.start()
         assert running.result(120) == ["study"]
     store = Store(own_server.url)
-    row = store.study_row("study")
-    history = store.observations(row.id)
+    row = store.read(study_row, "study")
+    history = store.read(stored_suggestions, row.id)
     store.close()
     assert (row.state, row.totals["trained"]) == ("complete", 3)
     assert [item.state for item in history if not item.duplicate] == ["complete"] * 3

@@ -15,7 +15,10 @@ from tests.unit.trials.coordinator.test_twins import NETWORK
 from tests.unit.trials.pretending import Pretending, latency
 from trials.launch import studies
 from trials.plans.plan import make_plan
+from trials.store.read.history import stored_suggestions
+from trials.store.read.rows import study_row
 from trials.store.store import Store
+from trials.store.write.targets import add_target
 
 PLAN: dict[str, Any] = {
     "task": {"name": "digits", "image_size": 8},
@@ -49,7 +52,7 @@ def workers(monkeypatch: pytest.MonkeyPatch) -> Pretending:
 def url(tmp_path: Path) -> str:
     url = f"sqlite:///{tmp_path / 'nas.db'}"
     store = Store(url)
-    store.add_target("local", {"spec": TargetSpec("local").to_json()}, {})
+    store.write(add_target, "local", {"spec": TargetSpec("local").to_json()}, {})
     store.close()
     return url
 
@@ -60,14 +63,16 @@ def search(url: str, **keys: Any) -> Store:
 
 
 def states(store: Store) -> list[str]:
-    return [item.state for item in store.observations(store.study_row("study").id) if not item.duplicate]
+    return [
+        item.state for item in store.read(stored_suggestions, store.read(study_row, "study").id) if not item.duplicate
+    ]
 
 
 def test_a_complete_study_gets_exactly_as_many_more_trials(url: str, workers: Pretending) -> None:
     store = search(url)
-    before = store.observations(store.study_row("study").id)
+    before = store.read(stored_suggestions, store.read(study_row, "study").id)
     studies.extend(url, "study", ["budget.trials=+2"])
-    row, after = store.study_row("study"), store.observations(store.study_row("study").id)
+    row, after = store.read(study_row, "study"), store.read(stored_suggestions, store.read(study_row, "study").id)
     assert row.state == "complete"
     assert states(store) == ["complete"] * 5
     assert after[: len(before)] == before
@@ -76,7 +81,7 @@ def test_a_complete_study_gets_exactly_as_many_more_trials(url: str, workers: Pr
     assert (was["plan"]["budget"]["trials"], row.plan["budget"]["trials"]) == (3, 5)
     studies.extend(url, "study", ["budget.trials=6"])
     assert states(store) == ["complete"] * 6
-    assert len(store.study_row("study").history or []) == 2
+    assert len(store.read(study_row, "study").history or []) == 2
 
 
 def test_a_complete_study_points_to_extend_and_not_in_a_circle(url: str, workers: Pretending) -> None:
@@ -97,7 +102,7 @@ def test_a_tighter_limit_judges_what_is_stored(url: str, workers: Pretending) ->
     store = search(url)
     studies.extend(url, "study", ["limits.latency_ms.max=1.0", "budget.trials=4"])
     assert states(store) == ["infeasible"] * 4
-    assert store.study_row("study").limits == {"latency_ms": {"min": None, "max": 1.0}}
+    assert store.read(study_row, "study").limits == {"latency_ms": {"min": None, "max": 1.0}}
 
 
 @pytest.mark.parametrize(
@@ -123,16 +128,16 @@ def test_what_is_not_sound_is_refused_and_changes_nothing(
     changes: list[str], says: str, url: str, workers: Pretending
 ) -> None:
     store = search(url, limits={"latency_ms": {"max": 5.0}})
-    before = store.study_row("study")
+    before = store.read(study_row, "study")
     with pytest.raises((PlanError, StudyError), match=says):
         studies.extend(url, "study", changes)
-    after = store.study_row("study")
+    after = store.read(study_row, "study")
     assert (after.plan, after.limits, after.state, after.history) == (before.plan, before.limits, "complete", None)
 
 
 def test_a_space_without_more_networks_says_so_at_once(url: str, workers: Pretending) -> None:
     store = search(url, strategy={"name": "given", "choices": [NETWORK]})
-    assert store.study_row("study").state == "exhausted"
+    assert store.read(study_row, "study").state == "exhausted"
     with pytest.raises(StudyError, match="all 1 networks there are to propose"):
         studies.extend(url, "study", ["budget.trials=+5"])
 
@@ -145,7 +150,7 @@ def test_an_extension_whose_first_job_kills_the_process_is_resumed(
         patch.setattr(workers, "submit", _interrupt)
         with pytest.raises(KeyboardInterrupt):
             studies.extend(url, "study", ["budget.trials=+1"])
-    assert store.study_row("study").state == "interrupted"
+    assert store.read(study_row, "study").state == "interrupted"
     studies.resume(url, "study")
     assert states(store) == ["complete"] * 4
 

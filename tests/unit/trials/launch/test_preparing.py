@@ -20,8 +20,10 @@ from trials.cli.console import app
 from trials.coordinator.trainings import duration
 from trials.launch import studies
 from trials.plans.plan import make_plan
+from trials.store.read.rows import study_row
 from trials.store.read.studies import list_studies
 from trials.store.store import Store
+from trials.store.write.leases import is_held
 
 LIMITED = PLAN | {"limits": {"latency_ms": {"max": {"relative_to": "median", "factor": 2.0}}}}
 
@@ -73,7 +75,7 @@ def test_a_study_is_there_while_it_is_prepared(url: str, workers: Preparing) -> 
 
     def look() -> None:
         (row,) = list_studies(Store(url))
-        seen.append((row.state, row.phase, Store(url).is_held(row.id)))
+        seen.append((row.state, row.phase, Store(url).read(is_held, row.id)))
         if not shown:
             shown.extend(nas(*verb, "--storage", url) for verb in (["status", "study"], ["list"], ["show", "study"]))
 
@@ -90,7 +92,7 @@ def test_a_study_is_there_while_it_is_prepared(url: str, workers: Preparing) -> 
         "probing limits",
         "reading the data",
     ]
-    row = Store(url).study_row("study")
+    row = Store(url).read(study_row, "study")
     assert (row.state, row.phase, row.is_prepared) == ("complete", None, True)
     assert row.limits == {"latency_ms": {"min": None, "max": 4.0}}
     assert row.environment["data"]
@@ -106,12 +108,12 @@ def test_what_fails_in_preparing_leaves_a_study_that_can_be_resumed(
     workers.seen = fail
     with pytest.raises((JobError, KeyboardInterrupt)):
         studies.search(make_plan(LIMITED), storage=url)
-    row = Store(url).study_row("study")
+    row = Store(url).read(study_row, "study")
     assert (row.state, row.is_prepared, row.lease_owner) == ("interrupted", False, None)
     assert (row.error or "").startswith("while probing limits: 0 of 16 measurements: ")
     workers.seen = lambda: None
     studies.resume(url, "study")
-    row = Store(url).study_row("study")
+    row = Store(url).read(study_row, "study")
     assert (row.state, row.limits) == ("complete", {"latency_ms": {"min": None, "max": 4.0}})
 
 
@@ -146,7 +148,7 @@ def test_a_metric_that_the_target_can_not_tell_is_refused_before_anything_is_mea
 def test_a_target_that_can_tell_the_metric_is_measured(url: str, workers: Preparing) -> None:
     workers.readable = ["load_ms", "energy_mj"]
     studies.search(make_plan(PLAN | {"limits": {"energy_mj": {"max": 1.0}}}), storage=url)
-    assert Store(url).study_row("study").limits == {"energy_mj": {"min": None, "max": 1.0}}
+    assert Store(url).read(study_row, "study").limits == {"energy_mj": {"min": None, "max": 1.0}}
 
 
 def test_a_study_whose_preparation_was_killed_says_so_and_is_resumed(url: str, workers: Preparing) -> None:
@@ -165,11 +167,11 @@ def test_a_study_whose_preparation_was_killed_says_so_and_is_resumed(url: str, w
         workers.seen = die
         with pytest.raises(Killed):
             studies.search(make_plan(LIMITED), storage=url)
-    assert Store(url).study_row("study").state == "preparing"
+    assert Store(url).read(study_row, "study").state == "preparing"
     assert "has ended without a word: nas resume study" in " ".join(nas("status", "study", "--storage", url).split())
     workers.seen = lambda: None
     studies.resume(url, "study")
-    assert Store(url).study_row("study").state == "complete"
+    assert Store(url).read(study_row, "study").state == "complete"
 
 
 @pytest.mark.parametrize(("seconds", "text"), [(0.0, "0 s"), (59.0, "59 s"), (720.0, "12 min"), (12600.0, "3.5 h")])

@@ -12,8 +12,13 @@ from trials.launch.folders import StudyFolders
 from trials.launch.retention import collect, delete
 from trials.plans.retention import RETENTIONS
 from trials.store.artifacts import ArtifactStore
+from trials.store.read.rows import study_row
 from trials.store.records import ArchitectureValue, ArtifactValue, JobResult, MetricValue, Proposed, Suggestion
 from trials.store.store import Store
+from trials.store.write.jobs import commit_job, start_job
+from trials.store.write.leases import acquire_lease, release_lease
+from trials.store.write.proposals import propose
+from trials.store.write.studies import create_study
 
 
 def new_store(folder: Path, name: str = "nas.db") -> Store:
@@ -24,22 +29,22 @@ def add_study(store: Store, name: str, *uris: str, retention: str = "none") -> S
     """A finished study with one candidate a URI."""
     columns = {"limits": {}, "objectives": {"accuracy": "maximize"}, "environment": {}, "seed": 0}
     plan = {"name": name, "artifacts": {"root": None, "retention": retention}}
-    study_id = store.create_study(name=name, group=name, role="search", plan=plan, **columns)
-    epoch = store.acquire(study_id, "elsewhere:1:1", 60)
+    study_id = store.write(create_study, name=name, group=name, role="search", plan=plan, **columns)
+    lease = store.write(acquire_lease, study_id, "elsewhere:1:1", 60)
     for number, uri in enumerate(uris):
         network = ArchitectureValue(f"{name}{number}", "plain", {}, 1, 1, [])
-        proposed = store.propose(study_id, epoch, Suggestion(number, (), {}), network, ("train", ""))
+        proposed = store.write(propose, lease, Suggestion(number, (), {}), network, ("train", ""))
         assert isinstance(proposed, Proposed)
-        attempt = store.start_job(proposed.job_id, 60)
+        attempt = store.write(start_job, lease, proposed.job_id, 60)
         done = JobResult(
             {},
             metrics=[MetricValue("accuracy", "", number / 10)],
             artifacts=[ArtifactValue("onnx", uri, "0" * 64, 3)],
             candidate_state="complete",
         )
-        store.commit_job(proposed.job_id, attempt, done)
-    store.release(study_id, epoch, "complete", {})
-    return StudyFolders(store, store.study_row(name))
+        store.write(commit_job, proposed.job_id, attempt, done)
+    store.write(release_lease, lease, "complete", {})
+    return StudyFolders(store, store.read(study_row, name))
 
 
 def put(folders: StudyFolders, tmp_path: Path, number: int = 0) -> Path:
@@ -182,7 +187,7 @@ def test_checkpoints_of_a_former_version_are_taken_up_and_left(tmp_path: Path) -
     store = new_store(tmp_path)
     add_study(store, "digits")
     old_layout(store, "digits")
-    folders = StudyFolders(store, store.study_row("digits"))
+    folders = StudyFolders(store, store.read(study_row, "digits"))
     old = Path(folders.root) / "work" / "digits" / "3"
     old.mkdir(parents=True)
     (old / "state").write_text("epoch 2")
@@ -201,7 +206,7 @@ def test_files_at_a_remote_root_are_removed_with_their_folder(tmp_path: Path) ->
     with sqlite3.connect(tmp_path / "nas.db") as connection:
         connection.execute("UPDATE studies SET plan = ?", ('{"artifacts": {"root": "memory://bucket"}}',))
     connection.close()
-    folders = StudyFolders(store, store.study_row("a"))
+    folders = StudyFolders(store, store.read(study_row, "a"))
     (tmp_path / "model.onnx").write_bytes(b"new")
     stored = ArtifactStore(folders.artifacts).put(tmp_path / "model.onnx", 0, "onnx")
     list_file(store, folders, stored.uri)

@@ -15,8 +15,13 @@ from sqlalchemy import func, select
 from nas.space.chooser import Question
 from nas.strategies import Suggestion
 from trials.store.models import Base
-from trials.store.records import ArchitectureValue, Duplicate, Proposed
+from trials.store.records import ArchitectureValue, Duplicate, Lease, Proposed
 from trials.store.store import Store
+from trials.store.write.jobs import start_job
+from trials.store.write.leases import acquire_lease
+from trials.store.write.proposals import propose
+from trials.store.write.studies import create_study
+from trials.store.write.targets import add_target
 
 
 @dataclass
@@ -24,20 +29,23 @@ class Searching:
     """A study under a lease, and the shortest way to propose to it."""
 
     store: Store
-    id: int
-    epoch: int
+    lease: Lease
     name: str
     _suggestions: Iterator[int] = field(default_factory=count)
 
-    def propose(self, identity: str, *, epoch: int | None = None) -> Proposed | Duplicate:
+    @property
+    def id(self) -> int:
+        return self.lease.study_id
+
+    def propose(self, identity: str) -> Proposed | Duplicate:
         number = next(self._suggestions)
         questions = (
             Question("width", (16, 32, None), ordered=True, site="stage0"),
             Question("kind", ("conv", "pool"), active=number % 2 == 0),
         )
-        return self.store.propose(
-            self.id,
-            self.epoch if epoch is None else epoch,
+        return self.store.write(
+            propose,
+            self.lease,
             Suggestion(number, questions, {"width": 16, "kind": "conv"}, {"generation": number // 2}),
             ArchitectureValue(identity, "plain", {"answers": {"width": 16}}, 10, 20, [{"name": "stem"}]),
             ("gate", "local"),
@@ -50,20 +58,20 @@ class Searching:
 
     def started(self, identity: str) -> tuple[Proposed, int]:
         proposed = self.new(identity)
-        return proposed, self.store.start_job(proposed.job_id, 60, epoch=self.epoch)
+        return proposed, self.store.write(start_job, self.lease, proposed.job_id, 60)
 
     def rows(self, model: type[Base]) -> list[Any]:
-        with self.store.reading() as connection:
-            table = model.__table__
-            return list(connection.execute(select(table).order_by(table.c.id)))
+        table = model.__table__
+        return self.store.read(lambda connection: list(connection.execute(select(table).order_by(table.c.id))))
 
     def num(self, model: type[Base]) -> int:
-        with self.store.reading() as connection:
-            return int(connection.execute(select(func.count()).select_from(model.__table__)).scalar_one())
+        count = select(func.count()).select_from(model.__table__)
+        return self.store.read(lambda connection: int(connection.execute(count).scalar_one()))
 
 
-def create_study(store: Store, name: str) -> Searching:
-    study_id = store.create_study(
+def new_study(store: Store, name: str) -> Searching:
+    study_id = store.write(
+        create_study,
         name=name,
         group=name,
         role="search",
@@ -73,7 +81,7 @@ def create_study(store: Store, name: str) -> Searching:
         environment={},
         seed=2**40,
     )
-    return Searching(store, study_id, store.acquire(study_id, "elsewhere:1:1", 60), name)
+    return Searching(store, store.write(acquire_lease, study_id, "elsewhere:1:1", 60), name)
 
 
 @pytest.fixture
@@ -85,13 +93,13 @@ def store(store_url: str) -> Iterator[Store]:
 
 @pytest.fixture
 def study(store: Store) -> Searching:
-    store.add_target("local", {"runtime": "onnxruntime"}, {"0": 1.0})
-    return create_study(store, "digits")
+    store.write(add_target, "local", {"runtime": "onnxruntime"}, {"0": 1.0})
+    return new_study(store, "digits")
 
 
 @pytest.fixture
 def other_study(store: Store, study: Searching) -> Searching:
-    return create_study(store, "digits-random")
+    return new_study(store, "digits-random")
 
 
 @pytest.fixture

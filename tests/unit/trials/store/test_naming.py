@@ -5,6 +5,7 @@ from trials.plans.plan import make_plan
 from trials.plans.studies import study_specs
 from trials.store.naming import name_problem
 from trials.store.store import Store
+from trials.store.write.studies import check_name_free
 
 BAD = ["", ".", "..", "...", "-", "--yes", "a/b", "../a", "/a", "a\\b", "größe", "a b", "a\n", "a\0b", "a:b", "x" * 201]
 GOOD = ["work", "1", "artifacts", "checkpoints", "a..b", ".hidden", "_", "v1.0-rc_2", "x" * 200]
@@ -18,7 +19,7 @@ def test_a_bad_name_is_refused_by_the_plan_by_the_option_and_by_the_database(sto
     with pytest.raises(StudyError, match="a study's name"):
         study_specs(make_plan(PLAN), name)
     with pytest.raises(StudyError, match="a study's name"):
-        store.check_name_free(name)
+        store.read(check_name_free, name)
 
 
 @pytest.mark.parametrize("name", GOOD)

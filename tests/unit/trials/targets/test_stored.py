@@ -25,8 +25,10 @@ from trials.plans.plan import Plan, make_plan
 from trials.plans.pools import pools
 from trials.plans.problem import open_problem, target_specs
 from trials.store.models import Measurement
+from trials.store.read.rows import study_row, target_rows
 from trials.store.read.studies import list_studies
 from trials.store.store import Store
+from trials.store.write.targets import add_target
 from trials.targets.stored import names_targets, remove, with_stored_targets
 
 REACH = {"address": "https://pi:8765", "token_file": "/secret/token", "tls_ca": "/secret/pi.pem"}
@@ -49,7 +51,7 @@ class Missing(Pretending):
 def store(tmp_path: Path) -> Store:
     store = Store(f"sqlite:///{tmp_path / 'nas.db'}")
     for name, spec in {"pi": PI, "local": TargetSpec("local")}.items():
-        store.add_target(name, {"spec": spec.to_json(), "description": {}, "references": {}}, {})
+        store.write(add_target, name, {"spec": spec.to_json(), "description": {}, "references": {}}, {})
     return store
 
 
@@ -100,8 +102,8 @@ def test_a_study_is_left_for_later_when_the_device_stays_away(store: Store) -> N
     with pytest.raises(PlaceError, match=r"'pi' does not answer at https://pi:8765.*nas resume study"):
         search(plan(faults={"patience_minutes": 0}), storage=store.url)
     Missing.away = 0
-    assert store.study_row("study").state == "interrupted"
-    assert "pi" in (store.study_row("study").error or "")
+    assert store.read(study_row, "study").state == "interrupted"
+    assert "pi" in (store.read(study_row, "study").error or "")
     resume(store.url, "study")
     (row,) = list_studies(store)
     assert (row.state, dict(row.counts)) == ("complete", {"complete": 2})
@@ -111,11 +113,11 @@ def test_a_study_is_left_for_later_when_the_device_stays_away(store: Store) -> N
 def test_targets_are_listed_and_those_without_measurements_removed(store: Store) -> None:
     Missing.away = 0
     search(plan(), storage=store.url)
-    assert [(row.name, row.measurements) for row in store.targets()] == [("local", 0), ("pi", 2)]
+    assert [(row.name, row.measurements) for row in store.read(target_rows)] == [("local", 0), ("pi", 2)]
     with pytest.raises(StudyError, match="2 measurements are about target 'pi'"):
         remove(store, "pi")
     remove(store, "local")
-    assert [row.name for row in store.targets()] == ["pi"]
+    assert [row.name for row in store.read(target_rows)] == ["pi"]
     with pytest.raises(UnknownNameError, match="did you mean 'pi'"):
         remove(store, "pie")
 
@@ -184,7 +186,7 @@ def test_a_check_tells_how_a_target_is_and_fails_where_it_is_not_fit(
     store: Store, monkeypatch: pytest.MonkeyPatch, drift: float, version: str, problem: str
 ) -> None:
     known = Target(TargetSpec("box"), {"r1": 1.0, "r5": 2.0}, {"processor": "x", "runtime_version": "1"})
-    store.add_target("box", known.to_json(), dict(known.references))
+    store.write(add_target, "box", known.to_json(), dict(known.references))
     monkeypatch.setattr(trials.targets.stored, "open_measurer", lambda spec: Looking(drift, version))
     check = ["targets", "check", "box", "--storage", store.url]
     shown, printed = (CliRunner().invoke(app, [*check, *extra]) for extra in ([], ["--json"]))

@@ -8,13 +8,15 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Engine, create_engine, inspect, text
+from sqlalchemy import Connection, Engine, create_engine, inspect, text
 
 from nas.errors import MissingPackageError, StoreError
 from trials.store.database.engine import MIGRATIONS, check_reachable, migrate, open_engine, to_json
 from trials.store.database.urls import parse_url, shown
 from trials.store.models import Base
+from trials.store.read.rows import find_target
 from trials.store.store import Store
+from trials.store.write.targets import add_target
 
 HEAD = ScriptDirectory(str(MIGRATIONS)).get_current_head()
 NEWER = f"""
@@ -157,7 +159,7 @@ def test_a_database_of_a_newer_program_is_refused(store_url: str, newer: Path) -
 def test_an_upgrade_that_rebuilds_a_table_keeps_what_hangs_on_it(study, newer: Path) -> None:
     study.new("a")
     migrate(study.store.engine, newer)
-    with study.store.reading() as connection:
+    with study.store.engine.connect() as connection:
         assert connection.execute(text("SELECT note FROM studies")).all() == [(None,)]
         assert connection.execute(text("SELECT count(*) FROM jobs")).scalar() == 1
     study.store.close()
@@ -195,11 +197,14 @@ def test_sqlite_is_set_up_for_several_processes(tmp_path: Path) -> None:
 
 def test_a_reader_keeps_no_writer_waiting(tmp_path: Path) -> None:
     store = Store(f"sqlite:///{tmp_path / 'nas.db'}")
-    with store.reading() as reading:
-        assert reading.execute(text("SELECT count(*) FROM targets")).scalar() == 0
-        store.add_target("local", {}, {})
-        assert reading.execute(text("SELECT count(*) FROM targets")).scalar() == 0
-    assert store.target("local") is not None
+
+    def reading(connection: Connection) -> None:
+        assert connection.execute(text("SELECT count(*) FROM targets")).scalar() == 0
+        store.write(add_target, "local", {}, {})
+        assert connection.execute(text("SELECT count(*) FROM targets")).scalar() == 0
+
+    store.read(reading)
+    assert store.read(find_target, "local") is not None
     store.close()
 
 

@@ -14,15 +14,18 @@ import pytest
 
 from nas.errors import StoreError, UnknownNameError
 from trials.store.database.engine import open_engine
+from trials.store.read.rows import study_row
 from trials.store.read.studies import list_studies
 from trials.store.store import Store
+from trials.store.write.leases import acquire_lease, release_lease
+from trials.store.write.studies import create_study
 
 COLUMNS: dict[str, Any] = {"plan": {}, "limits": {}, "objectives": {}, "environment": {}}
 
 
 def with_study(path: Path) -> Path:
     store = Store(f"sqlite:///{path}")
-    store.create_study(name="study", group="study", role="search", seed=0, **COLUMNS)
+    store.write(create_study, name="study", group="study", role="search", seed=0, **COLUMNS)
     store.close()
     return path
 
@@ -68,12 +71,12 @@ def test_it_can_be_looked_at(read_only: Path) -> None:
 
 def test_what_writes_says_that_it_can_not(read_only: Path) -> None:
     store = Store(f"sqlite:///{read_only}/nas.db")
-    assert store.study_row("study").name == "study"
+    assert store.read(study_row, "study").name == "study"
     for write in (store.check_writable, lambda: store.delete_study("study")):
         with pytest.raises(StoreError, match="can't be written by this user here"):
             write()
     with pytest.raises(UnknownNameError, match="no study 'other'"):
-        store.study_row("other")
+        store.read(study_row, "other")
     store.close()
 
 
@@ -95,7 +98,7 @@ def test_older_tables_are_not_upgraded_there(tmp_path: Path, freeze: Callable[[P
 def test_a_crashed_writers_last_words_are_read(tmp_path: Path, freeze: Callable[[Path], None]) -> None:
     path = with_study(tmp_path / "nas.db")
     writer = Store(f"sqlite:///{path}")
-    writer.create_study(name="late", group="late", role="search", seed=0, **COLUMNS)
+    writer.write(create_study, name="late", group="late", role="search", seed=0, **COLUMNS)
     copy = tmp_path / "copy"
     copy.mkdir()
     for file in tmp_path.glob("nas.db*"):
@@ -119,10 +122,10 @@ def test_a_newer_program_s_tables_are_refused(tmp_path: Path, freeze: Callable[[
 def test_text_that_no_database_takes_is_stored_cleaned(text: Any, store_url: str) -> None:
     store = Store(store_url)
     study = {"name": "study", "group": "study", "role": "search", "seed": 0}
-    identity = store.create_study(**study, **{**COLUMNS, "environment": {"text": text}})
-    epoch = store.acquire(identity, "me", 60)
-    store.release(identity, epoch, "interrupted", {}, f"{text}" if isinstance(text, str) else None)
-    row = store.study_row("study")
+    identity = store.write(create_study, **study, **{**COLUMNS, "environment": {"text": text}})
+    lease = store.write(acquire_lease, identity, "me", 60)
+    store.write(release_lease, lease, "interrupted", {}, f"{text}" if isinstance(text, str) else None)
+    row = store.read(study_row, "study")
     assert "\N{REPLACEMENT CHARACTER}" in str(row.environment["text"])
     assert row.error is None or "\N{REPLACEMENT CHARACTER}" in row.error
     store.close()

@@ -16,6 +16,7 @@ from trials.store.models import (
     Metric,
     SuggestionRow,
 )
+from trials.store.read.history import open_jobs
 from trials.store.records import (
     ArchitectureValue,
     ArtifactValue,
@@ -24,6 +25,16 @@ from trials.store.records import (
     MeasurementValue,
     MetricValue,
     Proposed,
+)
+from trials.store.write.jobs import (
+    add_epochs,
+    commit_job,
+    fail_job,
+    recover_jobs,
+    renew_job,
+    requeue_job,
+    start_job,
+    stop_candidate,
 )
 from trials.store.write.proposals import propose
 
@@ -59,7 +70,7 @@ def test_studies_that_propose_one_network_at_once_share_it(store, study, other_s
     with ThreadPoolExecutor(1) as other:
         with store.transaction() as connection:
             network = ArchitectureValue("a", "plain", {}, 1, 1, [])
-            propose(connection, study.id, Suggestion(0, (), {}), network, ("gate", "local"))
+            propose(connection, study.lease, Suggestion(0, (), {}), network, ("gate", "local"))
             theirs = other.submit(other_study.propose, "a")
             with pytest.raises(TimeoutError):
                 theirs.result(0.3)
@@ -71,7 +82,7 @@ def test_a_job_starts_once(store, study) -> None:
     proposed, attempt = study.started("a")
     assert attempt == 1
     with pytest.raises(StudyError, match=f"job {proposed.job_id} is not queued"):
-        store.start_job(proposed.job_id, 60, epoch=study.epoch)
+        store.write(start_job, study.lease, proposed.job_id, 60)
     (job,), (candidate,) = study.rows(JobRow), study.rows(Candidate)
     assert (job.state, candidate.state) == ("running", "running")
     assert timedelta(seconds=59) < job.lease_expires_at - job.started_at < timedelta(seconds=61)
@@ -79,7 +90,8 @@ def test_a_job_starts_once(store, study) -> None:
 
 def test_a_commit_writes_everything_and_queues_what_comes_next(store, study) -> None:
     proposed, attempt = study.started("a")
-    added = store.commit_job(
+    added = store.write(
+        commit_job,
         proposed.job_id,
         attempt,
         JobResult(
@@ -110,7 +122,7 @@ def test_a_commit_writes_everything_and_queues_what_comes_next(store, study) -> 
 def test_a_final_commit_ends_the_candidate(store, study) -> None:
     proposed, attempt = study.started("a")
     result = JobResult({}, candidate_state="infeasible", reason="latency_ms 3 is over the limit 2")
-    assert store.commit_job(proposed.job_id, attempt, result) == []
+    assert store.write(commit_job, proposed.job_id, attempt, result) == []
     (candidate,) = study.rows(Candidate)
     assert (candidate.state, candidate.reason) == ("infeasible", "latency_ms 3 is over the limit 2")
     assert candidate.finished_at >= candidate.created_at
@@ -122,17 +134,17 @@ def test_an_attempt_that_is_over_writes_nothing(store, study, caplog, way: str) 
     proposed, attempt = study.started("a")
     job = proposed.job_id
     if way == "recovered":
-        assert store.recover(study.id, study.epoch) == 1
+        assert store.write(recover_jobs, study.lease) == 1
     elif way == "committed":
-        assert store.commit_job(job, attempt, JobResult({"first": True})) == []
+        assert store.write(commit_job, job, attempt, JobResult({"first": True})) == []
     elif way == "failed":
-        assert store.fail_job(job, attempt, "ValueError: no", "Traceback …")
+        assert store.write(fail_job, job, attempt, "ValueError: no", "Traceback …")
     elif way == "stopped":
-        store.stop_candidate(proposed.candidate_id, "the budget is spent", epoch=study.epoch)
+        store.write(stop_candidate, study.lease, proposed.candidate_id, "the budget is spent")
     else:
-        assert store.requeue_job(job, attempt, "the worker was lost")
+        assert store.write(requeue_job, job, attempt, "the worker was lost")
     if way == "started again":
-        assert store.start_job(job, 60, epoch=study.epoch) == attempt + 1
+        assert store.write(start_job, study.lease, job, 60) == attempt + 1
     before = [study.rows(JobRow), study.rows(Candidate)]
 
     late = JobResult(
@@ -145,12 +157,12 @@ def test_an_attempt_that_is_over_writes_nothing(store, study, caplog, way: str) 
         [("train", "")],
     )
     with caplog.at_level(logging.WARNING):
-        assert store.commit_job(job, attempt, late) is None
+        assert store.write(commit_job, job, attempt, late) is None
     assert f"attempt 1 of job {job} reported late" in caplog.text
-    assert not store.fail_job(job, attempt, "late", "late")
-    assert not store.requeue_job(job, attempt, "late")
-    assert not store.renew_job(job, attempt, 60)
-    store.add_epochs(proposed.candidate_id, job, attempt, [(1, {"loss": 1.0})])
+    assert not store.write(fail_job, job, attempt, "late", "late")
+    assert not store.write(requeue_job, job, attempt, "late")
+    assert not store.write(renew_job, job, attempt, 60)
+    store.write(add_epochs, proposed.candidate_id, job, attempt, [(1, {"loss": 1.0})])
 
     assert [study.rows(JobRow), study.rows(Candidate)] == before
     assert [study.num(model) for model in (Metric, Measurement, ArtifactRow, EpochRow)] == [0, 0, 0, 0]
@@ -158,7 +170,7 @@ def test_an_attempt_that_is_over_writes_nothing(store, study, caplog, way: str) 
 
 def test_a_failed_job_keeps_its_traceback(store, study) -> None:
     proposed, attempt = study.started("a")
-    assert store.fail_job(proposed.job_id, attempt, "ValueError: bad\0byte", "Traceback\n  bad\0byte")
+    assert store.write(fail_job, proposed.job_id, attempt, "ValueError: bad\0byte", "Traceback\n  bad\0byte")
     (job,), (candidate,) = study.rows(JobRow), study.rows(Candidate)
     assert (job.state, candidate.state) == ("failed", "failed")
     assert (candidate.reason, candidate.traceback) == (
@@ -170,23 +182,23 @@ def test_a_failed_job_keeps_its_traceback(store, study) -> None:
 
 def test_a_requeued_job_starts_again_with_the_next_attempt(store, study) -> None:
     proposed, attempt = study.started("a")
-    assert store.requeue_job(proposed.job_id, attempt, "the worker was lost")
+    assert store.write(requeue_job, proposed.job_id, attempt, "the worker was lost")
     (job,) = study.rows(JobRow)
     assert (job.state, job.error, job.lease_expires_at) == ("queued", "the worker was lost", None)
-    assert store.start_job(proposed.job_id, 60, epoch=study.epoch) == 2
+    assert store.write(start_job, study.lease, proposed.job_id, 60) == 2
 
 
 def test_a_job_s_lease_is_renewed(store, study) -> None:
     proposed, attempt = study.started("a")
     before = study.rows(JobRow)[0].lease_expires_at
-    assert store.renew_job(proposed.job_id, attempt, 3600)
+    assert store.write(renew_job, proposed.job_id, attempt, 3600)
     assert study.rows(JobRow)[0].lease_expires_at > before + timedelta(minutes=50)
 
 
 def test_stopping_ends_open_jobs_only(store, study) -> None:
     proposed, attempt = study.started("a")
-    store.commit_job(proposed.job_id, attempt, JobResult({}, next_jobs=[("train", "")]))
-    store.stop_candidate(proposed.candidate_id, "the wall-time budget is spent", epoch=study.epoch)
+    store.write(commit_job, proposed.job_id, attempt, JobResult({}, next_jobs=[("train", "")]))
+    store.write(stop_candidate, study.lease, proposed.candidate_id, "the wall-time budget is spent")
     assert [job.state for job in study.rows(JobRow)] == ["done", "failed"]
     (candidate,) = study.rows(Candidate)
     assert (candidate.state, candidate.reason) == ("stopped", "the wall-time budget is spent")
@@ -194,9 +206,9 @@ def test_stopping_ends_open_jobs_only(store, study) -> None:
 
 def test_a_finished_candidate_stays_as_it_is(store, study) -> None:
     proposed, attempt = study.started("a")
-    store.commit_job(proposed.job_id, attempt, JobResult({}, candidate_state="complete"))
+    store.write(commit_job, proposed.job_id, attempt, JobResult({}, candidate_state="complete"))
     before = study.rows(Candidate)
-    store.stop_candidate(proposed.candidate_id, "too late", epoch=study.epoch)
+    store.write(stop_candidate, study.lease, proposed.candidate_id, "too late")
     assert study.rows(Candidate) == before
 
 
@@ -204,20 +216,20 @@ def test_recovering_takes_this_study_s_running_jobs_only(store, study, other_stu
     working, _ = study.started("a")
     waiting = study.new("b")
     other_study.started("a")
-    assert store.recover(study.id, study.epoch) == 1
-    assert [job.job_id for job in store.open_jobs(study.id)] == [working.job_id, waiting.job_id]
-    assert store.open_jobs(other_study.id) == []
+    assert store.write(recover_jobs, study.lease) == 1
+    assert [job.job_id for job in store.read(open_jobs, study.id)] == [working.job_id, waiting.job_id]
+    assert store.read(open_jobs, other_study.id) == []
 
 
 def test_an_epoch_trained_again_replaces_its_point(store, study) -> None:
     proposed, attempt = study.started("a")
     job, candidate = proposed.job_id, proposed.candidate_id
-    store.add_epochs(candidate, job, attempt, [(1, {"loss": 2.0}), (2, {"loss": float("nan")})])
-    store.add_epochs(candidate, job, attempt, [])
-    store.requeue_job(job, attempt, "lost")
-    again = store.start_job(job, 60, epoch=study.epoch)
-    store.add_epochs(candidate, job, again, [(2, {"loss": 1.0}), (3, {"loss": 0.5})])
-    store.add_epochs(candidate, job, attempt, [(3, {"loss": 9.0})])
+    store.write(add_epochs, candidate, job, attempt, [(1, {"loss": 2.0}), (2, {"loss": float("nan")})])
+    store.write(add_epochs, candidate, job, attempt, [])
+    store.write(requeue_job, job, attempt, "lost")
+    again = store.write(start_job, study.lease, job, 60)
+    store.write(add_epochs, candidate, job, again, [(2, {"loss": 1.0}), (3, {"loss": 0.5})])
+    store.write(add_epochs, candidate, job, attempt, [(3, {"loss": 9.0})])
     assert [(row.epoch, row.values) for row in sorted(study.rows(EpochRow), key=lambda row: row.epoch)] == [
         (1, {"loss": 2.0}),
         (2, {"loss": 1.0}),
@@ -227,16 +239,16 @@ def test_an_epoch_trained_again_replaces_its_point(store, study) -> None:
 
 def test_a_diverged_loss_is_stored_as_null(store, study) -> None:
     proposed, attempt = study.started("a")
-    store.add_epochs(proposed.candidate_id, proposed.job_id, attempt, [(1, {"loss": float("nan")})])
+    store.write(add_epochs, proposed.candidate_id, proposed.job_id, attempt, [(1, {"loss": float("nan")})])
     assert study.rows(EpochRow)[0].values == {"loss": None}
 
 
 def test_a_later_metric_replaces_the_earlier(store, study) -> None:
     proposed, attempt = study.started("a")
     gate = JobResult({}, [MetricValue("latency_ms", "local", 2.0, 1.9, 2.1)], next_jobs=[("measure", "local")])
-    (measure,) = store.commit_job(proposed.job_id, attempt, gate) or []
-    attempt = store.start_job(measure, 60, epoch=study.epoch)
-    store.commit_job(measure, attempt, JobResult({}, [MetricValue("latency_ms", "local", 1.0)]))
+    (measure,) = store.write(commit_job, proposed.job_id, attempt, gate) or []
+    attempt = store.write(start_job, study.lease, measure, 60)
+    store.write(commit_job, measure, attempt, JobResult({}, [MetricValue("latency_ms", "local", 1.0)]))
     assert [(row.value, row.low) for row in study.rows(Metric)] == [(1.0, None)]
 
 
@@ -244,7 +256,9 @@ def test_a_commit_that_can_not_be_written_writes_nothing(store, study) -> None:
     proposed, attempt = study.started("a")
     elsewhere = MeasurementValue(**{**vars(LATENCY), "target": "pi"})
     with pytest.raises(StoreError, match="target 'pi' is not in the database"):
-        store.commit_job(proposed.job_id, attempt, JobResult({}, [MetricValue("accuracy", "", 1.0)], [elsewhere]))
+        store.write(
+            commit_job, proposed.job_id, attempt, JobResult({}, [MetricValue("accuracy", "", 1.0)], [elsewhere])
+        )
     assert study.num(Metric) == 0
     assert study.rows(JobRow)[0].state == "running"
 

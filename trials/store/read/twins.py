@@ -6,12 +6,10 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, null, select, update
+from sqlalchemy import Connection, select
 
 from trials.store.dialect import table
 from trials.store.models import Candidate, JobRow
-from trials.store.records import OpenJob
-from trials.store.write.history import open_jobs
 
 JOBS, CANDIDATES = table(JobRow), table(Candidate)
 _ENDED = (
@@ -22,18 +20,9 @@ _ENDED = (
 )
 
 
-def count(connection: Connection, study_id: int) -> int:
+def num_untimed_twins(connection: Connection, study_id: int) -> int:
     """Twins of a study's complete candidates that could not be timed."""
-    return len(_untimed(connection, study_id))
-
-
-def reopen(connection: Connection, study_id: int) -> list[OpenJob]:
-    """Queue the jobs of a study's twins that could not be timed."""
-    ids = {row.id for row in _untimed(connection, study_id)}
-    if not ids:
-        return []
-    connection.execute(update(JOBS).where(JOBS.c.id.in_(ids)).values(state="queued", finished_at=None, result=null()))
-    return [job for job in open_jobs(connection, study_id) if job.job_id in ids]
+    return len(untimed_twins(connection, study_id))
 
 
 def remarks(connection: Connection, candidate_ids: Sequence[int]) -> dict[int, tuple[str, ...]]:
@@ -45,6 +34,7 @@ def remarks(connection: Connection, candidate_ids: Sequence[int]) -> dict[int, t
     return {candidate_id: tuple(texts) for candidate_id, texts in found.items()}
 
 
-def _untimed(connection: Connection, study_id: int) -> list[Any]:
+def untimed_twins(connection: Connection, study_id: int) -> list[Any]:
+    """The jobs of a study's complete candidates that ended without a latency of the dense twin."""
     rows = connection.execute(_ENDED.where(CANDIDATES.c.study_id == study_id, CANDIDATES.c.state == "complete"))
     return [row for row in rows if "error" in (row.result or {})]

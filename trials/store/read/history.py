@@ -1,14 +1,14 @@
-"""What a coordinator reads back when it starts."""
+"""The history of a study, as its coordinator reads it back: jobs, suggestions, files."""
 
 from __future__ import annotations
 
 import json
 import sys
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import ColumnElement, Connection, Text, cast, select
+from sqlalchemy import ColumnElement, Connection, Text, cast, or_, select
 
 from nas.strategies import Suggestion
 from trials.store.dialect import table
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 Metrics = dict[tuple[str, str], MetricValue]
 JOBS, CANDIDATES, ARCHITECTURES = table(JobRow), table(Candidate), table(Architecture)
 SUGGESTIONS, METRICS, FILES, STUDIES = table(SuggestionRow), table(Metric), table(ArtifactRow), table(Study)
+#: Kinds of jobs that are repeated; the row says which time it is, ``retrain-2``.
+REPEATED = ("remeasure", "retrain")
 
 
 def open_jobs(connection: Connection, study_id: int) -> list[OpenJob]:
@@ -54,7 +56,7 @@ def open_jobs(connection: Connection, study_id: int) -> list[OpenJob]:
     ]
 
 
-def observations(connection: Connection, study_id: int) -> list[StoredSuggestion]:
+def stored_suggestions(connection: Connection, study_id: int) -> list[StoredSuggestion]:
     """Every suggestion in order, with its candidate's state and metrics."""
     ours = METRICS.c.candidate_id.in_(select(CANDIDATES.c.id).where(CANDIDATES.c.study_id == study_id))
     metrics = _metrics(connection, ours)
@@ -85,7 +87,7 @@ def observations(connection: Connection, study_id: int) -> list[StoredSuggestion
     ]
 
 
-def twins(connection: Connection, study_id: int) -> dict[tuple[str, str], Mapping[str, float]]:
+def twin_latencies(connection: Connection, study_id: int) -> dict[tuple[str, str], Mapping[str, float]]:
     """Latency of every dense twin timed in a study, by its identity and target."""
     rows = connection.execute(
         select(JOBS.c.target, JOBS.c.result)
@@ -93,6 +95,15 @@ def twins(connection: Connection, study_id: int) -> dict[tuple[str, str], Mappin
         .where(CANDIDATES.c.study_id == study_id, JOBS.c.kind == "twin", JOBS.c.state == "done")
     )
     return {(result["twin"], target): result["latency"] for target, result in rows if "latency" in result}
+
+
+def repeat_counts(connection: Connection, study_id: int) -> Counter[tuple[int, str, str]]:
+    """(candidate's number, kind, target) → repeats in any state."""
+    repeated = or_(*(JOBS.c.kind.startswith(f"{kind}-") for kind in REPEATED))
+    query = select(CANDIDATES.c.number, JOBS.c.kind, JOBS.c.target)
+    query = query.join(CANDIDATES, CANDIDATES.c.id == JOBS.c.candidate_id)
+    rows = connection.execute(query.where(CANDIDATES.c.study_id == study_id, repeated))
+    return Counter((number, kind.partition("-")[0], target) for number, kind, target in rows)
 
 
 def kept_artifacts(connection: Connection, name: str) -> list[KeptArtifact]:
