@@ -78,7 +78,8 @@ demo: setup  ## Search, export, report: one whole study on this machine, under d
 dashboard: setup  ## Show the demo's studies in a browser.
 	$(NAS) dashboard --storage $(DEMO_STORAGE)
 
-docs: setup  ## Build the documentation as a site, with a reference of the Python API.
+docs: setup  ## Write the pages of names from the docstrings, and build the documentation as a site.
+	$(BIN)/python docs/site/names.py
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
 	@echo 'The documentation:  build/docs/index.html'
 

@@ -75,28 +75,32 @@ PRESETS = {
 
 
 class LargeKernel(SearchSpace):
-    """UniRepLKNet's macro-architecture: a stem of two convolutions, stages of blocks, layer norms between them.
+    """UniRepLKNet's blocks under the rules of Scaling Up Your Kernels (Zhang et al. 2024).
 
-    Rules of "Scaling Up Your Kernels", kept by construction: large kernels (7×7 and more) in the middle and late
-    stages only; all of them trained beside dilated ones; depth by 3×3 blocks behind those of large kernels;
-    squeeze-and-excitation to mix channels. Choices: for each stage units, 3×3 blocks a unit, width, expansion of the
-    feed-forward parts, squeeze-and-excitation or none; for each unit its depthwise kernel (0, 3, 5 in the first stage,
-    then up to 31) and, after the first stage, its mixer: that kernel, an LS convolution (LSNet) and what it perceives,
-    or a SpaRTAN block and its dilation. Published networks are in ``PUBLISHED``. Size: 1e8
-    networks in ``small`` at 16 pixels, 5e26 in ``paper`` at 224.
+    Large depthwise kernels are used after the first stage; each is trained beside small dilated kernels and ships as
+    one convolution. Depth comes from 3×3 blocks. Blocks can have squeeze-and-excitation. UniRepLKNet-A, F, P, N, T and
+    S are in this space (``PUBLISHED``). Weight sparsity acts on the 1×1 convolutions only, and not on those of
+    squeeze-and-excitation.
 
-    Where we differ from the paper: the last norm is in front of the pooling, so that heads that do not pool have it
-    too; no stochastic depth; only kernels whose outer taps can touch more than padding (k ≤ 2·size − 1) are offered;
-    maps are halved only down to a size. Weight sparsity acts on the 1×1 convolutions outside squeeze-and-excitation.
+    Choices of each stage: the number of units, 3×3 blocks per unit, width, expansion, and whether there is
+    squeeze-and-excitation. Choices of each unit: the size of the depthwise kernel and, after the first stage, what
+    mixes the pixels: this kernel, an LS convolution (LSNet) with its reach, or a SpaRTAN block with its dilation.
+
+    The space has 1e8 networks with the preset ``small`` at 16 pixels, and 5e26 with ``paper`` at 224.
+
+    Differences from the paper: the last norm comes before the pooling, so that heads without pooling have it too; there
+    is no stochastic depth; a kernel is offered only if its outer weights can reach more than padding (k ≤ 2·size − 1);
+    feature maps are halved only down to a smallest size.
 
     Args:
         preset: ``small`` (3 stages, up to 32 channels) or ``paper`` (4 stages, up to 768 channels).
-        kernels: depthwise kernels to choose from; by default all of ``KERNELS`` that fit the task's input.
-        mixers: mixers to choose from after the first stage; by default all of ``MIXERS``.
+        kernels: sizes of depthwise kernels to choose from, odd, or 0 for none; by default those of 0, 3, 5, …, 17, 21,
+            31 whose outer weights can reach more than padding.
+        mixers: mixers to choose from after the first stage: some of ``depthwise``, ``ls_conv`` and ``spartan``.
 
     Raises:
-        PlanError: an unknown preset; kernels that are not odd (or 0), repeat, or fit no stage of the task's input;
-            unknown mixers, none, or some that repeat.
+        PlanError: an unknown preset; kernels that are not odd (or 0), repeat, or fit no stage of the task's input; no
+            mixers, unknown mixers, or mixers that repeat.
     """
 
     paper = Paper(

@@ -27,21 +27,22 @@ _ALL = ("*",)
 
 
 class Module(SearchSpace):
-    """Any ``torch.nn.Module``; its architecture is as it is, sparsity and precision of its layers are searched.
+    """A module of your own, unchanged.
 
-    The space asks no questions of its own; policies ask theirs about the convolutions and linear layers that
-    ``search`` names. Without policies it is one network, a baseline.
+    The space has no choices; policies search over the convolutions and linear layers that ``search`` names. Without
+    policies it is one network, a baseline. See ``docs/how-to/own-network.md``.
 
     Args:
-        factory: ``package:function`` that makes the module, with random weights, or ``package:Class`` of a module; no
-            function of Python's own library, and none annotated to return something else. Of the keyword arguments
-            ``num_classes`` and ``in_chans`` it is given those it takes, as the task wants them; with ``**kwargs`` both.
-        weights: safetensors file to start from.
-        strict: every tensor of the file and of the module must have its counterpart; if not, those that fit in name
-            and shape are taken.
-        freeze: patterns of the names of parameters that do not train. A batch norm of frozen parameters keeps its
-            statistics, too.
-        search: patterns of the paths of layers that policies may act on.
+        factory: ``package:function`` that makes the module with random weights, or ``package:Class`` of a module;
+            required. It is called with ``num_classes`` and ``in_chans`` if it has these parameters, and with both if it
+            takes ``**kwargs``. Functions of Python's own library are refused, and so are functions that are annotated
+            to return anything but a module.
+        weights: safetensors file with the starting weights; random weights by default.
+        strict: every tensor of the file must have its counterpart in the module and vice versa; ``false`` loads the
+            tensors that fit and lists the others.
+        freeze: name patterns of parameters that are not trained, such as ``[layer1.*]``; the batch norms of these
+            layers keep their statistics.
+        search: path patterns of the layers that policies may change.
     """
 
     paths = ("weights",)

@@ -36,12 +36,17 @@ PRESETS = {
 
 
 class PlainConvNet(SearchSpace):
-    """Stages of [convolution, batch norm, ReLU] with down-sampling between them and a global max-pool at the end.
+    """Convolutions without branches, after SimpleNet (Hasanpour et al. 2016).
 
-    Choices: stride mode; dropout; for each stage its depth (slots beyond it are identities); for each slot its width
-    and its kernel (1, 3, 5, 7). Published configurations are in ``PUBLISHED``. Where we differ from the paper: strides
-    may replace poolings, and there are only as many down-samplings as leave 2×2 pixels (four poolings do not fit
-    an 8×8 image); a kernel whose outer taps could only ever touch padding (k > 2·size − 1) is cut to those that can.
+    Stages of [convolution, batch norm, ReLU] follow one another, with down-sampling between them and a global pooling
+    at the end.
+
+    Choices: the kind of down-sampling, dropout, the depth of each stage, and width and kernel (1, 3, 5, 7) of each
+    convolution. Slots beyond the depth of a stage are identities. Published networks are in ``PUBLISHED``.
+
+    Differences from the paper: strides can replace poolings; there are only as many down-samplings as leave 2×2 pixels,
+    because four poolings do not fit an 8×8 image; a kernel whose outer weights could only reach padding (k > 2·size −
+    1) is replaced by the largest that reaches pixels.
 
     Args:
         preset: ``small`` (4 stages, 8–48 channels) or ``paper`` (5 stages, 32–2048 channels).

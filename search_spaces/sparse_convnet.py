@@ -95,29 +95,30 @@ PRESETS = {
 
 
 class SparseConvNet(SearchSpace):
-    """Stages of inverted residuals (expand 1×1, depthwise, project 1×1) between a stem and a last 1×1 convolution.
+    """Inverted residuals whose 1×1 convolutions can be sparse, after Fast Sparse ConvNets (Elsen et al. 2020).
 
-    Choices: widths of stem and last convolution; dropout; for each stage depth (slots beyond it are skipped), width,
-    the layout of its residual blocks (serial, parallel), groups of the subspace attention behind it (0: none) and,
-    where ``kept`` gives several fractions, the fraction of the weights of its 1×1 convolutions to keep; for each block
-    expansion, depthwise kernel, squeeze-and-excitation or none. MobileNetV2 and, with ReLU6, EfficientNet-B0 are in
-    preset ``mobile`` (``PUBLISHED``). Size: 1e14 networks in ``small``, 2e6 in
-    ``wide``, 2e36 in ``mobile``.
+    A block expands by a 1×1 convolution, filters by a depthwise one and projects by another 1×1 convolution.
+    MobileNetV2 and, with ReLU6, the shape of EfficientNet-B0 are in the preset ``mobile`` (``PUBLISHED``). Weight
+    sparsity acts on the 1×1 convolutions only, as in the paper.
 
-    Sparsity acts on the 1×1 convolutions alone, as in the paper: stem and classifier are small parts of the time and
-    the most sensitive; of a depthwise kernel's few taps every one is needed; squeeze-and-excitation works on one
-    pixel. Either ``kept`` makes them ``SparseConv2d``, masks learnt by scores, or the policy ``sparsity`` prunes
-    them. Where we differ: the paper's blocks of output channels that share a pattern are that policy's; a stage's
-    first block never has a shortcut, the others always; there are only as many down-samplings as leave 2×2 pixels; a
-    kernel whose outer taps could only ever touch padding (k > 2·size − 1) is cut to those that can.
+    Choices: the widths of stem and last convolution, and dropout; for each stage its depth, width, layout, and the
+    groups of the subspace attention (``ulsam``) behind it; for each block its expansion, its depthwise kernel, and
+    whether it has squeeze-and-excitation. The space has 1e14 networks with the preset ``small``, 2e6 with ``wide`` and
+    2e36 with ``mobile``.
+
+    Differences from the paper: blocks of output channels that share a pattern are an option of the policy ``sparsity``;
+    the first block of a stage never has a shortcut, all others have one; there are only as many down-samplings as leave
+    2×2 pixels; a kernel whose outer weights could only reach padding (k > 2·size − 1) is replaced by the largest that
+    reaches pixels.
 
     Args:
-        preset: ``small`` (3 stages, up to 48 channels), ``wide`` (2 stages, up to 160 channels and six times as many in
-            blocks: few layers, large enough to gain by zeros) or ``mobile`` (7 stages, up to 448 channels).
-        kept: fractions of the 1×1 convolutions' weights to choose from; only 1 has no sparse layers.
+        preset: ``small`` (3 stages, up to 48 channels), ``wide`` (2 stages, up to 160 channels, 960 in blocks) or
+            ``mobile`` (7 stages, up to 448 channels).
+        kept: fractions of weights to keep in the 1×1 convolutions. With several fractions, each stage chooses one, and
+            learnt scores decide which weights stay (DASS); the policy ``sparsity`` then leaves these layers alone.
 
     Raises:
-        PlanError: an unknown preset; ``kept`` empty, with a fraction outside (0, 1] or one that repeats.
+        PlanError: an unknown preset; ``kept`` is empty, or has a fraction outside (0, 1] or one that repeats.
     """
 
     paper = Paper(

@@ -25,16 +25,16 @@ _REFERENCE = (3, 64, 64)
 
 
 class TimmFamily(SearchSpace):
-    """Networks of one family of timm (Wightman 2019): the numbers its constructor takes are searched.
+    """Networks of one family of timm (Wightman 2019), which timm's constructors build from the chosen numbers.
 
-    Choices are the family's (``search_spaces.families``). With preset ``paper`` timm's published networks are points
-    of the space (``Family.published``) and its weights fit their names. Blocks beyond a chosen depth are not there,
-    not even as identities: timm's constructors know none; policies are asked about their layers as inactive.
+    With the preset ``paper``, timm's published networks are points of the space (``Family.published``), and their
+    published weights fit. Blocks beyond a chosen depth do not exist, not even as identities, because timm's
+    constructors can't make them; policies are asked about their layers as inactive.
 
     Args:
         family: ``convnext``, ``efficientnet``, ``byobnet`` or ``vit``.
-        preset: ``small`` (images of about 32×32 pixels) or ``paper`` (timm's networks and what lies between them).
-        weights: local safetensors file to start from; of each network what fits in name and shape is taken.
+        preset: ``small`` (images of about 32×32 pixels) or ``paper``.
+        weights: local safetensors file to start from; each network loads the tensors that fit in name and shape.
     """
 
     paths = ("weights",)

@@ -19,12 +19,14 @@ from search_spaces.answers import check_answers
 
 
 class TimmModel(SearchSpace):
-    """One of timm's models by its name, for the task's channels, image size and classes. It asks no questions.
+    """One model of timm (Wightman 2019), built for the channels, image size and classes of the task.
+
+    Use it as a baseline, or as a network whose layers policies search over. It has no choices.
 
     Args:
-        model: name in timm (Wightman 2019), without the tag of its weights.
-        weights: local safetensors file to start from, as timm publishes them; a classifier of other classes, or a
-            stem for other channels, does not fit and starts anew. Random weights without.
+        model: name of the model in timm, without the tag of its weights.
+        weights: local safetensors file to start from; tensors that do not fit, such as a classifier for other classes,
+            start with random values.
     """
 
     paths = ("weights",)

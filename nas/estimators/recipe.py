@@ -19,45 +19,58 @@ Count0 = Annotated[int, Field(ge=0)]
 
 
 class Recipe(BaseModel):
-    """Parameters of ``training`` and their defaults."""
+    """Parameters of the estimator ``training``; on a CPU, it trains in float32 whatever ``amp`` says."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
+    #: Largest number of epochs.
     epochs: Count = 12
-    #: Of training; a last batch that is not full is left out.
+    #: Number of examples per training step; a last batch that is not full is left out.
     batch_size: Count = 64
-    #: Any optimizer of timm.
+    #: Name of any optimizer of timm.
     optimizer: str = "adamw"
+    #: Highest learning rate; begin with 0.0003 if the space has ``weights``.
     learning_rate: Positive = 4e-3
+    #: Weight decay.
     weight_decay: NonNegative = 0.02
+    #: Momentum, for optimizers that have one.
     momentum: Share = 0.9
-    #: timm's schedules, moved every step; or none.
+    #: timm's schedule, which changes the learning rate in every step: ``cosine``, ``tanh``, ``step``, ``poly`` or
+    #: ``none``.
     scheduler: Literal["cosine", "tanh", "step", "poly", "none"] = "cosine"
-    #: Epochs from a tenth of ``learning_rate`` up to it; fewer where there are fewer epochs.
+    #: Epochs in which the learning rate rises from a tenth to its full value; fewer if there are fewer epochs.
     warmup_epochs: Count0 = 1
+    #: Learning rate at the end of the schedule.
     min_learning_rate: NonNegative = 1e-5
-    #: ``step`` multiplies the rate by ``decay_rate`` every so many epochs; for ``poly`` it is the power.
+    #: For ``step``: number of epochs between two decays.
     decay_epochs: Count = 4
+    #: For ``step``: factor of a decay; for ``poly``: the power.
     decay_rate: Positive = 0.3
+    #: Label smoothing.
     label_smoothing: Share = 0.0
-    #: Alpha of mixup and of CutMix; 0 is off.
+    #: Alpha of mixup; 0 switches it off.
     mixup: NonNegative = 0.0
+    #: Alpha of cutmix; 0 switches it off.
     cutmix: NonNegative = 0.0
-    #: Decay a step of a moving average of the weights, which then is what is judged and kept.
+    #: Decay of a moving average of the weights, which is then scored and shipped; off by default.
     ema_decay: Annotated[float, Field(gt=0, lt=1)] | None = None
-    #: Largest norm of the gradient.
+    #: Largest norm of the gradient; off by default.
     clip_grad: Positive | None = None
-    #: Stop after so many epochs without the task's first metric improving by ``min_delta``; None never stops.
+    #: Stop after this many epochs without an improvement of the task's first metric; off by default.
     patience: Count | None = None
+    #: Smallest change that counts as an improvement.
     min_delta: NonNegative = 0.0
-    #: Train with the task's augmentation.
+    #: Use the augmentation of the task.
     augment: bool = True
+    #: Number of processes that load data.
     num_workers: Count0 = 0
+    #: ``auto``, ``cpu`` or ``cuda``.
     device: Literal["auto", "cpu", "cuda"] = "auto"
-    #: Mixed precision on a GPU: what it does best, one of the two types, or off. A CPU trains in float32.
+    #: Mixed precision on a GPU: ``bfloat16``, ``float16``, ``off``, or ``auto`` for the best type of the GPU.
     amp: Literal["auto", "bfloat16", "float16", "off"] = "auto"
+    #: Store feature maps with channels last.
     channels_last: bool = True
-    #: With a checkpoint, steps between two of them within an epoch; there is one at its end anyway.
+    #: Number of steps between two checkpoints within an epoch; the end of an epoch always has one.
     checkpoint_steps: Count = 200
 
 

@@ -24,23 +24,27 @@ if TYPE_CHECKING:
 
 
 class SparseThenQuantize(Estimator):
-    """Trains the dense network, then it under masks, then as it will be rounded (GPUSQ-ViT, Yu et al. 2023).
+    """Trains in three phases: the dense network, the network under its masks, and the network with rounding.
 
-    The dense network, without any policy, is the teacher of the two other phases. Policies see their own phase as
-    the whole training: those of precision the third (they start to round at their ``quantization_aware`` share of it,
-    0 being all of it), all others the second, whose masks stay as they are in the third. Where we differ: the paper
-    prunes once, by magnitude; here the schedule of the sparsity policy decides (``one_shot`` at 0 is the paper's).
+    In the second and third phase, the dense network is the teacher: the loss is made of labels, the teacher's outputs
+    and the teacher's features, and a layer counts more if compression changes it more (GPUSQ-ViT, Yu et al. 2023). The
+    schedule of a sparsity policy runs within the second phase. ``quantization_aware`` of the policy ``precision`` is a
+    share of the third phase; set it to 0 to round during the whole phase.
+
+    Policies see their own phase as the whole training: ``precision`` the third, all others the second, whose masks stay
+    as they are in the third. Difference from the paper: the paper prunes once, by magnitude; here the schedule of the
+    sparsity policy decides (``one_shot`` at 0 is the paper's).
 
     Args:
-        dense_epochs: of the first phase.
-        sparse_epochs: of the second.
-        quantized_epochs: of the third.
-        learning_rate_factor: of the later phases, on the recipe's learning rate.
-        temperature: of the teacher's soft answers.
-        hard_weight: of the labels in the loss; 0 trains the later phases without labels.
-        soft_weight: of the teacher's answers.
-        feature_weight: of the teacher's features.
-        training: parameters of ``training`` for every phase, without ``epochs``.
+        dense_epochs: epochs of the first phase.
+        sparse_epochs: epochs of the second phase.
+        quantized_epochs: epochs of the third phase.
+        learning_rate_factor: factor on the learning rate in the second and third phase.
+        temperature: temperature of the teacher's outputs.
+        hard_weight: weight of the labels in the loss; 0 leaves them out.
+        soft_weight: weight of the teacher's outputs.
+        feature_weight: weight of the teacher's features.
+        training: a mapping of the parameters of ``training`` for every phase, without ``epochs``.
 
     Raises:
         PlanError: a parameter that is unknown or out of range.

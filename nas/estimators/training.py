@@ -17,10 +17,14 @@ if TYPE_CHECKING:
 
 
 class Training(Estimator):
-    """Trains a network by a recipe; the parameters are those of ``Recipe``.
+    """Trains with timm's optimizers, schedules, averaging and mixing.
 
-    A run is a function of network, task, recipe and seed: interrupted anywhere and continued, it ends at the
-    same weights, bit by bit on the same machine. It leaves the global random generators alone.
+    Training starts from random weights or from the ``weights`` of the space. The result depends on network, task,
+    recipe and seed only: an interrupted training continues within its epoch and ends at the same weights, bit for bit
+    on the same machine. The global random generators are not touched. The parameters are those of ``Recipe``.
+
+    The defaults are for training from scratch. A ``learning_rate`` of 0.004 destroys trained weights: with ``weights``,
+    begin with ``learning_rate: 0.0003`` and ``epochs: 5``.
 
     Raises:
         PlanError: a parameter that is unknown or out of range.

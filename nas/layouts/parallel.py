@@ -13,9 +13,11 @@ if TYPE_CHECKING:
 
 
 class Parallel(Layout):
-    """``x + Σ f_l(x)``: the serial stage's first-order Taylor polynomial in its functions.
+    """All functions get the input of the stage: ``x + Σ f(x)``.
 
-    The functions wait for nothing but the stage's input, so a runtime with several threads may compute them at once.
+    This is the first-order Taylor polynomial of the serial stage in its functions, after Make Deep Networks Shallow
+    Again (Bermeitinger et al. 2023). The paths are shorter, and a runtime with several threads can compute them at the
+    same time.
     """
 
     paper = Paper(

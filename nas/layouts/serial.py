@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class Serial(Layout):
-    """``x ← x + f_l(x)`` for each function."""
+    """The functions follow one another: ``x ← x + f(x)``."""
 
     def arrange(self, functions: Sequence[Callable[[Tensor], Tensor]], inputs: Tensor) -> Tensor:
         """See ``Layout.arrange``."""

@@ -34,7 +34,10 @@ KIND = {target: kind for kind, targets in TARGETS.items() for target in targets}
 
 
 class ActivationOp(Op):
-    """Elementwise activations without weights."""
+    """ReLU, ReLU6, Hardswish, Hardsigmoid, SiLU, GELU, Sigmoid, Tanh, LeakyReLU, ELU and Mish.
+
+    They are covered as modules, functions and tensor methods.
+    """
 
     targets = tuple(KIND)
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class AddcmulOp(Op):
-    """``torch.addcmul(input, tensor1, tensor2, value=value)``: ``input + value * tensor1 * tensor2``, broadcast."""
+    """``torch.addcmul``: ``input + value * tensor1 * tensor2``, broadcast."""
 
     targets = (torch.addcmul,)
 

@@ -17,7 +17,10 @@ if TYPE_CHECKING:
 
 
 class AttentionOp(Op):
-    """``F.scaled_dot_product_attention`` of queries, keys and values ``(N, heads, tokens, features)``."""
+    """``F.scaled_dot_product_attention`` without a mask.
+
+    Queries, keys and values are ``(N, heads, tokens, features)``.
+    """
 
     targets = (F.scaled_dot_product_attention,)
 

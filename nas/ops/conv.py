@@ -18,7 +18,10 @@ if TYPE_CHECKING:
 
 
 class Conv2dOp(Op):
-    """``nn.Conv2d``, and timm's ``Conv2dSame``, which pads as TensorFlow does."""
+    """``nn.Conv2d``: dense, grouped, depthwise, dilated and strided; timm's ``Conv2dSame``.
+
+    ``Conv2dSame`` pads as TensorFlow does.
+    """
 
     targets = (nn.Conv2d, Conv2dSame)
 

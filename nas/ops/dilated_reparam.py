@@ -18,7 +18,10 @@ if TYPE_CHECKING:
 
 
 class DilatedReparamOp(Op):
-    """``DilatedReparam``: one convolution."""
+    """``DilatedReparam``: depthwise kernels from 5×5 that ship as one convolution (UniRepLKNet).
+
+    They are trained beside small dilated kernels.
+    """
 
     paper = Paper(
         39,

@@ -26,7 +26,7 @@ KIND = {target: kind for kind, targets in TARGETS.items() for target in targets}
 
 
 class ElementwiseOp(Op):
-    """Two operands, tensors or numbers, broadcast as torch does."""
+    """Arithmetic of two operands, tensors or numbers, broadcast as torch does."""
 
     targets = tuple(KIND)
 

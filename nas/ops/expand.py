@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class ExpandOp(Op):
-    """``expand``, ``expand_as``, ``torch.broadcast_to``."""
+    """``expand``, ``expand_as`` and ``torch.broadcast_to``."""
 
     targets = ("expand", "expand_as", torch.broadcast_to)
 

@@ -16,7 +16,10 @@ if TYPE_CHECKING:
 
 
 class FlattenOp(Op):
-    """Flatten, view, reshape, squeeze, unsqueeze: all of them are given by the shapes before and after."""
+    """``flatten``, ``unflatten``, ``view``, ``reshape``, ``squeeze``, ``unsqueeze`` and ``contiguous``.
+
+    A call is described by the shapes before and after it.
+    """
 
     targets = (
         *(nn.Flatten, nn.Unflatten, torch.flatten, torch.reshape, torch.squeeze, torch.unsqueeze),

@@ -20,7 +20,7 @@ _timms = timm.layers.grn.GlobalResponseNorm
 
 
 class GlobalResponseNormOp(Op):
-    """``GlobalResponseNorm``, and timm's of maps, channels first or last."""
+    """``GlobalResponseNorm``, ours and timm's, of maps with channels first or last."""
 
     targets = (GlobalResponseNorm, _timms)
 

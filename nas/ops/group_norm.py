@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class GroupNormOp(Op):
-    """``nn.GroupNorm`` of maps; timm's ``GroupNorm`` and ``GroupNorm1`` are the same."""
+    """``nn.GroupNorm`` of maps, timm's ``GroupNorm`` and ``GroupNorm1``."""
 
     targets = (nn.GroupNorm, GroupNorm, GroupNorm1)
 

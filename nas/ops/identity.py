@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 
 
 class IdentityOp(Op):
-    """``nn.Identity`` and dropout: of values, channels, and whole branches (timm's ``DropPath``).
+    """``nn.Identity``, and dropout of values, channels and whole branches (timm's ``DropPath``).
 
-    Dropout above zero changes what is learned, so it is part of a candidate's identity; a deployed file has
-    none of it.
+    Dropout above zero changes what is learned, so it is part of a candidate's identity; a deployed file does not
+    contain it.
     """
 
     targets = (nn.Identity, Skipped, nn.Dropout, nn.Dropout2d, DropPath, F.dropout, F.dropout2d)

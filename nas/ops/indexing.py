@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class IndexingOp(Op):
-    """``tensor[...]`` with numbers, slices, ``None`` and ``...``; ``parts[0]`` of what was split."""
+    """Indexing by numbers, slices, ``None`` and ``...``; one part of a split tensor."""
 
     targets = (operator.getitem,)
 

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 class LayerNormOp(Op):
     """``nn.LayerNorm``, ``F.layer_norm``, timm's ``LayerNorm``, and its ``LayerNorm2d`` over the channels of maps.
 
-    Maps are turned to channels-last and back: runtimes have one fused kernel, for the last dimension, and the turns
-    cost less than reductions over the second (ONNX Runtime, 40 to 320 channels).
+    Maps are transposed to channels last and back: runtimes have one fused kernel, for the last dimension, and the two
+    transpositions cost less than reductions over the second dimension (ONNX Runtime, 40 to 320 channels).
     """
 
     targets = (nn.LayerNorm, LayerNorm, LayerNorm2d, F.layer_norm)

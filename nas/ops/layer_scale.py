@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class LayerScaleOp(Op):
-    """``LayerScale2d`` of maps ``(N, C, H, W)`` and ``LayerScale`` of anything with channels last."""
+    """timm's ``LayerScale2d`` of maps, and ``LayerScale`` of tensors with channels last."""
 
     targets = (LayerScale2d, LayerScale)
 

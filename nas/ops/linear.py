@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class LinearOp(Op):
-    """``nn.Linear``, on ``(N, features)`` or with more dimensions before the last; timm's ``Linear`` is the same."""
+    """``nn.Linear`` of tensors with any number of dimensions before the last; timm's ``Linear``."""
 
     targets = (nn.Linear, Linear)
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class LSConvOp(Op):
-    """``LocalAggregation``, the part of ``LSConv`` that other ops do not cover."""
+    """``LocalAggregation``, the special part of an LS convolution (LSNet): every pixel has a 3×3 kernel of its own."""
 
     paper = Paper(
         24, "LSNet (Wang et al. 2025)", "tests/unit/nas/ops/test_ls_conv.py::test_aggregation_is_that_by_unfold"

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class MatMulOp(Op):
-    """``a @ b``, ``torch.matmul``, ``torch.bmm`` of tensors of two or more dimensions."""
+    """``a @ b``, ``torch.matmul`` and ``torch.bmm`` of tensors of two or more dimensions."""
 
     targets = (operator.matmul, torch.matmul, torch.bmm, "matmul", "bmm")
 

@@ -18,7 +18,10 @@ if TYPE_CHECKING:
 
 
 class BatchNormOp(Op):
-    """``nn.BatchNorm2d``, ``nn.BatchNorm1d`` and ``F.batch_norm`` with running statistics."""
+    """``nn.BatchNorm2d``, ``nn.BatchNorm1d`` and ``F.batch_norm`` with running statistics.
+
+    The last is how timm's ``BatchNormAct2d`` calls it.
+    """
 
     targets = (nn.BatchNorm2d, nn.BatchNorm1d, F.batch_norm)
 

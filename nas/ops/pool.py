@@ -106,7 +106,7 @@ class PoolOp(Op):
 
 
 class GlobalPoolOp(Op):
-    """Adaptive pooling into equal windows."""
+    """Adaptive pooling with equal windows."""
 
     targets = _ADAPTIVE_MAX + _ADAPTIVE_AVG
 

@@ -25,7 +25,7 @@ KIND = {target: kind for kind, targets in TARGETS.items() for target in targets}
 
 
 class ReduceOp(Op):
-    """``mean``, ``sum``, ``amax`` and the Euclidean ``norm`` over dimensions that are named."""
+    """Mean, sum, maximum and Euclidean norm over named dimensions."""
 
     targets = tuple(KIND)
 

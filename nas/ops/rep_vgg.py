@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class RepVggOp(Op):
-    """``RepVgg`` and ``MobileOne``: a convolution and its activation."""
+    """timm's blocks of RepVGG and MobileOne, merged into one convolution and its activation."""
 
     targets = (RepVgg, MobileOne)
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class ResizeOp(Op):
-    """``nn.Upsample`` and ``F.interpolate`` of maps ``(N, C, H, W)`` to a size or by a factor."""
+    """``nn.Upsample`` and ``F.interpolate`` of maps, to a size or by a factor."""
 
     targets = (nn.Upsample, nn.UpsamplingNearest2d, nn.UpsamplingBilinear2d, F.interpolate)
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class SoftmaxOp(Op):
-    """``nn.Softmax``, ``torch.softmax`` and the method."""
+    """``nn.Softmax``, ``torch.softmax`` and ``F.softmax``."""
 
     targets = (nn.Softmax, F.softmax, torch.softmax, "softmax")
 

@@ -18,7 +18,10 @@ if TYPE_CHECKING:
 
 
 class SparseOp(Op):
-    """``SparseConv2d`` and ``SparseLinear``: the dense op of the masked weight."""
+    """``SparseConv2d`` and ``SparseLinear``: layers that learn which weights to keep.
+
+    They are written as the dense layer of the masked weight.
+    """
 
     paper = Paper(
         7, "DASS (Mousavi et al. 2022)", "tests/unit/nas/ops/test_sparse.py::test_forward_is_the_dense_op_of_the_mask"

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class SpartanOp(Op):
-    """``ComplexScale`` and ``StrongestChannel``, the parts of ``SpartanBlock`` that other ops do not cover."""
+    """``ComplexScale`` and ``StrongestChannel``, the special parts of a SpaRTAN block."""
 
     paper = Paper(
         37,

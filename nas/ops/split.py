@@ -19,7 +19,7 @@ _UNBIND = (torch.unbind, "unbind")
 
 
 class SplitOp(Op):
-    """Chunk, split and unbind; the parts are taken out by indexing."""
+    """``chunk``, ``split`` and ``unbind``."""
 
     targets = _CHUNK + _SPLIT + _UNBIND
 

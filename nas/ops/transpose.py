@@ -18,7 +18,7 @@ _TRANSPOSE = (torch.transpose, torch.swapaxes, "transpose", "swapaxes")
 
 
 class TransposeOp(Op):
-    """Permute and transpose."""
+    """``permute`` and ``transpose``."""
 
     targets = _PERMUTE + _TRANSPOSE
 

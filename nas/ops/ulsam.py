@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class UlsamOp(Op):
-    """``Ulsam``: its batch norms folded, one product with the whole input."""
+    """``Ulsam``: subspace attention (Saini et al. 2020), its batch norms folded."""
 
     paper = Paper(14, "ULSAM (Saini et al. 2020)", "tests/unit/nas/ops/test_ulsam.py::test_it_is_the_papers_module")
     targets = (Ulsam,)

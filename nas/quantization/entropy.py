@@ -18,14 +18,15 @@ _SMALLEST = 1e-4
 
 
 class Entropy(Calibration):
-    """Clips at ±t so that the distribution of integers differs least from the distribution of values.
+    """Chooses the range for which the distribution of the integers differs least from that of the values.
 
-    Migacz 2017, "8-bit inference with TensorRT", in ONNX Runtime's form: one histogram around zero, clipped values
-    counted at the ends of the range, the divergence of the 128 levels' distribution taken for every t. Within ±t the
-    range is what was seen.
+    The difference is the Kullback-Leibler divergence (Migacz 2017, "8-bit inference with TensorRT"), computed as in
+    ONNX Runtime: there is one histogram around zero, clipped values count at the ends of the range, and the divergence
+    of the distribution over 128 levels is computed for every limit t. The range lies within ±t and within the values
+    that were seen.
 
     Args:
-        num_bins: of the histogram; a multiple of 4, at least 256.
+        num_bins: number of bins of the histogram: a multiple of 4, at least 256.
 
     Raises:
         PlanError: another number of bins.

@@ -12,7 +12,7 @@ from nas.quantization import Calibration, Range
 
 
 class MinMax(Calibration):
-    """From the lowest to the highest value seen."""
+    """The range reaches from the lowest to the highest value."""
 
     onnxruntime_method = "MinMax"
 

@@ -13,10 +13,12 @@ PERCENTILE = 99.9
 
 
 class Percentile(Calibration):
-    """Cuts both tails of each batch and averages over batches.
+    """The range leaves out the lowest and the highest values.
+
+    The percentiles are taken of each batch and averaged over the batches.
 
     Args:
-        percentile: 99.9 cuts a thousandth of the values from both ends.
+        percentile: 99.9 leaves out a thousandth of the values at each end.
 
     Raises:
         PlanError: a percentile outside (50, 100].

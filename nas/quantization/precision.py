@@ -24,23 +24,28 @@ BITS = {"int4": 4, "int8": 8, "fp16": 16, "fp32": 32}
 
 
 class Precision(Policy):
-    """Chooses the bits of weights and, at 8 bits, of the inputs they meet.
+    """Makes the number of bits a choice of the search.
 
-    ``int8`` computes in integers: u8 activations by static ranges, s8 weights per output channel. ``int4`` and
-    ``fp16`` store weights and compute in floats: a choice of size. Whether mixing pays depends on runtime
-    and processor (``benchmarks/runtimes.py``): without int8 dot products (VNNI) every change between layers costs ONNX
-    Runtime more than int8 saves there, and ``scope: network`` is the choice.
+    ``int8`` computes in integers, with u8 activations in static ranges and s8 weights per output channel. ``int4`` and
+    ``fp16`` store weights in fewer bits and compute in floats: they make a file smaller, not faster. The metrics are
+    ``weight_bits``, the mean number of bits, and ``weight_bytes``, the size of all weights; weights in N:M patterns
+    count without their zeros but with an index of log2(M) bits each.
 
     Args:
-        scope: ``network``, ``stage`` or ``site``: how many questions are asked.
-        options: some of ``int4``, ``int8``, ``fp16`` and ``fp32``.
-        weights: ``symmetric`` or ``asymmetric``, of int8 and int4; a list is searched.
-        activations: the same of int8's activations.
+        scope: one choice for the ``network``, for each ``stage`` or for each ``site``. In ONNX Runtime, mixing
+            precisions costs more than it saves on processors without int8 dot products (VNNI), and a 32-bit layer
+            between two 8-bit layers is computed with 8 bits.
+        options: precisions to choose from: ``int4``, ``int8``, ``fp16``, ``fp32``.
+        weights: ``symmetric`` or ``asymmetric`` ranges of int8 and int4 weights; a list makes it a choice.
+        activations: ``asymmetric`` or ``symmetric`` ranges of int8 activations; symmetric means zero point 128, or 0 if
+            no value is negative; a list makes it a choice.
         calibration: name of a calibration, or a mapping of its ``name`` and parameters.
-        full_range: int8 weights use all 8 bits instead of 7.
-        block_size: so many int4 weights of an output channel share a scale; by default all of them do.
-        quantization_aware: share of training after which int8 and int4 sites are trained as they will be rounded
-            (Jacob et al. 2018); by default never.
+        full_range: use 8 bits for int8 weights instead of 7. This is for processors with VNNI and for ARM; a file whose
+            sums overflow in the runtime is refused.
+        block_size: number of int4 weights that share a scale: a power of two from 16. By default, and if blocks do not
+            divide it, a whole output channel shares a scale.
+        quantization_aware: share of training after which int8 and int4 layers are trained with rounding (Jacob et al.
+            2018); by default they are never trained so.
     """
 
     paper = Paper(

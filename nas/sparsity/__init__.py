@@ -31,6 +31,8 @@ class Pattern(ABC):
     structure: Literal["unstructured", "semi-structured", "structured"]
     #: The kept fraction it fixes by itself, whatever is asked for; None leaves the choice.
     own_density: float | None = None
+    #: What it keeps or removes together, for a table of all patterns; empty where the docstring says it.
+    summary: str = ""
     paper: Paper | None = None
 
     @abstractmethod
@@ -81,6 +83,8 @@ class Layer:
 class Allocation(ABC):
     """How one density is shared out to layers."""
 
+    #: The density of a layer, for a table of all allocations; empty where the docstring says it.
+    summary: str = ""
     paper: Paper | None = None
 
     @abstractmethod

@@ -20,20 +20,27 @@ Names = str | Sequence[str]
 
 
 class Sparsity(Policy):
-    """Chooses how many weights are kept, in which pattern, and how that is shared out.
+    """Makes the kept weights a choice of the search.
 
-    Of each group of the scope it asks the kept fraction, the pattern and the allocation, each if there is more than
-    one. Density 1 is dense: nothing is put on the network. An N:M pattern has a density of its own; with it, any
-    density below 1 means sparse. Left dense: what a space marks as dense (it may still lose inputs whose channels are
-    gone), what a pattern can't act on, and what keeps all its atoms at the density.
+    The choices are how many weights are kept (density), in which pattern, and how the density is distributed over the
+    layers (allocation). One schedule removes the weights. Density 1 is the dense network, bit for bit. Only lists with
+    more than one item become choices. The metric is ``density``, the share of weights that all convolutions and linear
+    layers really keep.
+
+    Some layers stay dense: those that a space declares as dense (they can still lose inputs whose channels were
+    removed), those that a pattern can't act on, and those that keep all their atoms at the density.
+
+    Whether zeros make a network faster depends on the runtime: in ONNX Runtime and OpenVINO, only ``channels`` does;
+    ``openvino_kernels`` skips zeros of every pattern. See ``docs/how-to/really-faster.md``.
 
     Args:
-        scope: ``network``, ``stage`` or ``site``: how many questions are asked.
-        patterns: one or several of ``PATTERNS``.
-        densities: kept fractions, above 0 and up to 1.
-        allocation: one or several of ``ALLOCATIONS``; of no effect on N:M patterns and with scope ``site``.
-        schedule: a name of ``SCHEDULES``, or a mapping of its ``name`` and parameters.
-        seed: of whatever is drawn.
+        scope: one set of choices for the ``network``, for each ``stage`` or for each ``site``.
+        patterns: patterns to choose from.
+        densities: fractions of weights to keep, above 0 and up to 1. With the pattern ``channels`` they are fractions
+            of channels: 0.5 keeps half of the channels and about a quarter of the weights.
+        allocation: an allocation, or a list to choose from.
+        schedule: name of a schedule, or a mapping of its ``name`` and parameters.
+        seed: seed of random masks.
     """
 
     claims = frozenset({"weights"})

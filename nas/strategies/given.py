@@ -16,13 +16,16 @@ T = TypeVar("T")
 
 
 class GivenStrategy(Strategy):
-    """Proposes a list of networks, each by its choices, and learns nothing.
+    """Proposes the networks of a list, in its order.
+
+    After the last one, the study is exhausted. A list that does not fit the space is refused before anything runs. The
+    companions of a study use this strategy.
 
     Args:
-        goal: see ``Strategy``.
+        goal: objectives and limits; they have no effect.
         seed: has no effect.
-        choices: one mapping a network: question → answer, as the file ``architecture.json`` of an exported network
-            has them; of all questions that have an effect, and of no others.
+        choices: one mapping per network, choice → answer, as under ``choices`` in an exported ``architecture.json``:
+            all choices that have an effect, and no others; at least one network.
     """
 
     learns, searches = False, False

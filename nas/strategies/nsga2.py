@@ -19,15 +19,18 @@ T = TypeVar("T")
 
 
 class Nsga2Strategy(Strategy):
-    """Breeds candidates from the best of the last generation; infeasible ones rank behind all feasible ones.
+    """Combines and mutates the best candidates of the last generation (Deb et al. 2002, as implemented in Optuna).
+
+    Infeasible candidates rank behind all feasible ones.
 
     Args:
         goal: objectives and limits.
-        seed: the study's.
-        population_size: candidates of a generation, at least 2. The first generation is random.
-        crossover_prob: how often a candidate has two parents.
-        swapping_prob: how often an answer comes from the second of them.
-        mutation_prob: how often an answer is drawn anew; default: one answer a candidate.
+        seed: seed of the study.
+        population_size: candidates per generation, at least 2; the first generation is random.
+        crossover_prob: probability that a candidate has two parents.
+        swapping_prob: probability that an answer comes from the second parent.
+        mutation_prob: probability that an answer is drawn again; by default, on average one answer per candidate is
+            drawn again.
 
     Raises:
         PlanError: a value out of range.

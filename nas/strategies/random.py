@@ -17,7 +17,10 @@ T = TypeVar("T")
 
 
 class RandomStrategy(Strategy):
-    """Answers every question uniformly and independently; learns nothing."""
+    """Answers every choice uniformly at random and learns nothing.
+
+    It is the baseline for other strategies.
+    """
 
     paper = Paper(
         29,

@@ -22,15 +22,17 @@ T = TypeVar("T")
 
 
 class TpeStrategy(Strategy):
-    """Draws candidates that look like the good ones and unlike the others, all answers together.
+    """Draws candidates that are similar to the good candidates and unlike the others.
+
+    All answers are considered together (multivariate tree-structured Parzen estimators, as implemented in Optuna).
 
     Args:
         goal: objectives and limits.
-        seed: the study's.
-        n_startup_trials: random candidates before the first model.
-        n_ei_candidates: draws of which the best by expected improvement is proposed.
-        history: newest finished candidates the model is made of, besides the Pareto front; time for a
-            suggestion grows with it.
+        seed: seed of the study.
+        n_startup_trials: number of random candidates before the first model.
+        n_ei_candidates: number of draws, of which the most promising is proposed.
+        history: number of newest candidates that the model is built from, besides the front; the time of a proposal
+            grows with it.
 
     Raises:
         PlanError: a value out of range.

@@ -139,15 +139,17 @@ class _Cifar(Classification):
 
 
 class Cifar10(_Cifar):
-    """Ten classes of 32×32 colour images; 45,000 to train on, 5,000 to validate, 10,000 to test.
+    """Colour images of 32×32 pixels in ten classes.
+
+    45,000 images are for training, 5,000 for validation and 10,000 for testing. The score is ``accuracy``.
 
     Args:
-        path: folder that holds ``cifar-10-batches-py``.
-        image_size: pixels a side, 8 to 256; other sizes than 32 are scaled.
-        num_validation: images taken from the 50,000 training images.
-        augmentation: ``true`` for ``AUGMENTATION``, or a mapping of timm's settings.
-        download: fetch the data if they are missing.
-        seed: of the split.
+        path: folder that contains ``cifar-10-batches-py``; without it, a message says which files to put where.
+        image_size: width and height in pixels, 8 to 256; images are scaled to sizes other than 32.
+        num_validation: number of validation images, taken from the 50,000 training images.
+        augmentation: random resized crops and mirroring by default.
+        download: download the data if they are missing.
+        seed: seed of the split.
     """
 
     num_outputs = 10
@@ -155,7 +157,11 @@ class Cifar10(_Cifar):
 
 
 class Cifar100(_Cifar):
-    """The same under 100 classes; ``path`` holds ``cifar-100-python``. The parameters are ``Cifar10``'s."""
+    """As ``cifar10``, with 100 classes; the parameters are those of ``Cifar10``.
+
+    Args:
+        path: folder that contains ``cifar-100-python``.
+    """
 
     num_outputs = 100
     source = CIFAR100

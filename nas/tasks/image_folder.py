@@ -47,23 +47,51 @@ class Item(NamedTuple):
 
 
 class ImageFolder(Classification):
-    """Classes are folders. Splits are folders named like train, val and test; a missing one is drawn from train.
+    """Your own images, with one folder per class.
 
-    Every file is decoded once, when the task is first made; later ones decode only files that changed since.
+    The folders are ``PATH/train/<class>/*.jpg``, ``PATH/val/…``, ``PATH/test/…``, or ``PATH/<class>/*.jpg``. A split
+    without a folder is drawn from the training images. The score is ``accuracy``. ``nas validate`` prints classes,
+    images of each split and class, sizes and everything that is not used.
+
+    - **Splits.** A folder that holds class folders is a split if its name means one, in any case: ``train``,
+      ``training_set``, ``TrainData``, ``train2017``; ``val``, ``valid``, ``validation``, ``dev``, ``eval``; ``test``,
+      ``testing``, ``Test_Set``. A folder of images is a class whatever its name, if there are other classes beside it.
+      Images in folders below a class belong to the class. What can be read in two ways is refused: name the folders in
+      ``splits``.
+    - **Files.** Every file is decoded once, before anything is spent. Damaged and empty files, links to nothing, images
+      of more than 178,956,970 pixels, formats that can't be read (such as HEIC), one file in two splits or two classes:
+      such files are listed, and the folder is refused, or they are skipped under ``bad_files: skip``. Hidden names
+      (``.ipynb_checkpoints``, ``__MACOSX``, ``Thumbs.db``), files that are no images, links to a folder above them and
+      further links to an image of the same class are left out, and ``nas validate`` says so.
+    - **Pixels.** Images become 8-bit RGB: turned upright as EXIF says, transparency laid on white, the first of several
+      frames. 16-bit grey is divided by 65535; floating-point values from 0 to 1 by 1; other floating-point and 32-bit
+      values are refused unless ``white`` is given. Colour profiles are not applied; ``nas validate`` counts the images
+      that have one.
+    - **Inputs.** The shorter side is resized to ``image_size / crop`` pixels (rounded down; bilinear, antialiased) and
+      the centre of ``image_size`` × ``image_size`` is cut out. Pixels are scaled to 0 … 1 and normalised by ImageNet's
+      mean ``(0.485, 0.456, 0.406)`` and standard deviation ``(0.229, 0.224, 0.225)``, which are fixed: ``(pixel / 255 -
+      mean) / std``, RGB, float32. Training images are augmented instead of resized and cropped, and normalised alike.
+      ``about.json`` of an exported network states all of it.
+    - **Classes.** Output ``i`` is the ``i``-th class folder, sorted by name (upper case before lower case).
+    - **Trained networks.** Images drawn from ``PATH/<class>`` for validation and test may be among those that a given
+      network was trained on. Use folders for train, val and test with such a network: see
+      ``docs/how-to/own-network.md``.
 
     Args:
-        path: the folder: with one folder a split, or with the classes themselves.
-        image_size: pixels a side, 8 to 1024.
-        augmentation: ``true`` for ``AUGMENTATION``, or a mapping of timm's settings.
-        validation_share: of the images that validate where there is no folder for it.
-        test_share: of the images that test where there is no folder for it.
-        crop: share of the shorter side that is kept when deployed, from the centre.
-        memory_mb: a split that fits, decoded, is decoded only once.
-        seed: of the split.
-        splits: folders of the splits, as in ``{train: training_set, test: test_set}``; ``none``: all are classes.
+        path: the folder; required.
+        image_size: width and height in pixels, 8 to 1024.
+        augmentation: random resized crops and mirroring by default.
+        validation_share: share of the images used for validation if there is no folder for it.
+        test_share: share of the images used for testing if there is no folder for it.
+        crop: share of the shorter side that is kept from the centre when an image is not augmented.
+        memory_mb: a split whose decoded images fit into this memory is decoded only once.
+        seed: seed of the split.
+        splits: folders of the splits below ``path``, as in ``{train: training_set, test: test_set}``; ``none``: all
+            folders are classes.
         bad_files: ``refuse`` a folder with files that can't be used, or ``skip`` those files.
-        white: the value of white in images with more than 8 bits a channel.
-        cache: folder that keeps what decoding told, ``~/.cache/measured-nas`` by default; ``""`` keeps nothing.
+        white: value of white in images with more than 8 bits a channel; larger values count as white.
+        cache: folder that keeps what was found while decoding; ``~/.cache/measured-nas`` by default, ``""`` keeps
+            nothing.
     """
 
     paths = ("path", "cache")

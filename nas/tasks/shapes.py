@@ -25,19 +25,22 @@ AUGMENTATION = {"scale": (0.7, 1.0), "ratio": (0.85, 1.18), "hflip": 0.5}
 
 
 class Shapes(Classification):
-    """Which of eight shapes an image shows, whatever its colour, place, size, rotation, clutter and noise.
+    """Colour images that each show one of eight shapes; the network tells which.
+
+    Colour, place, size, rotation, clutter and noise vary. The images are drawn, not downloaded. The score is
+    ``accuracy``.
 
     Args:
-        image_size: pixels a side, 16 to 256.
-        num_train: images to train on.
-        num_validation: images to validate.
-        num_test: images to test.
-        difficulty: 0 (large, upright, plain) to 1 (hardly to be told); every factor of
-            ``nas.tasks.shape_images.Factors`` follows it.
-        factors: factors that do not follow it, by name.
-        augmentation: ``true`` for ``AUGMENTATION``, or a mapping of timm's settings; none by default.
-        seed: of the images.
-        cache: folder that keeps drawn images, ``~/.cache/measured-nas`` by default; ``""`` keeps none.
+        image_size: width and height in pixels, 16 to 256.
+        num_train: number of training images.
+        num_validation: number of validation images.
+        num_test: number of test images.
+        difficulty: 0 (large, upright, plain) to 1 (almost impossible to recognise); sets every factor of
+            ``nas.tasks.shape_images.Factors``.
+        factors: factors that do not follow ``difficulty``: name → value.
+        augmentation: augmentation of training images; none by default.
+        seed: seed of the images.
+        cache: folder that keeps drawn images; ``~/.cache/measured-nas`` by default, ``""`` keeps none.
     """
 
     paths = ("cache",)
@@ -87,9 +90,10 @@ class Shapes(Classification):
 
 
 class ShapesSegmentation(Task):
-    """Which pixels show which shape: class 0 is the ground, 1 to 8 are the shapes; scored by ``mean_iou``.
+    """Images as in ``shapes``; the network tells for every pixel which shape it shows.
 
-    The parameters are those of ``Shapes``, without augmentation.
+    Class 0 is the background, classes 1 to 8 are the shapes. The scores are ``mean_iou`` and ``pixel_accuracy``. The
+    parameters are those of ``Shapes``, without ``augmentation``.
     """
 
     paths = ("cache",)

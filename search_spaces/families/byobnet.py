@@ -34,9 +34,10 @@ class Preset:
 class ByobNetFamily(Family):
     """ResNets (He et al. 2016) of basic or bottleneck blocks, and RepVGG (Ding et al. 2021).
 
-    Choices: the block; activation; squeeze-and-excitation (not in RepVGG's blocks); narrowness of bottlenecks; width
-    of the stem and of a last convolution (0: none); for each stage its depth and width. RepVGG's blocks train in
-    branches and ship as one convolution each.
+    Published networks are ``repvgg_*``, ``resnet32ts``, ``resnet33ts`` and ``seresnet33ts``. Choices: the block,
+    activation, squeeze-and-excitation (not in RepVGG's blocks), the factor by which bottlenecks are narrower, widths of
+    the stem and of a last convolution (0: none); for each stage its depth and width. RepVGG's blocks train in branches
+    and ship as one convolution each.
     """
 
     presets: ClassVar[Mapping[str, Preset]] = {

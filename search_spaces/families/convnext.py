@@ -29,9 +29,10 @@ class Preset:
 class ConvNeXtFamily(Family):
     """ConvNeXt (Liu et al. 2022) and V2 (Woo et al. 2023).
 
-    Choices: patch of the stem; whether perceptrons are 1×1 convolutions or linear layers; response normalisation (V2;
-    it then has no layer scale); for each of four stages its depth, width and depthwise kernel. In images of fewer than
-    32 pixels the last stages dilate their kernels instead of shrinking the map, which is timm's ``output_stride``.
+    Published networks are ``convnext_*`` and ``convnextv2_*``. Choices: patch size of the stem, whether perceptrons are
+    1×1 convolutions or linear layers, response normalisation (V2, without layer scale); for each of four stages its
+    depth, width and depthwise kernel. In images of fewer than 32 pixels, the last stages dilate their kernels instead
+    of shrinking the map (timm's ``output_stride``).
     """
 
     presets: ClassVar[Mapping[str, Preset]] = {

@@ -36,8 +36,9 @@ class Preset:
 class EfficientNetFamily(Family):
     """EfficientNet (Tan and Le 2019), its Lite form, MobileNetV2 (Sandler et al. 2018), MnasNet (Tan et al. 2019).
 
-    Choices: width of the stem and of the head; activation; squeeze-and-excitation; for each stage its depth, width,
-    kernel and expansion. The first stage is depthwise separable and does not expand.
+    Published networks are ``efficientnet_lite0``, ``efficientnet_b0``, ``mobilenetv2_100`` and ``mnasnet_100``.
+    Choices: widths of stem and head, activation, squeeze-and-excitation; for each stage its depth, width, kernel and
+    expansion. The first stage is depthwise separable and does not expand.
     """
 
     presets: ClassVar[Mapping[str, Preset]] = {

@@ -29,10 +29,11 @@ class Preset:
 
 
 class VisionTransformerFamily(Family):
-    """ViT and DeiT (Dosovitskiy et al. 2021; Touvron et al. 2021); all blocks of a network are alike.
+    """ViT and DeiT (Dosovitskiy et al. 2021; Touvron et al. 2021) with equal blocks.
 
-    Choices: patch; width; depth; heads; width of the perceptron over that of the network; whether the class is read
-    from a token of its own or from the mean. A patch that does not divide the image becomes their common divisor.
+    Published networks are ``vit_*_patch*_224`` and ``deit_tiny_patch16_224``. Choices: patch size, width, depth, heads,
+    the perceptron's width relative to the network's, and whether the class is read from a token of its own or from the
+    mean. A patch that does not divide the image is replaced by the greatest common divisor of both.
     """
 
     presets: ClassVar[Mapping[str, Preset]] = {

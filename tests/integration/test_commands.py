@@ -60,7 +60,7 @@ def test_spaces_are_described_with_their_choices() -> None:
         "options": [1, 3, 5, 7],
     }
     assert choices["stage4.depth"]["options"] == [1]
-    assert "Stages of [convolution, batch norm, ReLU]" in nas("spaces", "plain_convnet").stdout
+    assert "Convolutions without branches" in nas("spaces", "plain_convnet").stdout
     shown = nas("spaces", "plain_convnet", "--describe").stdout
     assert all(text in shown for text in ("35: SimpleNet", "stage*.conv*.width", "preset: ``small``"))
 

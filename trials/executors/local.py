@@ -98,9 +98,11 @@ class _Worker:
 
 
 class LocalExecutor(Executor):
-    """Persistent processes, started when first needed; they end when their standard input does.
+    """Jobs run in processes of this machine, without Ray.
 
-    What they and processes of theirs leave in their temporary folder goes with the executor: they are killed.
+    It is the default if Ray is not installed. The processes start when they are first needed, and each ends when its
+    standard input ends. When the executor closes, it kills them and the processes that they started, and removes what
+    these left in their temporary folders.
     """
 
     #: Modules that workers need not import, as they are forked from a process that has.

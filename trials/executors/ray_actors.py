@@ -26,10 +26,11 @@ RESERVE_S = 2.0
 
 
 class RayActorsExecutor(Executor):
-    """Actors die with this process, and with its connection to the cluster.
+    """Jobs run in Ray actors, on this machine or on the cluster at ``--address``.
 
-    A job is given to an actor that runs. ``poll`` raises ClusterError once the cluster is gone, or has had no place for
-    any worker of a pool for too long.
+    It is the default if Ray is installed. It needs ``pip install 'measured-nas[ray]'``. Actors die with this process
+    and with its connection to the cluster. ``poll`` raises ClusterError if the cluster is gone, or if it has had no
+    place for any worker of a pool for too long.
     """
 
     def __init__(self, pools: Sequence[Pool], *, code: Sequence[str] = (), address: str | None = None) -> None:

@@ -50,7 +50,11 @@ class _Running:
 
 
 class RayTuneExecutor(Executor):
-    """A Tuner in a thread asks for trials; a submitted job is the next one. Slower than actors by Tune's own loop."""
+    """Jobs run as trials of a ``tune.Tuner``, for clusters whose tools watch Tune.
+
+    It needs ``pip install 'measured-nas[ray]'``. A Tuner in a thread asks for trials; a submitted job is the next one.
+    The loop of Tune makes it slower than ``ray_actors``.
+    """
 
     def __init__(self, pools: Sequence[Pool], *, code: Sequence[str] = (), address: str | None = None) -> None:
         self._pools = {pool.name: pool for pool in pools}

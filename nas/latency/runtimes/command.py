@@ -25,13 +25,16 @@ _LAST_WORDS = 400
 
 
 class Command(Runtime):
-    """Starts a benchmark program for each burst; it times the runs and is believed.
+    """An external benchmark program; each burst is one call of it.
 
-    References are timed by the same program, so what starting it costs cancels. It gives no answers and tells neither
-    processor time nor memory; a program that tells only a statistic of its runs gives one time a burst.
+    The program times the runs, and its times are trusted. The reference models are timed by the same program, so the
+    cost of starting it cancels out. A call takes seconds, so the first calibration takes a minute or two. The program
+    returns no outputs, so files are checked and scored in ONNX Runtime; it tells neither processor time nor memory. A
+    JSON file describes how a program is called and how its times are read: see ``docs/how-to/runtime.md``.
 
     Args:
-        program: name of a description that comes with the package, or the path of a JSON file of one's own.
+        program: ``benchmark_app`` (OpenVINO), ``trtexec`` (TensorRT), ``litert_adb`` (LiteRT's ``benchmark_model`` on a
+            phone), or the path of a JSON file of your own.
     """
 
     paths = ("program:*.json",)

@@ -49,13 +49,13 @@ _KERNEL = "_kernel_time"
 
 
 class OnnxRuntime(Runtime):
-    """Sequential execution on ``threads`` threads, every graph optimisation on, inputs and outputs bound.
+    """ONNX Runtime with all graph optimisations and with bound inputs and outputs.
 
-    On a GPU a run includes the copies there and back. Nothing falls back to the processor in silence: a provider that
-    does not run the whole graph is refused when the file is opened, after real runs.
+    Execution is sequential, on ``threads`` threads. On a GPU, a run includes the copies to the GPU and back. Nothing
+    falls back to the processor: a file that the provider can't run as a whole is refused.
 
     Args:
-        provider: ``cpu``, ``cuda`` or ``tensorrt``; one of those in the installed build.
+        provider: ``cpu``, or ``cuda`` or ``tensorrt`` if the installed build has it.
     """
 
     formats = frozenset({"onnx"})

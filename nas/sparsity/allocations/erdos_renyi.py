@@ -11,12 +11,12 @@ from nas.sparsity.allocations.budget import proportional
 
 
 class ErdosRenyi(Allocation):
-    """Densities in proportion to (sum of a weight's dimensions) / (their product), none above 1.
+    """The density is proportional to (sum of a weight's dimensions) / (their product), and at most 1.
 
     Args:
-        kernel: count the kernel's dimensions too (ERK), not only outputs and inputs (ER).
-        last_dense: keep the network's last layer dense, the total as it is (ERK+); where that takes the whole
-            budget, as without.
+        kernel: the dimensions include those of the kernel (ERK), not only outputs and inputs (ER).
+        last_dense: the last layer of the network is dense and the total stays the same (ERK+); if this layer would use
+            up the whole density, it has no effect.
     """
 
     paper = Paper(
@@ -27,6 +27,9 @@ class ErdosRenyi(Allocation):
 
     def __init__(self, *, kernel: bool, last_dense: bool = False) -> None:
         self.kernel, self.last_dense = kernel, last_dense
+        sizes = ("outputs", "inputs", "height", "width") if kernel else ("outputs", "inputs")
+        self.summary = f"Proportional to ({' + '.join(sizes)}) / ({' · '.join(sizes)}), at most 1"
+        self.summary += "; the last layer of the network is dense." if last_dense else "."
 
     def densities(self, layers: Sequence[Layer], density: float) -> list[float]:
         """See ``Allocation.densities``."""

@@ -14,7 +14,7 @@ LAST = 0.2
 
 
 class Uniform(Allocation):
-    """The same density in every layer."""
+    """The same density for every layer."""
 
     paper = Paper(
         38,
@@ -28,9 +28,9 @@ class Uniform(Allocation):
 
 
 class UniformPlus(Allocation):
-    """The network's first layer dense, its last at least 20 % dense, the others uniform for the same total.
+    """The first layer of the network is dense, the last has at least 0.2, and all others have the same density.
 
-    Where these two alone take more than the budget, everything is uniform.
+    If the first and the last layer would use up the whole density, all layers have the same density.
     """
 
     paper = Paper(

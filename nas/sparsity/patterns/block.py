@@ -9,11 +9,12 @@ from nas.sparsity import Pattern
 
 
 class Block(Pattern):
-    """Columns of ``rows`` adjacent output channels are kept or removed together.
+    """The weights of ``rows`` adjacent output channels for the same input are kept or removed together.
 
-    So a kernel reads one list of inputs for ``rows`` outputs. Channels left over at the end make a smaller block,
-    pruned to the same density by itself. The paper re-arranges channels so that similar ones are adjacent; here they
-    are taken as they come. Weights with one input per output (depthwise) stay dense, as in the paper.
+    A kernel then reads one list of inputs for ``rows`` outputs. Leftover channels form a smaller block, which is pruned
+    to the same density on its own. Weights with one input per output (depthwise) stay dense, as in the paper.
+    Difference from the paper: the paper reorders channels so that similar ones are adjacent; here they keep their
+    order.
     """
 
     structure = "semi-structured"
@@ -25,6 +26,10 @@ class Block(Pattern):
 
     def __init__(self, rows: int) -> None:
         self.rows = rows
+        self.summary = (
+            f"The weights of {rows} adjacent output channels for the same input. Leftover channels form a smaller "
+            "block."
+        )
 
     def pools(self, weight: Tensor) -> list[Tensor]:
         """One group of full blocks, and one of the block that is left over."""

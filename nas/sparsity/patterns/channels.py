@@ -8,10 +8,13 @@ from nas.sparsity import Pattern, Shape
 
 
 class Channels(Pattern):
-    """Output channels, with all that reads them: removed from the network when it is finalised.
+    """Output channels, together with the weights of later layers that read them; they are removed from the network.
 
-    Layers whose outputs are added or multiplied lose the same channels (``nas.sparsity.channel_groups``): those that
-    are weakest in all of them, at the largest of their densities, and only if all of them chose this pattern.
+    A density of 0.5 keeps half of the channels of every layer: a layer whose inputs are halved too keeps a quarter of
+    its weights. Layers whose outputs are added or multiplied lose the same channels (``nas.sparsity.channel_groups``):
+    those that are weakest over all of these layers, at the largest of their densities, and only if all of them chose
+    this pattern. Channels are kept if they reach the network's output, a concatenation, or an op that does not say how
+    channels pass through it.
     """
 
     structure = "structured"

@@ -12,11 +12,11 @@ from nas.sparsity import Pattern, Shape
 
 
 class NM(Pattern):
-    """Of every ``m`` consecutive inputs, at each place of the kernel, an output reads ``n``.
+    """An output channel keeps ``n`` of every ``m`` consecutive inputs, at each position of the kernel.
 
-    The density is its own, n / m. Of r inputs that are left over, ⌈n·r / m⌉ are kept. With ``rows`` > 1, that many
-    adjacent output channels share the choice; channels left over share theirs among themselves. At a higher density
-    than its own (on the way there) it keeps ⌈density · m⌉.
+    The density is fixed at n / m. Of r leftover inputs, ⌈n·r / m⌉ are kept. With ``rows`` > 1, that many adjacent
+    output channels keep the same inputs; leftover channels share theirs among themselves. While a schedule is still at
+    a density above n / m, the pattern keeps ⌈density · m⌉.
     """
 
     structure = "semi-structured"
@@ -29,6 +29,8 @@ class NM(Pattern):
     def __init__(self, n: int, m: int, rows: int = 1) -> None:
         self.n, self.m, self.rows = n, m, rows
         self.own_density = n / m
+        shared = f", the same for {rows} adjacent output channels" if rows > 1 else ""
+        self.summary = f"{n} of every {m} inputs, at each position of the kernel{shared}."
 
     def num_kept(self, atoms: int, density: float) -> int:
         """See the class; ``atoms`` is m, or what is left over."""

@@ -8,7 +8,7 @@ from nas.sparsity import Pattern, Shape
 
 
 class Unstructured(Pattern):
-    """The best weights of a layer, wherever they are."""
+    """Single weights, also those of depthwise convolutions."""
 
     structure = "unstructured"
 

@@ -13,16 +13,16 @@ from nas.sparsity.prunable import Prunable
 
 
 class Gradual(Schedule):
-    """Sparsity s_f + (s_i - s_f) (1 - x)³ at the share x of the span.
+    """Sparsity rises along a cubic curve (Zhu & Gupta 2017).
 
-    Masks are made anew, by magnitude, every so many steps. A removed weight gets no gradient but competes again at the
-    next update. After the span the masks are fixed.
+    At the share x of the curve the sparsity is s_f + (s_i - s_f) (1 - x)³. Masks are computed again by magnitude at
+    every update. A removed weight gets no gradient, but it competes again at the next update.
 
     Args:
-        start: share of training before the span.
-        end: share of training at its end.
-        every: steps between two updates.
-        initial: sparsity s_i at the start of the span.
+        start: share of training before the curve starts.
+        end: share of training at which the curve ends; the masks stay fixed from then on.
+        every: number of steps between two updates.
+        initial: sparsity s_i at the start of the curve.
     """
 
     when = "during"

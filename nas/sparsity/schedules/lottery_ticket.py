@@ -19,15 +19,17 @@ _ORIGINAL = "parametrizations.weight.original"
 
 
 class LotteryTicket(Schedule):
-    """Trains, removes a share of what is left, goes back to early weights, and again.
+    """Rounds of training, pruning and resetting the kept weights to early values (Frankle & Carbin 2019).
 
-    Training is cut into ``rounds`` + 1 parts of equal length; each has the whole learning-rate schedule and a new
-    optimizer. The share a round removes follows from the density in the end: 1 - density^(1/rounds); half of it in
-    the network's last layer, which therefore ends denser than asked for.
+    Training is divided into ``rounds`` + 1 equal parts, each with the whole learning-rate schedule and a new optimizer,
+    so it needs more epochs. The last layer is pruned at half the rate and ends denser than the others.
+
+    The share that a round removes follows from the final density: 1 - density^(1/rounds).
 
     Args:
-        rounds: of pruning.
-        rewind: share of the first part after which the state is taken that survivors go back to; 0 is the start.
+        rounds: number of pruning rounds.
+        rewind: share of the first part of training after which the weights are stored that the kept weights are reset
+            to.
     """
 
     when = "during"

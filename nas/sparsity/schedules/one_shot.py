@@ -12,10 +12,10 @@ from nas.sparsity.prunable import Prunable
 
 
 class OneShot(Schedule):
-    """Prunes once, by magnitude.
+    """Removes all weights at one moment, by magnitude.
 
     Args:
-        at: share of training that comes before; 0 prunes the initial weights, 1 the trained ones.
+        at: share of training before this moment: 0 prunes the initial weights, 1 the trained weights.
     """
 
     dynamic = False

@@ -20,16 +20,17 @@ SURVIVED, DROPPED = 2.0, -1.0
 
 
 class PruneAndGrow(Schedule):
-    """Starts from a random mask; every so many steps exchanges a share of it, so that the density never changes.
+    """Starts from a random mask and exchanges a share of it at regular intervals, so that the density never changes.
 
-    The weights of smallest magnitude are dropped; those that come start at zero. The share follows a cosine to zero.
-    Channels are not exchanged: a channel that is not there gets no gradient and has nothing to start from.
+    The smallest weights are removed, and other weights start from zero in their place (Wang et al. 2024; SET, RigL).
+    The share follows a cosine to zero. It can't be used with ``channels``: a removed channel gets no gradient and has
+    no value to start from.
 
     Args:
-        every: steps between two exchanges.
-        death_rate: share of the kept weights in the first.
+        every: number of steps between two exchanges.
+        death_rate: share of the kept weights that the first exchange replaces; it falls along a cosine.
         until: share of training after which nothing is exchanged.
-        grow: which weights come: ``random`` or those of the largest ``gradient`` in the step before.
+        grow: which weights start: ``random`` ones, or those with the largest ``gradient`` in the step before.
     """
 
     when = "during"

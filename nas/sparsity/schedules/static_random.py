@@ -12,7 +12,10 @@ from nas.sparsity.prunable import Prunable
 
 
 class StaticRandom(Schedule):
-    """Keeps what it draws before training; the same seed draws the same."""
+    """A random mask from the start that never changes.
+
+    It is the baseline for every other schedule (Liu et al. 2022). The same seed draws the same mask.
+    """
 
     when = "before"
     dynamic = False

@@ -31,19 +31,21 @@ _TRIES = 100
 
 
 class ParetoBoStrategy(Strategy):
-    """Proposes the network that promises the largest gain of hypervolume, given all that was measured.
+    """Proposes the candidate with the largest expected gain of hypervolume.
 
-    One Gaussian process per objective learns from answers and from what is known of a network without training it.
-    Candidates are neighbours, mutants and crossings of the front, and random networks. The most promising are built and
-    judged again by what is known of them then; the best is proposed. Measured intervals enter as known noise. Networks
-    under way count with their expected results, so that several can be under way at once.
+    One Gaussian process per objective learns from the answers and from what is known of a network before it is trained:
+    its operators, parameters, multiply-accumulates and bits. The intervals of measured values enter as known noise.
+    Candidates under way count with their expected results.
+
+    Networks that are judged for a proposal are neighbours, mutants and crossings of the front, and random networks. The
+    most promising are built and judged again by what is known of them then; the best is proposed.
 
     Args:
         goal: objectives and limits.
-        seed: the study's.
-        n_startup_trials: random networks before the first model.
-        shortlist: networks that are built for one proposal.
-        history: newest networks that the processes learn from, besides the front; a proposal's time grows with it.
+        seed: seed of the study.
+        n_startup_trials: number of random candidates before the first model.
+        shortlist: number of networks that are built and traced for one proposal; more find better ones and take longer.
+        history: number of newest candidates that the processes learn from, besides the front.
 
     Raises:
         PlanError: a value out of range.

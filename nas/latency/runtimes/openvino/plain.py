@@ -15,10 +15,11 @@ from nas.latency.runtimes.openvino.session import open_session, profile, profili
 
 
 class OpenVino(Runtime):
-    """The CPU plugin: one stream of ``threads`` threads, for latency, in the precision the file has.
+    """OpenVINO's CPU plugin with one stream of ``threads`` threads, for latency.
 
-    Where the file says 32 bits it computes with 32 bits, also on processors with bfloat16; 8 bits stay 8
-    bits. Nothing is cached on disk. Threads are bound to cores by whoever measures.
+    Layers in 32 bits are computed in 32 bits, never in bfloat16, and layers in 8 bits stay in 8 bits. Nothing is cached
+    on disk, and there is no telemetry. It needs ``pip install 'measured-nas[openvino]'``. See
+    ``docs/how-to/runtime.md``.
     """
 
     formats = frozenset({"onnx"})

@@ -26,14 +26,21 @@ OLDEST_OPSET = 13
 
 
 class Torch(Runtime):
-    """Runs an ONNX file as straight-line torch code, its maps in channels_last.
+    """Translates the ONNX file into torch code without branches, with feature maps in channels_last.
+
+    Batch norms are folded, and activations that the file expresses by several nodes become one call again. Files with
+    int8 or int4 are refused, because torch would only imitate them. It needs nothing but the project; its measuring
+    process takes seconds to start.
 
     Args:
-        device: ``cpu`` or ``cuda``; on a GPU, runs lie between CUDA events, and their input is there already.
-        compile: ``torch.compile``; on the processor it needs a C++ compiler, on a GPU triton.
-        half: weights and activations of 16 bits; on a GPU.
-        cuda_graphs: runs are replays of one captured run; on a GPU.
-        semi_structured: 2:4 sparse kernels for weights that keep two of four inputs; on a GPU, with ``half``.
+        device: ``cpu`` or ``cuda``. On a GPU, each run lies between two CUDA events and is waited for; the input is
+            already on the GPU.
+        compile: use ``torch.compile``; it needs a C++ compiler on the processor or triton on a GPU, and takes seconds
+            per candidate.
+        half: compute in 16 bits; on a GPU only.
+        cuda_graphs: replay one captured run; on a GPU only.
+        semi_structured: use sparse kernels for linear layers and 1×1 convolutions that keep two of four inputs (pattern
+            ``nm_2_4``, 64 inputs and 32 outputs or multiples); on a GPU only, together with ``half``.
     """
 
     formats = frozenset({"onnx"})
