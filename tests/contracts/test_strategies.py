@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from nas.errors import PlanError
-from nas.space.chooser import Chooser, RandomChooser
+from nas.space.chooser import Chooser, RandomChooser, ReplayChooser
 from nas.strategies import STRATEGIES, Goal, Limit, Observation, Strategy, Suggestion
 
 NAMES = STRATEGIES.names()
@@ -201,6 +201,47 @@ def test_any_number_of_objectives_with_and_without_limits(name: str) -> None:
             strategy.observe([Observation(suggestion, "complete", values)])
 
 
+def tiny(chooser: Chooser) -> tuple[float, float]:
+    """One of twelve networks; the kernel has no effect without a convolution."""
+    width = int(chooser.choose("width", (1, 2, 3), ordered=True))  # type: ignore[arg-type]
+    has_convolution = bool(chooser.choose("convolution", (False, True)))
+    kernel = int(chooser.choose("kernel", (1, 3, 5), ordered=True, active=has_convolution))  # type: ignore[arg-type]
+    return float(width + has_convolution * kernel % 4), float(width * (1 + has_convolution * kernel))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_whole_of_a_tiny_space_is_found(name: str) -> None:
+    """After at most 400 proposals; one that says that the space is exhausted has proposed all of it, once each."""
+    strategy, found = STRATEGIES.get(name)(Goal(GOAL.objectives, {}), 0, **tiny_parameters(name)), []
+    for number in range(400):
+        if strategy.exhausted(number):
+            assert len(found) <= 12 + 1
+            break
+        suggestion, (accuracy, cost) = strategy.propose(tiny, number)
+        found.append((accuracy, cost))
+        values = {"accuracy": accuracy, "cost": cost}
+        strategy.observe([Observation(stored(suggestion), "complete", values)])
+    everything = {tiny(ReplayChooser(choices)) for choices in tiny_choices()}
+    front = {point for point in everything if not any(dominates(other, point) for other in everything)}
+    assert front <= set(found)
+    assert set(found) <= everything
+
+
+def dominates(first: tuple[float, float], second: tuple[float, float]) -> bool:
+    return first != second and first[0] >= second[0] and first[1] <= second[1]
+
+
+def tiny_choices() -> list[dict[str, object]]:
+    plain = [{"width": width, "convolution": False} for width in (1, 2, 3)]
+    return plain + [
+        {"width": width, "convolution": True, "kernel": kernel} for width in (1, 2, 3) for kernel in (1, 3, 5)
+    ]
+
+
+def tiny_parameters(name: str) -> dict[str, object]:
+    return {"choices": tiny_choices()} if name == "given" else {}
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_a_build_that_raises_leaves_no_trace(name: str) -> None:
     def broken(chooser: Chooser) -> None:
@@ -274,6 +315,7 @@ WRONG: Mapping[str, Mapping[str, tuple[object, ...]]] = {
         "mutation_prob": (2, "0.1"),
     },
     "given": {"choices": ((), "mode", {"mode": "pool"}, ["pool"])},
+    "pareto_bo": {"n_startup_trials": (1, 2.5), "shortlist": (0, "8"), "history": (9, None)},
     "tpe": {"n_startup_trials": (-1, 1.5), "n_ei_candidates": (0,), "history": (1, None)},
 }
 

@@ -225,7 +225,7 @@ class Plan(_Strict):
     #: first metric and the latency of the first target.
     objectives: dict[str, Literal["maximize", "minimize"]] = Field(default_factory=dict)
     limits: dict[str, Bound] = Field(default_factory=dict)
-    strategy: Named = Named(name="nsga2")
+    strategy: Named = Named(name="pareto_bo")
     estimator: Named = Named(name="training")
     exporter: Named = Named(name="onnx")
     targets: tuple[TargetPlan, ...] = (TargetPlan(name="local"),)

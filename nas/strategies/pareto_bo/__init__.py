@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
@@ -15,7 +16,7 @@ from nas.strategies.pareto import pareto_front
 from nas.strategies.pareto_bo.codes import INACTIVE
 from nas.strategies.pareto_bo.gaussian_process import Hyperparameters
 from nas.strategies.pareto_bo.model import FEATURES, Fits, Model
-from nas.strategies.pareto_bo.moves import moves
+from nas.strategies.pareto_bo.moves import all_networks, moves
 from nas.strategies.seeds import suggestion_seed
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ FITS = "fits"
 #: Members of the front whose surroundings are searched.
 _PARENTS = 20
 #: Draws in search of a random network that was not proposed yet.
-_TRIES = 100
+_TRIES = 20
 
 
 class ParetoBoStrategy(Strategy):
@@ -61,6 +62,11 @@ class ParetoBoStrategy(Strategy):
         self._num_random, self._shortlist, self._history = n_startup_trials, shortlist, history
         self._observations: dict[int, Observation] = {}
         self._fits: dict[str, tuple[int, Hyperparameters]] = {}
+        self._is_exhausted = False
+
+    def exhausted(self, number: int) -> bool:
+        """Whether every network of a small space was proposed."""
+        return self._is_exhausted
 
     def observe(self, observations: Sequence[Observation]) -> None:
         """See ``Strategy.observe``."""
@@ -75,7 +81,7 @@ class ParetoBoStrategy(Strategy):
         generator = np.random.default_rng(suggestion_seed(self.seed, number))
         known = [self._observations[key] for key in sorted(self._observations)]
         seen = {_key(item.suggestion) for item in known}
-        if number >= self._num_random and sum(item.state == "complete" for item in known) >= 2:
+        if number >= self._num_random and sum(self._is_measured(item) for item in known) >= 2:
             model = Model(self.goal, self._window(known), self._fits)
             if found := self._most_promising(model, build, number, generator, seen):
                 return found
@@ -91,7 +97,8 @@ class ParetoBoStrategy(Strategy):
     ) -> tuple[Suggestion, T] | None:
         """The best new network of a short list; None where no new one was found."""
         worst = model.worst(generator)
-        places = moves(model.parents(_PARENTS), model.coder.sizes, generator)
+        everything = all_networks(model.coder.sizes)
+        places = moves(model.parents(_PARENTS), model.coder.sizes, generator) if everything is None else everything
         levels = np.where(model.activity.predict(places), places, INACTIVE)
         gains = model.gains(model.unbuilt(levels), worst, number)
         listed: list[tuple[Suggestion, T]] = []
@@ -105,6 +112,7 @@ class ParetoBoStrategy(Strategy):
             if len(listed) == self._shortlist:
                 break
         if not listed:
+            self._is_exhausted = everything is not None
             return None
         features = [_features(built) for _, built in listed]
         gains = model.gains(model.built([suggestion for suggestion, _ in listed], features), worst, number)
@@ -117,12 +125,15 @@ class ParetoBoStrategy(Strategy):
         """What the processes learn from: finished and running networks, the newest and the front of the older ones."""
         able = [item for item in known if item.state in ("complete", "infeasible", "running")]
         older, newest = able[: -self._history], able[-self._history :]
-        complete = [
-            item for item in older if item.state == "complete" and self.goal.objectives.keys() <= item.values.keys()
-        ]
+        complete = [item for item in older if self._is_measured(item)]
         points = [[item.values[name] for name in self.goal.objectives] for item in complete]
         front = pareto_front(points, list(self.goal.objectives.values()))
         return [*(complete[place] for place in front), *newest]
+
+    def _is_measured(self, observation: Observation) -> bool:
+        """Whether a network is complete and has a finite value of every objective."""
+        values = [observation.values.get(name, math.nan) for name in self.goal.objectives]
+        return observation.state == "complete" and all(map(math.isfinite, values))
 
 
 class _Given(Chooser):

@@ -76,7 +76,8 @@ class Model:
         self._values = np.array(
             [[item.values.get(name, math.nan) for name in goal.objectives] for item in observations], dtype=np.float64
         )
-        self._is_complete = np.array([item.state == "complete" for item in observations])
+        measured = np.isfinite(self._values).all(axis=1)
+        self._is_complete = measured & np.array([item.state == "complete" for item in observations])
         self._is_running = np.array([item.state == "running" for item in observations])
         self._objectives = [self._objective(place) for place in range(len(goal.objectives))]
         others = [name for name in goal.limits if name not in goal.objectives]

@@ -7,8 +7,17 @@ import numpy.typing as npt
 
 Levels = npt.NDArray[np.int64]
 
+#: Spaces of at most this size are searched completely.
+SMALL = 4096
 #: Networks of each kind, at most.
 NEIGHBOURS, MUTANTS, CROSSINGS, RANDOM = 480, 150, 150, 150
+
+
+def all_networks(sizes: Levels) -> Levels | None:
+    """``(n, d)`` places of the answers of all networks of a small space; None if the space is large."""
+    if np.prod(sizes.astype(np.float64)) > SMALL:
+        return None
+    return np.stack(np.unravel_index(np.arange(int(np.prod(sizes))), tuple(sizes)), axis=1)
 
 
 def moves(parents: Levels, sizes: Levels, generator: np.random.Generator) -> Levels:

@@ -97,7 +97,7 @@ def plan_data(answers: Mapping[str, Any]) -> dict[str, Any]:
         "space": space_spec(answers),
         "policies": _policies(answers),
         "limits": answers["limit"],
-        "strategy": {"name": "nsga2"},
+        "strategy": {"name": "pareto_bo"},
         "estimator": {"name": "training", "epochs": 12},
         "targets": [target],
         "budget": {"trials": answers["trials"]},
