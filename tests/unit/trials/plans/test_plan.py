@@ -19,7 +19,7 @@ def write(folder: Path, text: str) -> Path:
 
 def test_everything_but_task_and_space_has_a_default() -> None:
     plan = make_plan(MINIMAL)
-    assert plan.strategy.name == "nsga2"
+    assert plan.strategy.name == "pareto_bo"
     assert plan.targets[0].name == "local"
     for key in ("task", "space"):
         with pytest.raises(PlanError, match=f"{key}: missing"):
