@@ -84,12 +84,19 @@ class RayActorsExecutor(Executor):
 
     def close(self) -> None:
         """See ``Executor.close``."""
+        processes = [slot.process for slot in self._slots if slot.process is not None]
         for slot in self._slots:
-            self._kill(slot)
+            self._actors.kill(slot)
+        for process in processes:
+            if not self._vigil.is_here(process):
+                self._vigil.end(process)
         self._slots.clear()
         self._queue.clear()
         self._events.clear()
         self._ray.shutdown()
+        for process in processes:
+            if self._vigil.is_here(process):  # only now: Ray reports the end of a process that it did not end itself
+                self._vigil.end(process)
         sweep()  # actors are killed, and leave their folders
 
     def _give(self) -> None:

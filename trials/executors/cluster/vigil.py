@@ -72,9 +72,13 @@ class Vigil:
             found |= self._check(node, [process for process in processes if process.node == node])
         return found
 
+    def is_here(self, process: Process) -> bool:
+        """Whether a worker's process is on this machine, where signals reach it without Ray."""
+        return process.namespace == self._namespace
+
     def end(self, process: Process) -> None:
         """Kill a worker and the processes it started."""
-        if process.namespace == self._namespace:
+        if self.is_here(process):
             kill_group(process.pid)
         else:
             self._there(process.node, kill_group, process.pid)
