@@ -36,12 +36,13 @@ class Registry(Generic[T]):
         """Keep the names of one kind.
 
         Args:
-            kind: what the names stand for, in messages and in the name of the entry point group.
+            kind: what the names stand for, in the plural: the entry point group is ``measured_nas.<kind>``.
             entries: name → ``module:attribute``.
             subclasses_of: a name stands for a concrete subclass of this class.
             instances_of: a name stands for an object of this class instead.
         """
         self.kind = kind
+        self._one = f"{kind[:-3]}y" if kind.endswith("ies") else kind.removesuffix("s")
         self._entries = dict(entries)
         self._base = instances_of or subclasses_of
         self._holds_classes = instances_of is None
@@ -63,7 +64,7 @@ class Registry(Generic[T]):
         """
         taken = self.table().get(name, location)
         if taken != location:
-            raise PlanError(f"the {self.kind} name {name!r} stands for {taken} already; choose another")
+            raise PlanError(f"the {self._one} name {name!r} stands for {taken} already; choose another")
         self._entries[name] = location
 
     def get(self, name: str) -> T:
@@ -75,13 +76,13 @@ class Registry(Generic[T]):
             PlanError: the name stands for something of another kind, or its module can't be imported.
         """
         if not isinstance(name, str):
-            raise PlanError(f"{self.kind} {name!r} is no name; known: {', '.join(self.names())}")
+            raise PlanError(f"{self._one} {name!r} is no name; known: {', '.join(self.names())}")
         # Our own names first: listing entry points reads the metadata of every installed package, 7 ms.
         location = name if ":" in name else self._entries.get(name) or self.table().get(name)
         if location is None:
             known = f"known: {', '.join(self.names())}; your own code is named as module:attribute"
-            raise UnknownNameError(f"unknown {self.kind} {name!r}{nearest(name, self.names(), known)}")
-        found = load(location, self.kind, name)
+            raise UnknownNameError(f"unknown {self._one} {name!r}{nearest(name, self.names(), known)}")
+        found = load(location, self._one, name)
         self._check_kind(found, location)
         return found  # type: ignore[no-any-return]
 
@@ -90,13 +91,13 @@ class Registry(Generic[T]):
         wanted = f"{self._base.__module__}.{self._base.__qualname__}"
         if not self._holds_classes:
             if not isinstance(found, self._base):
-                raise PlanError(f"{self.kind} {location!r} is {_described(found)}, not an object of {wanted}")
+                raise PlanError(f"{self._one} {location!r} is {_described(found)}, not an object of {wanted}")
             return
         if not isinstance(found, type) or not issubclass(found, self._base):
-            raise PlanError(f"{self.kind} {location!r} is {_described(found)}, not a subclass of {wanted}")
+            raise PlanError(f"{self._one} {location!r} is {_described(found)}, not a subclass of {wanted}")
         if inspect.isabstract(found):
             missing = ", ".join(sorted(getattr(found, "__abstractmethods__", ())))
-            raise PlanError(f"{self.kind} {location!r} is abstract: a subclass must define {missing}")
+            raise PlanError(f"{self._one} {location!r} is abstract: a subclass must define {missing}")
 
 
 def _described(found: Any) -> str:

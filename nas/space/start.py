@@ -91,7 +91,10 @@ class Start:
             )
         unlike = _differences(model, stored, fitting)
         if unlike and self.strict:
-            raise PlanError(f"weights: {file} is not of this network: {some(unlike)}; or say strict: false")
+            raise PlanError(
+                f"weights: {file} is not of this network: {some(unlike)}; give weights of this network, or "
+                "set strict: false to load the tensors that fit"
+            )
         return fitting
 
     def _state(self, model: nn.Module, stored: Shapes, fitting: list[str]) -> None:

@@ -14,6 +14,7 @@ from nas.user_code import describe_error
 
 #: Of the largest answer: what sums in another order may differ by.
 TOLERANCE = 1e-3
+_REMEDY = "leave this pattern out, or name in `search` the layers that policies may act on"
 
 
 @contextmanager
@@ -31,20 +32,17 @@ def unchanged(model: nn.Module, input_shape: tuple[int, ...]) -> Iterator[None]:
     try:
         after = _answers(model, input_shape)
     except Exception as error:
-        raise SpaceError(f"{_what(model)}: without the channels that were removed, {describe_error(error)}") from error
+        raise SpaceError(
+            f"{type(model).__name__} can't run without the channels that the pattern 'channels' removes: "
+            f"{describe_error(error)}; {_REMEDY}"
+        ) from error
     difference = (after - before).abs().max() if after.shape == before.shape else torch.tensor(torch.inf)
     # Answers that are not finite are refused elsewhere.
     if before.isfinite().all() and not difference <= TOLERANCE * before.abs().max().clamp(min=1e-6):
         raise SpaceError(
-            f"{_what(model)}: the network as it ships differs by {float(difference):.3g} from the trained one"
+            f"{type(model).__name__} answers differently (by {float(difference):.3g}) once the channels that the "
+            f"pattern 'channels' removes are gone; {_REMEDY}"
         )
-
-
-def _what(model: nn.Module) -> str:
-    return (
-        f"{type(model).__name__} can't be made sparse as chosen; leave the pattern 'channels' out, or name in search "
-        "the layers that policies may act on"
-    )
 
 
 def _answers(model: nn.Module, input_shape: tuple[int, ...]) -> Tensor:

@@ -24,7 +24,7 @@ def test_a_location_stands_for_itself() -> None:
 @pytest.mark.parametrize(
     ("name", "words"),
     [
-        ("pth", r"unknown shapes 'pth'; did you mean 'path'\? Known: absent, path.*module:attribute"),
+        ("pth", r"unknown shape 'pth'; did you mean 'path'\? Known: absent, path.*module:attribute"),
         ("pathlib:Pth", r"no 'Pth'; did you mean 'Path'\? A file of your own"),
         ("my_missing_module:Space", r"no module 'my_missing_module' on the path.*`code:`"),
         ("absent", r"no module 'no_such_package'"),

@@ -182,7 +182,10 @@ class Coordinator:
         """The user's own network comes first, whatever the strategy would choose."""
         original = original_of(self.problem)
         if original is None:
-            raise StudyError(f"study {self.name!r} starts with an original, which its space has no more")
+            raise StudyError(
+                f"study {self.name!r} starts with the original network of its space, but the code of the space no "
+                "longer has one; restore the code that the study started with, or start another study"
+            )
         self._add(original.suggestion(self.problem), original.described(self.problem))
 
     def _suggest(self) -> None:
@@ -295,7 +298,7 @@ class Coordinator:
                 log.warning("%s of trial %d failed: %s", running.step[0], running.trial.number, reason)
             else:
                 self._finish(running.trial, "failed")
-                self._context.faults.ended(reason, trace)
+                self._context.faults.ended(running.trial.number, reason, trace)
 
     def _note_progress(self, running: Running, value: Mapping[str, Any]) -> None:
         if "epoch" in value:
@@ -341,7 +344,7 @@ class Coordinator:
             self._jobs.queued.appendleft((job_id, trial, following))
         if outcome.candidate_state:
             self._finish(trial, outcome.candidate_state)
-            self._context.faults.ended(None)
+            self._context.faults.ended(trial.number, None)
 
     def _learn(self, running: Running, outcome: JobResult) -> None:
         """Remember what a committed step tells about other candidates."""

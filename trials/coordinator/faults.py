@@ -15,6 +15,8 @@ from dataclasses import dataclass
 
 from nas.errors import AllFailedError, PlaceError
 from trials.plans.plan import FaultsPlan
+from trials.store.read.candidates import candidates_page
+from trials.store.store import Store
 
 log = logging.getLogger(__name__)
 
@@ -86,8 +88,8 @@ class Faults:
         self._troubles.pop(job, None)
         self._unclear.pop(job, None)
 
-    def ended(self, error: str | None, trace: str = "") -> None:
-        """A candidate ended; with ``error`` it failed.
+    def ended(self, number: int, error: str | None, trace: str = "") -> None:
+        """Trial ``number`` ended; with ``error`` it failed.
 
         Raises:
             AllFailedError: as many as the plan says ended with the same error at the same place of the code.
@@ -98,24 +100,26 @@ class Faults:
         self._last = kind
         first, in_a_row = self._plan.first_failures, self._plan.failures_in_a_row
         if self._alike and self._alike == self._ends == first:
-            raise AllFailedError(self._all_failed(f"the first {first} trials", error))
+            raise AllFailedError(self._all_failed(f"the first {first} trials", number, error))
         if self._alike and self._alike == in_a_row:
-            raise AllFailedError(self._all_failed(f"{in_a_row} trials in a row", error))
+            raise AllFailedError(self._all_failed(f"{in_a_row} trials in a row", number, error))
 
-    def _all_failed(self, which: str, error: str | None) -> str:
+    def _all_failed(self, which: str, number: int, error: str | None) -> str:
         return (
-            f"{which} of study {self._study!r} failed alike: {error} ({self._last}). Mend the plan or the code, then "
-            f"nas resume {self._study}, or start another study; nas show {self._study} 0 shows the traceback, and "
-            "faults.first_failures: 0 with faults.failures_in_a_row: 0 goes on regardless"
+            f"{which} of study {self._study!r} failed with the same error: {error} ({self._last}). "
+            f"nas show {self._study} {number} shows the traceback. Mend the plan or the code, then "
+            f"nas resume {self._study}, or start another study. With faults.first_failures: 0 and "
+            "faults.failures_in_a_row: 0 in the plan, a study goes on whatever fails"
         )
 
 
-def check_some_succeeded(study: str, counts: Mapping[str, int]) -> None:
+def check_some_succeeded(store: Store, study: str, counts: Mapping[str, int]) -> None:
     """Raise AllFailedError if candidates of a study that has ended failed, and none is complete or infeasible."""
     if counts.get("failed", 0) and not counts.get("complete", 0) + counts.get("infeasible", 0):
+        failed = candidates_page(store, study, states=("failed",), limit=1).rows[0].number
         raise AllFailedError(
             f"study {study!r} has ended, and no trial succeeded: {counts['failed']} failed; "
-            f"nas show {study} lists the reasons, nas show {study} 0 shows a traceback"
+            f"nas show {study} lists the reasons, nas show {study} {failed} shows a traceback"
         )
 
 

@@ -255,7 +255,7 @@ def run_study(
     shutil.rmtree(files.checkpoints, ignore_errors=True)
     collect(store, name)
     on_update(coordinator)
-    check_some_succeeded(name, coordinator.progress.counts)
+    check_some_succeeded(store, name, coordinator.progress.counts)
 
 
 def _assignment(

@@ -21,7 +21,7 @@ from nas.registry import nearest
 from trials.executors import default_executor
 from trials.plans.python_objects import with_import_paths
 from trials.plans.retention import RETENTIONS
-from trials.plans.values import MAX_INTEGER, MAX_PROBLEMS, check_values, short
+from trials.plans.values import MAX_INTEGER, check_values, listed, short
 from trials.store.naming import name_problem
 
 #: Whole numbers of which the database keeps 32 bits.
@@ -252,8 +252,7 @@ class Plan(_Strict):
         try:
             super().__init__(**data)
         except ValidationError as error:
-            problems = [f"  {_explain(item)}" for item in error.errors()[:MAX_PROBLEMS]]
-            raise PlanError("the plan has problems:\n" + "\n".join(problems)) from None
+            raise PlanError(listed([_explain(item) for item in error.errors()])) from None
 
     @model_validator(mode="after")
     def _distinct_targets(self) -> Plan:

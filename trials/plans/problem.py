@@ -137,7 +137,10 @@ class Problem:
 
 
 def open_problem(plan: Plan) -> Problem:
-    """Build and check everything a plan names; nothing is trained, measured or written.
+    """Build and check everything a plan names; nothing is measured or stored.
+
+    A rehearsal runs the smallest network of the space forwards and backwards once, and exports it in each precision of
+    the plan to a scratch folder, which it deletes. A plan that passed is not rehearsed again in this process.
 
     Raises:
         PlanError, UnknownNameError, TaskError: what is wrong, before anything is spent.
@@ -282,7 +285,7 @@ def check_precisions(requested: Set[str], runtime: Runtime | type[Runtime], whic
     if unknown := requested - runtime.precisions:
         raise PlanError(
             f"{which} does not know {', '.join(sorted(unknown))}, only "
-            f"{', '.join(sorted(runtime.precisions))}; list the policy's options without"
+            f"{', '.join(sorted(runtime.precisions))}; remove what it does not know from the policy's `options`"
         )
 
 

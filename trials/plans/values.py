@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import reprlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any
 
@@ -12,7 +12,7 @@ from pydantic import BaseModel
 
 from nas.errors import PlanError
 from nas.foreign import storable
-from trials.plans.text import MAX_LEVELS
+from trials.plans.text import MAX_LEVELS, MAX_VALUES
 
 #: Whole numbers that databases, torch and numpy take.
 MAX_INTEGER = 2**63 - 1
@@ -24,10 +24,16 @@ _REPR.maxlong, _REPR.maxlist, _REPR.maxdict, _REPR.maxlevel = 60, 8, 8, 3
 
 def check_values(data: Any) -> None:
     """Raise PlanError for values that no key of a plan takes, a line each."""
-    problems = list(islice(_problems(data, ""), MAX_PROBLEMS))
+    problems = [f"{where or 'plan'}: {why}" for where, why in islice(_problems(data, ""), MAX_VALUES)]
     if problems:
-        lines = "\n".join(f"  {where or 'plan'}: {why}" for where, why in problems)
-        raise PlanError(f"the plan has problems:\n{lines}")
+        raise PlanError(listed(problems))
+
+
+def listed(problems: Sequence[str]) -> str:
+    """The message about the problems of a plan, a line each; of many it shows the first ``MAX_PROBLEMS``."""
+    rest = len(problems) - MAX_PROBLEMS
+    more = [f"and {rest} more"] if rest > 0 else []
+    return "\n  ".join(["the plan has problems:", *problems[:MAX_PROBLEMS], *more])
 
 
 def short(value: Any) -> str:
@@ -41,7 +47,7 @@ def short(value: Any) -> str:
 
 def _problems(value: Any, where: str) -> Iterator[tuple[str, str]]:
     if where.count(".") > MAX_LEVELS:
-        yield where[:200], f"nested deeper than {MAX_LEVELS} levels"
+        yield f"{where[:200]}…", f"nested deeper than {MAX_LEVELS} levels"
     elif isinstance(value, Mapping):
         for key, item in value.items():
             if not isinstance(key, str):

@@ -126,3 +126,11 @@ RUNTIMES = ("torch,compile=[", "torch,a=*b", "torch,=1", "torch,compile", "torch
 def test_runtimes_on_the_command_line_are_read_alike(text: str) -> None:
     with pytest.raises(PlanError):
         parse_runtime(text)
+
+
+@pytest.mark.parametrize("wrong", [{f"key{number}": 1 for number in range(23)}, {"task": [float("nan")] * 23}])
+def test_many_problems_are_cut_and_counted(wrong: dict[str, object]) -> None:
+    with pytest.raises(PlanError) as caught:
+        make_plan({"task": "digits", "space": "small_cnn", **wrong})
+    lines = str(caught.value).splitlines()
+    assert (len(lines), lines[-1]) == (22, "  and 3 more")
