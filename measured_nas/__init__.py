@@ -34,12 +34,14 @@ if TYPE_CHECKING:
     from nas.tasks import Task as Task
     from nas.tasks.classification import Classification as Classification
     from trials.api import Study as Study
+    from trials.api import StudyWarning as StudyWarning
     from trials.api import Trial as Trial
     from trials.api import list_studies as list_studies
     from trials.api import load_plan as load_plan
     from trials.api import measure as measure
     from trials.api import open_study as open_study
     from trials.api import search as search
+    from trials.api import validate as validate
     from trials.export.loading import load_export as load_export
     from trials.plans.plan import Plan as Plan
 
@@ -47,10 +49,12 @@ if TYPE_CHECKING:
 _PLACES = {
     "Plan": "trials.plans.plan:Plan",
     "load_plan": "trials.api:load_plan",
+    "validate": "trials.api:validate",
     "search": "trials.api:search",
     "open_study": "trials.api:open_study",
     "list_studies": "trials.api:list_studies",
     "Study": "trials.api:Study",
+    "StudyWarning": "trials.api:StudyWarning",
     "Trial": "trials.api:Trial",
     "load_export": "trials.export.loading:load_export",
     "measure": "trials.api:measure",

@@ -5,20 +5,23 @@ Each function is a few lines over the modules that the command line uses.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nas.errors import MeasureError
+from nas.errors import MeasureError, StudyError
 from trials.export.outputs import empty_folder, output_folder
 from trials.launch import studies as launch
 from trials.launch.progress_bar import ProgressBar
 from trials.plans import loading
 from trials.plans.plan import Plan, make_plan
+from trials.plans.problem import open_problem_json
 from trials.reporting.study import study_view
 from trials.store.read.candidate import CandidateDetail, candidate_detail
 from trials.store.read.candidates import Value
+from trials.store.read.doubts import study_doubts
 from trials.store.read.rows import study_row
 from trials.store.read.studies import StudySummary, study_summary
 from trials.store.read.studies import list_studies as study_rows
@@ -31,6 +34,8 @@ if TYPE_CHECKING:
     from torch import nn
 
     from nas.latency.protocol.measure import Latency
+    from nas.tasks import Task
+    from trials.launch.forecast import Forecast
 
 DEFAULT_STORAGE = "sqlite:///nas.db"
 
@@ -87,7 +92,23 @@ def search(
             on_update=bar.update,
             on_phase=bar.prepare,
         )
+    for each in names:
+        _warn(storage, each)
     return Study(storage, names[0])
+
+
+def validate(plan: Plan) -> Forecast:
+    """Check a plan and its data, and measure what a study would cost; takes about a minute and stores nothing.
+
+    Returns:
+        The size of the space, typical networks with their latencies, the data, and hours and megabytes of the study.
+
+    Raises:
+        NasError: the plan can't be run, or its limits can't be met.
+    """
+    from trials.launch.forecast import forecast
+
+    return forecast(plan)
 
 
 def open_study(storage: str, name: str) -> Study:
@@ -122,8 +143,8 @@ def measure(model: str | Path, *, runtime: str = "onnxruntime", threads: int = 1
         ``latency_ms`` and its 95 % interval ``low_ms`` to ``high_ms``.
 
     Raises:
-        MeasureError: there is no such file, or the runtime can't run it.
-        PlanError, UnknownNameError: there is no such runtime or parameter.
+        MeasureError: there is no such file or runtime, or the runtime can't run the file.
+        PlanError: a parameter of the runtime has no value.
     """
     from trials.targets.side_by_side import side_by_side, specs_of
 
@@ -131,6 +152,15 @@ def measure(model: str | Path, *, runtime: str = "onnxruntime", threads: int = 1
     if found.latency is None:
         raise MeasureError(found.error)
     return found.latency
+
+
+class StudyWarning(UserWarning):
+    """Results of a study that should not be trusted yet, for example because trainings were too short."""
+
+
+def _warn(storage: str, name: str) -> None:
+    for doubt in study_doubts(Store(storage), name):
+        warnings.warn(f"study {name}: {doubt}", StudyWarning, stacklevel=3)
 
 
 def _frame(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
@@ -167,6 +197,11 @@ class Study:
     def plan(self) -> Plan:
         """The plan it runs by."""
         return make_plan(self.summary.plan)
+
+    @cached_property
+    def task(self) -> Task:
+        """The study's task: its classes, its data sets of inputs and targets, its preprocessing."""
+        return open_problem_json(self.plan.model_dump_json()).task
 
     def trials(self) -> pd.DataFrame:
         """One row per trial, indexed by ``number``; columns as in ``trials.reporting.trial_table``.
@@ -216,6 +251,7 @@ class Study:
         """
         with ProgressBar(progress) as bar:
             launch.resume(self.storage, self.name, address=address, on_update=bar.update, on_phase=bar.prepare)
+        _warn(self.storage, self.name)
 
     def extend(
         self, *overrides: str, trials: int | None = None, address: str | None = None, progress: bool = True
@@ -235,6 +271,7 @@ class Study:
         changes = [*overrides, *([] if trials is None else [f"budget.trials=+{trials}"])]
         with ProgressBar(progress) as bar:
             launch.extend(self.storage, self.name, changes, address=address, on_update=bar.update, on_phase=bar.prepare)
+        _warn(self.storage, self.name)
 
     def report(self, folder: str | Path) -> Path:
         """Write ``report.html`` into a folder: one page that needs nothing beside itself; its path."""
@@ -298,6 +335,11 @@ class Trial:
         found: Mapping[str, Any] = self.detail.definition["choices"]
         return found
 
+    @property
+    def beware(self) -> tuple[str, ...]:
+        """Reasons not to trust its scores or its comparison with the dense network."""
+        return self.detail.row.flags
+
     @cached_property
     def layers(self) -> pd.DataFrame:
         """One row per layer: name, op, output shape, parameters, MACs, bits."""
@@ -309,11 +351,17 @@ class Trial:
         """The trained network in torch, in evaluation mode: ``(N, C, H, W)`` float32 → the task's outputs.
 
         Raises:
-            ExportError: its weights were not kept; ``artifacts.retention: all`` keeps those of every trial.
+            StudyError: the trial is not complete.
+            ExportError: its weights were not kept. By default only those of the front are; ``artifacts.retention: all``
+                in the plan keeps those of every trial.
         """
         from trials.export.candidate import rebuild
-        from trials.plans.problem import open_problem_json
 
+        if self.state != "complete":
+            raise StudyError(
+                f"trial {self.number} of {self.study!r} is {self.state} ({self.reason or 'no result yet'}); only "
+                "complete trials have a trained network"
+            )
         plan = make_plan(self._store.read(study_row, self.study).plan)
         return rebuild(open_problem_json(plan.model_dump_json()), self.detail).model.eval()
 

@@ -15,8 +15,15 @@ from nas.errors import ExportError
 def save_weights(model: nn.Module, path: Path) -> None:
     """Write parameters and buffers, atomically; tensors that modules share are written once."""
     partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
-    save_model(model, str(partial))
+    save_model(model, str(partial))  # only its owner may read what this makes, unlike other files
+    partial.chmod(0o666 & ~_umask())
     partial.replace(path)
+
+
+def _umask() -> int:
+    found = os.umask(0o022)
+    os.umask(found)
+    return found
 
 
 def load_weights(model: nn.Module, path: Path) -> None:

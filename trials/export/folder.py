@@ -53,7 +53,7 @@ def copy_into(made: Path, folder: Path) -> None:
         if item.is_dir():
             shutil.copytree(item, folder / item.name, dirs_exist_ok=True)
         else:
-            shutil.copy(item, folder)
+            shutil.copyfile(item, folder / item.name)
 
 
 def _drawn(data: Any) -> list[int]:

@@ -170,7 +170,8 @@ def resume(
     row = store.read(study_row, name)
     if row.state in ("complete", "exhausted") and not store.read(num_untimed_twins, row.id):
         raise StudyError(
-            f"study {name!r} is {row.state}: its budget is spent; give it more with nas extend {name} budget.trials=+10"
+            f"study {name!r} is {row.state}: its budget is spent; give it more with "
+            f"nas extend {name} budget.trials=+10 (in Python: .extend(trials=10))"
         )
     plan = make_plan(row.plan)
     problem = open_problem(plan)

@@ -252,7 +252,13 @@ class Plan(_Strict):
         try:
             super().__init__(**data)
         except ValidationError as error:
-            raise PlanError(listed([_explain(item) for item in error.errors()])) from None
+            raise PlanError(listed(list(dict.fromkeys(map(_explain, error.errors()))))) from None
+
+    @field_validator("targets", mode="before")
+    @classmethod
+    def _names_alone(cls, value: Any) -> Any:
+        """Let a string stand for a target that is stored under this name."""
+        return [{"name": item} if isinstance(item, str) else item for item in value] if _is_list(value) else value
 
     @model_validator(mode="after")
     def _distinct_targets(self) -> Plan:
@@ -291,10 +297,17 @@ def _explain(item: Any) -> str:
         return f"{where}: unknown key{hint}"
     if item["type"] == "missing":
         return f"{where}: missing, and has no default{_misspelled(str(item['loc'][-1]), item['input'])}"
+    if item["loc"][:1] == ("limits",) and len(item["loc"]) > 3:  # of each kind of bound that it could have been
+        place = ".".join(map(str, item["loc"][:3]))
+        return f"{place}: got {short(item['input'])}; write a number, or {{relative_to: median, factor: 1.2}}"
     if item["type"] == "model_type" and item["loc"][0] == "limits":
         value = short(item["input"])
         return f"{where}: got {value}; write {where}.max={value} (in the file: {{max: {value}}}), or min"
     return f"{where or 'plan'}: {item['msg']}, got {short(item['input'])}"
+
+
+def _is_list(value: Any) -> bool:
+    return isinstance(value, list | tuple)
 
 
 def _misspelled(missing: str, given: Any) -> str:

@@ -16,6 +16,7 @@ def trial_table(
     Columns, in this order; None where something is not known:
 
     - ``number``, ``state``, ``reason``, and ``front_probability``: how likely a complete trial is on the front;
+    - ``beware``: reasons to doubt its scores, for example a training of very few steps;
     - each objective: ``accuracy``; where any trial has a 95 % interval, also ``accuracy_low`` and ``accuracy_high``. A
       metric without a target is that of the first one: ``latency_ms``, ``latency_ms@pi``;
     - each choice: ``choice.stem.width``; None where it has no effect on the trial's network;
@@ -34,6 +35,7 @@ def trial_table(
             "state": trial.state,
             "reason": trial.reason,
             "front_probability": shares.get(trial.number),
+            "beware": "; ".join(trial.doubts) or None,
             **_numbers(trial, objectives, with_ends),
             **{f"choice.{name}": trial.choices.get(name) for name in choices},
             "parameters": trial.parameters,

@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 
 from trials.store.models import Architecture, Candidate, JobRow, Measurement, Metric, Study
 from trials.store.read.candidates import Value
+from trials.store.read.doubts import doubts_of
 from trials.store.read.metric_names import metric_name
 from trials.store.read.session import Source, find_study, reading, utc
 
@@ -45,6 +46,8 @@ class Trial:
     train_s: float | None
     #: Seconds of exporting and measuring, second measurements and its dense twin included; None where it was not.
     measure_s: float | None
+    #: Reasons to doubt its scores: ``trials.jobs.doubts``.
+    doubts: tuple[str, ...] = ()
 
 
 def all_trials(source: Source, name: str) -> list[Trial]:
@@ -71,6 +74,8 @@ def all_trials(source: Source, name: str) -> list[Trial]:
             .where(Candidate.study_id == study.id)
             .order_by(Candidate.number)
         )
+        rows = session.execute(query).all()
+        doubts = doubts_of(session, [row.id for row in rows])
         return [
             Trial(
                 number=row.number,
@@ -82,10 +87,11 @@ def all_trials(source: Source, name: str) -> list[Trial]:
                 parameters=row.parameters,
                 macs=row.macs,
                 trust=trust.get(row.id),
+                doubts=doubts.get(row.id, ()),
                 finished_at=row.finished_at and utc(row.finished_at),
                 **times.get(row.id, {"started_at": None, "train_s": None, "measure_s": None}),
             )
-            for row in session.execute(query)
+            for row in rows
         ]
 
 

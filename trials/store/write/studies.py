@@ -139,5 +139,6 @@ def set_limits(connection: Connection, lease: Lease, limits: Mapping[str, Any]) 
 
 def _taken(name: str) -> StudyError:
     return StudyError(
-        f"a study {name!r} exists; go on with `nas resume {name}`, or give this one another name with --name"
+        f"a study {name!r} exists; continue it with `nas resume {name}`, or give this one another name with --name "
+        "(in Python: open_study(…).resume(), or name=…)"
     )

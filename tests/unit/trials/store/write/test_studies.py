@@ -58,7 +58,7 @@ def test_a_study_is_read_as_it_was_written(store: Store, study) -> None:
 
 def test_a_name_is_taken_once(store: Store, study) -> None:
     for again in (lambda name: store.read(check_name_free, name), lambda name: new_study(store, name)):
-        with pytest.raises(StudyError, match=r"a study 'digits' exists; go on with `nas resume digits`.*--name"):
+        with pytest.raises(StudyError, match=r"a study 'digits' exists; continue it with `nas resume digits`.*--name"):
             again("digits")
     store.read(check_name_free, "digits-2")
 
