@@ -164,3 +164,13 @@ def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     if server.missing:
         pytest.skip(server.missing)
     return server.new_schema()
+
+
+@pytest.fixture(scope="session")
+def calibrated() -> dict[str, Any]:
+    """This machine as a target, its reference models timed once for all tests."""
+    from nas.latency.process.client import MeasuringProcess
+    from nas.latency.targets import TargetSpec
+
+    with MeasuringProcess(TargetSpec("local")) as process:
+        return process.calibrate().to_json()

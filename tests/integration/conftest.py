@@ -9,19 +9,10 @@ from typing import Any
 import pytest
 import yaml
 
-from nas.latency.process.client import MeasuringProcess
-from nas.latency.targets import TargetSpec
 from trials.store.store import Store
 from trials.store.write.targets import add_target
 
 MINE = Path(__file__).parent / "mine"
-
-
-@pytest.fixture(scope="session")
-def calibrated() -> dict[str, Any]:
-    """This machine as a target, its reference models timed once for all tests."""
-    with MeasuringProcess(TargetSpec("local")) as process:
-        return process.calibrate().to_json()
 
 
 @pytest.fixture

@@ -15,11 +15,11 @@ from sqlalchemy.orm import Session
 
 from nas.strategies import Limit
 from nas.tasks.intervals import Z
+from tests.unit.trials.assigned import assigned
 from tests.unit.trials.coordinator.test_twins import NETWORK
 from tests.unit.trials.pretending import ACCURACY_HALF, CANDIDATE_MS, Pretending, latency
 from trials.analysis.membership import membership_of
 from trials.analysis.over_seeds import over_seeds
-from trials.coordinator.assignment import Assignment
 from trials.coordinator.coordinator import Coordinator
 from trials.coordinator.repeats import Repeat, best, doubtful
 from trials.plans.plan import ConfidencePlan, make_plan
@@ -29,8 +29,6 @@ from trials.store.models import Candidate, JobRow, Measurement
 from trials.store.read.candidates import candidates_page
 from trials.store.read.points import points
 from trials.store.store import Store
-from trials.store.write.leases import acquire_lease
-from trials.store.write.studies import create_study
 from trials.store.write.targets import add_target
 
 REMEASURE, RETRAIN = 4, 3
@@ -80,15 +78,7 @@ def again(kind: str, payload: Mapping[str, Any]) -> Mapping[str, Any]:
 
 def coordinator(store: Store, problem: Problem, executor: Pretending, **limits: Limit) -> Coordinator:
     """Of a new study, or of the one there is."""
-    with Session(store.engine) as session:
-        study_id = session.scalar(select(Candidate.study_id))
-    columns = {"name": "study", "group": "study", "role": "search", "limits": {}, "environment": {}, "seed": 0}
-    study_id = study_id or store.write(
-        create_study, plan=problem.plan.to_json(), objectives=dict(problem.objectives), **columns
-    )
-    lease = store.write(acquire_lease, study_id, "here:1:1", -1)
-    assignment = Assignment("study", lease, problem, limits, {"local": {}}, "", "/nonexistent")
-    return Coordinator(store, assignment, executor, {})
+    return Coordinator(store, assigned(store, problem, limits=limits), executor, {})
 
 
 def jobs(store: Store) -> list[JobRow]:

@@ -15,9 +15,9 @@ from nas.latency.protocol.measure import PROTOCOL_VERSION
 from nas.latency.protocol.samples import Samples, Visit, burst_array
 from nas.strategies import Goal, Limit, Observation, Strategy
 from nas.strategies.given import GivenStrategy
+from tests.unit.trials.assigned import assigned
 from tests.unit.trials.pretending import Pretending, latency
 from trials.coordinator import canaries
-from trials.coordinator.assignment import Assignment
 from trials.coordinator.coordinator import Coordinator
 from trials.executors import Event
 from trials.plans.plan import make_plan
@@ -25,8 +25,6 @@ from trials.plans.problem import Problem, open_problem
 from trials.store.models import JobRow, Measurement
 from trials.store.read.candidates import candidates_page
 from trials.store.store import Store
-from trials.store.write.leases import acquire_lease
-from trials.store.write.studies import create_study
 from trials.store.write.targets import add_target
 
 SETTINGS = {"stride_mode": "stride", "dropout": 0.0}
@@ -104,20 +102,8 @@ def measured(value: float, structure: str, **conditions: Any) -> dict[str, Any]:
 
 
 def run(store: Store, problem: Problem, executor: Pretending, name: str, limit: float | None = None) -> Coordinator:
-    study_id = store.write(
-        create_study,
-        name=name,
-        group=name,
-        role="search",
-        plan=problem.plan.to_json(),
-        limits={},
-        objectives=dict(problem.objectives),
-        environment={},
-        seed=0,
-    )
     limits = {"latency_ms": Limit(max=limit)} if limit else {}
-    lease = store.write(acquire_lease, study_id, "here:1:1", 60)
-    assignment = Assignment(name, lease, problem, limits, {"local": TARGET}, "", "/nonexistent")
+    assignment = assigned(store, problem, name=name, limits=limits, targets={"local": TARGET})
     coordinator = Coordinator(store, assignment, executor, {})
     assert coordinator.run() == "exhausted"
     return coordinator

@@ -11,20 +11,18 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from nas.errors import UnavailableError
+from tests.unit.trials.assigned import assigned
 from tests.unit.trials.pretending import CANDIDATE_MS, TWIN_MS, Pretending, timed
-from trials.coordinator.assignment import Assignment
 from trials.coordinator.coordinator import Coordinator
 from trials.coordinator.pipeline import OpenTrial, after, next_step
 from trials.executors import Executor, Job
 from trials.plans.plan import make_plan
 from trials.plans.problem import Problem, open_problem
-from trials.store.models import Candidate, JobRow, Measurement
+from trials.store.models import JobRow, Measurement
 from trials.store.read.candidates import candidates_page
 from trials.store.read.rows import study_row
 from trials.store.read.twins import num_untimed_twins
 from trials.store.store import Store
-from trials.store.write.leases import acquire_lease
-from trials.store.write.studies import create_study
 from trials.store.write.targets import add_target
 
 NETWORK = {"stride_mode": "stride", "dropout": 0.0}
@@ -68,22 +66,7 @@ def store(tmp_path: Path) -> Iterator[Store]:
 
 def run(store: Store, problem: Problem, executor: Executor) -> str:
     """Start the study, or take it up again."""
-    with Session(store.engine) as session:
-        study_id = session.scalar(select(Candidate.study_id))
-    study_id = study_id or store.write(
-        create_study,
-        name="study",
-        group="study",
-        role="search",
-        plan=problem.plan.to_json(),
-        limits={},
-        objectives=dict(problem.objectives),
-        environment={},
-        seed=0,
-    )
-    lease = store.write(acquire_lease, study_id, "here:1:1", -1)
-    assignment = Assignment("study", lease, problem, {}, {"local": {}}, "", "/nonexistent")
-    return Coordinator(store, assignment, executor, {}).run()
+    return Coordinator(store, assigned(store, problem), executor, {}).run()
 
 
 def test_candidates_whose_policies_changed_something_are_timed_beside_their_twin(

@@ -1,0 +1,43 @@
+"""A study in a store, under a lease, as a coordinator is given it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from nas.errors import UnknownNameError
+from nas.strategies import Limit
+from trials.coordinator.assignment import Assignment
+from trials.plans.problem import Problem
+from trials.store.read.rows import study_row
+from trials.store.store import Store
+from trials.store.write.leases import acquire_lease
+from trials.store.write.studies import create_study
+
+
+def assigned(
+    store: Store,
+    problem: Problem,
+    *,
+    name: str = "study",
+    limits: dict[str, Limit] | None = None,
+    targets: Mapping[str, Mapping[str, Any]] | None = None,
+    folder: str = "/nonexistent",
+) -> Assignment:
+    """A new study, or the one there is: its lease is anyone's at once."""
+    try:
+        study_id = store.read(study_row, name).id
+    except UnknownNameError:
+        study_id = store.write(
+            create_study,
+            name=name,
+            group=name,
+            role="search",
+            plan=problem.plan.to_json(),
+            limits={},
+            objectives=dict(problem.objectives),
+            environment={},
+            seed=0,
+        )
+    lease = store.write(acquire_lease, study_id, "here:1:1", -1)
+    return Assignment(name, lease, problem, limits or {}, targets or {"local": {}}, folder, f"{folder}/checkpoints")

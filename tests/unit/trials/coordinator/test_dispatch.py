@@ -1,0 +1,131 @@
+"""Which job is handed out next, which waits, and which needs no worker."""
+
+from __future__ import annotations
+
+import pytest
+
+from nas.latency.protocol.canary import Health
+from tests.unit.trials.coordinator.under_way import UnderWay
+from trials.coordinator.dispatch import JOB_LEASE_S
+from trials.store.models import Candidate, JobRow
+
+TRAINED = {"structure_hash": "s", "twin": "dense", "artifacts": []}
+TWIN = {"latency_ms": 3.0, "low_ms": 2.9, "high_ms": 3.1}
+
+
+def test_the_oldest_job_is_handed_to_the_free_worker(under_way: UnderWay) -> None:
+    first, second = under_way.propose("a"), under_way.propose("b")
+    under_way.find_good()
+    assert under_way.dispatch() == []
+    (job,) = under_way.executor.jobs.values()
+    assert (job.function, job.pool, job.payload["candidate"]) == ("trials.jobs.candidate:gate", "target:local", 0)
+    assert [job_id for job_id, _, _ in under_way.jobs.queued] == [second.job_id]
+    assert [(row.id, row.state, row.attempt) for row in under_way.rows(JobRow)] == [
+        (first.job_id, "running", 1),
+        (second.job_id, "queued", 0),
+    ]
+    assert [row.state for row in under_way.rows(Candidate)] == ["running", "queued"]
+    assert under_way.context.progress.counts == {"running": 1, "queued": 1}
+
+
+def test_nothing_is_measured_before_the_target_was_found_good_but_trainings_start(under_way: UnderWay) -> None:
+    under_way.propose("a")
+    trained = under_way.propose("b", ("train", ""))
+    under_way.dispatch()
+    assert [job.pool for job in under_way.executor.jobs.values()] == ["train"]
+    assert next(iter(under_way.jobs.running.values())).job_id == trained.job_id
+    under_way.find_good()
+    under_way.dispatch()
+    assert [job.pool for job in under_way.executor.jobs.values()] == ["train", "target:local"]
+
+
+@pytest.mark.parametrize("drift", [0.5, -0.5])
+def test_nothing_is_measured_on_a_target_that_is_bad(under_way: UnderWay, drift: float) -> None:
+    under_way.propose("a")
+    under_way.context.canaries.started("local")
+    under_way.context.canaries.finished("local", Health("r5", drift, 0.0, (), {}))
+    under_way.dispatch()
+    assert not under_way.executor.jobs
+
+
+def test_a_canary_is_due_after_so_many_measurements_and_holds_the_next_one_back(under_way: UnderWay) -> None:
+    every = under_way.context.assignment.problem.plan.measure.canary_every
+    under_way.find_good()
+    for number in range(every + 1):
+        under_way.propose(f"{number}")
+        under_way.executor.jobs.clear()
+        under_way.dispatch()
+    assert not under_way.executor.jobs
+    assert len(under_way.jobs.running) == every
+    under_way.find_good()
+    under_way.dispatch()
+    assert len(under_way.executor.jobs) == 1
+
+
+def test_a_job_that_did_not_come_to_its_end_is_the_next_with_another_attempt(under_way: UnderWay) -> None:
+    first = under_way.propose("a")
+    under_way.propose("b")
+    under_way.find_good()
+    under_way.dispatch()
+    (running,) = under_way.jobs.running.values()
+    under_way.jobs.running.clear()
+    under_way.executor.jobs.clear()
+    under_way.jobs.requeue(running, "its worker was lost")
+    row = under_way.rows(JobRow)[0]
+    assert (row.state, row.attempt, row.error) == ("queued", 1, "its worker was lost")
+    under_way.dispatch()
+    assert list(under_way.jobs.running) == [f"{first.job_id}.2"]
+
+
+def test_a_job_that_the_place_keeps_from_its_end_waits_and_others_have_their_turn(under_way: UnderWay) -> None:
+    first, second = under_way.propose("a", ("train", "")), under_way.propose("b", ("train", ""))
+    under_way.context.faults.of_place(first.job_id, "the disk is full")
+    under_way.dispatch()
+    assert [running.job_id for running in under_way.jobs.running.values()] == [second.job_id]
+    under_way.executor.jobs.clear()
+    under_way.context.faults.came_through(first.job_id)
+    under_way.dispatch()
+    assert [running.job_id for running in under_way.jobs.running.values()] == [second.job_id, first.job_id]
+
+
+def test_a_dense_twin_that_was_timed_for_another_candidate_needs_no_worker(under_way: UnderWay) -> None:
+    opened = under_way.propose("a", ("twin", "local"))
+    under_way.jobs.queued[0][1].results["train", ""] = TRAINED
+    under_way.context.progress.twins["dense", "local"] = TWIN
+    ((running, result),) = under_way.dispatch()
+    assert (running.job_id, result) == (opened.job_id, {"latency": TWIN})
+    assert not under_way.executor.jobs
+    assert under_way.rows(JobRow)[0].state == "running", "it is committed like any other"
+
+
+def test_a_sign_of_life_extends_the_lease_of_a_job_now_and_then(under_way: UnderWay) -> None:
+    under_way.propose("a", ("train", ""))
+    under_way.dispatch()
+    (running,) = under_way.jobs.running.values()
+    before = under_way.rows(JobRow)[0].lease_expires_at
+    under_way.jobs.alive(running)
+    assert under_way.rows(JobRow)[0].lease_expires_at == before
+    running.renewed -= JOB_LEASE_S / 5
+    under_way.jobs.alive(running)
+    assert under_way.rows(JobRow)[0].lease_expires_at > before
+
+
+def test_results_that_do_not_hold_any_more_are_taken_from_open_trials(under_way: UnderWay) -> None:
+    first, second = under_way.propose("a"), under_way.propose("b")
+    for _, trial, _ in under_way.jobs.queued:
+        trial.results["gate", "local"] = {"structure_hash": "s"}
+    under_way.jobs.forget({(first.candidate_id, ("gate", "local"))})
+    assert [trial.results for _, trial, _ in under_way.jobs.queued] == [
+        {},
+        {("gate", "local"): {"structure_hash": "s"}},
+    ]
+    assert second.number == 1
+
+
+def test_cancelling_ends_jobs_and_gives_their_trials_back(under_way: UnderWay) -> None:
+    for identity in "ab":
+        under_way.propose(identity, ("train", ""))
+    under_way.dispatch()
+    assert [trial.number for trial in under_way.jobs.cancel()] == [0, 1]
+    assert under_way.jobs.idle
+    assert not under_way.executor.jobs

@@ -1,0 +1,58 @@
+"""Workers in this process: jobs really run, one at a time, with JSON on the way there and back."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections import deque
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from trials.executors import Event, Executor, Job, Pool
+from trials.executors.worker import run
+from trials.jobs.messages import CALIBRATE
+
+
+class InProcess(Executor):
+    """Runs a job when it is polled; each pool has one slot.
+
+    Args:
+        targets: name → JSON of targets that were calibrated before: a job that calibrates one of them has its result.
+    """
+
+    def __init__(
+        self,
+        pools: Sequence[Pool] = (),
+        *,
+        code: Sequence[str] = (),
+        address: str | None = None,
+        targets: Mapping[str, Mapping[str, Any]] | None = None,
+    ) -> None:
+        self.ran: list[Job] = []
+        self._code = code
+        self._targets = targets or {}
+        self._jobs: deque[Job] = deque()
+
+    def free(self, pool: str) -> int:
+        return int(all(job.pool != pool for job in self._jobs))
+
+    def submit(self, job: Job) -> None:
+        self._jobs.append(job)
+
+    def poll(self, timeout_s: float) -> list[Event]:
+        if not self._jobs:
+            time.sleep(min(timeout_s, 0.01))
+            return []
+        job = self._jobs.popleft()
+        self.ran.append(job)
+        if job.function == CALIBRATE.name and (known := self._targets.get(job.payload["spec"]["name"])):
+            return [Event(job.key, "done", {"target": known})]
+        payload = json.loads(json.dumps(dict(job.payload)))
+        messages = run(job.function, payload, code=self._code, folders=job.folders)
+        return [Event(job.key, **json.loads(message)) for message in messages]
+
+    def cancel(self, key: str) -> None:
+        self._jobs = deque(job for job in self._jobs if job.key != key)
+
+    def close(self) -> None:
+        self._jobs.clear()
