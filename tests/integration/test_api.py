@@ -30,7 +30,9 @@ PLAN = mn.Plan(
 
 @pytest.fixture(scope="module")
 def study(tmp_path_factory: pytest.TempPathFactory) -> mn.Study:
-    return mn.search(PLAN, storage=f"sqlite:///{tmp_path_factory.mktemp('api') / 'nas.db'}", progress=False)
+    storage = f"sqlite:///{tmp_path_factory.mktemp('api') / 'nas.db'}"
+    with pytest.warns(mn.StudyWarning, match="3 of 3 complete candidates were trained for few optimiser steps"):
+        return mn.search(PLAN, storage=storage, progress=False)
 
 
 @pytest.fixture(scope="module")
@@ -48,6 +50,9 @@ def test_a_study_reads_as_tables(study: mn.Study) -> None:
     assert (table["latency_ms_low"] <= table["latency_ms"]).all()
     assert (table["latency_ms"] <= table["latency_ms_high"]).all()
     assert (table["train_s"] > 0).all()
+    assert table["beware"].str.startswith("trained for").all()
+    assert study.trial(0).beware[0] == table["beware"][0]
+    assert list(study.task.class_names) == [str(digit) for digit in range(10)]
     for number, row in table.iterrows():
         choices = {name: row[f"choice.{name}"] for name in study.trial(int(number)).choices}
         assert choices == dict(study.trial(int(number)).choices)
@@ -127,7 +132,8 @@ def test_any_file_is_measured(exported: Path) -> None:
 
 def test_more_trials(study: mn.Study) -> None:
     copy = mn.open_study(study.storage, study.name)
-    copy.extend(trials=1, progress=False)
+    with pytest.warns(mn.StudyWarning, match="few optimiser steps"):
+        copy.extend(trials=1, progress=False)
     assert len(copy.trials()) == 4
 
 
