@@ -23,6 +23,7 @@ from nas.estimators.randomness import permutation, seeded
 from nas.estimators.recipe import Recipe
 from nas.estimators.training_mode import enter_training_mode
 from nas.seeds import seed_of
+from nas.tasks.scoring import scores_of
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -205,7 +206,7 @@ class Run:
                 f"the network's answers on the validation split are not finite after epoch {self.epoch}; "
                 "try a lower learning_rate, or clip_grad"
             )
-        scores = self.task.score(answers, targets)
+        scores = scores_of(self.task, answers, targets)
         seconds = self.seconds + time.monotonic() - started
         rate = self.optimization.learning_rate
         mean = self.loss_sum / self.steps

@@ -24,6 +24,8 @@ class TableLayout:
 
     def __init__(self, rows: Sequence[Mapping[str, Any]], width: int) -> None:
         self._width = width
+        columns = dict.fromkeys(key for row in rows for key in row)  # a row may lack some
+        rows = [{key: row.get(key) for key in columns} for row in rows]
         self._cells = [{key: line(shown(value)) for key, value in row.items()} for row in rows]
         self._numeric = {key for key in rows[0] if _is_numeric(row[key] for row in rows)}
         self._widths = {key: max(cell_len(key), *(cell_len(row[key]) for row in self._cells)) for key in rows[0]}

@@ -125,7 +125,7 @@ class Progress:
         broken = violations(self._problem, self._limits, metrics, rejected=state == "infeasible")
         spreads = {name: found for name, key in keys.items() if (found := _spread(metrics.get(key))) is not None}
         outcome = self._outcomes[candidate_id] = Outcome(state, values, broken, spreads)
-        if state == "complete":
+        if state == "complete" and values.keys() >= self._problem.objectives.keys():
             self._points[candidate_id] = tuple(values[name] for name in self._problem.objectives)
         return outcome
 

@@ -19,6 +19,7 @@ from nas.latency.runtimes import RUNTIMES, Runtime, make_runtime
 from nas.space import Network
 from nas.tasks.intervals import Interval, score_intervals
 from nas.tasks.per_class import as_json, confusion
+from nas.tasks.scoring import scores_of
 from trials.plans.problem import Problem
 from trials.store.read.candidates import Value
 
@@ -91,7 +92,7 @@ def _answers(problem: Problem, network: Network, path: Path, inputs: Tensor, nam
     matrices: dict[str, Any] = {}
     for split in SPLITS:
         outputs, targets = deployed_outputs(path, task.dataset(split), runtime=name)
-        scores[split] = dict(task.score(outputs, targets))
+        scores[split] = scores_of(task, outputs, targets)
         intervals[split] = score_intervals(task, outputs, targets, scores[split])
         if task.class_metrics:
             matrices[split] = as_json(task.class_names, confusion(outputs, targets, task.num_outputs))

@@ -31,6 +31,7 @@ from nas.scratch import Scratch
 from nas.space import Architecture, Network
 from nas.tasks.intervals import score_intervals, wilson
 from nas.tasks.per_class import as_json, confusion, recalls
+from nas.tasks.scoring import scores_of
 from trials.jobs.doubts import doubts
 from trials.jobs.messages import (
     PREFIX,
@@ -229,7 +230,7 @@ def _scored(problem: Problem, artifact: Artifact) -> _Scored:
     """Scores of the deployed file on the validation split, and their intervals."""
     outputs, targets = deployed_outputs(artifact.path, problem.task.dataset("validation"), runtime=problem.runtime)
     task = problem.task
-    scores = dict(task.score(outputs, targets))
+    scores = scores_of(task, outputs, targets)
     _check_finite(scores)
     intervals = score_intervals(task, outputs, targets, scores)
     matrix = confusion(outputs, targets, task.num_outputs) if task.class_metrics else None

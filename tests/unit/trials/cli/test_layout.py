@@ -57,3 +57,11 @@ def test_no_number_is_cut_and_no_line_is_wider_than_the_terminal(width: int) -> 
 
 def test_facts_without_heads_have_no_head_line() -> None:
     assert printed([{"": "study", " ": "digits"}, {"": "budget", " ": "30"}], 40) == ["study   digits", "budget  30"]
+
+
+def test_a_row_may_lack_columns_that_another_has() -> None:
+    assert printed([{"network": "original", "accuracy": 0.9}, {"network": "smallest", "macs": 12}], 120) == [
+        "network   accuracy  macs",
+        "original       0.9     –",
+        "smallest         –    12",
+    ]
