@@ -1,9 +1,8 @@
-"""Ops: what a network is made of, each with its ONNX emitter, its cost and examples of itself.
+"""Ops: the operations that a network is made of, each with its ONNX emitter, its cost and examples.
 
-An op covers leaf modules (torch's or our own), functions and tensor methods of an fx graph. The tracer
-treats every covered module as a leaf; export walks the graph and asks each node's op to emit itself;
-accounting asks for its multiply-accumulates. A node without an op sends the whole network to torch's own
-exporter, and the record says so.
+An op covers leaf modules (torch's or our own), functions and tensor methods of an fx graph. The tracer treats every
+covered module as a leaf. Export walks the graph and asks the op of each node to emit it. Accounting asks the op for
+multiply-accumulates. If a node has no op, torch's own exporter writes the whole network, and the record says so.
 """
 
 from __future__ import annotations
@@ -39,35 +38,36 @@ __all__ = [
     "register",
 ]
 
-#: What becomes of a call between 8-bit values. ``weights``: computes in integers, a site of its own.
-#: ``fused``: disappears into the weighted call before it. ``same``: selects or moves values, so its output
-#: has its input's scale. ``own``: integers with a scale of its own. ``float``: computes in floats.
+#: How a call between 8-bit values is computed. ``weights``: in integers; it is a site of its own. ``fused``: as a part
+#: of the weighted call before it. ``same``: it selects or moves values, so its output has the scale of its input.
+#: ``own``: in integers, with a scale of its own for the output. ``float``: in floats.
 Integer = Literal["weights", "fused", "same", "own", "float"]
-#: How channels (the second dimension) pass. ``mixed``: each output depends on all inputs, by the module's ``weight``
-#: ``(outputs, inputs, …)``. ``same``: each output depends on the input of its number; in a flattened map, that of its
-#: stretch. ``fixed``: neither inputs nor outputs can be taken away.
+#: How channels (the second dimension) pass through a call. ``mixed``: each output channel depends on all input
+#: channels, through the module's ``weight`` ``(outputs, inputs, …)``. ``same``: output channel i depends only on input
+#: channel i; in a flattened map, a value depends only on the channel whose block it is in. ``fixed``: no input or
+#: output channel can be removed.
 Channels = Literal["mixed", "same", "fixed"]
 
 
 @dataclass(frozen=True)
 class Weights:
-    """What a call of behaviour ``weights`` computes with, as it ships: masked, merged."""
+    """The weights that a call of behaviour ``weights`` computes with, as they ship: masked and merged."""
 
-    #: Output channels first.
+    #: ``(output channels, …)``.
     weight: Tensor
     bias: Tensor | None
-    #: Dimension of the output that counts the output channels.
+    #: The dimension of the call's output that holds the output channels.
     axis: int
 
 
 @dataclass(frozen=True)
 class Affine:
-    """``input * scale + shift``: all a deployed call does, with one of both for each index of a dimension."""
+    """``input * scale + shift``: all that a deployed call computes, with a scale and a shift per index of an axis."""
 
-    #: ``(C,)`` each, float32 on the processor.
+    #: Both are ``(C,)``, float32 and on the CPU.
     scale: Tensor
     shift: Tensor
-    #: Dimension of the output.
+    #: The dimension of the call's output that has an index for each scale.
     axis: int
 
 
@@ -82,25 +82,25 @@ class Example:
 
 
 class Op(ABC):
-    """One kind of node: what it covers, how it is emitted, what it costs."""
+    """One kind of node: the calls it covers, how they are emitted, what they cost."""
 
-    #: Module classes, functions (``torch.add``, ``operator.add``) and method names (``"flatten"``) it covers.
+    #: Module classes, functions (``torch.add``, ``operator.add``) and method names (``"flatten"``) that it covers.
     targets: Sequence[type | Any | str] = ()
 
     def shape(self, call: Call) -> Shape | None:
-        """The output's shape, of a call whose ``output_shape`` is not known yet.
+        """The output's shape by a rule, for a call whose ``output_shape`` is not known yet.
 
-        None asks torch: where there is no rule, or the input does not fit and torch shall say so. Worth
-        having: torch takes seconds for its first shape without computing, a millisecond for some later ones.
+        None leaves it to torch: if there is no rule, or if the input does not fit, so that torch reports it. A rule
+        saves time: torch takes seconds to infer its first shape, and up to a millisecond for each later one.
         """
         return None
 
     def covers(self, call: Call) -> bool:
-        """Whether ``emit`` can write this very call; if not, it counts as a node without an op."""
+        """Whether ``emit`` can write this call; if not, the node counts as one without an op."""
         return True
 
     def transparent(self, call: Call) -> bool:
-        """Whether the call returns its input, in training too: such a node is no part of the identity."""
+        """Whether the call returns its input, also in training; such a node is not part of the identity."""
         return False
 
     def commutes(self, call: Call) -> bool:
@@ -108,45 +108,45 @@ class Op(ABC):
         return False
 
     def integer(self, call: Call) -> Integer:
-        """What becomes of the call between 8-bit values."""
+        """How the call is computed between 8-bit values."""
         return "float"
 
     def weights(self, call: Call) -> Weights | None:
-        """Its weights as they ship, for folding, integers and counts; None of a call without.
+        """The call's weights as they ship, for folding, rounding and counting; None for a call without weights.
 
-        ``emit`` gets them back as the parameters ``weight`` and ``bias`` of the call: folded, in integers.
+        ``emit`` gets them back as the parameters ``weight`` and ``bias`` of the call, folded and rounded.
         """
         return None
 
     def affine(self, call: Call, constants: Sequence[Tensor | None]) -> Affine | None:
-        """What it multiplies and adds, of a call that does nothing else when deployed: folded into weights before.
+        """Scale and shift of a call that does nothing else when deployed; they are folded into the weights before it.
 
-        ``constants`` are its tensor inputs, None where they are computed.
+        ``constants`` are the tensor inputs of the call, with None for those that are computed.
         """
         return None
 
     def last_shift(self, call: Call) -> Tensor | None:
-        """``(C,)`` which it adds to the channels at the end, if it does: may move into the weights behind.
+        """The shift ``(C,)`` that the call adds to its channels last, if any; the next layer's bias may take it over.
 
-        ``emit`` leaves it out where the call has no parameter ``bias`` to give any more.
+        In that case the graph has no parameter ``bias`` for the call any more, and ``emit`` leaves the addition out.
         """
         return None
 
     def channels(self, call: Call) -> Channels:
-        """How channels pass from the inputs to the output."""
+        """How channels pass from the inputs of the call to its output."""
         return "fixed"
 
     def narrow_(  # noqa: B027  (most modules hold nothing per channel)
         self, module: nn.Module, outputs: Tensor | None, inputs: Tensor | None
     ) -> None:
-        """Keep only these output and input channels of a module, all where None.
+        """Keep only these output and input channels of a module; None keeps all.
 
-        Where channels are the same, both are given.
+        Both are given for a module whose channels are ``same``.
         """
 
     @abstractmethod
     def emit(self, graph: OnnxGraph, call: Call, inputs: Sequence[str]) -> str:
-        """Append nodes that compute ``call`` from the values named ``inputs``; the name of the result."""
+        """Append nodes that compute ``call`` from the values named ``inputs``, and return the name of the result."""
 
     def macs(self, call: Call) -> int:
         """Multiply-accumulates of one call (1 MAC = 2 FLOPs); elementwise work counts as none."""
@@ -154,11 +154,11 @@ class Op(ABC):
 
     @abstractmethod
     def attributes(self, call: Call) -> dict[str, Any]:
-        """What, beside shapes and inputs, makes two calls compute differently: JSON values."""
+        """Everything besides shapes and inputs that makes two calls compute different results, as JSON values."""
 
     @abstractmethod
     def examples(self) -> Sequence[Example]:
-        """Small networks that between them use every setting of the op."""
+        """Small networks that together use every setting of the op."""
 
 
 OPS: Registry[type[Op]] = Registry(
@@ -200,9 +200,10 @@ OPS: Registry[type[Op]] = Registry(
 
 
 def register(name: str, op: type[Op]) -> None:
-    """Make an op of your own known, in the file that defines the module it covers.
+    """Register an op of your own; call this in the file that defines the module that the op covers.
 
-    Plans name no ops: whoever builds a network has imported the files of its modules, so there is the place.
+    Plans do not name ops. Every process that builds a network imports the files of its modules, and thereby registers
+    their ops.
 
     Raises:
         PlanError: another op has that name.

@@ -16,7 +16,7 @@ from nas.ops import Call, Channels, Example, Integer, Op, Shape
 if TYPE_CHECKING:
     from nas.export.onnx_graph import OnnxGraph
 
-#: Kind → everything that computes it.
+#: Kind → the modules, functions and methods that compute it.
 TARGETS: dict[str, tuple[Any, ...]] = {
     "relu": (nn.ReLU, F.relu, torch.relu, torch.relu_, F.relu_, "relu", "relu_"),
     "relu6": (nn.ReLU6, F.relu6),
@@ -42,7 +42,7 @@ class ActivationOp(Op):
     targets = tuple(KIND)
 
     def shape(self, call: Call) -> Shape | None:
-        """That of the input."""
+        """The shape of the input."""
         return call.input_shapes[0]
 
     def channels(self, call: Call) -> Channels:
@@ -50,14 +50,14 @@ class ActivationOp(Op):
         return "same"
 
     def integer(self, call: Call) -> Integer:
-        """Clipping is what quantising does anyway, so ReLU and ReLU6 cost nothing there."""
+        """ReLU and ReLU6 are fused: quantization clips values anyway."""
         kind = _kind(call)
         if kind in ("relu", "relu6"):
             return "fused"
         return "own" if kind in ("sigmoid", "leaky_relu") else "float"
 
     def emit(self, graph: OnnxGraph, call: Call, inputs: Sequence[str]) -> str:
-        """The node of that name, or the few that compute it."""
+        """The node of that name, or the nodes that compute the function."""
         return _EMITTERS[_kind(call)](graph, inputs[0], self.attributes(call))
 
     def attributes(self, call: Call) -> dict[str, Any]:
@@ -101,7 +101,7 @@ class ActivationOp(Op):
 
 
 class _Function(nn.Module):
-    """Three times the input through a function: most activations are dull between -1 and 1."""
+    """A function of three times the input, because most activations are almost linear between -1 and 1."""
 
     def __init__(self, function: Callable[[Tensor], Tensor]) -> None:
         super().__init__()

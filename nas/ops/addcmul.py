@@ -1,4 +1,4 @@
-"""A sum with a product, in one call."""
+"""A sum with a product in one call."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ class AddcmulOp(Op):
     targets = (torch.addcmul,)
 
     def covers(self, call: Call) -> bool:
-        """Three tensors, by position."""
+        """Three tensors given by position."""
         return len(call.args) == 3 and all(isinstance(item, Input) for item in call.args)
 
     def emit(self, graph: OnnxGraph, call: Call, inputs: Sequence[str]) -> str:
-        """``Mul`` and ``Add``, and one more for a factor."""
+        """``Mul`` and ``Add``, with one more ``Mul`` for a factor."""
         added, first, second = (inputs[item.index] for item in call.args)
         product = graph.node("Mul", [first, second])
         factor = float(call.kwargs.get("value", 1))

@@ -1,4 +1,4 @@
-"""Parameters as arrays, for files."""
+"""Parameters as arrays that files are written from."""
 
 from __future__ import annotations
 
@@ -7,5 +7,5 @@ from torch import Tensor
 
 
 def as_array(tensor: Tensor) -> np.ndarray:
-    """Float32 values of a parameter, on the processor, in the order of its shape."""
+    """The values of a parameter as a contiguous float32 array."""
     return tensor.detach().float().cpu().contiguous().numpy()

@@ -31,21 +31,21 @@ class AttentionOp(Op):
         return (*query[:-1], value[-1]) if fits and len(query) == 4 else None
 
     def covers(self, call: Call) -> bool:
-        """Attention to all tokens, by as many heads of keys as of queries, without dropout."""
+        """Attention without mask and dropout, with as many heads for keys as for queries."""
         masked = call.argument(3, "attn_mask") is not None or call.argument(5, "is_causal", False)
         dropped = call.argument(4, "dropout_p", 0.0) != 0.0
         query, key, value = _shapes(call)
         return not masked and not dropped and len(query) == 4 and query[:2] == key[:2] == value[:2]
 
     def emit(self, graph: OnnxGraph, call: Call, inputs: Sequence[str]) -> str:
-        """``MatMul``, ``Softmax``, ``MatMul``; queries carry the scale: they are fewer than the weights."""
+        """``MatMul``, ``Softmax``, ``MatMul``; queries are scaled, which have fewer elements than their products."""
         query, key, value = (inputs[item.index] for item in _operands(call))
         scaled = graph.node("Mul", [query, graph.constant(np.float32(_scale(call)))])
         weights = graph.node("MatMul", [scaled, graph.node("Transpose", [key], perm=[0, 1, 3, 2])])
         return graph.node("MatMul", [graph.node("Softmax", [weights], axis=-1), value])
 
     def macs(self, call: Call) -> int:
-        """Both products."""
+        """The multiply-accumulates of both products."""
         query, key, value = _shapes(call)
         return math.prod(query[:-1]) * key[-2] * (query[-1] + value[-1])
 

@@ -14,14 +14,14 @@ Shape = tuple[int, ...]
 
 @dataclass(frozen=True)
 class Input:
-    """Stands for the tensor input of that index in a call's arguments."""
+    """A placeholder in a call's arguments for the tensor input with this index."""
 
     index: int
 
 
 @dataclass(frozen=True)
 class Call:
-    """One node of a traced network: the op's view of it."""
+    """One node of a traced network, as its op sees it."""
 
     node: fx.Node
     #: The leaf module, or None for a function or method.
@@ -29,10 +29,10 @@ class Call:
     #: Shapes of the tensor inputs, batch included, in order.
     input_shapes: tuple[Shape, ...]
     output_shape: Shape
-    #: As called, with ``Input`` for tensors and numbers for whatever the graph computes from shapes.
+    #: The arguments of the call, with ``Input`` for tensors and numbers for values that the graph computes from shapes.
     args: tuple[Any, ...] = ()
     kwargs: Mapping[str, Any] = field(default_factory=dict)
 
     def argument(self, position: int, name: str, default: Any = None) -> Any:
-        """An argument given by position (the first tensor is 0) or by name."""
+        """An argument that is given by position (the first tensor is 0) or by name."""
         return self.args[position] if len(self.args) > position else self.kwargs.get(name, default)

@@ -31,12 +31,12 @@ class ConcatOp(Op):
         return (*shapes[0][:axis], sum(shape[axis] for shape in shapes), *shapes[0][axis + 1 :])
 
     def covers(self, call: Call) -> bool:
-        """A list that is written out."""
+        """Tensors given as a list or tuple, not computed by the graph."""
         tensors = call.argument(0, "tensors", ())
         return isinstance(tensors, list | tuple) and len(tensors) == len(call.input_shapes)
 
     def transparent(self, call: Call) -> bool:
-        """A list of one."""
+        """A list with one tensor."""
         return len(call.input_shapes) == 1
 
     def integer(self, call: Call) -> Integer:

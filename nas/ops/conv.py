@@ -40,7 +40,7 @@ class Conv2dOp(Op):
         return (shape[0], conv.out_channels, *size) if min(size) > 0 else None
 
     def covers(self, call: Call) -> bool:
-        """Zero padding only: ONNX's convolution knows no other."""
+        """Zero padding only, because ONNX's convolution has no other."""
         return _conv(call).padding_mode == "zeros"
 
     def integer(self, call: Call) -> Integer:
@@ -52,7 +52,7 @@ class Conv2dOp(Op):
         return Weights(_conv(call).weight, _conv(call).bias, axis=1)
 
     def channels(self, call: Call) -> Channels:
-        """Same where depthwise; other groups hold each other fast."""
+        """``same`` for depthwise convolutions; ``fixed`` for other groups."""
         conv = _conv(call)
         if conv.groups == 1:
             return "mixed"
@@ -84,7 +84,7 @@ class Conv2dOp(Op):
         )
 
     def macs(self, call: Call) -> int:
-        """Output elements times the inputs each one sees; taps on padding count."""
+        """Output elements times the inputs that each one reads; reads of padding count."""
         conv = _conv(call)
         return math.prod(call.output_shape) * (conv.in_channels // conv.groups) * math.prod(conv.kernel_size)
 
@@ -121,11 +121,11 @@ class Conv2dOp(Op):
 
 
 def padding(call: Call) -> list[int]:
-    """Zeros ``[top, left, bottom, right]``."""
+    """Number of padded zeros, ``[top, left, bottom, right]``."""
     conv = _conv(call)
     reach = [dilation * (kernel - 1) for dilation, kernel in zip(conv.dilation, conv.kernel_size, strict=True)]
     if isinstance(conv, Conv2dSame):
-        # As many as let a window start at every stride's pixel.
+        # Enough that a window starts at every pixel that is a multiple of the stride.
         last = [
             (size - 1) // stride * stride for size, stride in zip(call.input_shapes[0][2:], conv.stride, strict=True)
         ]

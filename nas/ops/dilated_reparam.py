@@ -31,7 +31,7 @@ class DilatedReparamOp(Op):
     targets = (DilatedReparam,)
 
     def shape(self, call: Call) -> Shape | None:
-        """That of the input."""
+        """The shape of the input."""
         shape = call.input_shapes[0]
         return shape if len(shape) == 4 and shape[1] == _layer(call).channels else None
 
@@ -56,7 +56,7 @@ class DilatedReparamOp(Op):
         )
 
     def macs(self, call: Call) -> int:
-        """As it ships: output elements times taps of the large kernel; taps on padding count."""
+        """Of the shipped convolution: output elements times kernel elements; reads of padding count."""
         return math.prod(call.output_shape) * _layer(call).kernel ** 2
 
     def attributes(self, call: Call) -> dict[str, Any]:
@@ -79,7 +79,7 @@ def _layer(call: Call) -> DilatedReparam:
 
 
 def _shaken(layer: DilatedReparam) -> DilatedReparam:
-    """With statistics and weights of batch norms that are not neutral."""
+    """The module with batch norms whose statistics and weights are not neutral."""
     generator = torch.Generator().manual_seed(0)
     with torch.no_grad():
         for norm in (module for module in layer.modules() if isinstance(module, nn.BatchNorm2d)):

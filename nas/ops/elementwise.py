@@ -15,7 +15,7 @@ from nas.ops import Call, Channels, Example, Input, Integer, Op, Shape
 if TYPE_CHECKING:
     from nas.export.onnx_graph import OnnxGraph
 
-#: ONNX name → everything that computes it.
+#: ONNX name → the functions and methods that compute it.
 TARGETS: dict[str, tuple[Any, ...]] = {
     "Add": (operator.add, operator.iadd, torch.add, "add", "add_"),
     "Mul": (operator.mul, operator.imul, torch.mul, torch.multiply, "mul", "mul_"),
@@ -38,11 +38,11 @@ class ElementwiseOp(Op):
         return np.broadcast_shapes(*call.input_shapes)
 
     def covers(self, call: Call) -> bool:
-        """Two operands without rounding."""
+        """Calls with two operands and without rounding."""
         return call.kwargs.get("rounding_mode") is None and len(self._operands(call)) == 2
 
     def transparent(self, call: Call) -> bool:
-        """Nothing added, or times one."""
+        """Adding or subtracting zero, multiplying or dividing by one."""
         kind, operands = KIND[call.node.target], self._operands(call)
         if len(operands) != 2 or call.output_shape != call.input_shapes[0]:
             return False
@@ -63,7 +63,7 @@ class ElementwiseOp(Op):
         return "own" if self.commutes(call) and len(call.input_shapes) == 2 else "float"
 
     def emit(self, graph: OnnxGraph, call: Call, inputs: Sequence[str]) -> str:
-        """One node, and one more for a factor ``alpha``."""
+        """One node, and a ``Mul`` for a factor ``alpha``."""
         values = [
             inputs[operand.index] if isinstance(operand, Input) else graph.constant(np.float32(operand))
             for operand in self._operands(call)
@@ -73,7 +73,7 @@ class ElementwiseOp(Op):
         return graph.node(KIND[call.node.target], values)
 
     def attributes(self, call: Call) -> dict[str, Any]:
-        """See ``Op.attributes``; tensors are written as their index (``"#0"``)."""
+        """See ``Op.attributes``; tensors appear as their index (``"#0"``)."""
         operands = self._operands(call)
         names = [f"#{item.index}" if isinstance(item, Input) else float(item) for item in operands]
         kind = KIND[call.node.target]

@@ -1,4 +1,4 @@
-"""Repetition along dimensions of size one, without copies in torch: class tokens, say."""
+"""Repetition along dimensions of size one, for example of a class token."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ class ExpandOp(Op):
     targets = ("expand", "expand_as", torch.broadcast_to)
 
     def transparent(self, call: Call) -> bool:
-        """A tensor that has that shape already."""
+        """Expanding a tensor to the shape that it has already."""
         return call.output_shape == call.input_shapes[0]
 
     def emit(self, graph: OnnxGraph, call: Call, inputs: Sequence[str]) -> str:
-        """One ``Expand``; nothing for an equal shape."""
+        """One ``Expand``; nothing if the shape stays the same."""
         if self.transparent(call):
             return inputs[0]
         return graph.node("Expand", [inputs[0], graph.constant(np.array(call.output_shape, dtype=np.int64))])

@@ -1,4 +1,4 @@
-"""Other shapes for the same values in the same order."""
+"""Changes of shape that keep the values and their order."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class FlattenOp(Op):
     )
 
     def shape(self, call: Call) -> Shape | None:
-        """Of the module, the one that every candidate has; torch knows the others at once."""
+        """A rule for ``nn.Flatten`` only, which most candidates have; torch infers other shapes quickly."""
         shape = call.input_shapes[0]
         if not isinstance(call.module, nn.Flatten):
             return None
@@ -35,11 +35,11 @@ class FlattenOp(Op):
         return (*shape[:start], math.prod(shape[start : end + 1]), *shape[end + 1 :])
 
     def transparent(self, call: Call) -> bool:
-        """A tensor that has that shape already."""
+        """Reshaping a tensor to the shape that it has already."""
         return call.output_shape == call.input_shapes[0]
 
     def channels(self, call: Call) -> Channels:
-        """Same where channels stay, or become stretches of a vector."""
+        """``same`` if channels stay a dimension, or if each becomes a block of a flattened vector."""
         before, after = call.input_shapes[0], call.output_shape
         return "same" if before[:2] == after[:2] or (before[0] == after[0] and len(after) == 2) else "fixed"
 
@@ -48,13 +48,13 @@ class FlattenOp(Op):
         return "same"
 
     def emit(self, graph: OnnxGraph, call: Call, inputs: Sequence[str]) -> str:
-        """``Flatten`` to a matrix, else ``Reshape``; nothing for an equal shape."""
+        """``Flatten`` for a matrix, otherwise ``Reshape``; nothing if the shape stays the same."""
         before, after = call.input_shapes[0], call.output_shape
         if before == after:
             return inputs[0]
         if len(after) == 2 and before[0] == after[0]:
             return graph.node("Flatten", [inputs[0]], axis=1)
-        # A leading 0 keeps the batch, whatever it is.
+        # A leading 0 keeps the batch size of the input.
         shape = [0 if before[:1] == after[:1] else after[0], *after[1:]] if after else []
         return graph.reshape(inputs[0], shape)
 
@@ -78,9 +78,9 @@ class FlattenOp(Op):
 
 
 def wanted_channels(call: Call) -> Any:
-    """What a call says the number of channels (dimension 1) shall be: an int, an fx node that computes it, or None.
+    """The number of channels (dimension 1) that a call asks for: an int, an fx node that computes it, or None.
 
-    None also where the shape before decides it, as -1 does.
+    It is None if the input's shape decides the number, as with -1.
     """
     node = call.node
     if node.target in ("view", "reshape", torch.reshape):

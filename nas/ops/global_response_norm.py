@@ -25,7 +25,7 @@ class GlobalResponseNormOp(Op):
     targets = (GlobalResponseNorm, _timms)
 
     def shape(self, call: Call) -> Shape | None:
-        """That of the input."""
+        """The shape of the input."""
         shape = call.input_shapes[0]
         fits = len(shape) == 4 and shape[_norm(call).channel_dim] == len(_norm(call).weight)
         return shape if fits else None
@@ -35,7 +35,7 @@ class GlobalResponseNormOp(Op):
         return cast(Tensor, _norm(call).bias)
 
     def emit(self, graph: OnnxGraph, call: Call, inputs: Sequence[str]) -> str:
-        """``x * (1 + weight * norm / mean(norm)) + bias``; no sum where the bias went into the layer behind."""
+        """``x * (1 + weight * norm / mean(norm)) + bias``; without the sum if the next layer took over the bias."""
         norm, value = _norm(call), inputs[0]
         per_channel = [1, 1, 1, 1]
         per_channel[norm.channel_dim] = -1

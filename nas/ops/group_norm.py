@@ -1,4 +1,4 @@
-"""Group normalisation: each group of channels of each input by its own mean and variance."""
+"""Group normalisation: each group of channels is normalised by its own mean and variance."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class GroupNormOp(Op):
     targets = (nn.GroupNorm, GroupNorm, GroupNorm1)
 
     def shape(self, call: Call) -> Shape | None:
-        """That of the input."""
+        """The shape of the input."""
         shape = call.input_shapes[0]
         return shape if shape[1] == _norm(call).num_channels else None
 
@@ -36,7 +36,7 @@ class GroupNormOp(Op):
         return _norm(call).bias if _norm(call).affine else None
 
     def emit(self, graph: OnnxGraph, call: Call, inputs: Sequence[str]) -> str:
-        """``InstanceNormalization`` of the groups as channels: ONNX's own node for groups has two meanings."""
+        """``InstanceNormalization`` with groups as channels: ``GroupNormalization`` differs between opsets."""
         norm, shape = _norm(call), call.output_shape
         neutral = [graph.constant(np.full(norm.num_groups, value, dtype=np.float32)) for value in (1, 0)]
         groups = graph.reshape(inputs[0], (0, norm.num_groups, -1))

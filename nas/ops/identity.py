@@ -1,4 +1,4 @@
-"""What a deployed network does not compute: identities and dropout."""
+"""Identities and dropout, which a deployed network does not compute."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ class IdentityOp(Op):
     targets = (nn.Identity, Skipped, nn.Dropout, nn.Dropout2d, DropPath, F.dropout, F.dropout2d)
 
     def shape(self, call: Call) -> Shape | None:
-        """That of the input."""
+        """The shape of the input."""
         return call.input_shapes[0]
 
     def transparent(self, call: Call) -> bool:
-        """Dropout of nothing included."""
+        """``nn.Identity``, and dropout with probability zero."""
         return self._rate(call) == 0
 
     def channels(self, call: Call) -> Channels:
@@ -43,7 +43,7 @@ class IdentityOp(Op):
         return "same"
 
     def emit(self, graph: OnnxGraph, call: Call, inputs: Sequence[str]) -> str:
-        """Nothing: the input is the result."""
+        """No node: the input is the result."""
         return inputs[0]
 
     def attributes(self, call: Call) -> dict[str, Any]:

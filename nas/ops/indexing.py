@@ -21,13 +21,13 @@ class IndexingOp(Op):
     targets = (operator.getitem,)
 
     def covers(self, call: Call) -> bool:
-        """Not: other tensors as indices, or several parts at once."""
+        """Basic indexing; not tensors as indices, and not several parts of a tuple at once."""
         if _of_parts(call):
             return isinstance(call.args[1], int)
         return all(isinstance(item, int | slice | None) or item is Ellipsis for item in _items(call))
 
     def transparent(self, call: Call) -> bool:
-        """Everything, in the shape it has."""
+        """An index that selects everything and keeps the shape."""
         return not _of_parts(call) and call.output_shape == call.input_shapes[0]
 
     def integer(self, call: Call) -> Integer:
@@ -35,7 +35,7 @@ class IndexingOp(Op):
         return "float" if _of_parts(call) else "same"
 
     def emit(self, graph: OnnxGraph, call: Call, inputs: Sequence[str]) -> str:
-        """One ``Slice`` of what is cut, one ``Reshape`` where dimensions come or go; of parts, the part."""
+        """A ``Slice`` if values are left out, a ``Reshape`` if dimensions change; for a tuple, the selected part."""
         if _of_parts(call):
             return graph.unpack(inputs[0])[int(call.args[1])]
         before, value = call.input_shapes[0], inputs[0]
@@ -78,7 +78,7 @@ class _Function(nn.Module):
 
 
 def _of_parts(call: Call) -> bool:
-    """Whether what is indexed is a tuple of tensors: it has no shape of its own, and numbers have no parts."""
+    """Whether a tuple of tensors is indexed: it has no shape of its own."""
     return call.input_shapes[0] == ()
 
 
@@ -88,7 +88,7 @@ def _items(call: Call) -> list[Any]:
 
 
 def _cuts(call: Call) -> list[slice]:
-    """One slice for each dimension of the input, with start, end and step as numbers."""
+    """One slice for each dimension of the input, with integers for start, end and step."""
     shape, items = call.input_shapes[0], [item for item in _items(call) if item is not None]
     missing = [slice(None)] * (len(shape) - sum(item is not Ellipsis for item in items))
     place = items.index(Ellipsis) if Ellipsis in items else len(items)

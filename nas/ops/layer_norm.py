@@ -28,7 +28,7 @@ class LayerNormOp(Op):
     targets = (nn.LayerNorm, LayerNorm, LayerNorm2d, F.layer_norm)
 
     def shape(self, call: Call) -> Shape | None:
-        """That of the input."""
+        """The shape of the input."""
         shape, sizes = call.input_shapes[0], _sizes(call)
         normalised = shape[1:2] if _of_channels(call) else shape[-len(sizes) :]
         return shape if normalised == sizes and (len(shape) == 4 or not _of_channels(call)) else None
@@ -111,7 +111,7 @@ def _operand(graph: OnnxGraph, call: Call, inputs: Sequence[str], name: str) -> 
 
 
 def _shaken(norm: nn.Module) -> nn.Module:
-    """With other than neutral weights."""
+    """The module with weights that are not neutral."""
     generator = torch.Generator().manual_seed(0)
     with torch.no_grad():
         for parameter in norm.parameters():

@@ -1,4 +1,4 @@
-"""Learned scale of each channel (timm's), folded into the layer before it where one is."""
+"""timm's learned scale of each channel, folded into the layer before it if there is one."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class LayerScaleOp(Op):
     targets = (LayerScale2d, LayerScale)
 
     def shape(self, call: Call) -> Shape | None:
-        """That of the input."""
+        """The shape of the input."""
         shape = call.input_shapes[0]
         return shape if shape[_axis(call)] == len(_scale(call)) else None
 

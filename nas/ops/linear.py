@@ -37,7 +37,7 @@ class LinearOp(Op):
         return Weights(_linear(call).weight, _linear(call).bias, axis=len(call.output_shape) - 1)
 
     def channels(self, call: Call) -> Channels:
-        """Of vectors; of more dimensions the last one is mixed, which is no channel here."""
+        """``mixed`` for vectors; ``fixed`` for more dimensions, of which the last is mixed and not that of channels."""
         return "mixed" if len(call.output_shape) == 2 else "fixed"
 
     def narrow_(self, module: nn.Module, outputs: Tensor | None, inputs: Tensor | None) -> None:
@@ -47,7 +47,7 @@ class LinearOp(Op):
         module.out_features, module.in_features = module.weight.shape
 
     def emit(self, graph: OnnxGraph, call: Call, inputs: Sequence[str]) -> str:
-        """One ``Gemm``, also of more dimensions: ``MatMul`` with a bias gets no integer kernel."""
+        """One ``Gemm``, also for more than two dimensions: ``MatMul`` with a bias has no integer kernel."""
         operands = [inputs[0], graph.parameter(call, "weight")]
         if graph.has_parameter(call, "bias"):
             operands.append(graph.parameter(call, "bias"))
@@ -78,8 +78,8 @@ class LinearOp(Op):
 
 
 def narrow_weight_(module: nn.Linear | nn.Conv2d, outputs: Tensor | None, inputs: Tensor | None) -> None:
-    """Keep rows and columns of the weight, and the bias of the rows; None keeps all."""
-    # Under a parametrization (rounding, say) the weight itself is elsewhere.
+    """Keep these rows and columns of the weight, and these elements of the bias; None keeps all."""
+    # Under a parametrization such as rounding, the parameter is ``original`` and not ``weight``.
     stacked: Any = getattr(module, "parametrizations", None)
     holder, name = (stacked["weight"], "original") if is_parametrized(module, "weight") else (module, "weight")
     weight = getattr(holder, name).detach()

@@ -25,13 +25,13 @@ class LSConvOp(Op):
     targets = (LocalAggregation,)
 
     def shape(self, call: Call) -> Shape | None:
-        """That of the map."""
+        """The shape of the map."""
         inputs, kernels = call.input_shapes
         predicted = TAPS * inputs[1] // _groups(call)
         return inputs if kernels == (inputs[0], predicted, *inputs[2:]) else None
 
     def emit(self, graph: OnnxGraph, call: Call, inputs: Sequence[str]) -> str:
-        """``Pad``; of each tap a ``Slice`` times its part of the kernels; ``Sum``."""
+        """``Pad``; a ``Slice`` for each kernel position, multiplied by the kernels' values there; ``Sum``."""
         _, channels, height, width = call.output_shape
         groups, shared = _groups(call), channels // _groups(call)
         border = graph.constant(np.array([0, 0, 1, 1, 0, 0, 1, 1], dtype=np.int64))

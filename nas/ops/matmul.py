@@ -1,4 +1,4 @@
-"""Products of two matrices that both depend on the input, batched and broadcast."""
+"""Products of two matrices that both depend on the input, with batch dimensions that are broadcast."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class MatMulOp(Op):
         return (*left[:-1], right[-1])
 
     def covers(self, call: Call) -> bool:
-        """Matrices only: ONNX and torch agree about vectors, but nothing here counts them."""
+        """Matrices only: ``macs`` does not count products with vectors."""
         return all(len(call.input_shapes[index]) >= 2 for index in _operands(call))
 
     def emit(self, graph: OnnxGraph, call: Call, inputs: Sequence[str]) -> str:
@@ -37,7 +37,7 @@ class MatMulOp(Op):
         return graph.node("MatMul", [inputs[index] for index in _operands(call)])
 
     def macs(self, call: Call) -> int:
-        """Output elements times the length of a row."""
+        """Output elements times the length of a row of the first factor."""
         return math.prod(call.output_shape) * call.input_shapes[_operands(call)[0]][-1]
 
     def attributes(self, call: Call) -> dict[str, Any]:
@@ -70,6 +70,6 @@ class _Pair(nn.Module):
 
 
 def _operands(call: Call) -> list[int]:
-    """Positions of the two factors among the inputs: one and the same for a product with itself."""
+    """Positions of the two factors among the inputs; equal for the product of a matrix with itself."""
     operands = [*call.args, *(call.kwargs[key] for key in ("input", "mat2", "other") if key in call.kwargs)]
     return [operand.index for operand in operands if isinstance(operand, Input)]

@@ -1,4 +1,4 @@
-"""Batch normalisation; exporters fold it into the layer before where they can."""
+"""Batch normalisation, which exporters fold into the layer before it if there is one."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class BatchNormOp(Op):
     targets = (nn.BatchNorm2d, nn.BatchNorm1d, F.batch_norm)
 
     def shape(self, call: Call) -> Shape | None:
-        """That of the input."""
+        """The shape of the input."""
         shape = call.input_shapes[0]
         if call.module is None:
             return shape
@@ -35,7 +35,7 @@ class BatchNormOp(Op):
         return shape if fits else None
 
     def covers(self, call: Call) -> bool:
-        """Running statistics only: a deployed network must not depend on its batch."""
+        """Running statistics only, because a deployed network must not depend on the other inputs of its batch."""
         if call.module is None:
             return {"running_mean", "running_var"} <= operands(call).keys() and not call.argument(5, "training", False)
         return _norm(call).running_mean is not None
@@ -69,7 +69,7 @@ class BatchNormOp(Op):
         scale, shift = scale_and_shift(_norm(call))
         zeros, ones = torch.zeros_like(shift), torch.ones_like(shift)
         values = [graph.constant(tensor.numpy()) for tensor in (scale, shift, zeros, ones)]
-        # Statistics are already within scale and shift, so nothing is added to the variance of one.
+        # The statistics are part of scale and shift, so mean 0, variance 1 and epsilon 0 remain.
         return graph.node("BatchNormalization", [inputs[0], *values], epsilon=0.0)
 
     def attributes(self, call: Call) -> dict[str, Any]:
@@ -102,7 +102,7 @@ class BatchNormOp(Op):
 
 
 class _Function(nn.Module):
-    """As modules do that are batch norm and something else besides."""
+    """Calls ``F.batch_norm`` as timm's modules do that combine a batch norm with other layers."""
 
     def __init__(self, *, affine: bool) -> None:
         super().__init__()
@@ -114,19 +114,19 @@ class _Function(nn.Module):
 
 
 def operands(call: Call) -> dict[str, Input]:
-    """The tensors ``F.batch_norm`` is given beside its input, by name."""
+    """The tensors that ``F.batch_norm`` is given besides its input: name → value."""
     names = ("running_mean", "running_var", "weight", "bias")
     given = {name: call.argument(position, name) for position, name in enumerate(names, 1)}
     return {name: item for name, item in given.items() if isinstance(item, Input)}
 
 
 def eps(call: Call) -> float:
-    """What ``F.batch_norm`` adds to the variance."""
+    """The number that ``F.batch_norm`` adds to the variance."""
     return float(call.argument(7, "eps", 1e-5))
 
 
 def scale_and_shift(norm: BatchNorm) -> tuple[Tensor, Tensor]:
-    """``(C,)`` each, float32 on the processor: in eval mode the layer computes ``input * scale + shift``."""
+    """Scale and shift ``(C,)``, float32 on the CPU: in eval mode the layer computes ``input * scale + shift``."""
     mean, variance = cast(Tensor, norm.running_mean), cast(Tensor, norm.running_var)
     return as_scale_and_shift(mean, variance, norm.weight, norm.bias, eps=norm.eps)
 
@@ -134,7 +134,7 @@ def scale_and_shift(norm: BatchNorm) -> tuple[Tensor, Tensor]:
 def as_scale_and_shift(
     running_mean: Tensor, running_var: Tensor, weight: Tensor | None = None, bias: Tensor | None = None, *, eps: float
 ) -> tuple[Tensor, Tensor]:
-    """``scale_and_shift`` of the tensors themselves, ``(C,)`` each."""
+    """``scale_and_shift`` for the tensors of a batch norm, each ``(C,)``."""
     scale = torch.rsqrt(running_var.double() + eps)
     if weight is not None:
         scale = scale * weight.double()
@@ -149,7 +149,7 @@ def _norm(call: Call) -> BatchNorm:
 
 
 def shaken(norm: BatchNorm) -> BatchNorm:
-    """For examples: with other than neutral statistics and weights."""
+    """The batch norm with statistics and weights that are not neutral, for examples."""
     generator = torch.Generator().manual_seed(0)
     tensors = [norm.running_mean, norm.running_var, *norm.parameters()]
     with torch.no_grad():

@@ -35,14 +35,14 @@ class PoolOp(Op):
             slack = stride[axis] - 1 if ceil else 0
             free = before[axis - 2] + 2 * padding[axis] - dilation[axis] * (kernel[axis] - 1) - 1
             count = (free + slack) // stride[axis] + 1
-            # A window that would start in the padding behind the map is none.
+            # torch drops a window that would start in the padding after the map.
             beyond = ceil and (count - 1) * stride[axis] >= before[axis - 2] + padding[axis]
             size.append(count - 1 if beyond else count)
         fits = len(before) == 4 and min(size) > 0 and _argument(call, 6, "return_indices", False) is False
         return (*before[:2], *size) if fits else None
 
     def covers(self, call: Call) -> bool:
-        """Not: pooled indices, other divisors, or padding that counts where the last window sticks out."""
+        """No pooled indices, no ``divisor_override``, and no counted padding if the last window reaches beyond it."""
         if _is_max(call):
             return _argument(call, 6, "return_indices", False) is False
         settings = self.attributes(call)
@@ -52,7 +52,7 @@ class PoolOp(Op):
         return not (sticks_out and bool(settings["count_include_pad"]))
 
     def transparent(self, call: Call) -> bool:
-        """A window of one pixel at stride one."""
+        """Windows of one pixel with stride one."""
         settings = self.attributes(call)
         return bool(settings["kernel"] == settings["stride"] == [1, 1] and not any(settings["pads"]))
 
@@ -82,7 +82,7 @@ class PoolOp(Op):
         settings: dict[str, Any] = {"kernel": kernel, "stride": stride, "pads": padding + after}
         if _is_max(call):
             return {"kind": "max", **settings, "dilation": dilation}
-        # What a last window sticks out is never counted.
+        # torch never counts the part of a window that reaches beyond the padding.
         counted = bool(_argument(call, 5, "count_include_pad", True)) and any(padding)
         return {"kind": "avg", **settings, "count_include_pad": int(counted)}
 
@@ -125,7 +125,7 @@ class GlobalPoolOp(Op):
         )
 
     def covers(self, call: Call) -> bool:
-        """Maps ``(N, C, H, W)`` that fall into equal windows."""
+        """Maps ``(N, C, H, W)`` that can be divided into equal windows."""
         if len(call.input_shapes[0]) != 4:
             return False
         if _argument(call, 2, "return_indices", False):
@@ -134,7 +134,7 @@ class GlobalPoolOp(Op):
         return height % call.output_shape[2] == 0 and width % call.output_shape[3] == 0
 
     def transparent(self, call: Call) -> bool:
-        """A map that has that size already."""
+        """Pooling a map to the size that it has already."""
         return call.output_shape == call.input_shapes[0]
 
     def channels(self, call: Call) -> Channels:
@@ -146,7 +146,7 @@ class GlobalPoolOp(Op):
         return "same" if self._is_max(call) else "own"
 
     def emit(self, graph: OnnxGraph, call: Call, inputs: Sequence[str]) -> str:
-        """One pooling."""
+        """One ``GlobalAveragePool``, ``MaxPool`` or ``AveragePool``."""
         height, width = call.input_shapes[0][2:]
         out_height, out_width = call.output_shape[2:]
         window = [height // out_height, width // out_width]
@@ -200,7 +200,7 @@ def _argument(call: Call, position: int, name: str, default: Any) -> Any:
 
 
 def _window(call: Call) -> tuple[list[int], list[int], list[int], list[int]]:
-    """Kernel, stride, padding, dilation."""
+    """Kernel, stride, padding and dilation, each for height and width."""
     kernel = _pair(_argument(call, 1, "kernel_size", None))
     stride = _pair(_argument(call, 2, "stride", None) or kernel)
     padding = _pair(_argument(call, 3, "padding", 0))

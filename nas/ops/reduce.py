@@ -14,7 +14,7 @@ from nas.ops import Call, Channels, Example, Integer, Op, Shape
 if TYPE_CHECKING:
     from nas.export.onnx_graph import OnnxGraph
 
-#: ONNX name → everything that computes it.
+#: ONNX name → the functions and methods that compute it.
 TARGETS: dict[str, tuple[Any, ...]] = {
     "ReduceMean": (torch.mean, "mean"),
     "ReduceSum": (torch.sum, "sum"),
@@ -39,27 +39,27 @@ class ReduceOp(Op):
         return tuple(size for axis, size in enumerate(shape) if axis not in axes)
 
     def covers(self, call: Call) -> bool:
-        """Not: everything at once, another type of number, another norm."""
+        """Named dimensions, the input's element type, and the Euclidean norm only."""
         other = call.argument(_position(call) + 2, "dtype") is not None
         euclidean = KIND[call.node.target] != "ReduceL2" or call.argument(1, "p", "fro") in ("fro", 2, 2.0)
         return bool(_axes(call)) and euclidean and not other
 
     def transparent(self, call: Call) -> bool:
-        """Dimensions of size one that stay."""
+        """Reducing dimensions of size one that are kept."""
         return KIND[call.node.target] != "ReduceL2" and call.output_shape == call.input_shapes[0]
 
     def integer(self, call: Call) -> Integer:
-        """Pooling has integer kernels."""
+        """``own`` for reductions that are emitted as pooling, which has integer kernels."""
         if not self._pools(call):
             return "float"
         return "same" if KIND[call.node.target] == "ReduceMax" else "own"
 
     def channels(self, call: Call) -> Channels:
-        """Same over pixels."""
+        """``same`` for reductions over the pixels of a map."""
         return "same" if min(_axes(call)) > 1 else "fixed"
 
     def emit(self, graph: OnnxGraph, call: Call, inputs: Sequence[str]) -> str:
-        """A pooling over the pixels of maps, else the reduction of that name."""
+        """A pooling for the mean or maximum over the pixels of a map, otherwise the reduction of that name."""
         before, kind = call.input_shapes[0], KIND[call.node.target]
         if not self._pools(call):
             axes = graph.constant(np.array(_axes(call), dtype=np.int64))
@@ -106,7 +106,7 @@ class _Function(nn.Module):
 
 
 def _position(call: Call) -> int:
-    """Where dimensions stand among the arguments."""
+    """The position of the dimensions among the arguments."""
     return 2 if call.node.target == "norm" else 1
 
 

@@ -1,4 +1,4 @@
-"""The op of blocks that train in branches and ship as one convolution: RepVGG's and MobileOne's."""
+"""The op of RepVGG's and MobileOne's blocks, which train in branches and ship as one convolution."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class RepVggOp(Op):
         return _CONV.shape(_conv_call(call))
 
     def covers(self, call: Call) -> bool:
-        """Activations that have an op."""
+        """Blocks whose activation has an op."""
         return op_of_module(_block(call).act) is not None
 
     def integer(self, call: Call) -> Integer:
@@ -40,7 +40,7 @@ class RepVggOp(Op):
             return Weights(*merged(_block(call)), axis=1)
 
     def emit(self, graph: OnnxGraph, call: Call, inputs: Sequence[str]) -> str:
-        """One ``Conv``, then what the activation is."""
+        """One ``Conv``, then the nodes of the activation."""
         conv = main_of(_block(call))
         value = graph.node(
             "Conv",
@@ -56,7 +56,7 @@ class RepVggOp(Op):
         return op.emit(graph, act, [value])
 
     def macs(self, call: Call) -> int:
-        """As it ships."""
+        """Of the one convolution that ships."""
         return _CONV.macs(_conv_call(call))
 
     def attributes(self, call: Call) -> dict[str, Any]:

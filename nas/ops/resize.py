@@ -21,13 +21,13 @@ class ResizeOp(Op):
     targets = (nn.Upsample, nn.UpsamplingNearest2d, nn.UpsamplingBilinear2d, F.interpolate)
 
     def covers(self, call: Call) -> bool:
-        """Not: other modes, antialiasing, or a factor that leaves fractions of pixels."""
+        """Nearest and bilinear only, without antialiasing, and to a whole number of pixels."""
         if len(call.input_shapes[0]) != 4 or _setting(call, 6, "antialias", False):
             return False
         return self.attributes(call)["mode"] in ("nearest", "bilinear") and self._whole(call)
 
     def transparent(self, call: Call) -> bool:
-        """A map that has that size already."""
+        """Resizing a map to the size that it has already."""
         return call.output_shape == call.input_shapes[0] and self._whole(call)
 
     def channels(self, call: Call) -> Channels:
@@ -35,13 +35,13 @@ class ResizeOp(Op):
         return "same"
 
     def integer(self, call: Call) -> Integer:
-        """Nearest only moves values."""
+        """``same`` for nearest, which only moves values."""
         return "same" if self.attributes(call)["mode"] == "nearest" else "float"
 
     def emit(self, graph: OnnxGraph, call: Call, inputs: Sequence[str]) -> str:
-        """One ``Resize`` to the output's shape.
+        """One ``Resize`` to the whole shape of the output.
 
-        With ``axes``, ONNX Runtime can't open a file where a ``Resize`` stands between integers.
+        It has no attribute ``axes``: with it, ONNX Runtime can't open a file that has the ``Resize`` between integers.
         """
         settings = self.attributes(call)
         size = graph.constant(np.array(call.output_shape, dtype=np.int64))

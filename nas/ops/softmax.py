@@ -21,11 +21,11 @@ class SoftmaxOp(Op):
     targets = (nn.Softmax, F.softmax, torch.softmax, "softmax")
 
     def shape(self, call: Call) -> Shape | None:
-        """That of the input."""
+        """The shape of the input."""
         return call.input_shapes[0]
 
     def covers(self, call: Call) -> bool:
-        """A dimension that is given: what torch guesses without one is deprecated there."""
+        """Calls that name the dimension; torch's guess of a missing one is deprecated."""
         return isinstance(_dim(call), int) and call.argument(3, "dtype") is None
 
     def emit(self, graph: OnnxGraph, call: Call, inputs: Sequence[str]) -> str:

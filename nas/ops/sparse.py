@@ -42,11 +42,11 @@ class SparseOp(Op):
         return Weights(_layer(call).masked_weight, dense.bias, dense.axis)
 
     def emit(self, graph: OnnxGraph, call: Call, inputs: Sequence[str]) -> str:
-        """As the dense op."""
+        """See the dense op."""
         return _dense(call).emit(graph, call, inputs)
 
     def macs(self, call: Call) -> int:
-        """Those of the dense op: whether a zero is skipped is the runtime's business."""
+        """The count of the dense op, because the runtime decides whether zeros are skipped."""
         return _dense(call).macs(call)
 
     def attributes(self, call: Call) -> dict[str, Any]:

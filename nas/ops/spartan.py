@@ -28,7 +28,7 @@ class SpartanOp(Op):
     targets = (ComplexScale, StrongestChannel)
 
     def shape(self, call: Call) -> Shape | None:
-        """That of the last input."""
+        """The shape of the last input."""
         return call.input_shapes[-1] if len(call.input_shapes[-1]) == 4 else None
 
     def emit(self, graph: OnnxGraph, call: Call, inputs: Sequence[str]) -> str:

@@ -1,4 +1,4 @@
-"""One tensor into several along a dimension."""
+"""Splitting a tensor into several along a dimension."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class SplitOp(Op):
     targets = _CHUNK + _SPLIT + _UNBIND
 
     def emit(self, graph: OnnxGraph, call: Call, inputs: Sequence[str]) -> str:
-        """One ``Split``; unbound parts lose the dimension."""
+        """One ``Split``; the parts of ``unbind`` are reshaped, because they lose the dimension."""
         sizes, axis = _sizes(call), _axis(call)
         parts = graph.split(inputs[0], sizes, axis)
         if call.node.target in _UNBIND:
@@ -38,7 +38,7 @@ class SplitOp(Op):
 
     def examples(self) -> Sequence[Example]:
         """See ``Op.examples``."""
-        # Torch has no types for its split.
+        # torch.split has no type annotations.
         functions: dict[str, Callable[[Any], Any]] = {
             "split_function": lambda value: torch.split(value, 5, 2)[1],
             "chunk": lambda value: value.chunk(2, dim=-1)[1],

@@ -1,4 +1,4 @@
-"""Dimensions in another order."""
+"""Reordering of dimensions."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class TransposeOp(Op):
         return tuple(call.input_shapes[0][axis] for axis in order)
 
     def transparent(self, call: Call) -> bool:
-        """The order that was."""
+        """The order that the dimensions have already."""
         return _order(call) == list(range(len(call.output_shape)))
 
     def integer(self, call: Call) -> Integer:
@@ -67,7 +67,7 @@ class _Function(nn.Module):
 
 
 def _order(call: Call) -> list[int]:
-    """Where each dimension of the output was."""
+    """For each dimension of the output, its position in the input."""
     count = len(call.input_shapes[0])
     if call.node.target in _PERMUTE:
         dims = call.argument(1, "dims")

@@ -26,12 +26,12 @@ class UlsamOp(Op):
     targets = (Ulsam,)
 
     def shape(self, call: Call) -> Shape | None:
-        """That of the input."""
+        """The shape of the input."""
         shape = call.input_shapes[0]
         return shape if len(shape) == 4 and shape[1] == _module(call).channels else None
 
     def emit(self, graph: OnnxGraph, call: Call, inputs: Sequence[str]) -> str:
-        """Two ``Conv``, ``MaxPool``, ``Softmax``, ``Mul``; what is residual is added to the small maps."""
+        """Two ``Conv``, ``MaxPool``, ``Softmax``, ``Mul``; adding 1 to the attention maps replaces the residual sum."""
         module = _module(call)
         _, channels, height, width = call.output_shape
         groups, pixels = module.groups, height * width
@@ -44,7 +44,7 @@ class UlsamOp(Op):
         return graph.reshape(graph.node("Mul", [parts, factors]), (0, channels, height, width))
 
     def macs(self, call: Call) -> int:
-        """Of both convolutions: each sees every element of the input once."""
+        """Of both convolutions, each of which reads every element of the input once."""
         return 2 * math.prod(call.output_shape)
 
     def attributes(self, call: Call) -> dict[str, Any]:
@@ -68,7 +68,7 @@ def _shaken(module: Ulsam) -> Ulsam:
 
 
 def _convolution(graph: OnnxGraph, value: str, conv: nn.Conv2d, norm: nn.BatchNorm2d) -> str:
-    """1×1 convolution, batch norm and ReLU as ``Conv`` and ``Relu``."""
+    """Emit a 1×1 convolution, batch norm and ReLU as ``Conv`` and ``Relu``."""
     scale, shift = (tensor.numpy() for tensor in scale_and_shift(norm))
     weight = graph.constant(as_array(conv.weight) * scale.reshape(-1, 1, 1, 1))
     value = graph.node("Conv", [value, weight, graph.constant(shift)], kernel_shape=[1, 1], group=conv.groups)
