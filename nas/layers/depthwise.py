@@ -1,4 +1,4 @@
-"""Depthwise convolution with kernels of any size, at a bearable price on processors."""
+"""Depthwise convolution with kernels of any size that trains fast on CPUs."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from torch.nn import functional as F
 
 
 def depthwise(inputs: Tensor, weight: Tensor, bias: Tensor | None = None, dilation: int = 1) -> Tensor:
-    """``(N, C, H, W)`` → ``(N, C, H, W)``: each channel with its own kernel, zero padding, stride 1.
+    """Depthwise convolution ``(N, C, H, W)`` → ``(N, C, H, W)`` with zero padding and stride 1.
 
-    On processors large kernels fall off two cliffs of oneDNN: in the contiguous format a convolution may be ten times
-    slower than in channels_last, and in any format the gradient of its weight is the slower the larger the kernel. So
-    this one computes in channels_last whatever the format of ``inputs`` (which the output has), and gets that gradient
-    from products of matrices.
+    On CPUs, oneDNN is slow for large kernels in two ways. In the contiguous format a convolution can be ten times
+    slower than in channels_last, and in any format the gradient of the weight gets slower with the size of the kernel.
+    This function therefore computes in channels_last, whatever the format of ``inputs``, and computes that gradient by
+    matrix products. The output has the format of ``inputs``.
 
     Args:
         inputs: ``(N, C, H, W)``.
         weight: ``(C, 1, K, K)``, K odd.
         bias: ``(C,)``.
-        dilation: distance of two taps.
+        dilation: distance between two elements of the kernel.
     """
     if inputs.device.type != "cpu":
         return _conv(inputs, weight, bias, dilation)
@@ -36,7 +36,7 @@ def _conv(inputs: Tensor, weight: Tensor, bias: Tensor | None, dilation: int) ->
 
 
 class _Depthwise(torch.autograd.Function):
-    """Its backward is made of differentiable calls, so there are second derivatives too."""
+    """The convolution; its backward consists of differentiable calls, so second derivatives work too."""
 
     @staticmethod
     def forward(ctx: Any, inputs: Tensor, weight: Tensor, bias: Tensor | None, dilation: int) -> Tensor:
@@ -58,10 +58,11 @@ class _Depthwise(torch.autograd.Function):
 
 
 def _weight_gradient(inputs: Tensor, gradient: Tensor, size: int, dilation: int) -> Tensor:
-    """``(C, 1, size, size)``: products of ``inputs``, shifted by each tap, and ``gradient``, summed over N, H and W.
+    """Gradient of the weight, ``(C, 1, size, size)``.
 
-    For a row of taps, one product of matrices a channel has the sums for every pair of columns; the taps' are those
-    on its diagonals.
+    An element is the sum over N, H and W of ``gradient`` times ``inputs`` shifted to the element's position. For each
+    row of the kernel and each channel, one matrix product gives the sums for all pairs of columns of ``gradient`` and
+    ``inputs``; the elements of the row are the sums over diagonals of this product.
     """
     _, channels, height, width = inputs.shape
     pad = dilation * (size - 1) // 2

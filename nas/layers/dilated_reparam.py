@@ -15,18 +15,18 @@ from nas.space.site import Site
 
 @dataclass(frozen=True)
 class Dilated:
-    """A kernel with holes."""
+    """The kernel of a branch, with holes between its elements."""
 
     size: int
     dilation: int
 
     @property
     def span(self) -> int:
-        """Side of the kernel it is when zeros fill the holes."""
+        """Side of the kernel including its holes."""
         return self.dilation * (self.size - 1) + 1
 
 
-#: Kernel → sizes and dilations of the branches beside it, as published.
+#: Large kernel → sizes and dilations of the branches that are trained beside it, as published.
 PUBLISHED: dict[int, tuple[Dilated, ...]] = {
     kernel: tuple(Dilated(size, dilation) for size, dilation in zip(sizes, dilations, strict=True))
     for kernel, sizes, dilations in (
@@ -42,10 +42,11 @@ PUBLISHED: dict[int, tuple[Dilated, ...]] = {
 
 
 def branches(kernel: int) -> tuple[Dilated, ...]:
-    """What is trained beside a kernel of that size.
+    """The branches that are trained beside a kernel of this size.
 
-    Beyond 17 the published table goes on as it is at 17: a dense 5×5, one of dilation 2 as wide as the kernel, and
-    three 3×3 whose outer taps are at a quarter, a third and a half of the kernel from its centre.
+    The published table ends at 17. Larger kernels get branches in the same proportions as at 17: a dense 5×5, a kernel
+    of dilation 2 that is as wide as the large kernel, and three 3×3 whose outer elements are a quarter, a third and a
+    half of the large kernel's size away from its centre.
 
     Raises:
         SpaceError: an even kernel, or one below 5.
@@ -60,17 +61,18 @@ def branches(kernel: int) -> tuple[Dilated, ...]:
 
 
 class DilatedReparam(nn.Module):
-    """Depthwise convolution of a large kernel: the sum of that kernel and its ``branches``, each with batch norm.
+    """Depthwise convolution by a large kernel and, in training, by the ``branches`` beside it.
 
-    That is how it is trained. In evaluation, and as it ships, it is one convolution: ``merged``. Parameters and
-    multiply-accumulates are counted as it ships, with a batch norm of its own where the large kernel has one.
+    In training, it is the sum of the large kernel and the branches, each with a batch norm. In evaluation and in a
+    deployed file, it is one convolution (``merged``). Parameters and multiply-accumulates are counted as deployed, but
+    with the batch norm of the large kernel.
 
     Args:
-        channels: of input and output.
+        channels: number of channels of input and output.
         kernel: side of the large kernel; see ``branches``.
 
     Raises:
-        SpaceError: as ``branches``.
+        SpaceError: an even kernel, or one below 5.
     """
 
     training_only = ("branches",)
@@ -79,7 +81,7 @@ class DilatedReparam(nn.Module):
         super().__init__()
         self.channels, self.kernel = channels, kernel
         self.dilated = branches(kernel)
-        # Not a parameter `weight`: rounding or masking it would not be rounding or masking what ships.
+        # It is not called `weight`: rounding or masking it would not round or mask the merged weight that ships.
         self.large = _depthwise_layer(channels, Dilated(kernel, 1))
         self.norm = nn.BatchNorm2d(channels)
         self.branches = nn.ModuleList(
@@ -87,7 +89,7 @@ class DilatedReparam(nn.Module):
         )
 
     def sites(self, path: str) -> list[Site]:
-        """Weight and activation of the merged convolution: bits may change; a mask would not survive merging."""
+        """Weight and activation of the merged convolution; the weight is dense, as merging would lose a mask."""
         return [
             Site("weight", path, tuple(self.large.weight.shape), dense=True),
             Site("activation", path, (self.channels,)),
@@ -95,7 +97,7 @@ class DilatedReparam(nn.Module):
 
     def forward(self, inputs: Tensor) -> Tensor:
         """``(N, C, H, W)`` → ``(N, C, H, W)``."""
-        # Not `self.training`: whoever gathers statistics puts batch norms alone into that mode.
+        # `self.training` can't tell: only batch norms are in training mode while statistics are gathered.
         return self.branched(inputs) if self.norm.training else depthwise(inputs, *self.merged())
 
     def branched(self, inputs: Tensor) -> Tensor:
@@ -106,11 +108,11 @@ class DilatedReparam(nn.Module):
         return total
 
     def deployed(self, inputs: Tensor, weight: Tensor) -> Tensor:
-        """What ships, of a merged weight and without its bias: ``(N, C, H, W)`` → ``(N, C, H, W)``."""
+        """The convolution that ships, with this weight and without bias: ``(N, C, H, W)`` → ``(N, C, H, W)``."""
         return depthwise(inputs, weight)
 
     def merged(self) -> tuple[Tensor, Tensor]:
-        """Weight ``(C, 1, K, K)`` and bias ``(C,)`` of the one convolution that does the same in evaluation."""
+        """Weight ``(C, 1, K, K)`` and bias ``(C,)`` of the one convolution that equals the block in evaluation."""
         weight, bias = _folded(self.large.weight, self.norm)
         for branch, (convolution, norm) in zip(self.dilated, self._pairs(), strict=True):
             taps, shift = _folded(convolution.weight, norm)
@@ -129,7 +131,7 @@ def _depthwise_layer(channels: int, kernel: Dilated) -> nn.Conv2d:
 
 
 def _folded(weight: Tensor, norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
-    """Weight and bias of the convolution with its batch norm in it."""
+    """Weight and bias of the convolution with its batch norm folded in."""
     mean, variance = cast(Tensor, norm.running_mean), cast(Tensor, norm.running_var)
     scale = norm.weight * torch.rsqrt(variance + norm.eps)
     return weight * scale.view(-1, 1, 1, 1), norm.bias - mean * scale

@@ -1,4 +1,4 @@
-"""See large, focus small: a kernel of its own for every pixel, predicted from far around it, after LSNet."""
+"""LS convolution, after LSNet: every pixel has a small kernel of its own, predicted from its large surroundings."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from torch.nn import functional as F
 
 from nas.errors import SpaceError
 
-#: Side of the kernels that are predicted.
+#: Side of the predicted kernels.
 SMALL = 3
 TAPS = SMALL * SMALL
 
 
 class LocalAggregation(nn.Module):
-    """Sums each pixel's 3×3 surroundings with that pixel's own kernel; zero padding, no parameters.
+    """Convolves each pixel with a 3×3 kernel of its own; zero padding, no parameters.
 
-    Channels ``c`` of equal ``c mod (C / groups)`` share a kernel.
+    All channels ``c`` with the same ``c mod (C / groups)`` share a kernel.
     """
 
     def __init__(self, groups: int) -> None:
@@ -26,24 +26,25 @@ class LocalAggregation(nn.Module):
         self.groups = groups
 
     def forward(self, inputs: Tensor, kernels: Tensor) -> Tensor:
-        """``(N, C, H, W)`` and kernels ``(N, 9 C / groups, H, W)``, the taps of each together → ``(N, C, H, W)``."""
+        """``(N, C, H, W)`` and kernels ``(N, 9 C / groups, H, W)``, 9 adjacent elements each → ``(N, C, H, W)``."""
         outputs: Tensor = _Aggregation.apply(inputs, kernels, self.groups)  # type: ignore[no-untyped-call]
         channels_last = inputs.is_contiguous(memory_format=torch.channels_last)
         return outputs.contiguous(memory_format=torch.channels_last if channels_last else torch.contiguous_format)
 
 
 class LSConv(nn.Module):
-    """LS convolution: large-kernel perception predicts kernels, small-kernel aggregation uses them; batch norm, sum.
+    """LS convolution: a perception by large kernels predicts the small kernels of an aggregation.
 
-    Perception is 1×1 to half of the channels, depthwise ``kernel`` × ``kernel``, 1×1, each with batch norm, and 1×1 to
-    the kernels with group norm. With h = C / 2 and m = 9 C / groups it has
-    ``C h + h kernel² + h² + h m + 6 h + 3 m + 2 C`` parameters. Layers of the perception are sites; the aggregation
-    has no weights, and its products count as elementwise work, not as multiply-accumulates.
+    Perception: a 1×1 convolution to half of the channels, a depthwise ``kernel`` × ``kernel`` and a 1×1 convolution,
+    each with batch norm, then a 1×1 convolution with group norm to the small kernels. The aggregation is followed by a
+    batch norm, and its input is added. With h = C / 2 and m = 9 C / groups the layer has ``C h + h kernel² + h² + h m +
+    6 h + 3 m + 2 C`` parameters. The layers of the perception are sites. The aggregation has no weights; its products
+    count as elementwise work, not as multiply-accumulates.
 
     Args:
-        channels: of input and output.
-        kernel: side of what is perceived, odd.
-        groups: channels that share a kernel.
+        channels: number of channels of input and output.
+        kernel: side of the large kernel, odd.
+        groups: number of channels that share a small kernel.
 
     Raises:
         SpaceError: odd channels, an even kernel, or groups that do not divide the channels.
@@ -72,9 +73,10 @@ class LSConv(nn.Module):
 
 
 class _Aggregation(torch.autograd.Function):
-    """Tap by tap: a shifted view of the padded map times a view of the kernels. Nothing is unfolded.
+    """The aggregation: for each of 9 positions, a shifted view of the padded map times a view of the kernels.
 
-    Backward is made of differentiable calls on what forward was given, so there are second derivatives too.
+    No unfolded copy of the map is made. Backward consists of differentiable calls on the arguments of forward, so
+    second derivatives work too.
     """
 
     @staticmethod
@@ -110,6 +112,6 @@ def _by_groups(inputs: Tensor, kernels: Tensor, groups: int) -> tuple[Tensor, Te
 
 
 def _shifted(padded: Tensor, tap: int) -> Tensor:
-    """What each pixel finds at that tap: ``(…, H + 2, W + 2)`` → ``(…, H, W)``, a view."""
+    """For each pixel, the neighbour at this position of the kernel: a view ``(…, H + 2, W + 2)`` → ``(…, H, W)``."""
     row, column = divmod(tap, SMALL)
     return padded[..., row : row + padded.shape[-2] - 2, column : column + padded.shape[-1] - 2]

@@ -1,4 +1,4 @@
-"""What the layers here take for a batch norm."""
+"""The type of batch norms that the layers of this package use."""
 
 from __future__ import annotations
 

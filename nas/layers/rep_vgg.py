@@ -1,4 +1,4 @@
-"""Blocks of timm that train in branches and ship as one convolution: RepVGG's and MobileOne's."""
+"""timm's blocks of RepVGG and MobileOne, which train in branches and ship as one convolution."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from nas.space.site import Site
 
 
 class RepVgg(RepVggBlock):  # type: ignore[misc]
-    """timm's block of RepVGG (Ding et al. 2021): 3×3, 1×1 and identity, each with its batch norm.
+    """timm's block of RepVGG (Ding et al. 2021): 3×3, 1×1 and identity, each with a batch norm.
 
-    In evaluation, and as it ships, it is one convolution and the activation; it is counted as its 3×3 with the batch
-    norm.
+    In evaluation and in a deployed file, it is one convolution and the activation. It is counted as its 3×3 convolution
+    with the batch norm.
     """
 
     training_only = ("conv_1x1", "identity")
 
     def sites(self, path: str) -> list[Site]:
-        """Weight and activation of the merged convolution: bits may change; a mask would not survive merging."""
+        """Weight and activation of the merged convolution; the weight is dense, as merging would lose a mask."""
         return _sites(self, path)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -35,7 +35,7 @@ class RepVgg(RepVggBlock):  # type: ignore[misc]
 class MobileOne(MobileOneBlock):  # type: ignore[misc]
     """timm's block of MobileOne (Vasu et al. 2023): several k×k, a 1×1 and the identity; otherwise as ``RepVgg``.
 
-    It is counted as all its k×k.
+    It is counted as the sum of its k×k convolutions.
     """
 
     training_only = ("conv_scale", "identity")
@@ -54,19 +54,19 @@ _MERGING: dict[type[nn.Module], type[nn.Module]] = {RepVggBlock: RepVgg, MobileO
 
 
 def merge_when_deployed(model: nn.Module) -> None:
-    """Let timm's blocks of these kinds ship as one convolution, in place; their tensors keep their names.
+    """Make timm's blocks of these kinds ship as one convolution, in place; their tensors keep their names.
 
-    Blocks with attention between branches and activation, and those that are merged already, stay as they are.
+    Blocks that have attention between branches and activation, and blocks that are merged already, are not changed.
     """
     for module in model.modules():
         merging = _MERGING.get(type(module))
         if merging is not None and isinstance(module.attn, nn.Identity) and module.reparam_conv is None:
-            # Neither kind has state of its own, so an object of the one is an object of the other.
+            # The subclass has no state of its own, so the class of an object can be replaced by it.
             module.__class__ = merging
 
 
 def merged(block: Block) -> tuple[Tensor, Tensor]:
-    """Weight ``(C', C / groups, K, K)`` and bias ``(C',)`` of the convolution that does the same in evaluation."""
+    """Weight ``(C', C / groups, K, K)`` and bias ``(C',)`` of the convolution that equals the block in evaluation."""
     main = main_of(block)
     size = main.kernel_size[0]
     weight, bias = torch.zeros_like(main.weight), torch.zeros_like(main.weight[:, 0, 0, 0])
@@ -80,7 +80,7 @@ def merged(block: Block) -> tuple[Tensor, Tensor]:
 
 
 def branches_of(block: Block) -> list[tuple[nn.Conv2d, BatchNorm]]:
-    """Branches that have a convolution, each with its batch norm; the k×k comes first."""
+    """The branches that have a convolution, each with its batch norm; a k×k convolution comes first."""
     if isinstance(block, RepVgg):
         parts = [block.conv_kxk, block.conv_1x1]
     else:
@@ -94,7 +94,7 @@ def main_of(block: Block) -> nn.Conv2d:
 
 
 def _is_training(block: Block) -> bool:
-    # Not `self.training`: whoever gathers statistics puts batch norms alone into that mode.
+    # `self.training` can't tell: only batch norms are in training mode while statistics are gathered.
     return any(norm.training for _, norm in branches_of(block))
 
 
@@ -105,7 +105,7 @@ def _merged_forward(block: Block, inputs: Tensor) -> Tensor:
 
 
 def _identity(main: nn.Conv2d) -> Tensor:
-    """The kernel that passes every channel on."""
+    """The kernel of a convolution that returns its input."""
     kernel, centre = torch.zeros_like(main.weight), main.kernel_size[0] // 2
     channels = torch.arange(main.out_channels, device=kernel.device)
     kernel[channels, channels % (main.in_channels // main.groups), centre, centre] = 1.0

@@ -15,14 +15,14 @@ from nas.space.site import Site
 
 
 class _Scored(nn.Module):
-    """A layer with a score for each weight: what its two kinds share."""
+    """A layer with a score for each weight: the common part of the convolution and the linear layer."""
 
     training_only = ("scores",)
     weight: Tensor
     kept: float
 
     def score(self, kept: float) -> None:
-        """Begin to keep a fraction of the weights.
+        """Make scores, so that the layer keeps a fraction of its weights.
 
         Raises:
             SpaceError: ``kept`` outside (0, 1].
@@ -34,9 +34,9 @@ class _Scored(nn.Module):
         self.reset_scores()
 
     def reset_scores(self) -> None:
-        """Order the scores as the weights are now; to be called after they were initialised otherwise.
+        """Compute the scores from the current weights; call it after initialising the weights in another way.
 
-        As HYDRA does (Sehwag et al. 2020): ``sqrt(6 / fan_in) · w / max|w|``.
+        A score is ``sqrt(6 / fan_in) · w / max|w|``, as in HYDRA (Sehwag et al. 2020).
         """
         with torch.no_grad():
             factor = math.sqrt(6.0 / self.weight[0].numel())
@@ -44,25 +44,25 @@ class _Scored(nn.Module):
 
     @property
     def num_kept(self) -> int:
-        """Weights it computes with."""
+        """The number of weights that are kept."""
         return num_kept(self.kept, self.weight.numel())
 
     @property
     def masked_weight(self) -> Tensor:
-        """The weight it computes with: ``num_kept`` non-zeros."""
+        """The weight with ``num_kept`` non-zeros that the layer computes with."""
         return self.weight * _mask(self.scores, self.num_kept)
 
 
 class SparseConv2d(_Scored, nn.Conv2d):
     """A convolution that computes with its ``num_kept`` weights of largest ``|score|``.
 
-    The gradient of the mask passes straight through to the scores, so weights that are out may come back. It ships
-    as an ordinary convolution with the masked weight.
+    The gradient of the mask passes straight through to the scores, so removed weights can come back. The layer ships as
+    an ordinary convolution with the masked weight.
 
     Args:
-        *args: as ``nn.Conv2d``.
-        kept: fraction of the weights to keep, 1 being the dense convolution.
-        **kwargs: as ``nn.Conv2d``; zero padding only.
+        *args: as for ``nn.Conv2d``.
+        kept: fraction of the weights to keep; 1 is the dense convolution.
+        **kwargs: as for ``nn.Conv2d``; zero padding only.
 
     Raises:
         SpaceError: ``kept`` outside (0, 1], or another padding.
@@ -75,7 +75,7 @@ class SparseConv2d(_Scored, nn.Conv2d):
         self.score(kept)
 
     def sites(self, path: str) -> list[Site]:
-        """Those of the dense layer: bits may change, a second mask may not come."""
+        """The sites of the dense layer. The weight is dense for policies, because it has a mask already."""
         return _sites(self, path, self.in_channels)
 
     def forward(self, input: Tensor) -> Tensor:
@@ -88,9 +88,9 @@ class SparseLinear(_Scored, nn.Linear):
     """A linear layer that computes with its ``num_kept`` weights of largest ``|score|``; see ``SparseConv2d``.
 
     Args:
-        *args: as ``nn.Linear``.
-        kept: fraction of the weights to keep, 1 being the dense layer.
-        **kwargs: as ``nn.Linear``.
+        *args: as for ``nn.Linear``.
+        kept: fraction of the weights to keep; 1 is the dense layer.
+        **kwargs: as for ``nn.Linear``.
 
     Raises:
         SpaceError: ``kept`` outside (0, 1].
@@ -110,12 +110,12 @@ class SparseLinear(_Scored, nn.Linear):
 
 
 def num_kept(kept: float, size: int) -> int:
-    """``ceil(kept · size)``, of the decimal number as written: 0.07 of 100 are 7, not 8."""
+    """``ceil(kept · size)``, computed in decimals: 0.07 of 100 weights are 7 weights, not 8."""
     return math.ceil(Fraction(str(kept)) * size)
 
 
 def _mask(scores: Tensor, count: int) -> Tensor:
-    """1 at the ``count`` largest ``|scores|``, else 0; to the gradient it is ``|scores|``."""
+    """1 for the ``count`` largest ``|scores|``, otherwise 0; its gradient is that of ``|scores|``."""
     size = scores.abs()
     flat = size.detach().flatten()
     mask = torch.zeros_like(flat)

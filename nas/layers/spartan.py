@@ -11,24 +11,24 @@ from torch import Tensor, nn
 
 from nas.errors import SpaceError
 
-#: Where the scales of residual branches start, as published; and what batch and group norms add to the variance.
+#: Initial scale of residual branches, as published, and the epsilon of batch and group norms.
 START = 1e-5
 EPS = 1e-6
 
 
 class ComplexScale(nn.Module):
-    """Multiplies channels ``2 i`` and ``2 i + 1``, taken as one complex number, by a learned complex number.
+    """Treats channels ``2 i`` and ``2 i + 1`` as one complex number and multiplies it by a learned complex number.
 
-    In real numbers that is a rotation and a scale of the pair, by the angle and the size of the weight.
+    In real numbers, the pair is rotated by the angle of the weight and scaled by its absolute value.
     """
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        #: Real and imaginary part for each pair.
+        #: Real and imaginary part of the weight of each pair.
         self.weight = nn.Parameter(torch.randn(channels // 2, 2))
 
     def factors(self) -> tuple[Tensor, Tensor]:
-        """The same in real numbers, ``(C, 1, 1)`` each: what a channel is multiplied with, and what its partner."""
+        """Real factors ``(C, 1, 1)``: those of a channel itself, and those of the other channel of its pair."""
         real, imaginary = self.weight.unbind(1)
         own = torch.stack((real, real), 1)
         partner = torch.stack((-imaginary, imaginary), 1)
@@ -43,18 +43,18 @@ class ComplexScale(nn.Module):
 
 
 class StrongestChannel(nn.Module):
-    """Adds to every channel of a pixel the one whose number the pixel's largest guide has; no parameters."""
+    """Adds one channel of a pixel to all its channels: the one whose index the largest guide has. No parameters."""
 
     def forward(self, guide: Tensor, inputs: Tensor) -> Tensor:
-        """``(N, C, H, W)`` guides maps of at least C channels; returns maps of those."""
+        """Guides ``(N, C, H, W)`` and maps of at least C channels → maps of the same shape."""
         return inputs + inputs.gather(1, guide.argmax(1, keepdim=True))
 
 
 class SpatialMixer(nn.Module):
-    """Half of the channels through a ``kernel`` × ``kernel`` and through two dilated ones, each gated; both joined.
+    """Two gated branches side by side: a ``kernel`` × ``kernel`` convolution, and two dilated ones.
 
-    What goes in is first decomposed: its difference from the map's mean is scaled by a learned factor.
-    ``receptive_fields`` are those of the two branches, without their gates.
+    A 1×1 convolution first halves the channels, and a learned factor scales the difference from the map's mean. Another
+    1×1 convolution joins the branches. ``receptive_fields`` are those of the two branches without their gates.
     """
 
     def __init__(self, channels: int, kernel: int = 3, dilation: int = 2, *, grouped: bool = False) -> None:
@@ -81,10 +81,10 @@ class SpatialMixer(nn.Module):
 
 
 class WaveMixer(nn.Module):
-    """Mixes channels as waves: amplitudes times phases, the strongest channel's added, turned by complex weights.
+    """Mixes channels as waves: amplitudes times phases, plus the strongest channel, rotated by complex weights.
 
-    As published the number of the strongest channel is one of the C inputs and is looked up among the first C of
-    ``expansion · C`` channels.
+    As in the published code, the index of the strongest channel is found among the C inputs but selects one of the
+    first C of ``expansion · C`` channels.
     """
 
     def __init__(self, channels: int, expansion: int = 4, *, grouped: bool = False) -> None:
@@ -105,18 +105,19 @@ class WaveMixer(nn.Module):
 
 
 class SpartanBlock(nn.Module):
-    """Spatial and wave mixer, each behind a norm over the whole map and in a scaled residual.
+    """Spatial mixer and wave mixer, each in a scaled residual branch after a norm over the whole map.
 
     Args:
-        channels: of input and output, a multiple of 8.
-        expansion: of the wave mixer, from 2.
-        kernel: of the spatial mixer's convolutions, odd.
-        dilation: of its far branch.
-        grouped: depthwise spatial mixing and groups of ``expansion`` in the wave mixer, as in the paper's later half
-            of stages; else full spatial mixing and a depthwise wave mixer, as in the earlier half.
+        channels: number of channels of input and output, a multiple of 8.
+        expansion: factor by which the wave mixer widens, at least 2.
+        kernel: side of the spatial mixer's convolutions, odd.
+        dilation: dilation of the spatial mixer's second branch.
+        grouped: the spatial mixer is depthwise and the wave mixer has groups of ``expansion`` channels, as in the later
+            half of the paper's stages. If not, the spatial mixer is dense and the wave mixer depthwise, as in the
+            earlier half.
 
     Raises:
-        SpaceError: a value outside these.
+        SpaceError: a value that is not allowed.
     """
 
     def __init__(

@@ -10,12 +10,12 @@ from nas.space.site import Site
 
 
 class Ulsam(nn.Module):
-    """Multiplies each of ``groups`` equal parts of the channels by one plus its own attention map.
+    """Divides the channels into ``groups`` equal parts and multiplies each part by one plus its own attention map.
 
-    A part's map: depthwise 1×1, batch norm, ReLU; 3×3 max-pooling; 1×1 to one channel, batch norm, ReLU; softmax over
-    H·W. All parts are computed at once by grouped convolutions. These add ``4·C + 2·groups`` parameters; they have
-    no biases, which the paper's have but the batch norms take away. What it computes is small and in floats: its
-    weights are no sites of policies.
+    The attention map of a part: depthwise 1×1, batch norm, ReLU; 3×3 max-pooling; 1×1 to one channel, batch norm, ReLU;
+    softmax over H·W. Grouped convolutions compute all parts at once. They add ``4·C + 2·groups`` parameters. Difference
+    from the paper: they have no biases, because the batch norms would cancel them. The layers are small and computed in
+    floats, so their weights are not sites of policies.
 
     Raises:
         SpaceError: ``groups`` does not divide ``channels``.
@@ -34,7 +34,7 @@ class Ulsam(nn.Module):
         self.point_norm = nn.BatchNorm2d(groups)
 
     def maps(self, inputs: Tensor) -> Tensor:
-        """``(N, C, H, W)`` → the attention maps ``(N, groups, H, W)``, each of sum 1."""
+        """``(N, C, H, W)`` → attention maps ``(N, groups, H, W)``, each with the sum 1."""
         features = self.pool(torch.relu(self.depthwise_norm(self.depthwise(inputs))))
         points = torch.relu(self.point_norm(self.point(features)))
         return torch.softmax(points.flatten(2), dim=2).view_as(points)
@@ -46,5 +46,5 @@ class Ulsam(nn.Module):
         return (parts * (1.0 + self.maps(inputs).unsqueeze(2))).flatten(1, 2)
 
     def sites(self, path: str) -> list[Site]:
-        """None."""
+        """No sites; see the class."""
         return []
