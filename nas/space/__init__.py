@@ -1,7 +1,8 @@
-"""The language of spaces: one method builds, choosers answer, architectures remember.
+"""Search spaces, choosers, architectures, sites and policies.
 
-``SearchSpace.build(chooser, task)`` is the whole definition of a space. Sampling is that method on the meta device
-under a recording chooser; building is the same method under a strict replay; so the two cannot drift apart.
+``SearchSpace.build(chooser, task)`` is the whole definition of a space. Sampling calls this method on the meta device
+with a chooser that records its answers. Building calls the same method with a chooser that replays these answers
+strictly. Both therefore always make the same network.
 """
 
 from nas.space.architecture import Architecture, Network

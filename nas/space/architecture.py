@@ -1,4 +1,4 @@
-"""Architectures: recorded questions and answers, and the network they build."""
+"""Architectures, which are recorded answers, and the networks that are built from them."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Architecture:
-    """What was chosen: enough to build the network again, anywhere.
+    """A record of what was chosen, from which the network can be built again anywhere.
 
-    ``space`` and ``policies`` are ``{"name": …, parameters…}`` as in a plan; ``choices`` are the active answers, those
-    of policies included.
+    ``space`` and ``policies`` are ``{"name": …, parameters…}`` as in a plan. ``choices`` are the active answers,
+    including those to the questions of policies.
     """
 
     space: Mapping[str, Any]
     policies: tuple[Mapping[str, Any], ...]
     choices: Mapping[str, Value]
-    #: Whether the policies leave the network as the space builds it; then they were asked nothing.
+    #: Whether the policies do not change the network of the space; they asked no questions in this case.
     untouched: bool = False
 
     @property
     def name(self) -> str:
-        """Short hash of the choices: a name to print, not the identity."""
+        """A short hash of the choices, for display. It is not the identity."""
         text = json.dumps(self.to_json(), sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:10]
 
@@ -65,7 +65,7 @@ class Architecture:
 
 @dataclass
 class Network:
-    """A built architecture: the module, and what policies put on it.
+    """A built architecture: the module, and what policies have put on it.
 
     Policies write into it when they attach: masks onto the module's weights, bits into ``bits``.
     """
@@ -73,28 +73,29 @@ class Network:
     architecture: Architecture
     model: nn.Module
     policies: tuple[Policy, ...] = ()
-    #: Module path → bits of its weight: 8 those of its input too, 4 and 16 of the stored weight; a missing path is 32.
+    #: Module path → bits of the weight. 8 bits also hold for the module's input; 4 and 16 bits hold for the stored
+    #: weight only. A missing path has 32 bits.
     bits: dict[str, int] = field(default_factory=dict)
-    #: ``(1, C, H, W)``, for policies that follow the graph.
+    #: Shape of one input, ``(1, C, H, W)``, for policies that trace the network.
     input_shape: tuple[int, ...] = ()
 
     def on_step(self, step: int, total_steps: int) -> None:
-        """Before optimizer step ``step`` of ``total_steps``: let schedules move."""
+        """Run the schedules of the policies before optimizer step ``step`` of ``total_steps``."""
         for policy in self.policies:
             policy.on_step(self, step, total_steps)
 
     def restarts(self, total_steps: int) -> list[int]:
-        """Steps before which optimizer and learning rate start anew, after ``on_step``."""
+        """Steps before which optimizer and learning rate start again, after ``on_step``."""
         return sorted({step for policy in self.policies for step in policy.restarts(self, total_steps)})
 
     def finalize(self) -> None:
-        """After training: make weights what will ship, ordinary parameters."""
+        """Make the weights what will ship, as ordinary parameters, after training."""
         for policy in reversed(self.policies):
             policy.finalize(self)
         write_computed(self.model)
 
     def describe(self) -> dict[str, dict[str, float | str]]:
-        """Module path → what the policies did there."""
+        """What the policies did to each module: module path → facts."""
         found: dict[str, dict[str, float | str]] = {}
         for policy in self.policies:
             for path, facts in policy.describe(self).items():
@@ -102,5 +103,5 @@ class Network:
         return found
 
     def account(self) -> dict[str, float]:
-        """What the policies declare about this network: densities, bytes, bits."""
+        """The numbers that the policies declare for this network: densities, bytes, bits."""
         return {name: value for policy in self.policies for name, value in policy.account(self).items()}

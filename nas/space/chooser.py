@@ -1,7 +1,7 @@
-"""Choosers: who answers a space's questions.
+"""Choosers, which answer the questions of a space.
 
-A chooser records every question with its answer. The record of the *active* answers is the architecture; the record
-of all questions, those of skipped slots included, is the fixed vector a sampler sees.
+A chooser records every question with its answer. The record of the *active* answers is the architecture. The record of
+all questions, including those of skipped slots, is the vector of fixed length that a sampler sees.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ class Question:
 
     name: str
     options: tuple[Value, ...]
-    #: Options run from cheap to dear.
+    #: Whether the options are in the order of their cost, the cheapest first.
     ordered: bool = False
-    #: False for a question of a skipped slot: asked of the sampler, no part of the architecture.
+    #: False for a question of a skipped slot: the sampler answers it, but it is not part of the architecture.
     active: bool = True
     #: The slot or site it is about; empty for the whole network.
     site: str = ""
@@ -50,8 +50,8 @@ class Chooser(ABC):
 
         Args:
             name: unique in a build; in a space it always comes with the same options.
-            options: None, bool, int, float or str; from cheap to dear when ``ordered``.
-            ordered: whether neighbours in the list are neighbours in effect.
+            options: None, bool, int, float or str; the cheapest first if ``ordered``.
+            ordered: whether options that are adjacent in the list also have similar effects.
             active: whether the answer has any effect on this network.
             site: the slot or site it is about.
 
@@ -74,7 +74,7 @@ class Chooser(ABC):
 
     @property
     def active_answers(self) -> dict[str, Value]:
-        """Answers that have an effect: the architecture's choices."""
+        """The answers that have an effect, which are the choices of the architecture."""
         return {name: value for name, value in self.answers.items() if self.questions[name].active}
 
     @abstractmethod
@@ -96,8 +96,8 @@ class RandomChooser(Chooser):
 class ReplayChooser(Chooser):
     """Gives recorded answers, strictly.
 
-    Every active question must have a recorded answer among its options; ``finish`` raises if recorded answers were
-    left over. Inactive questions get their first option: they have no effect.
+    Every active question must have a recorded answer that is one of its options. ``finish`` raises an error if recorded
+    answers were not used. Inactive questions have no effect and get their first option.
     """
 
     def __init__(self, choices: Mapping[str, Value]) -> None:
@@ -117,7 +117,8 @@ class ReplayChooser(Chooser):
     def finish(self) -> None:
         """Raise SpaceError if an answer was recorded for a question that was not asked.
 
-        One that is inactive by now has no effect: layers that share a weight were once asked about one by one.
+        An answer to a question that was asked as inactive is ignored: earlier versions asked a question for each of
+        several layers that share a weight.
         """
         unused = sorted(set(self._choices) - set(self.answers))
         if unused:
@@ -125,7 +126,7 @@ class ReplayChooser(Chooser):
 
 
 class FixedVectorChooser(Chooser):
-    """Gives the answers of a whole vector, inactive ones too; the first option where it has none."""
+    """Gives the answers of a whole vector, including inactive ones; a missing answer is the first option."""
 
     def __init__(self, answers: Mapping[str, Value]) -> None:
         super().__init__()
@@ -137,9 +138,9 @@ class FixedVectorChooser(Chooser):
 
 
 class PositionChooser(Chooser):
-    """Takes the option at a fixed position of every list: 0 the first, 0.5 the middle, 1 the last.
+    """Takes the option at a fixed relative position: 0 for the first, 0.5 for the middle one, 1 for the last.
 
-    Of ordered questions only, where position is cost; unordered ones get their first option.
+    This holds for ordered questions, whose position stands for cost. Unordered questions get their first option.
     """
 
     def __init__(self, position: float) -> None:

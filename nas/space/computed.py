@@ -1,4 +1,4 @@
-"""Weights that are computed from other parameters whenever a layer is called: norms of weights, parametrizations."""
+"""Weights that are computed from other parameters in every call: weight norms, parametrizations."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from nas.space.modes import evaluating
 
 
 def is_computed(module: nn.Module, name: str = "weight") -> bool:
-    """Whether an attribute that is usually a parameter is computed from others."""
+    """Whether an attribute that is usually a parameter is computed from other parameters."""
     return name not in module._parameters and isinstance(getattr(module, name, None), Tensor)
 
 
 def use_parametrizations(model: nn.Module) -> None:
-    """Replace torch's older norms and pruning, which are hooks, by parametrizations that compute the same.
+    """Replace torch's older weight norms and pruning, which are hooks, by equivalent parametrizations.
 
-    Layers with hooks can't be copied, and nothing tells what their weight is without calling them.
+    Layers with such hooks can't be copied, and their weight is not known without calling them.
 
     Raises:
         SpaceError: a hook of the user's own computes a weight.
@@ -39,9 +39,9 @@ def use_parametrizations(model: nn.Module) -> None:
 
 
 def write_computed(model: nn.Module) -> None:
-    """Turn every computed tensor into an ordinary parameter with the value it has in evaluation mode.
+    """Turn every computed tensor into an ordinary parameter with its value in evaluation mode.
 
-    What a policy put on a weight (``of_policy``) is taken off by that policy.
+    Parametrizations of policies (``of_policy``) are left to those policies.
     """
     with evaluating(model), torch.no_grad():
         for module in list(model.modules()):
@@ -55,7 +55,7 @@ def _write(module: nn.Module) -> None:
         if any(getattr(item, "of_policy", False) for item in stacked[name]):
             continue
         if isinstance(getattr(stacked[name], "original", None), nn.Parameter):
-            # It is overwritten, and others may use it as it is.
+            # Removing the parametrization overwrites it, and other modules may share it.
             kept = stacked[name].original
             stacked[name].original = nn.Parameter(kept.detach().clone(), requires_grad=kept.requires_grad)
         parametrize.remove_parametrizations(module, name, leave_parametrized=True)

@@ -1,4 +1,4 @@
-"""Networks on the meta device: built for their shapes, without the time that initialising weights takes."""
+"""Networks on the meta device, built for their shapes without spending time on initial weights."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from torch.overrides import TorchFunctionMode
 
 _METHODS = ("uniform_", "normal_", "erfinv_", "clamp_", "zero_", "fill_", "mul_", "add_")
 _INITIALISERS = ("uniform_", "normal_", "trunc_normal_", "constant_", "kaiming_uniform_")
-#: What fills a tensor in place and returns it. On the meta device that changes nothing, but takes time.
+#: Functions that fill a tensor in place and return it. On the meta device they have no effect but take time.
 _FILLING = {getattr(Tensor, name) for name in _METHODS} | {getattr(nn.init, name) for name in _INITIALISERS}
 
 
 class WithoutFilling(TorchFunctionMode):
-    """Skips filling tensors that are on the meta device."""
+    """Skips functions that fill tensors, for tensors on the meta device."""
 
     def __torch_function__(
         self, func: Any, types: Sequence[Any], args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None

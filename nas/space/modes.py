@@ -1,4 +1,4 @@
-"""Evaluation mode for a while."""
+"""Temporary evaluation mode."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch import nn
 
 @contextmanager
 def evaluating(model: nn.Module) -> Iterator[None]:
-    """Evaluation mode within, each module's own mode afterwards."""
+    """Put a model into evaluation mode within the context; afterwards each module has its own mode again."""
     training = [module for module in model.modules() if module.training]
     for module in training:
         module.training = False

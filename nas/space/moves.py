@@ -1,4 +1,4 @@
-"""Small steps from one answer vector to others."""
+"""Small changes of an answer vector: mutations and neighbours."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from nas.space.chooser import Chooser, Question, Value
 
 
 class MutatingChooser(Chooser):
-    """Replays an answer vector with some answers drawn anew.
+    """Replays an answer vector and draws some answers again.
 
-    A redrawn answer differs from the old one. Where the vector has no answer, or one that is no option here,
-    the answer is drawn: so vectors of other presets and of spaces that have grown are projected to this one.
+    A redrawn answer differs from the old one. An answer is also drawn if the vector has none, or has one that is not an
+    option here. Vectors of other presets, or of an earlier version of the space, can therefore be used too.
 
     Args:
-        answers: of a whole vector or of the active questions only.
-        redrawn: names to draw anew.
-        seed: of the draws.
+        answers: answers to all questions, or to the active ones only.
+        redrawn: names of the questions whose answers are drawn again.
+        seed: seed of the draws.
     """
 
     def __init__(self, answers: Mapping[str, Value], redrawn: Iterable[str], seed: int) -> None:
@@ -38,7 +38,7 @@ class MutatingChooser(Chooser):
 
 
 def mutated(answers: Mapping[str, Value], questions: Iterable[Question], k: int, seed: int) -> MutatingChooser:
-    """A chooser that redraws ``k`` active answers, all if there are fewer; those with one option don't count.
+    """A chooser that redraws ``k`` active answers that have a second option, or all of them if there are fewer.
 
     Raises:
         SpaceError: ``k`` is not positive.
@@ -51,16 +51,16 @@ def mutated(answers: Mapping[str, Value], questions: Iterable[Question], k: int,
 
 
 def neighbours(answers: Mapping[str, Value], questions: Iterable[Question]) -> Iterator[dict[str, Value]]:
-    """Every vector that differs in one active answer; the nearest options of ordered questions first.
+    """Every vector that differs in one active answer; the nearest options of ordered questions come first.
 
-    First one step of every question, then the second nearest option of every question, and so on.
+    The order is: the nearest option of every question, then the second nearest option of every question, and so on.
 
     Args:
-        answers: of all the questions, or of the active ones.
+        answers: answers to all questions, or to the active ones only.
         questions: as recorded by the chooser that gave the answers.
 
     Raises:
-        SpaceError: an active question whose answer is missing or none of its options.
+        SpaceError: an active question has no answer, or one that is not among its options.
     """
     ranked = [(question, _by_distance(question, answers)) for question in questions if question.active]
     for rank in range(max((len(options) for _, options in ranked), default=0)):
@@ -84,7 +84,7 @@ def _by_distance(question: Question, answers: Mapping[str, Value]) -> list[Value
 
 
 def _place(question: Question, answers: Mapping[str, Value]) -> int | None:
-    """Where the answer stands among the options; ``1`` is not ``True``."""
+    """The index of the answer among the options, None if it is not there; ``1`` and ``True`` differ."""
     if question.name not in answers:
         return None
     answer = answers[question.name]

@@ -8,15 +8,15 @@ from fnmatch import fnmatchcase
 from nas.errors import PlanError
 from nas.registry import nearest
 
-#: Names a message lists.
+#: Most names that a message lists.
 _LISTED = 5
 
 
 def name_patterns(key: str, patterns: Sequence[str]) -> tuple[str, ...]:
-    """The patterns under ``key`` of a plan.
+    """Check and return the patterns under ``key`` of a plan.
 
     Raises:
-        PlanError: no list of strings.
+        PlanError: the value is not a list of strings.
     """
     if isinstance(patterns, str) or not all(isinstance(pattern, str) for pattern in patterns):
         raise PlanError(f"{key}: {patterns!r}; allowed: a list of name patterns, [layer1.*, fc]")
@@ -24,10 +24,10 @@ def name_patterns(key: str, patterns: Sequence[str]) -> tuple[str, ...]:
 
 
 def matching(key: str, patterns: Sequence[str], names: Sequence[str]) -> list[str]:
-    """Those of ``names`` that one of the patterns matches (``fnmatch``), in their order.
+    """The names that at least one of the patterns matches (``fnmatch``), in their order.
 
     Raises:
-        PlanError: a pattern that matches none.
+        PlanError: a pattern matches no name.
     """
     for pattern in patterns:
         if not any(fnmatchcase(name, pattern) for name in names):
@@ -36,6 +36,6 @@ def matching(key: str, patterns: Sequence[str], names: Sequence[str]) -> list[st
 
 
 def some(names: Sequence[str]) -> str:
-    """The first few, and how many more there are."""
+    """The first names as text, with the number of further names."""
     rest = len(names) - _LISTED
     return ", ".join(names[:_LISTED]) + (f" and {rest} more" if rest > 0 else "")

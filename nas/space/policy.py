@@ -1,4 +1,4 @@
-"""Policies: compression choices that are orthogonal to spaces."""
+"""Policies: choices of compression that can be combined with any space."""
 
 from __future__ import annotations
 
@@ -19,21 +19,22 @@ Scope = Literal["network", "stage", "site"]
 
 
 class Policy(ABC):
-    """Acts on the sites of a network by five verbs: ask, attach, on_step, finalize, account.
+    """Changes the sites of a network, by five methods: ask, attach, on_step, finalize, account.
 
-    One object serves one network: ``ask`` keeps the answers that ``attach`` applies. The parameters are the
-    plan's, keyword arguments with defaults, validated in the constructor (PlanError).
+    One object serves one network: ``ask`` keeps the answers that ``attach`` applies. The parameters of the constructor
+    are keyword arguments with defaults. A plan gives them, and the constructor validates them (PlanError).
     """
 
-    #: What it changes (``"weights"``, ``"precision"``); two policies of a plan may not share one.
+    #: What it changes (``"weights"``, ``"precision"``); two policies of a plan must not have a claim in common.
     claims: frozenset[str]
-    #: Options of precision its networks may have: what a target's runtime must know.
+    #: Precisions that its networks can have, which the runtime of a target must support.
     precisions: frozenset[str] = frozenset()
-    #: Names of the patterns the weights of its networks may have.
+    #: Names of the patterns that the weights of its networks can have.
     patterns: Collection[str] = ()
-    #: Whether it is attached after the others, and finalized before them: who rounds sees what others leave.
+    #: Whether it is attached after the other policies and finalized before them, so that quantization sees the final
+    #: weights.
     attaches_last: bool = False
-    #: Parameters under which its masks are random and fixed, at the density that is chosen; None if it has no masks.
+    #: Parameters with which its masks are random and fixed, at the chosen density; None if it has no masks.
     random_masks: ClassVar[Mapping[str, Any] | None] = None
 
     @abstractmethod
@@ -41,45 +42,45 @@ class Policy(ABC):
         """Ask the questions of this policy and keep the answers."""
 
     def leave(self, sites: Sequence[Site]) -> None:
-        """Take the place of ``ask`` for a network that stays as it is: ask nothing and change none of the sites."""
+        """Called in place of ``ask`` for a network that stays unchanged: ask no question and change no site."""
         self.ask(PositionChooser(1.0), ())
 
     @abstractmethod
     def attach(self, network: Network) -> None:
-        """Put the answers on a freshly built network."""
+        """Apply the answers to a newly built network."""
 
     def on_step(  # noqa: B027  (most policies have no schedule)
         self, network: Network, step: int, total_steps: int
     ) -> None:
-        """Before optimizer step ``step`` (from 0) of ``total_steps``.
+        """Called before optimizer step ``step`` (from 0) of ``total_steps``.
 
-        With ``step`` equal to ``total_steps`` once, where training goes on without this policy.
+        If training continues without this policy, it is also called once with ``step`` equal to ``total_steps``.
         """
 
     def restarts(self, network: Network, total_steps: int) -> Sequence[int]:
-        """Steps before which training starts optimizer and learning rate anew, after ``on_step``."""
+        """Steps before which training starts optimizer and learning rate again, after ``on_step``."""
         return ()
 
     def finalize(  # noqa: B027
         self, network: Network
     ) -> None:
-        """After training: make the weights what will ship, in modules of ordinary classes with ordinary keys.
+        """Make the weights what will ship, in modules of ordinary classes with ordinary keys, after training.
 
-        Also called on untrained networks: one that is only timed, one whose trained weights are loaded afterwards,
-        and one on the meta device that is only counted. Shapes must not depend on the values of weights.
+        It is also called on untrained networks: those that are only timed, those whose trained weights are loaded
+        afterwards, and those on the meta device that are only counted. Shapes must not depend on the values of weights.
         """
 
     def describe(self, network: Network) -> Mapping[str, Mapping[str, float | str]]:
-        """Module path → what this policy did there, as JSON values: kept fraction, realised density, bits."""
+        """What this policy did to each module, as JSON values: module path → kept fraction, realised density, bits."""
         return {}
 
     def regime(self) -> Regime | None:
-        """How it makes weights sparse; None if it does not, or does not say."""
+        """How the policy makes weights sparse; None if it does not, or does not declare it."""
         return None
 
     @abstractmethod
     def account(self, network: Network) -> Mapping[str, float]:
-        """Numbers that equal brute-force counts over the network's tensors."""
+        """Numbers about the network, each equal to a count over its tensors."""
 
 
 POLICIES: Registry[type[Policy]] = Registry(
@@ -111,9 +112,12 @@ def ask_by_scope(
     *,
     ordered: bool = True,
 ) -> dict[str, Value]:
-    """Ask one question for the network, each stage or each site; active site's module path → answer.
+    """Ask one question for the network, for each stage or for each site.
 
-    A question about skipped slots alone is asked as inactive.
+    A question about skipped slots only is asked as inactive.
+
+    Returns:
+        Module path of each active site → answer.
     """
     answers: dict[str, Value] = {}
     for group, members in group_by_scope(scope, sites).items():
@@ -125,7 +129,7 @@ def ask_by_scope(
 
 
 def group_by_scope(scope: Scope, sites: Sequence[Site]) -> dict[str, list[Site]]:
-    """Sites by the stage or site they share a question with; all under ``""`` for the network."""
+    """Sites that share a question, by their stage or site; with scope ``network``, all are under ``""``."""
     groups: dict[str, list[Site]] = {}
     for site in sites:
         groups.setdefault({"network": "", "stage": site.stage, "site": site.module}[scope], []).append(site)

@@ -1,4 +1,4 @@
-"""Regimes: what a sparse study has to say about itself, so that others can be compared with it."""
+"""Regimes: what a sparse study declares about its sparsity, so that studies can be compared."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ Structure = Literal["unstructured", "semi-structured", "structured"]
 class Regime:
     """How weights become sparse."""
 
-    #: Relative to training.
+    #: When weights are removed, relative to training.
     when: Literal["before", "during", "after"]
-    #: Whether weights come back while others go.
+    #: Whether removed weights can come back while others are removed.
     dynamic: bool
-    #: Every one there is to choose from.
+    #: The structures of all patterns that can be chosen.
     structures: tuple[Structure, ...]

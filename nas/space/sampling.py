@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Searched:
-    """Everything a study chooses from: a space, policies over it, and the task both are for.
+    """Everything that a study chooses from: a space, its policies, and the task.
 
     ``space_spec`` and ``policy_specs`` are the plan's ``{"name": …, parameters…}``.
     """
@@ -32,19 +32,19 @@ class Searched:
     task: Task
 
     def sample(self, chooser: Chooser) -> Network:
-        """Ask all questions and build the network on the meta device: shapes, no weights."""
+        """Ask all questions and build the network on the meta device, with shapes but without weights."""
         with torch.device("meta"), WithoutFilling():
             return self._ask(chooser)
 
     def untouched(self) -> Network | None:
-        """The one network of a space that asks nothing, as it is without policies, on the meta device; else None."""
+        """The one network of a space without questions, unchanged by policies, on the meta device; otherwise None."""
         chooser = PositionChooser(0.0)
         with torch.device("meta"), WithoutFilling():
             network = self._ask(chooser, untouched=True)
         return None if chooser.questions else network
 
     def build(self, architecture: Architecture, seed: int) -> Network:
-        """Build what was recorded, with weights initialised from ``seed``.
+        """Build a recorded architecture, with weights initialised from ``seed``.
 
         Raises:
             SpaceError: the record does not fit this space.
@@ -57,11 +57,11 @@ class Searched:
         return network
 
     def dense(self) -> Searched:
-        """The same space for the same task, without policies."""
+        """The space and the task without policies."""
         return replace(self, policy_specs=())
 
     def dense_parent(self, architecture: Architecture) -> Network:
-        """The network of the same choices without policies, on the meta device.
+        """The network with the same choices but without policies, on the meta device.
 
         Raises:
             SpaceError: the record does not fit this space.
@@ -82,7 +82,7 @@ class Searched:
 
 
 def make_policies(specs: Sequence[Mapping[str, Any]]) -> list[Policy]:
-    """New policy objects from ``{"name": …, parameters…}``; PlanError where two conflict."""
+    """New policy objects from ``{"name": …, parameters…}``; PlanError if two of them conflict."""
     policies = [(str(spec["name"]), make(POLICIES.get(spec["name"]), spec, "policies")) for spec in specs]
     check_conflicts(policies)
     return [policy for _, policy in policies]

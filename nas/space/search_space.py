@@ -1,4 +1,4 @@
-"""Search spaces: one method that builds a network by asking."""
+"""Search spaces: a method that builds a network and asks a chooser for every choice."""
 
 from __future__ import annotations
 
@@ -19,42 +19,42 @@ if TYPE_CHECKING:
 class SearchSpace(ABC):
     """A set of networks.
 
-    The parameters are the plan's, keyword arguments with defaults, validated in the constructor (PlanError). ``build``
-    must be a function of the chooser's answers, the parameters and the task alone, construct modules on torch's
-    current default device, and follow three rules:
+    The parameters of the constructor are keyword arguments with defaults. A plan gives them, and the constructor
+    validates them (PlanError). ``build`` must depend only on the chooser's answers, the parameters and the task, must
+    construct modules on torch's current default device, and must follow three rules:
 
-    - **Slots.** Every place has a stable name; state-dict keys depend on slot names only; a skipped slot keeps its
-      place (``nas.space.slot``). The first path component is the stage.
-    - **Fixed vector.** Questions of a skipped slot are asked with ``active=False``.
-    - **Same options.** A name always comes with the same options; what does not fit this task is projected by the
-    space.
+    - **Slots.** Every place of the network has a stable name, and state-dict keys depend on these names only. A skipped
+      slot keeps its place (``nas.space.slot``). The first part of a path is the stage. - **Fixed vector.** Questions of
+      a skipped slot are asked with ``active=False``. - **Same options.** A question always has the same options. If an
+      option does not fit the task, the space replaces it by the nearest one that does.
     """
 
-    #: Parameters that are paths. In a plan they are relative to the plan's folder, and arrive here absolute.
+    #: Names of parameters that are paths. A plan gives them relative to its folder; the constructor gets absolute
+    #: paths.
     paths: ClassVar[tuple[str, ...]] = ()
-    #: The paper it is from.
+    #: The paper that the space is from.
     paper: Paper | None = None
 
     @abstractmethod
     def build(self, chooser: Chooser, task: Task) -> nn.Module:
-        """The network the chooser's answers describe."""
+        """Build the network that the chooser's answers describe."""
 
     def sites(self, model: nn.Module) -> list[Site]:
-        """The sites of a built network that policies may act on: all of them, if the space does not say otherwise."""
+        """The sites of a built network that policies may change; all sites by default."""
         return find_sites(model)
 
     def start(self) -> Mapping[str, Any]:
-        """What its networks start from beside the seed, as JSON values: a part of every candidate's identity.
+        """What networks start from besides the seed, as JSON values, which are a part of every candidate's identity.
 
-        Weights of a file, say (by their hash), or what of them is frozen.
+        Examples are the hash of a file of weights, and which parameters are frozen.
         """
         return {}
 
     def trained(self, model: nn.Module) -> bool:
-        """Whether a network of this space is trained as it is built: every tensor of it is from a file of weights."""
+        """Whether a newly built network is already trained, because all its tensors are from a file of weights."""
         return False
 
     @classmethod
     def examples(cls) -> Sequence[SearchSpace]:
-        """Spaces of this class for the contract suite: one of each kind the parameters make."""
+        """Spaces of this class for the contract suite, one for each kind that the parameters can make."""
         return [cls()]

@@ -1,4 +1,4 @@
-"""Sites: the typed places of a network a policy can act on."""
+"""Sites: the places of a network that a policy can change, each with a type."""
 
 from __future__ import annotations
 
@@ -13,41 +13,41 @@ SiteKind = Literal["weight", "activation", "channels"]
 
 @dataclass(frozen=True)
 class Site:
-    """One place. Its name is the module's path in the network, which depends on slot names only."""
+    """One place of a network. Its name is the path of its module, which depends on slot names only."""
 
     kind: SiteKind
     #: Path of the module, as in ``named_modules``.
     module: str
-    #: Weight: its shape. Activation: ``(in_channels,)`` of the input. Channels: ``(out_channels,)``.
+    #: For a weight its shape, for an activation ``(in_channels,)`` of the input, for channels ``(out_channels,)``.
     shape: tuple[int, ...]
-    #: False for a site of a skipped slot: asked about, so that every network answers the same questions.
+    #: False for a site of a skipped slot. Questions about it are asked too, so that all networks answer the same ones.
     active: bool = True
-    #: True where weight sparsity must not act: the space wants a stem or a classifier dense, or a layer has a mask
-    #: of its own.
+    #: True if weight sparsity must not change it, because the space keeps a stem or classifier dense, or because the
+    #: layer has a mask of its own.
     dense: bool = False
-    #: True where the weight keeps 32 bits: something that is no layer reads it too.
+    #: True if the weight must keep 32 bits, because something other than a layer reads it too.
     full_precision: bool = False
-    #: Paths of further layers with the very same parameter as weight: what is chosen here holds for them.
+    #: Paths of further layers that share the weight; what is chosen for this site holds for them too.
     shared: tuple[str, ...] = ()
 
     @property
     def layers(self) -> tuple[str, ...]:
-        """The module and those that share its weight."""
+        """The paths of the module and of the layers that share its weight."""
         return (self.module, *self.shared)
 
     @property
     def stage(self) -> str:
-        """First part of the path: what policies with scope ``stage`` group by."""
+        """The first part of the path, by which policies with scope ``stage`` group sites."""
         return self.module.split(".")[0]
 
 
 def find_sites(model: nn.Module, kind: SiteKind | None = None) -> list[Site]:
-    """Every site of ``model`` in module order.
+    """Every site of ``model`` in the order of its modules.
 
-    Convolutions and linear layers have a weight, an input activation and a group of output channels. A module of
-    another class declares its own by a method ``sites(path) -> list[Site]``; its children are then its own business.
-    Of layers that share one parameter as weight, the first has the site; those of the others are inactive. A weight
-    that a parametrization computes, or that something else than layers holds too, is dense.
+    Convolutions and linear layers have three sites: weight, input activation and output channels. A module of another
+    class can declare sites by a method ``sites(path) -> list[Site]``; its children are then not searched. If several
+    layers share a weight, the first one has the site, and the sites of the others are inactive. A weight is dense if a
+    parametrization computes it, or if a module that is not a layer holds it too.
     """
     sites: list[Site] = []
     modules, owners = dict(model.named_modules()), weight_owners(model)
@@ -70,7 +70,7 @@ def find_sites(model: nn.Module, kind: SiteKind | None = None) -> list[Site]:
 
 
 def weight_owners(model: nn.Module) -> dict[int, list[tuple[str, str]]]:
-    """Identity of each parameter → path of every module that holds it, and the name there; in module order."""
+    """``id`` of each parameter → the paths of the modules that hold it, with its name there, in module order."""
     owners: dict[int, list[tuple[str, str]]] = {}
     for path, module in model.named_modules():
         for name, parameter in module._parameters.items():
@@ -80,14 +80,14 @@ def weight_owners(model: nn.Module) -> dict[int, list[tuple[str, str]]]:
 
 
 def is_layer(module: nn.Module) -> bool:
-    """Whether it is one whose weight is a site."""
+    """Whether the module is a convolution or linear layer, whose weight is a site."""
     return isinstance(module, nn.Conv2d | nn.Linear) and not hasattr(module, "sites")
 
 
 def _weight_sites(
     path: str, modules: Mapping[str, nn.Module], owners: Mapping[int, list[tuple[str, str]]]
 ) -> list[Site]:
-    """Its own; inactive for a layer whose weight is that of a layer before."""
+    """The sites of one layer; inactive if an earlier layer has the same weight."""
     weight = modules[path]._parameters.get("weight")
     shape = tuple(modules[path].weight.shape)  # type: ignore[arg-type]
     if weight is None:

@@ -1,4 +1,4 @@
-"""How many networks a space has."""
+"""The number of networks in a space."""
 
 from __future__ import annotations
 
@@ -16,29 +16,29 @@ from nas.space.chooser import Chooser, Question, Value
 
 Floats = npt.NDArray[np.float64]
 
-#: Walks of the first look, which decides whether counting is worth its time; and fewest of any estimate.
+#: Number of first walks, which decide whether counting is worth its time. Every estimate has at least as many.
 _MIN_WALKS = 20
-#: Walks before an error is believed: rare answers have to show up.
+#: Number of walks before the estimated error is trusted, so that rare answers can occur.
 _BELIEVED = 200
-#: Times the variance an answer's effect has by chance.
+#: An effect is used if it explains this multiple of the variance that it would explain by chance.
 _SIGNIFICANT = 8.0
-#: Relative error at which walking ends.
+#: Relative error at which the walks end.
 _ENOUGH = 0.01
-#: Part of the walks' answers that stay uniform, so that what no pilot saw is found all the same.
+#: Share of answers that stay uniform, so that walks can reach leaves that no pilot walk reached.
 _UNIFORM = 0.05
 
 
 @dataclass(frozen=True)
 class SpaceSize:
-    """Number of distinct active answers, those of policies included.
+    """The number of distinct sets of active answers, including those to the questions of policies.
 
-    Different answers may still build equal networks, so this is an upper bound of the networks.
+    Different answers can build equal networks, so this is an upper bound of the number of networks.
     """
 
-    #: Whether it was counted; else it is estimated.
+    #: Whether it was counted; otherwise it is an estimate.
     exact: bool
     size: float
-    #: Standard error of the estimate, relative to it; 0 when counted.
+    #: Standard error of the estimate relative to the estimate; 0 if it was counted.
     relative_error: float
 
     def __str__(self) -> str:
@@ -56,17 +56,19 @@ def space_size(
 ) -> SpaceSize:
     """Count the leaves of the tree of active questions, or estimate their number.
 
-    A space that seems to have at most ``limit`` leaves, and to be walked in time, is counted. Another is
-    estimated by random walks (Knuth 1975, "Estimating the efficiency of backtrack programs"): one over the
-    probability of a walk is an unbiased estimate. Uniform pilot walks learn which answers have most leaves
-    below them; without that the error would grow with every question that decides how many others there are.
+    If a space seems to have at most ``limit`` leaves and counting seems to take little enough time, they are counted.
+    Otherwise their number is estimated by random walks (Knuth 1975, "Estimating the efficiency of backtrack programs"):
+    one over the probability of a walk is an unbiased estimate. Uniform pilot walks first learn which answers have the
+    most leaves below them. Without them, the error would grow with every question that decides how many further
+    questions there are.
 
     Args:
-        build: asks all questions of a space; what it returns is thrown away.
-        limit: most leaves to count.
-        walks: most random walks after the pilots, an eighth of them; fewer once the error is below 1 %.
-        seed: of the walks.
-        max_seconds: for counting, and for walking, each; at least 40 walks are made.
+        build: asks all questions of a space; its result is not used.
+        limit: largest number of leaves to count.
+        walks: largest number of random walks, after an eighth as many pilot walks; they end once the error is below 1
+            %.
+        seed: seed of the walks.
+        max_seconds: time for counting, and again for walking; at least 40 walks are made.
     """
     generator = random.Random(seed)
 
@@ -99,9 +101,10 @@ def _settled(estimates: list[float], end: float) -> bool:
 
 
 class EnumeratingChooser(Chooser):
-    """Follows a path, the places of active questions' answers, then takes first options.
+    """Follows a path, which is the indices of answers to active questions, and then takes first options.
 
-    After a build ``path`` is the path of the leaf reached, ``branches`` the numbers of options along it.
+    After a build, ``path`` is the path to the leaf that was reached, and ``branches`` has the number of options at each
+    step of it.
     """
 
     def __init__(self, path: list[int]) -> None:
@@ -120,7 +123,7 @@ class EnumeratingChooser(Chooser):
         return question.options[place]
 
     def next_path(self) -> list[int] | None:
-        """The path of the next leaf in depth-first order; None after the last."""
+        """The path to the next leaf in depth-first order; None after the last leaf."""
         for depth in reversed(range(len(self.path))):
             if self.path[depth] + 1 < self.branches[depth]:
                 return [*self.path[:depth], self.path[depth] + 1]
@@ -128,7 +131,7 @@ class EnumeratingChooser(Chooser):
 
 
 def _count(build: Callable[[Chooser], Any], limit: int, end: float) -> int | None:
-    """Leaves of the tree; None if there are more than ``limit`` or it is later than ``end``."""
+    """The number of leaves; None if there are more than ``limit``, or if counting lasts beyond ``end``."""
     path: list[int] | None = []
     count = 0
     while path is not None:
@@ -142,17 +145,17 @@ def _count(build: Callable[[Chooser], Any], limit: int, end: float) -> int | Non
 
 
 class _WeightedChooser(Chooser):
-    """Takes options with given probabilities, uniformly where none are given."""
+    """Takes options with given probabilities, or uniformly if there are none for a question."""
 
     def __init__(self, generator: random.Random, shares: Mapping[str, Sequence[float]]) -> None:
         super().__init__()
         self._generator = generator
         self._shares = shares
-        #: Question → place of the answer, and number of options.
+        #: Question → index of the answer, and number of options.
         self.picks: dict[str, tuple[int, int]] = {}
-        #: Product of the numbers of options.
+        #: Product of the numbers of options along the walk.
         self.product = 1
-        #: One over the probability of the walk: an unbiased estimate of the number of leaves.
+        #: One over the probability of the walk, which is an unbiased estimate of the number of leaves.
         self.estimate = 1.0
 
     def _answer(self, question: Question) -> Value:
@@ -168,12 +171,12 @@ class _WeightedChooser(Chooser):
 
 
 def _learned_shares(walks: Sequence[_WeightedChooser]) -> dict[str, list[float]]:
-    """Question → probabilities of its options, about as the leaves below them.
+    """Question → probabilities of its options, roughly in proportion to the leaves below them.
 
-    The logarithm of a walk's product of the numbers of options is fitted by a sum of effects of its answers.
-    Questions enter one by one, the one that explains most first, while the fit gains more than by chance:
-    few questions decide about others, the rest would only add noise. Effects of a question sum to 0, so that
-    the question that decides about a slot gets the credit, not those within the slot.
+    For each walk, the logarithm of the product of the numbers of options is fitted by a sum of effects of its answers.
+    Questions are added to the fit one by one, the one that explains most first, as long as the fit improves by more
+    than chance. Few questions decide about others; the rest would only add noise. The effects of a question sum to 0,
+    so that an effect is attributed to the question that decides about a slot and not to the questions within the slot.
     """
     target = np.log([float(walk.product) for walk in walks])
     codes = _codes(walks)
@@ -194,7 +197,7 @@ def _learned_shares(walks: Sequence[_WeightedChooser]) -> dict[str, list[float]]
 
 
 def _codes(walks: Sequence[_WeightedChooser]) -> dict[str, Floats]:
-    """Question → ``(walks, options - 1)``: 1 in the answer's column, -1 everywhere for the last option."""
+    """Question → ``(walks, options - 1)``: 1 in the column of the answer, or -1 in all columns for the last option."""
     codes: dict[str, Floats] = {}
     for row, walk in enumerate(walks):
         for name, (place, count) in walk.picks.items():
@@ -221,7 +224,7 @@ def _mean(estimates: list[float]) -> float:
 
 
 def _error(estimates: list[float]) -> float:
-    """Standard error of the mean, relative to it."""
+    """Standard error of the mean, relative to the mean."""
     mean = _mean(estimates)
     spread = math.fsum((estimate / mean - 1) ** 2 for estimate in estimates) / (len(estimates) - 1)
     return math.sqrt(spread / len(estimates))

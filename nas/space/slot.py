@@ -1,4 +1,4 @@
-"""Slots: places of a network that keep their name whether something is in them or not."""
+"""Slots: places of a network that keep their names whether they are used or skipped."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from nas.space.site import Site, find_sites
 
 
 class Skipped(nn.Identity):
-    """An identity in the place of a block: remembers the sites the block would have had.
+    """An identity in the place of a block, which knows the sites that the block would have.
 
-    So policies ask about them too, as inactive, and samplers see the same questions whatever was skipped.
+    Policies ask about these sites as inactive, so samplers see the same questions whatever was skipped.
     """
 
     def __init__(self, block: nn.Module) -> None:
@@ -22,7 +22,7 @@ class Skipped(nn.Identity):
         self._absent = find_sites(block)
 
     def sites(self, path: str) -> list[Site]:
-        """The absent block's sites as they would be in ``path``, inactive."""
+        """The sites that the skipped block would have at ``path``, as inactive sites."""
         return [
             replace(site, module=f"{path}.{site.module}" if site.module else path, active=False)
             for site in self._absent
@@ -30,7 +30,7 @@ class Skipped(nn.Identity):
 
 
 def slot(block: Callable[[], nn.Module], *, active: bool) -> nn.Module:
-    """What ``block`` makes, or an identity that knows its sites; making those draws no random number."""
+    """The module that ``block`` makes, or an identity that knows its sites, for which no random numbers are drawn."""
     if active:
         return block()
     with torch.device("meta"):

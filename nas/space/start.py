@@ -1,4 +1,4 @@
-"""What a network starts from: weights of a file instead of random ones, and parameters that never train."""
+"""Starting weights from a file in place of random ones, and parameters that are never trained."""
 
 from __future__ import annotations
 
@@ -25,22 +25,22 @@ Shapes = Mapping[str, tuple[int, ...]]
 
 @dataclass(frozen=True)
 class Start:
-    """Where the networks of a space begin; ``apply`` brings one there."""
+    """The state from which the training of a space's networks starts; ``apply`` puts a network into it."""
 
     #: Absolute path of the safetensors file.
     weights: str | None = None
     sha256: str = ""
-    #: Every tensor of the file and of the network must have its counterpart.
+    #: Whether every tensor of the file must be in the network and vice versa.
     strict: bool = False
-    #: Patterns (fnmatch) of the names of parameters that do not train.
+    #: Patterns (fnmatch) of the names of parameters that are not trained.
     freeze: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, weights: str | None, *, strict: bool = False, freeze: Sequence[str] = ()) -> Start:
-        """Read what a plan says.
+        """Check the values of a plan and read the file's header.
 
         Raises:
-            PlanError: no such file, one that is not safetensors, or patterns that are no list of strings.
+            PlanError: there is no such file, it is not a safetensors file, or the patterns are not a list of strings.
         """
         patterns = name_patterns("freeze", freeze)
         if weights is None:
@@ -50,17 +50,19 @@ class Start:
         return cls(str(path), hashlib.sha256(path.read_bytes()).hexdigest(), strict, patterns)
 
     def identity(self) -> dict[str, Any]:
-        """What makes two starts different experiments; empty for random weights that all train."""
+        """What distinguishes this start from others, as JSON values; empty if all weights are random and trained."""
         found: dict[str, Any] = {"weights": self.sha256} if self.weights else {}
         return found | ({"freeze": sorted(self.freeze)} if self.freeze else {})
 
     def apply(self, model: nn.Module) -> None:
-        """Fill in the weights, in place, and freeze; on the meta device only check that both could be done.
+        """Load the weights in place and freeze parameters; on the meta device, only check that both are possible.
 
-        The check logs which tensors are not taken from the file. Filling does not: it happens in many processes.
+        The check logs which tensors are not taken from the file. Loading does not, because it happens in many
+        processes.
 
         Raises:
-            PlanError: the weights are those of another architecture, or a pattern matches no parameter, or all.
+            PlanError: the weights are those of another architecture, a pattern matches no parameter, or every parameter
+                would be frozen.
         """
         if self.weights is not None:
             stored = _shapes_in(Path(self.weights))
@@ -83,7 +85,7 @@ class Start:
         wanted = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
         fitting = [name for name, shape in wanted.items() if stored.get(name) == shape]
         file = Path(str(self.weights)).name
-        # Biases, norms and counters of equal width are in many networks: they say nothing.
+        # Biases, norms and counters of the same size are in many networks, so they prove nothing.
         if not any(len(wanted[name]) >= 2 for name in fitting):
             raise PlanError(
                 f"weights: no kernel or matrix of {file} fits this {type(model).__name__}: "
@@ -98,7 +100,7 @@ class Start:
         return fitting
 
     def _state(self, model: nn.Module, stored: Shapes, fitting: list[str]) -> None:
-        """Log once what is not taken from the file."""
+        """Log once which tensors are not taken from the file."""
         if unlike := _differences(model, stored, fitting):
             taken = f"{len(fitting)} of {len(model.state_dict())} tensors are taken from it"
             _state_once(Path(str(self.weights)).name, f"{taken}; not: {some(unlike)}")
@@ -142,14 +144,14 @@ def _fill(model: nn.Module, path: Path, names: Sequence[str]) -> None:
 
 
 def _shared_names(model: nn.Module, present: Sequence[str]) -> set[str]:
-    """Further names of parameters that are filled under the name in ``present``: files hold one of them."""
+    """Other names of parameters that are loaded under a name in ``present``, because files hold one name of each."""
     names = {name: id(parameter) for name, parameter in model.named_parameters(remove_duplicate=False)}
     filled = {names[name] for name in present if name in names}
     return {name for name, identity in names.items() if identity in filled}
 
 
 def _unlike(wanted: Shapes, stored: Shapes) -> str:
-    """How a file differs from a network that it doesn't fit: in shapes if names are common, else in names."""
+    """How a file differs from a network: in shapes if some names are equal, otherwise in names."""
     common = sorted(name for name in wanted if name in stored and wanted[name] != stored[name])
     if common:
         return some([_difference(name, wanted[name], stored[name]) for name in common])
@@ -157,7 +159,7 @@ def _unlike(wanted: Shapes, stored: Shapes) -> str:
 
 
 def _differences(model: nn.Module, stored: Shapes, fitting: Sequence[str]) -> list[str]:
-    """What is not taken from a file, and why, by name."""
+    """Names of tensors that are not taken from a file, each with the reason."""
     wanted = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
     known = {*fitting, *_shared_names(model, fitting)}
     names = sorted(name for name in {**wanted, **stored} if name not in known)
