@@ -11,7 +11,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nas.errors import MeasureError, StudyError
+from nas.errors import MeasureError
 from trials.export.outputs import empty_folder, output_folder
 from trials.launch import studies as launch
 from trials.launch.progress_bar import ProgressBar
@@ -351,17 +351,13 @@ class Trial:
         """The trained network in torch, in evaluation mode: ``(N, C, H, W)`` float32 → the task's outputs.
 
         Raises:
-            StudyError: the trial is not complete.
+            StudyError: the trial was not trained.
             ExportError: its weights were not kept. By default only those of the front are; ``artifacts.retention: all``
                 in the plan keeps those of every trial.
         """
-        from trials.export.candidate import rebuild
+        from trials.export.candidate import check_trained, rebuild
 
-        if self.state != "complete":
-            raise StudyError(
-                f"trial {self.number} of {self.study!r} is {self.state} ({self.reason or 'no result yet'}); only "
-                "complete trials have a trained network"
-            )
+        check_trained(self.detail)
         plan = make_plan(self._store.read(study_row, self.study).plan)
         return rebuild(open_problem_json(plan.model_dump_json()), self.detail).model.eval()
 
@@ -376,7 +372,7 @@ class Trial:
             Scores and latencies, recorded and found now.
 
         Raises:
-            StudyError: the trial is not complete, or the study's data changed.
+            StudyError: the trial was not trained, or the study's data changed.
             ExportError: the network can't be rebuilt, or scores otherwise than recorded.
             PlanError: the folder is not empty or can't be written.
         """

@@ -65,15 +65,11 @@ def export_candidate(store: Store, name: str, number: int, folder: Path) -> dict
     """Write one candidate into ``folder``, once all of it is known; what was found, in a row.
 
     Raises:
-        StudyError: it is not complete, or the study's data changed since it started.
+        StudyError: it was not trained, or the study's data changed since it started.
         ExportError: the rebuilt network scores otherwise than the recorded one.
     """
     detail = candidate_detail(store, name, number)
-    if detail.row.state != "complete":
-        raise StudyError(
-            f"trial {number} of {name!r} is {detail.row.state} ({detail.row.reason or 'no result yet'}); "
-            "only complete ones can be exported"
-        )
+    check_trained(detail)
     study = store.read(study_row, name)
     problem = open_problem(make_plan(study.plan))
     known = check_data(name, study.environment, problem)
@@ -84,6 +80,15 @@ def export_candidate(store: Store, name: str, number: int, folder: Path) -> dict
         copy_into(made, folder)
     store.write(add_export, name, number, ExportValue(str(folder.resolve()), sha256, scores))
     return {"trial": number, "folder": str(folder), **row}
+
+
+def check_trained(detail: CandidateDetail) -> None:
+    """Raise StudyError for a trial without a trained network; one that is over a limit may have one."""
+    if not any(item.kind == "weights" for item in detail.artifacts):
+        raise StudyError(
+            f"trial {detail.row.number} of {detail.study!r} is {detail.row.state} "
+            f"({detail.row.reason or 'no result yet'}) and has no trained network; only trained ones can be exported"
+        )
 
 
 def _write(
@@ -106,7 +111,7 @@ def _write(
     report = _report(name, number, detail, network, artifact, answers, latencies) | {"runs_in": runs_in}
     report["data"] = "as when the study started" if known else "not recorded when the study started"
     report["gaps"] = [item.to_json() for item in gaps(values)]
-    report["on_front"] = membership_of(points(store, name))[number]
+    report["on_front"] = membership_of(points(store, name)).get(number, 0.0)
     (folder / "report.json").write_text(json.dumps(report, indent=2))
     (folder / "report.md").write_text(markdown(report))
     return _row(scores, latencies), artifact.sha256, in_json(values)
