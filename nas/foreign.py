@@ -56,3 +56,13 @@ def hide_passwords(text: str) -> str:
     if "://" not in text:
         return text
     return _SECRET_OPTION.sub(r"\1=***", _PASSWORD.sub(r"\1:***@", text))
+
+
+def last_words(text: str, letters: int = 400) -> str:
+    """The end of what a program printed, from a whole word on; it begins with ``…`` where something is left out."""
+    text = text.strip()
+    if len(text) <= letters:
+        return text
+    end = text[-letters:]
+    blank = _SPACES.search(end)
+    return f"…{end[blank.end() :] if blank else end}"

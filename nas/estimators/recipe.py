@@ -86,13 +86,15 @@ def make_recipe(parameters: dict[str, Any]) -> Recipe:
             hint = nearest(key, ["name", *known], f"it takes: {', '.join(known)}")
             raise PlanError(f"estimator: training has no parameter {key!r}{hint}")
         if isinstance(value, bool) and Recipe.model_fields[key].annotation is not bool:
-            raise PlanError(f"estimator: training: {key}: {value!r}; true and false are no value here")
+            raise PlanError(f"estimator: training: {key} is {value!r}; it takes no true or false")
     try:
         recipe = Recipe(**parameters)
     except ValidationError as error:
         first = error.errors()[0]
         name = ".".join(map(str, first["loc"]))
-        raise PlanError(f"estimator: training: {name}: {first['input']!r}; {first['msg']}") from None
+        raise PlanError(
+            f"estimator: training: {name} is {first['input']!r}; {first['msg'][:1].lower()}{first['msg'][1:]}"
+        ) from None
     optimizers = list_optimizers()
     if recipe.optimizer.lower() not in optimizers:
         hint = nearest(recipe.optimizer.lower(), optimizers, f"known: {', '.join(optimizers)}")

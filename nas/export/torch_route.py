@@ -29,7 +29,7 @@ from nas.quantization import CALIBRATIONS
 from nas.quantization.percentile import PERCENTILE
 from nas.quantization.scheme import Scheme, scheme_of
 from nas.scratch import Scratch
-from nas.space import Network
+from nas.space.name_patterns import some
 
 _QUANTIZED_SUFFIX = "_quantized"
 
@@ -42,9 +42,12 @@ def export_with_torch(job: ExportJob) -> tuple[onnx.ModelProto, float]:
     Raises:
         ExportError: torch can't export the network, fewer bits were asked for parts of it only, or 4 bits.
     """
-    bits, layer = _only_bits(job.network)
+    bits, layer = _only_bits(job)
     if bits == 4:
-        raise ExportError("4-bit weights need an op for every node of the network; register one, or choose other bits")
+        raise ExportError(
+            f"4-bit weights need an op for every node of the network, and {some(job.uncovered)} have none; "
+            "register ops for them, or choose other bits"
+        )
     error = _export(job)
     if bits == 8:
         _quantize(job, scheme_of(layer))
@@ -55,12 +58,13 @@ def export_with_torch(job: ExportJob) -> tuple[onnx.ModelProto, float]:
     return onnx.load(str(job.path)), error
 
 
-def _only_bits(network: Network) -> tuple[int, nn.Module | None]:
+def _only_bits(job: ExportJob) -> tuple[int, nn.Module | None]:
     """The bits of every layer, and one of the layers.
 
     Raises:
         ExportError: they differ.
     """
+    network = job.network
     modules = network.model.named_modules()
     layers = {name: module for name, module in modules if isinstance(module, nn.Conv2d | nn.Linear)}
     fewer = {name: network.bits[name] for name in layers if network.bits.get(name, 32) < 32}
@@ -70,9 +74,9 @@ def _only_bits(network: Network) -> tuple[int, nn.Module | None]:
     for name in layers:
         if network.bits.get(name, 32) != bits:
             raise ExportError(
-                f"{first} has {bits} bits and {name} has not, but the network has a node without an op; torch's "
-                "exporter writes it then, and all of it or nothing gets fewer bits; register an op for the node "
-                "or choose one precision"
+                f"{first} has {bits} bits and {name} has not, but these nodes have no op: {some(job.uncovered)}. "
+                "torch's exporter writes such a network, with the same bits everywhere; register ops for the nodes or "
+                "choose one precision"
             )
     return bits, layers[first]
 
@@ -107,6 +111,7 @@ def _export(job: ExportJob) -> float:
     raise ExportError(
         f"torch can't export this {type(job.network.model).__name__} to ONNX so that {job.runtime} computes the same. "
         + "; ".join(errors)
+        + ". Write its forward in operators that torch exports, or register ops for the nodes without one"
     )
 
 
@@ -131,7 +136,7 @@ def _write(job: ExportJob, dynamo: bool) -> None:
 
 def _blame(job: ExportJob) -> str:
     return blame_hooks(job.network.model, job.expected, job.input_shape[0]) or (
-        f"Nodes without an op of ours, one of which torch's exporter may not know in full: {', '.join(job.uncovered)}. "
+        f"Nodes without an op of ours, one of which torch's exporter may not know in full: {some(job.uncovered)}. "
         "Write them in other operators, or register ops for them"
     )
 

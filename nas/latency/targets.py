@@ -54,6 +54,11 @@ class TargetSpec:
         """Whether a latency of one is a latency of the other: a device may move to another address."""
         return self.here == other.here and (self.address is None) == (other.address is None)
 
+    def unlike(self, other: TargetSpec) -> str:
+        """The settings of this one in which the other differs: ``threads=2, batch=1``."""
+        theirs = other.to_json()
+        return ", ".join(f"{key}={value!r}" for key, value in self.to_json().items() if value != theirs[key])
+
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> TargetSpec:
         """Read what ``to_json`` wrote.
@@ -64,7 +69,9 @@ class TargetSpec:
         try:
             return cls(**data)
         except TypeError as error:
-            raise MeasureError(f"this is no target's specification: {error}") from error
+            raise MeasureError(
+                f"a target's specification can't be read: {error}; it was written by another version of this program"
+            ) from error
 
 
 @dataclass(frozen=True)
@@ -95,7 +102,8 @@ class Target:
         try:
             target = cls(TargetSpec.from_json(data["spec"]), dict(data["references"]), dict(data["description"]))
         except (KeyError, TypeError, ValueError) as error:
-            raise MeasureError(f"this is no stored target: {error!r}") from error
+            what = f"{error} is missing" if isinstance(error, KeyError) else str(error)
+            raise MeasureError(f"a stored target can't be read: {what}; calibrate it again") from error
         if not target.references:
             raise MeasureError(f"target {target.spec.name!r} has no calibrated references; calibrate it")
         return target

@@ -33,7 +33,7 @@ MISTAKES: list[tuple[dict[str, Any], str]] = [
     ({"strategy": {"name": "nsga2", "nam": "tpe"}}, "did you mean 'name'"),
     ({"strategy": {"name": "nsga2", "population": 9}}, "population_size"),
     ({"estimator": {"name": "training", "epoch": 3}}, "epochs"),
-    ({"estimator": {"name": "training", "epochs": True}}, "true and false are no value here"),
+    ({"estimator": {"name": "training", "epochs": True}}, "epochs is True; it takes no true or false"),
     ({"estimator": {"name": "training", "learning_rate": -0.1}}, "learning_rate"),
     ({"task": {"name": "os:system"}}, "not a subclass of nas.tasks.Task"),
     ({"task": {"name": "nas.tasks:Task"}}, "is abstract"),

@@ -122,7 +122,9 @@ def rebuild(problem: Problem, detail: CandidateDetail) -> Network:
     weights = next((item for item in detail.artifacts if item.kind == "weights"), None)
     if weights is None or weights.deleted_at is not None:
         raise ExportError(
-            "its weights were not kept: retention keeps the front only; set artifacts.retention: all before searching"
+            f"the weights of trial {detail.row.number} were not kept (artifacts.retention: "
+            f"{problem.plan.artifacts.retention}); export a trial of the front, or search again with "
+            "artifacts.retention: all"
         )
     network = problem.searched.build(Architecture.from_json(detail.definition), problem.plan.seed)
     network.finalize()  # the stored weights are those of the finished network

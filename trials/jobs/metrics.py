@@ -41,7 +41,10 @@ def check_complete(target: str, latency: LatencyResult, needed: Iterable[str]) -
     known = {metric.name for metric in target_metrics(target, latency)}
     for name in needed:
         if name not in known:
-            raise JobError(f"target {target!r} did not tell {name}: {TARGET_METRICS[name].why_not}")
+            raise JobError(
+                f"target {target!r} did not tell {name}: {TARGET_METRICS[name].why_not}; choose another objective or "
+                "limit"
+            )
 
 
 def announced_metrics(problem: Problem, target: str) -> list[str]:

@@ -135,7 +135,7 @@ def _with_scores(executor: Executor, problem: Problem, original: Original, found
         "architecture": architecture,
         "seed": problem.plan.seed,
     }
-    (result,) = run_jobs(executor, [SCORE.job("score", payload, TRAIN_POOL)])
+    (result,) = run_jobs(executor, [SCORE.job("score", payload, TRAIN_POOL)], "scoring a network")
     scores = SCORE.result(result)["metrics"]
     return replace(found, metrics={**found.metrics, **{(name, ""): value for name, value in scores.items()}})
 

@@ -82,7 +82,9 @@ def probe(
         for index, network in enumerate(networks)
         for name, target in targets.items()
     ]
-    measured = run_jobs(executor, jobs, lambda done: says(f"probing limits: {done} of {len(jobs)} measurements"))
+    measured = run_jobs(
+        executor, jobs, "probing limits", lambda done: says(f"probing limits: {done} of {len(jobs)} measurements")
+    )
     results = iter(measured)
     probes = []
     for network in networks:

@@ -26,7 +26,7 @@ class TargetMetric:
     #: Whether a canary says that the target knows it (``readable`` in ``Health.state``).
     announced: bool = False
     #: Why a target may not know it.
-    why_not: str = "it is missing"
+    why_not: str = "its measurements do not have this metric"
 
 
 def _condition(name: str) -> Callable[[Mapping[str, Any]], Reading]:

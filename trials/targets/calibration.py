@@ -36,10 +36,10 @@ def calibrate_targets(executor: Executor, store: Store, problem: Problem, says: 
         if known is None:
             targets[name] = calibrate(executor, spec, says)
             store.write(add_target, name, targets[name], targets[name]["references"])
-        elif not spec.is_measured_as(TargetSpec.from_json(known.description["spec"])):
+        elif not spec.is_measured_as(stored := TargetSpec.from_json(known.description["spec"])):
             raise PlanError(
-                f"target {name!r} is stored as {known.description['spec']}, but the plan describes it as "
-                f"{spec.to_json()}; give it another name"
+                f"target {name!r} is stored with {stored.unlike(spec)}, but the plan gives it {spec.unlike(stored)}; "
+                "give it another name in the plan"
             )
         else:
             targets[name] = {**known.description, "spec": spec.to_json()}
@@ -49,7 +49,8 @@ def calibrate_targets(executor: Executor, store: Store, problem: Problem, says: 
 def calibrate(executor: Executor, spec: TargetSpec, says: Says = silent) -> dict[str, Any]:
     """Time a target's reference models, where the target is; its JSON."""
     job = CALIBRATE.job(f"calibrate.{spec.name}", {"spec": spec.to_json()}, target_pool(spec.name))
-    (found,) = run_jobs(executor, [job], lambda done: says(f"calibrating target {spec.name}"))
+    what = f"calibrating target {spec.name!r}"
+    (found,) = run_jobs(executor, [job], what, lambda done: says(what))
     return CALIBRATE.result(found)["target"]
 
 
@@ -57,17 +58,23 @@ def run_canary(executor: Executor, target: Target, limit: float) -> Health:
     """Compare a target with its calibration, where it is; ``limit``: how much drift is good."""
     name = target.spec.name
     job = CANARY.job(f"canary.{name}", {"target": target.to_json(), "limit": limit}, target_pool(name))
-    (found,) = run_jobs(executor, [job])
+    (found,) = run_jobs(executor, [job], f"the canary of target {name!r}")
     return Health.from_json(CANARY.result(found)["health"])
 
 
 def run_jobs(
-    executor: Executor, jobs: Sequence[Job], on_wait: Callable[[int], None] = lambda done: None
+    executor: Executor, jobs: Sequence[Job], what: str, on_wait: Callable[[int], None] = lambda done: None
 ) -> list[Mapping[str, Any]]:
-    """Run jobs to their ends; their results in order. ``on_wait`` is told every second how many are done.
+    """Run jobs to their ends; their results in order.
+
+    Args:
+        executor: runs them.
+        jobs: of any pool.
+        what: what they do, in messages.
+        on_wait: is told every second how many are done.
 
     Raises:
-        JobError: one failed.
+        JobError: one failed; the traceback of its worker is a note of the error.
         PlaceError: the place is bad: a target's device does not answer, say.
     """
     waiting, results = list(jobs), dict[str, Mapping[str, Any]]()
@@ -83,5 +90,7 @@ def run_jobs(
             elif event.kind == "place":
                 raise PlaceError(event.error)
             elif event.kind in ("error", "lost"):
-                raise JobError(f"{event.key}: {event.error or 'the worker was lost'}\n{event.traceback}")
+                failure = JobError(f"{what} failed: {event.error or 'the worker was lost'}")
+                failure.add_note(event.traceback)
+                raise failure
     return [results[job.key] for job in jobs]

@@ -73,9 +73,15 @@ def difference(found: np.ndarray, expected: Expected, path: Path) -> float:
         ExportError: another shape, or values that are not finite.
     """
     if found.shape != expected.outputs.shape:
-        raise ExportError(f"{path.name} answers {found.shape}, the network {expected.outputs.shape}")
+        raise ExportError(
+            f"{path.name} answers with the shape {found.shape}, but the network with {expected.outputs.shape}; an "
+            "operator of the network is exported wrongly: write it in other operators, or register an op for it"
+        )
     if not np.isfinite(found).all():
-        raise ExportError(f"{path.name}: the output is not finite, that of the network is")
+        raise ExportError(
+            f"{path.name} answers NaN or infinity where the network answers finite numbers; an operator of the network "
+            "overflows in the file: write it in other operators, or choose a precision of more bits"
+        )
     return float(np.abs(found - expected.outputs).max()) / expected.spread
 
 
@@ -95,9 +101,10 @@ def check_rounding(simulated: np.ndarray, found: np.ndarray, expected: Expected,
     further = _rms(found - simulated) > rounding and _rms(found - expected.outputs) > TOLERATED_NOISE * rounding
     if not steps <= TOLERATED_STEPS and further:
         raise ExportError(
-            f"{path.name} differs from the simulation of its roundings by {steps:.3g} steps of 255 in {runtime} "
-            f"(allowed: {TOLERATED_STEPS:g}, or what rounding changes at all); scales, zero points or integers are not "
-            "those of the network, or weights of all 8 bits overflow here (full_range: false)"
+            f"{path.name} in {runtime} differs by {steps:.3g} of 255 steps from torch with the same roundings "
+            f"(allowed: {TOLERATED_STEPS:g}, or as much as rounding itself changes). Either the scales, zero points "
+            "or integers in the file are wrong, or 8-bit weights overflow on this processor: set full_range: false in "
+            "the precision policy, or keep this network in fp32"
         )
 
 

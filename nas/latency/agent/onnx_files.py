@@ -35,7 +35,7 @@ def check_self_contained(path: Path) -> None:
         MeasureError: see above; or a model of more parts than any real one has.
     """
     if not path.stat().st_size:
-        raise MeasureError("no ONNX file: it is empty")
+        raise MeasureError("no ONNX file: it is empty; export the model again")
     with path.open("rb") as file:
         # Closed with the last view of it: an error's traceback may hold one for a while.
         mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
@@ -56,9 +56,12 @@ def _check(view: memoryview) -> None:
             inner = _INSIDE[kind].get(number)
             if inner is not None:
                 if isinstance(value, int):
-                    raise MeasureError(f"no ONNX file: a number where a {inner} belongs")
+                    raise MeasureError(f"no ONNX file: it has a number in place of a {inner}; export the model again")
                 pending.append((inner, value, level + 1))
             if count > MAX_FIELDS or level > MAX_LEVELS:
-                raise MeasureError(f"no ONNX file: more than {MAX_FIELDS} parts, or {MAX_LEVELS} levels of graphs")
+                raise MeasureError(
+                    f"this ONNX file has more than {MAX_FIELDS} parts or {MAX_LEVELS} levels of graphs, which the "
+                    "agent does not read; give a smaller model"
+                )
     if not {_IR_VERSION, _GRAPH} <= top:
-        raise MeasureError("no ONNX file: it has no version or no graph")
+        raise MeasureError("no ONNX file: it has no version or no graph; export the model again")

@@ -44,8 +44,11 @@ class Settings:
             raise MeasureError("TLS needs both --tls-cert and --tls-key")
         if not 0 <= self.port < 1 << 16:
             raise MeasureError(f"port {self.port}; a port is a number up to 65535, 0 for any free one")
-        if min(self.max_mb, self.request_s, self.work_s) <= 0 or self.memory_mb < 0:
-            raise MeasureError(f"{self}: limits are positive")
+        for name in ("max_mb", "request_s", "work_s"):
+            if (value := getattr(self, name)) <= 0:
+                raise MeasureError(f"{name} is {value:g}; give a number above 0")
+        if self.memory_mb < 0:
+            raise MeasureError(f"memory_mb is {self.memory_mb}; give a number above 0, or 0 for the machine's memory")
         read_token(self.token_file)
 
     @property

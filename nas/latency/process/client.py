@@ -121,7 +121,8 @@ class Measurer(ABC):
     def _check(self, target: Target) -> None:
         if target.spec != self.spec:
             raise MeasureError(
-                f"this process measures for {self.spec}, not for {target.spec}; start one for that target"
+                f"this process measures for target {self.spec.name!r} with {self.spec.unlike(target.spec)}, not for "
+                f"target {target.spec.name!r} with {target.spec.unlike(self.spec)}; start a process for that target"
             )
 
 

@@ -14,14 +14,13 @@ from collections.abc import Callable, Mapping
 from typing import IO, Any, cast
 
 from nas.errors import MeasureError, UnavailableError
+from nas.foreign import last_words
 from nas.import_path import inheritable
 from nas.memory import num_killed
 from nas.place import FROM_OUTSIDE, how_ended
 
 #: Longer than any silence of a healthy process: a lock wait or a session of a very slow model.
 TIMEOUT_S = 300.0
-#: Letters of a crashed process's last words that enter the error.
-LAST_WORDS = 400
 #: Seconds between two calls of ``on_wait``.
 WAIT_S = 1.0
 #: Runs the module without the current folder on its path; ``-P`` says the same from Python 3.11 on.
@@ -186,7 +185,7 @@ class WorkerProcess:
         words = ""
         if self._stderr is not None:
             self._stderr.seek(0)
-            words = self._stderr.read().decode(errors="replace").strip()[-LAST_WORDS:]
+            words = last_words(self._stderr.read().decode(errors="replace"))
         which = f"the measuring process of target {self.spec['name']!r}"
         if -code in FROM_OUTSIDE and num_killed() == self._killed_before:
             return UnavailableError(f"{which} was killed from outside by {how_ended(code)}; another one is started")

@@ -62,9 +62,14 @@ class Effort:
 
     def __post_init__(self) -> None:
         if not (1 <= self.sessions <= self.max_sessions and self.visits >= 1):
-            raise MeasureError(f"{self}: needs 1 ≤ sessions ≤ max_sessions and visits ≥ 1")
+            raise MeasureError(
+                f"an effort has sessions={self.sessions}, max_sessions={self.max_sessions}, visits={self.visits}; it "
+                "needs 1 ≤ sessions ≤ max_sessions and visits ≥ 1"
+            )
         if not (self.precision > 0 and self.budget_s > 0):
-            raise MeasureError(f"{self}: precision and budget_s must be positive")
+            raise MeasureError(
+                f"an effort with precision {self.precision:g} and budget_s {self.budget_s:g}; both must be above 0"
+            )
 
     def within(self, *, precision: float, budget_s: float) -> Effort:
         """The same, with another precision and budget."""

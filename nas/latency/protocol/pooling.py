@@ -25,7 +25,10 @@ def pooled(parts: Sequence[tuple[Samples, float]]) -> tuple[Samples, float]:
     """
     clocks = {samples.clock for samples, _ in parts}
     if len(clocks) != 1:
-        raise MeasureError(f"measurements of {len(clocks)} clocks ({', '.join(sorted(clocks))}) can't be pooled")
+        raise MeasureError(
+            f"measurements are pooled if they use one clock, but these use {', '.join(sorted(clocks)) or 'none'}; "
+            "measure the file anew"
+        )
     first, reference_ms = parts[0]
     sessions = [
         tuple(_scaled(visit, reference_ms / own_ms) for visit in session)

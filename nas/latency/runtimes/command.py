@@ -16,12 +16,10 @@ from typing import Optional
 import numpy as np
 
 from nas.errors import MeasureError
+from nas.foreign import last_words
 from nas.latency.runtimes import Burst, Runtime, Session, SessionOptions
 from nas.latency.runtimes.fixed_batch import with_fixed_batch
 from nas.latency.runtimes.program import Program, load_program
-
-#: Letters of a failed program's last words that enter the error.
-_LAST_WORDS = 400
 
 
 class Command(Runtime):
@@ -70,7 +68,7 @@ class Command(Runtime):
             if found is None:
                 raise MeasureError(
                     f"program {self._program.name!r}: no {self._program.version_pattern!r} in what "
-                    f"{' '.join(self._program.version_command)} prints: {output.strip()[-_LAST_WORDS:]}"
+                    f"{' '.join(self._program.version_command)} prints: {last_words(output)}"
                 )
             self._version = f"{self._program.name} {found[1]}"
         return self._version
@@ -154,7 +152,7 @@ def _call(program: Program, arguments: Sequence[str], folder: Optional[str] = No
     output = done.stdout.decode(errors="replace")
     if done.returncode:
         raise MeasureError(
-            f"{' '.join(arguments)} ended with code {done.returncode}: {output.strip()[-_LAST_WORDS:] or 'no output'}"
+            f"{' '.join(arguments)} ended with code {done.returncode}: {last_words(output) or 'no output'}"
         )
     return output
 

@@ -205,5 +205,8 @@ def _settings(options: SessionOptions) -> onnxruntime.SessionOptions:
 
 def _random(item: onnxruntime.NodeArg, batch: int) -> np.ndarray:
     if item.type not in _TYPES:
-        raise MeasureError(f"input {item.name!r} is a {item.type}; measured are {', '.join(_TYPES)}")
+        raise MeasureError(
+            f"input {item.name!r} has the type {item.type}; inputs can be {', '.join(_TYPES)}: export the model with "
+            "one of them"
+        )
     return random_input(item.name, item.shape, np.dtype(_TYPES[item.type]), batch)

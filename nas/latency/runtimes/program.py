@@ -59,7 +59,10 @@ class Program:
         named = set(_PLACEHOLDER.findall(" ".join(self.command)))
         for key in ("runs", "remote" if self.push else "model"):
             if key not in named:
-                raise PlanError(f"program {self.name!r}: command lacks {{{key}}}, so it can't be told to the program")
+                raise PlanError(
+                    f"program {self.name!r}: command has no {{{key}}}, so the program would not know its {key}; put "
+                    f"{{{key}}} where the command takes it"
+                )
         if bool(self.push) != ("{name}" in self.remote):
             raise PlanError(f"program {self.name!r}: push and a remote with {{name}} belong together; give both")
 

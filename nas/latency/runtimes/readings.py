@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from nas.errors import MeasureError, PlanError
+from nas.foreign import last_words
 
 #: Unit → nanoseconds.
 UNITS = {"s": 1e9, "ms": 1e6, "us": 1e3, "ns": 1.0}
@@ -51,11 +52,11 @@ class Reading:
         except (OSError, ValueError, KeyError, IndexError, TypeError) as error:
             raise MeasureError(f"the program's report can't be read as described: {error!r}") from error
         if not found or min(found) <= 0:
-            raise MeasureError(f"no times above zero where {self.place} should be: {_tail(output)}")
+            raise MeasureError(f"no times above zero where {self.place} should be: {_printed(output)}")
         if self.statistic:
             return (found[-1],)
         if len(found) < runs:
-            raise MeasureError(f"{len(found)} times of {runs} runs were found at {self.place}: {_tail(output)}")
+            raise MeasureError(f"{len(found)} times of {runs} runs were found at {self.place}: {_printed(output)}")
         return tuple(found[-runs:])  # what a program runs beyond what was asked came before, as its warm-up
 
     @property
@@ -110,5 +111,5 @@ def _descend(value: Any, path: Sequence[str]) -> list[Any]:
     return _descend(value[int(key)] if isinstance(value, list) else value[key], rest)
 
 
-def _tail(output: str) -> str:
-    return output.strip()[-300:] or "the program printed nothing"
+def _printed(output: str) -> str:
+    return last_words(output) or "the program printed nothing"

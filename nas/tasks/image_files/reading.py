@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -182,4 +183,4 @@ def _has_foreign_profile(image: Image.Image) -> bool:
 
 
 def _short(error: Exception) -> str:
-    return " ".join(str(error).split())[:160]
+    return textwrap.shorten(str(error), 160, placeholder=" …")

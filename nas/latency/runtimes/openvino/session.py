@@ -160,7 +160,10 @@ def _executed(request: openvino.InferRequest) -> tuple[NodeTime, ...]:
 def _random(item: openvino.Output, batch: int) -> np.ndarray:
     dtype = item.element_type.to_dtype()
     if dtype.kind not in _KINDS:
-        raise MeasureError(f"input {item.any_name!r} is a {dtype}; measured are numbers and bool")
+        raise MeasureError(
+            f"input {item.any_name!r} has the type {dtype}; inputs can be numbers or bool: export the model with one "
+            "of them"
+        )
     sizes = [size.get_length() if size.is_static else None for size in item.partial_shape]
     return random_input(item.any_name, sizes, dtype, batch)
 

@@ -126,11 +126,10 @@ def _check_machine(device: str, compile: bool) -> None:
 
 def _check_opset(model: onnx.ModelProto) -> None:
     opset = max((item.version for item in model.opset_import if item.domain in ("", "ai.onnx")), default=0)
-    if opset < OLDEST_OPSET or not model.graph.output:
-        raise MeasureError(
-            f"a model of opset {opset} with {len(model.graph.output)} outputs; export it anew, with opset "
-            f"{OLDEST_OPSET} or newer"
-        )
+    if opset < OLDEST_OPSET:
+        raise MeasureError(f"torch: the model has opset {opset}; export it with opset {OLDEST_OPSET} or newer")
+    if not model.graph.output:
+        raise MeasureError("torch: the model has no output; export it with at least one")
 
 
 def _fixed_inputs(model: onnx.ModelProto, batch: int) -> dict[str, np.ndarray]:
