@@ -68,7 +68,7 @@ class Effort:
             )
         if not (self.precision > 0 and self.budget_s > 0):
             raise MeasureError(
-                f"an effort with precision {self.precision:g} and budget_s {self.budget_s:g}; both must be above 0"
+                f"an effort has precision={self.precision:g}, budget_s={self.budget_s:g}; both must be positive"
             )
 
     def within(self, *, precision: float, budget_s: float) -> Effort:

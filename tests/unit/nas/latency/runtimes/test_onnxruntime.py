@@ -50,7 +50,7 @@ def test_another_symbolic_dimension_is_refused(tmp_path: Path) -> None:
 
 
 def test_an_input_that_cannot_be_filled_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(MeasureError, match=r"'x' is a tensor\(string\)"):
+    with pytest.raises(MeasureError, match=r"'x' has the type tensor\(string\)"):
         OnnxRuntime().open(identity(tmp_path / "m.onnx", [1], TensorProto.STRING), SessionOptions())
 
 
