@@ -83,7 +83,7 @@ def forecast(plan: Plan) -> Forecast:
     problem, *_ = [open_problem(spec.plan) for spec in study_specs(plan)]  # references are checked too
     executor = LocalExecutor(pools(plan, local=True), code=plan.code)
     try:
-        return _forecast(problem, executor)
+        return measured_forecast(problem, executor)
     finally:
         executor.close()
 
@@ -93,7 +93,12 @@ def size_of(space: SearchSpace, task: Task, max_seconds: float) -> str:
     return _size(Searched(space, {"name": ""}, (), task), max_seconds)
 
 
-def _forecast(problem: Problem, executor: Executor) -> Forecast:
+def measured_forecast(problem: Problem, executor: Executor) -> Forecast:
+    """Measure what a study would cost where its executor is.
+
+    Raises:
+        PlanError: its limits can't be met, or name a metric that a target can't tell.
+    """
     targets = {name: calibrate(executor, spec) for name, spec in target_specs(problem.plan).items()}
     check_targets(executor, problem, targets)
     ends = [problem.searched.sample(PositionChooser(position)) for position in (0.0, 1.0)]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -17,7 +16,6 @@ from trials.coordinator.canaries import Canaries
 from trials.coordinator.canary_jobs import CanaryJobs
 from trials.coordinator.context import CoordinatorContext
 from trials.executors import Event
-from trials.jobs import target as target_jobs
 from trials.plans.plan import MeasurePlan, make_plan
 from trials.plans.problem import open_problem
 from trials.store.models import Candidate, JobRow, Measurement
@@ -109,25 +107,20 @@ def test_a_latency_says_how_the_target_was_unless_it_was_measured_for_another() 
     assert found.noted("local", answered) == answered
 
 
-@pytest.fixture
-def measurer() -> Iterator[None]:
-    """The measuring process of jobs that run in this process ends with the test."""
-    yield
-    while target_jobs._measurers:
-        target_jobs._measurers.popitem()[1].close()
-
-
 @pytest.mark.parametrize("is_slower", [False, True])
 def test_a_canary_decides_about_what_was_measured_before_it(
-    is_slower: bool, under_way: UnderWay, calibrated: dict[str, Any], measurer: None, caplog: pytest.LogCaptureFixture
+    is_slower: bool,
+    under_way: UnderWay,
+    calibrated: dict[str, Any],
+    in_process: InProcess,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     """The job really runs; of a target that was calibrated as ten times as fast it finds that it is slower now."""
     then = {name: value / 10 if is_slower else value for name, value in calibrated["references"].items()}
     target = {**calibrated, "references": then}
     patient = {**under_way.context.assignment.problem.plan.to_json(), "measure": {"max_drift": 0.9}}
     given = replace(under_way.context.assignment, problem=open_problem(make_plan(patient)), targets={"local": target})
-    executor = InProcess()
-    context = CoordinatorContext.of(under_way.store, given, executor)
+    context = CoordinatorContext.of(under_way.store, given, in_process)
     check(context.canaries, GOOD)
     context.canaries.handed_out("local")
     opened = under_way.propose("a")
@@ -139,7 +132,7 @@ def test_a_canary_decides_about_what_was_measured_before_it(
     jobs.start(over=True)
     assert jobs.phase == "checking target local"
     with caplog.at_level(logging.WARNING):
-        (undone,) = [jobs.heard(event) for event in executor.poll(1.0) if event.kind != "progress"]
+        (undone,) = [jobs.heard(event) for event in in_process.poll(1.0) if event.kind != "progress"]
     assert jobs.phase == ""
     assert [row.trust for row in under_way.rows(Measurement)] == ["quarantined" if is_slower else "good"]
     assert [row.state for row in under_way.rows(JobRow)] == ["queued" if is_slower else "done"]

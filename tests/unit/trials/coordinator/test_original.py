@@ -133,7 +133,7 @@ def test_a_limit_does_not_end_the_original_early() -> None:
 
 
 def test_nsga2_breeds_from_the_original() -> None:
-    found = problem()
+    found = problem(strategy={"name": "nsga2"})
     original = original_of(found)
     assert original is not None
     strategy = found.strategy(Goal({"accuracy": "maximize"}, {}), 0)

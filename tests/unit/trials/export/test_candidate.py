@@ -1,0 +1,142 @@
+"""Taking a network away: of a study that jobs in this process have really trained and measured."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import update
+
+from nas.errors import ExportError, StudyError
+from nas.strategies import Suggestion
+from tests.unit.trials.in_process import InProcess
+from trials.export.candidate import chosen, export_candidate
+from trials.launch import studies
+from trials.plans.plan import make_plan
+from trials.store.artifacts import file_sha256
+from trials.store.models import ArtifactRow, Candidate, JobRow, Study
+from trials.store.read.candidate import candidate_detail, exports
+from trials.store.read.points import front
+from trials.store.read.rows import study_row
+from trials.store.records import ArchitectureValue
+from trials.store.store import Store
+from trials.store.write.leases import acquire_lease
+from trials.store.write.proposals import propose
+from trials.store.write.targets import add_target
+
+TRIALS = 3
+PLAN = {
+    "task": {"name": "digits", "image_size": 8},
+    "space": {"name": "plain_convnet"},
+    "strategy": {"name": "random"},
+    "estimator": {"name": "training", "epochs": 1},
+    "measure": {"precision": 0.5, "budget_s": 0.2, "canary_every": 0, "audit": 0.0},
+    "executor": "local",
+    "budget": {"trials": TRIALS},
+    "artifacts": {"retention": "all"},
+}
+
+
+@pytest.fixture(scope="module")
+def searched(tmp_path_factory: pytest.TempPathFactory, calibrated: dict[str, Any], _measuring: None) -> Path:
+    """A database with a finished study."""
+    path = tmp_path_factory.mktemp("searched") / "nas.db"
+    store = Store(f"sqlite:///{path}")
+    store.write(add_target, "local", calibrated, calibrated["references"])
+    store.close()
+
+    @contextmanager
+    def opened(plan: Any, address: str | None = None) -> Iterator[InProcess]:
+        yield InProcess()
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(studies, "open_executor", opened)
+        studies.search(make_plan(PLAN), storage=f"sqlite:///{path}")
+    return path
+
+
+@pytest.fixture
+def store(searched: Path, tmp_path: Path) -> Iterator[Store]:
+    """A copy of the database, whose files are those of the original."""
+    with closing(sqlite3.connect(searched)) as source, closing(sqlite3.connect(tmp_path / "nas.db")) as copy:
+        source.backup(copy)
+    found = Store(f"sqlite:///{tmp_path / 'nas.db'}")
+    yield found
+    found.close()
+
+
+def change(store: Store, statement: Any) -> None:
+    with store.transaction() as connection:
+        connection.execute(statement)
+
+
+def test_an_exported_candidate_is_the_network_that_was_recorded(store: Store, tmp_path: Path) -> None:
+    row = export_candidate(store, "study", 0, tmp_path / "out")
+    detail = candidate_detail(store, "study", 0)
+    report = json.loads((tmp_path / "out" / "report.json").read_text())
+    accuracy = detail.row.metrics["accuracy"].value
+    assert row["validation accuracy"] == pytest.approx(accuracy, abs=0.005)
+    assert report["scores"]["validation"]["accuracy"] == row["validation accuracy"]
+    (latency,) = report["latency"]
+    assert latency["target"] == "local"
+    assert latency["recorded_ms"][0] == detail.row.metrics["latency_ms"].value
+    assert report["data"] == "as when the study started"
+    assert 0 <= report["on_front"] <= 1
+    assert {"model.onnx", "run.py", "report.md", "architecture.json"} <= {
+        path.name for path in (tmp_path / "out").iterdir()
+    }
+    assert report["file"]["sha256"] == file_sha256(tmp_path / "out" / "model.onnx")
+    (exported,) = exports(store, "study")
+    assert (exported.number, exported.folder) == (0, str(tmp_path / "out"))
+    assert exported.scores["validation"]["accuracy"].value == pytest.approx(row["validation accuracy"])
+
+
+def test_the_front_or_the_best_of_it_is_taken(store: Store) -> None:
+    found = front(store, "study")
+    assert chosen(store, "study", only_best=False) == found.numbers.tolist()
+    (best,) = chosen(store, "study", only_best=True)
+    assert found.values[found.numbers.tolist().index(best), 0] == found.values[:, 0].max()
+
+
+def test_a_study_without_a_complete_candidate_has_nothing_to_take(store: Store) -> None:
+    change(store, update(Candidate).values(state="failed"))
+    with pytest.raises(StudyError, match=r"study 'study' has no complete (candidate|trial) to export"):
+        chosen(store, "study", only_best=True)
+
+
+def test_a_candidate_that_is_not_complete_is_refused(store: Store, tmp_path: Path) -> None:
+    lease = store.write(acquire_lease, store.read(study_row, "study").id, "here:1:1", 60)
+    network = ArchitectureValue("new", "plain_convnet", {}, 1, 1, [])
+    store.write(propose, lease, Suggestion(TRIALS, (), {}), network, ("gate", "local"))
+    with pytest.raises(StudyError, match=rf"trial {TRIALS} of 'study' is queued \(no result yet\)"):
+        export_candidate(store, "study", TRIALS, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_weights_that_were_not_kept_can_not_be_taken(store: Store, tmp_path: Path) -> None:
+    change(store, update(ArtifactRow).values(deleted_at=store.read(study_row, "study").created_at))
+    with pytest.raises(ExportError, match="its weights were not kept"):
+        export_candidate(store, "study", 0, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_network_that_scores_otherwise_than_recorded_is_refused(store: Store, tmp_path: Path) -> None:
+    (trained,) = (job for job in candidate_detail(store, "study", 0).jobs if job.kind == "train")
+    better = {"metrics": {"accuracy": trained.scores["accuracy"] + 0.05}, "intervals": {"accuracy": [0, 1]}}
+    change(store, update(JobRow).where(JobRow.kind == "train").values(result=better))
+    with pytest.raises(ExportError, match=r"the rebuilt network has accuracy 0\.\d+ on the validation split, recorded"):
+        export_candidate(store, "study", 0, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_study_whose_data_changed_is_not_exported_from(store: Store, tmp_path: Path) -> None:
+    environment = store.read(study_row, "study").environment
+    changed = {**environment, "data": {**environment["data"], "fingerprint": "other"}}
+    change(store, update(Study).values(environment=changed))
+    with pytest.raises(StudyError, match="the data of study 'study' changed since it started"):
+        export_candidate(store, "study", 0, tmp_path / "out")
