@@ -35,4 +35,7 @@ def load_weights(model: nn.Module, path: Path) -> None:
     try:
         load_model(model, str(path), strict=True)
     except (OSError, SafetensorError, RuntimeError) as error:
-        raise ExportError(f"{path}: not the weights of this {type(model).__name__}: {error}") from error
+        raise ExportError(
+            f"{path} can't be loaded into this {type(model).__name__}: {error}; give the weights that were saved from "
+            "the same architecture"
+        ) from error

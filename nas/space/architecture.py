@@ -56,11 +56,16 @@ class Architecture:
             SpaceError: another version, or a missing key.
         """
         if data.get("version") != 1:
-            raise SpaceError(f"architecture of version {data.get('version')!r}; this program reads version 1")
+            raise SpaceError(
+                f"an architecture has the version {data.get('version')!r}, and this program reads version 1; export "
+                "it anew"
+            )
         try:
             return cls(data["space"], tuple(data["policies"]), data["choices"], data.get("untouched") is True)
         except KeyError as error:
-            raise SpaceError(f"architecture without {error}") from error
+            raise SpaceError(
+                f"an architecture has no {error}; give it as nas export writes it to architecture.json"
+            ) from error
 
 
 @dataclass

@@ -108,10 +108,16 @@ class ReplayChooser(Chooser):
         if not question.active:
             return question.options[0]
         if question.name not in self._choices:
-            raise SpaceError(f"the recorded choices have no {question.name!r}; were they made in another space?")
+            raise SpaceError(
+                f"the recorded choices have no answer to {question.name!r}; give one, or use the space that they were "
+                "made in"
+            )
         value = self._choices[question.name]
         if not any(_same(value, option) for option in question.options):
-            raise SpaceError(f"recorded {question.name}={value!r} is none of {list(question.options)!r}")
+            raise SpaceError(
+                f"recorded {question.name}={value!r} is none of {list(question.options)!r}; choose one of them, or "
+                "use the space that it was made in"
+            )
         return value
 
     def finish(self) -> None:
@@ -122,7 +128,10 @@ class ReplayChooser(Chooser):
         """
         unused = sorted(set(self._choices) - set(self.answers))
         if unused:
-            raise SpaceError(f"the space never asked for recorded {', '.join(map(repr, unused))}")
+            raise SpaceError(
+                f"the space never asked for recorded {', '.join(map(repr, unused))}; leave that out, or use the space "
+                "that it was made in"
+            )
 
 
 class FixedVectorChooser(Chooser):

@@ -30,8 +30,9 @@ class Sparsity(Policy):
     Some layers stay dense: those that a space declares as dense (they can still lose inputs whose channels were
     removed), those that a pattern can't act on, and those that keep all their atoms at the density.
 
-    Whether zeros make a network faster depends on the runtime: in ONNX Runtime and OpenVINO, only ``channels`` does;
-    ``openvino_kernels`` skips zeros of every pattern. See ``docs/how-to/really-faster.md``.
+    Whether zeros make a network faster depends on the runtime. In ONNX Runtime and OpenVINO, only ``channels`` does.
+    ``openvino_kernels`` skips zeros of every pattern, but only in 1×1 convolutions and linear layers in fp32: a sparse
+    3×3 convolution gains nothing. See ``docs/how-to/really-faster.md``.
 
     Args:
         scope: one set of choices for the ``network``, for each ``stage`` or for each ``site``.

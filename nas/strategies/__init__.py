@@ -18,7 +18,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Goal:
-    """What a study looks for: the objectives in their order, and how many limits there are."""
+    """What a study looks for: the objectives in their order, and the limits by metric."""
 
     #: Metric → direction.
     objectives: Mapping[str, Literal["maximize", "minimize"]]

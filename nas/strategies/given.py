@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from nas.space import Chooser, Value
 
 T = TypeVar("T")
+_EXAMPLE = "as in [{depth: 2, width: 16}] or under `choices` in an exported architecture.json"
 
 
 class GivenStrategy(Strategy):
@@ -33,9 +34,11 @@ class GivenStrategy(Strategy):
     def __init__(self, goal: Goal, seed: int, choices: Sequence[Mapping[str, Value]] = ()) -> None:
         super().__init__(goal, seed)
         if not isinstance(choices, list | tuple) or not all(isinstance(item, Mapping) for item in choices):
-            raise PlanError(f"strategy given: choices={choices!r}; need a list of mappings, question: answer")
+            raise PlanError(
+                f"strategy given: choices is {choices!r}; give a list with a mapping for each network, {_EXAMPLE}"
+            )
         if not choices:
-            raise PlanError("strategy given: choices are empty; list at least one network, question: answer")
+            raise PlanError(f"strategy given: choices are empty; list at least one network, {_EXAMPLE}")
         self._choices = tuple(dict(item) for item in choices)
 
     def check(self, build: Callable[[Chooser], object]) -> None:
@@ -44,7 +47,7 @@ class GivenStrategy(Strategy):
             try:
                 self.propose(build, index)
             except SpaceError as error:
-                raise PlanError(f"strategy given: choices.{index} is no network of this space: {error}") from error
+                raise PlanError(f"strategy given: choices.{index} does not fit this space: {error}") from error
 
     def propose(self, build: Callable[[Chooser], T], number: int) -> tuple[Suggestion, T]:
         """See ``Strategy.propose``."""

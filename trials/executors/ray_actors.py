@@ -141,7 +141,9 @@ class RayActorsExecutor(Executor):
             self._failed_starts[name] += 1
             if self._failed_starts[name] >= MAX_FAILED_STARTS:
                 raise ClusterError(
-                    f"workers of pool {name!r} die as they start: {type(error).__name__}: {error}"
+                    f"the workers of pool {name!r} died as they started, {MAX_FAILED_STARTS} times: "
+                    f"{type(error).__name__}: {error}. Check that this project and the plan's code can be imported on "
+                    "the nodes of the cluster"
                 ) from error
             self._replace(slot)
         else:

@@ -52,7 +52,9 @@ def delete(store: Store, name: str) -> int:
         except StoreError as error:
             left.append(str(error))
     if left:
-        raise StoreError(f"study {name!r} is removed, but not all of its files are:\n" + "\n".join(left))
+        raise StoreError(
+            f"study {name!r} is removed, but these of its files could not be; remove them by hand:\n" + "\n".join(left)
+        )
     return len(own)
 
 

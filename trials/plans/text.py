@@ -31,9 +31,11 @@ def read_text(path: Path) -> str:
     except FileNotFoundError:
         raise PlanError(f"there is no plan {path}; `nas init` writes one") from None
     except (OSError, ValueError) as error:
-        raise PlanError(f"the plan {str(path)!r} can't be read: {error}") from None
+        raise PlanError(f"the plan {str(path)!r} can't be read: {error}; check its name and its permissions") from None
     if len(data) > MAX_BYTES:
-        raise PlanError(f"{path} is larger than {MAX_BYTES >> 20} MiB; a plan is a short text, is this one?")
+        raise PlanError(
+            f"{path} is larger than {MAX_BYTES >> 20} MiB; a plan is a short text: check that this file is the plan"
+        )
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:

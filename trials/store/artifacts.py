@@ -67,7 +67,10 @@ class ArtifactStore:
         found = file_sha256(to)
         if found != sha256:
             to.unlink()
-            raise StoreError(f"{uri} does not hold what was stored: sha256 {found}, expected {sha256}")
+            raise StoreError(
+                f"{uri} does not hold what was stored: sha256 {found}, expected {sha256}; the file was changed or "
+                "damaged: restore it from a copy, or train the candidate again"
+            )
 
     def delete(self, uri: str) -> None:
         """Remove a file; one that is gone already is no error.
@@ -100,8 +103,13 @@ def _reached(uri: str) -> Iterator[tuple[Any, str]]:
     try:
         yield fsspec.url_to_fs(uri)
     except ImportError as error:
-        raise StoreError(f"{uri}: {error}") from error  # fsspec names the package to install
+        raise StoreError(f"{uri} can't be reached: {error}") from error  # fsspec names the package to install
     except ValueError as error:
-        raise StoreError(f"{uri}: {error}; write a folder, or a URI such as s3://bucket/folder") from error
+        raise StoreError(
+            f"{uri} is no place for files: {error}; write a folder, or a URI such as s3://bucket/folder"
+        ) from error
     except OSError as error:
-        raise StoreError(f"{uri}: {error}; artifacts.root names a folder or URI that can be written") from error
+        raise StoreError(
+            f"{uri} can't be read or written: {error}; give its user the right to, or name another folder or URI in "
+            "artifacts.root"
+        ) from error

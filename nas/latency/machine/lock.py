@@ -46,7 +46,7 @@ def _acquire(file: int, path: Path, core: int, deadline: float, timeout_s: float
             if time.monotonic() > deadline:
                 raise UnavailableError(
                     f"another measurement has held core {core} for {timeout_s:g} s ({path}); "
-                    "measure on another core, or end it"
+                    "measure on another core, wait until that measurement is over, or end its process"
                 ) from None
             time.sleep(POLL_S)
         except OSError as error:

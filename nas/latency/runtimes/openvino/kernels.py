@@ -24,7 +24,9 @@ _CUSTOM = "Reference"
 class OpenVinoKernels(Runtime):
     """As ``openvino``, with the project's native kernels for depthwise and for sparse 1×1 convolutions.
 
-    A 1×1 convolution is sparse if it is partly zero, in any pattern; ``block_4x1`` and ``nm_*_by_4`` are the fastest.
+    A 1×1 convolution or linear layer in fp32 is sparse if it is partly zero, in any pattern; ``block_4x1`` and
+    ``nm_*_by_4`` are the fastest. Sparse convolutions of another kernel, such as 3×3, run as on
+    ``openvino``.
     The file is an ordinary ONNX file. The kernels are built when they are first needed, which takes seconds. When a
     file is opened for the first time, its whole graph is timed with and without kernels, which takes seconds too; if
     the kernels gain nothing, the file runs as on ``openvino``. Both results are kept in

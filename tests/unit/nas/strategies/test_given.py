@@ -32,7 +32,7 @@ def test_networks_come_in_the_order_of_the_list_and_then_no_more() -> None:
 @pytest.mark.parametrize(
     ("choices", "words"),
     [
-        ({"depth": 1}, r"choices\.1 is no network of this space.*no 'width0'"),
+        ({"depth": 1}, r"choices\.1 does not fit this space.*no answer to 'width0'"),
         ({"depth": 1, "width0": 9}, r"width0=9 is none of \[8, 16\]"),
         ({"depth": 1, "width0": 8.0}, r"width0=8\.0 is none of"),
         ({"depth": 1, "width0": 8, "other": 8}, r"never asked for recorded 'other'"),
