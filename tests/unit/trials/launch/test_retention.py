@@ -7,11 +7,13 @@ import sqlite3
 from pathlib import Path
 
 import pytest
+from sqlalchemy import update
 
 from trials.launch.folders import StudyFolders
 from trials.launch.retention import collect, delete
 from trials.plans.retention import RETENTIONS
 from trials.store.artifacts import ArtifactStore
+from trials.store.models import Study
 from trials.store.read.rows import study_row
 from trials.store.records import ArchitectureValue, ArtifactValue, JobResult, MetricValue, Proposed, Suggestion
 from trials.store.store import Store
@@ -143,6 +145,14 @@ def test_a_rule_removes_the_files_of_the_trials_that_it_does_not_keep(retention:
     collect(store, "a")
     assert {number for number, file in files.items() if file.exists()} == ({0, 1, 2} if kept is None else kept)
     assert {"all": kept is None, "front": kept == {2}, "none": kept == set()}.get(retention, True)
+
+
+def test_with_the_front_the_original_is_kept(tmp_path: Path) -> None:
+    store = new_store(tmp_path)
+    add_study(store, "a", "?", "?", "?", retention="front")
+    with store.transaction() as connection:
+        connection.execute(update(Study).values(original=0))
+    assert RETENTIONS["front"].kept(store, "a") == {0, 2}
 
 
 @pytest.mark.parametrize("verb", [collect, delete])
