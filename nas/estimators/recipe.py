@@ -25,7 +25,8 @@ class Recipe(BaseModel):
 
     #: Largest number of epochs.
     epochs: Count = 12
-    #: Number of examples per training step; a last batch that is not full is left out.
+    #: Number of examples per training step. An epoch has floor(images / batch_size) steps: a last batch that is not
+    #: full is left out. Small data sets need a smaller value, or the network is trained for too few steps.
     batch_size: Count = 64
     #: Name of any optimizer of timm.
     optimizer: str = "adamw"

@@ -130,7 +130,10 @@ class Task(ABC):
         return ()
 
     def preprocessing(self) -> dict[str, Any]:
-        """What turns a picture into an input, as JSON values for whoever runs an exported network."""
+        """What turns a picture into an input, as JSON values for whoever runs an exported network.
+
+        Keys are ``mean`` and ``std``; a task that resizes images adds ``resize``, which says how in words.
+        """
         if self.normalisation is None:
             return {}
         return {"mean": list(self.normalisation.mean), "std": list(self.normalisation.std)}

@@ -26,7 +26,7 @@ from nas.tasks.images import (
 )
 from nas.tasks.parameters import flag, whole
 from nas.tasks.splits import stratified
-from nas.tasks.transforms import Augmentation, augmentation_settings, augmenting, resizing
+from nas.tasks.transforms import Augmentation, augmentation_settings, augmenting, resize_words, resizing
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -82,6 +82,11 @@ class _Cifar(Classification):
         files = [self.source.train_list, self.source.test_list]
         settings = [self.input_shape, self._augmentation, self._num_validation, self._seed]
         return fingerprint_of([self._name, files, settings])
+
+    def preprocessing(self) -> dict[str, Any]:
+        """See ``Task.preprocessing``; images of their own size are not resized."""
+        resized = {} if self.input_shape[1] == SIZE else {"resize": resize_words(self.input_shape)}
+        return {**super().preprocessing(), **resized}
 
     def _find(self, path: str | None, *, download: bool) -> Path:
         wanted = f"unpack {self.source.filename} ({self.source.url}) into it, or set download: true"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from sklearn.datasets import load_digits
@@ -13,7 +13,7 @@ from nas.tasks.classification import Classification
 from nas.tasks.images import Labelled, Normalisation, StackedImages, TransformedImages, fingerprint_of, stack
 from nas.tasks.parameters import whole
 from nas.tasks.splits import stratified
-from nas.tasks.transforms import Augmentation, augmentation_settings, augmenting, resizing
+from nas.tasks.transforms import Augmentation, augmentation_settings, augmenting, resize_words, resizing
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -28,6 +28,10 @@ class Digits(Classification):
     """The 1,797 handwritten digits of scikit-learn: 1,078 for training, 359 for validation, 360 for testing.
 
     Nothing is downloaded. The split is stratified by class. The score is ``accuracy``.
+
+    An input is made in three steps. Pixels from 0 to 16 are scaled to 0 … 255 and rounded. The image is resized to
+    ``image_size`` (Pillow's bilinear filter, rounded to whole numbers; scaling up involves no antialiasing). Each pixel
+    becomes ``(pixel / 255 - 0.305) / 0.318``. ``dataset`` returns such inputs, ``(1, image_size, image_size)`` float32.
 
     Args:
         image_size: width and height in pixels, 8 to 64; the images are scaled up from 8.
@@ -58,6 +62,10 @@ class Digits(Classification):
         """See ``Task.fingerprint``; augmentation counts as content."""
         arrays = [array for split in self._splits.values() for array in split]
         return fingerprint_of([self.input_shape, self._augmentation], *arrays)
+
+    def preprocessing(self) -> dict[str, Any]:
+        """See ``Task.preprocessing``."""
+        return {**super().preprocessing(), "resize": resize_words(self.input_shape)}
 
     @cached_property
     def _splits(self) -> dict[Split, Labelled]:

@@ -26,7 +26,7 @@ from nas.tasks.images import Normalisation, StackedImages, Transform, fingerprin
 from nas.tasks.parameters import share, whole
 from nas.tasks.shape_source import CACHE
 from nas.tasks.splits import stratified
-from nas.tasks.transforms import Augmentation, augmentation_settings, augmenting, deployed, resizing
+from nas.tasks.transforms import Augmentation, augmentation_settings, augmenting, deployed, resize_words, resizing
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -170,8 +170,7 @@ class ImageFolder(Classification):
 
     def preprocessing(self) -> dict[str, Any]:
         """See ``Task.preprocessing``."""
-        size = self.input_shape[1]
-        resize = f"shorter side to {int(size / self._crop)} pixels (bilinear), then the central {size}×{size}"
+        resize = resize_words(self.input_shape, crop=self._crop)
         return {**super().preprocessing(), "resize": resize, "white": self._white}
 
     @property

@@ -56,6 +56,12 @@ def resizing(input_shape: tuple[int, int, int], *, crop: float = 1.0) -> Transfo
     return _of_channels(made, input_shape)
 
 
+def resize_words(input_shape: tuple[int, int, int], *, crop: float = 1.0) -> str:
+    """What ``resizing`` does, for people who run an exported network."""
+    size = input_shape[1]
+    return f"shorter side to {int(size / crop)} pixels (bilinear, antialiased), then the central {size}×{size}"
+
+
 def deployed(input_shape: tuple[int, int, int], normalisation: Normalisation, *, crop: float = 1.0) -> Transform:
     """From an image to ``(C, H, W)`` float32 as deployed: resized, cropped, normalised."""
     made = create_transform(**_config(input_shape, normalisation, crop=crop), is_training=False)

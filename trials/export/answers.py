@@ -16,6 +16,7 @@ from nas.export import Artifact
 from nas.export.checking.check import relative_error
 from nas.export.checking.evaluate import deployed_outputs
 from nas.latency.runtimes import RUNTIMES, Runtime, make_runtime
+from nas.quantization.precision import BITS
 from nas.space import Network
 from nas.tasks.intervals import Interval, score_intervals
 from nas.tasks.per_class import as_json, confusion
@@ -66,11 +67,22 @@ def answers_of(problem: Problem, network: Network, artifact: Artifact) -> list[A
     for name, runtime in installed(artifact.format):
         if name == own:
             continue
+        if unknown := _unknown_precisions(network, runtime):
+            skipped = f"not run: it has no {' and no '.join(unknown)}"
+            found.append(Answers(name, runtime.version(), None, {}, {}, skipped, skipped))
+            continue
         try:
             found.append(_answers(problem, network, artifact.path, inputs, name, runtime))
         except NasError as error:
-            found.append(Answers(name, runtime.version(), None, {}, {}, str(error), _reason(error)))
+            texts = (text.replace(str(artifact.path), artifact.path.name) for text in (str(error), _reason(error)))
+            found.append(Answers(name, runtime.version(), None, {}, {}, *texts))
     return found
+
+
+def _unknown_precisions(network: Network, runtime: Runtime) -> list[str]:
+    """Precisions of the network that the runtime does not declare."""
+    used = {name for name, bits in BITS.items() if bits in network.bits.values()}
+    return sorted(used - runtime.precisions)
 
 
 def installed(format_name: str) -> Iterator[tuple[str, Runtime]]:

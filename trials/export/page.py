@@ -47,7 +47,8 @@ def _input_lines(shape: Sequence[int]) -> list[str]:
         return []
     return [
         "",
-        f"From an image of {shape[3]}×{shape[2]} pixels (width × height; `about.json` says how it is resized):",
+        f"From an image of {shape[3]}×{shape[2]} pixels (width × height). If the task resizes images, `resize` in "
+        "`about.json` says how:",
         "",
         "```python",
         "import json, numpy as np",
@@ -77,8 +78,13 @@ def runtime_lines(report: Mapping[str, Any]) -> list[str]:
         "",
         "Off from torch by: the largest difference, in standard deviations of the output. The scores of the study come "
         "from the first runtime.",
-        *(line for item in report["runtimes"] if item["error"] for line in ("", " ".join(item["error"].split()))),
+        *(line for item in report["runtimes"] if _says_more(item) for line in ("", " ".join(item["error"].split()))),
     ]
+
+
+def _says_more(item: Mapping[str, Any]) -> bool:
+    """Whether an error is longer than the reason that the table shows."""
+    return bool(item["error"] != item["reason"])
 
 
 def _gap_lines(report: Mapping[str, Any]) -> list[str]:

@@ -58,6 +58,11 @@ def test_another_size(folder: Path) -> None:
     assert task.dataset("train", augment=True)[0][0].shape == (3, 16, 16)
 
 
+def test_resizing_is_told_where_there_is_any(folder: Path) -> None:
+    assert "resize" not in Cifar10(str(folder), num_validation=10).preprocessing()
+    assert "48×48" in Cifar10(str(folder), num_validation=10, image_size=48).preprocessing()["resize"]
+
+
 def test_files_that_are_not_the_published_ones_are_not_opened(folder: Path) -> None:
     with (folder / Cifar10.source.base_folder / "data_batch_1").open("ab") as file:
         file.write(b"x")

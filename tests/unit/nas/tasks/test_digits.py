@@ -6,6 +6,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from PIL import Image
+from sklearn.datasets import load_digits
 
 from nas.errors import TaskError
 from nas.tasks.digits import Digits
@@ -26,6 +28,18 @@ def test_inputs_are_scaled_and_normalised(size: int) -> None:
     assert inputs.shape == (1078, 1, size, size)
     assert abs(float(inputs.mean())) < 0.1
     assert 0.7 < float(inputs.std()) < 1.3
+
+
+def test_an_input_is_made_as_documented() -> None:
+    task = Digits(image_size=20)
+    said = task.preprocessing()
+    assert said["resize"] == "shorter side to 20 pixels (bilinear, antialiased), then the central 20×20"
+    images = [Image.fromarray(np.rint(image * 255 / 16).astype(np.uint8)) for image in load_digits().images]
+    resized = np.stack([np.asarray(image.resize((20, 20), Image.Resampling.BILINEAR)) for image in images])
+    known = {image.tobytes() for image in resized}
+    for inputs, _ in task.dataset("validation"):  # type: ignore[attr-defined]
+        pixels = np.rint((inputs[0].numpy() * said["std"][0] + said["mean"][0]) * 255).astype(np.uint8)
+        assert pixels.tobytes() in known
 
 
 def test_no_augmentation_unless_asked() -> None:

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import onnx
 import pytest
 
 from nas.errors import PlanError
 from nas.export.seeding import seed_weights
 from nas.space.chooser import PositionChooser
-from trials.export.answers import answers_of
+from trials.export.answers import Answers, answers_of
 from trials.export.page import runtime_lines
 from trials.jobs.candidate import deploy
 from trials.plans.plan import Plan, make_plan
-from trials.plans.problem import open_problem
+from trials.plans.problem import Problem, open_problem
 
 NEGATED = "negated_runtime:Negated"
 
@@ -51,17 +52,37 @@ def test_every_installed_runtime_is_asked_and_the_targets_comes_first(tmp_path: 
         assert item.scores["test"]["accuracy"] == pytest.approx(first.scores["test"]["accuracy"], abs=0.01)
 
 
-def test_a_runtime_that_can_not_run_the_file_says_why(tmp_path: Path) -> None:
-    """Torch on 8 bits: in a few words in the table, in full below it."""
+def test_a_runtime_without_the_networks_precision_is_not_tried(tmp_path: Path) -> None:
     problem = open_problem(plan("onnxruntime", "int8"))
-    network = problem.searched.build(problem.searched.sample(PositionChooser(0.3)).architecture, 0)
-    seed_weights(network, problem.input_shape(), "seed")
-    answers = answers_of(problem, network, deploy(problem, network, tmp_path / "model.onnx"))
+    answers, lines = answered(problem, tmp_path)
+    skipped = next(item for item in answers if item.runtime == "torch")
+    assert skipped.relative_error is None
+    (line,) = [line for line in lines if "int8" in line]
+    assert line.startswith("| torch")
+    assert line.endswith(" – | not run: it has no int8 |")
+
+
+def test_a_runtime_that_can_not_run_the_file_says_why(tmp_path: Path) -> None:
+    """In a few words in the table, in full below it, and without the folder that is gone afterwards."""
+    answers, lines = answered(open_problem(plan("onnxruntime", "fp32")), tmp_path, opset=12)
     failed = next(item for item in answers if item.runtime == "torch")
-    assert failed.relative_error is None
-    assert failed.reason == "op QuantizeLinear has no translation to torch"
-    report = {"scores": answers[0].scores, "runtimes": [item.to_json() for item in answers]}
-    lines = runtime_lines(report)
     (row,) = [line for line in lines if line.startswith("| torch")]
     assert row.endswith(f" – | {failed.reason} |")
+    assert failed.reason.startswith("a model of opset 12")
     assert failed.error in lines[lines.index(row) :]
+    assert "model.onnx" in failed.error
+    assert str(tmp_path) not in failed.error
+
+
+def answered(problem: Problem, folder: Path, opset: int | None = None) -> tuple[list[Answers], list[str]]:
+    """What the file of a network answers, and the lines of its page; with another opset if one is given."""
+    network = problem.searched.build(problem.searched.sample(PositionChooser(0.3)).architecture, 0)
+    seed_weights(network, problem.input_shape(), "seed")
+    artifact = deploy(problem, network, folder / "model.onnx")
+    if opset is not None:
+        model = onnx.load(str(artifact.path))
+        model.opset_import[0].version = opset
+        onnx.save(model, str(artifact.path))
+    answers = answers_of(problem, network, artifact)
+    report = {"scores": answers[0].scores, "runtimes": [item.to_json() for item in answers]}
+    return answers, runtime_lines(report)
