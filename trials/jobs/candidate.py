@@ -123,11 +123,12 @@ def train(payload: TrainPayload) -> Iterator[EpochEnd | TrainResult]:
     save_weights(network.model, weights)
     matrix, classes = scored.confusion, problem.task.class_names
     steps = problem.estimator().num_steps(problem.task) if epochs else None  # a network may ship as it is
+    uncovered = artifact.record.get("uncovered", ())
     yield {
         "metrics": {**scored.metrics, "size_bytes": artifact.size_bytes, **problem.static_metrics(network)},
         "intervals": scored.intervals,
         "confusion": None if matrix is None else as_json(classes, matrix),
-        "doubts": doubts(epochs, steps, classes, matrix, starts_trained=problem.starts_trained),
+        "doubts": doubts(epochs, steps, classes, matrix, starts_trained=problem.starts_trained, uncovered=uncovered),
         "structure_hash": artifact.structure_hash,
         "artifacts": [
             _put(payload, problem.exporter.format, artifact.path, _record(artifact, network)),

@@ -1,4 +1,4 @@
-"""What makes the score of a training doubtful: constant answers, too few steps, a loss that never fell."""
+"""What to beware of after a training: constant answers, too few steps, a loss that never fell, missing ops."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ def doubts(
     matrix: np.ndarray | None = None,
     *,
     starts_trained: bool = False,
+    uncovered: Sequence[str] = (),
 ) -> list[str]:
     """Sentences about one training.
 
@@ -28,17 +29,22 @@ def doubts(
         steps: optimiser steps, where known.
         classes: their names.
         matrix: confusion of the classes on the validation split.
-        starts_trained: the network starts from given weights, so its loss may be at its lowest in the first epoch.
+        starts_trained: the network starts from given weights, so few steps are enough and its loss may be at its lowest
+            in the first epoch.
+        uncovered: kinds of nodes that no op covers, so that torch's exporter wrote the file.
     """
     found = []
     answer = None if matrix is None else only_answer(classes, matrix)
     if answer is not None and matrix is not None:
         found.append(f"answers {answer!r} to all {int(matrix.sum())} validation examples")
     losses = [epoch.values["train_loss"] for epoch in epochs if "train_loss" in epoch.values]
-    if not starts_trained and len(losses) > 1 and min(losses[1:]) >= losses[0]:
-        found.append(f"its training loss never fell below that of the first epoch, {losses[0]:.4g}")
-    if few := few_steps(steps):
-        found.append(few)
+    if not starts_trained:
+        if len(losses) > 1 and min(losses[1:]) >= losses[0]:
+            found.append(f"its training loss never fell below that of the first epoch, {losses[0]:.4g}")
+        if few := few_steps(steps):
+            found.append(few)
+    if uncovered:
+        found.append(f"no op for {', '.join(uncovered)}: torch's exporter wrote the file")
     return found
 
 

@@ -147,7 +147,7 @@ def _with_scores(executor: Executor, problem: Problem, original: Original, found
 
 def _doubts(problem: Problem) -> list[str]:
     """Whether the plan's trainings are too short to tell networks apart."""
-    few = few_steps(problem.estimator().num_steps(problem.task))
+    few = "" if problem.starts_trained else few_steps(problem.estimator().num_steps(problem.task))
     return [f"too short: each candidate is {few}; set more estimator.epochs or a smaller batch_size"] if few else []
 
 

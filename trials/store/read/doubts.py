@@ -16,6 +16,7 @@ _KINDS: Mapping[str, str] = {
     "answers ": "give one answer to all validation examples",
     "its training loss": "have a training loss that never fell",
     "trained for": "were trained for few optimiser steps",
+    "no op for": "have a node without an op, so that torch's exporter wrote their files",
 }
 
 
