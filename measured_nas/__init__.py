@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from nas.errors import NasError as NasError
     from nas.estimators import Estimator as Estimator
     from nas.latency.runtimes import Runtime as Runtime
+    from nas.ops import Example as Example
     from nas.ops import Op as Op
     from nas.ops import register as register_op  # noqa: F401
     from nas.space import Chooser as Chooser
@@ -65,6 +66,7 @@ _PLACES = {
     "Classification": "nas.tasks.classification:Classification",
     "Metric": "nas.tasks:Metric",
     "Op": "nas.ops:Op",
+    "Example": "nas.ops:Example",
     "register_op": "nas.ops:register",
     "Strategy": "nas.strategies:Strategy",
     "Policy": "nas.space:Policy",

@@ -18,6 +18,7 @@ from trials.launch.progress_bar import ProgressBar
 from trials.plans import loading
 from trials.plans.plan import Plan, make_plan
 from trials.plans.problem import open_problem_json
+from trials.reporting.labels import inline, number
 from trials.reporting.study import study_view
 from trials.store.read.candidate import CandidateDetail, candidate_detail
 from trials.store.read.candidates import Value
@@ -179,9 +180,7 @@ class Study:
         self._store.read(study_row, name)  # says now, not later, that there is no such study
 
     def __repr__(self) -> str:
-        row = self.summary.row
-        counts = ", ".join(f"{count} {state}" for state, count in row.counts.items()) or "no trials yet"
-        return f"<Study {self.name!r}: {row.state}; {counts}>"
+        return f"<Study {self.summary.row.title}>"
 
     @property
     def summary(self) -> StudySummary:
@@ -259,7 +258,8 @@ class Study:
         """Give a finished or interrupted study more to do, and run it.
 
         Args:
-            overrides: ``key=value`` under budget, confidence or limits; ``key=+10`` adds to what there is.
+            overrides: ``key=value`` under budget, confidence or limits; ``key=+10`` adds to what there is. A limit can
+                only become tighter: candidates that were rejected under the old limit are not trained again.
             trials: how many more trials.
             address: of a Ray cluster.
             progress: draw a progress bar.
@@ -306,8 +306,10 @@ class Trial:
         self.detail: CandidateDetail = candidate_detail(store, study, number)
 
     def __repr__(self) -> str:
-        metrics = ", ".join(f"{name} {item.value:.4g}" for name, item in self.detail.row.shown_metrics.items())
-        return f"<Trial {self.number} of {self.study!r}: {self.state}{'; ' + metrics if metrics else ''}>"
+        objectives = study_summary(self._store, self.study).row.objectives
+        found = [(name, self.metrics[name].value) for name in objectives if name in self.metrics]
+        values = [f"{inline(name)} {number(name, value)}" for name, value in found]
+        return f"<Trial {self.number} of {self.study!r}: {'; '.join([self.state, *values])}>"
 
     @property
     def state(self) -> str:

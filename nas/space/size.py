@@ -24,6 +24,8 @@ _BELIEVED = 200
 _SIGNIFICANT = 8.0
 #: Relative error at which the walks end.
 _ENOUGH = 0.01
+#: Estimates below this size are written like counts if their error is less than half a network.
+_WRITTEN_OUT = 1e6
 #: Share of answers that stay uniform, so that walks can reach leaves that no pilot walk reached.
 _UNIFORM = 0.05
 
@@ -42,7 +44,7 @@ class SpaceSize:
     relative_error: float
 
     def __str__(self) -> str:
-        if self.exact:
+        if self.exact or (self.size < _WRITTEN_OUT and self.size * self.relative_error < 0.5):
             return f"{self.size:,.0f}"
         return f"about {self.size:.2g} (± {100 * self.relative_error:.0f} %)"
 

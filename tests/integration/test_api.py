@@ -63,6 +63,17 @@ def test_a_study_reads_as_tables(study: mn.Study) -> None:
     assert (better["latency_ms"] >= front["latency_ms"].max()).all()
 
 
+def test_objects_print_short(study: mn.Study) -> None:
+    trial = study.best()
+    accuracy, latency = trial.metrics["accuracy"].value, trial.metrics["latency_ms"].value
+    assert repr(trial) == (
+        f"<Trial {trial.number} of 'small': complete; accuracy {accuracy:.4g}; latency {latency:.4g} ms>"
+    )
+    assert repr(study).startswith("<Study 'small': complete; ")
+    assert repr(study.summary).startswith("<StudySummary 'small': complete; ")
+    assert len(repr(study.summary)) < 200
+
+
 def test_the_front_is_a_figure(study: mn.Study) -> None:
     figure = study.plot_front()
     assert isinstance(figure, go.Figure)

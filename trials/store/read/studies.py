@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any
 
@@ -46,8 +46,14 @@ class StudyRow:
     #: What its coordinator does at the moment.
     phase: str | None = None
 
+    @property
+    def title(self) -> str:
+        """Name, state and numbers of candidates: ``'digits': complete; 10 complete, 2 infeasible``."""
+        counts = ", ".join(f"{count} {state}" for state, count in self.counts.items()) or "no trials yet"
+        return f"{self.name!r}: {self.state}; {counts}"
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, repr=False)
 class StudySummary:
     """One study without its candidates."""
 
@@ -64,6 +70,9 @@ class StudySummary:
     targets: tuple[str, ...]
     #: Every metric its candidates have, objectives first; the first target goes without saying.
     metrics: tuple[str, ...]
+
+    def __repr__(self) -> str:
+        return f"<StudySummary {self.row.title}; {', '.join(field.name for field in fields(self))}>"
 
 
 def list_studies(

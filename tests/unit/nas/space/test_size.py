@@ -31,6 +31,16 @@ def test_a_large_space_is_estimated_within_its_error() -> None:
     assert str(size).startswith("about 3")
 
 
+def test_an_estimate_without_error_reads_like_a_count() -> None:
+    def build(chooser: Chooser) -> None:
+        for layer in range(6):
+            chooser.choose(f"bits{layer}", (8, 32))
+
+    counted, estimated = space_size(build), space_size(build, limit=1)
+    assert (counted.exact, estimated.exact) == (True, False)
+    assert str(counted) == str(estimated) == "64"
+
+
 def test_many_stages_that_decide_about_slots_stay_precise() -> None:
     def stages(chooser: Chooser) -> None:
         for stage in range(5):
