@@ -74,8 +74,8 @@ def answers_of(problem: Problem, network: Network, artifact: Artifact) -> list[A
         try:
             found.append(_answers(problem, network, artifact.path, inputs, name, runtime))
         except NasError as error:
-            texts = (text.replace(str(artifact.path), artifact.path.name) for text in (str(error), _reason(error)))
-            found.append(Answers(name, runtime.version(), None, {}, {}, *texts))
+            text = str(error).replace(str(artifact.path), artifact.path.name)  # the folder is a temporary one
+            found.append(Answers(name, runtime.version(), None, {}, {}, text, _reason(error)))
     return found
 
 
