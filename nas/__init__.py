@@ -1,7 +1,7 @@
-"""What can be done to one network: build it, compress it, train it, export it, measure it.
+"""Operations on one network: building, compressing, training, exporting and measuring it.
 
-Knows no study, no scheduler and no database. Importing it imports nothing heavy.
+This package does not know studies, schedulers and databases. Importing it imports no large packages.
 """
 
-#: Tells this package from others of the same name, see measured_nas/packages.py.
+#: Distinguishes this package from others with the same name, see measured_nas/packages.py.
 __distribution__ = "measured-nas"

@@ -1,97 +1,97 @@
-"""Every deliberate error of the project, as one tree.
+"""The tree of all errors that this project raises on purpose.
 
 ::
 
     NasError
-    ├── UnknownNameError (LookupError)   a name no registry, plan or study has
-    ├── MissingPackageError (ImportError)  a package that what was asked for needs and that is not installed
-    ├── PlanError (ValueError)           the user's plan, or a value in it
-    ├── SpaceError (ValueError)          a search space, its choices, or a replay that does not fit
-    ├── TaskError (ValueError)           data that is missing, empty or of another shape
-    ├── ExportError (RuntimeError)       an artifact that can't be written or does not compute the same
-    ├── MeasureError (RuntimeError)      a session, runtime or target that can't measure
-    ├── PlaceError (RuntimeError)        the place where work is done is bad: its disk, a lock, a lost process
-    │   ├── ClusterError                 a Ray cluster that is gone, or has no place for a job
-    │   └── UnavailableError             a target that can't measure now; a MeasureError too
-    │       └── UnreachableError         a target's device that does not answer, or vanished
-    ├── AllFailedError (RuntimeError)    a study whose candidates all fail
-    ├── JobError (RuntimeError)          a job whose result can't be used (not a number, lost worker)
-    ├── OriginalError (RuntimeError)     limits wait for scores of the original network, and it has none
-    ├── StudyError (RuntimeError)        a study in another state than the request needs
-    └── StoreError (RuntimeError)        the database or the artifact store
-        └── StorageLostError             a database that stayed away, or whose file was removed or replaced
+    ├── UnknownNameError (LookupError)     a name is unknown
+    ├── MissingPackageError (ImportError)  a required package is not installed
+    ├── PlanError (ValueError)             a plan or one of its values is wrong
+    ├── SpaceError (ValueError)            a search space, a network or its choices are wrong
+    ├── TaskError (ValueError)             data is missing or wrong
+    ├── ExportError (RuntimeError)         an artifact can't be written or computes other outputs
+    ├── MeasureError (RuntimeError)        a session, runtime or target can't measure
+    ├── PlaceError (RuntimeError)          the place where work runs is at fault: a disk, a lock, a lost process
+    │   ├── ClusterError                   a Ray cluster is gone or has no place for a job
+    │   └── UnavailableError               a target can't measure now; also a MeasureError
+    │       └── UnreachableError           the device of a target does not answer or vanished
+    ├── AllFailedError (RuntimeError)      all candidates of a study fail
+    ├── JobError (RuntimeError)            the result of a job can't be used
+    ├── OriginalError (RuntimeError)       limits depend on scores of the original network, which failed
+    ├── StudyError (RuntimeError)          a study is in the wrong state for a request
+    └── StoreError (RuntimeError)          the database or the artifact store failed
+        └── StorageLostError               the database is unreachable, or its file was removed or replaced
 
 A message gives the value, what is allowed, and what to do.
 """
 
 
 class NasError(Exception):
-    """Base of every deliberate error; the command line prints its message without a traceback."""
+    """Base of all errors raised on purpose; the command line prints its message without a traceback."""
 
 
 class UnknownNameError(NasError, LookupError):
-    """A name that no registry, plan or study has."""
+    """No registry, plan or study has the given name."""
 
 
 class MissingPackageError(NasError, ImportError):
-    """A package that what was asked for needs and that is not installed."""
+    """A package is not installed that the requested feature needs."""
 
 
 class PlanError(NasError, ValueError):
-    """The user's plan, or a value in it."""
+    """The user's plan or a value in it is wrong."""
 
 
 class SpaceError(NasError, ValueError):
-    """A search space, its choices, or a replay that does not fit."""
+    """A search space or a network of it is wrong, or choices do not fit its questions."""
 
 
 class TaskError(NasError, ValueError):
-    """Data that is missing, empty or of another shape than declared."""
+    """Data is missing, empty or of another shape than declared, or a task's parameter is out of range."""
 
 
 class ExportError(NasError, RuntimeError):
-    """An artifact that can't be written, or that does not compute what the network computes."""
+    """An artifact can't be written, or its outputs differ from those of the network."""
 
 
 class MeasureError(NasError, RuntimeError):
-    """A session, runtime or target that can't measure."""
+    """A session, runtime or target can't measure."""
 
 
 class PlaceError(NasError, RuntimeError):
-    """The place where work is done is bad: its disk, a lock, a lost process. The same work may succeed later."""
+    """The place where work runs is at fault: a disk, a lock, a lost process. The same work may succeed later."""
 
 
 class UnavailableError(MeasureError, PlaceError):
-    """A target that can't measure now: its core is taken, or its measuring process was killed."""
+    """A target can't measure now: its core is in use, or its measuring process was killed."""
 
 
 class UnreachableError(UnavailableError):
-    """A target's device that does not answer, or vanished."""
+    """The device of a target does not answer or vanished."""
 
 
 class ClusterError(PlaceError):
-    """A Ray cluster that is gone, or that had no place for a kind of job for too long."""
+    """A Ray cluster is gone, or had no place for a kind of job for too long."""
 
 
 class AllFailedError(NasError, RuntimeError):
-    """A study whose candidates all fail: the plan or the code is to be mended."""
+    """All candidates of a study fail, so the plan or the code must be corrected."""
 
 
 class JobError(NasError, RuntimeError):
-    """A job whose result can't be used: not a number, or its worker was lost."""
+    """The result of a job can't be used: a value is not finite, or the worker was lost."""
 
 
 class OriginalError(NasError, RuntimeError):
-    """Limits are relative to the scores of the original network, and it has none: it failed."""
+    """Limits are relative to scores of the original network, which has none because it failed."""
 
 
 class StudyError(NasError, RuntimeError):
-    """A study in another state than the request needs."""
+    """A study is in the wrong state for a request."""
 
 
 class StoreError(NasError, RuntimeError):
-    """The database or the artifact store."""
+    """The database or the artifact store failed."""
 
 
 class StorageLostError(StoreError):
-    """A database that stayed away for too long, or whose file was removed or replaced while it was in use."""
+    """The database was unreachable for too long, or its file was removed or replaced while it was in use."""

@@ -1,4 +1,4 @@
-"""Optional packages: how one that is not installed says what installs it."""
+"""Optional packages: whether they are installed, and the commands that install them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import importlib.util
 
 from nas.errors import MissingPackageError
 
-#: Package as it is imported → what pip installs for it, where that is not the package itself.
+#: Import name of a package → the name to install with pip, if it is another one.
 _INSTALLED_WITH = {
     "cmake": "measured-nas[kernels]",
     "onnxscript": "measured-nas[torch-export]",
@@ -19,32 +19,35 @@ _INSTALLED_WITH = {
 
 
 def is_installed(package: str) -> bool:
-    """Whether a top-level package can be imported; it is not imported. A mere folder of that name does not count."""
+    """Whether a top-level package can be imported, without importing it; a folder without code does not count."""
     spec = importlib.util.find_spec(package)
     return spec is not None and spec.origin is not None
 
 
 def require(package: str, user: str) -> None:
-    """Check that a package is installed, for what imports it later.
+    """Check that a package is installed, before code that imports it later.
 
     Args:
-        package: as it is imported.
-        user: what needs it, as the message begins.
+        package: import name of the package.
+        user: the feature that needs the package, which is the beginning of the message.
 
     Raises:
-        MissingPackageError: it is not installed.
+        MissingPackageError: the package is not installed.
     """
     if not is_installed(package):
         raise missing(package, user)
 
 
 def missing(package: str, user: str, reason: str = "is not installed") -> MissingPackageError:
-    """The error of a package that ``user`` needs and that ``reason``."""
+    """The error for a package that ``user`` needs; ``reason`` completes the clause "which …" of its message."""
     return MissingPackageError(f"{user} needs the package {package!r}, which {reason}; {pip_install(package)}")
 
 
 def pip_install(package: str) -> str:
-    """The command that installs a package, given as it is imported; on a device with the agent alone, without us."""
+    """The command that installs a package, given its import name.
+
+    On a device that has only the agent, the command installs the package itself, without this project.
+    """
     top = package.partition(".")[0]
     wanted = _INSTALLED_WITH.get(top, package)
     if "[" not in wanted:

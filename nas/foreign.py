@@ -1,7 +1,7 @@
-"""Text from outside, made safe to show: names, reasons, tracebacks, choices, the output of programs.
+"""Makes text from outside safe to show: names, reasons, tracebacks, choices, the output of programs.
 
-Such text may hold control characters, terminal escapes, halves of surrogate pairs, markup of any kind, and URLs with
-passwords. Each function here gives text that shows the same letters and does nothing else.
+Such text may contain control characters, terminal escapes, halves of surrogate pairs, any markup, and URLs with
+passwords. The functions here return text that shows the same characters and has no other effect.
 """
 
 from __future__ import annotations
@@ -10,49 +10,49 @@ import html
 import re
 
 _REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
-#: Control characters but tab and newline; overrides of the direction of writing; halves of surrogate pairs.
+#: Control characters except tab and newline; overrides of the text direction; halves of surrogate pairs.
 _UNSHOWABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
-#: What a database can't store.
+#: Characters that databases can't store.
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 _SPACES = re.compile(r"[ \t\r\n\v\f\x1c-\x1e\x85\u2028\u2029]+")
-#: ``scheme://user:password@``, the password up to the last ``@`` before a blank or a quote.
+#: ``scheme://user:password@``; the password ends at the last ``@`` before a space or a quote.
 _PASSWORD = re.compile(r"""(\w://[^\s/:@'"]*):[^\s'"]*@""")
 _SECRET_OPTION = re.compile(r"""([?&][\w.-]*(?:pass|secret|token|key)[\w.-]*)=[^\s&'"]+""", re.IGNORECASE)
-#: Characters that mean something in Markdown, in Streamlit's colours and icons, and in formulas.
+#: Characters with a meaning in Markdown, in Streamlit's colours and icons, or in formulas.
 _MARKDOWN = re.compile(r"""([\\`*_{}\[\]()<>#+\-.!|~$:&@^=/"'])""")
 
 
 def storable(text: str) -> str:
-    """Text that every database and file takes: NUL and halves of surrogate pairs are replaced."""
+    """Text that every database and file accepts; NUL and halves of surrogate pairs are replaced."""
     return _UNSTORABLE.sub(_REPLACEMENT, text)
 
 
 def lines(text: str) -> str:
-    """Text of several lines: passwords in URLs are hidden, control characters are replaced."""
+    """Text of several lines, with passwords in URLs hidden and control characters replaced."""
     return _UNSHOWABLE.sub(_REPLACEMENT, hide_passwords(text).replace("\r\n", "\n").replace("\r", "\n"))
 
 
 def line(text: str) -> str:
-    """The same in one line: each run of blanks and line breaks becomes a blank."""
+    """Text of one line, made safe like ``lines``; each run of spaces and line breaks becomes one space."""
     return _UNSHOWABLE.sub(_REPLACEMENT, _SPACES.sub(" ", hide_passwords(text)))
 
 
 def markdown(text: str) -> str:
-    """One line whose characters are all shown as they are where Markdown, as Streamlit reads it, is expected."""
+    """One line, escaped so that Streamlit's Markdown shows all its characters literally."""
     return _MARKDOWN.sub(r"\\\1", line(text)).replace("\\:", "&#58;").replace("\\$", "&#36;")
 
 
 def figure_text(text: str) -> str:
-    """One line whose characters are all shown as they are in plotly's titles, labels, legends and hover boxes.
+    """One line, escaped so that plotly's titles, labels, legends and hover boxes show all its characters literally.
 
-    Plotly reads some HTML there, and fills in ``%{x}``; what stands in dollars it takes for a formula.
+    Plotly interprets some HTML there, replaces ``%{x}``, and treats text between dollar signs as a formula.
     """
     shown = html.escape(line(text), quote=False)
     return shown.replace("$", "&#36;").replace("%{", "%&#123;")
 
 
 def hide_passwords(text: str) -> str:
-    """The same text with the passwords of all URLs in it replaced by ``***``."""
+    """The text with passwords, and secret parameters, of all its URLs replaced by ``***``."""
     if "://" not in text:
         return text
     return _SECRET_OPTION.sub(r"\1=***", _PASSWORD.sub(r"\1:***@", text))

@@ -1,4 +1,4 @@
-"""Folders of the user's own code, at the end of the import path: no file there stands for a library's module."""
+"""Adds folders of the user's code to the end of the import path, so that they can't replace modules of libraries."""
 
 from __future__ import annotations
 
@@ -6,24 +6,24 @@ import os
 import sys
 from collections.abc import Sequence
 
-#: Environment variable by which a process tells one that it starts what to append.
+#: Environment variable with the folders that a child process appends to its import path.
 APPENDED = "MEASURED_NAS_CODE"
 
 
 def append_folders(folders: Sequence[str]) -> None:
-    """Make the modules in ``folders`` importable, of two of one name the first one's."""
+    """Make the modules in ``folders`` importable; of modules with the same name, the first folder's is used."""
     for folder in map(os.path.abspath, folders):
         if folder not in sys.path:
             sys.path.append(folder)
 
 
 def append_inherited() -> None:
-    """Append what the process that started this one wrote into its environment."""
+    """Append the folders that the parent process passed in the environment."""
     append_folders([folder for folder in os.environ.get(APPENDED, "").split(os.pathsep) if folder])
 
 
 def inheritable() -> dict[str, str]:
-    """Environment variables that give a process this one's import path, each folder on its side of the libraries."""
+    """Environment variables that give a child process this import path, with folders before and after the libraries."""
     libraries = (sys.prefix, sys.base_prefix)
     first = next((place for place, path in enumerate(sys.path) if path.startswith(sys.base_prefix)), len(sys.path))
     before, after = (

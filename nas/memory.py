@@ -1,4 +1,4 @@
-"""What the system tells about memory: how much there is, and whether it killed a process for lack of it."""
+"""Memory of this machine: its size, and the number of processes that the system killed for lack of it."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from contextlib import suppress
 from pathlib import Path
 
 _GROUPS = Path("/sys/fs/cgroup")
-#: Key and file of a control group's count of killed processes, of both versions of control groups.
+#: Files of both versions of control groups that count killed processes, and files that contain the memory limit.
 _KILLS = ("memory.events", "memory.oom_control")
 _LIMITS = ("memory.max", "memory.limit_in_bytes")
 
 
 def total_bytes() -> int:
-    """Memory of this machine, or of the container that this process is in if that is less."""
+    """Bytes of memory of this machine, or of this process's container if that has less."""
     found = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     for folder in _folders():
         for name in _LIMITS:
@@ -24,7 +24,7 @@ def total_bytes() -> int:
 
 
 def num_killed() -> int:
-    """Processes that the system killed so far because memory ran out: of the container if that is told, else all."""
+    """Number of processes that the system killed for lack of memory, in this container if known, else overall."""
     for folder in _folders():
         for name in _KILLS:
             with suppress(OSError):
@@ -38,7 +38,7 @@ def num_killed() -> int:
 
 
 def _folders() -> Iterator[Path]:
-    """Of the control groups that this process's memory is counted in, the innermost first."""
+    """Folders of the control groups that count this process's memory, from the innermost to the outermost."""
     with suppress(OSError):
         for line in Path("/proc/self/cgroup").read_text().splitlines():
             _, controllers, path = line.split(":", 2)

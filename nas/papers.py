@@ -1,4 +1,4 @@
-"""What a registered name takes from a paper, and the test that decides that it does."""
+"""Which paper a component implements, and the test that checks it."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Paper:
-    """One row of the catalogue of papers; entries carry it as their attribute ``paper``."""
+    """One row of the catalogue of papers; components have it as their attribute ``paper``."""
 
     row: int
     citation: str
-    #: Id of the deciding test, ``file::function``.
+    #: Id of the test that checks the implementation, ``file::function``.
     test: str
 
     def __str__(self) -> str:

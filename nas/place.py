@@ -1,4 +1,4 @@
-"""Whether the place where work is done is to blame for an error, or the work itself."""
+"""Decides whether the place where work runs is to blame for an error, or the work itself."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from contextlib import suppress
 
 from nas.errors import PlaceError, StoreError
 
-#: What the system answers where a disk, a permission, a table of the system's or a network is to blame.
+#: System error codes for which a disk, a permission, a system table or a network is to blame.
 ERRORS = frozenset(
     getattr(errno, name)
     for name in (
@@ -23,19 +23,19 @@ ERRORS = frozenset(
     )
     if hasattr(errno, name)
 )
-#: The same, where a library keeps the text only.
+#: Texts of such errors, for libraries that keep only the text.
 _WORDS = re.compile(
     r"No space left on device|Disk quota exceeded|Input/output error|Read-only file system|Stale file handle"
     r"|\(os error (?:5|28|30|116|122)\)|PytorchStreamWriter failed writing|file write failed"
     r"|inline_container\.cc:\d+\] \. unexpected pos"
 )
-#: A disk that has no room for so much is full.
+#: Bytes that must fit on a disk; otherwise it counts as full.
 _ROOM_BYTES = 1 << 20
-#: A process that ends with one of these was ended by somebody else, or by the system.
+#: Signals that mean that a process was ended by another process, a user or the system.
 FROM_OUTSIDE = frozenset(
     getattr(signal, name) for name in ("SIGKILL", "SIGTERM", "SIGINT", "SIGHUP", "SIGQUIT") if hasattr(signal, name)
 )
-#: A process that ends with one of these did something that it must not do.
+#: Signals that a process causes itself by an invalid operation.
 OF_ITS_OWN = frozenset(
     getattr(signal, name)
     for name in ("SIGSEGV", "SIGABRT", "SIGFPE", "SIGILL", "SIGTRAP", "SIGSYS")
@@ -44,7 +44,7 @@ OF_ITS_OWN = frozenset(
 
 
 def is_of_place(error: BaseException) -> bool:
-    """Whether the place is to blame for an error, or for one that it was raised from."""
+    """Whether the place is to blame for an error, or for one of its causes."""
     return any(
         isinstance(item, (PlaceError, StoreError))
         or (isinstance(item, OSError) and item.errno in ERRORS)
@@ -54,7 +54,7 @@ def is_of_place(error: BaseException) -> bool:
 
 
 def bad_folder(folders: Iterable[str]) -> str | None:
-    """What is wrong with the working folder, the temporary one or one of ``folders``, if anything."""
+    """The problem of the working folder, the temporary folder or one of ``folders``; None if all can be written."""
     try:
         for folder in (os.getcwd(), tempfile.gettempdir(), *folders):
             os.stat(folder)
@@ -67,7 +67,7 @@ def bad_folder(folders: Iterable[str]) -> str | None:
 
 
 def how_ended(code: int) -> str:
-    """An exit code in words; a negative one is a signal."""
+    """An exit code in words; negative codes are signals."""
     if code >= 0:
         return f"exit code {code}"
     with suppress(ValueError):

@@ -1,4 +1,4 @@
-"""What this machine's processor is."""
+"""Describes this machine's processor."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import platform
 from pathlib import Path
 from typing import Any
 
-#: Processor flags that decide which kernels a runtime picks.
+#: Processor flags by which runtimes choose their kernels.
 _TELLING = (
     "sse4_2",
     "avx",
@@ -24,7 +24,7 @@ _TELLING = (
 
 
 def describe_processor() -> dict[str, Any]:
-    """Model, telling flags and number of cores of this machine's processor."""
+    """Model, flags that runtimes depend on, and number of cores of this machine's processor."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:

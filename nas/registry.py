@@ -1,7 +1,7 @@
-"""Names to ``"module:attribute"``, imported on first use.
+"""Registries, which map names to ``"module:attribute"`` and import on first use.
 
-Places a name can come from: the table of a folder's ``__init__.py``, an entry point of an installed package
-(group ``measured_nas.<kind>``), ``add``, or the name itself when it is written ``module:attribute``.
+A name comes from the table of a registry in a folder's ``__init__.py``, from an entry point of an installed package
+(group ``measured_nas.<kind>``), or from ``add``; a name written as ``module:attribute`` refers to code directly.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ T = TypeVar("T")
 
 
 class Registry(Generic[T]):
-    """The names of one kind of thing. Listing them imports nothing."""
+    """The names of one kind of component. Listing them imports nothing."""
 
     def __init__(
         self,
@@ -33,13 +33,13 @@ class Registry(Generic[T]):
         subclasses_of: type = object,
         instances_of: type | None = None,
     ) -> None:
-        """Keep the names of one kind.
+        """Make a registry.
 
         Args:
-            kind: what the names stand for, in the plural: the entry point group is ``measured_nas.<kind>``.
+            kind: kind of the components, in the plural; the entry point group is ``measured_nas.<kind>``.
             entries: name → ``module:attribute``.
-            subclasses_of: a name stands for a concrete subclass of this class.
-            instances_of: a name stands for an object of this class instead.
+            subclasses_of: class of which components must be concrete subclasses.
+            instances_of: class of which components must be instances; replaces ``subclasses_of``.
         """
         self.kind = kind
         self._one = f"{kind[:-3]}y" if kind.endswith("ies") else kind.removesuffix("s")
@@ -48,19 +48,19 @@ class Registry(Generic[T]):
         self._holds_classes = instances_of is None
 
     def table(self) -> dict[str, str]:
-        """Name → ``module:attribute``, those of installed packages included; our own names win."""
+        """Name → ``module:attribute``, including names of installed packages; the project's own names win."""
         found = {point.name: point.value for point in _entry_points(f"measured_nas.{self.kind}")}
         return dict(sorted({**found, **self._entries}.items()))
 
     def names(self) -> list[str]:
-        """Every name, sorted."""
+        """All names, sorted."""
         return list(self.table())
 
     def add(self, name: str, location: str) -> None:
-        """Add a name in this process, for what plans do not name; the same again is harmless.
+        """Add a name in this process, for components that plans do not name; repeating a call does nothing.
 
         Raises:
-            PlanError: the name stands for something else already.
+            PlanError: the name already stands for something else.
         """
         taken = self.table().get(name, location)
         if taken != location:
@@ -68,16 +68,16 @@ class Registry(Generic[T]):
         self._entries[name] = location
 
     def get(self, name: str) -> T:
-        """What stands behind ``name``; it is imported and its kind is checked, nothing of it is called.
+        """Import the component ``name`` and check its kind, without calling it.
 
         Raises:
-            UnknownNameError: no such name, module or attribute.
-            MissingPackageError: its module needs a package that is not installed.
+            UnknownNameError: there is no such name, module or attribute.
+            MissingPackageError: the component's module needs a package that is not installed.
             PlanError: the name stands for something of another kind, or its module can't be imported.
         """
         if not isinstance(name, str):
-            raise PlanError(f"{self._one} {name!r} is no name; known: {', '.join(self.names())}")
-        # Our own names first: listing entry points reads the metadata of every installed package, 7 ms.
+            raise PlanError(f"{self._one} {name!r} is not a name; known: {', '.join(self.names())}")
+        # The project's own names come first, because listing entry points reads the metadata of all packages (7 ms).
         location = name if ":" in name else self._entries.get(name) or self.table().get(name)
         if location is None:
             known = f"known: {', '.join(self.names())}; your own code is named as module:attribute"
@@ -87,7 +87,7 @@ class Registry(Generic[T]):
         return found  # type: ignore[no-any-return]
 
     def _check_kind(self, found: Any, location: str) -> None:
-        """Refuse what is no concrete subclass (or no instance) of this registry's class."""
+        """Refuse an object that is not a concrete subclass (or an instance) of this registry's class."""
         wanted = f"{self._base.__module__}.{self._base.__qualname__}"
         if not self._holds_classes:
             if not isinstance(found, self._base):
@@ -111,11 +111,11 @@ def load(location: str, kind: str = "object", name: str = "") -> Any:
 
     Args:
         location: ``module:attribute``.
-        kind: what it is, in messages.
-        name: what the user calls it, if not by its location.
+        kind: kind of the object, for messages.
+        name: name by which the user refers to it, if other than ``location``.
 
     Raises:
-        UnknownNameError: the module or the attribute is not there.
+        UnknownNameError: the module or the attribute does not exist.
         MissingPackageError: the module needs a package that is not installed.
         PlanError: the name is malformed, or the module raises when it is imported.
     """
@@ -128,9 +128,7 @@ def load(location: str, kind: str = "object", name: str = "") -> Any:
     except AttributeError as error:
         public = [name for name in vars(module) if not name.startswith("_")]
         file = getattr(module, "__file__", None) or "built into Python"
-        hint = nearest(
-            attribute, public, "a file of your own that is called like an installed module needs another name"
-        )
+        hint = nearest(attribute, public, "if a file of yours has the same name as an installed module, rename it")
         raise UnknownNameError(
             f"{kind} {location!r}: module {module_name!r} ({file}) has no {attribute!r}{hint}"
         ) from error
@@ -142,13 +140,13 @@ def _imported(module_name: str, location: str, kind: str, name: str) -> ModuleTy
     except ModuleNotFoundError as error:
         if error.name is not None and module_name.startswith(error.name):
             raise UnknownNameError(
-                f"{kind} {location!r}: no module {error.name!r} on the path; "
-                "is its folder beside the plan, or under `code:` in it?"
+                f"{kind} {location!r}: no module {error.name!r} on the import path; "
+                "its folder must contain the plan or be listed under `code:` in it"
             ) from error
         raise missing(str(error.name), f"{kind}: {name!r}") from error
     except NasError:
         raise
-    except (Exception, SystemExit) as error:  # code of the user's own may raise anything
+    except (Exception, SystemExit) as error:  # the user's code may raise anything
         raise PlanError(
             f"{kind} {location!r}: importing {module_name} failed: {type(error).__name__}: {error} ({_place_of(error)})"
         ) from error
@@ -163,7 +161,7 @@ def _place_of(error: BaseException) -> str:
 
 
 def _entry_points(group: str) -> Iterable[EntryPoint]:
-    """Those of a group; Python 3.9, on devices, gives all in a dict."""
+    """The entry points of a group; Python 3.9, on devices, returns all groups in a dict."""
     found: Any = entry_points()
     return found.select(group=group) if hasattr(found, "select") else found.get(group, ())  # type: ignore[no-any-return]
 
@@ -172,8 +170,8 @@ def make(factory: Any, spec: Mapping[str, Any], kind: str) -> Any:
     """Call ``factory`` with the parameters of a plan's ``{"name": …, parameters…}``.
 
     Raises:
-        PlanError: a parameter that the factory does not take, with the nearest it does; a value of another kind than
-            the parameter is annotated with; or the factory failed.
+        PlanError: the factory does not take a parameter (the message suggests the nearest one), a value does not match
+            the parameter's annotation, or the factory failed.
     """
     parameters = {key: value for key, value in spec.items() if key != "name"}
     known = [
@@ -192,14 +190,14 @@ def make(factory: Any, spec: Mapping[str, Any], kind: str) -> Any:
         return factory(**parameters)
     except NasError:
         raise
-    except Exception as error:  # code of the user's own may raise anything
+    except Exception as error:  # the user's code may raise anything
         raise PlanError(
             f"{kind}: {spec['name']!r} failed: {type(error).__name__}: {error} ({_place_of(error)})"
         ) from error
 
 
 def nearest(name: str, known: Iterable[str], then: str = "") -> str:
-    """The end of a message about an unknown name: ``"; did you mean 'x'?"`` if one is near, and the clause ``then``."""
+    """End of a message about an unknown name: ``"; did you mean 'x'?"`` if a known one is similar, and ``then``."""
     close = difflib.get_close_matches(name, list(known), n=1)
     if close:
         return f"; did you mean {close[0]!r}? {then[:1].upper()}{then[1:]}".rstrip()

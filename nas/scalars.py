@@ -1,4 +1,4 @@
-"""Whether a plan's value is of the kind that a parameter is annotated with: numbers, text, yes or no."""
+"""Checks whether a plan's value matches a parameter's annotation, for numbers, text and booleans."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
-#: Type of a value → the annotations it fits; a whole number is a number.
+#: Type of a value → the annotations that it matches; integers also match float.
 _FITS: dict[type, set[type]] = {type(None): {type(None)}, bool: {bool}, int: {int, float}, float: {float}, str: {str}}
 _WORDS = {type(None): "null", bool: "true or false", int: "a whole number", float: "a number", str: "text"}
 
 
 def misfit(function: Callable[..., Any], parameter: str, value: Any) -> str:
-    """What ``parameter`` takes, where ``value`` is something else; empty where it fits, or nothing is known."""
+    """The kind of values that ``parameter`` takes, if ``value`` does not match; empty if it does or if unknown."""
     wanted = _kinds(_hints(function).get(parameter))
     if not wanted:
         return ""
@@ -30,20 +30,20 @@ def misfit(function: Callable[..., Any], parameter: str, value: Any) -> str:
 
 def _hints(function: Callable[..., Any]) -> dict[str, Any]:
     target = function.__init__ if isinstance(function, type) else function  # type: ignore[misc]
-    with suppress(Exception):  # an annotation may name what is imported for type checkers only
+    with suppress(Exception):  # an annotation may use names that are imported only for type checkers
         return typing.get_type_hints(target)
     return {}
 
 
 def _kinds(hint: Any) -> set[Any] | None:
-    """The kinds of an annotation that allows nothing else."""
+    """The scalar types that an annotation allows; None if it allows other types."""
     is_union = typing.get_origin(hint) in (typing.Union, getattr(types, "UnionType", None))  # Python 3.9 lacks it
     kinds = list(typing.get_args(hint)) if is_union else [hint]
     return set(kinds) if all(kind in list(_FITS) for kind in kinds) else None
 
 
 def _as_number(value: Any) -> str:
-    """How text that looks like a number is written as one: YAML takes 1e-3 for text."""
+    """A hint how to write text that looks like a number; YAML reads 1e-3 as text."""
     with suppress(TypeError, ValueError):
         return f"; write {float(value)!r}" if isinstance(value, str) else ""
     return ""

@@ -1,4 +1,4 @@
-"""Temporary folders that carry a mark of their owner: those of a process that was killed go with the next start."""
+"""Temporary folders with a mark of their owner; folders of killed processes are removed when the next one is made."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from types import TracebackType
 
 try:
     import fcntl
-except ImportError:  # Windows: nothing is swept there
+except ImportError:  # Windows, where old folders are not removed
     fcntl = None  # type: ignore[assignment]
 
 PREFIX = "nas-"
-#: In a folder: locked as long as its owner lives, whatever number its process has and in whichever container it is.
+#: File in a folder that is locked as long as its owner lives; works across containers, unlike process ids.
 _MARK = ".owner"
 
 
@@ -27,7 +27,10 @@ class Scratch:
     """
 
     def __init__(self, prefix: str) -> None:
-        """``prefix`` begins with ``nas-``. Folders that killed processes left are removed first."""
+        """Remove folders of killed processes, and make a folder whose name begins with ``prefix``.
+
+        ``prefix`` must begin with ``nas-``.
+        """
         sweep()
         self.name = tempfile.mkdtemp(prefix=prefix)
         self._mark: int | None = _marked(self.name)
@@ -41,7 +44,7 @@ class Scratch:
         self.close()
 
     def close(self) -> None:
-        """Remove it, as far as that is possible; harmless twice."""
+        """Remove the folder as far as possible; may be called twice."""
         shutil.rmtree(self.name, ignore_errors=True)
         mark, self._mark = self._mark, None
         if mark is not None:
@@ -49,7 +52,7 @@ class Scratch:
 
 
 def sweep() -> None:
-    """Remove marked folders in the temporary folder whose owner is dead. What has no mark is left alone."""
+    """Remove marked folders in the temporary folder whose owner is dead; folders without a mark are left alone."""
     if fcntl is None:
         return
     for mark in Path(tempfile.gettempdir()).glob(f"{PREFIX}*/{_MARK}"):
@@ -63,14 +66,14 @@ def sweep() -> None:
 
 
 def _marked(folder: str) -> int | None:
-    """Mark a folder as this process's: locked first, then named, so that no sweep finds an unlocked mark."""
+    """Mark a folder as owned by this process; the mark is locked before it gets its name, so no sweep removes it."""
     if fcntl is None:
         return None
     file = os.open(os.path.join(folder, f"{_MARK}.new"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         os.rename(os.path.join(folder, f"{_MARK}.new"), os.path.join(folder, _MARK))
-    except OSError:  # a file system without locks: nobody can tell whether the owner lives
+    except OSError:  # a file system without locks can't show whether the owner lives
         os.close(file)
         return None
     return file

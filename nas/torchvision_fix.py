@@ -1,12 +1,12 @@
-"""Imports timm and torchvision so that they work beside a CPU-only torch, in half of the time.
+"""Imports timm and torchvision so that they work with a CPU-only torch, in half of the time.
 
-Imported for its effect, before either of them. The registry's torchvision is built for CUDA: its compiled library
-does not load beside a CPU build of torch, and importing it then fails for want of two operators' schemas. Declaring
-those makes everything but the operators themselves work (images are decoded by Pillow).
+This module is imported for its effect, before either of them. The published torchvision is built for CUDA: its
+compiled library does not load with a CPU build of torch, and importing it then fails because the schemas of two
+operators are missing. Declaring these schemas makes everything work except the two operators; Pillow decodes images.
 
-Both libraries import torch's compiler, to keep it off functions of theirs, and its distributed tensors, which no
-network of ours is made of. That is half of the time and a quarter of the memory of a command; the compiler now comes
-when it is first used.
+Both libraries import torch's compiler, to exclude functions of theirs from it, and distributed tensors, which no
+network here uses. These imports take half of the time and a quarter of the memory of a command; with this module, the
+compiler is imported when it is first used.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _library: torch.library.Library | None = None
 
 
 def _loads() -> bool:
-    """Whether torchvision's own compiled library is there and fits this torch."""
+    """Whether torchvision's compiled library exists and loads with this torch."""
     spec = importlib.util.find_spec("torchvision")
     folder = Path(spec.origin).parent if spec is not None and spec.origin else None
     names = [f"_C{suffix}" for suffix in EXTENSION_SUFFIXES]
@@ -44,7 +44,7 @@ def _loads() -> bool:
 
 
 def _when_called(module: str, name: str) -> Callable[..., Any]:
-    """The function of a module that is imported by its first call."""
+    """A function of a module, which is imported at the first call."""
 
     def call(*arguments: Any, **settings: Any) -> Any:
         return getattr(importlib.import_module(module), name)(*arguments, **settings)
@@ -53,7 +53,7 @@ def _when_called(module: str, name: str) -> Callable[..., Any]:
 
 
 def _disable(function: Any, *arguments: Any, **settings: Any) -> Any:
-    """``torch._dynamo.disable``, done at the first call of ``function``."""
+    """Replacement of ``torch._dynamo.disable`` that disables ``function`` at its first call."""
     disabled: list[Any] = []
 
     @functools.wraps(function)
@@ -67,7 +67,7 @@ def _disable(function: Any, *arguments: Any, **settings: Any) -> Any:
 
 @contextmanager
 def _spared() -> Iterator[None]:
-    """While the body imports: a stand-in for the compiler, no distributed tensors; what is there already stays."""
+    """Put a stand-in for the compiler, and no distributed tensors, into ``sys.modules``, unless already imported."""
     compiler: Any = ModuleType("torch._dynamo")
     utils: Any = ModuleType("torch._dynamo.utils")
     compiler.disable, compiler.utils = _disable, utils

@@ -1,4 +1,4 @@
-"""Exceptions of code that is not ours, as messages: what was raised, and where in the user's file."""
+"""Describes exceptions of the user's code: the exception, and its place in the user's file."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import sys
 import traceback
 from types import FrameType
 
-#: Packages whose frames are passed over in search of the user's line.
+#: Packages whose frames are skipped in the search for the user's line.
 _OURS = frozenset({"nas", "search_spaces", "trials", "dashboard", "torch", "torchvision", "timm"})
 
 
 def describe_error(error: BaseException) -> str:
-    """``KeyError: 'x' (/home/me/net.py:12, in forward)``: the first line of the message, and the place if known."""
+    """Type and first line of an exception, with its place: ``KeyError: 'x' (/home/me/net.py:12, in forward)``."""
     lines = str(error).strip().splitlines()
     text = f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
     place = place_of(error)

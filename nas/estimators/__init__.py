@@ -1,4 +1,4 @@
-"""Estimators: how good is a network?"""
+"""Estimators: procedures that train a network until it can be scored."""
 
 from __future__ import annotations
 
@@ -17,34 +17,33 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Epoch:
-    """One finished epoch: a point of the curve."""
+    """One finished epoch of a training, a point of its curve."""
 
     epoch: int
-    #: ``train_loss``, ``learning_rate``, ``seconds`` and each task metric on the validation split.
+    #: ``train_loss``, ``learning_rate``, ``seconds``, and each metric of the task on the validation split.
     values: dict[str, float]
 
 
 class Estimator(ABC):
-    """Brings a network to the state in which it is judged.
+    """Trains a network until it can be scored.
 
-    The parameters are the plan's, keyword arguments with defaults, validated in the constructor (PlanError).
+    Parameters are keyword arguments with defaults, which a plan may set; constructors validate them (PlanError).
     """
 
-    #: Epochs a run takes at most: what a forecast multiplies by.
+    #: Largest number of epochs of a run; forecasts multiply by it.
     num_epochs: int
 
     def num_steps(self, task: Task) -> int | None:
-        """Optimiser steps of a run on a task; None where the estimator can't tell."""
+        """Number of optimizer steps of a run on a task; None where it is unknown."""
         return None
 
     @abstractmethod
     def fit(self, network: Network, task: Task, *, seed: int, checkpoint: Path | None = None) -> Iterator[Epoch]:
-        """Train in place, one item an epoch (a generator: the caller may stop between epochs).
+        """Train in place, and yield one item per epoch; the caller may close the generator between epochs.
 
-        With ``checkpoint`` (a folder that exists) the state is saved after every epoch, atomically, before the
-        epoch is yielded; called again with the same folder it continues after the last saved state, having
-        yielded the saved epochs first, and ends at the same weights as an uninterrupted run. Policies get
-        ``on_step``.
+        With ``checkpoint``, an existing folder, the state is saved atomically after every epoch, before the epoch is
+        yielded. A call with the same folder first yields the saved epochs, continues after the last saved state, and
+        ends at the same weights as an uninterrupted run. Policies get ``on_step``.
 
         Raises:
             JobError: the loss is not finite; the message names epoch and step.

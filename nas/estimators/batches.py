@@ -1,4 +1,4 @@
-"""From a data set to batches: by one indexing where it can, else through a loader."""
+"""Reads batches of a data set, by one indexing operation where the data set supports it, else through a loader."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ Batch = tuple[Tensor, Tensor]
 
 @runtime_checkable
 class Indexable(Protocol):
-    """A data set that reads many items at once."""
+    """A data set that can read many items at once."""
 
     def batch(self, indices: Tensor) -> Batch:
-        """Items ``indices`` ``(B,)``, as new tensors."""
+        """Read the items ``indices`` ``(B,)`` as new tensors."""
 
 
 def size_of(dataset: Dataset[Any]) -> int:
@@ -26,7 +26,7 @@ def size_of(dataset: Dataset[Any]) -> int:
 
 
 def training_batch_size(size: int, wanted: int, *, even: bool) -> int:
-    """``wanted``, or the whole data set where it is smaller; mixing needs pairs."""
+    """Batch size for training: ``wanted``, at most the size of the data set; made ``even`` for mixing, which pairs."""
     found = min(wanted, size)
     return max(found - found % 2, 1) if even else found
 

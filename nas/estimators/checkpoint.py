@@ -1,4 +1,4 @@
-"""A training's state on disk: written whole or not at all, read without executing anything."""
+"""Checkpoints of a training: written atomically, and read without executing code."""
 
 from __future__ import annotations
 
@@ -22,34 +22,35 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Position:
-    """Where a training is. Everything random and scheduled is a function of it."""
+    """The position of a training. All random numbers and schedules are functions of it."""
 
-    #: Hash of network, data, recipe and seed: which training this is.
+    #: Hash of network, data, recipe and seed, which identifies the training.
     key: str
     epoch: int
-    #: Batches of this epoch that are done.
+    #: Number of finished batches of this epoch.
     batch: int
-    #: Sum of their losses.
+    #: Sum of the losses of the finished batches.
     loss_sum: float
-    #: Seconds spent on them.
+    #: Seconds spent on the finished batches.
     seconds: float
     curve: tuple[Epoch, ...]
 
 
 @dataclass(frozen=True)
 class Saved:
-    """What a checkpoint holds."""
+    """The content of a checkpoint."""
 
     position: Position
-    #: The network's state; an averaged one has its own.
+    #: State of the network.
     model: Mapping[str, Tensor]
+    #: State of the averaged network; None if the recipe does not average.
     average: Mapping[str, Tensor] | None
-    #: State dicts of the optimizer and what belongs to it.
+    #: State dicts of the optimizer and the gradient scaler.
     optimizer: Mapping[str, Any]
 
 
 def save(folder: Path, saved: Saved) -> None:
-    """Replace the folder's checkpoint. A crash at any moment leaves the old one or the new one."""
+    """Replace the folder's checkpoint; after a crash at any moment, the folder has the old one or the new one."""
     position = saved.position
     stem = f"training-{position.epoch}-{position.batch}"
     files = {"model": f"{stem}.model.safetensors", "optimizer": f"{stem}.optimizer.pt"}
@@ -59,7 +60,7 @@ def save(folder: Path, saved: Saved) -> None:
         average = _plain(saved.average)
         files["average"] = f"{stem}.average.safetensors"
         _replace(folder / files["average"], lambda path: save_file(average, path))
-    # Only now does the folder's state become the new one.
+    # Writing this file makes the new files the folder's checkpoint.
     state = json.dumps({"version": 1, "position": asdict(position), "files": files})
     _replace(folder / STATE, lambda path: path.write_text(state))
     for old in folder.glob("training-*"):
@@ -68,17 +69,17 @@ def save(folder: Path, saved: Saved) -> None:
 
 
 def load(folder: Path, key: str) -> Saved | None:
-    """The folder's checkpoint of the training ``key``; None where there is none of use."""
+    """Load the folder's checkpoint of the training ``key``; None if there is no usable one."""
     if not (folder / STATE).exists():
         return None
     try:
         state = json.loads((folder / STATE).read_text())
         if state["version"] != 1 or state["position"]["key"] != key:
-            _log.warning("%s is the checkpoint of another training; starting anew", folder)
+            _log.warning("%s is the checkpoint of another training; the training starts again", folder)
             return None
         return _read(folder, state)
-    except Exception as error:  # what a torn file makes its reader raise is anyone's guess
-        _log.warning("the checkpoint in %s can't be read (%s); starting anew", folder, error)
+    except Exception as error:  # readers of damaged files may raise anything
+        _log.warning("the checkpoint in %s can't be read (%s); the training starts again", folder, error)
         return None
 
 
@@ -94,7 +95,7 @@ def _read(folder: Path, state: Any) -> Saved:
 
 
 def _plain(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Copies on the CPU, each of its own memory and contiguous, as safetensors wants them."""
+    """Contiguous copies on the CPU that share no memory, as safetensors requires."""
     return {
         name: value.detach().to("cpu", copy=True).clone(memory_format=torch.contiguous_format)
         for name, value in state.items()

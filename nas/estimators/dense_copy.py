@@ -1,4 +1,4 @@
-"""A network without its masks and rounding, and back; parametrizations of the user's own stay."""
+"""Copies a network without its masks and rounding, and copies weights back; the user's parametrizations stay."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from nas.sparsity.mask import Mask
 
 
 def dense_copy(model: nn.Module) -> nn.Module:
-    """A copy that computes with the weights behind masks and rounding, under ordinary names."""
+    """A copy of a network that uses the original weights, without masks and rounding, under ordinary names."""
     copied = copy.deepcopy(model)
     for module in list(copied.modules()):
         if parametrize.is_parametrized(module):
@@ -23,7 +23,7 @@ def dense_copy(model: nn.Module) -> nn.Module:
 
 
 def take_weights(model: nn.Module, dense: nn.Module) -> None:
-    """Put the state of a ``dense_copy`` behind the masks and the rounding of ``model``."""
+    """Load the state of a ``dense_copy`` into ``model``, as the original weights under its masks and rounding."""
     model.load_state_dict(dense.state_dict(), strict=False)
     with torch.no_grad():
         for path, module in model.named_modules():
@@ -46,7 +46,7 @@ def _undo(module: nn.Module) -> None:
         for name in empty:
             stacked[name].append(nn.Identity())
         return
-    # Torch's own way would take the parametrized attribute from the class, which the copied module shares.
+    # Torch's own function would delete the parametrized attribute from the class, which the original module shares.
     module.__class__ = parametrize.type_before_parametrizations(module)
     del module.parametrizations
     for name, original in empty.items():

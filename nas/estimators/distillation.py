@@ -1,4 +1,4 @@
-"""Loss of a network that is compressed against the dense network it comes from."""
+"""Distillation: the loss of a compressed network against the dense network that it comes from."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ if TYPE_CHECKING:
 
 
 class Distillation:
-    """Hard labels, soft answers and features of every weighted layer, as GPUSQ-ViT has them (Yu et al. 2023).
+    """Sum of three losses: labels, the teacher's outputs, and the features of all layers (GPUSQ-ViT, Yu et al. 2023).
 
-    A layer's features weigh as much as its weights differ from those behind masks and rounding, relatively: where
-    compression does most harm, the teacher is followed most. Where we differ: the paper takes the error of quantized
-    features for that; ours needs no second forward pass, and knows masks too.
+    The features of a layer are weighted by the relative error that masks and rounding cause in its weights, so that the
+    student follows the teacher most where compression harms most. Difference from the paper: it uses the error of
+    quantized features as the weight; the error of weights needs no second forward pass and covers masks too.
 
     Args:
-        task: of the hard labels.
-        teacher: frozen from now on; of the same layers under the same paths.
-        temperature: of the soft answers.
+        task: task whose loss is used for the labels.
+        teacher: the dense network, with the same layers under the same paths; it is frozen here.
+        temperature: temperature of the softened outputs.
         hard: weight of the labels; 0 trains without labels.
-        soft: weight of the teacher's answers.
-        features: weight of its features.
+        soft: weight of the teacher's outputs.
+        features: weight of the teacher's features.
     """
 
     def __init__(
@@ -41,7 +41,7 @@ class Distillation:
         self._paths = [site.module for site in find_sites(teacher, "weight") if site.active]
 
     def __call__(self, student: nn.Module, inputs: Tensor, targets: Tensor, smoothing: float) -> Tensor:
-        """Loss of a batch, a scalar."""
+        """Loss of a batch, as a scalar."""
         with torch.no_grad(), _observed(self._teacher, self._paths) as wanted:
             answers = self._teacher(inputs)
         with _observed(student, self._paths) as found:
@@ -53,13 +53,19 @@ class Distillation:
 
 
 def soft_loss(outputs: Tensor, answers: Tensor, temperature: float) -> Tensor:
-    """Kullback-Leibler divergence of classes, dimension 1, at a temperature, times its square (Hinton et al. 2015)."""
+    """Kullback-Leibler divergence over dimension 1, at a temperature, times its square (Hinton et al. 2015)."""
     ours, theirs = (F.log_softmax(item.float() / temperature, dim=1) for item in (outputs, answers))
     return (theirs.exp() * (theirs - ours)).sum(dim=1).mean() * temperature**2
 
 
 def feature_loss(found: Sequence[Tensor], wanted: Sequence[Tensor], errors: Tensor) -> Tensor:
-    """Squared differences over the teacher's mean square, of layers weighted by ``errors`` ``(L,)``; alike if all 0."""
+    """Mean squared differences, relative to the teacher's mean squares, weighted over layers.
+
+    Args:
+        found: the student's features, one tensor per layer.
+        wanted: the teacher's features.
+        errors: weights of the layers ``(L,)``; equal weights are used if all are 0.
+    """
     weights = torch.where(errors.sum() > 0, errors / errors.sum().clamp(min=1e-12), 1 / len(errors))
     losses = [
         F.mse_loss(ours.float(), theirs.float()) / theirs.float().square().mean().clamp(min=1e-12)
@@ -70,7 +76,7 @@ def feature_loss(found: Sequence[Tensor], wanted: Sequence[Tensor], errors: Tens
 
 @torch.no_grad()
 def layer_errors(model: nn.Module, paths: Sequence[str]) -> Tensor:
-    """``(L,)``: what masks and rounding change of each layer's weights, as a share of their norm."""
+    """The change of each layer's weights by masks and rounding, relative to their norm, ``(L,)``."""
     return torch.stack([_error(model.get_submodule(path)) for path in paths])
 
 
@@ -86,7 +92,7 @@ def _error(module: nn.Module) -> Tensor:
 
 @contextmanager
 def _observed(model: nn.Module, paths: Sequence[str]) -> Iterator[list[Tensor]]:
-    """Outputs of the modules at ``paths``, in that order, once the model has been called within."""
+    """Yield a list that has the outputs of the modules at ``paths`` after the block, which must call the model."""
     outputs: dict[str, Tensor] = {}
     found: list[Tensor] = []
 

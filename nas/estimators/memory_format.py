@@ -1,25 +1,25 @@
-"""Which layout a network's tensors are trained in."""
+"""Chooses the memory format that a network is trained in."""
 
 from __future__ import annotations
 
 import torch
 from torch import nn
 
-#: Input channels below which oneDNN's strided 1×1 convolution is not to be trusted: its widest channel block.
+#: Number of input channels below which oneDNN's strided 1×1 convolution may fail; this is its widest channel block.
 _CHANNEL_BLOCK = 16
 
 
 def training_format(
     model: nn.Module, device: torch.device, input_shape: tuple[int, ...], *, channels_last: bool
 ) -> torch.memory_format:
-    """``channels_last`` where it is wanted and safe, else the contiguous format.
+    """``channels_last`` if it is wanted and safe, else the contiguous format.
 
-    A network whose forward needs the contiguous format, as ``x.view(len(x), -1)`` does behind a convolution, is tried
-    with two inputs of ``input_shape`` (its batch is ignored); an empty shape tries nothing.
+    A forward pass may need the contiguous format, for example for ``x.view(len(x), -1)`` after a convolution, so the
+    network is tried with two inputs of ``input_shape``, whose batch is ignored; an empty shape tries nothing.
 
-    On x86 processors the gradient of a strided 1×1 convolution of few input channels writes past its workspace when
-    its input is channels_last (https://github.com/uxlfoundation/oneDNN/issues/6035): weights go wrong or the process
-    dies. Networks with such a layer are trained in the contiguous format, in which they compute the same.
+    On x86 processors, the gradient of a strided 1×1 convolution with few input channels writes past its workspace if
+    its input is channels_last (https://github.com/uxlfoundation/oneDNN/issues/6035): weights become wrong or the
+    process crashes. Networks with such a layer are trained in the contiguous format, with the same results.
     """
     overruns = device.type == "cpu" and any(_overruns(module) for module in model.modules())
     if not channels_last or overruns or (input_shape and not _runs_channels_last(model, device, input_shape)):
@@ -28,7 +28,7 @@ def training_format(
 
 
 def _runs_channels_last(model: nn.Module, device: torch.device, input_shape: tuple[int, ...]) -> bool:
-    """Try one batch in training mode; buffers are as before afterwards, tensors are on ``device``."""
+    """Whether one batch in training mode runs; buffers are restored, and the model stays on ``device``."""
     # Torch's stubs know only the overloads of `to` without a memory format.
     model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     inputs = torch.zeros(2, *input_shape[1:], device=device).contiguous(memory_format=torch.channels_last)

@@ -1,4 +1,4 @@
-"""How weights move: optimizer, schedule, precision, averaging and mixing, all of timm."""
+"""Optimizer, learning-rate schedule, mixed precision, averaging of weights and mixing of images, based on timm."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 class Optimization:
-    """Everything that one step of training changes beside the network itself."""
+    """The state of a training besides the network itself: optimizer, schedule, gradient scaler, average."""
 
     def __init__(self, recipe: Recipe, model: nn.Module, steps_per_epoch: int, device: torch.device) -> None:
         self._recipe = recipe
@@ -34,13 +34,13 @@ class Optimization:
         self.restart()
         self._type = _mixed_type(recipe, device)
         self._device = device
-        # float16 alone needs its gradients scaled; elsewhere the scaler passes everything through.
+        # Only float16 needs scaled gradients; otherwise the scaler does nothing.
         self._scaler = torch.amp.GradScaler(device.type, enabled=self._type is torch.float16)
         #: The moving average of the weights, if the recipe has one.
         self.average = ModelEmaV3(model, decay=recipe.ema_decay) if recipe.ema_decay is not None else None
 
     def restart(self) -> None:
-        """A new optimizer, and its schedule from the start; the average starts anew at step 0."""
+        """Make a new optimizer and start its schedule again; the average starts again at step 0."""
         recipe = self._recipe
         self._optimizer = create_optimizer_v2(
             self._model,
@@ -54,17 +54,17 @@ class Optimization:
 
     @property
     def learning_rate(self) -> float:
-        """Of the last step."""
+        """Learning rate of the last step."""
         return float(self._optimizer.param_groups[0]["lr"])
 
     def precision(self) -> AbstractContextManager[Any]:
-        """What a forward pass runs under."""
+        """Context manager of mixed precision for a forward pass."""
         if self._type is None:
             return nullcontext()
         return torch.autocast(self._device.type, self._type)
 
     def step(self, loss: Tensor, number: int) -> None:
-        """Step ``number`` (from 0) down the gradient of ``loss``."""
+        """Make optimizer step ``number`` (from 0) for ``loss``."""
         if self._scheduler is not None:
             self._scheduler.step_update(number)
         self._optimizer.zero_grad(set_to_none=True)
@@ -78,11 +78,11 @@ class Optimization:
             self.average.update(self._model, step=number + 1)
 
     def state(self) -> dict[str, Any]:
-        """For ``load``; the schedule is a function of the step and has none."""
+        """State for ``load``; the schedule is a function of the step and needs no state."""
         return {"optimizer": self._optimizer.state_dict(), "scaler": self._scaler.state_dict()}
 
     def load(self, state: Mapping[str, Any], average: Mapping[str, Tensor] | None) -> None:
-        """Go back to what ``state`` returned, and to the state of the average."""
+        """Restore what ``state`` returned, and the state of the average."""
         self._optimizer.load_state_dict(state["optimizer"])
         self._scaler.load_state_dict(state["scaler"])
         if self.average is not None and average is not None:
@@ -90,19 +90,19 @@ class Optimization:
 
 
 def pick_device(recipe: Recipe) -> torch.device:
-    """Where to train.
+    """The device to train on.
 
     Raises:
-        PlanError: the plan insists on a GPU and there is none.
+        PlanError: the plan requires a GPU and there is none.
     """
     if recipe.device == "cuda" and not torch.cuda.is_available():
-        raise PlanError("estimator: device: 'cuda', but torch sees no GPU here; use auto or cpu")
+        raise PlanError("estimator: device: 'cuda', but torch finds no GPU on this machine; use auto or cpu")
     wanted = recipe.device != "cpu" and torch.cuda.is_available()
     return torch.device("cuda", torch.cuda.current_device()) if wanted else torch.device("cpu")
 
 
 def make_mixup(recipe: Recipe, task: Task) -> Mixup | None:
-    """The mixing of a batch's pairs, if the recipe mixes; it smooths labels itself.
+    """The mixing of pairs of images, which also smooths labels; None if the recipe does not mix.
 
     Raises:
         PlanError: the task's targets can't be mixed.
@@ -111,7 +111,7 @@ def make_mixup(recipe: Recipe, task: Task) -> Mixup | None:
         return None
     if not task.supports_mixup:
         raise PlanError(
-            f"estimator: mixup and cutmix need one class an image, which {type(task).__name__} has not; set both to 0"
+            f"estimator: mixup and cutmix need one class per image, unlike in {type(task).__name__}; set both to 0"
         )
     return Mixup(
         mixup_alpha=recipe.mixup,
@@ -130,7 +130,7 @@ def _mixed_type(recipe: Recipe, device: torch.device) -> torch.dtype | None:
 
 
 def _fused(name: str) -> dict[str, bool]:
-    """Torch's own optimizers can step in one call for all tensors: a quarter of the time where these are small."""
+    """Settings that make torch's own optimizers step all tensors in one call, four times as fast for small tensors."""
     known = inspect.signature(get_optimizer_class(name, bind_defaults=False)).parameters
     return {"fused": True} if "fused" in known else {}
 

@@ -1,4 +1,4 @@
-"""What a torch network answers, over a whole split."""
+"""Outputs of a torch network for a whole data set."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ def outputs(
     num_workers: int = 0,
     precision: AbstractContextManager[Any] | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Outputs ``(M, …)`` float32 and targets ``(M, …)`` in the data's order.
+    """Outputs ``(M, …)`` float32 and targets ``(M, …)`` of all items, in the order of the data.
 
-    ``model`` is on ``device`` (the CPU by default); ``precision`` is the autocast to run under.
-    The model's mode is left as it was.
+    ``model`` must be on ``device``, by default the CPU; ``precision`` is the autocast context to use. The model runs in
+    evaluation mode, and its mode is restored.
     """
     device = device or torch.device("cpu")
     was_training = model.training

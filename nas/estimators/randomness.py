@@ -1,4 +1,4 @@
-"""Random numbers that are a function of where a training is, so that it can be continued anywhere."""
+"""Random numbers that depend only on the position of a training, so that it can be resumed at any point."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from torch import Tensor
 
 @contextmanager
 def seeded(seed: int, device: torch.device) -> Iterator[None]:
-    """Start the global generators of Python, numpy and torch from ``seed``; put them back afterwards.
+    """Seed the global generators of Python, numpy and torch for the block, and restore them afterwards.
 
-    Augmentation, mixing and dropout draw from these three; cuDNN is kept to its deterministic algorithms.
+    Augmentation, mixing and dropout use these generators. cuDNN uses only deterministic algorithms within the block.
     """
     python_state, numpy_state = random.getstate(), np.random.get_state()
     devices = [device] if device.type == "cuda" else []
@@ -32,5 +32,5 @@ def seeded(seed: int, device: torch.device) -> Iterator[None]:
 
 
 def permutation(size: int, seed: int) -> Tensor:
-    """The order ``(size,)`` in which an epoch sees its data."""
+    """A random order ``(size,)`` of the items of an epoch."""
     return torch.randperm(size, generator=torch.Generator().manual_seed(seed))

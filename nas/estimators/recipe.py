@@ -1,4 +1,4 @@
-"""The recipe of a training, as a plan gives it."""
+"""The recipe of a training, as a plan sets it."""
 
 from __future__ import annotations
 
@@ -76,10 +76,10 @@ class Recipe(BaseModel):
 
 
 def make_recipe(parameters: dict[str, Any]) -> Recipe:
-    """A recipe from a plan's values.
+    """Make a recipe from the parameters of a plan.
 
     Raises:
-        PlanError: one is unknown or out of range.
+        PlanError: a parameter is unknown or out of range.
     """
     known = list(Recipe.model_fields)
     for key, value in parameters.items():

@@ -1,4 +1,4 @@
-"""One step of training without data: does a network take part in training as it takes part in deployment?"""
+"""One step of training with random inputs, which finds networks that can't be trained before a study spends time."""
 
 from __future__ import annotations
 
@@ -13,15 +13,16 @@ from nas.user_code import describe_error
 if TYPE_CHECKING:
     from nas.space import Network
 
-#: Batch norms need more than one.
+#: Size of the batch; batch norms need more than one item.
 BATCH = 2
 
 
 def rehearse(network: Network) -> None:
-    """Run a network with real weights forwards and backwards, and finish it as after training; it can't be used on.
+    """Run a network with real weights forwards and backwards and finalize it; it can't be used afterwards.
 
     Raises:
-        SpaceError: it raises on the way, or answers otherwise in training mode or when it is finished.
+        SpaceError: the network raises an exception, its outputs have different shapes in training and evaluation mode,
+            or finalizing changes them.
     """
     who = f"{type(network.model).__name__}"
     generator = torch.Generator().manual_seed(0)
@@ -46,7 +47,7 @@ def rehearse(network: Network) -> None:
 def _check_answer(answer: object, deployed: object, who: str) -> None:
     if not isinstance(answer, Tensor) or not isinstance(deployed, Tensor) or answer.shape != deployed.shape:
         raise SpaceError(
-            f"{who} answers {_described(answer)} in training mode and {_described(deployed)} in evaluation mode; both "
+            f"{who} returns {_described(answer)} in training mode and {_described(deployed)} in evaluation mode; both "
             "must be one tensor of the same shape"
         )
 

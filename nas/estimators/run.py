@@ -1,4 +1,4 @@
-"""One training under way: steps, checkpoints, judgement."""
+"""A run of a training: its steps, checkpoints and scoring."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from nas.space import Network
     from nas.tasks import Task
 
-#: Network, inputs, targets, label smoothing → loss of the batch, a scalar.
+#: Function of network, inputs, targets and label smoothing → loss of the batch, a scalar.
 Loss = Callable[["nn.Module", "Tensor", "Tensor", float], "Tensor"]
 
 
@@ -39,16 +39,16 @@ class Run:
     """Trains one network by one recipe.
 
     Args:
-        recipe: of the training.
-        network: in training it gets ``on_step`` and is told when to restart.
-        task: data and metrics; its loss unless ``loss`` is given.
-        seed: of everything random.
-        folder: of checkpoints; None saves nothing.
-        loss: of a batch.
-        depends_on: what else the training is a function of, as JSON values.
+        recipe: recipe of the training.
+        network: network to train; its policies get ``on_step`` and may request restarts of the optimizer.
+        task: task that provides data, metrics and, unless ``loss`` is given, the loss.
+        seed: seed of everything random.
+        folder: folder of checkpoints; None saves nothing.
+        loss: loss of a batch.
+        depends_on: further values that the training depends on, as JSON values.
 
     Raises:
-        PlanError: the recipe mixes targets that can't be mixed, or asks for a GPU that is not there.
+        PlanError: the recipe mixes targets that can't be mixed, or requires a GPU that does not exist.
     """
 
     def __init__(
@@ -83,10 +83,10 @@ class Run:
         self.curve: tuple[Epoch, ...] = ()
 
     def epochs(self) -> Iterator[Epoch]:
-        """Those of the checkpoint, then the others as they are trained.
+        """Yield the epochs of the checkpoint, then train and yield the others.
 
-        When the generator ends, is closed or fails, the model is on the CPU in evaluation mode; it holds the
-        averaged weights where the recipe averages.
+        When the generator ends, is closed or fails, the model is on the CPU in evaluation mode, with averaged weights
+        if the recipe averages.
         """
         try:
             self.resume()
@@ -102,10 +102,10 @@ class Run:
         return self.epoch >= self.recipe.epochs or self._on_plateau()
 
     def train_epoch(self) -> Epoch:
-        """Train to the end of the epoch, judge the network, save."""
+        """Train to the end of the epoch, score the network, and save a checkpoint."""
         order = permutation(size_of(self.data), seed_of(self.seed, "order", self.epoch))
         while self.batch < self.steps:
-            # Generators start anew with every segment; segments are the same whether interrupted or not.
+            # Generators are seeded again for every segment; an interruption does not change the segments.
             started = time.monotonic()
             with seeded(seed_of(self.seed, "segment", self.epoch, self.batch), self.device):
                 self._train_segment(order, min(self.batch + self.recipe.checkpoint_steps, self.steps))
@@ -119,7 +119,7 @@ class Run:
         return epoch
 
     def resume(self) -> None:
-        """Go to where the folder's checkpoint is, if it has one."""
+        """Restore the folder's checkpoint, if it has one."""
         saved = load(self.folder, self.key) if self.folder is not None else None
         if saved is None:
             return
@@ -130,7 +130,7 @@ class Run:
         self.loss_sum, self.seconds = position.loss_sum, position.seconds
 
     def hand_over(self) -> None:
-        """Leave in ``network.model`` what is judged, where and how the caller had it."""
+        """Put the scored weights into ``network.model``, on the CPU, in the contiguous format and evaluation mode."""
         average = self.optimization.average
         if average is not None:
             self.model.load_state_dict(average.module.state_dict())
@@ -147,13 +147,13 @@ class Run:
         ):
             losses.append(self._train_step(inputs, targets))
             self.batch += 1
-            # Looking at a loss waits for the GPU, so it is done rarely there.
+            # Reading a loss waits for the GPU, so it is done rarely there.
             if len(losses) >= (32 if gpu else 1) or self.batch == last:
                 self._take(losses)
                 losses = []
 
     def _train_step(self, inputs: Tensor, targets: Tensor) -> Tensor:
-        """One step of the optimizer; the loss, a scalar on the device."""
+        """Make one optimizer step, and return the loss as a scalar on the device."""
         step = self.epoch * self.steps + self.batch
         inputs = inputs.to(self.device, non_blocking=True)
         targets = targets.to(self.device, non_blocking=True)
@@ -171,16 +171,16 @@ class Run:
         return loss.detach()
 
     def _scheduled(self, step: int) -> int:
-        """Where in its schedule the optimizer is: it runs through all of it between two restarts."""
+        """The position of a step in the learning-rate schedule, which is completed between two restarts."""
         first = max((start for start in self.restarts if start <= step), default=0)
         last = min((start for start in self.restarts if start > step), default=self.total_steps)
         return (step - first) * self.total_steps // (last - first)
 
     def _take(self, losses: list[Tensor]) -> None:
-        """Add the losses of the last batches up.
+        """Add the losses of the last batches to the sum.
 
         Raises:
-            JobError: one is not finite.
+            JobError: a loss is not finite.
         """
         values = torch.stack(losses).float().tolist()
         for offset, value in enumerate(values, self.batch - len(values)):
@@ -203,7 +203,7 @@ class Run:
         )
         if not np.isfinite(answers).all():
             raise JobError(
-                f"the network's answers on the validation split are not finite after epoch {self.epoch}; "
+                f"the network's outputs on the validation split are not finite after epoch {self.epoch}; "
                 "try a lower learning_rate, or clip_grad"
             )
         scores = scores_of(self.task, answers, targets)
@@ -242,14 +242,14 @@ class Run:
 
 
 def steps_of(recipe: Recipe, task: Task) -> int:
-    """Optimiser steps of a training by a recipe."""
+    """Number of optimizer steps of a training by a recipe."""
     size = size_of(task.dataset("train", augment=recipe.augment))
     even = recipe.mixup > 0 or recipe.cutmix > 0
     return recipe.epochs * (size // training_batch_size(size, recipe.batch_size, even=even))
 
 
 def plain_loss(task: Task) -> Loss:
-    """The task's loss of what the network answers."""
+    """The task's loss, as a function of network and batch."""
 
     def loss(model: nn.Module, inputs: Tensor, targets: Tensor, smoothing: float) -> Tensor:
         return task.loss(model(inputs), targets, label_smoothing=smoothing)
@@ -258,6 +258,6 @@ def plain_loss(task: Task) -> Loss:
 
 
 def _key(recipe: Recipe, network: Network, task: Task, seed: int, depends_on: Any) -> str:
-    """Hash of all that a training is a function of."""
+    """Hash of everything that a training depends on."""
     parts = [recipe.model_dump(), network.architecture.to_json(), task.fingerprint(), seed, depends_on]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()

@@ -1,4 +1,4 @@
-"""Dense, then sparse, then quantized: three trainings, the last two distilled from the first."""
+"""Trains in three phases, dense, sparse and quantized; the last two are distilled from the first."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class SparseThenQuantize(Estimator):
         training: a mapping of the parameters of ``training`` for every phase, without ``epochs``.
 
     Raises:
-        PlanError: a parameter that is unknown or out of range.
+        PlanError: a parameter is unknown or out of range.
     """
 
     paper = Paper(
@@ -71,8 +71,8 @@ class SparseThenQuantize(Estimator):
         given = dict(training or {})
         if "epochs" in given:
             raise PlanError(
-                "estimator: sparse_then_quantize: training.epochs; each phase has its own: dense_epochs, "
-                "sparse_epochs, quantized_epochs"
+                "estimator: sparse_then_quantize: training.epochs is not allowed; each phase has its own: "
+                "dense_epochs, sparse_epochs, quantized_epochs"
             )
         weights = {"hard_weight": hard_weight, "soft_weight": soft_weight, "feature_weight": feature_weight}
         _check(weights, learning_rate_factor=learning_rate_factor, temperature=temperature)
@@ -96,7 +96,7 @@ class SparseThenQuantize(Estimator):
         return sum(steps_of(recipe, task) for recipe in self._recipes.values())
 
     def fit(self, network: Network, task: Task, *, seed: int, checkpoint: Path | None = None) -> Iterator[Epoch]:
-        """See ``Estimator.fit``; epochs are numbered through all phases, each of which has a checkpoint of its own."""
+        """See ``Estimator.fit``; epochs are numbered over all phases, and each phase has its own checkpoint."""
         with closing(self._phases(network, task, seed, checkpoint)) as epochs:
             for number, epoch in enumerate(epochs):
                 yield replace(epoch, epoch=number)
@@ -113,7 +113,7 @@ class SparseThenQuantize(Estimator):
                 seed_of(seed, phase),
                 folder,
                 loss=loss,
-                # A phase goes on from the ones before it.
+                # The result of a phase depends on the phases before it.
                 depends_on=[{name: item.model_dump() for name, item in self._recipes.items()}, self._loss],
             )
 
@@ -125,7 +125,7 @@ class SparseThenQuantize(Estimator):
         sparse = replace(network, policies=tuple(policy for policy in network.policies if policy not in rounding))
         training = run("sparse", sparse, loss)
         yield from training.epochs()
-        # Schedules that end with training end here.
+        # Schedules that act at the end of training act here.
         sparse.on_step(training.total_steps, training.total_steps)
         yield from run("quantized", replace(network, policies=rounding), loss).epochs()
 

@@ -19,15 +19,15 @@ if TYPE_CHECKING:
 class Training(Estimator):
     """Trains with timm's optimizers, schedules, averaging and mixing.
 
-    Training starts from random weights or from the ``weights`` of the space. The result depends on network, task,
-    recipe and seed only: an interrupted training continues within its epoch and ends at the same weights, bit for bit
-    on the same machine. The global random generators are not touched. The parameters are those of ``Recipe``.
+    Training starts from random weights or from the ``weights`` of the space. The result depends only on network, task,
+    recipe and seed: an interrupted training continues within its epoch and ends at the same weights, bit for bit on the
+    same machine. The global random generators are left unchanged. The parameters are those of ``Recipe``.
 
     The defaults are for training from scratch. A ``learning_rate`` of 0.004 destroys trained weights: with ``weights``,
     begin with ``learning_rate: 0.0003`` and ``epochs: 5``.
 
     Raises:
-        PlanError: a parameter that is unknown or out of range.
+        PlanError: a parameter is unknown or out of range.
     """
 
     __signature__ = inspect.signature(Recipe)
@@ -43,10 +43,10 @@ class Training(Estimator):
     def fit(self, network: Network, task: Task, *, seed: int, checkpoint: Path | None = None) -> Iterator[Epoch]:
         """See ``Estimator.fit``.
 
-        When the generator ends, is closed or fails, the model is on the CPU in evaluation mode; it holds the
-        averaged weights where the recipe averages.
+        When the generator ends, is closed or fails, the model is on the CPU in evaluation mode, with averaged weights
+        if the recipe averages.
 
         Raises:
-            PlanError: the recipe mixes targets that can't be mixed, or asks for a GPU that is not there.
+            PlanError: the recipe mixes targets that can't be mixed, or requires a GPU that does not exist.
         """
         yield from Run(self.recipe, network, task, seed, checkpoint).epochs()

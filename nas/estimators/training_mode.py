@@ -1,4 +1,4 @@
-"""Training mode of a network of which a part may be frozen."""
+"""Training mode of networks that may have frozen layers."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 
 def enter_training_mode(model: nn.Module) -> None:
-    """Training mode; a batch norm whose parameters are frozen normalises by its statistics and keeps them."""
+    """Set training mode, but keep batch norms with frozen parameters in evaluation mode, with fixed statistics."""
     model.train()
     for module in model.modules():
         if isinstance(module, _BatchNorm):

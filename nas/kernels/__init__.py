@@ -1,1 +1,1 @@
-"""Native kernels for sparse and depthwise layers, run by OpenVINO as an extension library of two operations."""
+"""Native kernels for sparse and depthwise layers, which OpenVINO loads as an extension library of two operations."""

@@ -1,4 +1,4 @@
-"""Builds the library of native kernels on the machine that runs it: once for its processor, compiler and OpenVINO."""
+"""Builds the library of native kernels on this machine, once per source, processor, compiler and OpenVINO version."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ from nas.processor import describe_processor
 _LIBRARY = "measured_nas_kernels.so"
 _COMPILERS = ("c++", "g++", "clang++")
 _HELP = f"apt-get install g++ make, and {pip_install('cmake')}"
-#: Of OpenVINO's files for CMake, the one that says its version.
+#: The one of OpenVINO's CMake files that contains its version.
 _VERSION_FILE = "OpenVINOConfig-version.cmake"
-#: Lines of a failed build's log that its error shows.
+#: Number of lines of a failed build's log that the error message shows.
 _LOG_LINES = 20
 
 
@@ -35,12 +35,12 @@ class _Tools:
     cmake: str
     make: str
     compiler: str
-    #: OpenVINO's files for CMake.
+    #: Folder of OpenVINO's CMake files.
     openvino: Path
 
 
 def library() -> Path:
-    """The library's file, built where this machine has none of this source, compiler, processor and OpenVINO yet.
+    """The library's file, which is built if this machine has no library of this source, compiler and OpenVINO yet.
 
     Raises:
         MeasureError: a tool is missing, the build failed, or the cache can't be written.
@@ -54,12 +54,12 @@ def library() -> Path:
                 if not path.exists():
                     _build(tools, path)
     except OSError as error:
-        raise MeasureError(f"the native kernels can't be kept in {path.parent}: {error.strerror}") from error
+        raise MeasureError(f"the native kernels can't be stored in {path.parent}: {error.strerror}") from error
     return path
 
 
 def library_hash() -> str:
-    """Of all that the library depends on; it need not be built.
+    """Hash of everything that the library depends on; nothing is built.
 
     Raises:
         MeasureError: a tool is missing.
@@ -68,7 +68,7 @@ def library_hash() -> str:
 
 
 def kernels_folder() -> Path:
-    """Where libraries, and what was found out about them, are kept."""
+    """Folder of the built libraries and of the caches of their timings."""
     return Path.home() / ".cache" / "measured-nas" / "kernels"
 
 
@@ -79,10 +79,10 @@ def source_files() -> dict[str, bytes]:
 
 
 def _tools() -> _Tools:
-    """What builds.
+    """Find the build tools and OpenVINO.
 
     Raises:
-        MeasureError: something is missing.
+        MeasureError: one of them is missing.
     """
     folders = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
     found = {name: shutil.which(name, path=folders) for name in ("cmake", "make", *_COMPILERS)}
@@ -93,7 +93,7 @@ def _tools() -> _Tools:
         return _Tools(cmake, make, compiler, Path(package.origin).parent / "cmake")
     needed = {"cmake": cmake, "make": make, "a C++ compiler": compiler, "openvino": package}
     missing = ", ".join(name for name, value in needed.items() if not value)
-    raise MeasureError(f"the native kernels are built here, and this machine lacks {missing}: {_HELP}")
+    raise MeasureError(f"the native kernels are built on this machine, which lacks {missing}: {_HELP}")
 
 
 @cache
@@ -110,14 +110,14 @@ def _hash(tools: _Tools) -> str:
 
 @contextmanager
 def _alone(path: Path) -> Iterator[None]:
-    """Hold the lock; it is freed with the process, however that ends."""
+    """Hold the lock, which is freed when the process ends in any way."""
     with path.open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
 
 
 def _build(tools: _Tools, path: Path) -> None:
-    """Build beside ``path`` and move the whole file there."""
+    """Build in a temporary folder beside ``path``, and then move the finished file there."""
     with tempfile.TemporaryDirectory(dir=path.parent) as folder:
         source, build = Path(folder) / "source", Path(folder) / "build"
         source.mkdir()

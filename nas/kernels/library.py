@@ -1,4 +1,4 @@
-"""The bare kernels, one thread, for callers that have no OpenVINO graph: tests, benchmarks."""
+"""Calls the kernels without OpenVINO, on one thread, for tests, tuning and benchmarks."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import numpy as np
 from nas.errors import MeasureError
 from nas.kernels.sparse_format import ROWS, Floats, SparseWeights
 
-#: What the kernels can do to an output, in the order of the library's numbers.
+#: Activations that the kernels can apply to their output, in the order of the library's numbers.
 ACTIVATIONS = ("none", "relu", "relu6", "silu", "gelu", "hard_swish")
 
 #: How a depthwise kernel computes: sums of products in vectors of pixels or of channels, or Fourier transforms.
@@ -22,16 +22,16 @@ Method = Literal["pixels", "channels", "fourier"]
 METHODS: tuple[Method, ...] = get_args(Method)
 
 _LARGEST = 2**31 - 1
-#: Floats of a cache line.
+#: Number of floats in a cache line.
 _LINE = 16
 
 
 @dataclass(frozen=True)
 class InstructionSet:
-    """One that the kernels are compiled for."""
+    """An instruction set that the kernels are compiled for."""
 
     name: str
-    #: Floats of a vector.
+    #: Number of floats in a vector.
     lanes: int
     #: Whether this processor has it.
     available: bool
@@ -55,16 +55,16 @@ class _DepthwiseLayer(ctypes.Structure):
 
 @dataclass(frozen=True)
 class Prepared:
-    """A kernel with all that it reads and writes, checked: a call computes the same output again."""
+    """A kernel with checked arguments; each call computes the output from them."""
 
     kernel: Callable[..., Any]
     arguments: tuple[Any, ...]
     y: Floats
-    #: What the arguments are addresses of.
+    #: Arrays that the arguments point into; they are kept alive here.
     read: tuple[Any, ...]
 
     def __call__(self) -> Floats:
-        """The output, in the same memory each time."""
+        """Compute and return the output, always in the same memory."""
         if self.y.size:
             self.kernel(*self.arguments)
         return self.y
@@ -73,7 +73,7 @@ class Prepared:
 class Library:
     """The library in a file that ``nas.kernels.build`` built.
 
-    Its methods prepare a kernel; whatever does not fit raises MeasureError then, before the kernel sees it.
+    The methods check all arguments and raise MeasureError for those that do not fit, before a kernel can read them.
     """
 
     def __init__(self, path: Path) -> None:
@@ -85,11 +85,11 @@ class Library:
         self._library.kernels_multiply_adds.restype = ctypes.c_int64
         self._library.kernels_spectrum_size.restype = ctypes.c_int64
         self._library.kernels_sparse_widths.restype = ctypes.POINTER(ctypes.c_int32)
-        #: The widest first.
+        #: The instruction sets, with the widest vectors first.
         self.instruction_sets = tuple(map(self._describe, range(self._library.kernels_num_instruction_sets())))
 
     def widths(self, instruction_set: str, rows: int) -> tuple[int, ...]:
-        """Vectors that a sparse kernel may compute at a time with blocks of ``rows`` outputs, widest first."""
+        """Numbers of vectors that a sparse kernel with blocks of ``rows`` outputs computes at a time, largest first."""
         _check(rows in ROWS, f"blocks of {rows} outputs", ROWS)
         found = self._library.kernels_sparse_widths(self._index(instruction_set), rows)
         return tuple(iter(iter(found).__next__, 0))
@@ -105,7 +105,10 @@ class Library:
         activation: str = "none",
         channels_last: bool = False,
     ) -> Prepared:
-        """A 1×1 convolution of x ``(N, inputs, …)``: ``(N, outputs, …)``; channels last, ``(…, inputs)`` both."""
+        """Prepare a 1×1 convolution of x ``(N, inputs, …)`` to ``(N, outputs, …)``.
+
+        With ``channels_last`` it maps ``(…, inputs)`` to ``(…, outputs)``.
+        """
         index = self._index(instruction_set)
         widths = self.widths(instruction_set, weights.rows)
         _check(width in widths, f"width {width}", widths)
@@ -139,10 +142,10 @@ class Library:
         activation: str = "none",
         method: Method = "pixels",
     ) -> Prepared:
-        """A convolution of each channel of x ``(N, C, H, W)`` with its own kernel of weight ``(C, height, width)``.
+        """Prepare a convolution of each channel of x ``(N, C, H, W)`` with its kernel of weight ``(C, height, width)``.
 
-        ``method``: by sums of products, in vectors of pixels or of channels, or by Fourier transform, where stride and
-        sizes allow that.
+        ``method`` is ``pixels`` or ``channels`` for sums of products in vectors of pixels or of channels, or
+        ``fourier`` for Fourier transforms, which are used only if stride and sizes allow it.
         """
         index = self._index(instruction_set)
         _check(method in METHODS, f"method {method!r}", METHODS)
@@ -171,12 +174,12 @@ class Library:
         return Prepared(self._library.kernels_depthwise, (index, *arguments), y, (weight, bias, x, spectrum))
 
     def multiply_adds(self, instruction_set: str, steps: int) -> int:
-        """Multiply and add as fast as a core can, in registers, for so many steps; how many multiply-adds it did."""
+        """Multiply and add in registers for ``steps`` steps, at a core's full speed; returns the multiply-adds done."""
         _check(0 <= steps <= _LARGEST, f"{steps} steps", ["0 to 2**31 - 1"])
         return int(self._library.kernels_multiply_adds(self._index(instruction_set), ctypes.c_int64(steps)))
 
     def _spectrum(self, index: int, layer: _DepthwiseLayer) -> Floats | None:
-        """Of the layer's weights, from a cache line on."""
+        """The spectrum of the layer's weights, aligned to a cache line; None if Fourier transforms do not apply."""
         size = self._library.kernels_spectrum_size(index, ctypes.byref(layer))
         if size == 0:
             return None
@@ -203,14 +206,14 @@ def _check(is_right: bool, found: str, allowed: Iterable[Any]) -> None:
 
 
 def _check_floats(name: str, array: Floats, shape: tuple[int, ...]) -> None:
-    """``array`` is what C reads as floats of this shape."""
+    """Check that C can read ``array`` as contiguous floats of this shape."""
     allowed = f"float32 {shape}, contiguous, at most 2**31 - 1 numbers"
     is_right = array.dtype == np.float32 and array.flags.c_contiguous and array.shape == shape
     _check(is_right and math.prod(shape) <= _LARGEST, f"{name} {array.dtype} {array.shape}", [allowed])
 
 
 def _check_weights(weights: SparseWeights) -> None:
-    """They read no input and no memory that is not there."""
+    """Check that sparse weights refer only to existing inputs and entries."""
     starts, columns = weights.starts, weights.columns
     _check(min(weights.outputs, weights.inputs) > 0, f"weights ({weights.outputs}, {weights.inputs})", ["not empty"])
     blocks, entries = -(-weights.outputs // weights.rows), len(columns)
@@ -219,9 +222,9 @@ def _check_weights(weights: SparseWeights) -> None:
         _check(is_right, f"{name} {array.dtype} {array.shape}", [f"int32 ({size},), contiguous"])
     _check_floats("values", weights.values, (entries * weights.rows,))
     rises = starts[0] == 0 and starts[-1] == entries and bool((np.diff(starts) >= 0).all())
-    _check(rises, "starts that do not rise", [f"from 0 to the {entries} entries"])
+    _check(rises, "starts that are not ascending", [f"from 0 to the {entries} entries"])
     is_input = not entries or (columns.min() >= 0 and columns.max() < weights.inputs)
-    _check(bool(is_input), "columns that are no inputs", [f"0 to {weights.inputs - 1}"])
+    _check(bool(is_input), "columns that are not inputs", [f"0 to {weights.inputs - 1}"])
 
 
 def _activation(name: str) -> int:

@@ -1,4 +1,4 @@
-"""The form in which the kernels read mostly zero weights: of each block of outputs, the inputs that it reads."""
+"""The storage format of sparse weights for the kernels: for each block of outputs, the inputs that it reads."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from nas.errors import MeasureError
 
-#: Adjacent outputs of a block: those the kernels are compiled for.
+#: Numbers of adjacent outputs per block that the kernels are compiled for.
 ROWS = (1, 2, 4)
 
 Floats = NDArray[np.float32]
@@ -18,7 +18,7 @@ Integers = NDArray[np.int32]
 
 @dataclass(frozen=True, eq=False)
 class SparseWeights:
-    """Weights ``(outputs, inputs)`` in blocks of ``rows`` adjacent outputs, the last of which may have fewer.
+    """Weights ``(outputs, inputs)`` in blocks of ``rows`` adjacent outputs; the last block may have fewer.
 
     Block b reads the inputs ``columns[starts[b]:starts[b + 1]]``, in ascending order.
     """
@@ -30,15 +30,15 @@ class SparseWeights:
     starts: Integers
     #: ``(entries,)``
     columns: Integers
-    #: ``(entries * rows,)``: an entry's values of all rows side by side; zero for the rows that a last block lacks.
+    #: ``(entries * rows,)``: each entry's values of all rows, side by side; zero for rows that the last block lacks.
     values: Floats
 
     @classmethod
     def of(cls, weight: Floats, rows: int) -> SparseWeights:
-        """Those of a dense weight ``(outputs, inputs)``.
+        """Convert a dense weight ``(outputs, inputs)``.
 
         Raises:
-            MeasureError: the weight is not such a matrix of float32, or ``rows`` has no kernel.
+            MeasureError: the weight is not a float32 matrix, or no kernel has blocks of ``rows`` outputs.
         """
         blocks = _blocks(weight, rows)
         read = (blocks != 0).any(1)
@@ -48,7 +48,7 @@ class SparseWeights:
         return cls(outputs, inputs, rows, starts, column.astype(np.int32), blocks[block, :, column].reshape(-1))
 
     def dense(self) -> Floats:
-        """The weight ``(outputs, inputs)``."""
+        """The dense weight ``(outputs, inputs)``."""
         blocks = np.zeros((len(self.starts) - 1, self.rows, self.inputs), np.float32)
         block = np.repeat(np.arange(len(blocks)), np.diff(self.starts))
         blocks[block, :, self.columns] = self.values.reshape(-1, self.rows)
@@ -56,17 +56,17 @@ class SparseWeights:
 
 
 def fill(weight: Floats, rows: int) -> float:
-    """Values stored for each one that is not zero: 1 where blocks of ``rows`` outputs fit the zeros, up to ``rows``.
+    """Number of stored values per non-zero: 1 if the zeros fill whole blocks of ``rows`` outputs, at most ``rows``.
 
     Raises:
-        MeasureError: as ``SparseWeights.of``.
+        MeasureError: for the reasons of ``SparseWeights.of``.
     """
     stored = rows * int((_blocks(weight, rows) != 0).any(1).sum())
     return stored / np.count_nonzero(weight) if stored else 1.0
 
 
 def _blocks(weight: Floats, rows: int) -> Floats:
-    """``(blocks, rows, inputs)``, the outputs that a last block lacks being zero."""
+    """The weight as ``(blocks, rows, inputs)``; the last block is filled up with zeros."""
     if rows not in ROWS:
         raise MeasureError(f"sparse weights: blocks of {rows} outputs; allowed: {', '.join(map(str, ROWS))}")
     if weight.ndim != 2 or weight.dtype != np.float32:

@@ -1,1 +1,1 @@
-"""How fast is a file on a target? Measured, never estimated. Imports neither torch nor ray."""
+"""Measures the latency of exported files on targets. Imports neither torch nor ray."""

@@ -1,4 +1,4 @@
-"""Where the time of a run goes: milliseconds by node, as a runtime's own profiler tells them."""
+"""Profiles: the milliseconds that each node of a model takes, as the runtime's own profiler reports them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 from nas.errors import MeasureError
 
-#: A profile takes about so long, within limits on its runs; the first few warm up.
+#: Approximate duration of a profile in seconds, bounds on its number of runs, and runs before it that warm up.
 PROFILE_S = 0.5
 RUNS = (20, 300)
 WARM_UP_RUNS = 5
@@ -16,7 +16,7 @@ WARM_UP_RUNS = 5
 
 @dataclass(frozen=True)
 class NodeTime:
-    """What the runtime executed as one piece: an op of the file, several of them fused, or one of its own."""
+    """The time of one node that the runtime executed: an op of the file, several fused ops, or an op it inserted."""
 
     name: str
     op: str
@@ -25,12 +25,12 @@ class NodeTime:
 
 @dataclass(frozen=True)
 class Profile:
-    """Mean times over ``runs`` runs; the profiler's own cost is in them."""
+    """Mean times over ``runs`` runs; they include the profiler's own cost."""
 
     runs: int
     #: Wall time of a whole run.
     run_ms: float
-    #: In the order of execution.
+    #: Nodes in the order of execution.
     nodes: tuple[NodeTime, ...]
 
     def to_json(self) -> dict[str, Any]:
@@ -52,15 +52,15 @@ class ProfiledRun:
 
 
 def profile_runs(time_s: float) -> int:
-    """Runs of a profile of a model that takes ``time_s``."""
+    """Number of runs in a profile of a model that takes ``time_s``, warm-up included."""
     return WARM_UP_RUNS + int(min(max(PROFILE_S / max(time_s, 1e-9), RUNS[0]), RUNS[1]))
 
 
 def summarize(runs: Sequence[ProfiledRun]) -> Profile:
-    """One profile of many runs: those that warm up, and the slower half of the others, were disturbed.
+    """Average many runs into one profile, leaving out warm-up runs and the slower, disturbed half of the others.
 
     Raises:
-        MeasureError: too few runs.
+        MeasureError: there are only warm-up runs.
     """
     kept = sorted(runs[WARM_UP_RUNS:], key=lambda run: run.run_ms)
     kept = kept[: (len(kept) + 1) // 2]

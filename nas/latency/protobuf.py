@@ -1,4 +1,4 @@
-"""Protocol buffers' wire format, as much as ONNX files need: a device has the runtime, not the package ``onnx``."""
+"""The part of the protocol buffers wire format that ONNX files use; devices need not have the package ``onnx``."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ _LONGEST_VARINT = 10
 
 
 class Field(NamedTuple):
-    """One field of a message; ``value`` is a number, or the bytes of a text or a message within."""
+    """One field of a message; ``value`` is a number, or the bytes of a text or a nested message."""
 
     number: int
     value: Any
 
 
 def encode(*fields: tuple[int, int | str | bytes]) -> bytes:
-    """A message of (number, value) pairs; numbers are not negative."""
+    """Encode (field number, value) pairs as a message; integer values must not be negative."""
     parts = []
     for number, value in fields:
         if isinstance(value, int):
@@ -31,10 +31,10 @@ def encode(*fields: tuple[int, int | str | bytes]) -> bytes:
 
 
 def decode(message: memoryview) -> Iterator[Field]:
-    """The fields of a message, one after the other.
+    """Yield the fields of a message in their order.
 
     Raises:
-        MeasureError: it is none.
+        MeasureError: the bytes are not a valid message.
     """
     place = 0
     while place < len(message):

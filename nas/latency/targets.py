@@ -1,4 +1,4 @@
-"""Targets: the places latencies are about."""
+"""Targets: the devices, runtimes and settings that latencies are measured on."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _NAME = re.compile(r"[A-Za-z0-9_.-]{1,200}")
 
 @dataclass(frozen=True)
 class TargetSpec:
-    """What a user says of a target."""
+    """A target as the user specifies it."""
 
     name: str
     runtime: str = "onnxruntime"
@@ -23,18 +23,20 @@ class TargetSpec:
     batch: int = 1
     #: Core of the measuring process; None for the last one it may use.
     core: int | None = None
-    #: Of the agent on the device, ``https://pi:8765``; None where this process can measure by itself.
+    #: Address of the agent on the device, such as ``https://pi:8765``; None to measure on this machine.
     address: str | None = None
     #: File with the agent's token.
     token_file: str | None = None
-    #: Certificate, or that of its authority, that the agent proves itself by; None for the system's authorities.
+    #: File with the agent's certificate or that of its authority; None for the system's authorities.
     tls_ca: str | None = None
     #: Parameters of the runtime, JSON values.
     parameters: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:
         if not _NAME.fullmatch(self.name):
-            raise MeasureError(f"a target's name has letters, digits, '_', '.' and '-', this one is {self.name!r}")
+            raise MeasureError(
+                f"target name {self.name!r}: a name has 1 to 200 characters: letters, digits, '_', '.', '-'"
+            )
         _check_reach(self)
         if self.threads < 1 or self.batch < 1:
             raise MeasureError(
@@ -47,11 +49,11 @@ class TargetSpec:
 
     @property
     def here(self) -> TargetSpec:
-        """The same, as the machine itself sees it that measures."""
+        """This specification without address, token and certificate, as the measuring machine itself sees it."""
         return replace(self, address=None, token_file=None, tls_ca=None)
 
     def is_measured_as(self, other: TargetSpec) -> bool:
-        """Whether a latency of one is a latency of the other: a device may move to another address."""
+        """Whether latencies of both targets are the same; a device may move to another address."""
         return self.here == other.here and (self.address is None) == (other.address is None)
 
     def unlike(self, other: TargetSpec) -> str:
@@ -112,7 +114,9 @@ class Target:
 def _check_reach(spec: TargetSpec) -> None:
     if spec.address is None:
         if spec.token_file or spec.tls_ca:
-            raise MeasureError(f"target {spec.name!r} has a token_file or tls_ca, but no address of an agent; add it")
+            raise MeasureError(
+                f"target {spec.name!r} has a token_file or tls_ca, but no address of an agent; add the address"
+            )
         return
     url = urlsplit(spec.address)
     try:
@@ -122,6 +126,8 @@ def _check_reach(spec: TargetSpec) -> None:
     if not complete or url.path not in ("", "/") or url.query or "@" in url.netloc:
         raise MeasureError(f"target {spec.name!r}: address {spec.address!r}; write it as https://host:port")
     if spec.token_file is None:
-        raise MeasureError(f"target {spec.name!r}: {spec.address} wants a token; give the file it is in, token_file")
+        raise MeasureError(
+            f"target {spec.name!r}: the agent at {spec.address} needs a token; set token_file to the file that has it"
+        )
     if spec.tls_ca and url.scheme == "http":
-        raise MeasureError(f"target {spec.name!r}: tls_ca is for https addresses, this one is {spec.address}")
+        raise MeasureError(f"target {spec.name!r}: tls_ca needs an https address, and the address is {spec.address}")

@@ -1,4 +1,4 @@
-"""Precision: how many bits each site of a network computes with, and how the ranges of integers are found."""
+"""Precision: the number of bits that each site computes with, and the calibrations that find ranges of integers."""
 
 from __future__ import annotations
 
@@ -10,27 +10,27 @@ from nas.registry import Registry
 if TYPE_CHECKING:
     from torch import Tensor
 
-#: Lowest and highest value that has an integer of its own.
+#: Lowest and highest value that integers represent without clipping.
 Range = tuple[float, float]
 
 
 class Calibration(ABC):
-    """Finds the range of one value from what the value is on calibration inputs; one object serves one value.
+    """Finds the range of one value of a network from calibration inputs; each object serves one value.
 
-    The parameters are the plan's, keyword arguments with defaults, validated in the constructor (PlanError).
+    Parameters are keyword arguments with defaults, which a plan may set; constructors validate them (PlanError).
     """
 
-    #: Name of the same calibration in ONNX Runtime's ``CalibrationMethod``. ONNX Runtime quantizes networks with a node
-    #: that no op covers; None: such networks can't use this calibration.
+    #: Name of this calibration in ONNX Runtime's ``CalibrationMethod``, which is used for networks with nodes that no
+    #: op covers; None if such networks can't use this calibration.
     onnxruntime_method: ClassVar[str | None] = None
 
     @abstractmethod
     def add(self, value: Tensor) -> None:
-        """Look at the value of one more batch, of any shape."""
+        """Add the value for one more batch, a tensor of any shape."""
 
     @abstractmethod
     def range(self) -> Range:
-        """The range for what was added; not finite where that was not, or where nothing was added."""
+        """The range for all added values; not finite if a value was not finite, or if nothing was added."""
 
 
 CALIBRATIONS: Registry[type[Calibration]] = Registry(

@@ -1,4 +1,4 @@
-"""Training a network as it will be rounded: weights by a parametrization, activations before each layer."""
+"""Quantization-aware training: weights are rounded by a parametrization, activations by a hook before each layer."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _RANGE = "input_range"
 
 
 class _Switched(nn.Module):
-    """Rounds once it is switched on; its state travels with averages and checkpoints."""
+    """Rounds once it is switched on; the switch is a buffer, so averages and checkpoints include it."""
 
     of_policy = True
     on: Tensor
@@ -30,24 +30,24 @@ class _Switched(nn.Module):
 
     @property
     def active(self) -> bool:
-        """Whether to round; shapes without values are left as they are."""
+        """Whether to round; networks on the meta device are never rounded."""
         return not self.on.is_meta and bool(self.on)
 
 
 class RoundedWeight(_Switched):
-    """Parametrization of a weight: what its 8 or 4 bits stand for."""
+    """Parametrization that rounds a weight to the values that its 8 or 4 bits represent."""
 
     def __init__(self, bits: int, scheme: Scheme) -> None:
         super().__init__(scheme)
         self.bits = bits
 
     def forward(self, weight: Tensor) -> Tensor:
-        """``(O, …)`` to the same shape."""
+        """Round a weight ``(O, …)``; the shape stays the same."""
         return fake_quantize_weight(weight, self.bits, self.scheme) if self.active else weight
 
 
 class RoundedInput(_Switched):
-    """Rounds a layer's input within the running range of what it saw in training."""
+    """Rounds a layer's input, within the running range of the inputs seen in training."""
 
     range: Tensor
 
@@ -56,7 +56,7 @@ class RoundedInput(_Switched):
         self.register_buffer("range", torch.zeros(2))
 
     def forward(self, value: Tensor) -> Tensor:
-        """Any shape to the same shape and type."""
+        """Round a tensor of any shape; shape and type stay the same."""
         if self.training:
             self._observe(value.detach())
         if not self.active:
@@ -72,13 +72,13 @@ class RoundedInput(_Switched):
 
 
 def attach(module: nn.Module, bits: int, scheme: Scheme) -> RemovableHandle | None:
-    """Prepare a layer with 8 bits, or with weights of 4; the handle of its hook, if its input is rounded.
+    """Prepare a layer for rounding to ``bits`` (8 or 4), and return the handle of its hook if its input is rounded.
 
-    Nothing changes until ``switch``. A layer is one node of the traced graph, whose hooks tracing does not see.
+    Nothing is rounded until ``switch``. The hook does not appear in traced graphs, where a layer is a single node.
     """
     device = next(module.parameters()).device
     if isinstance(module._parameters.get("weight"), Tensor) or parametrize.is_parametrized(module, "weight"):
-        # Rounding on a shape without values would only say that the shape is kept.
+        # Unsafe skips a check that would only confirm that rounding keeps the shape.
         parametrize.register_parametrization(module, "weight", RoundedWeight(bits, scheme).to(device), unsafe=True)
     if bits != 8:
         return None
@@ -94,7 +94,7 @@ def switch(model: nn.Module, on: bool) -> None:
 
 
 def detach(module: nn.Module, handle: RemovableHandle | None) -> None:
-    """Undo ``attach``: an ordinary layer with the weights behind the rounding; other parametrizations stay."""
+    """Undo ``attach``: the layer gets back its unrounded weights; other parametrizations stay."""
     if handle is not None:
         handle.remove()
         delattr(module, _RANGE)
@@ -109,11 +109,11 @@ def detach(module: nn.Module, handle: RemovableHandle | None) -> None:
 
 
 def is_own_hook(hook: Any) -> bool:
-    """Whether a module's forward pre-hook is that of ``attach``."""
+    """Whether a forward pre-hook was registered by ``attach``."""
     return hook is _round_input
 
 
 def _round_input(module: nn.Module, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
-    """Forward pre-hook. A plain function, so that copies of a network round by their own ranges."""
+    """Forward pre-hook that rounds the input; a plain function, so that copies of a network use their own ranges."""
     rounded: RoundedInput = getattr(module, _RANGE)
     return (rounded(inputs[0]), *inputs[1:])

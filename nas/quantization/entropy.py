@@ -1,4 +1,4 @@
-"""Calibration that keeps the most information: the range of least Kullback-Leibler divergence."""
+"""Calibration by entropy: the range with the smallest Kullback-Leibler divergence."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from nas.errors import PlanError
 from nas.quantization import Calibration, Range
 from nas.quantization.min_max import MinMax
 
-#: Integers on which the candidates are compared: those of signed 8 bits without sign, as TensorRT compares them.
+#: Number of levels on which ranges are compared: the magnitudes of signed 8-bit integers, as in TensorRT.
 LEVELS = 128
-#: What an empty place of a distribution gets, where its divergence would be infinite.
+#: Count given to an empty bin, whose divergence would be infinite otherwise.
 _SMALLEST = 1e-4
 
 
@@ -29,7 +29,7 @@ class Entropy(Calibration):
         num_bins: number of bins of the histogram: a multiple of 4, at least 256.
 
     Raises:
-        PlanError: another number of bins.
+        PlanError: ``num_bins`` is another number.
     """
 
     onnxruntime_method = "Entropy"
@@ -38,7 +38,7 @@ class Entropy(Calibration):
         if num_bins < 2 * LEVELS or num_bins % 4:
             raise PlanError(f"calibration: num_bins {num_bins}; allowed: multiples of 4 from {2 * LEVELS}")
         self._counts = np.zeros(num_bins, dtype=np.int64)
-        #: The bins divide -limit … limit.
+        #: The bins cover -limit … limit.
         self._limit = 0.0
         self._seen = MinMax()
 
@@ -64,14 +64,18 @@ class Entropy(Calibration):
         return max(low, -threshold), min(high, threshold)
 
     def _widen(self) -> None:
-        """Bins of twice the width, by adding neighbours up: exact, and as many as before."""
+        """Double the width of the bins by adding up neighbours, which is exact; their number stays the same."""
         pairs = self._counts.reshape(-1, 2).sum(axis=1)
         self._counts = np.pad(pairs, len(pairs) // 2)
         self._limit *= 2
 
 
 def least_divergent(counts: np.ndarray) -> int:
-    """Bins ``(B,)`` around zero → the half width, in bins, of the range whose levels diverge least."""
+    """The half width, in bins, of the range with the smallest divergence.
+
+    Args:
+        counts: histogram ``(B,)`` centred at zero.
+    """
     centre = len(counts) // 2
     widths = range(LEVELS // 2, centre + 1)
     divergences = [_divergence(counts, centre - width, centre + width) for width in widths]
@@ -79,7 +83,10 @@ def least_divergent(counts: np.ndarray) -> int:
 
 
 def _divergence(counts: np.ndarray, first: int, last: int) -> float:
-    """Of bins ``first`` … ``last`` with all else clipped onto their ends, from their own on ``LEVELS`` levels."""
+    """Divergence of bins ``first`` … ``last``, with all other values clipped to their ends, from their quantized form.
+
+    The quantized form spreads the counts of each of ``LEVELS`` levels evenly over the level's bins.
+    """
     inside = counts[first:last]
     clipped = inside.copy()
     clipped[0] += counts[:first].sum()
@@ -99,7 +106,7 @@ def _divergence(counts: np.ndarray, first: int, last: int) -> float:
 
 
 def _smooth(counts: np.ndarray) -> np.ndarray | None:
-    """Empty bins get a little, taken from the others; None where that can't be done."""
+    """Give empty bins a small count, taken from the others; None if the others don't have enough."""
     empty = counts == 0
     occupied = len(counts) - np.count_nonzero(empty)
     if not occupied:

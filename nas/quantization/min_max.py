@@ -1,4 +1,4 @@
-"""Calibration that takes the extremes."""
+"""Calibration by the extreme values."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class MinMax(Calibration):
     def add(self, value: Tensor) -> None:
         """See ``Calibration.add``."""
         low, high = torch.aminmax(value)
-        # Unlike Python's, numpy's minimum with what is not a number is not a number.
+        # Unlike Python's min, numpy's minimum of NaN and a number is NaN.
         self._low, self._high = float(np.minimum(self._low, float(low))), float(np.maximum(self._high, float(high)))
 
     def range(self) -> Range:

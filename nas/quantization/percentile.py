@@ -1,4 +1,4 @@
-"""Calibration that cuts both tails."""
+"""Calibration by percentiles, which cuts both tails."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Percentile(Calibration):
         percentile: 99.9 leaves out a thousandth of the values at each end.
 
     Raises:
-        PlanError: a percentile outside (50, 100].
+        PlanError: ``percentile`` is outside (50, 100].
     """
 
     onnxruntime_method = "Percentile"

@@ -1,4 +1,4 @@
-"""Precision policy: how many bits, for the whole network, each stage or each site."""
+"""Precision policy: chooses the number of bits for the whole network, each stage or each site."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ class Precision(Policy):
         if unknown or not options:
             raise PlanError(f"precision: options {list(options)}; allowed: {', '.join(BITS)}, at least one")
         self.scope: Scope = scope
-        # From cheap to dear, however the plan lists them.
+        # In ascending order of cost, in whatever order the plan lists them.
         self.options = tuple(sorted(set(options), key=lambda option: BITS[option]))
         self.precisions = frozenset(self.options)
         self._symmetries = {"weights": _listed("weights", weights), "activations": _listed("activations", activations)}
@@ -91,7 +91,7 @@ class Precision(Policy):
         self._on = False
 
     def ask(self, chooser: Chooser, sites: Sequence[Site]) -> None:
-        """Ask ``precision`` (``precision.<stage>``, ``precision.<site>``), and what is listed of the symmetries."""
+        """Ask ``precision`` (per stage ``precision.<stage>``, per site ``precision.<site>``) and listed symmetries."""
         weights = [site for site in sites if site.kind == "weight"]
         self._sites = {site.module: site for site in weights if site.active}
         asked = [replace(site, active=site.active and not site.full_precision) for site in weights]
@@ -107,12 +107,12 @@ class Precision(Policy):
                 self._schemes[path] = _relevant(replace(self._shared, **chosen), bits)
 
     def leave(self, sites: Sequence[Site]) -> None:
-        """See ``Policy.leave``: every weight has 32 bits."""
+        """Give every weight 32 bits; see ``Policy.leave``."""
         self._sites = {site.module: site for site in sites if site.kind == "weight" and site.active}
         self._bits = dict.fromkeys(self._sites, 32)
 
     def attach(self, network: Network) -> None:
-        """Write bits and schemes into the network; prepare what is trained as it will be rounded."""
+        """Write bits and schemes into the network, and prepare layers for quantization-aware training."""
         for path, bits in self._bits.items():
             network.bits |= dict.fromkeys(self._sites[path].layers, bits)
         for path, scheme in self._schemes.items():
@@ -123,20 +123,20 @@ class Precision(Policy):
                     self._hooks[layer] = aware.attach(module, self._bits[path], scheme)
 
     def on_step(self, network: Network, step: int, total_steps: int) -> None:
-        """Start to round when it is time."""
+        """Switch on rounding at its step of the training."""
         begins = self._shared.aware_from
         if self._hooks and begins is not None and not self._on and step >= begins * total_steps:
             aware.switch(network.model, True)
             self._on = True
 
     def finalize(self, network: Network) -> None:
-        """Leave ordinary layers; exporters round the weights behind the rounding to the same integers."""
+        """Remove the rounding; exporters later round the weights to the same integers."""
         for path, handle in self._hooks.items():
             aware.detach(network.model.get_submodule(path), handle)
         self._hooks.clear()
 
     def describe(self, network: Network) -> Mapping[str, Mapping[str, float | str]]:
-        """``bits`` of each site, and the schemes of those that compute or store integers."""
+        """``bits`` of each site, and the schemes of sites that use integers."""
         found: dict[str, dict[str, float | str]] = {path: {"bits": bits} for path, bits in self._bits.items()}
         for path, scheme in self._schemes.items():
             found[path]["weights"] = scheme.weights
@@ -145,7 +145,7 @@ class Precision(Policy):
         return {layer: facts for path, facts in found.items() for layer in self._sites[path].layers}
 
     def account(self, network: Network) -> Mapping[str, float]:
-        """``weight_bits``: mean bits of a weight, weighted by size; ``weight_bytes``: of all, N:M patterns packed."""
+        """``weight_bits``: mean bits per weight; ``weight_bytes``: bytes of all weights, with N:M patterns packed."""
         shapes = {path: self._shape(network, path) for path in self._sites}
         sizes = {path: math.prod(shape) for path, shape in shapes.items()}
         total = sum(sizes.values())
@@ -156,14 +156,14 @@ class Precision(Policy):
         return {"weight_bits": bits / total if total else 32.0, "weight_bytes": packed / 8}
 
     def _shape(self, network: Network, path: str) -> tuple[int, ...]:
-        """Of the weight as it is: channels may be gone."""
+        """Current shape of a weight, from which channels may have been removed."""
         module = network.model.get_submodule(path)
         return tuple(module.weight.shape) if isinstance(module, nn.Conv2d | nn.Linear) else self._sites[path].shape
 
     def _ask_symmetry(
         self, chooser: Chooser, name: str, sites: Sequence[Site], bits: Sequence[int]
     ) -> Mapping[str, Any]:
-        """Symmetry of each site it matters to: asked where several are listed."""
+        """Symmetry of each site whose bits are among ``bits``; asked if the plan lists several."""
         options = self._symmetries[name]
         matters = [replace(site, active=site.active and self._bits[site.module] in bits) for site in sites]
         if len(options) == 1:
@@ -179,7 +179,7 @@ def _listed(name: str, symmetry: str | Sequence[str]) -> tuple[str, ...]:
 
 
 def _relevant(scheme: Scheme, bits: int) -> Scheme:
-    """Without what has no effect at so many bits: equal networks have equal schemes."""
+    """The scheme without settings that have no effect at ``bits``, so that equal networks have equal schemes."""
     if bits == 8:
         return replace(scheme, block_size=None)
     default = Scheme()

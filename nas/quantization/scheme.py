@@ -1,4 +1,4 @@
-"""How the integers of one site are made: what the precision policy decided beside the number of bits."""
+"""Quantization scheme of a site: the precision policy's decisions besides the number of bits."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ _KEY = "precision"
 
 @dataclass(frozen=True)
 class Scheme:
-    """Of weights and, where a layer computes in integers, of its input."""
+    """Scheme of a layer's weights and, if it computes in integers, of its input."""
 
     weights: Symmetry = "symmetric"
     activations: Symmetry = "asymmetric"
     #: Name of a calibration and its parameters.
     calibration: Mapping[str, Any] = field(default_factory=lambda: {"name": "min_max"})
-    #: 8-bit weights use all 8 bits instead of 7.
+    #: Whether 8-bit weights use all 8 bits instead of 7.
     full_range: bool = False
-    #: 4-bit weights: how many of an output channel share a scale; None for all of them.
+    #: Number of 4-bit weights of an output channel that share a scale; None for all of them.
     block_size: int | None = None
-    #: Share of training after which the network is trained as it will be rounded; None for never.
+    #: Share of training after which the network is trained with rounding; None for never.
     aware_from: float | None = None
 
     def __post_init__(self) -> None:
@@ -39,19 +39,20 @@ class Scheme:
         self.new_calibration()
 
     def new_calibration(self) -> Calibration:
-        """For one value.
+        """Make a calibration for one value.
 
         Raises:
-            UnknownNameError, PlanError: no such calibration, or a parameter it does not take.
+            UnknownNameError: there is no such calibration.
+            PlanError: the calibration does not take a parameter, or refuses its value.
         """
         factory = CALIBRATIONS.get(str(self.calibration.get("name")))
         return make(factory, self.calibration, "calibration")  # type: ignore[no-any-return]
 
     def annotate(self, module: Any) -> None:
-        """Write it on the module: so it is part of the network's identity, and exporters find it."""
+        """Write the scheme to a module, where it is part of the network's identity and exporters find it."""
         module.policy_annotations = {**getattr(module, "policy_annotations", {}), _KEY: asdict(self)}
 
 
 def scheme_of(module: Any) -> Scheme:
-    """What ``annotate`` wrote; the defaults where nobody did."""
+    """The scheme that ``annotate`` wrote to a module; the default scheme if there is none."""
     return Scheme(**getattr(module, "policy_annotations", {}).get(_KEY, {}))

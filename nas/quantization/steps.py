@@ -1,4 +1,4 @@
-"""Integers and what they stand for: the one place where values are rounded, in training, in files and in checks."""
+"""Conversion between values and integers; all rounding, in training, files and checks, is done here."""
 
 from __future__ import annotations
 
@@ -11,46 +11,47 @@ from torch.autograd.function import FunctionCtx
 
 from nas.quantization.scheme import Scheme
 
-#: Largest weight of 8 bits. By default 7 of them are used: x86 without VNNI adds two u8 × s8 products in 16 bits, which
-#: full weights overflow.
+#: Largest integer of an 8-bit weight, with 7 bits (the default) or all 8. x86 processors without VNNI add two u8 × s8
+#: products in 16 bits, which weights of all 8 bits overflow.
 WEIGHT_LIMIT, FULL_WEIGHT_LIMIT = 64, 127
-#: A smaller scale stands for a value that is always zero.
+#: Smallest valid scale; a smaller one means that the value is always zero.
 _NOTHING = 1e-30
 
 
 @dataclass(frozen=True)
 class Steps:
-    """``value = (integer - zero_point) * scale`` with integers from ``low`` to ``high``; zero is hit exactly."""
+    """``value = (integer - zero_point) * scale`` with integers from ``low`` to ``high``; zero is exact."""
 
-    #: Float32, of a shape that broadcasts over the values; as is the int32 ``zero_point``.
+    #: Float32, of a shape that broadcasts over the values.
     scale: Tensor
+    #: Int32, of the same shape as ``scale``.
     zero_point: Tensor
     low: int
     high: int
 
     def integers(self, values: Tensor) -> Tensor:
-        """Nearest integers, ties to even, as floats that are whole."""
+        """Nearest integers within the range, ties to even, as a float tensor."""
         return torch.clamp(self.unclipped(values), self.low, self.high)
 
     def unclipped(self, values: Tensor) -> Tensor:
-        """As ``integers``, of a range without end."""
+        """Nearest integers without clipping to the range, as a float tensor."""
         return torch.round(values / self.scale) + self.zero_point
 
     def values(self, integers: Tensor) -> Tensor:
-        """What integers stand for."""
+        """The values that integers represent."""
         return (integers - self.zero_point) * self.scale
 
     def fake_quantize(self, values: Tensor) -> Tensor:
-        """Values rounded to steps; the gradient passes through where they were within the range."""
+        """Round values to steps; the gradient passes through for values within the range."""
         return _Rounded.apply(values, self)  # type: ignore[no-any-return, no-untyped-call]
 
 
 def activation_steps(low: Tensor | float, high: Tensor | float, scheme: Scheme) -> Steps:
-    """U8 steps that span ``low`` … ``high`` and zero.
+    """Unsigned 8-bit steps that cover the range ``low`` … ``high`` and zero.
 
-    Asymmetric: 256 steps where the range is, its ends included unless one is nearer to zero than half a step.
-    Symmetric: the zero point is in the middle, 128, where values may be negative, and 0 where they may not: signed
-    activations are slow on x86, and after a ReLU half of them is idle.
+    Asymmetric: 256 steps cover the range, including both ends unless one is nearer to zero than half a step. Symmetric:
+    the zero point is 128 if values may be negative, and 0 otherwise. Signed integers are not used: they are slow on
+    x86, and half of them would be unused after a ReLU.
     """
     low, high = (torch.as_tensor(bound, dtype=torch.float32) for bound in (low, high))
     low, high = torch.clamp(low, max=0.0), torch.clamp(high, min=0.0)
@@ -59,17 +60,18 @@ def activation_steps(low: Tensor | float, high: Tensor | float, scheme: Scheme) 
         scale = _used(torch.where(signed, torch.maximum(-low, high) / 127.0, high / 255.0))
         return Steps(scale, torch.where(signed, 128, 0).int(), 0, 255)
     zero_point = torch.clamp(torch.round(-low / _used((high - low) / 255.0)), 0, 255)
-    # Of a whole zero point, so that both ends stay in the range. Pixels have 256 values as well: with the plain scale
-    # a mean between two of them puts all of them on ties, which every runtime rounds its own way.
+    # The scale is computed from the rounded zero point, so that both ends stay in the range. The plain scale would
+    # put pixels, which have 256 values too, on ties if their mean lies between two of them, and runtimes round ties
+    # differently.
     below = torch.where(zero_point > 0, -low / zero_point.clamp(min=1), 0.0)
     above = torch.where(zero_point < 255, high / (255 - zero_point).clamp(min=1), 0.0)
     return Steps(_used(torch.maximum(below, above)), zero_point.int(), 0, 255)
 
 
 def weight_groups(weight: Tensor, scheme: Scheme, bits: int) -> Tensor:
-    """Weights ``(O, …)`` as ``(O, blocks, block)``: those of a block share a scale.
+    """Reshape weights ``(O, …)`` to ``(O, blocks, block)``; the weights of a block share a scale.
 
-    Where blocks don't divide an output channel, all of it is one block: OpenVINO refuses a last block that is smaller.
+    If blocks do not divide an output channel, it is one block, because OpenVINO refuses a smaller last block.
     """
     rows = weight.flatten(1)
     size = scheme.block_size if bits == 4 and scheme.block_size else rows.shape[1]
@@ -89,7 +91,7 @@ def weight_steps(groups: Tensor, bits: int, scheme: Scheme) -> Steps:
 
 
 def fake_quantize_weight(weight: Tensor, bits: int, scheme: Scheme) -> Tensor:
-    """Weights ``(O, …)`` as their 8 or 4 bits stand for them; zeros stay zeros."""
+    """Round weights ``(O, …)`` to the values that their 8 or 4 bits represent; zeros stay zeros."""
     groups = weight_groups(weight, scheme, bits)
     rounded = weight_steps(groups.detach(), bits, scheme).fake_quantize(groups)
     rounded = rounded.reshape(weight.shape)
@@ -110,7 +112,7 @@ def _used(scale: Tensor) -> Tensor:
 
 
 class _Rounded(torch.autograd.Function):
-    """Rounds forward; backward the gradient of clipping (a straight-through estimator)."""
+    """Rounds in the forward pass; the backward pass uses the gradient of clipping (straight-through estimator)."""
 
     @staticmethod
     def forward(ctx: FunctionCtx, values: Tensor, steps: Steps) -> Tensor:

@@ -1,6 +1,7 @@
-"""Weight sparsity: which shape (pattern), how much where (allocation), and when (schedule); each chosen by its name.
+"""Weight sparsity: a pattern (shape of masks), an allocation (density of each layer) and a schedule (time of pruning).
 
-Patterns and allocations have no state: their tables hold them ready. A schedule is made with the plan's parameters.
+Patterns and allocations have no state, and their registries hold instances. A schedule is made with parameters of the
+plan.
 """
 
 from __future__ import annotations
@@ -25,13 +26,13 @@ Shape = tuple[int, ...]
 
 
 class Pattern(ABC):
-    """What a mask may look like: atoms of weights that are kept or removed together, and which of them compete."""
+    """The shape of masks: atoms of weights that are kept or removed together, and groups of atoms that compete."""
 
-    #: How regular it is; ``structured`` removes whole channels from the network when it is finalised.
+    #: Regularity of the masks; ``structured`` removes whole channels from the network when it is finalized.
     structure: Literal["unstructured", "semi-structured", "structured"]
-    #: The kept fraction it fixes by itself, whatever is asked for; None leaves the choice.
+    #: Density that the pattern fixes, whatever density is requested; None if any density is possible.
     own_density: float | None = None
-    #: What it keeps or removes together, for a table of all patterns; empty where the docstring says it.
+    #: The weights that are kept or removed together, for the table of patterns; empty to use the docstring.
     summary: str = ""
     paper: Paper | None = None
 
@@ -39,19 +40,19 @@ class Pattern(ABC):
     def pools(self, weight: Tensor) -> list[Tensor]:
         """The elements of a weight ``(outputs, inputs, …)`` as tensors ``(groups, atoms, size)``.
 
-        Within each group the best atoms are kept. Every element is in one pool.
+        Within each group, the best atoms are kept. Every element is in exactly one pool.
         """
 
     def acts_on(self, shape: Shape) -> bool:
-        """Whether such a weight can be pruned; by default not one with a single input per output (depthwise)."""
+        """Whether a weight of this shape can be pruned; by default not with one input per output (depthwise)."""
         return shape[1] > 1
 
     def num_kept(self, atoms: int, density: float) -> int:
-        """Atoms kept of a group: the nearest number, at least one."""
+        """Number of atoms kept in a group: the nearest to the density, at least one."""
         return max(1, round(density * atoms))
 
     def mask(self, scores: Tensor, density: float) -> Tensor:
-        """Boolean mask that keeps the atoms of the highest mean score; the first of equal ones."""
+        """Boolean mask that keeps the atoms with the highest mean score, and the first among equal ones."""
         places = torch.arange(scores.numel(), device=scores.device).reshape(scores.shape)
         kept = torch.zeros(scores.numel(), dtype=torch.bool, device=scores.device)
         for values, where in zip(self.pools(scores), self.pools(places), strict=True):
@@ -61,27 +62,28 @@ class Pattern(ABC):
         return kept.reshape(scores.shape)
 
     def count(self, shape: Shape, density: float) -> int:
-        """Weights that ``mask`` keeps, whatever the scores."""
+        """Number of weights that ``mask`` keeps, for any scores."""
         pools = [pool.shape for pool in self.pools(torch.empty(shape, device="meta"))]
         return sum(groups * self.num_kept(atoms, density) * size for groups, atoms, size in pools)
 
     def packed_bits(self, shape: Shape, bits: int) -> int:
-        """Bits that a weight takes in storage, with ``bits`` for each value; all values are stored by default."""
+        """Size of a stored weight in bits, with ``bits`` per value; by default all values are stored."""
         return math.prod(shape) * bits
 
 
 @dataclass(frozen=True)
 class Layer:
-    """What an allocation knows of a weight."""
+    """A weight as an allocation sees it."""
 
     shape: Shape
-    #: First and last weight of the whole network.
+    #: Whether it is the first weight of the whole network.
     first: bool = False
+    #: Whether it is the last weight of the whole network.
     last: bool = False
 
 
 class Allocation(ABC):
-    """How one density is shared out to layers."""
+    """A rule that distributes the density of a network over its layers."""
 
     #: The density of a layer, for a table of all allocations; empty where the docstring says it.
     summary: str = ""
@@ -89,52 +91,55 @@ class Allocation(ABC):
 
     @abstractmethod
     def densities(self, layers: Sequence[Layer], density: float) -> list[float]:
-        """Kept fraction of each layer; weighted by size their mean is ``density``."""
+        """Density of each layer; their mean, weighted by size, is ``density``."""
 
 
 class Schedule(ABC):
-    """When weights are removed. All its state is in the model's buffers; draws come from ``Prunable.random``."""
+    """Decides when weights are removed. Its state is in the model's buffers; randomness is ``Prunable.random``."""
 
-    #: Relative to training.
+    #: When masks are chosen, relative to training.
     when: Literal["before", "during", "after"]
-    #: Whether weights come back while others go, at constant density.
+    #: Whether removed weights can come back while others are removed, at constant density.
     dynamic: bool
     paper: Paper | None = None
 
     @abstractmethod
     def density(self, part: Prunable, step: int, total_steps: int) -> float:
-        """Kept fraction of a part in step ``step``."""
+        """Density of a part in step ``step``."""
 
     @abstractmethod
     def on_step(self, model: nn.Module, parts: Sequence[Prunable], step: int, total_steps: int) -> None:
-        """Before optimizer step ``step`` (from 0); a function of step and buffers, so that training can be resumed."""
+        """Update masks before optimizer step ``step`` (from 0).
+
+        The update depends only on the step and on buffers, so that a training can be resumed.
+        """
 
     def allows(self, pattern: Pattern) -> bool:
-        """Whether it can prune by that pattern."""
+        """Whether the schedule can use a pattern."""
         return True
 
     def make_mask(self, shape: Shape, device: torch.device) -> Mask:
-        """The parametrization of a weight: how values and gradients pass."""
+        """Make the mask of a weight, which is a parametrization."""
         from nas.sparsity.mask import Mask
 
         return Mask(shape, device)
 
     def start(self, model: nn.Module, parts: Sequence[Prunable]) -> None:  # noqa: B027  (most start dense)
-        """Of a freshly built network."""
+        """Prepare a network that was just built, before its first step."""
 
     def finish(self, model: nn.Module, parts: Sequence[Prunable]) -> None:
-        """Prune what is still over its final density, by magnitude: an untrained network, or one stopped early."""
+        """Prune parts that are not at their final density yet, by magnitude, as in an untrained network."""
         for part in parts:
             density = self.final_density(part)
             if int(part.kept().sum()) != part.num_kept(density):
                 part.prune(density)
 
     def final_density(self, part: Prunable) -> float:
-        """Kept fraction of a part in the network that ships."""
+        """Density of a part in the deployed network."""
         return part.density
 
     def restarts(self, total_steps: int) -> tuple[int, ...]:
-        """Steps before which optimizer and learning rate start anew."""
+        """Steps before which optimizer and learning rate start again."""
         return ()
 
 

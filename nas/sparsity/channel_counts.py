@@ -1,4 +1,4 @@
-"""Numbers of a traced graph that are made from how many channels a tensor has."""
+"""Finds numbers in a traced graph that depend on the number of channels of a tensor."""
 
 from __future__ import annotations
 
@@ -16,9 +16,11 @@ _OTHER_FACTS = frozenset({"device", "dtype", "ndim", "dim", "is_cuda", "requires
 
 
 def counted_tensors(value: Any, shapes: Mapping[fx.Node, Shape]) -> set[fx.Node]:
-    """The tensors whose number of channels an argument of a call depends on.
+    """The tensors on whose number of channels an argument of a call depends.
 
-    ``shapes`` are those of all tensors of the graph. An argument that is itself a tensor depends on no number.
+    Args:
+        value: the argument; tensors in it do not count.
+        shapes: shapes of all tensors of the graph.
     """
     numbers: list[fx.Node] = []
     fx.node.map_arg(value, lambda node: numbers.append(node) if node not in shapes else None)
@@ -26,7 +28,7 @@ def counted_tensors(value: Any, shapes: Mapping[fx.Node, Shape]) -> set[fx.Node]
 
 
 def _of_number(node: fx.Node, shapes: Mapping[fx.Node, Shape]) -> set[fx.Node]:
-    """Of a node whose value is no tensor."""
+    """The tensors on whose number of channels a node that is not a tensor depends."""
     sources = node.all_input_nodes
     if node.target is operator.getitem and _is_shape(sources[0], shapes):
         tensor = sources[0].all_input_nodes[0]
@@ -41,7 +43,7 @@ def _of_number(node: fx.Node, shapes: Mapping[fx.Node, Shape]) -> set[fx.Node]:
 
 
 def _counts_channels(node: fx.Node, dimensions: int) -> bool:
-    """Whether a number or a shape that is taken from a tensor has to do with its channels."""
+    """Whether a node takes the number of channels, alone or in a shape, from a tensor."""
     if node.op == "call_method" and node.target == "size":
         axis = node.args[1] if len(node.args) > 1 else node.kwargs.get("dim")
         return axis is None or _covers_channels(axis, dimensions)

@@ -1,4 +1,4 @@
-"""Which layers of a network share their channels, found on its graph."""
+"""Finds the groups of layers in a network's graph that share their channels."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ from nas.sparsity.channel_counts import counted_tensors
 
 @dataclass
 class ChannelGroup:
-    """Channels that can only go together."""
+    """Channels that different layers share, so that each can be removed only from all of them."""
 
     size: int
-    #: Modules whose every output channel is one of these.
+    #: Modules whose output channels are exactly these.
     writers: list[str] = field(default_factory=list)
-    #: Modules that treat each of these channels by itself (batch norms, depthwise convolutions), and how wide each is.
+    #: Modules that process each channel by itself (batch norms, depthwise convolutions), with the width of a channel.
     followers: list[tuple[str, int]] = field(default_factory=list)
-    #: Modules that read them, and by how many consecutive inputs each.
+    #: Modules that read the channels, with the number of consecutive inputs per channel.
     readers: list[tuple[str, int]] = field(default_factory=list)
-    #: Whether they reach the network's input or output, or something that can't lose channels.
+    #: Whether the channels can't be removed: they reach the network's input or output, or a layer that needs them all.
     whole: bool = False
 
     def take(self, other: ChannelGroup) -> None:
-        """Become both."""
+        """Merge another group into this one."""
         self.writers += other.writers
         self.followers += other.followers
         self.readers += other.readers
@@ -40,16 +40,16 @@ class ChannelGroup:
 
 @dataclass
 class _Value:
-    """The channels of a value: each ``repeat`` wide."""
+    """The channels of a value; each channel of the group is ``repeat`` consecutive channels of the value."""
 
     group: ChannelGroup
     repeat: int = 1
 
 
 def channel_groups(graph: TracedGraph) -> list[ChannelGroup]:
-    """Every group of channels of a network, in the order in which they are first written.
+    """All groups of channels of a network, in the order in which they are first written.
 
-    ``graph`` includes the calls that no output depends on: they, too, must fit the channels that are left.
+    ``graph`` must include the calls that no output depends on, because they have to fit the remaining channels too.
     """
     walk = _Walk(graph)
     for index, node in enumerate(graph.nodes):
@@ -101,10 +101,10 @@ class _Walk:
         return not hooked and all(self.uses[id(tensor)] == 1 for tensor in own_parameters(self.graph, index))
 
     def _fits_without(self, node: TracedNode) -> bool:
-        """Whether numbers that the call is given stay right when channels go.
+        """Whether the numbers in a call's arguments stay right when channels are removed.
 
-        A shape may be made of the number of channels that are reshaped. Any other use of such a number holds the
-        channels fast.
+        A reshape may use the number of channels of its own input. Any other use of a number of channels makes these
+        channels impossible to remove.
         """
         wanted = wanted_channels(node.call) if isinstance(node.op, FlattenOp) else None
         counted = self._counted([node.call.node.args, node.call.node.kwargs])
@@ -119,17 +119,17 @@ class _Walk:
         return value.group is source.group and value.repeat == source.repeat
 
     def _counted(self, arguments: Any) -> list[_Value]:
-        """Values whose number of channels is in some arguments."""
+        """Values on whose number of channels the arguments depend."""
         nodes: set[fx.Node] = counted_tensors(arguments, self.shapes)
         return [self.values[position] for position in sorted(self.index[node] for node in nodes)]
 
     def _follow(self, node: TracedNode, inputs: list[_Value]) -> _Value | None:
-        """The value whose channels are those of all inputs; None where they do not fit together."""
+        """The channels that all inputs share, as a value; None if the inputs do not fit together."""
         after = node.call.output_shape
         if len(inputs) == 1:
             before = node.call.input_shapes[0][1]
             return _Value(inputs[0].group, inputs[0].repeat * after[1] // before) if after[1] % before == 0 else None
-        # One channel that is broadcast to all has no part in this.
+        # An input with one channel, which is broadcast, does not belong to the group.
         several = [value for value, shape in zip(inputs, node.call.input_shapes, strict=True) if shape[1] > 1]
         if after[1] == 1 or len({value.repeat for value in several}) != 1:
             return None

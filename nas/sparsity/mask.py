@@ -1,4 +1,4 @@
-"""The mask on a weight: a parametrization, so that checkpoints, averages and copies carry it."""
+"""Masks on weights, as parametrizations, so that checkpoints, averages and copies include them."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from torch.nn.utils import parametrize
 
 
 class Mask(nn.Module):
-    """Passes what is kept, zero elsewhere; neither do removed weights get a gradient.
+    """Sets removed weights to zero; they get no gradient.
 
     Args:
-        shape: that of the weight, or one that broadcasts to it.
-        device: of the weight.
-        record: have a buffer for the gradient that removed weights would have got.
+        shape: shape of the weight, or one that broadcasts to it.
+        device: device of the weight.
+        record: whether to have a buffer for the gradients of all weights, removed ones included.
     """
 
     of_policy = True
@@ -36,7 +36,7 @@ class Mask(nn.Module):
         return masked
 
     def record(self, wanted: bool) -> None:
-        """Add up, from now on, the gradients of every weight, removed ones included; or stop."""
+        """Start (``wanted``) or stop to sum up the gradients of all weights, removed ones included."""
         assert self.gradient is not None
         self.recording = wanted
         if wanted:
@@ -48,7 +48,7 @@ class Mask(nn.Module):
 
 
 def put_mask(module: nn.Module, mask: Mask) -> None:
-    """Lay a mask, or one more, over the module's weight, under whatever else is there: rounding sees zeros."""
+    """Put a mask on a module's weight, after its other masks and before other parametrizations, such as rounding."""
     if not parametrize.is_parametrized(module, "weight"):
         parametrize.register_parametrization(module, "weight", mask)
         return
@@ -57,14 +57,14 @@ def put_mask(module: nn.Module, mask: Mask) -> None:
 
 
 def original(module: nn.Module) -> Tensor:
-    """The module's weight without its masks, detached; written in place."""
+    """The module's weight without its masks, detached; in-place changes reach the weight."""
     if not parametrize.is_parametrized(module, "weight"):
         return cast(Tensor, module.weight).detach()
     return _stacked(module).original.detach()
 
 
 def bake_mask(module: nn.Module) -> None:
-    """Write zeros where masks are, and take the masks off; other parametrizations stay."""
+    """Write a module's masks into its weight as zeros, and remove the masks; other parametrizations stay."""
     if not parametrize.is_parametrized(module, "weight"):
         return
     stacked = _stacked(module)

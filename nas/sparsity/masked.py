@@ -1,4 +1,4 @@
-"""A network under masks: who has one, what is left of it, and the network without what is gone."""
+"""A network with masks: which layers have one, how many weights are left, and the network without removed weights."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ MakeMask = Callable[[Shape, torch.device], Mask]
 
 @dataclass(frozen=True)
 class Choice:
-    """What was chosen for one weight that is not dense."""
+    """Pattern and density that were chosen for a weight that is not dense."""
 
     name: str
     pattern: Pattern
@@ -33,25 +33,25 @@ class Choice:
 
 @dataclass
 class Masked:
-    """What ``attach`` has put on a network.
+    """A network with the masks that ``Sparsity.attach`` put on it.
 
-    Channel groups come first among the parts: other weights are pruned within the channels that are there.
+    Channel groups come first among the parts, because other weights are pruned within the remaining channels.
     """
 
     model: nn.Module
     seed: int
-    #: Path of every convolution and linear layer → shape of its dense weight; one that layers share comes once.
+    #: Path of every convolution and linear layer → shape of its dense weight; a shared weight has one entry.
     shapes: dict[str, Shape]
-    #: Path of every module with a weight → the modules that hold this parameter, and its name there.
+    #: Path of every module with a weight → the modules that hold this parameter, with its name in each.
     owners: Mapping[str, list[tuple[str, str]]] = field(default_factory=dict)
     parts: list[Prunable] = field(default_factory=list)
     channels: list[tuple[ChannelGroup, PrunableChannels]] = field(default_factory=list)
-    #: Path → what its weight was decided by, and the part that decides it.
+    #: Path → the choice for its weight, and the part that prunes it.
     chosen: dict[str, tuple[Choice, Prunable]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, model: nn.Module, seed: int) -> Masked:
-        """A dense network."""
+        """Wrap a dense network, without masks yet."""
         layers = {path: module for path, module in model.named_modules() if isinstance(module, nn.Conv2d | nn.Linear)}
         weights = {id(module._parameters.get("weight", module)): path for path, module in reversed(layers.items())}
         shapes = {path: tuple(layers[path].weight.shape) for path in reversed(weights.values())}
@@ -60,11 +60,11 @@ class Masked:
 
     @property
     def on_meta(self) -> bool:
-        """Whether the network has shapes only."""
+        """Whether the network is on the meta device, with shapes but no values."""
         return any(parameter.is_meta for parameter in self.model.parameters())
 
     def mask_channels(self, choices: Mapping[str, Choice], input_shape: Shape) -> None:
-        """Of every group whose writers all chose to lose channels, at the largest of their densities."""
+        """Mask every channel group all of whose writers have a choice, at the largest of their densities."""
         for group in channel_groups(trace(self.model, input_shape, unused=True)):
             writers = [choices.get(path) for path in group.writers]
             wanted = [choice for choice in writers if choice is not None]
@@ -75,9 +75,10 @@ class Masked:
                 self._mask_group(group, choice)
 
     def mask_weight(self, path: str, choice: Choice, make_mask: MakeMask, *, last: bool) -> None:
-        """Of one layer and those that share its weight; nothing where the pattern keeps all of it.
+        """Mask the weight of a layer and of the layers that share it, unless the pattern keeps the whole weight.
 
-        A weight that has a mask already keeps it, and one that something else than layers holds too stays dense.
+        A weight that has a mask already keeps it; a weight that is also held by a module other than a layer stays
+        dense.
         """
         module = self.model.get_submodule(path)
         weight = _weight(module)
@@ -102,7 +103,7 @@ class Masked:
         self._add(part, choice, layers)
 
     def _layers_with(self, path: str) -> list[str]:
-        """Those with the weight of ``path``; none if it is masked, computed, or held by something that is no layer."""
+        """Layers that hold the weight of ``path``; empty if it is masked, computed, or held by other modules too."""
         owners = self.owners.get(path, ())
         layers = [owner for owner, name in owners if name == "weight" and self._is_masked_alike(owner, path)]
         return layers if len(layers) == len(owners) and path not in self.chosen else []
@@ -111,7 +112,7 @@ class Masked:
         return owner == path or is_layer(self.model.get_submodule(owner))
 
     def bake(self) -> None:
-        """Zeros instead of masks, and no more channels than are kept."""
+        """Replace masks by zeros, and remove channels that are not kept."""
         for path in {**self.shapes, **self.chosen}:
             bake_mask(self.model.get_submodule(path))
         for group, part in self.channels:
@@ -124,20 +125,20 @@ class Masked:
                 self._narrow(path, None, part.indices(repeat))
 
     def size(self, path: str) -> int:
-        """Weights of a layer when dense."""
+        """Number of weights of a layer when it is dense."""
         return prod(self.shapes[path])
 
     def realised_density(self, path: str, final_density: Callable[[Prunable], float]) -> float:
-        """Kept fraction of a weight; one of several branches, merged when deployed, is never masked."""
+        """Density of a weight; 1 for a weight of several branches that are merged when deployed, which has no mask."""
         return self.num_kept(path, final_density) / self.size(path) if path in self.shapes else 1.0
 
     def own_kept(self, path: str) -> int | None:
-        """Weights that a layer keeps by a mask of its own (``nas.ops.sparse``); None if it has none."""
+        """Number of weights that a layer keeps by its own mask (``nas.ops.sparse``); None if it has none."""
         kept: int | None = getattr(self.model.get_submodule(path), "num_kept", None)
         return kept
 
     def num_kept(self, path: str, final_density: Callable[[Prunable], float]) -> int:
-        """Non-zeros of a weight; of one that has a shape only, those it will have."""
+        """Number of non-zeros of a weight; on the meta device, the number that it will have."""
         own = self.own_kept(path)
         if own is not None:
             return own

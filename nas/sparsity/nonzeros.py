@@ -1,4 +1,4 @@
-"""How many numbers a network needs if zeros cost nothing."""
+"""Numbers of parameters and bytes of a network, not counting zeros."""
 
 from __future__ import annotations
 
@@ -12,14 +12,16 @@ from nas.ops import Weights
 
 
 def nonzero_parameters(graph: TracedGraph) -> int:
-    """Parameters without the zeros of weights as they ship; biases and norms count whole."""
+    """Number of parameters of the deployed network without the zeros of weights; biases and norms count in full."""
     return count_parameters(graph.model) - sum(_zeros(weight) for weight in _weights(graph).values())
 
 
 def nonzero_bytes(graph: TracedGraph, bits: Mapping[str, int]) -> int:
-    """What these take, weights by their bits, the rest at 32: a format whose indices are free.
+    """Bytes of the non-zero parameters, without indices; the size of the exported file is ``size_bytes``.
 
-    ``bits`` is module path → bits, 32 where missing. The file that ships may be larger; ``size_bytes`` is its size.
+    Args:
+        graph: the network.
+        bits: module path → bits of its weight, 32 where missing; other parameters have 32 bits.
     """
     weights = {path: weight.numel() - _zeros(weight) for path, weight in _weights(graph).items()}
     rest = nonzero_parameters(graph) - sum(weights.values())
@@ -27,7 +29,7 @@ def nonzero_bytes(graph: TracedGraph, bits: Mapping[str, int]) -> int:
 
 
 def _weights(graph: TracedGraph) -> dict[str, Tensor]:
-    """Module path → weight as it ships; one that calls or layers share comes once."""
+    """Module path → deployed weight; a weight that several calls or layers share has one entry."""
     found = {node.path: node.op.weights(node.call) for node in graph.nodes if node.op is not None and node.path}
     for node in graph.nodes:
         found |= {path: Weights(layer.weight, None, 0) for path, layer in _past_ops(graph, node).items()}
@@ -36,7 +38,7 @@ def _weights(graph: TracedGraph) -> dict[str, Tensor]:
 
 
 def _past_ops(graph: TracedGraph, node: TracedNode) -> dict[str, nn.Conv2d | nn.Linear]:
-    """Layers that compute in a node without op, or whose weight is read past them."""
+    """Layers inside a node without op, and layers whose weight a node reads directly."""
     if node.kind == "attribute":
         path, _, name = node.path.rpartition(".")
         modules = {path: graph.model.get_submodule(path)} if name == "weight" else {}

@@ -1,4 +1,4 @@
-"""What a weight takes in storage."""
+"""Size of a stored weight."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from nas.sparsity import PATTERNS, Shape
 
 
 def packed_bits(module: Any, shape: Shape, bits: int) -> int:
-    """Bits of a weight: as its sparsity pattern stores it; all values if it has no pattern.
+    """Size of a weight in bits, as its sparsity pattern stores it; without a pattern, all values are stored.
 
     Args:
-        module: the layer; a sparsity policy has noted the pattern on it.
-        shape: of the weight.
-        bits: of a value.
+        module: the layer, on which a sparsity policy may have noted a pattern.
+        shape: shape of the weight.
+        bits: bits per value.
     """
     note = getattr(module, "policy_annotations", {}).get("sparsity", {})
     return PATTERNS.get(note["pattern"]).packed_bits(shape, bits) if note else math.prod(shape) * bits

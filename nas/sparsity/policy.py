@@ -1,4 +1,4 @@
-"""Sparsity policy: which weights are removed, chosen for the network, each stage or each site."""
+"""Sparsity policy: chooses the weights to remove, for the whole network, each stage or each site."""
 
 from __future__ import annotations
 
@@ -67,8 +67,8 @@ class Sparsity(Policy):
         refused = [name for name, pattern in self.patterns.items() if not self.schedule.allows(pattern)]
         if refused:
             raise PlanError(
-                f"sparsity: schedule {self.schedule_spec['name']!r} can't prune by {', '.join(refused)}; "
-                "take another schedule, or leave these patterns out"
+                f"sparsity: schedule {self.schedule_spec['name']!r} can't use the patterns {', '.join(refused)}; "
+                "choose another schedule, or leave these patterns out"
             )
         self.seed = seed
         self._sites: list[str] = []
@@ -77,14 +77,14 @@ class Sparsity(Policy):
         self._masked: Masked | None = None
 
     def ask(self, chooser: Chooser, sites: Sequence[Site]) -> None:
-        """Ask ``sparsity.density``, ``sparsity.pattern``, ``sparsity.allocation``; of a group, ``….<group>``."""
+        """Ask ``sparsity.density``, ``.pattern`` and ``.allocation``; for a group, ``sparsity.density.<group>`` etc."""
         self.leave(sites)
         prunable = [site for site in sites if site.kind == "weight" and not site.dense]
         for group, members in group_by_scope(self.scope, prunable).items():
             self._ask_group(chooser, group, [site for site in members if site.active])
 
     def leave(self, sites: Sequence[Site]) -> None:
-        """See ``Policy.leave``: every weight is dense."""
+        """Leave every weight dense; see ``Policy.leave``."""
         weights = [site for site in sites if site.kind == "weight" and site.active]
         self._sites = [site.module for site in weights]
         self._shared = {site.module: site.shared for site in weights}
@@ -107,7 +107,7 @@ class Sparsity(Policy):
         sites = [site for site in present if self.patterns[name].acts_on(site.shape)]
         densities = self._shared_out(sites, allocation, density) if shared else [own or density] * len(sites)
         for site, value in zip(sites, densities, strict=True):
-            # Rounded: two allocations that mean the same shall be one candidate.
+            # Rounded, so that two allocations with equal results are one candidate.
             self._choices[site.module] = Choice(name, self.patterns[name], round(value, 6))
 
     def _shared_out(self, sites: Sequence[Site], allocation: str, density: float) -> list[float]:
@@ -116,7 +116,7 @@ class Sparsity(Policy):
         return self.allocations[allocation].densities(layers, density) if layers else []
 
     def attach(self, network: Network) -> None:
-        """Put masks on what is not dense, and start the schedule."""
+        """Put masks on weights that are not dense, and start the schedule."""
         masked = self._masked = Masked.of(network.model, self.seed)
         structured = {path: item for path, item in self._choices.items() if item.pattern.structure == "structured"}
         if structured:
@@ -127,22 +127,22 @@ class Sparsity(Policy):
         for path, (choice, part) in masked.chosen.items():
             module: Any = network.model.get_submodule(path)
             note = {"pattern": choice.name, "density": part.density, "schedule": self.schedule_spec, "seed": self.seed}
-            # Not the allocation: what it did is in the density.
+            # The allocation is not noted, because the density contains its effect.
             module.policy_annotations = {**getattr(module, "policy_annotations", {}), "sparsity": note}
         if masked.parts and not masked.on_meta:
             self.schedule.start(network.model, masked.parts)
 
     def on_step(self, network: Network, step: int, total_steps: int) -> None:
-        """Let the schedule move."""
+        """Let the schedule update the masks."""
         if self._attached.parts:
             self.schedule.on_step(network.model, self._attached.parts, step, total_steps)
 
     def restarts(self, network: Network, total_steps: int) -> Sequence[int]:
-        """The schedule's."""
+        """Steps before which the schedule restarts optimizer and learning rate."""
         return self.schedule.restarts(total_steps) if self._attached.parts else ()
 
     def finalize(self, network: Network) -> None:
-        """Bring masks to their final density, bake them in, and take away the channels that are gone."""
+        """Bring masks to their final density, write them into the weights, and remove pruned channels."""
         if self._attached.parts and not self._attached.on_meta:
             self.schedule.finish(network.model, self._attached.parts)
         if self._attached.parts:
@@ -150,7 +150,7 @@ class Sparsity(Policy):
                 self._attached.bake()
 
     def describe(self, network: Network) -> Mapping[str, Mapping[str, float | str]]:
-        """Of every weight: pattern, schedule, kept fraction as chosen and as it is, and the complement of that."""
+        """Pattern, schedule, chosen density, realised density and sparsity of every weight."""
         found: dict[str, Mapping[str, float | str]] = {}
         for path in self._sites:
             facts: dict[str, float | str] = {"pattern": "dense", "density": 1.0}
@@ -166,7 +166,7 @@ class Sparsity(Policy):
         return found
 
     def regime(self) -> Regime | None:
-        """What schedule and patterns declare; None if one of them, of the user's own, does not."""
+        """The regime that schedule and patterns declare; None if one of the user's own does not declare it."""
         when, dynamic = (getattr(self.schedule, name, None) for name in ("when", "dynamic"))
         structures = [getattr(pattern, "structure", None) for pattern in self.patterns.values()]
         if None in (when, dynamic, *structures):
@@ -174,7 +174,7 @@ class Sparsity(Policy):
         return Regime(when, dynamic, tuple(dict.fromkeys(structures)))  # type: ignore[arg-type]
 
     def account(self, network: Network) -> Mapping[str, float]:
-        """``density``: non-zeros of all convolutions and linear layers over the weights they have when dense."""
+        """``density``: non-zeros of all convolutions and linear layers, divided by their weights when dense."""
         sizes = {path: self._attached.size(path) for path in self._attached.shapes}
         kept = sum(self._attached.num_kept(path, self.schedule.final_density) for path in sizes)
         return {"density": kept / sum(sizes.values()) if sizes else 1.0}
@@ -193,7 +193,7 @@ def _names(parameter: str, given: Names) -> list[str]:
 
 
 def _densities(given: Sequence[float]) -> list[float]:
-    """From cheap to dear, however the plan lists them."""
+    """The densities in ascending order, in whatever order the plan lists them."""
     for value in given:
         if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= 1:
             raise PlanError(

@@ -1,4 +1,4 @@
-"""What one decision of a schedule is about: a weight, or the channels that several layers share."""
+"""Parts of a network that a schedule prunes: a weight, or the channels that several layers share."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from nas.sparsity.mask import Mask, original
 
 
 class Prunable(ABC):
-    """Values ``(outputs, …)``, a mask over them, a pattern and a density.
+    """A part that can be pruned: values ``(outputs, …)`` with a mask, a pattern and a density.
 
     Args:
-        name: of the site; seeds its random draws.
-        pattern: what the mask may look like.
-        density: kept fraction in the end.
-        seed: of random draws.
+        name: name of the site, which seeds its random draws.
+        pattern: pattern of the mask.
+        density: final density.
+        seed: seed of random draws.
         last: whether this is the network's last layer.
     """
 
@@ -36,42 +36,42 @@ class Prunable(ABC):
 
     @abstractmethod
     def values(self) -> Tensor:
-        """The weights themselves, those removed included; a copy."""
+        """A copy of the weights, removed ones included."""
 
     @abstractmethod
     def kept(self) -> Tensor:
-        """The mask in force, of the same shape."""
+        """The current mask, of shape ``shape``."""
 
     @abstractmethod
     def keep(self, mask: Tensor) -> None:
-        """Put a mask in force."""
+        """Replace the current mask."""
 
     def num_kept(self, density: float) -> int:
-        """Weights that the pattern keeps at a density."""
+        """Number of weights that the pattern keeps at a density."""
         return self.pattern.count(self.shape, density)
 
     def prune(self, density: float, scores: Tensor | None = None) -> None:
-        """Keep the best by ``scores``; by magnitude without them."""
+        """Keep the weights with the highest ``scores``; the largest weights if there are no scores."""
         self.keep(self.pattern.mask(self.values().abs() if scores is None else scores, density))
 
     def random(self, step: int) -> Tensor:
-        """Numbers in [0, 1): a function of seed, name and step."""
+        """Random numbers in [0, 1) of shape ``shape``, which depend only on seed, name and step."""
         generator = torch.Generator().manual_seed(seed_of(self._seed, self.name, step))
         return torch.rand(self.shape, generator=generator, device="cpu").to(self.values().device)
 
 
 @dataclass(frozen=True)
 class Reader:
-    """The mask of a weight that reads the channels of a group, each by ``repeat`` consecutive inputs."""
+    """The mask of a weight that reads the channels of a group, each with ``repeat`` consecutive inputs."""
 
     mask: Mask
     repeat: int
 
 
 class PrunableChannels(Prunable):
-    """Channels that are written by some layers and read by others.
+    """Channels that some layers write and others read.
 
-    ``values`` are ``(channels, weights of all writers)``.
+    ``values`` has the shape ``(channels, weights of all writers)``.
     """
 
     def __init__(
@@ -102,7 +102,7 @@ class PrunableChannels(Prunable):
         return self._channels().unsqueeze(1).expand(self.shape)
 
     def keep(self, mask: Tensor) -> None:
-        """Of writers' rows and readers' columns."""
+        """Replace the masks of writers' rows and readers' columns; see ``Prunable.keep``."""
         channels = mask[:, 0]
         for row_mask in self._row_masks:
             row_mask.kept.copy_(channels.reshape(row_mask.kept.shape))
@@ -111,7 +111,7 @@ class PrunableChannels(Prunable):
             reader.mask.kept.copy_(columns.reshape(reader.mask.kept.shape))
 
     def indices(self, repeat: int = 1) -> Tensor:
-        """Positions kept, of channels that are ``repeat`` wide; on the meta device as many as there will be."""
+        """Indices of kept channels, each ``repeat`` wide; on the meta device only their number is right."""
         channels = self._channels()
         if channels.is_meta:
             count = self.pattern.num_kept(len(channels), self.density)
@@ -123,9 +123,10 @@ class PrunableChannels(Prunable):
 
 
 class PrunableWeight(Prunable):
-    """The weight of one layer, as far as its channels are there.
+    """The weight of one layer, without rows and columns whose channels were removed.
 
-    ``outputs`` are the channels it writes, ``inputs`` those it reads and how wide each is, where they can go.
+    ``outputs`` are the prunable channels that the layer writes, None if there are none; ``inputs`` those that it reads,
+    with the width of each.
     """
 
     def __init__(
@@ -164,16 +165,16 @@ class PrunableWeight(Prunable):
         self.mask.kept[self._present()] = mask
 
     def gradient(self) -> Tensor:
-        """What the mask has recorded."""
+        """The gradient that the mask has recorded."""
         assert self.mask.gradient is not None
         return self.mask.gradient[self._present()]
 
     def clear(self, where: Tensor) -> None:
-        """Set weights to zero."""
+        """Set the weights where ``where`` is true to zero."""
         original(self._module)[self._present()] = self.values().masked_fill(where, 0.0)
 
     def _present(self) -> tuple[Tensor, Tensor]:
-        """Index of the rows ``(R, 1)`` and columns ``(C,)`` whose channels are there."""
+        """Indices of the rows ``(R, 1)`` and columns ``(C,)`` whose channels are kept."""
         rows, columns = self.mask.kept.shape[:2]
         device = self.mask.kept.device
         outputs, inputs = torch.arange(rows, device=device), torch.arange(columns, device=device)

@@ -1,4 +1,4 @@
-"""Whether taking masks off and channels away left what a network computes as it was."""
+"""Checks that removing masks and channels does not change what a network computes."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from nas.errors import SpaceError
 from nas.space.modes import evaluating
 from nas.user_code import describe_error
 
-#: Of the largest answer: what sums in another order may differ by.
+#: Largest difference of outputs, relative to the largest output; sums in another order differ by rounding.
 TOLERANCE = 1e-3
 _REMEDY = "leave this pattern out, or name in `search` the layers that policies may act on"
 
 
 @contextmanager
 def unchanged(model: nn.Module, input_shape: tuple[int, ...]) -> Iterator[None]:
-    """Compare the answers to two random inputs before and after; nothing is compared of a network with shapes only.
+    """Compare the outputs for two random inputs before and after the block; networks on the meta device are skipped.
 
     Raises:
-        SpaceError: the network answers otherwise afterwards, or not at all.
+        SpaceError: afterwards, the network's outputs differ or it can't run.
     """
     if not input_shape or any(parameter.is_meta for parameter in model.parameters()):
         yield
@@ -37,7 +37,7 @@ def unchanged(model: nn.Module, input_shape: tuple[int, ...]) -> Iterator[None]:
             f"{describe_error(error)}; {_REMEDY}"
         ) from error
     difference = (after - before).abs().max() if after.shape == before.shape else torch.tensor(torch.inf)
-    # Answers that are not finite are refused elsewhere.
+    # Outputs that are not finite are refused elsewhere.
     if before.isfinite().all() and not difference <= TOLERANCE * before.abs().max().clamp(min=1e-6):
         raise SpaceError(
             f"{type(model).__name__} answers differently (by {float(difference):.3g}) once the channels that the "

@@ -1,4 +1,4 @@
-"""Strategies: what to try next."""
+"""Strategies: algorithms that propose candidates from the results so far."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ class Goal:
 
     #: Metric → direction.
     objectives: Mapping[str, Literal["maximize", "minimize"]]
-    #: Metric → largest allowed value (or smallest, for a metric with ``min``); resolved numbers.
+    #: Metric → its limit, with absolute numbers.
     limits: Mapping[str, Limit]
 
 
 @dataclass(frozen=True)
 class Limit:
-    """A hard bound on a metric."""
+    """Bounds on a metric that a candidate must keep."""
 
     min: float | None = None
     max: float | None = None
 
     def violation(self, value: float) -> float:
-        """How far ``value`` is outside, relative to the bound; 0 or less within."""
+        """Distance of ``value`` beyond the bound, relative to the bound; 0 or less if the limit is kept."""
         outside = []
         if self.max is not None:
             outside.append((value - self.max) / (abs(self.max) or 1.0))
@@ -45,55 +45,55 @@ class Limit:
 
 @dataclass(frozen=True, slots=True)
 class Suggestion:
-    """A point of the fixed vector a sampler sees: every question asked, those of skipped slots included."""
+    """A proposal of the strategy: all questions, including those without effect, and their answers."""
 
     number: int
     questions: tuple[Question, ...]
     answers: Mapping[str, Value]
-    #: What the sampler wants back when its memory is rebuilt (JSON values).
+    #: State that the sampler needs when it is rebuilt, as JSON values.
     sampler_state: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
     def from_chooser(cls, number: int, chooser: Chooser, sampler_state: Mapping[str, Any] | None = None) -> Suggestion:
-        """What a chooser was asked and answered in one build."""
+        """Make a suggestion of the questions and answers of a chooser in one build."""
         return cls(number, tuple(chooser.questions.values()), dict(chooser.answers), dict(sampler_state or {}))
 
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """A suggestion and what became of it."""
+    """A suggestion and its result."""
 
     suggestion: Suggestion
     state: Literal["running", "complete", "infeasible", "failed", "stopped"]
-    #: Objective → value, those that were measured.
+    #: Objective → value, for the objectives that were measured.
     values: Mapping[str, float] = field(default_factory=dict)
-    #: Limit → relative violation, positive if outside.
+    #: Limit → relative violation, positive if the limit is violated.
     violations: Mapping[str, float] = field(default_factory=dict)
-    #: Objective → standard deviation of its value, where an interval was measured.
+    #: Objective → standard deviation of its value, for objectives with a measured interval.
     spreads: Mapping[str, float] = field(default_factory=dict)
 
 
 @runtime_checkable
 class Described(Protocol):
-    """What ``build`` returns where more than answers is known of a network before it is trained."""
+    """A built network whose features are known before it is trained; ``build`` may return such an object."""
 
     @property
     def features(self) -> Mapping[str, float]:
-        """Counts of operators, parameters, multiply-accumulates, bits …; the same names for every network or fewer."""
+        """Counts of operators, parameters, MACs, bits …; a network may lack some of the names."""
 
 
 class Strategy(ABC):
-    """Proposes candidates. Holds nothing that can't be rebuilt from the observations.
+    """Proposes candidates. All its state can be rebuilt from the observations.
 
-    The parameters are the plan's, keyword arguments after ``goal`` and ``seed``.
+    Parameters are keyword arguments after ``goal`` and ``seed``, which a plan may set.
     """
 
-    #: The paper it is from.
+    #: The paper that the strategy implements.
     paper: Paper | None = None
-    #: Whether it chooses by what it observed, so that it avoids networks over a limit.
+    #: Whether proposals depend on observations, so that the strategy avoids networks that violate a limit.
     learns: ClassVar[bool] = True
-    #: Whether it proposes networks of the whole space. If not, a study evaluates nothing beside what it proposes, not
-    #: even the original network of a space that has one.
+    #: Whether it proposes networks of the whole space. If not, a study evaluates only its proposals, and not even the
+    #: original network of a space that has one.
     searches: ClassVar[bool] = True
 
     def __init__(self, goal: Goal, seed: int) -> None:
@@ -102,27 +102,30 @@ class Strategy(ABC):
 
     @abstractmethod
     def propose(self, build: Callable[[Chooser], T], number: int) -> tuple[Suggestion, T]:
-        """Propose one candidate: the answers to its questions, and what ``build`` returned for them.
+        """Propose one candidate: its suggestion, and the object that ``build`` returned for it.
 
-        ``build`` may be called several times, each time with a new chooser; what it returns may be ``Described``.
+        The proposal depends only on seed, ``number`` and observations.
 
-        With equal seed, ``number`` (how many suggestions are stored) and observations, equal proposals.
+        Args:
+            build: builds the network that a chooser's answers describe; may be called several times, each time with a
+                new chooser. The object it returns may be ``Described``.
+            number: number of the suggestion, which is the number of stored ones.
         """
 
     def check(self, build: Callable[[Chooser], object]) -> None:  # noqa: B027  (most propose in any space)
-        """Raise PlanError if it could not propose networks that ``build`` makes."""
+        """Raise PlanError if the strategy can't propose networks of the space that ``build`` represents."""
 
     def exhausted(self, number: int) -> bool:
-        """Whether there is nothing more to propose after ``number`` suggestions."""
+        """Whether the strategy has nothing more to propose after ``number`` suggestions."""
         return False
 
     @abstractmethod
     def observe(self, observations: Sequence[Observation]) -> None:
-        """Learn what became of suggestions; ``running`` ones may come again in a final state later.
+        """Learn the results of suggestions; ``running`` ones may be passed again later in a final state.
 
-        Called once with the stored history when a study starts, then whenever something changes. A repeated
-        suggestion arrives with the values of the candidate it repeats. A final state is final: where measurements are
-        taken back, a new strategy is made and told the history without them.
+        This is called once with the stored history when a study starts, then whenever something changes. A duplicate is
+        passed with the values of the candidate that it repeats. Final states never change: if measurements are
+        withdrawn, a new strategy is made, which gets the history without them.
         """
 
 

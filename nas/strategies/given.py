@@ -1,4 +1,4 @@
-"""Candidates somebody listed, in their order; then there is nothing more to propose."""
+"""Strategy that proposes the networks of a list, in their order."""
 
 from __future__ import annotations
 
@@ -61,4 +61,4 @@ class GivenStrategy(Strategy):
         return number >= len(self._choices)
 
     def observe(self, observations: Sequence[Observation]) -> None:
-        """See ``Strategy.observe``; nothing to learn."""
+        """See ``Strategy.observe``; does nothing, because this strategy does not learn."""

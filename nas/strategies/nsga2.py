@@ -1,4 +1,4 @@
-"""NSGA-II (Deb et al. 2002), by Optuna."""
+"""NSGA-II (Deb et al. 2002), as implemented in Optuna."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Nsga2Strategy(Strategy):
             drawn again.
 
     Raises:
-        PlanError: a value out of range.
+        PlanError: a value is out of range.
     """
 
     def __init__(
@@ -58,7 +58,7 @@ class Nsga2Strategy(Strategy):
             "swapping_prob": swapping_prob,
             "mutation_prob": mutation_prob,
         }
-        # The current and the last generation, with room for as many more that run at once.
+        # The current and the last generation, and the same number again for candidates that run at the same time.
         self._adapter = SamplerAdapter(goal, seed, self._sampler, recent=max(100, 4 * population_size), pinned=_parents)
 
     def propose(self, build: Callable[[Chooser], T], number: int) -> tuple[Suggestion, T]:
@@ -74,19 +74,19 @@ class Nsga2Strategy(Strategy):
 
 
 class FixedSpaceNsga2(NSGAIISampler):  # type: ignore[misc]
-    """Knows the space: Optuna would compare the distributions of all trials for every suggestion."""
+    """NSGA-II with a given search space; Optuna would compare the distributions of all trials at every suggestion."""
 
     def __init__(self, space: Space, **parameters: Any) -> None:
         super().__init__(**parameters)
         self._space = {name: space[name] for name in sorted(space) if not space[name].single()}
 
     def infer_relative_search_space(self, study: Any, trial: Any) -> Space:
-        """See ``BaseSampler``: what every finished trial was asked, by name."""
+        """The questions that all finished trials were asked, sorted by name; see ``BaseSampler``."""
         return self._space
 
 
 def _in_a_generation(observation: Observation) -> Observation:
-    """A network that this strategy did not propose belongs to the first generation, so that it can have offspring."""
+    """Assign a network that this strategy did not propose to the first generation, so that it can be a parent."""
     if observation.suggestion.sampler_state:
         return observation
     state = {"trial": {FixedSpaceNsga2._get_generation_key(): 0}}
@@ -94,6 +94,6 @@ def _in_a_generation(observation: Observation) -> Observation:
 
 
 def _parents(attrs: Mapping[str, Any], observations: Mapping[int, Observation]) -> Iterable[int]:
-    """Parents of the newest generation: they may be older than any window."""
+    """Numbers of the parents of the newest generation, which may be older than the window."""
     generations = {int(key.rpartition(":")[2]): numbers for key, numbers in attrs.items() if ":parent:" in key}
     return generations[max(generations)] if generations else ()

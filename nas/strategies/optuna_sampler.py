@@ -1,4 +1,4 @@
-"""Any Optuna sampler as a strategy."""
+"""Adapts Optuna's samplers to strategies."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ FINAL = ("complete", "infeasible")
 
 
 class OptunaChooser(Chooser):
-    """Asks a trial for the place of the answer in the list of options, as a category.
+    """Asks a trial for the index of the answer in the list of options, as a category.
 
-    Options themselves would not do: Optuna takes ``1`` and ``True`` for one category. Nor would integers
-    for ordered questions: with about 20 questions of 3 to 5 options TPE then repeats itself five times as
-    often and finds worse fronts; to NSGA-II it makes no difference.
+    The options themselves can't be categories, because Optuna treats ``1`` and ``True`` as equal. Integers for ordered
+    questions are worse than categories: with about 20 questions of 3 to 5 options, TPE then repeats itself five times
+    as often and finds worse fronts; for NSGA-II there is no difference.
     """
 
     def __init__(self, trial: optuna.Trial) -> None:
@@ -41,18 +41,19 @@ class OptunaChooser(Chooser):
 
 
 class SamplerAdapter:
-    """Puts questions to an Optuna sampler that sees a window of a study's history.
+    """Asks an Optuna sampler for suggestions, and shows it a window of a study's history.
 
-    A new sampler is made for every suggestion, seeded by the study's seed and the suggestion's number, and
-    what it sees is a function of the observations: a resumed study goes on as if it had not been interrupted.
+    A new sampler is made for every suggestion, with a seed made of the study's seed and the suggestion's number. The
+    window depends only on the observations, so a resumed study continues as if it had not been interrupted.
 
     Args:
         goal: objectives and limits.
-        seed: the study's.
-        sampler: makes a sampler from a seed and the search space all finished trials have in common.
-        recent: finished trials the sampler sees at least, if there are so many; at most half as many more.
-        pinned: numbers of older trials it sees too, given the study's attributes and all observations.
-        private: prefixes of trial attributes that are not worth storing.
+        seed: seed of the study.
+        sampler: makes a sampler from a seed and the search space that all finished trials have in common.
+        recent: smallest number of finished trials in the window, if there are that many; the largest is 1.5 times it.
+        pinned: function of the study's attributes and all observations → numbers of older trials that stay in the
+            window.
+        private: prefixes of trial attributes that are not stored.
     """
 
     def __init__(
@@ -92,13 +93,13 @@ class SamplerAdapter:
         try:
             built = build(chooser)
         except BaseException:
-            # Nobody will ever finish it.
+            # The trial would stay unfinished forever.
             del self._storage.trials[number]
             raise
         return Suggestion.from_chooser(number, chooser, self._state(number, attrs_before)), built
 
     def _state(self, number: int, attrs_before: Mapping[str, Any]) -> dict[str, Any]:
-        """The attributes that this suggestion added to its trial and to the study."""
+        """Attributes that this suggestion added to its trial and to the study."""
         trial = self._storage.trials[number].system_attrs
         study = self._storage.study_attrs
         found = {
@@ -137,7 +138,7 @@ class SamplerAdapter:
             self._space = {name: own[name] for name in known if own.get(name) is known[name]}
 
     def _refill(self) -> None:
-        """Choose the window anew; half of it changes, so this is rare."""
+        """Choose a new window; this is rare, because half of the window changes each time."""
         ordered = sorted(self._observations)
         final = [number for number in ordered if self._observations[number].state in FINAL]
         num_old = self._level * max(1, self._recent // 2)
@@ -179,5 +180,5 @@ def _distributions(questions: Iterable[Question]) -> Space:
 
 @cache
 def _places(count: int) -> BaseDistribution:
-    """One object for equal distributions, so that ``is`` compares them."""
+    """A categorical distribution, cached so that equal distributions are the same object."""
     return CategoricalDistribution(range(count))

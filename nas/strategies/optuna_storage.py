@@ -1,4 +1,4 @@
-"""The window of trials an Optuna sampler reads, held in memory."""
+"""In-memory storage of the window of trials that an Optuna sampler reads."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ _STUDY_ID = 0
 
 
 class WindowStorage(BaseStorage):  # type: ignore[misc]
-    """One study whose trials may be left out and replaced, in one thread.
+    """Storage of one study, whose trials may be left out and replaced; for one thread.
 
-    Optuna's own in-memory storage numbers trials without gaps and freezes those that are finished. Here a
-    trial's id and number are the number of its suggestion, so that attributes which name trials (NSGA-II's
-    parents) stay true when old trials are left out. Writes happen in place: a trial read before one shows it.
+    Optuna's own in-memory storage numbers trials without gaps and freezes finished trials. Here the id and number of a
+    trial are the number of its suggestion, so that attributes that refer to trials (NSGA-II's parents) stay valid when
+    old trials are left out. Writes change trials in place, also those that were read before.
     """
 
     def __init__(self) -> None:
@@ -34,7 +34,7 @@ class WindowStorage(BaseStorage):  # type: ignore[misc]
         self._directions: list[StudyDirection] = []
 
     def put(self, trial: FrozenTrial) -> None:
-        """Add a trial, or replace the one of the same number."""
+        """Add a trial, or replace the trial with the same number."""
         self.trials[trial.number] = trial
 
     # -- the study
@@ -46,7 +46,7 @@ class WindowStorage(BaseStorage):  # type: ignore[misc]
         return _STUDY_ID
 
     def delete_study(self, study_id: int) -> None:
-        """See ``BaseStorage``: forgets everything."""
+        """See ``BaseStorage``; removes everything."""
         self.trials.clear()
         self.study_attrs.clear()
         self._user_attrs.clear()
@@ -97,7 +97,7 @@ class WindowStorage(BaseStorage):  # type: ignore[misc]
     # -- its trials
 
     def create_new_trial(self, study_id: int, template_trial: FrozenTrial | None = None) -> int:
-        """See ``BaseStorage``: a running trial ``next_number``, or a copy of the template under it."""
+        """See ``BaseStorage``; makes a running trial or a copy of the template, with the number ``next_number``."""
         number = self.next_number
         if template_trial is None:
             trial = running_trial(number, {}, {}, {})
@@ -146,7 +146,7 @@ class WindowStorage(BaseStorage):  # type: ignore[misc]
     def get_all_trials(
         self, study_id: int, deepcopy: bool = True, states: Container[TrialState] | None = None
     ) -> list[FrozenTrial]:
-        """See ``BaseStorage``: by number."""
+        """See ``BaseStorage``; trials are in the order of their numbers."""
         found = [trial for trial in self.trials.values() if states is None or trial.state in states]
         return copy.deepcopy(found) if deepcopy else found
 

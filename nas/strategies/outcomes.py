@@ -1,4 +1,4 @@
-"""Observations as samplers want them: complete vectors of finite numbers, and constraints."""
+"""Converts observations to the form that samplers need: complete vectors of finite numbers, and constraints."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from nas.strategies import Goal, Observation
 
 @dataclass(frozen=True)
 class SamplerOutcome:
-    """What became of a trial, in the words of a sampler.
+    """The result of a trial, as samplers need it.
 
     Attributes:
-        values: one for each objective, all finite; None if the trial failed.
-        constraints: limit → violation, positive if outside.
-        placeholders: whether a value was not measured.
+        values: one finite value for each objective; None if the trial failed.
+        constraints: limit → violation, positive if the limit is violated.
+        placeholders: whether some values were not measured.
     """
 
     values: tuple[float, ...] | None
@@ -28,9 +28,9 @@ FAILED = SamplerOutcome(None)
 
 
 class Worst:
-    """The worst value seen of each objective: what an infeasible trial gets for what was not measured.
+    """The worst value seen of each objective, which replaces unmeasured values of infeasible trials.
 
-    Without finite values Optuna would take the trial for failed, and the sampler would never learn the limit.
+    Without finite values, Optuna would treat the trial as failed, and the sampler would not learn the limit.
     """
 
     def __init__(self, goal: Goal) -> None:
@@ -38,7 +38,7 @@ class Worst:
         self._seen: dict[str, float] = {}
 
     def see(self, observations: Iterable[Observation]) -> bool:
-        """Take values into account; whether the worst value of any objective changed."""
+        """Take observations into account; returns whether the worst value of any objective changed."""
         before = dict(self._seen)
         for observation in observations:
             if observation.state not in ("complete", "infeasible"):
@@ -51,9 +51,10 @@ class Worst:
         return before != self._seen
 
     def outcome(self, observation: Observation) -> SamplerOutcome:
-        """What to tell a sampler about a finished suggestion.
+        """The outcome of a finished suggestion for a sampler.
 
-        ``failed`` and ``stopped`` ones failed; so did complete ones without a finite value of an objective.
+        ``failed`` and ``stopped`` suggestions count as failed, and so do complete ones that lack a finite value of an
+        objective.
         """
         measured = [observation.values.get(name, math.nan) for name in self._goal.objectives]
         missing = not all(map(math.isfinite, measured))
@@ -70,6 +71,6 @@ class Worst:
     def _constraints(self, observation: Observation) -> dict[str, float]:
         found = {name: float(observation.violations.get(name, 0.0)) for name in self._goal.limits}
         if observation.state == "infeasible" and not any(violation > 0 for violation in found.values()):
-            # Rejected for a reason that no limit of the study knows: as far outside as its whole bound.
+            # Rejected for a reason other than the study's limits; it counts as a relative violation of 1.
             found["rejected"] = 1.0
         return found

@@ -1,4 +1,4 @@
-"""Numbers a plan gives to a strategy."""
+"""Checks of the numbers that a plan gives to a strategy."""
 
 from __future__ import annotations
 

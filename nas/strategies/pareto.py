@@ -12,10 +12,10 @@ Floats = npt.NDArray[np.float64]
 
 
 def to_losses(points: Any, directions: Sequence[str]) -> Floats:
-    """Points as ``(n, m)`` values of which smaller is better in every column.
+    """Convert points to values ``(n, m)`` for which smaller is better in every column.
 
     Raises:
-        ValueError: another number of columns than directions, an unknown direction, or NaN.
+        ValueError: the numbers of columns and directions differ, a direction is unknown, or a value is NaN.
     """
     unknown = [direction for direction in directions if direction not in ("maximize", "minimize")]
     if unknown:
@@ -26,20 +26,20 @@ def to_losses(points: Any, directions: Sequence[str]) -> Floats:
     if values.ndim != 2 or values.shape[1] != len(directions):
         raise ValueError(f"points of shape {values.shape} for {len(directions)} directions; need (n, m)")
     if np.isnan(values).any():
-        raise ValueError("a point is not a number; leave out what was not measured")
+        raise ValueError("a value is NaN; leave out points that were not measured")
     signs = np.array([-1.0 if direction == "maximize" else 1.0 for direction in directions])
     return np.asarray(values * signs)
 
 
 def pareto_front(points: Any, directions: Sequence[str]) -> npt.NDArray[np.intp]:
-    """Indices of the points that no other point dominates, ascending; equal points are all kept.
+    """Indices of the points that no other point dominates, in ascending order; equal points are all kept.
 
     Args:
-        points: ``(n, m)``.
+        points: values ``(n, m)``.
         directions: ``maximize`` or ``minimize`` for each column.
 
     Raises:
-        ValueError: another number of columns than directions, an unknown direction, or NaN.
+        ValueError: the numbers of columns and directions differ, a direction is unknown, or a value is NaN.
     """
     losses = to_losses(points, directions)
     if not len(losses):
@@ -50,7 +50,7 @@ def pareto_front(points: Any, directions: Sequence[str]) -> npt.NDArray[np.intp]
 
 
 def _front_of_two(losses: Floats) -> npt.NDArray[np.bool_]:
-    """Of distinct rows in lexicographic order: a row is on the front if its last column is a new minimum."""
+    """Front of distinct rows in lexicographic order, for up to two columns: rows whose last value is a new minimum."""
     last = losses[:, -1]
     if losses.shape[1] == 1:
         return np.asarray(last == last[0])
@@ -61,7 +61,7 @@ def _front_of_two(losses: Floats) -> npt.NDArray[np.bool_]:
 
 
 def _front(losses: Floats) -> npt.NDArray[np.bool_]:
-    """Of distinct rows in lexicographic order, where no row dominates one before it."""
+    """Front of distinct rows in lexicographic order, in which no row dominates an earlier one."""
     chosen = np.zeros(len(losses), dtype=np.bool_)
     left = np.arange(len(losses))
     while len(left):

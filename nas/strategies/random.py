@@ -1,4 +1,4 @@
-"""Random search: the baseline every other strategy has to beat."""
+"""Random search, the baseline of all other strategies."""
 
 from __future__ import annotations
 
@@ -36,4 +36,4 @@ class RandomStrategy(Strategy):
         return Suggestion.from_chooser(number, chooser), built
 
     def observe(self, observations: Sequence[Observation]) -> None:
-        """See ``Strategy.observe``; nothing to learn."""
+        """See ``Strategy.observe``; does nothing, because this strategy does not learn."""

@@ -6,6 +6,6 @@ import hashlib
 
 
 def suggestion_seed(seed: int, number: int) -> int:
-    """The seed, 32 bits, of suggestion ``number`` in a study seeded with ``seed``."""
+    """The 32-bit seed of suggestion ``number`` in a study with the seed ``seed``."""
     digest = hashlib.sha256(f"{seed}:{number}".encode()).digest()
     return int.from_bytes(digest[:4], "big")

@@ -1,4 +1,4 @@
-"""Tree-structured Parzen estimators, multivariate (Falkner et al. 2018; Ozaki et al. 2022), by Optuna."""
+"""Multivariate tree-structured Parzen estimators (Falkner et al. 2018; Ozaki et al. 2022), from Optuna."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class TpeStrategy(Strategy):
             grows with it.
 
     Raises:
-        PlanError: a value out of range.
+        PlanError: a value is out of range.
     """
 
     def __init__(
@@ -71,7 +71,7 @@ class TpeStrategy(Strategy):
             return TPESampler(seed=seed, multivariate=True, group=True, **self._parameters)
 
     def _front(self, attrs: Mapping[str, Any], observations: Mapping[int, Observation]) -> Iterable[int]:
-        """The newest on the Pareto front, at most a third as many as the window has."""
+        """Numbers of the newest candidates on the Pareto front, at most a third of ``history``."""
         names = list(self.goal.objectives)
         complete = [
             number

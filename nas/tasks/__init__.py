@@ -1,7 +1,7 @@
-"""Tasks: the data, the loss, the metrics and the head a network needs to answer them.
+"""Tasks: the data, the loss, the metrics, and the head that a network needs for them.
 
-A task is everything the engine must know about *what* is learned; the engine has no word for accuracy. Selection uses
-``train`` and ``validation`` only; ``test`` is read when a network is exported.
+A task contains everything about *what* is learned; the rest of the engine does not know what accuracy is. Searches use
+only the splits ``train`` and ``validation``; ``test`` is read only when a network is exported.
 """
 
 from __future__ import annotations
@@ -28,10 +28,12 @@ SPLITS: tuple[Split, ...] = ("train", "validation", "test")
 
 @dataclass(frozen=True)
 class Metric:
-    """One number a task scores predictions by.
+    """One of the numbers by which a task scores outputs.
 
     Attributes:
-        proportion: it is the share of examples that are right, so that its interval is known from their number.
+        name: name of the metric.
+        direction: whether larger or smaller is better.
+        proportion: whether it is the share of correct examples, so that its interval follows from their number.
     """
 
     name: str
@@ -41,14 +43,14 @@ class Metric:
 
 @dataclass(frozen=True)
 class DataSummary:
-    """What a task's data are, to be looked at before anything is spent.
+    """Summary of a task's data, which users can check before a study starts.
 
     Attributes:
         classes: names of the classes.
-        counts: split → examples of each class.
-        sizes: width and height of the ``smallest``, ``median`` and ``largest`` image as stored; empty if all are alike.
-        skipped: files that are not used, and why.
-        notes: what else to know, a sentence each.
+        counts: split → number of examples of each class.
+        sizes: width and height of the ``smallest``, ``median`` and ``largest`` stored image; empty if all are equal.
+        skipped: files that are not used → the reason.
+        notes: further remarks, one sentence each.
     """
 
     classes: tuple[str, ...]
@@ -58,44 +60,44 @@ class DataSummary:
     notes: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
-        """As JSON values, the counts by class."""
+        """The summary as JSON values, with counts by class."""
         counts = {split: dict(zip(self.classes, found, strict=True)) for split, found in self.counts.items()}
         return asdict(self) | {"counts": counts}
 
 
 class Task(ABC):
-    """What is learned, from which data, and how an answer is scored.
+    """The data that networks learn from, and the way their outputs are scored.
 
-    A task is built from the plan's parameters alone (keyword arguments, JSON values), in every process again. The
-    constructor validates its parameters and that the data is there; it reads the data itself only when asked.
+    Every process builds the task again, only from the plan's parameters (keyword arguments with JSON values). The
+    constructor checks the parameters and that the data exists; the data itself is read only when it is needed.
 
     Raises:
-        TaskError: the data is missing or a parameter is out of range; the message says what to put where.
+        TaskError: the data is missing or a parameter is out of range; the message says what to do.
     """
 
-    #: Parameters that are paths. In a plan they are relative to the plan's folder, and arrive here absolute.
+    #: Parameters that are paths. In a plan they are relative to the plan's folder; the task gets absolute paths.
     paths: ClassVar[tuple[str, ...]] = ()
     #: Shape of one deployed input, without the batch: ``(C, H, W)``.
     input_shape: tuple[int, int, int]
-    #: What ``score`` returns, the metric studies use by default first.
+    #: The metrics that ``score`` returns; studies use the first one by default.
     metrics: tuple[Metric, ...]
-    #: Channels of the answer: classes, say.
+    #: Number of channels of the output, such as the number of classes.
     num_outputs: int
-    #: What is done to pixels scaled to 0 … 1 before they are an input; None where that is something else.
+    #: Normalization of pixels scaled to 0 … 1; None if inputs are made in another way.
     normalisation: Normalisation | None = None
 
     @abstractmethod
     def dataset(self, split: Split, *, augment: bool = False) -> Dataset[tuple[Tensor, Tensor]]:
-        """Map-style data set of ``(input (C, H, W) float32 as deployed, target)``.
+        """Map-style data set of pairs ``(input, target)``, with inputs ``(C, H, W)`` float32 as deployed.
 
-        ``augment`` asks for the training-time augmentation the task was configured with.
+        With ``augment``, inputs are augmented for training, as the task is configured.
         """
 
     @abstractmethod
     def head(self, num_features: int, reduction: int, *, pool: str = "avg", dropout: float = 0.0) -> nn.Module:
-        """Module from a feature map ``(N, num_features, H / reduction, W / reduction)`` to the task's answer.
+        """Module from a feature map ``(N, num_features, H / reduction, W / reduction)`` to the task's output.
 
-        ``pool`` (``"avg"`` or ``"max"``) is how a head that pools does so.
+        ``pool`` is the kind of pooling, ``"avg"`` or ``"max"``, for heads that pool.
         """
 
     @abstractmethod
@@ -104,12 +106,12 @@ class Task(ABC):
 
     @abstractmethod
     def score(self, outputs: np.ndarray, targets: np.ndarray) -> Mapping[str, float]:
-        """The task's metrics, of all outputs of a split at once (numpy, so that a deployed file can be scored)."""
+        """The task's metrics for all outputs of a split at once, as numpy arrays, which deployed files return."""
 
     def score_resampled(self, outputs: np.ndarray, targets: np.ndarray, counts: np.ndarray) -> Mapping[str, np.ndarray]:
-        """``score`` of R samples of the examples, ``(R,)`` each; ``counts`` ``(R, M)`` says how often each one counts.
+        """Metrics ``(R,)`` of R resamples of the examples; ``counts`` ``(R, M)`` is how often each example counts.
 
-        A task whose metrics follow from sums over examples can tell much faster than by scoring each sample.
+        Tasks whose metrics follow from sums over examples can override this with a much faster computation.
         """
         drawn = (np.repeat(np.arange(len(row)), row) for row in counts)
         rows = [self.score(outputs[index], targets[index]) for index in drawn]
@@ -117,16 +119,16 @@ class Task(ABC):
 
     @abstractmethod
     def fingerprint(self) -> str:
-        """Hash of the data's content and split, equal on every machine with the same data."""
+        """Hash of the data's content and splits, equal on every machine with the same data."""
 
     @property
     def class_names(self) -> tuple[str, ...]:
-        """Names of the outputs in their order; empty where they have none."""
+        """Names of the outputs, in their order; empty if they have no names."""
         return ()
 
     @property
     def class_metrics(self) -> tuple[Metric, ...]:
-        """Scores of single classes, which are stored beside ``metrics``; none by default."""
+        """Metrics of single classes, which are stored in addition to ``metrics``; none by default."""
         return ()
 
     def preprocessing(self) -> dict[str, Any]:
@@ -139,7 +141,7 @@ class Task(ABC):
         return {"mean": list(self.normalisation.mean), "std": list(self.normalisation.std)}
 
     def summary(self) -> DataSummary | None:
-        """What the data are, class by class; None of a task that can't tell."""
+        """Summary of the data by class; None if the task has none."""
         return None
 
     @property
@@ -163,5 +165,5 @@ TASKS: Registry[type[Task]] = Registry(
 
 
 def make_task(name: str, **parameters: Any) -> Task:
-    """The task called ``name``, with its parameters."""
+    """Make the task called ``name`` with these parameters."""
     return TASKS.get(name)(**parameters)

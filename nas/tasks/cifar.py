@@ -38,7 +38,7 @@ SIZE = 32
 
 
 class _Cifar(Classification):
-    """The published test images test; validation is taken from the training images, stratified."""
+    """Shared part of both tasks: ``test`` is the published test set; validation is a stratified part of training."""
 
     paths = ("path",)
     normalisation = NORMALISATION
@@ -78,7 +78,7 @@ class _Cifar(Classification):
         return self._stacked[split]
 
     def fingerprint(self) -> str:
-        """See ``Task.fingerprint``; from the checksums that reading insists on, and the settings."""
+        """See ``Task.fingerprint``; a hash of the settings and of the checksums that files must have."""
         files = [self.source.train_list, self.source.test_list]
         settings = [self.input_shape, self._augmentation, self._num_validation, self._seed]
         return fingerprint_of([self._name, files, settings])
@@ -91,7 +91,7 @@ class _Cifar(Classification):
     def _find(self, path: str | None, *, download: bool) -> Path:
         wanted = f"unpack {self.source.filename} ({self.source.url}) into it, or set download: true"
         if path is None:
-            raise TaskError(f"{self._name}: no path; name a folder as path: in the task and {wanted}")
+            raise TaskError(f"{self._name}: no path; set path: in the task to a folder and {wanted}")
         folder = Path(path).expanduser().absolute()
         if not (folder / self.source.base_folder).is_dir():
             if not download:
@@ -104,7 +104,11 @@ class _Cifar(Classification):
         return folder
 
     def _check_files(self, folder: Path) -> None:
-        """Compare every file with its published checksum before anything is spent."""
+        """Compare every file with its published checksum, before a study spends time.
+
+        Raises:
+            TaskError: a file is missing, can't be read, or has another content.
+        """
         base = folder / self.source.base_folder
         listed = [
             *self.source.train_list,
@@ -117,7 +121,7 @@ class _Cifar(Classification):
             raise TaskError(f"{self._name}: {base} can't be read ({error.strerror})") from error
         if wrong:
             raise TaskError(
-                f"{self._name}: the files under {base} are not the published ones: {', '.join(wrong)} missing, cut or "
+                f"{self._name}: files under {base} are not the published ones: {', '.join(wrong)} missing, cut off or "
                 f"changed; unpack {self.source.filename} again"
             )
 
@@ -162,7 +166,7 @@ class Cifar10(_Cifar):
 
 
 class Cifar100(_Cifar):
-    """As ``cifar10``, with 100 classes; the parameters are those of ``Cifar10``.
+    """Colour images of 32×32 pixels in 100 classes; the parameters are those of ``Cifar10``.
 
     Args:
         path: folder that contains ``cifar-100-python``.

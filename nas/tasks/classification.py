@@ -1,4 +1,4 @@
-"""What every image classification task shares: head, loss, accuracy, and data sets of its images."""
+"""Shared part of image classification tasks: head, loss, accuracy, and summary of the data."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ if TYPE_CHECKING:
 
 
 class Classification(Task):
-    """One class an image; ``accuracy`` is the fraction that is right."""
+    """A task with one class per image; ``accuracy`` is the share of correct images."""
 
     metrics: tuple[Metric, ...] = (Metric("accuracy", "maximize", proportion=True),)
 
     @property
     def class_names(self) -> tuple[str, ...]:
-        """Names of the classes; their numbers where they have no names."""
+        """Names of the classes; their numbers if they have no names."""
         return tuple(map(str, range(self.num_outputs)))
 
     @property
     def class_metrics(self) -> tuple[Metric, ...]:
-        """``recall_of_<class>``: the share of a class's examples that is right."""
+        """``recall_of_<class>``, the share of a class's examples that are correct, for each class."""
         return tuple(Metric(name, "maximize", proportion=True) for name in recall_names(self.class_names))
 
     def summary(self) -> DataSummary | None:
-        """See ``Task.summary``; of splits that are in memory."""
+        """See ``Task.summary``; None unless all splits are in memory."""
         data = {split: self.dataset(split) for split in SPLITS}
         counts = {
             split: np.bincount(found.targets.numpy(), minlength=self.num_outputs).tolist()
@@ -45,14 +45,14 @@ class Classification(Task):
 
     @property
     def supports_mixup(self) -> bool:
-        """Classes can be mixed."""
+        """True: classes can be mixed."""
         return True
 
     def head(self, num_features: int, reduction: int, *, pool: str = "avg", dropout: float = 0.0) -> nn.Module:
-        """Global pooling, dropout, a linear layer: ``(N, num_features, h, w)`` → ``(N, num_outputs)``.
+        """Global pooling, dropout and a linear layer: ``(N, num_features, h, w)`` → ``(N, num_outputs)``.
 
         Raises:
-            TaskError: another ``pool`` than ``"avg"`` or ``"max"``.
+            TaskError: ``pool`` is neither ``"avg"`` nor ``"max"``.
         """
         pooling = {"avg": nn.AdaptiveAvgPool2d, "max": nn.AdaptiveMaxPool2d}.get(pool)
         if pooling is None:

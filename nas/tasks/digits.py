@@ -1,4 +1,4 @@
-"""Handwritten digits of scikit-learn: 1,797 grey images of 8×8 pixels (UCI, Alpaydin and Kaynak 1998)."""
+"""Handwritten digits from scikit-learn: 1,797 grey images of 8×8 pixels (UCI, Alpaydin and Kaynak 1998)."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from torch.utils.data import Dataset
 
 NORMALISATION = Normalisation((0.305,), (0.318,))
-#: Digits keep their sense under small changes of scale and proportion, not under mirroring.
+#: Digits keep their meaning under small changes of scale and aspect ratio, but not when mirrored.
 AUGMENTATION = {"scale": (0.7, 1.0), "ratio": (0.85, 1.18)}
 
 
@@ -59,7 +59,7 @@ class Digits(Classification):
         return self._stacked[split]
 
     def fingerprint(self) -> str:
-        """See ``Task.fingerprint``; augmentation counts as content."""
+        """See ``Task.fingerprint``; the augmentation is included."""
         arrays = [array for split in self._splits.values() for array in split]
         return fingerprint_of([self.input_shape, self._augmentation], *arrays)
 

@@ -1,4 +1,4 @@
-"""A user's own images, one folder a class."""
+"""Classification of the user's own images, with one folder per class."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ if TYPE_CHECKING:
 
 NORMALISATION = Normalisation(IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD)
 AUGMENTATION = {"scale": (0.35, 1.0), "ratio": (0.75, 1.34), "hflip": 0.5}
-#: What of each file enters the fingerprint beside name and size: photographs differ from the first block on.
+#: Number of first bytes of each file that the fingerprint includes; photographs differ within their first block.
 FINGERPRINT_BYTES = 65_536
 BAD_FILES = ("refuse", "skip")
 
 
 class Item(NamedTuple):
-    """An image file and its class; ``marks`` says what was applied to its pixels beside decoding."""
+    """An image file and its class; ``marks`` are the notes about changes of its pixels after decoding."""
 
     path: Path
     target: int
@@ -56,12 +56,12 @@ class ImageFolder(Classification):
     - **Splits.** A folder that holds class folders is a split if its name means one, in any case: ``train``,
       ``training_set``, ``TrainData``, ``train2017``; ``val``, ``valid``, ``validation``, ``dev``, ``eval``; ``test``,
       ``testing``, ``Test_Set``. A folder of images is a class whatever its name, if there are other classes beside it.
-      Images in folders below a class belong to the class. What can be read in two ways is refused: name the folders in
+      Images in folders below a class belong to the class. Ambiguous folders are refused: name the folders in
       ``splits``.
-    - **Files.** Every file is decoded once, before anything is spent. Damaged and empty files, links to nothing, images
+    - **Files.** Every file is decoded once, before a study spends time. Damaged and empty files, broken links, images
       of more than 178,956,970 pixels, formats that can't be read (such as HEIC), one file in two splits or two classes:
       such files are listed, and the folder is refused, or they are skipped under ``bad_files: skip``. Hidden names
-      (``.ipynb_checkpoints``, ``__MACOSX``, ``Thumbs.db``), files that are no images, links to a folder above them and
+      (``.ipynb_checkpoints``, ``__MACOSX``, ``Thumbs.db``), files that are not images, links to a folder above them and
       further links to an image of the same class are left out, and ``nas validate`` says so.
     - **Pixels.** Images become 8-bit RGB: turned upright as EXIF says, transparency laid on white, the first of several
       frames. 16-bit grey is divided by 65535; floating-point values from 0 to 1 by 1; other floating-point and 32-bit
@@ -71,7 +71,7 @@ class ImageFolder(Classification):
       the centre of ``image_size`` × ``image_size`` is cut out. Pixels are scaled to 0 … 1 and normalised by ImageNet's
       mean ``(0.485, 0.456, 0.406)`` and standard deviation ``(0.229, 0.224, 0.225)``, which are fixed: ``(pixel / 255 -
       mean) / std``, RGB, float32. Training images are augmented instead of resized and cropped, and normalised alike.
-      ``about.json`` of an exported network states all of it.
+      ``about.json`` of an exported network contains all of this.
     - **Classes.** Output ``i`` is the ``i``-th class folder, sorted by name (upper case before lower case).
     - **Trained networks.** Images drawn from ``PATH/<class>`` for validation and test may be among those that a given
       network was trained on. Use folders for train, val and test with such a network: see
@@ -139,7 +139,7 @@ class ImageFolder(Classification):
         self.classes = [shown(name) for name in self._images.classes]
         self.num_outputs = len(self.classes)
         self._stacked: dict[Split, StackedImages] = {}
-        _ = self._splits  # too few images to draw a split from are an error now
+        _ = self._splits  # raises an error now if there are too few images to draw a split
 
     def dataset(self, split: Split, *, augment: bool = False) -> Dataset[tuple[Tensor, Tensor]]:
         """See ``Task.dataset``."""
@@ -156,7 +156,7 @@ class ImageFolder(Classification):
         return self._stacked[split]
 
     def fingerprint(self) -> str:
-        """Hash of names, sizes, first blocks, classes, splits and settings."""
+        """Hash of the names, sizes and first blocks of all files, classes, splits and settings."""
         return self._fingerprint
 
     def summary(self) -> DataSummary:
@@ -218,7 +218,7 @@ class ImageFolder(Classification):
 
 
 class _Files(Dataset[tuple[Tensor, Tensor]]):
-    """Images decoded when they are read."""
+    """Data set of images that are decoded when they are read."""
 
     def __init__(self, root: Path, items: Sequence[Item], transform: Transform, white: float | None) -> None:
         self._root = root
@@ -231,7 +231,7 @@ class _Files(Dataset[tuple[Tensor, Tensor]]):
 
     @property
     def targets(self) -> Tensor:
-        """The classes, in order."""
+        """The classes of all items, in their order, ``(M,)``."""
         return torch.tensor([item.target for item in self._items])
 
     def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
@@ -242,7 +242,7 @@ class _Files(Dataset[tuple[Tensor, Tensor]]):
                 image = read_image(path, self._white).image
         except TaskError as error:
             raise TaskError(
-                f"image_folder: {shown(path)}: {error}; it was in order when the task was made: was it changed since?"
+                f"image_folder: {shown(path)}: {error}; it was readable when the task was made, and has changed since"
             ) from error
         return self._transform(image), torch.tensor(item.target)
 
@@ -253,7 +253,7 @@ def _marks(image: Image) -> str:
 
 def _existing(path: str | None) -> Path:
     if path is None:
-        raise TaskError(f"image_folder: no path; name a folder as path: in the task, with images as {LAYOUT}")
+        raise TaskError(f"image_folder: no path; set path: in the task to a folder with images as {LAYOUT}")
     folder = Path(path).expanduser()
     if not folder.is_dir():
         raise TaskError(f"image_folder: no folder {folder}; put images there as {LAYOUT}")

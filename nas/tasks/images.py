@@ -1,4 +1,4 @@
-"""Data sets of images in memory: stacked and normalised when read, or augmented one by one."""
+"""Data sets of images in memory: stacked images that are normalized when read, and images that are augmented."""
 
 from __future__ import annotations
 
@@ -28,23 +28,23 @@ class Labelled(NamedTuple):
 
 @dataclass(frozen=True)
 class Normalisation:
-    """Mean and standard deviation of each channel, of pixels scaled to 0 … 1."""
+    """Mean and standard deviation of each channel, for pixels scaled to 0 … 1."""
 
     mean: tuple[float, ...]
     std: tuple[float, ...]
 
 
 class StackedImages(Dataset[tuple[Tensor, Tensor]]):
-    """Images ``(M, C, H, W)`` uint8 at their deployed size, normalised to float32 when read.
+    """Images ``(M, C, H, W)`` uint8 at their deployed size, normalized to float32 when read.
 
-    Reading a batch costs one indexing, whatever its size: nothing is decoded or transformed.
+    A batch of any size is read by one indexing operation, without decoding or transforms.
     """
 
     def __init__(self, images: Tensor, targets: Tensor, normalisation: Normalisation) -> None:
         if len(images) != len(targets) or images.dtype != torch.uint8 or images.dim() != 4:
             raise TaskError(
                 f"{tuple(images.shape)} images of {images.dtype} and {len(targets)} targets; "
-                "allowed: as many targets as images (M, C, H, W) of uint8"
+                "allowed: images (M, C, H, W) of uint8 and the same number of targets"
             )
         self._images = images
         self._targets = targets
@@ -57,16 +57,16 @@ class StackedImages(Dataset[tuple[Tensor, Tensor]]):
         return len(self._images)
 
     def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
-        """Item ``index``: ``(C, H, W)`` and its target."""
+        """Read item ``index``: an image ``(C, H, W)`` and its target."""
         return self._normalise(self._images[index]), self._targets[index]
 
     @property
     def targets(self) -> Tensor:
-        """The targets ``(M, …)``, in order."""
+        """The targets of all items, in their order, ``(M, …)``."""
         return self._targets
 
     def batch(self, indices: Tensor) -> tuple[Tensor, Tensor]:
-        """Items ``indices`` ``(B,)`` at once: ``(B, C, H, W)`` and ``(B, …)``, both new tensors."""
+        """Read the items ``indices`` ``(B,)`` as new tensors, ``(B, C, H, W)`` and ``(B, …)``."""
         return self._normalise(self._images[indices]), self._targets[indices]
 
     def _normalise(self, images: Tensor) -> Tensor:
@@ -74,7 +74,7 @@ class StackedImages(Dataset[tuple[Tensor, Tensor]]):
 
 
 class TransformedImages(Dataset[tuple[Tensor, Tensor]]):
-    """Images through a transform that may differ every time."""
+    """Images that are read through a transform, which may be random."""
 
     def __init__(self, data: Labelled, transform: Transform) -> None:
         self._images = data.images
@@ -86,24 +86,24 @@ class TransformedImages(Dataset[tuple[Tensor, Tensor]]):
         return len(self._images)
 
     def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
-        """Item ``index``: ``(C, H, W)`` float32 and its target."""
+        """Read item ``index``: an image ``(C, H, W)`` float32 and its target."""
         return self._transform(Image.fromarray(self._images[index])), self._targets[index]
 
 
 def stack(data: Labelled, resize: Transform, normalisation: Normalisation) -> StackedImages:
-    """Images brought to their deployed size once.
+    """Resize all images to their deployed size and stack them.
 
     Args:
-        data: the images as they are stored.
-        resize: from an image to ``(C, H, W)`` uint8.
-        normalisation: what is done to pixels when they are read.
+        data: the stored images.
+        resize: function from an image to a tensor ``(C, H, W)`` uint8.
+        normalisation: normalization of pixels when they are read.
     """
     images = torch.stack([resize(Image.fromarray(image)) for image in data.images])
     return StackedImages(images, torch.as_tensor(data.targets), normalisation)
 
 
 def stack_as_is(data: Labelled, normalisation: Normalisation) -> StackedImages:
-    """Images that have their deployed size already."""
+    """Stack images that already have their deployed size."""
     images = data.images[..., None] if data.images.ndim == 3 else data.images
     chw = torch.as_tensor(np.ascontiguousarray(images.transpose(0, 3, 1, 2)))
     return StackedImages(chw, torch.as_tensor(data.targets), normalisation)

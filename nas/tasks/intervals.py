@@ -1,4 +1,4 @@
-"""How far a score can be from that of all images there are: 95 % intervals over the examples of a split."""
+"""95 % intervals of scores, which come from the limited number of examples in a split."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 
 from nas.tasks import Task
 
-#: Standard deviations on either side of a normal variable's mean that hold 95 % of it.
+#: Half width, in standard deviations, of the interval that contains 95 % of a normal variable.
 Z = 1.959964
 RESAMPLES = 200
 
@@ -18,9 +18,9 @@ Interval = tuple[float, float]
 def score_intervals(
     task: Task, outputs: np.ndarray, targets: np.ndarray, scores: Mapping[str, float], seed: int = 0
 ) -> dict[str, Interval]:
-    """95 % intervals of ``scores``, which are the task's, of the same outputs and targets.
+    """95 % intervals of the task's ``scores`` for these outputs and targets.
 
-    A proportion has Wilson's (1927), which has a width also where all examples are right. Other metrics have the
+    Proportions get Wilson's interval (1927), which has a width even if all examples are correct. Other metrics get
     percentiles of a bootstrap over examples.
     """
     found = {metric.name: wilson(scores[metric.name], len(targets)) for metric in task.metrics if metric.proportion}
@@ -36,7 +36,7 @@ def score_intervals(
 
 
 def wilson(share: float, count: int) -> Interval:
-    """Wilson's interval of a ``share`` seen among ``count`` examples."""
+    """Wilson's interval of a ``share`` that was observed in ``count`` examples."""
     spread = Z**2 / count
     middle = (share + spread / 2) / (1 + spread)
     half = (Z / (1 + spread)) * np.sqrt(share * (1 - share) / count + spread / (4 * count))

@@ -1,4 +1,4 @@
-"""Checks of a task's parameters: the value, what is allowed, what to do."""
+"""Checks of a task's parameters."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from nas.errors import TaskError
 
 
 def whole(name: str, value: Any, low: int, high: int) -> int:
-    """``value`` as an integer of ``low … high``.
+    """Return ``value`` if it is an integer from ``low`` to ``high``.
 
     Raises:
-        TaskError: it is none.
+        TaskError: ``value`` is something else.
     """
     if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
         raise TaskError(f"{name}: {value!r}; allowed: a whole number from {low} to {high}")
@@ -19,10 +19,10 @@ def whole(name: str, value: Any, low: int, high: int) -> int:
 
 
 def share(name: str, value: Any, low: float = 0.0, high: float = 1.0) -> float:
-    """``value`` as a number of ``low … high``.
+    """Return ``value`` as a float if it is a number from ``low`` to ``high``.
 
     Raises:
-        TaskError: it is none.
+        TaskError: ``value`` is something else.
     """
     if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
         raise TaskError(f"{name}: {value!r}; allowed: a number from {low:g} to {high:g}")
@@ -30,10 +30,10 @@ def share(name: str, value: Any, low: float = 0.0, high: float = 1.0) -> float:
 
 
 def flag(name: str, value: Any) -> bool:
-    """``value`` as true or false.
+    """Return ``value`` if it is a bool.
 
     Raises:
-        TaskError: it is neither.
+        TaskError: ``value`` is something else.
     """
     if not isinstance(value, bool):
         raise TaskError(f"{name}: {value!r}; allowed: true or false")

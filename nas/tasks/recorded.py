@@ -1,4 +1,4 @@
-"""A classification task without its data: what is needed to build a network for it again."""
+"""A classification task without data, which is enough to build a network for the task again."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 
 
 class RecordedClassification(Classification):
-    """Input shape, classes and head of a classification task; it has no data.
+    """A classification task with input shape, classes and head, but without data.
 
     Args:
-        input_shape: ``(C, H, W)``.
+        input_shape: shape ``(C, H, W)`` of an input.
         num_outputs: number of classes.
-        class_names: their names, in the order of the outputs.
+        class_names: names of the classes, in the order of the outputs.
     """
 
     def __init__(self, input_shape: Sequence[int], num_outputs: int, class_names: Sequence[str]) -> None:
@@ -31,18 +31,18 @@ class RecordedClassification(Classification):
 
     @staticmethod
     def stands_for(task: Task) -> bool:
-        """Whether networks for ``task`` can be built from these values: it is a classification with the usual head."""
+        """Whether networks for ``task`` can be built from these values, as for classifications with the usual head."""
         return isinstance(task, Classification) and type(task).head is Classification.head
 
     @property
     def class_names(self) -> tuple[str, ...]:
-        """As recorded."""
+        """Names of the classes, as recorded."""
         return self._class_names
 
     def dataset(self, split: Split, *, augment: bool = False) -> Dataset[tuple[Tensor, Tensor]]:
-        """Raise TaskError: only the network was recorded."""
-        raise TaskError(f"the {split} data are not part of an exported folder; open the task that they belong to")
+        """Raise TaskError, because there is no data."""
+        raise TaskError(f"an exported folder does not contain the {split} data; make the original task to read it")
 
     def fingerprint(self) -> str:
-        """Raise TaskError: only the network was recorded."""
-        raise TaskError("the data are not part of an exported folder, so they have no fingerprint")
+        """Raise TaskError, because there is no data."""
+        raise TaskError("an exported folder does not contain the data, so there is no fingerprint")

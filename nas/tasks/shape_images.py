@@ -1,4 +1,4 @@
-"""Procedural images: one shape a picture, with several factors that make it hard to tell which."""
+"""Draws images with one shape each, and with several factors that make the shape hard to recognise."""
 
 from __future__ import annotations
 
@@ -10,31 +10,31 @@ import numpy as np
 Array = np.ndarray
 #: The classes, in order.
 SHAPES = ("disk", "square", "triangle", "pentagon", "star", "cross", "ring", "crescent")
-#: Changes with every change of what is drawn; part of the fingerprint.
+#: Version of the images, part of the fingerprint; increase it when the drawing changes.
 VERSION = 1
 _CHUNK = 512
 
 
 @dataclass(frozen=True)
 class Factors:
-    """How hard the images are; 0 everywhere is a large upright shape on a plain ground."""
+    """Factors of difficulty; if all are 0, images show a large upright shape on a plain background."""
 
     #: Largest rotation, as a share of half a turn.
     rotation: float
-    #: How much smaller than the largest a shape may be.
+    #: Largest reduction of a shape's size, as a share of the largest size.
     scale: float
-    #: How close the shape's colour may come to the ground's: 1 is the same.
+    #: Similarity of the colours of shape and background; at 1 they may be equal.
     colour: float
-    #: Lines of other colours behind the shape, at most.
+    #: Largest number of lines in other colours behind the shape.
     clutter: int
-    #: Standard deviation of the pixels' noise; 1 is black to white.
+    #: Standard deviation of the pixels' noise, where 1 is the difference of black and white.
     noise: float
-    #: Width of a bar across the shape, as a share of the shape's radius.
+    #: Largest width of a bar across the shape, as a share of the shape's radius.
     occlusion: float
 
     @classmethod
     def of(cls, difficulty: float) -> Factors:
-        """Every factor at ``difficulty`` 0 … 1 of its range."""
+        """All factors for one ``difficulty`` from 0 to 1."""
         return cls(
             rotation=difficulty,
             scale=0.6 * difficulty,
@@ -46,11 +46,11 @@ class Factors:
 
 
 def draw(count: int, size: int, factors: Factors, seed: int) -> tuple[Array, Array, Array]:
-    """``count`` images of ``size`` × ``size`` pixels.
+    """Draw ``count`` images of ``size`` × ``size`` pixels.
 
     Returns:
-        Images ``(M, H, W, 3)`` uint8; classes ``(M,)`` int64, equally many of each; masks ``(M, H, W)`` bool,
-        the pixels that show the shape.
+        Images ``(M, H, W, 3)`` uint8; classes ``(M,)`` int64, balanced; masks ``(M, H, W)`` bool of the pixels that
+        show the shape.
     """
     random = np.random.Generator(np.random.PCG64(seed))
     classes = random.permutation(np.arange(count) % len(SHAPES))
@@ -63,7 +63,7 @@ def draw(count: int, size: int, factors: Factors, seed: int) -> tuple[Array, Arr
 
 
 def _draw_chunk(classes: Array, size: int, factors: Factors, random: np.random.Generator) -> tuple[Array, Array]:
-    """Images ``(B, H, W, 3)`` uint8 and masks ``(B, H, W)`` of one chunk."""
+    """Draw one chunk: images ``(B, H, W, 3)`` uint8 and masks ``(B, H, W)``."""
     count = len(classes)
     y, x = (grid.astype(np.float32) for grid in np.mgrid[:size, :size])
     radius = 0.42 * size * (1 - factors.scale * random.random(count, np.float32))
@@ -84,12 +84,12 @@ def _draw_chunk(classes: Array, size: int, factors: Factors, random: np.random.G
 
 
 def _column(values: Array) -> Array:
-    """``(B,)`` to ``(B, 1, 1)``."""
+    """Reshape ``(B,)`` to ``(B, 1, 1)``."""
     return values[:, None, None]
 
 
 def _turned(x: Array, y: Array, centre: Array, angle: Array, radius: Array) -> tuple[Array, Array]:
-    """Coordinates ``(B, H, W)`` in which each shape is upright, at the origin and of radius 1."""
+    """Coordinates ``(B, H, W)`` in which each shape is upright, centred at the origin, and has radius 1."""
     dx, dy = (x - _column(centre[0])) / _column(radius), (y - _column(centre[1])) / _column(radius)
     cos, sin = _column(np.cos(angle)), _column(np.sin(angle))
     return cos * dx + sin * dy, cos * dy - sin * dx
@@ -101,7 +101,7 @@ def _paint(picture: Array, cover: Array, colour: Array) -> None:
 
 
 def _colours(count: int, closeness: float, random: np.random.Generator) -> tuple[Array, Array]:
-    """Ground and shape colours ``(B, 3)``; their distance shrinks with ``closeness``."""
+    """Colours ``(B, 3)`` of backgrounds and shapes, whose distance decreases with ``closeness``."""
     ground = random.uniform(0.1, 0.9, (count, 3)).astype(np.float32)
     direction = np.abs(random.standard_normal((count, 3), np.float32)) * np.where(ground > 0.5, -1, 1)
     direction /= np.linalg.norm(direction, axis=1, keepdims=True)
@@ -111,14 +111,14 @@ def _colours(count: int, closeness: float, random: np.random.Generator) -> tuple
 
 
 def _light(x: Array, y: Array, size: int, count: int, random: np.random.Generator) -> Array:
-    """Brightness ``(B, H, W)`` that changes across each image."""
+    """Brightness ``(B, H, W)``, which varies across each image."""
     slope = random.uniform(-0.3, 0.3, (2, count)).astype(np.float32) / size
     light: Array = 1 + _column(slope[0]) * (x - size / 2) + _column(slope[1]) * (y - size / 2)
     return light
 
 
 def _line(x: Array, y: Array, size: int, count: int, random: np.random.Generator) -> Array:
-    """Cover ``(B, H, W)`` of a short line a pixel or two wide; half of the images get none."""
+    """Cover ``(B, H, W)`` of a short line, one or two pixels wide; half of the images get no line."""
     start = random.uniform(0, size, (2, count)).astype(np.float32)
     angle = random.uniform(0, 2 * np.pi, count).astype(np.float32)
     length = random.uniform(0.15, 0.5, count).astype(np.float32) * size
@@ -133,7 +133,7 @@ def _line(x: Array, y: Array, size: int, count: int, random: np.random.Generator
 
 
 def _bar(u: Array, v: Array, width: float, random: np.random.Generator) -> Array:
-    """Cover ``(B, H, W)`` of a bar across the shape, up to ``width`` of its radius wide; 0 is no bar."""
+    """Cover ``(B, H, W)`` of a bar across the shape; its width is at most ``width`` times the shape's radius."""
     count = len(u)
     angle = _column(random.uniform(0, np.pi, count).astype(np.float32))
     offset = _column(random.uniform(-0.6, 0.6, count).astype(np.float32))
@@ -144,7 +144,7 @@ def _bar(u: Array, v: Array, width: float, random: np.random.Generator) -> Array
 
 
 def _inside(classes: Array, u: Array, v: Array) -> Array:
-    """How far inside its shape each pixel is, ``(B, H, W)``, in radii; negative outside."""
+    """Distance of each pixel from the edge of its shape ``(B, H, W)``, in radii; negative outside of the shape."""
     found = np.empty_like(u)
     for number, name in enumerate(SHAPES):
         chosen = classes == number
@@ -163,7 +163,7 @@ def _polygon(corners: int) -> Callable[[Array, Array], Array]:
 
 
 def _star(u: Array, v: Array) -> Array:
-    """Five tips at radius 1, notches at 0.45: the side of the line from a tip to the next notch."""
+    """Field of a star with five tips at radius 1 and notches at 0.45: the distance to the line from tip to notch."""
     sector = 2 * np.pi / 5
     turn = np.abs(np.mod(np.arctan2(u, -v) + sector / 2, sector) - sector / 2)
     radius = np.hypot(u, v)

@@ -1,4 +1,4 @@
-"""Where the shapes' splits come from: drawn once, then read from a cache."""
+"""Provides the splits of the shapes tasks: drawn once, and then read from a cache."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _log = logging.getLogger(__name__)
 
 
 class Drawn(NamedTuple):
-    """Images ``(M, H, W, 3)`` uint8, classes ``(M,)`` int64, masks ``(M, H, W)`` bool."""
+    """Drawn images ``(M, H, W, 3)`` uint8, with classes ``(M,)`` int64 and masks ``(M, H, W)`` bool."""
 
     images: np.ndarray
     classes: np.ndarray
@@ -35,13 +35,13 @@ class Drawn(NamedTuple):
 
 @dataclass(frozen=True)
 class ShapeSource:
-    """Splits of drawn shapes, a function of these values."""
+    """Splits of drawn shapes, which depend only on these values."""
 
     size: int
     counts: Mapping[Split, int]
     factors: Factors
     seed: int
-    #: Folder that keeps what was drawn, or None.
+    #: Folder that keeps drawn images; None keeps nothing.
     cache: Path | None
 
     @classmethod
@@ -55,10 +55,10 @@ class ShapeSource:
         seed: Any,
         cache: str | None,
     ) -> ShapeSource:
-        """From the parameters of the task called ``name``.
+        """Make a source from the parameters of the task called ``name``.
 
         Raises:
-            TaskError: one is out of range.
+            TaskError: a parameter is out of range.
         """
         folder = CACHE if cache is None else cache
         return cls(
@@ -72,7 +72,7 @@ class ShapeSource:
         )
 
     def split(self, split: Split) -> Drawn:
-        """One split; no other is drawn."""
+        """Read or draw one split, without drawing the others."""
         path = None if self.cache is None else self.cache / f"shapes-{self._key(split)[:16]}.npz"
         found = _read(path)
         if found is None:
@@ -107,7 +107,7 @@ def _factors(name: str, difficulty: float, overrides: Mapping[str, Any]) -> Fact
 
 
 def _most(factor: str) -> float:
-    """A shape must keep some size, whatever else."""
+    """Largest value of a factor; shapes must keep some size."""
     return 0.9 if factor == "scale" else 1.0
 
 
@@ -124,7 +124,7 @@ def _read(path: Path | None) -> Drawn | None:
 
 
 def _write(path: Path | None, drawn: Drawn) -> None:
-    """Write whole or not at all; a cache that can't be written is none."""
+    """Write a cache file atomically; if that fails, log a warning and do without it."""
     if path is None:
         return
     try:

@@ -1,4 +1,4 @@
-"""Procedural shapes: as many images as wanted, of a difficulty that is chosen, as classes or as pixels."""
+"""Tasks with drawn shapes, in any number and difficulty: classification and segmentation."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ class Shapes(Classification):
         return SHAPES
 
     def fingerprint(self) -> str:
-        """See ``Task.fingerprint``; of all that the images are a function of."""
+        """See ``Task.fingerprint``; a hash of all values that the images depend on."""
         return self._source.fingerprint(["classes", self._augmentation])
 
     def _labelled(self, split: Split) -> Labelled:
@@ -128,7 +128,7 @@ class ShapesSegmentation(Task):
         return self._stacked[split]
 
     def head(self, num_features: int, reduction: int, *, pool: str = "avg", dropout: float = 0.0) -> nn.Module:
-        """A 1×1 convolution, scaled up: ``(N, num_features, h, w)`` → ``(N, num_outputs, H, W)``; no pool."""
+        """A 1×1 convolution and upsampling, no pooling: ``(N, num_features, h, w)`` → ``(N, num_outputs, H, W)``."""
         size = self.input_shape[1:]
         return nn.Sequential(
             nn.Dropout(dropout),
@@ -137,20 +137,20 @@ class ShapesSegmentation(Task):
         )
 
     def loss(self, outputs: Tensor, targets: Tensor, *, label_smoothing: float = 0.0) -> Tensor:
-        """Cross-entropy of logits ``(N, num_outputs, H, W)`` with classes ``(N, H, W)``, mean over pixels."""
+        """Mean cross-entropy over pixels, of logits ``(N, num_outputs, H, W)`` with classes ``(N, H, W)``."""
         return functional.cross_entropy(outputs, targets, label_smoothing=label_smoothing)
 
     def score(self, outputs: np.ndarray, targets: np.ndarray) -> Mapping[str, float]:
-        """Of logits ``(M, num_outputs, H, W)`` against classes ``(M, H, W)``.
+        """Score logits ``(M, num_outputs, H, W)`` against classes ``(M, H, W)``.
 
-        ``mean_iou`` is the mean over classes of intersection over union; a class that is neither there nor
-        answered does not count.
+        ``mean_iou`` is the mean over classes of intersection over union; classes that occur neither in targets nor in
+        outputs do not count. ``pixel_accuracy`` is the share of correct pixels.
         """
         scores = self.score_resampled(outputs, targets, np.ones((1, len(targets)), dtype=np.int64))
         return {name: float(values[0]) for name, values in scores.items()}
 
     def score_resampled(self, outputs: np.ndarray, targets: np.ndarray, counts: np.ndarray) -> Mapping[str, np.ndarray]:
-        """See ``Task.score_resampled``; a sample's confusion matrix is the sum of its images'."""
+        """See ``Task.score_resampled``; the confusion matrix of a resample is the sum of its images' matrices."""
         cells = self.num_outputs**2
         pairs = (targets * self.num_outputs + outputs.argmax(axis=1)).reshape(len(targets), -1)
         pairs += cells * np.arange(len(targets))[:, None]
@@ -167,9 +167,9 @@ class ShapesSegmentation(Task):
 
     @property
     def class_names(self) -> tuple[str, ...]:
-        """The ground, and names of the shapes."""
+        """``ground`` for the background, and the names of the shapes."""
         return ("ground", *SHAPES)
 
     def fingerprint(self) -> str:
-        """See ``Task.fingerprint``; of all that the images are a function of."""
+        """See ``Task.fingerprint``; a hash of all values that the images depend on."""
         return self._source.fingerprint(["pixels"])

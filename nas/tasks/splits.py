@@ -1,4 +1,4 @@
-"""Stratified splits that are the same every time."""
+"""Reproducible stratified splits."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from nas.errors import TaskError
 
 
 def stratified(targets: Sequence[int] | np.ndarray, size: float | int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Indices of two parts, the second of ``size`` (a share, or a number of items), classes in proportion.
+    """Indices of two parts with classes in equal proportions; the second has ``size`` items, or that share of them.
 
     Raises:
-        TaskError: a class has too few items to be in both.
+        TaskError: a class has too few items to be in both parts.
     """
     indices = np.arange(len(targets))
     try:

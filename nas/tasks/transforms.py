@@ -1,4 +1,4 @@
-"""Data configuration and augmentation, from timm.data."""
+"""Transforms of images, deployed and augmented, made by ``timm.data``."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from nas.errors import TaskError
 from nas.registry import nearest
 from nas.tasks.images import Normalisation, Transform
 
-#: What a plan may say of augmentation; the values go to ``timm.data.create_transform``.
+#: Keys of a plan's ``augmentation``; the values are passed to ``timm.data.create_transform``.
 AUGMENTATION = (
     "train_crop_mode",
     "scale",
@@ -28,16 +28,16 @@ AUGMENTATION = (
     "re_mode",
     "re_count",
 )
-#: Nothing is changed that was not asked for.
+#: Values that switch off augmentations which were not requested.
 _NEUTRAL = {"scale": (1.0, 1.0), "ratio": (1.0, 1.0), "hflip": 0.0, "color_jitter": None}
 Augmentation = bool | Mapping[str, Any] | None
 
 
 def augmentation_settings(requested: Augmentation, default: Mapping[str, Any]) -> dict[str, Any]:
-    """What a plan's ``augmentation`` means: ``true`` the task's default, a mapping itself, else nothing.
+    """Settings for a plan's ``augmentation``: the task's default for ``true``, a mapping as it is, else nothing.
 
     Raises:
-        TaskError: it is neither, or has a key that timm's transforms have not.
+        TaskError: ``requested`` is something else, or has an unknown key.
     """
     if requested is None or isinstance(requested, bool):
         return dict(default) if requested else {}
@@ -51,7 +51,7 @@ def augmentation_settings(requested: Augmentation, default: Mapping[str, Any]) -
 
 
 def resizing(input_shape: tuple[int, int, int], *, crop: float = 1.0) -> Transform:
-    """From an image to ``(C, H, W)`` uint8: shorter side to ``size / crop``, centre cropped."""
+    """Transform to ``(C, H, W)`` uint8: the shorter side is scaled to ``size / crop``, and the centre is cropped."""
     made = create_transform(**_config(input_shape, crop=crop), is_training=False, normalize=False)
     return _of_channels(made, input_shape)
 
@@ -63,7 +63,7 @@ def resize_words(input_shape: tuple[int, int, int], *, crop: float = 1.0) -> str
 
 
 def deployed(input_shape: tuple[int, int, int], normalisation: Normalisation, *, crop: float = 1.0) -> Transform:
-    """From an image to ``(C, H, W)`` float32 as deployed: resized, cropped, normalised."""
+    """Transform to ``(C, H, W)`` float32 as deployed: resized, cropped and normalized."""
     made = create_transform(**_config(input_shape, normalisation, crop=crop), is_training=False)
     return _of_channels(made, input_shape)
 
@@ -71,18 +71,18 @@ def deployed(input_shape: tuple[int, int, int], normalisation: Normalisation, *,
 def augmenting(
     input_shape: tuple[int, int, int], normalisation: Normalisation, settings: Mapping[str, Any]
 ) -> Transform:
-    """From an image to ``(C, H, W)`` float32, augmented by ``settings`` (keys of ``AUGMENTATION``).
+    """Transform to ``(C, H, W)`` float32 with the augmentation ``settings``, whose keys are in ``AUGMENTATION``.
 
     Raises:
-        TaskError: a value that timm refuses.
+        TaskError: timm refuses a value.
     """
     config = _config(input_shape, normalisation) | {"crop_pct": None} | _NEUTRAL | dict(settings)
     try:
         made = create_transform(**config, is_training=True)
     except (AssertionError, TypeError, ValueError, KeyError) as error:
         raise TaskError(
-            f"augmentation: {dict(settings)!r} is refused by timm.data.create_transform: {error!r}; "
-            "see its documentation for what each key takes"
+            f"augmentation: timm.data.create_transform refuses {dict(settings)!r}: {error!r}; "
+            "see its documentation for the values of each key"
         ) from error
     return _of_channels(made, input_shape)
 
@@ -99,13 +99,13 @@ def _config(
 
 
 def _of_channels(transform: Any, input_shape: tuple[int, int, int]) -> Transform:
-    """Grey images keep their one channel, all others get three."""
+    """Convert images to one channel if the input has one, else to RGB, before the transform."""
     mode = "L" if input_shape[0] == 1 else "RGB"
     return cast("Transform", transforms.Compose([_Mode(mode), transform]))
 
 
 class _Mode:
-    """To one colour mode; a class, so that data loading workers can be sent it."""
+    """Converts images to a colour mode; a class, so that it can be sent to data-loading processes."""
 
     def __init__(self, mode: str) -> None:
         self.mode = mode

@@ -18,13 +18,13 @@ def hostile_files(good: bytes) -> dict[bytes, str]:
     for _ in range(50):
         deep = encode((1, encode((5, encode((6, deep))))))
     return {
-        b"garbage" * 99: "no ONNX file",
-        good[: len(good) // 2]: "no ONNX file",
+        b"garbage" * 99: "not an ONNX file",
+        good[: len(good) // 2]: "not an ONNX file",
         b"": "Content-Length",
-        b"\x00" * 5000: "no ONNX file",
-        b"\xff" * 5000: "no ONNX file",
+        b"\x00" * 5000: "not an ONNX file",
+        b"\xff" * 5000: "not an ONNX file",
         b"\x08\x01" * 100_000: "no version or no graph",
-        encode((1, 8), (7, deep)): "levels of graphs",
+        encode((1, 8), (7, deep)): "levels",
         graph_of(add, weights=(external(),)).SerializeToString(): "in other files",
         graph_of(hidden, add).SerializeToString(): "in other files",
         nested.SerializeToString(): "in other files",

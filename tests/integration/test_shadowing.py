@@ -84,7 +84,7 @@ def test_a_module_of_such_a_name_is_not_the_user_s(folder: Path) -> None:
     write(folder, task={"name": "queue:Mine"})
     done = subprocess.run([NAS, "validate", "plan.yaml"], cwd=folder, capture_output=True, text=True, timeout=280)
     assert done.returncode == 2
-    assert "a file of your own that is called like an installed module needs another name" in done.stderr
+    assert "if a file of yours has the same name as an installed module, rename it" in done.stderr
 
 
 def test_the_module_run_by_python_leaves_the_folder_aside(folder: Path) -> None:

@@ -25,8 +25,8 @@ def test_a_location_stands_for_itself() -> None:
     ("name", "words"),
     [
         ("pth", r"unknown shape 'pth'; did you mean 'path'\? Known: absent, path.*module:attribute"),
-        ("pathlib:Pth", r"no 'Pth'; did you mean 'Path'\? A file of your own"),
-        ("my_missing_module:Space", r"no module 'my_missing_module' on the path.*`code:`"),
+        ("pathlib:Pth", r"no 'Pth'; did you mean 'Path'\? If a file of yours"),
+        ("my_missing_module:Space", r"no module 'my_missing_module' on the import path.*`code:`"),
         ("absent", r"no module 'no_such_package'"),
     ],
 )
@@ -140,7 +140,7 @@ def test_a_name_that_stands_for_an_object_is_checked_too() -> None:
 
 @pytest.mark.parametrize("name", [5, None, ["os:system"]])
 def test_a_name_that_is_no_text_is_refused(name: object) -> None:
-    with pytest.raises(PlanError, match="is no name; known: square"):
+    with pytest.raises(PlanError, match="is not a name; known: square"):
         KINDS.get(name)  # type: ignore[arg-type]
 
 

@@ -1,4 +1,4 @@
-// What follows a layer, fused into it.
+// Activations that are fused into the layer before them.
 #pragma once
 
 #include <cmath>
@@ -63,7 +63,7 @@ inline __attribute__((always_inline)) Vector activated(Vector x, Activation kind
     }
 }
 
-// A call of its own: the switch is made once for many vectors.
+// Not inlined, so that the switch is evaluated once for many vectors.
 inline __attribute__((noinline)) void curve(Vector* values, int32_t count, Activation kind) {
     for (int32_t i = 0; i < count; i++) values[i] = activated(values[i], kind);
 }
@@ -80,7 +80,7 @@ inline void curve(float* values, int64_t count, Activation kind) {
     std::memcpy(values, &some, count * sizeof(float));
 }
 
-// An activation as what every layer does, limits, and what few do besides.
+// An activation in two parts: bounds, which all kernels apply, and a curve, which only some activations have.
 struct Finish {
     explicit Finish(Activation kind)
         : activation(kind),

@@ -4,10 +4,10 @@
 
 namespace {
 
-// What a few channels may fill, before and behind the depthwise layer: it shares the second level of the cache with x.
+// Bytes for the input and output of the channels computed at a time; they share the L2 cache with x.
 constexpr int64_t bytes_at_a_time = 128 << 10;
 
-// Outputs first … last - 1; first is a multiple of its rows.
+// Outputs first … last - 1 of a layer; `first` is a multiple of its rows.
 SparseLayer part_of(SparseLayer layer, int32_t first, int32_t last) {
     layer.starts += first / layer.rows;
     layer.bias += first;
@@ -28,7 +28,7 @@ int32_t Chain::channels_at_a_time(int32_t most) const {
     return int32_t(std::clamp<int64_t>(wanted, unit(), std::max(most, unit())));
 }
 
-// Of what the depthwise layer reads, channels first … last - 1.
+// Computes channels first … last - 1 of the depthwise layer's input.
 const float* Chain::expanded(const float* x, int32_t first, int32_t last) const {
     const int64_t pixels = int64_t(depthwise.height) * depthwise.width;
     const SparseLayer part = part_of(expansion->layer, first, last);

@@ -1,10 +1,10 @@
-// A depthwise convolution with what stands before and behind it, a few channels at a time: what lies between stays in the
-// cache.
+// A depthwise convolution together with the layers before and after it, a few channels at a time, so that intermediate
+// values stay in the cache.
 #pragma once
 
 #include "kernels.hpp"
 
-// A sparse layer, channels first, that computes what a depthwise layer reads. Its values may be scaled by what it reads.
+// A sparse layer, channels first, that computes the input of a depthwise layer.
 struct Expansion {
     SparseLayer layer;
     const InstructionSet* kernels;
@@ -12,15 +12,15 @@ struct Expansion {
 };
 
 struct Chain {
-    const Expansion* expansion;  // null: x is what the depthwise layer reads; else that has its channels first
+    const Expansion* expansion;  // computes the depthwise layer's input from x, channels first; null: x is that input
     DepthwiseLayer depthwise;
     const InstructionSet* kernels;
 
-    // Channels are computed in multiples of that, but for the last.
+    // Channels are computed in multiples of this number, except for the last ones.
     int32_t unit() const;
 
-    // One image: channels first … last - 1, first a multiple of unit(), of y (channels, out_height, out_width), and the mean
-    // of each, where `means` isn't null.
+    // Computes one image: channels first … last - 1 of y (channels, out_height, out_width), and their means if `means` is not
+    // null. `first` is a multiple of unit().
     void compute(const float* x, float* y, float* means, int32_t first, int32_t last) const;
 
 private:

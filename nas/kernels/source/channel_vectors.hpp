@@ -1,5 +1,5 @@
-// Depthwise convolutions as sums of products in vectors of channels: nothing is shuffled, and no vector is partly empty
-// however small the image. To gather the vectors costs about as much as 3×3 products.
+// Depthwise convolutions as sums of products in vectors of channels: no lanes are shuffled, and vectors are full even for
+// small images. Gathering the vectors costs about as much as 3×3 products.
 #pragma once
 
 #include "groups.hpp"
@@ -8,8 +8,8 @@
 
 namespace INSTRUCTION_SET {
 
-// Where the kernel is wider than the image most of it meets zeros. The same sums are those of an image, the kernel turned
-// by 180°, with a kernel, the image turned by 180°: fewer columns.
+// If the kernel is wider than the image, most of it is multiplied by zeros. Exchanging image and kernel, both turned by 180°,
+// gives the same sums with fewer columns.
 inline bool is_exchanged(const DepthwiseLayer& layer) { return layer.stride == 1 && layer.kernel_width > layer.width; }
 
 inline DepthwiseLayer exchanged(const DepthwiseLayer& layer) {
@@ -21,7 +21,7 @@ inline DepthwiseLayer exchanged(const DepthwiseLayer& layer) {
     return found;
 }
 
-// Rows of vectors; steps in floats.
+// Rows of vectors; `pitch` and `step` are distances of rows and vectors in floats.
 struct Vectors {
     const float* data;
     int64_t pitch, step;
@@ -32,8 +32,8 @@ struct Vectors {
     const float* at(int64_t row, int64_t column) const { return data + row * pitch + column * step; }
 };
 
-// An image with zeros beside its rows. Columns that are a multiple of the stride apart are of one phase, and lie side by side
-// as they are read.
+// An image with zeros beside its rows. Columns whose distance is a multiple of the stride form one phase and lie side by side,
+// in the order in which they are read.
 struct Phases {
     explicit Phases(const DepthwiseLayer& layer)
         : count(least(layer.stride, layer.kernel_width)),
@@ -45,7 +45,7 @@ struct Phases {
     int64_t pitch() const { return count * size; }
 };
 
-// What is read of the image's columns.
+// Writes the columns of the image that are read.
 inline void write_rows(const DepthwiseLayer& layer, const Vectors& from, const Phases& to) {
     const int32_t first = layer.left < 0 ? -layer.left : 0;
     for (int64_t row = 0; row < layer.height; row++) {
@@ -58,11 +58,11 @@ inline void write_rows(const DepthwiseLayer& layer, const Vectors& from, const P
     }
 }
 
-// WIDTH outputs side by side.
+// Computes WIDTH adjacent outputs.
 template <int WIDTH>
 inline void add_products(const DepthwiseLayer& layer, const Phases& image, const Vectors& kernel, int64_t row, int64_t column,
                          Vector bias, float* to) {
-    // Rows of the kernel that meet rows of the image.
+    // The rows of the kernel that lie on rows of the image.
     const int64_t top = row * layer.stride - layer.top, first = top < 0 ? -top : 0, end = least(layer.kernel_height, layer.height - top);
     Vector sums[WIDTH];
     unrolled<WIDTH>([&](auto i) INLINED { sums[i] = bias; });
@@ -88,7 +88,7 @@ inline void add_products(int64_t width, const DepthwiseLayer& layer, const Phase
     }
 }
 
-// Tile by tile from the top down: what successive rows read stays in the first level of the cache.
+// Computes tile by tile from top to bottom, so that the rows that successive outputs share stay in the L1 cache.
 inline void compute_vectors(const DepthwiseLayer& layer, const Phases& image, const Vectors& kernel, Vector bias, float* to) {
     const int64_t tiles = (layer.out_width + MOST_WIDTH - 1) / MOST_WIDTH;
     for (int64_t tile = 0; tile < tiles; tile++) {
@@ -98,7 +98,7 @@ inline void compute_vectors(const DepthwiseLayer& layer, const Phases& image, co
     }
 }
 
-// Channels first … end - 1.
+// Computes channels first … end - 1.
 inline void depthwise_by_channels(const DepthwiseLayer& given, const float* x, float* y, int32_t first, int32_t end) {
     const bool exchange = is_exchanged(given);
     const DepthwiseLayer layer = exchange ? exchanged(given) : given;
@@ -110,7 +110,7 @@ inline void depthwise_by_channels(const DepthwiseLayer& given, const float* x, f
     float* const memory = scratch.take(all);
     float *image = memory + size, *kernel = image + images.size * LANES, *found = kernel + kernels.size * LANES;
     padded.data = memory;
-    // Zeros beside rows, and in lanes without a channel.
+    // Sets the space beside rows and the lanes without a channel to zero.
     std::memset(memory, 0, (found - memory) * sizeof(float));
     const Vectors of_image{image, given.width * LANES, LANES}, of_kernel{kernel, given.kernel_width * LANES, LANES};
     const Finish finish(layer.activation);

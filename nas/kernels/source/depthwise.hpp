@@ -1,5 +1,5 @@
-// A depthwise convolution: in vectors of channels; by Fourier transform; or in vectors of pixels, channel by channel, small
-// kernels where the image is, others copied between zeros and computed in register tiles, where their stride is 1.
+// Depthwise convolutions, computed in vectors of channels, by Fourier transforms, or in vectors of pixels channel by channel.
+// In vectors of pixels, small kernels read the image in place; others, with stride 1, read a copy padded with zeros.
 #pragma once
 
 #include "activation.hpp"
@@ -11,7 +11,7 @@
 
 namespace INSTRUCTION_SET {
 
-// Splitting pays for tall kernels, and where what is left of the rows still fills tiles.
+// Splitting pays for tall kernels if the remaining rows still fill tiles.
 inline int splits_of(const DepthwiseLayer& layer) {
     if (layer.kernel_height < 11 || layer.out_height <= 2 * TILE_ROWS) return 0;
     return layer.kernel_height < 17 || layer.out_height <= 3 * TILE_ROWS ? 1 : 2;
@@ -26,7 +26,7 @@ inline void depthwise_in_planes(const DepthwiseLayer& layer, const float* x, flo
     scratch.reset(4 * size + 16 * pitch + 4 * kernel + 64 * layer.kernel_width, 3 * MOST_PLANES + 1);
     float* data = scratch.take(size + LANES);
     std::memset(data, 0, (size + LANES) * sizeof(float));
-    // Columns are written a vector at a time: to whole cache lines.
+    // Aligned so that columns, which are written a vector at a time, fill whole cache lines.
     const Padded image{data + (LANES - layer.left % LANES) % LANES, pitch, layer.left};
     const Plane whole{image.data, pitch, layer.top, layer.top + layer.height};
     const Finish finish(layer.activation);
@@ -56,7 +56,7 @@ inline void depthwise_in_pairs(const DepthwiseLayer& layer, const float* x, floa
     scratch.reset(size + ODD_ROWS * layer.kernel_width, 2);
     float *data = scratch.take(size), *sums = scratch.take(ODD_ROWS * layer.kernel_width);
     std::memset(data, 0, size * sizeof(float));
-    // Columns are written a vector at a time: to whole cache lines.
+    // Aligned so that columns, which are written a vector at a time, fill whole cache lines.
     pairs.odd = data + (LANES - layer.left % LANES) % LANES;
     pairs.before = pairs.odd + pairs.size();
     pairs.after = pairs.before + pairs.size();

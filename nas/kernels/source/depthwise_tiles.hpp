@@ -1,18 +1,18 @@
-// One channel of a depthwise convolution, tile by tile, from its planes and filters.
+// Computes one channel of a depthwise convolution tile by tile, from its planes and filters.
 #pragma once
 
 #include "fast_filter.hpp"
 
 namespace INSTRUCTION_SET {
 
-// What is the same for all channels.
+// Settings that all channels share.
 struct Depthwise {
     const DepthwiseLayer& layer;
     int splits;  // of fast_filter.hpp
     Vector low, high;  // bounds of the result
 };
 
-// Row `row` of a tile → y. In rows narrower than a vector, what goes past the row is overwritten by the next one.
+// Stores row `row` of a tile to y. Where a row is narrower than a vector, the next row overwrites the excess values.
 template <int WIDTH>
 inline void store_row(const Depthwise& depthwise, const Vector (&sums)[WIDTH], float* y, int32_t row, Place place) {
     const DepthwiseLayer& layer = depthwise.layer;
@@ -46,7 +46,7 @@ void compute_tiles(const Depthwise& depthwise, const Plane* planes, const Filter
         }
 }
 
-// Output columns of WIDTH vectors at a time, and what is left with fewer.
+// Computes output columns, WIDTH vectors at a time, and the remaining columns with fewer vectors.
 template <int SPLITS, int WIDTH>
 void compute_columns(const Depthwise& depthwise, const Plane* planes, const Filter* filters, float bias, float* y,
                      int32_t first, int32_t end) {

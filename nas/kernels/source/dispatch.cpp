@@ -1,4 +1,4 @@
-// Which instruction sets there are, and which one this processor runs; what they share.
+// The table of instruction sets, the best one of this processor, and memory that they share.
 #include "kernels.hpp"
 
 #include <cstdlib>

@@ -1,14 +1,15 @@
-// Convolutions in fewer multiplications (Winograd's F(2, 2) of blocks of rows: Parker and Parhi, "Low-area/power parallel
+// Convolutions with fewer multiplications (Winograd's F(2, 2) on blocks of rows: Parker and Parhi, "Low-area/power parallel
 // FIR digital filters", 1997). With even and odd rows of the image X0, X1 and of the kernel H0, H1,
 //   even output rows = X1 (H0 + H1) + (X0 - X1) H0,  odd output rows = X1 (H0 + H1) + (X0' - X1) H1
-// where X0' is X0 a row on: three convolutions of half the height instead of four. Each can be split again.
+// where X0' is X0 shifted by one row. These are three convolutions of half the height in place of four, and each can be split
+// again.
 #pragma once
 
 #include "tile.hpp"
 
 namespace INSTRUCTION_SET {
 
-// A kernel before it is packed: row r, column c is at r × pitch + c.
+// A kernel before packing: the weight at row r and column c is at r × pitch + c.
 struct Weights {
     const float* data;
     int64_t pitch;
@@ -79,12 +80,12 @@ inline Plane* split_plane(Plane* to, const Plane& plane, int splits, int32_t col
     return split_plane(to, difference(plane, 2, 1, columns, scratch), splits - 1, columns, scratch);
 }
 
-// Planes and filters of an image and a kernel split twice.
+// Number of planes and filters if image and kernel are split twice.
 constexpr int MOST_PLANES = 9;
 
 constexpr int power(int base, int exponent) { return exponent == 0 ? 1 : base * power(base, exponent - 1); }
 
-// Adds to 2^SPLITS tiles: tile t has every 2^SPLITS-th output row, from the row that `first_row` says.
+// Adds to 2^SPLITS tiles: each tile has every 2^SPLITS-th output row, beginning with first_row(tile, SPLITS).
 template <int SPLITS, int WIDTH>
 inline void add_split(Tile<WIDTH>* tiles, const Plane* planes, const Filter* filters, Place place) {
     if constexpr (SPLITS == 0) {
@@ -104,7 +105,7 @@ inline void add_split(Tile<WIDTH>* tiles, const Plane* planes, const Filter* fil
     }
 }
 
-// The output row, of 2^splits, that tile `tile` of add_split starts with: the first split is the last bit.
+// The first output row, among 2^splits, of tile `tile` of add_split; the first split determines the last bit.
 constexpr int first_row(int tile, int splits) {
     return splits == 0 ? 0 : tile / power(2, splits - 1) + 2 * first_row(tile % power(2, splits - 1), splits - 1);
 }

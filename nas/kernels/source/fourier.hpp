@@ -1,6 +1,6 @@
-// Depthwise convolutions of stride 1 by Fourier transform, a group of LANES channels at a time: an image's spectrum times
-// its kernel's is that of their circular convolution, long enough that what wraps around meets zeros. What is no number
-// spreads over its channel.
+// Depthwise convolutions of stride 1 by Fourier transforms, LANES channels at a time. The product of an image's and a kernel's
+// spectrum is the spectrum of their circular convolution, whose size is chosen so that values that wrap around meet zeros. A
+// NaN or infinity spreads over its whole channel.
 #pragma once
 
 #include "groups.hpp"
@@ -9,29 +9,29 @@
 
 namespace INSTRUCTION_SET {
 
-// Along one axis: images, outputs and kernels start at 0, but for a kernel's tap i, which is at before - i.
+// Sizes along one axis. Images and outputs start at 0, and tap i of a kernel is at before - i.
 struct Axis {
     int32_t image, kernel, before, out;
 
-    // Distances from an image's pixel to an output that a tap lies at; what lies outside meets zeros alone.
+    // First and last distance from a pixel to an output at which a tap can matter; other taps are multiplied by zeros only.
     int64_t begin() const { return before - kernel + 1 < 1 - image ? 1 - image : before - kernel + 1; }
     int64_t last() const { return least(before, out - 1); }
 
-    // The kernel's tap at a place of the circle, or -1.
+    // The kernel's tap at a position of the circle, or -1.
     int64_t tap(int64_t at, int32_t size) const {
         const int64_t distance = at <= last() ? at : at - size;
         return distance < begin() ? -1 : before - distance;
     }
 
-    // So long that no other distance from a pixel to an output is the same around the circle.
+    // A transform so long that different distances from pixels to outputs stay different around the circle.
     Radixes radixes() const {
         const int64_t least_size = last() + image > out - begin() ? last() + image : out - begin();
         return radixes_of(least_size > out ? least_size : out);
     }
 };
 
-// A spectrum's half: the other is its mirror image. In memory the twiddles of both transforms, then each group's spectra:
-// (columns, rows) complex numbers of LANES floats.
+// One half of a spectrum; the other half is its mirror image. Its memory holds the twiddles of both transforms, then the
+// spectra of each group: (columns, rows) complex numbers of LANES floats.
 struct Spectrum {
     explicit Spectrum(const DepthwiseLayer& layer)
         : vertical{layer.height, layer.kernel_height, layer.top, layer.out_height},
@@ -47,14 +47,14 @@ struct Spectrum {
     int64_t group() const { return int64_t(rows()) * columns() * 2 * LANES; }
 };
 
-// Floats of the spectrum of a layer's kernels; 0 where there is none.
+// Number of floats of the spectrum of a layer's kernels; 0 if it has none.
 inline int64_t spectrum_size(const DepthwiseLayer& layer) {
     const Spectrum spectrum(layer);
     if (layer.stride != 1 || spectrum.rows() == 0 || spectrum.of_rows.size() == 0) return 0;
     return spectrum.head() + (layer.channels + LANES - 1) / LANES * spectrum.group();
 }
 
-// The memory of a group's transforms.
+// The transforms of a group, with their memory.
 struct Fourier {
     Fourier(const Spectrum& spectrum, const float* twiddles, Scratch& scratch) : spectrum(spectrum) {
         const int32_t longest = spectrum.rows() > spectrum.of_rows.size() ? spectrum.rows() : spectrum.of_rows.size();
@@ -68,8 +68,8 @@ struct Fourier {
     const Spectrum& spectrum;
     Transform rows, columns;
     float *grid;    // (rows, columns) complex numbers
-    float *line;    // one row's or column's
-    float *pixels;  // of two rows
+    float *line;    // one row or column of complex numbers
+    float *pixels;  // two rows of pixels
 
     int64_t size_of_pixels() const { return 2 * LANES * spectrum.of_rows.size(); }
     int64_t pitch() const { return int64_t(spectrum.columns()) * 2 * LANES; }
@@ -80,7 +80,7 @@ struct Fourier {
     }
 };
 
-// Two rows of pixels, as the real and imaginary part of one, to their halves of spectra, twice too large.
+// Transforms two rows of pixels, as real and imaginary part of one row, to halves of their spectra, which are twice too large.
 inline void transform_rows(const Fourier& fourier, float* first, float* second, int32_t width, int32_t row) {
     Signal line = fourier.in_line();
     line.size = fourier.spectrum.of_rows.size();
@@ -94,7 +94,7 @@ inline void transform_rows(const Fourier& fourier, float* first, float* second, 
     }
 }
 
-// The inverse of transform_rows, plus a bias.
+// Inverts transform_rows and adds a bias.
 inline void restore_rows(const Fourier& fourier, float* first, float* second, int32_t width, int32_t row, Vector bias) {
     Signal line = fourier.in_line();
     line.size = fourier.spectrum.of_rows.size();
@@ -151,7 +151,7 @@ inline void write_image(const Fourier& fourier, const DepthwiseLayer& layer, con
     }
 }
 
-// A row of `count` channels' kernels, where the circular convolution has it; zeros for the rest of the group.
+// Writes a row of the kernels of `count` channels in the layout of the circular convolution; zeros for the rest of the group.
 inline void write_taps(const Spectrum& spectrum, const float* weights, int64_t count, int32_t row, float scale, float* to) {
     const Axis &vertical = spectrum.vertical, &horizontal = spectrum.horizontal;
     const int32_t size = spectrum.of_rows.size();
@@ -163,7 +163,7 @@ inline void write_taps(const Spectrum& spectrum, const float* weights, int64_t c
     }
 }
 
-// Of `count` channels, with the factors of all transforms there and back.
+// Writes the spectra of the kernels of `count` channels, scaled by the factors of all forward and inverse transforms.
 inline void transform_kernels(const Fourier& fourier, const float* weights, int64_t count, float* to) {
     const Spectrum& spectrum = fourier.spectrum;
     const int32_t width = spectrum.of_rows.size(), rows = spectrum.rows();
@@ -188,14 +188,14 @@ inline void write_spectrum(const DepthwiseLayer& layer, float* to) {
         transform_kernels(fourier, layer.weights + channel * kernel, least(LANES, layer.channels - channel), to);
 }
 
-// Channels first … end - 1.
+// Computes channels first … end - 1.
 inline void depthwise_by_fourier(const DepthwiseLayer& layer, const float* x, float* y, int32_t first, int32_t end) {
     const Spectrum spectrum(layer);
     const Fourier fourier(spectrum, layer.spectrum, scratch_of_thread());
     const Finish finish(layer.activation);
     while (first < end) {
         const InGroup channels = group_of(first, end);
-        // Lanes without a channel compute zeros.
+        // Lanes without a channel compute with zeros.
         if (channels.count() < LANES) std::memset(fourier.pixels, 0, fourier.size_of_pixels() * sizeof(float));
         read_image(fourier, layer, x, channels);
         multiply_columns(fourier, layer.spectrum + spectrum.head() + first / LANES * spectrum.group());

@@ -1,5 +1,5 @@
-// Random layers, in every instruction set, against sums in double precision. What a layer reads and writes lies in heap
-// memory of exactly its size, so that the address sanitizer sees a read or a write beside it.
+// Compares random layers, in every instruction set, with sums in double precision. Each array that a layer reads or writes
+// is a heap block of exactly its size, so that the address sanitizer detects accesses beyond it.
 //
 // usage: fuzz SHAPES SEED
 #include <cstdio>
@@ -10,7 +10,7 @@
 
 namespace {
 
-// Of the largest sum of an output's terms without their signs.
+// Largest error allowed, relative to the largest sum of the absolute values of an output's terms.
 constexpr double allowed_error = 1e-5;
 
 struct SparseCase {
@@ -50,7 +50,7 @@ struct SparseCase {
     }
 };
 
-// In parts as threads would share it out.
+// Computes a layer in parts, as threads would share it.
 double sparse_error(const InstructionSet& kernels, Random& random) {
     const SparseCase given(random);
     const SparseLayer& layer = given.layer;
@@ -70,7 +70,7 @@ double sparse_error(const InstructionSet& kernels, Random& random) {
     return comparison.error();
 }
 
-// Where a number of a channel is, in an image of so many channels and pixels.
+// The index of a channel's pixel in an image of that number of channels and pixels.
 int64_t place(int64_t channel, int64_t pixel, int64_t channels, int64_t pixels, bool last) {
     return last ? pixel * channels + channel : channel * pixels + pixel;
 }
@@ -89,12 +89,12 @@ Sum right(const DepthwiseLayer& layer, const float* x, int32_t channel, int32_t 
     return found;
 }
 
-// Less than a group of Fourier transforms, or one or two and sometimes a part of the next.
+// A number of channels: less than a group of Fourier transforms, or one or two groups, sometimes with a part of the next.
 int32_t random_channels(const InstructionSet& kernels, Random& random) {
     return random.between(0, 1) ? random.between(1, 3) : kernels.lanes * random.between(1, 2) + random.between(0, 1);
 }
 
-// Kernels that have tiles of their own, beside and at the widths where rows fill vectors and halves of them.
+// Kernels of sizes that have tiles of their own, with widths at and near those where rows fill vectors or half vectors.
 void make_small(DepthwiseLayer& layer, int32_t lanes, Random& random) {
     layer.stride = random.between(1, 2), layer.kernel_height = layer.kernel_width = random.between(0, 1) ? 3 : 5;
     layer.left = layer.kernel_width / 2, layer.top = random.between(0, 3) ? layer.left : random.between(0, layer.kernel_height);
@@ -158,7 +158,7 @@ double depthwise_error(const InstructionSet& kernels, Random& random) {
     return comparison.error();
 }
 
-// Against its layers one after the other, and sums in double precision.
+// Compares a chain with its layers one after the other, in sums of double precision.
 double chain_error(const InstructionSet& kernels, Random& random) {
     SparseCase sparse(random);
     sparse.layer.channels_last = false;

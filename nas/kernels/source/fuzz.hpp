@@ -1,4 +1,4 @@
-// What random layers are made of, and what is compared: see fuzz.cpp.
+// Random numbers for layers, and comparison of outputs; used by fuzz.cpp.
 #pragma once
 
 #include <cmath>
@@ -15,7 +15,7 @@ struct Random {
     std::mt19937 engine;
 
     int32_t between(int32_t low, int32_t high) { return std::uniform_int_distribution<int32_t>(low, high)(engine); }
-    // Mostly small, now and then up to `high`.
+    // A size that is mostly small, and sometimes up to `high`.
     int32_t size(int32_t high) { return between(1, between(0, 7) ? 1 + high / 8 : high); }
     float number() { return std::normal_distribution<float>()(engine); }
     Floats numbers(int64_t count) {
@@ -37,14 +37,14 @@ inline double activated(double x, Activation kind) {
     }
 }
 
-// An output as it should be, and the size of what was added up.
+// An expected output, and the sum of the absolute values of its terms.
 struct Sum {
     double value, size;
 
     void add(double term) { value += term, size += std::fabs(term); }
 };
 
-// What a kernel wrote, one number after the other, against what it should have.
+// Compares the numbers that a kernel wrote with the expected ones.
 class Comparison {
 public:
     explicit Comparison(Activation kind) : m_kind(kind) {}

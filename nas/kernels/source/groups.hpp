@@ -1,4 +1,4 @@
-// Groups of LANES channels, whose numbers become vectors.
+// Groups of LANES channels: the values of a group at one pixel form a vector.
 #pragma once
 
 #include "activation.hpp"
@@ -7,7 +7,7 @@
 
 namespace INSTRUCTION_SET {
 
-// Channels of one group: first … end - 1. Lanes without a channel are as they were.
+// Channels first … end - 1 of one group. Lanes without a channel are left unchanged.
 struct InGroup {
     int32_t first, end;
 
@@ -15,16 +15,17 @@ struct InGroup {
     int32_t count() const { return end - first; }
 };
 
-// The channels from `first` on that are in its group.
+// The channels from `first` on that are in the group of `first`.
 inline InGroup group_of(int32_t first, int32_t end) { return {first, int32_t(least(end, first / LANES * LANES + LANES))}; }
 
-// So many numbers of each of so many channels: a channel's lie side by side, or, channels last, those of all channels do.
+// `size` numbers of each of `channels` channels. The numbers of one channel lie side by side or, if `last`, the numbers of
+// all channels at one pixel.
 struct Layout {
     int64_t channels, size;
     bool last;
 };
 
-// So many floats of each of so many pixels.
+// Copies `count` floats of each of `pixels` pixels.
 inline void copy_pixels(const float* from, int64_t from_step, int64_t pixels, int64_t count, float* to, int64_t to_step) {
     for (; pixels > 0; pixels--, from += from_step, to += to_step) {
         if (count == LANES) store(to, load(from));
@@ -32,14 +33,14 @@ inline void copy_pixels(const float* from, int64_t from_step, int64_t pixels, in
     }
 }
 
-// Numbers start … start + count - 1 of a group's channels, to vectors.
+// Copies numbers start … start + count - 1 of a group's channels to vectors.
 inline void gather(const Layout& layout, const float* from, InGroup channels, int64_t start, int64_t count, float* to) {
     to += channels.lane();
     if (layout.last) copy_pixels(from + start * layout.channels + channels.first, layout.channels, count, channels.count(), to, LANES);
     else transpose(from + channels.first * layout.size + start, layout.size, channels.count(), count, to, LANES);
 }
 
-// The reverse of gather.
+// Copies vectors back to a group's channels; the inverse of gather.
 inline void scatter(const Layout& layout, const float* from, InGroup channels, int64_t start, int64_t count, float* to) {
     from += channels.lane();
     if (layout.last) copy_pixels(from, LANES, count, channels.count(), to + start * layout.channels + channels.first, layout.channels);
@@ -56,14 +57,14 @@ inline Layout layout_of_kernels(const DepthwiseLayer& layer) {
     return {layer.channels, int64_t(layer.kernel_height) * layer.kernel_width, false};
 }
 
-// Zero in lanes without a channel.
+// The bias of a group's channels; zero in lanes without a channel.
 inline Vector bias_of(const DepthwiseLayer& layer, InGroup channels) {
     float lanes[LANES] = {};
     std::memcpy(lanes + channels.lane(), layer.bias + channels.first, channels.count() * sizeof(float));
     return load(lanes);
 }
 
-// Bounds, then curves so many floats.
+// Applies an activation to `count` floats: first its bounds, then its curve.
 inline void finish_vectors(const Finish& finish, float* values, int64_t count) {
     for (int64_t at = 0; at < count; at += LANES) store(values + at, bounded(load(values + at), finish.low, finish.high));
     if (finish.curved) curve(values, count, finish.activation);

@@ -1,5 +1,5 @@
-// One instruction set's kernels; compiled once for each, with its flags and the macros INSTRUCTION_SET, LANES and
-// AVAILABLE (whether this processor has it).
+// The kernels of one instruction set. This file is compiled once for each, with its flags and the macros INSTRUCTION_SET,
+// LANES and AVAILABLE (whether this processor has it).
 #include "depthwise.hpp"
 #include "mean.hpp"
 #include "peak.hpp"

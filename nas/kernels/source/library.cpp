@@ -1,4 +1,4 @@
-// The kernels alone, for callers that have no OpenVINO graph: tests, tuning, benchmarks. One thread.
+// A C interface to the kernels without OpenVINO, on one thread, for tests, tuning and benchmarks.
 #include "kernels.hpp"
 
 #define EXPORTED extern "C" __attribute__((visibility("default")))
@@ -13,7 +13,7 @@ EXPORTED const int32_t* kernels_sparse_widths(int32_t index, int32_t rows) {
 
 EXPORTED int64_t kernels_multiply_adds(int32_t index, int64_t steps) { return instruction_sets[index]->multiply_adds(steps); }
 
-// Batch images x (N, inputs, pixels) → y (N, outputs, pixels), or, channels last, (N, pixels, inputs) → (N, pixels, outputs).
+// Computes a batch x (N, inputs, pixels) → y (N, outputs, pixels); channels last, (N, pixels, inputs) → (N, pixels, outputs).
 EXPORTED void kernels_sparse(int32_t index, int32_t width, const SparseLayer* layer, const float* x, float* y, int64_t batch,
                              int64_t pixels) {
     const InstructionSet& kernels = *instruction_sets[index];
@@ -30,7 +30,7 @@ EXPORTED void kernels_write_spectrum(int32_t index, const DepthwiseLayer* layer,
     instruction_sets[index]->write_spectrum(*layer, to);
 }
 
-// Batch images x (N, channels, height, width) → y (N, channels, out_height, out_width), or with their channels last.
+// Computes a batch x (N, channels, height, width) → y (N, channels, out_height, out_width), or both with channels last.
 EXPORTED void kernels_depthwise(int32_t index, const DepthwiseLayer* layer, const float* x, float* y, int64_t batch) {
     for (int64_t image = 0; image < batch; image++)
         instruction_sets[index]->depthwise(*layer, x + image * layer->channels * layer->height * layer->width,

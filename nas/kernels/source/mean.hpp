@@ -6,7 +6,7 @@
 
 namespace INSTRUCTION_SET {
 
-// Several sums hide each other's latency, and keep what is rounded away small.
+// Several partial sums hide each other's latency and keep rounding errors small.
 inline float mean(const float* values, int64_t count) {
     constexpr int chains = 4;
     Vector sums[chains] = {};
@@ -20,7 +20,7 @@ inline float mean(const float* values, int64_t count) {
     return sum / float(count);
 }
 
-// Of LANES channels side by side, pixels `step` apart.
+// The means of LANES channels that lie side by side; pixels are `step` floats apart.
 inline Vector means_of_vectors(const float* values, int64_t step, int64_t count) {
     constexpr int chains = 4;
     Vector sums[chains] = {};
@@ -31,7 +31,7 @@ inline Vector means_of_vectors(const float* values, int64_t step, int64_t count)
     return ((sums[0] + sums[1]) + (sums[2] + sums[3])) / float(count);
 }
 
-// Of channels first … last - 1 of what a layer computed.
+// The means of channels first … last - 1 of a layer's output.
 inline void means(const DepthwiseLayer& layer, const float* y, float* to, int32_t first, int32_t last) {
     const int64_t count = int64_t(layer.out_height) * layer.out_width;
     if (!layer.writes_last) {

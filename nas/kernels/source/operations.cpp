@@ -17,7 +17,7 @@ Activation activation_of(const std::string& name) {
     return found->second;
 }
 
-// That of the name; the processor's best where it is another processor's or not given.
+// The named instruction set; the processor's best one if no name is given or the processor lacks it.
 const InstructionSet& instruction_set_of(const std::string& name) {
     for (int32_t i = 0; i < num_instruction_sets; i++)
         if (name == instruction_sets[i]->name && instruction_sets[i]->available()) return *instruction_sets[i];
@@ -32,12 +32,12 @@ std::shared_ptr<ov::Node> copied(const Operation& operation, const ov::OutputVec
     return found;
 }
 
-// (N, C, H, W) of an image, or of one that is (N, H, W, C).
+// The shape (N, C, H, W) of an image, which may be stored as (N, H, W, C).
 ov::Shape channels_first(const ov::Shape& shape, bool last) {
     return last ? ov::Shape{shape[0], shape[3], shape[1], shape[2]} : shape;
 }
 
-// A layer's values for each image: times the scales (N, inputs) of what they are multiplied with.
+// A layer's values for each image, multiplied by the scales (N, inputs) of the inputs that they belong to.
 std::vector<float> scaled(const SparseLayer& layer, const float* scales, int64_t images) {
     const int64_t entries = layer.starts[layer.blocks()];
     std::vector<float> found(images * entries * layer.rows);
@@ -70,7 +70,7 @@ Expansion SparseSettings::with(const ov::Tensor* tensors, int64_t outputs, int64
 void SparseConvolution::validate_and_infer_types() {
     ov::PartialShape shape = get_input_partial_shape(0);
     OPENVINO_ASSERT(shape.rank().is_static() && shape.rank().get_length() >= 2, "x must be (N, C, …), or (…, C)");
-    OPENVINO_ASSERT(get_input_size() == 5 || !m_channels_last, "channels last, x can't be scaled");
+    OPENVINO_ASSERT(get_input_size() == 5 || !m_channels_last, "x with channels last can't be scaled");
     shape[m_channels_last ? shape.size() - 1 : 1] = m_outputs;
     set_output_type(0, get_input_element_type(0), shape);
 }
@@ -97,7 +97,7 @@ bool SparseConvolution::evaluate(ov::TensorVector& outputs, const ov::TensorVect
     const std::vector<float> values = inputs.size() > 5 ? scaled(layer, inputs[5].data<const float>(), images) : std::vector<float>();
     const float* x = inputs[0].data<const float>();
     float* y = outputs[0].data<float>();
-    // Tiles of pixels are shared out, and of each the blocks of outputs where there are fewer tiles than threads.
+    // Threads share the tiles of pixels, and also the blocks of outputs of each tile if there are fewer tiles than threads.
     const int64_t parts = std::max<int64_t>(1, parallel_get_max_threads() / (images * tiles));
     ov::parallel_for3d(images, tiles, parts, [&](int64_t image, int64_t tile, int64_t part) {
         SparseLayer own = layer;
@@ -112,8 +112,8 @@ bool SparseConvolution::evaluate(ov::TensorVector& outputs, const ov::TensorVect
 void DepthwiseConvolution::validate_and_infer_types() {
     const ov::PartialShape& given = get_input_partial_shape(0);
     const ov::Shape& kernel = get_input_shape(1);
-    OPENVINO_ASSERT(given.is_static() && given.size() == 4, "x must have four dimensions that are known");
-    OPENVINO_ASSERT(get_input_size() == 3 || !m_reads_last, "a sparse layer has its channels first");
+    OPENVINO_ASSERT(given.is_static() && given.size() == 4, "x must have four dimensions of known sizes");
+    OPENVINO_ASSERT(get_input_size() == 3 || !m_reads_last, "x of a sparse layer must have its channels first");
     ov::Shape shape = channels_first(given.to_shape(), m_reads_last);
     shape[1] = kernel[0];
     for (size_t i = 0; i < 2; i++)
@@ -174,7 +174,7 @@ bool DepthwiseConvolution::evaluate(ov::TensorVector& outputs, const ov::TensorV
     const float* x = inputs[0].data<const float>();
     float *y = outputs[0].data<float>(), *means = m_means ? outputs[1].data<float>() : nullptr;
     const size_t images = shape[0], read = inputs[0].get_size() / images, written = outputs[0].get_size() / images;
-    // A range of channels each: what the kernel prepares, it prepares for a range.
+    // Each part is a range of channels, because a kernel makes its preparations once per range.
     const size_t channels = layer.channels, unit = chain.unit(), units = (channels + unit - 1) / unit;
     const size_t parts = std::min<size_t>(units, parallel_get_max_threads() * (parallel_get_max_threads() > 1 ? 4 : 1));
     ov::parallel_for2d(images, parts, [&](size_t image, size_t part) {

@@ -16,7 +16,7 @@ struct SparseSettings {
     std::string activation = "none", instruction_set;
 
     void visit(ov::AttributeVisitor& visitor, const std::string& prefix);
-    // Its tensors are values, columns, starts, bias (see SparseLayer).
+    // The layer with these settings; `tensors` are values, columns, starts, bias (see SparseLayer).
     Expansion with(const ov::Tensor* tensors, int64_t outputs, int64_t inputs, bool channels_last) const;
 };
 
@@ -38,10 +38,10 @@ private:
     SparseSettings m_settings;
 };
 
-// Inputs: x (N, channels, height, width), weights (channels, kernel height, kernel width), bias (channels) and, if a sparse
-// layer computes what it reads from x (N, inputs, height, width), values, columns, starts, bias of that. Outputs: (N,
-// channels, height, width) and, if asked for, the means of that (N, channels, 1, 1). What it reads last is (N, height, width,
-// channels), and so is what it writes last.
+// Inputs: x (N, channels, height, width), weights (channels, kernel height, kernel width), bias (channels). If a sparse layer
+// computes the convolution's input, x is (N, inputs, height, width), and values, columns, starts, bias of that layer follow.
+// Outputs: (N, channels, height, width) and, with the attribute `means`, its means (N, channels, 1, 1). With `reads_last` or
+// `writes_last`, the input or output is (N, height, width, channels).
 class DepthwiseConvolution : public ov::op::Op {
 public:
     OPENVINO_OP("DepthwiseConvolution", "measured_nas");
@@ -53,7 +53,7 @@ public:
     bool has_evaluate() const override { return true; }
 
 private:
-    // Of weights that are constant, computed when they are first used.
+    // The spectrum of constant weights, computed at its first use.
     struct Spectrum {
         std::once_flag written;
         ov::Tensor values;

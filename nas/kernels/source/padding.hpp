@@ -1,4 +1,4 @@
-// Copies of one channel with zeros around it, so that kernels read whole vectors anywhere.
+// Copies of one channel with zeros around it, so that kernels can read whole vectors anywhere.
 #pragma once
 
 #include "scratch.hpp"
@@ -15,7 +15,7 @@ struct Plane {
     const float* row(int32_t index) const { return index < first || index >= end ? nullptr : data + (index - first) * pitch; }
 };
 
-// A kernel column by column: weight (row, tap) is at tap × rows + row.
+// A kernel stored column by column: the weight at (row, tap) is at tap × rows + row.
 struct Filter {
     const float* weights;
     int32_t rows, taps;
@@ -23,26 +23,26 @@ struct Filter {
 
 // An image with columns of zeros in front of each row.
 struct Padded {
-    float* data;  // of row 0
+    float* data;  // start of row 0
     int32_t pitch, left;
 };
 
 inline int32_t rounded_up(int32_t value, int32_t step) { return (value + step - 1) / step * step; }
 
-// Floats of a row that holds `width` columns after `left` and of which the first `read` are read.
+// Number of floats of a row that holds `width` columns after `left` zeros, and whose first `read` floats are read.
 inline int32_t row_size(int32_t width, int32_t left, int32_t read) {
     const int32_t written = left + rounded_up(width, LANES);
     return rounded_up(written < read ? read : written, LANES);
 }
 
-// The first `count` elements, the others zero.
+// Loads the first `count` elements; the other lanes are zero.
 inline __attribute__((always_inline)) Vector load_some(const float* from, int64_t count) {
     float found[LANES] = {};
     std::memcpy(found, from, count * sizeof(float));
     return load(found);
 }
 
-// The first `count` lanes → to.
+// Stores the first `count` lanes.
 template <int STEP = LANES / 2>
 inline __attribute__((always_inline)) void store_some(float* to, const float* from, int64_t count) {
     if constexpr (STEP > 0) {
@@ -51,8 +51,8 @@ inline __attribute__((always_inline)) void store_some(float* to, const float* fr
     }
 }
 
-// One vector of each row of an image: `from` in the first row, of which `rest` columns are left. What is read past the row is
-// replaced by zeros, and nothing is read from `end` on.
+// One vector of each row of an image. In the first row it starts at `from`, with `rest` columns left in the row. Values past
+// the row are replaced by zeros, and nothing is read from `end` on.
 struct Strip {
     const float* from;
     const float* end;
@@ -61,7 +61,7 @@ struct Strip {
     Strip(const float* x, int32_t height, int32_t width, int32_t column)
         : from(x + column), end(x + int64_t(height) * width), rest(width - column), width(width) {}
 
-    // In a row that has LANES floats from there to the end.
+    // Reads a vector in a row with at least LANES floats before `end`.
     template <bool WHOLE>
     inline __attribute__((always_inline)) Vector read(const float* at) const {
         if constexpr (WHOLE) return load(at);
@@ -70,7 +70,7 @@ struct Strip {
         return lane < rest ? load(at) : broadcast(0.0f);
     }
 
-    // In any row.
+    // Reads a vector in any row.
     Vector read_last(const float* at, int64_t size) const {
         if (end - at >= LANES) return read<false>(at);
         if (size < LANES) return load_some(at, rest < 0 ? 0 : rest);
@@ -80,7 +80,7 @@ struct Strip {
         return lane < rest ? __builtin_shuffle(found, lane + int32_t(LANES - (end - at))) : broadcast(0.0f);
     }
 
-    // How many rows have LANES floats until the end.
+    // Number of rows with at least LANES floats before `end`.
     int32_t safe_rows(int32_t height) const {
         const int64_t safe = end - from < LANES ? 0 : (end - from - LANES) / width + 1;
         return safe < height ? int32_t(safe) : height;
@@ -93,7 +93,7 @@ inline __attribute__((always_inline)) void copy_strip(const Strip& strip, float*
     for (int32_t row = 0; row < rows; row++, from += strip.width, to += pitch) store(to, strip.read<WHOLE>(from));
 }
 
-// Writes x (height, width) into an image that is zero outside it.
+// Copies x (height, width) into an image that is zero around it.
 inline void copy_in(const Padded& to, const float* x, int32_t height, int32_t width) {
     for (int32_t column = 0; column < width; column += LANES) {
         const Strip strip(x, height, width, column);

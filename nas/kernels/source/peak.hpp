@@ -1,11 +1,11 @@
-// The most that a core can multiply and add.
+// The peak rate of multiply-adds of a core.
 #pragma once
 
 #include "vector.hpp"
 
 namespace INSTRUCTION_SET {
 
-// So many steps with vectors that stay in registers; how many multiply-adds that was.
+// Runs `steps` steps on vectors that stay in registers; returns the number of multiply-adds.
 inline int64_t multiply_adds(int64_t steps) {
     constexpr int chains = 12;  // enough to hide each other's latency, few enough for 16 registers
     volatile float unknown = 0.999f;

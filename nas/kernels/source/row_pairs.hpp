@@ -1,17 +1,18 @@
-// Kernels of seven rows in three quarters of the multiplications: fast_filter.hpp's sums, split once, but the three parts of
-// a tile in registers at the same time, and the weights from where they are.
+// Kernels of seven rows with three quarters of the multiplications: the sums of fast_filter.hpp, split once, with all three
+// parts of a tile in registers at the same time and the weights read in place.
 #pragma once
 
 #include "depthwise_tiles.hpp"
 
 namespace INSTRUCTION_SET {
 
-// Needs the three parts' sums and a column of the kernel in registers.
+// The three parts' sums and a column of the kernel must fit into registers.
 constexpr bool HAS_ROW_PAIRS = TILE_ROWS == 7;
 constexpr int PAIR_ROWS = 7, EVEN_ROWS = 4, ODD_ROWS = 3;  // of the kernel
 constexpr int PAIRS = 7;                                   // of output rows, in a tile
 
-// Of the padded image every second row, from the second, and the rows before and after it less it; pair m is in row m.
+// Every second row of the padded image from the second on, and its differences from the rows before and after it; row m of
+// each array belongs to pair m.
 struct RowPairs {
     float *odd, *before, *after;
     int64_t pitch;
@@ -27,7 +28,7 @@ inline bool has_row_pairs(const DepthwiseLayer& layer) {
 
 inline int32_t pairs_of(const DepthwiseLayer& layer) { return (layer.out_height + 1) / 2 + EVEN_ROWS - 1; }
 
-// Row `row` of an image of which `safe` have LANES floats from there; zeros outside it.
+// Row `row` of a strip, of which the first `safe` rows can be read as whole vectors; zeros outside the image.
 template <bool WHOLE>
 inline INLINED Vector read_row(const Strip& strip, int32_t row, int32_t safe, int32_t height) {
     const float* from = strip.from + int64_t(row) * strip.width;
@@ -59,7 +60,7 @@ inline void pair_rows(const RowPairs& to, const DepthwiseLayer& layer, const flo
     }
 }
 
-// Adds rows FIRST … END - 1 of those that the tile reads, with one column of a part of the kernel.
+// Adds the rows FIRST … END - 1 that the tile reads, times one column of a part of the kernel.
 template <int FIRST, int END, int ROWS>
 inline INLINED void add_pairs(Vector (&sums)[PAIRS], const float* from, int64_t pitch, const Vector (&weights)[ROWS]) {
     from += FIRST * pitch;
@@ -72,7 +73,7 @@ inline INLINED void add_pairs(Vector (&sums)[PAIRS], const float* from, int64_t 
     });
 }
 
-// Even plus odd rows of the kernel, without the last, which is even.
+// Sums of even and odd rows of the kernel, without its last row, which is even.
 inline const float* summed(const float* weights, int32_t columns, float* to) {
     for (int32_t pair = 0; pair < ODD_ROWS; pair++, weights += columns)
         for (int32_t column = 0; column < columns; column++, weights++) to[pair * columns + column] = weights[0] + weights[columns];
@@ -86,7 +87,7 @@ __attribute__((noinline)) inline void store_checked(const Depthwise& depthwise, 
     }
 }
 
-// As store_row, of a whole tile: but for its last row no vector goes past the image, most often.
+// Like store_row for a whole tile; unchecked stores are used if no vector, except the last row's, goes past the image.
 inline INLINED void store_pairs(const Depthwise& depthwise, const Vector (&rows)[2 * PAIRS], float* y, Place place) {
     constexpr int last = 2 * PAIRS - 1;
     const int64_t width = depthwise.layer.out_width, height = depthwise.layer.out_height;
@@ -103,7 +104,7 @@ inline INLINED void store_pairs(const Depthwise& depthwise, const Vector (&rows)
     store_row(depthwise, found, y, place.row + last, place);
 }
 
-// A tile, of which the first and the last rows that it reads are zero where it's at the image's TOP and BOTTOM.
+// Computes a tile. At the image's TOP or BOTTOM, the first or last rows that it reads are zero and are skipped.
 template <bool TOP, bool BOTTOM>
 __attribute__((noinline)) void compute_pairs(const Depthwise& depthwise, const RowPairs& pairs, const float* weights,
                                              const float* sums, float bias, float* y, Place place) {

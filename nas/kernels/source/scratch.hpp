@@ -1,4 +1,4 @@
-// Memory of a thread that it keeps from call to call.
+// Memory that a thread keeps from call to call.
 #pragma once
 
 #include <cstdint>
@@ -7,7 +7,7 @@
 
 namespace INSTRUCTION_SET {
 
-// Handed out from the start to the end; what is taken starts at a multiple of 64 bytes.
+// Memory that is handed out from start to end, in pieces that start at multiples of 64 bytes.
 class Scratch {
 public:
     Scratch() = default;
@@ -15,7 +15,7 @@ public:
     Scratch& operator=(const Scratch&) = delete;
     ~Scratch() { ::operator delete(m_data, ALIGNMENT); }
 
-    // Forgets what was handed out, and makes room for `size` floats in `pieces` pieces.
+    // Takes back everything that was handed out, and makes room for `size` floats in `pieces` pieces.
     void reset(int64_t size, int64_t pieces) {
         size += pieces * LINE;
         if (size > m_size) {
@@ -33,7 +33,7 @@ public:
         return found;
     }
 
-    // A place to go back to, so that what is taken later can be taken again.
+    // A position; back_to(position) takes back everything that was handed out after it.
     int64_t mark() const { return m_taken; }
     void back_to(int64_t mark) { m_taken = mark; }
 
@@ -44,7 +44,7 @@ private:
     int64_t m_size = 0, m_taken = 0;
 };
 
-// A function of its own, so that the thread's variable is looked up once.
+// Not inlined, so that the thread's variable is looked up once.
 __attribute__((noinline)) inline Scratch& scratch_of_thread() {
     thread_local Scratch scratch;
     return scratch;

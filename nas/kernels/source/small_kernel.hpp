@@ -1,5 +1,5 @@
-// Kernels of 3×3 and 5×5: register tiles that read the image where it is. A tile's weights stay in registers, as many of the
-// kernel's columns at a time as there's room for; what was read of a row serves all output rows that it reaches.
+// Kernels of 3×3 and 5×5: register tiles that read the image in place. Weights stay in registers, for as many of the kernel's
+// columns at a time as fit; each row that is read serves all output rows that it contributes to.
 #pragma once
 
 #include "activation.hpp"
@@ -7,25 +7,25 @@
 
 namespace INSTRUCTION_SET {
 
-constexpr int SMALL_ROWS = 7;  // of outputs, in a tile
+constexpr int SMALL_ROWS = 7;  // output rows in a tile
 
-// Of the kernel's columns every so manieth is added at a time.
+// Distance of the kernel's columns that are added at the same time.
 template <int KERNEL, int STRIDE>
 constexpr int tap_step() {
     return !HAS_32 ? KERNEL : KERNEL == 3 ? 1 : STRIDE == 2 ? 2 : KERNEL;
 }
 
-// A channel or two, one after the other.
+// One channel, or two that follow each other in memory.
 struct Channels {
     const DepthwiseLayer& layer;
     const float *x, *weights, *bias;
     float* y;
-    float* last_row;  // of narrow outputs, a vector for both channels: the caller copies it to y
-    Integers shifts[2 * FARTHEST + 1];  // of narrow rows, by -FARTHEST …
+    float* last_row;  // a vector for the last row of narrow outputs, of both channels; the caller copies it to y
+    Integers shifts[2 * FARTHEST + 1];  // for narrow rows, from -FARTHEST on
     Vector low, high;
 };
 
-// A number of each channel.
+// A vector of each channel's number.
 template <Reach REACH>
 inline INLINED Vector of_channels(const float* first, int64_t step) {
     if constexpr (REACH == Reach::both_of_two) return halves(broadcast(first[0]), broadcast(first[step]));
@@ -34,13 +34,13 @@ inline INLINED Vector of_channels(const float* first, int64_t step) {
 
 constexpr int MOST_ROWS = (SMALL_ROWS - 1) * 2 + 5;
 
-// Where the rows are that a tile reads, of one channel or of two; null above and below the image.
+// Addresses of the rows that a tile reads, of one channel or two; null above and below the image.
 struct Rows {
     const float *first[MOST_ROWS], *second[MOST_ROWS];
 };
 
-// Adds the kernel's columns FIRST, FIRST + STEP …, in an order in which successive rows meet other outputs: so sums need not
-// wait for each other.
+// Adds the kernel's columns FIRST, FIRST + STEP …, in an order in which successive rows contribute to different outputs, so
+// that additions need not wait for each other.
 template <int KERNEL, int STRIDE, Reach REACH, int FIRST, int STEP>
 inline INLINED void add_taps(Vector (&sums)[SMALL_ROWS], const Channels& channels, const Rows& rows, int64_t column) {
     constexpr int count = (KERNEL - FIRST + STEP - 1) / STEP, read = (SMALL_ROWS - 1) * STRIDE + KERNEL;
@@ -71,7 +71,7 @@ inline INLINED void store_half(float* to, Vector value, int half) {
     std::memcpy(to, reinterpret_cast<const char*>(&value) + half * sizeof value / 2, sizeof value / 2);
 }
 
-// A tile: its outputs, of which there are `count` rows, start at `to`.
+// Computes a tile, whose `count` rows of outputs start at `to`.
 template <int KERNEL, int STRIDE, Reach REACH>
 __attribute__((noinline)) void compute_small(const Channels& channels, const Rows& rows, float* to, int32_t count, int64_t column) {
     constexpr int step = tap_step<KERNEL, STRIDE>();
@@ -84,7 +84,7 @@ __attribute__((noinline)) void compute_small(const Channels& channels, const Row
     unrolled<SMALL_ROWS>([&](auto i) INLINED {
         if (i >= count) return;
         const Vector found = bounded(sums[i], low, high);
-        // What goes past a narrow row is overwritten by the next one.
+        // The next row overwrites the values that go past a narrow row.
         float* at = is_narrow(REACH) && i == count - 1 ? channels.last_row : to;
         if constexpr (REACH == Reach::both_of_two) {
             store_half(at, found, 0);
@@ -94,7 +94,7 @@ __attribute__((noinline)) void compute_small(const Channels& channels, const Row
     });
 }
 
-// Vectors overlap where columns are no multiple of LANES.
+// Vectors overlap if the number of columns is not a multiple of LANES.
 template <int KERNEL, int STRIDE>
 void compute_rows(const Channels& channels, const Rows& rows, float* to, int32_t count, bool is_two) {
     const int32_t last = channels.layer.out_width - LANES, most = last - KERNEL / 2;
@@ -106,12 +106,12 @@ void compute_rows(const Channels& channels, const Rows& rows, float* to, int32_t
     compute_small<KERNEL, STRIDE, Reach::right>(channels, rows, to, count, last);
 }
 
-// Of narrow channels the last rows: vectors would go past the channels' ends.
+// Copies of the last rows of narrow channels, where vectors would go past the channels' ends.
 template <int STRIDE>
 struct LastRows {
     alignas(64) float in[2][3 * LANES], out[LANES];
 
-    // Where the row of `width` floats before `end` now is, of a channel whose lanes start at `lane`.
+    // Copies the row of `width` floats before `end`, for a channel whose lanes start at `lane`; returns its new address.
     const float* read(int channel, const float* end, int32_t width, int32_t lane) {
         float* to = in[channel];
         for (int part = 0; part < STRIDE; part++, to += LANES) {
@@ -163,7 +163,8 @@ void depthwise_of_small(const DepthwiseLayer& layer, const float* x, float* y, i
     }
 }
 
-// Whether a layer's rows end where Taps has them, and are wide enough that only the last one's vectors go past its channel.
+// Whether these kernels can compute a layer: its padding is the one that Taps assumes, and its rows are so wide that only the
+// vectors of a channel's last row go past its end.
 inline bool is_small(const DepthwiseLayer& layer, int32_t channels) {
     const int32_t kernel = layer.kernel_width, stride = layer.stride, least_width = stride * LANES / (channels > 1 ? 4 : 2);
     if (LANES < 8 || kernel != layer.kernel_height || (kernel != 3 && kernel != 5) || stride > 2) return false;

@@ -1,4 +1,4 @@
-// Sparse weights times an image's pixels: tile after tile, through copies where reading the image as it lies is slow.
+// Multiplies sparse weights by an image's pixels, tile by tile; tiles are copied first where direct reads would be slow.
 #pragma once
 
 #include "sparse_tile.hpp"
@@ -6,18 +6,18 @@
 
 namespace INSTRUCTION_SET {
 
-// Outputs of a tile at a time that pass through memory of their own.
+// Number of outputs of a tile that are computed at a time into a buffer.
 constexpr int32_t group = 16;
 
-// Whether a copy of a tile's inputs pays: one or two rows do little with what they read, so reads that cross cache lines,
-// or of channels that lie in the same lines of the cache, cost more than copying what is read often. Measured on Zen 4.
+// Whether copying a tile's inputs pays. With one or two rows there is little arithmetic per read, so reads that cross cache
+// lines, or of channels that share cache sets, cost more than copying inputs that are read often. Measured on Zen 4.
 inline bool worth_copying(const SparseLayer& layer, const float* x, int64_t pixels, int32_t first_block, int32_t last_block) {
     const bool is_slow = pixels % 16 != 0 || pixels % 256 == 0 || reinterpret_cast<uintptr_t>(x) % 64 != 0;
     const int64_t entries = layer.starts[last_block] - layer.starts[first_block];
     return layer.rows < 4 && is_slow && entries >= 8 * int64_t(layer.rows) * layer.inputs;
 }
 
-// x (inputs, pixels) → y (outputs, pixels), of at least a vector of pixels.
+// Computes x (inputs, pixels) → y (outputs, pixels) with at least one vector of pixels.
 inline void channels_first_tile(const SparseLayer& layer, const float* x, float* y, int64_t pixels, int64_t first,
                                 int32_t width, int32_t first_block, int32_t last_block) {
     const int64_t start = first * LANES, size = int64_t(width) * LANES;
@@ -36,7 +36,7 @@ inline void channels_first_tile(const SparseLayer& layer, const float* x, float*
     tile_kernel(layer.rows, width)(layer, tile, first_block, last_block);
 }
 
-// Any layout and number of pixels, through copies of inputs and outputs with whole vectors of pixels.
+// Computes any layout and number of pixels, through copies of inputs and outputs with whole vectors of pixels.
 inline void copied_tile(const SparseLayer& layer, const float* x, float* y, int64_t pixels, int64_t first, int32_t width,
                         int32_t first_block, int32_t last_block) {
     const int64_t start = first * LANES, size = int64_t(width) * LANES, there = least(size, pixels - start);
@@ -67,7 +67,8 @@ template <> struct Entry<1> { using Values = float; };
 template <> struct Entry<2> { using Values = float __attribute__((vector_size(8))); };
 template <> struct Entry<4> { using Values = float __attribute__((vector_size(16))); };
 
-// One pixel: vectors of pixels would be empty but for one lane, so they are of rows. Several sums hide each other's latency.
+// Computes a single pixel. Vectors of pixels would use only one lane, so vectors consist of rows. Several partial sums hide
+// each other's latency.
 template <int ROWS>
 void sparse_dots(const SparseLayer& layer, const float* x, float* y, int32_t first_block, int32_t last_block) {
     constexpr int chains = 8;
@@ -103,7 +104,7 @@ inline void sparse_image(const SparseLayer& layer, int32_t width, const float* x
     }
     const auto compute = layer.channels_last || pixels < LANES ? copied_tile : channels_first_tile;
     const int64_t most = least(width, widest(layer.rows)), vectors = last - first, tiles = (vectors + most - 1) / most;
-    for (int64_t tile = 0; tile < tiles; tile++) {  // all about as wide: narrow ones wait for their sums
+    for (int64_t tile = 0; tile < tiles; tile++) {  // about equally wide: narrow tiles would wait for their sums
         const int64_t start = vectors * tile / tiles, end = vectors * (tile + 1) / tiles;
         compute(layer, x, y, pixels, first + start, int32_t(end - start), first_block, last_block);
     }

@@ -1,4 +1,4 @@
-// Sparse weights times one tile of pixels: a register tile of ROWS outputs × WIDTH vectors of pixels at a time (the scheme
+// Multiplies sparse weights by one tile of pixels: ROWS outputs × WIDTH vectors of pixels at a time, in registers (the scheme
 // of Fast Sparse ConvNets, Elsen et al. 2020).
 #pragma once
 
@@ -8,9 +8,9 @@
 
 namespace INSTRUCTION_SET {
 
-// WIDTH vectors side by side of each channel. Input i's start at x + i * x_stride; those of the first block's first output
-// at y, and of output o after it at y + o * y_stride. The last vector is `x_last` and `y_last` floats after the first: it
-// overlaps the one before where a channel's pixels end.
+// WIDTH adjacent vectors of each channel. Those of input i start at x + i * x_stride; those of output o, counted from the
+// first block's first output, at y + o * y_stride. The last vector is `x_last` and `y_last` floats after the first one: it
+// overlaps the vector before it where a channel's pixels end.
 struct SparseTile {
     const float* x;
     int64_t x_stride, x_last;
@@ -18,7 +18,7 @@ struct SparseTile {
     int64_t y_stride, y_last;
 };
 
-// Entries that the reads run ahead by, where one read is followed by enough arithmetic to hide another.
+// Number of entries that prefetches run ahead by, if each entry has enough arithmetic to hide them.
 constexpr int32_t ahead = 4;
 
 template <int WIDTH>
@@ -62,7 +62,7 @@ void sparse_tile(const SparseLayer& layer, const SparseTile& tile, int32_t first
     }
 }
 
-// The widest tile whose sums, and what is read for them, stay in registers: AVX-512 has 32 of them, the others 16.
+// The widest tile whose sums and inputs stay in registers: AVX-512 has 32 registers, the others 16.
 constexpr int32_t widest(int32_t rows) {
     if (LANES == 16) return rows == 1 ? 13 : rows == 2 ? 8 : 6;
     return rows == 1 ? 8 : rows == 2 ? 5 : 3;

@@ -1,12 +1,13 @@
-// What a vector of outputs reads of a row for a column of the kernel. Zeros beyond the row's ends are shuffled in, so that rows
-// need no copy with zeros around them. Kernels have an odd number of columns, and pad by half of it.
+// Reads the values that a vector of outputs needs from a row for a column of the kernel. Zeros beyond the row's ends are
+// shuffled in, so that rows need no copy with zeros around them. Kernels have an odd number of columns and pad half of it.
 #pragma once
 
 #include "tile.hpp"
 
 namespace INSTRUCTION_SET {
 
-// What ends of a row a vector of outputs reaches: where both, it is one row, or of two channels a row in each half.
+// The ends of a row that a vector of outputs reaches. If it reaches both, it holds one whole row, or a row of each of two
+// channels in its halves.
 enum class Reach { neither, left, right, both, both_of_two };
 
 constexpr bool is_narrow(Reach reach) { return reach == Reach::both || reach == Reach::both_of_two; }
@@ -17,7 +18,8 @@ inline INLINED Integers lane_numbers() {
     return lanes;
 }
 
-// Every `step`-th lane of two vectors, from `first`, for a shuffle; in a register, where GCC would read it from memory each time.
+// Indices of every `step`-th lane of two vectors, from `first` on, for a shuffle; kept in a register, because GCC would read
+// them from memory each time.
 inline INLINED Integers every(int32_t step, int32_t first) {
     Integers found = lane_numbers() * step + first;
 #ifdef __AVX512F__
@@ -29,7 +31,7 @@ inline INLINED Integers every(int32_t step, int32_t first) {
 // a's first half, then b's.
 inline INLINED Vector halves(Vector a, Vector b) { return lane_numbers() < LANES / 2 ? a : b; }
 
-// For rows of `width` in each `room` lanes: where lanes `by` to the right are, and LANES, a zero, past a row's end.
+// Shuffle indices for rows of `width` in each `room` lanes: the lane `by` to the right, or LANES (a zero) past a row's end.
 inline Integers shift(int32_t by, int32_t width, int32_t room) {
     const Integers found = lane_numbers() + by, at = (lane_numbers() & (room - 1)) + by;
     return (at >= 0) & (at < width) ? found : Integers{} + LANES;
@@ -37,11 +39,11 @@ inline Integers shift(int32_t by, int32_t width, int32_t room) {
 
 constexpr int FARTHEST = 2;  // lanes to the right
 
-// One row at a time; MANY: of more than one column of the kernel.
+// Reads one row at a time. MANY: the taps of more than one column of the kernel are needed.
 template <int STRIDE, Reach REACH, bool MANY>
 class Taps {
 public:
-    // `shifts`: those by -FARTHEST … FARTHEST, of narrow rows.
+    // `shifts`: results of shift() for -FARTHEST … FARTHEST; used for narrow rows only.
     INLINED explicit Taps(const Integers* shifts) {
         unrolled<2 * FARTHEST + 1>([&](auto i) INLINED {
             constexpr int by = i - FARTHEST;
@@ -51,7 +53,7 @@ public:
         m_evens = every(2, 0), m_odds = every(2, 1);
     }
 
-    // The row whose columns in the kernel's middle start at `from`; where they are of two channels, the second's at `second`.
+    // Reads the row whose columns under the kernel's middle start at `from`; of two channels, the second's start at `second`.
     INLINED void read(const float* from, const float* second) {
         if constexpr (REACH == Reach::both_of_two && STRIDE == 1) m_parts[0] = halves(load_once(from), load_once(second - LANES / 2));
         else if constexpr (STRIDE == 1 && IS_HELD) m_parts[0] = load_once(from);
@@ -61,7 +63,7 @@ public:
         }
     }
 
-    // DISTANCE columns to the right of the middle.
+    // The values DISTANCE columns to the right of the kernel's middle.
     template <int DISTANCE>
     INLINED Vector tap(const float* from) const {
         constexpr int part = (DISTANCE + 4 * STRIDE) % STRIDE, by = (DISTANCE - part) / STRIDE;

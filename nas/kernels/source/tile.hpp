@@ -1,5 +1,5 @@
-// The inner loop of depthwise convolutions: a register tile of output rows × vectors of output columns. What is read for
-// a row of the image and a column of the kernel is used by all output rows of the tile that this row reaches.
+// The inner loop of depthwise convolutions: a register tile of output rows × vectors of output columns. Each vector that is
+// read, for a row of the image and a column of the kernel, serves all output rows of the tile that this row contributes to.
 #pragma once
 
 #include <type_traits>
@@ -10,7 +10,7 @@
 namespace INSTRUCTION_SET {
 
 #if defined(__AVX512F__) || defined(__aarch64__)
-constexpr bool HAS_32 = true;  // registers
+constexpr bool HAS_32 = true;  // vector registers
 #else
 constexpr bool HAS_32 = false;
 #endif
@@ -22,8 +22,8 @@ struct Tile {
     Vector sums[TILE_ROWS][WIDTH];
 };
 
-// Where a tile is: its first output row and column. The last vector starts `last` floats after the first: where columns
-// are no multiple of LANES it overlaps the one before it, and computes those columns twice.
+// The position of a tile: its first output row and column. The last vector starts `last` floats after the first one; if the
+// number of columns is not a multiple of LANES, it overlaps the vector before it and computes those columns twice.
 struct Place {
     int32_t row, column, last;
 };
@@ -35,19 +35,20 @@ inline INLINED void unrolled(const Body& body, std::integer_sequence<int, AT...>
     (body(std::integral_constant<int, AT>()), ...);
 }
 
-// Calls `body` with 0, 1 … COUNT - 1 as constants: sums indexed by constants alone stay in registers.
+// Calls `body` with the constants 0, 1 … COUNT - 1; arrays that are indexed only by constants stay in registers.
 template <int COUNT, class Body>
 inline INLINED void unrolled(const Body& body) {
     unrolled(body, std::make_integer_sequence<int, COUNT>());
 }
 
-// As load; not repeated where it is used more than once (GCC would: most reads cross a cache line, and cost double).
+// Like load, but GCC can't repeat the read for several uses; most reads cross a cache line and cost double.
 inline INLINED Vector load_once(const float* from) {
     using Unaligned = Vector __attribute__((aligned(4), may_alias));
     return *reinterpret_cast<const volatile Unaligned*>(from);
 }
 
-// Adds to the output rows that meet row `ROW` of those the tile reads: kernel row ROW - output row is one of KERNEL_ROWS.
+// Adds row `ROW` of the rows that a tile reads to the output rows it contributes to: those for which kernel row
+// ROW - output row is one of KERNEL_ROWS.
 template <int ROW, int KERNEL_ROWS, int WIDTH>
 inline INLINED void add_row(Tile<WIDTH>& tile, const float* from, int32_t last, const float* weights) {
     constexpr int first = ROW < KERNEL_ROWS ? 0 : ROW - KERNEL_ROWS + 1, end = ROW < TILE_ROWS ? ROW + 1 : TILE_ROWS;
@@ -59,14 +60,14 @@ inline INLINED void add_row(Tile<WIDTH>& tile, const float* from, int32_t last, 
     });
 }
 
-// Which rows of those a tile reads are not known to be zero.
+// The range of rows, among those that a tile reads, that may be non-zero.
 struct Range {
     int32_t begin, end;
 
     Range after(int32_t rows) const { return {begin - rows, end - rows}; }
 };
 
-// add_row of the rows FIRST … END - 1, of those in range where CHECKED.
+// Calls add_row for the rows FIRST … END - 1; if CHECKED, only for those in range.
 template <int FIRST, int END, int KERNEL_ROWS, bool CHECKED, int WIDTH>
 inline INLINED void add_rows(Tile<WIDTH>& tile, const float* from, int64_t pitch, Range range, int32_t last,
                              const float* weights) {
@@ -85,7 +86,7 @@ inline INLINED void add_columns(Tile<WIDTH>& tile, const float* from, int64_t pi
         if constexpr (KERNEL_ROWS < TILE_ROWS) {
             add_rows<0, TILE_ROWS + KERNEL_ROWS - 1, KERNEL_ROWS, CHECKED>(sums, from, pitch, range, last, filter.weights);
         } else {
-            // All output rows meet the rows in the middle; some meet those before and after them.
+            // Rows in the middle contribute to all output rows; the rows before and after them only to some.
             const int32_t more = filter.rows - TILE_ROWS;
             add_rows<0, TILE_ROWS - 1, TILE_ROWS, CHECKED>(sums, from, pitch, range, last, filter.weights);
             const int32_t end = CHECKED && range.end < filter.rows ? range.end : filter.rows;
@@ -99,7 +100,7 @@ inline INLINED void add_columns(Tile<WIDTH>& tile, const float* from, int64_t pi
     unrolled<TILE_ROWS>([&](auto row) INLINED { unrolled<WIDTH>([&](auto i) INLINED { tile.sums[row][i] = sums.sums[row][i]; }); });
 }
 
-// Adds a plane's convolution with a filter of KERNEL_ROWS rows, or of any number ≥ TILE_ROWS where KERNEL_ROWS is that.
+// Adds a plane's convolution with a filter of KERNEL_ROWS rows; if KERNEL_ROWS is TILE_ROWS, of that many or more.
 template <int KERNEL_ROWS, int WIDTH>
 inline INLINED void add_filter(Tile<WIDTH>& tile, const Plane& plane, const Filter& filter, Place place) {
     const float* from = plane.data + (int64_t(place.row) - plane.first) * plane.pitch + place.column;

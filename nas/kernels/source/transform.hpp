@@ -1,4 +1,5 @@
-// Discrete Fourier transforms, of LANES signals at once: a number is a vector, and nothing is shuffled.
+// Discrete Fourier transforms of LANES signals at once: each number is a vector with one lane per signal, so no lanes are
+// shuffled.
 #pragma once
 
 #include "tile.hpp"
@@ -11,7 +12,7 @@ struct Complex {
 
 constexpr double TURN = 6.283185307179586;
 
-// Taylor's series, for constants.
+// Cosine by its Taylor series, for constants.
 constexpr double cosine(double angle) {
     double sum = 1, term = 1;
     for (int i = 1; i < 40; i += 2) sum += term *= -angle * angle / (i * (i + 1));
@@ -38,10 +39,10 @@ inline INLINED Complex rotated(Complex a) {
     }
 }
 
-// How a length is a product, of the lengths that are written out.
+// A factor of a length that is computed as a product of two transforms; 0 for lengths that are written out.
 constexpr int factor_of(int size) { return size == 6 || size == 9 ? 3 : size == 8 ? 4 : size == 10 ? 5 : 0; }
 
-// Of SIZE numbers, in registers and in place: the k-th becomes Σ numbers[j] e^(-2πi jk / SIZE).
+// Transforms SIZE numbers in registers and in place: number k becomes Σ numbers[j] e^(-2πi jk / SIZE).
 template <int SIZE>
 inline INLINED void transform(Complex* z) {
     if constexpr (SIZE == 2) {
@@ -78,18 +79,19 @@ inline INLINED void transform(Complex* z) {
     }
 }
 
-// Numbers `step` floats apart, of which the first `size` are there: others are read as zero, and not written.
+// Numbers `step` floats apart, of which the first `size` exist; others are read as zero and not written.
 struct Signal {
     float *re, *im;
     int64_t step;
     int32_t size;
 
-    // With i in the place of 1: a transform from and to such signals is the inverse one, without its factor.
+    // The signal with real and imaginary parts exchanged; a transform from and to such signals is the inverse transform
+    // without its factor.
     Signal exchanged() const { return {im, re, step, size}; }
 };
 
-// One of the two passes of a transform of RADIX × count numbers (Cooley and Tukey 1965), its results in order (Stockham).
-// The first multiplies its results with `twiddles`.
+// One of the two passes of a transform of RADIX × count numbers (Cooley and Tukey 1965), with results in order (Stockham).
+// The first pass multiplies its results by `twiddles`.
 template <int RADIX, bool FIRST>
 __attribute__((noinline)) void pass(const Signal& from, const Signal& to, int32_t count, const float* twiddles) {
     for (int32_t i = 0; i < count; i++) {
@@ -129,7 +131,7 @@ struct Radixes {
     int32_t num_twiddles() const { return 2 * (first - 1) * second; }
 };
 
-// The shortest transform of an even number of at least `least` numbers; of none where there is no such.
+// The shortest transform with an even length of at least `least`; {0, 0} if there is none.
 inline Radixes radixes_of(int64_t least) {
     constexpr Radixes known[] = {{3, 4}, {4, 4}, {3, 6}, {4, 5}, {4, 6}, {5, 6}, {4, 8}, {6, 6}, {5, 8},
                                  {6, 8}, {5, 10}, {6, 9}, {6, 10}, {8, 8}, {8, 9}, {8, 10}, {9, 10}, {10, 10}};
@@ -146,7 +148,7 @@ inline void write_twiddles(const Radixes& radixes, float* to) {
         }
 }
 
-// Transforms of one length, with memory for what lies between their passes.
+// A transform of one length, with memory for the values between its passes.
 struct Transform {
     Radixes radixes;
     const float* twiddles;

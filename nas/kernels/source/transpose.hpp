@@ -1,4 +1,4 @@
-// Turning pixels with all their channels side by side into channels with all their pixels side by side, and back.
+// Transposes images between channels last and channels first.
 #pragma once
 
 #include "vector.hpp"
@@ -34,7 +34,8 @@ inline __attribute__((always_inline)) void transpose_4x4(const float* from, int6
 
 #undef PICKED
 
-// from (rows, columns) → to (columns, rows). In squares of a cache line's floats: each line is read and written once.
+// Transposes `from` (rows, columns) to `to` (columns, rows), in squares with sides of one cache line, so that each line is
+// read and written once.
 inline void transpose(const float* from, int64_t from_stride, int64_t rows, int64_t columns, float* to, int64_t to_stride) {
     constexpr int64_t side = 16;
     for (int64_t top = 0; top < rows; top += side)

@@ -1,5 +1,5 @@
-// Vectors of LANES floats in GCC's and Clang's vector extension: each instruction set compiles this file with its own
-// LANES and flags, in a namespace of its own (INSTRUCTION_SET).
+// Vectors of LANES floats in the vector extension of GCC and Clang. Each instruction set compiles this file with its own
+// LANES and flags, in its own namespace (INSTRUCTION_SET).
 #pragma once
 
 #include <cstdint>
@@ -24,13 +24,13 @@ inline __attribute__((always_inline)) Vector larger(Vector a, Vector b) { return
 
 inline __attribute__((always_inline)) Vector smaller(Vector a, Vector b) { return a < b ? a : b; }
 
-// Within bounds; what is not a number stays so.
+// Clamps to bounds; NaN stays NaN.
 inline __attribute__((always_inline)) Vector bounded(Vector x, Vector low, Vector high) {
     x = x < low ? low : x;
     return x > high ? high : x;
 }
 
-// As std::min, of which the linker could keep the copy compiled for another instruction set.
+// Replaces std::min, because the linker could keep a copy of that which was compiled for another instruction set.
 inline __attribute__((always_inline)) int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
 
 }  // namespace INSTRUCTION_SET

@@ -1,10 +1,10 @@
-"""Measure on a device that runs nothing else of this project: an agent there, asked over HTTP.
+"""An agent that measures on another device and takes requests over HTTP.
 
-The agent (``server``) imports the standard library only; what it starts to measure also needs numpy and a runtime.
-Everything in its bundle runs on Python 3.9.
+The agent (``server``) imports only the standard library; the measuring process that it starts also needs numpy and a
+runtime. Everything in its bundle runs on Python 3.9.
 """
 
-#: Version of what agent and asker say to each other.
+#: Version of the protocol between an agent and its clients.
 API = 2
-#: Where an agent listens unless told.
+#: Default port of an agent.
 PORT = 8765

@@ -1,4 +1,4 @@
-"""``python agent.pyz --token-file FILE``: an agent on a machine without the rest of the project."""
+"""Starts an agent on a machine without the rest of the project: ``python agent.pyz --token-file FILE``."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from nas.latency.agent.settings import Settings
 
 
 def main() -> None:
-    """Serve as the command line says; an option a field of ``Settings``."""
+    """Serve with the settings of the command line, which has one option for each field of ``Settings``."""
     parser = argparse.ArgumentParser(description="Measures models that a coordinator of measured-nas sends.")
     for field in fields(Settings):
         required = field.default is MISSING

@@ -1,4 +1,4 @@
-"""The file under measurement, in a private folder of its lease, named by its hash."""
+"""Stores the file to measure in a private folder of its lease, under its hash."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 class Artifacts:
-    """One file at a time, of one lease. No name comes from outside but a hash, which is checked to be one.
+    """Keeps one file of one lease at a time. The only name that a client gives is a hash, whose form is checked.
 
-    A lease is known to be one that was lent before it comes here.
+    Callers check that a lease is valid before they pass it.
     """
 
     def __init__(self, folder: Path, max_bytes: int) -> None:
@@ -29,28 +29,28 @@ class Artifacts:
         self._folder = folder
 
     def receive(self, lease: str, sha256: str, stream: BinaryIO, size: int, on_chunk: Callable[[], None]) -> None:
-        """Take ``size`` bytes of a stream as the file of that hash; the file before it is removed.
+        """Store ``size`` bytes of a stream as the file with that hash, and remove the file before it.
 
         Args:
-            lease: whose file it is.
-            sha256: 64 lower-case hexadecimal digits.
-            stream: where they come from.
-            size: as announced.
-            on_chunk: called after each piece.
+            lease: the lease that the file belongs to.
+            sha256: hash of the file, 64 lower-case hexadecimal digits.
+            stream: source of the bytes.
+            size: number of bytes, as the client announced it.
+            on_chunk: called after each chunk that was stored.
 
         Raises:
-            Refusal: too many or too few bytes, others than the hash says, or no self-contained ONNX file.
+            Refusal: the bytes are too many, too few, do not have the hash, or are not a self-contained ONNX file.
         """
         path = self._path(lease, sha256)
         if size > self.max_bytes:
-            raise Refusal(413, f"{size} bytes; this agent takes {self.max_bytes} at most, see --max-mb")
+            raise Refusal(413, f"the file has {size} bytes; this agent takes at most {self.max_bytes}, see --max-mb")
         self.clear()
         path.parent.mkdir()
         part = path.with_suffix(".part")
         try:
             found = _copy(stream, size, part, on_chunk)
             if found != sha256:
-                raise Refusal(422, f"the bytes that came have the SHA-256 {found}, not {sha256}; send the file again")
+                raise Refusal(422, f"the bytes received have the SHA-256 {found}, not {sha256}; send the file again")
             try:
                 check_self_contained(part)
             except MeasureError as error:
@@ -60,10 +60,10 @@ class Artifacts:
             part.unlink(missing_ok=True)
 
     def path(self, lease: str, sha256: str) -> Path:
-        """Where the file of a hash is that came under a lease.
+        """The path of the file with a hash that was received under a lease.
 
         Raises:
-            Refusal: it is not here.
+            Refusal: there is no such file.
         """
         path = self._path(lease, sha256)
         if not path.is_file():
@@ -71,7 +71,7 @@ class Artifacts:
         return path
 
     def clear(self) -> None:
-        """Remove what is there, of whatever lease."""
+        """Remove the files of all leases."""
         for path in self._folder.iterdir():
             shutil.rmtree(path)
 
@@ -82,7 +82,7 @@ class Artifacts:
 
 
 def _copy(stream: BinaryIO, size: int, path: Path, on_chunk: Callable[[], None]) -> str:
-    """Copy to a new file; the hash of what came."""
+    """Copy ``size`` bytes to a new file and return their hash."""
     digest, left = hashlib.sha256(), size
     try:
         with path.open("xb") as file:
@@ -97,5 +97,5 @@ def _copy(stream: BinaryIO, size: int, path: Path, on_chunk: Callable[[], None])
     except OSError as error:
         if isinstance(error, (ConnectionError, TimeoutError)) or error.errno is None:
             raise
-        raise Refusal(507, f"can't keep the file: {error.strerror}") from None
+        raise Refusal(507, f"can't store the file: {error.strerror}") from None
     return digest.hexdigest()

@@ -1,4 +1,4 @@
-"""The agent as one file that Python runs: the modules it needs, and no others."""
+"""Packs the agent as one file that Python can run, with only the modules that it needs."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ import nas
 from nas.latency.runtimes import RUNTIMES
 
 ROOT = Path(nas.__file__).parents[1]
-#: What starts, and what it starts.
+#: The agent's main module and the measuring process that the agent starts.
 ENTRIES = ("nas.latency.agent.__main__", "nas.latency.process.worker")
 FORBIDDEN = frozenset({"torch", "ray"})
 _MAIN = "from nas.latency.agent.__main__ import main\n\nmain()\n"
 _SHEBANG = b"#!/usr/bin/env python3\n"
-#: No time of writing: equal sources make equal bundles.
+#: A fixed date of all files, so that equal sources give equal bundles.
 _DATE = (1980, 1, 1, 0, 0, 0)
 
 
 def write_bundle(path: Path) -> list[str]:
-    """Write the bundle; the names of the modules in it."""
+    """Write the bundle and return the paths of the files in it."""
     files = bundled_files()
     with path.open("wb") as raw:
         raw.write(_SHEBANG)
@@ -33,7 +33,7 @@ def write_bundle(path: Path) -> list[str]:
 
 
 def bundled_files() -> dict[str, str]:
-    """Path in the bundle → text: what the entries and the runtimes without torch import of this project."""
+    """Path in the bundle → text, for all files of this project that the entries and the torch-free runtimes need."""
     runtimes = {location.partition(":")[0] for location in RUNTIMES.table().values()}
     found: dict[str, str] = {}
     for module in (*ENTRIES, *sorted(name for name in runtimes if name.startswith("nas."))):
@@ -44,7 +44,7 @@ def bundled_files() -> dict[str, str]:
 
 
 def _reached(start: str) -> dict[str, str]:
-    """A module and all of this project that it imports, packages on the way included."""
+    """Path → text of a module and of all modules of this project that it imports, with their packages."""
     pending, found = [start], dict[str, str]()
     while pending:
         module = pending.pop()
@@ -60,13 +60,13 @@ def _reached(start: str) -> dict[str, str]:
 
 
 def _data(package: Path) -> Iterator[Path]:
-    """Descriptions of programs, and source that is built where it runs."""
+    """A package's data files: descriptions of programs, and C++ sources, which are built on the device."""
     yield from package.glob("*/*.json")
     yield from package.glob("source/*")
 
 
 def _imports(text: str) -> set[str]:
-    """Modules a source names, and what it imports from them, which may be modules too; top packages as well."""
+    """Names that a source imports: modules, attributes (which may be modules too), and their top-level packages."""
     names = set(_named(ast.parse(text)))
     return names | {name.partition(".")[0] for name in names}
 
@@ -81,6 +81,6 @@ def _named(tree: ast.AST) -> Iterator[str]:
 
 
 def _path(module: str) -> Path | None:
-    """The source of a module of this project, if it is one."""
+    """The source file of a module; None if this project has no such module."""
     stem = ROOT.joinpath(*module.split("."))
     return next((path for path in (stem.with_suffix(".py"), stem / "__init__.py") if path.is_file()), None)

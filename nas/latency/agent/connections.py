@@ -1,4 +1,4 @@
-"""Who is connected. Whoever has not shown the token yet makes way for those who come later."""
+"""The agent's open connections. When there are too many, the oldest that has not shown the token is closed."""
 
 from __future__ import annotations
 
@@ -6,22 +6,26 @@ import socket
 import threading
 from contextlib import suppress
 
-#: Connections at a time, each with a thread.
+#: Largest number of open connections; each has a thread.
 MAX_CONNECTIONS = 64
 
 
 class Connections:
-    """The open connections, oldest first. Used by many threads."""
+    """The open connections, oldest first. Many threads may call it."""
 
     def __init__(self, max_connections: int = MAX_CONNECTIONS) -> None:
         self._max_connections = max_connections
         self._lock = threading.Lock()
-        #: Number of a connection → its socket, while it has not shown the token.
+        #: Number of a connection that has not shown the token yet → its socket.
         self._unproven: dict[int, socket.socket] = {}
         self._proven: set[int] = set()
 
     def admit(self, number: int, connection: socket.socket) -> bool:
-        """Note a new connection; where there are too many, the oldest unproven one is cut off. Whether it may stay."""
+        """Register a new connection and return whether it may stay.
+
+        If there are too many connections, the oldest one that has not shown the token is closed; if all have shown
+        it, the new connection may not stay.
+        """
         with self._lock:
             if len(self._unproven) + len(self._proven) >= self._max_connections:
                 if not self._unproven:
@@ -31,7 +35,7 @@ class Connections:
             return True
 
     def wrap(self, number: int, connection: socket.socket) -> None:
-        """Note the socket that has taken a connection's place."""
+        """Register the socket that replaces a connection's socket, such as a TLS socket around it."""
         with self._lock:
             if number in self._unproven:
                 self._unproven[number] = connection
@@ -39,19 +43,19 @@ class Connections:
                 _cut(connection)
 
     def prove(self, number: int) -> None:
-        """Note that a connection has shown the token: it stays until it ends."""
+        """Register that a connection has shown the token; it then stays until it ends."""
         with self._lock:
             if self._unproven.pop(number, None) is not None:
                 self._proven.add(number)
 
     def leave(self, number: int) -> None:
-        """Note the end of a connection."""
+        """Forget a connection that has ended."""
         with self._lock:
             self._unproven.pop(number, None)
             self._proven.discard(number)
 
 
 def _cut(connection: socket.socket) -> None:
-    """End a connection that another thread reads: it reads the end."""
-    with suppress(OSError):  # not by TLS's own method, which would change its state under the reader
+    """End a connection that another thread reads from; that thread then reads the end of the stream."""
+    with suppress(OSError):  # the TLS socket's own method would change its state while the other thread reads
         socket.socket.shutdown(connection, socket.SHUT_RDWR)

@@ -1,4 +1,4 @@
-"""Read from a socket until a point in time: a byte now and then does not hold a thread for ever."""
+"""Reading from a socket up to a deadline, so that a client that sends slowly can't occupy a thread forever."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ from typing import Any
 
 
 class DeadlineReader(io.RawIOBase):
-    """What a socket receives, as a stream that raises ``socket.timeout`` once ``deadline`` has passed."""
+    """A stream of the bytes that a socket receives; it raises ``socket.timeout`` once ``deadline`` has passed."""
 
     def __init__(self, connection: socket.socket, seconds: float) -> None:
-        """``seconds`` from now on."""
+        """Set the deadline ``seconds`` from now."""
         self._connection = connection
         self.deadline = time.monotonic() + seconds
 
     def readable(self) -> bool:
-        """Always."""
+        """Return True: the stream can be read."""
         return True
 
     def readinto(self, buffer: Any) -> int:
-        """Fill a buffer with what is there; how many bytes."""
+        """Receive available bytes into a buffer and return their number."""
         left_s = self.deadline - time.monotonic()
         if left_s <= 0:
-            raise socket.timeout("the request takes too long")  # noqa: UP041 — another class before Python 3.10
+            raise socket.timeout("the request takes too long")  # noqa: UP041 — a class of its own before Python 3.10
         self._connection.settimeout(left_s)
         return self._connection.recv_into(buffer)

@@ -1,4 +1,4 @@
-"""What an agent does: lend the device, take a file, measure it in a process that may crash."""
+"""The agent's work: it leases the device to clients, receives files, and measures them in a separate process."""
 
 from __future__ import annotations
 
@@ -20,15 +20,20 @@ from nas.latency.agent.settings import Settings
 from nas.latency.process.parent import WorkerProcess
 from nas.processor import describe_processor
 
-#: Sends one message to whoever asked; raises OSError when they are gone.
+#: Sends one message to the client; raises OSError if the client is gone.
 Send = Callable[[Mapping[str, Any]], None]
 
 
 class Device:
-    """One device, lent to one asker at a time. Used by many threads; work is done for one at a time."""
+    """One device, leased to one client at a time. Many threads may call it; it does one piece of work at a time."""
 
     def __init__(self, settings: Settings, folder: Path) -> None:
-        """Start nothing yet. ``folder``: private to this agent."""
+        """Prepare the device; the measuring process starts with the first request.
+
+        Args:
+            settings: limits of the agent.
+            folder: a folder that only this agent uses.
+        """
         self._artifacts = Artifacts(folder, settings.max_mb << 20)
         self._memory_bytes = settings.memory_bytes
         self._work_s = settings.work_s
@@ -37,14 +42,14 @@ class Device:
         self._process: WorkerProcess | None = None
 
     def health(self) -> dict[str, Any]:
-        """Whether it is there and lent; nothing secret."""
+        """The agent's API version, and whether the device is leased and working; contains nothing secret."""
         return {"agent": API, "leased": self._leases.held, "working": self._working.locked()}
 
     def lend(self) -> dict[str, Any]:
-        """A new lease, and what the asker should know of the device.
+        """A new lease, with its duration and a description of the device.
 
         Raises:
-            Refusal: somebody holds one.
+            Refusal: another client holds the lease.
         """
         lease = self._leases.take()
         return {
@@ -56,15 +61,15 @@ class Device:
         }
 
     def give_back(self, lease: str) -> dict[str, Any]:
-        """End a lease; what it measured right now ends at the next sign of life."""
+        """End a lease; a measurement under way for it ends at its next progress or heartbeat message."""
         self._leases.end(lease)
         return {}
 
     def receive(self, lease: str, sha256: str, stream: BinaryIO, size: int) -> dict[str, Any]:
-        """Take a file.
+        """Receive and store a file of ``size`` bytes.
 
         Raises:
-            Refusal: the lease, the size or the file is not right.
+            Refusal: the lease is not valid, or the file is too large, incomplete or not a self-contained ONNX file.
         """
         with self._used(lease):
             self._artifacts.receive(lease, sha256, stream, size, lambda: self._leases.renew(lease))
@@ -86,7 +91,7 @@ class Device:
         self._run(lease, checked["target"]["spec"], {"verb": "measure", "path": str(path), **checked}, send)
 
     def profile(self, lease: str, data: Mapping[str, Any], send: Send) -> None:
-        """Say where the time of the file's runs goes; see ``_run``."""
+        """Profile the runs of the file; see ``_run``."""
         spec = check_profile(data)
         path = self._path(lease, data)
         self._run(lease, spec, {"verb": "profile", "path": str(path)}, send)
@@ -97,24 +102,24 @@ class Device:
             self._process.close()
 
     def _path(self, lease: str, data: Mapping[str, Any]) -> Path:
-        """The file that a request is about, if it came under the same lease."""
+        """The file that a request names, if it was received under the same lease."""
         self._leases.renew(lease)
         return self._artifacts.path(lease, data["sha256"])
 
     def _run(self, lease: str, spec: Mapping[str, Any], request: Mapping[str, Any], send: Send) -> None:
-        """Send what the measuring process says: progress, signs of life, and one answer or error at the end.
+        """Forward the measuring process's messages: progress, heartbeats, and one answer or error at the end.
 
         Raises:
-            Refusal: before anything was sent.
-            OSError: the asker is gone; so is the work done for them.
+            Refusal: the lease is not valid or the device is at work; nothing was sent yet.
+            OSError: the client is gone; the work was stopped.
         """
         deadline = time.monotonic() + self._work_s
 
         def alive(message: Mapping[str, Any]) -> None:
             if time.monotonic() > deadline:
                 raise MeasureError(
-                    f"this request kept the device at work for more than {self._work_s:g} s: the model takes for ever, "
-                    "or asks for more effort than the agent allows with --work-s"
+                    f"this request took more than the {self._work_s:g} s that the agent allows (--work-s): the model "
+                    "is too slow, or the effort is too large"
                 )
             self._leases.renew(lease)
             send(message)
@@ -130,10 +135,10 @@ class Device:
             else:
                 self._leases.renew(lease)
                 last = {"answer": answer}
-        send(last)  # no longer at work: whoever has read it may ask for the next thing at once
+        send(last)  # outside of the block: a client that has read the answer may send its next request at once
 
     def _process_of(self, spec: Mapping[str, Any]) -> WorkerProcess:
-        """The measuring process of a specification; that of another one ends."""
+        """The measuring process for a specification; a process for another specification is ended."""
         if self._process is None or json.dumps(self._process.spec) != json.dumps(spec):
             self.close()
             self._process = WorkerProcess(spec, memory_bytes=self._memory_bytes)
@@ -141,10 +146,14 @@ class Device:
 
     @contextmanager
     def _used(self, lease: str) -> Iterator[None]:
-        """Work for the holder of a lease, who does one thing at a time."""
+        """Occupy the device for the holder of a lease, for one request at a time.
+
+        Raises:
+            Refusal: the lease is not valid, or another request is at work.
+        """
         self._leases.renew(lease)
         if not self._working.acquire(blocking=False):
-            raise Refusal(409, "the device is at work; ask again when that has ended")
+            raise Refusal(409, "the device is busy with another request; ask again when that has ended")
         try:
             yield
         finally:

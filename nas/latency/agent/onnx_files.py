@@ -1,4 +1,4 @@
-"""Is a file an ONNX model that reads no other file?"""
+"""Checks that a file is an ONNX model that refers to no other file."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 from nas.errors import MeasureError
 from nas.latency.protobuf import decode
 
-#: Kinds of messages on the way to tensors, ``{kind: {field: kind of the message in it}}``, by onnx.proto.
+#: Kinds of messages that may contain tensors, ``{kind: {field: kind of the message in it}}``, after onnx.proto.
 _INSIDE: Mapping[str, Mapping[int, str]] = {
     "model": {7: "graph", 20: "training", 25: "function"},
     "training": {1: "graph", 2: "graph"},
@@ -23,21 +23,22 @@ _INSIDE: Mapping[str, Mapping[int, str]] = {
 }
 _IR_VERSION, _GRAPH = 1, 7
 _EXTERNAL_DATA, _DATA_LOCATION = 13, 14
-#: A real model has a few thousand; each costs microseconds to look at.
+#: Largest number of fields in a file. A real model has a few thousand; checking one takes microseconds.
 MAX_FIELDS = 2_000_000
+#: Largest depth of nested messages.
 MAX_LEVELS = 100
 
 
 def check_self_contained(path: Path) -> None:
-    """Refuse what is no ONNX model, or one with weights in other files: their paths would come from outside.
+    """Refuse a file that is not an ONNX model, or a model whose weights are in other files (untrusted paths).
 
     Raises:
-        MeasureError: see above; or a model of more parts than any real one has.
+        MeasureError: the file is refused, also because it has more parts than any real model.
     """
     if not path.stat().st_size:
         raise MeasureError("no ONNX file: it is empty; export the model again")
     with path.open("rb") as file:
-        # Closed with the last view of it: an error's traceback may hold one for a while.
+        # The mapping is closed when its last view is freed; the traceback of an error may hold one for a while.
         mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
     _check(memoryview(mapped))
 

@@ -1,4 +1,4 @@
-"""A request that is not served."""
+"""The error of a request that the agent refuses."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from nas.errors import MeasureError
 
 
 class Refusal(MeasureError):
-    """Why, and the HTTP status that says so."""
+    """A request that the agent refuses, with the reason and the HTTP status of the answer."""
 
     def __init__(self, status: int, message: str) -> None:
         super().__init__(message)

@@ -1,4 +1,4 @@
-"""Measure through an agent: what a measuring process answers, from a device elsewhere."""
+"""Measures on another device through its agent, with the same interface as a measuring process of this machine."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from nas.latency.process.client import Measurer, MeasuringProcess
 from nas.latency.process.parent import refusal
 from nas.latency.targets import TargetSpec
 
-#: Silence of a connection that is alive: the agent says something every second.
+#: Longest silence of a live connection, seconds; the agent sends something every second.
 SILENCE_S = 30.0
-#: How long an agent that does not answer is waited for, and one that is lent to others.
+#: Seconds to wait for an agent that does not answer, and for one that is leased to another client.
 PATIENCE_S = 20.0
 BUSY_S = 300.0
 _POLL_S = 0.5
@@ -31,20 +31,25 @@ OnProgress = Callable[[Mapping[str, Any]], None]
 
 
 def open_measurer(spec: TargetSpec) -> Measurer:
-    """Who measures for a target: a process of this machine, or its agent."""
+    """The measurer of a target: a process of this machine, or the agent on the target's device."""
     return MeasuringProcess(spec) if spec.address is None else DeviceAgent(spec)
 
 
 class DeviceAgent(Measurer):
-    """Asks the agent of a target. The device is leased for each request only, so that others have their turn."""
+    """Asks the agent of a target. Each request takes and returns the lease, so that other clients get their turn."""
 
     def __init__(self, spec: TargetSpec, *, patience_s: float = PATIENCE_S) -> None:
-        """Connect to nothing yet. ``patience_s``: how long an agent that does not answer is waited for."""
+        """Prepare requests without connecting.
+
+        Args:
+            spec: the target, with the address of its agent.
+            patience_s: seconds to wait for an agent that does not answer.
+        """
         self.spec = spec
         self._patience_s = patience_s
 
     def close(self) -> None:
-        """See ``Measurer.close``; nothing is held between requests."""
+        """See ``Measurer.close``; there is nothing to free, because nothing is held between requests."""
 
     def _request(self, request: Mapping[str, Any], on_progress: OnProgress = lambda progress: None) -> dict[str, Any]:
         path = f"/{request['verb']}"
@@ -60,13 +65,13 @@ class DeviceAgent(Measurer):
 
     @contextmanager
     def _leased(self) -> Iterator[dict[str, Any]]:
-        """The device, as its agent lends it."""
+        """Lease the device for the block and yield the agent's description of it."""
         device = self._lease()
         try:
             if device.get("agent") != API:
                 raise MeasureError(
-                    f"the agent of target {self.spec.name!r} speaks version {device.get('agent')}, this program "
-                    f"{API}: take it a new bundle, nas agent --bundle FILE"
+                    f"the agent of target {self.spec.name!r} has API version {device.get('agent')}, this program has "
+                    f"{API}; write a new bundle with nas agent --bundle FILE and start it on the device"
                 )
             yield device
         finally:
@@ -80,8 +85,8 @@ class DeviceAgent(Measurer):
                 return self._call("POST", "/lease", b"{}")
             except ssl.SSLCertVerificationError as error:
                 raise MeasureError(
-                    f"target {self.spec.name!r}: {self.spec.address} does not prove itself ({error.verify_message}); "
-                    "give its certificate as tls_ca"
+                    f"target {self.spec.name!r}: the certificate of {self.spec.address} can't be verified "
+                    f"({error.verify_message}); give the certificate as tls_ca"
                 ) from error
             except (OSError, http.client.HTTPException, _Busy) as error:
                 waited_s = time.monotonic() - started
@@ -92,7 +97,9 @@ class DeviceAgent(Measurer):
     def _upload(self, path: Path, device: Mapping[str, Any]) -> str:
         data = path.read_bytes()
         if len(data) > device["max_bytes"]:
-            raise MeasureError(f"{path} has {len(data)} bytes, the agent takes {device['max_bytes']}; see its --max-mb")
+            raise MeasureError(
+                f"{path} has {len(data)} bytes, the agent takes at most {device['max_bytes']}; see its option --max-mb"
+            )
         sha256 = hashlib.sha256(data).hexdigest()
         self._call("PUT", f"/artifact/{sha256}", data, lease=device["lease"])
         return sha256
@@ -108,7 +115,7 @@ class DeviceAgent(Measurer):
                     return cast("dict[str, Any]", message["answer"])
                 if "progress" in message:
                     on_progress(message["progress"])
-            raise ConnectionError("the connection ended in mid-measurement")
+            raise ConnectionError("the connection ended during the measurement")
         finally:
             connection.close()
 
@@ -122,11 +129,11 @@ class DeviceAgent(Measurer):
     def _open(
         self, method: str, path: str, body: bytes, lease: str
     ) -> tuple[http.client.HTTPConnection, http.client.HTTPResponse]:
-        """A request's connection and good answer.
+        """Send a request and return its connection and the successful response.
 
         Raises:
-            MeasureError: the agent refuses it.
-            OSError, HTTPException: it did not arrive, or the lease is lost.
+            MeasureError: the agent refuses the request.
+            OSError, HTTPException: the request did not arrive, or the lease is lost.
         """
         headers = {"Authorization": f"Bearer {read_token(str(self.spec.token_file))}", "X-Lease": lease}
         connection = _connection(self.spec)
@@ -142,7 +149,7 @@ class DeviceAgent(Measurer):
 
 
 class _Busy(UnreachableError):
-    """The device is lent to another."""
+    """The device is leased to another client."""
 
 
 def _connection(spec: TargetSpec) -> http.client.HTTPConnection:
@@ -161,8 +168,8 @@ def _refuse(spec: TargetSpec, status: int, body: bytes) -> None:
     try:
         reason = str(json.loads(body)["error"])
     except (ValueError, KeyError, TypeError):
-        reason = f"status {status}; is this an agent?"
-    message = f"the agent of target {spec.name!r} at {spec.address} refuses: {reason}"
+        reason = f"status {status}; is it an agent of this project?"
+    message = f"the agent of target {spec.name!r} at {spec.address} refuses the request: {reason}"
     if status == 409:
         raise _Busy(message)
     if status in (408, 410) or status >= 500:
@@ -172,7 +179,7 @@ def _refuse(spec: TargetSpec, status: int, body: bytes) -> None:
 
 @contextmanager
 def _as_unreachable(spec: TargetSpec) -> Iterator[None]:
-    """A broken connection as the error that says: the same again may work later."""
+    """Turn errors of a broken connection into UnreachableError, which means that a retry may succeed later."""
     try:
         yield
     except (OSError, http.client.HTTPException, ValueError) as error:
@@ -187,10 +194,10 @@ def _unreachable(spec: TargetSpec, error: BaseException) -> UnreachableError:
 
 
 def _check_device(spec: TargetSpec, device: Mapping[str, Any], calibrated: Mapping[str, Any]) -> None:
-    """A calibration is worth nothing on another kind of machine."""
+    """Refuse a device whose processor is not the one that the target was calibrated on."""
     found, known = device.get("processor"), calibrated.get("processor")
     if known is not None and found != known:
         raise MeasureError(
-            f"target {spec.name!r} was calibrated on {known!r}, but at {spec.address} is {found!r}; "
-            "correct the address, or add it as another target"
+            f"target {spec.name!r} was calibrated on {known!r}, but the device at {spec.address} has {found!r}; "
+            "correct the address, or add the device as another target"
         )

@@ -1,4 +1,4 @@
-"""What may be asked of an agent, checked value by value; nothing of a request is used that is not checked here."""
+"""Checks every value of the requests to an agent; the agent uses no value that was not checked here."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from nas.latency.runtimes import RUNTIMES
 from nas.latency.targets import TargetSpec
 
 LONGEST_BODY = 1 << 16
-#: Runtimes that no agent serves.
+#: Names of runtimes that agents never run.
 NEVER = frozenset({"torch"})
-#: Largest number of seconds, sessions or visits of an effort, entries of a mapping, threads, images of a batch.
+#: Largest values allowed: any number of an effort (seconds, sessions, visits), entries of a mapping, threads, batch.
 MAX_EFFORT, MAX_ENTRIES, MAX_THREADS, MAX_BATCH = 3600, 64, 1024, 1 << 16
 
 _NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]{0,199}")
@@ -26,22 +26,22 @@ Check = Callable[[Any], bool]
 
 
 def parse(body: bytes) -> Mapping[str, Any]:
-    """The JSON object of a body.
+    """Parse a request's body as a JSON object; an empty body is an empty object.
 
     Raises:
-        Refusal: it is none.
+        Refusal: the body is not a JSON object.
     """
     try:
         value = json.loads(body or b"{}", parse_constant=_no_number)
     except (ValueError, RecursionError) as error:
-        raise Refusal(400, f"the body is no JSON: {type(error).__name__}") from None
+        raise Refusal(400, f"the body is not JSON: {type(error).__name__}") from None
     if not isinstance(value, dict):
         raise Refusal(400, f"the body is a JSON {type(value).__name__}; send an object")
     return value
 
 
 def check_calibrate(data: Mapping[str, Any]) -> dict[str, Any]:
-    """The specification to calibrate for, as ``TargetSpec.to_json`` writes it.
+    """Check a calibration request and return its specification, as ``TargetSpec.to_json`` writes it.
 
     Raises:
         Refusal: something in the request is not allowed.
@@ -51,7 +51,7 @@ def check_calibrate(data: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def check_health(data: Mapping[str, Any]) -> dict[str, Any]:
-    """What to compare with: ``target`` and ``limit`` of the measuring process's request.
+    """Check a canary request and return ``target`` and ``limit`` of the measuring process's request.
 
     Raises:
         Refusal: something in the request is not allowed.
@@ -65,7 +65,7 @@ def check_health(data: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def check_measure(data: Mapping[str, Any]) -> dict[str, Any]:
-    """What to measure for: ``target``, ``effort`` and ``reject_above_ms`` of the measuring process's request.
+    """Check a request to measure and return ``target``, ``effort`` and ``reject_above_ms`` for the measuring process.
 
     Raises:
         Refusal: something in the request is not allowed.
@@ -88,7 +88,7 @@ def check_measure(data: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def check_profile(data: Mapping[str, Any]) -> dict[str, Any]:
-    """The specification to profile for.
+    """Check a request to profile and return its specification.
 
     Raises:
         Refusal: something in the request is not allowed.
@@ -101,13 +101,13 @@ def _spec(data: Mapping[str, Any]) -> dict[str, Any]:
     _check(data, {field.name: _SPEC[field.name] for field in fields(TargetSpec)}, "spec")
     known = sorted(set(RUNTIMES.names()) - NEVER)
     if data["runtime"] not in known:
-        raise Refusal(422, f"runtime {data['runtime']!r}; this agent knows {', '.join(known)}")
+        raise Refusal(422, f"runtime {data['runtime']!r} is unknown; this agent knows {', '.join(known)}")
     return dict(data)
 
 
 def _check(data: Mapping[str, Any], checks: Mapping[str, Check], what: str) -> None:
     if data.keys() != checks.keys():
-        raise Refusal(400, f"the {what} has the keys {_shown(list(data))}; it needs {', '.join(checks)} and no other")
+        raise Refusal(400, f"the {what} has the keys {_shown(list(data))}; it needs exactly {', '.join(checks)}")
     for key, check in checks.items():
         if not check(data[key]):
             raise Refusal(400, f"the {what}'s {key} is {_shown(data[key])}, which is not allowed")
@@ -134,7 +134,7 @@ def _is_word(value: Any) -> bool:
 
 
 def _are_parameters(value: Any) -> bool:
-    """Words and numbers, no paths: what a runtime reads is chosen on the device."""
+    """Whether all values are words or numbers; paths are refused, so that clients can't choose files of the device."""
     return (
         _is_mapping(value)
         and len(value) <= MAX_ENTRIES
@@ -158,7 +158,7 @@ def _no_number(text: str) -> Any:
     raise ValueError(text)
 
 
-#: What each field of a target's specification may be.
+#: Field of a target's specification → the check of its value.
 _SPEC: Mapping[str, Check] = {
     "name": lambda value: isinstance(value, str) and bool(_NAME.fullmatch(value)),
     "runtime": _is_word,

@@ -1,4 +1,4 @@
-"""The agent's HTTP server. One request a connection, few connections at a time, and a limit on everything."""
+"""The agent's HTTP server, with one request per connection, few connections, and limits on sizes and times."""
 
 from __future__ import annotations
 
@@ -31,21 +31,21 @@ from nas.scratch import Scratch
 
 log = logging.getLogger(__name__)
 
-#: Seconds that what was sent may go unacknowledged: then whoever is connected has vanished.
+#: Seconds that sent data may stay unacknowledged before the client counts as gone.
 VANISHED_S = 15
-#: Slowest upload that is waited for.
+#: Rate of the slowest upload that the server accepts.
 BYTES_PER_S = 100_000
 SEND_S = 20.0
-#: What is read, and for how long, of a body that is refused, so that the answer arrives.
+#: Bytes and seconds for which the rest of a refused body is still read, so that the answer reaches the client.
 _DRAIN_BYTES, _DRAIN_S = 1 << 20, 0.5
 _ARTIFACT = re.compile(r"/artifact/([0-9a-f]{64})")
 
 
 def serve(settings: Settings, on_ready: Callable[[str], None] = lambda address: None) -> None:
-    """Serve until interrupted or terminated; ``on_ready`` is told the address once connections are taken.
+    """Serve until interrupted or terminated; ``on_ready`` gets the address once the server accepts connections.
 
     Raises:
-        MeasureError: no token, or the certificate can't be read.
+        MeasureError: the token or the certificate can't be read.
         OSError: the port is taken.
     """
     signal.signal(signal.SIGTERM, signal.default_int_handler)
@@ -62,7 +62,7 @@ def serve(settings: Settings, on_ready: Callable[[str], None] = lambda address: 
 
 
 class AgentServer(ThreadingMixIn, TCPServer):
-    """Takes connections, a thread each; see ``Connections`` for what happens where there are many."""
+    """Serves each connection in a thread; ``Connections`` limits their number."""
 
     daemon_threads, block_on_close = True, False
     allow_reuse_address = True
@@ -78,13 +78,13 @@ class AgentServer(ThreadingMixIn, TCPServer):
 
     @property
     def address(self) -> str:
-        """Where it listens."""
+        """The URL that the server listens at."""
         host, port = self.server_address[:2]
         name = f"[{host!s}]" if ":" in str(host) else str(host)
         return f"{'https' if self._tls else 'http'}://{name}:{port}"
 
     def process_request(self, request: Any, client_address: Any) -> None:
-        """Serve in a thread, if there may be one more."""
+        """Serve a connection in a thread, or close it if there are too many."""
         if not self.connections.admit(id(request), request):
             self.shutdown_request(request)
             return
@@ -95,14 +95,14 @@ class AgentServer(ThreadingMixIn, TCPServer):
             raise
 
     def process_request_thread(self, request: Any, client_address: Any) -> None:
-        """Serve, and note the end."""
+        """Serve a connection and unregister it at its end."""
         try:
             super().process_request_thread(request, client_address)
         finally:
             self.connections.leave(id(request))
 
     def finish_request(self, request: Any, client_address: Any) -> None:
-        """Greet by TLS, here and not where connections are taken: that may take its time."""
+        """Make the TLS handshake, in the connection's thread because it may be slow, and serve the request."""
         number = id(request)
         request.settimeout(self.settings.request_s)
         _notice_the_vanished(request)
@@ -113,16 +113,16 @@ class AgentServer(ThreadingMixIn, TCPServer):
         Handler(request, client_address, self, number)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A connection that broke is nothing to worry about."""
+        """Log a broken connection, which is no error of the server."""
         log.info("connection of %s ended early", client_address, exc_info=True)
 
 
 class Handler(BaseHTTPRequestHandler):
-    """One request. Paths are compared as they are, never decoded."""
+    """Serves one request. Paths are compared undecoded."""
 
     server: AgentServer
     server_version, sys_version = "measured-nas", ""
-    #: What is answered where the version is none: with a status, unlike HTTP 0.9.
+    #: Version assumed for a request without one; unlike HTTP 0.9, its answer has a status.
     default_request_version = "HTTP/1.0"
 
     def __init__(self, request: Any, client_address: Any, server: AgentServer, number: int) -> None:
@@ -130,18 +130,18 @@ class Handler(BaseHTTPRequestHandler):
         super().__init__(request, client_address, server)
 
     def setup(self) -> None:
-        """Put a deadline on what is read."""
+        """Set a deadline for reading the request."""
         super().setup()
         self._reader = DeadlineReader(self.connection, self.server.settings.request_s)
         self.rfile = io.BufferedReader(self._reader)
         self._answered = False
 
     def do_GET(self) -> None:
-        """Whether the agent is there; needs no token."""
+        """Answer ``/health``, which needs no token."""
         self._serve({"/health": lambda: self._answer(200, self.server.device.health())}, secret=False)
 
     def do_POST(self) -> None:
-        """Take the lease, calibrate, run a canary, measure, profile."""
+        """Take the lease, calibrate, run a canary, measure or profile, depending on the path."""
         device = self.server.device
         self._serve(
             {
@@ -154,7 +154,7 @@ class Handler(BaseHTTPRequestHandler):
         )
 
     def do_PUT(self) -> None:
-        """Take a file."""
+        """Receive a file."""
         found = _ARTIFACT.fullmatch(self.path)
         self._serve({self.path: lambda: self._take(found[1])} if found else {})
 
@@ -163,7 +163,7 @@ class Handler(BaseHTTPRequestHandler):
         self._serve({"/lease": lambda: self._answer(200, self.server.device.give_back(self._lease()))})
 
     def finish(self) -> None:
-        """Let the answer arrive: what is left of a body is read, within limits, before the connection ends."""
+        """Read the rest of the body, within limits, before the connection ends, so that the answer arrives."""
         with suppress(OSError, ValueError):
             super().finish()
         with suppress(OSError, ValueError):
@@ -174,11 +174,11 @@ class Handler(BaseHTTPRequestHandler):
                 left -= len(chunk)
 
     def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
-        """What the base class refuses, told like the rest."""
+        """Answer requests that the base class refuses in the same JSON form as all others."""
         self._answer(int(code), {"error": self.responses.get(code, ("refused",))[0]})
 
     def log_message(self, format: str, *arguments: Any) -> None:
-        """To the log, not to the terminal."""
+        """Write the base class's messages to the log in place of standard error."""
         log.info("%s %s", self.address_string(), format % arguments)
 
     def _serve(self, routes: Mapping[str, Callable[[], None]], *, secret: bool = True) -> None:
@@ -186,17 +186,17 @@ class Handler(BaseHTTPRequestHandler):
             if secret:
                 self._check_token()
             if self.path not in routes:
-                raise Refusal(404, "there is nothing here")
+                raise Refusal(404, "there is nothing at this path")
             routes[self.path]()
         except Refusal as refusal:
             self._answer(refusal.status, {"error": str(refusal)})
-        except socket.timeout:  # noqa: UP041 — another class before Python 3.10
+        except socket.timeout:  # noqa: UP041 — a class of its own before Python 3.10
             self._answer(408, {"error": "the request takes too long"})
         except (ConnectionError, ssl.SSLError):
             log.info("%s went away", self.address_string())
         except Exception:
             log.exception("a request failed")
-            self._answer(500, {"error": "the agent failed over this request; its log says why"})
+            self._answer(500, {"error": "the agent failed at this request; see its log"})
 
     def _check_token(self) -> None:
         shown = self.headers.get_all("Authorization") or [""]
@@ -211,7 +211,7 @@ class Handler(BaseHTTPRequestHandler):
     def _with_body(self, use: Callable[[Mapping[str, Any]], Any]) -> Any:
         size = self._body_size()
         if size > LONGEST_BODY:
-            raise Refusal(413, f"a body of {size} bytes; {LONGEST_BODY} at most")
+            raise Refusal(413, f"the body has {size} bytes; allowed are at most {LONGEST_BODY}")
         body = self.rfile.read(size)
         if len(body) < size:
             raise Refusal(400, f"the body ended {size - len(body)} bytes early")
@@ -230,11 +230,11 @@ class Handler(BaseHTTPRequestHandler):
         if not given:
             raise Refusal(411, "send Content-Length")
         if len(given) != 1 or not re.fullmatch(r"[0-9]{1,15}", given[0]):
-            raise Refusal(400, "Content-Length is no number, or given twice")
+            raise Refusal(400, "Content-Length must be one number, given once")
         return int(given[0])
 
     def _answer(self, status: int, value: Mapping[str, Any]) -> None:
-        """The whole answer; nothing if one is under way already."""
+        """Send a complete answer; does nothing if an answer has begun already."""
         if self._answered:
             return
         body = json.dumps(value).encode() + b"\n"
@@ -242,13 +242,13 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def _send(self, message: Mapping[str, Any]) -> None:
-        """One line of an answer that grows; it ends with the connection.
+        """Send one line of a streamed answer, which ends with the connection.
 
         Raises:
-            OSError: whoever asked is gone.
+            OSError: the client is gone.
         """
         if _has_ended(self.request):
-            raise ConnectionAbortedError("the asker closed the connection")
+            raise ConnectionAbortedError("the client closed the connection")
         if not self._answered:
             self._begin(200, None)
         self.wfile.write(json.dumps(message).encode() + b"\n")
@@ -265,17 +265,17 @@ class Handler(BaseHTTPRequestHandler):
 
 
 def _notice_the_vanished(connection: socket.socket) -> None:
-    """Have the system end a connection whose other side acknowledges nothing (Linux)."""
+    """Let the system end a connection whose client acknowledges nothing for ``VANISHED_S`` (Linux)."""
     if hasattr(socket, "TCP_USER_TIMEOUT"):
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, 1000 * VANISHED_S)
 
 
 def _has_ended(connection: socket.socket) -> bool:
-    """Whether the other side has closed a connection on which it has nothing more to say."""
+    """Whether the client has closed the connection; it sends nothing after its request."""
     readable, _, _ = select.select([connection], [], [], 0)
     if not readable:
         return False
-    if isinstance(connection, ssl.SSLSocket):  # what is to be read may be TLS's own: look below it
+    if isinstance(connection, ssl.SSLSocket):  # readable bytes may be TLS records: peek at the plain socket
         peeked = socket.socket.recv(connection, 1, socket.MSG_PEEK)
     else:
         peeked = connection.recv(1, socket.MSG_PEEK)

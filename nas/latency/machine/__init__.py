@@ -1,1 +1,1 @@
-"""What a machine says of its cores, memory and neighbours, and the lock around measuring on it."""
+"""State of the machine: cores, memory, other processes, and the lock that makes measurements exclusive."""

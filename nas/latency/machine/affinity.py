@@ -1,4 +1,4 @@
-"""Which core measures, which cores train."""
+"""Chooses the cores for measuring and for training, and binds processes to them."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ def measuring_core() -> int:
 
 
 def training_cores(measuring: Collection[int]) -> list[int]:
-    """The cores of this process that are not in ``measuring``; all of its cores where none would be left."""
+    """The cores of this process that are not in ``measuring``; all of its cores if none would remain."""
     cores = available_cores()
     return [core for core in cores if core not in measuring] or cores
 
 
 def measuring_cores(core: int | None, threads: int, cores: Sequence[int] = ()) -> tuple[int, ...]:
-    """The cores of a session with ``threads`` threads: ``core`` (None: the measuring core) and some below it.
+    """The cores of a session with ``threads`` threads: ``core`` and its neighbours, lower ones first.
 
     Args:
         core: the first core; None for the last of ``cores``.
         threads: number of cores wanted.
-        cores: what there is to choose from, ascending; by default the cores this process may use.
+        cores: cores to choose from, ascending; by default the cores this process may use.
 
     Raises:
         MeasureError: ``core`` is not among the cores, or there are fewer cores than threads.
@@ -35,7 +35,7 @@ def measuring_cores(core: int | None, threads: int, cores: Sequence[int] = ()) -
     first = cores[-1] if core is None else core
     if first not in cores:
         raise MeasureError(
-            f"core {first} is not available: this process may use {listed}; set the target's core to one"
+            f"core {first} is not available: this process may use {listed}; set the target's core to one of these"
         )
     if threads > len(cores):
         raise MeasureError(
@@ -47,10 +47,10 @@ def measuring_cores(core: int | None, threads: int, cores: Sequence[int] = ()) -
 
 
 def pin(cores: Iterable[int]) -> None:
-    """Bind this process to cores; does nothing on systems that know no affinity.
+    """Bind this process to cores; does nothing on systems without processor affinity.
 
     Raises:
-        MeasureError: the machine has none of them.
+        MeasureError: this process may use none of the cores.
     """
     wanted = set(cores)
     if not hasattr(os, "sched_setaffinity"):
@@ -60,7 +60,7 @@ def pin(cores: Iterable[int]) -> None:
     except OSError as error:
         raise MeasureError(
             f"can't bind to core {', '.join(map(str, sorted(wanted)))}: this process may use "
-            f"{', '.join(map(str, available_cores()))}; name some of these"
+            f"{', '.join(map(str, available_cores()))}; choose among these"
         ) from error
 
 

@@ -1,4 +1,4 @@
-"""Exclusive measuring: one lock per machine and core, respected by everything that measures there."""
+"""Exclusive measuring: one lock per machine and core, which every measurement on the core takes."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ POLL_S = 0.001
 
 @contextmanager
 def measuring(cores: Iterable[int], *, timeout_s: float = 120.0, folder: Path | None = None) -> Iterator[float]:
-    """Hold the cores' locks; yields the seconds waited. They are freed with the process, however it ends.
+    """Hold the locks of cores, and yield the seconds waited. The locks are freed when the process ends in any way.
 
     Args:
-        cores: locked in ascending order, so that no two measurements wait for each other.
-        timeout_s: for all locks together.
-        folder: where the lock files are; the machine's temporary folder, the same for all users.
+        cores: cores to lock, in ascending order, so that no two measurements wait for each other.
+        timeout_s: seconds to wait for all locks together.
+        folder: folder of the lock files; by default ``/tmp``, which all users share.
 
     Raises:
-        UnavailableError: a lock can't be made, or another measurement held it for ``timeout_s``.
+        UnavailableError: a lock file can't be made, or another measurement held a lock for ``timeout_s``.
     """
     started = time.monotonic()
     with ExitStack() as held:
@@ -56,9 +56,9 @@ def _acquire(file: int, path: Path, core: int, deadline: float, timeout_s: float
 
 
 def _open(path: Path) -> int:
-    """The lock's file, usable by every user of the machine.
+    """Open a lock file, which every user of the machine can use.
 
-    Opened before it is created: systems that protect shared folders refuse to create over another's file.
+    An existing file is opened without O_CREAT: systems that protect shared folders refuse it for another user's file.
     """
     flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW
     try:
@@ -67,7 +67,7 @@ def _open(path: Path) -> int:
         except FileNotFoundError:
             file = os.open(path, flags | os.O_CREAT, 0o666)
         if os.fstat(file).st_uid == os.getuid():
-            os.fchmod(file, 0o666)  # what the umask took away
+            os.fchmod(file, 0o666)  # permissions that the umask removed
         return file
     except OSError as error:
         raise UnavailableError(
@@ -76,6 +76,6 @@ def _open(path: Path) -> int:
 
 
 def _shared_folder() -> Path:
-    """``/tmp``, whatever TMPDIR says: a lock in a private folder excludes nobody."""
+    """``/tmp``, even where TMPDIR names a private folder, in which a lock would not exclude other users."""
     shared = Path("/tmp")
     return shared if os.access(shared, os.W_OK) else Path(tempfile.gettempdir())

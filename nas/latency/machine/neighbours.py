@@ -1,4 +1,4 @@
-"""Which processes work a core, by name (Linux; nobody where the system does not tell)."""
+"""Names of the other processes that use a core (Linux; none are found on other systems)."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 _PROC = Path("/proc")
-#: Fields of /proc/<pid>/stat, counted from the one after the name: time in user and kernel mode, and the core.
+#: Fields of /proc/<pid>/stat, counted from the field after the name: time in user and kernel mode, and the core.
 _TIMES, _CORE = (11, 12), 36
 
 
 class Used(NamedTuple):
-    """Processor seconds of a process so far, the core it was on last, and its name."""
+    """Processor seconds that a process used so far, the core it ran on last, and its name."""
 
     seconds: float
     core: int
@@ -21,7 +21,7 @@ class Used(NamedTuple):
 
 
 def processes() -> dict[int, Used]:
-    """Every process but this one."""
+    """Process id → processor use, of every process except this one."""
     tick_s = 1 / os.sysconf("SC_CLK_TCK")
     found = {}
     for folder in _PROC.glob("[0-9]*"):
@@ -30,14 +30,21 @@ def processes() -> dict[int, Used]:
             fields = rest.split()
             used_s = sum(int(fields[place]) for place in _TIMES) * tick_s
             found[int(folder.name)] = Used(used_s, int(fields[_CORE]), name)
-        except (OSError, ValueError, IndexError):  # it ended meanwhile
+        except (OSError, ValueError, IndexError):  # the process has ended meanwhile
             continue
     found.pop(os.getpid(), None)
     return found
 
 
 def busiest(before: Mapping[int, Used], after: Mapping[int, Used], cores: Iterable[int], least_s: float) -> list[str]:
-    """Processes that used at least ``least_s`` in between and were last seen on the cores, the busiest first."""
+    """Processes that used at least ``least_s`` processor seconds in between and ran last on ``cores``, busiest first.
+
+    Args:
+        before: ``processes()`` at the start.
+        after: ``processes()`` at the end.
+        cores: the cores in question.
+        least_s: smallest processor time that counts, seconds.
+    """
     wanted = set(cores)
     spent = {
         pid: used.seconds - before[pid].seconds for pid, used in after.items() if pid in before and used.core in wanted

@@ -15,14 +15,14 @@ _RESET_PEAK = "5"
 
 @dataclass
 class Growth:
-    """How far the peak of resident memory rose above its start; None where the system does not tell."""
+    """Bytes by which the peak of resident memory rose above its start; None where the system does not report it."""
 
     growth_bytes: int | None = None
 
 
 @contextmanager
 def peak_growth() -> Iterator[Growth]:
-    """Watch the peak of resident memory while the block runs (Linux; elsewhere nothing is told)."""
+    """Record the growth of peak resident memory while the block runs (Linux; None on other systems)."""
     growth = Growth()
     start = _restart()
     yield growth
@@ -31,9 +31,9 @@ def peak_growth() -> Iterator[Growth]:
 
 
 def _restart() -> int | None:
-    """Reset the peak; bytes resident now."""
+    """Reset the peak and return the bytes that are resident now; None where that is not possible."""
     try:
-        ctypes.CDLL(None).malloc_trim(0)  # memory that earlier work freed would hide what is taken now
+        ctypes.CDLL(None).malloc_trim(0)  # memory that earlier work freed but kept would hide new growth
         _CLEAR.write_text(_RESET_PEAK)
         return _resident("VmRSS")
     except (OSError, AttributeError, KeyError):

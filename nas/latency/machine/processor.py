@@ -1,4 +1,4 @@
-"""What a machine says of its processor's speed and of who works its cores (Linux; None where it does not tell)."""
+"""Speed settings of the processor, and shares of core time by use (Linux; None where the system does not report)."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from typing import Any
 
 ROOT = Path("/")
 _CPU = "sys/devices/system/cpu"
-#: Names of the sensors that sit in a processor.
+#: Names of temperature sensors that belong to the processor.
 _SENSORS = ("coretemp", "k10temp", "cpu_thermal")
-#: Columns of a core in /proc/stat: idle and waiting for a disk; the first eight make up all of its time.
+#: Columns of a core in /proc/stat: idle time and waiting for a disk; the first eight columns add up to all time.
 _IDLE = (3, 4)
 _COLUMNS = 8
 
 
 def power_state(core: int, root: Path = ROOT) -> dict[str, Any]:
-    """Governor, clock, boost, power mode, temperature: what the speed of a core depends on right now."""
+    """Current values that a core's speed depends on: governor, clock, boost, power mode, temperature."""
     frequency = root / _CPU / f"cpu{core}/cpufreq"
     return {
         "governor": _text(frequency / "scaling_governor"),
@@ -36,15 +36,16 @@ def power_state(core: int, root: Path = ROOT) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class CoreShares:
-    """Where the time of some cores went, as shares of it."""
+    """Shares of some cores' time, by use; each is between 0 and 1."""
 
-    #: Processes other than this one, and interrupts.
+    #: Share of other processes and of interrupts.
     others: float
+    #: Share in which the cores were idle.
     idle: float
 
 
 class CoreWatch:
-    """Watches cores from its making on."""
+    """Observes how the time of some cores is used, from the construction of this object on."""
 
     def __init__(self, cores: Iterable[int]) -> None:
         self._cores = tuple(cores)
@@ -53,10 +54,11 @@ class CoreWatch:
         self._before = _core_s(self._cores)
 
     def shares(self, *, others_excused_s: float = 0.0) -> CoreShares | None:
-        """Who had the cores since, if the system tells.
+        """Shares of the cores' time since construction; None where the system does not report them.
 
         Args:
-            others_excused_s: seconds for which others may have had them, another measurement under its lock, say.
+            others_excused_s: seconds of other processes that do not count, such as another measurement that held the
+                lock.
         """
         after = _core_s(self._cores)
         spent_s = (time.monotonic() - self._started) * len(self._cores)
@@ -72,7 +74,7 @@ def _share(part: float, whole: float) -> float:
 
 
 def _own_s() -> float:
-    """Processor seconds of this process and of those it has waited for."""
+    """Processor seconds of this process and of its ended child processes."""
     used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
     return sum(item.ru_utime + item.ru_stime for item in used)
 
@@ -108,13 +110,13 @@ def _thousandth(path: Path) -> float | None:
 
 
 def _on_mains(root: Path) -> bool | None:
-    """Whether a laptop is plugged in; None where there is no battery to tell by."""
+    """Whether the machine runs on mains power; None where the system has no power supply entry that says so."""
     found = [_text(path) for path in sorted((root / "sys/class/power_supply").glob("*/online"))]
     return any(item == "1" for item in found) if found else None
 
 
 def _temperature(root: Path) -> float | None:
-    """The hottest sensor of the processor, degrees Celsius."""
+    """Temperature of the processor's hottest sensor, degrees Celsius."""
     zones = list((root / "sys/class/thermal").glob("thermal_zone*/temp"))
     for sensor in (root / "sys/class/hwmon").glob("hwmon*"):
         if _text(sensor / "name") in _SENSORS:

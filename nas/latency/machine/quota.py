@@ -1,4 +1,4 @@
-"""How long this process's group had to stand still for its processor quota (Linux control groups, both versions)."""
+"""Time for which a processor quota stopped this process's control group (Linux, both versions of control groups)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _UNITS = {"throttled_usec": 1e-6, "throttled_time": 1e-9}
 
 
 def throttled_s(own: Path = _OWN, groups: Path = _GROUPS) -> float:
-    """Seconds so far; 0 where nothing tells, which is where there is no quota that could be seen."""
+    """Seconds so far for which the quota stopped this process's group; 0 where there is no visible quota."""
     try:
         lines = own.read_text().splitlines()
     except OSError:

@@ -1,1 +1,1 @@
-"""The measuring process: what runs in it, and how others ask it."""
+"""The measuring process: its own code, and the interface by which other processes use it."""

@@ -1,4 +1,4 @@
-"""What measures for a target: a measuring process of this machine, or whoever forwards to one elsewhere."""
+"""Measurers: the interface for measuring on a target, and the measuring process of this machine."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Self = TypeVar("Self", bound="Measurer")
 
 
 class Measurer(ABC):
-    """Measures for one target. Used by one thread; ``close`` is harmless twice."""
+    """Measures on one target. Only one thread may use it; ``close`` may be called twice."""
 
     spec: TargetSpec
 
@@ -35,7 +35,7 @@ class Measurer(ABC):
         self.close()
 
     def calibrate(self) -> Target:
-        """Time the reference models (about 5 s): the target this one measures for.
+        """Time the reference models, which takes about 5 s, and return the calibrated target.
 
         Raises:
             MeasureError: the runtime is missing, or the target's cores are not available.
@@ -55,16 +55,16 @@ class Measurer(ABC):
         """Measure a file.
 
         Args:
-            path: an artifact the target's runtime opens.
-            target: as calibrated; of the same specification as this one.
-            effort: how much it may take.
-            reject_above_ms: stop as soon as the latency is surely above, and say ``rejected``.
-            on_progress: told what is known after each session.
+            path: an artifact that the target's runtime can open.
+            target: the calibrated target, with the specification of this measurer.
+            effort: how much the measurement may take.
+            reject_above_ms: stop as soon as the latency is certainly above this, and set ``rejected``.
+            on_progress: called with the latency found so far after each session.
 
         Raises:
-            MeasureError: the runtime refused the file, crashed over it, or did not answer in time; the next
-                request finds a fresh process.
-            UnreachableError: the target's device is not there, or vanished.
+            MeasureError: the runtime refused the file, crashed, or did not answer in time; the next request uses a
+                fresh process.
+            UnreachableError: the target's device does not answer or vanished.
         """
         self._check(target)
         answer = self._request(
@@ -80,28 +80,28 @@ class Measurer(ABC):
         return Latency(**{**answer, "samples": base64.b64decode(answer["samples"])})
 
     def health(self, target: Target, limit: float) -> Health:
-        """Compare a reference model with its calibration: a quarter of a second, some more if it differs.
+        """Compare a reference model with its calibration; takes 0.25 s, and more if the two differ.
 
         Args:
-            target: as calibrated.
-            limit: drift beyond which it runs again, ``Health.problem`` says what is found.
+            target: the calibrated target.
+            limit: relative drift that is acceptable; beyond half of it the reference runs again.
 
         Raises:
             MeasureError: the reference can't be run.
-            UnreachableError: the target's device is not there, or vanished.
+            UnreachableError: the target's device does not answer or vanished.
         """
         return Health.from_json(self._request({"verb": "health", "target": target.to_json(), "limit": limit}))
 
     def profile(self, path: Path, target: Target) -> tuple[Profile, str]:
-        """Where the time of a file's runs goes, by the runtime's profiler, and the runtime's version.
+        """Profile the runs of a file with the runtime's profiler; returns the profile and the runtime's version.
 
         Args:
-            path: an artifact the target's runtime opens.
-            target: as calibrated; of the same specification as this one.
+            path: an artifact that the target's runtime can open.
+            target: the calibrated target, with the specification of this measurer.
 
         Raises:
-            MeasureError: the runtime has no profiler, or what ``measure`` raises.
-            UnreachableError: the target's device is not there, or vanished.
+            MeasureError: the runtime has no profiler, or for the reasons of ``measure``.
+            UnreachableError: the target's device does not answer or vanished.
         """
         self._check(target)
         request = {"verb": "profile", "path": str(Path(path).resolve()), "target": target.to_json()}
@@ -110,13 +110,13 @@ class Measurer(ABC):
 
     @abstractmethod
     def close(self) -> None:
-        """Give back what is held."""
+        """Free the measuring process, if there is one."""
 
     @abstractmethod
     def _request(
         self, request: Mapping[str, Any], on_progress: Callable[[Mapping[str, Any]], None] = lambda progress: None
     ) -> dict[str, Any]:
-        """The measuring process's answer; see ``nas.latency.process.worker``."""
+        """Send a request to the measuring process and return its answer; see ``nas.latency.process.worker``."""
 
     def _check(self, target: Target) -> None:
         if target.spec != self.spec:
@@ -130,13 +130,18 @@ class MeasuringProcess(Measurer):
     """A measuring process of this machine, started at the first request and again after a crash."""
 
     def __init__(self, spec: TargetSpec, *, timeout_s: float = TIMEOUT_S) -> None:
-        """Start nothing yet. ``timeout_s``: silence after which the process is ended."""
+        """Prepare the process, which starts at the first request.
+
+        Args:
+            spec: the target.
+            timeout_s: seconds of silence after which the process is ended.
+        """
         self.spec = spec
         self.process = WorkerProcess(spec.to_json(), timeout_s=timeout_s)
 
     @property
     def pid(self) -> int | None:
-        """Of the process, while there is one."""
+        """Process id, None while no process runs."""
         return self.process.pid
 
     def modules(self) -> list[str]:
@@ -144,7 +149,7 @@ class MeasuringProcess(Measurer):
         return list(self._request({"verb": "modules"})["modules"])
 
     def close(self) -> None:
-        """See ``Measurer.close``."""
+        """End the process; see ``Measurer.close``."""
         self.process.close()
 
     def _request(

@@ -1,4 +1,4 @@
-"""A measuring process seen from outside: JSON requests in, JSON answers out, nothing known of what they mean."""
+"""Starts a measuring process and exchanges JSON requests and answers with it, without interpreting them."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from nas.import_path import inheritable
 from nas.memory import num_killed
 from nas.place import FROM_OUTSIDE, how_ended
 
-#: Longer than any silence of a healthy process: a lock wait or a session of a very slow model.
+#: Seconds; longer than any silence of a healthy process, such as a lock wait or a session of a very slow model.
 TIMEOUT_S = 300.0
 #: Seconds between two calls of ``on_wait``.
 WAIT_S = 1.0
-#: Runs the module without the current folder on its path; ``-P`` says the same from Python 3.11 on.
+#: Arguments that run the module without the current folder on its path; ``-P`` exists from Python 3.11 on.
 _START = (
     ("-P", "-m", "nas.latency.process.worker")
     if sys.version_info >= (3, 11)
@@ -37,7 +37,7 @@ OnMessage = Callable[[Mapping[str, Any]], None]
 class WorkerProcess:
     """A process that measures for one target, started at the first request and again after a crash.
 
-    Used by one thread. ``close`` ends the process; so does the end of this one, however that comes.
+    Only one thread may use it. The process ends with ``close``, or when this process ends in any way.
     """
 
     def __init__(
@@ -47,12 +47,13 @@ class WorkerProcess:
         timeout_s: float = TIMEOUT_S,
         memory_bytes: int | None = None,
     ) -> None:
-        """Start nothing yet.
+        """Prepare the process, which starts at the first request.
 
         Args:
-            spec: ``TargetSpec.to_json``.
-            timeout_s: silence after which the process is ended.
-            memory_bytes: data it may allocate; and where memory runs out, the system ends this process first.
+            spec: the target, from ``TargetSpec.to_json``.
+            timeout_s: seconds of silence after which the process is ended.
+            memory_bytes: bytes that the process may allocate for data; if given, the system also kills it before
+                others when memory runs out.
         """
         self.spec = spec
         self.timeout_s = timeout_s
@@ -61,12 +62,12 @@ class WorkerProcess:
         self._process: subprocess.Popen[bytes] | None = None
         self._stderr: IO[bytes] | None = None
         self._buffer = b""
-        #: Processes that the system had killed for lack of memory when this one was started.
+        #: Number of processes that the system had killed for lack of memory when the process was started.
         self._killed_before = 0
 
     @property
     def pid(self) -> int | None:
-        """Of the process, while there is one."""
+        """Process id, None while no process runs."""
         return self._process.pid if self._process else None
 
     def request(
@@ -75,17 +76,17 @@ class WorkerProcess:
         on_progress: OnMessage = lambda progress: None,
         on_wait: Callable[[], None] = lambda: None,
     ) -> dict[str, Any]:
-        """The answer to a request.
+        """Send a request and return the answer.
 
         Args:
             request: see ``nas.latency.process.worker``.
-            on_progress: told what the process says before it answers.
-            on_wait: called about every second of silence; what either raises ends the process.
+            on_progress: called with each progress message before the answer; an exception in it ends the process.
+            on_wait: called about once per second of silence; an exception in it ends the process.
 
         Raises:
-            MeasureError: the process refused it, crashed over it, or did not answer in time; the next request finds a
+            MeasureError: the process refused the request, crashed, or did not answer in time; the next request uses a
                 fresh process.
-            UnavailableError: the place is to blame: the core is taken, or somebody killed the process.
+            UnavailableError: the machine is to blame: the core is taken, or something killed the process.
         """
         self._on_wait = on_wait
         if self._process is None:
@@ -95,14 +96,14 @@ class WorkerProcess:
             while "progress" in (message := self._receive()):
                 on_progress(message["progress"])
         except BaseException:
-            self.close()  # an answer still under way must not be taken for the next request's
+            self.close()  # a late answer must not be taken for the answer to the next request
             raise
         if "error" in message:
             raise refusal(message)
         return cast("dict[str, Any]", message["answer"])
 
     def close(self) -> None:
-        """End the process; harmless twice."""
+        """End the process; may be called twice."""
         process, self._process = self._process, None
         if process is not None:
             for stream in (process.stdin, process.stdout):
@@ -156,7 +157,7 @@ class WorkerProcess:
         while b"\n" not in self._buffer:
             left_s = max(0.0, deadline - time.monotonic())
             ready, _, _ = select.select([stdout], [], [], min(left_s, WAIT_S))
-            if not ready and process.poll() is not None:  # a process it started may hold its output open
+            if not ready and process.poll() is not None:  # a child of the process may hold its output open
                 raise self._crash(process)
             if not ready and left_s > WAIT_S:
                 self._on_wait()
@@ -165,7 +166,7 @@ class WorkerProcess:
                 process.kill()
                 raise MeasureError(
                     f"no answer from the measuring process of target {self.spec['name']!r} within "
-                    f"{self.timeout_s:g} s; it was ended, and the next request starts a fresh one"
+                    f"{self.timeout_s:g} s; the process was ended, and the next request starts a fresh one"
                 )
             chunk = os.read(stdout.fileno(), 1 << 16)
             if not chunk:
@@ -180,7 +181,7 @@ class WorkerProcess:
         return self._process
 
     def _crash(self, process: subprocess.Popen[bytes]) -> MeasureError:
-        """What is known of a process that ended over a request."""
+        """The error for a process that ended during a request, with its exit code and last output."""
         code = process.wait()
         words = ""
         if self._stderr is not None:
@@ -188,15 +189,17 @@ class WorkerProcess:
             words = last_words(self._stderr.read().decode(errors="replace"))
         which = f"the measuring process of target {self.spec['name']!r}"
         if -code in FROM_OUTSIDE and num_killed() == self._killed_before:
-            return UnavailableError(f"{which} was killed from outside by {how_ended(code)}; another one is started")
+            return UnavailableError(
+                f"{which} was killed from outside by {how_ended(code)}; the next request starts a fresh one"
+            )
         return MeasureError(
-            f"{which} ended with {how_ended(code)} over this request: "
-            f"the model crashes the runtime, or memory ran out{f'; its last words: {words}' if words else ''}"
+            f"{which} ended with {how_ended(code)} during this request: "
+            f"the model crashes the runtime, or memory ran out{f'; its last output: {words}' if words else ''}"
         )
 
 
 def refusal(message: Mapping[str, Any]) -> MeasureError:
-    """The error of a request that the process did not fulfil."""
+    """The exception for an error message of the process."""
     return (UnavailableError if message.get("place") else MeasureError)(message["error"])
 
 
@@ -206,7 +209,7 @@ def _environment(threads: int) -> dict[str, str]:
 
 
 def _bound(pid: int, memory_bytes: int) -> None:
-    """Linux only; elsewhere memory is not bounded."""
+    """Bound the data memory of a process and let the system kill it first (Linux; elsewhere nothing is done)."""
     import resource
 
     if hasattr(resource, "prlimit"):
@@ -217,5 +220,5 @@ def _bound(pid: int, memory_bytes: int) -> None:
 
 
 def _close(stream: IO[bytes]) -> None:
-    with contextlib.suppress(BrokenPipeError):  # something may be buffered for a process that is gone
+    with contextlib.suppress(BrokenPipeError):  # closing flushes the buffer, and the process may be gone
         stream.close()

@@ -1,7 +1,7 @@
 """The persistent measuring process: ``python -m nas.latency.process.worker``.
 
-Reads JSON requests and writes JSON answers, one a line; never imports torch. It ends when its standard input
-does or its parent is gone, so it dies with its parent however that ends.
+It reads JSON requests and writes JSON answers, one per line, and imports torch only for the runtime ``torch``. It ends
+when its standard input ends or its parent process is gone, so it never outlives its parent.
 """
 
 from __future__ import annotations
@@ -39,16 +39,16 @@ from nas.place import is_of_place
 from nas.processor import describe_processor
 from nas.scratch import Scratch
 
-#: How a rung that calibration left out is timed when a slow candidate needs it.
+#: Effort for timing a rung that calibration left out, when a slow candidate needs it.
 EXTEND = Effort(sessions=3, max_sessions=3, visits=3, precision=0.02, budget_s=10.0)
-#: Seconds between looks at whether the parent is still there.
+#: Seconds between checks that the parent process still exists.
 PARENT_CHECK_S = 2.0
 
 Reply = Callable[[Mapping[str, Any]], None]
 
 
 def reference_file(runtime: Runtime, name: str, folder: Path) -> Path:
-    """A reference model that the runtime opens; written if it is not in the folder yet."""
+    """The file of a reference model for a runtime, which is written if the folder does not have it yet."""
     path = folder / f"{name}.{'onnx' if 'onnx' in runtime.formats else min(runtime.formats)}"
     if not path.exists():
         rung = next(item for item in LADDER if item.name == name)
@@ -58,7 +58,7 @@ def reference_file(runtime: Runtime, name: str, folder: Path) -> Path:
 
 
 class MeasuringWorker:
-    """A pinned process with a runtime and the reference models."""
+    """Serves requests for one target, in a process that is pinned to the target's cores."""
 
     def __init__(self, spec: TargetSpec, folder: Path) -> None:
         self.spec = spec
@@ -68,13 +68,13 @@ class MeasuringWorker:
         self._folder = folder
         self._exclusive = partial(measuring, self.cores)
         self._clock: Clock = "process" if spec.threads == 1 and self.runtime.processor_time else "wall"
-        #: Rungs timed here because the target's calibration lacks them, by the calibration they stand on.
+        #: Calibration, as JSON → its rungs' times, milliseconds, with further rungs that were timed in this process.
         self._extended: dict[str, dict[str, float]] = {}
-        # What a runtime allocates once, at its first session, is no candidate's memory.
+        # Memory that a runtime allocates once, at its first session, must not count as a candidate's.
         self._open_reference(LADDER[0].name).close()
 
     def calibrate(self) -> Target:
-        """Time the ladder of references."""
+        """Time the reference models and return the calibrated target."""
         references = calibrate([rung.name for rung in LADDER], self._open_reference, self._exclusive, self._clock)
         return Target(self.spec, references, {**self._place(), "load": os.getloadavg()[0]})
 
@@ -86,7 +86,7 @@ class MeasuringWorker:
         reject_above_ms: float | None,
         on_progress: Callable[[Derived], None],
     ) -> tuple[Latency, dict[str, Any]]:
-        """Measure a file; the latency and the conditions only this process knows."""
+        """Measure a file; returns the latency, and the conditions that only this process knows."""
         if not path.is_file():
             raise MeasureError(f"there is no file {path} on this machine; export the model there first")
         bench = self._bench(lambda: self._open(path, self.spec.batch), target.references)
@@ -103,14 +103,14 @@ class MeasuringWorker:
         }
 
     def health(self, target: Target, limit: float) -> Health:
-        """Compare a reference model with its calibration; see who else is at work."""
+        """Compare a reference model with its calibration, and find out which other processes use the cores."""
         setup = CanarySetup(self._open_reference, target.references, self._exclusive, self._clock, self.cores)
         found = check(setup, limit)
         readable = ["load_ms", *(["energy_mj"] if package_energy_uj() is not None else [])]
         return replace(found, state={**found.state, "runtime_version": self.runtime.version(), "readable": readable})
 
     def _disturbed(self, latency: Latency, watch: CoreWatch) -> dict[str, Any]:
-        """Whether the core was free all the while, and why not."""
+        """Whether other work disturbed the measurement, and the reasons in words."""
         reasons = disturbances(Samples.from_bytes(latency.samples))
         shares = watch.shares(others_excused_s=latency.conditions["waited_s"])
         if shares is not None and shares.others > BUSY:
@@ -118,7 +118,7 @@ class MeasuringWorker:
         return {"disturbed": bool(reasons), "disturbed_by": reasons}
 
     def profile(self, path: Path) -> dict[str, Any]:
-        """Where the time of a file's runs goes, and the runtime's version."""
+        """Profile the runs of a file; the profile and the runtime's version as JSON values."""
         if not path.is_file():
             raise MeasureError(f"there is no file {path} on this machine; export the model there first")
         with self._exclusive():
@@ -137,7 +137,7 @@ class MeasuringWorker:
         )
 
     def _reference_ms(self, rung: str, references: Mapping[str, float]) -> float:
-        """A rung's time: as calibrated, or measured against the rungs below it."""
+        """A rung's time, milliseconds: as calibrated, or measured against the rungs below it."""
         if rung in references:
             return references[rung]
         known = self._extended.setdefault(json.dumps(dict(references), sort_keys=True), dict(references))
@@ -172,7 +172,7 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
     append_inherited()
     replies = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)  # whatever a runtime prints must not get among the replies
+    os.dup2(2, 1)  # output of a runtime must not mix with the replies
 
     def reply(value: Mapping[str, Any]) -> None:
         replies.write(json.dumps(value) + "\n")
@@ -198,12 +198,12 @@ def _serve(worker: MeasuringWorker, request: Mapping[str, Any], reply: Reply) ->
         reply({"answer": _answer(worker, request, reply)})
     except BrokenPipeError:
         raise
-    except Exception as error:  # a runtime of the user's own may raise anything; the process stays usable
+    except Exception as error:  # the user's own runtime may raise anything; the process stays usable
         reply(_told(error))
 
 
 def _told(error: Exception) -> dict[str, Any]:
-    """An error as it is told, and whether the place is to blame."""
+    """An error as a reply: its message, and whether the place is to blame."""
     text = str(error) if isinstance(error, NasError) else f"{type(error).__name__}: {error}"
     return {"error": text, "place": is_of_place(error)}
 
@@ -235,9 +235,9 @@ def _answer(worker: MeasuringWorker, request: Mapping[str, Any], reply: Reply) -
 
 
 def _lines(parent: int) -> Iterator[str]:
-    """Lines of standard input, until it ends or the parent is gone.
+    """Yield lines of standard input until it ends or the parent is gone.
 
-    Another child of the parent may hold the other end of the pipe open, so its end alone is no sign.
+    The end of the input is not a sufficient sign: another child of the parent may hold the pipe open.
     """
     buffer = b""
     while True:

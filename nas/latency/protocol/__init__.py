@@ -1,1 +1,1 @@
-"""The measuring protocol, from references and bursts to samples, intervals and canaries."""
+"""The measuring protocol: reference models, bursts, samples, intervals and canaries."""

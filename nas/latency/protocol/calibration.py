@@ -1,4 +1,4 @@
-"""Calibration: the time of each reference model on a target, once, when the target is added."""
+"""Calibration: times each reference model on a target, once, when the target is added."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from nas.latency.protocol.measure import Exclusive, burst_runs, warm_up
 from nas.latency.protocol.samples import Clock
 from nas.latency.runtimes import Burst, Session
 
-#: All together; fresh sessions of all models are opened for each pass.
+#: Seconds for all passes together. Each pass opens fresh sessions of all models.
 BUDGET_S = 4.5
 PASSES = 3
-#: A first pass that took longer stands alone: a program is started for each burst.
+#: If the passes so far took longer, no further pass is made (some runtimes start a program for each burst).
 LONGEST_PASS_S = 15.0
-#: Slower rungs are left to whoever needs them.
+#: Seconds per run; slower rungs are not calibrated here but timed when a candidate needs them.
 SLOWEST_S = 0.05
-#: Rungs slower than this take part in every ``SELDOM``th round only.
+#: Rungs slower than ``SLOW_S`` seconds per run take part only in every ``SELDOM``-th round.
 SLOW_S = 0.004
 SELDOM = 5
 
@@ -25,16 +25,16 @@ SELDOM = 5
 def calibrate(
     rungs: Sequence[str], open_reference: Callable[[str], Session], exclusive: Exclusive, clock: Clock
 ) -> dict[str, float]:
-    """Fastest wall time of each rung, milliseconds, as far up the ladder as time allows.
+    """Fastest wall time of each rung, milliseconds; rungs slower than ``SLOWEST_S`` are left out.
 
-    All rungs are visited in turn, again and again: what disturbs one disturbs all, so that their times stay
+    All rungs are visited in turn, again and again, so that a disturbance affects all of them and their times stay
     comparable.
 
     Args:
-        rungs: names, from the fastest to the slowest.
+        rungs: names of the rungs, from the fastest to the slowest.
         open_reference: opens a fresh session of a rung.
         exclusive: the measuring lock.
-        clock: what warm-up goes by.
+        clock: the clock that warm-up uses.
     """
     fastest: dict[str, float] = {}
     started = time.monotonic()
@@ -75,7 +75,7 @@ def _rounds(
 
 
 def _undisturbed(burst: Burst) -> Sequence[int]:
-    """Wall times of the runs that were not pre-empted; of all runs where there is no other."""
+    """Wall times of the runs that were not pre-empted, nanoseconds; of all runs if every run was."""
     preemptions = burst.preemptions or (0,) * len(burst.wall_ns)
-    pairs = zip(burst.wall_ns, preemptions)  # noqa: B905 — Python 3.9, on devices, knows no strict
+    pairs = zip(burst.wall_ns, preemptions)  # noqa: B905 — Python 3.9, on devices, has no strict
     return [wall for wall, switches in pairs if not switches] or burst.wall_ns

@@ -1,8 +1,8 @@
-"""The state of a target: a reference model against its own calibration, and who else is at work there.
+"""The canary: compares a reference model with its calibration and finds out which other processes use the target.
 
-The measuring ratio cancels what slows the candidate and its reference alike. The canary shows what it does not: a
-clock that is lower than at calibration changes how memory and arithmetic compare, and a processor quota is felt by
-whoever runs the model for longer than a burst.
+Measured ratios cancel everything that slows a candidate and its reference alike. The canary shows effects that do not
+cancel: a clock lower than at calibration changes the relative cost of memory and arithmetic, and a processor quota
+slows only models that run for longer than a burst.
 """
 
 from __future__ import annotations
@@ -21,33 +21,35 @@ from nas.latency.protocol.references import choose_rung
 from nas.latency.protocol.samples import Clock
 from nas.latency.runtimes import Session
 
-#: The canary is the rung nearest to so many milliseconds: many runs fit a window, and a clock tick is nothing to one.
+#: The canary is the rung nearest to this time: short enough for many runs per window, long for the clock's resolution.
 CANARY_MS = 0.25
-#: One window keeps the core busy for so long, which is more than a period of processor quotas. Windows are repeated
-#: until one is good: of others' disturbances a quiet moment shows nothing, of a throttled target every moment does.
+#: Seconds for which a window keeps the core busy; longer than the period of processor quotas.
 WINDOW_S = 0.25
+#: Largest number of windows; they are repeated until one is good. Other processes leave some windows undisturbed, a
+#: throttled target none.
 WINDOWS = 6
-#: Share of the measuring core that others may take before it is said.
+#: Share of the measuring core's time above which other processes cause a warning.
 BUSY = 0.1
+#: Temperature of the processor, degrees Celsius, above which there is a warning.
 HOT_C = 85.0
 
 
 @dataclass(frozen=True)
 class Health:
-    """How a target is, compared with its calibration."""
+    """The state of a target, compared with its calibration."""
 
     rung: str
-    #: Fastest run of the canary over its calibrated time, minus 1: 0.2 is 20 % slower, negative is faster.
+    #: Fastest run of the canary divided by its calibrated time, minus 1: 0.2 is 20 % slower, negative is faster.
     drift: float
-    #: Share of the time for which the canary wanted the core and a quota kept it from it, or the core stood idle.
+    #: Share of the time for which a quota stopped the canary, or the core was idle while the canary should run.
     throttled: float
-    #: What a reader of the measurements should know, in words.
+    #: Circumstances that may affect measurements, in words.
     warnings: tuple[str, ...]
-    #: Load, others' share of the core and who they are, clock, governor, temperature …, JSON values.
+    #: Load, other processes and their share of the core, clock, governor, temperature …, as JSON values.
     state: Mapping[str, Any]
 
     def problem(self, limit: float) -> str | None:
-        """What is wrong beyond ``limit``, in words; None if the target is as it was calibrated."""
+        """Throttling or drift beyond ``limit``, in words; None if the target is as it was calibrated."""
         if self.throttled > limit:
             return f"it is throttled: kept from its core {self.throttled:.0%} of the time"
         if abs(self.drift) > limit:
@@ -67,7 +69,7 @@ class Health:
 
 @dataclass(frozen=True)
 class CanarySetup:
-    """What the canary needs of the place it runs in."""
+    """The environment that a canary runs in."""
 
     open_reference: Callable[[str], Session]
     #: Rung → calibrated milliseconds.
@@ -78,7 +80,12 @@ class CanarySetup:
 
 
 def check(setup: CanarySetup, limit: float, *, windows: int = WINDOWS) -> Health:
-    """Run the canary, a quarter of a second if all is well; ``limit``: how much drift is good.
+    """Run the canary, which takes 0.25 s if the target is as it was calibrated.
+
+    Args:
+        setup: the environment of the canary.
+        limit: relative drift and share of throttling that are acceptable; a window within half of it is good.
+        windows: largest number of windows.
 
     Raises:
         MeasureError: the reference can't be run.
@@ -94,7 +101,7 @@ def check(setup: CanarySetup, limit: float, *, windows: int = WINDOWS) -> Health
 
 
 def _best_window(setup: CanarySetup, rung: str, limit: float, windows: int) -> tuple[float, float, float | None]:
-    """The best drift and throttling of any window, and the others' share of the core in all."""
+    """Drift of the fastest window, smallest throttling, and mean share of other processes over all windows."""
     fastest_ns, throttled, shares = float("inf"), 1.0, list[float]()
     for _ in range(windows):
         with setup.exclusive():
@@ -114,9 +121,9 @@ def _best_window(setup: CanarySetup, rung: str, limit: float, windows: int) -> t
 
 
 def _window(session: Session, runs: int, cores: Sequence[int]) -> tuple[float, float, CoreShares | None]:
-    """Fastest wall time, nanoseconds, of a window without a pause; share it was kept from; who had the cores.
+    """Run for one window: fastest wall time, nanoseconds; share of time throttled; shares of core time.
 
-    On a busy core others run while a quota keeps this process from it: then only the quota's own account shows it.
+    On a busy core, other processes run while a quota stops this one; only the quota's own counter shows that.
     """
     watch, withheld_s, started = CoreWatch(cores), throttled_s(), time.monotonic()
     until = started + WINDOW_S

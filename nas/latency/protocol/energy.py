@@ -1,4 +1,4 @@
-"""Energy of a run, where the processor counts it (RAPL, through the kernel's powercap)."""
+"""Energy of a run, on processors that count it (RAPL, read through Linux's powercap)."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from pathlib import Path
 
 from nas.latency.runtimes import Session
 
-#: Runs are repeated for so long: the counters move once in about a millisecond.
+#: Seconds for which runs are repeated; the counters are updated about once per millisecond.
 MEASURE_S = 0.1
 _ROOT = Path("/sys/class/powercap")
-_PACKAGES = "intel-rapl:[0-9]"  # of AMD's processors too
+_PACKAGES = "intel-rapl:[0-9]"  # the name on AMD processors too
 
 
 def package_energy_uj(root: Path = _ROOT) -> int | None:
-    """Microjoules that all packages have used since some moment; None where this can't be read."""
+    """Energy that all processor packages used since a fixed moment, microjoules; None where it can't be read."""
     try:
         counters = [int((package / "energy_uj").read_text()) for package in sorted(root.glob(_PACKAGES))]
     except (OSError, ValueError):
@@ -24,9 +24,9 @@ def package_energy_uj(root: Path = _ROOT) -> int | None:
 
 
 def energy_mj(session: Session, runs: int, read_uj: Callable[[], int | None]) -> float | None:
-    """Millijoules of a run: the whole package's, idle parts included; None where it can't be read.
+    """Energy of a run, millijoules, of whole packages including idle parts; None where it can't be read.
 
-    Where a counter starts again from zero in between, it is read once more; a counter that does so again gives None.
+    If a counter wraps around during the runs, they are repeated once; None if it wraps around again.
     """
     for _ in range(2):
         before = read_uj()
@@ -40,7 +40,7 @@ def energy_mj(session: Session, runs: int, read_uj: Callable[[], int | None]) ->
 
 
 def _keep_running(session: Session, runs: int) -> int:
-    """Run for ``MEASURE_S``; how many runs that were."""
+    """Run for ``MEASURE_S`` and return the number of runs."""
     until, done = time.monotonic() + MEASURE_S, 0
     while time.monotonic() < until:
         session.burst(runs)

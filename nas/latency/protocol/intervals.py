@@ -1,8 +1,8 @@
 """From raw samples to a latency with its 95 % interval.
 
-Two statistics, each where it errs least: minimum ÷ minimum over all visits if a quiet moment of the machine
-was among them (the reference came close to its calibrated time, or the visits are spread over several fresh
-sessions), else the median over visits of candidate ÷ reference.
+There are two statistics. If the machine probably had a quiet moment (the reference came close to its calibrated time,
+or the visits are spread over several fresh sessions), the latency is the candidate's minimum over all visits divided by
+the reference's minimum. Otherwise it is the median over visits of candidate ÷ reference.
 """
 
 from __future__ import annotations
@@ -16,18 +16,17 @@ from nas.latency.protocol.samples import Samples
 
 Statistic = Literal["median_ratio", "min_ratio"]
 
-#: Fresh sessions from which on the minima are compared in any case.
+#: Number of fresh sessions from which on the minima are always used.
 ENOUGH_SESSIONS = 3
-#: Drift up to which a moment was quiet.
+#: Largest drift of the reference at which the machine counts as quiet.
 QUIET = 0.05
 RESAMPLES = 400
-#: Relative standard deviation between sessions of one model (memory layout, code placement). Few sessions
-#: can't show it themselves, so no interval is narrower than it implies. Twice what warm bursts show on a shared
-#: two-core machine, idle or training.
+#: Relative standard deviation between sessions of one model, caused by memory layout and code placement. A few sessions
+#: can't show it themselves, so no interval is narrower than this implies. The value is twice the spread of warm bursts
+#: on a shared two-core machine, idle or training.
 SESSION_SPREAD = 0.006
-#: A disturbance slows no two models alike: per unit of drift, the ratio can be off by so much, up to a bound.
-#: They cover 95 % of the errors seen on a shared two-core machine, where the truth was taken from all
-#: measurements of a model together.
+#: A disturbance slows two models differently: this is the relative error of the ratio per unit of drift, and its bound.
+#: They cover 95 % of the errors on a shared two-core machine, relative to all measurements of a model together.
 DRIFT_SENSITIVITY = 0.5
 DRIFT_BOUND = 0.13
 
@@ -46,10 +45,10 @@ class Derived(NamedTuple):
 
 
 def derive(samples: Samples, reference_ms: float, seed: int = 0) -> Derived:
-    """The latency samples speak of, given the calibrated time of their reference.
+    """The latency that follows from samples and the calibrated time of their reference.
 
-    The interval resamples sessions first and visits second, and allows for what the samples can't show: the
-    spread between sessions, and a machine in another state than at calibration.
+    The interval comes from resampling sessions first and visits second. It is widened for two effects that samples
+    can't show: the spread between sessions, and a machine in another state than at calibration.
     """
     sessions = samples.fastest()
     statistic = statistic_of(samples, reference_ms)
@@ -69,9 +68,9 @@ def statistic_of(samples: Samples, reference_ms: float) -> Statistic:
 
 
 def reference_drift(samples: Samples, reference_ms: float, statistic: Statistic) -> float:
-    """Logarithm of the reference's wall time, in the visits that count, over its calibrated one.
+    """Logarithm of the reference's measured wall time (minimum or median of visits) over its calibrated time.
 
-    0 where the machine is as it was at calibration, positive where it is slower.
+    It is 0 if the machine is as fast as at calibration, and positive if it is slower.
     """
     times_ns = np.concatenate(samples.fastest("wall"))[:, 1]
     time_ns = times_ns.min() if statistic == "min_ratio" else np.median(times_ns)
@@ -87,7 +86,7 @@ def _ratio(visits: np.ndarray, statistic: Statistic) -> np.ndarray:
 
 
 def _resampled(sessions: Sequence[np.ndarray], statistic: Statistic, seed: int) -> np.ndarray:
-    """The statistic of ``RESAMPLES`` resamples."""
+    """The statistic of each of ``RESAMPLES`` resamples, ``(RESAMPLES,)``."""
     generator = np.random.default_rng(seed)
     counts = np.array([len(session) for session in sessions])
     longest = int(counts.max())

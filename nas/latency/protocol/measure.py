@@ -1,9 +1,9 @@
-"""The measuring protocol, written once; it knows no runtime.
+"""The measuring protocol, the same for all runtimes.
 
-Consecutive runs are not independent and machines drift, so a candidate is never timed alone: short bursts of
-it and of a reference model alternate over fresh sessions, and what is kept is the ratio. Times the calibrated
-time of the reference, that ratio is the latency. ``benchmarks/rank_stability.py`` compares it with
-what is usually done.
+Consecutive runs are not independent and machines drift, so a candidate is never timed alone. Short bursts of the
+candidate and of a reference model alternate in several fresh sessions, which gives the ratio of their times. The
+latency is this ratio times the calibrated time of the reference. ``benchmarks/rank_stability.py`` compares this
+protocol with common ones.
 """
 
 from __future__ import annotations
@@ -25,19 +25,19 @@ from nas.latency.runtimes import Burst, Session
 __all__ = ["REPORT", "SCREEN", "Effort", "Latency", "Samples", "Visit", "derive", "measure"]
 
 PROTOCOL_VERSION = 3
-#: A burst takes about so long, within limits on its runs: the first finds the caches full of the other model, and
-#: of whatever else runs on the machine, the later ones don't.
+#: Approximate duration of a burst, seconds, and bounds on its number of runs. The first run of a burst finds the caches
+#: full of other data; later runs don't.
 BURST_S = 0.008
 RUNS = (2, 25)
-#: Pause between visits: neighbours in time share their disturbances, and other measurements get their turn.
+#: Pause between visits, seconds: adjacent visits share their disturbances, and other measurements get their turn.
 PAUSE_S = 0.01
-#: Warm-up: at least, at most so many seconds, until bursts differ by no more than ``STEADY``.
+#: Shortest and longest warm-up, seconds; it ends when consecutive bursts differ by at most ``STEADY``.
 WARM_UP_S = (0.015, 0.4)
 STEADY = 0.03
-#: However slow the model, a session has so many visits.
+#: Smallest number of visits in a session, also of a slow model.
 MIN_VISITS = 3
-#: A model is opened until it was opened so often, the smallest number whose extremes are a 95 % interval of the median,
-#: or until opening it only for that has taken so many seconds.
+#: A model is opened ``LOADS`` times in all to time loading: the smallest number whose extremes are a 95 % interval of
+#: the median. Openings that only serve this purpose take about ``LOADS_S`` seconds at most.
 LOADS = 6
 LOADS_S = 0.3
 
@@ -47,11 +47,11 @@ class Effort:
     """How much a measurement may take.
 
     Attributes:
-        sessions: fresh sessions at least.
-        max_sessions: fresh sessions at most.
-        visits: burst pairs a session.
-        precision: relative half width of the interval that is good enough.
-        budget_s: seconds, lock waits excluded, after which nothing is repeated any more.
+        sessions: smallest number of fresh sessions.
+        max_sessions: largest number of fresh sessions.
+        visits: pairs of bursts per session.
+        precision: relative half width of the interval at which the measurement ends.
+        budget_s: seconds, without lock waits, beyond which no further session starts.
     """
 
     sessions: int
@@ -72,13 +72,13 @@ class Effort:
             )
 
     def within(self, *, precision: float, budget_s: float) -> Effort:
-        """The same, with another precision and budget."""
+        """This effort with another precision and budget."""
         return replace(self, precision=precision, budget_s=budget_s)
 
 
-#: Enough to reject what is far over a limit.
+#: Effort that is enough to reject a candidate far above a limit.
 SCREEN = Effort(sessions=1, max_sessions=1, visits=14, precision=0.02, budget_s=2.0)
-#: Enough to report.
+#: Effort for latencies that are reported.
 REPORT = Effort(sessions=4, max_sessions=8, visits=12, precision=0.02, budget_s=6.0)
 
 Exclusive = Callable[[], AbstractContextManager[float]]
@@ -86,32 +86,32 @@ Exclusive = Callable[[], AbstractContextManager[float]]
 
 @dataclass(frozen=True)
 class Latency:
-    """One measured latency with its 95 % interval and everything it can be derived from again."""
+    """One measured latency with its 95 % interval, and the samples from which it can be derived again."""
 
     latency_ms: float
     low_ms: float
     high_ms: float
-    #: Growth of the process's peak memory by opening and running the model; None where that can't be told.
+    #: Growth of the process's peak memory by opening and running the model; None where it is unknown.
     peak_memory_bytes: int | None
-    #: Surely over the caller's limit; measured no further than needed to know that.
+    #: Whether the latency is certainly above the caller's limit; the measurement then ended early.
     rejected: bool
     #: ``median_ratio`` or ``min_ratio``.
     statistic: str
-    #: What the latency is a statement about, JSON values.
+    #: Protocol, reference, effort, machine and runtime that the latency was measured with, as JSON values.
     conditions: Mapping[str, Any]
-    #: ``Samples.to_bytes``; ``derive`` gives this latency again, with ``reference_ms`` of the conditions.
+    #: From ``Samples.to_bytes``; ``derive`` gives this latency again, with ``reference_ms`` of the conditions.
     samples: bytes
 
 
 @dataclass(frozen=True)
 class Bench:
-    """What the protocol needs of the place it measures at."""
+    """The functions and settings by which the protocol uses a runtime and a machine."""
 
     #: Opens a fresh session of the candidate.
     open_candidate: Callable[[], Session]
     #: Opens a fresh session of a rung of the reference ladder.
     open_reference: Callable[[str], Session]
-    #: Names of the rungs and their rough times, milliseconds; the nearest to the candidate is used.
+    #: Names of the rungs and their approximate times, milliseconds; the rung nearest to the candidate is used.
     rungs: Mapping[str, float]
     #: A rung's calibrated time, milliseconds.
     reference_ms: Callable[[str], float]
@@ -130,13 +130,13 @@ def measure(
     reject_above_ms: float | None = None,
     on_progress: Callable[[Derived], None] = lambda derived: None,
 ) -> Latency:
-    """Measure one candidate: session after session until it is known well enough.
+    """Measure one candidate in sessions until the interval is narrow enough or the effort is used up.
 
     Args:
-        bench: the candidate, its references and the lock.
-        effort: how much it may take.
-        reject_above_ms: stop after a session that shows the latency to be surely above.
-        on_progress: told what is known after each session.
+        bench: the candidate, the references and the lock.
+        effort: how much the measurement may take.
+        reject_above_ms: stop after a session if the latency is certainly above this.
+        on_progress: called with the latency found so far after each session.
 
     Raises:
         MeasureError: the candidate can't be opened or run.
@@ -153,7 +153,7 @@ def measure(
 
 
 def warm_up(session: Session, clock: Clock) -> float:
-    """Run until a burst takes as long as the one before, within bounds; the seconds of a run."""
+    """Run bursts until two in a row take equally long, within ``WARM_UP_S``; returns the seconds of one run."""
     started = time.monotonic()
     before = _fastest_s(session.burst(1), clock)
     while True:
@@ -166,17 +166,17 @@ def warm_up(session: Session, clock: Clock) -> float:
 
 
 def burst_runs(time_s: float) -> int:
-    """Runs of a burst of a model that takes ``time_s``."""
+    """Number of runs in a burst of a model that takes ``time_s``."""
     return int(min(max(BURST_S / max(time_s, 1e-9), RUNS[0]), RUNS[1]))
 
 
 def _fastest_s(burst: Burst, clock: Clock) -> float:
-    """The fastest run; on a busy core its processor time, for wall time includes the others'."""
+    """Seconds of the fastest run, by processor time where available: on a busy core, wall time includes other work."""
     return min(burst.process_ns if clock == "process" and burst.process_ns else burst.wall_ns) / 1e9
 
 
 class _Growing:
-    """A measurement under way."""
+    """A measurement in progress, session by session."""
 
     def __init__(self, bench: Bench, effort: Effort) -> None:
         self._bench = bench
@@ -196,7 +196,7 @@ class _Growing:
         return Samples(tuple(self._sessions), self._bench.clock)
 
     def add_session(self) -> None:
-        """Open both models afresh and visit them in turn."""
+        """Add a session: open both models afresh and run their bursts in turn."""
         candidate, time_s = self._opened(self._open_candidate)
         try:
             reference, reference_s = self._reference(time_s)
@@ -215,7 +215,7 @@ class _Growing:
             self._peaks.append(peak)
 
     def enough(self, derived: Derived) -> bool:
-        """Whether another session would be in vain or over the budget."""
+        """Whether to stop: the interval is narrow enough, or the next session would exceed the effort."""
         sessions, effort = len(self._sessions), self._effort
         if sessions >= effort.max_sessions:
             return True
@@ -225,7 +225,7 @@ class _Growing:
         return derived.half_width <= effort.precision or self._spent_s() + next_s > effort.budget_s
 
     def latency(self, derived: Derived, *, rejected: bool) -> Latency:
-        """What was found."""
+        """The result of all sessions so far, with its conditions."""
         self._load_again()
         samples = self.samples
         statistic = statistic_of(samples, self.reference_ms)
@@ -260,13 +260,16 @@ class _Growing:
         )
 
     def _reference(self, time_s: float) -> tuple[Session, float]:
-        """A reference near a candidate that takes ``time_s`` right now; the same rung in all sessions."""
+        """A warm reference session and its seconds per run, of the rung nearest to the candidate's time ``time_s``.
+
+        The first session chooses the rung, and all later ones use it.
+        """
         if self._rung:
             return self._opened(lambda: self._bench.open_reference(self._rung))
         first = choose_rung(self._bench.rungs, time_s * 1e3)
         first_ms = self._bench.reference_ms(first)
         reference, reference_s = self._opened(lambda: self._bench.open_reference(first))
-        # A disturbed machine slows both: the choice must not depend on that, so that repeats choose alike.
+        # The choice uses the ratio, since a disturbance slows both models: repeats must choose the same rung.
         self._rung = choose_rung(self._bench.rungs, time_s / reference_s * first_ms)
         self.reference_ms = self._bench.reference_ms(self._rung)
         if self._rung != first:
@@ -275,14 +278,14 @@ class _Growing:
         return reference, reference_s
 
     def _open_candidate(self) -> Session:
-        """A fresh session; notes the milliseconds from the file to the session that is ready to run."""
+        """Open a fresh session of the candidate and record the load time, milliseconds."""
         started = time.perf_counter()
         session = self._bench.open_candidate()
         self._loads_ms.append((time.perf_counter() - started) * 1e3)
         return session
 
     def _load_again(self) -> None:
-        """Open the candidate more often, for the sake of the load time, as long as that is quick."""
+        """Open the candidate again to get more load times, as long as ``LOADS`` and ``LOADS_S`` allow it."""
         left_ms = LOADS_S * 1e3
         while len(self._loads_ms) < LOADS and median(self._loads_ms) < left_ms:
             with self._bench.exclusive() as wait_s:
@@ -291,7 +294,7 @@ class _Growing:
             left_ms -= self._loads_ms[-1]
 
     def _opened(self, opener: Callable[[], Session]) -> tuple[Session, float]:
-        """A warm session and the seconds of one run. It works the measuring core as well, hence the lock."""
+        """Open and warm up a session under the lock; returns it and the seconds of one run."""
         with self._bench.exclusive() as wait_s:
             session = opener()
             try:
@@ -310,7 +313,7 @@ class _Growing:
             if len(done) >= MIN_VISITS and self._spent_s() > until:
                 break
             with self._bench.exclusive() as wait_s:
-                # Who comes first after a pause meets cold caches: they take turns.
+                # The first burst after a pause meets cold caches, so the two models take turns at being first.
                 if len(done) % 2:
                     second = reference.burst(runs[1])
                     bursts = candidate.burst(runs[0]), second
@@ -322,7 +325,7 @@ class _Growing:
         return tuple(done)
 
     def _peak(self) -> int | None:
-        """The first session of a process may also pay for what the runtime loads once, so not the largest."""
+        """Median peak over sessions: the first may also include memory that the runtime allocates only once."""
         return int(median(self._peaks)) if self._peaks else None
 
     def _energy(self, candidate: Session, runs: int) -> float | None:

@@ -1,7 +1,7 @@
-"""Percentiles of a model's latency: how slow its slow runs are, from the raw samples of a measurement.
+"""Percentiles of a model's latency, from the raw samples of a measurement.
 
-Each run is divided by the fastest run of the reference in the same visit and multiplied with the reference's
-calibrated time, so that percentiles of measurements at different times can be compared, as latencies can.
+Each run is divided by the fastest run of the reference in the same visit and multiplied by the reference's calibrated
+time, so that percentiles of different measurements can be compared like latencies.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from nas.latency.protocol.intervals import SESSION_SPREAD
 from nas.latency.protocol.samples import PREEMPTIONS, WALL, Samples, Visit
 
 PERCENTILES = (50, 90, 95, 99)
-#: Runs that must be slower than a percentile for its interval to have an upper end.
+#: Smallest number of runs above a percentile at which its interval gets an upper end.
 MIN_SLOWER = 5
 RESAMPLES = 200
 
@@ -27,20 +27,23 @@ class PercentileValue(NamedTuple):
 
     value_ms: float
     low_ms: float
-    #: None where too few runs were slower to tell.
+    #: None if too few runs were slower.
     high_ms: float | None
 
 
 def percentiles(samples: Samples, reference_ms: float, seed: int = 0) -> dict[int, PercentileValue]:
-    """The percentiles of all runs that were not pre-empted; of all runs if every run was.
+    """Percentiles of all runs that were not pre-empted; of all runs if every run was.
 
     The interval resamples sessions first and visits second, as consecutive runs are not independent, and allows for
     the spread between sessions.
 
     Args:
-        samples: of one measurement, or of several that were pooled.
-        reference_ms: calibrated time of their reference.
-        seed: of the resampling.
+        samples: samples of one measurement, or of several that were pooled.
+        reference_ms: calibrated time of their reference, milliseconds.
+        seed: seed of the resampling.
+
+    Returns:
+        Percentile in percent → its value.
     """
     sessions = _relative(samples, keep_all=False) or _relative(samples, keep_all=True)
     ratios = np.concatenate([visit for session in sessions for visit in session])
@@ -64,7 +67,7 @@ def _has_upper_end(percent: int, num_runs: int) -> bool:
 
 
 def _relative(samples: Samples, *, keep_all: bool) -> list[list[Floats]]:
-    """The runs of each visit of each session relative to the reference of the visit; without empty ones."""
+    """The runs of each visit of each session, relative to the visit's reference; empty visits are left out."""
     sessions = [[_ratios(visit, keep_all) for visit in session] for session in samples.sessions]
     kept = [[visit for visit in session if visit.size] for session in sessions]
     return [session for session in kept if session]

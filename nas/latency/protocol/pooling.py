@@ -1,4 +1,4 @@
-"""Measurements of one model on one target, made at different times, as one."""
+"""Combines measurements of one model on one target, made at different times, into one."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from nas.latency.protocol.samples import PROCESS, WALL, Samples, Visit
 
 
 def pooled(parts: Sequence[tuple[Samples, float]]) -> tuple[Samples, float]:
-    """All sessions as one measurement, oldest first, and the calibrated time of its reference.
+    """All sessions as one measurement, oldest first, and the calibrated time of its reference, milliseconds.
 
-    Measurements may have used different rungs of the ladder: the times of a reference are scaled to what the first
-    one's would have been, so that each visit speaks of the same latency as before.
+    Measurements may have used different rungs. Reference times are scaled to the first measurement's rung, so that
+    the latency that follows from each visit does not change.
 
     Args:
-        parts: samples and the calibrated milliseconds of their reference.
+        parts: the samples of each measurement, with the calibrated time of their reference in milliseconds.
 
     Raises:
-        MeasureError: none, or of different clocks.
+        MeasureError: there are no parts, or they use different clocks.
     """
     clocks = {samples.clock for samples, _ in parts}
     if len(clocks) != 1:

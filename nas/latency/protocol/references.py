@@ -1,4 +1,4 @@
-"""The ladder of reference models: what a candidate is timed against, within 3× of its time."""
+"""The ladder of reference models; a candidate is timed against one whose time is within 3× of its own."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ class Rung:
         return 9 * self.channels**2 * self.size**2 * self.depth
 
 
-#: About 2× apart, from hundredths of a millisecond to more than a tenth of a second on a desktop core. A
-#: stored calibration speaks of these very models: a changed rung needs a new name.
+#: Rungs about 2× apart, from hundredths of a millisecond to more than a tenth of a second on a desktop core. Stored
+#: calibrations refer to exactly these models, so a changed rung needs a new name.
 LADDER = (
     Rung("r0", 8, 8, 2),
     Rung("r1", 8, 16, 2),
@@ -53,11 +53,11 @@ LADDER = (
 
 
 def write_reference(rung: Rung, path: Path) -> None:
-    """Write a rung's ONNX model; the same bytes every time."""
+    """Write a rung's ONNX model; the bytes are always the same."""
     generator = np.random.default_rng(0)
     nodes, weights = [], []
     for index in range(rung.depth):
-        # He's initialisation: activations keep their scale, so no run meets subnormal numbers.
+        # He initialisation keeps the scale of activations, so that no run meets subnormal numbers.
         kernel = generator.normal(0, (2 / (9 * rung.channels)) ** 0.5, (rung.channels, rung.channels, 3, 3))
         weights.append((5, _tensor(kernel, f"w{index}")))
         pads = encode((1, "pads"), *[(8, 1)] * 4, (20, _INTS))
@@ -86,7 +86,7 @@ def choose_rung(rungs_ms: Mapping[str, float], time_ms: float) -> str:
 
 
 def estimated_rungs(calibrated_ms: Mapping[str, float]) -> dict[str, float]:
-    """Every rung's time: as calibrated, or extrapolated by its MACs from the largest calibrated rung."""
+    """Every rung's time, milliseconds: as calibrated, or extrapolated by MACs from the largest calibrated rung."""
     known = [rung for rung in LADDER if rung.name in calibrated_ms]
     largest = max(known, key=lambda rung: rung.macs)
     per_mac = calibrated_ms[largest.name] / largest.macs

@@ -1,4 +1,4 @@
-"""Raw samples of a measurement, kept so that any number can be derived again."""
+"""Raw samples of a measurement, from which all results can be derived again."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ Clock = Literal["process", "wall"]
 
 @dataclass(frozen=True, eq=False)
 class Visit:
-    """One burst of the candidate and one of the reference, right after each other.
+    """One burst of the candidate and one of the reference, directly one after the other.
 
-    Each is ``(3, runs)`` int64: wall time and processor time in nanoseconds, involuntary context switches.
+    Each is an int64 array ``(3, runs)``: wall time and processor time in nanoseconds, involuntary context switches.
     """
 
     candidate: np.ndarray
@@ -32,28 +32,33 @@ class Visit:
 
 @dataclass(frozen=True, eq=False)
 class Samples:
-    """Sessions of visits, oldest first. ``clock``: which of the two times counts where all runs were pre-empted."""
+    """The visits of all sessions of a measurement, oldest first.
+
+    Attributes:
+        sessions: the visits of each session.
+        clock: the time that counts if all runs were pre-empted, processor time or wall time.
+    """
 
     sessions: tuple[tuple[Visit, ...], ...]
     clock: Clock
 
     @property
     def num_visits(self) -> int:
-        """Pairs of bursts."""
+        """Number of visits."""
         return sum(map(len, self.sessions))
 
     @property
     def num_runs(self) -> int:
-        """Timed runs of the candidate, discarded ones included."""
+        """Number of the candidate's timed runs, discarded ones included."""
         return sum(visit.candidate.shape[1] for visit in self._visits())
 
     @property
     def num_discarded(self) -> int:
-        """Runs of the candidate that were pre-empted and do not count."""
+        """Number of the candidate's runs that were pre-empted and do not count."""
         return sum(int((visit.candidate[PREEMPTIONS] > 0).sum()) for visit in self._visits())
 
     def candidate_runs(self) -> np.ndarray:
-        """Every run of the candidate: ``(3, runs)`` as in a visit."""
+        """All runs of the candidate, ``(3, runs)`` with the rows of a visit."""
         return np.asarray(np.concatenate([visit.candidate for visit in self._visits()], axis=1))
 
     def candidate_ms(self) -> np.ndarray:
@@ -65,11 +70,11 @@ class Samples:
         return np.concatenate([visit.reference[WALL] for visit in self._visits()]) / 1e6
 
     def fastest(self, clock: Clock | None = None) -> list[np.ndarray]:
-        """Fastest run of each visit, nanoseconds: a ``(visits, 2)`` array a session, candidate and reference.
+        """Fastest run of each visit, nanoseconds: per session an array ``(visits, 2)`` of candidate and reference.
 
-        Pre-empted runs do not count, and a visit that has no other is left out: the wall clock is the finer one, and
-        right where nobody came in between (the processor's is off by a fifth of a run of 30 microseconds now and
-        then). If nothing remains, every run counts, by ``clock``.
+        Only runs that were not pre-empted count, by wall time; visits without such runs are left out. Wall time is the
+        finer clock, and exact without pre-emption (processor time is sometimes off by a fifth of a run of 30
+        microseconds). If no visit remains, all runs count, by ``clock``.
         """
         kept = [_fastest_runs(session, WALL, discard=True) for session in self.sessions]
         kept = [session for session in kept if len(session)]
@@ -77,7 +82,7 @@ class Samples:
         return kept or [_fastest_runs(session, row, discard=False) for session in self.sessions]
 
     def to_bytes(self) -> bytes:
-        """Compressed numpy arrays, nothing executable; ``from_bytes`` reads it."""
+        """Write compressed numpy arrays, without anything executable; ``from_bytes`` reads them."""
         index, runs = [], []
         for number, session in enumerate(self.sessions):
             for visit in session:
@@ -97,7 +102,7 @@ class Samples:
         """Read what ``to_bytes`` wrote.
 
         Raises:
-            MeasureError: the blob is something else.
+            MeasureError: the bytes were not written by ``to_bytes``.
         """
         try:
             with np.load(io.BytesIO(blob), allow_pickle=False) as arrays:
@@ -115,7 +120,7 @@ class Samples:
             zipfile.BadZipFile,
         ) as error:
             raise MeasureError(
-                f"{len(blob)} bytes that are no samples ({error}); pass what Samples.to_bytes wrote"
+                f"{len(blob)} bytes that are not samples ({error}); pass what Samples.to_bytes returned"
             ) from error
         parts = np.split(runs, np.cumsum(index[:, 1:].reshape(-1))[:-1], axis=1)
         visits = [
@@ -129,9 +134,9 @@ class Samples:
 
 
 def burst_array(wall_ns: Sequence[int], process_ns: Sequence[int], preemptions: Sequence[int]) -> np.ndarray:
-    """A burst as rows of wall time, processor time, pre-emptions.
+    """A burst as an array ``(3, runs)`` of wall time, processor time and pre-emptions.
 
-    What a runtime can't tell becomes wall time and zeros.
+    Unknown processor times are replaced by wall times, and unknown pre-emptions by zeros.
     """
     return np.array([wall_ns, process_ns or wall_ns, preemptions or [0] * len(wall_ns)], dtype=np.int64)
 

@@ -1,4 +1,4 @@
-"""What people ask of a measurement's raw samples: usual statistics of its wall times, and signs of a disturbance."""
+"""Common statistics of a measurement's wall times, and signs that the measurement was disturbed."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ import numpy as np
 
 from nas.latency.protocol.samples import PREEMPTIONS, PROCESS, WALL, Samples
 
-#: Share of the runs that the trimmed mean leaves out at either end.
+#: Share of the runs that the trimmed mean leaves out at each end.
 TRIM = 0.1
-#: Share of runs that may be pre-empted, and of time that runs may wait, on a core that is kept free.
+#: Largest shares of pre-empted runs, and of time spent waiting, of an undisturbed measurement.
 MAX_PREEMPTED = 0.2
 MAX_WAITING = 0.1
 
 
 class Times(NamedTuple):
-    """Wall times of the candidate's own runs, milliseconds: of the machine as it was, unlike the latency."""
+    """Wall times of the candidate's runs, milliseconds; unlike the latency, they are not relative to the reference."""
 
     p50_ms: float
     p90_ms: float
@@ -25,7 +25,7 @@ class Times(NamedTuple):
 
 
 def times_of(samples: Samples) -> Times:
-    """Statistics of the runs that were not pre-empted; of all where there is no other."""
+    """Statistics of the runs that were not pre-empted; of all runs if every run was."""
     runs = samples.candidate_runs()
     kept = runs[WALL, runs[PREEMPTIONS] == 0] if (runs[PREEMPTIONS] == 0).any() else runs[WALL]
     times_ms = np.sort(kept) / 1e6
@@ -36,7 +36,7 @@ def times_of(samples: Samples) -> Times:
 
 
 def disturbances(samples: Samples) -> list[str]:
-    """Signs within the runs that the core was not free, in words; none on a quiet one."""
+    """Signs in the candidate's runs that other work used the core, in words; empty if there are none."""
     runs = samples.candidate_runs()
     preempted = float((runs[PREEMPTIONS] > 0).mean())
     waiting = 1 - float(runs[PROCESS].sum() / runs[WALL].sum())

@@ -1,4 +1,4 @@
-"""Runtimes: what can open an artifact and run it in bursts."""
+"""Runtimes, which open artifacts and run them in bursts."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class SessionOptions:
-    """How a session is opened; part of what a latency is a statement about."""
+    """How a session is opened; latencies with different options are different quantities."""
 
     threads: int = 1
     batch: int = 1
@@ -30,9 +30,9 @@ class SessionOptions:
 class Burst:
     """Consecutive runs of one session."""
 
-    #: One wall time a run, nanoseconds; one in all from a program that tells no more than a statistic of the runs.
+    #: Wall time of each run, nanoseconds; a single value if a program reports only a statistic of its runs.
     wall_ns: tuple[int, ...]
-    #: Processor time of each run, nanoseconds; empty where the runtime can't tell.
+    #: Processor time of each run, nanoseconds; empty where unknown.
     process_ns: tuple[int, ...] = ()
     #: Involuntary context switches within each run; empty where unknown.
     preemptions: tuple[int, ...] = ()
@@ -40,14 +40,14 @@ class Burst:
 
 
 class Session(ABC):
-    """One opened artifact. Used by one thread; closing twice is harmless."""
+    """One opened artifact. Only one thread may use it; ``close`` may be called twice."""
 
     @property
     @abstractmethod
     def input_shape(self) -> tuple[int, ...]:
-        """Shape of the (first) input, batch included: the artifact's, or the options' where it is symbolic.
+        """Shape of the first input, with the batch of the artifact, or of the options where that is symbolic.
 
-        Empty where the runtime gives no answers.
+        Empty if the runtime returns no outputs.
         """
 
     @abstractmethod
@@ -60,19 +60,19 @@ class Session(ABC):
 
     @abstractmethod
     def run(self, inputs: np.ndarray) -> np.ndarray:
-        """The artifact's one output for its one input; ``burst`` does not notice.
+        """The output of an artifact with one input and one output; later bursts are not affected.
 
         Args:
-            inputs: of ``input_shape``.
+            inputs: array of shape ``input_shape``.
 
         Raises:
-            MeasureError: inputs of another shape, several inputs or outputs, what ``burst`` raises, or a runtime
-                that gives no answers.
+            MeasureError: the inputs have another shape, the artifact has several inputs or outputs, the runtime
+                returns no outputs, or for the reasons of ``burst``.
         """
 
     @abstractmethod
     def peak_memory_bytes(self) -> int | None:
-        """Growth of the process's peak resident memory by opening and running this session, if known."""
+        """Growth of the process's peak resident memory by opening and running this session; None where unknown."""
 
     @abstractmethod
     def close(self) -> None:
@@ -82,22 +82,22 @@ class Session(ABC):
 class Runtime(ABC):
     """A way to run artifacts on this machine.
 
-    Its parameters are keyword arguments with defaults, what a plan writes beside its name. The constructor refuses a
-    value it does not know (PlanError) and what this machine lacks: a program, a device (MeasureError).
-    Below is what it declares: a plan that asks for more is refused before it starts.
+    A runtime's parameters are keyword arguments with defaults, which a plan writes beside the runtime's name. The
+    constructor raises PlanError for a value that it does not know, and MeasureError if this machine lacks a program or
+    a device. The attributes declare what the runtime supports; a plan that needs more is refused before it starts.
     """
 
-    #: Artifact formats it opens.
+    #: Artifact formats that it opens.
     formats: frozenset[str]
-    #: What it knows of a file's ``int4``, ``int8`` and ``fp16`` layers.
+    #: Precisions of layers that it supports: ``int4``, ``int8``, ``fp16``, ``fp32``.
     precisions: frozenset[str] = frozenset({"fp32"})
-    #: Patterns whose zeros it was told to skip; a plan must choose from one of them. Without, zeros are numbers.
+    #: Patterns whose zeros it skips; a plan must choose one of them. If empty, it computes zeros like other numbers.
     patterns: frozenset[str] = frozenset()
-    #: Whether ``Session.run`` gives outputs.
+    #: Whether ``Session.run`` returns outputs.
     answers: bool = True
-    #: The runtime that checks and scores its files during a study where it does not do so itself.
+    #: Name of the runtime that checks and scores its files during a study; empty if it does so itself.
     scored_in: str = ""
-    #: Whether its bursts tell processor time; that of a program or another device says nothing.
+    #: Whether its bursts report processor time, which means nothing if a program or another device does the work.
     processor_time: bool = True
 
     @abstractmethod
@@ -105,7 +105,7 @@ class Runtime(ABC):
         """Open ``path``.
 
         Raises:
-            MeasureError: the file can't be opened by this runtime; the message carries the runtime's reason.
+            MeasureError: this runtime can't open the file; the message contains the runtime's reason.
         """
 
     @abstractmethod
@@ -113,26 +113,26 @@ class Runtime(ABC):
         """Version of the runtime, as stored with each measurement."""
 
     def write_reference(self, rung: Rung, path: Path) -> bool:
-        """Write a reference model in a format of this runtime, the same bytes every time.
+        """Write a reference model in a format of this runtime, with the same bytes every time.
 
         Returns:
-            False if nothing was written, because the runtime opens the ONNX file of that model.
+            Whether a file was written; False if the runtime opens the model's ONNX file.
         """
         return False
 
     def profile(self, path: Path, options: SessionOptions) -> Profile:
-        """Milliseconds by node of ``path``, told by the runtime's own profiler.
+        """Profile the nodes of ``path`` with the runtime's own profiler.
 
         Raises:
-            MeasureError: the runtime has none, or what ``open`` and ``burst`` raise.
+            MeasureError: the runtime has no profiler, or for the reasons of ``open`` and ``burst``.
         """
-        raise MeasureError(f"the runtime {type(self).__name__} does not tell where the time of a run goes")
+        raise MeasureError(f"the runtime {type(self).__name__} has no profiler")
 
     def ship(self, path: Path, options: SessionOptions, folder: Path) -> None:  # noqa: B027  (most need nothing)
-        """Write into ``folder`` what it takes, beside ``path`` itself, to run ``path`` elsewhere as it is run here.
+        """Write to ``folder`` the files that are needed, besides ``path``, to run it elsewhere in the same way.
 
         Raises:
-            MeasureError: what ``open`` raises.
+            MeasureError: for the reasons of ``open``.
         """
 
 
@@ -150,15 +150,16 @@ RUNTIMES: Registry[type[Runtime]] = Registry(
 
 
 def make_runtime(name: str, parameters: Mapping[str, Any]) -> Runtime:
-    """A runtime by its name.
+    """Make a runtime by its name, with the parameters of a plan.
 
     Raises:
-        UnknownNameError, PlanError: no such runtime, a parameter it does not take, or a value it does not know.
-        MissingPackageError, MeasureError: this machine lacks what it needs.
+        UnknownNameError: there is no such runtime.
+        PlanError: the runtime does not take a parameter, or does not know its value.
+        MissingPackageError, MeasureError: this machine lacks a package, a program or a device.
     """
     return make(RUNTIMES.get(name), {"name": name, **parameters}, "runtime")  # type: ignore[no-any-return]
 
 
 def answering(name: str) -> str:
-    """The runtime that checks and scores files that are for ``name``."""
+    """Name of the runtime that checks and scores files for the runtime ``name``."""
     return RUNTIMES.get(name).scored_in or name

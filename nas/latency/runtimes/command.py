@@ -1,4 +1,4 @@
-"""External benchmark programs: a burst is one call."""
+"""External benchmark programs as a runtime; each burst calls the program once."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Command(Runtime):
 
     The program times the runs, and its times are trusted. The reference models are timed by the same program, so the
     cost of starting it cancels out. A call takes seconds, so the first calibration takes a minute or two. The program
-    returns no outputs, so files are checked and scored in ONNX Runtime; it tells neither processor time nor memory. A
+    returns no outputs, so files are checked and scored in ONNX Runtime; it reports neither processor time nor memory. A
     JSON file describes how a program is called and how its times are read: see ``docs/how-to/runtime.md``.
 
     Args:
@@ -49,7 +49,7 @@ class Command(Runtime):
         self._version: Optional[str] = None  # noqa: UP045 — for Python 3.9
 
     def open(self, path: Path, options: SessionOptions) -> Session:
-        """See ``Runtime.open``: takes the file to where the program runs, and calls it once."""
+        """Copy the file to where the program runs, and call the program once; see ``Runtime.open``."""
         if not path.is_file():
             raise MeasureError(f"there is no file {path}; export the model first")
         session = _CommandSession(self._program, path.resolve(), options)
@@ -61,7 +61,7 @@ class Command(Runtime):
         return session
 
     def version(self) -> str:
-        """What the description's command prints, after the program's name."""
+        """The program's name and its version, which the description's version command prints."""
         if self._version is None:
             output = _call(self._program, _filled(self._program, self._program.version_command))
             found = re.search(self._program.version_pattern, output)
@@ -111,7 +111,7 @@ class _CommandSession(Session):
         return Burst(self._program.reading.times_ns(output, self._report, runs))
 
     def run(self, inputs: np.ndarray) -> np.ndarray:
-        raise MeasureError(f"program {self._program.name!r} times a model and does not tell its answers")
+        raise MeasureError(f"program {self._program.name!r} times a model and does not return its outputs")
 
     def peak_memory_bytes(self) -> int | None:
         return None
@@ -133,7 +133,10 @@ class _CommandSession(Session):
 
 
 def _call(program: Program, arguments: Sequence[str], folder: Optional[str] = None) -> str:  # noqa: UP045
-    """What a program prints, both streams; it starts in ``folder``, so that what it leaves there goes with it."""
+    """Run a program and return its output of both streams.
+
+    Its working directory is ``folder``, so that files it leaves there are removed with the folder.
+    """
     command = [_find(program, arguments[0]), *arguments[1:]]
     try:
         done = subprocess.run(
@@ -162,10 +165,10 @@ def _filled(program: Program, arguments: Sequence[str], **values: object) -> lis
 
 
 def _find(program: Program, name: str) -> str:
-    """Where a program is: beside the interpreter, as what pip installs, or on the path.
+    """The path of a program, which is searched beside the interpreter, where pip installs programs, and on PATH.
 
     Raises:
-        MeasureError: nowhere.
+        MeasureError: the program is in neither place.
     """
     name = sys.executable if name == "{python}" else name
     beside = str(Path(sys.executable).parent)
@@ -173,7 +176,7 @@ def _find(program: Program, name: str) -> str:
     if found is None:
         raise MeasureError(
             f"program {program.name!r}: {name} is neither beside {sys.executable} nor on the path; install it, or "
-            "write a description with the whole path"
+            "give its absolute path in the description"
         )
     return found
 

@@ -1,4 +1,4 @@
-"""ONNX files for programs that want every size known."""
+"""Fixes the batch of ONNX files, for programs that need every size to be known."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from nas.errors import MeasureError
 
 
 def with_fixed_batch(path: Path, batch: int, folder: Path) -> Path:
-    """``path`` itself, or where an input's batch is symbolic, a copy in ``folder`` that has ``batch`` there.
+    """Return ``path``, or a copy in ``folder`` with the given batch if the batch of an input is symbolic.
 
     Raises:
-        MeasureError: no ONNX file, or another size than an input's first is symbolic.
+        MeasureError: the file is not an ONNX file, or an input has a symbolic size other than its batch.
     """
     try:
         import onnx
-    except ImportError:  # on a small device: the program itself says what it can't run
+    except ImportError:  # on a small device: the program itself refuses files that it can't run
         return path
     try:
         model = onnx.load(str(path))
-    except Exception as error:  # of parsing
-        raise MeasureError(f"{path} is no ONNX file: {error}") from error
+    except Exception as error:  # errors of parsing have no common base
+        raise MeasureError(f"{path} is not an ONNX file: {error}") from error
     changed = False
     for item in model.graph.input:
         sizes = item.type.tensor_type.shape.dim
@@ -29,7 +29,7 @@ def with_fixed_batch(path: Path, batch: int, folder: Path) -> Path:
                 continue
             if axis > 0:
                 raise MeasureError(
-                    f"input {item.name!r} of {path} has a symbolic size beside its batch; export it with fixed sizes"
+                    f"input {item.name!r} of {path} has a symbolic size besides its batch; export it with fixed sizes"
                 )
             size.dim_value, changed = batch, True
     if not changed:

@@ -1,4 +1,4 @@
-"""What runtimes that run within the measuring process share: a fixed input, and clocks around a run."""
+"""Shared parts of runtimes that run within the measuring process: fixed random inputs, and timing of runs."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from nas.latency.runtimes import Burst
 
 
 def random_input(name: str, sizes: Sequence[int | str | None], dtype: np.dtype, batch: int) -> np.ndarray:
-    """A fixed random input; ``batch`` is the first dimension's size where that is symbolic (no integer).
+    """A random input, equal in every call; ``batch`` replaces a symbolic (non-integer) first dimension.
 
     Raises:
         MeasureError: another dimension is symbolic.
@@ -34,27 +34,32 @@ def random_input(name: str, sizes: Sequence[int | str | None], dtype: np.dtype, 
 
 
 def as_only_input(inputs: np.ndarray, fixed: Sequence[np.ndarray], num_outputs: int) -> np.ndarray:
-    """``inputs`` in the type of a model's only input, whose shape and type are those of ``fixed``.
+    """``inputs`` with the element type of a model's only input.
+
+    Args:
+        inputs: array to convert.
+        fixed: arrays with the shapes and types of the model's inputs.
+        num_outputs: number of the model's outputs.
 
     Raises:
-        MeasureError: the model has several inputs or outputs, or ``inputs`` are of another shape.
+        MeasureError: the model has several inputs or outputs, or ``inputs`` has another shape than its input.
     """
     if len(fixed) != 1 or num_outputs != 1:
         raise MeasureError(
-            f"the model has {len(fixed)} inputs and {num_outputs} outputs; it can be measured, but answers are "
-            "asked of models with one of each"
+            f"the model has {len(fixed)} inputs and {num_outputs} outputs; it can be measured, but its outputs can be "
+            "checked only if it has one of each"
         )
     if inputs.shape != fixed[0].shape:
-        raise MeasureError(f"inputs of shape {inputs.shape}; this session runs {fixed[0].shape}")
+        raise MeasureError(f"the inputs have the shape {inputs.shape}; this session takes {fixed[0].shape}")
     return np.ascontiguousarray(inputs, dtype=fixed[0].dtype)
 
 
 @final
 class Clocks:
-    """Wall clock, processor clock and pre-emptions of this process.
+    """Times runs by the wall clock and the processor clock of this process, and counts pre-emptions.
 
     Args:
-        processor_time: whether this process does the work; that of one that waits for a device says nothing.
+        processor_time: whether to report processor time, which means nothing if this process only waits for a device.
     """
 
     def __init__(self, *, processor_time: bool = True) -> None:
@@ -62,7 +67,7 @@ class Clocks:
         self._processor_time = processor_time
 
     def burst(self, run: Callable[[], object], runs: int) -> Burst:
-        """Call ``run`` so many times and time each call."""
+        """Call ``run`` ``runs`` times and time each call."""
         usage = resource.getrusage
         wall, process, switches = [], [], []
         for _ in range(runs):
@@ -79,7 +84,7 @@ class Clocks:
 
 
 def _cost_ns() -> int:
-    """What reading the clocks adds to a processor time: a microsecond matters to a network of twenty."""
+    """Nanoseconds that reading the clocks adds to a processor time; this matters for runs of 20 microseconds."""
     costs = []
     for _ in range(50):
         start = time.process_time_ns()

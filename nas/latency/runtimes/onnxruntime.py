@@ -1,4 +1,4 @@
-"""ONNX Runtime, on the processor or another device it has a provider for."""
+"""ONNX Runtime, on the processor or on a device that it has a provider for."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from nas.latency.runtimes import Burst, Runtime, Session, SessionOptions
 from nas.latency.runtimes.in_process import Clocks, as_only_input, random_input
 from nas.scratch import Scratch
 
-# Read at import: without it, the package makes files in the home directory and reports to its maker's servers.
+# Set before the import that reads it: otherwise the package writes files to the home directory and sends telemetry.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 import onnxruntime
 
-#: Element types an input can have → numpy's name.
+#: Element type of an input, in ONNX Runtime's words → numpy's name.
 _TYPES = {
     "tensor(float)": "float32",
     "tensor(float16)": "float16",
@@ -35,16 +35,16 @@ _TYPES = {
     "tensor(int64)": "int64",
     "tensor(bool)": "bool",
 }
-#: Parameter ``provider`` → what ONNX Runtime calls it. TensorRT leaves to CUDA what it can't run itself.
+#: Parameter ``provider`` → ONNX Runtime's providers. CUDA runs the nodes that TensorRT can't run itself.
 _PROVIDERS = {
     "cpu": ["CPUExecutionProvider"],
     "cuda": ["CUDAExecutionProvider"],
     "tensorrt": ["TensorrtExecutionProvider", "CUDAExecutionProvider"],
 }
-#: Runs whose memory counts as the session's.
+#: Number of first runs whose memory counts as the session's.
 _FIRST_RUNS = 2
 _WARNINGS_OFF = 3
-#: Ending of the events that time a node.
+#: End of the names of profiler events that time a node.
 _KERNEL = "_kernel_time"
 
 
@@ -69,8 +69,8 @@ class OnnxRuntime(Runtime):
         built = onnxruntime.get_available_providers()
         if self._providers[0] not in built:
             raise MeasureError(
-                f"onnxruntime: provider {provider!r} needs {self._providers[0]}, and the installed build has "
-                f"{', '.join(built)}; pip install onnxruntime-gpu in its place, or choose provider cpu"
+                f"onnxruntime: provider {provider!r} needs {self._providers[0]}, and the installed build has only "
+                f"{', '.join(built)}; pip install onnxruntime-gpu in place of onnxruntime, or choose provider cpu"
             )
 
     def open(self, path: Path, options: SessionOptions) -> Session:
@@ -90,7 +90,7 @@ class OnnxRuntime(Runtime):
             raise
         except Exception as error:  # the runtime's own errors share no base
             raise MeasureError(f"ONNX Runtime can't run {path}: {error}") from error
-        peak_bytes = peak.growth_bytes if self.processor_time else None  # memory of a device is not told
+        peak_bytes = peak.growth_bytes if self.processor_time else None  # memory of a device is unknown
         return _OnnxSession(session, binding, fixed, peak_bytes, self.processor_time)
 
     def version(self) -> str:
@@ -122,14 +122,14 @@ class OnnxRuntime(Runtime):
         if not self.processor_time:
             settings.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # that a provider was left out: checked below
+            warnings.simplefilter("ignore")  # a warning that a provider was left out, which is checked below
             session = onnxruntime.InferenceSession(str(path), settings, providers=self._providers)
         session.disable_fallback()
-        # TensorRT that does not load would leave everything to CUDA.
+        # If TensorRT does not load, CUDA would run everything.
         if (first := session.get_providers()[0]) != self._providers[0]:
             raise MeasureError(
                 f"ONNX Runtime runs {path} on {first}, not on {self._providers[0]}: the build has this provider, but "
-                "it did not load; are its libraries (CUDA, cuDNN, TensorRT) installed in the versions it wants?"
+                "it did not load; are its libraries (CUDA, cuDNN, TensorRT) installed in the versions it needs?"
             )
         return session
 
@@ -183,7 +183,7 @@ class _OnnxSession(Session):
 
 
 def _runs(events: list[dict[str, Any]]) -> Iterator[ProfiledRun]:
-    """Events come as they end: those of a run's nodes, then the run's own."""
+    """Group profiler events by run: the events of a run's nodes come first, then the event of the run itself."""
     nodes: list[tuple[str, str, float]] = []
     for event in events:
         if event["cat"] == "Node" and event["name"].endswith(_KERNEL):

@@ -1,4 +1,4 @@
-"""Descriptions of benchmark programs: how one is called, and how its times are read back."""
+"""Descriptions of benchmark programs: how to call a program, and how to read the times that it reports."""
 
 from __future__ import annotations
 
@@ -13,38 +13,38 @@ from typing import Any
 from nas.errors import PlanError
 from nas.latency.runtimes.readings import Reading, reading_from
 
-#: What an argument may contain in braces.
+#: Names that arguments may contain in braces.
 PLACEHOLDERS = ("model", "name", "threads", "batch", "runs", "report", "remote", "python")
 _PLACEHOLDER = re.compile(r"\{(\w+)\}")
 
 
 @dataclass(frozen=True)
 class Program:
-    """A benchmark program. Arguments are a list and go to no shell; ``{placeholders}`` in them are filled in.
+    """A benchmark program. Its arguments are lists without a shell, in which ``{placeholders}`` are filled in.
 
-    ``{model}`` is the file's absolute path, ``{name}`` a name made of its hash, ``{report}`` a file the program may
-    write, ``{remote}`` where the file was pushed to, ``{python}`` the interpreter that measures.
+    ``{model}`` is the absolute path of the file, ``{name}`` a file name made of its hash, ``{report}`` a file that the
+    program may write, ``{remote}`` the place the file was pushed to, ``{python}`` the interpreter that measures.
     """
 
     name: str
-    #: The program and its arguments: one call is ``{runs}`` runs.
+    #: The program and its arguments; one call makes ``{runs}`` runs.
     command: tuple[str, ...]
-    #: How the times are read back.
+    #: Where the program reports its times.
     reading: Reading
     formats: frozenset[str]
     precisions: frozenset[str]
-    #: Prints its version, which is what ``version_pattern`` finds (its first group).
+    #: Command that prints the version, which is the first group of ``version_pattern`` in its output.
     version_command: tuple[str, ...]
     version_pattern: str
-    #: Takes the file to where the program runs, before the first call.
+    #: Command that copies the file to where the program runs, before the first call.
     push: tuple[str, ...] = ()
-    #: Where ``push`` puts it; it must hold ``{name}``.
+    #: Path that ``push`` copies the file to; it must contain ``{name}``.
     remote: str = ""
-    #: Takes it away again.
+    #: Command that removes the pushed file.
     remove: tuple[str, ...] = ()
-    #: Variables beside those of the measuring process.
+    #: Environment variables, in addition to those of the measuring process.
     environment: Mapping[str, str] = field(default_factory=dict)
-    #: A call that takes longer is ended.
+    #: Seconds after which a call is ended.
     timeout_s: float = 60.0
 
     def __post_init__(self) -> None:
@@ -67,7 +67,7 @@ class Program:
             raise PlanError(f"program {self.name!r}: push and a remote with {{name}} belong together; give both")
 
     def fill(self, arguments: Sequence[str], **values: object) -> list[str]:
-        """Arguments with their placeholders filled in; each stays one argument, whatever a value holds."""
+        """Fill in the placeholders of arguments; each argument stays one argument, even if a value has spaces."""
         texts = {key: str(value) for key, value in values.items()}
         if self.remote:
             texts["remote"] = self.remote.replace("{name}", texts["name"])
@@ -80,16 +80,16 @@ def shipped() -> list[str]:
 
 
 def load_program(name: str) -> Program:
-    """A description by its name, or by the path of a JSON file of one's own.
+    """Load a description by its name, or by the path of the user's own JSON file, which ends with ``.json``.
 
     Raises:
-        PlanError: there is none, it is no JSON, or something is missing, unknown or of another type.
+        PlanError: there is no such description, it is not JSON, or a key is missing, unknown or of another type.
     """
     own = name.endswith(".json")
     if not own and name not in shipped():
         raise PlanError(
-            f"no program {name!r}; known: {', '.join(shipped())}; one of your own is described in a JSON file, whose "
-            "path ends with .json"
+            f"no program {name!r}; known: {', '.join(shipped())}; describe a program of your own in a JSON file, and "
+            "give its path, which ends with .json"
         )
     try:
         text = (Path(name) if own else _folder() / f"{name}.json").read_text(encoding="utf-8")
@@ -97,13 +97,13 @@ def load_program(name: str) -> Program:
     except OSError as error:
         raise PlanError(f"can't read the program's description {name}: {error.strerror}") from None
     except ValueError as error:
-        raise PlanError(f"the program's description {name} is no JSON: {error}") from None
+        raise PlanError(f"the program's description {name} is not JSON: {error}") from None
     return _program(Path(name).stem if own else name, data)
 
 
 def _program(name: str, data: Any) -> Program:
     if not isinstance(data, dict):
-        raise PlanError(f"program {name!r}: the description is no object of keys and values")
+        raise PlanError(f"program {name!r}: the description must be an object of keys and values")
     allowed = {item.name for item in fields(Program)} - {"name"}
     if unknown := sorted(data.keys() - allowed):
         raise PlanError(f"program {name!r}: unknown key {unknown[0]!r}; allowed: {', '.join(sorted(allowed))}")
@@ -114,7 +114,7 @@ def _program(name: str, data: Any) -> Program:
     for key in lists:
         value = data.get(key, [])
         if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-            raise PlanError(f"program {name!r}: {key} is {value!r}; it must be a list of texts, an argument each")
+            raise PlanError(f"program {name!r}: {key} is {value!r}; it must be a list of strings")
     values: dict[str, Any] = {key: tuple(data[key]) if key in lists else data[key] for key in data}
     values |= {"formats": frozenset(data["formats"]), "precisions": frozenset(data.get("precisions", ["fp32"]))}
     values["reading"] = reading_from(name, data["reading"])

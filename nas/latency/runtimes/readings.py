@@ -1,4 +1,4 @@
-"""How a benchmark program's times are read back: from its output, or from the report it writes."""
+"""Reads the times that a benchmark program reports, from its output or from a file that it writes."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ from nas.foreign import last_words
 
 #: Unit → nanoseconds.
 UNITS = {"s": 1e9, "ms": 1e6, "us": 1e3, "ns": 1.0}
-#: Exactly one of these says where the times are.
+#: Ways to locate the times; a description has exactly one of them.
 KINDS = ("pattern", "json_path", "csv_column")
 
 
 @dataclass(frozen=True)
 class Reading:
-    """Where the times are, and what they are.
+    """Where a program reports its times, and in which unit.
 
     Attributes:
-        pattern: regular expression with a group ``time``, and ``unit`` where that varies; searched in every line of
-            the output.
+        pattern: regular expression with a group ``time``, and a group ``unit`` if the unit varies; it is searched in
+            every line of the output.
         json_path: keys and indices into a JSON report; ``*`` stands for every item of a list.
         csv_column: heading of a column of a CSV report.
-        delimiter: of the CSV report.
-        unit: ``s``, ``ms``, ``us`` or ``ns``, unless the pattern has it.
-        statistic: what the program tells of its runs, if not each: ``minimum``, ``median`` or ``mean``.
+        delimiter: delimiter of the CSV report.
+        unit: ``s``, ``ms``, ``us`` or ``ns``, unless the pattern has a group for it.
+        statistic: ``minimum``, ``median`` or ``mean`` if the program reports only that; empty if it reports each run.
     """
 
     pattern: str = ""
@@ -42,15 +42,20 @@ class Reading:
     statistic: str = ""
 
     def times_ns(self, output: str, report: Path, runs: int) -> tuple[int, ...]:
-        """One time a run, or the one statistic.
+        """The time of each run, or the one statistic, nanoseconds.
+
+        Args:
+            output: text that the program printed.
+            report: file that the program may have written.
+            runs: number of runs that were requested.
 
         Raises:
-            MeasureError: none are found, too few, or something that is no time.
+            MeasureError: no times, too few, or values that are not positive numbers.
         """
         try:
             found = [round(float(time) * UNITS[unit]) for time, unit in self._found(output, report)]
         except (OSError, ValueError, KeyError, IndexError, TypeError) as error:
-            raise MeasureError(f"the program's report can't be read as described: {error!r}") from error
+            raise MeasureError(f"the program's report does not match its description: {error!r}") from error
         if not found or min(found) <= 0:
             raise MeasureError(f"no times above zero where {self.place} should be: {_printed(output)}")
         if self.statistic:
@@ -61,13 +66,13 @@ class Reading:
 
     @property
     def place(self) -> str:
-        """Where the times are, in words."""
+        """The location of the times, in words."""
         if self.pattern:
             return f"the pattern {self.pattern!r}"
         return f"the report's {'column ' + self.csv_column if self.csv_column else '/'.join(self.json_path)}"
 
     def _found(self, output: str, report: Path) -> list[tuple[Any, str]]:
-        """Time and unit, as written."""
+        """Pairs of a time and its unit, as the program wrote them."""
         if self.pattern:
             matches = filter(None, (re.search(self.pattern, line) for line in output.splitlines()))
             return [(match["time"], match.groupdict().get("unit") or self.unit) for match in matches]
@@ -79,10 +84,10 @@ class Reading:
 
 
 def reading_from(name: str, data: Any) -> Reading:
-    """The reading a description of the program ``name`` states.
+    """Make the reading of the program ``name`` from its description.
 
     Raises:
-        PlanError: a key is unknown or missing, or the pattern is none.
+        PlanError: a key is unknown or missing, or the pattern is not a valid regular expression.
     """
     if not isinstance(data, Mapping):
         raise PlanError(f"program {name!r}: reading is {data!r}; it must be an object of keys and values")

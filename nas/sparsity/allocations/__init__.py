@@ -1,1 +1,1 @@
-"""How one density is shared out to layers."""
+"""Allocations: rules that distribute the density of a network over its layers."""

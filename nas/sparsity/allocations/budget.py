@@ -1,4 +1,4 @@
-"""Densities in given proportions that together keep a given number of weights."""
+"""Densities in given proportions that keep a given share of all weights."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from collections.abc import Mapping, Sequence
 def proportional(
     sizes: Sequence[int], shares: Sequence[float], density: float, fixed: Mapping[int, float] | None = None
 ) -> list[float]:
-    """ε·share for each layer, 1 where that is more, with the ε that makes the mean over weights ``density``.
+    """Density min(1, ε·share) for each layer, with the ε for which the mean over all weights is ``density``.
 
     Args:
-        sizes: weights of each layer.
-        shares: of the density, to scale.
-        density: of all weights.
-        fixed: layers that have theirs already; where those alone take the whole budget they are treated like others.
+        sizes: number of weights of each layer.
+        shares: proportions of the layers' densities.
+        density: density of all layers together.
+        fixed: layer → its density, for layers whose density is given; ignored if they alone exceed the budget.
     """
     found = dict(fixed or {})
     budget = density * sum(sizes)

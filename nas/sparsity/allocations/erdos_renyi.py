@@ -1,4 +1,4 @@
-"""Erdős–Rényi: small layers are kept denser."""
+"""Erdős–Rényi allocation, which keeps small layers denser."""
 
 from __future__ import annotations
 

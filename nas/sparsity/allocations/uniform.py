@@ -1,4 +1,4 @@
-"""The same density everywhere, or nearly."""
+"""Uniform allocations: equal densities in all layers, or in all but the first and last."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from nas.papers import Paper
 from nas.sparsity import Allocation, Layer
 from nas.sparsity.allocations.budget import proportional
 
-#: Kept at least of the last layer.
+#: Smallest density of the last layer.
 LAST = 0.2
 
 
 class Uniform(Allocation):
-    """The same density for every layer."""
+    """All layers have the same density."""
 
     paper = Paper(
         38,

@@ -1,1 +1,1 @@
-"""Shapes a mask may have, one idea a file."""
+"""Sparsity patterns, one kind per file."""

@@ -1,4 +1,4 @@
-"""Neighbouring output channels share one pattern of inputs."""
+"""Block pattern: adjacent output channels keep the same inputs."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Block(Pattern):
         )
 
     def pools(self, weight: Tensor) -> list[Tensor]:
-        """One group of full blocks, and one of the block that is left over."""
+        """One group with all full blocks, and one with the smaller last block."""
         full = len(weight) // self.rows * self.rows
         blocks = [weight[:full].reshape(-1, self.rows, weight[0].numel()), weight[full:].flatten(1).unsqueeze(0)]
         return [block.transpose(1, 2).reshape(1, -1, block.shape[1]) for block in blocks if block.numel()]

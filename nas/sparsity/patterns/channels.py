@@ -1,4 +1,4 @@
-"""Whole output channels."""
+"""Pattern of whole output channels."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ class Channels(Pattern):
     structure = "structured"
 
     def acts_on(self, shape: Shape) -> bool:
-        """On every weight; a depthwise one loses the channels its input loses."""
+        """True for every weight; a depthwise weight loses the channels that its input loses."""
         return True
 
     def pools(self, weight: Tensor) -> list[Tensor]:
-        """One group of rows."""
+        """One group, whose atoms are the rows."""
         return [weight.flatten(1).unsqueeze(0)]
 
 

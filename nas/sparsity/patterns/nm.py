@@ -1,4 +1,4 @@
-"""N weights of every M along the inputs."""
+"""N:M patterns: N of every M weights along the inputs are kept."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ class NM(Pattern):
         self.summary = f"{n} of every {m} inputs, at each position of the kernel{shared}."
 
     def num_kept(self, atoms: int, density: float) -> int:
-        """See the class; ``atoms`` is m, or what is left over."""
+        """See the class; ``atoms`` is m, or the number of remaining inputs."""
         return max(math.ceil(self.n * atoms / self.m), math.ceil(density * atoms - 1e-9))
 
     def pools(self, weight: Tensor) -> list[Tensor]:
-        """Groups of ``m`` inputs, and of those left over, for full blocks of outputs and for those left over."""
+        """Groups of ``m`` inputs and of remaining inputs, each for full blocks and for the smaller last block."""
         rows = weight.flatten(2) if weight.dim() > 2 else weight.unsqueeze(2)
         full = len(rows) // self.rows * self.rows
         parts = [(rows[:full], self.rows), (rows[full:], len(rows) - full)]
@@ -45,9 +45,9 @@ class NM(Pattern):
         return [pool for pool in pools if pool.numel()]
 
     def packed_bits(self, shape: Shape, bits: int) -> int:
-        """Zeros are not stored: each kept value has an index of log2(m) bits, so 2:4 takes bits / 2 + 1 a weight.
+        """Size without zeros: each kept value has an index of log2(m) bits, so 2:4 takes bits / 2 + 1 per weight.
 
-        Output channels that share their choice share its index.
+        Output channels of one block share the indices.
         """
         pools = [tuple(pool.shape) for pool in self.pools(torch.empty(shape, device="meta"))]
         kept = [(groups * self.num_kept(atoms, self.n / self.m), size) for groups, atoms, size in pools]

@@ -1,4 +1,4 @@
-"""Any weight may go."""
+"""Unstructured pattern: each weight is kept or removed by itself."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ class Unstructured(Pattern):
     structure = "unstructured"
 
     def acts_on(self, shape: Shape) -> bool:
-        """On every weight, depthwise ones too."""
+        """True for every weight, also depthwise ones."""
         return True
 
     def pools(self, weight: Tensor) -> list[Tensor]:
-        """One group of single weights."""
+        """One group, whose atoms are single weights."""
         return [weight.reshape(1, -1, 1)]
 
 

@@ -1,1 +1,1 @@
-"""When weights are removed, one schedule a file."""
+"""Schedules of pruning, one per file."""

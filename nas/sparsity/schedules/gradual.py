@@ -1,4 +1,4 @@
-"""Sparsity that rises along a cubic curve while training."""
+"""Gradual pruning: sparsity rises along a cubic curve during training."""
 
 from __future__ import annotations
 
@@ -38,13 +38,13 @@ class Gradual(Schedule):
             raise PlanError(f"schedule gradual: start {start!r}, end {end!r}; allowed: 0 ≤ start < end ≤ 1")
         if every < 1 or not 0 <= initial < 1:
             raise PlanError(
-                f"schedule gradual: every {every!r}, initial {initial!r}; every is at least 1 step, "
+                f"schedule gradual: every {every!r}, initial {initial!r}; every must be at least 1, "
                 "initial a sparsity from 0 to below 1"
             )
         self.start_at, self.end_at, self.every, self.initial = start, end, every, initial
 
     def density(self, part: Prunable, step: int, total_steps: int) -> float:
-        """That of the last update before or in the step."""
+        """Density after the last update up to and including the step."""
         first, last = self._span(total_steps)
         if step < first:
             return 1.0

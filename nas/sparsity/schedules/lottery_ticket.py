@@ -1,4 +1,4 @@
-"""Iterative magnitude pruning with rewinding."""
+"""Lottery tickets: iterative magnitude pruning with rewinding."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from nas.papers import Paper
 from nas.sparsity import Schedule
 from nas.sparsity.prunable import Prunable
 
-#: Buffers of the network's root that keep what is rewound to.
+#: Prefix of the buffers of the network's root that hold the state to rewind to.
 PREFIX = "rewind/"
-#: What a parametrized weight is called in a state.
+#: Name of a parametrized weight in a state.
 _ORIGINAL = "parametrizations.weight.original"
 
 
@@ -44,16 +44,16 @@ class LotteryTicket(Schedule):
         if rounds < 1 or not 0 <= rewind < 1:
             raise PlanError(
                 f"schedule lottery_ticket: rounds {rounds!r}, rewind {rewind!r}; "
-                "rounds is at least 1, rewind a share of a round from 0 to below 1"
+                "rounds must be at least 1, rewind a share of a round from 0 to below 1"
             )
         self.rounds, self.rewind = rounds, rewind
 
     def density(self, part: Prunable, step: int, total_steps: int) -> float:
-        """(1 - rate)^r after r rounds."""
+        """Density (1 - rate)^r after r rounds."""
         return self._after(part, sum(step >= bound for bound in self._bounds(total_steps)))
 
     def final_density(self, part: Prunable) -> float:
-        """That after all rounds."""
+        """Density after all rounds."""
         return self._after(part, self.rounds)
 
     def _after(self, part: Prunable, rounds: int) -> float:
@@ -61,11 +61,11 @@ class LotteryTicket(Schedule):
         return float((1.0 - (rate / 2 if part.last and part.pattern.own_density is None else rate)) ** rounds)
 
     def restarts(self, total_steps: int) -> tuple[int, ...]:
-        """The first step of every part but the first."""
+        """First step of every part except the first."""
         return tuple(self._bounds(total_steps))
 
     def start(self, model: nn.Module, parts: Sequence[Prunable]) -> None:
-        """Make room for the state to go back to."""
+        """Add buffers for the state to rewind to."""
         for name, value in _state(model).items():
             model.register_buffer(_buffer(name), value.clone())
 
@@ -77,14 +77,14 @@ class LotteryTicket(Schedule):
                 saved.copy_(value)
         if step in bounds:
             for part in parts:
-                # Below any magnitude: what is gone stays gone.
+                # A score below any magnitude, so that removed weights stay removed.
                 scores = part.values().abs().masked_fill(~part.kept(), -1.0)
                 part.prune(self.density(part, step, total_steps), scores)
             for saved, value in _saved(model):
                 value.copy_(saved)
 
     def finish(self, model: nn.Module, parts: Sequence[Prunable]) -> None:
-        """Also give up the state to go back to."""
+        """Also remove the buffers of the state to rewind to; see ``Schedule.finish``."""
         super().finish(model, parts)
         for name in [name for name, _ in model.named_buffers(recurse=False) if name.startswith(PREFIX)]:
             delattr(model, name)
@@ -94,7 +94,7 @@ class LotteryTicket(Schedule):
 
 
 def _state(model: nn.Module) -> dict[str, Tensor]:
-    """Everything that training changes, but for masks; views. A parametrization that comes later changes no name."""
+    """Views of everything that training changes, except masks, under names that do not depend on parametrizations."""
     return {
         name.replace(_ORIGINAL, "weight"): value
         for name, value in model.state_dict().items()
@@ -103,7 +103,7 @@ def _state(model: nn.Module) -> dict[str, Tensor]:
 
 
 def _saved(model: nn.Module) -> list[tuple[Tensor, Tensor]]:
-    """Of everything that was there at the start: what was saved, and what it is."""
+    """Pairs of saved and current value, for everything that existed at the start."""
     buffers = dict(model.named_buffers(recurse=False))
     return [(buffers[_buffer(name)], value) for name, value in _state(model).items() if _buffer(name) in buffers]
 

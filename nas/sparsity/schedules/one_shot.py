@@ -1,4 +1,4 @@
-"""Dense until a moment, pruned by magnitude at once, then trained on."""
+"""One-shot pruning: all weights are removed in a single step, by magnitude."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class OneShot(Schedule):
         self.when = "before" if at == 0 else "after" if at == 1 else "during"
 
     def density(self, part: Prunable, step: int, total_steps: int) -> float:
-        """1 before the moment, the part's own from then on."""
+        """Density 1 before the pruning, and the part's density from then on."""
         return part.density if step >= round(self.at * total_steps) else 1.0
 
     def on_step(self, model: nn.Module, parts: Sequence[Prunable], step: int, total_steps: int) -> None:

@@ -1,4 +1,4 @@
-"""Dynamic sparse training: the weakest weights go, as many others come."""
+"""Dynamic sparse training: the weakest weights are dropped, and the same number of others grow."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from nas.sparsity import Pattern, Schedule, Shape
 from nas.sparsity.mask import Mask
 from nas.sparsity.prunable import Prunable, PrunableWeight
 
-#: Ranks of what is kept over what may grow (0 to 1) over what has just been dropped.
+#: Ranks of surviving weights and of weights that were just dropped; weights that may grow have ranks from 0 to 1.
 SURVIVED, DROPPED = 2.0, -1.0
 
 
@@ -51,24 +51,24 @@ class PruneAndGrow(Schedule):
         if every < 1 or not 0 < death_rate < 1 or not 0 < until <= 1 or grow not in ("random", "gradient"):
             raise PlanError(
                 f"schedule prune_and_grow: every {every!r}, death_rate {death_rate!r}, until {until!r}, grow {grow!r}; "
-                "every is at least 1 step, death_rate and until are shares above 0, grow is random or gradient"
+                "every must be at least 1, death_rate and until shares above 0, grow random or gradient"
             )
         self.every, self.death_rate, self.until, self.grow = every, death_rate, until, grow
 
     def allows(self, pattern: Pattern) -> bool:
-        """Not channels."""
+        """True for all patterns except those of whole channels."""
         return pattern.structure != "structured"
 
     def make_mask(self, shape: Shape, device: torch.device) -> Mask:
-        """One that records gradients, where growth needs them."""
+        """Make a mask that records gradients if growing needs them."""
         return Mask(shape, device, record=self.grow == "gradient")
 
     def density(self, part: Prunable, step: int, total_steps: int) -> float:
-        """The part's own, always."""
+        """Density of the part, which is constant."""
         return part.density
 
     def rate(self, step: int, total_steps: int) -> float:
-        """Share of the kept weights that an exchange in this step replaces."""
+        """Share of the kept weights that an exchange in this step would replace."""
         return self.death_rate / 2 * (1 + math.cos(math.pi * step / (self.until * total_steps)))
 
     def start(self, model: nn.Module, parts: Sequence[Prunable]) -> None:
@@ -96,14 +96,14 @@ class PruneAndGrow(Schedule):
 
 
 def ranking(pattern: Pattern, kept: Tensor, magnitudes: Tensor, wanted: Tensor, rate: float) -> Tensor:
-    """Scores by which a pattern keeps all but the weakest, and takes the most wanted in their place.
+    """Scores by which a pattern drops its weakest kept atoms and keeps the most wanted others in their place.
 
     Args:
-        pattern: whose atoms are exchanged.
-        kept: mask of that pattern.
-        magnitudes: of the weights; of each pool's kept atoms the share ``rate`` is dropped, the weakest.
-        wanted: how much each weight should grow.
-        rate: share of atoms.
+        pattern: pattern of the mask, whose atoms are exchanged.
+        kept: current mask.
+        magnitudes: magnitudes of the weights, which decide the atoms to drop.
+        wanted: score of each weight for growing.
+        rate: share of each pool's kept atoms that is dropped.
     """
     places = torch.arange(kept.numel(), device=kept.device).reshape(kept.shape)
     scores = torch.empty(kept.numel(), device=kept.device)

@@ -1,4 +1,4 @@
-"""A random mask from the start to the end."""
+"""Static random pruning: a random mask that never changes."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class StaticRandom(Schedule):
     )
 
     def density(self, part: Prunable, step: int, total_steps: int) -> float:
-        """The part's own."""
+        """Density of the part, which is constant."""
         return part.density
 
     def start(self, model: nn.Module, parts: Sequence[Prunable]) -> None:
@@ -35,4 +35,4 @@ class StaticRandom(Schedule):
             part.prune(part.density, part.random(0))
 
     def on_step(self, model: nn.Module, parts: Sequence[Prunable], step: int, total_steps: int) -> None:
-        """Nothing moves."""
+        """Do nothing: masks never change."""

@@ -1,4 +1,4 @@
-"""Bayesian optimisation of a Pareto front: the default strategy."""
+"""Bayesian optimization of the Pareto front, the default strategy."""
 
 from __future__ import annotations
 
@@ -23,23 +23,23 @@ if TYPE_CHECKING:
     from nas.space import Value
 
 T = TypeVar("T")
-#: Under this key a suggestion keeps the hyper-parameters that were fitted for it.
+#: Key of a suggestion's state for the hyper-parameters that were fitted for it.
 FITS = "fits"
-#: Members of the front whose surroundings are searched.
+#: Largest number of front members whose neighbours are searched.
 _PARENTS = 20
-#: Draws in search of a random network that was not proposed yet.
+#: Largest number of draws to find a random network that was not proposed yet.
 _TRIES = 20
 
 
 class ParetoBoStrategy(Strategy):
     """Proposes the candidate with the largest expected gain of hypervolume.
 
-    One Gaussian process per objective learns from the answers and from what is known of a network before it is trained:
-    its operators, parameters, multiply-accumulates and bits. The intervals of measured values enter as known noise.
-    Candidates under way count with their expected results.
+    One Gaussian process per objective learns from the answers and from features of a network that are known before it
+    is trained: its operators, parameters, MACs and bits. The intervals of measured values are used as known noise.
+    Running candidates count with their expected results.
 
-    Networks that are judged for a proposal are neighbours, mutants and crossings of the front, and random networks. The
-    most promising are built and judged again by what is known of them then; the best is proposed.
+    For each proposal, the strategy compares neighbours, mutants and crossings of front members, and random networks. It
+    builds the most promising ones and compares them again with their features; the best is proposed.
 
     Args:
         goal: objectives and limits.
@@ -49,7 +49,7 @@ class ParetoBoStrategy(Strategy):
         history: number of newest candidates that the processes learn from, besides the front.
 
     Raises:
-        PlanError: a value out of range.
+        PlanError: a value is out of range.
     """
 
     def __init__(
@@ -65,7 +65,7 @@ class ParetoBoStrategy(Strategy):
         self._is_exhausted = False
 
     def exhausted(self, number: int) -> bool:
-        """Whether every network of a small space was proposed."""
+        """Whether all networks of a small space were proposed."""
         return self._is_exhausted
 
     def observe(self, observations: Sequence[Observation]) -> None:
@@ -95,7 +95,7 @@ class ParetoBoStrategy(Strategy):
         generator: np.random.Generator,
         seen: set[tuple[str, ...]],
     ) -> tuple[Suggestion, T] | None:
-        """The best new network of a short list; None where no new one was found."""
+        """The best new network of a shortlist; None if no new network was found."""
         worst = model.worst(generator)
         everything = all_networks(model.coder.sizes)
         places = moves(model.parents(_PARENTS), model.coder.sizes, generator) if everything is None else everything
@@ -122,7 +122,7 @@ class ParetoBoStrategy(Strategy):
         return _with_state(suggestion, built, fits), built
 
     def _window(self, known: Sequence[Observation]) -> list[Observation]:
-        """What the processes learn from: finished and running networks, the newest and the front of the older ones."""
+        """Observations that the processes learn from: the newest networks, and the front of the older ones."""
         able = [item for item in known if item.state in ("complete", "infeasible", "running")]
         older, newest = able[: -self._history], able[-self._history :]
         complete = [item for item in older if self._is_measured(item)]
@@ -137,7 +137,7 @@ class ParetoBoStrategy(Strategy):
 
 
 class _Given(Chooser):
-    """Gives the answer that is listed for a question."""
+    """Answers each question with its entry in a mapping."""
 
     def __init__(self, answers: Mapping[str, Value]) -> None:
         super().__init__()
@@ -150,7 +150,7 @@ class _Given(Chooser):
 def _random(
     build: Callable[[Chooser], T], number: int, generator: np.random.Generator, seen: set[tuple[str, ...]]
 ) -> tuple[Suggestion, T]:
-    """A random network that was not proposed yet, if one is found."""
+    """A random network; one that was not proposed yet, if ``_TRIES`` draws find one."""
     for _ in range(_TRIES):
         chooser = RandomChooser(int(generator.integers(2**32)))
         built = build(chooser)
@@ -165,7 +165,7 @@ def _features(built: object) -> Mapping[str, float]:
 
 
 def _with_state(suggestion: Suggestion, built: object, fits: Fits) -> Suggestion:
-    """The suggestion with what a rebuilt strategy needs of it: features of its network, and fits made for it."""
+    """The suggestion with the state that a rebuilt strategy needs: its network's features, and fits made for it."""
     state = {
         FEATURES: dict(_features(built)),
         FITS: {name: [count, list(found.values)] for name, (count, found) in fits.items()},
@@ -174,5 +174,5 @@ def _with_state(suggestion: Suggestion, built: object, fits: Fits) -> Suggestion
 
 
 def _key(suggestion: Suggestion) -> tuple[str, ...]:
-    """The answers that have an effect: equal for two suggestions of one network."""
+    """The answers that have an effect, which are equal for two suggestions of one network."""
     return tuple(f"{item.name}={suggestion.answers[item.name]!r}" for item in suggestion.questions if item.active)

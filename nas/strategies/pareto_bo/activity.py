@@ -1,4 +1,4 @@
-"""Which questions have an effect on a network that was not built: learned from those that were."""
+"""Predicts which questions have an effect on a network that was not built, from networks that were built."""
 
 from __future__ import annotations
 
@@ -10,14 +10,15 @@ Flags = npt.NDArray[np.bool_]
 
 
 class Activity:
-    """For each question that is sometimes without effect, the one other question whose answers tell this best.
+    """For each question that sometimes has no effect, finds the other question whose answers predict this best.
 
-    A space of a depth and of slots up to the largest depth has such a question for each slot. Where several decide
-    together the prediction may err: a network is built before it is proposed.
+    In a space with a depth and a slot for each possible layer, for example, the depth predicts the effect of each
+    slot's questions. If several questions decide together, the prediction may be wrong; this is harmless, because
+    networks are built before they are proposed.
 
     Args:
-        places: ``(n, d)`` places of all answers of networks that were built.
-        active: ``(n, d)`` whether each had an effect.
+        places: ``(n, d)`` indices of all answers of networks that were built.
+        active: ``(n, d)`` whether each answer had an effect.
         sizes: ``(d,)`` numbers of options.
     """
 
@@ -36,7 +37,7 @@ class Activity:
                 self._rules.append((int(question), best, tables[best]))
 
     def predict(self, places: Levels) -> Flags:
-        """``(m, d)``: whether each answer of m networks has an effect."""
+        """Whether each answer of m networks has an effect, ``(m, d)``."""
         flags = np.ones(places.shape, dtype=np.bool_)
         for question, other, table in self._rules:
             flags[:, question] = table[places[:, other]]
@@ -44,7 +45,10 @@ class Activity:
 
 
 def _majority(places: Levels, flags: Flags, size: int) -> Flags:
-    """For each option whether the question had an effect in most networks; as next to it where none had the option."""
+    """For each option, whether the question had an effect in most networks with it.
+
+    An option that no network has gets the value of the nearest option.
+    """
     active = np.bincount(places, weights=flags, minlength=size)
     count = np.bincount(places, minlength=size)
     seen = np.flatnonzero(count)

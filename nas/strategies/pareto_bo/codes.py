@@ -1,4 +1,4 @@
-"""Answers as numbers: vectors whose weighted squared distance says how differently two networks were answered."""
+"""Encodes answers as vectors whose weighted squared distance measures how different two networks are."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ INACTIVE = -1
 
 @dataclass(frozen=True)
 class Coder:
-    """Translates between answers, levels and codes of one space's questions.
+    """Converts between answers, levels and codes for the questions of one space.
 
-    *Levels* ``(d,)`` are the places of the answers in the lists of options, ``INACTIVE`` where a question has no
-    effect. *Codes* ``(k,)`` are such that the squared distance over the columns of one question is 0 for equal levels,
-    1 for an active and an inactive one and for two options without order, and ``((i - j) / (L - 1))`` for places i and
-    j of L ordered options.
+    *Levels* ``(d,)`` are the indices of the answers in the lists of options, or ``INACTIVE`` for questions without
+    effect. *Codes* ``(k,)`` have several columns per question. The squared distance over the columns of one question is
+    0 for equal levels, 1 for an active and an inactive level and for two unordered options, and ``|i - j| / (L - 1)``
+    for options i and j of L ordered ones.
     """
 
     questions: tuple[Question, ...]
 
     def levels(self, answers: Mapping[str, Value], active: Mapping[str, bool]) -> Levels:
-        """``(d,)`` levels of one network's answers."""
+        """Levels ``(d,)`` of one network's answers."""
         return np.array(
             [
                 self._places[question.name][repr(answers[question.name])] if active[question.name] else INACTIVE
@@ -42,27 +42,27 @@ class Coder:
         )
 
     def places(self, answers: Mapping[str, Value]) -> Levels:
-        """``(d,)`` places of all answers, those without effect included."""
+        """Indices ``(d,)`` of all answers, including those without effect."""
         return self.levels(answers, dict.fromkeys(self._places, True))
 
     def answers(self, places: Levels) -> dict[str, Value]:
-        """The answers at these places."""
+        """The answers with the indices ``places`` ``(d,)``."""
         return {
             question.name: question.options[int(place)] for question, place in zip(self.questions, places, strict=True)
         }
 
     @cached_property
     def sizes(self) -> Levels:
-        """``(d,)`` numbers of options."""
+        """Numbers of options of the questions, ``(d,)``."""
         return np.array([len(question.options) for question in self.questions], dtype=np.int64)
 
     @cached_property
     def owner(self) -> Levels:
-        """``(k,)``: which question a column of the codes belongs to."""
+        """Index of the question that each column of the codes belongs to, ``(k,)``."""
         return np.repeat(np.arange(len(self.questions)), [table.shape[1] for table in self._tables])
 
     def codes(self, levels: Levels) -> Floats:
-        """``(n, k)`` codes of ``(n, d)`` levels."""
+        """Codes ``(n, k)`` of levels ``(n, d)``."""
         columns = [table[levels[:, place]] for place, table in enumerate(self._tables)]
         return np.concatenate([np.empty((len(levels), 0)), *columns], axis=1)
 
@@ -75,20 +75,20 @@ class Coder:
 
     @cached_property
     def _tables(self) -> Sequence[Floats]:
-        """For each question ``(L + 1, columns)``: the code of each level, the last row that of ``INACTIVE``."""
+        """For each question, the code of each level ``(L + 1, columns)``; the last row is the code of ``INACTIVE``."""
         return [(_ordered if item.ordered else _unordered)(len(item.options)) for item in self.questions]
 
 
 def _unordered(size: int) -> Floats:
-    """One column per level: two levels differ in two columns, by a half each when squared."""
+    """One column per level; two levels differ in two columns, each with a squared difference of a half."""
     return np.asarray(np.eye(size + 1) * np.sqrt(0.5))
 
 
 def _ordered(size: int) -> Floats:
-    """A column per step from one option to the next, and one that tells active from inactive."""
+    """One column per step from an option to the next, and one column that separates active from inactive."""
     steps = max(1, size - 1)
     table = np.zeros((size + 1, steps + 1))
     table[:size, :steps] = np.tri(size, steps, -1) / np.sqrt(steps)
-    table[size, :steps] = 0.5 / np.sqrt(steps)  # a quarter from every option
+    table[size, :steps] = 0.5 / np.sqrt(steps)  # a squared distance of a quarter from every option
     table[size, steps] = np.sqrt(0.75)
     return table

@@ -1,4 +1,4 @@
-"""Expected gain of hypervolume by one more network whose objectives are known up to independent normal errors."""
+"""Expected gain of hypervolume by one more network whose objectives are predicted with independent normal errors."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from scipy.stats import norm, qmc
 from nas.strategies.pareto import pareto_front
 
 Floats = npt.NDArray[np.float64]
-#: Points over which more than two objectives are integrated.
+#: Number of points of the integration for more than two objectives.
 _POINTS = 1024
 
 
 @dataclass(frozen=True)
 class Beliefs:
-    """What is believed of one objective of n networks: the value, or ``log(value + shift)``, is normal.
+    """Prediction of one objective for n networks: the value, or ``log(value + shift)``, is normally distributed.
 
     Attributes:
-        mean: ``(n,)``.
-        spread: ``(n,)`` standard deviations.
+        mean: means ``(n,)``.
+        spread: standard deviations ``(n,)``.
         direction: ``maximize`` or ``minimize``.
-        shift: of the logarithm; None where mean and spread are those of the value itself.
+        shift: shift of the logarithm; None if mean and spread are those of the value itself.
     """
 
     mean: Floats
@@ -33,7 +33,7 @@ class Beliefs:
     shift: float | None = None
 
     def beyond(self, bound: float) -> Floats:
-        """``(n,)`` expected amount by which a network is better than ``bound``, 0 where it is worse."""
+        """Expected amount by which each network is better than ``bound``, ``(n,)``; a worse value counts as 0."""
         if self.shift is not None:
             return self._log_beyond(bound + self.shift)
         sign = 1.0 if self.direction == "maximize" else -1.0
@@ -42,29 +42,29 @@ class Beliefs:
         return np.asarray(distance * norm.cdf(z) + self.spread * norm.pdf(z))
 
     def probability(self, bounds: Floats) -> Floats:
-        """``(n, p)`` probability to be better than each of ``bounds`` ``(p,)``."""
+        """Probability of each network to be better than each of ``bounds`` ``(p,)``, as ``(n, p)``."""
         bounds = bounds if self.shift is None else np.log(np.maximum(bounds + self.shift, 1e-300))
         z = (self.mean[:, None] - bounds[None, :]) / self.spread[:, None]
         return np.asarray(norm.cdf(z if self.direction == "maximize" else -z))
 
     def _log_beyond(self, bound: float) -> Floats:
-        """Of a log-normal value to be minimised: ``E[max(0, bound - value)]``."""
+        """``E[max(0, bound - value)]`` of a log-normal value that is minimized, ``(n,)``."""
         z = (np.log(bound) - self.mean) / self.spread
         mean = np.exp(self.mean + self.spread**2 / 2)
         return np.asarray(np.maximum(bound * norm.cdf(z) - mean * norm.cdf(z - self.spread), 0.0))
 
 
 def expected_gain(beliefs: Sequence[Beliefs], front: Floats, reference: Floats, seed: int) -> Floats:
-    """``(n,)`` expected increase of the hypervolume that the front dominates within ``reference``.
+    """Expected increase of the hypervolume that the front dominates up to ``reference``, for each network ``(n,)``.
 
-    Exact for one and two objectives; for more, an integral over quasi-random points.
+    The result is exact for one and two objectives; for more, it is an integral over quasi-random points.
 
     Args:
-        beliefs: of each of m objectives.
-        front: ``(f, m)`` values of the best networks so far; points beyond the reference and dominated ones are left
-            out here.
-        reference: ``(m,)`` the worst values that count.
-        seed: of the points.
+        beliefs: predictions of the m objectives.
+        front: values of the best networks so far, ``(f, m)``; points worse than the reference and dominated points are
+            ignored.
+        reference: worst values that count, ``(m,)``.
+        seed: seed of the points.
     """
     signs = np.array([1.0 if item.direction == "maximize" else -1.0 for item in beliefs])
     inside = front[((front - reference) * signs > 0).all(axis=1)]
@@ -78,8 +78,10 @@ def expected_gain(beliefs: Sequence[Beliefs], front: Floats, reference: Floats, 
 
 
 def _over_strips(first: Beliefs, second: Beliefs, front: Floats, reference: Floats, sign: float) -> Floats:
-    """Cut what no point dominates along the second objective: in each strip one bound holds on the first."""
-    order = np.argsort(-sign * front[:, 1])  # the best in the second objective first, the worst in the first
+    """Integrate over strips of the undominated area along the second objective, each with one bound on the first."""
+    order = np.argsort(
+        -sign * front[:, 1]
+    )  # from the best to the worst in the second objective, which is from the worst to the best in the first
     bounds = np.concatenate([front[order, 1], [reference[1]]])
     floors = np.concatenate([[reference[0]], front[order, 0]])
     beyond = np.stack([second.beyond(float(bound)) for bound in bounds])

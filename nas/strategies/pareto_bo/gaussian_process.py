@@ -1,8 +1,8 @@
-"""A Gaussian process over answers and features, fitted to the most probable hyper-parameters.
+"""A Gaussian process over answers and features, with the most probable hyper-parameters.
 
-Covariance of two networks: ``s * exp(-sum_q w_q D_q) + t * exp(-sum_f v_f (x_f - y_f)^2)`` plus noise, where ``D_q`` is
-the distance of their answers to question q (see ``codes``) and the second term is over features of the built network.
-Over unordered answers the first term is the diffusion kernel of COMBO (Oh et al. 2019).
+The covariance of two networks is ``s * exp(-sum_q w_q D_q) + t * exp(-sum_f v_f (x_f - y_f)^2)`` plus noise, where
+``D_q`` is the distance of their answers to question q (see ``codes``), and x and y are features of the built networks.
+For unordered answers, the first term is the diffusion kernel of COMBO (Oh et al. 2019).
 """
 
 from __future__ import annotations
@@ -17,31 +17,31 @@ from scipy.linalg import cho_factor, cho_solve, solve_triangular
 from scipy.optimize import minimize
 
 Floats = npt.NDArray[np.float64]
-#: Log-normal priors (mean and standard deviation of the logarithm).
+#: Log-normal priors: mean and standard deviation of the logarithm.
 _SCALE_PRIOR, _NOISE_PRIOR = (0.0, 1.0), (np.log(0.02), 1.5)
-#: Sum of the prior medians of all weights of the answers, and of the features.
+#: Sums of the prior medians of all weights, of answers and of features.
 _TOTAL_WEIGHT = 3.0
 _TOTAL_FEATURE_WEIGHT = 0.3
 _JITTER = 1e-6
-#: Logarithms of hyper-parameters stay within so much of zero.
+#: Largest absolute value of the logarithms of hyper-parameters.
 _BOUND = 12.0
 
 
 @dataclass(frozen=True)
 class Inputs:
-    """Networks as the process sees them: codes ``(n, k)`` and standardised features ``(n, f)``."""
+    """Networks as inputs of the process: codes ``(n, k)`` and standardized features ``(n, f)``."""
 
     codes: Floats
     features: Floats
 
     def take(self, rows: Any) -> Inputs:
-        """These rows only."""
+        """The networks in ``rows`` only."""
         return Inputs(self.codes[rows], self.features[rows])
 
 
 @dataclass(frozen=True)
 class Hyperparameters:
-    """Logarithms of: scale and weights ``(d,)`` of answers, scale and weights ``(f,)`` of features, noise variance."""
+    """Logarithms of scale and weights ``(d,)`` of answers, scale and weights ``(f,)`` of features, noise variance."""
 
     values: tuple[float, ...]
 
@@ -58,12 +58,12 @@ def fit(
     """The most probable hyper-parameters, by L-BFGS from ``start``.
 
     Args:
-        inputs: of n networks.
-        owner: ``(k,)``: the question each column of the codes belongs to.
-        y: ``(n,)`` standardised values.
+        inputs: inputs of n networks.
+        owner: ``(k,)`` index of the question that each column of the codes belongs to.
+        y: ``(n,)`` standardized values.
         noise: ``(n,)`` known variances of ``y``.
-        start: where the descent begins.
-        steps: iterations at most.
+        start: hyper-parameters at which the optimization starts.
+        steps: largest number of iterations.
     """
     num_questions, num_features = int(owner.max(initial=-1)) + 1, inputs.features.shape[1]
     answers = _stacked([inputs.codes[:, owner == place] for place in range(num_questions)], len(y))
@@ -106,12 +106,12 @@ def fit(
 
 
 class Posterior:
-    """The process given what was observed.
+    """The process, conditioned on observed values.
 
     Args:
-        inputs: of n networks.
+        inputs: inputs of n networks.
         owner: see ``fit``.
-        y: ``(n,)`` standardised values.
+        y: ``(n,)`` standardized values.
         noise: ``(n,)`` known variances.
         hyperparameters: see ``fit``.
     """
@@ -135,7 +135,7 @@ class Posterior:
         self._solved = cho_solve(self._factor, y)
 
     def predict(self, inputs: Inputs) -> tuple[Floats, Floats]:
-        """Means and standard deviations ``(m,)`` each of m networks, without noise."""
+        """Means ``(m,)`` and standard deviations ``(m,)`` of m networks, without noise."""
         cross = self._covariance(self._scaled(inputs), self._inputs)
         half = solve_triangular(self._factor[0], cross.T, lower=True)
         variance = self._scale + self._scale2 * (self._roots[1].size > 0) - np.sum(half**2, axis=0)
@@ -152,7 +152,7 @@ class Posterior:
 
 
 def _priors(num_questions: int, num_features: int) -> tuple[Floats, Floats]:
-    """Means and standard deviations of the logarithms."""
+    """Prior means and standard deviations of the logarithms of all hyper-parameters."""
     weight = np.log(_TOTAL_WEIGHT / max(1, num_questions))
     feature_weight = np.log(_TOTAL_FEATURE_WEIGHT / max(1, num_features))
     parts = [
@@ -173,11 +173,11 @@ def _split(theta: Floats, num_questions: int) -> tuple[float, Floats, float, Flo
 
 
 def _stacked(parts: Sequence[Floats], count: int) -> Floats:
-    """``(p, n, n)`` squared distances over the columns of each part."""
+    """Squared distances over the columns of each part, ``(p, n, n)``."""
     return np.array([_between(part, part) for part in parts]).reshape(len(parts), count, count)
 
 
 def _between(first: Floats, second: Floats) -> Floats:
-    """``(n, m)`` squared distances."""
+    """Squared distances of the rows of two arrays, ``(n, m)``."""
     squares = (first**2).sum(1)[:, None] + (second**2).sum(1)[None, :]
     return np.asarray(np.maximum(squares - 2 * first @ second.T, 0.0))

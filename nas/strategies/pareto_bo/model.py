@@ -1,4 +1,4 @@
-"""What is believed of the networks of a space, given what was measured of some of them."""
+"""Predictions for the networks of a space, from the results of some of them."""
 
 from __future__ import annotations
 
@@ -20,25 +20,25 @@ from nas.strategies.pareto_bo.gaussian_process import Hyperparameters, Inputs, P
 
 Floats = npt.NDArray[np.float64]
 Rows = npt.NDArray[np.intp]
-#: Under this key a suggestion keeps what was known of its network without training it.
+#: Key of a suggestion's state for the features of its network.
 FEATURES = "features"
-#: Quantity → number of values at its last fit, and the hyper-parameters found then.
+#: Quantity → number of values at its last fit, and the hyper-parameters of that fit.
 Fits = Mapping[str, tuple[int, Hyperparameters]]
-#: Networks that hyper-parameters are fitted to, at most; iterations of the first fit and of later ones.
+#: Largest number of networks that hyper-parameters are fitted to; iterations of the first fit and of later ones.
 _FITTED, _FIRST_STEPS, _STEPS = 120, 30, 10
-#: A fit is repeated after this many new values, or after this share of those it was made with.
+#: A fit is repeated after this number of new values and this share of the values of the last fit, whichever is larger.
 _REFIT, _REFIT_SHARE = 5, 1 / 8
-#: Logarithms of a cost are taken after adding this share of its median: a network of hardly any cost is no outlier.
+#: Share of a cost's median that is added before its logarithm, so that networks of very low cost are not outliers.
 _SHIFT = 1.0
-#: The largest value seen of a cost without limit, times this, is the worst that counts.
+#: For a cost without limit, the worst value that counts is the largest value seen times this factor.
 _MARGIN = 1.1
-#: Weight of the penalty by which features of networks that were not built are predicted from their codes.
+#: Penalty of the ridge regression that predicts features of networks that were not built from their codes.
 _RIDGE = 1.0
 
 
 @dataclass(frozen=True)
 class Process:
-    """A Gaussian process of one quantity, or of ``log(quantity + shift)``."""
+    """A Gaussian process for one quantity, or for ``log(quantity + shift)``."""
 
     posterior: Posterior
     mean: float
@@ -46,22 +46,22 @@ class Process:
     shift: float | None
 
     def predict(self, inputs: Inputs) -> tuple[Floats, Floats]:
-        """Means and standard deviations ``(n,)`` each, of the logarithm where ``shift`` is given."""
+        """Means ``(n,)`` and standard deviations ``(n,)``, of the logarithm if there is a ``shift``."""
         mean, spread = self.posterior.predict(inputs)
         return self.mean + self.scale * mean, self.scale * spread
 
 
 class Model:
-    """Processes of all objectives and limits over a window of a study's observations.
+    """Gaussian processes for all objectives and limits, over a window of a study's observations.
 
     Args:
         goal: objectives and limits.
-        observations: the window, in the order of proposal; at least two are complete.
-        fits: what was fitted before.
+        observations: the window, in the order of proposal; at least two must be complete.
+        fits: earlier fits.
 
     Attributes:
-        fits: those given, or new ones where enough values came since.
-        coder: of the space's questions.
+        fits: the given fits, with new ones for quantities that have enough new values.
+        coder: coder of the space's questions.
     """
 
     def __init__(self, goal: Goal, observations: Sequence[Observation], fits: Fits) -> None:
@@ -72,7 +72,7 @@ class Model:
         self._levels = np.stack([self._levels_of(item.suggestion) for item in observations])
         self._features = _Scaled([item.suggestion.sampler_state.get(FEATURES, {}) for item in observations])
         self._inputs = Inputs(self.coder.codes(self._levels), self._features.values)
-        #: ``(n, m)`` objectives; what a network under way will have is filled in as expected.
+        #: ``(n, m)`` objectives; values of running networks are filled in with their expectations.
         self._values = np.array(
             [[item.values.get(name, math.nan) for name in goal.objectives] for item in observations], dtype=np.float64
         )
@@ -87,18 +87,18 @@ class Model:
 
     @cached_property
     def activity(self) -> Activity:
-        """Which answers have an effect."""
+        """Predicts which answers have an effect."""
         return Activity(self._places, self._levels != INACTIVE, self.coder.sizes)
 
     def parents(self, most: int) -> Levels:
-        """``(p, d)`` places of the answers of the front's members, evenly along it if there are more than ``most``."""
+        """Indices ``(p, d)`` of the answers of front members; ``most`` of them, spread evenly, if there are more."""
         rows = self._front()
         order = rows[np.argsort(self._values[rows, -1], kind="stable")]
         chosen = np.unique(np.linspace(0, max(0, len(order) - 1), min(most, len(order))).round().astype(int))
         return np.asarray(self._places[order[chosen]])
 
     def unbuilt(self, levels: Levels) -> Inputs:
-        """Networks that were not built: their features are predicted linearly from the codes of those that were."""
+        """Inputs for networks that were not built; their features are predicted from codes by a linear regression."""
         codes, known = self.coder.codes(levels), self._inputs
         center = known.codes.mean(axis=0)
         centred = known.codes - center
@@ -106,21 +106,21 @@ class Model:
         return Inputs(codes, (codes - center) @ np.linalg.solve(gram, centred.T @ known.features))
 
     def built(self, suggestions: Sequence[Suggestion], features: Sequence[Mapping[str, float]]) -> Inputs:
-        """Networks whose features are known."""
+        """Inputs for networks whose features are known."""
         levels = np.stack([self._levels_of(item) for item in suggestions])
         return Inputs(self.coder.codes(levels), self._features.scaled(features))
 
     def _levels_of(self, suggestion: Suggestion) -> Levels:
         return self.coder.levels(suggestion.answers, {item.name: item.active for item in suggestion.questions})
 
-    # -- what they promise
+    # -- expected gains
 
     def worst(self, generator: np.random.Generator) -> Floats:
-        """``(m,)`` values beyond which nothing counts, for one proposal.
+        """The worst value of each objective that counts in one proposal, ``(m,)``.
 
-        For a cost that is its limit, or somewhat more than the largest value seen. For any other objective it is its
-        limit, or the median of the first networks; in half of the proposals it is drawn between that and the best
-        value, so that every part of the front is improved.
+        For a cost, this is its limit, or slightly more than the largest value seen. For any other objective, it is the
+        limit, or the median of the first networks; in half of the proposals it is drawn between that value and the best
+        one, so that every part of the front is improved.
         """
         found = []
         for place, (name, direction) in enumerate(self._goal.objectives.items()):
@@ -135,7 +135,7 @@ class Model:
         return np.array(found)
 
     def gains(self, inputs: Inputs, worst: Floats, seed: int) -> Floats:
-        """``(n,)`` expected gains of hypervolume of n networks, times the probability that they keep the limits."""
+        """Expected gains of hypervolume of n networks, times the probability that they keep the limits, ``(n,)``."""
         beliefs = [
             Beliefs(*process.predict(inputs), direction, process.shift)
             for process, direction in zip(self._objectives, self._goal.objectives.values(), strict=True)
@@ -147,14 +147,14 @@ class Model:
         return gains
 
     def _front(self) -> Rows:
-        """Rows of the best networks, those under way with what is expected of them."""
+        """Rows of the networks on the front; running networks count with their expected values."""
         rows = np.flatnonzero((self._is_complete | self._is_running) & np.isfinite(self._values).all(axis=1))
         return rows[pareto_front(self._values[rows], list(self._goal.objectives.values()))]
 
     # -- processes
 
     def _is_cost(self, place: int) -> bool:
-        """Whether an objective is a quantity above 0 to be minimised: its logarithm is learned."""
+        """Whether an objective is a positive quantity to be minimized, whose logarithm is learned."""
         direction = list(self._goal.objectives.values())[place]
         values = self._values[:, place]
         return direction == "minimize" and bool((values[np.isfinite(values)] > 0).all())
@@ -171,7 +171,7 @@ class Model:
         return float(np.median(self._values[self._is_complete, place][:10])) if bound is None else bound
 
     def _objective(self, place: int) -> Process:
-        """The process of an objective; fills in what is expected of networks under way."""
+        """The process for an objective; also fills in the expected values of running networks."""
         name, direction = list(self._goal.objectives.items())[place]
         is_cost, values = self._is_cost(place), self._values[:, place]
         spreads = np.array([item.spreads.get(name, 0.0) for item in self._observations])
@@ -180,7 +180,7 @@ class Model:
         shift = _SHIFT * float(np.median(y)) if is_cost else None
         if shift is not None:
             y, noise = np.log(y + shift), noise / (y + shift)
-        else:  # how bad the bad ones are does not matter
+        else:  # values far below the floor are cut off, because differences among them do not matter
             sign, floor = (1.0 if direction == "maximize" else -1.0), self._floor(place)
             best = sign * (sign * y).max()
             y = sign * np.maximum(sign * y, sign * (floor - (best - floor) / 2))
@@ -190,7 +190,7 @@ class Model:
         return process
 
     def _limit(self, name: str) -> Process | None:
-        """The process of a limit's violation; None where it is known of no network."""
+        """The process for a limit's violation; None if it is not known for any network."""
         values = np.array([item.violations.get(name, math.nan) for item in self._observations])
         rows = np.flatnonzero(np.isfinite(values))
         if not len(rows):
@@ -200,7 +200,7 @@ class Model:
     def _process(
         self, name: str, rows: Rows, y: Floats, noise: Floats, running: Rows, shift: float | None
     ) -> tuple[Process, Floats]:
-        """A process of values ``y`` of some rows, and what it expects of the running ones, which it then believes."""
+        """A process for values ``y`` of some rows, and its expectations for running ones, which it takes as values."""
         mean, scale = float(y.mean()), float(y.std()) or 1.0
         y, noise = (y - mean) / scale, (noise / scale) ** 2
         hyperparameters = self._fitted(name, rows, y, noise)
@@ -218,7 +218,7 @@ class Model:
         count, known = self.fits.get(name, (0, None))
         prior = Hyperparameters.prior(len(self.coder.questions), num_features)
         if known is not None and len(known.values) != len(prior.values):
-            known = None  # other features have come
+            known = None  # the set of features has changed
         if known is not None and len(rows) < count + max(_REFIT, count * _REFIT_SHARE):
             return known
         chosen = np.unique(np.linspace(0, len(rows) - 1, min(_FITTED, len(rows))).round().astype(int))
@@ -230,9 +230,9 @@ class Model:
 
 
 class _Scaled:
-    """Features as a table whose columns have mean 0 and standard deviation 1; constant ones are left out.
+    """Features as a table whose columns have mean 0 and standard deviation 1; constant features are left out.
 
-    A network whose features are not known is average.
+    A network with unknown features gets the mean, 0.
     """
 
     def __init__(self, features: Sequence[Mapping[str, float]]) -> None:
@@ -245,7 +245,7 @@ class _Scaled:
         self.values = self.scaled(features)
 
     def scaled(self, features: Sequence[Mapping[str, float]]) -> Floats:
-        """``(n, f)``."""
+        """Standardized features ``(n, f)``."""
         known = np.array([bool(item) for item in features])[:, None]
         return np.where(known, (self._table(features)[:, self._kept] - self._center) / self._spread, 0.0)
 

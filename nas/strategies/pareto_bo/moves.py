@@ -1,4 +1,4 @@
-"""Where the next network is looked for: near the front, between its members, and anywhere."""
+"""Makes the networks that the search for the next proposal considers."""
 
 from __future__ import annotations
 
@@ -7,29 +7,29 @@ import numpy.typing as npt
 
 Levels = npt.NDArray[np.int64]
 
-#: Spaces of at most this size are searched completely.
+#: Largest number of networks in a space of which every proposal compares all networks.
 SMALL = 4096
-#: Networks of each kind, at most.
+#: Largest number of networks of each kind.
 NEIGHBOURS, MUTANTS, CROSSINGS, RANDOM = 480, 150, 150, 150
 
 
 def all_networks(sizes: Levels) -> Levels | None:
-    """``(n, d)`` places of the answers of all networks of a small space; None if the space is large."""
+    """Indices ``(n, d)`` of the answers of all networks of a small space; None if the space is large."""
     if np.prod(sizes.astype(np.float64)) > SMALL:
         return None
     return np.stack(np.unravel_index(np.arange(int(np.prod(sizes))), tuple(sizes)), axis=1)
 
 
 def moves(parents: Levels, sizes: Levels, generator: np.random.Generator) -> Levels:
-    """``(n, d)`` places of the answers of new networks, without repeats.
+    """Indices ``(n, d)`` of the answers of new networks, without duplicates.
 
-    They are the networks that differ from a parent in one answer, mutants that differ in two, crossings of two parents
-    (each second one with a further answer changed), and random ones.
+    These are neighbours, which differ from a parent in one answer; mutants, which differ in two; crossings of two
+    parents, half of them with one more answer changed; and random networks.
 
     Args:
-        parents: ``(p, d)`` places of the answers of the best networks; may be empty.
-        sizes: ``(d,)`` numbers of options.
-        generator: of what is random.
+        parents: indices ``(p, d)`` of the answers of the best networks; may be empty.
+        sizes: numbers of options ``(d,)``.
+        generator: generator of random numbers.
     """
     parts = [_random(RANDOM, sizes, generator)]
     if len(parents):
@@ -52,7 +52,7 @@ def _drawn(parents: Levels, count: int, generator: np.random.Generator) -> Level
 
 
 def _neighbours(parents: Levels, sizes: Levels, generator: np.random.Generator) -> Levels:
-    """All networks one answer away from a parent, or ``NEIGHBOURS`` of them."""
+    """All networks that differ from a parent in one answer, or a random choice of ``NEIGHBOURS`` of them."""
     options = [(place, option) for place, size in enumerate(sizes) for option in range(size)]
     steps = [(row, *option) for row in range(len(parents)) for option in options]
     if len(steps) > NEIGHBOURS:
@@ -66,7 +66,7 @@ def _neighbours(parents: Levels, sizes: Levels, generator: np.random.Generator) 
 
 
 def _changed(networks: Levels, sizes: Levels, generator: np.random.Generator) -> Levels:
-    """Each with another answer to one question that has more than one option."""
+    """Networks with another answer to one random question that has several options."""
     free = np.flatnonzero(sizes > 1)
     if not len(free):
         return networks

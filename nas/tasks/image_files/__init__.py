@@ -1,1 +1,1 @@
-"""Image files in folders: found, laid out in splits and classes, read and checked."""
+"""Image files in folders: finding them, assigning splits and classes, reading and checking them."""

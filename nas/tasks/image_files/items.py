@@ -1,4 +1,4 @@
-"""The usable images of a folder, by split and class, and a list of all that is not used."""
+"""Finds the usable images of a folder, by split and class, and lists all files that are not used."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ from nas.tasks.image_files.reading import WHITE_16, Note, shown
 from nas.tasks.image_files.scan import Checked, scan
 from nas.tasks.image_files.tree import Identity, ImageFile, Tree, walk
 
-#: Paths named in a message.
+#: Largest number of paths in a message.
 _NAMED = 12
-#: A file in two splits stays in the first of these.
+#: A file that is in several splits stays in the first of these.
 _KEPT_FIRST: tuple[Split, ...] = ("test", "validation", "train")
-#: Pixels of the largest image that is decoded, scaled or not.
+#: Largest number of pixels of an image, before and after scaling.
 _MAX_PIXELS = 178_956_970
 
 
 class Place(NamedTuple):
-    """Where a file stands."""
+    """Split and class of a file."""
 
     split: Split
     label: str
 
 
 class Image(NamedTuple):
-    """A usable file: its path below the image folder, its class, what decoding told."""
+    """A usable file: its path relative to the image folder, its class, and the result of decoding."""
 
     path: Path
     label: str
@@ -41,13 +41,13 @@ class Image(NamedTuple):
 
 @dataclass(frozen=True)
 class Images:
-    """What an image folder holds.
+    """The content of an image folder.
 
     Attributes:
         classes: names of the class folders, sorted.
-        splits: split → its images; ``train`` alone where no split has a folder.
-        skipped: path → why it is not used although it is an image; empty unless ``bad_files`` is ``skip``.
-        notes: what else to say, a sentence each.
+        splits: split → its images; only ``train`` if no split has a folder.
+        skipped: path of an image that is not used → the reason; empty unless ``bad_files`` is ``skip``.
+        notes: further remarks, one sentence each.
     """
 
     classes: tuple[str, ...]
@@ -72,18 +72,18 @@ def find_images(
     skip: bool,
     cache: Path | None,
 ) -> Images:
-    """Look through a folder.
+    """Find and check all images below a folder.
 
     Args:
         root: the image folder.
-        splits: the plan's, see ``layout``.
-        size: pixels a side that images are scaled to.
+        splits: the plan's parameter ``splits``, see ``layout``.
+        size: pixels per side that images are scaled to.
         white: see ``reading.read_image``.
-        skip: leave files out that can't be used; otherwise they are an error.
-        cache: folder that keeps what decoding told.
+        skip: whether to leave out files that can't be used; otherwise they are an error.
+        cache: folder for the results of decoding; None keeps nothing.
 
     Raises:
-        TaskError: no classes, or files that can't be used; the message lists them.
+        TaskError: there are no classes, or files that can't be used; the message lists them.
     """
     tree = walk(root)
     layout = find_layout(tree, splits)
@@ -110,7 +110,7 @@ def find_images(
 
 
 def _places(tree: Tree, layout: FolderLayout) -> dict[Path, Place]:
-    """Path → split and class; images outside all classes are left out."""
+    """Path → split and class; images outside of class folders are left out."""
     placed: dict[Path, Place] = {}
     for split, folder in layout.folders.items():
         depth = len(folder.parts)
@@ -121,12 +121,12 @@ def _places(tree: Tree, layout: FolderLayout) -> dict[Path, Place]:
             if len(parts) > depth + 1:
                 placed[file.path] = Place(split, parts[depth])
             else:
-                tree.left_out[file.path] = "images in no class folder"
+                tree.left_out[file.path] = "images outside of class folders"
     return placed
 
 
 def _drop_links(tree: Tree, placed: dict[Path, Place]) -> None:
-    """Use each file once, however many links lead to it."""
+    """Keep one of several links to the same file; links in different classes are faults."""
     groups: dict[Identity, list[ImageFile]] = defaultdict(list)
     for file in tree.files:
         if file.path in placed:
@@ -148,7 +148,7 @@ def _drop_links(tree: Tree, placed: dict[Path, Place]) -> None:
 
 
 def _too_long(item: Checked, size: int) -> str:
-    """Why an image is too long and narrow: its shorter side becomes ``size``, its longer one follows."""
+    """The fault of an image that is too long and narrow to scale its shorter side to ``size``; empty if it is not."""
     short, long = sorted((item.width, item.height))
     if short and long / short * size * size <= _MAX_PIXELS:
         return ""
@@ -184,10 +184,8 @@ def _lacking(tree: Tree, layout: FolderLayout, split: Split, missing: set[str], 
     names = ", ".join(shown(name) for name in sorted(missing))
     where = shown(tree.root / layout.folders[split])
     if len(layout.folders) == 1:
-        return (
-            f"image_folder: {where}: class folders that hold no images that can be used: {names}; fill or remove them"
-        )
-    what = "have a folder without images that can be used" if empty else "have no images"
+        return f"image_folder: {where}: class folders without usable images: {names}; add images or remove the folders"
+    what = "have a folder without usable images" if empty else "have no images"
     return (
         f"image_folder: {shown(tree.root)}: classes of the splits differ: {names} {what} in {split} ({where}); "
         "every split needs a folder with images for every class"
@@ -216,19 +214,19 @@ def _notes(tree: Tree, splits: Mapping[Split, Sequence[Image]]) -> list[str]:
 
 
 def _dark(images: Sequence[Image]) -> list[str]:
-    """Whether 16-bit files use a small part of their range only, as those of cameras with 10 to 14 bits do."""
+    """A note if 16-bit files use only a small part of their range, like those of cameras with 10 to 14 bits."""
     peaks = [image.checked.peak for image in images if image.checked.peak is not None]
     highest = max(peaks, default=0.0)
     if not 1 < highest < WHITE_16 / 4 or Note.DEEP not in {note for image in images for note in image.checked.notes}:
         return []
     return [
-        f"the brightest of {len(peaks)} images with more than 8 bits has the value {highest:g}, its median "
-        f"{median(peaks):g}; if white is less than 65535 there, set white: in the task"
+        f"the largest value in {len(peaks)} images with more than 8 bits is {highest:g}, the median of their largest "
+        f"values {median(peaks):g}; if white is less than 65535 in them, set white: in the task"
     ]
 
 
 def _copies(splits: Mapping[Split, Sequence[Image]]) -> list[str]:
-    """Files of equal content in several splits or classes: a network is tested on what it has learned."""
+    """Notes about files with equal content in several splits or classes, which make test results unreliable."""
     seen: dict[str, list[tuple[Split, Image]]] = defaultdict(list)
     for split, images in splits.items():
         for image in images:

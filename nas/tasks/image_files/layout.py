@@ -1,4 +1,4 @@
-"""Which folders are splits and which are classes."""
+"""Decides which folders are splits and which are classes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from nas.tasks.image_files.reading import shown
 from nas.tasks.image_files.tree import Tree
 
 LAYOUT = "PATH/train/<class>/*.jpg, PATH/val/<class>/*.jpg and PATH/test/<class>/*.jpg; or PATH/<class>/*.jpg"
-#: ``splits: none`` in a plan: every folder is a class, whatever its name.
+#: Value of ``splits`` in a plan that makes every folder a class, whatever its name.
 NO_SPLITS = "none"
 _WORDS: dict[str, Split] = {
     **dict.fromkeys(("train", "training", "trn", "learn"), "train"),
@@ -27,14 +27,17 @@ _FILLERS = {"set", "sets", "data", "dataset", "images", "image", "imgs", "img", 
 
 @dataclass(frozen=True)
 class FolderLayout:
-    """The folder of each split, relative to the image folder; only ``train``, the folder itself, where none has one."""
+    """The folder of each split, relative to the image folder; only ``train``, the folder itself, if there are none."""
 
     folders: Mapping[Split, Path]
     notes: tuple[str, ...] = ()
 
 
 def split_of(name: str) -> Split | None:
-    """The split that a folder's name means, in any case: ``train``, ``Test_Set``, ``valData``, ``val2017``."""
+    """The split that a folder's name means, in upper or lower case: ``train``, ``Test_Set``, ``valData``, ``val2017``.
+
+    None if the name means no split.
+    """
     spaced = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name)
     words = [word for word in re.split(r"[^a-z]+", spaced.lower()) if word and word not in _FILLERS]
     if len(words) != 1:
@@ -45,12 +48,12 @@ def split_of(name: str) -> Split | None:
 
 
 def checked_splits(value: Any) -> Mapping[Split, str] | str | None:
-    """The parameter ``splits`` of a plan.
+    """Check and return the parameter ``splits`` of a plan.
 
     Raises:
         TaskError: it is neither a mapping of splits to folders nor ``none``.
     """
-    allowed = "allowed: a mapping such as {train: training_set, test: test_set}, or none where all folders are classes"
+    allowed = "allowed: a mapping such as {train: training_set, test: test_set}, or none if all folders are classes"
     if value is None or value == NO_SPLITS:
         return cast("str | None", value)
     if not isinstance(value, Mapping) or not all(isinstance(item, str) and item for item in value.values()):
@@ -63,10 +66,10 @@ def checked_splits(value: Any) -> Mapping[Split, str] | str | None:
 
 
 def find_layout(tree: Tree, splits: Mapping[Split, str] | str | None) -> FolderLayout:
-    """The folders of the splits: those that ``splits`` names, or those whose names and content tell.
+    """The folders of the splits: those that ``splits`` names, or those recognised by their names and content.
 
     Raises:
-        TaskError: the folders can be read in more than one way, or hold no classes.
+        TaskError: the folders are ambiguous, or contain no classes.
     """
     if isinstance(splits, Mapping):
         return FolderLayout({split: _named(tree, split, folder) for split, folder in splits.items()})
@@ -86,7 +89,7 @@ def _named(tree: Tree, split: Split, folder: str) -> Path:
 
 
 class _Folders:
-    """The folders directly below the image folder, by what is in them."""
+    """The folders directly below the image folder, with their content."""
 
     def __init__(self, tree: Tree) -> None:
         self._root = shown(tree.root)
@@ -122,24 +125,26 @@ class _Folders:
                 self._refuse(f"{str(folders[split])!r} and {name!r} both mean {split}")
             folders[split] = Path(name)
         if "train" not in folders:
-            self._refuse(f"{', '.join(map(repr, self._meant))} are named like splits, and no folder like train")
+            self._refuse(
+                f"{', '.join(map(repr, self._meant))} are named like splits, but no folder is named like train"
+            )
         return FolderLayout(
             {split: folders[split] for split in SPLITS if split in folders}, self._others(folders["train"])
         )
 
     def _others(self, train: Path) -> tuple[str, ...]:
-        """Folders beside the splits, which are left out; refused where they may be splits themselves."""
+        """Notes about folders beside the splits, which are left out; folders that may be splits are refused."""
         others = [name for name in self._filled if name not in self._meant]
         classes = self._inside[str(train)]
         for name in others:
             if self._inside[name] & classes:
-                self._refuse(f"{name!r} holds the same folders as {str(train)!r}, and its name is that of no split")
+                self._refuse(f"{name!r} holds the same folders as {str(train)!r}, but is not named like a split")
             if name in classes or (len(self._meant) == 1 and name in self._direct):
                 self._refuse(f"{str(train)!r} holds folders like a split, and {name!r} beside it is like a class")
         return tuple(f"the folder {shown(name)!r} beside the splits is left out" for name in others)
 
     def _check_classes(self) -> None:
-        """Refuse folders without a split's name that are arranged like splits, or hold splits."""
+        """Refuse folders that are not named like splits but arranged like splits, or that contain splits."""
         only_folders = [name for name in self._filled if self._inside[name] and name not in self._direct]
         if len(self._filled) == 1 and only_folders:
             name = only_folders[0]
@@ -158,7 +163,7 @@ class _Folders:
     def _refuse(self, why: str) -> None:
         raise TaskError(
             f"image_folder: {self._root}: {shown(why)}. Arrange the images as {LAYOUT}; or name the splits in the "
-            "task, as in splits: {train: training_set, test: test_set}, or write splits: none where every folder is "
+            "task, as in splits: {train: training_set, test: test_set}, or write splits: none if every folder is "
             "a class"
         )
 

@@ -1,4 +1,4 @@
-"""One image file as 8-bit RGB: what a format stores beside the pixels is applied, or named in a note."""
+"""Reads an image file as 8-bit RGB; metadata that affects its look is applied, or mentioned in a note."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from PIL import Image, ImageCms, UnidentifiedImageError
 
 from nas.errors import TaskError
 
-#: Suffixes of files that are read.
+#: Suffixes of image files that can be read.
 SUFFIXES = (
     *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".ppm", ".pgm", ".pbm", ".pnm"),
     *(".bmp", ".dib", ".tif", ".tiff", ".webp", ".gif"),
 )
-#: Suffixes of pictures that can't be read here: each such file is a fault, because leaving it out would lose data.
+#: Suffixes of images that can't be read. Such files are faults, because leaving them out would lose data.
 FOREIGN = (
     *(".heic", ".heif", ".avif", ".jxl", ".jp2", ".j2k", ".psd", ".exr", ".dcm", ".svg"),
     *(".raw", ".cr2", ".cr3", ".nef", ".arw", ".dng", ".orf", ".rw2", ".tga"),
 )
-#: What 16 bits hold: white, in a 16-bit file.
+#: Value of white in a 16-bit file.
 WHITE_16 = 65_535.0
-#: EXIF orientation → what brings the image upright.
+#: EXIF orientation → the operation that turns the image upright.
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -43,7 +43,7 @@ _PHOTOMETRIC = 262
 
 
 class Note(StrEnum):
-    """What was done to a file that is more than plain 8-bit pixels, as the end of "N images …"."""
+    """Remarks about files with more than plain 8-bit pixels; each completes the sentence "N images …"."""
 
     TURNED = "were turned upright as their EXIF orientation says"
     ON_WHITE = "have transparency and were laid on white"
@@ -53,16 +53,18 @@ class Note(StrEnum):
     PROFILE = "have a colour profile other than sRGB, which is not applied"
 
 
-#: Notes of files whose pixels differ from those that a plain conversion to RGB gives.
+#: Notes that mean that the pixels differ from those of a plain conversion to RGB.
 CHANGES_PIXELS = frozenset({Note.TURNED, Note.ON_WHITE, Note.DEEP})
 
 
 @dataclass(frozen=True)
 class Decoded:
-    """An image in RGB, upright, opaque.
+    """An upright, opaque RGB image.
 
     Attributes:
-        peak: largest value of a file with more than 8 bits, before it was scaled.
+        image: the image.
+        notes: remarks about the file.
+        peak: largest value of a file with more than 8 bits per channel, before scaling; None for other files.
     """
 
     image: Image.Image
@@ -72,7 +74,7 @@ class Decoded:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Keep Pillow's warnings (large images, damaged metadata) off the screen; not safe to enter from threads."""
+    """Suppress Pillow's warnings about large images and damaged metadata; not safe to enter from several threads."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield
@@ -83,11 +85,11 @@ def read_image(path: Path, white: float | None = None) -> Decoded:
 
     Args:
         path: the file.
-        white: the value that means white in files with more than 8 bits a channel. By default 65,535 of 16-bit files
-            and 1 of floating-point files whose values are from 0 to 1.
+        white: value of white in files with more than 8 bits per channel. By default 65,535 in 16-bit files, and 1 in
+            floating-point files with values from 0 to 1.
 
     Raises:
-        TaskError: why it can't be used; the message does not name the file.
+        TaskError: the file can't be used; the message gives the reason, but not the file's name.
     """
     try:
         with Image.open(path) as image:
@@ -95,7 +97,7 @@ def read_image(path: Path, white: float | None = None) -> Decoded:
     except TaskError:
         raise
     except UnidentifiedImageError:
-        raise TaskError("its content is no image that can be read") from None
+        raise TaskError("its content is not a readable image") from None
     except Image.DecompressionBombError:
         max_pixels = 2 * (Image.MAX_IMAGE_PIXELS or 0)
         raise TaskError(f"it claims to have more than {max_pixels:,} pixels; scale it down") from None
@@ -104,7 +106,7 @@ def read_image(path: Path, white: float | None = None) -> Decoded:
 
 
 def shown(path: Path | str) -> str:
-    """A path as text that can be printed and stored, whatever bytes are in its name."""
+    """A path as text that can be printed and stored, for any bytes in its name."""
     text = str(path).encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
     return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text)
 

@@ -1,4 +1,4 @@
-"""Decode every image of a folder once, before anything is spent; what was found is kept for the next process."""
+"""Decodes every image of a folder once, before a study spends time; results are cached for later processes."""
 
 from __future__ import annotations
 
@@ -18,21 +18,23 @@ from nas.tasks.image_files.reading import Note, quiet, read_image, shown
 from nas.tasks.image_files.tree import ImageFile
 
 _log = logging.getLogger(__name__)
-#: Changes with the rules of ``reading``: what was found by others is not used.
+#: Version of the rules in ``reading``; increase it when they change, so that older results are not used.
 _RULES = 1
-#: Fewer files than these are decoded without a word about it.
+#: Number of files above which decoding is announced in the log.
 _MANY = 2000
 
 
 @dataclass(frozen=True)
 class Checked:
-    """What decoding one file told.
+    """The result of decoding one file.
 
     Attributes:
-        size_bytes, modified_ns: of the file that was decoded; another size or time means another file.
+        size_bytes, modified_ns: size and time of the decoded file; a file with other values must be decoded again.
         content: hash of its bytes.
-        fault: why it can't be used; empty where it can.
-        peak: largest value of a file with more than 8 bits a channel.
+        width, height: size of the image in pixels.
+        notes: remarks about the file.
+        fault: the reason why the file can't be used; empty if it can.
+        peak: largest value of a file with more than 8 bits per channel; None for other files.
     """
 
     size_bytes: int
@@ -46,7 +48,7 @@ class Checked:
 
 
 def scan(root: Path, files: Sequence[ImageFile], white: float | None, cache: Path | None) -> dict[Path, Checked]:
-    """Path → what is known of the file; files that ``cache``, a folder, knows unchanged are not decoded again."""
+    """Path → result of decoding; unchanged files with a result in the folder ``cache`` are not decoded again."""
     kept = None if cache is None else cache / f"images-{_key(root, white)}.json"
     known = _read(kept)
     found = {file.path: known.get(_name(file.path)) for file in files}
@@ -104,7 +106,7 @@ def _checked(values: Mapping[str, Any]) -> Checked:
 
 
 def _write(path: Path, content: Mapping[str, Any]) -> None:
-    """Write whole or not at all; a cache that can't be written is none."""
+    """Write a cache file atomically; if that fails, log a warning and do without it."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile("w", dir=path.parent, suffix=".partial", delete=False) as file:

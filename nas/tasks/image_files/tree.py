@@ -1,4 +1,4 @@
-"""Every file and folder below an image folder, each seen once: links that lead back and hidden names are left out."""
+"""Lists all files and folders below an image folder, except hidden names and links to folders above them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 
 from nas.tasks.image_files.reading import FOREIGN, SUFFIXES
 
-#: Folders that programs leave behind, beside all names that begin with a dot.
+#: Folders made by operating systems and programs, which are left out like names that begin with a dot.
 _LEFT_BEHIND = {
     "__macosx",
     "@eadir",
@@ -29,8 +29,9 @@ class ImageFile:
     """A file with the suffix of an image.
 
     Attributes:
-        path: relative to the image folder.
-        identity: device and inode, equal for all links to one file.
+        path: path relative to the image folder.
+        identity: device and inode, which are equal for all links to one file.
+        size_bytes, modified_ns: size and time of the last change.
     """
 
     path: Path
@@ -41,19 +42,19 @@ class ImageFile:
 
 @dataclass
 class Tree:
-    """What is below a folder; all paths are relative to it."""
+    """Files and folders below a folder; all paths are relative to it."""
 
     root: Path
     files: list[ImageFile] = field(default_factory=list)
     folders: list[Path] = field(default_factory=list)
-    #: Path → why it is not read; nothing is lost by that.
+    #: Path that is left out without loss of data → the reason.
     left_out: dict[Path, str] = field(default_factory=dict)
-    #: Path → why it can't be read although it should.
+    #: Path that should be read but can't be → the reason.
     faults: dict[Path, str] = field(default_factory=dict)
 
 
 def walk(root: Path) -> Tree:
-    """Look below ``root``, through links to folders too; files come by folder, then by name."""
+    """List everything below ``root``, also through links to folders; files are sorted by folder, then by name."""
     tree = Tree(root)
     above = [_identity(os.stat(parent)) for parent in (root.resolve(), *root.resolve().parents)]
     _walk(tree, Path(), above)
@@ -91,7 +92,7 @@ def _entries(tree: Tree, folder: Path) -> Iterator[Path]:
 
 def _broken(tree: Tree, path: Path, error: OSError) -> None:
     link = (tree.root / path).is_symlink()
-    why = "a link to nothing" if link else f"it can't be looked at ({error.strerror})"
+    why = "a broken link" if link else f"it can't be accessed ({error.strerror})"
     if path.suffix.lower() in (*SUFFIXES, *FOREIGN) or not link:
         tree.faults[path] = why
     else:
@@ -101,11 +102,11 @@ def _broken(tree: Tree, path: Path, error: OSError) -> None:
 def _add_file(tree: Tree, path: Path, status: os.stat_result) -> None:
     suffix = path.suffix.lower()
     if suffix in FOREIGN:
-        tree.faults[path] = f"pictures of the kind {suffix} can't be read; convert it to PNG or JPEG"
+        tree.faults[path] = f"images of the type {suffix} can't be read; convert it to PNG or JPEG"
     elif suffix not in SUFFIXES:
-        tree.left_out[path] = f"files of the kind {suffix}" if suffix else "files without a suffix"
+        tree.left_out[path] = f"files of the type {suffix}" if suffix else "files without a suffix"
     elif not stat.S_ISREG(status.st_mode):
-        tree.faults[path] = "it is no ordinary file"
+        tree.faults[path] = "it is not a regular file"
     else:
         tree.files.append(ImageFile(path, _identity(status), status.st_size, status.st_mtime_ns))
 

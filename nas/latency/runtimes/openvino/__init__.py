@@ -1,1 +1,1 @@
-"""OpenVINO on the processor, plain and with native kernels."""
+"""OpenVINO on the processor, without and with native kernels."""

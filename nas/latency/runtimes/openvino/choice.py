@@ -1,4 +1,4 @@
-"""Chooses which layers of a graph the kernels compute, by timing on this machine; remembers what it chose."""
+"""Chooses the layers of a graph that native kernels compute, by timing on this machine; choices are cached."""
 
 from __future__ import annotations
 
@@ -26,41 +26,41 @@ from nas.latency.runtimes.openvino.race import Race, Variant
 from nas.latency.runtimes.openvino.replacement import replace
 from nas.latency.runtimes.openvino.session import filled, profiling, settings_of
 
-#: A kernel that is so many times slower than OpenVINO's own is not tried, whatever it would save its neighbours.
+#: A kernel that takes more than this multiple of OpenVINO's time is not tried in the graph.
 _HOPELESS = 3.0
-#: Numbers of an image that is large for a cache: what computes it together with its neighbours saves most.
+#: Number of values from which on an image is too large for the cache; fusing its layers then saves most.
 _LARGE = 1 << 16
-#: One that takes less than that of OpenVINO's own is not doubted, whatever reorders it would cost.
+#: Below this fraction of OpenVINO's time, a kernel is kept without trying the graph with and without it.
 _CERTAIN = 0.4
-#: Runs of the untouched graph that tell where its time goes, as far as they fit into so many seconds.
+#: Largest number of runs of the unchanged graph that are profiled, and largest number of seconds for them.
 _PROFILED_RUNS, _PROFILED_S = 40, 0.3
-#: Largest difference of outputs, over their spread and size together.
+#: Largest difference of outputs, relative to the sum of their standard deviation and largest absolute value.
 _TOLERANCE = 1e-3
-#: Time for runs of whole graphs.
+#: Time for runs of whole graphs, nanoseconds.
 _BUDGET_NS = 2_000_000_000
-#: Raised with every change of how is chosen: what was chosen otherwise is forgotten.
+#: Version of the cache; increase it when the selection algorithm changes.
 _VERSION = 4
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class KernelChooser:
-    """Lets kernels compute what makes a whole graph faster.
+    """Chooses the layers of a graph whose replacement by native kernels makes the whole graph faster.
 
-    What it finds out is kept beside the library, and so holds for this processor, OpenVINO and these kernels.
+    Results are cached beside the library, so they are valid for this processor, OpenVINO version and kernel version.
 
     Args:
-        core: what compiles the graphs.
+        core: the OpenVINO core that compiles the graphs.
     """
 
     core: openvino.Core
 
     @cached_property
     def library(self) -> Path:
-        """The library's file, built for the first graph that has use for it; from then on ``core`` knows it.
+        """The library's file; it is built on the first access and added to ``core``.
 
         Raises:
-            MeasureError: it can't be built.
+            MeasureError: the library can't be built.
         """
         found = build.library()
         self.core.add_extension(found)
@@ -69,12 +69,12 @@ class KernelChooser:
     def choose(
         self, model: openvino.Model, inputs: Sequence[np.ndarray], options: SessionOptions
     ) -> dict[str, Setting]:
-        """Layers of a graph, and how kernels compute them; none where that gains nothing.
+        """Layer name → kernel setting, of the layers that kernels compute; empty if kernels make nothing faster.
 
         Args:
-            model: as read from a file, its sizes fixed.
-            inputs: what it is timed with.
-            options: how it is run.
+            model: a graph as read from a file, with fixed sizes.
+            inputs: inputs for timing.
+            options: threads and batch of the runs.
         """
         prepared = model.clone()
         prepare(prepared)
@@ -90,7 +90,7 @@ class KernelChooser:
         return {item.name: Setting(**value) for item, value in zip(found, known, strict=True) if value is not None}
 
     def replaced(self, model: openvino.Model, settings: Mapping[str, Setting]) -> openvino.Model:
-        """The graph with what was chosen; as it is where nothing was."""
+        """The graph with the chosen layers replaced by kernels; ``model`` itself if there are none."""
         if not settings:
             return model
         prepared = model.clone()
@@ -127,10 +127,10 @@ class KernelChooser:
         inputs: Sequence[np.ndarray],
         options: SessionOptions,
     ) -> None:
-        """Candidates are scored on the untouched graph: what is timed must answer the same.
+        """Check that the graph with kernels, which is timed, has the outputs of the unchanged graph, which is scored.
 
         Raises:
-            MeasureError: it does not.
+            MeasureError: the outputs differ by more than the tolerance.
         """
         graphs = (model, self.replaced(model, settings))
         expected, found = (self._request(graph, inputs, settings_of(options)).results for graph in graphs)
@@ -139,13 +139,13 @@ class KernelChooser:
             if not difference <= _TOLERANCE * float(before.std() + np.abs(before).max()):
                 raise MeasureError(
                     f"with native kernels the outputs differ by {difference:.3g} (spread {float(before.std()):.3g}); "
-                    f"please report this with the file; {self.library} computes something else on this processor"
+                    f"please report this with the file; {self.library} computes wrong outputs on this processor"
                 )
 
     def _dense_ms(
         self, model: openvino.Model, inputs: Sequence[np.ndarray], options: SessionOptions
     ) -> dict[str, float]:
-        """Mean milliseconds by node of the untouched graph, of all its threads together."""
+        """Node → mean milliseconds in the unchanged graph, summed over its threads."""
         request = self._request(model, inputs, profiling(settings_of(options)))
         until, runs = time.monotonic() + _PROFILED_S, 1
         while runs < _PROFILED_RUNS and time.monotonic() < until:
@@ -169,7 +169,11 @@ def _run_ns(request: openvino.InferRequest) -> int:
 
 
 def _starts(found: Sequence[KernelLayer], timed: Mapping[str, Timed], dense_ms: Mapping[str, float]) -> list[Variant]:
-    """All layers; sparse ones; those and depthwise ones of large images; those whose kernel alone gains; gains much."""
+    """Variants to start from.
+
+    These are: all layers; sparse layers; sparse layers and depthwise layers of large images; layers whose kernel is
+    faster in isolation; layers whose kernel is much faster in isolation.
+    """
     return [
         frozenset(item.name for item in found),
         frozenset(item.name for item in found if item.kind == "sparse"),
@@ -182,7 +186,7 @@ def _starts(found: Sequence[KernelLayer], timed: Mapping[str, Timed], dense_ms: 
 
 
 def _flips(found: Sequence[KernelLayer], timed: Mapping[str, Timed], dense_ms: Mapping[str, float]) -> list[Variant]:
-    """Layers in doubt, those that are alike together; those first where more time goes."""
+    """Groups of equal layers whose kernel may or may not help, in descending order of their time in the graph."""
     alike: dict[tuple[object, ...], list[str]] = defaultdict(list)
     for item in found:
         if timed[item.name].time_ms < _CERTAIN * dense_ms.get(item.name, 0.0):
@@ -193,7 +197,7 @@ def _flips(found: Sequence[KernelLayer], timed: Mapping[str, Timed], dense_ms: M
 
 
 def _key(model: openvino.Model, found: Sequence[KernelLayer], options: SessionOptions) -> str:
-    """Of what the fastest variant depends on: operations, shapes, zeros, threads."""
+    """Cache key of a graph: a hash of operations, shapes, shares of zeros, and threads."""
     nodes = [node for node in model.get_ordered_ops() if node.get_type_name() != "Constant"]
     lines = [f"{node.get_type_name()} {[str(end.get_partial_shape()) for end in node.outputs()]}" for node in nodes]
     lines += [f"{item.kind} {item.weight.shape} {item.input_shape} {item.activation} {fills(item)}" for item in found]

@@ -1,4 +1,4 @@
-"""What was found out on this machine once: JSON values in a file of the user's cache."""
+"""A file of JSON values that caches results of timing on this machine."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class ChoiceCache:
-    """Values by key. A file that can't be read is empty; one that can't be written remembers nothing."""
+    """Values by key in one file. An unreadable file counts as empty; if it can't be written, nothing is stored."""
 
     path: Path
 
     def get(self, key: str) -> Any:
-        """The value, None where there is none."""
+        """The value of a key; None if there is none."""
         return self._read().get(key)
 
     def put(self, key: str, value: Any) -> None:
-        """Remember ``value``; other processes read the old file or the new one, never a part."""
+        """Store ``value``; other processes read the complete old file or the complete new one."""
         try:
             with tempfile.NamedTemporaryFile("w", dir=self.path.parent, delete=False) as file:
                 json.dump({**self._read(), key: value}, file)
             os.replace(file.name, self.path)
         except OSError as error:
-            _log.warning("%s can't be written (%s): the same is found out again", self.path, error.strerror)
+            _log.warning("%s can't be written (%s): the next start repeats the timing", self.path, error.strerror)
 
     def _read(self) -> dict[str, Any]:
         try:

@@ -1,4 +1,4 @@
-"""The fastest way a kernel computes a layer on this processor, found by timing the bare kernel."""
+"""Finds a kernel's fastest setting for a layer on this processor, by timing the kernel in isolation."""
 
 from __future__ import annotations
 
@@ -15,29 +15,29 @@ from nas.kernels.sparse_format import ROWS, SparseWeights, fill
 from nas.latency.runtimes.openvino.choice_cache import ChoiceCache
 from nas.latency.runtimes.openvino.graph_pass import KernelLayer, Setting
 
-#: Larger blocks are tried while so many values are stored for each one that is not zero.
+#: Rows per block → largest number of stored values per non-zero with which this block size is tried.
 _MAX_FILL = {1: 1.0, 2: 1.5, 4: 2.2}
-#: Narrower vectors are tried where there are no wider ones.
+#: Smallest number of vector lanes; instruction sets with fewer are tried only if no other is available.
 _LANES = 8
-#: Fourier transforms are tried with kernels of so many rows and columns.
+#: Fourier transforms are tried for kernels with at least this number of rows and columns.
 _MIN_TRANSFORMED = 5
-#: Numbers that are read and written in a run, and of how many channels at least: that fits the cache's second level, as
-#: in a chain. Memory is as fast for all settings, but not at all times.
+#: Largest number of values read and written per run, and smallest number of channels. The working set must stay in the
+#: L2 cache: memory bandwidth fluctuates and would blur the comparison.
 _NUMBERS, _CHANNELS = 1 << 16, 16
-#: Each setting runs for so long, and at least so often.
+#: Each setting runs for at least this many nanoseconds and this many times.
 _SETTING_NS, _RUNS = 2_000_000, 3
 
 
 @dataclass(frozen=True)
 class Timed:
-    """A setting, and how long the bare kernel takes with it on one thread, what it reads and writes in the cache."""
+    """A setting, and the time that the kernel takes with it in isolation, on one thread, with data in the cache."""
 
     setting: Setting
     time_ms: float
 
 
 def fastest(layer: KernelLayer, library: Library, cache: ChoiceCache) -> Timed:
-    """The layer's fastest setting, as remembered or found out now."""
+    """The layer's fastest setting, from the cache or by timing now."""
     key = _key(layer)
     known = cache.get(key)
     if known is None:
@@ -47,7 +47,7 @@ def fastest(layer: KernelLayer, library: Library, cache: ChoiceCache) -> Timed:
 
 
 def fills(layer: KernelLayer) -> list[float]:
-    """Share of the weight that is stored, of blocks of 1, 2 and 4 outputs; hundredths."""
+    """Shares of the weight that are stored with blocks of 1, 2 and 4 outputs, rounded to hundredths."""
     if layer.kind == "depthwise":
         return [1.0]
     return [round(layer.density * fill(layer.weight, rows), 2) for rows in ROWS]
@@ -75,7 +75,10 @@ def _timed(layer: KernelLayer, library: Library) -> Iterator[Timed]:
 
 
 def _pixels(layer: KernelLayer) -> KernelLayer:
-    """A sparse layer over some of its pixels, a number of them that is no multiple of 32: as few share a cache set."""
+    """A sparse layer with fewer pixels.
+
+    Their number is not a multiple of 32, so that few values share a set of the cache.
+    """
     outputs, inputs = layer.weight.shape
     pixels, max_pixels = prod(layer.input_shape) // inputs, _NUMBERS // (outputs + inputs) // 32 * 32 + 16
     some = min(pixels, max_pixels)
@@ -83,7 +86,7 @@ def _pixels(layer: KernelLayer) -> KernelLayer:
 
 
 def _channels(layer: KernelLayer) -> KernelLayer:
-    """A depthwise layer of some of its channels."""
+    """A depthwise layer with fewer channels."""
     images = prod(layer.input_shape[2:]) + prod(layer.output_shape[2:])
     some = min(len(layer.weight), max(_CHANNELS, _NUMBERS // images // _CHANNELS * _CHANNELS))
     weight, bias = layer.weight[:some], layer.bias[:some]
@@ -137,9 +140,9 @@ def _instruction_sets(library: Library) -> list[str]:
 
 
 def _minimum_ms(run: Callable[[], Any]) -> float:
-    """Least wall time of a run.
+    """Smallest wall time of a run, milliseconds.
 
-    Processor time would not count interruptions, but virtual machines may report none at all for a short run.
+    Processor time would leave out interruptions, but virtual machines may report zero for a short run.
     """
     run()
     times: list[int] = []

@@ -1,4 +1,4 @@
-"""Finds the layers of an OpenVINO graph that the native kernels compute too."""
+"""Finds the layers of an OpenVINO graph that native kernels can compute."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from nas.latency.runtimes.openvino.quiet import openvino
 
 Kind = Literal["sparse", "depthwise"]
 
-#: Denser weights are left to OpenVINO: no kernel that skips zeros gains by so few.
+#: Largest density of a layer that kernels compute; with fewer zeros, skipping them saves nothing.
 MAX_DENSITY = 0.75
 
 
@@ -22,28 +22,29 @@ MAX_DENSITY = 0.75
 class Setting:
     """How a kernel computes a layer."""
 
-    #: Adjacent outputs that share a list of inputs, and vectors of pixels at a time; of sparse kernels.
+    #: Sparse kernels: number of adjacent outputs that share a list of inputs.
     rows: int = 1
+    #: Sparse kernels: number of vectors of pixels that are computed at a time.
     width: int = 0
-    #: Its name; "" for the processor's best.
+    #: Name of the instruction set; "" for the processor's best.
     instruction_set: str = ""
-    #: How a depthwise kernel computes.
+    #: Depthwise kernels: method of computing.
     method: Method = "pixels"
 
 
 @dataclass(frozen=True, eq=False)
 class KernelLayer:
-    """A layer that a kernel can compute, with what is fused into it."""
+    """A layer that a kernel can compute, with the bias and activation that are fused into it."""
 
-    #: The friendly name of its convolution or product.
+    #: The friendly name of its convolution or matrix product.
     name: str
     kind: Kind
-    #: ``(outputs, inputs)`` of a sparse layer, ``(channels, height, width)`` of a depthwise one.
+    #: ``(outputs, inputs)`` for a sparse layer, ``(channels, height, width)`` for a depthwise one.
     weight: Floats
     #: ``(outputs,)``
     bias: Floats
     activation: str
-    #: ``(N, C, …)``; of linear layers ``(…, C)``
+    #: ``(N, C, …)``; for linear layers ``(…, C)``.
     input_shape: tuple[int, ...]
     output_shape: tuple[int, ...]
     channels_last: bool = False
@@ -57,7 +58,7 @@ class KernelLayer:
         return np.count_nonzero(self.weight) / self.weight.size
 
     def attributes(self, setting: Setting) -> dict[str, Any]:
-        """Those of its operation."""
+        """Attributes of the kernel's operation."""
         common = {"activation": self.activation, "instruction_set": setting.instruction_set}
         if self.kind == "sparse":
             shape = {"outputs": len(self.weight), "channels_last": self.channels_last}
@@ -66,7 +67,7 @@ class KernelLayer:
         return {"stride": self.stride, **pads, "method": setting.method, **common}
 
     def constants(self, setting: Setting) -> list[np.ndarray]:
-        """Inputs of its operation beside the layer's input."""
+        """Inputs of the kernel's operation besides the layer's input: weights and bias."""
         if self.kind == "depthwise":
             return [self.weight, self.bias]
         weights = SparseWeights.of(self.weight, setting.rows)
@@ -74,27 +75,27 @@ class KernelLayer:
 
 
 def prepare(model: openvino.Model) -> None:
-    """Fold and fuse a graph as read from a file, as OpenVINO itself will: its layers are ones that are recognised."""
+    """Apply OpenVINO's own folding and fusing to a graph as read from a file, so that its layers are recognised."""
     openvino._offline_transformations.apply_moc_transformations(model, False)
 
 
 def kernel_layers(model: openvino.Model) -> list[KernelLayer]:
-    """Layers of a prepared graph, in the order of execution.
+    """Layers of a prepared graph that kernels can compute, in the order of execution.
 
-    1×1 convolutions, also in groups, and linear layers in 32 bits whose weights are partly zero, and depthwise
-    convolutions; each with
-    the bias and the activation that alone read it. Layers of 8 bits and of shapes that are not fixed are none.
+    These are depthwise convolutions, and 1×1 convolutions (also grouped) and linear layers whose weights are partly
+    zero, each with a bias and an activation if these are the only readers of its output. Layers in 8 bits, or whose
+    shapes are not fixed, are left out.
     """
     return [match.layer for match in matches(model)]
 
 
 @dataclass(frozen=True, eq=False)
 class Match:
-    """A layer where it stands in its graph."""
+    """A layer with its position in the graph."""
 
     layer: KernelLayer
     node: openvino.Node
-    #: Of the last node that is fused into it.
+    #: Output of the last node that is fused into the layer.
     result: openvino.Output
 
 
@@ -107,7 +108,7 @@ def matches(model: openvino.Model) -> Iterator[Match]:
 
 
 def _is_plain(node: openvino.Node) -> bool:
-    """Whether sizes are fixed and numbers are of 32 bits that were not rounded to 8."""
+    """Whether a node has fixed sizes and computes with 32-bit values that are not quantized to 8 bits."""
     ends = [node.input_value(0), node.output(0)]
     return (
         all(end.get_partial_shape().is_static and end.get_element_type() == openvino.Type.f32 for end in ends)
@@ -129,7 +130,7 @@ def _is_of_single_pixels(node: openvino.Node, kernel: tuple[int, ...]) -> bool:
 
 
 def _grouped(node: openvino.Node) -> dict[str, Any] | None:
-    """Of single pixels, a sparse layer: its outputs read no input of another group."""
+    """A grouped 1×1 convolution as a sparse layer, with zeros between groups; a depthwise layer otherwise."""
     weight = _constant(node.input_value(1))
     if weight is None or not _is_of_single_pixels(node, weight.shape[3:]):
         return _depthwise(node)
@@ -186,7 +187,10 @@ def _fused(node: openvino.Node, found: dict[str, Any]) -> Match:
 
 
 def _biased(output: openvino.Output, channels: int, axis: int) -> tuple[openvino.Output, Floats]:
-    """The sum with a constant of each channel that is all that reads ``output``; else itself and no bias."""
+    """The output after adding a bias per channel, and the bias, if that sum alone reads ``output``.
+
+    Otherwise ``output`` itself and a bias of zeros.
+    """
     reader = only_reader(output)
     if reader is not None and reader.get_type_name() == "Add":
         allowed = [1] * len(output.get_shape())
@@ -219,13 +223,13 @@ def _activated(output: openvino.Output) -> tuple[openvino.Output, str]:
 
 
 def only_reader(output: openvino.Output) -> openvino.Node | None:
-    """The node that alone reads an output, None where there are more or none."""
+    """The only node that reads an output; None if several nodes or none read it."""
     readers = list(output.get_target_inputs())
     return readers[0].get_node() if len(readers) == 1 else None
 
 
 def _constant(output: openvino.Output) -> Floats | None:
-    """A copy of a constant of 32 bits."""
+    """A copy of a constant's values; None if the output is not a 32-bit constant."""
     node = output.get_node()
     if node.get_type_name() != "Constant" or node.get_element_type() != openvino.Type.f32:
         return None

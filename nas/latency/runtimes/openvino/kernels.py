@@ -17,12 +17,12 @@ from nas.latency.runtimes.openvino.choice import KernelChooser
 from nas.latency.runtimes.openvino.quiet import openvino
 from nas.latency.runtimes.openvino.session import open_session, profile, profiling, read, settings_of
 
-#: What OpenVINO's profiler calls every operation of a library.
+#: OpenVINO's profiler gives this type to every operation of a library.
 _CUSTOM = "Reference"
 
 
 class OpenVinoKernels(Runtime):
-    """As ``openvino``, with the project's native kernels for depthwise and for sparse 1×1 convolutions.
+    """Runs files like ``openvino``, with the project's native kernels for depthwise and sparse 1×1 convolutions.
 
     A 1×1 convolution or linear layer in fp32 is sparse if it is partly zero, in any pattern; ``block_4x1`` and
     ``nm_*_by_4`` are the fastest. Sparse convolutions of another kernel, such as 3×3, run as on
@@ -33,7 +33,7 @@ class OpenVinoKernels(Runtime):
     ``~/.cache/measured-nas/kernels``. It needs ``apt-get install g++ make`` and ``pip install
     'measured-nas[kernels]'``.
 
-    Studies score files in OpenVINO itself: the answers are the same, and no timing runs beside trainings.
+    Studies score files in plain OpenVINO, whose outputs are the same, so that no kernels are timed during trainings.
     """
 
     formats = frozenset({"onnx"})
@@ -54,7 +54,7 @@ class OpenVinoKernels(Runtime):
         return f"{str(openvino.__version__).partition('-')[0]}+{self._hash}"
 
     def profile(self, path: Path, options: SessionOptions) -> Profile:
-        """See ``Runtime.profile``; what was fused into another node has no time of its own."""
+        """See ``Runtime.profile``; nodes that are fused into another node have no time of their own."""
         model, fixed = self._chosen(path, options)
         found = profile(path, partial(self._load, model, fixed, profiling(settings_of(options))))
         types = {node.get_friendly_name(): node.get_type_name() for node in model.get_ops()}
@@ -62,7 +62,7 @@ class OpenVinoKernels(Runtime):
         return replace(found, nodes=tuple(nodes))
 
     def ship(self, path: Path, options: SessionOptions, folder: Path) -> None:
-        """The graph as it is run here, ``kernels.xml`` with ``kernels.bin``, and the library of its operations."""
+        """Write the graph with kernels (``kernels.xml``, ``kernels.bin``) and the library; see ``Runtime.ship``."""
         graph, _ = self._chosen(path, options)
         openvino.save_model(graph, folder / "kernels.xml", compress_to_fp16=False)
         shutil.copy(self._chooser.library, folder / "kernels.so")

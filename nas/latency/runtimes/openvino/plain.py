@@ -37,7 +37,7 @@ class OpenVino(Runtime):
         return str(openvino.__version__).partition("-")[0]
 
     def profile(self, path: Path, options: SessionOptions) -> Profile:
-        """See ``Runtime.profile``; what was fused into another node has no time of its own."""
+        """See ``Runtime.profile``; nodes that are fused into another node have no time of their own."""
         return profile(path, partial(self._load, path, options.batch, profiling(settings_of(options))))
 
     def _load(

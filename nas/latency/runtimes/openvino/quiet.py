@@ -1,11 +1,10 @@
-"""OpenVINO without its telemetry."""
+"""Imports OpenVINO without its telemetry."""
 
 from __future__ import annotations
 
 import sys
 
-#: Importing openvino imports this, makes a file in the home directory and reports to the maker's servers;
-#: without it, it does neither.
+#: Package that openvino imports if it can; it writes a file to the home directory and sends telemetry.
 _TELEMETRY = "openvino_telemetry"
 
 try:

@@ -1,25 +1,25 @@
-"""Finds the fastest variant of a graph by timing whole graphs: what a layer gains, reorders around it may cost."""
+"""Finds the fastest variant of a graph by timing whole graphs, which include reorders around replaced layers."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-#: The names of what is replaced in a variant.
+#: Names of the layers that a variant replaces.
 Variant = frozenset[str]
 
 NOTHING: Variant = frozenset()
-#: A flip must gain so much, and the whole so much over the untouched graph.
+#: Largest ratio of times at which a flip is accepted, and at which the winner is preferred to the unchanged graph.
 _FLIP, _WHOLE = 0.98, 0.99
-#: Runs of a variant before another's turn, and turns at least and at most.
+#: Runs of a variant per turn, and smallest and largest number of turns.
 _RUNS, _TURNS, _MAX_TURNS = 2, 3, 40
 
 
 class Race:
-    """Times variants in turns; of each, the least time counts.
+    """Times variants in turns and compares their smallest times.
 
     Args:
-        load: makes a variant ready; calling what it returns runs it once and returns the time of that, nanoseconds.
-        budget_ns: time for runs, overstepped by the turns that a comparison at least needs.
+        load: prepares a variant and returns a function that runs it once and returns the time, nanoseconds.
+        budget_ns: time for runs; the smallest number of turns of a comparison may exceed it.
     """
 
     def __init__(self, load: Callable[[Variant], Callable[[], int]], budget_ns: int) -> None:
@@ -28,9 +28,12 @@ class Race:
         self._ready: dict[Variant, Callable[[], int]] = {}
 
     def winner(self, starts: Sequence[Variant], flips: Sequence[Variant]) -> Variant:
-        """The fastest of ``starts``, then improved by flipping whole sets of names in the order of ``flips``.
+        """The fastest variant that the search finds; ``NOTHING`` if it is not faster than the unchanged graph.
 
-        Nothing where that gains nothing.
+        Args:
+            starts: variants; the search starts from the fastest one.
+            flips: sets of names, in the order of the search; each set is added or removed as a whole if that is
+                faster.
         """
         best = self._best([NOTHING, *starts], self._left_ns // 3)
         for place, flip in enumerate(flips):
@@ -45,7 +48,7 @@ class Race:
         return best
 
     def _gains(self, best: Variant, other: Variant, share_ns: int) -> bool:
-        """Whether another variant is faster, twice: of many comparisons some mislead."""
+        """Whether ``other`` is faster in two comparisons in a row; with many comparisons, a single one may mislead."""
         for _ in range(2):
             times = self._times([best, other], share_ns // 2)
             if times[1] >= _FLIP * times[0]:
@@ -60,7 +63,7 @@ class Race:
         return best
 
     def _times(self, variants: Sequence[Variant], share_ns: int) -> list[int]:
-        """Least times, nanoseconds."""
+        """Smallest time of each variant, nanoseconds."""
         for variant in variants:
             if variant not in self._ready:
                 self._ready[variant] = self._load(variant)

@@ -1,4 +1,4 @@
-"""Puts the native kernels' operations into an OpenVINO graph."""
+"""Replaces layers of an OpenVINO graph by operations of the native kernels."""
 
 from __future__ import annotations
 
@@ -13,20 +13,25 @@ import numpy as np
 from nas.latency.runtimes.openvino.graph_pass import Match, Setting, matches, only_reader
 from nas.latency.runtimes.openvino.quiet import openvino
 
-#: Inputs of a sparse operation whose input isn't scaled.
+#: Number of inputs of a sparse operation without input scales.
 _UNSCALED = 5
-#: Its attributes that an operation has too that computes it on the way.
+#: Attributes of a sparse operation that a depthwise operation takes over when it computes it as its expansion.
 _SETTINGS = ("rows", "width", "activation", "instruction_set")
-#: The order of dimensions that puts those of an image with its channels last in their place.
+#: Order of dimensions that transposes an image from channels last to channels first.
 _CHANNELS_FIRST = [0, 3, 1, 2]
 
 
 def replace(model: openvino.Model, settings: Mapping[str, Setting], library: Path) -> None:
-    """Let the library compute the layers of those names; outputs keep their names.
+    """Replace the layers in ``settings`` by operations of the library; outputs keep their names.
 
-    Operations take over what moves a whole image for little: a sparse one the scales of its input, a depthwise one the
-    sparse layer that computes its input for it alone, and the means of its output. What computes vectors
-    of channels reads and writes them last where OpenVINO has them so.
+    Operations also take over cheap neighbours that would read or write a whole image: a sparse operation the scales of
+    its input; a depthwise operation the sparse layer before it, if nothing else reads that layer, and the means of its
+    output. Operations that compute vectors of channels use images with channels last where OpenVINO does.
+
+    Args:
+        model: a prepared graph; it is changed in place.
+        settings: layer name → setting of its kernel.
+        library: the library's file.
     """
     factory = openvino.utils.node_factory.NodeFactory()
     factory.add_extension(library)
@@ -40,7 +45,7 @@ def replace(model: openvino.Model, settings: Mapping[str, Setting], library: Pat
 class _Placement:
     factory: openvino.utils.node_factory.NodeFactory
     settings: Mapping[str, Setting]
-    #: Names of the sparse convolutions that were placed.
+    #: Names of the sparse convolutions that were replaced so far.
     sparse: set[str] = field(default_factory=set)
 
     def place(self, match: Match) -> None:
@@ -78,7 +83,7 @@ class _Placement:
             _read_instead(match.result, node.output(0))
 
     def _is_for_openvino(self, image: openvino.Output) -> bool:
-        """Whether only convolutions read an image that OpenVINO computes, which has them channels last."""
+        """Whether only convolutions that OpenVINO computes, with channels last, read an image; means don't count."""
         return all(
             node.get_type_name() in ("Convolution", "GroupConvolution")
             and node.get_friendly_name() not in self.settings
@@ -100,7 +105,7 @@ class _Placement:
         return [openvino.op.Constant(np.ascontiguousarray(array)).output(0) for array in arrays]
 
     def _expansion(self, match: Match) -> openvino.Node | None:
-        """The operation, if there is one, that computes by a sparse layer what this layer alone reads."""
+        """The sparse operation that computes this layer's input, if nothing else reads that input; else None."""
         x = match.node.input_value(0)
         operation = x.get_node()
         is_sparse = operation.get_friendly_name() in self.sparse and operation.get_input_size() == _UNSCALED
@@ -119,7 +124,7 @@ def _readers(output: openvino.Output) -> list[openvino.Node]:
 
 
 def _scaled(match: Match) -> tuple[openvino.Output, list[openvino.Output]]:
-    """What a sparse layer reads, or, where that is an image times a scale of each channel, both of these."""
+    """The input of a sparse layer and no scales; if it is an image times a scale per channel, image and scales."""
     x, shape = match.node.input_value(0), match.layer.input_shape
     product = x.get_node()
     is_image = len(shape) == 4 and not match.layer.channels_last
@@ -131,7 +136,7 @@ def _scaled(match: Match) -> tuple[openvino.Output, list[openvino.Output]]:
 
 
 def _rescaled(match: Match) -> tuple[openvino.Output, openvino.Output | None]:
-    """What a layer computes, times a scale of each channel where this and means alone read it; the scales."""
+    """A layer's output and None; if only a product with a scale per channel (and means) read it, product and scales."""
     readers = [reader for reader in match.result.get_target_inputs() if not _is_mean(reader.get_node())]
     if len(readers) == 1 and readers[0].get_node().get_type_name() == "Multiply":
         scales = readers[0].get_node().input_value(1 - readers[0].get_index())
@@ -141,19 +146,19 @@ def _rescaled(match: Match) -> tuple[openvino.Output, openvino.Output | None]:
 
 
 def _are_scales(end: openvino.Output, shape: tuple[int, ...]) -> bool:
-    """Whether there is one for each channel of an image of that shape."""
+    """Whether a value has one number for each channel of images of that shape."""
     return bool(end.get_partial_shape() == openvino.PartialShape([*shape[:2], 1, 1]))
 
 
 def _stored_last(image: openvino.Output) -> openvino.Output | None:
-    """The image with its channels last that this one is a transposition of, if it is."""
+    """The image with channels last that ``image`` is a transposition of; None if it is not one."""
     node = image.get_node()
     is_one = node.get_type_name() == "Transpose" and node.input_value(1).get_node().get_type_name() == "Constant"
     return node.input_value(0) if is_one and [*node.input_value(1).get_node().data] == _CHANNELS_FIRST else None
 
 
 def _channels_first(image: openvino.Output, scales: openvino.Output | None) -> openvino.Output:
-    """The transposition of an image with its channels last, times a scale of each: no work before a convolution."""
+    """Transpose an image with channels last, after scaling its channels; OpenVINO's convolutions skip the transpose."""
     ops = openvino.opset13
     if scales is not None:
         images, channels = scales.get_shape()[:2]
@@ -162,7 +167,7 @@ def _channels_first(image: openvino.Output, scales: openvino.Output | None) -> o
 
 
 def _is_mean(node: openvino.Node) -> bool:
-    """Whether it is the mean of every channel of an image, as an image of one pixel."""
+    """Whether a node computes the mean of every channel of an image, as an image of one pixel."""
     if node.get_type_name() != "ReduceMean" or not node.get_attributes()["keep_dims"]:
         return False
     axes = node.input_value(1).get_node()

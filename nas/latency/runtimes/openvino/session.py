@@ -17,16 +17,16 @@ from nas.latency.runtimes import Burst, Session, SessionOptions
 from nas.latency.runtimes.in_process import Clocks, as_only_input, random_input
 from nas.latency.runtimes.openvino.quiet import openvino
 
-#: Kinds of numpy types an input can have: floating point, signed, unsigned, bool.
+#: Kinds of numpy types that an input can have: floating point, signed, unsigned, bool.
 _KINDS = "fiub"
-#: Times a file is opened for a profile.
+#: Number of times that a file is opened for a profile.
 _OPENINGS = 3
-#: Runs whose memory counts as the session's.
+#: Number of first runs whose memory counts as the session's.
 _FIRST_RUNS = 2
 
 
 def read(core: openvino.Core, path: Path, batch: int) -> tuple[openvino.Model, list[np.ndarray]]:
-    """The graph of a file, its batch fixed, and what its inputs are filled with.
+    """Read the graph of a file and fix its batch; returns it with random values for its inputs.
 
     Raises:
         MeasureError: the file can't be read, or an input can't be filled.
@@ -40,7 +40,7 @@ def read(core: openvino.Core, path: Path, batch: int) -> tuple[openvino.Model, l
 
 
 def settings_of(options: SessionOptions) -> dict[str, Any]:
-    """One stream of so many threads, for latency, 32 bits where the file says so, nothing cached on disk."""
+    """Settings for latency: one stream with the options' threads, the file's precision, no cache on disk."""
     properties = openvino.properties
     return {
         properties.hint.performance_mode(): properties.hint.PerformanceMode.LATENCY,
@@ -53,12 +53,16 @@ def settings_of(options: SessionOptions) -> dict[str, Any]:
 
 
 def profiling(settings: dict[str, Any]) -> dict[str, Any]:
-    """The same, with the profiler on."""
+    """``settings`` with the profiler on."""
     return {**settings, openvino.properties.enable_profiling(): True}
 
 
 def open_session(path: Path, load: Callable[[], tuple[openvino.CompiledModel, list[np.ndarray]]]) -> Session:
-    """A session of what ``load`` compiles, with what its inputs are filled with.
+    """Open a session.
+
+    Args:
+        path: the file, for messages.
+        load: compiles a graph and returns it with the values of its inputs.
 
     Raises:
         MeasureError: ``load`` or a first run failed.
@@ -71,9 +75,13 @@ def open_session(path: Path, load: Callable[[], tuple[openvino.CompiledModel, li
 
 
 def profile(path: Path, load: Callable[[], tuple[openvino.CompiledModel, list[np.ndarray]]]) -> Profile:
-    """Of what ``load`` compiles with the profiler on; of several openings the one that was disturbed least counts.
+    """Profile a graph in several openings; the fastest, least disturbed one counts.
 
-    Times are whole microseconds, means of all runs since the file was opened, the slow first ones among them.
+    Times are means over all runs since the opening, including slow first runs, in whole microseconds.
+
+    Args:
+        path: the file, for messages.
+        load: compiles a graph with the profiler on and returns it with the values of its inputs.
 
     Raises:
         MeasureError: ``load`` or a run failed.
@@ -84,7 +92,7 @@ def profile(path: Path, load: Callable[[], tuple[openvino.CompiledModel, list[np
 
 
 def filled(compiled: openvino.CompiledModel, fixed: list[np.ndarray]) -> tuple[openvino.InferRequest, list[np.ndarray]]:
-    """A request whose inputs are filled, and what with."""
+    """A request whose inputs are filled with ``fixed``, and ``fixed`` itself."""
     request = compiled.create_infer_request()
     _fill(request, fixed)
     return request, fixed
@@ -123,7 +131,7 @@ class _OpenVinoSession(Session):
     def burst(self, runs: int) -> Burst:
         request = self._opened()
         with _told("OpenVINO failed in a run"):
-            # Shared outputs are those of the runtime, not copies of them.
+            # Shared outputs are views of the runtime's memory, so no time goes into copies.
             return self._clocks.burst(partial(request.infer, share_outputs=True), runs)
 
     def run(self, inputs: np.ndarray) -> np.ndarray:

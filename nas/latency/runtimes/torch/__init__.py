@@ -1,4 +1,4 @@
-"""torch itself: eager in channels_last, compiled, and on a GPU. The one place of ``nas.latency`` that imports torch."""
+"""torch as a runtime, eager or compiled, on the processor or a GPU; nothing else in ``nas.latency`` imports torch."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from nas.latency.runtimes.torch.graph import TorchGraph
 from nas.latency.runtimes.torch.semi_structured import make_sparse
 from nas.latency.runtimes.torch.sessions import Module, TorchSession, peak_memory
 
-#: The oldest ONNX whose ops are translated.
+#: Oldest ONNX opset that can be translated.
 OLDEST_OPSET = 13
 
 
@@ -58,9 +58,9 @@ class Torch(Runtime):
             raise PlanError(f"torch: device {device!r}; allowed: cpu, cuda")
         for name, value in {"half": half, "cuda_graphs": cuda_graphs, "semi_structured": semi_structured}.items():
             if value and device == "cpu":
-                raise PlanError(f"torch: {name} is for GPUs; set device: cuda with it, or leave it out")
+                raise PlanError(f"torch: {name} works only on a GPU; also set device: cuda, or leave {name} out")
         if semi_structured and not half:
-            raise PlanError("torch: semi_structured kernels compute in 16 bits; set half: true with it")
+            raise PlanError("torch: semi_structured kernels compute in 16 bits; also set half: true")
         _check_machine(device, compile)
         self._device, self._compile, self._half = torch.device(device), compile, half
         self._cuda_graphs, self._semi_structured = cuda_graphs, semi_structured
@@ -76,11 +76,11 @@ class Torch(Runtime):
             return session.took(peak_bytes())
         except MeasureError as error:
             raise MeasureError(f"torch can't run {path}: {error}") from error
-        except Exception as error:  # of parsing, of torch, of a compiler
+        except Exception as error:  # parsing, torch and compilers raise errors without a common base
             raise MeasureError(f"torch can't run {path}: {type(error).__name__}: {error}") from error
 
     def version(self) -> str:
-        """Version of the installed package, with what it was built for."""
+        """Version of the installed package, with the platform that it was built for."""
         return str(torch.__version__)
 
     def _session(self, path: Path, options: SessionOptions) -> TorchSession:
@@ -118,7 +118,7 @@ def _check_machine(device: str, compile: bool) -> None:
     if compile and device == "cpu" and shutil.which(compiler) is None:
         raise MeasureError(
             f"torch: compile needs a C++ compiler, and there is no {compiler} on the path; install g++, name another "
-            "one in the variable CXX, or leave compile out"
+            "compiler in the environment variable CXX, or leave compile out"
         )
     if compile and device == "cuda" and importlib.util.find_spec("triton") is None:
         raise MeasureError("torch: compile needs triton on a GPU; pip install triton, or leave compile out")
@@ -133,7 +133,7 @@ def _check_opset(model: onnx.ModelProto) -> None:
 
 
 def _fixed_inputs(model: onnx.ModelProto, batch: int) -> dict[str, np.ndarray]:
-    """Input → random values; what has a value in the file is no input."""
+    """Input → random values; names with a value in the file are not inputs."""
     given = {item.name for item in model.graph.initializer}
     fixed = {}
     for item in model.graph.input:

@@ -1,4 +1,4 @@
-"""Activations that a file spells out become the one function torch has for them."""
+"""Replaces activations that a file writes as several operations by torch's single function."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ import torch
 from torch import fx
 from torch.nn import functional as F
 
-#: As a file has it: 32 bits.
+#: √2 rounded to 32 bits, as files contain it.
 _SQRT_2 = float(np.float32(2**0.5))
 
 
 def fuse(module: fx.GraphModule) -> fx.GraphModule:
-    """Replace them; the module itself."""
+    """Replace the activations SiLU, Mish and GELU in a module, in place, and return it."""
     for pattern, replacement in ((_silu, F.silu), (_mish, F.mish), (_gelu, F.gelu)):
         fx.replace_pattern(module, pattern, _calling(replacement))
     return module

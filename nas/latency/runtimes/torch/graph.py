@@ -1,4 +1,4 @@
-"""From an ONNX graph to straight-line torch code."""
+"""Translates an ONNX graph to straight-line torch code."""
 
 from __future__ import annotations
 
@@ -16,31 +16,31 @@ from nas.errors import MeasureError
 from nas.latency.runtimes.torch.fusions import fuse
 from nas.latency.runtimes.torch.nodes import TRANSLATIONS
 
-#: What a name of the file stands for: a value computed in each run, or a constant.
+#: The value of a name in the file: a node that each run computes, or a constant.
 Value = fx.Node | Tensor
 
 #: Names of ONNX's own domain.
 _STANDARD = ("", "ai.onnx")
-#: How often what a node is defined by is itself replaced.
+#: Largest depth of nested definitions of ops by other ops.
 _LEVELS = 4
 
 
 class TorchGraph:
     """A torch graph under construction.
 
-    Calls on constants are made at once; of the others, the shape is found on the meta device, so that what a file
-    computes from shapes is a constant too.
+    Calls on constants are evaluated at once. Other calls are evaluated on the meta device to find their shapes, so that
+    values computed from shapes are constants too.
     """
 
     def __init__(self, model: onnx.ModelProto, inputs: Mapping[str, Tensor]) -> None:
         """Translate every node.
 
         Args:
-            model: its opset is 13 or newer.
+            model: an ONNX model with opset 13 or newer.
             inputs: name → a tensor of the input's shape and type.
 
         Raises:
-            MeasureError: a node that no translation knows, or knows only with other attributes.
+            MeasureError: a node has no translation, or attributes that its translation does not support.
         """
         self._graph = fx.Graph()
         self._constants = nn.Module()
@@ -64,7 +64,7 @@ class TorchGraph:
         return fuse(fx.GraphModule(self._constants, self._graph))
 
     def call(self, function: Callable[..., Any], *arguments: Any, **settings: Any) -> Any:
-        """The function of values and plain settings: computed now if all values are constants, else in each run."""
+        """Apply a function: evaluated now if all its arguments are constants, else added to the graph."""
         values = [item for item in _flat(arguments) if isinstance(item, fx.Node)]
         if not values:
             return function(*arguments, **settings)
@@ -75,13 +75,13 @@ class TorchGraph:
         return node
 
     def parts(self, value: Any, count: int) -> list[Any]:
-        """The items of what a function that returns several returned."""
+        """The items of the value that a function with several results returned."""
         if not isinstance(value, fx.Node):
             return list(value)
         return [self.call(operator.getitem, value, index) for index in range(count)]
 
     def shape(self, value: Value) -> tuple[int, ...]:
-        """Of a value or constant."""
+        """Shape of a value or constant."""
         return tuple(value.meta["value"].shape if isinstance(value, fx.Node) else value.shape)
 
     def dtype(self, value: Value) -> torch.dtype:
@@ -89,27 +89,27 @@ class TorchGraph:
         return value.meta["value"].dtype if isinstance(value, fx.Node) else value.dtype
 
     def numbers(self, value: Value | None) -> list[Any]:
-        """A constant's elements.
+        """The elements of a constant; empty for None.
 
         Raises:
-            MeasureError: it is computed from the inputs.
+            MeasureError: the value is computed from the inputs.
         """
         if value is None:
             return []
         if isinstance(value, fx.Node):
-            raise MeasureError(f"{value.name} is computed from the input, but has to be known when the file is opened")
+            raise MeasureError(f"{value.name} is computed from the input, but must be known when the file is opened")
         return list(value.flatten().tolist())
 
     def _translate(self, node: onnx.NodeProto, translation: Callable[..., Any]) -> None:
         attributes = {item.name: _attribute(item) for item in node.attribute}
         inputs = [self._values[name] if name else None for name in node.input]
         try:
-            if node.op_type == "Split":  # the one op whose number of outputs is no attribute
+            if node.op_type == "Split":  # the only op whose number of outputs is not an attribute
                 attributes["count"] = len(node.output)
             found = translation(self, attributes, *inputs)
         except MeasureError:
             raise
-        except Exception as error:  # attributes or shapes that a translation does not know
+        except Exception as error:  # attributes or shapes that a translation does not support
             raise MeasureError(f"op {node.op_type} ({node.name}) can't be translated to torch: {error}") from error
         outputs = found if isinstance(found, list) else [found]
         if further := [name for name in node.output[len(outputs) :] if name]:
@@ -120,7 +120,7 @@ class TorchGraph:
         return self._tensor(item) if isinstance(item, Tensor) else item
 
     def _tensor(self, value: Value) -> fx.Node:
-        """As a node: constants become buffers of the module."""
+        """A value as a node; a constant becomes a buffer of the module."""
         if isinstance(value, fx.Node):
             return value
         name = f"constant{self._num_constants}"
@@ -136,7 +136,7 @@ def _is_known(node: onnx.NodeProto) -> bool:
 
 
 def _spelled_out(model: onnx.ModelProto) -> onnx.ModelProto:
-    """The model, in which nodes without a translation are those that ONNX defines them by, where it does."""
+    """The model with nodes that have no translation replaced by their ONNX definition, where there is one."""
     for _ in range(_LEVELS):
         unknown = {(node.domain, node.op_type) for node in model.graph.node if not _is_known(node)}
         defined = [name for name in unknown if _is_defined(*name, model)]
@@ -145,7 +145,7 @@ def _spelled_out(model: onnx.ModelProto) -> onnx.ModelProto:
         _write_defaults(model)
         try:
             model = inline_selected_functions(model, defined, inline_schema_functions=True)
-        except RuntimeError:  # a definition of which it can't find the types
+        except RuntimeError:  # the inliner can't find the types of a definition
             break
     return model
 
@@ -158,7 +158,7 @@ def _is_defined(domain: str, op_type: str, model: onnx.ModelProto) -> bool:
 
 
 def _write_defaults(model: onnx.ModelProto) -> None:
-    """Write attributes that nodes leave out: a definition refers to them, and its inlining does not know defaults."""
+    """Write default attributes into nodes that leave them out: ONNX's inliner does not fill in defaults."""
     for node in model.graph.node:
         if not _is_known(node) and _is_defined(node.domain, node.op_type, model):
             given = {item.name for item in node.attribute}

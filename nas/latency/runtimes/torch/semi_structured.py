@@ -1,4 +1,4 @@
-"""2:4 sparse weights on a GPU: matrices that keep two of four inputs are stored and multiplied without the others."""
+"""2:4 sparse weights on a GPU: only two of every four inputs are stored and multiplied."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from torch.nn import functional as F
 
 from nas.errors import MeasureError
 
-#: Rows and columns a sparse kernel wants a multiple of (16-bit numbers).
+#: Rows and columns must be multiples of these numbers (for 16-bit values).
 _MULTIPLE_OF = (32, 64)
 
 
 def make_sparse(module: fx.GraphModule) -> int:
-    """Replace what can be: linear layers and 1×1 convolutions whose weight is 2:4; how many there were.
+    """Make linear layers and 1×1 convolutions with 2:4 weights use sparse kernels; returns their number.
 
     Args:
-        module: on the GPU, 16 bits, weights as buffers.
+        module: a module on the GPU, with 16-bit weights as buffers.
 
     Raises:
-        MeasureError: no weight is 2:4 and of a size the kernels take.
+        MeasureError: no weight is 2:4 with sizes that the kernels support.
     """
     count = 0
     for node in list(module.graph.nodes):
@@ -35,15 +35,15 @@ def make_sparse(module: fx.GraphModule) -> int:
         count += 1
     if not count:
         raise MeasureError(
-            "no weight of this file keeps two of four inputs in a size that sparse kernels take (multiples of "
-            f"{' × '.join(map(str, _MULTIPLE_OF))}); leave semi_structured out for it"
+            "no weight of this file keeps two of four inputs and has sizes that sparse kernels support (multiples of "
+            f"{' × '.join(map(str, _MULTIPLE_OF))}); leave semi_structured out for this file"
         )
     module.recompile()
     return count
 
 
 def is_two_of_four(weight: Tensor) -> bool:
-    """Whether of every four inputs of a matrix ``(O, I)`` or 1×1 kernel ``(O, I, 1, 1)`` at most two are kept."""
+    """Whether a weight ``(O, I)`` or ``(O, I, 1, 1)`` keeps at most two of every four inputs, in supported sizes."""
     rows = weight.flatten(1)
     if any(size % multiple for size, multiple in zip(rows.shape, _MULTIPLE_OF, strict=True)):
         return False
@@ -51,12 +51,12 @@ def is_two_of_four(weight: Tensor) -> bool:
 
 
 def pointwise(value: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-    """A 1×1 convolution of ``(N, C, H, W)`` as a linear layer over pixels: in channels_last no value moves."""
+    """A 1×1 convolution of ``(N, C, H, W)`` as a linear layer over pixels; in channels_last nothing is copied."""
     return F.linear(value.permute(0, 2, 3, 1), weight, bias).permute(0, 3, 1, 2)
 
 
 def _weight(module: fx.GraphModule, node: fx.Node) -> Tensor | None:
-    """Of a linear layer, or of a 1×1 convolution that is one."""
+    """The weight of a linear layer or plain 1×1 convolution; None for other nodes."""
     if node.op != "call_function" or node.target not in (F.linear, F.conv2d):
         return None
     source = node.args[1]

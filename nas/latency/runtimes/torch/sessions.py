@@ -14,7 +14,7 @@ from nas.latency.machine.peak_memory import peak_growth
 from nas.latency.runtimes import Burst, Session
 from nas.latency.runtimes.in_process import Clocks, as_only_input
 
-#: Runs before anything is timed or captured; their memory counts as the session's.
+#: Number of runs before anything is timed or captured; their memory counts as the session's.
 FIRST_RUNS = 3
 
 Module = Callable[..., tuple[Tensor, ...]]
@@ -23,14 +23,14 @@ Step = Callable[[], tuple[Tensor, ...]]
 
 
 class TorchSession(Session):
-    """A module with inputs of its own.
+    """A session of a torch module with fixed inputs.
 
     Args:
-        module: on the device.
-        inputs: on the device; ``run`` writes its own there for a moment.
-        fixed: the same as arrays.
-        threads: of this process, while it runs.
-        cuda_graphs: capture one run and replay it.
+        module: the module, on the device.
+        inputs: the fixed inputs, on the device; ``run`` overwrites them temporarily.
+        fixed: the fixed inputs as arrays.
+        threads: number of threads of this process during runs.
+        cuda_graphs: whether to capture one run as a CUDA graph and replay it.
     """
 
     def __init__(
@@ -58,7 +58,7 @@ class TorchSession(Session):
         return tuple(self._fixed[0].shape)
 
     def burst(self, runs: int) -> Burst:
-        """See ``Session.burst``; on a GPU each run lies between two events."""
+        """See ``Session.burst``; on a GPU each run is timed between two CUDA events."""
         step = self._opened()
         try:
             with self._measuring():
@@ -83,7 +83,7 @@ class TorchSession(Session):
                 self._inputs[0].copy_(torch.from_numpy(self._fixed[0]))
 
     def peak_memory_bytes(self) -> int | None:
-        """See ``Session.peak_memory_bytes``; on a GPU, of its memory."""
+        """See ``Session.peak_memory_bytes``; on a GPU, the growth of its own memory."""
         return self._peak_memory_bytes
 
     def close(self) -> None:
@@ -92,7 +92,7 @@ class TorchSession(Session):
         self._inputs.clear()
 
     def took(self, peak_memory_bytes: int | None) -> TorchSession:
-        """The session, knowing what opening it took."""
+        """Set the peak memory of opening this session, and return the session."""
         self._peak_memory_bytes = peak_memory_bytes
         return self
 
@@ -103,7 +103,7 @@ class TorchSession(Session):
 
     @contextmanager
     def _measuring(self) -> Iterator[None]:
-        """Inference with the session's number of threads; 32 bits are 32 bits on GPUs too, as the file says."""
+        """Inference mode with the session's number of threads, and without TF32 on GPUs, so that fp32 stays fp32."""
         before = torch.get_num_threads()
         with ExitStack() as state:
             state.enter_context(torch.inference_mode())
@@ -116,7 +116,7 @@ class TorchSession(Session):
 
 @contextmanager
 def peak_memory(on_gpu: bool) -> Iterator[Callable[[], int | None]]:
-    """Watch the peak of memory while the block runs, the GPU's or this process's; the bytes, once it is over."""
+    """Record the growth of peak memory of the GPU or this process; the yielded function returns it after the block."""
     if not on_gpu:
         with peak_growth() as growth:
             yield lambda: growth.growth_bytes
@@ -127,7 +127,7 @@ def peak_memory(on_gpu: bool) -> Iterator[Callable[[], int | None]]:
 
 
 def _cuda_burst(step: Step, runs: int) -> Burst:
-    """Each run between two events, waited for before the next: latency, not throughput."""
+    """Time each run between two events, and wait for its end before the next, which gives latency, not throughput."""
     start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))  # type: ignore[no-untyped-call]
     times_ns = []
     torch.cuda.synchronize()
@@ -141,7 +141,7 @@ def _cuda_burst(step: Step, runs: int) -> Burst:
 
 
 def _captured(step: Step) -> Step:
-    """One run as a CUDA graph; what it returns is overwritten by the next."""
+    """Capture one run as a CUDA graph; each replay overwrites the outputs of the one before."""
     side = torch.cuda.Stream()  # type: ignore[no-untyped-call]
     side.wait_stream(torch.cuda.current_stream())
     with torch.cuda.stream(side):

@@ -72,5 +72,5 @@ def test_without_a_compiler_it_says_what_to_install(monkeypatch: pytest.MonkeyPa
 
 def test_a_cache_that_can_not_be_written_is_an_error(small: Sources, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", "/proc/none")
-    with pytest.raises(MeasureError, match="can't be kept in /proc/none"):
+    with pytest.raises(MeasureError, match="can't be stored in /proc/none"):
         build.library()

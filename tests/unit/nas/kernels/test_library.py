@@ -101,10 +101,10 @@ def test_nothing_in_is_nothing_out(kernels: Library) -> None:
         ({"weights": replace(WEIGHTS, rows=3)}, "blocks of 3 outputs; allowed here: 1, 2, 4"),
         ({"weights": replace(WEIGHTS, outputs=0)}, r"weights \(0, 5\); allowed here: not empty"),
         ({"weights": replace(WEIGHTS, starts=WEIGHTS.starts[1:])}, r"starts int32 \(3,\); allowed here: int32 \(4,\)"),
-        ({"weights": replace(WEIGHTS, starts=WEIGHTS.starts[::-1].copy())}, "starts that do not rise"),
+        ({"weights": replace(WEIGHTS, starts=WEIGHTS.starts[::-1].copy())}, "starts that are not ascending"),
         (
             {"weights": replace(WEIGHTS, columns=WEIGHTS.columns + 1)},
-            "columns that are no inputs; allowed here: 0 to 4",
+            "columns that are not inputs; allowed here: 0 to 4",
         ),
         ({"weights": replace(WEIGHTS, values=WEIGHTS.values[1:])}, "values float32"),
     ],

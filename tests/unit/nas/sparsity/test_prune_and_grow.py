@@ -58,7 +58,7 @@ def test_the_largest_gradients_grow() -> None:
 
 
 def test_channels_are_refused() -> None:
-    with pytest.raises(PlanError, match="can't prune by channels"):
+    with pytest.raises(PlanError, match="can't use the patterns channels"):
         Sparsity(patterns=["unstructured", "channels"], schedule="prune_and_grow")
 
 

@@ -66,7 +66,7 @@ def test_resizing_is_told_where_there_is_any(folder: Path) -> None:
 def test_files_that_are_not_the_published_ones_are_not_opened(folder: Path) -> None:
     with (folder / Cifar10.source.base_folder / "data_batch_1").open("ab") as file:
         file.write(b"x")
-    with pytest.raises(TaskError, match="not the published ones: data_batch_1 missing, cut or changed"):
+    with pytest.raises(TaskError, match="not the published ones: data_batch_1 missing, cut off or changed"):
         Cifar10(str(folder))
 
 

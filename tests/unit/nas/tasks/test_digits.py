@@ -80,7 +80,7 @@ def test_the_fingerprint_tells_what_networks_see() -> None:
         ({"image_size": True}, "image_size: True"),
         ({"seed": -1}, "seed: -1"),
         ({"augmentation": {"hflipp": 0.5}}, "unknown 'hflipp'; did you mean 'hflip'"),
-        ({"augmentation": {"train_crop_mode": "no"}}, "refused by timm"),
+        ({"augmentation": {"train_crop_mode": "no"}}, "create_transform refuses"),
         ({"augmentation": "strong"}, "'strong'; allowed: true, false"),
     ],
 )

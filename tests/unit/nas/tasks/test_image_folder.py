@@ -102,5 +102,5 @@ def test_too_few_to_split(tmp_path: Path) -> None:
 def test_a_file_that_is_no_image(tmp_path: Path) -> None:
     for path in (write(tmp_path) / "b").iterdir():
         path.write_bytes(b"no image")
-    with pytest.raises(TaskError, match=r"b/\d+\.png: its content is no image that can be read"):
+    with pytest.raises(TaskError, match=r"b/\d+\.png: its content is not a readable image"):
         ImageFolder(str(tmp_path), image_size=16)

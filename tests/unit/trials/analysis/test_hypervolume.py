@@ -92,7 +92,7 @@ def test_infinite_points_are_ranked() -> None:
     [
         ([[1.0, 2.0]], ["minimise", "minimize"], [3, 3], "'minimise'; allowed"),
         ([[1.0, 2.0]], ["minimize"], [3], "shape"),
-        ([[float("nan"), 2.0]], ["minimize"] * 2, [3, 3], "not a number"),
+        ([[float("nan"), 2.0]], ["minimize"] * 2, [3, 3], "is NaN"),
         ([[1.0, 2.0]], ["minimize"] * 2, [3, float("inf")], "finite"),
     ],
 )

@@ -138,8 +138,8 @@ def test_a_device_elsewhere_leaves_all_cores_to_training() -> None:
         ({"address": "https://pi", "token_file": "t"}, "https://host:port"),
         ({"address": "https://user:word@pi:1", "token_file": "t"}, "https://host:port"),
         ({"address": "https://pi:99999", "token_file": "t"}, "https://host:port"),
-        ({"address": "https://pi:8765"}, "wants a token"),
-        ({"address": "http://pi:8765", "token_file": "t", "tls_ca": "c"}, "tls_ca is for https"),
+        ({"address": "https://pi:8765"}, "needs a token"),
+        ({"address": "http://pi:8765", "token_file": "t", "tls_ca": "c"}, "tls_ca needs an https"),
         ({"token_file": "t"}, "no address"),
     ],
 )

@@ -1,4 +1,4 @@
-"""Nodes of ONNX files as functions of torch: a file for each group of nodes, one table of all.
+"""Translations of ONNX nodes to torch functions, one file for each group of nodes, and a table of all.
 
 The table covers what our ops emit and what other tools write for networks of fixed shape; opset 13 and newer. A node
 that is not in it is replaced by the nodes that ONNX itself defines it by, if there are such.

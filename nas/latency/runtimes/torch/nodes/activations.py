@@ -1,4 +1,4 @@
-"""Activations, and what becomes of a random layer when a network answers."""
+"""Activations, and random layers such as dropout, which do nothing in inference."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from nas.latency.runtimes.torch.nodes.translation import Attributes, Translation
 if TYPE_CHECKING:
     from nas.latency.runtimes.torch.graph import TorchGraph, Value
 
-#: Attributes of ``Selu`` where the file gives none: those of torch's function.
+#: Default attributes of ``Selu``, which are those of torch's function.
 _SELU = {"alpha": 1.67326319217681884765625, "gamma": 1.05070102214813232421875}
 
 

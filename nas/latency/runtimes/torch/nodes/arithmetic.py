@@ -1,4 +1,4 @@
-"""Arithmetic, comparisons and logic, element by element."""
+"""Elementwise arithmetic, comparisons and logic."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def _pow(graph: TorchGraph, attributes: Attributes, base: Value, exponent: Value
 
 
 def _folded(function: Callable[..., Any]) -> Translation:
-    """A node of any number of operands, combined two by two."""
+    """The translation of a node with any number of operands, which are combined from left to right."""
 
     def translate(graph: TorchGraph, attributes: Attributes, first: Value, *others: Value) -> Any:
         for other in others:

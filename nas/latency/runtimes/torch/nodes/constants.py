@@ -1,4 +1,4 @@
-"""What a file states, or computes from shapes alone."""
+"""Constants of a file, and values that are computed from shapes alone."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from nas.latency.runtimes.torch.nodes.translation import Attributes, Translation
 if TYPE_CHECKING:
     from nas.latency.runtimes.torch.graph import TorchGraph, Value
 
-#: ONNX's number of an element type → torch's.
+#: ONNX's number of an element type → torch's type.
 TYPES = {
     1: torch.float32,
     2: torch.uint8,

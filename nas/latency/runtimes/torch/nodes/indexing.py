@@ -1,4 +1,4 @@
-"""Parts of a value: slices, gathered and scattered elements, sorted ones, running sums."""
+"""Slices, gathering, scattering, sorting and cumulative sums."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from nas.latency.runtimes.torch.nodes.translation import Attributes, Translation
 if TYPE_CHECKING:
     from nas.latency.runtimes.torch.graph import TorchGraph, Value
 
-#: ONNX's name of how values meet at one place → torch's.
+#: ONNX's name of a scatter reduction → torch's name.
 _REDUCTIONS = {"add": "sum", "mul": "prod", "max": "amax", "min": "amin"}
 
 
@@ -57,12 +57,12 @@ def _gather_elements(graph: TorchGraph, attributes: Attributes, value: Value, pl
 
 def _gather_nd(graph: TorchGraph, attributes: Attributes, value: Value, places: Value) -> Any:
     if attributes.get("batch_dims", 0):
-        raise ValueError("batch_dims are unknown")
+        raise ValueError("batch_dims are not supported")
     return graph.call(at_places, value, places)
 
 
 def at_places(value: Tensor, places: Tensor) -> Tensor:
-    """The parts of a value whose index is a row of ``places``."""
+    """The parts of a value at the indices that are the rows of ``places``."""
     return value[places.unbind(-1)]
 
 
@@ -77,12 +77,12 @@ def _scatter_elements(graph: TorchGraph, attributes: Attributes, value: Value, p
 def _scatter_nd(graph: TorchGraph, attributes: Attributes, value: Value, places: Value, new: Value) -> Any:
     reduction = attributes.get("reduction", "none")
     if reduction not in ("none", "add"):
-        raise ValueError(f"reduction {reduction!r} is unknown")
+        raise ValueError(f"reduction {reduction!r} is not supported")
     return graph.call(with_places, value, places, new, reduction == "add")
 
 
 def with_places(value: Tensor, places: Tensor, new: Tensor, add: bool) -> Tensor:
-    """The value with new parts where a row of ``places`` is the index."""
+    """The value with ``new`` written or added at the indices that are the rows of ``places``."""
     return value.index_put(places.unbind(-1), new, accumulate=add)
 
 
@@ -100,7 +100,7 @@ def _top_k(graph: TorchGraph, attributes: Attributes, value: Value, count: Value
 
 
 def first_sorted(value: Tensor, count: int, axis: int, largest: bool) -> tuple[Tensor, Tensor]:
-    """The largest or smallest elements along a dimension and their places; of equal ones the first, as ONNX asks."""
+    """The largest or smallest elements along a dimension and their places; ties in their order, as ONNX requires."""
     found, places = value.sort(dim=axis, descending=largest, stable=True)
     return found.narrow(axis, 0, count), places.narrow(axis, 0, count)
 
@@ -111,7 +111,7 @@ def _cum_sum(graph: TorchGraph, attributes: Attributes, value: Value, axis: Valu
 
 
 def running_sum(value: Tensor, axis: int, exclusive: bool, reverse: bool) -> Tensor:
-    """Sums of all elements up to each one along a dimension, or from it on if reversed."""
+    """Cumulative sums along a dimension, from its end if ``reverse``, without the element itself if ``exclusive``."""
     value = value.flip(axis) if reverse else value
     sums = value.cumsum(axis, dtype=value.dtype)
     found = sums - value if exclusive else sums
@@ -129,7 +129,7 @@ def _one_hot(graph: TorchGraph, attributes: Attributes, places: Value, depth: Va
 
 
 def one_at(places: Tensor, values: Tensor, size: int, axis: int) -> Tensor:
-    """A new dimension of ``size`` with the second value at the given place and the first value elsewhere."""
+    """One-hot encoding in a new dimension of ``size``: ``values[1]`` at each place, ``values[0]`` elsewhere."""
     places = torch.where(places < 0, places + size, places).unsqueeze(-1)
     hit = places == torch.arange(size, device=places.device)
     return torch.where(hit, values[1], values[0]).movedim(-1, axis)

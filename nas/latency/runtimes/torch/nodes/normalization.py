@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 def _batch_norm(graph: TorchGraph, attributes: Attributes, *values: Value) -> Any:
     if attributes.get("training_mode", 0):
-        raise ValueError("statistics of the batch are unknown")
+        raise ValueError("batch statistics are not supported")
     value, weight, bias, mean, variance = values
     return graph.call(F.batch_norm, value, mean, variance, weight, bias, eps=attributes.get("epsilon", 1e-5))
 
@@ -51,7 +51,7 @@ def _normalized(graph: TorchGraph, attributes: Attributes, value: Value) -> list
 
 def _local_response_norm(graph: TorchGraph, attributes: Attributes, value: Value) -> Any:
     if attributes["size"] % 2 == 0:
-        raise ValueError("windows of an even number of channels are unknown")
+        raise ValueError("windows with an even number of channels are not supported")
     settings = [attributes.get(key, default) for key, default in (("alpha", 1e-4), ("beta", 0.75), ("bias", 1.0))]
     return graph.call(F.local_response_norm, value, attributes["size"], *settings)
 

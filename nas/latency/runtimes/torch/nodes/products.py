@@ -30,7 +30,7 @@ def _gemm(graph: TorchGraph, attributes: Attributes, first: Value, second: Value
 
 
 def _matmul(graph: TorchGraph, attributes: Attributes, first: Value, second: Value) -> Any:
-    if isinstance(second, Tensor) and second.ndim == 2:  # a layer, whose weight the file has transposed
+    if isinstance(second, Tensor) and second.ndim == 2:  # a linear layer, whose weight the file stores transposed
         return graph.call(F.linear, first, second.t().contiguous())
     return graph.call(torch.matmul, first, second)
 

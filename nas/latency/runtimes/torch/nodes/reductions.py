@@ -18,7 +18,7 @@ def _reduce(function: Callable[..., Any]) -> Translation:
     def translate(graph: TorchGraph, attributes: Attributes, value: Value, axes: Value | None = None) -> Any:
         dimensions = graph.numbers(axes) or attributes.get("axes", [])
         if not dimensions and attributes.get("noop_with_empty_axes", 0):
-            raise ValueError("a reduction over no dimensions is unknown")
+            raise ValueError("a reduction over zero dimensions is not supported")
         dimensions = dimensions or list(range(len(graph.shape(value))))
         return graph.call(function, value, dim=dimensions, keepdim=bool(attributes.get("keepdims", 1)))
 
@@ -26,14 +26,14 @@ def _reduce(function: Callable[..., Any]) -> Translation:
 
 
 def product(value: Tensor, dim: list[int], keepdim: bool) -> Tensor:
-    """The product over dimensions; torch multiplies over one at a time."""
+    """The product over dimensions, one at a time, because torch multiplies over a single dimension."""
     for axis in sorted((axis % value.ndim for axis in dim), reverse=True):
         value = value.prod(axis, keepdim=keepdim)
     return value
 
 
 def total(value: Tensor, dim: list[int], keepdim: bool) -> Tensor:
-    """The sum over dimensions, of the value's own type."""
+    """The sum over dimensions, in the value's own type."""
     return value.sum(dim, keepdim=keepdim, dtype=value.dtype)
 
 

@@ -1,4 +1,4 @@
-"""Maps of other sizes, and maps read between their pixels."""
+"""Resizing feature maps, and sampling them between pixels."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from nas.latency.runtimes.torch.nodes.translation import Attributes, Translation
 if TYPE_CHECKING:
     from nas.latency.runtimes.torch.graph import TorchGraph, Value
 
-#: ONNX's name of how a value between pixels is found → torch's; the first three are those of opset 20.
+#: ONNX's name of an interpolation mode → torch's name; the first three are names of opset 20.
 _READING = {
     "linear": "bilinear",
     "nearest": "nearest",
@@ -22,14 +22,14 @@ _READING = {
     "bilinear": "bilinear",
     "bicubic": "bicubic",
 }
-#: ``(place, size, new size, factor)`` → the place in the map before, where ``place`` is one of ``new size``.
+#: Name of a coordinate mode → function ``(place, size, new size, factor)`` from a place in the new map to the old map.
 _COORDINATES: dict[str, Callable[[int, int, int, float], float]] = {
     "align_corners": lambda place, size, new, factor: place * (size - 1) / (new - 1) if new > 1 else 0.0,
     "asymmetric": lambda place, size, new, factor: place / factor,
     "half_pixel": lambda place, size, new, factor: (place + 0.5) / factor - 0.5,
     "pytorch_half_pixel": lambda place, size, new, factor: (place + 0.5) / factor - 0.5 if new > 1 else 0.0,
 }
-#: How a place between two pixels becomes one of them.
+#: Name of a rounding mode → function that rounds a place between two pixels to one of them.
 _ROUNDING: dict[str, Callable[[float], int]] = {
     "ceil": math.ceil,
     "floor": math.floor,
@@ -48,7 +48,7 @@ def _resize(
 ) -> Any:
     for key, known in (("antialias", 0), ("keep_aspect_ratio_policy", "stretch")):
         if attributes.get(key, known) != known:
-            raise ValueError(f"{key} {attributes[key]!r} is unknown")
+            raise ValueError(f"{key} {attributes[key]!r} is not supported")
     mode, coordinates = (
         attributes.get("mode", "nearest"),
         attributes.get("coordinate_transformation_mode", "half_pixel"),
@@ -62,7 +62,7 @@ def _resize(
     kernel = {3: {"linear": "linear"}, 4: {"linear": "bilinear", "cubic": "bicubic"}}.get(len(shape), {}).get(mode)
     ordinary = attributes.get("cubic_coeff_a", -0.75) == -0.75 and not attributes.get("exclude_outside", 0)
     if kernel is None or new[:2] != list(shape[:2]) or not known or not ordinary:
-        raise ValueError(f"from {list(shape)} to {new} in mode {mode!r} with coordinates {coordinates!r} is unknown")
+        raise ValueError(f"{list(shape)} to {new} in mode {mode!r} with coordinates {coordinates!r} is not supported")
     by = {"size": new[2:]} if exact else {"scale_factor": factors[2:], "recompute_scale_factor": False}
     return graph.call(F.interpolate, value, mode=kernel, align_corners=coordinates == "align_corners", **by)
 
@@ -70,7 +70,7 @@ def _resize(
 def _new_sizes(
     graph: TorchGraph, attributes: Attributes, value: Value, scales: Value | None, sizes: Value | None
 ) -> tuple[list[int], list[float]]:
-    """The new shape, and the factor of each dimension by which places are found."""
+    """The new shape, and the factor of each dimension that converts coordinates."""
     new, shape = list(graph.shape(value)), graph.shape(value)
     factors = [1.0] * len(new)
     axes = attributes.get("axes") or list(range(len(new)))

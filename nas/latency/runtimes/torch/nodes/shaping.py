@@ -1,4 +1,4 @@
-"""Values in other shapes, other sizes and other types."""
+"""Changes of shapes, sizes and types."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from nas.latency.runtimes.torch.nodes.windows import torch_pads
 if TYPE_CHECKING:
     from nas.latency.runtimes.torch.graph import TorchGraph, Value
 
-#: ONNX's name of what is outside → torch's.
+#: ONNX's name of a padding mode → torch's name.
 _PADDING = {"constant": "constant", "reflect": "reflect", "edge": "replicate", "wrap": "circular"}
 
 
@@ -72,7 +72,7 @@ def _pad(
     if mode == "constant":
         return graph.call(F.pad, value, torch_pads(begin, end), value=(graph.numbers(fill) or [0.0])[0])
     if any((*begin[:2], *end[:2])):
-        raise ValueError(f"pads of batch or channels by mode {attributes['mode']!r} are unknown")
+        raise ValueError(f"mode {attributes['mode']!r} that pads batch or channels is not supported")
     return graph.call(F.pad, value, torch_pads(begin[2:], end[2:]), mode=mode)
 
 

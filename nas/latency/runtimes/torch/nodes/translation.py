@@ -1,4 +1,4 @@
-"""What a translation is, and the shapes that most of them have."""
+"""The type of a translation, and functions that make the most common ones."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 Attributes = dict[str, Any]
 #: ``(graph, attributes, inputs…) -> value``, or a list of values if the node has several outputs. An input is a node of
 #: the torch graph, or a tensor if it is known when the file is opened. A translation raises ``ValueError`` for
-#: attributes that it does not know.
+#: attributes that it does not support.
 Translation = Callable[..., Any]
 
 
@@ -35,6 +35,6 @@ def binary(function: Callable[..., Any]) -> Translation:
 
 
 def plain(value: Value) -> Any:
-    """A constant of one float as a number, so that a run reads no tensor for it; other values unchanged."""
+    """A scalar floating-point constant as a Python number, so that runs read no tensor; other values unchanged."""
     is_number = isinstance(value, Tensor) and value.ndim == 0 and value.is_floating_point()
     return value.item() if is_number else value  # type: ignore[union-attr]

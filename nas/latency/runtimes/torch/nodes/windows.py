@@ -1,4 +1,4 @@
-"""Convolutions and pooling: what moves a window over a map."""
+"""Convolutions and pooling."""
 
 from __future__ import annotations
 
@@ -22,9 +22,10 @@ def torch_pads(begin: list[int], end: list[int]) -> list[int]:
 def _windows(
     graph: TorchGraph, attributes: Attributes, value: Value, kernel: list[int], fill: float | None = None
 ) -> Any:
-    """The value padded where torch can't pad itself, and what is left for torch to pad: ``(value, padding)``.
+    """Pad a value if torch's operation can't; returns the value, and the padding left for torch.
 
-    ``fill`` is what pooling pads with, at most half of its window in torch; None for a convolution, which pads zeros.
+    ``fill`` is the value that pooling pads with; None for a convolution, which pads zeros. Torch's pooling pads at most
+    half of its window.
     """
     begin, end = _pads(graph.shape(value)[2:], kernel, attributes)
     if begin == end and (fill is None or all(2 * pad <= size for pad, size in zip(begin, kernel, strict=True))):
@@ -48,7 +49,7 @@ def _pads(sizes: tuple[int, ...], kernel: list[int], attributes: Attributes) -> 
 
 
 def _same(totals: list[int], more_at_end: bool) -> tuple[list[int], list[int]]:
-    """Totals divided between both ends; an odd one gives one end more."""
+    """Total pads divided between both ends; an odd total gives one end one more."""
     small, large = [total // 2 for total in totals], [total - total // 2 for total in totals]
     return (small, large) if more_at_end else (large, small)
 
@@ -107,13 +108,13 @@ def _average_pool(graph: TorchGraph, attributes: Attributes, value: Value) -> An
     kernel, counted = attributes["kernel_shape"], bool(attributes.get("count_include_pad", 0))
     rank = len(kernel)
     if any(dilation > 1 for dilation in attributes.get("dilations", [])):
-        raise ValueError("dilations are unknown")
+        raise ValueError("dilations are not supported")
     function = {1: F.avg_pool1d, 2: F.avg_pool2d, 3: F.avg_pool3d}[rank]
     strides, ceil = attributes.get("strides", [1] * rank), bool(attributes.get("ceil_mode", 0))
     given = graph.shape(value)
     value, padding = _windows(graph, attributes, value, kernel, 0.0)
     if graph.shape(value) != given and counted and ceil:
-        raise ValueError("uneven pads that count, with windows that reach beyond them, are unknown")
+        raise ValueError("uneven pads that count in the mean, with windows that reach beyond them, are not supported")
     found = graph.call(function, value, kernel, strides, padding, ceil, counted)
     if graph.shape(value) == given or counted:
         return found

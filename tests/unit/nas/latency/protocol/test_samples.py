@@ -35,14 +35,14 @@ def test_bytes_give_back_every_run(original: Samples) -> None:
 
 @pytest.mark.parametrize("blob", [b"", b"nonsense", b"PK\x03\x04 broken", pickle.dumps([1])])
 def test_other_bytes_are_refused(blob: bytes) -> None:
-    with pytest.raises(MeasureError, match="no samples"):
+    with pytest.raises(MeasureError, match="not samples"):
         Samples.from_bytes(blob)
 
 
 def test_pickled_objects_are_refused() -> None:
     buffer = io.BytesIO()
     np.savez(buffer, clock=np.array("process"), index=np.array([{"a": 1}], dtype=object), runs=np.empty((3, 0)))
-    with pytest.raises(MeasureError, match="no samples"):
+    with pytest.raises(MeasureError, match="not samples"):
         Samples.from_bytes(buffer.getvalue())
 
 

@@ -130,10 +130,10 @@ def test_programs_see_the_batch_where_the_file_leaves_it_open(tmp_path: Path, mo
 def test_times_are_read_from_reports(reading: dict[str, Any], report: str, tmp_path: Path) -> None:
     (path := tmp_path / "report").write_text(report)
     assert reading_from("x", reading).times_ns("", path, 2) == (2000000, 1500000)
-    with pytest.raises(MeasureError, match="2 times of 3 runs"):
+    with pytest.raises(MeasureError, match="2 times for 3 runs"):
         reading_from("x", reading).times_ns("", path, 3)
     path.unlink()
-    with pytest.raises(MeasureError, match="can't be read as described"):
+    with pytest.raises(MeasureError, match="does not match its description"):
         reading_from("x", reading).times_ns("", path, 2)
 
 
@@ -141,8 +141,8 @@ def test_times_are_read_from_reports(reading: dict[str, Any], report: str, tmp_p
     ("changes", "message"),
     [
         ({"command": ["{python}", "-c", "import sys; sys.exit('no such device')", "{model}{runs}"]}, "no such device"),
-        ({"command": ["{python}", "-c", "print('time 0')", "{model}{runs}"]}, "no times above zero"),
-        ({"command": ["{python}", "-c", "print('fast')", "{model}{runs}"]}, "no times .* fast"),
+        ({"command": ["{python}", "-c", "print('time 0')", "{model}{runs}"]}, "no positive times"),
+        ({"command": ["{python}", "-c", "print('fast')", "{model}{runs}"]}, "no positive times .* fast"),
         ({"command": ["{python}", "-c", "import time; time.sleep(20)", "{model}{runs}"], "timeout_s": 0.1}, "longer"),
     ],
 )
@@ -185,5 +185,5 @@ def test_a_description_that_is_not_there_is_refused_with_those_that_are(tmp_path
     with pytest.raises(PlanError, match="No such file"):
         Command(program=str(tmp_path / "none.json"))
     (tmp_path / "broken.json").write_text("{")
-    with pytest.raises(PlanError, match="no JSON"):
+    with pytest.raises(PlanError, match="is not JSON"):
         Command(program=str(tmp_path / "broken.json"))

@@ -56,7 +56,7 @@ def test_an_input_that_cannot_be_filled_is_refused(tmp_path: Path) -> None:
 
 def test_a_provider_that_the_build_lacks_is_refused_with_those_it_has(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["CPUExecutionProvider"])
-    with pytest.raises(MeasureError, match=r"needs CUDAExecutionProvider.*has CPUExecutionProvider"):
+    with pytest.raises(MeasureError, match=r"needs CUDAExecutionProvider.*has only CPUExecutionProvider"):
         OnnxRuntime(provider="cuda")
     with pytest.raises(PlanError, match="'gpu'; allowed: cpu, cuda, tensorrt"):
         OnnxRuntime(provider="gpu")

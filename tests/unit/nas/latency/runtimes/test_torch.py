@@ -96,8 +96,8 @@ def test_files_of_other_tools_compute_what_they_do_elsewhere(name: str, tmp_path
         ([node("Relu", domain="com.example")], 18, "op com.example:Relu"),
         ([node("Relu")], 11, "opset 11"),
         ([node("Resize", "x  s", mode="cubic", exclude_outside=1)], 18, "'cubic'"),
-        ([node("AveragePool", kernel_shape=[2, 2], dilations=[2, 2])], 19, "dilations are unknown"),
-        ([node("Pad", "x p", mode="reflect")], 18, "batch or channels by mode 'reflect' are unknown"),
+        ([node("AveragePool", kernel_shape=[2, 2], dilations=[2, 2])], 19, "dilations are not supported"),
+        ([node("Pad", "x p", mode="reflect")], 18, "mode 'reflect' that pads batch or channels is not supported"),
         ([helper.make_node("MaxPool", ["x"], ["y", "i"], kernel_shape=[2, 2])], 18, "output i has no translation"),
         ([node("Reshape", "x x")], 18, "computed from the input"),
     ],
@@ -153,8 +153,8 @@ def test_maps_are_channels_last_and_threads_are_given_back(tmp_path: Path) -> No
     ("parameters", "message"),
     [
         ({"device": "gpu"}, "'gpu'; allowed: cpu, cuda"),
-        ({"half": True}, "half is for GPUs; set device: cuda"),
-        ({"cuda_graphs": True}, "cuda_graphs is for GPUs"),
+        ({"half": True}, "half works only on a GPU; also set device: cuda"),
+        ({"cuda_graphs": True}, "cuda_graphs works only on a GPU"),
         ({"semi_structured": True, "device": "cuda"}, "set half: true"),
     ],
 )

@@ -226,7 +226,7 @@ def test_hidden_names_and_loops_count_for_nothing(folder: Path) -> None:
     assert task.fingerprint() == before
     notes = " ".join(task.summary().notes)
     assert "a link to a folder above it" in notes
-    assert "files of the kind .txt" in notes
+    assert "files of the type .txt" in notes
     assert "further links to an image, such as cat/again.png" in notes
 
 

@@ -106,7 +106,7 @@ def test_below_the_classes_everything_counts(tmp_path: Path) -> None:
         (both("train", "final"), "'final' holds the same folders as 'train'"),
         (both("val", "validation", "train"), "'val' and 'validation' both mean validation"),
         (both("train", "Train"), "both mean train"),
-        (both("test", "val"), "no folder like train"),
+        (both("test", "val"), "no folder is named like train"),
         ([*both("train"), "test"], "'test' has the name of a split and holds images, but no folders of classes"),
         (["train", "test"], "holds images, but no folders of classes"),
         ([*both("train"), "cat", "dog"], "is like a class"),
@@ -151,13 +151,13 @@ def test_folders_and_images_beside_are_said(tmp_path: Path) -> None:
     fill(tmp_path, *both("train", "test"), "unlabelled", "train")
     notes = " ".join(open_task(tmp_path).summary().notes)
     assert "'unlabelled' beside the splits is left out" in notes
-    assert "8 × images in no class folder, such as train/0.png" in notes
+    assert "8 × images outside of class folders, such as train/0.png" in notes
 
 
 def test_empty_classes_are_named(tmp_path: Path) -> None:
     fill(tmp_path, "cat", "dog")
     (tmp_path / "hen").mkdir()
-    with pytest.raises(TaskError, match="that hold no images that can be used: hen"):
+    with pytest.raises(TaskError, match="without usable images: hen"):
         open_task(tmp_path)
 
 

@@ -79,7 +79,7 @@ def test_kernels_that_answer_something_else_are_refused(
     monkeypatch.setattr(KernelLayer, "constants", lambda self, setting: [1.1 * self.weight, self.bias])
     model = graph()
     for _ in range(2):
-        with pytest.raises(MeasureError, match="computes something else on this processor"):
+        with pytest.raises(MeasureError, match="computes wrong outputs on this processor"):
             chooser.choose(model, inputs_of(model), OPTIONS)
 
 
