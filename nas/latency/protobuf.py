@@ -49,10 +49,10 @@ def decode(message: memoryview) -> Iterator[Field]:
         elif kind in (FIXED64, FIXED32):
             size = 8 if kind == FIXED64 else 4
         else:
-            raise MeasureError(f"no ONNX file: it has a field of the unknown kind {kind}; export the model to ONNX")
+            raise MeasureError(f"not an ONNX file: it has a field of the unknown kind {kind}; export the model to ONNX")
         if number == 0 or size > len(message) - place:
             raise MeasureError(
-                f"no ONNX file: field {number} has {size} bytes, but only {len(message) - place} are left in the "
+                f"not an ONNX file: field {number} has {size} bytes, but only {len(message) - place} are left in the "
                 "file; it is damaged or cut short: write it again"
             )
         yield Field(number, message[place : place + size])
@@ -76,4 +76,4 @@ def _read_varint(message: memoryview, place: int) -> tuple[int, int]:
         value |= (byte & 0x7F) << 7 * index
         if byte < 0x80:
             return value, place + index + 1
-    raise MeasureError("no ONNX file: it has a number without an end; export the model to ONNX again")
+    raise MeasureError("not an ONNX file: it has a number without an end; export the model to ONNX again")

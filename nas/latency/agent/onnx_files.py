@@ -36,7 +36,7 @@ def check_self_contained(path: Path) -> None:
         MeasureError: the file is refused, also because it has more parts than any real model.
     """
     if not path.stat().st_size:
-        raise MeasureError("no ONNX file: it is empty; export the model again")
+        raise MeasureError("not an ONNX file: it is empty; export the model again")
     with path.open("rb") as file:
         # The mapping is closed when its last view is freed; the traceback of an error may hold one for a while.
         mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
@@ -57,7 +57,9 @@ def _check(view: memoryview) -> None:
             inner = _INSIDE[kind].get(number)
             if inner is not None:
                 if isinstance(value, int):
-                    raise MeasureError(f"no ONNX file: it has a number in place of a {inner}; export the model again")
+                    raise MeasureError(
+                        f"not an ONNX file: it has a number in place of a {inner}; export the model again"
+                    )
                 pending.append((inner, value, level + 1))
             if count > MAX_FIELDS or level > MAX_LEVELS:
                 raise MeasureError(
@@ -65,4 +67,4 @@ def _check(view: memoryview) -> None:
                     "agent does not read; give a smaller model"
                 )
     if not {_IR_VERSION, _GRAPH} <= top:
-        raise MeasureError("no ONNX file: it has no version or no graph; export the model again")
+        raise MeasureError("not an ONNX file: it has no version or no graph; export the model again")

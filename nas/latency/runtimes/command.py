@@ -67,8 +67,8 @@ class Command(Runtime):
             found = re.search(self._program.version_pattern, output)
             if found is None:
                 raise MeasureError(
-                    f"program {self._program.name!r}: no {self._program.version_pattern!r} in what "
-                    f"{' '.join(self._program.version_command)} prints: {last_words(output)}"
+                    f"program {self._program.name!r}: the output of {' '.join(self._program.version_command)} does not "
+                    f"match {self._program.version_pattern!r}: {last_words(output)}"
                 )
             self._version = f"{self._program.name} {found[1]}"
         return self._version

@@ -57,12 +57,12 @@ class Reading:
         except (OSError, ValueError, KeyError, IndexError, TypeError) as error:
             raise MeasureError(f"the program's report does not match its description: {error!r}") from error
         if not found or min(found) <= 0:
-            raise MeasureError(f"no times above zero where {self.place} should be: {_printed(output)}")
+            raise MeasureError(f"no positive times at {self.place}: {_printed(output)}")
         if self.statistic:
             return (found[-1],)
         if len(found) < runs:
-            raise MeasureError(f"{len(found)} times of {runs} runs were found at {self.place}: {_printed(output)}")
-        return tuple(found[-runs:])  # what a program runs beyond what was asked came before, as its warm-up
+            raise MeasureError(f"only {len(found)} times for {runs} runs at {self.place}: {_printed(output)}")
+        return tuple(found[-runs:])  # extra runs come first: they are the warm-up of the program
 
     @property
     def place(self) -> str:

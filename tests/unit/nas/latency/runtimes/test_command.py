@@ -162,7 +162,7 @@ def test_a_program_that_is_not_there_is_refused_before_anything_runs(tmp_path: P
         ({"command": ["run", "{model}"]}, "command has no {runs}"),
         ({"command": ["run", "{runs}"]}, "command has no {model}"),
         ({"command": ["run", "{model}", "{runs}", "{shell}"]}, "{shell}; known: {model}"),
-        ({"command": "run {model} {runs}"}, "must be a list of texts"),
+        ({"command": "run {model} {runs}"}, "must be a list of strings"),
         ({"push": ["cp", "{model}", "{remote}"], "remote": "/tmp/x"}, "command has no {remote}"),
         ({"remote": "/tmp/{name}"}, "belong together"),
         ({"reading": {"pattern": "([0-9]+)", "unit": "ms"}}, r"no group (?P<time>"),
