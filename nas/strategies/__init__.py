@@ -18,7 +18,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Goal:
-    """What a study looks for: the objectives in their order, and the limits by metric."""
+    """The goal of a study: its objectives, in their order, and its limits by metric."""
 
     #: Metric → direction.
     objectives: Mapping[str, Literal["maximize", "minimize"]]
