@@ -132,9 +132,9 @@ class Task(ABC):
         return ()
 
     def preprocessing(self) -> dict[str, Any]:
-        """What turns a picture into an input, as JSON values for whoever runs an exported network.
+        """The steps that turn an image into an input, as JSON values for users of an exported network.
 
-        Keys are ``mean`` and ``std``; a task that resizes images adds ``resize``, which says how in words.
+        The keys are ``mean`` and ``std``; a task that resizes images adds ``resize``, a description in words.
         """
         if self.normalisation is None:
             return {}

@@ -95,7 +95,7 @@ def test_classes_of_splits_that_differ(tmp_path: Path) -> None:
 
 
 def test_too_few_to_split(tmp_path: Path) -> None:
-    with pytest.raises(TaskError, match="every class needs an item in each part"):
+    with pytest.raises(TaskError, match="Every class needs an item in each part"):
         ImageFolder(str(write(tmp_path, count=2)))
 
 
