@@ -1,4 +1,4 @@
-"""The dashboard: pages over the database. Figures are those of ``trials.reporting.charts``, shared with the report."""
+"""The dashboard: pages that show a database. It shares the figures of ``trials.reporting.charts`` with the report."""
 
-#: Tells this package from others of the same name, see measured_nas/packages.py.
+#: Distinguishes this package from others of the same name; see measured_nas/packages.py.
 __distribution__ = "measured-nas"

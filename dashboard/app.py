@@ -1,4 +1,4 @@
-"""The dashboard: opens the database and shows the page that was asked for. ``dashboard.launch`` starts it."""
+"""The dashboard's main function: open the database and show the requested page. ``dashboard.launch`` starts it."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from dashboard.widgets import show_error
 from nas.errors import NasError
 from trials.store.database.engine import open_engine
 
-#: A file of our own: icons given by name are fetched from the internet by the browser.
+#: The icon is a local file, because the browser would fetch an icon given by name from the internet.
 ICON = Path(__file__).with_name("icon.svg")
-#: Streamlit leaves a sixth of a laptop's screen empty above the title.
+#: Reduces Streamlit's space above the title, which takes a sixth of a laptop's screen.
 STYLE = "<style>[data-testid='stMainBlockContainer'] { padding-top: 3.2rem; }</style>"
 
 
 def main() -> None:
-    """Open the database and show the page that was asked for."""
+    """Open the database and show the requested page."""
     st.set_page_config(page_title="Measured NAS", page_icon=str(ICON), layout="wide")
     st.html(STYLE)
     try:
@@ -44,7 +44,7 @@ def main() -> None:
 
 
 def storage_url() -> str:
-    """From ``--storage``, else from NAS_STORAGE, else the file ``nas.db`` here."""
+    """Return the database URL: from ``--storage``, else from NAS_STORAGE, else ``nas.db`` in the current folder."""
     parser = argparse.ArgumentParser(prog="dashboard")
     parser.add_argument("--storage", default=os.environ.get("NAS_STORAGE") or "sqlite:///nas.db")
     return str(parser.parse_args(sys.argv[1:]).storage)

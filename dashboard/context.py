@@ -1,4 +1,4 @@
-"""What every page and section is given."""
+"""The context that every page and some sections receive."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from trials.store.read.session import Source
 
 @dataclass(frozen=True)
 class Context:
-    """What a page gets: where to read, and the pages it can lead to by name."""
+    """The database to read, and the pages that can be linked to."""
 
     source: Source
     #: Module name → streamlit's page.

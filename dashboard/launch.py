@@ -1,4 +1,4 @@
-"""How the dashboard is started."""
+"""The command line that starts the dashboard."""
 
 from __future__ import annotations
 
@@ -6,25 +6,25 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-#: Streamlit's settings, as its command line takes them.
+#: Options for Streamlit's command line.
 SETTINGS: Sequence[str] = (
     "--server.headless=true",
     "--server.fileWatcherType=none",
     "--browser.gatherUsageStats=false",
     "--client.toolbarMode=minimal",
-    # One colour for each theme: a bare --theme.primaryColor would switch the browser's dark mode off.
+    # Each theme needs its own colour: a single --theme.primaryColor would switch the browser's dark mode off.
     "--theme.light.primaryColor=#2f80c2",
     "--theme.dark.primaryColor=#56b4e9",
-    # Small enough that a latency with its unit is not cut.
+    # Small enough to show a latency with its unit in full.
     "--theme.metricValueFontSize=1.6rem",
 )
 
 
 def command(storage_url: str, port: int, host: str = "127.0.0.1") -> list[str]:
-    """Command line that serves the database at ``storage_url`` on ``http://host:port``.
+    """Return the command line that serves the database at ``storage_url`` on ``http://host:port``.
 
-    It listens on this machine only, unless ``host`` says otherwise. Other users of the machine can read the
-    arguments of processes: for a URL with a password set ``NAS_STORAGE`` and pass an empty ``storage_url``.
+    With the default ``host`` only this machine can connect. Other users of the machine can read the arguments of
+    processes. If the URL contains a password, set ``NAS_STORAGE`` and pass an empty ``storage_url``.
     """
     script = Path(__file__).parent / "start" / "script.py"
     address = [f"--server.address={host}", f"--server.port={port}"]

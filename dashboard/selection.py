@@ -1,4 +1,4 @@
-"""What is shown, as the link and the menu say."""
+"""Which study and which part of it to show, from the link and the menu."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from nas.errors import UnknownNameError
 from nas.foreign import line
 from trials.store.read.studies import study_names, study_summary
 
-#: Names shown in the box of studies; others are reached by their link.
+#: Number of studies in the menu; older studies are reached by their link.
 MAX_NAMES = 200
 
 
 def asked_number(key: str) -> int:
-    """A number from the link; 0 where it has none.
+    """Return the number that the link gives for ``key``, or 0 if it gives none.
 
     Raises:
-        UnknownNameError: what the link says is no number, or is larger than any there can be.
+        UnknownNameError: the value is not a whole number from 0 to 999999999.
     """
     asked = st.query_params.get(key, "0")
     if not re.fullmatch(r"[0-9]{1,9}", asked):
@@ -28,7 +28,7 @@ def asked_number(key: str) -> int:
 
 
 def choose_study(context: Context) -> str | None:
-    """The study to show: that of the link, else the one chosen in the menu; None if there is none."""
+    """Return the study to show: from the link, else the last one shown, else the newest; None without studies."""
     names = study_names(context.source, MAX_NAMES)
     asked = st.query_params.get("study") or st.session_state.get("last_study")
     if asked and asked not in names:

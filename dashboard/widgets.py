@@ -1,4 +1,4 @@
-"""Figures, big numbers, errors and columns of tables as every page shows them."""
+"""Widgets that pages share: figures, big numbers, errors, and formats of table columns."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ from dashboard.tables.study import bytes_metrics
 from nas.foreign import line, markdown
 from trials.reporting.labels import label, title
 
-#: Colour of a figure's text, by the theme of the page.
+#: Theme of the page → colour of a figure's text.
 INKS = {"light": "#4b5563", "dark": "#aab2be"}
 CARDS_A_ROW = 4
 
 
 def draw(place: Any, figure: go.Figure, key: str, *, select: bool = False) -> Any:
-    """Show ``figure`` in ``place``; with ``select`` points can be clicked; what is selected is returned."""
+    """Show ``figure`` in ``place``; with ``select`` points can be clicked, and the selection is returned."""
     figure.update_layout(font_color=INKS.get(str(st.context.theme.type), INKS["light"]))
     choice = {"on_select": "rerun", "selection_mode": "points"} if select else {}
     return place.plotly_chart(figure, key=key, theme=None, config={"displaylogo": False}, **choice)
 
 
 def show_error(error: Exception) -> None:
-    """What can't be shown, and why, in its own words."""
+    """Show the message of an error."""
     st.error(markdown(str(error)))
 
 
 def show_numbers(cards: Sequence[tuple[str, str, str]]) -> None:
-    """Big numbers in rows: heading, number, and a note that may be empty."""
+    """Show cards in rows; each card has a heading, a big number, and a note that may be empty."""
     for start in range(0, len(cards), CARDS_A_ROW):
         row = cards[start : start + CARDS_A_ROW]
         for column, (heading, value, note) in zip(st.columns(CARDS_A_ROW), row, strict=False):
@@ -46,12 +46,12 @@ def show_numbers(cards: Sequence[tuple[str, str, str]]) -> None:
 
 
 def shown_label(metric: str) -> str:
-    """A metric as a box of choices shows it, which reads no Markdown."""
+    """Return the label of a metric for a select box, which does not interpret Markdown."""
     return line(label(metric))
 
 
 def formats(table: Any, metrics: Any) -> dict[str, Any]:
-    """Columns of numbers as people read them."""
+    """Return Streamlit's format for each numeric column of a table."""
     settings = {name: st.column_config.NumberColumn(format="%.4g") for name in table.select_dtypes("float")}
     settings |= {title(key): st.column_config.NumberColumn(format="bytes") for key in bytes_metrics(metrics)}
     settings |= {name: st.column_config.NumberColumn(format="localized") for name in ("Parameters", "MACs")}

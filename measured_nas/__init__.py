@@ -1,4 +1,4 @@
-"""measured-nas for Python: search networks by measured latency, look at the results, take networks away.
+"""measured-nas for Python: search networks by measured latency, inspect the results, export networks.
 
     import measured_nas as mn
 
@@ -7,9 +7,9 @@
     study.trials()                      # a pandas DataFrame, one row per trial
     study.plot_front()                  # a plotly figure
     study.trial(7).export("out")        # a folder with the file that was measured
-    mn.load_export("out")               # the network as a torch module
+    mn.load_export("out")               # the exported network as a torch module
 
-Nothing heavy is imported before it is used: ``import measured_nas`` takes milliseconds.
+Each name is imported when it is first used, so ``import measured_nas`` takes milliseconds.
 """
 
 from __future__ import annotations

@@ -4,6 +4,6 @@ import sys
 
 from measured_nas.command import main
 
-if not sys.flags.safe_path:  # Python put the current folder first: a queue.py in it would stand for Python's own
+if not sys.flags.safe_path:  # Python put the current folder first; a queue.py there would hide the standard module
     sys.path.append(sys.path.pop(0))
 main()

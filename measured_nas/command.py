@@ -1,4 +1,4 @@
-"""The ``nas`` command as it is installed: it starts only with the packages of its own distribution."""
+"""The installed ``nas`` command; it refuses to start if Python finds other packages with the names of its own."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import sys
 
 from measured_nas.packages import check_packages
 
-#: The exit code of everything that is to be mended before the command can run.
+#: Exit code for problems that the user has to fix before the command can run.
 TO_MEND = 2
 
 

@@ -1,4 +1,4 @@
-"""Whether Python finds this distribution's packages: names such as ``trials`` and ``dashboard`` are common."""
+"""Check that Python finds this distribution's packages; other packages may have names like ``trials``, too."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ _HOME = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 @cache
 def check_packages() -> None:
-    """Check that each internal package lies beside this one and is its own; nothing of them is imported.
+    """Check that each internal package lies beside this one and belongs to this distribution, without importing it.
 
     Raises:
-        ImportError: another package of the same name is found first, or was installed over one of them.
+        ImportError: a package is incomplete, or another package of the same name is found first or has overwritten it.
     """
     for name in PACKAGES:
         if problem := _problem(name):
@@ -27,10 +27,10 @@ def check_packages() -> None:
 def _problem(name: str) -> str:
     expected = os.path.join(_HOME, name, "__init__.py")
     if not os.path.isfile(expected):
-        return f"its package {name!r} is incomplete, {expected} is missing; {_reinstall(name)}"
+        return f"its package {name!r} is incomplete, because {expected} is missing; {_reinstall(name)}"
     with open(expected, "rb") as file:
         if _MARK not in file.read():
-            return f"another package {name!r} was installed over its own, {expected}; {_reinstall(name)}"
+            return f"another package {name!r} has overwritten its own, {expected}; {_reinstall(name)}"
     found = _found(name)
     if found is None or not os.path.samefile(found, expected):
         return (
@@ -41,10 +41,10 @@ def _problem(name: str) -> str:
 
 
 def _found(name: str) -> str | None:
-    """The file that an import of a package would run."""
+    """Return the file that importing a package would run, or None if there is none."""
     try:
         spec = find_spec(name)
-    except ValueError:  # a module that somebody made up in this process
+    except ValueError:  # a module created at run time, which has no spec
         return None
     return spec.origin if spec is not None and spec.origin and os.path.exists(spec.origin) else None
 
@@ -56,7 +56,7 @@ def _reinstall(name: str) -> str:
 
 
 def _owners(name: str) -> str:
-    """``pip uninstall`` of the other distributions with a package of this name."""
+    """Return the ``pip uninstall`` command for other distributions that have a package of this name."""
     from importlib.metadata import packages_distributions
 
     others = sorted(set(packages_distributions().get(name, [])) - {"measured-nas"})

@@ -1,6 +1,6 @@
-"""What ``measured_nas`` offers to Python: run studies, open them, take networks away.
+"""The Python interface of ``measured_nas``: run studies, open them, export networks.
 
-Each function is a few lines over the modules that the command line uses.
+Each function calls the modules that the command line uses, too.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def load_plan(path: str | Path, overrides: Sequence[str] = ()) -> Plan:
         overrides: ``key=value`` as on the command line: ``["budget.trials=10"]``.
 
     Raises:
-        PlanError: no such file, an unknown key, a value that is not allowed.
+        PlanError: the file does not exist, a key is unknown, or a value is not allowed.
     """
     return loading.load_plan(Path(path), overrides)
 
@@ -64,22 +64,22 @@ def search(
     address: str | None = None,
     progress: bool = True,
 ) -> Study:
-    """Run a study to the end of its budget; what it finds is stored as it goes.
+    """Run a study to the end of its budget. Each result is stored as soon as it is known.
 
-    An interrupt (Ctrl-C, or stopping the cell) leaves a study that ``open_study(...).resume()`` takes up.
+    After an interrupt (Ctrl-C, or stopping the cell) ``open_study(...).resume()`` continues the study.
 
     Args:
-        plan: what to search; see ``load_plan`` and ``Plan``.
+        plan: description of the study; see ``load_plan`` and ``Plan``.
         storage: URL of the database, ``sqlite:///nas.db`` or ``postgresql://user@host/name``.
-        name: of the study; the plan's by default.
-        baseline: also run a study with this strategy at equal budget, usually ``random``.
-        twins: afterwards also train the dense parents of the best networks, and random masks of equal density.
-        address: of a Ray cluster; by default everything runs on this machine.
+        name: name of the study; by default the name in the plan.
+        baseline: strategy of a second study with equal budget to compare with, usually ``random``.
+        twins: afterwards also train the best networks dense, and under random masks of equal density.
+        address: address of a Ray cluster; by default everything runs on this machine.
         progress: draw a progress bar.
 
     Raises:
         PlanError: the plan can't be run; nothing is stored.
-        StudyError: the name is taken.
+        StudyError: a study of this name exists.
         AllFailedError: no trial succeeded; the study is stored with its tracebacks.
     """
     with ProgressBar(progress) as bar:
@@ -113,17 +113,17 @@ def validate(plan: Plan) -> Forecast:
 
 
 def open_study(storage: str, name: str) -> Study:
-    """A stored study, running ones included.
+    """Open a stored study, which may still be running.
 
     Raises:
-        UnknownNameError: there is none of that name; the message has the nearest.
+        UnknownNameError: no study has this name; the message suggests the most similar name.
         StoreError: the database can't be opened.
     """
     return Study(storage, name)
 
 
 def list_studies(storage: str = DEFAULT_STORAGE) -> list[str]:
-    """Names of the stored studies, newest first.
+    """Return the names of the stored studies, newest first.
 
     Raises:
         StoreError: the database can't be opened.
@@ -132,19 +132,19 @@ def list_studies(storage: str = DEFAULT_STORAGE) -> list[str]:
 
 
 def measure(model: str | Path, *, runtime: str = "onnxruntime", threads: int = 1, batch: int = 1) -> Latency:
-    """Measure the latency of a model file on this machine, by the protocol that studies use.
+    """Measure the latency of a model file on this machine, with the measuring protocol of studies.
 
     Args:
-        model: an ONNX file or, for OpenVINO runtimes, an ``.xml`` file; of this project or any other.
+        model: an ONNX file or, for OpenVINO runtimes, an ``.xml`` file; this project need not have written it.
         runtime: a name, or ``name,parameter=value,…`` as in ``torch,compile=true``.
-        threads: of the runtime.
-        batch: size of a symbolic batch.
+        threads: number of threads that the runtime uses.
+        batch: batch size, used if the model's batch dimension is symbolic.
 
     Returns:
         ``latency_ms`` and its 95 % interval ``low_ms`` to ``high_ms``.
 
     Raises:
-        MeasureError: there is no such file or runtime, or the runtime can't run the file.
+        MeasureError: the file or the runtime does not exist, or the runtime can't run the file.
         PlanError: a parameter of the runtime has no value.
     """
     from trials.targets.side_by_side import side_by_side, specs_of
@@ -171,13 +171,13 @@ def _frame(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
 
 
 class Study:
-    """A stored study. What it returns is read from the database at each call."""
+    """A stored study. Each method and property reads the database again."""
 
     def __init__(self, storage: str, name: str) -> None:
         self.storage = storage
         self.name = name
         self._store = Store(storage)
-        self._store.read(study_row, name)  # says now, not later, that there is no such study
+        self._store.read(study_row, name)  # raises now, not at the first use, if the study does not exist
 
     def __repr__(self) -> str:
         return f"<Study {self.summary.row.title}>"
@@ -194,7 +194,7 @@ class Study:
 
     @property
     def plan(self) -> Plan:
-        """The plan it runs by."""
+        """The plan of the study."""
         return make_plan(self.summary.plan)
 
     @cached_property
@@ -203,37 +203,38 @@ class Study:
         return open_problem_json(self.plan.model_dump_json()).task
 
     def trials(self) -> pd.DataFrame:
-        """One row per trial, indexed by ``number``; columns as in ``trials.reporting.trial_table``.
+        """Return a table with one row per trial, indexed by ``number``.
 
-        They are state, metrics with the ends of their 95 % intervals (``latency_ms_low``, ``latency_ms_high``),
-        choices (``choice.stem.width``), wall times in seconds (``train_s``, ``measure_s``) and when the trial ran.
+        Its columns are those of ``trials.reporting.trial_table``: state, metrics with the ends of their 95 %
+        intervals (``latency_ms_low``, ``latency_ms_high``), choices (``choice.stem.width``), wall times in seconds
+        (``train_s``, ``measure_s``) and the times at which the trial started and ended.
         """
         with study_view(self._store, self.name) as view:
             return _frame(view.trial_table())
 
     def front(self) -> pd.DataFrame:
-        """The rows of ``trials`` that are Pareto-optimal, sorted by the last objective."""
+        """Return the rows of ``trials`` that are Pareto-optimal, sorted by the last objective."""
         with study_view(self._store, self.name) as view:
             numbers = view.points.numbers[view.points.on_front]
             return _frame(view.trial_table()).loc[numbers].sort_values(list(view.summary.row.objectives)[-1])
 
     def plot_front(self) -> go.Figure:
-        """Every trial on two objectives, or on one by number: front with intervals, dominated trials, limits."""
+        """Plot every trial on two objectives, or one objective by trial number: front with intervals, limits."""
         from trials.reporting.charts.front import front_figure
 
         with study_view(self._store, self.name) as view:
             return front_figure(view.points_on(view.axes), view.summary.limits, shares=view.shares)
 
     def trial(self, number: int) -> Trial:
-        """One trial.
+        """Return the trial of this number.
 
         Raises:
-            UnknownNameError: it has no trial of this number.
+            UnknownNameError: the study has no trial of this number.
         """
         return Trial(self._store, self.name, number)
 
     def best(self) -> Trial:
-        """The complete trial that is best by the first objective within all limits.
+        """Return the trial that is best by the first objective among the complete ones, which keep all limits.
 
         Raises:
             StudyError: no trial is complete.
@@ -246,7 +247,7 @@ class Study:
         """Continue an interrupted study.
 
         Raises:
-            StudyError: it is finished, or another process runs it.
+            StudyError: the study is finished, or another process runs it.
         """
         with ProgressBar(progress) as bar:
             launch.resume(self.storage, self.name, address=address, on_update=bar.update, on_phase=bar.prepare)
@@ -255,18 +256,18 @@ class Study:
     def extend(
         self, *overrides: str, trials: int | None = None, address: str | None = None, progress: bool = True
     ) -> None:
-        """Give a finished or interrupted study more to do, and run it.
+        """Change a finished or interrupted study so that it has more work, and run it.
 
         Args:
-            overrides: ``key=value`` under budget, confidence or limits; ``key=+10`` adds to what there is. A limit can
-                only become tighter: candidates that were rejected under the old limit are not trained again.
-            trials: how many more trials.
-            address: of a Ray cluster.
+            overrides: ``key=value`` under budget, confidence or limits; ``key=+10`` adds 10 to the present value. A
+                limit can only become tighter: candidates that were rejected under the old limit are not trained again.
+            trials: number of additional trials.
+            address: address of a Ray cluster.
             progress: draw a progress bar.
 
         Raises:
-            PlanError: a key that can't be changed, or a value that is not allowed.
-            StudyError: there would be nothing more to do, or another process runs the study.
+            PlanError: a key can't be changed, or a value is not allowed.
+            StudyError: the changes add no work, or another process runs the study.
         """
         changes = [*overrides, *([] if trials is None else [f"budget.trials=+{trials}"])]
         with ProgressBar(progress) as bar:
@@ -274,13 +275,13 @@ class Study:
         _warn(self.storage, self.name)
 
     def report(self, folder: str | Path) -> Path:
-        """Write ``report.html`` into a folder: one page that needs nothing beside itself; its path."""
+        """Write ``report.html`` into a folder and return its path; the page needs no other files."""
         from trials.reporting.report.page import write_report
 
         return write_report(self._store, self.name, output_folder(Path(folder)))
 
     def optuna(self) -> optuna.Study:
-        """The study as an in-memory Optuna study, for Optuna's plots and importances."""
+        """Return the study as an in-memory Optuna study, for Optuna's plots and importances."""
         from trials.analysis.optuna_view import optuna_study
 
         return optuna_study(self.storage, self.name)
@@ -289,7 +290,7 @@ class Study:
         """Remove the study with all its files.
 
         Raises:
-            StudyError: another process runs it.
+            StudyError: another process runs the study.
         """
         from trials.launch.retention import delete
 
@@ -297,7 +298,7 @@ class Study:
 
 
 class Trial:
-    """One trial of a study: the evaluation of one candidate. Read once, when it is asked for."""
+    """One trial of a study: the evaluation of one candidate. It is read from the database once, on creation."""
 
     def __init__(self, store: Store, study: str, number: int) -> None:
         self.study = study
@@ -318,22 +319,22 @@ class Trial:
 
     @property
     def reason(self) -> str | None:
-        """Why it is infeasible, stopped or failed."""
+        """Why the trial is infeasible, was stopped or failed; None otherwise."""
         return self.detail.row.reason
 
     @property
     def traceback(self) -> str | None:
-        """Of a failed trial."""
+        """The Python traceback of a failed trial; None otherwise."""
         return self.detail.traceback
 
     @property
     def metrics(self) -> Mapping[str, Value]:
-        """Metric → ``value`` with the ends ``low`` and ``high`` of its 95 % interval, None where it has none."""
+        """Metric → ``value`` with the ends ``low`` and ``high`` of its 95 % interval; None for a value without one."""
         return self.detail.row.metrics
 
     @property
     def choices(self) -> Mapping[str, Any]:
-        """Question of the space or of a policy → answer."""
+        """Name of each choice of the space and its policies → the chosen option."""
         found: Mapping[str, Any] = self.detail.definition["choices"]
         return found
 
@@ -350,12 +351,12 @@ class Trial:
         return pd.DataFrame(self.detail.layers)
 
     def load_module(self) -> nn.Module:
-        """The trained network in torch, in evaluation mode: ``(N, C, H, W)`` float32 → the task's outputs.
+        """Load the trained network in torch, in evaluation mode: ``(N, C, H, W)`` float32 → the task's outputs.
 
         Raises:
             StudyError: the trial was not trained.
-            ExportError: its weights were not kept. By default only those of the front are; ``artifacts.retention: all``
-                in the plan keeps those of every trial.
+            ExportError: the weights were not kept. By default only the weights of front trials are kept;
+                ``artifacts.retention: all`` in the plan keeps the weights of every trial.
         """
         from trials.export.candidate import check_trained, rebuild
 
@@ -364,18 +365,18 @@ class Trial:
         return rebuild(open_problem_json(plan.model_dump_json()), self.detail).model.eval()
 
     def export(self, folder: str | Path, *, force: bool = False) -> dict[str, Any]:
-        """Write the network into a folder, with the file that was measured and ``run.py``; test and measure it again.
+        """Write the measured file of the network and ``run.py`` into a folder; score and measure the network again.
 
         Args:
-            folder: where; it must be empty or not exist.
+            folder: folder to write; it must be empty or not exist.
             force: write into a folder that is not empty, replacing files of the same names.
 
         Returns:
-            Scores and latencies, recorded and found now.
+            Scores and latencies, both as recorded and as found by this export.
 
         Raises:
-            StudyError: the trial was not trained, or the study's data changed.
-            ExportError: the network can't be rebuilt, or scores otherwise than recorded.
+            StudyError: the trial was not trained, or the study's data have changed.
+            ExportError: the network can't be rebuilt, or its scores differ from the recorded ones.
             PlanError: the folder is not empty or can't be written.
         """
         from trials.export.candidate import export_candidate

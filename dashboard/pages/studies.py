@@ -1,4 +1,4 @@
-"""All studies, those launched together side by side."""
+"""The page of all studies; studies launched together stand in one box."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ STATE_COLORS = {
 
 
 def show(context: Context) -> None:
-    """List the newest studies, a box a group."""
+    """List the newest studies, with one box per group."""
     st.title("Studies")
     first = asked_number("from")
     rows = list_studies(context.source, offset=first, limit=PER_PAGE + 1)
@@ -50,7 +50,7 @@ def _latest(context: Context, first: int) -> None:
 
 
 def _in_groups(rows: list[StudyRow]) -> list[StudyRow]:
-    """The group of the newest study first, each group in the order in which it was launched."""
+    """Sort groups by their newest study, newest first, and the studies of each group in the order of launch."""
     newest = {row.group: place for place, row in reversed(list(enumerate(rows)))}
     return sorted(rows, key=lambda row: (newest[row.group], row.id))
 

@@ -1,4 +1,4 @@
-"""One study: its front, how it went on, and pages of its candidates."""
+"""The page of one study: its front, its history, and a table of its trials."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ TITLE, ICON, ORDER = "Study", ":material/scatter_plot:", 1
 
 
 def show(context: Context) -> None:
-    """Show the study of the link, or the newest one."""
+    """Show the study that the link names, else the last one shown, else the newest."""
     name = choose_study(context)
     if name is None:
         st.title("Study")
@@ -35,7 +35,7 @@ def show(context: Context) -> None:
 
 
 def _live(context: Context, name: str) -> None:
-    """Everything that moves while a study runs; the whole page once it stops."""
+    """Refresh the parts of the page that change while a study runs; reload the whole page once it stops."""
     with study_view(context.source, name) as study:
         if study.row.state != "running":
             st.rerun()
@@ -47,7 +47,7 @@ def _course(context: Context, study: StudyView) -> None:
     if not study.row.counts.get("complete"):
         total = sum(study.row.counts.values())
         st.info(
-            "No candidate is complete yet: the front and the history appear with the first one."
+            "No trial is complete yet: the front and the history appear with the first one."
             if total
             else "This study has no trials yet."
         )

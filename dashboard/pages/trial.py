@@ -1,4 +1,4 @@
-"""One trial: its network layer by layer, its curve, its latency and how that was measured."""
+"""The page of one trial: its network layer by layer, its learning curve, its latency and how it was measured."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ STATE_COLORS = {
 
 
 def show(context: Context) -> None:
-    """Show the trial of the link, or the first of the study."""
+    """Show the trial that the link names, or the first of the study."""
     name = choose_study(context)
     last = candidates_page(context.source, name, limit=1, descending=True).rows if name else ()
     if name is None or not last:
@@ -59,7 +59,7 @@ def _show(context: Context, study: StudyView, detail: CandidateDetail) -> None:
 def _choose(last: int) -> int:
     start = asked_number("trial")
     if start > last:
-        return start  # not there: the query says so, with the range of numbers
+        return start  # no such trial: the query raises an error that says which numbers exist
     key = int(st.sidebar.number_input("Trial", 0, last, start))
     if str(key) != st.query_params.get("trial"):
         st.query_params["trial"] = str(key)
@@ -83,14 +83,14 @@ def _heading(context: Context, detail: CandidateDetail) -> None:
 def _outcome(detail: CandidateDetail) -> None:
     row = detail.row
     if row.state == "failed":
-        st.error(markdown(row.reason or "It failed without saying why."))
+        st.error(markdown(row.reason or "The trial failed, and no reason was recorded."))
         if detail.traceback:
             with st.expander("Traceback", expanded=True):
                 st.code(lines(detail.traceback), language="python")
     elif row.state == "queued":
         st.info("Queued: nothing has been measured yet.")
     elif row.state == "running":
-        st.info("Running: what is known so far is shown below.")
+        st.info("Running: the results so far are shown below.")
     elif row.reason:
         st.warning(markdown(f"{row.state.capitalize()}: {row.reason}"))
 
@@ -112,7 +112,7 @@ def _metrics(study: StudyView, detail: CandidateDetail) -> None:
     show_numbers(cards)
     for flag in detail.row.flags:
         slow = flag not in (*detail.row.doubts, *detail.row.missing)
-        note = ": its latency does not lie below that of its dense twin" if slow else ""
+        note = ": its latency is not below the latency of its dense twin" if slow else ""
         st.warning(f"{markdown(flag[:1].upper() + flag[1:])}{note}.")
     if detail.confusion is not None:
         with st.expander("Classes"):

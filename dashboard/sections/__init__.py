@@ -1,1 +1,1 @@
-"""Sections: parts of pages, which a page puts one below the other."""
+"""Sections: the parts that pages are composed of."""

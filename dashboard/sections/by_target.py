@@ -1,4 +1,4 @@
-"""The front of each target, and how alike targets rank candidates."""
+"""The front of each target, and how similarly targets rank candidates."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from trials.reporting.study import StudyView
 
 
 def show_targets(study: StudyView) -> None:
-    """The front of each target, and how alike targets rank, where there are several."""
+    """Show the front of each target and the rank correlations of targets, if the study has several targets."""
     fronts = study.fronts_by_target
     if not fronts:
         return

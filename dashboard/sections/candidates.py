@@ -1,4 +1,4 @@
-"""Pages of a study's candidates."""
+"""The table of a study's trials, page by page."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ PER_PAGE = 25
 
 
 def show_candidates(context: Context, study: StudyView) -> None:
-    """Show one page of candidates, in the order and of the states that are asked for."""
+    """Show one page of trials, with the selected states in the selected order."""
     st.subheader("Trials")
     columns = list(dict.fromkeys([*COLUMNS, *study.summary.metrics]))
     keys = st.columns([2, 1.1, 3.4, 0.9], vertical_alignment="bottom")
@@ -50,7 +50,7 @@ def show_candidates(context: Context, study: StudyView) -> None:
 
 
 def _place(question: tuple[str, ...]) -> int:
-    """Where the page starts; from the top again when the question changed."""
+    """Return the offset of the first row; 0 when the order, states or number of rows changed."""
     if st.session_state.get("question") != question:
         st.session_state["question"], st.session_state["offset"] = question, 0
     return int(st.session_state["offset"])

@@ -1,4 +1,4 @@
-"""The Pareto front of a study, and the candidate that was clicked."""
+"""The Pareto front of a study, and details of the clicked trial."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from trials.reporting.study import StudyView
 
 
 def show_front(context: Context, study: StudyView) -> None:
-    """Show the candidates on two metrics, with the front; a click shows a candidate beside the figure."""
+    """Plot two metrics of all trials with their front; a click on a point shows that trial beside the figure."""
     heads = st.columns([4, 1.2, 1.2], vertical_alignment="bottom")
     heads[0].subheader("Pareto front")
     axes = list(dict.fromkeys([*study.summary.metrics, "parameters", "macs", "number"]))
@@ -33,13 +33,13 @@ def show_front(context: Context, study: StudyView) -> None:
 
 
 def _selected(context: Context, study: StudyView, event: Any) -> None:
-    """Beside the chart: the candidate that was clicked."""
+    """Show the clicked trial, or how to read the chart if none is clicked."""
     picked = event["selection"]["points"]
     if not picked:
         st.caption("Click a point to see its trial.")
         st.caption(
-            "Bars are 95 % intervals. Whose place on the front is not sure, given all intervals, is hollow; hollow and "
-            "grey are infeasible; ticks below the plot are candidates the gate rejected before they were trained. "
+            "Bars are 95 % intervals. A hollow point may or may not be on the front, given the intervals. Hollow grey "
+            "points are infeasible. Ticks below the plot are candidates that the gate rejected before the training. "
             "Dashed red lines are limits."
         )
         return

@@ -9,7 +9,7 @@ from trials.store.read.candidate import CandidateDetail
 
 
 def show_jobs(detail: CandidateDetail) -> None:
-    """Show jobs and files side by side."""
+    """Show the candidate's jobs and files side by side."""
     left, right = st.columns(2, gap="medium")
     if detail.jobs:
         left.subheader("Jobs")

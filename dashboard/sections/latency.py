@@ -1,4 +1,4 @@
-"""How a candidate's latency was measured, and where the time goes."""
+"""A candidate's latency measurements and profiles."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PURPOSES = {"twin": "dense twin"}
 
 
 def show_latency(study: StudyView, detail: CandidateDetail) -> None:
-    """Show one measurement, chosen from a menu: every run, the interval, the conditions."""
+    """Show the measurement that is chosen from a menu: every run, the interval, the conditions."""
     if not detail.measurements:
         return
     st.subheader("Latency")
@@ -29,7 +29,7 @@ def show_latency(study: StudyView, detail: CandidateDetail) -> None:
     place = st.selectbox(
         "Measurement",
         range(len(names)),
-        # The newest of the candidate itself.
+        # The newest measurement of the candidate itself.
         index=max((place for place, item in enumerate(detail.measurements) if item.purpose != "twin"), default=0),
         format_func=names.__getitem__,
         key="measurement",
@@ -43,10 +43,10 @@ def show_latency(study: StudyView, detail: CandidateDetail) -> None:
 
 
 def show_profiles(detail: CandidateDetail) -> None:
-    """Where the time of a run goes, by the runtime's own profiler; the newest profile of each target."""
+    """Show the newest profile of each target: the time of each layer, as the runtime's profiler reports it."""
     if not detail.profiles:
         if detail.row.state == "complete":
-            st.caption(f"nas profile {markdown(detail.study)} {detail.row.number} says where the time of a run goes.")
+            st.caption(f"nas profile {markdown(detail.study)} {detail.row.number} measures the time of each layer.")
         return
     st.subheader("Where the time goes")
     for tab, profile in zip(st.tabs([markdown(item.target) for item in detail.profiles]), detail.profiles, strict=True):
@@ -62,6 +62,6 @@ def show_profiles(detail: CandidateDetail) -> None:
         facts = ", ".join(f"{inline(key)} {number(key, value)}" for key, value in account(detail, profile).items())
         text = markdown(facts[:1].upper() + facts[1:])
         right.caption(
-            f"{text}. A profiler takes time itself: the measured latency is the one to go by. "
+            f"{text}. The profiler itself takes time, so rely on the measured latency. "
             f"Mean of {profile.runs} runs, runtime {markdown(profile.runtime_version)}."
         )

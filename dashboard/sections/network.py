@@ -13,7 +13,7 @@ from trials.store.read.candidate import CandidateDetail
 
 
 def show_network(study: StudyView, detail: CandidateDetail) -> None:
-    """Show layers and choices, and where the candidate stands in its study."""
+    """Show layers and choices, and the candidate among the others of its study."""
     left, right = st.columns([1.9, 1], gap="medium")
     table = layers_table(detail)
     with left:
@@ -37,7 +37,7 @@ def show_network(study: StudyView, detail: CandidateDetail) -> None:
 
 
 def show_sites(detail: CandidateDetail) -> None:
-    """What policies did, site by site."""
+    """Show what the policies did at each site."""
     table = sites_table(detail.artifacts)
     if table.empty:
         return
@@ -47,7 +47,7 @@ def show_sites(detail: CandidateDetail) -> None:
 
 
 def _where(study: StudyView, detail: CandidateDetail) -> None:
-    """Where it stands among all candidates of its study."""
+    """Show the candidate among all candidates of its study."""
     found = study.points_on(study.axes)
     own = found.numbers == detail.row.number
     if not (own & np.isfinite(found.values).all(axis=1)).any():

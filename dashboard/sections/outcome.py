@@ -1,4 +1,4 @@
-"""What came out of a study: exported networks on test, comparisons, history."""
+"""Results of a study: test scores of exported networks, comparisons, history."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from trials.reporting.study import StudyView
 
 
 def show_gaps(study: StudyView) -> None:
-    """Validation beside test of what was exported."""
+    """Show validation and test scores of the exported networks side by side."""
     table = gaps_table(study.exports)
     if not table.empty:
-        st.subheader("What was chosen, on test")
+        st.subheader("Exported networks on the test split")
         st.dataframe(table, hide_index=True, key="gaps")
         st.caption(GAP_NOTE)
 
 
 def show_comparison(study: StudyView) -> None:
-    """Found networks beside themselves under random masks and their dense parents; fixed references."""
+    """Compare the best networks with themselves dense, with themselves under random masks, and with references."""
     compared = study.comparison
     if compared is None:
         return
@@ -34,13 +34,14 @@ def show_comparison(study: StudyView) -> None:
         table, hide_index=True, placeholder="—", column_config=formats(table, compared.metrics), key="compared"
     )
     st.caption(
-        "Random masks keep as many weights, the dense parent keeps all; both are trained like the network found. "
-        "Speed-up: latency of the dense twin over its own, each measured on the same target."
+        "A random mask keeps the same number of weights as the found network, and the dense parent keeps all weights; "
+        "both are trained like the found network. Speed-up is the latency of the dense twin divided by the network's "
+        "own latency, both measured on the same target."
     )
 
 
 def show_history(study: StudyView) -> None:
-    """Show how the study went on, and beside it the studies of its group."""
+    """Show the history of the study beside the hypervolumes of all studies of its group."""
     left, right = st.columns(2, gap="medium")
     left.subheader("History")
     draw(left, history_figure(study.history), "history")
@@ -48,4 +49,6 @@ def show_history(study: StudyView) -> None:
     draw(right, comparison_figure(study.histories), "comparison")
     draw(right, states_figure(study.group), "states_of_group")
     if study.lacks_baseline:
-        right.caption("Without a random baseline: `--with-baseline random` runs a twin at equal budget beside it.")
+        right.caption(
+            "This study has no random baseline: `nas search --with-baseline random` also runs one at equal budget."
+        )

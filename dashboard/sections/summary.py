@@ -1,4 +1,4 @@
-"""A study in words and big numbers, and its plan."""
+"""The heading of a study, its totals, and its plan."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from trials.store.read.studies import StudySummary
 
 
 def show_heading(study: StudyView) -> None:
-    """Show the name of a study, its state, what was searched and measured, and what to beware of."""
+    """Show the name and state of a study, its space, task and targets, and warnings."""
     summary, row = study.summary, study.row
     st.title(markdown(row.name))
     spent = summary.totals.get("wall_s")
@@ -32,8 +32,8 @@ def show_heading(study: StudyView) -> None:
         st.caption(f":material/grain: {markdown(describe_regime(summary.regime))}")
     if row.incomplete:
         st.warning(
-            f"Incomplete: {markdown(', '.join(row.incomplete))}. nas twins {markdown(row.name)} runs what sparse "
-            "networks are to be compared with."
+            f"Incomplete: {markdown(', '.join(row.incomplete))}. nas twins {markdown(row.name)} runs the studies "
+            "that sparse networks are compared with."
         )
     for doubt in study.doubts:
         st.warning(markdown(doubt))
@@ -42,7 +42,7 @@ def show_heading(study: StudyView) -> None:
 
 
 def show_totals(summary: StudySummary) -> None:
-    """Show how many candidates there are, the best of each objective, and the training time that the gate saved."""
+    """Show the number of trials, the best value of each objective, and the training time that the gate saved."""
     row, totals = summary.row, summary.totals
     cards = [("Trials", str(sum(row.counts.values())), f"{row.counts.get('complete', 0)} complete")]
     for metric, direction in row.objectives.items():
@@ -58,7 +58,7 @@ def show_totals(summary: StudySummary) -> None:
 
 
 def show_plan(summary: StudySummary) -> None:
-    """Show the plan and the environment, folded up."""
+    """Show the plan and the environment, collapsed."""
     with st.expander("Plan and environment"):
         left, right = st.columns(2)
         left.code(_yaml(summary.plan), language="yaml")

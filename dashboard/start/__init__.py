@@ -1,5 +1,5 @@
-"""The script that streamlit runs, in a folder of its own.
+"""The script that Streamlit runs, in a folder of its own.
 
-Beside a folder called ``pages`` streamlit would take that for pages of its own kind, and a link to
-one of them that is visited first would show nothing.
+If a folder called ``pages`` lay beside the script, Streamlit would treat its modules as Streamlit pages, and the
+first visit through a link to one of them would show nothing.
 """

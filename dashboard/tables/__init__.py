@@ -1,1 +1,1 @@
-"""From the store to tables: what sections show, as pandas frames with readable columns."""
+"""Tables that sections show: stored rows as pandas data frames with readable column names."""

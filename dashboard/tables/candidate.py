@@ -19,7 +19,7 @@ Floats = NDArray[np.float64]
 
 
 def sites_table(artifacts: Sequence[ArtifactInfo]) -> pd.DataFrame:
-    """One line a site that policies acted on, as the deployed file's record has it; empty without one."""
+    """Return one row per site that policies changed, from the record of the deployed file; empty without a record."""
     sites: Mapping[str, Mapping[str, Any]] = next(
         (item.record["sites"] for item in artifacts if item.record.get("sites")), {}
     )
@@ -30,7 +30,7 @@ def sites_table(artifacts: Sequence[ArtifactInfo]) -> pd.DataFrame:
 
 
 def layers_table(detail: CandidateDetail) -> pd.DataFrame:
-    """One line a layer, in the order of the network."""
+    """Return one row per layer, in the order of the network."""
     lines = [
         {
             "Layer": line(str(layer.get("name"))),
@@ -49,14 +49,14 @@ def layers_table(detail: CandidateDetail) -> pd.DataFrame:
 
 
 def profile_table(times: Sequence[LayerTime]) -> pd.DataFrame:
-    """One line a layer: what was executed for it, and how long."""
+    """Return one row per layer of a profile: the executed operations and their time."""
     return pd.DataFrame(
         [{"Layer": line(item.layer or OWN), "Executed": item.ops, "Time (ms)": item.time_ms} for item in times]
     )
 
 
 def choices_table(detail: CandidateDetail) -> pd.DataFrame:
-    """The choices the architecture is made of."""
+    """Return one row per choice of the architecture, with its answer."""
     choices = detail.definition.get("choices", {})
     return pd.DataFrame(
         {"Choice": [line(key) for key in choices], "Answer": [line(str(value)) for value in choices.values()]}
@@ -64,7 +64,7 @@ def choices_table(detail: CandidateDetail) -> pd.DataFrame:
 
 
 def jobs_table(jobs: Sequence[JobInfo]) -> pd.DataFrame:
-    """One line a job."""
+    """Return one row per job."""
     lines = [
         {
             "Job": job.kind + (f" at {job.target}" if job.target else ""),
@@ -81,7 +81,7 @@ def jobs_table(jobs: Sequence[JobInfo]) -> pd.DataFrame:
 
 
 def artifacts_table(artifacts: Sequence[ArtifactInfo]) -> pd.DataFrame:
-    """One line a file."""
+    """Return one row per file."""
     lines = [
         {
             "File": artifact.kind,
@@ -95,7 +95,7 @@ def artifacts_table(artifacts: Sequence[ArtifactInfo]) -> pd.DataFrame:
 
 
 def conditions_table(measurement: MeasurementInfo) -> pd.DataFrame:
-    """What a latency is a statement about."""
+    """Return the conditions under which a latency was measured, one per row."""
     facts = {
         "target": measurement.target,
         "purpose": measurement.purpose,
@@ -108,7 +108,7 @@ def conditions_table(measurement: MeasurementInfo) -> pd.DataFrame:
 
 
 def flat(facts: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested mappings as one, with keys joined by a blank."""
+    """Flatten nested mappings; keys are joined by a space."""
     found: dict[str, Any] = {}
     for key, value in facts.items():
         if isinstance(value, Mapping):
@@ -119,7 +119,7 @@ def flat(facts: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def plain(value: Any) -> str:
-    """A value of a record in a few letters."""
+    """Return a short text of a recorded value."""
     if isinstance(value, bool) or value is None:
         return {True: "yes", False: "no", None: "—"}[value]
     if isinstance(value, float):
@@ -130,18 +130,18 @@ def plain(value: Any) -> str:
 
 
 def shape(sizes: Sequence[int] | None) -> str:
-    """``16 × 8 × 8``."""
+    """Return sizes as text, for example ``16 × 8 × 8``."""
     return " × ".join(map(str, sizes or ()))
 
 
 def run_times(samples: Samples) -> tuple[Floats, Floats, Floats]:
-    """Milliseconds of every run of the candidate and of the reference, and the ratio of every visit."""
+    """Return the milliseconds of every run of the candidate and of the reference, and the ratio of every visit."""
     fastest = np.concatenate(samples.fastest())
     return samples.candidate_ms(), samples.reference_ms(), fastest[:, 0] / fastest[:, 1]
 
 
 def ratio_interval(measurement: MeasurementInfo) -> tuple[float, float, float] | None:
-    """Low end, middle and high end of a latency as a ratio to its reference, where that is recorded."""
+    """Return low end, value and high end of a latency relative to its reference; None if the reference is unknown."""
     reference_ms = measurement.conditions.get("reference_ms")
     if not reference_ms:
         return None

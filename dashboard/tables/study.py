@@ -18,7 +18,7 @@ from trials.store.read.candidates import CandidatePage, CandidateRow
 
 
 def candidates_table(page: CandidatePage, metrics: Sequence[str], shares: Mapping[int, float]) -> pd.DataFrame:
-    """One line a candidate: number, state, the metrics (unrounded), probability of the front, costs, why it ended."""
+    """Return one row per trial: number, state, unrounded metrics, probability of the front, costs, why it ended."""
     lines = [
         {
             "Trial": row.number,
@@ -41,14 +41,14 @@ def candidates_table(page: CandidatePage, metrics: Sequence[str], shares: Mappin
 
 
 def _speedup(row: CandidateRow) -> dict[str, Any]:
-    """Speed-up over the dense twin, a target each, and what to beware of."""
+    """Return the speed-up over the dense twin on each target, and warnings."""
     several = len(row.speedups) > 1
     speedups = {f"Speed-up at {item.target}" if several else "Speed-up": item.speedup for item in row.speedups}
     return {**(speedups or {"Speed-up": None}), "Beware": ", ".join(row.flags)}
 
 
 def comparison_table(name: str, compared: Comparison) -> pd.DataFrame:
-    """One line a network: those the study ``name`` found, and beneath each what it is compared with."""
+    """Return one row per network: each that the study ``name`` found, followed by those it is compared with."""
     lines = []
     for row in compared.rows:
         what = f"Trial {row.candidate.number}, found" if row.study == name else f"\N{EM SPACE}{row.what}"
@@ -64,7 +64,7 @@ def comparison_table(name: str, compared: Comparison) -> pd.DataFrame:
 
 
 def ranks_table(found: Sequence[RankCorrelation]) -> pd.DataFrame:
-    """Kendall's tau of every pair of targets, as a matrix."""
+    """Return Kendall's tau of every pair of targets as a matrix."""
     names = list(dict.fromkeys(name for item in found for name in (item.first, item.second)))
     table = pd.DataFrame(1.0, index=pd.Index(names, name="Target"), columns=names)
     for item in found:
@@ -74,7 +74,7 @@ def ranks_table(found: Sequence[RankCorrelation]) -> pd.DataFrame:
 
 
 def gaps_table(exported: Sequence[ExportInfo]) -> pd.DataFrame:
-    """One line a metric of an exported candidate: validation, test, their difference."""
+    """Return one row per metric of each exported candidate: validation, test, and their difference."""
     return pd.DataFrame(
         [
             {
@@ -96,7 +96,7 @@ def gaps_table(exported: Sequence[ExportInfo]) -> pd.DataFrame:
 
 
 def bytes_metrics(metrics: Sequence[str]) -> list[str]:
-    """Those of ``metrics`` that count bytes: a cell shows its own unit, KB or MB."""
+    """Return the metrics that count bytes; each of their cells shows its own unit, KB or MB."""
     return [metric for metric in metrics if unit(metric) == "B"]
 
 

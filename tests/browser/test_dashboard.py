@@ -248,7 +248,7 @@ def test_a_study_of_two_targets_has_a_front_each_and_says_where_the_time_goes(pa
     assert 0.5 < float(cells(page, 0)[2]) < 1  # how alike local and phone rank
     page.get_by_role("tab", name="phone").click()
     page.get_by_text("Latency at phone (ms) · lower is better").wait_for()
-    page.get_by_role("heading", name="What was chosen, on test").wait_for()
+    page.get_by_role("heading", name="Exported networks on the test split").wait_for()
     assert any("0.014 [" in text for text in cells(page, 1))
     page.goto(f"{address}/trial?study=pair&trial=0")
     page.get_by_text("On the Pareto front").wait_for()

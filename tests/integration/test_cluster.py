@@ -245,5 +245,5 @@ def test_a_missing_token_is_named(cluster: Cluster, code: Path, tmp_path: Path) 
         _, output = process.communicate(timeout=120)
     assert process.returncode == 1
     error = output.splitlines()[-1]
-    assert error.startswith(f"nas.errors.JobError: the cluster at {cluster.address} wants a token")
+    assert error.startswith(f"nas.errors.JobError: the cluster at {cluster.address} needs a token")
     assert "RAY_AUTH_MODE=token" in error

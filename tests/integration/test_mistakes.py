@@ -58,7 +58,7 @@ MISTAKES: list[tuple[dict[str, Any], str]] = [
     ({"targets": [{"name": "a", "runtime": {"name": "command", "program": "trtexec"}}]}, "trtexec is neither beside"),
     (
         {"targets": [{"name": "a", "runtime": "torch"}], "policies": [{"name": "precision", "options": ["int4"]}]},
-        "runtime 'torch' does not know int4, only fp16, fp32",
+        "runtime 'torch' does not support int4, only fp16, fp32",
     ),
     ({"policies": [{"name": "precision", "scope": "layer"}]}, "network, stage, site"),
     ({"policies": [{"name": "precision"}, {"name": "precision"}]}, "precision"),
@@ -95,7 +95,7 @@ def test_a_precision_the_runtime_does_not_know_is_refused(monkeypatch: pytest.Mo
     plan = {"task": {"name": "digits"}, "space": {"name": "plain_convnet"}, "policies": [{"name": "precision"}]}
     open_problem(make_plan(plan))
     plan["policies"] = [{"name": "precision", "options": ["int4", "fp32"]}]
-    with pytest.raises(PlanError, match="does not know int4, only fp32, int8"):
+    with pytest.raises(PlanError, match="does not support int4, only fp32, int8"):
         open_problem(make_plan(plan))
 
 
@@ -127,7 +127,7 @@ def test_an_impossible_limit_names_the_smallest_network(plan: Callable[..., Path
 
 def test_a_limit_relative_to_a_metric_of_training_is_refused(plan: Callable[..., Path], url: str) -> None:
     path = plan(limits={"accuracy": {"min": {"relative_to": "median", "factor": 1.0}}})
-    with pytest.raises(NasError, match="known after training only"):
+    with pytest.raises(NasError, match="only known after the training"):
         search(load_plan(path), storage=url)
 
 
@@ -144,7 +144,7 @@ def test_a_taken_name_is_refused_and_the_study_stays(plan: Callable[..., Path], 
     ("arguments", "message"),
     [
         (["search", "."], "is a folder"),
-        (["search", "none.yaml"], "there is no plan"),
+        (["search", "none.yaml"], "does not exist; `nas init`"),
         (["status", "x", "--storage", "mysql://localhost/x"], "mysql"),
         (["status", "x", "--storage", "nas.db"], "sqlite:///nas.db"),
         (["status", "x", "--storage", "postgresql://127.0.0.1:1/x"], "can't open"),

@@ -83,7 +83,7 @@ def test_energy_is_refused_where_it_can_not_be_read(plan: Callable[..., Path], u
     path = plan(objectives={"accuracy": "maximize", "energy_mj": "minimize"})
     done = nas("search", str(path), "--storage", url, check=False)
     assert done.returncode == 2, done.stderr
-    assert "target 'local' can't tell energy_mj: the energy counters" in done.stderr
+    assert "target 'local' can't measure energy_mj: the energy counters" in done.stderr
     assert list_studies(Store(url)) == []
 
 

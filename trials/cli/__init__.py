@@ -1,4 +1,4 @@
-"""The ``nas`` command: one file a group of verbs."""
+"""The ``nas`` command line."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import sys
 
 
 def main() -> None:
-    """Run the command; Ctrl-C ends it without a traceback, also while its modules are imported."""
+    """Run the command; Ctrl-C ends it without a traceback, even while modules are imported."""
     try:
         from trials.cli.app import main as run
 

@@ -1,4 +1,4 @@
-"""The command line's root: verbs and error handling."""
+"""Entry point of the command line: it registers the verbs and turns errors into messages and exit codes."""
 
 from __future__ import annotations
 
@@ -10,23 +10,26 @@ from nas.errors import AllFailedError, NasError, PlaceError, StorageLostError
 from trials.cli.console import app, err
 from trials.cli.terminal import LogFormatter, drop_output, prepare_streams
 
-#: Exit codes: the command, the plan or the machine is to be mended; every candidate of a study failed; the place kept
-#: the study from its end, and `nas resume` goes on.
+#: Exit codes. TO_MEND: the user has to fix the command, the plan or the machine. ALL_FAILED: every candidate of the
+#: study failed. INTERRUPTED: a place or the storage stopped working, and `nas resume` continues the study.
 TO_MEND, ALL_FAILED, INTERRUPTED = 2, 3, 4
 
 
 def main() -> None:
-    """Entry point: a deliberate error becomes one message and an exit code, see docs/reference/command-line.md."""
+    """Run the command; an expected error ends it with one message and an exit code.
+
+    See docs/reference/command-line.md for the exit codes.
+    """
     prepare_streams()
     try:
         _check_arguments(sys.argv[1:])
         _run()
     except NasError as error:
         _fail(error)
-    except BrokenPipeError:  # the reader has gone, as head does
+    except BrokenPipeError:  # the reader closed the pipe, as head does
         drop_output()
         sys.exit(1)
-    except OSError as error:  # a full disk, a folder that vanished: of the machine, not of this program
+    except OSError as error:  # a problem of the machine, not of this program: a full disk, a folder that vanished
         drop_output()
         _fail(error)
 
@@ -45,7 +48,7 @@ def _run() -> None:
 
 
 def _check_arguments(arguments: list[str]) -> None:
-    """Refuse what no database, plan or message could hold."""
+    """Refuse arguments that are not UTF-8, because databases, plans and messages can't hold them."""
     for argument in arguments:
         if not _is_utf8(argument):
             raise NasError(f"the argument {argument!a} is not UTF-8; rename the file or folder")

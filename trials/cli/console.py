@@ -1,4 +1,4 @@
-"""The ``nas`` application that verbs register with, and its standard output and error."""
+"""The ``nas`` application, with which verbs register, and its standard output and error."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
-    help="Search networks by accuracy and by latency measured on the hardware they are for.",
+    help="Search for neural networks by accuracy and by latency measured on the target hardware.",
 )
 out = Terminal()
 err = Terminal(stderr=True)

@@ -1,4 +1,4 @@
-"""What a task's data are, on the screen."""
+"""Print a summary of a task's data."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from nas.tasks import SPLITS, DataSummary
 from trials.cli.console import out
 from trials.cli.options import print_rows
 
-#: With more classes than these, the smallest and the largest stand for all.
+#: If there are more classes, only the smallest and the largest are printed.
 MAX_CLASSES = 30
 
 
 def print_data(data: DataSummary) -> None:
-    """Classes, examples of each split, sizes of images, files that are not used."""
+    """Print classes, the number of examples in each split, image sizes, and skipped files."""
     print_rows(list(_rows(data)), as_json=False)
     for line in _lines(data):
         out.print(line)

@@ -1,4 +1,4 @@
-"""Tables as wide as the terminal: numbers are never cut, long texts stand beneath their row."""
+"""Tables that fit the terminal: numbers are never cut, and long texts are printed beneath their row."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from rich.text import Text
 from nas.foreign import line
 
 _INDENT = 4
-#: A last column of text is wrapped in its place if so much room is left for it, else it stands beneath.
+#: The last column, if it is text, is wrapped in place if at least this width is left; else it is printed beneath.
 _MIN_ROOM = 30
 
 
 class TableLayout:
-    """Which columns of a table stand side by side, and which beneath each row.
+    """A table whose columns are printed side by side, except for those that do not fit.
 
-    Columns that do not fit go beneath: texts first, the widest first, then numbers from the right.
+    Columns that do not fit are printed beneath each row: first texts, widest first, then numbers from the right.
     """
 
     def __init__(self, rows: Sequence[Mapping[str, Any]], width: int) -> None:
@@ -73,7 +73,7 @@ class TableLayout:
 
 
 def shown(value: Any) -> str:
-    """A cell's text: four digits are enough for a person."""
+    """Return a cell's text; floating point numbers are rounded to four digits."""
     if value is None:
         return "–"
     if isinstance(value, float):
@@ -90,5 +90,5 @@ def _is_numeric(values: Iterator[Any]) -> bool:
 
 
 def _wrapped(text: str, width: int, console: Console) -> list[str]:
-    """Lines of at most ``width`` cells."""
+    """Wrap a text into lines of at most ``width`` cells."""
     return [part.plain.rstrip() for part in Text(text).wrap(console, max(width, 1))]

@@ -14,12 +14,12 @@ from nas.foreign import line
 from trials.coordinator.coordinator import Coordinator
 
 STATES = ("queued", "running", "complete", "infeasible", "stopped", "failed")
-#: Without a terminal, a line every so many seconds.
+#: Without a terminal, seconds between two lines.
 LINE_EVERY_S = 15.0
 
 
 class LiveDisplay:
-    """Counts by state, best of each objective, rate, time left, training saved by the gate."""
+    """Displays counts by state, best of each objective, rate, time left, training time saved by the gate."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
@@ -39,7 +39,7 @@ class LiveDisplay:
             self._live.stop()
 
     def prepare(self, study: str, phase: str) -> None:
-        """Show what is done for a study before its first candidate."""
+        """Show the phase of a study's preparation, before its first candidate."""
         text = f"study {study} · preparing: {phase}"
         if self._live:
             self._live.update(Text(line(text)))
@@ -50,7 +50,7 @@ class LiveDisplay:
             self._printed, self._last, self._phase = now, text, kind
 
     def update(self, coordinator: Coordinator) -> None:
-        """Show where a study is."""
+        """Show the progress of a study."""
         if self._live:
             self._live.update(_table(coordinator))
             return
@@ -63,7 +63,7 @@ class LiveDisplay:
 
 
 def summary(coordinator: Coordinator) -> str:
-    """One line about a running study."""
+    """Return the progress of a running study in one line."""
     return " · ".join(f"{key} {value}" for key, value in _facts(coordinator).items())
 
 
@@ -89,7 +89,7 @@ def _facts(coordinator: Coordinator) -> dict[str, str]:
 
 
 def best(coordinator: Coordinator) -> dict[str, float]:
-    """Objective → best value over complete candidates."""
+    """Return objective → best value over complete candidates."""
     points = coordinator.progress.points
     if not points:
         return {}

@@ -1,4 +1,4 @@
-"""Options that several verbs share, and how rows are printed."""
+"""Options that several verbs share, and functions that print rows and JSON."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ from trials.cli.console import out
 Storage = Annotated[
     str,
     typer.Option(
-        "--storage", envvar="NAS_STORAGE", help="Database URL: sqlite:///nas.db, postgresql://user@host/name."
+        "--storage", envvar="NAS_STORAGE", help="Database URL: sqlite:///nas.db or postgresql://user@host/name."
     ),
 ]
 DEFAULT_STORAGE = "sqlite:///nas.db"
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON value instead of a table.")]
 Name = Annotated[str, typer.Argument(help="Name of the study.")]
-#: Largest number of a trial, of rows, of a budget: what every database stores.
+#: Largest trial number, number of rows or budget: the largest integer that every database stores.
 MAX_INT = 2**31 - 1
 TrialNumber = Annotated[int, typer.Argument(min=0, max=MAX_INT, help="Number of a trial.")]
 Address = Annotated[
     str | None,
-    typer.Option("--address", help="Ray cluster to run on, host:port or auto; this machine by default."),
+    typer.Option("--address", help="Ray cluster to run on, host:port or auto; by default this machine."),
 ]
 
 
 def print_rows(rows: Sequence[Mapping[str, Any]], as_json: bool, empty: str = "nothing to list") -> None:
-    """A table with a column a key, or a JSON list."""
+    """Print rows as a table with one column per key, or as a JSON list."""
     if as_json:
         print_json(list(rows))
         return
@@ -43,5 +43,5 @@ def print_rows(rows: Sequence[Mapping[str, Any]], as_json: bool, empty: str = "n
 
 
 def print_json(value: Any) -> None:
-    """One JSON value on standard output, unwrapped and uncoloured."""
+    """Print one JSON value on standard output, unwrapped and uncoloured."""
     typer.echo(hide_passwords(json.dumps(value, default=str)))

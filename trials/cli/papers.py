@@ -1,4 +1,4 @@
-"""Which registered names stand for which papers."""
+"""Which component implements which paper."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ REGISTRIES: tuple[Registry[Any], ...] = (
 
 
 def paper_rows() -> list[dict[str, Any]]:
-    """``row, paper, entry, kind, test`` of every entry that carries a ``Paper``, by row."""
+    """Return ``row, paper, entry, kind, test`` of every registered entry that has a ``Paper``, sorted by row."""
     rows = [
         {"row": paper.row, "paper": paper.citation, "entry": name, "kind": registry.kind, "test": paper.test}
         for registry in REGISTRIES

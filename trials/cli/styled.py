@@ -1,4 +1,4 @@
-"""Rich's console for text that is shown as it is, never as markup, and text with a style."""
+"""A Rich console that prints text literally, never as markup, and functions for styled text."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from rich.text import Text
 
 from nas.foreign import line, lines
 
-#: A file or a pipe has no width to fold tables to.
+#: Width for files and pipes, which have none of their own.
 _WIDTH = 240
 _MIN_WIDTH = 20
 
 
 class TextConsole(Console):
-    """A console that shows strings as they are: no markup, no emoji names, no terminal escapes, no passwords."""
+    """A console that prints strings without markup, emoji names, terminal escapes or passwords."""
 
     def __init__(self, *, stderr: bool = False) -> None:
         stream = sys.stderr if stderr else sys.stdout
@@ -31,21 +31,21 @@ class TextConsole(Console):
         )
 
     def render_str(self, text: str, **settings: Any) -> Text:
-        """See ``Console.render_str``: every string that is printed or stands in a table comes through here."""
+        """See ``Console.render_str``, which Rich calls for every printed string and every string in a table."""
         return super().render_str(lines(text), **{**settings, "markup": False, "emoji": False, "highlight": False})
 
 
 def titled(title: str, text: str) -> Text:
-    """``text`` after a bold ``title``."""
+    """Return ``text`` after a bold ``title``."""
     return Text.assemble((line(title), "bold"), lines(text))
 
 
 def warning(text: str) -> Text:
-    """A line of text in the colour of warnings."""
+    """Return a line of text in the colour of warnings."""
     return Text(line(text), style="yellow")
 
 
 def _narrow_width() -> int | None:
-    """A width for terminals that say they are too narrow to show anything; None: as wide as they are."""
+    """Return a minimum width for terminals that are too narrow for any table; None: use the terminal's width."""
     columns = os.environ.get("COLUMNS", "")
     return _MIN_WIDTH if columns.isdecimal() and int(columns) < _MIN_WIDTH else None

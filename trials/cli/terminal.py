@@ -1,4 +1,4 @@
-"""Standard output and error as every terminal, file and pipe takes them; what is printed is text, never markup."""
+"""Standard output and error that work with every terminal, file and pipe, and print text literally."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ if TYPE_CHECKING:
 
 
 class Terminal:
-    """Standard output or error. Rich, which draws, is imported when the first line is printed."""
+    """Standard output or error. Rich is imported only when the first line is printed."""
 
     def __init__(self, *, stderr: bool = False) -> None:
         self._stderr = stderr
 
     @cached_property
     def console(self) -> TextConsole:
-        """Rich's console of this stream."""
+        """The Rich console of this stream."""
         from trials.cli.styled import TextConsole
 
         return TextConsole(stderr=self._stderr)
@@ -35,19 +35,19 @@ class Terminal:
 
 
 class LogFormatter(logging.Formatter):
-    """Records of the log, each message in one line, tracebacks in several."""
+    """Formats each log message in one line, and tracebacks in several."""
 
     def formatMessage(self, record: logging.LogRecord) -> str:
-        """The record's own line."""
+        """Return the message of a record in one line."""
         return line(super().formatMessage(record))
 
     def format(self, record: logging.LogRecord) -> str:
-        """The record with its traceback."""
+        """Return the message of a record with its traceback."""
         return lines(super().format(record))
 
 
 def prepare_streams() -> None:
-    """Replace characters that a stream's encoding lacks; what is closed swallows what is written."""
+    """Make the streams replace characters that their encoding lacks; a closed stream discards its output."""
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
         if stream is None:
@@ -57,6 +57,6 @@ def prepare_streams() -> None:
 
 
 def drop_output() -> None:
-    """Let what standard output did not take go nowhere, so that it is not tried again when the program ends."""
+    """Discard output that is not written yet, so that Python does not try to write it again when it exits."""
     with contextlib.suppress(OSError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -1,4 +1,4 @@
-"""Studies and candidates as tables for people and as JSON for programs."""
+"""Studies and candidates as printed tables and as JSON values."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from trials.store.read.protocols import describe_regime
 
 
 def print_caveats(study: StudyView) -> None:
-    """How a sparse study makes its networks sparse, what it lacks, and whether it found more than its baseline."""
+    """Print the sparsity regime of a study, missing comparisons, warnings, and the verdict against its baseline."""
     if study.summary.regime is not None:
         out.print(f"{study.name}: {describe_regime(study.summary.regime)}")
     if study.row.incomplete:
@@ -35,7 +35,13 @@ def print_caveats(study: StudyView) -> None:
 
 
 def candidate_rows(study: StudyView, limit: int, *, choices: bool = False) -> list[dict[str, Any]]:
-    """Candidates of a study with its objectives, in the order of proposal; with the choices in which they differ."""
+    """Return the trials of a study with its objectives, in the order of proposal.
+
+    Args:
+        study: an open view of the study.
+        limit: largest number of rows.
+        choices: also include the choices in which the rows differ.
+    """
     page = candidates_page(study.source, study.name, limit=limit)
     with_speedups = any(row.speedups or row.flags for row in page.rows)
     named = any(row.original for row in page.rows)
@@ -59,12 +65,12 @@ def candidate_rows(study: StudyView, limit: int, *, choices: bool = False) -> li
 
 
 def _speedup(row: CandidateRow) -> dict[str, Any]:
-    """Speed-up over the dense twin, on the first target it was timed on, and what to beware of."""
+    """Return the speed-up over the dense twin, on the first target where it was measured, and warnings."""
     return {"speedup": row.speedups[0].speedup if row.speedups else None, "beware": ", ".join(row.flags)}
 
 
 def candidate_json(study: StudyView, number: int) -> dict[str, Any]:
-    """All there is of one candidate, raw samples aside."""
+    """Return everything stored about one candidate as JSON values, except for raw samples."""
     detail = asdict(study.detail(number))
     for item in detail["measurements"]:
         item["times"] = times_of(Samples.from_bytes(samples_blob(study.source, item["id"])))._asdict()
@@ -72,7 +78,7 @@ def candidate_json(study: StudyView, number: int) -> dict[str, Any]:
 
 
 def _measurement(study: StudyView, item: MeasurementInfo) -> dict[str, Any]:
-    """A measurement with its interval, the raw wall times it is derived from, and what to beware of."""
+    """Return a measurement with its interval, the raw wall times it is derived from, and warnings."""
     times = times_of(Samples.from_bytes(samples_blob(study.source, item.id)))
     beware = [*item.conditions.get("disturbed_by", ()), *item.conditions.get("health", {}).get("warnings", ())]
     return {
@@ -87,13 +93,13 @@ def _measurement(study: StudyView, item: MeasurementInfo) -> dict[str, Any]:
 
 
 def profile_json(detail: CandidateDetail, target: str) -> dict[str, Any]:
-    """The newest profile of a candidate on a target, by layer and by node."""
+    """Return the newest profile of a candidate on a target, by layer and by node, as JSON values."""
     found = next(item for item in detail.profiles if item.target == target)
     return {**asdict(found), **account(detail, found), "layers": [asdict(item) for item in layer_times(found.nodes)]}
 
 
 def print_profile(detail: CandidateDetail, target: str) -> None:
-    """The same for people, with its sum beside what was measured."""
+    """Print the newest profile of a candidate on a target, and its total beside the measured latency."""
     found = next(item for item in detail.profiles if item.target == target)
     begin = f"{detail.study} trial {detail.row.number} on {target}"
     out.print(f"{begin} ({found.runtime_version}), mean of {found.runs} runs")
@@ -112,7 +118,7 @@ def print_profile(detail: CandidateDetail, target: str) -> None:
 
 
 def targets_json(study: StudyView) -> dict[str, Any]:
-    """A front a target, candidate → probability, and the rank correlations; empty for a study of one target."""
+    """Return target → front (candidate → probability) and the rank correlations; both are empty for one target."""
     fronts = {
         target: {int(number): share for number, share in membership_of(found).items() if share > 0}
         for target, found in study.fronts_by_target.items()
@@ -121,20 +127,20 @@ def targets_json(study: StudyView) -> dict[str, Any]:
 
 
 def print_targets(study: StudyView) -> None:
-    """The same for people."""
+    """Print the front of each target and the rank correlations of targets."""
     found = targets_json(study)
     numbers = dict.fromkeys(number for front in found["fronts"].values() for number in front)
     rows = [
         {"trial": str(number), **{target: front.get(number, 0.0) for target, front in found["fronts"].items()}}
         for number in sorted(numbers)
     ]
-    out.print("probability to be on the front of each target")
-    print_rows(rows, as_json=False, empty="no complete candidate on several targets")
-    print_rows(found["rank_correlations"], as_json=False, empty="one target only: nothing to correlate")
+    out.print("probability of being on the front of each target")
+    print_rows(rows, as_json=False, empty="no trial was measured on several targets")
+    print_rows(found["rank_correlations"], as_json=False, empty="the study has one target, so there is no correlation")
 
 
 def print_candidate(study: StudyView, number: int) -> None:
-    """One candidate for people."""
+    """Print one candidate with its metrics, measurements, choices, layers and profiles."""
     detail = study.detail(number)
     own = ", original" if detail.row.original else ""
     out.print(titled(f"{study.name} trial {number}{own}", f" {detail.row.state} {line(detail.row.reason or '')}"))

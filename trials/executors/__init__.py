@@ -1,8 +1,8 @@
-"""Executors: where jobs run.
+"""Executors run jobs in worker processes, on this machine or on a cluster.
 
-A job is data (JSON values) and the name of a generator function; an executor calls ``function(payload)`` in a
-worker and passes on what it yields. Execution is *at least once*: a lost worker is reported, never hidden, and the
-study decides what happens.
+A job consists of JSON values and the name of a generator function. An executor calls ``function(payload)`` in a worker
+and reports every value that it yields. A job may run more than once: if a worker is lost, the executor reports that,
+and the study decides whether to run the job again.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from nas.registry import Registry
 
 @dataclass(frozen=True)
 class JobLimits:
-    """What a job may take before its worker is killed. None: as much as it needs."""
+    """Limits of a job; its worker is killed if the job exceeds one. None: no limit."""
 
     max_s: float | None = None
-    #: Of the worker and all processes that the job started.
+    #: Largest memory of the worker and all processes that the job started.
     max_memory_bytes: int | None = None
     #: Key of the plan that sets these limits, for messages.
     key: str = "resources"
@@ -32,56 +32,57 @@ class JobLimits:
 class Job:
     """One unit of work."""
 
-    #: Unique for every attempt of every job.
+    #: Unique key of this attempt of the job.
     key: str
-    #: ``"module:generator_function"``: yields JSON-able dicts; the last one is the result.
+    #: ``"module:generator_function"``; the function yields dicts of JSON values, and the last one is the result.
     function: str
     payload: Mapping[str, Any]
     #: A pool of workers: ``"train"`` or ``"target:<name>"``.
     pool: str
     limits: JobLimits = JobLimits()
-    #: Folders that the job writes to; missing ones are made first. If the job fails and one of them is gone or can't be
-    #: written to, the place is to blame.
+    #: Folders that the job writes to; missing folders are created first. If the job fails and one of them is missing or
+    #: not writable, the failure counts as a fault of the place.
     folders: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
 class Event:
-    """What a worker reported about a job."""
+    """A report about a job."""
 
     key: str
-    #: ``progress``: a value, as soon as it is yielded (also a sign of life).
-    #: ``done``: the last yielded value once more, as the result.
-    #: ``error``: the job is to blame. It raised, ended its process, crashed it, exceeded a limit or left processes.
-    #: ``place``: the place is to blame: a full disk, a process killed from outside, a device that is away, a lost
-    #: node. The same job may succeed later.
-    #: ``lost``: the worker died, and it is not known why; the job may have run.
+    #: ``progress``: a yielded value, reported at once; it also shows that the job is alive.
+    #: ``done``: the last yielded value again, as the result.
+    #: ``error``: the job caused a failure. It raised, ended or crashed its process, exceeded a limit or left processes
+    #: behind.
+    #: ``place``: the place caused a failure: a full disk, a process killed from outside, a device that does not answer,
+    #: a lost node. The same job may succeed later.
+    #: ``lost``: the worker died for an unknown reason; the job may have run.
     kind: Literal["progress", "done", "error", "place", "lost"]
     value: Mapping[str, Any] = field(default_factory=dict)
-    #: ``"Type: message"`` and the traceback, of errors.
+    #: For failures: ``"Type: message"``, and the traceback.
     error: str = ""
     traceback: str = ""
 
 
 @dataclass(frozen=True)
 class Pool:
-    """Workers of one kind."""
+    """A pool of workers for one kind of job."""
 
     name: str
-    #: Jobs at a time.
+    #: Number of jobs that run at the same time.
     size: int
     cpus: float = 1.0
     gpus: float = 0.0
-    #: Cores the pool's processes are bound to; empty leaves them alone. Applies on the coordinator's machine.
+    #: Cores that the pool's processes are bound to, on the coordinator's machine; empty: not bound.
     cores: tuple[int, ...] = ()
-    #: Ray resources a worker needs beside cpus and gpus, ``{"target:pi": 1}``.
+    #: Ray resources that a worker needs in addition to cpus and gpus, as in ``{"target:pi": 1}``.
     resources: Mapping[str, float] = field(default_factory=dict)
-    #: Pools on the same cores: while a job of one of them runs, this pool starts none, and the other way round.
+    #: Pools on the same cores. This pool starts no job while one of them runs a job, and vice versa.
     turns_with: frozenset[str] = frozenset()
-    #: Resource of a target → its core (None: the last one) and threads. On a cluster's node that offers the resource,
-    #: this pool's workers are kept off those cores.
+    #: Resource of a target → its core (None: the last core) and threads. On a cluster node that has the resource, this
+    #: pool's workers do not use the target's cores.
     keeps_off: Mapping[str, tuple[int | None, int]] = field(default_factory=dict)
-    #: How long a cluster may offer no place for any worker of this pool while there are jobs for it.
+    #: Longest time for which a cluster may have no room for any worker of this pool while there are jobs for it.
     wait_s: float = 300.0
 
     @property
@@ -90,20 +91,20 @@ class Pool:
         return str(max(1, int(self.cpus)))
 
 
-#: Name of the pool of trainers.
+#: Name of the pool of training workers.
 TRAIN_POOL = "train"
 
 
 def target_pool(target: str) -> str:
-    """Name of the pool that measures a target; also of the Ray resource that its node offers."""
+    """Return the name of the pool that measures a target; the Ray resource of the target's node has the same name."""
     return f"target:{target}"
 
 
 def pool_named(pools: Mapping[str, Pool], name: str) -> Pool:
-    """One of an executor's pools.
+    """Return the pool of this name.
 
     Raises:
-        JobError: there is none of that name.
+        JobError: no pool has this name.
     """
     if name not in pools:
         raise JobError(f"no pool {name!r}; this executor was started with {', '.join(pools)}")
@@ -113,38 +114,43 @@ def pool_named(pools: Mapping[str, Pool], name: str) -> Pool:
 class Executor(ABC):
     """Runs jobs in pools of workers.
 
-    Used by one thread. Workers outlive jobs and die with the coordinator, however that dies, and so do processes
-    that jobs started. ``close`` ends all workers, never raises, and is safe to call twice; jobs unfinished by then are
-    never reported.
+    An executor is used by one thread. Workers outlive jobs. Workers and all processes that jobs started end when the
+    coordinator ends, in whatever way it ends. ``close`` ends all workers, never raises, and may be called twice; jobs
+    that have not finished by then are not reported.
     """
 
     @abstractmethod
     def __init__(self, pools: Sequence[Pool], *, code: Sequence[str] = (), address: str | None = None) -> None:
-        """Start. ``code``: folders put on the workers' import path; ``address``: of a cluster, where there is one.
+        """Start the executor.
+
+        Args:
+            pools: the pools of workers.
+            code: folders to add to the workers' import path.
+            address: address of a cluster, for executors that support clusters.
 
         Raises:
-            JobError: nothing answers at ``address``, or this executor knows no clusters.
+            JobError: nothing answers at ``address``, or this executor does not support clusters.
         """
 
     @abstractmethod
     def free(self, pool: str) -> int:
-        """How many more jobs ``pool`` could start now."""
+        """Return how many more jobs ``pool`` could start now."""
 
     @abstractmethod
     def submit(self, job: Job) -> None:
-        """Take a job.
+        """Accept a job and run it.
 
         Raises:
-            JobError: its pool is full or unknown.
+            JobError: the job's pool is full or unknown.
         """
 
     @abstractmethod
     def poll(self, timeout_s: float) -> list[Event]:
-        """What happened since the last call, waiting up to ``timeout_s`` for the first event. Order is kept per job."""
+        """Return the events since the last call, each job's in order; wait up to ``timeout_s`` for the first."""
 
     @abstractmethod
     def cancel(self, key: str) -> None:
-        """Stop a job, by killing its worker if need be; no event follows. An unknown key is harmless."""
+        """Stop a job, if necessary by killing its worker; no event follows. Unknown keys are ignored."""
 
     @abstractmethod
     def close(self) -> None:
@@ -152,7 +158,7 @@ class Executor(ABC):
 
 
 def default_executor() -> str:
-    """What runs the jobs of a plan that names no executor."""
+    """Return the name of the executor for plans that do not name one."""
     return "ray_actors" if is_installed("ray") else "local"
 
 

@@ -1,4 +1,4 @@
-"""Who is to blame for the end of a worker's process in the middle of a job."""
+"""Decide why a worker's process ended in the middle of a job: because of the job, its place, or an unknown reason."""
 
 from __future__ import annotations
 
@@ -9,32 +9,32 @@ from nas.memory import num_killed, total_bytes
 from nas.place import FROM_OUTSIDE, OF_ITS_OWN, how_ended
 from trials.executors import Event
 
-#: A job that held so much of the machine's memory is to blame if memory ran out.
+#: If memory ran out, a job that held more than this share of the machine's memory is the cause.
 MAX_MEMORY_SHARE = 0.5
 
 
 @dataclass
 class Watch:
-    """What is known of a job's memory while it runs."""
+    """Observations of a job's memory while it runs."""
 
-    #: Processes that the system killed for lack of memory before the job began.
+    #: Number of processes that the system had killed for lack of memory when the job began.
     killed_before: int
     peak_bytes: int = 0
 
     @classmethod
     def begun(cls) -> Watch:
-        """A job begins now."""
+        """Start the watch of a job that begins now."""
         return cls(num_killed())
 
     def saw(self, held_bytes: int) -> None:
-        """The job was seen to hold so much memory."""
+        """Record that the job was seen to hold this much memory."""
         self.peak_bytes = max(self.peak_bytes, held_bytes)
 
 
 def death(key: str, code: int | None, watch: Watch) -> Event:
-    """The event of a worker that ended with ``code``, None if nobody knows it, while it ran the job ``key``."""
+    """Return the event of a worker that ended during the job ``key``; ``code``: its exit code, None if unknown."""
     if code is None:
-        return Event(key, "lost", error="its process ended, and it is not known how")
+        return Event(key, "lost", error="its process ended for an unknown reason")
     if code >= 0:
         return Event(key, "error", error=f"ProcessExit: it ended its own process with {how_ended(code)}")
     if -code in OF_ITS_OWN:

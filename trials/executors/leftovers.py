@@ -9,22 +9,26 @@ from collections.abc import Set
 
 from trials.executors.processes import below, command_line, end_below, forget
 
-#: What command lines of processes contain that outlive jobs on purpose: the measuring process, and helpers that
-#: multiprocessing and torch's compiler start once for a process.
+#: Parts of command lines of processes that outlive jobs on purpose: the measuring process, and helpers that
+#: multiprocessing and torch's compiler start once per process.
 HELPERS = (
     "nas.latency.process.worker",
     "multiprocessing.resource_tracker",
     "multiprocessing.forkserver",
     "torch._inductor",
 )
-#: How long processes that are about to end are waited for.
+#: Seconds to wait for processes to end by themselves.
 PATIENCE_S = 1.0
 
 
 def end_leftovers(before: Set[int]) -> str | None:
-    """End the processes below this one that were not there ``before`` the job; what they were, None if there are none.
+    """End all processes below this one that did not exist ``before`` the job.
 
-    Processes of multiprocessing are managed by this process, those that load data say: they are ended and not reported.
+    Child processes of multiprocessing, such as data loaders, are ended without being reported, because this process
+    manages them.
+
+    Returns:
+        A message that lists the processes, or None if there were none.
     """
     for process in multiprocessing.active_children():
         process.kill()

@@ -1,4 +1,4 @@
-"""Worker processes on this machine."""
+"""The executor that runs jobs in worker processes on this machine."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ from trials.executors.template import PRELOADED, Template, TemplateGone
 
 log = logging.getLogger(__name__)
 
-#: How often workers are checked while nothing comes from them.
+#: Seconds between two checks of workers that send nothing.
 CHECK_S = 0.2
-#: How often their memory is checked, and the share of the machine's that a job without a limit may hold.
+#: Seconds between two checks of memory, and share of the machine's memory that a job without a limit may hold.
 WEIGH_S, MAX_MEMORY_SHARE = 0.4, 0.9
-#: Templates started for one worker, where they get killed.
+#: Number of templates to start for one worker if templates get killed.
 MAX_TEMPLATES = 3
 
 
 @dataclass(eq=False)
 class _Worker:
-    """A process that serves one job after the other: JSON lines in, JSON lines out."""
+    """A process that runs one job after the other; it reads jobs and writes messages as JSON lines."""
 
     pool: Pool
     template: Template
@@ -45,13 +45,13 @@ class _Worker:
     #: Becomes readable when the process ends.
     end: int
     job: Job | None = None
-    #: Since when it has its job.
+    #: Time at which it received its job.
     since: float = 0.0
     watch: Watch = field(default_factory=Watch.begun)
     buffer: bytearray = field(default_factory=bytearray)
 
     def send(self, job: Job) -> None:
-        """Give it a job; nothing happens where it is dead, its output's end tells."""
+        """Give it a job; if it is dead, nothing happens, because the end of its output will show that."""
         self.job, self.since, self.watch = job, time.monotonic(), Watch.begun()
         request = {"function": job.function, "payload": dict(job.payload), "folders": list(job.folders)}
         with suppress(BrokenPipeError):
@@ -59,21 +59,21 @@ class _Worker:
             self.input.flush()
 
     def has_died(self) -> bool:
-        """Whether it ended; it is not reaped, so that its group keeps its number."""
+        """Whether the process has ended; it is not reaped here, so that its group's number is not reused."""
         ended = select.poll()
         ended.register(self.end, select.POLLIN)
         return bool(ended.poll(0))
 
     def is_late(self) -> str | None:
-        """How its job exceeds its time limit, if it does."""
+        """Return a message if its job exceeds its time limit."""
         assert self.job is not None
         most_s, key = self.job.limits.max_s, self.job.limits.key
         if most_s is None or time.monotonic() - self.since <= most_s:
             return None
-        return f"TimeLimit: it ran for more than {most_s / 60:.3g} minutes; {key}.max_minutes allows more"
+        return f"TimeLimit: it ran for more than {most_s / 60:.3g} minutes; raise the limit with {key}.max_minutes"
 
     def is_large(self, known: Mapping[int, list[int]]) -> str | None:
-        """How its job exceeds its memory limit, if it does; ``known``: the machine's processes."""
+        """Return a message if its job exceeds its memory limit; ``known``: ``children()`` of the machine."""
         assert self.job is not None
         limits = self.job.limits
         max_bytes = limits.max_memory_bytes or MAX_MEMORY_SHARE * total_bytes()
@@ -82,16 +82,16 @@ class _Worker:
             return None
         return (
             f"MemoryLimit: it and its processes held {held / 1e6:.0f} MB, more than {max_bytes / 1e6:.0f} MB; "
-            f"{limits.key}.max_memory_mb allows more"
+            f"raise the limit with {limits.key}.max_memory_mb"
         )
 
     def kill(self) -> int | None:
-        """End it and the processes its job started; its exit code if that is known."""
+        """Kill it and the processes that its job started; return its exit code, or None if unknown."""
         with suppress(ProcessLookupError):
             os.killpg(self.pid, signal.SIGKILL)
         code = self.template.reap(self.pid)
         os.close(self.end)
-        with suppress(BrokenPipeError):  # of a job that it did not read to its end
+        with suppress(BrokenPipeError):  # it did not read its job to the end
             self.input.close()
         self.output.close()
         return code
@@ -105,13 +105,16 @@ class LocalExecutor(Executor):
     these left in their temporary folders.
     """
 
-    #: Modules that workers need not import, as they are forked from a process that has.
+    #: Modules that workers need not import, because the process that they are forked from has imported them.
     preload: Sequence[str] = PRELOADED
 
     def __init__(self, pools: Sequence[Pool], *, code: Sequence[str] = (), address: str | None = None) -> None:
         if address is not None:
             hint = "" if is_installed("ray") else f"; {pip_install('ray')}"
-            raise JobError(f"the local executor runs on this machine only; {address} needs executor: ray_actors{hint}")
+            raise JobError(
+                f"the local executor runs on this machine only; to use the cluster at {address}, set executor: "
+                f"ray_actors{hint}"
+            )
         self._pools = {pool.name: pool for pool in pools}
         self._code = [os.path.abspath(folder) for folder in code]
         self._workers: list[_Worker] = []
@@ -132,7 +135,7 @@ class LocalExecutor(Executor):
         if self.free(job.pool) < 1:
             raise JobError(f"pool {job.pool!r} is full; ask free() before submitting {job.key!r}")
         self._read(0)
-        self._bury()  # an idle worker that has died in the meantime is not taken
+        self._bury()  # removes idle workers that have died in the meantime
         idle = [worker for worker in self._workers if worker.pool.name == job.pool and worker.job is None]
         worker = idle[0] if idle else self._start(self._pools[job.pool])
         worker.send(job)
@@ -181,7 +184,7 @@ class LocalExecutor(Executor):
         return worker
 
     def _fork(self, pool: Pool, files: tuple[int, int, int]) -> tuple[Template, int]:
-        """A new worker process, and the template that it is forked from: another one where the last one was killed."""
+        """Fork a new worker process; return its template, which is a new one if the last was killed, and its number."""
         settings = {"code": self._code, "cores": pool.cores, "folder": self._working_folder}
         environment = {"OMP_NUM_THREADS": pool.threads, "TMPDIR": self._folder.name}
         template = self._template or Template.inherited() or Template(self.preload)
@@ -190,13 +193,15 @@ class LocalExecutor(Executor):
             with suppress(TemplateGone):
                 arguments = "trials.executors.local_worker:serve", [settings]
                 return template, template.fork(*arguments, environment=environment, files=files)
-            log.warning("the process that workers are forked from was killed; another one is started")
+            log.warning("the process that workers are forked from was killed; starting another one")
             template.close()
             template = Template(self.preload)
-        raise JobError(f"{MAX_TEMPLATES} processes that workers are forked from were killed; is there enough memory?")
+        raise JobError(
+            f"{MAX_TEMPLATES} processes that workers are forked from were killed; check that there is enough memory"
+        )
 
     def _check(self, timeout_s: float) -> None:
-        """Read what workers say, wait for it, and notice those that died or exceed a limit."""
+        """Wait up to ``timeout_s`` for messages and read them; remove workers that died or exceed a limit."""
         self._read(timeout_s)
         self._bury()
         busy = [worker for worker in self._workers if worker.job is not None]
@@ -224,7 +229,7 @@ class LocalExecutor(Executor):
 
     def _take(self, worker: _Worker, chunk: bytes) -> None:
         worker.buffer += chunk
-        if b"\n" not in chunk:  # a long line is not searched again and again
+        if b"\n" not in chunk:  # avoids searching a long line again for each chunk
             return
         *lines, rest = worker.buffer.split(b"\n")
         worker.buffer = rest
@@ -236,7 +241,7 @@ class LocalExecutor(Executor):
                 worker.job = None
 
     def _bury(self) -> None:
-        """Find workers that died while a process of their job's keeps their output open, so that it does not end."""
+        """Find dead workers whose output stays open because a process that their job started still holds it."""
         for worker in [worker for worker in self._workers if worker.has_died()]:
             if chunk := worker.output.read():
                 self._take(worker, chunk)

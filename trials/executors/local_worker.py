@@ -1,4 +1,4 @@
-"""What a worker process of the local executor does."""
+"""The main function of a worker process of the local executor."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from trials.executors.worker import run
 
 
 def serve(settings: Mapping[str, Any]) -> None:
-    """Run jobs until standard input ends, then end at once, also in the middle of a job."""
+    """Run jobs until standard input closes; then end at once, even in the middle of a job."""
     adopt_orphans()
     replies = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)  # what a job prints must not get among the replies
+    os.dup2(2, 1)  # a job's output must not mix with the replies
     jobs: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
     requests = os.fdopen(os.dup(0))
-    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)  # nor may it, or a process of its own, read the requests
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)  # a job and its processes must not read the requests
     threading.Thread(target=_listen, args=(requests, jobs), daemon=True).start()
     while True:
         for message in _tidy(run(**jobs.get(), **settings)):
@@ -31,7 +31,7 @@ def serve(settings: Mapping[str, Any]) -> None:
 
 
 def _tidy(messages: Iterator[str]) -> Iterator[str]:
-    """A job's messages; a job that left processes behind did not succeed."""
+    """Yield a job's messages; if a job leaves processes behind, its success becomes an error."""
     before = set(below(os.getpid()))
     for message in messages:
         if message.startswith('{"kind": "progress"'):
@@ -46,6 +46,6 @@ def _tidy(messages: Iterator[str]) -> Iterator[str]:
 def _listen(requests: Any, jobs: queue.SimpleQueue[dict[str, Any]]) -> None:
     for line in requests:
         jobs.put(json.loads(line))
-    if os.getpgrp() == os.getpid():  # the processes a job started belong to this group: they end too
+    if os.getpgrp() == os.getpid():  # also ends the processes that a job started, which belong to this group
         os.killpg(os.getpid(), signal.SIGKILL)
     os._exit(0)

@@ -1,4 +1,4 @@
-"""The processes below a process: which there are, what memory they hold, and how to end all of them."""
+"""List the descendants of a process, sum their memory, and kill them."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
 
 def adopt_orphans() -> None:
-    """From now on, processes below this one whose parent ends become its children, also those in other sessions."""
+    """Make descendants of this process its children when their parent ends, even those in other sessions."""
     with suppress(AttributeError, OSError):  # Linux only
         ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
 def children() -> Mapping[int, list[int]]:
-    """A process of this machine → its living children."""
+    """Return every process of this machine that has living children → these children."""
     found: dict[int, list[int]] = defaultdict(list)
     for entry in _PROC.glob("[0-9]*/stat"):
         with suppress(OSError, ValueError):
@@ -34,7 +34,7 @@ def children() -> Mapping[int, list[int]]:
 
 
 def below(pid: int, known: Mapping[int, list[int]] | None = None) -> list[int]:
-    """The living processes below ``pid``, parents before their children; ``known``: ``children()`` of a moment ago."""
+    """Return the living descendants of ``pid``, parents first; ``known``: a recent result of ``children()``."""
     known = children() if known is None else known
     found = [pid]
     for item in found:
@@ -43,17 +43,17 @@ def below(pid: int, known: Mapping[int, list[int]] | None = None) -> list[int]:
 
 
 def command_line(pid: int) -> str:
-    """What a process runs; empty if it ended."""
+    """Return the command line of a process; empty if the process has ended."""
     with suppress(OSError):
         return (_PROC / str(pid) / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace").strip()
     return ""
 
 
 def memory_bytes(pid: int, known: Mapping[int, list[int]], *, more_than: float = 0) -> int:
-    """Memory that a process and all below it hold; ``known``: see ``below``.
+    """Return the memory of a process and all its descendants; ``known``: see ``below``.
 
-    The quick sum counts pages that several of them share once for each. Where it exceeds ``more_than``, shared pages
-    are told apart, if the system can tell.
+    A quick sum counts a page that several processes share once per process. Only if that sum exceeds ``more_than``,
+    each process's proportional share is summed instead, if the system provides it.
     """
     pids = [pid, *below(pid, known)]
     quick = _sum(_resident_bytes, pids)
@@ -61,16 +61,16 @@ def memory_bytes(pid: int, known: Mapping[int, list[int]], *, more_than: float =
 
 
 def end(pids: Iterable[int]) -> None:
-    """Kill processes; those that ended already are no error."""
+    """Kill processes; processes that have ended are ignored."""
     for pid in pids:
         with suppress(ProcessLookupError, PermissionError):
             os.kill(pid, signal.SIGKILL)
 
 
 def end_below(pid: int, *, but: Callable[[int], bool] = lambda pid: False, patience_s: float = 5.0) -> set[int]:
-    """Kill what is below ``pid`` until nothing is left; what was killed.
+    """Kill the descendants of ``pid`` until none is left, for at most ``patience_s``; return the killed processes.
 
-    ``but``: the processes to spare, with all below them.
+    Processes for which ``but`` is true are spared, together with their descendants.
     """
     ended: set[int] = set()
     deadline = time.monotonic() + patience_s
@@ -86,7 +86,7 @@ def end_below(pid: int, *, but: Callable[[int], bool] = lambda pid: False, patie
 
 
 def forget(pids: Iterable[int]) -> None:
-    """Let go of this process's children among ``pids`` that ended."""
+    """Reap the children of this process among ``pids`` that have ended."""
     for pid in pids:
         with suppress(ChildProcessError):
             os.waitpid(pid, os.WNOHANG)

@@ -1,4 +1,4 @@
-"""Ray actors: one a slot of a pool, on this machine or on a cluster. The default where Ray is installed."""
+"""The executor with one Ray actor per slot of a pool, on this machine or a cluster; the default if Ray is installed."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from trials.executors.cluster.vigil import CHECK_S, Vigil
 
 require("ray", "executors: 'ray_actors'")  # imported when the executor starts: that takes seconds
 
-#: Actors of a pool that die in a row before they have started.
+#: Number of actors of a pool in a row that may die before they have started.
 MAX_FAILED_STARTS = 3
-#: How long the places of targets are waited for before anything else: it takes milliseconds where there are some.
+#: Seconds to wait for room for targets before other actors start; if there is room, reserving takes milliseconds.
 RESERVE_S = 2.0
 
 
@@ -42,10 +42,10 @@ class RayActorsExecutor(Executor):
         self._waiting = {pool.name: Waiting(connection.ray, pool) for pool in pools}
         self._failed_starts: Counter[str] = Counter()
         self._queue: deque[Job] = deque()
-        #: Pools that somebody has work for.
+        #: Pools that the coordinator has work for.
         self._wanted: set[str] = set()
         self._events: list[Event] = []
-        # All start now: an actor takes about as long as what a study does before its first training.
+        # All actors start now: their start takes about as long as the work of a study before its first training.
         self._slots = [Slot(pool) for pool in pools for _ in range(pool.size)]
         self._actors.start(self._slots, RESERVE_S)
 
@@ -97,10 +97,10 @@ class RayActorsExecutor(Executor):
         for process in processes:
             if self._vigil.is_here(process):  # only now: Ray reports the end of a process that it did not end itself
                 self._vigil.end(process)
-        sweep()  # actors are killed, and leave their folders
+        sweep()  # killed actors leave their temporary folders behind
 
     def _give(self) -> None:
-        """Give waiting jobs to actors that run and have none."""
+        """Give waiting jobs to running actors without a job."""
         idle = [slot for slot in self._slots if slot.process is not None and slot.job is None]
         for job in list(self._queue):
             slot = next((slot for slot in idle if slot.pool.name == job.pool), None)
@@ -110,7 +110,7 @@ class RayActorsExecutor(Executor):
                 self._actors.give(slot, job)
 
     def _watch(self) -> None:
-        """Find dead processes and places that do not come, which Ray may never tell."""
+        """Find dead processes and pools without room, which Ray may never report."""
         dead = self._vigil.dead([slot.process for slot in self._slots if slot.process is not None])
         for slot in [slot for slot in self._slots if slot.process in dead]:
             self._lost(slot, "place", "its process ended")
@@ -120,7 +120,7 @@ class RayActorsExecutor(Executor):
             waiting.note(missing=name in self._wanted and not placed)
 
     def _hear(self, timeout_s: float) -> bool:
-        """Wait for one answer of an actor; whether there was one."""
+        """Wait for one answer of an actor; return whether there was one."""
         answers = by_answer(self._slots)
         if not answers:
             time.sleep(timeout_s)
@@ -133,7 +133,7 @@ class RayActorsExecutor(Executor):
         return bool(ready)
 
     def _started(self, slot: Slot) -> None:
-        """An actor runs, or died before it did."""
+        """Handle an actor that has started, or died while starting."""
         name = slot.pool.name
         try:
             slot.process = self._ray.get(slot.started)
@@ -151,12 +151,12 @@ class RayActorsExecutor(Executor):
             self._wanted.discard(name)
 
     def _take(self, slot: Slot) -> None:
-        """The next message of a stream that has one, or the news that its actor is lost."""
+        """Read the next message of a job, or notice that its actor is lost."""
         assert slot.job is not None
         try:
             message = json.loads(self._ray.get(next(slot.stream)))
         except (self._ray.exceptions.RayError, StopIteration) as error:
-            # Its job runs in a process below it: it was not the job that ended the actor, if not by taking all memory.
+            # The job runs in a child process of the actor, so it can have ended the actor only by using all memory.
             out_of_memory = isinstance(error, self._ray.exceptions.OutOfMemoryError)
             self._lost(slot, "lost" if out_of_memory else "place", f"{type(error).__name__}: {error}")
             return

@@ -1,4 +1,4 @@
-"""The same jobs as trials of a ``tune.Tuner``, for clusters whose tools watch Tune."""
+"""The executor that runs jobs as trials of a ``tune.Tuner``, for clusters with tools that monitor Ray Tune."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ from trials.executors.cluster.vigil import CHECK_S, Process, Vigil, this_process
 
 log = logging.getLogger(__name__)
 
-#: How long the end of a Tuner is waited for.
+#: Seconds to wait for the end of a Tuner.
 CLOSE_S = 20.0
 
-#: The older output has a quiet mode; results are messages, no metrics, and nobody reads them from a trial's folder;
-#: jobs run where every executor's jobs run.
+#: Settings of Tune: use the old output, which has a quiet mode; allow results without metrics; write no results to a
+#: trial's folder, because nobody reads them; and run jobs in the working folder, as other executors do.
 SETTINGS = {
     "RAY_AIR_NEW_OUTPUT": "0",
     "TUNE_DISABLE_STRICT_METRIC_CHECKING": "1",
@@ -43,16 +43,16 @@ SETTINGS = {
 
 @dataclass
 class _Running:
-    """A job Tune has, and where it runs once that is known."""
+    """A job that was given to Tune, and its process once that is known."""
 
     job: Job
     process: Process | None = None
 
 
 class RayTuneExecutor(Executor):
-    """Jobs run as trials of a ``tune.Tuner``, for clusters whose tools watch Tune.
+    """Jobs run as trials of a ``tune.Tuner``, for clusters with tools that monitor Ray Tune.
 
-    It needs ``pip install 'measured-nas[ray]'``. A Tuner in a thread asks for trials; a submitted job is the next one.
+    It needs ``pip install 'measured-nas[ray]'``. A Tuner in a thread requests trials and receives submitted jobs.
     The loop of Tune makes it slower than ``ray_actors``.
     """
 
@@ -64,7 +64,7 @@ class RayTuneExecutor(Executor):
         self._code = connection.code
         self._vigil = Vigil(connection.ray)
         self._waiting_for = {pool.name: Waiting(connection.ray, pool) for pool in pools}
-        logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # a lost trial is an event, and told as one
+        logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # a lost trial is reported as an event instead
         self._waiting: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
         self._events: queue.SimpleQueue[Event] = queue.SimpleQueue()
         self._jobs: dict[str, _Running] = {}
@@ -119,7 +119,7 @@ class RayTuneExecutor(Executor):
         self._thread.join(CLOSE_S)
         ray.shutdown()
         self._folder.close()
-        sweep()  # workers are killed, and leave their folders
+        sweep()  # killed workers leave their temporary folders behind
 
     def _next_event(self, timeout_s: float) -> Event | None:
         with suppress(queue.Empty):
@@ -127,7 +127,7 @@ class RayTuneExecutor(Executor):
         return None
 
     def _watch(self) -> None:
-        """Find dead processes and places that do not come, which Tune may never tell."""
+        """Find dead processes and pools without room, which Tune may never report."""
         running = {item.process: key for key, item in list(self._jobs.items()) if item.process is not None}
         for process in self._vigil.dead(running):
             self._events.put(Event(running[process], "place", error="its process ended"))
@@ -137,7 +137,7 @@ class RayTuneExecutor(Executor):
     # -- called in Tune's thread
 
     def next_job(self, *, wait: bool) -> Job | None:
-        """A submitted job that no trial has yet; ``wait``: until there is one, or the end."""
+        """Return a submitted job that no trial has yet; ``wait``: wait for one, or for the end."""
         while True:
             try:
                 job = self._waiting.get(block=wait)
@@ -147,14 +147,14 @@ class RayTuneExecutor(Executor):
                 return job
 
     def heard(self, key: str, message: dict[str, Any]) -> None:
-        """A trial reported: where it runs, or something about its job."""
+        """Handle a report of a trial: the process it runs in, or a message of its job."""
         if "kind" in message:
             self._events.put(Event(key, **message))
             return
         process, running = Process(**message), self._jobs.get(key)
         if running is not None:
             running.process = process
-        if self._jobs.get(key) is None:  # cancelled before it was known where it runs, or just now
+        if self._jobs.get(key) is None:  # cancelled before its process was known, or just now
             self._vigil.end(process)
 
     def _tune(self) -> None:
@@ -186,7 +186,7 @@ class RayTuneExecutor(Executor):
 
 
 class _Searcher(Searcher):  # type: ignore[misc]
-    """Hands out submitted jobs and takes what trials report."""
+    """Gives submitted jobs to Tune, and passes the reports of trials to the executor."""
 
     def __init__(self, executor: RayTuneExecutor) -> None:
         super().__init__(metric="message", mode="max")
@@ -194,7 +194,7 @@ class _Searcher(Searcher):  # type: ignore[misc]
         self._keys: dict[str, str] = {}
 
     def suggest(self, trial_id: str) -> Any:
-        # Tune would sleep a second whenever nothing runs and nothing is suggested.
+        # Without waiting here, Tune would sleep for a second whenever nothing runs and nothing is suggested.
         job = self._executor.next_job(wait=not self._keys)
         if job is None:
             return Searcher.FINISHED if self._executor.closed.is_set() else None
@@ -216,12 +216,12 @@ class _Searcher(Searcher):  # type: ignore[misc]
         """Nothing: the database remembers."""
 
     def __getstate__(self) -> dict[str, Any]:
-        """Tune writes its parts to disk as it goes; there is nothing in this one to go on from."""
+        """Return no state: Tune stores the searcher regularly, but this one can't be continued."""
         return {}
 
 
 class _WhenClosed(Stopper):  # type: ignore[misc]
-    """Ends everything once the executor is closed."""
+    """Stops all trials once the executor is closed."""
 
     def __init__(self, closed: threading.Event) -> None:
         self._closed = closed
@@ -237,7 +237,7 @@ class _WhenClosed(Stopper):  # type: ignore[misc]
 
 
 def _trainable(pools: dict[str, Pool], code: Sequence[str]) -> Callable[[dict[str, Any]], None]:
-    """The function Tune runs for each job, with the resources of the job's pool."""
+    """Return the function that Tune runs for each job, with the resources of the job's pool."""
 
     def trainable(config: dict[str, Any]) -> None:
         pool = pools[config["pool"]]
@@ -255,7 +255,7 @@ def _trainable(pools: dict[str, Pool], code: Sequence[str]) -> Callable[[dict[st
     return tune.with_resources(trainable, resources)  # type: ignore[no-any-return]
 
 
-#: Pool → the worker of this trial's process: Tune runs one trial after the other in it.
+#: Pool → its worker in this process, which is reused because Tune runs one trial after the other here.
 _workers: dict[str, Supervised] = {}
 
 

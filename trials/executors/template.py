@@ -1,7 +1,7 @@
-"""The process that local workers are forked from: what all of them import is imported once, and its memory shared.
+"""The template: a process that imports what all local workers need, and from which they are forked.
 
-Importing torch and what stands on it takes seconds; a fork has it at once. The template runs no job, starts no thread
-and opens nothing, so that nothing is half done when it forks.
+Importing torch and its dependents takes seconds, but a fork has them at once and shares their memory. The template runs
+no job, starts no thread and opens no file, so that a fork never copies an operation in progress.
 """
 
 from __future__ import annotations
@@ -25,22 +25,22 @@ from threadpoolctl import threadpool_limits
 from nas.registry import load
 from trials.executors.processes import adopt_orphans, end, end_below, forget
 
-#: Modules that workers need (the compiler comes with the first optimizer); one that does not load is left to the job
-#: that needs it, to fail with its reason.
+#: Modules that workers need; torch imports its compiler with the first optimizer. If a module can't be imported, the
+#: job that needs it will fail with the reason.
 PRELOADED = ("trials.jobs.candidate", "nas.estimators.training", "nas.tasks.transforms", "torch._dynamo")
-#: Seconds between looks at whether the process that started the template is still there.
+#: Seconds between two checks whether the process that started the template is still alive.
 PARENT_CHECK_S = 2.0
-#: How long a template may take to end its forks and itself.
+#: Seconds that a template may take to end its forks and itself.
 CLOSE_S = 5.0
 _MESSAGE_BYTES = 1 << 16
 
 
 class TemplateGone(Exception):
-    """The template was killed. Its forks live on, and how they end can't be known."""
+    """The template was killed. Its forks keep running, but their exit codes can't be known."""
 
 
 class Template:
-    """A template process, seen from a process that wants forks of it. Used by one thread."""
+    """The client of a template process, through which a process requests forks. Used by one thread."""
 
     def __init__(self, preload: Sequence[str] = PRELOADED) -> None:
         self._channel, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -50,27 +50,28 @@ class Template:
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
                 env={**os.environ, "OMP_NUM_THREADS": "1"},
-                process_group=0,  # Ctrl-C is for the coordinator
+                process_group=0,  # so that Ctrl-C reaches only the coordinator
             )
 
     @classmethod
     def inherited(cls) -> Template | None:
-        """The template this very process was forked from, if it was."""
+        """Return the template that this process was forked from; None if it was not forked from one."""
         return _inherited
 
     def fork(
         self, function: str, arguments: Sequence[Any], *, environment: Mapping[str, str], files: tuple[int, int, int]
     ) -> int:
-        """A new process that calls ``function`` (``"module:name"``); its number, which is its group's too.
+        """Fork a new process that calls a function; return its number, which is also the number of its group.
 
         Args:
-            function: what it calls; its exit code is that of SystemExit, or 1 after another exception.
+            function: ``"module:name"`` of the function. The exit code of the process is the code of SystemExit, or 1
+                after another exception.
             arguments: JSON values.
-            environment: what is set beside the template's own; ``OMP_NUM_THREADS`` and ``TMPDIR`` are obeyed.
-            files: descriptors that become its standard input, output and error.
+            environment: variables to set in addition to the template's; ``OMP_NUM_THREADS`` and ``TMPDIR`` take effect.
+            files: descriptors that become the standard input, output and error of the process.
 
         Raises:
-            TemplateGone: it was killed.
+            TemplateGone: the template was killed.
         """
         request = {
             "function": function,
@@ -81,9 +82,12 @@ class Template:
         return self._ask(request, files)
 
     def reap(self, pid: int) -> int | None:
-        """Wait for the end of a fork and end what it left behind, which is the template's by then.
+        """Wait for the end of a fork, and end the processes that it left behind, which the template has adopted.
 
-        Its exit code, negative for a signal, or None if the template was killed. Until then its number stays its own.
+        Until this call, the number of the fork is not reused.
+
+        Returns:
+            The exit code, negative for a signal; None if the template was killed.
         """
         try:
             return self._ask({"reap": pid})
@@ -91,7 +95,7 @@ class Template:
             return None
 
     def close(self) -> None:
-        """End it, where this process started it, and its forks. Twice is harmless."""
+        """End the template and its forks if this process started it. May be called twice."""
         self._channel.close()
         if self._process is None:
             return
@@ -109,7 +113,7 @@ class Template:
         except OSError as error:
             raise TemplateGone(str(error)) from error
         if not answer:
-            raise TemplateGone("it does not answer")
+            raise TemplateGone("the template does not answer")
         return int(answer)
 
     @classmethod
@@ -130,7 +134,7 @@ def _working_folder() -> str:
 
 
 def main(descriptor: int, preload: Sequence[str]) -> None:
-    """Import, then fork whenever somebody asks; end with the process that started this one, and all below with it."""
+    """Import modules, then fork on request; end, with all descendants, when the process that started this one ends."""
     adopt_orphans()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     parent = os.getppid()
@@ -138,7 +142,7 @@ def main(descriptor: int, preload: Sequence[str]) -> None:
     for module in preload:
         with suppress(Exception):
             importlib.import_module(module)
-    #: Who asks → the numbers of its forks.
+    #: Channel of a client → the numbers of its forks.
     forks: dict[socket.socket, set[int]] = {first: set()}
     while os.getppid() == parent:
         ready, _, _ = select.select(list(forks), [], [], PARENT_CHECK_S)
@@ -182,7 +186,7 @@ def _reap(pid: int) -> int:
 
 
 def _abandon(channel: socket.socket, forks: dict[socket.socket, set[int]]) -> None:
-    """Who asked is gone: its forks end, also those that are stuck and would not notice."""
+    """End the forks of a client that is gone, including stuck forks that would not notice it themselves."""
     left = forks.pop(channel)
     channel.close()
     end(left)
@@ -192,13 +196,13 @@ def _abandon(channel: socket.socket, forks: dict[socket.socket, set[int]]) -> No
 
 
 def _end_orphans(forks: Mapping[socket.socket, set[int]]) -> None:
-    """End processes that jobs started and that outlived their worker: they became this process's children."""
+    """End processes that jobs started and that outlived their worker; they have become children of this process."""
     known = set().union(*forks.values())
     forget(end_below(os.getpid(), but=lambda pid: pid in known))
 
 
 def _become(request: Mapping[str, Any], files: list[int], channel: socket.socket) -> NoReturn:
-    """What a fork does: only its own files stay open, then it calls its function and ends."""
+    """Run in a new fork: close all files but its own, call the function, and end."""
     global _inherited
     code = 1
     try:
@@ -209,10 +213,10 @@ def _become(request: Mapping[str, Any], files: list[int], channel: socket.socket
         os.closerange(3, channel.fileno())
         os.closerange(channel.fileno() + 1, os.sysconf("SC_OPEN_MAX"))
         _inherited = Template._of_channel(channel)
-        with suppress(OSError):  # of a folder that is gone, the job tells
+        with suppress(OSError):  # if the folder is gone, the job reports it
             os.chdir(request["folder"])
         os.environ.update(request["environment"])
-        tempfile.tempdir = None  # TMPDIR is looked at again
+        tempfile.tempdir = None  # makes tempfile read TMPDIR again
         threadpool_limits(int(os.environ["OMP_NUM_THREADS"]))
         load(request["function"], "job")(*request["arguments"])
         code = 0
@@ -227,7 +231,7 @@ def _become(request: Mapping[str, Any], files: list[int], channel: socket.socket
 
 
 if __name__ == "__main__":
-    # As the module that others import, so that a fork finds its template there.
+    # Runs the main function of the imported module, so that a fork finds its template there.
     from trials.executors import template
 
     template.main(int(sys.argv[1]), sys.argv[2:])

@@ -1,4 +1,4 @@
-"""Pools on the same cores take turns: a measurement beside a training on its cores would be worth nothing."""
+"""Make pools on the same cores take turns, because a training on the measuring cores would spoil a measurement."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from trials.executors import Event, Executor, Job, Pool, pool_named
 
 
 class TurnTaking(Executor):
-    """Another executor, of which pools that share cores never run jobs at the same time."""
+    """Wraps an executor so that pools that share cores never run jobs at the same time."""
 
     def __init__(self, executor: Executor, pools: Sequence[Pool]) -> None:
-        """``executor`` was started with these ``pools``."""
+        """Wrap ``executor``, which was started with these ``pools``."""
         self._executor = executor
         self._pools = {pool.name: pool for pool in both_ways(pools)}
-        #: Key of a submitted job that has not ended → its pool.
+        #: Key of each unfinished job → its pool.
         self._running: dict[str, str] = {}
 
     def free(self, pool: str) -> int:
@@ -48,7 +48,7 @@ class TurnTaking(Executor):
 
 
 def both_ways(pools: Sequence[Pool]) -> list[Pool]:
-    """The pools, with each named by those that it takes turns with."""
+    """Return the pools with ``turns_with`` made symmetric."""
     return [
         replace(pool, turns_with=pool.turns_with | {other.name for other in pools if pool.name in other.turns_with})
         for pool in pools

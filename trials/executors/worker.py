@@ -1,4 +1,4 @@
-"""What every executor's worker does with a job."""
+"""Run one job in a worker, the same way in every executor."""
 
 from __future__ import annotations
 
@@ -25,18 +25,21 @@ def run(
     folder: str | None = None,
     folders: Sequence[str] = (),
 ) -> Iterator[str]:
-    """JSON texts of ``{"kind": "progress" | "done" | "error" | "place", …}``, the last one final.
+    """Run a job, and yield its messages.
 
-    A value is passed on the moment it is yielded: it may be the last sign of life for an hour, or for ever. Whatever
-    is wrong with a job (its code, its cores, a value that is no JSON) ends the job, not the worker.
+    Each yielded value is passed on at once, because it may be the last sign of life for a long time. Any problem of a
+    job (in its code, its cores, or a value that is not JSON) ends the job, but not the worker.
 
     Args:
         function: see ``Job``.
-        payload: what the function gets.
+        payload: argument of the function.
         code: folders of the user's code.
-        cores: what this process is bound to.
-        folder: the working folder; by default the one this process is in.
+        cores: cores to bind this process to.
+        folder: the working folder; by default the present one of this process.
         folders: see ``Job``.
+
+    Yields:
+        JSON texts of ``{"kind": "progress" | "done" | "error" | "place", …}``; every kind but ``progress`` is the last.
     """
     written = [item for item in folders if _is_made(item)]
     try:
@@ -44,7 +47,7 @@ def run(
         result = "{}"
         for value in load(function, "job")(payload):
             if not isinstance(value, Mapping):
-                raise TypeError(f"{function} yields {type(value).__name__}; a job yields dicts of JSON values")
+                raise TypeError(f"{function} yields {type(value).__name__}; a job must yield dicts of JSON values")
             result = json.dumps(value)
             yield f'{{"kind": "progress", "value": {result}}}'
         yield f'{{"kind": "done", "value": {result}}}'
@@ -53,7 +56,7 @@ def run(
 
 
 def _blamed(error: BaseException, written: Sequence[str]) -> dict[str, str]:
-    """Kind and text of the event of an error."""
+    """Return kind and text of the event for an error: of kind ``place`` if the place caused it."""
     text = str(error) if isinstance(error, PlaceError) else f"{type(error).__name__}: {error}"
     if is_of_place(error):
         return {"kind": "place", "error": text}
@@ -63,14 +66,14 @@ def _blamed(error: BaseException, written: Sequence[str]) -> dict[str, str]:
 
 
 def _is_made(folder: str) -> bool:
-    """Make a folder that a job writes to; whether it is there now. One that can't be made is the job's to report."""
+    """Create a folder that a job writes to; return whether it exists. The job itself reports a missing folder."""
     with suppress(OSError):
         os.makedirs(folder, exist_ok=True)
     return os.path.isdir(folder)
 
 
 def _prepare(code: Sequence[str], cores: Sequence[int], folder: str | None) -> None:
-    """Go to the working folder, make the user's code importable, and bind this process to its cores."""
+    """Enter the working folder, make the user's code importable, and bind this process to its cores."""
     if folder is not None:
         try:
             os.chdir(folder)

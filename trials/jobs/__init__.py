@@ -1,1 +1,1 @@
-"""Jobs: what workers do, and the values they exchange with a coordinator."""
+"""Jobs: the functions that workers run, and the messages they exchange with a coordinator."""

@@ -1,6 +1,6 @@
-"""What workers do: the jobs of one candidate, each a generator whose last value is the result.
+"""The jobs of one candidate. Each is a generator whose last value is the result.
 
-A job is a function of its payload: running it twice gives the same network, and a training continues from its last
+A job depends only on its payload: running it twice gives the same network, and a training continues from its last
 checkpoint.
 """
 
@@ -58,20 +58,20 @@ from trials.jobs.target import measurer
 from trials.plans.problem import Problem, fingerprint, open_problem_json
 from trials.store.artifacts import ArtifactStore
 
-#: Training images an int8 network's ranges are calibrated on.
+#: Number of training images for the calibration of an int8 network.
 CALIBRATION_IMAGES = 256
-#: Training images a file without integers is compared with its network on.
+#: Number of training images on which a file without integers is compared with its network.
 COMPARED_IMAGES = 16
 
 
 def gate(payload: GatePayload) -> Iterator[StageReached | GateResult]:
-    """Deploy with seeded weights and measure; ends early once it is surely over ``reject_above_ms``."""
+    """Deploy a candidate with seeded weights and measure it, until it certainly exceeds ``reject_above_ms``."""
     problem = open_problem_json(payload["plan"])
     yield from _time_untrained(problem, _build(problem, payload), payload, payload["identity"])
 
 
 def twin(payload: TwinPayload) -> Iterator[StageReached | GateResult]:
-    """The gate of the candidate's dense twin: the same choices of the space, in fp32, without policies."""
+    """Deploy and measure the candidate's dense twin: the same choices of the space, in fp32, without policies."""
     problem = open_problem_json(payload["plan"])
     parent = problem.searched.dense_parent(Architecture.from_json(payload["architecture"]))
     network = problem.searched.dense().build(parent.architecture, payload["seed"])
@@ -81,7 +81,7 @@ def twin(payload: TwinPayload) -> Iterator[StageReached | GateResult]:
 def _time_untrained(
     problem: Problem, network: Network, payload: GatePayload, seed_text: str
 ) -> Iterator[StageReached | GateResult]:
-    """Deploy with seeded weights, measure, count."""
+    """Deploy a network with seeded weights, measure its latency, and count its static metrics."""
     seed_weights(network, problem.input_shape(), seed_text)
     network.finalize()
     with Scratch("nas-gate-") as folder:
@@ -102,11 +102,11 @@ def _time_untrained(
 
 
 def train(payload: TrainPayload) -> Iterator[EpochEnd | TrainResult]:
-    """Train, deploy what was trained, and score the deployed file on the validation split in its own runtime.
+    """Train and deploy a candidate, and score the deployed file on the validation split in its runtime.
 
     An original whose weights are complete is not trained.
 
-    The checkpoint stays until the coordinator has committed the result: this job may have to be run again.
+    The checkpoint is kept until the coordinator has committed the result, because this job may have to run again.
     """
     problem = open_problem_json(payload["plan"])
     _check_data(problem, payload)
@@ -122,7 +122,7 @@ def train(payload: TrainPayload) -> Iterator[EpochEnd | TrainResult]:
     weights = checkpoint / "weights.safetensors"
     save_weights(network.model, weights)
     matrix, classes = scored.confusion, problem.task.class_names
-    steps = problem.estimator().num_steps(problem.task) if epochs else None  # a network may ship as it is
+    steps = problem.estimator().num_steps(problem.task) if epochs else None  # None: the network was not trained
     uncovered = artifact.record.get("uncovered", ())
     yield {
         "metrics": {**scored.metrics, "size_bytes": artifact.size_bytes, **problem.static_metrics(network)},
@@ -139,7 +139,7 @@ def train(payload: TrainPayload) -> Iterator[EpochEnd | TrainResult]:
 
 
 def retrain(payload: TrainPayload) -> Iterator[StageReached | RetrainResult]:
-    """Train once more with another seed, and score what comes of it; nothing is kept of it but its scores."""
+    """Train a candidate again with another seed, and score it; only its scores are kept."""
     problem = open_problem_json(payload["plan"])
     _check_data(problem, payload)
     network = _build(problem, payload)
@@ -150,12 +150,12 @@ def retrain(payload: TrainPayload) -> Iterator[StageReached | RetrainResult]:
 
 
 def measure(payload: MeasurePayload) -> Iterator[MeasureResult]:
-    """Measure the trained artifact."""
+    """Measure the latency of a trained candidate's file."""
     yield {"structure_hash": payload["structure_hash"], "latency": _measure_stored(payload)}
 
 
 def remeasure(payload: RemeasurePayload) -> Iterator[RemeasureResult]:
-    """Measure the trained artifact once more, and pool the samples with those of the measurements before."""
+    """Measure a trained candidate's file again, and pool the samples with those of earlier measurements."""
     latency = _measure_stored(payload)
     parts = [(base64.b64decode(item["samples"]), item["reference_ms"]) for item in payload["earlier"]]
     parts.append((base64.b64decode(latency["samples"]), latency["conditions"]["reference_ms"]))
@@ -174,7 +174,7 @@ def remeasure(payload: RemeasurePayload) -> Iterator[RemeasureResult]:
 
 
 def deploy(problem: Problem, network: Network, path: Path) -> Artifact:
-    """The file that ships: compared with the network on training data, which 8 bits are calibrated on, too."""
+    """Write the deployed file; training data are used to compare it with the network and to calibrate 8 bits."""
     has_integers = any(bits == 8 for bits in network.bits.values())
     calibration = calibration_inputs(problem, CALIBRATION_IMAGES if has_integers else COMPARED_IMAGES)
     shape = problem.input_shape()
@@ -182,7 +182,7 @@ def deploy(problem: Problem, network: Network, path: Path) -> Artifact:
 
 
 def calibration_inputs(problem: Problem, limit: int) -> torch.Tensor:
-    """``(M, C, H, W)`` training inputs, at most ``limit``, the same ones every time."""
+    """Return at most ``limit`` training inputs, ``(M, C, H, W)``; they are equal at every call."""
     data = problem.task.dataset("train")
     count = len(data)  # type: ignore[arg-type]
     indices = random.Random(0).sample(range(count), min(limit, count))
@@ -194,7 +194,7 @@ def _build(problem: Problem, payload: NetworkPayload) -> Network:
 
 
 def score(payload: NetworkPayload) -> Iterator[ScoreResult]:
-    """Deploy and score a network with the weights it is built with; nothing is kept but its scores."""
+    """Deploy and score a network with its initial weights; only its scores are kept."""
     problem = open_problem_json(payload["plan"])
     network = _build(problem, payload)
     network.finalize()
@@ -204,16 +204,16 @@ def score(payload: NetworkPayload) -> Iterator[ScoreResult]:
 
 
 def _check_data(problem: Problem, payload: TrainPayload) -> None:
-    """Raise JobError where the data a worker sees are not those that the study started with."""
+    """Raise JobError if the worker's data differ from those that the study started with."""
     if payload["data"] not in (None, fingerprint(problem.task)):
         raise JobError(
-            "this worker sees other data than the study started with; restore them, or copy the same data to every "
-            "machine, then resume the study"
+            "the data on this worker differ from those that the study started with; restore the original data, or copy "
+            "the same data to every machine, then resume the study"
         )
 
 
 def _fit(problem: Problem, network: Network, payload: TrainPayload, *, train: bool = True) -> Iterator[Epoch]:
-    """Train from the last checkpoint on, up to the network as it ships."""
+    """Train from the last checkpoint, and finalize the network, so that it is ready to deploy."""
     checkpoint = Path(payload["checkpoint"])
     checkpoint.mkdir(parents=True, exist_ok=True)
     if train:
@@ -228,7 +228,7 @@ class _Scored(NamedTuple):
 
 
 def _scored(problem: Problem, artifact: Artifact) -> _Scored:
-    """Scores of the deployed file on the validation split, and their intervals."""
+    """Score the deployed file on the validation split, with intervals."""
     outputs, targets = deployed_outputs(artifact.path, problem.task.dataset("validation"), runtime=problem.runtime)
     task = problem.task
     scores = scores_of(task, outputs, targets)
@@ -250,10 +250,10 @@ def _measure_stored(payload: MeasurePayload) -> LatencyResult:
 def _measure(
     path: Path, payload: MeasuringPayload, reject_above_ms: float | None = None, screen: bool = False
 ) -> LatencyResult:
-    """Measure a file; what the plan needs to know of it is there.
+    """Measure a file, and check that the result has every metric that the plan needs.
 
     Raises:
-        JobError: the target did not tell it.
+        JobError: the target did not report a needed metric.
     """
     target = Target.from_json(payload["target"])
     effort = SCREEN if screen else REPORT
@@ -282,7 +282,7 @@ def _latency_json(latency: Latency) -> LatencyResult:
 
 
 def _put(payload: TrainPayload, kind: str, path: Path, record: Mapping[str, Any]) -> FileResult:
-    """Copy a file to where the study's files are."""
+    """Copy a file to the study's artifacts."""
     stored = ArtifactStore(payload["artifacts"]).put(path, payload["candidate"], kind)
     return {
         "kind": kind,
@@ -294,7 +294,7 @@ def _put(payload: TrainPayload, kind: str, path: Path, record: Mapping[str, Any]
 
 
 def _record(artifact: Artifact, network: Network) -> dict[str, Any]:
-    """What is stored about a deployed file, as JSON values."""
+    """Return the record of a deployed file as JSON values."""
     return {
         "format": artifact.format,
         "route": artifact.route,
@@ -309,4 +309,4 @@ def _record(artifact: Artifact, network: Network) -> dict[str, Any]:
 def _check_finite(scores: Mapping[str, float]) -> None:
     for name, value in scores.items():
         if not np.isfinite(value):
-            raise JobError(f"{name} of the deployed network is {value}; a candidate needs finite metrics")
+            raise JobError(f"{name} of the deployed network is {value}; every metric of a candidate must be finite")

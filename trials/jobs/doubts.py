@@ -1,4 +1,4 @@
-"""What to beware of after a training: constant answers, too few steps, a loss that never fell, missing ops."""
+"""Warnings after a training: constant answers, too few steps, a loss that never fell, missing ops."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 from nas.estimators import Epoch
 from nas.tasks.per_class import only_answer
 
-#: Optimiser steps below which a network has hardly left its random start.
+#: After fewer optimiser steps than this, a network has hardly changed from its random start.
 FEW_STEPS = 50
 
 
@@ -22,12 +22,12 @@ def doubts(
     starts_trained: bool = False,
     uncovered: Sequence[str] = (),
 ) -> list[str]:
-    """Sentences about one training.
+    """Return warnings about one training.
 
     Args:
-        epochs: what was recorded.
-        steps: optimiser steps, where known.
-        classes: their names.
+        epochs: recorded epochs.
+        steps: number of optimiser steps; None if unknown.
+        classes: names of the classes.
         matrix: confusion of the classes on the validation split.
         starts_trained: the network starts from given weights, so few steps are enough and its loss may be at its lowest
             in the first epoch.
@@ -49,7 +49,7 @@ def doubts(
 
 
 def few_steps(steps: int | None) -> str:
-    """What to say of so many optimiser steps; nothing where they are enough, or unknown."""
+    """Return a warning if there are too few optimiser steps; empty if there are enough, or their number is unknown."""
     if steps is None or steps >= FEW_STEPS:
         return ""
     return f"trained for {steps} optimiser steps only"

@@ -1,4 +1,4 @@
-"""Where a study ran: versions, machine, revision; and who coordinates it."""
+"""The environment of a study: versions, machine, revision; and the name of its coordinator's process."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ PACKAGES = (
 
 
 def describe_environment() -> dict[str, Any]:
-    """JSON values stored with every study."""
+    """Return the environment as JSON values, which are stored with every study."""
     return {
         "python": platform.python_version(),
         "platform": platform.platform(),
@@ -38,7 +38,7 @@ def describe_environment() -> dict[str, Any]:
 
 
 def owner() -> str:
-    """``host:pid:start``: tells this process from any other, also one that got its pid later."""
+    """Return ``host:pid:start``, which is unique to this process even if its pid is reused later."""
     start = Path("/proc/self/stat").read_text().rsplit(")", 1)[1].split()[19]
     return f"{socket.gethostname()}:{os.getpid()}:{start}"
 
@@ -51,7 +51,7 @@ def _version(package: str) -> str | None:
 
 
 def _revision() -> str | None:
-    """Git revision of the working folder, with ``+`` where files differ from it."""
+    """Return the git revision of the working folder, with ``+`` if files have uncommitted changes."""
     try:
         found = subprocess.run(
             ["git", "describe", "--always", "--dirty=+", "--abbrev=12"],

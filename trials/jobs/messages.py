@@ -1,7 +1,7 @@
-"""What jobs are given and what they return, and the functions that run them.
+"""The payloads and results of jobs, and the functions that run them.
 
-Messages travel to workers and back as JSON, and the database keeps results as JSON: each message is a typed dictionary,
-declared here and nowhere else. A key of a result that databases of earlier versions lack is ``NotRequired``.
+Payloads and results are sent as JSON, and the database stores results as JSON. Each is a typed dictionary that is
+declared only here. A key of a result is ``NotRequired`` if databases of earlier versions lack it.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from typing import Any, Generic, NotRequired, TypedDict, TypeVar, cast
 
 from trials.executors import Job
 
-#: Letters of a structure's hash by which a job is told which structures have a stored latency.
+#: Length of the prefixes of structure hashes that tell a job which structures have a stored latency.
 PREFIX = 16
-#: Value, lower and upper end of its 95 % interval, in JSON a list; None where an end is not known.
+#: Value, lower and upper end of its 95 % interval, a list in JSON; an unknown end is None.
 ValueAndInterval = tuple[float, float | None, float | None]
 
 
@@ -34,30 +34,30 @@ class NetworkPayload(TypedDict):
 class CandidatePayload(NetworkPayload):
     """A network that is a candidate of a study, or a probe."""
 
-    #: Its number in the study, or among the probes.
+    #: Number of the candidate in the study, or of the probe.
     candidate: int
     identity: str
 
 
 class MeasuringPayload(TypedDict):
-    """Where and how carefully a job measures."""
+    """The target and the effort of a measurement."""
 
     #: ``nas.latency.targets.Target`` as JSON.
     target: Mapping[str, Any]
     precision: float
     budget_s: float
-    #: Metrics that the target must tell.
+    #: Metrics that the target must report.
     needed: list[str]
 
 
 class GatePayload(CandidatePayload, MeasuringPayload):
     """An untrained network to measure."""
 
-    #: Prefixes of the hashes of structures that need not be measured.
+    #: Prefixes of the hashes of structures that have a stored latency and need not be measured.
     known: list[str]
-    #: Milliseconds; a network that is surely slower is measured no further.
+    #: Milliseconds; the measurement stops once the network is certainly slower.
     reject_above_ms: float | None
-    #: Whether a rough latency will do.
+    #: Whether to measure with the effort of screening.
     screen: bool
 
 
@@ -71,11 +71,11 @@ class TwinPayload(GatePayload):
 class TrainPayload(CandidatePayload):
     """A network to train."""
 
-    #: Whether it is the user's own network, whose weights may be complete.
+    #: Whether the candidate is the original, whose weights may be complete.
     original: bool
-    #: Folder or URI of the study's files.
+    #: Folder or URI of the study's artifacts.
     artifacts: str
-    #: Fingerprint of the data that the study started with, where it is known.
+    #: Fingerprint of the data that the study started with; None if unknown.
     data: str | None
     #: Folder where the training keeps its state.
     checkpoint: str
@@ -99,7 +99,7 @@ class EarlierSamples(TypedDict):
 
 
 class RemeasurePayload(MeasurePayload):
-    """A trained file to measure once more."""
+    """A trained file to measure again."""
 
     earlier: list[EarlierSamples]
 
@@ -115,7 +115,7 @@ class CanaryPayload(TypedDict):
     """A calibrated target to check."""
 
     target: Mapping[str, Any]
-    #: Largest drift of a target that is good.
+    #: Largest drift at which a target counts as good.
     limit: float
 
 
@@ -139,7 +139,7 @@ class EpochEnd(TypedDict):
 
 
 class LatencyInterval(TypedDict):
-    """A latency with its 95 % interval, milliseconds."""
+    """A latency with its 95 % interval, in milliseconds."""
 
     latency_ms: float
     low_ms: float
@@ -147,7 +147,7 @@ class LatencyInterval(TypedDict):
 
 
 class LatencyResult(LatencyInterval):
-    """One measured latency: ``nas.latency.protocol.measure.Latency`` as JSON."""
+    """A measured latency: ``nas.latency.protocol.measure.Latency`` as JSON."""
 
     peak_memory_bytes: int | None
     rejected: bool
@@ -156,12 +156,12 @@ class LatencyResult(LatencyInterval):
     samples: str
     #: Metric → percentile of the latency.
     percentiles: Mapping[str, ValueAndInterval]
-    #: Id of the stored measurement that these samples come from, where nothing was measured.
+    #: Id of the stored measurement that these samples come from; missing if the latency was measured now.
     answered_from: NotRequired[int]
 
 
 class PooledLatency(LatencyInterval):
-    """Latency of several measurements together."""
+    """The latency that several measurements give together."""
 
     percentiles: Mapping[str, ValueAndInterval]
 
@@ -171,12 +171,12 @@ class GateResult(TypedDict):
 
     metrics: dict[str, float]
     structure_hash: str
-    #: None where the structure is one of the ``known``.
+    #: None if the structure is one of the ``known``.
     latency: LatencyResult | None
 
 
 class TwinRecord(TypedDict, total=False):
-    """What is stored of the job of a dense twin: its latency, or why it could not be timed."""
+    """The stored result of a job that measures a dense twin: its latency, or why it could not be measured."""
 
     #: Identity of the dense twin.
     twin: str
@@ -196,18 +196,18 @@ class FileResult(TypedDict):
 
 
 class TrainResult(TypedDict):
-    """A trained network: its scores, and the files it is in."""
+    """A trained network: its scores and its files."""
 
     metrics: dict[str, float]
     #: Metric → both ends of its 95 % interval.
     intervals: NotRequired[Mapping[str, Sequence[float]]]
-    #: ``classes`` and their ``matrix``; None where the task has no classes.
+    #: ``classes`` and their ``matrix``; None if the task has no classes.
     confusion: NotRequired[Mapping[str, Any] | None]
-    #: What makes the scores doubtful: ``trials.jobs.doubts``.
+    #: Warnings about unreliable scores, from ``trials.jobs.doubts``.
     doubts: NotRequired[list[str]]
     structure_hash: str
     artifacts: list[FileResult]
-    #: Identity of the dense twin: the network's own where no policy changed it.
+    #: Identity of the dense twin; it equals the network's own identity if no policy changed the network.
     twin: str
 
 
@@ -219,7 +219,7 @@ class RetrainResult(TypedDict):
 
 
 class ScoreResult(TypedDict):
-    """Scores of a network with the weights it is built with."""
+    """Scores of a network with its initial weights."""
 
     metrics: dict[str, float]
 
@@ -232,7 +232,7 @@ class MeasureResult(TypedDict):
 
 
 class RemeasureResult(MeasureResult):
-    """Latency of a trained file, alone and with the measurements before."""
+    """Latency of a trained file, from this measurement alone and pooled with earlier ones."""
 
     pooled: PooledLatency
 
@@ -245,7 +245,7 @@ class CalibrateResult(TypedDict):
 
 
 class CanaryResult(TypedDict):
-    """How a target is."""
+    """The health of a target."""
 
     #: ``nas.latency.protocol.canary.Health`` as JSON.
     health: Mapping[str, Any]
@@ -259,16 +259,16 @@ R = TypeVar("R")
 
 @dataclass(frozen=True)
 class Function(Generic[P, R]):
-    """A function that workers run, by name: it is given a ``P``, and the last value it yields is an ``R``."""
+    """A function that workers run: it takes a payload ``P``, and its last yielded value is a result ``R``."""
 
     name: str
 
     def job(self, key: str, payload: P, pool: str) -> Job:
-        """A job without limits for an executor; see ``trials.executors.Job``."""
+        """Return a job without limits for an executor; see ``trials.executors.Job``."""
         return Job(key, self.name, cast(Mapping[str, Any], payload), pool)
 
     def result(self, value: Mapping[str, Any]) -> R:
-        """The value of a ``done`` event of such a job."""
+        """Return the value of this job's ``done`` event with its type."""
         return cast(R, value)
 
 
@@ -282,7 +282,7 @@ REMEASURE = Function[RemeasurePayload, RemeasureResult]("trials.jobs.candidate:r
 CALIBRATE = Function[CalibratePayload, CalibrateResult]("trials.jobs.target:calibrate")
 CANARY = Function[CanaryPayload, CanaryResult]("trials.jobs.target:canary")
 
-#: Kind of a job of a candidate → what runs it.
+#: Kind of a candidate's job → its function.
 OF_KIND: Mapping[str, Function[Any, Any]] = {
     "gate": GATE,
     "train": TRAIN,

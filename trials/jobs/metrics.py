@@ -1,4 +1,4 @@
-"""The metrics of a candidate on a target, from what a measurement found there."""
+"""Derive the metrics of a candidate on a target from a measurement."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from trials.store.target_metrics import LATENCY_PERCENTILES, TARGET_METRICS
 
 
 def percentile_intervals(samples: Samples, reference_ms: float) -> dict[str, ValueAndInterval]:
-    """Metric → value and interval of each percentile of the latency."""
+    """Return metric → value and interval of each percentile of the latency."""
     found = percentiles(samples, reference_ms)
     return {name: (*found[percent],) for name, percent in LATENCY_PERCENTILES.items()}
 
 
 def target_metrics(target: str, latency: LatencyResult) -> list[MetricValue]:
-    """The metrics of a target, of a latency as jobs return it; without those that the target can't read."""
+    """Return the metrics that a job's latency contains, without metrics that the target can't measure."""
     readings = {name: metric.read(latency) for name, metric in TARGET_METRICS.items()}
     return [
         MetricValue(name, target, float(value), low, high)
@@ -31,34 +31,34 @@ def target_metrics(target: str, latency: LatencyResult) -> list[MetricValue]:
 
 
 def needed_metrics(problem: Problem, target: str) -> list[str]:
-    """What a measurement on a target must tell: metrics that are an objective or have a limit."""
+    """Return the metrics that a measurement on a target must report: those that are an objective or have a limit."""
     keys = [problem.metric_key(name) for name in (*problem.objectives, *problem.plan.limits)]
     return list(dict.fromkeys(name for name, place in keys if name in TARGET_METRICS and place == target))
 
 
 def check_complete(target: str, latency: LatencyResult, needed: Iterable[str]) -> None:
-    """Raise JobError if a measurement does not tell what it must."""
+    """Raise JobError if a measurement lacks a needed metric."""
     known = {metric.name for metric in target_metrics(target, latency)}
     for name in needed:
         if name not in known:
             raise JobError(
-                f"target {target!r} did not tell {name}: {TARGET_METRICS[name].why_not}; choose another objective or "
+                f"target {target!r} did not report {name}: {TARGET_METRICS[name].why_not}; choose another objective or "
                 "limit"
             )
 
 
 def announced_metrics(problem: Problem, target: str) -> list[str]:
-    """Those of ``needed_metrics`` that not every target can tell, and that a canary decides about."""
+    """Return the needed metrics that not every target can measure; a canary finds out whether this one can."""
     return [name for name in needed_metrics(problem, target) if TARGET_METRICS[name].announced]
 
 
 def check_readable(problem: Problem, target: str, health: Mapping[str, Any]) -> None:
-    """Raise PlanError if an objective or limit is a metric that its target can't tell.
+    """Raise PlanError if an objective or limit is a metric that its target can't measure.
 
     Args:
-        problem: what is searched.
+        problem: the study's problem.
         target: name of the target.
-        health: ``state`` that its canary found.
+        health: ``state`` that the target's canary found.
     """
     for name in announced_metrics(problem, target):
         if "readable" not in health:
@@ -67,4 +67,4 @@ def check_readable(problem: Problem, target: str, health: Mapping[str, Any]) -> 
             why = TARGET_METRICS[name].why_not
         else:
             continue
-        raise PlanError(f"target {target!r} can't tell {name}: {why}; choose another objective or limit")
+        raise PlanError(f"target {target!r} can't measure {name}: {why}; choose another objective or limit")

@@ -1,4 +1,4 @@
-"""Jobs about a target as such: its calibration and its health."""
+"""Jobs about a target itself: its calibration and its canary."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from trials.jobs.messages import CalibratePayload, CalibrateResult, CanaryPayloa
 
 
 def calibrate(payload: CalibratePayload) -> Iterator[CalibrateResult]:
-    """Time a new target's reference models, on the target."""
+    """Measure a new target's reference models on the target."""
     with open_measurer(TargetSpec.from_json(payload["spec"])) as measurer:
         yield {"target": measurer.calibrate().to_json()}
 
@@ -26,7 +26,7 @@ _measurers: dict[str, Measurer] = {}
 
 
 def measurer(target: Target) -> Measurer:
-    """Who measures for a target, one per worker: its persistent process, or its agent."""
+    """Return this worker's measurer for a target: a persistent process, or the client of the target's agent."""
     name = target.spec.name
     if name not in _measurers:
         _measurers[name] = open_measurer(target.spec)

@@ -1,4 +1,4 @@
-"""Launch: everything between a plan and a running coordinator, and what happens to a study afterwards.
+"""Launch: start, resume, extend and delete studies, and estimate their cost.
 
 For Python: ``from trials.launch import search, resume, extend, add_twins``; see ``trials.launch.studies``.
 """
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def __getattr__(name: str) -> Any:
-    """Import what starts studies, and with it torch, when it is asked for."""
+    """Import the functions that run studies, and with them torch, when one of them is first used."""
     if name not in ("add_twins", "extend", "resume", "search"):
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from trials.launch import studies

@@ -1,4 +1,4 @@
-"""What a finished study's networks are compared with: their dense parents, and themselves under random masks."""
+"""Companions of a finished study: studies that train its best networks dense, and under random masks."""
 
 from __future__ import annotations
 
@@ -19,24 +19,24 @@ FINISHED = ("complete", "exhausted")
 
 
 def check_comparable(plan: Plan) -> None:
-    """Raise PlanError for a plan without policies: its networks are their own dense parents."""
+    """Raise PlanError for a plan without policies, because its networks are dense already."""
     if not plan.policies:
         raise PlanError(
-            "this plan has no policies, so its networks are dense; companions are for studies that choose sparsity "
-            "or precision: give the plan policies, or leave the twins out"
+            "this plan has no policies, so its networks are dense and there is nothing to compare; add a policy that "
+            "chooses sparsity or precision to the plan, or leave the twins out"
         )
 
 
 def twin_specs(store: Store, name: str, max_networks: int = NUM_COMPARED) -> list[StudySpec]:
-    """The companions of a finished study; none if no policy changed any of its complete candidates.
+    """Return the companions of a finished study; none if no policy changed any of its complete candidates.
 
     Raises:
         StudyError: the study is not finished.
-        PlanError: its plan has no policies, or its masks can't be random.
+        PlanError: its plan has no policies, or its policies do not support random masks.
     """
     row = store.read(study_row, name)
     if row.state not in FINISHED:
-        raise StudyError(f"study {name!r} is {row.state}: its companions come when it is finished; nas resume {name}")
+        raise StudyError(f"study {name!r} is {row.state}; finish it before its twins are trained: nas resume {name}")
     plan = make_plan(row.plan)
     check_comparable(plan)
     problem = open_problem(plan)

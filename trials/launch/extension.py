@@ -1,7 +1,8 @@
-"""What may be changed in a stored study so that it goes on: its budget, repeats, and limits made tighter.
+"""Change the budget, repeats or limits of a stored study, so that it can be continued.
 
-Nothing recorded changes. A tighter limit is judged by the recorded metrics; a looser one is refused: candidates that
-the old limit rejected were never trained, so the study would not be what a study with that limit is.
+Recorded results do not change. Limits can only become tighter; recorded candidates are judged by their recorded
+metrics. A looser limit is refused: candidates that the old limit rejected were never trained, so the result would
+differ from a study that had the looser limit from the start.
 """
 
 from __future__ import annotations
@@ -34,11 +35,11 @@ _MORE = re.compile(r"\+(\d+(?:\.\d+)?)")
 
 
 def prepare_extension(store: Store, name: str, overrides: Sequence[str], owner: str, lease_s: float) -> None:
-    """Change a study's plan and leave it interrupted, to be resumed.
+    """Change a study's plan, and leave the study interrupted, so that it can be resumed.
 
     Raises:
-        PlanError: a key that can't be changed, or a value that is none.
-        StudyError: there would be nothing more to do, or a live coordinator holds the study.
+        PlanError: a key can't be changed, or a value is not allowed.
+        StudyError: the changes add no work, or another coordinator runs the study.
     """
     row = store.read(study_row, name)
     plan = _changed(row, overrides)
@@ -63,18 +64,18 @@ def _changed(row: Study, overrides: Sequence[str]) -> Plan:
         key = override.partition("=")[0]
         if key.partition(".")[0] not in EXTENDABLE or "." not in key:
             raise PlanError(
-                f"{key} can't be changed in a study that has begun: what was measured and trained would not belong to "
-                f"the new plan; nas extend takes keys under {', '.join(EXTENDABLE)}; for others start a new study"
+                f"{key} can't be changed after a study has started, because the recorded results belong to the old "
+                f"value; nas extend accepts keys under {', '.join(EXTENDABLE)}; to change others, start a new study"
             )
         apply_override(data, _absolute(data, override))
     plan = make_plan(data)
     if plan == make_plan(row.plan):
-        raise StudyError(f"study {row.name!r} has this plan already; give it more, as in budget.trials=+10")
+        raise StudyError(f"the changes do not change the plan of study {row.name!r}; add work, as in budget.trials=+10")
     return plan
 
 
 def _absolute(data: Mapping[str, Any], override: str) -> str:
-    """``key=+10`` with the sum in place of ``+10``."""
+    """Return ``key=+10`` with ``+10`` replaced by the sum; other overrides are returned unchanged."""
     key, _, text = override.partition("=")
     more = _MORE.fullmatch(text.strip())
     if more is None:
@@ -82,19 +83,19 @@ def _absolute(data: Mapping[str, Any], override: str) -> str:
     value: Any = data
     for part in key.split("."):
         if not isinstance(value, Mapping) or part not in value:
-            return f"{key}={more[1]}"  # an unknown key: the plan's check says which are known
+            return f"{key}={more[1]}"  # an unknown key; the plan's check reports it
         value = value[part]
     if not isinstance(value, int | float):
-        raise PlanError(f"{override}: {key} is {value!r}, so nothing can be added to it; give a number without +")
+        raise PlanError(f"{override}: {key} is {value!r}, which is not a number to add to; give a number without +")
     added = float(more[1]) if "." in more[1] else int(more[1])
     return f"{key}={value + added}"
 
 
 def _tightened(row: Study, problem: Problem) -> dict[str, Limit]:
-    """The study's limits as numbers, with those that the new plan makes tighter or adds.
+    """Return the study's limits as numbers, including limits that the new plan tightens or adds.
 
     Raises:
-        PlanError: one is looser, gone, or relative.
+        PlanError: the new plan loosens or removes a limit, or a changed limit is relative.
     """
     limits = {metric: Limit(**bound) for metric, bound in row.limits.items()}
     old, new = make_plan(row.plan).limits, problem.plan.limits
@@ -108,11 +109,14 @@ def _tightened(row: Study, problem: Problem) -> dict[str, Limit]:
             if old.get(metric) is not None and getattr(old[metric], side) == wanted:
                 wanted = was
             if isinstance(wanted, Relative):
-                raise PlanError(f"limits.{metric}.{side}: give a number; relative limits are set when a study starts")
+                raise PlanError(
+                    f"limits.{metric}.{side} is relative, but relative limits can only be set when a study starts; "
+                    "give a number"
+                )
             if was is not None and (wanted is None or sign * wanted < sign * was):
                 raise PlanError(
-                    f"limits.{metric}.{side}: the study's limit {was:.4g} can be made tighter, not looser: candidates "
-                    "that it rejected were never trained; start a new study for a looser limit"
+                    f"limits.{metric}.{side}: the study's limit {was:.4g} can be made tighter, but not looser, because "
+                    "candidates that it rejected were never trained; for a looser limit, start a new study"
                 )
             sides[side] = wanted
         limits[metric] = Limit(**sides)
@@ -122,15 +126,18 @@ def _tightened(row: Study, problem: Problem) -> dict[str, Limit]:
 def _check_budget(
     row: Study, problem: Problem, limits: Mapping[str, Limit], history: Sequence[StoredSuggestion]
 ) -> None:
-    """Raise StudyError where the new budget leaves nothing to do."""
+    """Raise StudyError if the new budget leaves nothing to do."""
     budget, num = problem.plan.budget, sum(not item.duplicate for item in history)
     if budget.trials < num:
-        raise StudyError(f"study {row.name!r} has {num} trials already: budget.trials={budget.trials} is less")
+        raise StudyError(
+            f"study {row.name!r} already has {num} trials, more than budget.trials={budget.trials}; give more, as in "
+            "budget.trials=+10"
+        )
     spent_s = row.totals.get("wall_s", 0.0)
     if budget.wall_minutes is not None and spent_s >= 60 * budget.wall_minutes:
         raise StudyError(
-            f"study {row.name!r} has run for {spent_s / 60:.1f} of {budget.wall_minutes:g} minutes: its time is spent; "
-            "add some with budget.wall_minutes=+10"
+            f"study {row.name!r} has run for {spent_s / 60:.1f} minutes and used up its {budget.wall_minutes:g} "
+            "minutes; add time with budget.wall_minutes=+10"
         )
     if budget.trials > num:
         _check_not_exhausted(row, problem, limits, history)
@@ -145,11 +152,14 @@ def _check_not_exhausted(
     strategy.observe([item for item in known if item.suggestion.questions])
     num = sum(not item.duplicate for item in history)
     if strategy.exhausted(len(history)) or (row.state == "exhausted" and _has_all(problem, num)):
-        raise StudyError(f"study {row.name!r} has all {num} networks there are to propose: the space has no more")
+        raise StudyError(
+            f"study {row.name!r} already has all {num} networks of its space; to try others, start a study with a "
+            "larger space"
+        )
     if len(history) >= (budget.suggestions or DUPLICATES_PER_TRIAL * budget.trials):
         raise StudyError(
-            f"study {row.name!r} has made {len(history)} suggestions, nearly all of them repeats; if the space has "
-            f"more to give, allow more of them: budget.suggestions={2 * len(history)}"
+            f"study {row.name!r} has made {len(history)} suggestions, and nearly all were duplicates; if the space has "
+            f"more networks, allow more suggestions with budget.suggestions={2 * len(history)}"
         )
 
 

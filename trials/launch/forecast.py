@@ -1,4 +1,4 @@
-"""What a plan would cost, measured before it is run."""
+"""Estimate the cost of a plan from measurements, before it is run."""
 
 from __future__ import annotations
 
@@ -27,55 +27,55 @@ from trials.plans.studies import study_specs
 from trials.store.target_metrics import is_hidden
 from trials.targets.calibration import calibrate, run_jobs
 
-#: Files a trained candidate leaves: the deployed one and its weights in float32.
+#: Bytes per parameter, in float32, of each file of a trained candidate: the deployed file and the weights.
 BYTES_PER_WEIGHT = 4
 
 
 @dataclass(frozen=True)
 class Forecast:
-    """Size of the space, typical networks, resolved limits, and what the budget comes to."""
+    """Size of the space, typical networks, resolved limits, and the estimated time and disk space of the study."""
 
     size: str
     #: ``network, parameters, macs, size_bytes, latency_ms …`` of the original, if the space holds one (with scores if
     #: its weights are complete), the smallest, a typical and the largest network.
     networks: list[dict[str, Any]]
     limits: Mapping[str, Limit]
-    #: Share of random candidates that every limit lets through.
+    #: Share of random candidates that keep all limits.
     feasible_share: float
     hours: float
     disk_mb: float
-    #: What the plan's trainings ask for and this machine does not have.
+    #: Messages about resources that the plan's trainings need and this machine lacks.
     shortages: list[str]
-    #: What makes the scores of such trainings doubtful.
+    #: Messages about reasons why the scores of the trainings are unreliable.
     doubts: list[str]
-    #: Classes, examples, skipped files; None of a task that can't tell.
+    #: Classes, examples, skipped files; None for tasks without a summary.
     data: DataSummary | None
 
     @property
     def remarks(self) -> list[str]:
-        """What else to tell a person."""
+        """Lines to print beneath the table of networks."""
         limits = ", ".join(f"{name} {sign}" for name, limit in self.limits.items() for sign in _sides(limit))
         return [
-            f"limits: {limits or 'none'}; {self.feasible_share:.0%} of random candidates keep within those "
-            "that are known before training",
+            f"limits: {limits or 'none'}; {self.feasible_share:.0%} of random candidates keep the limits that can be "
+            "checked before the training",
             f"about {self.hours:.2g} hours of wall time and at most {self.disk_mb:.0f} MB of disk",
             *self.doubts,
             *(f"this machine can't run it: {shortage}" for shortage in self.shortages),
         ]
 
     def to_json(self) -> dict[str, Any]:
-        """As JSON values."""
+        """Return the forecast as JSON values."""
         return asdict(self) | {"data": self.data and self.data.to_json()}
 
 
 def _sides(limit: Limit) -> list[str]:
-    """``≥`` and the lower bound, ``≤`` and the upper one; what is said where there is no number yet."""
+    """Return ``≥`` with the lower and ``≤`` with the upper bound, or a note if the limit has no number yet."""
     sides = [f"{sign} {value:.4g}" for sign, value in (("≥", limit.min), ("≤", limit.max)) if value is not None]
-    return sides or ["as the scores of the original will say"]
+    return sides or ["known after the original is trained"]
 
 
 def forecast(plan: Plan) -> Forecast:
-    """Measure what a plan would cost, on this machine.
+    """Estimate the cost of a plan from measurements on this machine.
 
     Raises:
         NasError: the plan can't be run, or its limits can't be met.
@@ -89,7 +89,7 @@ def forecast(plan: Plan) -> Forecast:
 
 
 def size_of(space: SearchSpace, task: Task, max_seconds: float) -> str:
-    """Number of networks of a space on a task, counted or estimated in about ``max_seconds``."""
+    """Return the number of networks of a space on a task, counted or estimated within about ``max_seconds``."""
     return _size(Searched(space, {"name": ""}, (), task), max_seconds)
 
 
@@ -131,7 +131,7 @@ def measured_forecast(problem: Problem, executor: Executor) -> Forecast:
 
 
 def _with_scores(executor: Executor, problem: Problem, original: Original, found: Probe) -> Probe:
-    """The measured original with its scores, where it need not be trained for them."""
+    """Return the measured original with its scores, if it has trained weights; else unchanged."""
     if not original.trained:
         return found
     architecture = original.network.architecture.to_json()
@@ -146,9 +146,9 @@ def _with_scores(executor: Executor, problem: Problem, original: Original, found
 
 
 def _doubts(problem: Problem) -> list[str]:
-    """Whether the plan's trainings are too short to tell networks apart."""
+    """Return a warning if the plan's trainings are too short to distinguish networks."""
     few = "" if problem.starts_trained else few_steps(problem.estimator().num_steps(problem.task))
-    return [f"too short: each candidate is {few}; set more estimator.epochs or a smaller batch_size"] if few else []
+    return [f"too short: each candidate is {few}; raise estimator.epochs or lower batch_size"] if few else []
 
 
 def _row(problem: Problem, item: Probe) -> dict[str, Any]:
@@ -169,7 +169,7 @@ def _within(problem: Problem, limits: Mapping[str, Limit], item: Probe) -> bool:
 
 
 def _training_seconds(problem: Problem, item: Probe) -> float:
-    """Wall time of a typical training, from its first epoch."""
+    """Return the wall time of a typical training in seconds, estimated from its first epoch."""
     plan = problem.plan
     architecture = Architecture(plan.space.spec(), tuple(policy.spec() for policy in plan.policies), item.choices)
     network = problem.searched.build(architecture, plan.seed)

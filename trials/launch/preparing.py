@@ -1,7 +1,7 @@
-"""A study from its first second to its first candidate: stored before anything starts, with what is being done.
+"""Prepare a study for its first candidate. The study is stored first, and then each phase of the preparation.
 
-Whatever ends the preparation leaves the study with the reason, to be resumed or deleted; only a new study whose plan
-proves impossible is removed again, so that its name is free for the mended plan.
+If the preparation ends early, the study stays in the database with the reason and can be resumed or deleted. A new
+study whose plan turns out to be impossible is removed instead, so that the corrected plan can use its name.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ from trials.store.write.leases import acquire_lease, release_lease, set_phase
 from trials.store.write.studies import create_study, finish_preparing
 from trials.targets.calibration import calibrate_targets
 
-#: Called with a study's name and what is done for it at the moment.
+#: Called with a study's name and the present phase of its preparation.
 OnPhase = Callable[[str, str], None]
 
 
 def create_studies(
     store: Store, studies: Sequence[tuple[StudySpec, Problem]], group: str, *, is_prepared: bool
 ) -> None:
-    """Store the studies of one group; ``is_prepared``: nothing has to be found out before they start."""
+    """Store the studies of one group; ``is_prepared``: they can start without limits or data being determined."""
     for spec, problem in studies:
         store.write(
             create_study,
@@ -54,10 +54,10 @@ def create_studies(
 
 
 class Preparation:
-    """Holds the lease of a study while it is prepared, and stores what is done for it.
+    """Holds the lease of a study while it is prepared, and stores the present phase.
 
     Attributes:
-        is_over: whether the study can start; what happens then is its coordinator's business.
+        is_over: whether the study is prepared; from then on its coordinator handles errors.
     """
 
     def __init__(self, store: Store, name: str, on_phase: OnPhase) -> None:
@@ -69,7 +69,7 @@ class Preparation:
         self.says("starting workers")
 
     def says(self, phase: str) -> None:
-        """Something is done for the study; to be called every few seconds."""
+        """Store and show the present phase, and renew the lease; call this every few seconds."""
         now = time.monotonic()
         if phase != self._phase or now - self._renewed > LEASE_S / 6:
             self._store.write(set_phase, self._lease, phase, LEASE_S)
@@ -77,14 +77,14 @@ class Preparation:
         self._on_phase(self._name, phase)
 
     def leave(self, error: BaseException) -> None:
-        """Note why the preparation ended."""
+        """Release the study as interrupted, and store why the preparation ended."""
         if isinstance(error, KeyboardInterrupt):
             self._store.transactions.hurry()
         reason = f"while {self._phase}: {type(error).__name__}: {error}".rstrip(": ")
         self._store.write(release_lease, self._lease, "interrupted", self._row.totals, reason)
 
     def discard(self, names: Sequence[str]) -> None:
-        """Remove the new studies that could not be prepared."""
+        """Remove new studies that could not be prepared."""
         self._store.write(release_lease, self._lease, "interrupted", {})
         for name in names:
             self._store.delete_study(name)
@@ -92,7 +92,7 @@ class Preparation:
 
 @contextmanager
 def preparing(store: Store, names: Sequence[str], on_phase: OnPhase, *, are_new: bool) -> Iterator[Preparation]:
-    """Prepare the first of some studies, on behalf of all."""
+    """Hold the first of some studies while all of them are prepared; handle errors as the module describes."""
     preparation = Preparation(store, names[0], on_phase)
     try:
         yield preparation
@@ -109,11 +109,14 @@ def preparing(store: Store, names: Sequence[str], on_phase: OnPhase, *, are_new:
 def prepare(
     executor: Executor, store: Store, studies: Sequence[tuple[str, Problem]], preparation: Preparation
 ) -> Mapping[str, Any]:
-    """Find out what the studies need before they start, and store it; their targets, as jobs get them.
+    """Calibrate targets, resolve limits and describe the data of studies, and store the results.
+
+    Returns:
+        The targets of the studies, as JSON values for jobs.
 
     Raises:
-        PlanError: a limit that nobody can meet, or a target that is stored with another description.
-        PlaceError: a target's device does not answer, or its core is taken.
+        PlanError: no network can meet a limit, or a target is stored with another description.
+        PlaceError: a target's device does not answer, or its core is in use.
     """
     problem = studies[0][1]
     targets = calibrate_targets(executor, store, problem, preparation.says)

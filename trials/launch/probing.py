@@ -1,4 +1,4 @@
-"""What is measured before a study starts: targets, the space's typical candidates, and whether limits can be met."""
+"""Measurements before a study starts: check targets, probe networks of the space, and resolve and check limits."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from trials.plans.plan import Relative
 from trials.plans.problem import Problem, bounds
 from trials.targets.calibration import Says, run_canary, run_jobs, silent
 
-#: Random candidates whose median stands for the space.
+#: Number of random candidates whose median represents the space.
 NUM_PROBES = 15
 
 
 @dataclass(frozen=True)
 class Probe:
-    """An untrained candidate and what it measures on every target."""
+    """An untrained candidate and its metrics on every target."""
 
     choices: Mapping[str, Any]
     #: Metric key → value.
@@ -38,11 +38,11 @@ class Probe:
 def check_targets(
     executor: Executor, problem: Problem, targets: Mapping[str, Mapping[str, Any]], says: Says = silent
 ) -> None:
-    """Ask each target for metrics that not every target can tell, if the plan needs one of them.
+    """Check that each target can measure the metrics that the plan needs and that not every target can measure.
 
     Raises:
-        PlanError: an objective or limit is a metric that its target can't tell.
-        PlaceError: a target's device does not answer, or its core is taken.
+        PlanError: an objective or limit is a metric that its target can't measure.
+        PlaceError: a target's device does not answer, or its core is in use.
     """
     for name, target in targets.items():
         if announced_metrics(problem, name):
@@ -58,7 +58,7 @@ def probe(
     networks: Sequence[Network],
     says: Says = silent,
 ) -> list[Probe]:
-    """Build, deploy and measure untrained networks on every target."""
+    """Build, deploy and measure untrained networks on every target; return one probe per network."""
     plan, measure = problem.plan.model_dump_json(), problem.plan.measure
     jobs = [
         GATE.job(
@@ -102,7 +102,7 @@ def probe(
 
 
 def random_networks(problem: Problem, count: int = NUM_PROBES) -> list[Network]:
-    """The random candidates that stand for a space: the same for a seed."""
+    """Return the random candidates that represent a space; they are equal for equal seeds of the plan."""
     seeds = [generator_seed("probe", problem.plan.seed, index) for index in range(count)]
     return [problem.searched.sample(RandomChooser(seed)) for seed in seeds]
 
@@ -110,12 +110,12 @@ def random_networks(problem: Problem, count: int = NUM_PROBES) -> list[Network]:
 def resolve_limits(
     executor: Executor, problem: Problem, targets: Mapping[str, Any], says: Says = silent
 ) -> dict[str, Limit]:
-    """The plan's limits as numbers, checked against the smallest candidate of the space.
+    """Return the plan's limits as numbers, checked against the smallest candidate of the space.
 
-    Those relative to a score of the original have no number yet: it is trained first.
+    Limits relative to a score of the original have no number yet, because the original is trained first.
 
     Raises:
-        PlanError: a limit that nobody can meet.
+        PlanError: no network can meet a limit.
     """
     if not problem.plan.limits:
         return {}
@@ -132,7 +132,7 @@ def resolve_limits(
 
 
 def relative_bounds(problem: Problem, others: Sequence[Probe], original: Probe | None) -> dict[str, Limit]:
-    """The plan's limits; relative ones are multiples of the median of ``others``, or of what ``original`` has."""
+    """Return the plan's limits; relative ones are multiples of the median of ``others`` or of ``original``'s value."""
 
     def number(name: str, side: Relative) -> float | None:
         key = problem.metric_key(name)
@@ -151,12 +151,12 @@ def check_feasible(problem: Problem, limits: Mapping[str, Limit], smallest: Prob
         value = smallest.metrics.get(key)
         if value is not None and limit.max is not None and smallest.low.get(key, value) > limit.max:
             raise PlanError(
-                f"limits: {name} at most {limit.max:.4g} can't be met: the smallest network of this space "
-                f"takes {value:.4g}; raise the limit or choose a smaller space"
+                f"limits: {name} at most {limit.max:.4g} can't be met, because the smallest network of this space "
+                f"takes {value:.4g}; raise the limit or choose a space with smaller networks"
             )
 
 
 def _kinds(problem: Problem) -> set[str]:
-    """What the plan's limits are relative to."""
+    """Return what the plan's limits are relative to: ``median``, ``original``, both or neither."""
     sides = [side for bound in problem.plan.limits.values() for side in (bound.min, bound.max)]
     return {side.relative_to for side in sides if isinstance(side, Relative)}

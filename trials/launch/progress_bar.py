@@ -1,4 +1,4 @@
-"""A progress bar over a study's budget, for terminals and notebooks."""
+"""A progress bar for studies, in terminals and notebooks."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _COUNTED = ("complete", "infeasible", "stopped", "failed")
 
 
 class ProgressBar:
-    """One bar per study: finished trials of the budget, their states, and what is being prepared before.
+    """Shows one bar per study: finished trials of the budget, their states, and the phase of the preparation.
 
     Args:
         shown: whether anything is drawn.
@@ -36,12 +36,12 @@ class ProgressBar:
         self._close()
 
     def prepare(self, study: str, phase: str) -> None:
-        """Show what is done for a study before its first trial."""
+        """Show the phase of a study's preparation, before its first trial."""
         self._open(study, None)
         self._show(line(phase))
 
     def update(self, coordinator: Coordinator) -> None:
-        """Show how far a study is."""
+        """Show the progress of a study."""
         self._open(coordinator.name, coordinator.problem.plan.budget.trials)
         counts = coordinator.progress.counts
         finished = sum(counts[state] for state in _COUNTED)
@@ -58,7 +58,7 @@ class ProgressBar:
             self._bar.reset(total)
 
     def _show(self, text: str) -> None:
-        """Draw again only what changed: where nothing is overwritten, each drawing is a line."""
+        """Redraw only if the text changed, because each redraw adds a line to outputs that can't overwrite."""
         if text != self._text:
             self._text = text
             self._bar.set_postfix_str(text)
@@ -70,7 +70,7 @@ class ProgressBar:
 
 
 def _bar_class() -> Any:
-    """Tqdm's bar for notebooks where ipywidgets can draw it, else its bar of characters."""
+    """Return tqdm's bar for notebooks if ipywidgets is installed, else its text bar."""
     if find_spec("ipywidgets") is not None:
         from tqdm.auto import tqdm
     else:

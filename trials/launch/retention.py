@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 
 
 def collect(store: Store, name: str) -> tuple[int, int]:
-    """Delete what the study's retention does not keep; files and bytes freed. The rows stay."""
+    """Delete files that the study's retention does not keep; return the number of files and bytes. Rows are kept."""
     row = store.read(study_row, name)
     kept = RETENTIONS[row.plan.get("artifacts", {}).get("retention", "front")].kept(store, name)
     if kept is None:
@@ -35,10 +35,10 @@ def collect(store: Store, name: str) -> tuple[int, int]:
 
 
 def delete(store: Store, name: str) -> int:
-    """Remove a study with all its files and checkpoints; how many files.
+    """Remove a study with all its files and checkpoints, and return the number of files.
 
     Raises:
-        StoreError: the study is removed, but some of its files could not be.
+        StoreError: the study is removed, but some of its files could not be removed.
     """
     folders = StudyFolders(store, store.read(study_row, name))
     own = _own(folders, store.read(kept_artifacts, name))
@@ -59,12 +59,12 @@ def delete(store: Store, name: str) -> int:
 
 
 def _own(folders: StudyFolders, files: Sequence[KeptArtifact]) -> list[KeptArtifact]:
-    """The files that are in the study's own folder; a warning names the others, which stay."""
+    """Return the files in the study's own folder, and log a warning about the others, which are kept."""
     own = [item for item in files if folders.owns(item.uri)]
     if len(own) < len(files):
         first = next(item.uri for item in files if item not in own)
         log.warning(
-            "%d files of study %r are not in a folder of its own and are left where they are, the first: %s",
+            "%d files of study %r are not in its own folder, so they are kept; the first is %s",
             len(files) - len(own),
             folders.row.name,
             first,

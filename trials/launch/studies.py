@@ -1,4 +1,4 @@
-"""Start and resume studies: everything between a plan and a running coordinator."""
+"""Start, resume and extend studies, and run their coordinators."""
 
 from __future__ import annotations
 
@@ -55,11 +55,14 @@ def search(
     on_update: OnUpdate = lambda coordinator: None,
     on_phase: OnPhase = lambda study, phase: None,
 ) -> list[str]:
-    """Run a plan's studies one after the other, with ``twins`` also the companions of searches; their names.
+    """Run a plan's studies one after the other, and with ``twins`` also the companions of its searches.
+
+    Returns:
+        The names of the studies.
 
     Raises:
-        NasError: the plan can't be run; nothing is stored. Anything else that ends the preparation (a device that is
-            away, Ctrl-C) leaves the study, to be resumed or deleted.
+        NasError: the plan can't be run; nothing is stored. If anything else ends the preparation (a device is not
+            reachable, Ctrl-C), the study stays in the database and can be resumed or deleted.
     """
     store = Store(storage, patience_s=PATIENCE_S)
     store.check_writable()
@@ -96,17 +99,17 @@ def add_twins(
     on_update: OnUpdate = lambda coordinator: None,
     on_phase: OnPhase = lambda study, phase: None,
 ) -> list[str]:
-    """Run the companions of a finished study; their names.
+    """Run the companions of a finished study, and return their names.
 
     Raises:
-        StudyError: it is not finished, or none of its complete candidates was changed by a policy.
+        StudyError: the study is not finished, or no policy changed any of its complete candidates.
     """
     store = Store(storage, patience_s=PATIENCE_S)
     store.check_writable()
     row = store.read(study_row, name)
     specs = twin_specs(store, name, max_networks)
     if not specs:
-        raise StudyError(f"no policy changed any complete candidate of study {name!r}: they are dense, all of them")
+        raise StudyError(f"no policy changed any complete candidate of study {name!r}; there is nothing to compare")
     for spec in specs:
         store.read(check_name_free, spec.name)
     studies = _opened(specs)
@@ -132,7 +135,7 @@ def run_all(
     """Run stored studies one after the other.
 
     Raises:
-        AllFailedError: no candidate of one of them succeeded. The others were run all the same.
+        AllFailedError: no candidate of one of the studies succeeded; the other studies were run nevertheless.
     """
     failed: AllFailedError | None = None
     for spec, problem in studies:
@@ -160,23 +163,23 @@ def resume(
     on_update: OnUpdate = lambda coordinator: None,
     on_phase: OnPhase = lambda study, phase: None,
 ) -> None:
-    """Take up an interrupted study where its tables are, or a finished one of which dense twins could not be timed.
+    """Continue an interrupted study from its stored state, or measure missing dense twins of a finished study.
 
     Raises:
-        StudyError: it is finished, or its coordinator lives.
+        StudyError: the study is finished, or another coordinator runs it.
     """
     store = Store(storage, patience_s=PATIENCE_S)
     store.check_writable()
     row = store.read(study_row, name)
     if row.state in ("complete", "exhausted") and not store.read(num_untimed_twins, row.id):
         raise StudyError(
-            f"study {name!r} is {row.state}: its budget is spent; give it more with "
+            f"study {name!r} is {row.state} and has used up its budget; add to it with "
             f"nas extend {name} budget.trials=+10 (in Python: .extend(trials=10))"
         )
     plan = make_plan(row.plan)
     problem = open_problem(plan)
     if not check_data(name, row.environment, problem) and row.is_prepared:
-        log.warning("study %s did not record its data when it started: whether they changed since is unknown", name)
+        log.warning("study %s did not record its data when it started, so a change of the data can't be detected", name)
     store.read(check_lease_free, row.id, owner())
     with (
         preparing(store, [name], on_phase, are_new=False) as preparation,
@@ -199,15 +202,15 @@ def extend(
 
     Args:
         storage: URL of the database.
-        name: of the study.
-        overrides: ``key=value`` as for plans; ``key=+10`` adds to what the study has.
-        address: of a Ray cluster.
+        name: name of the study.
+        overrides: ``key=value`` as for plans; ``key=+10`` adds 10 to the present value.
+        address: address of a Ray cluster.
         on_update: see ``Coordinator``.
-        on_phase: told what is done for the study before that.
+        on_phase: called with the phase of the preparation.
 
     Raises:
-        PlanError: a key that can't be changed, or a value that is none.
-        StudyError: there would be nothing more to do, or its coordinator lives.
+        PlanError: a key can't be changed, or a value is not allowed.
+        StudyError: the changes add no work, or another coordinator runs the study.
     """
     prepare_extension(Store(storage, patience_s=PATIENCE_S), name, overrides, owner(), LEASE_S)
     resume(storage, name, address=address, on_update=on_update, on_phase=on_phase)
@@ -221,11 +224,12 @@ def run_study(
     targets: Mapping[str, Any],
     on_update: OnUpdate = lambda coordinator: None,
 ) -> None:
-    """Coordinate one stored study to its end; on any interruption it can be resumed.
+    """Run the coordinator of one stored study until the study ends; after any interruption it can be resumed.
 
     Raises:
-        PlaceError: the place stayed bad, and the study is interrupted.
-        AllFailedError: candidates failed alike, and the study is interrupted; or it ended and none succeeded.
+        PlaceError: a fault of the place lasted too long, and the study is interrupted.
+        AllFailedError: many candidates failed with the same error, and the study is interrupted; or the study ended
+            and no candidate succeeded.
     """
     row = store.read(study_row, name)
     lease = store.write(acquire_lease, row.id, owner(), LEASE_S)
@@ -237,16 +241,16 @@ def run_study(
     try:
         state = coordinator.run()
     except StudyError:
-        raise  # the lease is another's: write nothing
+        raise  # another coordinator has the lease, so write nothing
     except StorageLostError as lost:
-        raise StorageLostError(f"{lost} (nas resume {name})") from lost
+        raise StorageLostError(f"{lost} (continue with: nas resume {name})") from lost
     except Exception as problem_met:
         error = f"{type(problem_met).__name__}: {problem_met}"
         store.write(release_lease, lease, "interrupted", coordinator.totals, error)
         coordinator.state = "interrupted"
         on_update(coordinator)
         if isinstance(problem_met, ClusterError):
-            raise ClusterError(f"{problem_met}; nothing is lost: nas resume {name}") from problem_met
+            raise ClusterError(f"{problem_met}; nothing is lost, continue with: nas resume {name}") from problem_met
         raise
     except KeyboardInterrupt:
         store.transactions.hurry()
@@ -262,7 +266,7 @@ def run_study(
 def _assignment(
     row: Study, lease: Lease, problem: Problem, files: StudyFolders, targets: Mapping[str, Any]
 ) -> Assignment:
-    """What a coordinator is told of a stored study."""
+    """Return the assignment of a coordinator for a stored study."""
     return Assignment(
         name=row.name,
         lease=lease,
@@ -278,10 +282,10 @@ def _assignment(
 
 @contextmanager
 def open_executor(plan: Plan, address: str | None = None) -> Iterator[Executor]:
-    """The plan's executor with a training pool and one measuring slot per target.
+    """Open the plan's executor, with a training pool and one measuring worker per target.
 
     Raises:
-        PlanError: without a cluster, the trainings ask for more than this machine has.
+        PlanError: without a cluster, the trainings need more resources than this machine has.
     """
     if address is None:
         check_fits_here(plan)
@@ -294,5 +298,5 @@ def open_executor(plan: Plan, address: str | None = None) -> Iterator[Executor]:
     finally:
         try:
             executor.close()
-        except Exception:  # what was done is stored: a worker that can't be ended changes nothing of it
-            log.warning("the executor did not end as it should", exc_info=True)
+        except Exception:  # all results are stored, so a worker that can't be stopped does no harm
+            log.warning("the executor did not stop cleanly", exc_info=True)

@@ -1,1 +1,1 @@
-"""Plans: what a user asks for, checked and built, without running anything."""
+"""Plans: read, check and build what a user asks for, without running anything."""

@@ -1,4 +1,4 @@
-"""What a search space asks, in a few rows: places that ask alike together."""
+"""The choices of a search space as a short table, in which equal choices of several places share a row."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from nas.tasks import Task
 
 
 def choices_of(space: SearchSpace, task: Task) -> list[dict[str, Any]]:
-    """``choice, places, ordered, options`` of every question of a space on a task, JSON values.
+    """Return ``choice, places, ordered, options`` of every choice of a space on a task, as JSON values.
 
-    Questions of one pattern (``stage1.depth``, ``stage2.depth``: ``stage*.depth``) are one row where their options are
-    equal.
+    Choices whose names differ only in numbers (``stage1.depth`` and ``stage2.depth``) and whose options are equal
+    share one row (``stage*.depth``).
     """
     chooser = PositionChooser(1.0)
     Searched(space, {"name": ""}, (), task).sample(chooser)
@@ -36,6 +36,6 @@ def choices_of(space: SearchSpace, task: Task) -> list[dict[str, Any]]:
 
 
 def _common(names: Iterable[str]) -> str:
-    """The names with a ``*`` for the numbers in which they differ."""
+    """Return the common name: ``*`` replaces the numbers in which the names differ."""
     parts = zip(*(re.split(r"(\d+)", name) for name in names), strict=True)
     return "".join(part[0] if len(set(part)) == 1 else "*" for part in parts)

@@ -1,4 +1,4 @@
-"""The data of a study: recorded when it starts, compared whenever it goes on or a network of it is taken away."""
+"""The data of a study: recorded when it starts, and compared when it is continued or a network is exported."""
 
 from __future__ import annotations
 
@@ -13,16 +13,17 @@ DATA = "data"
 
 
 def describe_data(problem: Problem) -> dict[str, Any]:
-    """JSON values: the fingerprint and the examples of each split and class, where the task tells them."""
+    """Return the data's fingerprint and, if the task reports them, the number of examples by split and class."""
     summary = problem.task.summary()
     return {"fingerprint": fingerprint(problem.task), "counts": summary.to_json()["counts"] if summary else {}}
 
 
 def check_data(study: str, environment: Mapping[str, Any], problem: Problem) -> bool:
-    """Whether the data are known to be those that a study started with; False if it did not record them.
+    """Check that the data are still those that a study started with; return False if the study did not record them.
 
     Raises:
-        StudyError: they changed. Splits would be drawn anew, and networks be tested on what they were trained on.
+        StudyError: the data have changed. The splits would be drawn again, so networks could be tested on examples
+            that they were trained on.
     """
     recorded = environment.get(DATA)
     if not recorded:
@@ -30,7 +31,7 @@ def check_data(study: str, environment: Mapping[str, Any], problem: Problem) -> 
     if recorded["fingerprint"] != fingerprint(problem.task):
         raise StudyError(
             f"the data of study {study!r} changed since it started{_differences(recorded['counts'], problem)}; restore "
-            "them as they were, or start another study on the data of now"
+            "the original data, or start a new study on the present data"
         )
     return True
 
@@ -44,5 +45,5 @@ def _differences(before: Mapping[str, Mapping[str, int]], problem: Problem) -> s
         if before.get(split, {}).get(name, 0) != now.get(split, {}).get(name, 0)
     ]
     if not lines:
-        return " (as many examples as before, but other content, names or splits)"
+        return " (the number of examples is the same, but their content, names or splits differ)"
     return f" ({', '.join(lines[:8])}{' …' if len(lines) > 8 else ''})"

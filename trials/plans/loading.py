@@ -1,4 +1,4 @@
-"""A plan from its file, with overrides and absolute paths."""
+"""Load a plan from its file, apply overrides, and make its paths absolute."""
 
 from __future__ import annotations
 
@@ -14,22 +14,24 @@ from trials.plans.values import short
 
 
 def load_plan(path: Path, overrides: Sequence[str] = ()) -> Plan:
-    """Read a plan file and apply ``key=value`` overrides (dots descend, numbers index lists; values are YAML).
+    """Read a plan file and apply ``key=value`` overrides.
 
-    Paths come back absolute: those of the file relative to its folder, those of overrides to the current one. Of
-    ``code``, the plan's own folder is first.
+    In ``key``, dots lead into nested keys and numbers index lists; ``value`` is YAML. The returned plan has absolute
+    paths: paths in the file are relative to its folder, paths in overrides to the current folder. The plan's folder
+    becomes the first entry of ``code``.
 
     Raises:
-        PlanError: no such file, a folder, no mapping, an unknown key (with the nearest known one), a bad value.
+        PlanError: the file does not exist, is a folder or does not contain a mapping, a key is unknown (the message
+            suggests the most similar one), or a value is not allowed.
     """
     return plan_in(read_text(path), path, overrides)
 
 
 def plan_in(text: str, path: Path, overrides: Sequence[str] = ()) -> Plan:
-    """The plan that ``load_plan`` returns for a file ``path`` that holds ``text``; the file need not exist.
+    """Return the plan that ``load_plan`` would return for a file ``path`` with this text; the file need not exist.
 
     Raises:
-        PlanError: as ``load_plan``.
+        PlanError: see ``load_plan``.
     """
     data = _read_yaml(text, path)
     for override in overrides:
@@ -42,7 +44,7 @@ def plan_in(text: str, path: Path, overrides: Sequence[str] = ()) -> Plan:
 
 
 def with_absolute_paths(plan: Plan) -> Plan:
-    """The same plan with paths that mean the same in every folder; now they are relative to the current one."""
+    """Return the plan with absolute paths; paths of the given plan are relative to the current folder."""
     data = plan.to_json()
     make_absolute(data, Path.cwd())
     return make_plan(data)
@@ -51,15 +53,15 @@ def with_absolute_paths(plan: Plan) -> Plan:
 def _read_yaml(text: str, path: Path) -> dict[str, Any]:
     data = parse(text, str(path))
     if not isinstance(data, dict):
-        raise PlanError(f"{path} holds {type(data).__name__}, not keys and values; see examples/digits.yaml")
+        raise PlanError(f"{path} holds a {type(data).__name__} instead of keys and values; see examples/digits.yaml")
     return data
 
 
 def apply_override(data: dict[str, Any], override: str) -> None:
-    """Set what ``key=value`` says in a plan's data.
+    """Apply one override ``key=value`` to a plan's data, in place.
 
     Raises:
-        PlanError: it is not of that form, or the key leads nowhere.
+        PlanError: the override does not have this form, or the key does not lead to a value.
     """
     key, equals, text = override.partition("=")
     *path, last = key.split(".")
@@ -73,25 +75,32 @@ def apply_override(data: dict[str, Any], override: str) -> None:
         place[_index(place, last, key)] = value
     elif isinstance(place, dict):
         if last == "name" and place.get("name") != value and path:
-            place.clear()  # parameters of another name do not carry over
+            place.clear()  # the parameters belong to the previous name
         place[last] = value
     else:
-        raise PlanError(f"override {short(override)}: {'.'.join(path)} is {short(place)}, which has no {last!r}")
+        raise PlanError(
+            f"override {short(override)}: {'.'.join(path)} is {short(place)}, which has no key {last!r}; see "
+            "docs/reference/plan.md for the keys"
+        )
 
 
 def _step(place: Any, part: str, key: str) -> Any:
     if isinstance(place, list):
         return place[_index(place, part, key)]
     if not isinstance(place, dict):
-        raise PlanError(f"override {key!r}: {short(place)} has no {part!r}")
+        raise PlanError(
+            f"override {key!r}: {short(place)} has no key {part!r}; see docs/reference/plan.md for the keys"
+        )
     if place.get(part) is None:
         place[part] = {}
     if part == "targets" and not isinstance(place[part], list):
-        raise PlanError(f"override {key!r}: the plan lists no targets; write targets=[{{name: local, …}}]")
+        raise PlanError(f"override {key!r}: the plan has no list of targets; write targets=[{{name: local, …}}]")
     return place[part]
 
 
 def _index(place: list[Any], part: str, key: str) -> int:
     if not (part.isascii() and part.isdecimal() and len(part) < 9) or int(part) >= len(place):
-        raise PlanError(f"override {key!r}: {part!r} is no index of a list of {len(place)}")
+        raise PlanError(
+            f"override {key!r}: {part!r} is not an index of a list of {len(place)} items; indices start at 0"
+        )
     return int(part)

@@ -1,4 +1,4 @@
-"""What this machine offers, and whether that is enough for a plan."""
+"""The resources of this machine, and whether they suffice for a plan."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from trials.plans.plan import Plan
 
 
 def gpus_here() -> int:
-    """GPUs that torch sees on this machine."""
+    """Return the number of GPUs that torch sees on this machine."""
     return torch.cuda.device_count()
 
 
 def check_fits_here(plan: Plan) -> None:
-    """Refuse trainings that this machine can never run as the plan asks.
+    """Refuse a plan whose trainings need more resources than this machine has.
 
     Raises:
-        PlanError: a line for each resource that is asked for and not here.
+        PlanError: the message has one line for each missing resource.
     """
     problems = shortages(plan)
     if problems:
@@ -27,25 +27,28 @@ def check_fits_here(plan: Plan) -> None:
 
 
 def executor_remark(plan: Plan) -> str:
-    """Why a plan that names no executor runs on this machine only; empty where that needs no word."""
+    """Say that a plan without ``executor`` runs on this machine only, if Ray is not installed; else return ''."""
     if "executor" in plan.model_fields_set or is_installed("ray"):
         return ""
-    return f"executor: local, on this machine only, because Ray is not installed; for clusters {pip_install('ray')}"
+    return (
+        "executor: local, so the study runs on this machine only, because Ray is not installed; to use clusters: "
+        f"{pip_install('ray')}"
+    )
 
 
 def shortages(plan: Plan) -> list[str]:
-    """What the plan's trainings ask for beyond what this machine has, and what to change."""
+    """Return one message for each resource that the trainings need and this machine lacks, with what to change."""
     train, cores, gpus = plan.resources.train, available_cores(), gpus_here()
     found = []
     if train.cpus > len(cores):
         found.append(
-            f"resources.train.cpus: {train.cpus:g} asked for, this process may use {len(cores)} core(s) "
+            f"resources.train.cpus: {train.cpus:g} requested, but this process may use {len(cores)} core(s) "
             f"({', '.join(map(str, cores))}); set at most {len(cores)}, or give a cluster with --address"
         )
     requested = train.gpus * (plan.concurrency or 1)
     if requested > gpus:
         found.append(
-            f"resources.train.gpus: {train.gpus:g} asked for by each of {plan.concurrency or 1} training(s), torch "
+            f"resources.train.gpus: {train.gpus:g} requested by each of {plan.concurrency or 1} training(s), but torch "
             f"{torch.__version__} sees {gpus} GPU(s) here; {_change(train.gpus, gpus)}, or give a cluster with "
             "--address"
         )

@@ -1,4 +1,4 @@
-"""Paths in a plan: which of its values are paths, and what each is relative to."""
+"""Paths in a plan: which of its values are paths, and to which folder each is relative."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from nas.strategies import STRATEGIES
 from nas.tasks import TASKS
 from search_spaces import SPACES
 
-#: Keys of a plan that hold a name with parameters, or a list of these.
+#: Keys of a plan that contain a name with parameters, or a list of such names → registry of the names.
 _NAMED: Mapping[str, Registry[Any]] = {
     "task": TASKS,
     "space": SPACES,
@@ -33,11 +33,11 @@ _OF_TARGETS = ("token_file", "tls_ca")
 
 
 class Typed(str):
-    """A string that was typed on the command line: as a path, it is relative to the current folder."""
+    """A string from the command line; if it is a path, it is relative to the current folder."""
 
 
 def typed(value: Any) -> Any:
-    """A value of an override with every string in it marked as ``Typed``."""
+    """Return the value of an override with every string in it as ``Typed``."""
     if isinstance(value, str):
         return Typed(value)
     if isinstance(value, list):
@@ -50,11 +50,11 @@ def typed(value: Any) -> Any:
 def make_absolute(data: dict[str, Any], folder: Path) -> None:
     """Make every path in a plan's data absolute, in place.
 
-    ``~`` is the user's home. A ``Typed`` path is relative to the current folder, any other to ``folder``. Which
-    parameters of a task, space … are paths, its class says in ``paths``.
+    ``~`` is the user's home. A ``Typed`` path is relative to the current folder, any other path to ``folder``. The
+    attribute ``paths`` of the class of a task, space … lists the parameters that are paths.
 
     Raises:
-        PlanError: a path that no file can have, or ``code`` names something that is no folder.
+        PlanError: a path is invalid, or an entry of ``code`` is not a folder.
     """
     _code(data, folder)
     for place, key in _places(data):
@@ -64,10 +64,10 @@ def make_absolute(data: dict[str, Any], folder: Path) -> None:
 
 
 def make_relative(data: dict[str, Any], folder: Path) -> None:
-    """Make every path in a plan's data relative to ``folder``, in place; until now, paths are as they were typed.
+    """Make every path in a plan's data relative to ``folder``, in place; before, it is relative to the current folder.
 
     Raises:
-        PlanError: a path that no file can have.
+        PlanError: a path is invalid.
     """
     for place, key in _places(data):
         value = place.get(key)
@@ -79,13 +79,13 @@ def make_relative(data: dict[str, Any], folder: Path) -> None:
 
 def _relative(key: str, value: str, folder: Path) -> str:
     path = os.path.relpath(absolute(key, Typed(value), folder), folder.resolve())
-    return f"./{path}" if path.startswith("~") else path  # a plan reads ~ as the user's home
+    return f"./{path}" if path.startswith("~") else path  # without ./ a plan would expand ~ to the user's home
 
 
 def _code(data: dict[str, Any], folder: Path) -> None:
     code = data.get("code") or []
     if not (isinstance(code, list) and all(isinstance(item, str) for item in code)):
-        return  # the plan's check says what is wrong
+        return  # the plan's check reports the problem
     data["code"] = list(dict.fromkeys(absolute("code", item, folder) for item in code))
     for item in data["code"]:
         if not Path(item).is_dir():
@@ -94,7 +94,7 @@ def _code(data: dict[str, Any], folder: Path) -> None:
 
 
 def _places(data: Mapping[str, Any]) -> Iterator[tuple[dict[str, Any], str]]:
-    """Every (mapping, key) of the plan whose value is a path."""
+    """Yield every (mapping, key) of the plan whose value is a path."""
     for key, registry in _NAMED.items():
         for item in _listed(data.get(key)):
             yield from _declared(item, registry)
@@ -114,11 +114,14 @@ def _listed(value: Any) -> list[dict[str, Any]]:
 
 
 def _declared(spec: dict[str, Any], registry: Registry[Any]) -> Iterator[tuple[dict[str, Any], str]]:
-    """Parameters of a name with parameters that its class declares as paths: ``name``, or ``name:pattern``."""
+    """Yield (spec, key) of the parameters that the named class declares as paths.
+
+    A declaration is ``key``, or ``key:pattern`` if the parameter is a path only if its value matches the pattern.
+    """
     try:
         declared = getattr(registry.get(str(spec.get("name"))), "paths", ())
     except (UnknownNameError, MissingPackageError):
-        return  # said where the plan's objects are made
+        return  # reported when the plan's objects are created
     for entry in declared if isinstance(declared, tuple) else ():
         key, _, pattern = entry.partition(":")
         if fnmatchcase(str(spec.get(key)), pattern or "*"):
@@ -126,14 +129,19 @@ def _declared(spec: dict[str, Any], registry: Registry[Any]) -> Iterator[tuple[d
 
 
 def absolute(key: str, value: str, folder: Path) -> str:
-    """A path of a plan in ``folder``, absolute; ``key`` is named in the message.
+    """Return the absolute path of a value of a plan in ``folder``.
+
+    Args:
+        key: key of the value, for the message.
+        value: the path; it is relative to the current folder if it is ``Typed``, else to ``folder``.
+        folder: folder of the plan.
 
     Raises:
-        PlanError: no file can have that path.
+        PlanError: the path is invalid.
     """
     base = Path.cwd() if isinstance(value, Typed) else folder
     try:
-        path = Path(value).expanduser() if value.startswith("~") else Path(value)  # ./~ is a name and no home
+        path = Path(value).expanduser() if value.startswith("~") else Path(value)  # ./~ is a file name, not a home
         return str((base / path).resolve())
     except (RuntimeError, ValueError, OSError) as error:  # an unknown ~user, a NUL, a loop of links
-        raise PlanError(f"{key}: {value!r} can't be a path ({error}); give one that exists") from None
+        raise PlanError(f"{key}: {value!r} is not a valid path ({error}); give a path that exists") from None

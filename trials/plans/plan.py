@@ -1,4 +1,4 @@
-"""The user's plan: one YAML file a study, checked as a whole before anything runs."""
+"""The user's plan: one YAML file per study, which is checked completely before anything runs."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from trials.plans.retention import RETENTIONS
 from trials.plans.values import MAX_INTEGER, check_values, listed, short
 from trials.store.naming import name_problem
 
-#: Whole numbers of which the database keeps 32 bits.
+#: Whole numbers that fit the database's 32-bit integers.
 Count = Annotated[int, Field(ge=0, le=2**31 - 1)]
 Positive = Annotated[int, Field(ge=1, le=2**31 - 1)]
 
@@ -35,13 +35,13 @@ class _Strict(BaseModel):
     @field_validator("*", mode="before")
     @classmethod
     def _no_truth(cls, value: Any, info: ValidationInfo) -> Any:
-        """Refuse yes and no where a number is asked for: they would count as 1 and 0."""
+        """Refuse booleans in fields of other types, because pydantic would accept them as the numbers 1 and 0."""
         values = value if isinstance(value, list | tuple) else [value]
         if (
             any(isinstance(item, bool) for item in values)
             and cls.model_fields[str(info.field_name)].annotation is not bool
         ):
-            raise ValueError("true and false are no value here")
+            raise ValueError("true and false are not allowed here")
         return value
 
 
@@ -58,7 +58,7 @@ def _retention(name: str) -> str:
 
 
 class Named(BaseModel):
-    """A registered name, or ``module:attribute`` of the user's own, and its parameters; a string is a name alone."""
+    """A registered name or ``module:attribute`` of the user's own, with parameters; a string is a name without any."""
 
     model_config = ConfigDict(extra="allow", frozen=True)
 
@@ -70,25 +70,25 @@ class Named(BaseModel):
         return {"name": value} if isinstance(value, str) else value
 
     def spec(self) -> dict[str, Any]:
-        """``{"name": …, parameters…}``."""
+        """Return ``{"name": …, parameters…}``."""
         return self.model_dump()
 
 
 class Reference(Named):
-    """A fixed network to compare with: a space, and the choices in it if it has any."""
+    """A fixed network to compare with: a space, and the answers to its choices if it has any."""
 
     choices: dict[str, bool | int | float | str | None] = Field(default_factory=dict)
 
     def spec(self) -> dict[str, Any]:
-        """The space's ``{"name": …, parameters…}``."""
+        """Return ``{"name": …, parameters…}`` of the space."""
         return self.model_dump(exclude={"choices"})
 
 
 class Relative(_Strict):
-    """A bound as a multiple of what another network has."""
+    """A bound that is a multiple of another network's value."""
 
-    #: ``median``: of random candidates of the space, measured when the study starts. ``original``: the network of a
-    #: space that holds one, as it is.
+    #: ``median``: the median of random candidates of the space, measured when the study starts. ``original``: the
+    #: unchanged network, if the space holds one.
     relative_to: Literal["median", "original"]
     factor: Annotated[float, Field(gt=0)]
 
@@ -102,118 +102,120 @@ class Bound(_Strict):
     @model_validator(mode="after")
     def _some(self) -> Bound:
         if self.max is None and self.min is None:
-            raise ValueError("give max or min")
+            raise ValueError("a limit needs max or min; give at least one")
         return self
 
 
 class TargetPlan(_Strict):
-    """A place latency is measured."""
+    """A place where latency is measured."""
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]+$")]
     runtime: Named = Named(name="onnxruntime")
     threads: Positive = 1
     batch: Positive = 1
-    #: Core the measuring process is bound to; by default the last one.
+    #: Core that the measuring process is bound to; by default the last core.
     core: Count | None = None
-    #: Of the agent on the device; by default the machine that a worker runs on is measured.
+    #: Address of the agent on the device; by default latency is measured on the worker's machine.
     address: str | None = None
-    #: Files, relative to the plan: the agent's token, and the certificate it proves itself by.
+    #: Files, relative to the plan: the agent's token, and the certificate to check the agent's identity with.
     token_file: str | None = None
     tls_ca: str | None = None
 
 
 class JobResources(_Strict):
-    """What one job may take before it is ended and its candidate fails."""
+    """Limits of one job; a job that exceeds one is killed, and its candidate fails."""
 
-    #: By default an hour; of trainings ten times the longest one so far, half an hour at least, a day for the first.
+    #: Longest time. Default: one hour; for trainings ten times the longest so far but at least half an hour, and one
+    #: day for the first.
     max_minutes: Annotated[float, Field(gt=0)] | None = None
-    #: Of the job and all processes that it starts; by default 90 % of its machine's or container's memory.
+    #: Largest memory of the job and all processes it starts; by default 90 % of the machine's or container's memory.
     max_memory_mb: Annotated[float, Field(gt=0)] | None = None
 
 
 class TrainResources(JobResources):
-    """What one training worker takes."""
+    """Limits of a training job, and the resources of one training worker."""
 
     cpus: Annotated[float, Field(gt=0)] = 1
     gpus: Annotated[float, Field(ge=0)] = 0
 
 
 class Resources(_Strict):
-    """What workers take."""
+    """Resources and limits of workers and their jobs."""
 
     train: TrainResources = TrainResources()
-    #: Of jobs that measure, or build and export what is measured.
+    #: Limits of jobs that build, export or measure networks.
     measure: JobResources = JobResources()
-    #: How long a cluster may offer no place for a kind of job before the study is interrupted.
+    #: The study is interrupted if a cluster has no room for a kind of job for longer than this.
     wait_minutes: Annotated[float, Field(gt=0)] = 5.0
 
 
 class Budget(_Strict):
-    """When a study ends: at whichever comes first."""
+    """Limits of a study; it ends when it reaches the first of them."""
 
-    #: Complete + infeasible + failed candidates; duplicates never count.
+    #: Number of candidates, whatever their outcome; duplicates do not count.
     trials: Positive = 64
     wall_minutes: Annotated[float, Field(gt=0)] | None = None
-    #: Suggestions, repeats included; the default is 20 × trials. Beyond it the space counts as exhausted.
+    #: Suggestions, duplicates included; the default is 20 × trials. After them the space counts as exhausted.
     suggestions: Positive | None = None
 
 
 class MeasurePlan(_Strict):
-    """How carefully latency is measured."""
+    """Effort and checks of latency measurements."""
 
-    #: Half width of the 95 % interval, relative, at which a measurement is good enough.
+    #: A measurement ends when the half width of its 95 % interval is at most this share of the latency.
     precision: Annotated[float, Field(gt=0, lt=1)] = 0.02
     #: Longest time one measurement may take.
     budget_s: Annotated[float, Field(gt=0)] = 6.0
-    #: Share of trained candidates measured again although their structure did not change.
+    #: Share of trained candidates that are measured again although their structure did not change.
     audit: Annotated[float, Field(ge=0, le=1)] = 0.1
-    #: Whether a structure that the database knows is answered from there.
+    #: Whether stored latencies of equal structures are reused.
     cache: bool = True
-    #: Measurements from one canary of a target to the next; 0: one at the start, which decides nothing.
+    #: Number of measurements between two canaries of a target; 0: only one canary at the start, whose result is
+    #: recorded but has no consequence.
     canary_every: Count = 20
-    #: Relative drift of the canary beyond which a target is not measured on.
+    #: Largest relative drift of the canary at which a target is still measured on.
     max_drift: Annotated[float, Field(gt=0)] = 0.1
 
 
 class FaultsPlan(_Strict):
-    """When a study gives up."""
+    """Faults after which a study is interrupted."""
 
-    #: How long the place (a disk, a device, a lock) may keep one job from its end before the study is interrupted.
+    #: The study is interrupted if its place (a disk, a device, a lock) keeps one job from ending for longer than this.
     patience_minutes: Annotated[float, Field(ge=0)] = 10.0
-    #: The study stops if so many candidates, its first ones, fail with the same error at the same place; 0: never.
+    #: The study stops if its first N candidates fail with the same error at the same place in the code; 0: never.
     first_failures: Annotated[int, Field(ge=0)] = 5
-    #: The same for so many in a row, whenever that is; 0: never.
+    #: The study stops if any N candidates in a row fail with the same error at the same place in the code; 0: never.
     failures_in_a_row: Annotated[int, Field(ge=0)] = 10
 
 
 class ConfidencePlan(_Strict):
-    """What is spent at the end of a study on candidates that may or may not be on the front."""
+    """Repeats at the end of a study, for candidates whose membership of the front is uncertain."""
 
-    #: Measurements of a trained candidate's latency again, on one target each.
+    #: Number of repeated latency measurements, each of one trained candidate on one target.
     remeasure: Count = 0
-    #: Trainings of a candidate with another seed.
+    #: Number of repeated trainings, each of one candidate with another seed.
     retrain: Count = 0
-    #: Seconds from one measurement of a candidate on a target to the next.
+    #: Smallest number of seconds between two measurements of a candidate on a target.
     revisit_s: Annotated[float, Field(ge=0)] = 60.0
 
 
 class ArtifactPlan(_Strict):
-    """Where files are kept, and which."""
+    """Where artifacts are stored, and which are kept after the study."""
 
-    #: Any URI fsspec knows; by default a folder beside the database.
+    #: Any URI that fsspec supports; by default a folder beside the database.
     root: str | None = None
     retention: Annotated[str, AfterValidator(_retention)] = "front"
 
 
 class Plan(_Strict):
-    """One study. Every key but ``task`` and ``space`` has a default.
+    """The plan of one study. Every key but ``task`` and ``space`` has a default.
 
-    In Python, a class may stand where a plan has a name: ``Plan(task="digits", space=MySpace)``, or with parameters
-    ``space={"name": MySpace, "width": 8}``. It must be importable by other processes: defined at the top level of a
-    file, not in a notebook.
+    In Python, a class may be given instead of a name: ``Plan(task="digits", space=MySpace)``, or with parameters
+    ``space={"name": MySpace, "width": 8}``. Other processes must be able to import the class, so define it at the top
+    level of a file, not in a notebook.
 
     Raises:
-        PlanError: every problem, a line each.
+        PlanError: the plan is invalid; the message has one line per problem.
     """
 
     version: Literal[1] = 1
@@ -233,17 +235,17 @@ class Plan(_Strict):
     confidence: ConfidencePlan = ConfidencePlan()
     faults: FaultsPlan = FaultsPlan()
     resources: Resources = Resources()
-    #: Training workers at a time; by default as many as fit beside the measuring core.
+    #: Number of training workers that run at the same time; by default as many as fit beside the measuring cores.
     concurrency: Positive | None = None
     executor: str = Field(default_factory=default_executor)
     budget: Budget = Budget()
     seed: Annotated[int, Field(ge=0, le=MAX_INTEGER)] = 0
-    #: Further seeds: the study is repeated once with each.
+    #: Further seeds; the whole study is repeated once with each.
     replicate_seeds: tuple[Annotated[int, Field(ge=0, le=MAX_INTEGER)], ...] = ()
-    #: Fixed networks, each trained and measured in a study of its own beside this one.
+    #: Fixed networks to compare with; each is trained and measured in a study of its own.
     references: tuple[Reference, ...] = ()
     artifacts: ArtifactPlan = ArtifactPlan()
-    #: Folders of the user's own code, relative to the plan; the plan's own folder always counts.
+    #: Folders of the user's own code, relative to the plan; the plan's own folder is always included.
     code: tuple[str, ...] = ()
 
     def __init__(self, **data: Any) -> None:
@@ -266,16 +268,16 @@ class Plan(_Strict):
         if not names:
             raise ValueError("targets: give at least one, or leave the key out for this machine")
         if len(set(names)) != len(names):
-            raise ValueError(f"targets: names repeat: {', '.join(names)}")
+            raise ValueError(f"targets: names repeat: {', '.join(names)}; give each target a name of its own")
         if len(batches := {target.batch for target in self.targets}) > 1:
             raise ValueError(
-                f"targets: batch {', '.join(map(str, sorted(batches)))}; a candidate ships as one file of one batch, "
-                "so targets share it: run a study for each batch"
+                f"targets have different batch sizes: {', '.join(map(str, sorted(batches)))}; a candidate is exported "
+                "with one batch size, so run one study for each batch size"
             )
         return self
 
     def to_json(self) -> dict[str, Any]:
-        """The resolved plan, as stored with the study."""
+        """Return the plan with all defaults as JSON values, as the database stores it."""
         return self.model_dump(mode="json")
 
 
@@ -283,9 +285,9 @@ def make_plan(data: Mapping[str, Any]) -> Plan:
     """Check a plan given as a mapping.
 
     Raises:
-        PlanError: every problem, a line each.
+        PlanError: the plan is invalid; the message has one line per problem.
     """
-    check_values(data)  # before Python unpacks the keys: it says which are no text
+    check_values(data)  # reports keys that are not strings, before Python unpacks the keys
     return Plan(**data)
 
 
@@ -296,8 +298,8 @@ def _explain(item: Any) -> str:
         hint = nearest(key, known, f"allowed: {', '.join(known)}")
         return f"{where}: unknown key{hint}"
     if item["type"] == "missing":
-        return f"{where}: missing, and has no default{_misspelled(str(item['loc'][-1]), item['input'])}"
-    if item["loc"][:1] == ("limits",) and len(item["loc"]) > 3:  # of each kind of bound that it could have been
+        return f"{where}: missing, and it has no default{_misspelled(str(item['loc'][-1]), item['input'])}"
+    if item["loc"][:1] == ("limits",) and len(item["loc"]) > 3:  # pydantic reports one problem per kind of bound
         place = ".".join(map(str, item["loc"][:3]))
         return f"{place}: got {short(item['input'])}; write a number, or {{relative_to: median, factor: 1.2}}"
     if item["type"] == "model_type" and item["loc"][0] == "limits":
@@ -311,13 +313,13 @@ def _is_list(value: Any) -> bool:
 
 
 def _misspelled(missing: str, given: Any) -> str:
-    """The given key that is nearest to a missing one, where the model takes any keys."""
+    """Return a hint if a given key is similar to the missing one, for models that allow extra keys."""
     near = [key for key in given if nearest(key, [missing])] if isinstance(given, Mapping) else []
     return f"; there is {near[0]!r}, did you mean {missing!r}?" if near else ""
 
 
 def _keys_at(location: Sequence[str | int]) -> list[str]:
-    """Keys allowed where ``location`` points, read off the models."""
+    """Return the keys that the models allow at ``location``."""
     model: Any = Plan
     for part in location:
         field = getattr(model, "model_fields", {}).get(part) if isinstance(part, str) else None

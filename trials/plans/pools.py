@@ -1,4 +1,4 @@
-"""The pools of workers that a plan takes, and the cores they are bound to."""
+"""The pools of workers that a plan needs, and the cores they are bound to."""
 
 from __future__ import annotations
 
@@ -15,11 +15,15 @@ from trials.plans.problem import target_specs
 
 
 def pools(plan: Plan, *, local: bool) -> Sequence[Pool]:
-    """The pool of trainers and one pool for each target; ``local``: on this machine, else on a Ray cluster.
+    """Return the pool of training workers and one pool for each target.
 
-    On this machine, trainers are kept off the cores that a target is measured on. Where that leaves them no core,
-    they use all cores and take turns with measuring. On a cluster, a target's jobs run on a node that offers
-    ``target:<name>``; those of an agent's target run anywhere.
+    Args:
+        plan: the plan.
+        local: whether the workers run on this machine; else they run on a Ray cluster.
+
+    On this machine, training workers do not use the cores that a target is measured on. If no other core is left, they
+    use all cores and take turns with measuring. On a cluster, the jobs of a target run on a node that has the resource
+    ``target:<name>``; the jobs of a target with an agent run on any node.
 
     Raises:
         MeasureError: this machine lacks a target's core, or has fewer cores than a target has threads.
@@ -30,10 +34,10 @@ def pools(plan: Plan, *, local: bool) -> Sequence[Pool]:
 
 
 def measuring_pool(spec: TargetSpec, *, local: bool, wait_s: float = Pool.wait_s) -> Pool:
-    """The one slot of a target."""
+    """Return the pool of a target; it has one worker."""
     name = target_pool(spec.name)
     elsewhere = {} if local or spec.address else {name: 1.0}
-    cpus = 0 if spec.address and not local else spec.threads  # on a cluster, who asks an agent mostly waits
+    cpus = 0 if spec.address and not local else spec.threads  # a cluster's worker for an agent mostly waits
     return Pool(name, size=1, cpus=cpus, cores=_cores(spec) if local else (), resources=elsewhere, wait_s=wait_s)
 
 
@@ -52,7 +56,7 @@ def _training_pool(plan: Plan, specs: Sequence[TargetSpec], *, local: bool) -> P
 
 
 def _default_size(num_cores: int, cpus: float, gpus: float) -> int:
-    """Trainings that fit on this machine at a time, at least one."""
+    """Return how many trainings this machine can run at the same time, at least one."""
     fitting = int(num_cores // max(cpus, 1))
     return max(1, min(fitting, int(gpus_here() // gpus)) if gpus else fitting)
 
@@ -62,22 +66,22 @@ def _wait_s(plan: Plan) -> float:
 
 
 def _is_here(spec: TargetSpec) -> bool:
-    """Whether measuring it takes a core of this machine."""
+    """Whether measuring the target uses a core of this machine."""
     return spec.address is None or urlsplit(spec.address).hostname in ("127.0.0.1", "::1", "localhost")
 
 
 def _measured_on(spec: TargetSpec) -> tuple[int, ...]:
-    """The cores of this machine that a target is measured on."""
+    """Return the cores of this machine that a target is measured on."""
     try:
         return measuring_cores(spec.core, spec.threads)
     except MeasureError:
         if spec.address is None:
             raise
-        return ()  # its agent may use other cores than this process
+        return ()  # its agent may use cores that this process may not use
 
 
 def _cores(spec: TargetSpec) -> tuple[int, ...]:
-    """The cores of the worker that a target's jobs run in; that of an agent's target only exports and waits."""
+    """Return the cores of a target's worker; the worker of a target with an agent only exports and waits."""
     if spec.address is not None:
         return tuple(training_cores(_measured_on(spec) if _is_here(spec) else ()))
     return measuring_cores(spec.core, spec.threads)

@@ -1,4 +1,4 @@
-"""A plan's objects: task, space, policies, estimator, exporter, built from its names and checked together."""
+"""The objects that a plan names (task, space, policies, estimator, exporter), created and checked together."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ from trials.store.target_metrics import TARGET_METRICS
 
 @dataclass(frozen=True)
 class Problem:
-    """What a plan means. The same in the coordinator and in every worker."""
+    """The objects that a plan describes. The coordinator and every worker create equal problems from the same plan."""
 
     plan: Plan
     task: Task
@@ -43,15 +43,15 @@ class Problem:
     exporter: Exporter
 
     def estimator(self) -> Estimator:
-        """A new estimator."""
+        """Create a new estimator."""
         spec = self.plan.estimator.spec()
         return make(ESTIMATORS.get(self.plan.estimator.name), spec, "estimator")  # type: ignore[no-any-return]
 
     def strategy(self, goal: Goal, seed: int) -> Strategy:
-        """A new strategy.
+        """Create a new strategy.
 
         Raises:
-            PlanError: a parameter it does not take.
+            PlanError: the strategy does not have a given parameter.
         """
         factory = STRATEGIES.get(self.plan.strategy.name)
 
@@ -63,87 +63,93 @@ class Problem:
 
     @property
     def objectives(self) -> dict[str, Literal["maximize", "minimize"]]:
-        """The plan's, or the task's first metric and the latency of the first target."""
+        """The plan's objectives; by default the task's first metric and the latency of the first target."""
         first = self.task.metrics[0]
         return self.plan.objectives or {first.name: first.direction, "latency_ms": "minimize"}
 
     @property
     def runtime(self) -> str:
-        """A candidate's quality is that of its file in this runtime: the first target's, if that gives answers."""
+        """The runtime that computes the outputs that candidates are scored by: the first target's, if it can."""
         return answering(self.plan.targets[0].runtime.name)
 
     def untouched(self) -> Network | None:
-        """The network of a space that asks nothing, as it is without policies; None where a study has no original."""
+        """Return the original: the network of a space without choices, unchanged; None if the study has no original."""
         searches = STRATEGIES.get(self.plan.strategy.name).searches
         return self.searched.untouched() if searches else None
 
     @property
     def starts_trained(self) -> bool:
-        """Whether networks start from given weights instead of random ones."""
+        """Whether networks start from given weights instead of random weights."""
         return "weights" in self.searched.space.start()
 
     @property
     def score_names(self) -> dict[str, None]:
-        """Metrics that are known after training only: the task's, then those of its classes."""
+        """Metrics that are only known after the training: first the task's, then those of its classes."""
         return dict.fromkeys(metric.name for metric in (*self.task.metrics, *self.task.class_metrics))
 
     def metric_names(self) -> list[str]:
-        """Every name an objective or limit may have."""
+        """Return every name that an objective or limit may have."""
         names = [*self.score_names, *static_metric_names(), *TARGET_METRICS]
         names += [f"{metric}@{target.name}" for metric in TARGET_METRICS for target in self.plan.targets]
         network = self.searched.sample(PositionChooser(0))
         return names + list(network.account())
 
     def metric_key(self, name: str) -> tuple[str, str]:
-        """``(name, target)`` of a metric as the tables store it; a bare target metric means the first target."""
+        """Return ``(name, target)`` of a metric as stored; a target metric without a target means the first target."""
         metric, _, target = name.partition("@")
         if metric in TARGET_METRICS:
             return metric, target or self.plan.targets[0].name
         return metric, ""
 
     def regime(self) -> dict[str, Any] | None:
-        """How policies make weights sparse, as stored: empty if one does and does not say how, None if none does."""
+        """Return the sparsity regime of the policies, as stored.
+
+        It is None if no policy makes weights sparse, and empty if one does without describing its regime.
+        """
         declared = [policy.regime() for policy in make_policies(self.searched.policy_specs)]
         if found := next((regime for regime in declared if regime), None):
             return asdict(found)
         return {} if "density" in self.searched.sample(PositionChooser(0)).account() else None
 
     def input_shape(self) -> tuple[int, ...]:
-        """Shape of the deployed input: the targets' batch, then ``(C, H, W)``."""
+        """Return the input shape of the deployed network: the targets' batch size, then ``(C, H, W)``."""
         return (self.plan.targets[0].batch, *self.task.input_shape)
 
     def identity(self, network: Network) -> str:
-        """Hash of graph, policies, data, training recipe and start: equal means the same experiment."""
+        """Return a hash of graph, precision, data, training recipe, seed and start.
+
+        Two networks with equal hashes would be the same experiment.
+        """
         return self.identity_of(self.trace(network), network)
 
     def identity_of(self, graph: TracedGraph, network: Network) -> str:
-        """``identity`` of a network that is traced already."""
+        """Return the ``identity`` of a network that is already traced."""
         recipe = json.dumps([self.plan.estimator.spec(), self.plan.seed, self.searched.space.start()], sort_keys=True)
         parts = [identity_of(graph, network.bits), fingerprint(self.task), recipe]
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
     def twin_identity(self, architecture: Architecture) -> str:
-        """``identity`` of the dense network an architecture comes from: its own, if its policies change nothing."""
+        """Return the ``identity`` of an architecture's dense parent; it equals its own if no policy changes it."""
         return self.identity(self.searched.dense_parent(architecture))
 
     def trace(self, network: Network) -> TracedGraph:
-        """The network's graph for one input."""
+        """Return the network's graph for a batch of one."""
         return trace(network.model, (1, *self.task.input_shape))
 
     def static_metrics(self, network: Network) -> dict[str, float]:
-        """What is counted of a finished network: parameters, non-zeros, MACs, and what policies account for."""
+        """Count parameters, non-zeros, their bytes and MACs of a finished network, and add the policies' metrics."""
         graph = self.trace(network)
         return {**{name: count(graph, network) for name, count in COUNTED.items()}, **network.account()}
 
 
 def open_problem(plan: Plan) -> Problem:
-    """Build and check everything a plan names; nothing is measured or stored.
+    """Create and check everything that a plan names, without measuring or storing anything.
 
     A rehearsal runs the smallest network of the space forwards and backwards once, and exports it in each precision of
-    the plan to a scratch folder, which it deletes. A plan that passed is not rehearsed again in this process.
+    the plan to a temporary folder, which it deletes. A plan that passed is not rehearsed again in this process.
 
     Raises:
-        PlanError, UnknownNameError, TaskError: what is wrong, before anything is spent.
+        PlanError, UnknownNameError, TaskError: the plan can't be run.
     """
     problem = _assemble(plan)
     _check(problem)
@@ -152,7 +158,7 @@ def open_problem(plan: Plan) -> Problem:
 
 @lru_cache(maxsize=4)
 def open_problem_json(plan: str) -> Problem:
-    """The problem of a stored plan, which was checked when it was stored; once per process."""
+    """Return the problem of a stored plan, created once per process; it is not checked again."""
     return _assemble(make_plan(json.loads(plan)))
 
 
@@ -167,10 +173,10 @@ def _assemble(plan: Plan) -> Problem:
 
 
 def target_specs(plan: Plan) -> dict[str, TargetSpec]:
-    """The plan's targets, as the measuring process takes them.
+    """Return target name → specification for the measuring process.
 
     Raises:
-        PlanError: what is said of one does not fit together.
+        PlanError: the settings of a target contradict each other.
     """
     try:
         return {
@@ -186,7 +192,7 @@ def target_specs(plan: Plan) -> dict[str, TargetSpec]:
 
 
 def bounds(limits: Mapping[str, Bound], resolve: Callable[[str, Relative], float | None]) -> dict[str, Limit]:
-    """Limits as numbers; ``resolve(metric, relative)`` answers for relative ones, None while that is not known."""
+    """Return limits as numbers; ``resolve(metric, relative)`` gives a relative bound, or None if not yet known."""
 
     def number(metric: str, value: float | Relative | None) -> float | None:
         return resolve(metric, value) if isinstance(value, Relative) else value
@@ -217,13 +223,13 @@ def _check(problem: Problem) -> None:
 
 @lru_cache(maxsize=8)
 def _rehearse(plan: str) -> None:
-    """Train the space's smallest network for a step, and export it in every precision that a policy chooses from.
+    """Train the space's smallest network for one step, and export it in every precision that a policy offers.
 
     Args:
-        plan: the parts of a plan that this depends on, as JSON; a plan that passed is not tried again in this process.
+        plan: the parts of a plan that the result depends on, as JSON; each is tried only once per process.
 
     Raises:
-        NasError: networks of this space can't be trained or exported as the plan asks.
+        NasError: networks of this space can't be trained or exported as the plan requires.
     """
     problem = open_problem_json(plan)
     smallest = problem.searched.sample(PositionChooser(0)).architecture
@@ -240,25 +246,25 @@ def _rehearse(plan: str) -> None:
 
 
 def _check_relative(problem: Problem) -> None:
-    """Whether what limits are relative to is there, and has the metric when it is needed."""
+    """Raise PlanError if a limit is relative to a network that does not exist or whose metric is not known in time."""
     for name, bound in problem.plan.limits.items():
         for side in (bound.min, bound.max):
             if not isinstance(side, Relative):
                 continue
             if side.relative_to == "original" and problem.untouched() is None:
                 raise PlanError(
-                    f"limits: {name} is relative to the original, and this study has none: that is for spaces that "
-                    "hold one network, as module and timm_model do, under a strategy that searches; say median, or "
-                    "give a number"
+                    f"limits: {name} is relative to the original, but this study has no original; only a search in a "
+                    "space that holds one network (module, timm_model) has one. Use relative_to: median, or give a "
+                    "number"
                 )
             if side.relative_to == "median" and problem.metric_key(name)[0] in problem.score_names:
                 raise PlanError(
-                    f"limits: {name} is known after training only, so no median can be taken beforehand; give a number"
+                    f"limits: {name} is relative to the median, but it is only known after the training; give a number"
                 )
 
 
 def _check_target(problem: Problem, policies: Sequence[Policy], spec: TargetSpec) -> None:
-    """Whether the target's runtime can run what the plan asks for; on a device, its agent says what is missing."""
+    """Raise PlanError if a target's runtime can't run what the plan requires; a device is only checked by its agent."""
     runtime: Runtime | type[Runtime]
     try:
         runtime = RUNTIMES.get(spec.runtime) if spec.address else make_runtime(spec.runtime, spec.parameters)
@@ -274,24 +280,24 @@ def _check_target(problem: Problem, policies: Sequence[Policy], spec: TargetSpec
     chosen = {name for policy in policies for name in policy.patterns}
     if runtime.patterns and not runtime.patterns & chosen:
         raise PlanError(
-            f"{which} was told to skip the zeros of {', '.join(sorted(runtime.patterns))}, but the plan's policies "
-            f"choose from {', '.join(sorted(chosen)) or 'no patterns'}; add one of them to a sparsity policy, or leave "
-            "that parameter of the runtime out"
+            f"{which} is set to skip the zeros of {', '.join(sorted(runtime.patterns))}, but the plan's policies "
+            f"choose from {', '.join(sorted(chosen)) or 'no patterns'}; add one of the runtime's patterns to a "
+            "sparsity policy, or remove the parameter from the runtime"
         )
 
 
 def check_precisions(requested: Set[str], runtime: Runtime | type[Runtime], which: str) -> None:
-    """Raise PlanError for precisions that a runtime does not know; the message begins with ``which``."""
+    """Raise PlanError for precisions that a runtime does not support; the message begins with ``which``."""
     if unknown := requested - runtime.precisions:
         raise PlanError(
-            f"{which} does not know {', '.join(sorted(unknown))}, only "
-            f"{', '.join(sorted(runtime.precisions))}; remove what it does not know from the policy's `options`"
+            f"{which} does not support {', '.join(sorted(unknown))}, only "
+            f"{', '.join(sorted(runtime.precisions))}; remove the others from the policy's `options`"
         )
 
 
 @lru_cache(maxsize=8)
 def fingerprint(task: Task) -> str:
-    """A task's fingerprint, found once in a process."""
+    """Return a task's fingerprint, computed once per process."""
     return task.fingerprint()
 
 

@@ -1,4 +1,4 @@
-"""Classes and functions in a plan that is written in Python, as the import paths that a plan stores."""
+"""Replace classes and functions in a plan written in Python with import paths, which a plan can store."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from typing import Any
 
 from nas.errors import PlanError
 
-#: ``module:attribute``, as a plan names code of the user's own.
+#: ``module:attribute``, with which a plan names the user's own code.
 _IMPORT_PATH = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
-#: Packages of this project: workers have them.
+#: Packages of this project, which workers can always import.
 _OWN = ("nas", "search_spaces", "trials", "measured_nas")
 
 
 def with_import_paths(data: Mapping[str, Any]) -> dict[str, Any]:
-    """A plan's data with every class and function replaced by ``module:attribute``.
+    """Return a plan's data with every class and function replaced by ``module:attribute``.
 
-    The folders of their modules are appended to ``code``, so that workers find them. Without a key ``code``, the
-    current folder is added too if the plan names code of the user's own.
+    The folders of their modules are appended to ``code``, so that workers find them. If the key ``code`` is missing and
+    the plan names the user's own code, the current folder is added, too.
 
     Raises:
         PlanError: workers could not import a class or function: it is defined in a notebook, in the script that is
@@ -49,13 +49,13 @@ def _replaced(value: Any, folders: list[str]) -> Any:
 
 
 def _folder(value: type | FunctionType) -> Iterator[str]:
-    """The folder that must be on the import path for workers to import it; nothing if they have its package."""
+    """Yield the folder that workers need on their import path to import the object; nothing for installed packages."""
     kind = "class" if isinstance(value, type) else "function"
     if value.__module__ == "__main__" or "." in value.__qualname__:
         raise PlanError(
-            f"the {kind} {value.__name__} is defined in a notebook, in the script that runs, or inside a function; "
-            "workers are processes of their own and can't import it: move it to the top level of a file, "
-            f"{value.__name__.lower()}.py say, and import it from there"
+            f"the {kind} {value.__name__} is defined in a notebook, in the running script, or inside a function, so "
+            "worker processes can't import it; move it to the top level of a file, for example "
+            f"{value.__name__.lower()}.py, and import it from there"
         )
     package, *below = value.__module__.split(".")
     file = getattr(sys.modules.get(value.__module__), "__file__", None)

@@ -1,4 +1,4 @@
-"""Runtimes as they are written on a command line."""
+"""Parse a runtime with parameters from the command line."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from trials.plans.values import check_values, short
 
 
 def parse_runtime(text: str) -> tuple[str, Mapping[str, Any]]:
-    """Name and parameters of ``name,parameter=value,…``, values being YAML.
+    """Return name and parameters of ``name,parameter=value,…``; each value is YAML.
 
     Raises:
-        PlanError: a parameter without a value.
+        PlanError: a parameter has no value.
     """
     name, *pairs = text.split(",")
     parameters = {}

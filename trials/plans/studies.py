@@ -1,4 +1,4 @@
-"""Which studies a plan asks for."""
+"""The studies that a plan describes: replicates, baselines, references and companions."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from trials.store.roles import Role
 
 @dataclass(frozen=True)
 class StudySpec:
-    """One study of a group: the plan itself, or one that is compared with it."""
+    """One study of a group: a search, or a study to compare it with."""
 
     name: str
     role: Role
     plan: Plan
-    #: Of a companion: see ``trials.store.models.Study.beside``.
+    #: For a companion: see ``trials.store.models.Study.beside``.
     beside: Mapping[str, Any] | None = None
 
 
 def study_specs(plan: Plan, name: str | None = None, baseline: str | None = None) -> list[StudySpec]:
-    """The studies a plan asks for: each replicate followed by its baseline, references at the end.
+    """Return the studies that a plan describes: each replicate followed by its baseline, then the references.
 
     Raises:
-        StudyError: no study may have such a name.
+        StudyError: the name is not allowed for a study.
     """
     name = plan.name if name is None else name
     check_name(name)
@@ -45,9 +45,10 @@ def study_specs(plan: Plan, name: str | None = None, baseline: str | None = None
 
 
 def given_plan(plan: Plan, name: str, choices: list[dict[str, Any]], **changes: Any) -> Plan:
-    """A plan of the listed networks, all else alike; without limits, as they are there to be compared.
+    """Return a copy of a plan that trains the listed networks instead of searching.
 
-    Nor are there repeats: which of them is on their front is no question.
+    It has no limits, because all networks are needed for the comparison, and no repeats, because its front is not of
+    interest.
     """
     fixed = {
         "name": name,
@@ -62,7 +63,7 @@ def given_plan(plan: Plan, name: str, choices: list[dict[str, Any]], **changes: 
 
 
 def dense_plan(plan: Plan, name: str, choices: list[dict[str, Any]], **changes: Any) -> Plan:
-    """``given_plan`` of networks without policies; objectives that only policies account for are left out."""
+    """Return ``given_plan`` without policies; objectives that only policies define are left out."""
     free = given_plan(plan, name, choices, policies=[], objectives={}, **changes)
     known = open_problem(free).metric_names()
     return free.model_copy(update={"objectives": {key: way for key, way in plan.objectives.items() if key in known}})
@@ -76,5 +77,5 @@ def _reference(plan: Plan, name: str, reference: Reference) -> StudySpec:
 
 
 def _joined(*words: str) -> str:
-    """A study's name of several words, every other letter a ``-``."""
+    """Join words into a study's name; characters that are not allowed become ``-``."""
     return re.sub(r"[^A-Za-z0-9_.-]+", "-", "-".join(words))

@@ -1,4 +1,4 @@
-"""YAML as plans are written in it: text of bounded size, depth and number of values, read without surprises."""
+"""Read the YAML of plans safely: its size, depth and number of values are bounded, and keys may not repeat."""
 
 from __future__ import annotations
 
@@ -10,26 +10,26 @@ import yaml
 
 from nas.errors import PlanError
 
-#: Bytes of a plan's file.
+#: Largest size of a plan's file in bytes.
 MAX_BYTES = 1 << 20
-#: Values of a plan, those that aliases repeat counted each time.
+#: Largest number of values in a plan; a value that an alias repeats counts each time.
 MAX_VALUES = 50_000
 MAX_LEVELS = 40
 
 
 def read_text(path: Path) -> str:
-    """The text of a plan's file.
+    """Return the text of a plan's file.
 
     Raises:
-        PlanError: there is none, it can't be read, is too large, or is not UTF-8.
+        PlanError: the file does not exist, can't be read, is too large, or is not UTF-8.
     """
     if os.path.isdir(path):
-        raise PlanError(f"{path} is a folder; give the plan file in it, {path}/<name>.yaml")
+        raise PlanError(f"{path} is a folder; give a plan file, as in {path}/<name>.yaml")
     try:
         with path.open("rb") as file:
             data = file.read(MAX_BYTES + 1)
     except FileNotFoundError:
-        raise PlanError(f"there is no plan {path}; `nas init` writes one") from None
+        raise PlanError(f"the plan {path} does not exist; `nas init` writes one") from None
     except (OSError, ValueError) as error:
         raise PlanError(f"the plan {str(path)!r} can't be read: {error}; check its name and its permissions") from None
     if len(data) > MAX_BYTES:
@@ -39,14 +39,15 @@ def read_text(path: Path) -> str:
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise PlanError(f"{path} is not UTF-8 (byte {error.start}); save it with that encoding") from None
+        raise PlanError(f"{path} is not UTF-8 (byte {error.start}); save it as UTF-8") from None
 
 
 def parse(text: str, what: str) -> Any:
-    """The value that YAML text stands for.
+    """Return the value of a YAML text.
 
     Raises:
-        PlanError: it is not YAML, a key repeats, or it is too deep or too large; the message begins with ``what``.
+        PlanError: the text is not YAML, a key repeats, or the value is nested too deeply or too large; the message
+            begins with ``what``.
     """
     try:
         return yaml.load(text, _Loader)
@@ -62,13 +63,13 @@ def parse(text: str, what: str) -> Any:
 
 
 class _Loader(yaml.SafeLoader):
-    """Safe, and with an end: depth and values are counted while nodes are composed, before anything is built."""
+    """A safe loader that limits depth and number of values while it composes nodes, before it builds any value."""
 
     def __init__(self, text: str) -> None:
         super().__init__(text)
-        #: Anchors of the nodes that are being composed, the outermost first; None for a node without one.
+        #: Anchors of the nodes that are being composed, outermost first; None for a node without an anchor.
         self._open: list[str | None] = []
-        #: Node → its values, its own and those beneath it.
+        #: Id of a node → number of values in it, including itself.
         self._sizes: dict[int, int] = {}
 
     def compose_node(self, parent: Any, index: Any) -> Any:
@@ -76,7 +77,7 @@ class _Loader(yaml.SafeLoader):
         event = self.peek_event()  # type: ignore[no-untyped-call]
         mark, anchor = event.start_mark, getattr(event, "anchor", None)
         if isinstance(event, yaml.AliasEvent) and anchor in self._open:
-            raise yaml.MarkedYAMLError(problem=f"the alias {anchor!r} stands within what it repeats", problem_mark=mark)
+            raise yaml.MarkedYAMLError(problem=f"the alias {anchor!r} is inside its own anchor", problem_mark=mark)
         self._open.append(anchor)
         if len(self._open) > MAX_LEVELS:
             raise yaml.MarkedYAMLError(problem=f"nested deeper than {MAX_LEVELS} levels", problem_mark=mark)
@@ -87,7 +88,7 @@ class _Loader(yaml.SafeLoader):
         return node
 
     def construct_mapping(self, node: Any, deep: bool = False) -> Any:
-        """Refuse a key that repeats: of two values one would be dropped unnoticed."""
+        """Build a mapping; refuse a repeated key, because one of its values would be lost silently."""
         seen = set()
         for key, _ in node.value:
             if isinstance(key, yaml.ScalarNode) and (key.tag, key.value) in seen:

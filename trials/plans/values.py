@@ -1,4 +1,4 @@
-"""What a plan's values may be, wherever they stand: text, numbers that can be stored, yes or no, lists, mappings."""
+"""Check the values of a plan: only text, numbers that can be stored, booleans, lists and mappings are allowed."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from nas.errors import PlanError
 from nas.foreign import storable
 from trials.plans.text import MAX_LEVELS, MAX_VALUES
 
-#: Whole numbers that databases, torch and numpy take.
+#: Largest whole number that databases, torch and numpy accept.
 MAX_INTEGER = 2**63 - 1
 MAX_PROBLEMS = 20
 _REPR = reprlib.Repr()
@@ -23,7 +23,7 @@ _REPR.maxlong, _REPR.maxlist, _REPR.maxdict, _REPR.maxlevel = 60, 8, 8, 3
 
 
 def check_values(data: Any) -> None:
-    """Raise PlanError for values that no key of a plan takes, a line each."""
+    """Raise PlanError for values that no key of a plan accepts, with one line per value."""
     problems = [f"{where or 'plan'}: {why}" for where, why in islice(_problems(data, ""), MAX_VALUES)]
     if problems:
         raise PlanError(listed(problems))
@@ -37,11 +37,11 @@ def listed(problems: Sequence[str]) -> str:
 
 
 def short(value: Any) -> str:
-    """A value as a message shows it."""
+    """Return a short text of a value for messages."""
     try:
         text = _REPR.repr(value)
-    except ValueError:  # a number of more digits than Python writes
-        return "a number of very many digits"
+    except ValueError:  # Python refuses to print an integer of so many digits
+        return "a number of too many digits to print"
     return ascii(text)[1:-1] if storable(text) != text else text
 
 
@@ -51,24 +51,24 @@ def _problems(value: Any, where: str) -> Iterator[tuple[str, str]]:
     elif isinstance(value, Mapping):
         for key, item in value.items():
             if not isinstance(key, str):
-                yield where, f"the key {short(key)} is no text; put it in quotes"
+                yield where, f"the key {short(key)} is not text; put it in quotes"
             else:
                 yield from _problems(item, f"{where}.{key}" if where else key)
     elif isinstance(value, list | tuple):
         for index, item in enumerate(value):
             yield from _problems(item, f"{where}.{index}" if where else str(index))
-    elif not isinstance(value, BaseModel) and (why := _refused(value)):  # parts of a plan are checked already
+    elif not isinstance(value, BaseModel) and (why := _refused(value)):  # models were checked when they were created
         yield where, why
 
 
 def _refused(value: Any) -> str:
-    """Why a single value can't be in a plan; empty if it can."""
+    """Return why a single value is not allowed in a plan; empty if it is allowed."""
     if value is None or isinstance(value, bool):
         return ""
     if isinstance(value, int):
-        return "" if abs(value) <= MAX_INTEGER else f"{short(value)} is out of range; whole numbers end at 2^63 - 1"
+        return "" if abs(value) <= MAX_INTEGER else f"{short(value)} is out of range; whole numbers go up to 2^63 - 1"
     if isinstance(value, float):
-        return "" if math.isfinite(value) else f"{value} is no finite number"
+        return "" if math.isfinite(value) else f"{value} is not a finite number"
     if isinstance(value, str):
-        return "" if storable(value) == value else f"{short(value)} has characters that can't be stored"
+        return "" if storable(value) == value else f"{short(value)} contains characters that can't be stored"
     return f"{short(value)} is a {type(value).__name__}; write text in quotes, or a number"

@@ -82,7 +82,7 @@ def test_a_package_that_was_installed_over_ours_is_named(installed: Path) -> Non
     distribution(installed, "their-dashboard", "dashboard")
     done = run(COMMAND, installed)
     assert done.returncode == 2
-    assert f"installed over its own, {installed / 'dashboard' / '__init__.py'}" in done.stderr
+    assert f"has overwritten its own, {installed / 'dashboard' / '__init__.py'}" in done.stderr
     assert "pip uninstall their-dashboard, then pip install --force-reinstall --no-deps measured-nas" in done.stderr
 
 

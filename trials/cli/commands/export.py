@@ -1,4 +1,4 @@
-"""Taking results away: ``nas export``, ``report``, ``dashboard``, ``optuna-export``."""
+"""Verbs that present or export results: ``nas export``, ``report``, ``dashboard``, ``optuna-export``."""
 
 from __future__ import annotations
 
@@ -18,24 +18,26 @@ from trials.cli.options import DEFAULT_STORAGE, MAX_INT, Json, Name, Storage, pr
 @app.command(epilog="Example: nas export digits --best --out exported")
 def export(
     name: Name,
-    out_dir: Annotated[Path, typer.Option("--out", help="Folder to write; a folder a network with --pareto.")],
-    trial: Annotated[int | None, typer.Option("--trial", min=0, max=MAX_INT, help="Number of a trial.")] = None,
-    best: Annotated[bool, typer.Option("--best", help="The best of the first objective within all limits.")] = False,
-    pareto: Annotated[bool, typer.Option("--pareto", help="Every network of the front.")] = False,
+    out_dir: Annotated[Path, typer.Option("--out", help="Folder to write; --pareto makes one in it per network.")],
+    trial: Annotated[int | None, typer.Option("--trial", min=0, max=MAX_INT, help="Export the trial N.")] = None,
+    best: Annotated[
+        bool, typer.Option("--best", help="Export the trial that is best by the first objective within all limits.")
+    ] = False,
+    pareto: Annotated[bool, typer.Option("--pareto", help="Export every trial of the front.")] = False,
     force: Annotated[
         bool, typer.Option("--force", help="Write into a folder that is not empty, replacing files of the same names.")
     ] = False,
     storage: Storage = DEFAULT_STORAGE,
     as_json: Json = False,
 ) -> None:
-    """Write networks that run on numpy and the target's runtime alone; checked, tested and measured again."""
+    """Export networks as folders that need only numpy and the runtime; check, score and measure each again."""
     from trials.export.candidate import chosen, export_candidate
     from trials.export.outputs import empty_folder, output_folder
     from trials.store.read.rows import study_row
     from trials.store.store import Store
 
     if [trial is not None, best, pareto].count(True) != 1:
-        raise PlanError("say what to export: --trial N, --best or --pareto")
+        raise PlanError("say what to export: one of --trial N, --best or --pareto")
     store = Store(storage)
     store.check_writable()
     numbers = [trial] if trial is not None else chosen(store, name, only_best=best)
@@ -52,7 +54,7 @@ def report(
     out_dir: Annotated[Path, typer.Option("--out", help="Folder to write the page into.")],
     storage: Storage = DEFAULT_STORAGE,
 ) -> None:
-    """Write one HTML page with the front, its error bars, history, curves and states."""
+    """Write one HTML page about a study: front with error bars, history, learning curves, states of trials."""
     from trials.export.outputs import output_folder
     from trials.reporting.report.page import write_report
     from trials.store.read.rows import study_row
@@ -67,9 +69,9 @@ def report(
 @app.command(epilog="Example: nas dashboard --storage sqlite:///nas.db --port 8501")
 def dashboard(
     storage: Storage = DEFAULT_STORAGE,
-    port: Annotated[int, typer.Option("--port", min=1, max=65535)] = 8501,
+    port: Annotated[int, typer.Option("--port", min=1, max=65535, help="Port to listen on.")] = 8501,
     host: Annotated[
-        str, typer.Option("--host", help="Address to listen on; this machine only by default.")
+        str, typer.Option("--host", help="Address to listen on; by default only this machine can connect.")
     ] = "127.0.0.1",
 ) -> None:
     """Show studies in a browser."""
@@ -77,8 +79,8 @@ def dashboard(
     from trials.store.store import Store
 
     require("streamlit", "nas dashboard")
-    Store(storage).close()  # a storage that can't be opened is said here, not in the browser
-    environment = {**os.environ, "NAS_STORAGE": storage}  # other users can read arguments, not this
+    Store(storage).close()  # a storage that can't be opened raises here, not in the browser
+    environment = {**os.environ, "NAS_STORAGE": storage}  # other users can read arguments, but not the environment
     command = [sys.executable, "-P", "-m", "dashboard", str(port), host]
     raise typer.Exit(subprocess.call(command, env=environment))
 
@@ -86,7 +88,7 @@ def dashboard(
 @app.command("optuna-export", epilog="Example: nas optuna-export digits sqlite:///optuna.db")
 def optuna_export(
     name: Name,
-    to: Annotated[str, typer.Argument(help="URL of an Optuna storage to write.")],
+    to: Annotated[str, typer.Argument(help="URL of the Optuna storage to write.")],
     storage: Storage = DEFAULT_STORAGE,
 ) -> None:
     """Copy a study into Optuna's own format, for optuna-dashboard."""

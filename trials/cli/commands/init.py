@@ -1,4 +1,4 @@
-"""``nas init``: asks for what a plan needs, and writes one."""
+"""``nas init``: ask for what a plan needs, and write the plan."""
 
 from __future__ import annotations
 
@@ -30,38 +30,39 @@ def _option(name: str, help: str) -> Any:
 def init(
     path: Annotated[Path, typer.Argument(help="File to write.")] = Path("plan.yaml"),
     task: Annotated[Text, _option("task", "Name of a task.")] = None,
-    data: Annotated[Text, _option("data", "Folder with the task's data, where it needs one.")] = None,
-    image_size: Annotated[int | None, _option("image-size", "Pixels a side.")] = None,
+    data: Annotated[Text, _option("data", "Folder with the task's data, if the task needs one.")] = None,
+    image_size: Annotated[int | None, _option("image-size", "Height and width of images in pixels.")] = None,
     network: Annotated[
         Text, _option("network", "Your own network, module:factory, or the name of a timm model.")
     ] = None,
     space: Annotated[Text, _option("space", "Name of a search space, instead of --network.")] = None,
-    kernels: Annotated[Text, _option("kernels", "Sizes of large kernels, 3,7,13, or all.")] = None,
-    runtime: Annotated[Text, _option("runtime", "What runs the file: name, or name,parameter=value,….")] = None,
+    kernels: Annotated[Text, _option("kernels", "Sizes of large kernels, as in 3,7,13, or all.")] = None,
+    runtime: Annotated[Text, _option("runtime", "Runtime to measure with: name, or name,parameter=value,….")] = None,
     threads: Annotated[
         int | None, typer.Option("--threads", min=1, max=MAX_INT, help="Threads of the runtime.")
     ] = None,
-    precisions: Annotated[Text, _option("precisions", "Some of fp32,fp16,int8,int4.")] = None,
-    sparsity: Annotated[Text, _option("sparsity", "Patterns, unstructured,channels, or none.")] = None,
-    densities: Annotated[Text, _option("densities", "Shares of weights that are kept, 0.25,0.5,1.0.")] = None,
+    precisions: Annotated[Text, _option("precisions", "One or more of fp32,fp16,int8,int4.")] = None,
+    sparsity: Annotated[Text, _option("sparsity", "Sparsity patterns, as in unstructured,channels, or none.")] = None,
+    densities: Annotated[Text, _option("densities", "Shares of weights to keep, as in 0.25,0.5,1.0.")] = None,
     limit: Annotated[
         list[str] | None,
-        _option("limit", "Upper limit: metric=number, metric=0.5xmedian, or metric=0.5xoriginal for your own network."),
+        _option("limit", "Upper limit: metric=number, metric=0.5xmedian or, with --network, metric=0.5xoriginal."),
     ] = None,
-    trials: Annotated[int | None, typer.Option("--trials", min=1, max=MAX_INT, help="Budget.")] = None,
-    name: Annotated[Text, _option("name", "Name of the study; the file's by default.")] = None,
-    code: Annotated[list[str] | None, _option("code", "Folder of your own code.")] = None,
+    trials: Annotated[int | None, typer.Option("--trials", min=1, max=MAX_INT, help="Number of trials.")] = None,
+    name: Annotated[Text, _option("name", "Name of the study; by default the name of the file.")] = None,
+    code: Annotated[list[str] | None, _option("code", "Folder of your own Python code.")] = None,
     ask: Annotated[
-        bool | None, typer.Option("--ask/--no-ask", help="Ask for what is not given; by default in a terminal.")
+        bool | None,
+        typer.Option("--ask/--no-ask", help="Whether to ask for options not given; by default only in a terminal."),
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace the file if it exists.")] = False,
 ) -> None:
-    """Write a plan to start from, asking for what is not given; it is checked before it is written."""
+    """Write a plan to start from. Ask for the options not given, and check the plan before writing it."""
     from trials.export.outputs import output_file
 
     file = output_file(path)
     if os.path.lexists(file) and not force:
-        raise PlanError(f"{path} exists; give another name, or --force to replace it")
+        raise PlanError(f"{path} exists; choose another name, or replace it with --force")
     given = {
         **{"task": task, "data": data, "image_size": image_size, "network": network, "space": space},
         **{"kernels": kernels, "runtime": runtime, "threads": threads, "precisions": precisions},
@@ -81,7 +82,7 @@ def _text(file: Path, given: Mapping[str, Any], fixed: Mapping[str, Any], *, ask
     from trials.plans.interview.writing import study_name, write_plan
 
     if not all(fixed["code"]):
-        raise PlanError("code is empty; give a folder, or leave it out")
+        raise PlanError("--code is empty; give a folder, or leave the option out")
     append_folders([str(file.resolve().parent), *fixed["code"]])
     answers = {**fixed, "name": study_name(file) if fixed["name"] is None else fixed["name"]}
     for question in questions():
@@ -98,7 +99,7 @@ def _answer(question: PlanQuestion, given: Any, answers: Mapping[str, Any], *, a
 
 
 def _asked(question: PlanQuestion, answers: Mapping[str, Any]) -> Any:
-    """Ask until the answer can be read."""
+    """Ask until the answer is valid."""
     from trials.plans.interview.questions import value_of
 
     default = question.default(answers)
@@ -112,4 +113,4 @@ def _asked(question: PlanQuestion, answers: Mapping[str, Any]) -> Any:
     try:
         return typer.prompt(question.text, default=default, show_default=bool(default), value_proc=read)
     except UnicodeDecodeError:
-        raise PlanError(f"the answer to {question.text!r} is not UTF-8") from None
+        raise PlanError(f"the answer to {question.text!r} is not UTF-8; give it in UTF-8") from None

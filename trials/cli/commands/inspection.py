@@ -1,4 +1,4 @@
-"""Looking at what is there: ``nas list``, ``status``, ``show``, ``profile``, ``measure``, ``gc``, ``delete``."""
+"""Verbs about studies and models: ``nas list``, ``status``, ``show``, ``profile``, ``measure``, ``gc``, ``delete``."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def list_(storage: Storage = DEFAULT_STORAGE, as_json: Json = False) -> None:
 
 @app.command(epilog="Example: nas status digits")
 def status(name: Name, storage: Storage = DEFAULT_STORAGE, as_json: Json = False) -> None:
-    """Say how far a study is and who coordinates it."""
+    """Show how far a study is and which process runs it."""
     from trials.reporting.study import study_view
     from trials.store.read.rows import study_row
     from trials.store.store import Store
@@ -74,7 +74,7 @@ def _coordinator(store: Store, row: Study) -> str | None:
 
     if row.lease_owner is None or store.read(is_held, row.id):
         return row.lease_owner
-    return f"{row.lease_owner}, which has ended without a word: nas resume {row.name}"
+    return f"{row.lease_owner}, which ended without releasing the study; continue with: nas resume {row.name}"
 
 
 @app.command(epilog="Example: nas show digits 12")
@@ -83,13 +83,16 @@ def show(
     trial: Annotated[int | None, typer.Argument(min=0, max=MAX_INT, help="Number of a trial.")] = None,
     storage: Storage = DEFAULT_STORAGE,
     as_json: Json = False,
-    limit: Annotated[int, typer.Option("--limit", min=1, max=MAX_INT, help="Rows of a study to show.")] = 50,
-    choices: Annotated[bool, typer.Option("--choices", help="Also the choices in which the rows differ.")] = False,
+    limit: Annotated[int, typer.Option("--limit", min=1, max=MAX_INT, help="Largest number of trials to show.")] = 50,
+    choices: Annotated[
+        bool, typer.Option("--choices", help="Also show the choices in which the trials differ.")
+    ] = False,
     targets: Annotated[
-        bool, typer.Option("--targets", help="Instead: the front of each target, and how alike targets rank.")
+        bool,
+        typer.Option("--targets", help="Show the front of each target and the rank correlations of targets instead."),
     ] = False,
 ) -> None:
-    """Show a study's candidates, or one of them with its layers, metrics and jobs."""
+    """Show a study's trials, or one trial with its metrics, measurements, choices and layers."""
     from trials.cli.views import (
         candidate_json,
         candidate_rows,
@@ -126,7 +129,7 @@ def profile(
     storage: Storage = DEFAULT_STORAGE,
     as_json: Json = False,
 ) -> None:
-    """Say where the time of a candidate goes, layer by layer, and store it."""
+    """Measure the time of each layer of a trial's network with the runtime's profiler, and store it."""
     from trials.cli.views import print_profile, profile_json
     from trials.store.read.candidate import candidate_detail
     from trials.store.store import Store
@@ -141,17 +144,21 @@ def profile(
 
 @app.command(epilog="Example: nas measure model.onnx --runtime onnxruntime --runtime torch,compile=true")
 def measure(
-    model: Annotated[Path, typer.Argument(help="A model file, of this project or any other.")],
+    model: Annotated[Path, typer.Argument(help="Any ONNX file, or an .xml file for OpenVINO runtimes.")],
     runtimes: Annotated[
         list[str] | None,
-        typer.Option("--runtime", help="Name, or name,parameter=value,…; onnxruntime by default; give several."),
+        typer.Option(
+            "--runtime", help="Name, or name,parameter=value,…; repeat it for several runtimes; default: onnxruntime."
+        ),
     ] = None,
-    every: Annotated[bool, typer.Option("--all", help="Every runtime there is.")] = False,
-    threads: Annotated[int, typer.Option("--threads", min=1, max=MAX_INT)] = 1,
-    batch: Annotated[int, typer.Option("--batch", min=1, max=MAX_INT, help="Size of a symbolic batch.")] = 1,
+    every: Annotated[bool, typer.Option("--all", help="Measure on every available runtime.")] = False,
+    threads: Annotated[int, typer.Option("--threads", min=1, max=MAX_INT, help="Threads of the runtime.")] = 1,
+    batch: Annotated[
+        int, typer.Option("--batch", min=1, max=MAX_INT, help="Batch size, if the model leaves it open.")
+    ] = 1,
     as_json: Json = False,
 ) -> None:
-    """Measure any model here, on one runtime or several side by side, by the protocol studies use."""
+    """Measure a model's latency on this machine, on one or more runtimes, with the measuring protocol of studies."""
     from nas.errors import MeasureError
     from trials.export.outputs import input_file
     from trials.targets.side_by_side import every_runtime, side_by_side, specs_of, table
@@ -176,23 +183,23 @@ def measure(
 
 @app.command(epilog="Example: nas gc digits")
 def gc(name: Name, storage: Storage = DEFAULT_STORAGE) -> None:
-    """Remove files that a study's retention does not keep."""
+    """Remove the files of a study that its plan's artifacts.retention does not keep."""
     from trials.launch.retention import collect
     from trials.store.store import Store
 
     store = Store(storage)
     store.check_writable()
     count, size = collect(store, name)
-    out.print(f"removed {count} files, {size / 1e6:.1f} MB; rows stay")
+    out.print(f"removed {count} files, {size / 1e6:.1f} MB; all rows of the database are kept")
 
 
 @app.command(epilog="Example: nas delete digits --yes")
 def delete(
     name: Name,
     storage: Storage = DEFAULT_STORAGE,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Remove it without asking.")] = False,
 ) -> None:
-    """Remove a study, its rows and its files."""
+    """Remove a study with its rows in the database and its files."""
     from trials.launch.retention import delete as remove
     from trials.store.read.rows import study_row
     from trials.store.store import Store
@@ -201,5 +208,5 @@ def delete(
     store.check_writable()
     store.read(study_row, name)
     if not yes:
-        typer.confirm(f"remove study {line(name)!r} with everything it measured and trained?", abort=True)
+        typer.confirm(f"remove study {line(name)!r} with all its measurements and trained networks?", abort=True)
     out.print(f"removed {name} and {remove(store, name)} files")

@@ -1,4 +1,4 @@
-"""Before spending: ``nas validate``, ``nas spaces``, ``nas papers``."""
+"""Verbs to use before a study runs: ``nas validate``, ``nas spaces``, ``nas papers``."""
 
 from __future__ import annotations
 
@@ -14,12 +14,14 @@ from trials.cli.options import DEFAULT_STORAGE, Json, Storage, print_json, print
 
 @app.command(epilog="Example: nas validate examples/digits.yaml")
 def validate(
-    plan: Annotated[Path, typer.Argument(help="The study's YAML file.")],
-    overrides: Annotated[list[str] | None, typer.Argument(help="key=value, dots descend.")] = None,
+    plan: Annotated[Path, typer.Argument(help="Plan of the study, a YAML file.")],
+    overrides: Annotated[
+        list[str] | None, typer.Argument(help="Changes to the plan: key=value, as in budget.trials=8.")
+    ] = None,
     storage: Storage = DEFAULT_STORAGE,
     as_json: Json = False,
 ) -> None:
-    """Check plan and data and say what a study would cost: size of the space, typical networks, limits, hours, disk."""
+    """Check a plan and its data, and estimate the study: size of the space, typical networks, limits, hours, disk."""
     from trials.cli.data import print_data
     from trials.cli.styled import titled
     from trials.launch.forecast import forecast
@@ -44,7 +46,7 @@ def validate(
         out.print(line)
 
 
-#: Time for the sizes of all spaces that are listed.
+#: Time to count the sizes of all listed spaces, in seconds.
 SIZE_SECONDS = 6.0
 
 
@@ -62,7 +64,7 @@ def spaces(
     from trials.plans.choices import choices_of
 
     task = make_task("digits")
-    # Some spaces are about something a plan gives: those are counted by their first example.
+    # Some spaces need parameters from a plan; the first example of each space is counted instead.
     found = {name: SPACES.get(name).examples()[0] for name in names or SPACES.names()}
     texts = {name: inspect.getdoc(type(space)) or "" for name, space in found.items()}
     choices = {name: choices_of(space, task) for name, space in found.items()} if describe else {}
@@ -89,7 +91,7 @@ def spaces(
 
 @app.command(epilog="Example: nas papers --json")
 def papers(as_json: Json = False) -> None:
-    """List the papers behind registered names, and the test that decides each."""
+    """List which component implements which paper, and the test that checks it."""
     from trials.cli.papers import paper_rows
 
     print_rows(paper_rows(), as_json)

@@ -1,4 +1,4 @@
-"""``nas search``, ``nas resume`` ``nas extend`` and ``nas twins``."""
+"""Verbs that run studies: ``nas search``, ``nas resume``, ``nas extend`` and ``nas twins``."""
 
 from __future__ import annotations
 
@@ -13,21 +13,27 @@ from trials.cli.options import DEFAULT_STORAGE, MAX_INT, Address, Name, Storage
 
 @app.command(epilog="Example: nas search examples/digits.yaml budget.trials=8 strategy.name=tpe")
 def search(
-    plan: Annotated[Path, typer.Argument(help="The study's YAML file.")],
-    overrides: Annotated[list[str] | None, typer.Argument(help="key=value, dots descend.")] = None,
+    plan: Annotated[Path, typer.Argument(help="Plan of the study, a YAML file.")],
+    overrides: Annotated[
+        list[str] | None, typer.Argument(help="Changes to the plan: key=value, as in budget.trials=8.")
+    ] = None,
     storage: Storage = DEFAULT_STORAGE,
-    name: Annotated[str | None, typer.Option("--name", help="Name of the study; the plan's by default.")] = None,
+    name: Annotated[
+        str | None, typer.Option("--name", help="Name of the study; by default the name in the plan.")
+    ] = None,
     with_baseline: Annotated[
         str | None,
-        typer.Option("--with-baseline", help="Also run a twin with this strategy at equal budget: random."),
+        typer.Option(
+            "--with-baseline", help="Also run a study with this strategy at equal budget to compare with, as in random."
+        ),
     ] = None,
     with_twins: Annotated[
         bool,
-        typer.Option("--with-twins", help="Afterwards, what `nas twins` does: dense parents, random masks."),
+        typer.Option("--with-twins", help="Afterwards train the studies to compare with, as nas twins does."),
     ] = False,
     address: Address = None,
 ) -> None:
-    """Run a study. Ctrl-C leaves one that `nas resume` takes up."""
+    """Run a study. After an interrupt with Ctrl-C, `nas resume` continues it."""
     from trials.cli.live import LiveDisplay
     from trials.launch.studies import search as run
     from trials.plans.loading import load_plan
@@ -52,7 +58,7 @@ def search(
 
 @app.command(epilog="Example: nas resume digits --storage sqlite:///nas.db")
 def resume(name: Name, storage: Storage = DEFAULT_STORAGE, address: Address = None) -> None:
-    """Take up an interrupted study where its tables are."""
+    """Continue an interrupted study."""
     from trials.cli.live import LiveDisplay
     from trials.launch.studies import resume as run
 
@@ -65,12 +71,12 @@ def resume(name: Name, storage: Storage = DEFAULT_STORAGE, address: Address = No
 def extend(
     name: Name,
     changes: Annotated[
-        list[str], typer.Argument(help="key=value under budget, confidence or limits; key=+10 adds to what there is.")
+        list[str], typer.Argument(help="key=value under budget, confidence or limits; key=+10 adds 10 to the value.")
     ],
     storage: Storage = DEFAULT_STORAGE,
     address: Address = None,
 ) -> None:
-    """Give a finished or interrupted study more to do, and run it; what it recorded stays."""
+    """Raise the budget or repeats of a study, or tighten its limits, and continue it. All its results are kept."""
     from trials.cli.live import LiveDisplay
     from trials.launch.studies import extend as run
 
@@ -82,11 +88,11 @@ def extend(
 @app.command(epilog="Example: nas twins digits --max-networks 2")
 def twins(
     name: Name,
-    max_networks: Annotated[int, typer.Option("--max-networks", min=1, max=MAX_INT, help="Networks to compare.")] = 4,
+    max_networks: Annotated[int, typer.Option("--max-networks", min=1, max=MAX_INT, help="Number of networks.")] = 4,
     storage: Storage = DEFAULT_STORAGE,
     address: Address = None,
 ) -> None:
-    """Train what a finished study's networks are compared with: their dense parents, random masks of equal density."""
+    """Train the best networks of a finished study dense, and under random masks of equal density, to compare with."""
     from trials.cli.live import LiveDisplay
     from trials.launch.studies import add_twins
 
@@ -100,7 +106,7 @@ def twins(
             on_phase=display.prepare,
         )
     _say_next(added, storage)
-    out.print(f"the comparison: nas report {name} --out report")
+    out.print(f"see the comparison with: nas report {name} --out report")
 
 
 def _say_next(names: list[str], storage: str) -> None:
@@ -119,6 +125,6 @@ def _say_next(names: list[str], storage: str) -> None:
                 out.print(f"study {name}: hypervolume {study.hypervolume:.3f}")
             verdicts[study.verdict] = None
         where = shown(parse_url(storage)).strip("'")
-        out.print(f"study {name} is in {where}; look: nas show {name} · nas report {name} --out report")
+        out.print(f"study {name} is in {where}; next: nas show {name} · nas report {name} --out report")
     for verdict in filter(None, verdicts):
         out.print(verdict)

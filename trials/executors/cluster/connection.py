@@ -1,4 +1,4 @@
-"""Reaching Ray: a cluster of this machine's own, or one by its address."""
+"""Connect to Ray: start a cluster on this machine, or connect to one by its address."""
 
 from __future__ import annotations
 
@@ -19,33 +19,33 @@ from nas.latency.machine.affinity import measuring_cores
 from nas.scratch import Scratch
 from trials.executors import Pool
 
-#: Nothing large goes through Ray's object store: files travel through the artifact store.
+#: Ray's object store stays small, because files are transferred through the artifact store.
 OBJECT_STORE_BYTES = 200 * 1024**2
-#: Ray itself tries an address where nobody listens for more than three minutes.
+#: Timeout in seconds of our own check of an address; Ray tries an address without listener for over three minutes.
 CONNECT_S = 5.0
 
-# Ray announces a change of its defaults at every start on a machine without GPUs.
+# Without this, Ray warns about a change of its defaults at every start on a machine without GPUs.
 os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-# Ray's workers are nice to others by default: a measuring worker must not be pre-empted by whoever is not.
+# By default Ray lowers the priority of its workers, but no other process may pre-empt a measuring worker.
 os.environ.setdefault("RAY_worker_niceness", "0")
 
 
 @dataclass(frozen=True)
 class Connection:
-    """Ray, connected, and where workers find the user's own code."""
+    """The connected Ray module, and the folders where workers find the user's own code."""
 
     ray: Any
     code: list[str]
 
 
 def connect(pools: Sequence[Pool], code: Sequence[str], address: str | None) -> Connection:
-    """Connect; the connection is ended by ``ray.shutdown()``.
+    """Connect to Ray; ``ray.shutdown()`` ends the connection.
 
-    On a cluster the Python files of ``code`` travel to every worker's working folder.
+    On a cluster, the Python files of ``code`` are copied to every worker's working folder.
 
     Raises:
-        JobError: no cluster at ``address``, or one that wants a token; the message says what to set.
+        JobError: there is no cluster at ``address``, or the cluster needs a token; the message says what to set.
     """
     if address is not None:
         _check_address(address)
@@ -54,7 +54,9 @@ def connect(pools: Sequence[Pool], code: Sequence[str], address: str | None) -> 
         import ray
 
         if ray.is_initialized():
-            raise JobError("this process is connected to Ray already; close that executor, or ray.shutdown(), first")
+            raise JobError(
+                "this process is already connected to Ray; close the other executor or call ray.shutdown() first"
+            )
         quiet: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": False}
         if address is None:
             _init(ray, quiet | _own_cluster(pools), None)
@@ -66,7 +68,7 @@ def connect(pools: Sequence[Pool], code: Sequence[str], address: str | None) -> 
 
 
 def worker_cores(pool: Pool) -> tuple[int, ...]:
-    """The cores of a worker of ``pool``, asked within it: trainers keep off the cores of targets."""
+    """Return the cores for the calling worker of ``pool``; training workers do not use the cores of targets."""
     import ray
 
     if pool.cores or targets_in(pool.resources):
@@ -75,25 +77,25 @@ def worker_cores(pool: Pool) -> tuple[int, ...]:
     targets = {name for node in ray.nodes() if node["NodeID"] == here for name in targets_in(node["Resources"])}
     if not targets:
         return ()
-    cores = sorted(os.sched_getaffinity(os.getppid()))  # the node's: this process may be bound already
+    cores = sorted(os.sched_getaffinity(os.getppid()))  # the node's cores, because this process may already be bound
     measured_on = {core for name in targets for core in _measured_on(pool.keeps_off.get(name, (None, 1)), cores)}
     return tuple(core for core in cores if core not in measured_on) or tuple(cores)
 
 
 def targets_in(resources: Mapping[str, float]) -> list[str]:
-    """The resources that stand for targets."""
+    """Return the names of the resources that represent targets."""
     return [name for name in resources if name.startswith("target:")]
 
 
 def _measured_on(target: tuple[int | None, int], cores: Sequence[int]) -> tuple[int, ...]:
-    """The cores of a target; none if the node does not have them, as its own jobs will say."""
+    """Return the cores of a target; none if the node lacks them, which the target's own jobs will report."""
     with suppress(MeasureError):
         return measuring_cores(*target, cores)
     return ()
 
 
 def travelling(code: Sequence[str], folder: Path) -> list[str]:
-    """Copy the Python files of the user's folders under ``folder``; the copies' paths relative to it."""
+    """Copy the Python files of the user's folders into ``folder``; return the copies' paths relative to it."""
     names = []
     for number, source in enumerate(code):
         name = f"code{number}"
@@ -109,7 +111,10 @@ def travelling(code: Sequence[str], folder: Path) -> list[str]:
 
 
 def _own_cluster(pools: Sequence[Pool]) -> dict[str, Any]:
-    """Ray on this machine, as large as the pools: they share its cores by their own rules."""
+    """Return settings of a Ray cluster on this machine with as many CPUs as the pools need together.
+
+    The number may exceed the machine's cores, because the pools share them by their own rules.
+    """
     return {
         "address": "local",
         "num_cpus": max(1, math.ceil(sum(pool.size * pool.cpus for pool in pools))),
@@ -121,26 +126,28 @@ def _own_cluster(pools: Sequence[Pool]) -> dict[str, Any]:
 
 def _init(ray: Any, settings: dict[str, Any], address: str | None) -> None:
     try:
-        # Ray puts the current folder first on its workers' path, where a queue.py would stand for Python's own.
+        # Ray puts the current folder first on its workers' path, where a queue.py would hide the standard module.
         with chdir("/"):
             ray.init(**settings)
-    except (Exception, SystemExit) as error:  # Ray's own, its transport's and the system's errors share no base
+    except (Exception, SystemExit) as error:  # errors of Ray, its transport and the system share no base class
         ray.shutdown()
         raise JobError(_explain(error, address)) from error
 
 
 def _check_address(address: str) -> None:
-    """Refuse at once what Ray would try for minutes."""
+    """Raise JobError at once for addresses that Ray would try for minutes."""
     if address == "auto":
         return
     if "://" in address:
         raise JobError(
-            f"address {address!r} is of Ray's client, which knows no streams; run on a node of the cluster and give "
-            "the head's host:port, or auto"
+            f"address {address!r} is an address of Ray Client, which does not support streams; run the command on a "
+            "node of the cluster, and give the head's host:port, or auto"
         )
     host, _, port = address.rpartition(":")
     if not host or not port.isdigit():
-        raise JobError(f"address {address!r} is none: give the head's host:port (its port is 6379), or auto")
+        raise JobError(
+            f"address {address!r} is not valid; give the head's host:port (the port is usually 6379), or auto"
+        )
     try:
         socket.create_connection((host.strip("[]"), int(port)), CONNECT_S).close()
     except OSError as error:
@@ -150,12 +157,13 @@ def _check_address(address: str) -> None:
 def _explain(error: BaseException, address: str | None) -> str:
     reason = f"{type(error).__name__}: {error}"
     if address is None:
-        return f"Ray does not start on this machine: {reason}; executor: local needs no Ray"
-    # Ray tells only its log that a token is refused; that something listens is known when it is asked.
+        return f"Ray does not start on this machine: {reason}; without Ray, set executor: local in the plan"
+    # If a cluster refuses a token, Ray says so only in its log; the error says that it failed to connect. That
+    # something listens at the address has been checked before.
     if "token" in reason.lower() or "Failed to connect" in reason:
         return (
-            f"the cluster at {address} wants a token, and the one here is missing or wrong: set RAY_AUTH_MODE=token "
+            f"the cluster at {address} needs a token, and the token here is missing or wrong: set RAY_AUTH_MODE=token "
             "and RAY_AUTH_TOKEN_PATH to a copy of the head's token file (~/.ray/auth_token there), here and on every "
-            f"node; if they are set, compare the versions of Ray; {reason}"
+            f"node; if they are set, check that all nodes have the same version of Ray; {reason}"
         )
-    return f"no Ray cluster answers at {address}: {reason}; is `ray start --head` up there?"
+    return f"no Ray cluster answers at {address}: {reason}; check that `ray start --head` is running there"

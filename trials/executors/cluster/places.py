@@ -1,4 +1,4 @@
-"""Places for workers on a cluster: how long they are waited for, and what is said meanwhile."""
+"""Room for workers on a cluster: reserve it, wait for it, and report what is missing."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from trials.executors import Pool
 
 log = logging.getLogger(__name__)
 
-#: When a missing place is told first, and seconds until it is told again.
+#: Seconds until a lack of room is first logged, and until it is logged again.
 FIRST_S = 15.0
 AGAIN_S = 120.0
 
 
 class Reservation:
-    """The places for the workers of a pool that needs a certain node; no other worker can take them."""
+    """A reservation of room for the workers of a pool that needs a certain node; no other worker can use it."""
 
     def __init__(self, ray: Any, pool: Pool) -> None:
         self._ray, self._pool = ray, pool
@@ -25,7 +25,7 @@ class Reservation:
         self._reserve()
 
     def is_ready(self, wait_s: float) -> bool:
-        """Whether there are the places, waiting for it so long. What is asked for follows what the nodes offer."""
+        """Whether the room is reserved, after waiting up to ``wait_s``; the request follows the nodes' resources."""
         if not self._ready and needs(self._ray, self._pool) != self._requested:
             from ray.util.placement_group import remove_placement_group
 
@@ -35,7 +35,7 @@ class Reservation:
         return self._ready
 
     def options(self) -> dict[str, Any]:
-        """How an actor is started in it."""
+        """Return Ray's options for an actor that uses the reservation."""
         from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
         strategy = PlacementGroupSchedulingStrategy(self._group)
@@ -50,7 +50,7 @@ class Reservation:
 
 
 class Waiting:
-    """How long the workers of one pool have had no place while there were jobs for them."""
+    """Measures for how long the workers of one pool have had no room while there were jobs for them."""
 
     def __init__(self, ray: Any, pool: Pool) -> None:
         self._ray, self._pool = ray, pool
@@ -58,10 +58,10 @@ class Waiting:
         self._told_at_s = 0.0
 
     def note(self, *, missing: bool) -> None:
-        """Note whether every worker of the pool is without a place and one is wanted.
+        """Note whether a worker of the pool is needed and none has room.
 
         Raises:
-            ClusterError: that has lasted for longer than the pool's limit.
+            ClusterError: there has been no room for longer than the pool's limit.
         """
         if not missing:
             self._since, self._told_at_s = None, 0.0
@@ -69,7 +69,7 @@ class Waiting:
         self._since = time.monotonic() if self._since is None else self._since
         waited_s = time.monotonic() - self._since
         if waited_s > self._pool.wait_s:
-            raise ClusterError(f"{shortage(self._ray, self._pool)}; none came within {self._pool.wait_s:g} s")
+            raise ClusterError(f"{shortage(self._ray, self._pool)}; waited for {self._pool.wait_s:g} s")
         if waited_s > FIRST_S and waited_s - self._told_at_s > (AGAIN_S if self._told_at_s else 0):
             self._told_at_s = waited_s
             left_s = self._pool.wait_s - waited_s
@@ -77,20 +77,20 @@ class Waiting:
 
 
 def shortage(ray: Any, pool: Pool) -> str:
-    """What a pool's worker asks for, what the cluster's nodes offer, and what to change."""
+    """Return a message: what a worker of a pool needs, what the cluster's nodes have, and what to change."""
     nodes = [node for node in ray.nodes() if node["Alive"]]
     requested = needs(ray, pool)
     offers = "; ".join(f"{node['NodeManagerAddress']}: {_listed(_plain(node['Resources']))}" for node in nodes)
     fits = any(all(node["Resources"].get(name, 0) >= amount for name, amount in requested.items()) for node in nodes)
-    change = "end what else runs on the cluster, or add a node" if fits else _start_a_node(requested)
+    change = "stop other work on the cluster, or add a node" if fits else _start_a_node(requested)
     return (
-        f"no node of the cluster has a free place for a worker of pool {pool.name!r} ({_listed(requested)}); the nodes "
-        f"offer {offers or 'nothing'}; {change}"
+        f"no node of the cluster has room for a worker of pool {pool.name!r}, which needs {_listed(requested)}; the "
+        f"nodes have {offers or 'nothing'}; {change}"
     )
 
 
 def needs(ray: Any, pool: Pool) -> dict[str, float]:
-    """The Ray resources of a worker. A node with a target's resource and fewer CPUs than asked for lends all it has."""
+    """Return the Ray resources of a worker; if the target's node has fewer CPUs than the pool needs, all of them."""
     cpus = pool.cpus
     if pool.resources:
         lent = [
@@ -110,11 +110,11 @@ def _start_a_node(requested: dict[str, float]) -> str:
     options += ["--resources='{" + ", ".join(f'"{name}": {amount:g}' for name, amount in own.items()) + "}'"] * bool(
         own
     )
-    return f"start one that has: ray start --address=HEAD:PORT {' '.join(options)}, or ask for less in the plan"
+    return f"start such a node: ray start --address=HEAD:PORT {' '.join(options)}, or lower the resources in the plan"
 
 
 def _plain(resources: dict[str, float]) -> dict[str, float]:
-    """Without what every node has of Ray's own."""
+    """Return only the resources CPU, GPU and targets, without Ray's internal ones."""
     return {name: value for name, value in resources.items() if name in ("CPU", "GPU") or name.startswith("target:")}
 
 

@@ -1,4 +1,4 @@
-"""Ray actors in slots: where they get a place, and what they do there."""
+"""Ray actors in the slots of pools: start them, give them jobs, end them."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from trials.executors.cluster.places import Reservation
 from trials.executors.cluster.supervised import Supervised, to_json
 from trials.executors.cluster.vigil import Process, this_process
 
-#: How long a new worker counts as one that will come: about as long as a process takes to start.
+#: Seconds for which a new worker counts as starting: about as long as a process takes to start.
 START_S = 30.0
 
 
 class Worker:
-    """What runs in an actor: JSON in, a stream of JSON out.
+    """The class that runs in an actor: it takes a job as JSON and yields messages as JSON.
 
-    Jobs run in a process below the actor's, so that the actor can tell how it ended, and end it.
+    Jobs run in a child process of the actor, so that the actor can kill it and report how it ended.
     """
 
     def __init__(self, code: Sequence[str], pool: Pool) -> None:
         self._worker = Supervised(code, pool, worker_cores(pool))
 
     def process(self) -> Process:
-        """Where this worker runs."""
+        """Return the process of this worker."""
         import ray
 
         return this_process(ray.get_runtime_context().get_node_id())
@@ -40,11 +40,11 @@ class Worker:
 
 @dataclass
 class Slot:
-    """One of the actors that a pool may have, and what it is doing."""
+    """One of the actors that a pool may have, with its process and its job."""
 
     pool: Pool
     actor: Any = None
-    #: Answered once the actor has a place and its process runs.
+    #: Ray's reference that is ready once the actor has room and its process runs.
     started: Any = None
     process: Process | None = None
     job: Job | None = None
@@ -53,32 +53,32 @@ class Slot:
 
     @property
     def coming(self) -> bool:
-        """Whether it runs, or may still be starting."""
+        """Whether the actor runs, or may still be starting."""
         return self.process is not None or time.monotonic() - self.since < START_S
 
     @property
     def next_answer(self) -> Any:
-        """What there is to wait for: the actor's start, or its job's next message; None if neither."""
+        """Ray's reference to wait for: the actor's start, or the next message of its job; None if neither."""
         return self.started if self.process is None else self.stream
 
 
 class Slots:
-    """Starts and ends actors. Those of targets get places that are reserved before any actor starts."""
+    """Starts and ends actors. Room for the actors of targets is reserved before any actor starts."""
 
     def __init__(self, ray: Any, code: Sequence[str], pools: Sequence[Pool]) -> None:
         self._ray, self._code = ray, code
-        #: Pool → its place, which stays when an actor there dies.
+        #: Pool → its reservation, which is kept when an actor dies.
         self._reserved = {pool.name: Reservation(ray, pool) for pool in pools if targets_in(pool.resources)}
 
     def start(self, slots: Sequence[Slot], wait_s: float) -> None:
-        """Start the slots that have no actor, once all that is reserved has its place."""
+        """Start an actor in each slot without one, once all reservations are ready; wait for each up to ``wait_s``."""
         without = [slot for slot in slots if slot.actor is None]
         if without and all([place.is_ready(wait_s) for place in self._reserved.values()]):
             for slot in without:
                 self._start(slot)
 
     def give(self, slot: Slot, job: Job) -> None:
-        """Have a slot's actor run a job."""
+        """Give a job to a slot's actor."""
         method = slot.actor.run.options(num_returns="streaming")
         slot.job, slot.stream = job, method.remote(to_json(job))
 
@@ -99,5 +99,5 @@ class Slots:
 
 
 def by_answer(slots: Sequence[Slot]) -> Mapping[Any, Slot]:
-    """What there is to wait for → its slot."""
+    """Return Ray's reference to wait for → its slot."""
     return {slot.next_answer: slot for slot in slots if slot.next_answer is not None}

@@ -1,4 +1,4 @@
-"""A local worker below a process of Ray's, which can tell how the worker ended."""
+"""A local worker as a child of a Ray process, which can find out how the worker ended."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from trials.executors.local import LocalExecutor
 
 
 class _Alone(LocalExecutor):
-    """Its one worker imports what its jobs need: a process to fork from would only hold the same once more."""
+    """A local executor with one worker and nothing preloaded, because a template would only double the memory."""
 
     preload = ()
 
 
 class Supervised:
-    """One worker of a pool; it ends with this process."""
+    """One worker of a pool; the worker ends when this process ends."""
 
     def __init__(self, code: Sequence[str], pool: Pool, cores: Sequence[int]) -> None:
         self._executor = _Alone([replace(pool, size=1, cores=tuple(cores))], code=code)
 
     def run(self, job: str) -> Iterator[str]:
-        """Run a job (``to_json``); its events as JSON texts of all that ``Event`` holds but the key."""
+        """Run a job given as text by ``to_json``; yield its events as JSON texts without their key."""
         given = json.loads(job)
         self._executor.submit(Job(**{**given, "limits": JobLimits(**given["limits"])}))
         while True:
@@ -34,7 +34,7 @@ class Supervised:
 
 
 def to_json(job: Job) -> str:
-    """A job as text."""
+    """Return a job as JSON text."""
     return json.dumps({**vars(job), "payload": dict(job.payload), "limits": asdict(job.limits)})
 
 

@@ -1,7 +1,7 @@
-"""Whether a Ray cluster and the workers' processes still live. Ray itself may wait for ever for those that do not.
+"""Check whether a Ray cluster and its workers are alive, because Ray itself may wait forever for dead ones.
 
-Ray learns of a worker's death by its socket, which a process that the worker forked holds open; and it tells a driver
-of a dead head only by ending the driver.
+Ray notices the death of a worker only when its socket closes, but a process that the worker forked keeps the socket
+open. If the head dies, Ray tells a driver only by ending it.
 """
 
 from __future__ import annotations
@@ -18,22 +18,22 @@ from typing import Any
 
 from nas.errors import ClusterError
 
-#: Seconds between two checks, and for how long Ray may refuse connections before it counts as gone.
+#: Seconds between two checks, and seconds of refused connections after which Ray counts as gone.
 CHECK_S = 2.0
 GONE_S = 10.0
 CONNECT_S = 3.0
-_STARTED = 19  # field of /proc/PID/stat behind the process's name
+_STARTED = 19  # field of /proc/PID/stat after the process's name
 
 
 @dataclass(frozen=True)
 class Process:
-    """A worker's process, as it says itself."""
+    """A worker's process, as the worker itself reports it."""
 
     node: str
     pid: int
-    #: Clock ticks from the node's boot to its start: a number is used again, both together are not.
+    #: Start time in clock ticks since the node's boot; process numbers are reused, but not with the same start time.
     started: int
-    #: Process numbers mean the same where this is equal.
+    #: PID namespace; process numbers are comparable only within one namespace.
     namespace: str
 
 
@@ -44,7 +44,7 @@ class Vigil:
         self._ray = ray
         context = ray.get_runtime_context()
         here = next(node for node in ray.nodes() if node["NodeID"] == context.get_node_id())
-        #: What has to take connections → its address.
+        #: Part of Ray that must accept connections → its address.
         self._addresses = {
             "head (GCS)": context.gcs_address,
             "node manager (raylet) of this machine": f"{here['NodeManagerAddress']}:{here['NodeManagerPort']}",
@@ -52,14 +52,14 @@ class Vigil:
         self._namespace = this_process("").namespace
         self._heard = dict.fromkeys(self._addresses, time.monotonic())
         self._checked = 0.0
-        #: Node → the answer of the last check of its processes, once there is one.
+        #: Node → Ray's reference to the result of the last check of its processes.
         self._checks: dict[str, Any] = {}
 
     def dead(self, processes: Collection[Process]) -> set[Process]:
-        """Those whose process has ended, and whose children were ended therefore; checks every ``CHECK_S`` only.
+        """Return the processes that have ended, and kill their children; check at most every ``CHECK_S`` seconds.
 
         Raises:
-            ClusterError: the cluster is gone.
+            ClusterError: the cluster does not answer any more.
         """
         now = time.monotonic()
         if now - self._checked < CHECK_S:
@@ -77,7 +77,7 @@ class Vigil:
         return process.namespace == self._namespace
 
     def end(self, process: Process) -> None:
-        """Kill a worker and the processes it started."""
+        """Kill a worker and the processes that it started."""
         if self.is_here(process):
             kill_group(process.pid)
         else:
@@ -90,17 +90,17 @@ class Vigil:
             elif (silent_s := time.monotonic() - self._heard[what]) > GONE_S:
                 raise ClusterError(
                     f"Ray's {what} has not answered at {address} for {silent_s:.0f} s: it was killed, or the network "
-                    "is cut; start it again if it is a cluster's"
+                    "is interrupted; check the network, and if the cluster has ended, start it again"
                 )
 
     def _check(self, node: str, processes: Sequence[Process]) -> set[Process]:
-        """Those that an earlier check of another node found dead; starts the next check."""
+        """Return the processes on another node that its last check found dead, and start the next check."""
         found: set[Process] = set()
         if node in self._checks:
             ready, _ = self._ray.wait([self._checks[node]], timeout=0)
             if not ready:
                 return found
-            with suppress(self._ray.exceptions.RayError):  # the node is lost: Ray says so of its workers too
+            with suppress(self._ray.exceptions.RayError):  # the node is lost; Ray reports its workers as lost, too
                 found = set(self._ray.get(ready[0])) & set(processes)
         self._checks[node] = self._there(node, bury, processes)
         return found
@@ -113,12 +113,12 @@ class Vigil:
 
 
 def this_process(node: str) -> Process:
-    """The calling process, on a node of that name."""
+    """Return the calling process, on the given node."""
     return Process(node, os.getpid(), _started(os.getpid()) or 0, os.readlink("/proc/self/ns/pid"))
 
 
 def bury(processes: Sequence[Process]) -> list[Process]:
-    """The ended ones of processes on this machine; what they started is killed."""
+    """Return the given processes of this machine that have ended, and kill the processes that they started."""
     ended = [process for process in processes if _started(process.pid) != process.started]
     for process in ended:
         kill_group(process.pid)
@@ -126,13 +126,13 @@ def bury(processes: Sequence[Process]) -> list[Process]:
 
 
 def kill_group(pid: int) -> None:
-    """Kill a process that leads its group, as every worker of Ray's does, and all others of the group."""
+    """Kill the process group that a process leads; every Ray worker leads its own group."""
     with suppress(ProcessLookupError, PermissionError):
         os.killpg(pid, signal.SIGKILL)
 
 
 def _started(pid: int) -> int | None:
-    """When a process started, in clock ticks since boot; None if it has ended, reaped or not."""
+    """Return when a process started, in clock ticks since boot; None if it has ended, whether reaped or not."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:

@@ -1,1 +1,1 @@
-"""Interview: the questions of ``nas init``, how answers are read, and the plan that is written from them."""
+"""Interview: the questions of ``nas init``, functions that read the answers, and the plan written from them."""

@@ -1,6 +1,7 @@
-"""Answers of ``nas init`` as text, read and checked one by one: a message says what is allowed.
+"""Functions that read and check one answer of ``nas init`` each.
 
-Each function takes the text and the answers before it, and raises NasError for a text that is no answer.
+Each function takes the text of an answer and the previous answers. It raises NasError if the text is not a valid
+answer; the message says what is allowed.
 """
 
 from __future__ import annotations
@@ -24,26 +25,26 @@ from trials.plans.values import short
 from trials.store.target_metrics import TARGET_METRICS
 
 Answers = Mapping[str, Any]
-#: Spaces of one network, which the question about the user's own network stands for.
+#: Spaces that hold one network; ``nas init`` chooses them through the question about the user's own network.
 OF_ONE_NETWORK = ("module", "timm_model")
 _MAX_INT = 2**31 - 1
 
 
 def read_task(text: str, answers: Answers) -> str:
-    """A registered task, or one of the user's own."""
+    """Read the name of a registered task, or ``module:Class`` of the user's own."""
     TASKS.get(text)
     return text
 
 
 def read_data(text: str, answers: Answers) -> str:
-    """The path, absolute: the task must find its data there."""
+    """Read the path of the data, make it absolute, and check that the task finds its data there."""
     path = absolute("data", Typed(text), Path.cwd())
     _make_task({**answers, "data": path})
     return path
 
 
 def read_image_size(text: str, answers: Answers) -> int:
-    """Pixels a side that the task takes."""
+    """Read the image size in pixels, and check that the task accepts it."""
     size = whole_number_reader("image-size")(text, answers)
     _make_task({**answers, "image_size": size})
     return size
@@ -54,26 +55,27 @@ def _make_task(answers: Answers) -> None:
 
 
 def read_network(text: str, answers: Answers) -> str:
-    """``module:factory``, or a name that timm knows."""
+    """Read ``module:factory`` or the name of a timm model."""
     spec = space_spec({"network": text})
     make(SPACES.get(spec["name"]), spec, "network")
     return text
 
 
 def read_space(text: str, answers: Answers) -> str:
-    """A space of many networks."""
+    """Read the name of a space of many networks."""
     if answers["network"]:
-        raise PlanError(f"space {short(text)} and network {short(answers['network'])}: give one of them")
+        raise PlanError(f"both space {short(text)} and network {short(answers['network'])} are given; give only one")
     if text in OF_ONE_NETWORK:
         raise PlanError(
-            f"space {text!r} takes a network of yours; give --network instead: module:factory, or timm's name"
+            f"space {text!r} needs a network of your own; give --network instead, with module:factory or the name of a "
+            "timm model"
         )
     SPACES.get(text)
     return text
 
 
 def read_kernels(text: str, answers: Answers) -> list[int] | None:
-    """Sizes that the space takes; None for all."""
+    """Read sizes of large kernels, and check that the space accepts them; ``all`` gives None."""
     if text == "all":
         return None
     kernels = [whole_number_reader("kernels", least=0)(item, answers) for item in _listed(text)]
@@ -83,14 +85,14 @@ def read_kernels(text: str, answers: Answers) -> list[int] | None:
 
 
 def read_runtime(text: str, answers: Answers) -> str | dict[str, Any]:
-    """A runtime that this machine has, as a plan names it."""
+    """Read a runtime that this machine has, and return it in the form that a plan uses."""
     name, parameters = parse_runtime(text)
     make_runtime(name, parameters)
     return {"name": name, **parameters} if parameters else name
 
 
 def read_precisions(text: str, answers: Answers) -> list[str]:
-    """Precisions that the policy and the runtime know."""
+    """Read precisions, and check that the precision policy and the runtime support them."""
     options = _listed(text)
     make(POLICIES.get("precision"), {"name": "precision", "options": options}, "policy")
     runtime = made_runtime(answers)
@@ -99,7 +101,7 @@ def read_precisions(text: str, answers: Answers) -> list[str]:
 
 
 def read_patterns(text: str, answers: Answers) -> list[str]:
-    """Patterns of sparsity; empty for none."""
+    """Read sparsity patterns; ``none`` gives an empty list."""
     if text == "none":
         return []
     patterns = _listed(text)
@@ -108,16 +110,16 @@ def read_patterns(text: str, answers: Answers) -> list[str]:
 
 
 def read_densities(text: str, answers: Answers) -> list[float]:
-    """Kept shares that the sparsity policy takes."""
+    """Read densities, and check that the sparsity policy accepts them."""
     if not answers["sparsity"]:
-        raise PlanError("densities are for sparse networks; give patterns with --sparsity, too")
+        raise PlanError("densities need sparsity patterns; give some with --sparsity, or leave --densities out")
     densities = [_number("densities", item) for item in _listed(text)]
     make(POLICIES.get("sparsity"), {"name": "sparsity", "densities": densities}, "policy")
     return densities
 
 
 def read_limits(text: str, answers: Answers) -> dict[str, Any]:
-    """The plan's ``limits``, all of them upper ones."""
+    """Read the plan's ``limits``; each of them is an upper limit."""
     if text == "none":
         return {}
     limits: dict[str, Any] = {}
@@ -143,14 +145,14 @@ def _limit(text: str) -> tuple[str, float | dict[str, Any]]:
         ) from None
     metric = metric or "latency_ms"
     if value <= 0 and metric.partition("@")[0] in (*TARGET_METRICS, *static_metric_names()):
-        raise PlanError(f"limit {short(text)}: every {metric} is above 0, so no network could keep to it")
+        raise PlanError(f"limit {short(text)}: {metric} is always above 0, so no network can keep it; raise the limit")
     return metric, {"relative_to": relative_to, "factor": value} if times else value
 
 
 def _listed(text: str) -> list[str]:
     items = [item.strip() for item in text.split(",")]
     if "" in items or len(set(items)) < len(items):
-        raise PlanError(f"{short(text)}: write different items with commas between them")
+        raise PlanError(f"{short(text)} has empty or repeated items; write each item once, separated by commas")
     return items
 
 
@@ -158,11 +160,11 @@ def _number(key: str, text: str) -> float:
     try:
         return float(text)
     except ValueError:
-        raise PlanError(f"{key}: {short(text)} is not a number") from None
+        raise PlanError(f"{key}: {short(text)} is not a number; write one as in 0.5") from None
 
 
 def whole_number_reader(key: str, least: int = 1) -> Callable[[str, Answers], int]:
-    """A function that reads a whole number for ``key``."""
+    """Return a function that reads a whole number of at least ``least`` for ``key``."""
 
     def read(text: str, answers: Answers) -> int:
         number = int(text) if text.isascii() and text.isdecimal() and len(text) < 12 else -1
@@ -178,6 +180,6 @@ def _runtime_name(answers: Answers) -> str:
 
 
 def made_runtime(answers: Answers) -> Any:
-    """The runtime that was chosen."""
+    """Return the runtime that the answers chose."""
     given = answers["runtime"]
     return make_runtime(_runtime_name(answers), given if isinstance(given, dict) else {})

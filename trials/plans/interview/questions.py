@@ -1,4 +1,4 @@
-"""The questions of ``nas init``: what each asks, its default, and how the text of an answer is read."""
+"""The questions of ``nas init``, with their defaults and the functions that read their answers."""
 
 from __future__ import annotations
 
@@ -38,30 +38,30 @@ class PlanQuestion:
 
     key: str
     text: str
-    #: The value that a text stands for, after the answers so far; raises NasError for a text that is no answer.
+    #: Reads a text, given the previous answers; raises NasError if the text is not a valid answer.
     read: Callable[[str, Answers], Any]
-    #: The text that is read if nothing is given; None: an answer is required, empty: there is no value.
+    #: Returns the text to read if no answer is given. None: an answer is required. Empty: there is no value.
     default: Callable[[Answers], str | None]
-    #: Whether the question makes sense after the answers so far.
+    #: Whether the question applies, given the previous answers.
     applies: Callable[[Answers], bool] = lambda answers: True
 
 
 def value_of(question: PlanQuestion, text: str | None, answers: Answers) -> Any:
-    """The value of an answer, of the default where there is none.
+    """Return the value of an answer, or of the default if no answer is given.
 
     Raises:
-        NasError: the text is no answer; the message says what is.
+        NasError: the text is not a valid answer; the message says what is allowed.
     """
     if text is None:
         text = question.default(answers) if question.applies(answers) else ""
         return question.read(text, answers) if text else None
     if not text.strip():
-        raise PlanError(f"{question.key.replace('_', '-')} is empty; give a value, or leave it out")
+        raise PlanError(f"--{question.key.replace('_', '-')} is empty; give a value, or leave the option out")
     return question.read(text, answers)
 
 
 def _default_of(factory: Any, name: str) -> Any:
-    """The default of a parameter; None if there is no such parameter."""
+    """Return the default of a parameter; None if the factory does not have the parameter."""
     return inspect.signature(factory).parameters[name].default if _has(factory, name) else None
 
 
@@ -92,7 +92,7 @@ def _joined(names: Iterable[str]) -> str:
 
 
 def questions() -> list[PlanQuestion]:
-    """All questions in their order."""
+    """Return all questions in the order in which they are asked."""
     spaces = [name for name in SPACES.names() if name not in OF_ONE_NETWORK]
     return [
         PlanQuestion(
@@ -133,7 +133,7 @@ def questions() -> list[PlanQuestion]:
             _takes_kernels,
         ),
         PlanQuestion(
-            "runtime", f"Runtime that is measured ({_joined(RUNTIMES.names())})", read_runtime, _fixed("onnxruntime")
+            "runtime", f"Runtime to measure with ({_joined(RUNTIMES.names())})", read_runtime, _fixed("onnxruntime")
         ),
         PlanQuestion("threads", "Threads of the runtime", whole_number_reader("threads"), _fixed("1")),
         PlanQuestion("precisions", f"Precisions ({_joined(BITS)})", read_precisions, _usual_precisions),
@@ -142,14 +142,14 @@ def questions() -> list[PlanQuestion]:
         ),
         PlanQuestion(
             "densities",
-            "Shares of the weights that are kept (with channels: of the channels; 0.5 is a quarter of the weights)",
+            "Shares of weights to keep (with channels: shares of channels; 0.5 keeps a quarter of the weights)",
             read_densities,
             _fixed("0.25,0.5,1.0"),
             lambda answers: bool(answers["sparsity"]),
         ),
         PlanQuestion(
             "limit",
-            "Limit on latency: none, milliseconds as in 8, or a factor as in 0.5xmedian (0.5xoriginal: your network)",
+            "Limit on latency: none, milliseconds as in 8, or a factor as in 0.5xmedian (your network: 0.5xoriginal)",
             read_limits,
             _fixed("none"),
         ),

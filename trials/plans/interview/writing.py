@@ -1,4 +1,4 @@
-"""A new plan from answers: its data, and its YAML text with comments."""
+"""Write a new plan from answers, as YAML with comments."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _HEADING = """\
 A plan for one study. docs/reference/plan.md describes every key, docs/reference/names.md every name.
 `nas validate` checks this file and estimates the cost; `nas search` runs the study.
 Paths in this file are relative to its folder."""
-#: Key of the plan → what it does. The text is written in this order.
+#: Key of the plan → comment above it. The keys are written in this order.
 _COMMENTS: Mapping[str, str] = {
     "version": _HEADING,
     "name": "The name of the study in the database.",
@@ -50,7 +50,7 @@ the space, begin with `learning_rate: 0.0003`.""",
 
 
 def write_plan(answers: Mapping[str, Any], path: Path) -> str:
-    """The text of a plan file that is going to be at ``path``; paths in ``answers`` are relative to the current folder.
+    """Return the text of a plan file for ``path``; paths in ``answers`` are relative to the current folder.
 
     Raises:
         NasError: the plan can't be run on this machine; the message says what to change.
@@ -66,13 +66,13 @@ def write_plan(answers: Mapping[str, Any], path: Path) -> str:
 
 
 def plan_text(data: Mapping[str, Any]) -> str:
-    """A plan as YAML, with a comment above each key."""
+    """Return a plan as YAML, with a comment above each key."""
     keys = [key for key in _COMMENTS if data.get(key) not in (None, [], {})]
     return "\n".join(_section(key, data[key]) for key in keys)
 
 
 def study_name(path: Path) -> str:
-    """A name for the study of a plan file: the file's name, with ``_`` for what a study's name can't have."""
+    """Return a study name for a plan file: the file's name with ``_`` for characters that study names can't have."""
     name = re.sub(r"[^A-Za-z0-9_.-]", "_", path.stem).lstrip("-")[:LONGEST_NAME]
     return "study" if name_problem(name) else name
 
@@ -87,7 +87,7 @@ def _section(key: str, value: Any) -> str:
 
 
 def plan_data(answers: Mapping[str, Any]) -> dict[str, Any]:
-    """The plan as a mapping, with the default objectives; paths are as they stand in ``answers``."""
+    """Return the plan as a mapping, with the default objectives and the paths unchanged from ``answers``."""
     target = {"name": "local", "runtime": answers["runtime"], "threads": answers["threads"], "batch": 1}
     return {
         "version": 1,
@@ -106,13 +106,13 @@ def plan_data(answers: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def task_spec(answers: Mapping[str, Any]) -> dict[str, Any]:
-    """The plan's ``task``."""
+    """Return the plan's ``task``."""
     given = {"path": answers.get("data"), "image_size": answers.get("image_size")}
     return {"name": answers["task"]} | {key: value for key, value in given.items() if value is not None}
 
 
 def space_spec(answers: Mapping[str, Any]) -> dict[str, Any]:
-    """The plan's ``space``: a registered one, or that of the user's network."""
+    """Return the plan's ``space``: a space by name, or the space that holds the user's network."""
     if network := answers.get("network"):
         return {"name": "module", "factory": network} if ":" in network else {"name": "timm_model", "model": network}
     kernels = answers.get("kernels")

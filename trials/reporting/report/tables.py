@@ -109,7 +109,7 @@ def gap_table(study: StudyView) -> Table | None:
         for gap in gaps(item.scores)
     ]
     columns = ("Exported trial", "Validation", "Test", "Validation − test")
-    return Table("gaps", "What was chosen, on test", GAP_NOTE, columns, rows) if rows else None
+    return Table("gaps", "Exported networks on the test split", GAP_NOTE, columns, rows) if rows else None
 
 
 def _cell(metric: str, value: Value | None) -> Cell:

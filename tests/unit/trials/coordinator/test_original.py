@@ -100,12 +100,12 @@ def test_limits_relative_to_an_original_need_one(space: dict[str, Any]) -> None:
     if space is MODULE:
         assert problem(limits=limits).plan.limits
         return
-    with pytest.raises(PlanError, match="relative to the original, and this study has none"):
+    with pytest.raises(PlanError, match="relative to the original, but this study has no original"):
         problem(space=space, limits=limits)
 
 
 def test_a_score_has_no_median_before_training() -> None:
-    with pytest.raises(PlanError, match="known after training only"):
+    with pytest.raises(PlanError, match="only known after the training"):
         problem(limits={"accuracy": {"min": {"relative_to": "median", "factor": 0.5}}})
 
 

@@ -53,7 +53,7 @@ def test_what_is_named_for_a_target_is_needed_there() -> None:
     assert needed_metrics(named, "here") == ["load_ms"]
     assert needed_metrics(named, "pi") == ["latency_p90_ms", "energy_mj"]
     check_complete("here", measured(load_ms=1.0), ["load_ms", "latency_p50_ms"])
-    with pytest.raises(JobError, match="target 'pi' did not tell energy_mj: the energy counters"):
+    with pytest.raises(JobError, match="target 'pi' did not report energy_mj: the energy counters"):
         check_complete("pi", measured(energy_mj=None), ["energy_mj"])
 
 
@@ -88,7 +88,7 @@ def test_scores_of_classes_are_objectives_and_limits_after_training_alone() -> N
     recall = {("recall_of_3", ""): MetricValue("recall_of_3", "", 0.5, 0.4, 0.6)}
     assert broken_limit(opened, {"recall_of_3": Limit(min=0.55)}, recall) is None
     assert broken_limit(opened, {"recall_of_3": Limit(min=0.7)}, recall) == "recall_of_3 0.5 is under the limit 0.7"
-    with pytest.raises(PlanError, match="recall_of_3 is known after training only"):
+    with pytest.raises(PlanError, match="recall_of_3 is relative to the median, but it is only known after"):
         problem(limits={"recall_of_3": {"min": {"relative_to": "median", "factor": 0.9}}})
 
 
@@ -103,7 +103,7 @@ def test_a_metric_of_a_target_is_one_entry(monkeypatch: pytest.MonkeyPatch) -> N
     named = problem(limits={"first_ms@pi": {"max": 5}})
     assert needed_metrics(named, "pi") == ["first_ms"]
     assert MetricValue("first_ms", "pi", 2.0) in target_metrics("pi", measured(first_ms=2.0))
-    with pytest.raises(JobError, match="did not tell first_ms: it is cold"):
+    with pytest.raises(JobError, match="did not report first_ms: it is cold"):
         check_complete("pi", measured(), ["first_ms"])
 
 

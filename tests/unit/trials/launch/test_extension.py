@@ -108,18 +108,18 @@ def test_a_tighter_limit_judges_what_is_stored(url: str, workers: Pretending) ->
 @pytest.mark.parametrize(
     ("changes", "says"),
     [
-        (["limits.latency_ms.max=9.0"], "tighter, not looser"),
+        (["limits.latency_ms.max=9.0"], "tighter, but not looser"),
         (["limits.latency_ms=null"], "limits.latency_ms"),
         (["limits={}"], "limits can't be changed"),
         (["limits.latency_ms.max={relative_to: median, factor: 0.5}"], "give a number"),
         (["limits.latncy_ms.max=1.0"], "did you mean 'latency_ms'"),
         (["estimator.epochs=9"], "estimator.epochs can't be changed"),
         (["seed=1"], "seed can't be changed"),
-        (["budget.trials=2"], "has 3 trials already"),
-        (["budget.trials=+0"], "has this plan already"),
-        (["budget.wall_minutes=+10"], "nothing can be added to it"),
-        (["budget.wall_minutes=0.000001"], "its time is spent"),
-        (["budget.suggestions=3", "budget.trials=4"], "allow more of them: budget.suggestions=6"),
+        (["budget.trials=2"], "already has 3 trials"),
+        (["budget.trials=+0"], "do not change the plan"),
+        (["budget.wall_minutes=+10"], "not a number to add to"),
+        (["budget.wall_minutes=0.000001"], "minutes and used up its"),
+        (["budget.suggestions=3", "budget.trials=4"], "allow more suggestions with budget.suggestions=6"),
         (["budget.trials=+x"], "budget.trials"),
         (["budget.measurements=+1"], "unknown key"),
     ],
@@ -138,7 +138,7 @@ def test_what_is_not_sound_is_refused_and_changes_nothing(
 def test_a_space_without_more_networks_says_so_at_once(url: str, workers: Pretending) -> None:
     store = search(url, strategy={"name": "given", "choices": [NETWORK]})
     assert store.read(study_row, "study").state == "exhausted"
-    with pytest.raises(StudyError, match="all 1 networks there are to propose"):
+    with pytest.raises(StudyError, match="all 1 networks of its space"):
         studies.extend(url, "study", ["budget.trials=+5"])
 
 

@@ -128,9 +128,9 @@ def test_a_plan_that_proves_impossible_leaves_no_study(url: str, workers: Prepar
 @pytest.mark.parametrize(
     ("readable", "metric", "message"),
     [
-        (["load_ms"], "energy_mj", "target 'local' can't tell energy_mj: the energy counters"),
-        (None, "load_ms", "target 'local' can't tell load_ms: its agent does not know this metric"),
-        (None, "energy_mj", "target 'local' can't tell energy_mj: its agent does not know this metric"),
+        (["load_ms"], "energy_mj", "target 'local' can't measure energy_mj: the energy counters"),
+        (None, "load_ms", "target 'local' can't measure load_ms: its agent does not know this metric"),
+        (None, "energy_mj", "target 'local' can't measure energy_mj: its agent does not know this metric"),
     ],
 )
 @pytest.mark.parametrize("part", ["objectives", "limits"])
@@ -168,7 +168,8 @@ def test_a_study_whose_preparation_was_killed_says_so_and_is_resumed(url: str, w
         with pytest.raises(Killed):
             studies.search(make_plan(LIMITED), storage=url)
     assert Store(url).read(study_row, "study").state == "preparing"
-    assert "has ended without a word: nas resume study" in " ".join(nas("status", "study", "--storage", url).split())
+    shown = " ".join(nas("status", "study", "--storage", url).split())
+    assert "which ended without releasing the study; continue with: nas resume study" in shown
     workers.seen = lambda: None
     studies.resume(url, "study")
     assert Store(url).read(study_row, "study").state == "complete"

@@ -61,7 +61,7 @@ def test_a_plan_without_limits_measures_nothing(in_process: InProcess, targets: 
 
 def test_a_limit_that_the_smallest_network_breaks_is_refused(in_process: InProcess, targets: dict[str, Any]) -> None:
     assert resolve_limits(in_process, problem({"macs": {"max": 1e9}}), targets) == {"macs": Limit(max=1e9)}
-    with pytest.raises(PlanError, match=r"limits: macs at most 10 can't be met: the smallest network .* takes 976"):
+    with pytest.raises(PlanError, match=r"macs at most 10 can't be met, because the smallest .* takes 976"):
         resolve_limits(in_process, problem({"macs": {"max": 10}}), targets)
 
 

@@ -120,7 +120,7 @@ def test_nothing_outside_a_studys_own_folder_is_removed(
     list_file(store, folders, uri.format(outside=outside, own=folders.artifacts, root=folders.root, other=other))
     verb(store, "a")
     assert all(place.read_bytes() == b"precious" for place in places)
-    assert "are left where they are" in caplog.text
+    assert "so they are kept" in caplog.text
 
 
 def test_a_folder_that_is_a_link_is_not_emptied(tmp_path: Path) -> None:

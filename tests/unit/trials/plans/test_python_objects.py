@@ -52,7 +52,7 @@ def test_a_class_of_the_running_script_is_refused(monkeypatch: pytest.MonkeyPatc
     class Space:
         pass
 
-    with pytest.raises(PlanError, match=r"top level of a file, space\.py"):
+    with pytest.raises(PlanError, match=r"top level of a file, for example space\.py"):
         with_import_paths({"space": Space})
     monkeypatch.setattr(PlainConvNet, "__module__", "__main__")
     with pytest.raises(PlanError, match="PlainConvNet is defined in a notebook"):

@@ -78,7 +78,7 @@ def test_several_targets_and_what_was_exported_have_their_tables(engine: Engine,
     seed_targets(engine)
     text = write_report(engine, "pair", tmp_path).read_text(encoding="utf-8")
     page = Page(text)
-    assert {"What was chosen, on test", "Rank correlation between targets"} <= set(page.headings)
+    assert {"Exported networks on the test split", "Rank correlation between targets"} <= set(page.headings)
     assert {"Front at local", "Front at phone"} <= set(page.headings)
     assert "local and phone" in text
     half = sum(((high - low) / 2) ** 2 for low, high in (wilson(0.931, 700), wilson(0.917, 700))) ** 0.5
