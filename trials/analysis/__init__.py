@@ -1,1 +1,1 @@
-"""Analysis: what the results of studies say, as numbers."""
+"""Analysis: numbers computed from the results of studies."""

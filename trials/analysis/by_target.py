@@ -1,4 +1,4 @@
-"""The read side of several targets: a front each, and how alike they rank candidates."""
+"""Comparisons of the targets of a study: the front on each target, and how similarly targets rank candidates."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ from trials.store.target_metrics import TARGET_METRICS
 
 @dataclass(frozen=True)
 class RankCorrelation:
-    """How alike two targets rank candidates by latency."""
+    """The rank correlation of latency between two targets."""
 
     first: str
     second: str
-    #: Kendall's tau-b: 1 for the same order, -1 for the reverse, 0 for none; None where one has no order.
+    #: Kendall's tau-b: 1 for equal orders, -1 for reverse orders, 0 for unrelated ones; None if it is not defined.
     tau: float | None
-    #: Candidates measured on both.
+    #: Number of candidates measured on both.
     count: int
 
 
 def fronts_by_target(source: Source, summary: StudySummary) -> dict[str, Points]:
-    """Target → candidates on the study's objectives as they are there, the front among them; none for one target.
+    """Return target → candidates on the study's objectives, measured on this target; empty for a study of one target.
 
-    An objective that is measured on a target is taken on each of them in turn, whichever the plan names.
+    If an objective is a metric of a target, it is taken from each target in turn, whichever target the plan names.
     """
     if len(summary.targets) < 2:
         return {}
@@ -40,7 +40,7 @@ def fronts_by_target(source: Source, summary: StudySummary) -> dict[str, Points]
 
 
 def goals_at(objectives: Mapping[str, str], target: str) -> dict[str, str]:
-    """Objectives → direction, with what is measured on a target measured on this one."""
+    """Return objective → direction, with every metric of a target replaced by the metric of the given target."""
     names = {key: key.partition("@")[0] for key in objectives}
     return {
         f"{names[key]}@{target}" if names[key] in TARGET_METRICS else key: direction
@@ -49,7 +49,7 @@ def goals_at(objectives: Mapping[str, str], target: str) -> dict[str, str]:
 
 
 def rank_correlations(source: Source, summary: StudySummary) -> list[RankCorrelation]:
-    """How alike each pair of the study's targets ranks its candidates; none for one target."""
+    """Return the rank correlation of each pair of the study's targets; empty for a study of one target."""
     targets = summary.targets
     if len(targets) < 2:
         return []

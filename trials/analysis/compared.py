@@ -1,4 +1,4 @@
-"""Which candidates of a study are compared with companions."""
+"""Select the candidates of a study that are compared with companions."""
 
 from __future__ import annotations
 
@@ -7,14 +7,15 @@ import numpy as np
 from trials.store.read.points import points
 from trials.store.read.session import Source, find_study, reading
 
-#: Networks of a study that are compared: the best by the first objective, and three more of the front.
+#: Default number of compared networks: the best by the first objective, and three more of the front.
 NUM_COMPARED = 4
 
 
 def compared(source: Source, name: str, max_networks: int, *, only_sparse: bool = False) -> list[int]:
-    """Numbers of the candidates worth comparing: the best by the first objective, then others spread over the front.
+    """Return the numbers of candidates to compare: the best by the first objective, then others spread over the front.
 
-    Of those whose policies changed something, or made them sparse; of the front, unless none of its members is such.
+    Only candidates that a policy changed, or with ``only_sparse`` made sparse, are selected. If the front has none,
+    they are selected from all complete candidates.
     """
     wanted = "density" if only_sparse else "dense_latency_ms"
     with reading(source) as session:
@@ -22,7 +23,7 @@ def compared(source: Source, name: str, max_networks: int, *, only_sparse: bool 
         if not study.plan.get("policies"):
             return []
         found = points(session, name, [*study.objectives, wanted])
-    kept = found.values[:, -1] < (1.0 if only_sparse else np.inf)  # what was not measured is not a number
+    kept = found.values[:, -1] < (1.0 if only_sparse else np.inf)  # a missing value is NaN and compares as false
     kept &= found.states == "complete"
     found = found.take(kept & found.on_front if (kept & found.on_front).any() else kept)
     if not len(found.numbers):

@@ -1,4 +1,4 @@
-"""The gap between validation and test of what was chosen: whoever is chosen for a score is flattered by it."""
+"""The gap between validation and test scores of an exported network, which was chosen for its validation score."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ from trials.store.read.candidates import Value
 #: Split → metric → value with its interval.
 Scores = Mapping[str, Mapping[str, Value]]
 GAP_NOTE = (
-    "A network is chosen for its score on validation, which flatters the chosen (the winner's curse); test was read "
-    "when it was exported. Intervals are of 95 %, over a split's examples; the gap's takes the splits as independent."
+    "A network is chosen for its validation score, so this score is biased upwards (the winner's curse). The test "
+    "split is only scored when the network is exported. Intervals are 95 % intervals over the examples of a split; the "
+    "interval of the gap treats the two splits as independent."
 )
 
 
@@ -27,7 +28,7 @@ class Gap:
 
     @property
     def difference(self) -> Value:
-        """Validation minus test, with its interval where both have one."""
+        """Validation minus test, with an interval if both have one."""
         value = self.validation.value - self.test.value
         halves = [_half(item) for item in (self.validation, self.test)]
         if None in halves:
@@ -36,19 +37,19 @@ class Gap:
         return Value(value, value - half, value + half)
 
     def to_json(self) -> dict[str, Any]:
-        """As JSON values: ``[value, low, high]`` each."""
+        """Return JSON values, with ``[value, low, high]`` for each number."""
         parts = {"validation": self.validation, "test": self.test, "gap": self.difference}
         return {"metric": self.metric, **{name: _listed(value) for name, value in parts.items()}}
 
 
 def gaps(scores: Scores) -> list[Gap]:
-    """One a metric that was scored on both splits."""
+    """Return one gap per metric that was scored on both splits."""
     test = scores.get("test", {})
     return [Gap(name, value, test[name]) for name, value in scores.get("validation", {}).items() if name in test]
 
 
 def in_json(scores: Scores) -> dict[str, dict[str, list[Any]]]:
-    """As it is stored with an export."""
+    """Return scores as JSON values, as the database stores them with an export."""
     return {split: {name: _listed(value) for name, value in found.items()} for split, found in scores.items()}
 
 

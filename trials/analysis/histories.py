@@ -1,4 +1,4 @@
-"""How studies went on: best values and hypervolume in the order of proposal."""
+"""Histories of studies: best values and hypervolume in the order of proposal."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from trials.store.read.session import Source, reading
 
 @dataclass(frozen=True)
 class History:
-    """How a study went on, in the order of proposal; complete candidates only."""
+    """The history of a study in the order of proposal; it contains only complete candidates."""
 
     study: str
     role: str
@@ -26,15 +26,15 @@ class History:
     numbers: NDArray[np.int64]
     #: ``(n, m)``
     values: Floats
-    #: ``(n, m)``: best so far of each objective.
+    #: ``(n, m)``: best value of each objective so far.
     best: Floats
     #: ``(n,)``: share of the box between ``reference`` and ``ideal`` dominated so far.
     hypervolume: Floats
-    #: Number of the last complete or infeasible candidate: how far the budget is spent.
+    #: Number of the last complete or infeasible candidate, which shows how much of the budget is used.
     last_number: int
 
     def reached(self, numbers: Any) -> Floats:
-        """The hypervolume once the candidates up to each of ``numbers`` are done, of any shape; 0 before the first."""
+        """Return the hypervolume of the candidates up to each of ``numbers`` (any shape); 0 before the first."""
         reached: Floats = np.concatenate([[0.0], self.hypervolume])[
             np.searchsorted(self.numbers, numbers, side="right")
         ]
@@ -42,17 +42,17 @@ class History:
 
 
 def histories(source: Source, names: Sequence[str]) -> list[History]:
-    """How studies on the same objectives, one or several, went on; their values span one box of hypervolume.
+    """Return the histories of studies with equal objectives; the values of all of them span one box of hypervolume.
 
     Raises:
-        UnknownNameError: no such study.
+        UnknownNameError: a study does not exist.
     """
     with reading(source) as session:
         return histories_of([points(session, name) for name in names])
 
 
 def histories_of(studies: Sequence[Points]) -> list[History]:
-    """``histories`` of one study or several, of which complete and infeasible candidates are given."""
+    """Return ``histories`` of studies whose complete and infeasible candidates are given."""
     every = [study.on(study.objectives) for study in studies]
     kept = [own.take((own.states == "complete") & np.isfinite(own.values).all(axis=1)) for own in every]
     signs = np.array([1.0 if direction == "maximize" else -1.0 for direction in kept[0].directions])
@@ -74,12 +74,12 @@ def histories_of(studies: Sequence[Points]) -> list[History]:
 
 
 def running_hypervolume(gains: Floats, everything: Floats) -> Floats:
-    """Share of the box spanned by ``everything`` that the first 1, 2 … n rows dominate.
+    """Return the share of the box spanned by ``everything`` that the first 1, 2 … n rows dominate.
 
     Args:
         gains: ``(n, m)``, larger is better in every column.
-        everything: ``(k, m)``: the box runs from its worst to its best value in each column. An objective in
-            which all are equal does not count.
+        everything: ``(k, m)``; the box extends from the worst to the best value of each column. A column whose values
+            are all equal is ignored.
 
     Returns:
         ``(n,)`` between 0 and 1.
@@ -90,14 +90,14 @@ def running_hypervolume(gains: Floats, everything: Floats) -> Floats:
     varied = best > worst
     if not varied.any():
         return np.ones(len(gains))
-    # A tenth below the worst value, so that the extreme ends of a front have a volume too.
+    # The box starts a tenth below the worst value, so that the extreme ends of a front have a volume, too.
     scaled = (gains[:, varied] - worst[varied]) / (best - worst)[varied] * (10 / 11) + 1 / 11
     maximize = ["maximize"] * scaled.shape[1]
     kept = np.empty((0, scaled.shape[1]))
     shares = np.empty(len(scaled))
     share = 0.0
     for index, point in enumerate(scaled):
-        # The share moves only with a point that nothing found so far dominates: few do.
+        # Only points that no earlier point dominates change the share, and there are few.
         if not (kept >= point).all(axis=1).any():
             kept = np.vstack([kept[~(point >= kept).all(axis=1)], point])
             share = float(hypervolume(kept, maximize, [0.0] * len(maximize)))

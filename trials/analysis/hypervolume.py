@@ -1,4 +1,4 @@
-"""The hypervolume that points dominate."""
+"""The hypervolume of a set of points."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from nas.strategies.pareto import Floats, pareto_front, to_losses
 
 
 def hypervolume(points: Any, directions: Sequence[str], reference: Sequence[float]) -> float:
-    """Volume that is dominated by the points and dominates the reference; exact for any number of objectives.
+    """Return the volume that the points dominate and that dominates the reference; exact for any number of objectives.
 
     Points that are not better than the reference in every objective add nothing.
 
     Args:
-        points: ``(n, m)``, in any order, dominated ones allowed.
+        points: ``(n, m)``, in any order; they may include dominated points.
         directions: ``maximize`` or ``minimize`` for each column.
         reference: ``(m,)``, the worst corner.
 
     Raises:
-        ValueError: shapes that do not fit, an unknown direction, NaN, or a reference that is not finite.
+        ValueError: shapes do not match, a direction is unknown, a point is NaN, or the reference is not finite.
     """
     corner = to_losses([list(reference)], directions)[0]
     if not np.isfinite(corner).all():
@@ -32,7 +32,7 @@ def hypervolume(points: Any, directions: Sequence[str], reference: Sequence[floa
 
 
 def _volume(losses: Floats, corner: Floats) -> float:
-    """Hypervolume of ``(n, m)`` losses, all below ``corner``."""
+    """Return the hypervolume of ``(n, m)`` losses, all of them below ``corner``."""
     if not len(losses):
         return 0.0
     front = np.unique(losses[pareto_front(losses, ["minimize"] * losses.shape[1])], axis=0)
@@ -44,13 +44,13 @@ def _volume(losses: Floats, corner: Floats) -> float:
 
 
 def _area(front: Floats, corner: Floats) -> float:
-    """Sweep along the first objective: as it grows, the second falls, step by step."""
+    """Sum rectangles along the first objective; as it grows, the second falls in steps."""
     widths = np.append(front[1:, 0], corner[0]) - front[:, 0]
     return float(np.sum(widths * (corner[1] - front[:, 1])))
 
 
 def _slices(front: Floats, corner: Floats) -> float:
-    """Between two neighbouring values of the last objective the section is constant, one dimension less."""
+    """Sum slices along the last objective; between two neighbouring values, the slice has a constant cross-section."""
     front = front[np.argsort(front[:, -1], kind="stable")]
     levels = np.append(front[:, -1], corner[-1])
     heights = np.diff(levels)

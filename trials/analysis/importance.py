@@ -1,4 +1,4 @@
-"""Which questions of a space matter for which objective."""
+"""Importance of each choice of a space for each objective."""
 
 from __future__ import annotations
 
@@ -17,25 +17,25 @@ from nas.errors import StudyError
 from trials.analysis.optuna_view import new_study, optuna_study
 
 Evaluator = Literal["ped_anova", "fanova"]
-#: Below this the best tenth is one candidate, and every answer looks important.
+#: With fewer complete candidates, the best tenth is only one candidate, and every answer looks important.
 MIN_COMPLETE = 20
 
 
 def importances(url: str, name: str, evaluator: Evaluator = "ped_anova", seed: int = 0) -> dict[str, dict[str, float]]:
-    """Objective → question → importance, largest first; those of an objective sum to 1.
+    """Return objective → choice → importance, largest first; the importances for an objective sum to 1.
 
-    Complete candidates only: placeholders of infeasible ones would be taken for measurements.
+    Only complete candidates are used, because placeholder values of infeasible ones would count as measurements.
 
     Args:
-        url: of the database.
-        name: of the study.
-        evaluator: ``ped_anova`` (Watanabe et al. 2023): what tells the best tenth from the others; answers of
-            skipped slots don't count. ``fanova`` (Hutter et al. 2014): share of a forest's variance.
-        seed: of the forest.
+        url: URL of the database.
+        name: name of the study.
+        evaluator: ``ped_anova`` (Watanabe et al. 2023): how well a choice separates the best tenth from the others;
+            answers of skipped slots are ignored. ``fanova`` (Hutter et al. 2014): share of a random forest's variance.
+        seed: seed of the forest.
 
     Raises:
-        UnknownNameError: no such study.
-        StudyError: fewer than 20 complete candidates, or an unknown evaluator.
+        UnknownNameError: the study does not exist.
+        StudyError: there are fewer than 20 complete candidates, or the evaluator is unknown.
     """
     if evaluator not in ("ped_anova", "fanova"):
         raise StudyError(f"evaluator {evaluator!r}; allowed: ped_anova, fanova")
@@ -50,7 +50,7 @@ def importances(url: str, name: str, evaluator: Evaluator = "ped_anova", seed: i
         study = new_study({objective: directions[place]}, name)
         study.add_trials(_with_value(trial, place) for trial in complete)
         with warnings.catch_warnings():
-            # An answer that was active in one candidate only tells nothing, and gets nothing.
+            # A choice that was active in only one candidate gets no importance.
             warnings.filterwarnings("ignore", message="Some regimes for parameter")
             found[objective] = get_param_importances(study, evaluator=_evaluator(evaluator, seed))
     return found

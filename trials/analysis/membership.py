@@ -1,9 +1,10 @@
-"""How sure it is that a candidate belongs to the Pareto front, given how well its objectives are known.
+"""Membership: the probability that a candidate is on the Pareto front, given the intervals of all objectives.
 
-Each objective of each candidate is drawn from a normal distribution around its recorded value whose middle 95 % are
-as wide as the recorded interval, independently; what has no interval stays where it is. A candidate's probability is
-the share of ``DRAWS`` such worlds in which no other complete candidate dominates it. Errors that candidates share (one
-validation split, one state of the machine) make differences surer than this says: the probabilities are cautious.
+Each objective of each candidate is drawn independently from a normal distribution around its recorded value, whose
+middle 95 % are as wide as the recorded interval; a value without an interval is fixed. A candidate's probability is the
+share of ``DRAWS`` draws in which no other complete candidate dominates it. Candidates share some errors (one validation
+split, one state of the machine), which makes their differences more certain than this assumes, so the probabilities are
+conservative.
 """
 
 from __future__ import annotations
@@ -20,20 +21,20 @@ from nas.strategies.pareto import Floats, pareto_front, to_losses
 from nas.tasks.intervals import Z
 from trials.store.read.points import Points
 
-#: Probabilities are within 0.03 of those of infinitely many, 95 times in 100.
+#: With this number of draws, a probability is within 0.03 of its limit 95 times in 100.
 DRAWS = 1000
 SEED = 0
-#: Standard deviations, of each of two candidates, beyond which one that dominates the other is sure to: it errs by
-#: 0.001 at most.
+#: A candidate that dominates another even if both are shifted by this many standard deviations is taken to dominate it
+#: in every draw; the error is at most 0.001.
 REACH = 3.0
-#: Candidates that the others of a world are compared with first.
+#: Number of candidates with which the others of a draw are compared first.
 MAX_LEADERS = 100
-#: From here on a place on the front is called sure, and below one minus it a place beside it.
+#: From this probability on, a candidate is called certain to be on the front; below one minus it, certain not to be.
 SURE = 0.9
 
 
 def membership_of(found: Points) -> dict[int, float]:
-    """Number of each complete candidate → its probability; the objectives are among the columns."""
+    """Return number of each complete candidate → its probability; the objectives must be among the columns."""
     found = found.on(found.objectives)
     able = np.flatnonzero((found.states == "complete") & np.isfinite(found.values).all(axis=1))
     able = able if len(found.metrics) else able[:0]
@@ -43,14 +44,14 @@ def membership_of(found: Points) -> dict[int, float]:
 
 
 def membership(values: Any, low: Any, high: Any, directions: Sequence[str], *, seed: int = SEED) -> Floats:
-    """Probability of each of n candidates to be on the front.
+    """Return the probability of each of n candidates to be on the front.
 
     Args:
         values: ``(n, m)`` objectives.
         low: ``(n, m)`` lower ends of their 95 % intervals, NaN where none is known.
         high: ``(n, m)`` upper ends.
         directions: ``maximize`` or ``minimize`` for each column.
-        seed: of the draws.
+        seed: seed of the draws.
 
     Returns:
         ``(n,)`` between 0 and 1.
@@ -62,7 +63,7 @@ def membership(values: Any, low: Any, high: Any, directions: Sequence[str], *, s
 
 @lru_cache(maxsize=8)
 def _shares(losses: bytes, spread: bytes, columns: int, seed: int) -> Floats:
-    """The same of ``(n, m)`` losses and their standard deviations: a page and a report ask for it many times."""
+    """Compute ``membership`` of ``(n, m)`` losses and standard deviations; cached, as reports need it repeatedly."""
     middle, width = (np.frombuffer(data).reshape(-1, columns) for data in (losses, spread))
     shares = np.zeros(len(middle))
     able = _plausible(middle, width)
@@ -79,7 +80,7 @@ def _shares(losses: bytes, spread: bytes, columns: int, seed: int) -> Floats:
 
 
 def _plausible(losses: Floats, spread: Floats) -> NDArray[np.intp]:
-    """Indices of those that no other surely dominates; the others change nothing for anyone."""
+    """Return indices of candidates that no other certainly dominates; the rest do not affect any probability."""
     best, worst = losses - REACH * spread, losses + REACH * spread
     sure = worst[pareto_front(worst, ["minimize"] * losses.shape[1])]
     kept = np.ones(len(losses), dtype=np.bool_)
@@ -89,7 +90,7 @@ def _plausible(losses: Floats, spread: Floats) -> NDArray[np.intp]:
 
 
 def _leaders(losses: Floats) -> list[int]:
-    """Some of the front of ``(m, n)`` losses that together dominate the most, each the most of what is left."""
+    """Choose front members of ``(m, n)`` losses greedily: each dominates the most points not yet dominated."""
     front = pareto_front(losses.T, ["minimize"] * len(losses))
     beaten = {
         int(leader): (losses[:, [leader]] < losses).all(axis=0)
@@ -103,7 +104,7 @@ def _leaders(losses: Floats) -> list[int]:
 
 
 def _front(losses: Floats, leaders: Sequence[int]) -> NDArray[np.intp]:
-    """Indices of the front of ``(m, n)`` losses; who is worse than a leader in everything is out at once."""
+    """Return indices of the front of ``(m, n)`` losses; points worse than a leader in everything are dropped first."""
     left, near = np.arange(losses.shape[1]), list(losses)
     for leader in leaders:
         kept = near[0] <= losses[0, leader]

@@ -1,4 +1,4 @@
-"""Our tables as an ordinary Optuna study: for its plots, its importances and its dashboard."""
+"""Copy a stored study into an ordinary Optuna study, for Optuna's plots, importances and dashboard."""
 
 from __future__ import annotations
 
@@ -37,20 +37,20 @@ STATES = {
 
 
 def optuna_study(url: str, name: str, *, active_only: bool = False) -> optuna.Study:
-    """The study ``name`` as an in-memory ``optuna.Study``, one trial for each finished candidate.
+    """Return the study ``name`` as an in-memory ``optuna.Study``, with one trial for each finished candidate.
 
-    Infeasible candidates are complete trials with a positive constraint; an objective that was not measured
-    then holds the worst value seen, and the trial's user attribute ``placeholders`` names it. Other user
-    attributes are ``suggestion`` (its number in our tables), ``state`` and every metric as ``name@target``.
-    Times are those of the copy.
+    Infeasible candidates are complete trials with a positive constraint. If an objective of such a candidate was not
+    measured, it has the worst value seen, and the trial's user attribute ``placeholders`` names it. Other user
+    attributes are ``suggestion`` (its number in the database), ``state``, and every metric as ``name@target``. The
+    trials have the time of the copy.
 
     Args:
-        url: of the database.
-        name: of the study.
-        active_only: leave out answers that had no effect on the candidate, as parameters of skipped slots.
+        url: URL of the database.
+        name: name of the study.
+        active_only: leave out answers that had no effect on the candidate, such as parameters of skipped slots.
 
     Raises:
-        UnknownNameError: no such study.
+        UnknownNameError: the study does not exist.
     """
     store = Store(url)
     try:
@@ -64,18 +64,18 @@ def optuna_study(url: str, name: str, *, active_only: bool = False) -> optuna.St
 
 
 def export_rdb(url: str, name: str, rdb_url: str) -> None:
-    """Write the study ``name`` into an Optuna database, made if need be, for optuna-dashboard.
+    """Write the study ``name`` into an Optuna database for optuna-dashboard; the database is created if missing.
 
-    Takes about 50 ms a candidate.
+    This takes about 50 ms per candidate.
 
     Raises:
-        UnknownNameError: no such study.
-        StudyError: the Optuna database has a study of that name, or is our own.
+        UnknownNameError: the study does not exist.
+        StudyError: the Optuna database has a study of this name, or is the project's own database.
         StoreError: the Optuna database can't be opened or written.
     """
     if _place(url) == _place(rdb_url):
         raise StudyError(f"{shown(rdb_url)} is this project's own database; write Optuna's to another one")
-    view = optuna_study(url, name)  # before the other database is touched: opening it makes the file
+    view = optuna_study(url, name)  # must precede opening the other database, which creates its file
     check_reachable(rdb_url)
     try:
         directions = [direction.name.lower() for direction in view.directions]
@@ -90,7 +90,7 @@ def export_rdb(url: str, name: str, rdb_url: str) -> None:
 
 
 def new_study(objectives: Mapping[str, str], name: str, storage: str | None = None) -> optuna.Study:
-    """An empty Optuna study, in memory unless a storage is given; objectives are ``{metric: direction}``."""
+    """Create an empty Optuna study, in memory unless a storage is given; objectives are ``{metric: direction}``."""
     with _quietly():
         study = optuna.create_study(storage=storage, study_name=name, directions=list(objectives.values()))
         study.set_metric_names(list(objectives))
@@ -99,7 +99,7 @@ def new_study(objectives: Mapping[str, str], name: str, storage: str | None = No
 
 @contextmanager
 def _quietly() -> Iterator[None]:
-    """Without Optuna's line about a new study, and its warning that names of metrics are experimental."""
+    """Suppress Optuna's log line about a new study, and its warning that metric names are experimental."""
     logger = logging.getLogger("optuna.storages")
     level = logger.level
     logger.setLevel(logging.WARNING)
@@ -128,14 +128,14 @@ def _observation(goal: Goal, item: StoredSuggestion, targets: Sequence[str]) -> 
     measured = {name: value for name, value in values.items() if value is not None}
     violations = {name: limit.violation(measured[name]) for name, limit in goal.limits.items() if name in measured}
     if item.state == "complete":
-        # A candidate on its limit passes: only an interval that is surely outside rejects.
+        # A complete candidate may exceed a limit slightly, because only a certain violation makes it infeasible.
         violations = {name: min(violation, 0.0) for name, violation in violations.items()}
     own = {name: value for name, value in measured.items() if name in goal.objectives}
     return Observation(item.suggestion, item.state, own, violations)  # type: ignore[arg-type]
 
 
 def _metric(item: StoredSuggestion, name: str, targets: Sequence[str]) -> float | None:
-    """A bare name is what no target has a say in, else the first target's."""
+    """Return a metric's value; a name without target means the metric without target, else the first target's."""
     metric, _, target = name.partition("@")
     for place in (target,) if target else ("", *targets):
         if (metric, place) in item.metrics:
@@ -179,7 +179,7 @@ def _trial(
 
 
 def _place(url: str) -> Any:
-    """What two URLs of one database have in common."""
+    """Return a key that is equal for two URLs of the same database."""
     parsed = parse_url(url)
     if parsed.get_backend_name() == "sqlite":
         return os.path.realpath(str(parsed.database))

@@ -1,4 +1,4 @@
-"""A stored profile as people read it: by layer, and beside the measured latency."""
+"""A stored profile summed by layer, and compared with the measured latency."""
 
 from __future__ import annotations
 
@@ -8,24 +8,24 @@ from typing import Any
 
 from trials.store.read.candidate import CandidateDetail, ProfileInfo
 
-#: What a runtime executes beside the layers, to turn tensors into another layout, say.
+#: Label of operations that a runtime adds to the layers, for example to change the layout of tensors.
 OWN = "the runtime's own"
 
 
 @dataclass(frozen=True)
 class LayerTime:
-    """A layer's part of a run."""
+    """The time of one layer in a run."""
 
-    #: A module's path; None for what is the runtime's own.
+    #: Path of the module; None for operations that the runtime added.
     layer: str | None
     ops: str
     time_ms: float
-    #: Of all layers' times together.
+    #: Share of the sum of all layers' times.
     share: float
 
 
 def layer_times(nodes: Sequence[Mapping[str, Any]]) -> list[LayerTime]:
-    """Times of nodes added up by layer, in the order of execution; the runtime's own last."""
+    """Return the times of nodes summed by layer, in the order of execution; operations of the runtime are last."""
     total = sum(node["time_ms"] for node in nodes) or 1.0
     layers = sorted(dict.fromkeys(node["layer"] for node in nodes), key=lambda layer: layer is None)
     found = []
@@ -37,7 +37,7 @@ def layer_times(nodes: Sequence[Mapping[str, Any]]) -> list[LayerTime]:
 
 
 def account(detail: CandidateDetail, profile: ProfileInfo) -> dict[str, float]:
-    """Milliseconds: the layers together, a profiled run, and the latency that was measured without a profiler."""
+    """Return milliseconds of all layers together, of a profiled run, and the latency measured without a profiler."""
     metrics = detail.row.metrics
     measured = metrics.get(f"latency_ms@{profile.target}") or metrics.get("latency_ms")
     facts = {"sum_of_layers_ms": sum(node["time_ms"] for node in profile.nodes), "profiled_run_ms": profile.run_ms}

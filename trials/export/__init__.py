@@ -1,1 +1,1 @@
-"""Export: a network taken away, with everything that somebody needs to run it."""
+"""Export: write a network into a folder, with everything that is needed to run it."""

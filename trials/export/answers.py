@@ -1,4 +1,4 @@
-"""What a deployed file answers in every runtime that opens it."""
+"""Run a deployed file in every runtime that can open it, and score its outputs."""
 
 from __future__ import annotations
 
@@ -25,19 +25,19 @@ from trials.plans.problem import Problem
 from trials.store.read.candidates import Value
 
 SPLITS: tuple[Literal["validation", "test"], ...] = ("validation", "test")
-#: Letters of why a runtime can't run a file, where there is room for no more.
+#: Largest number of characters of a reason in a table, why a runtime can't run a file.
 LONGEST_REASON = 70
-#: Validation inputs that are compared with torch value by value.
+#: Number of validation inputs whose outputs are compared with torch's value by value.
 NUM_COMPARED = 16
 
 
 @dataclass(frozen=True)
 class Answers:
-    """A file in one runtime: how far it is from torch, and its scores."""
+    """The result of a file in one runtime: its difference from torch, and its scores."""
 
     runtime: str
     version: str
-    #: Largest difference to torch over the standard deviation of its output; None where the runtime failed.
+    #: Largest difference from torch divided by the standard deviation of torch's output; None if the runtime failed.
     relative_error: float | None
     #: Split → metric → score.
     scores: Mapping[str, Mapping[str, float]]
@@ -45,21 +45,21 @@ class Answers:
     intervals: Mapping[str, Mapping[str, Interval]]
     #: Why the runtime can't run the file.
     error: str = ""
-    #: That in a few words.
+    #: The error in a few words.
     reason: str = ""
-    #: Split → ``classes`` and their ``matrix``: examples of each class by the class that was answered.
+    #: Split → ``classes`` and their ``matrix``: number of examples by true class and predicted class.
     confusion: Mapping[str, Any] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
-        """As JSON values."""
+        """Return the result as JSON values."""
         return asdict(self)
 
 
 def answers_of(problem: Problem, network: Network, artifact: Artifact) -> list[Answers]:
-    """The file in the target's runtime, which must run it, and then in every other installed one that opens it.
+    """Run the file in the target's runtime, and then in every other installed runtime that can open it.
 
     Raises:
-        ExportError: the target's runtime can't run it.
+        ExportError: the target's runtime can't run the file.
     """
     inputs = _inputs(problem)
     own = problem.runtime
@@ -74,19 +74,19 @@ def answers_of(problem: Problem, network: Network, artifact: Artifact) -> list[A
         try:
             found.append(_answers(problem, network, artifact.path, inputs, name, runtime))
         except NasError as error:
-            text = str(error).replace(str(artifact.path), artifact.path.name)  # the folder is a temporary one
+            text = str(error).replace(str(artifact.path), artifact.path.name)  # hides the path of the temporary folder
             found.append(Answers(name, runtime.version(), None, {}, {}, text, _reason(error)))
     return found
 
 
 def _unknown_precisions(network: Network, runtime: Runtime) -> list[str]:
-    """Precisions of the network that the runtime does not declare."""
+    """Return the precisions of the network that the runtime does not support."""
     used = {name for name, bits in BITS.items() if bits in network.bits.values()}
     return sorted(used - runtime.precisions)
 
 
 def installed(format_name: str) -> Iterator[tuple[str, Runtime]]:
-    """Registered runtimes that are here, open a format and give answers."""
+    """Yield name and runtime of each installed runtime that opens a format and returns outputs."""
     for name in RUNTIMES.names():
         try:
             runtime = make_runtime(name, {})
@@ -112,7 +112,7 @@ def _answers(problem: Problem, network: Network, path: Path, inputs: Tensor, nam
 
 
 def _reason(error: NasError) -> str:
-    """The first clause of what was found first, cut to what a cell of a table holds."""
+    """Return the first clause of the innermost error, shortened for a table cell."""
     while isinstance(error.__cause__, NasError):
         error = error.__cause__
     return shorten(str(error).partition(";")[0], LONGEST_REASON, placeholder=" …")
@@ -125,7 +125,7 @@ def _inputs(problem: Problem) -> Tensor:
 
 
 def scored(answers: Answers) -> dict[str, dict[str, Value]]:
-    """What a file answered, as scores with intervals."""
+    """Return the scores of a file with their intervals."""
     return {
         split: {name: Value(value, *answers.intervals[split].get(name, (None, None))) for name, value in found.items()}
         for split, found in answers.scores.items()

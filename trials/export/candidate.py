@@ -1,4 +1,4 @@
-"""Take a network away: rebuilt, deployed again, checked, tested, measured again, and written beside a report."""
+"""Export a network: rebuild and deploy it, check its scores, score it on test, measure it again, write a report."""
 
 from __future__ import annotations
 
@@ -38,14 +38,14 @@ from trials.store.records import ExportValue
 from trials.store.store import Store
 from trials.store.write.outcomes import add_export
 
-#: Deployed scores are sums over the same images; they may differ by rounding only.
+#: Scores of equal networks on equal images may differ only by rounding.
 SCORE_TOLERANCE = 0.005
-#: Re-measured over recorded latency that is called equal, where the intervals do not overlap.
+#: Relative difference of measured and recorded latency that still counts as agreement if the intervals do not overlap.
 LATENCY_TOLERANCE = 0.05
 
 
 def chosen(store: Store, name: str, *, only_best: bool) -> list[int]:
-    """Numbers of the front, or of the candidate that is best by the first objective.
+    """Return the numbers of all front candidates, or only of the one that is best by the first objective.
 
     Raises:
         StudyError: the study has no complete candidate.
@@ -62,11 +62,14 @@ def chosen(store: Store, name: str, *, only_best: bool) -> list[int]:
 
 
 def export_candidate(store: Store, name: str, number: int, folder: Path) -> dict[str, Any]:
-    """Write one candidate into ``folder``, once all of it is known; what was found, in a row.
+    """Write one candidate into ``folder``, after everything to write has been computed.
+
+    Returns:
+        Scores and latencies, as a row to print.
 
     Raises:
-        StudyError: it was not trained, or the study's data changed since it started.
-        ExportError: the rebuilt network scores otherwise than the recorded one.
+        StudyError: the candidate was not trained, or the study's data have changed since the study started.
+        ExportError: the scores of the rebuilt network differ from the recorded ones.
     """
     detail = candidate_detail(store, name, number)
     check_trained(detail)
@@ -83,7 +86,7 @@ def export_candidate(store: Store, name: str, number: int, folder: Path) -> dict
 
 
 def check_trained(detail: CandidateDetail) -> None:
-    """Raise StudyError for a trial without a trained network; one that is over a limit may have one."""
+    """Raise StudyError for a trial without a trained network; infeasible trials may have a trained network."""
     if not any(item.kind == "weights" for item in detail.artifacts):
         raise StudyError(
             f"trial {detail.row.number} of {detail.study!r} is {detail.row.state} "
@@ -94,7 +97,7 @@ def check_trained(detail: CandidateDetail) -> None:
 def _write(
     store: Store, problem: Problem, detail: CandidateDetail, folder: Path, *, name: str, known: bool
 ) -> tuple[dict[str, Any], str, dict[str, Any]]:
-    """Write one candidate; what a row says of it, the hash of its file, and its scores with their intervals."""
+    """Write one candidate; return its row, the hash of its file, and its scores with intervals."""
     number = detail.row.number
     network = rebuild(problem, detail)
     artifact = deploy(problem, network, folder / f"model{problem.exporter.suffix}")
@@ -118,7 +121,7 @@ def _write(
 
 
 def rebuild(problem: Problem, detail: CandidateDetail) -> Network:
-    """The trained network: its architecture built again, its weights loaded."""
+    """Build the trained network from its architecture, and load its stored weights."""
     weights = next((item for item in detail.artifacts if item.kind == "weights"), None)
     if weights is None or weights.deleted_at is not None:
         raise ExportError(
@@ -127,7 +130,7 @@ def rebuild(problem: Problem, detail: CandidateDetail) -> Network:
             "artifacts.retention: all"
         )
     network = problem.searched.build(Architecture.from_json(detail.definition), problem.plan.seed)
-    network.finalize()  # the stored weights are those of the finished network
+    network.finalize()  # the weights were stored after finalizing
     with Scratch("nas-export-") as folder:
         path = Path(folder) / "weights.safetensors"
         ArtifactStore("").fetch(weights.uri, weights.sha256, path)
@@ -137,7 +140,7 @@ def rebuild(problem: Problem, detail: CandidateDetail) -> Network:
 
 @dataclass(frozen=True)
 class Remeasured:
-    """A latency beside the recorded one."""
+    """A newly measured latency and the recorded one."""
 
     target: str
     recorded_ms: float
@@ -147,12 +150,12 @@ class Remeasured:
 
     @property
     def agrees(self) -> bool:
-        """Whether the intervals overlap, or the values are within 5 %."""
+        """Whether the intervals overlap, or the values differ by at most 5 %."""
         overlap = self.latency.low_ms <= self.recorded_high_ms and self.recorded_low_ms <= self.latency.high_ms
         return overlap or abs(self.latency.latency_ms / self.recorded_ms - 1) <= LATENCY_TOLERANCE
 
     def to_json(self) -> dict[str, Any]:
-        """As JSON values."""
+        """Return both latencies as JSON values."""
         return {
             "target": self.target,
             "recorded_ms": [self.recorded_ms, self.recorded_low_ms, self.recorded_high_ms],
@@ -176,15 +179,15 @@ def _measure_again(store: Store, detail: CandidateDetail, artifact: Artifact, ta
 
 
 def recorded_value(detail: CandidateDetail, metric: str, target: str = "") -> Value:
-    """A recorded metric; of the only target the name may be without it."""
+    """Return a recorded metric; with a single target, the metric may be recorded without the target's name."""
     metrics = detail.row.metrics
     return metrics[f"{metric}@{target}"] if f"{metric}@{target}" in metrics else metrics[metric]
 
 
 def _write_script(problem: Problem, artifact: Artifact, folder: Path) -> str:
-    """Write ``run.py`` and what it needs; the package that runs it, with its version.
+    """Write ``run.py`` and the files it needs; return the package that runs it, with its version.
 
-    On another device nothing is prepared from here: there the file runs by what every installation has.
+    If the target is another device, ``run.py`` uses a runtime that needs no preparation on the device.
     """
     spec = next(iter(target_specs(problem.plan).values()))
     name = problem.runtime if spec.address or spec.runtime not in SCRIPTS else spec.runtime
@@ -196,13 +199,13 @@ def _write_script(problem: Problem, artifact: Artifact, folder: Path) -> str:
 
 
 def _check_scores(detail: CandidateDetail, scores: Mapping[str, float]) -> None:
-    trained = next(job.scores for job in detail.jobs if job.kind == "train")  # not the mean over seeds
+    trained = next(job.scores for job in detail.jobs if job.kind == "train")  # metrics may be means over seeds
     for metric, value in scores.items():
         recorded = trained[metric] if metric in trained else recorded_value(detail, metric).value
         if abs(value - recorded) > SCORE_TOLERANCE * max(1.0, abs(recorded)):
             raise ExportError(
-                f"the rebuilt network has {metric} {value:.4f} on the validation split, recorded was {recorded:.4f}; "
-                "were data or versions changed since?"
+                f"the rebuilt network has {metric} {value:.4f} on the validation split, recorded is {recorded:.4f}; "
+                "check whether the data or the versions of packages have changed since"
             )
 
 

@@ -1,4 +1,4 @@
-"""What an exported folder holds for somebody who has nothing else: samples, ``about.json``, ``run.py``."""
+"""Files that make an exported folder self-contained: samples and ``about.json``."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ NUM_SAMPLES = 16
 
 
 def write_samples(task: Task, folder: Path) -> None:
-    """Write ``samples.npz``: test inputs with their targets, as many of each class as there are places."""
+    """Write ``samples.npz``: test inputs with their targets, drawn evenly from the classes."""
     data: Any = task.dataset("test")
     items = [data[index] for index in _drawn(data)]
     np.savez(
@@ -28,7 +28,7 @@ def write_samples(task: Task, folder: Path) -> None:
 
 
 def write_about(problem: Problem, scores: Mapping[str, Mapping[str, float]], folder: Path) -> None:
-    """Write ``about.json``: what goes into the network, what its outputs mean, how it scores."""
+    """Write ``about.json``: how inputs are prepared, what the outputs mean, and the network's scores."""
     task = problem.task
     shape = problem.input_shape()
     about = {
@@ -47,7 +47,7 @@ def write_about(problem: Problem, scores: Mapping[str, Mapping[str, float]], fol
 
 
 def copy_into(made: Path, folder: Path) -> None:
-    """Copy all that ``made`` holds, folders of a runtime's own included; other files in ``folder`` stay as they are."""
+    """Copy everything in ``made`` into ``folder``, including subfolders; other files in ``folder`` are kept."""
     folder.mkdir(parents=True, exist_ok=True)
     for item in made.iterdir():
         if item.is_dir():
@@ -57,7 +57,7 @@ def copy_into(made: Path, folder: Path) -> None:
 
 
 def _drawn(data: Any) -> list[int]:
-    """Indices of the samples: the classes take turns, the examples of each in an order drawn with a fixed seed."""
+    """Return the indices of the samples: classes take turns, and the order within each class has a fixed seed."""
     order = np.random.default_rng(0).permutation(len(data))
     targets = _targets(data)
     if targets is None:
@@ -71,7 +71,7 @@ def _drawn(data: Any) -> list[int]:
 
 
 def _targets(data: Any) -> np.ndarray | None:
-    """The class of each example; None where an example is not of one class."""
+    """Return the class of each example; None if the examples do not have a single class each."""
     targets = data.targets if hasattr(data, "targets") else [np.asarray(data[index][1]) for index in range(len(data))]
     found = np.asarray(targets)
     return found if found.ndim == 1 else None

@@ -1,4 +1,4 @@
-"""An exported folder as a torch module again."""
+"""Load the network of an exported folder as a torch module."""
 
 from __future__ import annotations
 
@@ -22,21 +22,21 @@ if TYPE_CHECKING:
 
     from trials.plans.problem import Problem
 
-#: The file of an exported folder that says how its network is built.
+#: File of an exported folder that describes how to build the network.
 ARCHITECTURE = "architecture.json"
-#: The file that holds its weights.
+#: File of an exported folder that contains the weights.
 WEIGHTS = "model.safetensors"
 _OWN_CODE = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
 
 
 def write_architecture(problem: Problem, definition: Mapping[str, Any], folder: Path) -> None:
-    """Write ``architecture.json``: space, policies, choices, and what the space needs to know of the task."""
+    """Write ``architecture.json``: space, policies, choices, and the properties of the task that the space needs."""
     record = {**definition, "task": describe_task(problem.task, problem.plan.task.spec())}
     (folder / ARCHITECTURE).write_text(json.dumps(record, indent=2))
 
 
 def describe_task(task: Task, spec: Mapping[str, Any]) -> dict[str, Any]:
-    """What a network's construction depends on, as JSON values; for classification that is enough without the data."""
+    """Return what is needed to build a network for a task, as JSON values; for classification it needs no data."""
     if not RecordedClassification.stands_for(task):
         return {"spec": dict(spec)}
     return {
@@ -50,17 +50,17 @@ def load_export(folder: str | Path, *, trust_code: bool = False) -> nn.Module:
     """Build the network of an exported folder in torch and load its trained weights.
 
     The module maps ``(N, C, H, W)`` float32 inputs to the task's outputs and is in evaluation mode; ``about.json``
-    in the folder says how an image becomes an input. Weights are pruned and rounded as they ship; activations of 8-bit
-    layers are not rounded, so outputs of 8-bit networks differ a little from those of the exported file.
+    in the folder describes how an image becomes an input. Weights are pruned and rounded as in the exported file, but
+    activations of 8-bit layers are not rounded, so outputs of 8-bit networks differ slightly from the exported file's.
 
     Args:
-        folder: what ``nas export`` or ``Trial.export`` wrote.
+        folder: a folder that ``nas export`` or ``Trial.export`` wrote.
         trust_code: import the modules of your own that the network is built from; they must be on the import path.
             Importing runs them, so allow it only for folders whose origin you trust.
 
     Raises:
         ExportError: a file is missing or damaged, or the network needs code of your own and ``trust_code`` is false.
-        NasError: the network can't be built here, for instance because an own module is not on the import path.
+        NasError: the network can't be built here, for example because a module of your own is not on the import path.
     """
     folder = Path(folder).expanduser()
     record = _read(folder / ARCHITECTURE)
@@ -75,7 +75,7 @@ def load_export(folder: str | Path, *, trust_code: bool = False) -> nn.Module:
     space = make(SPACES.get(architecture.space["name"]), architecture.space, "space")
     searched = Searched(space, architecture.space, architecture.policies, _task(record["task"]))
     network = searched.build(architecture, seed=0)
-    network.finalize()  # the stored weights are those of the finished network
+    network.finalize()  # the weights were stored after finalizing
     load_weights(network.model, folder / WEIGHTS)
     return network.model.eval()
 
@@ -84,11 +84,11 @@ def _read(path: Path) -> dict[str, Any]:
     try:
         record = json.loads(path.read_text())
     except FileNotFoundError:
-        raise ExportError(f"there is no {path}; give a folder that nas export or Trial.export wrote") from None
+        raise ExportError(f"{path} does not exist; give a folder that nas export or Trial.export wrote") from None
     except (OSError, ValueError) as error:
         raise ExportError(f"{path} can't be read: {error}") from None
     if not isinstance(record, dict):
-        raise ExportError(f"{path} holds {type(record).__name__}, not an architecture")
+        raise ExportError(f"{path} holds a {type(record).__name__} instead of an architecture; export the trial again")
     return record
 
 

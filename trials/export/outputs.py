@@ -1,4 +1,4 @@
-"""Where commands and Python calls write, and what they read: checked before the work whose result goes there."""
+"""Check the files and folders that commands and Python calls read and write, before the work starts."""
 
 from __future__ import annotations
 
@@ -12,10 +12,12 @@ from trials.plans.values import short
 
 
 def output_folder(path: Path) -> Path:
-    """A folder that files can be written into, absolute; one that is not there yet is left to be made.
+    """Return the absolute path of a folder, after checking that files can be written into it.
+
+    A folder that does not exist is not created.
 
     Raises:
-        PlanError: it can't be: a file is in the way, no permission, no space, a name no folder can have.
+        PlanError: a file has this name, the name is invalid, or there is no permission or space.
     """
     try:
         folder = Path(os.path.abspath(path.expanduser()))
@@ -33,10 +35,10 @@ def output_folder(path: Path) -> Path:
 
 
 def empty_folder(path: Path) -> Path:
-    """A folder that files can be written into and that holds none, absolute; it need not be there yet.
+    """Return the absolute path of an empty or missing folder, after checking that files can be written into it.
 
     Raises:
-        PlanError: it holds something, or it can't be written into.
+        PlanError: the folder is not empty, or can't be written into.
     """
     folder = output_folder(path)
     if folder.exists() and any(folder.iterdir()):
@@ -48,10 +50,10 @@ def empty_folder(path: Path) -> Path:
 
 
 def output_file(path: Path) -> Path:
-    """A file that can be written into a folder that is there, absolute.
+    """Return the absolute path of a file, after checking that it can be written; its folder must exist.
 
     Raises:
-        PlanError: it can't be: no such folder, a folder of that name, no permission, no space.
+        PlanError: the folder does not exist, a folder has this name, or there is no permission or space.
     """
     try:
         file = Path(os.path.abspath(path.expanduser()))
@@ -69,10 +71,10 @@ def output_file(path: Path) -> Path:
 
 
 def input_file(path: Path, what: str) -> Path:
-    """A file that can be read, absolute.
+    """Return the absolute path of a file, after checking that it can be read.
 
     Raises:
-        PlanError: it can't be.
+        PlanError: the file does not exist or can't be read.
     """
     try:
         file = Path(os.path.abspath(path.expanduser()))

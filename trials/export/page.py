@@ -1,4 +1,4 @@
-"""``report.md`` beside an exported network: its answers and latencies, recorded and found again."""
+"""``report.md`` of an exported network: its scores in every runtime, and its latencies, recorded and measured again."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from trials.reporting.labels import interval
 
 
 def markdown(report: Mapping[str, Any]) -> str:
-    """The page, from what is in ``report.json``."""
+    """Return the page for the contents of ``report.json``."""
     lines = [f"# {report['study']}, trial {report['trial']}", "", *runtime_lines(report)]
     lines += ["", "| target | recorded, ms | measured again, ms | ratio |", "|---|---|---|---|"]
     for item in report["latency"]:
         intervals = [
             f"{value:.4g} ({low:.4g} – {high:.4g})" for value, low, high in (item["recorded_ms"], item["remeasured_ms"])
         ]
-        verdict = "" if item["agrees"] else " — differs: was the machine busy?"
+        verdict = "" if item["agrees"] else " — differs; check whether the machine was busy"
         lines.append(f"| {item['target']} | {intervals[0]} | {intervals[1]} | {item['ratio']:.3f}{verdict} |")
     lines += _gap_lines(report)
     lines += _class_lines(report)
@@ -41,7 +41,7 @@ def markdown(report: Mapping[str, Any]) -> str:
 
 
 def _input_lines(shape: Sequence[int]) -> list[str]:
-    """How an image becomes ``inputs.npy``; nothing where inputs are no images of grey or colour."""
+    """Return code that converts an image to ``inputs.npy``; nothing if inputs are not grey or RGB images."""
     mode = {1: "L", 3: "RGB"}.get(shape[1])
     if mode is None:
         return []
@@ -62,7 +62,7 @@ def _input_lines(shape: Sequence[int]) -> list[str]:
 
 
 def runtime_lines(report: Mapping[str, Any]) -> list[str]:
-    """The file in every runtime, that of the target first."""
+    """Return a table of the file's scores in every runtime; the target's runtime is first."""
     metrics = [(metric, split) for metric in report["scores"]["validation"] for split in report["scores"]]
     heads = ["runtime", *(f"{metric}, {split}" for metric, split in metrics), "off from torch by"]
     lines = [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
@@ -88,7 +88,7 @@ def _says_more(item: Mapping[str, Any]) -> bool:
 
 
 def _gap_lines(report: Mapping[str, Any]) -> list[str]:
-    """How much worse than on validation it is on test: it was chosen for its validation scores."""
+    """Return a table of validation and test scores and their difference."""
     heads = ["", "| metric | validation | test | validation − test |", "|---|---|---|---|"]
     rows = []
     for item in report["gaps"]:
@@ -98,7 +98,7 @@ def _gap_lines(report: Mapping[str, Any]) -> list[str]:
 
 
 def _class_lines(report: Mapping[str, Any]) -> list[str]:
-    """How the classes of the test split are told apart."""
+    """Return a table of the predictions for each class of the test split."""
     if "test" not in report["classes"]:
         return []
     rows = confusion_rows(report["classes"]["test"])
@@ -110,7 +110,7 @@ def _class_lines(report: Mapping[str, Any]) -> list[str]:
 
 
 def _twin_lines(report: Mapping[str, Any]) -> list[str]:
-    """The recorded latency beside that of the dense twin: the same network without sparsity and in fp32."""
+    """Return a table of the recorded latency and the dense twin's, the same network in fp32 without sparsity."""
     if not report["dense_twin"]:
         return []
     rows = (

@@ -1,1 +1,1 @@
-"""Targets: where latency is measured, by name, and what can be measured there."""
+"""Targets: store, calibrate, check and profile on the places where latency is measured."""

@@ -1,4 +1,4 @@
-"""Calibrates targets and checks them, where they are."""
+"""Calibrate and check targets through an executor, on the machine of the target."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from trials.store.read.rows import find_target
 from trials.store.store import Store
 from trials.store.write.targets import add_target
 
-#: Told every second what is being done, in words.
+#: Called every second with the present phase, in words.
 Says = Callable[[str], None]
 
 
 def silent(phase: str) -> None:
-    """Tell nobody."""
+    """Ignore the phase."""
 
 
 def calibrate_targets(executor: Executor, store: Store, problem: Problem, says: Says = silent) -> dict[str, Any]:
-    """Target name → its JSON; what the store does not know yet is calibrated and added.
+    """Return target name → its JSON values; targets that are not stored yet are calibrated and added.
 
     Raises:
-        PlanError: a target of that name is stored with another description.
-        PlaceError: its device does not answer, or its core is taken.
+        PlanError: a target of this name is stored with another description.
+        PlaceError: the target's device does not answer, or its core is in use.
     """
     targets = {}
     for name, spec in target_specs(problem.plan).items():
@@ -47,7 +47,7 @@ def calibrate_targets(executor: Executor, store: Store, problem: Problem, says: 
 
 
 def calibrate(executor: Executor, spec: TargetSpec, says: Says = silent) -> dict[str, Any]:
-    """Time a target's reference models, where the target is; its JSON."""
+    """Measure a target's reference models on the target; return the target as JSON values."""
     job = CALIBRATE.job(f"calibrate.{spec.name}", {"spec": spec.to_json()}, target_pool(spec.name))
     what = f"calibrating target {spec.name!r}"
     (found,) = run_jobs(executor, [job], what, lambda done: says(what))
@@ -55,7 +55,7 @@ def calibrate(executor: Executor, spec: TargetSpec, says: Says = silent) -> dict
 
 
 def run_canary(executor: Executor, target: Target, limit: float) -> Health:
-    """Compare a target with its calibration, where it is; ``limit``: how much drift is good."""
+    """Run a canary on a target; ``limit``: largest drift at which the target counts as good."""
     name = target.spec.name
     job = CANARY.job(f"canary.{name}", {"target": target.to_json(), "limit": limit}, target_pool(name))
     (found,) = run_jobs(executor, [job], f"the canary of target {name!r}")
@@ -65,17 +65,17 @@ def run_canary(executor: Executor, target: Target, limit: float) -> Health:
 def run_jobs(
     executor: Executor, jobs: Sequence[Job], what: str, on_wait: Callable[[int], None] = lambda done: None
 ) -> list[Mapping[str, Any]]:
-    """Run jobs to their ends; their results in order.
+    """Run jobs until all have ended, and return their results in the order of ``jobs``.
 
     Args:
-        executor: runs them.
-        jobs: of any pool.
-        what: what they do, in messages.
-        on_wait: is told every second how many are done.
+        executor: executor that runs the jobs.
+        jobs: jobs of any pools.
+        what: description of the jobs for messages.
+        on_wait: called every second with the number of finished jobs.
 
     Raises:
-        JobError: one failed; the traceback of its worker is a note of the error.
-        PlaceError: the place is bad: a target's device does not answer, say.
+        JobError: a job failed; the error has the worker's traceback as a note.
+        PlaceError: the place has a fault, for example a target's device does not answer.
     """
     waiting, results = list(jobs), dict[str, Mapping[str, Any]]()
     while len(results) < len(jobs):

@@ -1,4 +1,4 @@
-"""Where the time of a candidate goes on a target: profiled there, mapped to its layers, stored."""
+"""Profile a candidate on a target, assign the times to its layers, and store them."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from trials.store.write.outcomes import add_profile
 
 
 def profile_candidate(store: Store, name: str, number: int, target: str | None = None) -> str:
-    """Profile a trained candidate's file on a target of its study, the first one by default; the target's name.
+    """Profile a trained candidate's file on a target of its study, by default the first; return the target's name.
 
     Raises:
-        PlanError: the study has no such target.
+        PlanError: the study does not have this target.
         StudyError: the candidate was not trained.
-        ExportError: its file was not kept.
+        ExportError: the candidate's file was not kept.
         MeasureError: the target's runtime has no profiler.
-        UnreachableError: its agent does not answer.
+        UnreachableError: the target's agent does not answer.
     """
     targets = study_summary(store, name).targets
     wanted = target or targets[0]
@@ -49,15 +49,15 @@ def profile_candidate(store: Store, name: str, number: int, target: str | None =
 
 
 def _fetched(detail: CandidateDetail, folder: Path) -> Path:
-    """The candidate's file as it ships."""
+    """Fetch the candidate's deployed file into ``folder``."""
     number, study = detail.row.number, detail.study
     file = next((item for item in detail.artifacts if item.kind != "weights"), None)
     if file is None:
         raise StudyError(f"trial {number} of {study!r} is {detail.row.state}: it has no file to profile")
     if file.deleted_at is not None:
         raise ExportError(
-            f"the file of trial {number} was not kept: retention keeps the front only; set artifacts.retention: all "
-            "before searching"
+            f"the file of trial {number} was not kept, because artifacts.retention does not keep it; profile a trial "
+            "of the front, or search again with artifacts.retention: all"
         )
     path = folder / "candidate"
     ArtifactStore("").fetch(file.uri, file.sha256, path)

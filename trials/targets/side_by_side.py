@@ -1,4 +1,4 @@
-"""One file on several runtimes of this machine, side by side."""
+"""Measure one file on several runtimes of this machine."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from trials.plans.runtimes import parse_runtime
 
 @dataclass(frozen=True)
 class RuntimeResult:
-    """A file on one runtime: how long it takes, or why it can't be run there."""
+    """The latency of a file on one runtime, or the reason why it can't be run there."""
 
     model: Path
     spec: TargetSpec
@@ -26,11 +26,11 @@ class RuntimeResult:
 
     @property
     def runtime(self) -> str:
-        """The runtime as it was asked for: ``torch,compile=true``."""
+        """The requested runtime with its parameters, as in ``torch,compile=true``."""
         return ",".join([self.spec.runtime, *(f"{key}={value}" for key, value in self.spec.parameters.items())])
 
     def to_json(self, first: Latency | None) -> dict[str, Any]:
-        """JSON values, the ratio to the first runtime that ran the file among them."""
+        """Return JSON values, including the ratio to ``first``, the latency on the first runtime that ran the file."""
         found: dict[str, Any] = {"model": str(self.model), "runtime": self.spec.runtime}
         found["parameters"] = dict(self.spec.parameters)
         if self.latency is None or first is None:
@@ -47,25 +47,27 @@ class RuntimeResult:
 
 
 def specs_of(runtimes: Sequence[str], *, threads: int, batch: int) -> list[TargetSpec]:
-    """Targets on this machine from ``name`` or ``name,parameter=value,…``, values being YAML; repeats are left out.
+    """Return targets on this machine for ``name`` or ``name,parameter=value,…``; each value is YAML.
+
+    Repeated runtimes are left out.
 
     Raises:
-        PlanError: a parameter without a value.
+        PlanError: a parameter has no value.
     """
     parsed = [parse_runtime(text) for text in dict.fromkeys(runtimes)]
     return [TargetSpec("here", name, threads, batch, parameters=given) for name, given in parsed]
 
 
 def every_runtime() -> list[str]:
-    """All registered runtimes, ONNX Runtime first: it comes with the project, so there is something to compare with."""
+    """Return all registered runtimes; ONNX Runtime is first, because it is always installed and ratios refer to it."""
     return sorted(RUNTIMES.names(), key=lambda name: (name != "onnxruntime", name))
 
 
 def side_by_side(model: Path, specs: Sequence[TargetSpec], effort: Effort = REPORT) -> Iterator[RuntimeResult]:
-    """Measure on one runtime after the other; one that can't run the file says why, and the next has its turn.
+    """Measure on one runtime after the other; if a runtime can't run the file, its result says why.
 
     Raises:
-        MeasureError: there is no such file.
+        MeasureError: the file does not exist.
     """
     if not model.is_file():
         raise MeasureError(f"there is no file {model}; give the path of an exported model, model.onnx")
@@ -78,7 +80,7 @@ def side_by_side(model: Path, specs: Sequence[TargetSpec], effort: Effort = REPO
 
 
 def table(found: Sequence[RuntimeResult]) -> list[dict[str, Any]]:
-    """A row a runtime; ratios are to the first that ran the file."""
+    """Return one row per runtime; ratios refer to the first runtime that ran the file."""
     first = next((item.latency for item in found if item.latency), None)
     return [_row(item, first) for item in found]
 

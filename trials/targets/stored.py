@@ -1,4 +1,4 @@
-"""Targets by name: described once, calibrated once, named by many plans."""
+"""Stored targets: described and calibrated once, and used by many plans by name."""
 
 from __future__ import annotations
 
@@ -21,42 +21,44 @@ from trials.store.store import Store
 from trials.store.write.targets import add_target, remove_target
 from trials.targets.calibration import calibrate, run_canary
 
-#: What a calibration must share with a later one for their latencies to be compared.
+#: Facts that must be equal in two calibrations of a target, so that their latencies can be compared.
 FIXED = ("processor", "flags", "runtime_version")
-#: Drift of a target that is fit: what plans allow by default.
+#: Largest drift of a target that is fit; equal to the default of plans.
 MAX_DRIFT = MeasurePlan().max_drift
 
 
 def with_stored_targets(plan: Plan, store: Store) -> Plan:
-    """A plan whose targets of nothing but a name are what is stored under it, if anything is.
+    """Return the plan with each target that has only a name replaced by the stored target of this name, if any.
 
     Raises:
-        PlanError: what is stored does not fit together in one plan.
+        PlanError: the stored targets can't be combined in one plan.
     """
     found = [_stored(item, store) if _is_name(item) else item for item in plan.targets]
     return make_plan(plan.model_copy(update={"targets": tuple(found)}).to_json())
 
 
 def names_targets(plan: Plan) -> bool:
-    """Whether a plan says of a target nothing but its name."""
+    """Whether a plan has a target with nothing but a name."""
     return "targets" in plan.model_fields_set and any(map(_is_name, plan.targets))
 
 
 def add(store: Store, spec: TargetSpec, cluster: str | None = None) -> Target:
-    """Calibrate a target where it is, and remember it.
+    """Calibrate a target on its machine, and store it.
 
     Args:
-        store: where.
-        spec: how to measure; with an address, through the agent there.
-        cluster: address of a Ray cluster, one node of which offers ``target:<name>``.
+        store: store to add it to.
+        spec: description of the target; with an address, it is measured through the agent there.
+        cluster: address of a Ray cluster with a node that has the resource ``target:<name>``.
 
     Raises:
-        PlanError: the name is taken, or the description does not fit together.
-        UnreachableError: its agent does not answer.
-        MeasureError, JobError: it can't be calibrated.
+        PlanError: a target of this name exists, or settings of the description contradict each other.
+        UnreachableError: the target's agent does not answer.
+        MeasureError, JobError: the target can't be calibrated.
     """
     if store.read(find_target, spec.name) is not None:
-        raise PlanError(f"there is a target {spec.name!r}; give another name, or nas targets remove {spec.name}")
+        raise PlanError(
+            f"target {spec.name!r} exists; choose another name, or remove it with nas targets remove {spec.name}"
+        )
     target = _calibrated(spec, cluster)
     store.write(add_target, spec.name, target.to_json(), dict(target.references))
     return target
@@ -64,31 +66,31 @@ def add(store: Store, spec: TargetSpec, cluster: str | None = None) -> Target:
 
 @dataclass(frozen=True)
 class Check:
-    """A stored target, checked by a canary and calibrated once more."""
+    """The result of a canary and a new calibration of a stored target."""
 
     health: Health
-    #: Time of its reference models over what it was: median, fastest, slowest rung.
+    #: New over stored times of its reference models: median, fastest and slowest model.
     ratio: tuple[float, float, float]
-    #: What else is not as it was: key → (then, now).
+    #: Other facts that have changed: key → (then, now).
     changed: Mapping[str, tuple[Any, Any]]
 
     @property
     def problems(self) -> list[str]:
-        """Why a study would not measure on it as plans have it by default, or should not; empty if it is fit."""
+        """Reasons why a study with default settings would not or should not measure on it; empty if it is fit."""
         found = [self.health.problem(MAX_DRIFT)]
         found += [
-            f"{key} was {then}, is {now}: latencies from then and now do not compare"
+            f"{key} was {then} and is {now}, so old and new latencies can't be compared"
             for key, (then, now) in self.changed.items()
         ]
         return [problem for problem in found if problem]
 
 
 def check(store: Store, name: str, cluster: str | None = None) -> Check:
-    """Run a canary on a stored target, then calibrate it again and compare; nothing is written.
+    """Run a canary on a stored target, then calibrate it again and compare; nothing is stored.
 
     Raises:
-        UnknownNameError: there is none of that name.
-        UnreachableError: its agent does not answer.
+        UnknownNameError: no target has this name.
+        UnreachableError: the target's agent does not answer.
     """
     before = Target.from_json(_known(store, name))
     health, now = _checked(before, cluster)
@@ -99,17 +101,17 @@ def check(store: Store, name: str, cluster: str | None = None) -> Check:
 
 
 def remove(store: Store, name: str) -> None:
-    """Forget a target that nothing was measured on.
+    """Remove a target that has no measurements.
 
     Raises:
-        UnknownNameError: there is none of that name.
-        StudyError: measurements are about it.
+        UnknownNameError: no target has this name.
+        StudyError: the target has measurements.
     """
     _known(store, name)
     count = store.write(remove_target, name)
     if count:
         raise StudyError(
-            f"{count} measurements are about target {name!r}; delete their studies first, or leave it and add another"
+            f"target {name!r} has {count} measurements; delete their studies first, or keep it and add another target"
         )
 
 
@@ -129,7 +131,7 @@ def _known(store: Store, name: str) -> dict[str, Any]:
     row = store.read(find_target, name)
     if row is None:
         names = [item.name for item in store.read(target_rows)]
-        stored = f"stored are: {', '.join(names) or 'none yet, nas targets add'}"
+        stored = f"stored targets: {', '.join(names) or 'none yet; add one with nas targets add'}"
         raise UnknownNameError(f"no target {name!r}{nearest(name, names, stored)}")
     return row.description
 
@@ -143,7 +145,7 @@ def _calibrated(spec: TargetSpec, cluster: str | None) -> Target:
 
 
 def _checked(target: Target, cluster: str | None) -> tuple[Health, Target]:
-    """Its health, before it is made to work hard, and a new calibration."""
+    """Return a target's health and a new calibration; the canary runs before the calibration loads the target."""
     if cluster is None:
         with open_measurer(target.spec) as measurer:
             return measurer.health(target, MAX_DRIFT), measurer.calibrate()
@@ -153,7 +155,7 @@ def _checked(target: Target, cluster: str | None) -> tuple[Health, Target]:
 
 @contextmanager
 def _measuring_at(spec: TargetSpec, cluster: str) -> Iterator[Executor]:
-    """A worker on the node that offers the target."""
+    """Open an executor with one worker, on the cluster node that has the target's resource."""
     executor = EXECUTORS.get("ray_actors")([measuring_pool(spec, local=False)], address=cluster)
     try:
         yield executor

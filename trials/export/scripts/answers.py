@@ -1,4 +1,4 @@
-"""What ``run.py`` of an exported network does with inputs. Its text becomes a part of that file."""
+"""The part of ``run.py`` that reads inputs and prints a network's answers; its text is copied into that file."""
 
 import json
 import sys
@@ -9,14 +9,14 @@ import numpy as np
 
 
 def answer(run: Callable[[np.ndarray], np.ndarray], shape: Sequence[int], folder: Path) -> None:
-    """Print what a network answers to the file named on the command line, or to the samples beside it.
+    """Print a network's answers to the file that the command line names, or to the samples in the folder.
 
     ``run`` takes float32 inputs of ``shape``, ``(batch, channels, height, width)``.
     """
     wanted = f"float32 of shape (N, {', '.join(map(str, shape[1:]))}), prepared as about.json says"
     if {"-h", "--help"} & set(sys.argv[1:]):
         print("usage: python run.py [inputs.npy]")
-        print(f"Answers to the inputs in a file of numpy.save, {wanted}; without one, to samples.npz.")
+        print(f"Prints answers to the inputs in a file that numpy.save wrote, {wanted}; default: samples.npz.")
         return
     if len(sys.argv) > 2:
         sys.exit(f"one file at a time: python run.py inputs.npy; got {len(sys.argv) - 1} arguments")

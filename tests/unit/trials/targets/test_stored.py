@@ -114,7 +114,7 @@ def test_targets_are_listed_and_those_without_measurements_removed(store: Store)
     Missing.away = 0
     search(plan(), storage=store.url)
     assert [(row.name, row.measurements) for row in store.read(target_rows)] == [("local", 0), ("pi", 2)]
-    with pytest.raises(StudyError, match="2 measurements are about target 'pi'"):
+    with pytest.raises(StudyError, match="target 'pi' has 2 measurements"):
         remove(store, "pi")
     remove(store, "local")
     assert [row.name for row in store.read(target_rows)] == ["pi"]
