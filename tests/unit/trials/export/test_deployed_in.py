@@ -68,7 +68,7 @@ def test_a_runtime_that_can_not_run_the_file_says_why(tmp_path: Path) -> None:
     failed = next(item for item in answers if item.runtime == "torch")
     (row,) = [line for line in lines if line.startswith("| torch")]
     assert row.endswith(f" – | {failed.reason} |")
-    assert failed.reason.startswith("a model of opset 12")
+    assert "opset 12" in failed.reason
     assert failed.error in lines[lines.index(row) :]
     assert "model.onnx" in failed.error
     assert str(tmp_path) not in failed.error
