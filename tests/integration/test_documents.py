@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
+
+import pytest
 
 ROOT = Path(__file__).parents[2]
 #: Less of it: what is typed counts here, not what is found.
@@ -41,6 +44,18 @@ def test_the_tutorial(tmp_path: Path) -> None:
     assert re.search(r"^right: +\d+ of 16 in samples", printed, re.M)
     assert {path.name for path in (tmp_path / "best").iterdir()} >= {"model.onnx", "run.py", "report.md"}
     assert (tmp_path / "report" / "report.html").stat().st_size > 100_000
+
+
+@pytest.mark.slow
+def test_a_network_of_ones_own_trained_and_searched_in_python(tmp_path: Path) -> None:
+    text = (ROOT / "docs" / "how-to" / "own-network.md").read_text()
+    (script,) = [block for block in re.findall(r"^```python\n(.*?)^```", text, re.M | re.S) if "measured_nas" in block]
+    (tmp_path / "search.py").write_text(script + "print(type(module).__name__)\n")
+    shutil.copy(ROOT / "examples" / "outside" / "my_network.py", tmp_path)
+    printed = type_in("python search.py", tmp_path)
+    assert "'network': 'original'" in printed
+    assert printed.count("complete") == 4
+    assert printed.endswith("SmallResNet\n")
 
 
 def test_a_folder_of_ones_own(tmp_path: Path) -> None:
