@@ -22,13 +22,12 @@ from trials.coordinator.assignment import Assignment
 from trials.coordinator.canary_jobs import CanaryJobs
 from trials.coordinator.context import CoordinatorContext
 from trials.coordinator.description import sample
-from trials.coordinator.dispatch import Dispatcher, Running
+from trials.coordinator.dispatch import Dispatcher, Running, trainings
 from trials.coordinator.original import original_of, settled, waiting_for_original
 from trials.coordinator.payloads import checkpoint_folder
 from trials.coordinator.pipeline import OpenTrial, after, first_step, pool_of, twin_of
 from trials.coordinator.progress import FINAL_STATES
 from trials.coordinator.repeats import Repeats, after_repeat, is_repeat
-from trials.coordinator.trainings import trainings
 from trials.executors import Event, Executor
 from trials.jobs.messages import EpochEnd
 from trials.store.read.history import open_jobs, stored_suggestions, twin_latencies

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -149,3 +149,20 @@ class Dispatcher:
             latency = self._context.latencies.answer(target, structure_hash)
             return latency and {"structure_hash": structure_hash, "latency": latency}
         return None
+
+
+def trainings(running: Iterable[Running], num_epochs: int) -> str:
+    """``trial 3: epoch 4 of 30, 12 min left; …``; empty before the first epoch of any."""
+    return "; ".join(
+        f"trial {job.trial.number}: epoch {job.epoch} of {num_epochs}, "
+        f"{duration((num_epochs - job.epoch) * job.epoch_s)} left"
+        for job in running
+        if job.epoch
+    )
+
+
+def duration(seconds: float) -> str:
+    """``40 s``, ``12 min`` or ``3.5 h``."""
+    if seconds < 60:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

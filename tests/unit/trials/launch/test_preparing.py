@@ -17,7 +17,7 @@ from tests.unit.trials.launch.test_extension import PLAN
 from tests.unit.trials.pretending import Pretending, timed
 from trials.cli.commands import inspection  # noqa: F401  (registers its verbs)
 from trials.cli.console import app
-from trials.coordinator.trainings import duration
+from trials.coordinator.dispatch import duration
 from trials.launch import studies
 from trials.plans.plan import make_plan
 from trials.store.read.rows import study_row
