@@ -100,7 +100,7 @@ def test_an_activation_zero_point_off_by_one_is_found(tmp_path: Path, monkeypatc
         return graph.node("DequantizeLinear", [integers, graph.constant(scale), up])
 
     monkeypatch.setattr(OnnxGraph, "quantized", planted)
-    with pytest.raises(ExportError, match="simulation of its roundings"):
+    with pytest.raises(ExportError, match="torch with the same roundings"):
         exported(finished(searched(options=["int8"]), 0), tmp_path)
 
 
@@ -112,7 +112,7 @@ def test_a_weight_zero_point_off_by_one_is_found(tmp_path: Path, monkeypatch: py
         lambda graph, item: written(graph, replace(item, zero_point=item.zero_point + 1) if item.bits < 32 else item),
     )
     for setting in ("int8_asymmetric_weights", "int4_blocks"):
-        with pytest.raises(ExportError, match="simulation of its roundings"):
+        with pytest.raises(ExportError, match="torch with the same roundings"):
             exported(finished(searched(**SETTINGS[setting]), 0), tmp_path)
 
 
