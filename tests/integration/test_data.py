@@ -92,7 +92,7 @@ def _check_other_files_are_kept(url: str, out: Path) -> None:
     command = ("export", "study", "--best", "--out", str(out), "--storage", url)
     refused = nas(*command, check=False)
     assert refused.returncode == 2
-    assert "is not empty; give another, or --force" in " ".join(refused.stderr.split())
+    assert "is not empty; give another, or replace files in it with --force" in " ".join(refused.stderr.split())
     assert (out / "run.py").read_text() == "mine"
     nas(*command, "--force")
     assert "numpy" in (out / "run.py").read_text()
