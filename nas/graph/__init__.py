@@ -1,1 +1,1 @@
-"""Graph: a network as it is traced: its nodes, its identity, and how its weights are read."""
+"""Traced networks: their nodes, their identity, and how their weights are read."""

@@ -1,4 +1,4 @@
-"""The arguments of traced calls under torch's own names, and tensors by position."""
+"""Arguments of traced calls, renamed to torch's own names, with tensors given by position."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from torch import fx, nn
 from torch._jit_internal import boolean_dispatched
 from torch.fx.operator_schemas import _torchscript_schema_to_signature
 
-#: Names that torch takes beside its own, for those who come from numpy.
+#: numpy's names of arguments, which torch accepts as aliases of its own.
 _ALIASES = {"axis": "dim", "keepdims": "keepdim", "x": "input", "a": "input", "x1": "input", "x2": "other"}
 
 
 def normalize_arguments(graph: fx.Graph, model: nn.Module) -> None:
     """Rewrite the calls of a graph, so that ops find every argument where torch's documentation has it.
 
-    Aliases get torch's name. Where a tensor is given by its name, it and all arguments before it become positional;
-    other keywords stay keywords.
+    Aliases are replaced by torch's names. If a tensor is given by name, it and all arguments before it become
+    positional. Other keywords stay keywords.
     """
     for node in graph.nodes:
         if node.kwargs and node.op in ("call_function", "call_method", "call_module"):
@@ -39,7 +39,7 @@ def _fits(node: fx.Node, signature: inspect.Signature) -> bool:
 
 
 def _renamed(node: fx.Node, signature: inspect.Signature) -> dict[str, Any]:
-    """Keywords with aliases replaced, where the signature knows the replacement only."""
+    """The keywords, with an alias replaced if the signature has only torch's own name."""
     known = signature.parameters
     aliases = {name: own for name, own in _ALIASES.items() if name not in known and own in known}
     return {aliases.get(name, name): value for name, value in node.kwargs.items()}
@@ -70,7 +70,7 @@ def _signatures_of(node: fx.Node, model: nn.Module) -> Iterator[inspect.Signatur
 
 @cache
 def _signatures(target: Callable[..., Any] | str) -> tuple[inspect.Signature, ...]:
-    """Every way to call a function or a method of tensors."""
+    """All signatures of a function or of a tensor method."""
     if not isinstance(target, str) and target in boolean_dispatched:
         target = boolean_dispatched[target]["if_false"]
     if inspect.isfunction(target):

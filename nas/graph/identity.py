@@ -1,4 +1,4 @@
-"""What a network is, whatever it was chosen by: its graph's identity, its layers, its costs."""
+"""Identity, layers and costs of a network, taken from its graph and not from the choices that made it."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ __all__ = [
 
 
 def graph_identity(model: nn.Module, input_shape: Shape, bits: Mapping[str, int]) -> str:
-    """Hash of the network as it is trained and deployed: equal hash, equal experiment.
+    """Hash of the network as it is trained and deployed; networks with equal hashes are the same experiment.
 
-    Ops, attributes, shapes, sharing, bits and what policies noted on modules enter; names, weights, and
-    nodes without effect do not. ``bits`` is module path → bits, 32 where missing. A module may carry
-    ``policy_annotations`` (a dict of JSON values): what a policy put on it beside bits.
+    The hash depends on ops, attributes, shapes, shared weights, bits and ``policy_annotations``. It does not depend on
+    names, weights, and nodes without effect. ``bits`` is module path → bits, 32 where missing. A module can have
+    ``policy_annotations``, a dict of JSON values that says what a policy has put on it besides bits.
 
     Raises:
         SpaceError: the network can't be traced with this input.
@@ -51,7 +51,7 @@ def identity_of(graph: TracedGraph, bits: Mapping[str, int]) -> str:
     for index in _depth_first(outputs, inputs):
         number[index] = len(number)
         module = graph.nodes[index].call.module
-        # Which weights: two calls of one module share theirs.
+        # Two calls of one module share their weights, which makes another network than two modules.
         has_weights = module is not None and next(iter(module.parameters()), None) is not None
         shared = modules.setdefault(id(module), len(modules)) if has_weights else -1
         tied = _tied(graph, index, number[index], users)
@@ -61,9 +61,9 @@ def identity_of(graph: TracedGraph, bits: Mapping[str, int]) -> str:
 
 
 def _tied(graph: TracedGraph, index: int, number: int, users: dict[int, tuple[int, int]]) -> str:
-    """Which earlier nodes of other modules have parameters of this one; ``users`` grows by this node.
+    """The numbers of earlier nodes of other modules that share a parameter with this node; adds the node to ``users``.
 
-    ``users`` is a parameter's identity → identity of the module and number of the first node that uses it.
+    ``users`` is ``id`` of a parameter → ``id`` of the module and number of the first node that uses it.
     """
     node, found = graph.nodes[index], set[int]()
     owner = id(node.call.module) if node.call.module is not None else -1
@@ -75,10 +75,10 @@ def _tied(graph: TracedGraph, index: int, number: int, users: dict[int, tuple[in
 
 
 def layers(model: nn.Module, input_shape: Shape, bits: Mapping[str, int]) -> list[dict[str, Any]]:
-    """One ``{"name", "op", "output_shape", "parameters", "macs", "bits"}`` a layer, JSON values.
+    """One ``{"name", "op", "output_shape", "parameters", "macs", "bits"}`` for each layer, as JSON values.
 
-    Shapes include the batch; a parameter counts in the layer that uses it, the first one if several do. ``bits`` is as
-    given for the module, 32 where nothing was said.
+    Shapes include the batch. A shared parameter counts in the first layer that uses it. ``bits`` are those given for
+    the module, or 32.
     """
     return layers_of(trace(model, input_shape), bits)
 
@@ -107,10 +107,10 @@ def layers_of(graph: TracedGraph, bits: Mapping[str, int]) -> list[dict[str, Any
 
 
 def count_parameters(model: nn.Module) -> int:
-    """Trainable or not, each parameter once; buffers are not parameters.
+    """The number of parameters, trainable or not, without buffers; a shared parameter counts once.
 
-    A module may name in ``training_only`` those of its parameters and submodules that do not ship, scores and
-    branches that are merged: they do not count.
+    A module can name parameters and submodules that do not ship in ``training_only``, such as scores and branches that
+    are merged. They do not count.
     """
     return sum(parameter.numel() for parameter in {id(item): item for item in _shipping(model)}.values())
 
@@ -129,7 +129,7 @@ def _is_transparent(node: TracedNode) -> bool:
 
 
 def _effective_inputs(graph: TracedGraph) -> list[int]:
-    """For each node the one that computes its value: itself, or what a node without effect passes on."""
+    """For each node the one that computes its value: the node itself, or the input of a node without effect."""
     effective: list[int] = []
     for index, node in enumerate(graph.nodes):
         effective.append(effective[node.inputs[0]] if _is_transparent(node) else index)
@@ -137,7 +137,7 @@ def _effective_inputs(graph: TracedGraph) -> list[int]:
 
 
 def _describe(node: TracedNode, bits: Mapping[str, int]) -> str:
-    """Everything about one node but its inputs, as text."""
+    """Everything about one node except its inputs, as text."""
     description: dict[str, Any] = {"kind": node.kind, "shape": node.call.output_shape}
     if node.kind == "call":
         description["op"] = node.op_name
@@ -151,7 +151,7 @@ def _describe(node: TracedNode, bits: Mapping[str, int]) -> str:
 
 
 def _opaque(node: TracedNode) -> dict[str, Any]:
-    """Of a node without op: class, settings and parameter shapes, or the function and its arguments."""
+    """Description of a node without op: class, settings and parameter shapes, or function and arguments."""
     module = node.call.module
     if module is None:
         target = node.call.node.target
@@ -171,7 +171,7 @@ def _opaque(node: TracedNode) -> dict[str, Any]:
 
 
 def _settings(module: nn.Module) -> dict[str, str]:
-    """Plain attributes of a module, which its ``repr`` need not show, and the names of functions it keeps."""
+    """Plain attributes of a module, which its ``repr`` may leave out, and the names of functions that it stores."""
     found = {}
     for name, value in vars(module).items():
         if name.startswith("_") or name == "training":
@@ -184,7 +184,7 @@ def _settings(module: nn.Module) -> dict[str, str]:
 
 
 def _ordered_inputs(graph: TracedGraph, described: Sequence[str], effective: Sequence[int]) -> list[list[int]]:
-    """Each node's effective inputs; where their order has no effect, sorted by what computes them."""
+    """The effective inputs of each node, sorted by what computes them if their order has no effect."""
     digests: list[str] = []
     ordered: list[list[int]] = []
     for index, node in enumerate(graph.nodes):
@@ -198,7 +198,7 @@ def _ordered_inputs(graph: TracedGraph, described: Sequence[str], effective: Seq
 
 
 def _depth_first(outputs: Sequence[int], inputs: Sequence[Sequence[int]]) -> list[int]:
-    """Nodes the outputs depend on, inputs before users, in an order that depends on the structure only."""
+    """The nodes that the outputs depend on, inputs before users, in an order given by the structure only."""
     order: list[int] = []
     seen: set[int] = set()
     stack = [(output, False) for output in reversed(outputs)]
@@ -214,7 +214,7 @@ def _depth_first(outputs: Sequence[int], inputs: Sequence[Sequence[int]]) -> lis
 
 
 def _shipping(module: nn.Module) -> Iterator[nn.Parameter]:
-    """Its parameters without those of training alone; one that is shared comes again."""
+    """Parameters of a module without those of ``training_only``; a shared parameter is repeated."""
     training_only = getattr(module, "training_only", ())
     for name, parameter in module.named_parameters(recurse=False):
         if name not in training_only:
@@ -225,7 +225,7 @@ def _shipping(module: nn.Module) -> Iterator[nn.Parameter]:
 
 
 def own_parameters(graph: TracedGraph, index: int) -> list[Tensor]:
-    """Parameters of a node's module, or the tensor that an attribute node stands for."""
+    """The parameters of a node's module, or the tensor that an attribute node stands for."""
     node = graph.nodes[index]
     if node.kind == "attribute":
         return [graph.tensor(index)]
@@ -233,7 +233,7 @@ def own_parameters(graph: TracedGraph, index: int) -> list[Tensor]:
 
 
 def _parameters(graph: TracedGraph, node: TracedNode, effective: Sequence[int]) -> list[nn.Parameter]:
-    """Those of its module, and those it is given as they are."""
+    """The parameters of the node's module, and parameters that are arguments of the call."""
     given = [effective[source] for source in node.inputs if graph.nodes[effective[source]].kind == "attribute"]
     found = [tensor for tensor in map(graph.tensor, given) if isinstance(tensor, nn.Parameter)]
     return found + (list(_shipping(node.call.module)) if node.call.module is not None else [])

@@ -1,4 +1,4 @@
-"""From a module to its graph: torch.fx with ops as leaves, every shape found on the meta device."""
+"""Tracing a module into a graph: torch.fx with ops as leaves, and shapes found on the meta device."""
 
 from __future__ import annotations
 
@@ -30,18 +30,18 @@ class TracedNode:
     kind: Literal["input", "attribute", "call"]
     #: Unique within the graph.
     name: str
-    #: Path of the module or of the parameter; empty for functions, methods and the input.
+    #: Path of the module or parameter; empty for functions, methods and the input.
     path: str
     op: Op | None
     call: Call
-    #: Positions, in the graph, of the tensor inputs in order.
+    #: Positions of the tensor inputs in the graph, in the order of the call.
     inputs: tuple[int, ...]
-    #: Multiply-accumulates: the op's rule, or torch's own count of a node without op.
+    #: Multiply-accumulates, counted by the op, or by torch for a node without op.
     macs: int = 0
 
     @property
     def op_name(self) -> str:
-        """Name of the op; of a node without one, the class or function."""
+        """Name of the op; for a node without op, the name of the class or function."""
         if self.op is not None:
             return op_name(self.op)
         target = (
@@ -52,12 +52,12 @@ class TracedNode:
 
 @dataclass(frozen=True)
 class TracedGraph:
-    """Everything a network's output depends on, inputs before users."""
+    """All nodes that a network's output depends on, inputs before users."""
 
     model: nn.Module
     nodes: tuple[TracedNode, ...]
     outputs: tuple[int, ...]
-    #: What the network answers with instead of one tensor: ``"a tuple of 2"``; empty for a tensor.
+    #: What the network returns in place of one tensor, for example ``"a tuple of 2"``; empty if it is a tensor.
     container: str = ""
 
     @property
@@ -71,7 +71,7 @@ class TracedGraph:
         return cast(Tensor, getattr(self.model.get_submodule(owner), name))
 
     def users(self) -> list[list[int]]:
-        """Users of each node; an output of the network counts as a user numbered ``len(nodes)``."""
+        """Positions of the users of each node; an output of the network counts as a user at ``len(nodes)``."""
         users: list[list[int]] = [[] for _ in self.nodes]
         for index, node in enumerate(self.nodes):
             for source in node.inputs:
@@ -82,15 +82,16 @@ class TracedGraph:
 
 
 def trace(model: nn.Module, input_shape: Shape, *, unused: bool = False) -> TracedGraph:
-    """The graph of ``model`` in eval mode for an input ``input_shape``, batch included.
+    """Trace ``model`` in eval mode for an input of ``input_shape``.
 
-    Nothing is computed: the model may be on the meta device. What can't be traced symbolically becomes one
-    node without op, as small a part of the network as possible. Arguments of ``forward`` beside the first are left out.
+    Nothing is computed, so the model can be on the meta device. A part that can't be traced symbolically becomes one
+    node without op; this part is as small as possible. All arguments of ``forward`` except the first have their
+    defaults.
 
     Args:
-        model: of one input.
-        input_shape: with the batch.
-        unused: keep the calls that no output depends on.
+        model: a network with one input.
+        input_shape: shape of the input with the batch.
+        unused: keep calls that no output depends on.
 
     Raises:
         SpaceError: the network does not accept such an input, or needs more than one.
@@ -117,11 +118,11 @@ def _check_arguments(model: nn.Module) -> None:
 
 class _Tracer(fx.Tracer):
     def __init__(self) -> None:
-        # Standing in for the functions of ``math`` costs more than all the rest of tracing a small network.
+        # Replacing the functions of ``math`` would take longer than tracing a small network.
         super().__init__(autowrap_modules=())  # type: ignore[arg-type]
 
     def create_args_for_root(self, root_fn: Callable[..., Any], is_module: bool, concrete_args: Any = None) -> Any:
-        """One input; every other argument keeps its default, as in a call with one argument."""
+        """Make arguments for one input; every other argument has its default, as in a call with one argument."""
         return root_fn, [self.root, self.create_proxy("placeholder", "input", (), {})]
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
@@ -135,13 +136,13 @@ class _Tracer(fx.Tracer):
         try:
             return super().call_module(m, forward, args, kwargs)
         except Exception as error:
-            # A forward may do anything with what it takes for a tensor; the module is then opaque.
+            # A forward may use its input in any way that a traced value does not support; the module is then opaque.
             logger.debug("%s is not symbolically traceable: %s", type(m).__name__, error)
             return self.create_proxy("call_module", self.path_of_module(m), args, kwargs)
 
 
 def _symbolic(model: nn.Module) -> fx.Graph:
-    # Constants that forward makes have values on the processor only; it may look at them.
+    # On the meta device, constants that forward makes have no values; if it looks at them, they are made on the CPU.
     for device in dict.fromkeys((torch.get_default_device(), torch.device("cpu"))):
         if op_of_module(model) is None:
             try:
@@ -155,7 +156,7 @@ def _symbolic(model: nn.Module) -> fx.Graph:
 
 
 def _follow_in_place(graph: fx.Graph, model: nn.Module) -> None:
-    """Let whoever reads a tensor after it was changed in place read the call that changed it."""
+    """Make the later users of a tensor that was changed in place use the call that changed it."""
     order = {node: position for position, node in enumerate(graph.nodes)}
     for node, position in order.items():
         if node.args and isinstance(node.args[0], fx.Node) and _is_in_place(node, model):
@@ -174,7 +175,7 @@ def _is_in_place(node: fx.Node, model: nn.Module) -> bool:
     return node.op == "call_method" and str(node.target).endswith("_")
 
 
-#: What torch says where the value of a tensor without values is asked for.
+#: torch's messages for asking a tensor on the meta device for its values.
 _LOOKED_AT_VALUES = ("meta tensor", "no data", "meta device", "register_meta", "Meta kernel", "Meta tensors")
 
 _IN_PLACE_OPERATORS = ("iadd", "isub", "imul", "itruediv")
@@ -241,7 +242,7 @@ class _Shapes:
         self._add(node, value, TracedNode("call", self._name(path or _place(node)), path, op, call, inputs, macs))
 
     def _name(self, wanted: str) -> str:
-        """``wanted``, or with a number where a module is called again."""
+        """``wanted``, with a number appended if a module is called again."""
         calls = self.calls[wanted] = self.calls.get(wanted, 0) + 1
         return wanted if calls == 1 else f"{wanted}#{calls}"
 
@@ -251,7 +252,7 @@ class _Shapes:
         self.nodes.append(traced)
 
     def _arguments(self, node: fx.Node, tensors: Mapping[fx.Node, Input]) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        """What the node is called with: ``tensors`` stand for tensors, the rest are values."""
+        """The arguments of the call, with ``tensors`` in place of tensors; all others are values."""
 
         def stand_in(source: fx.Node) -> Any:
             return tensors[source] if source in tensors else self.values[source]
@@ -283,7 +284,7 @@ class _Shapes:
         )
 
     def _place_of_failure(self) -> str:
-        """Where the user's code fails when it is called without being traced."""
+        """The line of the user's code that fails when the module is called without tracing."""
         try:
             _on_meta(self.model)(torch.empty(self.input_shape))
         except Exception as error:
@@ -306,13 +307,13 @@ class _Shapes:
 
 
 def _place(node: fx.Node) -> str:
-    """A name for the call of a function: the path of the module that calls it, then the function's."""
+    """A name for a call of a function: the path of the calling module, then the name of the function."""
     caller = next(reversed(node.meta.get("nn_module_stack", {})), "")
     return f"{caller}.{getattr(node.target, '__name__', node.target)}" if caller else node.name
 
 
 def _on_meta(module: nn.Module) -> Callable[..., Any]:
-    """``module`` with its tensors on the meta device."""
+    """A copy of ``module`` with its tensors on the meta device."""
     tensors = dict(module.named_parameters()) | dict(module.named_buffers())
     if all(tensor.is_meta for tensor in tensors.values()):
         return module
@@ -321,7 +322,7 @@ def _on_meta(module: nn.Module) -> Callable[..., Any]:
 
 
 def _reachable(graph: TracedGraph) -> TracedGraph:
-    """Only what the outputs depend on, and the input."""
+    """The graph with only the input and the nodes that the outputs depend on."""
     nodes, needed = graph.nodes, set(graph.outputs)
     for index in range(len(nodes) - 1, -1, -1):
         if index in needed or nodes[index].kind == "input":
@@ -342,7 +343,7 @@ def _has_tensor(value: Any) -> bool:
 
 
 def _container(answer: Any) -> str:
-    """What holds the answer, if it is not a tensor."""
+    """A description of the returned object if it is not a tensor."""
     if isinstance(answer, Tensor):
         return ""
     if isinstance(answer, Mapping):
@@ -353,5 +354,5 @@ def _container(answer: Any) -> str:
 
 
 def _shape(value: Any) -> Shape:
-    """Shape of a tensor; of several tensors at once, none."""
+    """Shape of a tensor; empty for several tensors at once."""
     return tuple(value.shape) if isinstance(value, Tensor) else ()

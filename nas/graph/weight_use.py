@@ -1,4 +1,4 @@
-"""How a network reads the weights of its layers: by calling them, or past them."""
+"""How a network uses the weights of its layers: by calling the layers, or by reading the weights directly."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ class WeightUse:
 
     #: Calls of layers that compute with it.
     layers: int = 0
-    #: Calls of functions that compute as a layer does: ``F.linear(x, layer.weight)``.
+    #: Calls of functions that compute what a layer computes: ``F.linear(x, layer.weight)``.
     functions: int = 0
-    #: Anything else: its transpose, its norm, a sum.
+    #: Other uses, such as its transpose, its norm or a sum.
     others: int = 0
 
     def restrict(self, site: Site) -> Site:
-        """The site as policies may act on it.
+        """The site with the restrictions that this use imposes on policies.
 
-        A weight that is only computed with would not keep its zeros. One that is not only read by layers has one
-        precision only if that is the full one.
+        A weight that only other calls use would not keep its zeros, so it is dense. If several readers are not all
+        calls of layers, or if a call of another kind reads the weight, only full precision is the same for all of them.
         """
         reads = self.layers + self.functions + self.others
         computed = self.layers + self.functions == 0 and self.others > 0
@@ -40,7 +40,7 @@ class WeightUse:
 
 
 def weight_uses(graph: TracedGraph) -> Mapping[int, WeightUse]:
-    """Identity of each tensor that is read → how."""
+    """``id`` of each tensor that is used → how it is used."""
     layers, functions, others = Counter[int](), Counter[int](), Counter[int]()
     for index, node in enumerate(graph.nodes):
         if node.kind == "attribute":
