@@ -1,4 +1,4 @@
-"""Deployable artifacts: the file that ships, and what is known about it."""
+"""Exporters, which write the file that ships, and the artifact that describes this file."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Artifact:
-    """A file a runtime can open."""
+    """A file that a runtime can open."""
 
     path: Path
     format: str
@@ -26,26 +26,26 @@ class Artifact:
     route: str
     sha256: str
     size_bytes: int
-    #: Hash of graph, shapes, dtypes and non-zeros per row block: equal hash, equal latency.
+    #: Hash of graph, shapes, dtypes and non-zeros per block of rows. Files with equal hashes have the same latency.
     structure_hash: str
-    #: Shape of the one input, batch included; its dtype is float32 whatever the precision inside.
+    #: Shape of the one input with the batch. Its dtype is float32, whatever the precision of the layers.
     input_shape: tuple[int, ...]
-    #: Largest absolute difference to torch's output over that output's standard deviation.
+    #: Largest absolute difference from torch's output, in standard deviations of that output.
     relative_error: float
-    #: Anything else worth keeping: the uncovered node of a fallback, seconds, opset.
+    #: Further facts: nodes without an op, seconds, opset.
     record: Mapping[str, Any]
 
 
 class Exporter(ABC):
     """Turns a network into a file.
 
-    A network's ``bits`` (site → bits) are emitted as they ship: 8 becomes QuantizeLinear/DequantizeLinear
-    pairs with u8 activations and s8 weights per output channel, calibrated on ``calibration``. Without
-    calibration data the ranges are seeded: such a file is structure-true (it times like the real one) and
-    its numbers mean nothing.
+    The file has the bits of the network's ``bits`` (site → bits). 8 bits become QuantizeLinear and DequantizeLinear
+    pairs with u8 activations and s8 weights per output channel, with ranges found on ``calibration``. Without
+    calibration data, the ranges are found on random inputs: such a file has the same structure and latency as the real
+    one, but its outputs are meaningless.
     """
 
-    #: Name of the format it writes, and the suffix of its files.
+    #: Name of the format that it writes, and the suffix of its files.
     format: str
     suffix: str
 
@@ -62,16 +62,16 @@ class Exporter(ABC):
         """Write ``path`` and check it against torch.
 
         Args:
-            network: in eval mode afterwards; weights as they are.
+            network: a finished network; it is in eval mode afterwards.
             path: file to write; its folder exists.
             input_shape: ``(N, C, H, W)``.
-            calibration: ``(M, C, H, W)`` training inputs, needed for true numbers at 8 bits; the file is compared with
-                the network on the first of them, or on seeded inputs without any.
-            runtime: what the file is checked in; one that opens ``format``.
+            calibration: training inputs ``(M, C, H, W)``, needed for correct outputs with 8 bits. The file is compared
+                with the network on the first of them, or on random inputs without any.
+            runtime: the runtime that the file is checked in; it must open ``format``.
 
         Raises:
-            ExportError: neither route works, or the file computes something else (relative tolerance; the
-                output of a fp32 file must have variance).
+            ExportError: no file can be written, or the file computes something else than the network, by a tolerance
+                that is relative to the variance of the output.
         """
 
 

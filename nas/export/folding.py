@@ -1,4 +1,4 @@
-"""What ships with other weights than it was trained with: per-channel scales and shifts go into weighted calls."""
+"""Folding: scales and shifts of channels become part of the weights and biases of convolutions and linear layers."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from nas.ops.conv import padding
 
 @dataclass(frozen=True)
 class FoldedWeights:
-    """Weights as they ship, output channels first."""
+    """Weights as they ship, ``(output channels, …)``."""
 
     weight: np.ndarray
     bias: np.ndarray | None
@@ -25,21 +25,22 @@ class FoldedWeights:
 
 @dataclass(frozen=True)
 class Folded:
-    """What folding found."""
+    """The result of folding a graph."""
 
     #: Position of a weighted node → its weights.
     layers: Mapping[int, FoldedWeights]
-    #: Position of a batch norm or layer scale that is gone → the layer it went into.
+    #: Position of a folded batch norm or layer scale → position of the layer it was folded into.
     norms: Mapping[int, int]
-    #: Positions of calls whose last shift is in the bias of the layer behind them.
+    #: Positions of calls whose last shift was folded into the bias of the next layer.
     shifted: frozenset[int]
 
 
 def fold(graph: TracedGraph, bits: Mapping[str, int]) -> Folded:
-    """Weights of every weighted call as they ship.
+    """Fold a graph: the weights of every weighted call as they ship.
 
-    The affine calls that alone use its output are in them, one after the other. In its bias is the last shift of a
-    call whose output it alone uses, if it computes in floats: 8 bits are calibrated on the shifted values.
+    Affine calls that follow a weighted call, each as the only user of the value before it, are folded into its weights.
+    The last shift of a call is folded into the bias of the next weighted call, if that is the only user of its output
+    and computes in floats; 8-bit layers are calibrated on the shifted values.
     """
     users = graph.users()
     layers: dict[int, FoldedWeights] = {}
@@ -60,7 +61,7 @@ def fold(graph: TracedGraph, bits: Mapping[str, int]) -> Folded:
 def _affines_behind(
     graph: TracedGraph, users: Sequence[Sequence[int]], index: int, weights: Weights
 ) -> Iterator[tuple[int, Affine]]:
-    """Affine calls on the output channels, each the only user of what is before it."""
+    """Affine calls on the output channels that follow one another, each as the only user of the value before it."""
     while (place := _only_user(graph, users, index)) is not None:
         node = graph.nodes[place]
         constants = [
@@ -90,7 +91,7 @@ def _shift_biases(
     layers: dict[int, FoldedWeights],
     bits: Mapping[str, int],
 ) -> Iterator[int]:
-    """Move last shifts into biases, in place; the positions of the calls that lost theirs."""
+    """Fold last shifts into the biases of ``layers``, in place; returns the positions of the calls they are from."""
     for index, node in enumerate(graph.nodes):
         shift = node.op.last_shift(node.call) if node.op is not None else None
         place = _only_user(graph, users, index)
@@ -98,14 +99,14 @@ def _shift_biases(
             continue
         layer = layers[place]
         if _is_pointwise(graph.nodes[place], layer, len(shift)):
-            # The layer's weight has its scale in it already, so what comes out of it has too.
+            # The layer's weight already contains folded scales, and the product with the shift then contains them too.
             moved = layer.weight.reshape(len(layer.weight), -1) @ as_array(shift)
             layers[place] = FoldedWeights(layer.weight, moved if layer.bias is None else layer.bias + moved)
             yield index
 
 
 def _is_pointwise(node: TracedNode, layer: FoldedWeights, channels: int) -> bool:
-    """Whether each output pixel is made of all channels of one input pixel, none of them padding."""
+    """Whether each output pixel depends on all channels of exactly one input pixel, and never on padding."""
     module = node.call.module
     if isinstance(module, nn.Conv2d):
         return math.prod(module.kernel_size) == module.groups == 1 and not any(padding(node.call))

@@ -1,4 +1,4 @@
-"""One export: what both routes need to know to write a file and to check it."""
+"""One export: everything that is needed to write a file and to check it."""
 
 from __future__ import annotations
 
@@ -14,34 +14,35 @@ from nas.export.checking.expected import Expected
 from nas.export.checking.rounding import rounded_answers
 from nas.space import Network
 
-#: Calibration inputs of the rounding that a file's distance is compared with.
+#: Number of inputs that calibrate the rounding to which a file's distance is compared.
 NUM_ROUNDED = 32
 
 
 @dataclass(frozen=True)
 class ExportJob:
-    """A network on its way into a file."""
+    """A network that is being written to a file."""
 
     network: Network
     path: Path
     #: ``(N, C, H, W)``.
     input_shape: tuple[int, ...]
-    #: ``(M, C, H, W)``, from which the ranges of 8 bits are found.
+    #: Inputs ``(M, C, H, W)`` on which the ranges of 8-bit values are found.
     calibration: Tensor
     expected: Expected
-    #: What the file is checked in.
+    #: Name of the runtime that the file is checked in.
     runtime: str
-    #: Nodes without an op, each with the place that calls it.
+    #: Nodes without an op, each with the path of the module that calls it.
     uncovered: tuple[str, ...] = ()
 
     def check_fewer_bits(self, simulation: Callable[[Tensor], Tensor] | None = None) -> float:
-        """``difference`` of a file with fewer than 32 bits.
+        """Check a file with fewer than 32 bits and return its ``difference`` from the network.
 
         Args:
-            simulation: of the file's own roundings, where there is one.
+            simulation: the network with the rounding of this file, if it can be simulated.
 
         Raises:
-            ExportError: the file answers something else than its simulation, or rounding does not explain its answers.
+            ExportError: the outputs of the file differ from those of its simulation, or from those of the network by
+                more than rounding explains.
         """
         found, _ = file_answers(self.path, self.expected.inputs, self.runtime)
         error = difference(found, self.expected, self.path)

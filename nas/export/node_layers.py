@@ -1,4 +1,4 @@
-"""Which layer of a network a runtime's node belongs to, read off the names in the exported file."""
+"""Finds the layer that a node of a runtime belongs to, by the names in the exported file."""
 
 from __future__ import annotations
 
@@ -8,23 +8,23 @@ from pathlib import Path
 
 import onnx
 
-#: What runtimes add between layers, to turn tensors into another layout.
+#: Nodes that runtimes insert between layers to convert tensors to another memory format.
 OWN_OPS = ("reorder", "transpose")
-#: Nodes that are fused into one, at most.
+#: Largest number of nodes that a runtime fuses into one.
 LONGEST_FUSION = 4
 _SCOPES = "pkg.torch.onnx.name_scopes"
 
 
 def node_layers(path: Path, nodes: Sequence[tuple[str, str]]) -> list[str | None]:
-    """Path of the module each executed node computes, None for what is the runtime's own.
+    """For each executed node, the path of its module, or None for a node that the runtime inserted.
 
-    Our exporter calls a node ``path/OpType``; torch's notes the path beside it. Runtimes name what they execute after
-    one of the nodes they fused, with endings of their own. A node that computes several is that of the first of
-    them which is of the executed kind: a convolution named after its activation is the convolution.
+    Our exporter names a node ``path/OpType``; torch's exporter stores the path in the node's metadata. A runtime names
+    an executed node after one of the nodes that it fused, with an ending of its own. A fused node is assigned to the
+    first of its parts that has the executed kind: a convolution that is named after its activation is the convolution.
 
     Args:
         path: the ONNX file.
-        nodes: (name, op) of each executed node.
+        nodes: name and kind of each executed node.
     """
     graph = onnx.load(str(path), load_external_data=False).graph
     known = {name: node for node in graph.node for name in (*node.output, node.name) if name}
@@ -41,7 +41,7 @@ def _layer(known: dict[str, onnx.NodeProto], name: str, op: str) -> str | None:
 
 
 def _chain(known: dict[str, onnx.NodeProto], node: onnx.NodeProto) -> Iterator[onnx.NodeProto]:
-    """The node and those before it, along first inputs."""
+    """The node and the nodes before it, following first inputs."""
     for _ in range(LONGEST_FUSION):
         yield node
         if not node.input or node.input[0] not in known:

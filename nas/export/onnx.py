@@ -1,4 +1,4 @@
-"""ONNX files, written op by op from a network's graph."""
+"""Writes ONNX files from the graph of a network, op by op."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from nas.quantization.steps import Steps, activation_steps
 from nas.scratch import Scratch
 from nas.space import Network
 
-#: At least so many inputs are compared.
+#: Smallest number of inputs on which file and network are compared.
 NUM_CHECKED = 8
 
 
@@ -107,7 +107,7 @@ class OnnxExporter(Exporter):
 
 
 def _compared(input_shape: tuple[int, ...], calibration: Tensor | None) -> Tensor:
-    """Inputs the file is compared on: data where there is some, or else seeded ones."""
+    """The inputs on which file and network are compared: data if there are any, otherwise random inputs."""
     count = math.ceil(NUM_CHECKED / input_shape[0]) * input_shape[0]
     if calibration is None:
         return seeded_inputs(input_shape, count, seed=1)
@@ -115,10 +115,10 @@ def _compared(input_shape: tuple[int, ...], calibration: Tensor | None) -> Tenso
 
 
 def _export_ops(job: ExportJob, graph: TracedGraph) -> tuple[onnx.ModelProto, float, list[str]]:
-    """Write the file op by op: the model, its error and its enclosed layers.
+    """Write the file op by op; returns the model, its error and its enclosed layers.
 
-    The network in 32 bits is written, run and compared with torch first. A file of fewer bits has the same ops, and is
-    compared with a simulation of its roundings and with what rounding can explain at all.
+    The network in 32 bits is first written, run and compared with torch. A file with fewer bits has the same ops. It is
+    compared with a simulation of its rounding, and with the largest difference that rounding can explain.
     """
     whole = _Written(graph, {}, job.calibration)
     fewer = any(bits < 32 for bits in job.network.bits.values())
@@ -151,7 +151,7 @@ def _blame(job: ExportJob, graph: TracedGraph, written: _Written) -> str:
 
 
 class _Written:
-    """Everything a file holds: which values are rounded how, and the parameters as they ship."""
+    """The content of a file: how values are rounded, and the parameters as they ship."""
 
     def __init__(self, graph: TracedGraph, bits: Mapping[str, int], inputs: Tensor) -> None:
         self._graph, self._bits = graph, bits
@@ -162,19 +162,19 @@ class _Written:
 
     @property
     def enclosed(self) -> list[str]:
-        """Layers of floats that read and write rounded values: ONNX Runtime computes them in integers all the same."""
+        """Float layers that read and write rounded values; ONNX Runtime computes them in integers nevertheless."""
         return [self._graph.nodes[index].name for index in self._plan.enclosed]
 
     @property
     def simulation(self) -> Simulation | None:
-        """The file in torch; None where nothing is rounded, or not as we do."""
+        """The file simulated in torch; None if nothing is rounded, or if its rounding can't be simulated."""
         fewer = [index for index in self._folded.layers if self._bits.get(self._graph.nodes[index].path, 32) < 32]
         if not fewer or self._plan.enclosed or not all(can_simulate(self._graph.nodes[index]) for index in fewer):
             return None
         return Simulation(self._graph, fewer, self._folded, self._plan, self._steps, self._parameters)
 
     def model(self, input_shape: tuple[int, ...], until: int | None = None) -> onnx.ModelProto:
-        """The file's content; with ``until``, of a file that answers the value of that node."""
+        """The file's content; with ``until``, for a file that returns the value of this node."""
         builder = OnnxGraph(self._parameters)
         place = self._graph.outputs[0] if until is None else until
         output = _walk(builder, self._graph, self._plan, self._steps)[place]
@@ -218,7 +218,7 @@ def _has_integers(network: Network) -> bool:
 
 
 def _walk(builder: OnnxGraph, graph: TracedGraph, plan: IntegerPlan, steps: Mapping[int, Steps]) -> list[str]:
-    """Emit every node; the names of their values."""
+    """Emit every node and return the names of their values."""
     names: list[str] = []
     for index, node in enumerate(graph.nodes):
         builder.scope = node.name

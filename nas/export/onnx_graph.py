@@ -1,4 +1,4 @@
-"""An ONNX graph under construction: what ops emit into."""
+"""An ONNX graph under construction, to which ops append their nodes."""
 
 from __future__ import annotations
 
@@ -14,36 +14,37 @@ from torch import fx
 from nas.ops import Call, Shape
 from nas.ops.arrays import as_array
 
-#: Old enough for every runtime around.
+#: The opset of files; old enough for all runtimes.
 OPSET = 18
-#: The file format version that goes with it.
+#: The version of the file format for this opset.
 IR_VERSION = 8
-#: Of files with 4-bit weights: the first to know them.
+#: Opset and version of files with 4-bit weights; the first ones that have them.
 FOUR_BIT_OPSET, FOUR_BIT_IR_VERSION = 21, 10
-#: Constants up to so many values are stored once.
+#: Constants with at most this many values are stored once if they are equal.
 _SMALL = 64
 
 
 @dataclass(frozen=True)
 class Integers:
-    """Integers and what they stand for: ``(values - zero_point) * scale``.
+    """Integers that stand for ``(values - zero_point) * scale``.
 
-    One scale and zero point per index of the first dimension; of blocks, ``values`` are ``(O, N)`` and the others
-    ``(O, blocks)``.
+    There is one scale and zero point for each index of the first dimension. If blocks share a scale, ``values`` is
+    ``(O, N)``, and scale and zero point are ``(O, blocks)``.
     """
 
     values: np.ndarray
     scale: np.ndarray
     zero_point: np.ndarray
-    #: What was rounded: its exact zeros, not those of rounding, are structure; its shape is that of the parameter.
+    #: The parameter before rounding. Its shape is that of the parameter, and its zeros are part of the file's
+    #: structure; zeros that result from rounding are not.
     original: np.ndarray
-    #: 4, 8 or 32.
+    #: Number of bits: 4, 8 or 32.
     bits: int
     block_size: int | None = None
 
     @property
     def dequantized(self) -> np.ndarray:
-        """What they stand for, in the parameter's shape."""
+        """The numbers that the integers stand for, in the shape of the parameter."""
         scale, zero_point = self.scale, self.zero_point
         if self.block_size is None:
             column = (-1, *[1] * (self.values.ndim - 1))
@@ -54,7 +55,7 @@ class Integers:
         return found.reshape(self.original.shape)
 
 
-#: A parameter as it ships: of float32 or float16, or integers.
+#: A parameter as it ships: float32, float16 or integers.
 Parameter = np.ndarray | Integers
 
 
@@ -62,7 +63,8 @@ class OnnxGraph:
     """Collects nodes and initializers under unique names.
 
     Args:
-        parameters: ``(fx node, parameter name)`` → what ships in place of the module's own parameter, None for none.
+        parameters: ``(fx node, parameter name)`` → the parameter that ships in place of the module's own; None if no
+            parameter ships.
     """
 
     def __init__(self, parameters: Mapping[tuple[fx.Node, str], Parameter | None] | None = None) -> None:
@@ -71,21 +73,21 @@ class OnnxGraph:
         self._initializers: list[Any] = []
         self._small: dict[tuple[Any, ...], str] = {}
         self._names: dict[str, int] = {}
-        #: Prefix of the names that follow: the layer being emitted.
+        #: Prefix of the names of new nodes: the layer that is being emitted.
         self.scope = ""
         self._packs: dict[str, list[str]] = {}
-        #: Initializer of fewer bits → what was rounded.
+        #: Name of an initializer with integers → the parameter before rounding.
         self.originals: dict[str, np.ndarray] = {}
         self._four_bits = False
 
     def node(self, op_type: str, inputs: Sequence[str], **attributes: Any) -> str:
-        """Append a node of one output; the output's name."""
+        """Append a node with one output and return the name of the output."""
         name = self._unique(op_type)
         self._nodes.append(helper.make_node(op_type, list(inputs), [name], name=name, **attributes))
         return name
 
     def split(self, value: str, sizes: Sequence[int], axis: int) -> list[str]:
-        """Append the one node of several outputs: ``value`` cut into parts of these sizes; the parts' names."""
+        """Append a ``Split`` that cuts ``value`` into parts of these sizes, and return the names of the parts."""
         name = self._unique("Split")
         parts = [f"{name}.part{index}" for index in range(len(sizes))]
         lengths = self.constant(np.array(sizes, dtype=np.int64))
@@ -93,17 +95,17 @@ class OnnxGraph:
         return parts
 
     def pack(self, values: Sequence[str]) -> str:
-        """One name for several values, for ``unpack``; it is none of the file."""
+        """One name that stands for several values until ``unpack``; the file does not contain it."""
         name = self._unique("pack")
         self._packs[name] = list(values)
         return name
 
     def unpack(self, name: str) -> list[str]:
-        """What was packed."""
+        """The names of the values that were packed under a name."""
         return self._packs[name]
 
     def constant(self, value: np.ndarray | np.generic) -> str:
-        """An initializer; small equal ones are stored once."""
+        """Add an initializer and return its name; small equal ones are stored once."""
         array = np.asarray(value)
         key = (array.dtype.str, array.shape, array.tobytes()) if array.size <= _SMALL else None
         if key is not None and key in self._small:
@@ -115,12 +117,12 @@ class OnnxGraph:
         return name
 
     def has_parameter(self, call: Call, name: str) -> bool:
-        """Whether ``parameter`` has something to give: a folded layer may have a bias its module lacks, or lost its."""
+        """Whether the call has this parameter in the file; folding can add a bias to a module or remove it."""
         own = getattr(call.module, name, None)
         return self._replaced.get((call.node, name), own) is not None
 
     def parameter(self, call: Call, name: str) -> str:
-        """A parameter of the call's module as it ships: folded, and of fewer bits where that was chosen."""
+        """Add a parameter of the call as it ships, folded and with the chosen bits, and return its name."""
         value = self._replaced.get((call.node, name))
         if value is None:
             value = as_array(getattr(call.module, name))
@@ -129,21 +131,21 @@ class OnnxGraph:
         return self._widened(value) if value.dtype == np.float16 else self.constant(value)
 
     def reshape(self, value: str, shape: Sequence[int]) -> str:
-        """``value`` in another shape; -1 stands for what is left, 0 for what the dimension was."""
+        """``value`` in another shape; -1 is the size that is left, 0 keeps the size of this dimension."""
         return self.node("Reshape", [value, self.constant(np.array(shape, dtype=np.int64))])
 
     def quantized(self, value: str, scale: np.float32, zero_point: np.uint8) -> str:
-        """``value`` rounded to u8 and back: the pair by which runtimes recognise integer layers."""
+        """``value`` rounded to u8 and back, by the pair of nodes from which runtimes recognise integer layers."""
         operands = [self.constant(scale), self.constant(zero_point)]
         return self.node("DequantizeLinear", [self.node("QuantizeLinear", [value, *operands]), *operands])
 
     def model(self, input_name: str, input_shape: Shape, output: str, output_shape: Shape) -> onnx.ModelProto:
-        """The finished model, its input ``input_name`` and its output called ``output``."""
+        """The finished model with the input ``input_name`` and the output ``output``."""
         if output == input_name or any(item.name == output for item in self._initializers):
             output = self.node("Identity", [output])
         self._rename(output, "output")
         value = helper.make_tensor_value_info
-        # A folded batch norm leaves its tensors behind.
+        # The tensors of a folded batch norm are not used.
         used = {name for node in self._nodes for name in node.input}
         graph = helper.make_graph(
             self._nodes,
@@ -160,7 +162,7 @@ class OnnxGraph:
         if tensor.bits == 4:
             self._four_bits = True
             return self._dequantized_four_bits(tensor)
-        # Not shared: their zeros are counted by name.
+        # Equal ones are not shared, because zeros are counted by name.
         name = self._unique("integers")
         self._initializers.append(numpy_helper.from_array(_contiguous(tensor.values), name))
         self.originals[name] = tensor.original
@@ -198,11 +200,11 @@ class OnnxGraph:
 
 
 def _packed(array: np.ndarray) -> bytes:
-    """Two 4-bit integers a byte, the first in its lower half."""
+    """Pack two 4-bit integers into each byte, the first into its lower half."""
     halves = np.append(array.ravel(), np.zeros(array.size % 2, dtype=array.dtype)).astype(np.uint8) & 0xF
     return (halves[::2] | halves[1::2] << 4).astype(np.uint8).tobytes()
 
 
 def _contiguous(array: np.ndarray) -> np.ndarray:
-    """Row by row in memory; numpy would make a vector of a scalar."""
+    """A contiguous array of the same shape; ``np.ascontiguousarray`` alone would turn a scalar into a vector."""
     return np.ascontiguousarray(array).reshape(array.shape)

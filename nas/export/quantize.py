@@ -1,4 +1,4 @@
-"""Where a network computes in integers, and the integers."""
+"""Decides where a network computes in integers, and rounds its weights to integers."""
 
 from __future__ import annotations
 
@@ -17,38 +17,38 @@ from nas.ops.identity import IdentityOp
 from nas.quantization.scheme import Scheme, scheme_of
 from nas.quantization.steps import Steps, weight_groups, weight_steps
 
-#: Steps of the bias of a channel without weights.
+#: Number of steps that the bias of a channel without weights is rounded to.
 BIAS_STEPS = 2**20
-#: Smaller scales are not normal float32 once they are multiplied with that of an input.
+#: A smaller scale would not be a normal float32 number after multiplication with the scale of an input.
 SMALLEST_SCALE = 1e-30
 
 
 @dataclass(frozen=True)
 class IntegerPlan:
-    """Which values are u8. Positions are those of nodes that emit something (``owner``)."""
+    """Which values are u8. All positions are those of nodes that emit a value of the file (``owner``)."""
 
-    #: For each node, the one whose ONNX value it has.
+    #: For each node, the node that emits its ONNX value: itself, or an earlier node if it emits nothing.
     owner: Sequence[int]
-    #: Weighted nodes that compute with 8 bits.
+    #: Weighted nodes that compute in 8 bits.
     layers: frozenset[int]
     #: Values that are rounded to u8.
     values: frozenset[int]
-    #: Value that keeps its input's scale → the value it has it from.
+    #: Value that has the scale of its input → that input.
     same_as: Mapping[int, int]
-    #: Value → the node whose output it is in torch.
+    #: Value → the node that has this value as its output in torch.
     observed: Mapping[int, int]
-    #: Value with a scale of its own → how that is found: as the first 8-bit layer wants it that reads it, or else the
-    #: last one that was computed before it.
+    #: Value with a scale of its own → how the scale is found: the scheme of the first 8-bit layer that reads the value,
+    #: or otherwise of the last 8-bit layer before it.
     schemes: Mapping[int, Scheme]
-    #: Weighted nodes of more bits between such values.
+    #: Weighted nodes with more than 8 bits whose inputs and outputs are u8 values.
     enclosed: Sequence[int]
 
 
 def plan_integers(graph: TracedGraph, folded: Folded, bits: Mapping[str, int]) -> IntegerPlan:
-    """Decide which values are u8 so that runtimes fuse whole chains into integer kernels.
+    """Decide which values are u8, so that runtimes fuse whole chains into integer kernels.
 
-    An 8-bit layer reads u8 and writes u8, after the activation that disappears into it; what lies between u8
-    values and has an integer kernel stays u8; a linear layer that is the end of the network writes floats.
+    An 8-bit layer reads u8 and writes u8, after the activation that is fused into it. A call between u8 values that has
+    an integer kernel also writes u8. A linear layer at the end of the network writes floats.
     """
     owner = _owners(graph, folded)
     eight = frozenset(
@@ -91,10 +91,10 @@ def plan_integers(graph: TracedGraph, folded: Folded, bits: Mapping[str, int]) -
 
 
 def halved(weight: np.ndarray, name: str) -> np.ndarray:
-    """Weights in 16 bits.
+    """Round weights to 16 bits.
 
     Raises:
-        ExportError: one is too large for them.
+        ExportError: a weight is too large for 16 bits.
     """
     with np.errstate(over="ignore"):
         found = weight.astype(np.float16)
@@ -107,13 +107,13 @@ def halved(weight: np.ndarray, name: str) -> np.ndarray:
 def quantize_weight(
     layer: FoldedWeights, bits: int, scheme: Scheme, *, smallest_scale: np.ndarray | None = None
 ) -> Integers:
-    """Weights as integers of 8 or 4 bits, a scale for each output channel or block.
+    """Round weights to integers of 8 or 4 bits, with a scale for each output channel or block.
 
     Args:
-        layer: as it ships.
+        layer: the weights as they ship.
         bits: 8 or 4.
-        scheme: of the site.
-        smallest_scale: ``(O,)`` for output channels whose steps must not be smaller.
+        scheme: the scheme of the site.
+        smallest_scale: smallest allowed scale of each output channel, ``(O,)``.
     """
     weight = torch.from_numpy(layer.weight)
     groups = weight_groups(weight, scheme, bits)
@@ -138,10 +138,10 @@ def quantize_weight(
 
 
 def quantize_layer(layer: FoldedWeights, inputs: Steps, scheme: Scheme) -> tuple[Integers, Integers | None]:
-    """Weights as s8 per output channel, bias as int32 in steps of both scales."""
+    """Round weights to s8 per output channel, and the bias to int32 with the product of both scales."""
     if layer.bias is None:
         return quantize_weight(layer, 8, scheme), None
-    # A channel of tiny weights and a real bias: its steps must be large enough for the bias to fit 32 bits.
+    # If a channel has tiny weights and a large bias, its scale must be large enough for the bias to fit 32 bits.
     smallest = np.abs(layer.bias) / (float(inputs.scale) * 2**30)
     weight = quantize_weight(layer, 8, scheme, smallest_scale=smallest)
     weight = replace(weight, scale=_scale_of_bias(weight, layer.bias, float(inputs.scale)))
@@ -151,7 +151,7 @@ def quantize_layer(layer: FoldedWeights, inputs: Steps, scheme: Scheme) -> tuple
 
 
 def _scale_of_bias(weight: Integers, bias: np.ndarray, input_scale: float) -> np.ndarray:
-    """Scales in which a channel without weights keeps its bias: any scale stands for zeros."""
+    """The scales of the weights, with a fine scale for channels that have a bias only: any scale represents zeros."""
     empty = ~np.any(weight.original, axis=tuple(range(1, weight.original.ndim)))
     fine = np.abs(bias) / (input_scale * BIAS_STEPS)
     return np.where(empty & (fine > 0), np.maximum(fine, SMALLEST_SCALE), weight.scale).astype(np.float32)
@@ -188,7 +188,7 @@ def _owners(graph: TracedGraph, folded: Folded) -> list[int]:
 
 
 def _emitted_users(graph: TracedGraph, owner: Sequence[int]) -> list[list[int]]:
-    """Users of each ONNX value; an output of the network counts as ``len(nodes)``."""
+    """Positions of the users of each ONNX value; an output of the network counts as a user at ``len(nodes)``."""
     users: list[list[int]] = [[] for _ in graph.nodes]
     for index, node in enumerate(graph.nodes):
         if owner[index] == index:
@@ -204,9 +204,9 @@ def _is_weighted(node: TracedNode) -> bool:
 
 
 def _read_by_integers(graph: TracedGraph, users: Sequence[Sequence[int]], eight: frozenset[int]) -> set[int]:
-    """Values that reach an 8-bit layer through nothing but what integers pass through; rounding others gains nothing.
+    """Values that reach an 8-bit layer through calls that have integer kernels only; rounding others gains nothing.
 
-    OpenVINO also dies of a concatenation that is rounded for floats to read.
+    In addition, OpenVINO crashes on a rounded concatenation that float layers read.
     """
     read: set[int] = set()
     for index in range(len(graph.nodes) - 1, -1, -1):
@@ -228,7 +228,7 @@ def _fuses_next(graph: TracedGraph, users: Sequence[int]) -> bool:
 
 
 def _is_rounded_later(graph: TracedGraph, index: int, users: Sequence[Sequence[int]], values: set[int]) -> bool:
-    """Whether the value gets rounded after nothing but what integers pass through."""
+    """Whether the value is rounded after calls that only move it or are fused."""
     while index not in values:
         following = users[index]
         if len(following) != 1 or following[0] == len(graph.nodes):
@@ -241,5 +241,5 @@ def _is_rounded_later(graph: TracedGraph, index: int, users: Sequence[Sequence[i
 
 
 def _ends_in_floats(graph: TracedGraph, index: int, users: Sequence[int]) -> bool:
-    """Integer matrix products can write floats, which spares the network's answer a rounding."""
+    """Whether this is a linear layer at the end: its integer kernel can write floats, so the output is not rounded."""
     return isinstance(graph.nodes[index].call.module, nn.Linear) and list(users) == [len(graph.nodes)]

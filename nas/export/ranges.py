@@ -1,4 +1,4 @@
-"""Ranges of a network's values over calibration inputs."""
+"""Ranges of a network's values on calibration inputs."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from nas.errors import ExportError
 from nas.graph.tracing import TracedGraph
 from nas.quantization import Calibration, Range
 
-#: Inputs of a batch: ranges are the same for any, memory is not.
+#: Inputs per batch; it affects the memory but not the ranges.
 BATCH = 32
-#: Seeded inputs where there is no data.
+#: Number of random inputs if there are no data.
 SEEDED = 8
 
 
 def ranges(graph: TracedGraph, calibrations: Mapping[int, Calibration], inputs: Tensor) -> dict[int, Range]:
-    """Position of a node → (low, high) of its values over ``inputs`` ``(M, C, H, W)``.
+    """Position of a node → lowest and highest value on ``inputs`` ``(M, C, H, W)``.
 
     Args:
-        graph: of a model in eval mode.
-        calibrations: positions to observe, each with a new calibration of its own.
+        graph: graph of a model in eval mode.
+        calibrations: position to observe → a new calibration.
         inputs: calibration data.
 
     Raises:
-        ExportError: no inputs, or a value that is not finite.
+        ExportError: there are no inputs, or a value is not finite.
     """
     if not len(inputs):
         raise ExportError("calibration has no inputs; give at least one batch of training data")
@@ -48,13 +48,13 @@ def ranges(graph: TracedGraph, calibrations: Mapping[int, Calibration], inputs: 
 
 
 def seeded_inputs(shape: tuple[int, ...], count: int, seed: int = 0) -> Tensor:
-    """``(count, *shape[1:])`` standard normal values, equal everywhere for a seed."""
+    """Standard normal values ``(count, *shape[1:])``, the same on every machine for a seed."""
     generator = torch.Generator().manual_seed(seed)
     return torch.randn(count, *shape[1:], generator=generator)
 
 
 def device_of(model: nn.Module) -> torch.device:
-    """Where a model's parameters are."""
+    """The device of a model's parameters."""
     return next((parameter.device for parameter in model.parameters()), torch.device("cpu"))
 
 

@@ -1,4 +1,4 @@
-"""Exporting one network of a study before anything is trained: what can't ship is refused here."""
+"""Exports one network of a study before anything is trained, to refuse networks that can't ship."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ def rehearse_shipping(
     """Write and check a network with seeded weights in each precision, for each runtime.
 
     Args:
-        exporter: of the plan.
-        network: with real tensors, the policies of the plan attached; it is finalized.
+        exporter: the exporter of the plan.
+        network: a network with real tensors and with the policies of the plan attached; it is finalized here.
         input_shape: ``(N, C, H, W)``.
         precisions: names of precisions; 32 bits are always tried.
-        runtimes: those of the targets that give answers.
+        runtimes: the runtimes of the targets, without those that return no outputs.
 
     Raises:
-        PlanError: one of the files can't be written or run, or computes something else than the network.
+        PlanError: a file can't be written or run, or it computes something else than the network.
     """
     seed_weights(network, input_shape, "rehearsal")
     network.finalize()

@@ -1,4 +1,4 @@
-"""Weights for networks that are timed before they are trained."""
+"""Random weights for networks that are timed before they are trained."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from nas.errors import ExportError
 from nas.export.ranges import device_of, seeded_inputs
 from nas.space.architecture import Network
 
-#: Inputs whose statistics batch norms take.
+#: Number of inputs that the statistics of batch norms are computed from.
 BATCH = 4
 
 
 def seed_weights(network: Network, input_shape: tuple[int, ...], seed_text: str) -> None:
-    """Fill parameters from ``seed_text``, batch norms from one batch: its file times like a trained one.
+    """Give a network random weights from ``seed_text``, so that its file has the latency of a trained one.
 
-    Without the batch the signal dies on the way (5e-26 after 60 layers) and nothing could be checked.
-    Weights of two or more dimensions are normal, scaled by fan-in for ReLU; biases 0, other vectors 1. The
-    network is in eval mode afterwards.
+    Weights with two or more dimensions are normally distributed, scaled by fan-in for ReLU. Biases are 0, other vectors
+    1. The statistics of batch norms are computed from one batch. Without them the signal would vanish (5e-26 after 60
+    layers), and outputs could not be compared. The network is in eval mode afterwards.
 
     Args:
-        network: built, with real tensors.
+        network: a network with real tensors.
         input_shape: ``(N, C, H, W)``; N has no effect.
-        seed_text: anything, its identity say.
+        seed_text: any text, for example the identity of the network.
 
     Raises:
         ExportError: the network is on the meta device.
@@ -52,13 +52,13 @@ def _fill(name: str, parameter: Tensor, generator: torch.Generator) -> None:
 
 
 def _settle_norms(model: nn.Module, input_shape: tuple[int, ...], seed: int) -> None:
-    """One training-mode batch through batch norms only: dropout stays off."""
+    """Run one batch with only batch norms in training mode, so that dropout stays off."""
     model.eval()
     norms = [module for module in model.modules() if isinstance(module, _BatchNorm) and module.running_mean is not None]
     momenta = [norm.momentum for norm in norms]
     for norm in norms:
         norm.reset_running_stats()
-        # The batch's statistics as they are, not averaged into the initial ones.
+        # With this momentum, the statistics are those of the batch alone, not averaged with the initial ones.
         norm.momentum = 1.0
         norm.train()
     try:

@@ -1,4 +1,4 @@
-"""What a file of fewer bits must answer: the network in torch with every rounding of the file in its place."""
+"""Simulates a file with fewer bits: the network in torch, with the rounding of the file at every value."""
 
 from __future__ import annotations
 
@@ -21,15 +21,16 @@ from nas.quantization.steps import Steps
 class Simulation(fx.Interpreter):
     """Runs a network with the weights, scales and zero points of its file.
 
-    Integer kernels add up exactly where floats round, so both part ways where a value falls between two steps.
+    Integer kernels add exactly and float additions round, so a value that lies between two steps may be rounded
+    differently.
 
     Args:
-        graph: of the finished network in eval mode.
-        fewer: positions of the layers of fewer than 32 bits; all others compute as they are.
-        folded: what is in their weights.
-        plan: where values are rounded.
-        steps: how, by position.
-        shipped: ``(fx node, parameter name)`` → what ships in place of the module's own parameter.
+        graph: graph of the finished network in eval mode.
+        fewer: positions of the layers with fewer than 32 bits; all others are unchanged.
+        folded: the folded weights.
+        plan: which values are rounded.
+        steps: position → how the value is rounded.
+        shipped: ``(fx node, parameter name)`` → the parameter that ships in place of the module's own.
     """
 
     def __init__(
@@ -51,12 +52,12 @@ class Simulation(fx.Interpreter):
         self._layers = {nodes[index]: _Layer(graph.nodes[index], shipped, self._device) for index in fewer}
 
     def __call__(self, inputs: Tensor) -> Tensor:
-        """``(N, C, H, W)`` → what the file answers."""
+        """Inputs ``(N, C, H, W)`` → the outputs of the file."""
         with torch.no_grad():
             return cast(Tensor, self.run(inputs.to(self._device)))
 
     def run_node(self, n: fx.Node) -> Any:
-        """The node's value as the file has it."""
+        """The value that the node has in the file."""
         if n in self._gone:
             value = self.env[self._gone[n]]
         elif n in self._layers:
@@ -67,13 +68,13 @@ class Simulation(fx.Interpreter):
 
 
 def can_simulate(node: TracedNode) -> bool:
-    """Whether the layer computes with a weight of its own, in whose place another can be put, or with a merged one."""
+    """Whether the weight that the layer computes with can be replaced by another one."""
     module = node.call.module
     return module is not None and ("weight" in dict(module.named_parameters()) or hasattr(module, "deployed"))
 
 
 class _Layer:
-    """A layer with the weights that ship in place of its own."""
+    """A layer that computes with the weights that ship."""
 
     def __init__(
         self, node: TracedNode, shipped: Mapping[tuple[fx.Node, str], Parameter | None], device: torch.device

@@ -1,4 +1,4 @@
-"""Hash of what makes an ONNX file fast or slow: everything but the values of its weights."""
+"""A hash of everything in an ONNX file that affects its latency, which is all except the values of weights."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ import numpy as np
 import onnx
 from onnx import numpy_helper
 
-#: Rows (output channels) that are counted together: those of the largest block that kernels know.
+#: Number of rows (output channels) whose non-zeros are counted together: the largest block that kernels use.
 ROW_BLOCK = 4
-#: Share of zeros that no kernel gets faster by.
+#: A smaller share of zeros makes no kernel faster.
 ACCIDENTAL = 1 / 32
-#: Key of the file's metadata: initializer of integers → ``count_nonzeros`` of it before rounding.
+#: Key of the file's metadata that has: name of an initializer with integers → its ``count_nonzeros`` before rounding.
 NONZEROS_KEY = "measured_nas.nonzeros"
 
 
 def structure_hash(path: Path) -> str:
-    """Equal for files that differ in the values of their weights only.
+    """A hash that is equal for files that differ only in names and in the values of their weights.
 
-    Nodes, attributes, shapes and dtypes enter, values of int64 constants (axes, shapes), and the non-zeros
-    of each block of rows of a weight. Integer weights count as they were before rounding, where the file
-    says so; names do not enter.
+    It depends on nodes, attributes, shapes, dtypes, the values of int64 constants (axes, shapes), and the number of
+    non-zeros in each block of rows of a weight. For integer weights, the non-zeros before rounding count if the file
+    has them.
     """
     return structure_hash_of(onnx.load(str(path)))
 
@@ -42,7 +42,7 @@ def structure_hash_of(model: onnx.ModelProto) -> str:
         sizes = [dimension.dim_value for dimension in kind.shape.dim]
         lines.append(f"value {kind.elem_type} {sizes}")
     number |= {value.name: index for index, value in enumerate(graph.input)}
-    # A constant is described where it is used: whether equal ones are stored once depends on values.
+    # A constant is described at every use, because equal constants may or may not be stored once.
     constants = {item.name: _describe(item, nonzeros.get(item.name)) for item in graph.initializer}
     for node in graph.node:
         inputs = [constants.get(name) or number[name] for name in node.input]
@@ -55,11 +55,11 @@ def structure_hash_of(model: onnx.ModelProto) -> str:
 
 
 def count_nonzeros(array: np.ndarray) -> list[list[int]]:
-    """Of each block of ``ROW_BLOCK`` rows, its non-zeros, and the columns that 2 and 4 rows with any share.
+    """For each block of ``ROW_BLOCK`` rows: its non-zeros, and its columns with a non-zero in 2 and in 4 rows together.
 
-    A row is one index of the first dimension. Kernels read a column once for all rows of such a block, so blocks of
-    zeros are faster than as many scattered ones. Fewer zeros than ``ACCIDENTAL`` of a block count as none: of millions
-    of weights some are zero by chance.
+    A row is one index of the first dimension. Kernels read a column once for all rows of a block, so zeros in blocks
+    are faster than the same number of scattered zeros. A block whose share of zeros is below ``ACCIDENTAL`` counts as
+    full, because some of millions of weights are zero by chance.
     """
     rows = array.reshape(array.shape[0], -1) != 0
     sizes = np.minimum(ROW_BLOCK, len(rows) - np.arange(0, len(rows), ROW_BLOCK))
@@ -73,7 +73,7 @@ def count_nonzeros(array: np.ndarray) -> list[list[int]]:
 
 
 def record_nonzeros(model: onnx.ModelProto, originals: Mapping[str, np.ndarray]) -> None:
-    """Write into the file what integer weights were before rounding: rounding makes zeros by accident."""
+    """Store the non-zeros of integer weights before rounding in the file, because rounding makes further zeros."""
     counts = {name: count_nonzeros(array) for name, array in originals.items() if array.ndim > 1}
     if counts:
         onnx.helper.set_model_props(model, {NONZEROS_KEY: json.dumps(counts)})

@@ -1,4 +1,4 @@
-"""The way round for nodes without an op: torch's own exporter, then ONNX Runtime's own quantiser."""
+"""The route for networks that have nodes without an op: torch's exporter, then ONNX Runtime's quantizer."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ _QUANTIZED_SUFFIX = "_quantized"
 
 
 def export_with_torch(job: ExportJob) -> tuple[onnx.ModelProto, float]:
-    """Write the file; what was written, and its error.
+    """Write the file; returns its model and its error.
 
-    The network in 32 bits is written, run and compared with torch before anything is rounded.
+    The network in 32 bits is first written, run and compared with torch. Rounding follows.
 
     Raises:
-        ExportError: torch can't export the network, fewer bits were asked for parts of it only, or 4 bits.
+        ExportError: torch can't export the network, only a part of the network has fewer bits, or layers have 4 bits.
     """
     bits, layer = _only_bits(job)
     if bits == 4:
@@ -62,7 +62,7 @@ def _only_bits(job: ExportJob) -> tuple[int, nn.Module | None]:
     """The bits of every layer, and one of the layers.
 
     Raises:
-        ExportError: they differ.
+        ExportError: layers have different bits.
     """
     network = job.network
     modules = network.model.named_modules()
@@ -82,7 +82,7 @@ def _only_bits(job: ExportJob) -> tuple[int, nn.Module | None]:
 
 
 def _halved(model: onnx.ModelProto) -> onnx.ModelProto:
-    """With the weights of its layers as float16, widened before use."""
+    """The model with the weights of its layers stored as float16 and widened before use."""
     graph = model.graph
     weights = {node.input[1] for node in graph.node if node.op_type in ("Conv", "Gemm", "MatMul")}
     casts = []
@@ -99,9 +99,9 @@ def _halved(model: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def _export(job: ExportJob) -> float:
-    """Write the network in 32 bits with the first of torch's exporters whose file computes the same; its error."""
+    """Write the network in 32 bits with the first of torch's exporters whose file is correct; returns its error."""
     errors = []
-    # The older exporter is ten times faster and names its nodes after modules; the newer knows more.
+    # The older exporter is ten times faster and names nodes after modules; the newer one supports more operators.
     for dynamo in (False, True):
         try:
             _write(job, dynamo)
@@ -142,7 +142,7 @@ def _blame(job: ExportJob) -> str:
 
 
 def reason(error: Exception) -> str:
-    """What an exception says: its class and its message, or where it was raised if it has none."""
+    """Class and message of an exception; if it has no message, the place where it was raised."""
     text = str(error).strip()
     if isinstance(error, NasError):
         return text
@@ -153,10 +153,10 @@ def reason(error: Exception) -> str:
 
 
 def _quantize(job: ExportJob, scheme: Scheme) -> None:
-    """Rewrite the file with integers.
+    """Rewrite the file with 8-bit integers.
 
     Raises:
-        ExportError: ONNX Runtime's quantiser does not know the calibration, or can't quantise the file.
+        ExportError: ONNX Runtime's quantizer does not have the calibration, or can't quantize the file.
     """
     if CALIBRATIONS.get(scheme.calibration["name"]).onnxruntime_method is None:
         known = [name for name in CALIBRATIONS.names() if CALIBRATIONS.get(name).onnxruntime_method]
@@ -168,7 +168,7 @@ def _quantize(job: ExportJob, scheme: Scheme) -> None:
     level = root.level
     with Scratch("nas-quantize-") as folder:
         prepared = Path(folder) / "prepared.onnx"
-        # It advises on the root logger, call by call, to do what has just been done.
+        # In every call it logs the advice to preprocess the file, which has just been done.
         root.setLevel(logging.ERROR)
         try:
             _run_quantiser(job, prepared, scheme)
@@ -191,7 +191,7 @@ def _quantize(job: ExportJob, scheme: Scheme) -> None:
 
 
 def _run_quantiser(job: ExportJob, prepared: Path, scheme: Scheme) -> None:
-    RUNTIMES.get("onnxruntime")  # first, because it turns the package's telemetry off
+    RUNTIMES.get("onnxruntime")  # imported first, because it switches the telemetry of onnxruntime off
     from onnxruntime.quantization import CalibrationMethod, QuantFormat, QuantType, quantize_static
     from onnxruntime.quantization.shape_inference import quant_pre_process
 
@@ -217,7 +217,7 @@ def _run_quantiser(job: ExportJob, prepared: Path, scheme: Scheme) -> None:
 
 
 class _Reader:
-    """Calibration inputs in batches of the file's size; too few for one are repeated."""
+    """Calibration inputs in batches of the file's batch size; if there are too few for one batch, they are repeated."""
 
     def __init__(self, inputs: Tensor, batch: int) -> None:
         repeats = -(-batch // len(inputs))

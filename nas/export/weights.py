@@ -1,4 +1,4 @@
-"""Weights of a network as a safetensors file: no code in it, unlike a pickle."""
+"""Weights of a network in a safetensors file, which contains no code, unlike a pickle."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from nas.errors import ExportError
 
 
 def save_weights(model: nn.Module, path: Path) -> None:
-    """Write parameters and buffers, atomically; tensors that modules share are written once."""
+    """Write parameters and buffers atomically; a tensor that modules share is written once."""
     partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
     save_model(model, str(partial))  # only its owner may read what this makes, unlike other files
     partial.chmod(0o666 & ~_umask())
@@ -27,10 +27,10 @@ def _umask() -> int:
 
 
 def load_weights(model: nn.Module, path: Path) -> None:
-    """Fill ``model`` in place, strictly.
+    """Load all weights of ``model`` in place; every tensor must be in the file and vice versa.
 
     Raises:
-        ExportError: no such file, another format, or the weights of another network.
+        ExportError: there is no such file, it has another format, or it has the weights of another network.
     """
     try:
         load_model(model, str(path), strict=True)

@@ -308,7 +308,7 @@ def test_a_zero_point_that_is_off_is_found(tmp_path: Path, monkeypatch: pytest.M
         return replace(steps, zero_point=steps.zero_point + 64)
 
     monkeypatch.setattr(nas.export.onnx, "activation_steps", off)
-    with pytest.raises(ExportError, match="rounding explains no more"):
+    with pytest.raises(ExportError, match="rounding explains at most"):
         check_integers(tmp_path)
 
 

@@ -1,1 +1,1 @@
-"""Does a file compute what its network computes?"""
+"""Checks that a file computes what its network computes."""

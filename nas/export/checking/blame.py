@@ -1,4 +1,4 @@
-"""Where a file parts ways with its network."""
+"""Finds the place where a file starts to differ from its network."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from nas.export.ranges import device_of
 from nas.graph.tracing import TracedGraph
 from nas.quantization.aware import is_own_hook
 
-#: Difference of a value, in standard deviations of it, from which on it is another value.
+#: A value of the file differs from torch's if the difference is at least this many of the value's standard deviations.
 ANOTHER = 1e-3
 
 
 def blame_hooks(model: nn.Module, expected: Expected, batch: int) -> str:
-    """The user's forward hooks that change what the network answers: files have none of them; empty without such."""
+    """A message about the user's forward hooks that change the output, because files have no hooks; else empty."""
     found = []
     for path, module in model.named_modules():
         if _own_hooks(module):
@@ -38,12 +38,12 @@ def blame_hooks(model: nn.Module, expected: Expected, batch: int) -> str:
 
 
 def blame_operator(graph: TracedGraph, inputs: Tensor, value_of: Callable[[int], np.ndarray]) -> str:
-    """The first operator whose value in the file is another than in torch, found by halving the graph.
+    """A message that names the first operator whose value in the file differs from torch's, found by bisection.
 
     Args:
-        graph: of the network.
-        inputs: of one batch.
-        value_of: position of a node → its value in the file.
+        graph: graph of the network.
+        inputs: one batch of inputs.
+        value_of: function from the position of a node to its value in the file.
     """
     values = _Values(graph)
     with torch.no_grad():
@@ -63,7 +63,7 @@ def blame_operator(graph: TracedGraph, inputs: Tensor, value_of: Callable[[int],
 
 
 class _Values(fx.Interpreter):
-    """Keeps every tensor of a run."""
+    """Runs a network and keeps every tensor."""
 
     def __init__(self, graph: TracedGraph) -> None:
         super().__init__(graph.model, graph=graph.nodes[0].call.node.graph)

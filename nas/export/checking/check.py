@@ -1,4 +1,4 @@
-"""Does the file compute what the network computes?"""
+"""Compares the outputs of a file with those of its network."""
 
 from __future__ import annotations
 
@@ -14,16 +14,17 @@ from nas.export.checking.evaluate import run_batches
 from nas.export.checking.expected import Expected, expect
 from nas.latency.runtimes import RUNTIMES, SessionOptions
 
-#: Largest difference of a 32-bit file to the network, in standard deviations of the output.
+#: Largest allowed difference between a 32-bit file and the network, in standard deviations of the output.
 TOLERANCE = 1e-3
-#: Of a file of fewer bits to its simulation, in steps of 255: sums that fall between two integers may be rounded
-#: either way.
+#: Largest allowed difference between a file with fewer bits and its simulation, in steps of which the output has 255.
+#: Sums that fall between two integers may be rounded either way.
 TOLERATED_STEPS = 3.0
-#: Of a file's distance to the network without rounding, in the simulation's.
+#: Largest allowed distance between a file with fewer bits and the network, as a multiple of the simulation's distance.
 TOLERATED_NOISE = 1.5
-#: Of the same distance, in that of a simulation that knows nothing of the file: it rounds at other places.
+#: The same limit as a multiple of the distance of a network whose operators are all rounded, which is independent of
+#: the file and rounds other values.
 TOLERATED_EXPLANATION = 3.0
-#: Distance that is never too much in a file of fewer bits, in standard deviations of the output.
+#: Distance that is always allowed for a file with fewer bits, in standard deviations of the output.
 NEGLIGIBLE = 0.01
 
 
@@ -31,29 +32,29 @@ def relative_error(model: nn.Module, path: Path, inputs: Tensor, *, runtime: str
     """Largest absolute difference between file and network, in standard deviations of the output.
 
     Args:
-        model: in eval mode.
+        model: the network in eval mode.
         path: the file.
         inputs: ``(M, C, H, W)``.
-        runtime: what runs the file.
+        runtime: name of the runtime that runs the file.
 
     Raises:
-        ExportError: the file can't be run, or what ``expect`` raises.
+        ExportError: the file can't be run, or the network can't be compared (see ``expect``).
     """
     found, batch = file_answers(path, inputs, runtime)
     return difference(found, expect(model, inputs, batch), path)
 
 
 def check_same(expected: Expected, path: Path, *, runtime: str, blame: Callable[[], str] = lambda: "") -> float:
-    """``difference`` of a file in 32 bits, at most ``TOLERANCE``.
+    """Check a file in 32 bits and return its ``difference``, which is at most ``TOLERANCE``.
 
     Args:
-        expected: what the network answers.
+        expected: outputs of the network.
         path: the file.
-        runtime: what runs the file.
-        blame: says where the two part ways, for the message.
+        runtime: name of the runtime that runs the file.
+        blame: returns a message about the place where file and network start to differ.
 
     Raises:
-        ExportError: it is more, or the file can't be run.
+        ExportError: the difference is larger, or the file can't be run.
     """
     found, _ = file_answers(path, expected.inputs, runtime)
     error = difference(found, expected, path)
@@ -67,10 +68,10 @@ def check_same(expected: Expected, path: Path, *, runtime: str, blame: Callable[
 
 
 def difference(found: np.ndarray, expected: Expected, path: Path) -> float:
-    """Largest absolute difference, in standard deviations of what was expected.
+    """Largest absolute difference from the expected outputs, in their standard deviations.
 
     Raises:
-        ExportError: another shape, or values that are not finite.
+        ExportError: the shapes differ, or an output is not finite.
     """
     if found.shape != expected.outputs.shape:
         raise ExportError(
@@ -86,14 +87,15 @@ def difference(found: np.ndarray, expected: Expected, path: Path) -> float:
 
 
 def check_rounding(simulated: np.ndarray, found: np.ndarray, expected: Expected, path: Path, *, runtime: str) -> None:
-    """Whether a file of fewer bits answers what the simulation of its own roundings answers.
+    """Check that a file with fewer bits has the outputs of the simulation of its rounding.
 
-    In a deep network one sum that is rounded the other way changes many values after it, and a runtime may round less
-    than the file says. That is fine as long as the root mean square of the file's distance to the simulation is no more
-    than that of the simulation to the network, or the file is hardly further from the network than the simulation.
+    In a deep network, one sum that is rounded the other way changes many later values, and a runtime may round fewer
+    values than the file says. A file is therefore accepted if one of these is true: the largest difference is at most
+    ``TOLERATED_STEPS``; its distance to the simulation (root mean square) is at most that of the simulation to the
+    network; its distance to the network is hardly larger than that of the simulation.
 
     Raises:
-        ExportError: neither is so, and the largest difference is more than ``TOLERATED_STEPS`` of 255.
+        ExportError: none of these is true.
     """
     step = max(float(np.ptp(simulated)), 1e-30) / 255
     steps = float(np.abs(found - simulated).max()) / step
@@ -109,17 +111,17 @@ def check_rounding(simulated: np.ndarray, found: np.ndarray, expected: Expected,
 
 
 def check_explained(rounded: np.ndarray, found: np.ndarray, expected: Expected, path: Path, *, runtime: str) -> None:
-    """Whether rounding at all explains how far a file of fewer bits is from the network.
+    """Check that rounding explains how far a file with fewer bits is from the network.
 
     Args:
-        rounded: what torch answers with everything rounded (``rounded_answers``).
-        found: what the file answers.
-        expected: what the network answers.
+        rounded: outputs of torch with the result of every operator rounded (``rounded_answers``).
+        found: outputs of the file.
+        expected: outputs of the network.
         path: the file.
-        runtime: what ran the file.
+        runtime: name of the runtime that ran the file.
 
     Raises:
-        ExportError: the root mean square of the file's distance is more than ``TOLERATED_EXPLANATION`` times that of
+        ExportError: the distance of the file (root mean square) is more than ``TOLERATED_EXPLANATION`` times that of
             the rounded network, and more than ``NEGLIGIBLE``.
     """
     explained = _rms(rounded - expected.outputs) / expected.spread
@@ -127,14 +129,14 @@ def check_explained(rounded: np.ndarray, found: np.ndarray, expected: Expected, 
     allowed = max(NEGLIGIBLE, TOLERATED_EXPLANATION * explained)
     if not distance <= allowed:
         raise ExportError(
-            f"{path.name} is {distance:.3g} standard deviations of its output away from the network in {runtime} "
-            f"(root mean square), but rounding explains no more than {allowed:.3g}: its integers, scales or zero "
-            "points are not those of the network; keep this network in fp32, or register ops for its nodes"
+            f"{path.name} differs from the network by {distance:.3g} standard deviations of its output in {runtime} "
+            f"(root mean square), but rounding explains at most {allowed:.3g}: its integers, scales or zero points are "
+            "wrong; keep this network in fp32, or register ops for its nodes"
         )
 
 
 def file_answers(path: Path, inputs: Tensor, runtime: str) -> tuple[np.ndarray, int]:
-    """What the file answers, and the batch it answers at once.
+    """The outputs of the file, and its batch size.
 
     Raises:
         ExportError: the runtime can't open or run it.

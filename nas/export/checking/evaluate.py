@@ -1,4 +1,4 @@
-"""What a deployed file answers to a whole data set."""
+"""The outputs of a deployed file for a whole data set."""
 
 from __future__ import annotations
 
@@ -17,19 +17,20 @@ from nas.latency.runtimes import RUNTIMES, Session, SessionOptions
 def deployed_outputs(
     path: Path, dataset: Dataset[Any], *, runtime: str, batch_size: int = 64, threads: int = 1
 ) -> tuple[np.ndarray, np.ndarray]:
-    """``(outputs, targets)`` of the file over ``dataset``, first dimension its length, in its order.
+    """Outputs of the file and targets for all items of ``dataset``, in its order.
 
-    The file runs as it ships: in the runtime it is for and at its own batch, the last one filled up and cut.
+    The file runs as it ships, in the runtime it is for and with its own batch size. The last batch is filled up, and
+    the additional outputs are dropped.
 
     Args:
         path: the file.
-        dataset: map-style, items ``(input (C, H, W), target)``.
-        runtime: what runs the file.
-        batch_size: of reading; also of running, where the file's batch is free.
-        threads: of the session.
+        dataset: a map-style data set with items ``(input (C, H, W), target)``.
+        runtime: name of the runtime that runs the file.
+        batch_size: number of items that are read at once; also the batch size if the file has none of its own.
+        threads: number of threads of the session.
 
     Raises:
-        ExportError: an empty data set, or a file that can't be opened or run.
+        ExportError: the data set is empty, or the file can't be opened or run.
     """
     outputs, targets = [], []
     try:
@@ -46,7 +47,7 @@ def deployed_outputs(
 
 
 def run_batches(session: Session, inputs: np.ndarray) -> np.ndarray:
-    """Outputs for ``(M, C, H, W)`` of any M, run in batches of the session's own size."""
+    """Outputs for inputs ``(M, C, H, W)`` with any M, computed in batches of the session's own size."""
     size = session.input_shape[0]
     parts = []
     for start in range(0, len(inputs), size):

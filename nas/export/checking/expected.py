@@ -1,4 +1,4 @@
-"""What a file must answer: the trained network itself, run by torch in eval mode with all of its hooks."""
+"""The outputs that a file must have: those of the trained network in eval mode, run by torch with all hooks."""
 
 from __future__ import annotations
 
@@ -13,30 +13,30 @@ from nas.errors import ExportError
 from nas.export.checking.randomness import check_repeatable
 from nas.export.ranges import device_of
 
-#: Outputs that vary less than this share of their largest value do not vary.
+#: Outputs count as constant if they vary by less than this share of their largest value.
 CONSTANT = 1e-7
 
 
 @dataclass(frozen=True)
 class Expected:
-    """Answers of a network in 32 bits to a few inputs."""
+    """Outputs of a network in 32 bits for a few inputs."""
 
     inputs: Tensor
     outputs: np.ndarray
-    #: Standard deviation of the outputs: the unit of every tolerance.
+    #: Standard deviation of the outputs, which is the unit of all tolerances.
     spread: float
 
 
 def expect(model: nn.Module, inputs: Tensor, batch: int) -> Expected:
-    """Run the network twice.
+    """Run the network, and run it again to see whether it is random.
 
     Args:
-        model: in eval mode.
+        model: the network in eval mode.
         inputs: ``(M, C, H, W)``.
-        batch: inputs that are answered at once, as in the file.
+        batch: batch size of the file.
 
     Raises:
-        ExportError: the network is random, an output is not finite, or the output is the same whatever the input.
+        ExportError: the network is random, an output is not finite, or the output is the same for all inputs.
     """
     first = answers(model, inputs, batch)
     outputs = first.float().cpu().numpy()
@@ -46,17 +46,17 @@ def expect(model: nn.Module, inputs: Tensor, batch: int) -> Expected:
     spread, largest = float(outputs.std()), float(np.abs(outputs).max())
     if not spread > CONSTANT * largest:
         raise ExportError(
-            f"the network answers {largest:.3g} whatever the input, so nothing can be checked; its weights may be "
+            f"the network's output is {largest:.3g} whatever the input, so nothing can be checked; its weights may be "
             "untrained (seed_weights) or the signal dies on the way"
         )
     return Expected(inputs, outputs, spread)
 
 
 def answers(model: nn.Module, inputs: Tensor, batch: int, before: Callable[[], None] = lambda: None) -> Tensor:
-    """The one output of a network for ``inputs``, ``batch`` of them at once; ``before`` is called before each batch.
+    """The output of a network for ``inputs`` in batches of ``batch``; ``before`` is called before each batch.
 
     Raises:
-        ExportError: it returns something else than one tensor.
+        ExportError: the network returns something other than one tensor.
     """
     device, parts = device_of(model), []
     with torch.no_grad():

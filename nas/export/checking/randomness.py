@@ -1,4 +1,4 @@
-"""Networks that answer the same input differently: no file can compute what they compute."""
+"""Refuses networks whose output for the same input varies, because no file can do the same."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from nas.errors import ExportError
 
-#: Share of the largest answer by which two runs may differ: torch adds up in another order while it is watched.
+#: Two runs may differ by this share of the largest output, because torch adds in another order while it is observed.
 SAME = 1e-4
 _TORCH = str(Path(torch.__file__).parent)
 _HERE = __file__
 
 
 def check_repeatable(answer: Callable[[], Tensor], expected: Tensor) -> None:
-    """Ask the network once more and compare.
+    """Run the network once more and compare the outputs.
 
     Args:
         answer: runs the network in eval mode.
-        expected: what it answered before, all of it finite.
+        expected: finite outputs of an earlier run.
 
     Raises:
-        ExportError: the two answers differ; the message names the random operators and the lines that call them.
+        ExportError: the outputs differ; the message names the random operators and the lines that call them.
     """
     with _RandomCalls() as calls:
         again = answer()
@@ -46,7 +46,7 @@ def check_repeatable(answer: Callable[[], Tensor], expected: Tensor) -> None:
 
 
 class _RandomCalls(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Notes every operator that draws random numbers."""
+    """Records every operator that draws random numbers."""
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
@@ -67,7 +67,7 @@ def _plain_name(func: Any) -> str:
 
 
 def _caller() -> str:
-    """The line of the user's code that is running."""
+    """The line of the user's code that is being executed."""
     frames = [
         frame
         for frame in traceback.extract_stack()

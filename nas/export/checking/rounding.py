@@ -1,4 +1,4 @@
-"""How far rounding alone can move a network's answers, told by torch: without the graph, the file or its quantiser."""
+"""Measures how much rounding alone changes a network's outputs, in torch and without the graph or the file."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ from nas.quantization.steps import Steps, activation_steps, fake_quantize_weight
 def rounded_answers(
     model: nn.Module, bits: Mapping[str, int], expected: Expected, batch: int, calibration: Tensor
 ) -> np.ndarray:
-    """What the network answers with weights rounded and, if any has 8 bits, the result of every operator.
+    """The network's outputs with rounded weights and, if any layer has 8 bits, with all results rounded.
 
     Args:
-        model: in eval mode.
-        bits: module path → bits of its weight; the weights of other modules get the fewest of these.
-        expected: what the network answers unrounded.
-        batch: inputs that are answered at once.
-        calibration: ``(M, C, H, W)``; the ranges of 8 bits are those of these inputs.
+        model: the network in eval mode.
+        bits: module path → bits of its weight; the weights of other modules get the smallest of these numbers of bits.
+        expected: outputs of the network without rounding.
+        batch: batch size.
+        calibration: inputs ``(M, C, H, W)`` on which the ranges of 8-bit values are found.
     """
     rounded = _WithWeights(model, dict(_weights(model, bits)))
     if 8 not in bits.values():
@@ -63,7 +63,7 @@ def _scheme(model: nn.Module, bits: Mapping[str, int]) -> Scheme:
 
 @contextmanager
 def _every_operator_alone() -> Iterator[None]:
-    """Without torch's fused kernels for attention: what happens inside of them could not be rounded."""
+    """A context without torch's fused attention kernels, whose intermediate results can't be rounded."""
     before = torch.backends.mha.get_fastpath_enabled()
     torch.backends.mha.set_fastpath_enabled(False)
     try:
@@ -73,26 +73,26 @@ def _every_operator_alone() -> Iterator[None]:
 
 
 class _WithWeights(nn.Module):
-    """A network with other tensors in place of some of its parameters."""
+    """A network in which some parameters are replaced by other tensors."""
 
     def __init__(self, model: nn.Module, weights: Mapping[str, Tensor]) -> None:
         super().__init__()
         self.model, self._weights = model, dict(weights)
 
     def forward(self, inputs: Tensor) -> Any:
-        """``(N, C, H, W)`` → what the network returns."""
+        """Inputs ``(N, C, H, W)`` → the output of the network."""
         return functional_call(self.model, self._weights, (inputs,))
 
 
 class _Results(TorchDispatchMode, ABC):  # type: ignore[no-untyped-call]
-    """Sees the float results of every operator that makes a new tensor, numbered in order within a run."""
+    """Observes the float result of every operator that makes a new tensor; results are numbered within a run."""
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self._place = -1
 
     def start(self) -> None:
-        """Another run begins: count from zero."""
+        """Start a new run, in which results are numbered from zero."""
         self._place = -1
 
     def __torch_dispatch__(
@@ -111,7 +111,7 @@ class _Results(TorchDispatchMode, ABC):  # type: ignore[no-untyped-call]
 
     @abstractmethod
     def _seen(self, value: Tensor) -> Tensor:
-        """What the network goes on with in place of a result, whose number is ``_place``."""
+        """The tensor with which the network continues in place of the result with the number ``_place``."""
 
 
 class _Ranges(_Results):  # type: ignore[no-untyped-call]
@@ -123,7 +123,7 @@ class _Ranges(_Results):  # type: ignore[no-untyped-call]
         self._calibrations: list[Calibration] = []
 
     def steps(self) -> list[Steps | None]:
-        """Of each result; None where a value was not finite, as in the mask of an attention."""
+        """The steps of each result; None if a value was not finite, as in an attention mask."""
         ranges = [calibration.range() for calibration in self._calibrations]
         return [activation_steps(*item, self._scheme) if np.isfinite(item).all() else None for item in ranges]
 
@@ -146,5 +146,5 @@ class _RoundedResults(_Results):  # type: ignore[no-untyped-call]
         if steps is None:
             return value
         rounded = steps.fake_quantize(value.float()).to(value.dtype)
-        # What is divided by must not become zero.
+        # A divisor must not be rounded to zero.
         return torch.where(rounded == 0, value, rounded)
