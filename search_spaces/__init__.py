@@ -1,4 +1,4 @@
-"""Published search spaces, one a file."""
+"""Search spaces, most of them published, one per file."""
 
 from nas.registry import Registry
 from nas.space.search_space import SearchSpace

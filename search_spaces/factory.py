@@ -1,4 +1,4 @@
-"""The function of the user's own that makes a network: what it must be is checked before it is called."""
+"""Loads the user's function that makes a network, and checks it before it is called."""
 
 from __future__ import annotations
 
@@ -21,7 +21,8 @@ def load_factory(location: str) -> Callable[..., nn.Module]:
 
     Raises:
         UnknownNameError: no such module or attribute.
-        PlanError: it is something else, belongs to Python's own library, or is annotated to return no module.
+        PlanError: it is not a function or module class, belongs to Python's own library, or is annotated to return
+            something other than a module.
     """
     found = load(location, "factory")
     if isinstance(found, type):
@@ -31,14 +32,16 @@ def load_factory(location: str) -> Callable[..., nn.Module]:
     function = _function_in(found)
     if function is None:
         raise PlanError(f"factory {location!r} is an object of type {type(found).__name__}; name a function or a class")
-    if str(function.__module__).partition(".")[0] in sys.stdlib_module_names:  # where it is defined, not found
+    if (
+        str(function.__module__).partition(".")[0] in sys.stdlib_module_names
+    ):  # the module that defines it, which may differ from the module in ``location``
         raise PlanError(f"factory {location!r} is a function of Python's own library, which makes no networks")
     _check_annotation(function, location)
     return found  # type: ignore[no-any-return]
 
 
 def _function_in(found: Any) -> Callable[..., Any] | None:
-    """The Python function behind decorators, partial arguments and class methods; None if there is none."""
+    """The Python function inside decorators, ``functools.partial`` and class methods; None if there is none."""
     while isinstance(found, functools.partial):
         found = found.func
     found = inspect.unwrap(found) if callable(found) else found
@@ -46,9 +49,9 @@ def _function_in(found: Any) -> Callable[..., Any] | None:
 
 
 def _check_annotation(function: Callable[..., Any], location: str) -> None:
-    """Refuse a function that is said to return a class other than a module; no annotation says nothing."""
+    """Refuse a function that is annotated to return a class other than a module; a missing annotation is accepted."""
     returned: Any = nn.Module
-    with suppress(Exception):  # an annotation may name what is imported for type checkers only
+    with suppress(Exception):  # an annotation may use a name that is imported for type checkers only
         returned = typing.get_type_hints(function).get("return", nn.Module)
     if isinstance(returned, type) and not issubclass(returned, nn.Module) and not issubclass(nn.Module, returned):
         raise PlanError(f"factory {location!r} is annotated to return {returned.__name__}, not a torch.nn.Module")

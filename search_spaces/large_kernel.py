@@ -1,4 +1,4 @@
-"""Large depthwise kernels in the middle and at the end of a network, after UniRepLKNet and the rules behind it."""
+"""Large depthwise kernels in the middle and at the end of a network, after UniRepLKNet and its design rules."""
 
 from __future__ import annotations
 
@@ -22,27 +22,27 @@ from nas.space import Chooser, SearchSpace, Site, Value, slot
 from nas.space.site import find_sites
 from nas.tasks import Task
 
-#: Sides of depthwise kernels; 0 mixes no pixels.
+#: Sizes of depthwise kernels; 0 means no depthwise convolution.
 KERNELS = (0, 3, 5, 7, 9, 11, 13, 15, 17, 21, 31)
-#: From here on kernels are large: trained beside dilated ones, and not for the first stage.
+#: Kernels from this size are large: they are trained beside dilated ones and are not used in the first stage.
 LARGE = 7
 MIXERS = ("depthwise", "ls_conv", "spartan")
-#: What an LS convolution perceives, and the dilations of a SpaRTAN block's far branch.
+#: Sizes of an LS convolution's large kernel, and dilations of a SpaRTAN block's second branch.
 PERCEPTIONS = (5, 7, 9, 11)
 DILATIONS = (1, 2, 3, 4)
-#: Where layer scales start, as published.
+#: Initial value of layer scales, as published.
 START = 1e-6
 
 
 @dataclass(frozen=True)
 class Stage:
-    """Options of a stage of units: a block whose mixer is chosen, and 3×3 blocks behind it."""
+    """Options of a stage. It consists of units: a block whose mixer is chosen, followed by 3×3 blocks."""
 
     max_units: int
-    #: 3×3 blocks behind each unit's first block: how a stage gets deeper.
+    #: Numbers of 3×3 blocks after the first block of each unit; they make a stage deeper.
     small_blocks: tuple[int, ...]
     widths: tuple[int, ...]
-    #: The map is halved on the way in while its shorter side is longer than that.
+    #: The map is halved before the stage as long as its shorter side has more pixels than this.
     pixels: int
 
 
@@ -50,7 +50,7 @@ class Stage:
 class Preset:
     """Options of a preset."""
 
-    #: The stem halves the map up to twice while its shorter side is longer than that.
+    #: The stem halves the map up to twice, as long as its shorter side has more pixels than this.
     stem_pixels: int
     stages: tuple[Stage, ...]
     expansions: tuple[int, ...]
@@ -139,9 +139,9 @@ class LargeKernel(SearchSpace):
         return model
 
     def sites(self, model: nn.Module) -> list[Site]:
-        """The same whatever is chosen: a depthwise convolution's output channels are none.
+        """The same sites for all networks of the space, without the output channels of depthwise convolutions.
 
-        Weights are dense but those of 1×1 convolutions outside squeeze-and-excitation.
+        All weights are dense except those of 1×1 convolutions outside squeeze-and-excitation.
         """
         return [
             replace(site, dense=site.dense or not _is_pointwise(site)) if site.kind == "weight" else site
@@ -150,7 +150,7 @@ class LargeKernel(SearchSpace):
         ]
 
     def _maps(self, size: int) -> list[_Map]:
-        """The stages' maps, of an input whose shorter side is ``size``."""
+        """The maps of all stages for an input whose shorter side has ``size`` pixels."""
         maps: list[_Map] = []
         reduction = 1
         for index, stage in enumerate(self.preset.stages):
@@ -162,12 +162,12 @@ class LargeKernel(SearchSpace):
         return maps
 
     def _check_fit(self, maps: Sequence[_Map]) -> None:
-        """Raise PlanError if a kernel was asked for that no stage can use."""
+        """Raise PlanError if no stage can use one of the kernels that the plan asks for."""
         largest = max(place.largest_kernel for place in maps[1:])
         unfit = [kernel for kernel in self.kernels or () if kernel > largest]
         if unfit:
             raise PlanError(
-                f"large_kernel: kernels {unfit} on maps of at most {(largest + 1) // 2} pixels a side: taps beyond "
+                f"large_kernel: kernels {unfit} on maps of at most {(largest + 1) // 2} pixels a side: weights beyond "
                 f"{largest}×{largest} only touch padding; allowed here: up to {largest}; take smaller kernels or "
                 "larger images"
             )
@@ -213,9 +213,9 @@ class LargeKernel(SearchSpace):
 
 
 class UniRepLKNetBlock(nn.Module):
-    """Mixer, squeeze-and-excitation and a feed-forward part with response norm, in one scaled residual.
+    """Mixer, squeeze-and-excitation and a feed-forward part with response norm, in one scaled residual branch.
 
-    The mixer is a depthwise convolution or an LS convolution; the other is a skipped slot.
+    The mixer is a depthwise convolution or an LS convolution; the slot of the other one is skipped.
     """
 
     def __init__(self, width: int, mixer: _Mixer, expansion: int, *, se: bool) -> None:
@@ -239,7 +239,7 @@ class UniRepLKNetBlock(nn.Module):
 
 @dataclass(frozen=True)
 class _Map:
-    """A stage's map: its shorter side, by how much it is smaller than the input, and how it gets there."""
+    """The map of a stage: its shorter side, its reduction relative to the input, and the strides before the stage."""
 
     size: int
     reduction: int
@@ -247,17 +247,17 @@ class _Map:
 
     @property
     def largest_kernel(self) -> int:
-        """The largest whose outer taps can touch more than padding."""
+        """The largest kernel whose outer weights can touch more than padding."""
         return 2 * self.size - 1
 
     def fitting(self, kernels: Sequence[int]) -> tuple[int, ...]:
-        """Those that fit; 3×3 where none does."""
+        """The kernels that fit the map; 3×3 if none does."""
         return tuple(kernel for kernel in kernels if kernel <= self.largest_kernel) or (3,)
 
 
 @dataclass(frozen=True)
 class _Mixer:
-    """What mixes the pixels of a unit's first block; ``kind`` is one of ``MIXERS``."""
+    """The mixer of a unit's first block, which mixes pixels; ``kind`` is one of ``MIXERS``."""
 
     kind: str
     kernel: int = 3
@@ -267,7 +267,7 @@ class _Mixer:
 
 @dataclass(frozen=True)
 class _Block:
-    """What the blocks of a stage share."""
+    """The properties that all blocks of a stage share."""
 
     width: int
     expansion: int
@@ -275,7 +275,7 @@ class _Block:
     grouped: bool
 
     def unit(self, mixer: _Mixer, small: int, max_small: int) -> nn.Module:
-        """The block of the mixer and ``small`` 3×3 blocks behind it, in as many slots as there may be."""
+        """The block with the mixer and ``small`` 3×3 blocks after it, in ``max_small`` slots."""
         is_spartan = mixer.kind == "spartan"
         parts: OrderedDict[str, nn.Module] = OrderedDict()
         parts["unireplknet"] = slot(partial(self._unireplknet, mixer), active=not is_spartan)
@@ -298,14 +298,14 @@ def _is_kernel(kernel: object) -> bool:
 
 
 def _choose(chooser: Chooser, place: str, what: str, options: Sequence[int], *, active: bool = True) -> int:
-    """Ask an ordered question about a place, unless there is nothing to choose."""
+    """Ask an ordered question about a place if there is more than one option."""
     if len(options) == 1:
         return options[0]
     return cast(int, chooser.choose(f"{place}.{what}", options, ordered=True, active=active, site=place))
 
 
 def _down(inputs: int, width: int, strides: Sequence[int]) -> nn.Module:
-    """3×3 convolutions of these strides with layer norms; GELU between the two of a stem."""
+    """3×3 convolutions with these strides, each with a layer norm; a GELU between the two of a stem."""
     layers: list[nn.Module] = []
     for index, stride in enumerate(strides, 1):
         outputs = width if index == len(strides) else width // 2
@@ -315,7 +315,7 @@ def _down(inputs: int, width: int, strides: Sequence[int]) -> nn.Module:
 
 
 def _depthwise(width: int, kernel: int) -> nn.Module:
-    """A depthwise convolution and a batch norm; of kernel 0 neither."""
+    """A depthwise convolution and a batch norm; nothing for kernel 0."""
     large = kernel >= LARGE
 
     def convolution() -> nn.Module:
@@ -328,7 +328,7 @@ def _depthwise(width: int, kernel: int) -> nn.Module:
 
 
 def _is_pointwise(site: Site) -> bool:
-    """Whether it is one of the 1×1 convolutions that may be sparse: by its path and shape, whatever is chosen."""
+    """Whether the site is a 1×1 convolution that may be sparse, decided by path and shape independently of choices."""
     gated = {"se", "gate", "near_gate", "far_gate"} & set(site.module.split("."))
     return site.shape[2:] == (1, 1) and not gated
 
@@ -341,7 +341,7 @@ def _initialise(module: nn.Module) -> None:
 
 
 def _published(base: int, units: Sequence[int], small: int) -> Mapping[str, Value]:
-    """Choices of preset ``paper``: widths double from ``base``; 3×3 in the first stage, then 13×13."""
+    """Choices of preset ``paper``: widths double from ``base``, kernels are 3×3 in the first stage and 13×13 later."""
     choices: dict[str, Value] = {"stage3.small_blocks": small}
     for index, count in enumerate(units):
         name = f"stage{index + 1}"
@@ -352,10 +352,10 @@ def _published(base: int, units: Sequence[int], small: int) -> Mapping[str, Valu
     return choices
 
 
-#: Networks of the paper as choices of preset ``paper``, by the last letter of their names. Of 1,000 classes A, F, P, N,
-#: T, S have 4,649,060, 6,489,328, 11,080,520, 18,818,880, 31,693,420 and 56,456,704 parameters while they are trained
-#: and 4,437,300, 6,235,216, 10,741,704, 18,318,560, 31,037,980 and 55,645,984 in the file; published are 4.4, 6.2,
-#: 10.7, 18.3, 31.0 and 55.6 million.
+#: Networks of the paper as choices of preset ``paper``, by the last letter of their names. For 1,000 classes, A, F, P,
+#: N, T and S have 4,649,060, 6,489,328, 11,080,520, 18,818,880, 31,693,420 and 56,456,704 parameters in training, and
+#: 4,437,300, 6,235,216, 10,741,704, 18,318,560, 31,037,980 and 55,645,984 in the file. The paper gives 4.4, 6.2, 10.7,
+#: 18.3, 31.0 and 55.6 million.
 PUBLISHED: Mapping[str, Mapping[str, Value]] = {
     "A": _published(40, (2, 2, 6, 2), 0),
     "F": _published(48, (2, 2, 6, 2), 0),

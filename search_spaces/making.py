@@ -1,4 +1,4 @@
-"""A network from a user's factory: what it is given, what it may be, and its exceptions as messages."""
+"""Calls a user's factory, checks the network that it makes, and turns its exceptions into messages."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ Factory = Callable[..., nn.Module]
 def make_network(factory: Factory, name: str, task: Task) -> nn.Module:
     """Call a factory on torch's current default device.
 
-    A constructor that looks at values (``.item()``) can't run on the meta device. It is then run on the processor, and
-    the network is moved to the meta device afterwards.
+    A constructor that looks at values (``.item()``) can't run on the meta device. It then runs on the CPU, and the
+    network is moved to the meta device afterwards.
 
     Raises:
-        SpaceError: the factory raises or does not return a module, or the module can't be used here.
+        SpaceError: the factory raises an error or does not return a module, or the module can't be used here.
     """
     if torch.get_default_device().type != "meta":
         return _made(factory, name, task)
@@ -59,7 +59,7 @@ def _call(factory: Factory, name: str, offered: Mapping[str, Any]) -> Any:
 
 
 def _call_with_any(factory: Factory, given: Mapping[str, Any], offered: Mapping[str, Any]) -> Any:
-    """Call a factory of ``**kwargs`` with everything offered, less what the function behind it does not know."""
+    """Call a factory that takes ``**kwargs`` with all arguments, without those that the function inside refuses."""
     given = {**offered, **given}
     while True:
         try:
@@ -102,7 +102,7 @@ def _initialize_lazy_layers(model: nn.Module, task: Task) -> None:
 
 
 def _check_types(model: nn.Module, name: str) -> None:
-    """Networks are trained in 32 bits."""
+    """Refuse parameters that are not float32, because networks are trained in 32 bits."""
     others = {
         path: str(tensor.dtype).removeprefix("torch.")
         for path, tensor in model.named_parameters()
@@ -118,7 +118,7 @@ def _check_types(model: nn.Module, name: str) -> None:
 
 
 def _check_memory(model: nn.Module, name: str) -> None:
-    """Two parameters over the same memory are one only until something moves them."""
+    """Refuse two parameters over the same memory, because moving or copying the network would separate them."""
     spans = sorted(
         (tensor.untyped_storage()._cdata, tensor.storage_offset(), tensor.numel(), path)
         for path, tensor in model.named_parameters()

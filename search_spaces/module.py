@@ -1,4 +1,4 @@
-"""A module of the user's own: one network, whose layers policies search over."""
+"""A module of the user, as a space with one network, whose layers policies search over."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ class Module(SearchSpace):
         return model
 
     def sites(self, model: nn.Module) -> list[Site]:
-        """Those of the layers that ``search`` names; a weight that layers share only if it names all of them."""
+        """The sites of the layers that ``search`` names; a shared weight has one only if it names all its layers."""
         found = weight_uses(trace(model, self._input_shape, unused=True))
         sites = [_as_read(model, site, found) for site in super().sites(model)]
         _say_what_is_left(self._name, sites)
@@ -83,7 +83,7 @@ class Module(SearchSpace):
         return [site for site in sites if chosen.issuperset(site.layers)]
 
     def start(self) -> Mapping[str, Any]:
-        """Which weights, and which of them are frozen."""
+        """The weights, and which of them are frozen."""
         return self._start.identity()
 
     def trained(self, model: nn.Module) -> bool:
@@ -120,7 +120,7 @@ def _as_read(model: nn.Module, site: Site, found: Mapping[int, WeightUse]) -> Si
 
 
 def three_layers(num_classes: int, in_chans: int) -> nn.Module:
-    """A small module, for the contract suite."""
+    """A small module for the contract suite."""
     return nn.Sequential(
         *(nn.Conv2d(in_chans, 4, 3, padding=1), nn.ReLU(), nn.Conv2d(4, 6, 1)),
         *(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(6, num_classes)),

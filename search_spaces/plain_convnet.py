@@ -15,7 +15,8 @@ from nas.space import Chooser, SearchSpace, Value, slot
 from nas.tasks import Task
 
 KERNELS = (1, 3, 5, 7)
-#: From cheap to dear: stride in the stem too; strided first convolution of a stage; max-pool before a stage.
+#: Kinds of down-sampling, the cheapest first: strides in the stem too; a stride in the first convolution of each stage;
+#: max-pooling before each stage.
 STRIDE_MODES = ("early", "stride", "pool")
 
 
@@ -23,7 +24,7 @@ STRIDE_MODES = ("early", "stride", "pool")
 class Preset:
     """Depths and options of a preset."""
 
-    #: Most convolutions of each stage.
+    #: Largest number of convolutions in each stage.
     depths: tuple[int, ...]
     widths: tuple[int, ...]
     dropouts: tuple[float, ...]
@@ -100,7 +101,7 @@ class PlainConvNet(SearchSpace):
 
 
 class _Downsampling:
-    """Where the map is halved, and how: as often as leaves at least 2×2 pixels."""
+    """Decides where and how the map is halved, so that at least 2×2 pixels remain."""
 
     def __init__(self, size: int, mode: str) -> None:
         self.size = size
@@ -108,11 +109,11 @@ class _Downsampling:
         self.reduction = 1
 
     def enter(self, *, first: bool) -> tuple[bool, int]:
-        """Whether the next stage pools first, and the stride of its first convolution."""
+        """Whether the next stage starts with a pooling, and the stride of its first convolution."""
         wanted = self.mode == "early" if first else True
         if not wanted or self.size < 4:
             return False, 1
-        # Rounds up, as a strided convolution with padding does; a pooling rounds down.
+        # A strided convolution with padding rounds the size up; a pooling rounds it down.
         pooled = self.mode == "pool"
         self.size = self.size // 2 if pooled else -(-self.size // 2)
         self.reduction *= 2
@@ -147,7 +148,7 @@ def _published(*stages: tuple[tuple[int, int], ...]) -> Mapping[str, Value]:
     return choices
 
 
-#: CIFAR-10 configurations of the official repository, as choices of preset ``paper``, by their parameter count.
+#: Number of parameters → choices of preset ``paper``: the CIFAR-10 networks of the official repository.
 PUBLISHED: Mapping[int, Mapping[str, Value]] = {
     312_362: _published(
         ((64, 3), (32, 3), (32, 3), (32, 3)),

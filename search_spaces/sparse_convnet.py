@@ -1,4 +1,4 @@
-"""Inverted residuals whose 1×1 convolutions may be sparse, after Fast Sparse ConvNets (Elsen et al. 2020)."""
+"""Inverted residuals whose 1×1 convolutions can be sparse, after Fast Sparse ConvNets (Elsen et al. 2020)."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ from nas.space import Chooser, SearchSpace, Site, Value, slot
 from nas.space.site import find_sites
 from nas.tasks import Task
 
-#: Groups of a stage's subspace attention, 0 for none.
+#: Numbers of groups in the subspace attention of a stage; 0 means no attention.
 ULSAM_GROUPS = (0, 1, 2, 4, 8, 16)
 LAYOUT_NAMES = ("serial", "parallel")
-#: Squeeze-and-excitation has so many hidden channels per input channel of its block (EfficientNet).
+#: Hidden channels of squeeze-and-excitation per input channel of the block, as in EfficientNet.
 SE_RATIO = 0.25
 
 T = TypeVar("T", bool, int, float)
@@ -34,7 +34,7 @@ T = TypeVar("T", bool, int, float)
 
 @dataclass(frozen=True)
 class Stage:
-    """Options of a stage; its first block has the stride."""
+    """Options of a stage; the first block has the stride."""
 
     max_depth: int
     widths: tuple[int, ...]
@@ -51,7 +51,7 @@ class Preset:
     expansions: tuple[int, ...]
     kernels: tuple[int, ...]
     dropouts: tuple[float, ...]
-    #: Of batch norms: small networks are trained for few steps, after which averages must not lag behind.
+    #: Momentum of batch norms. Small networks are trained for few steps, so their averages must follow quickly.
     norm_momentum: float
 
 
@@ -151,7 +151,7 @@ class SparseConvNet(SearchSpace):
         return model
 
     def sites(self, model: nn.Module) -> list[Site]:
-        """All of them; weights dense but those of 1×1 convolutions that have no mask of their own."""
+        """All sites; weights are dense except those of 1×1 convolutions without a mask of their own."""
         return [
             replace(site, dense=self.kept != (1.0,) or not _is_pointwise(site)) if site.kind == "weight" else site
             for site in find_sites(model)
@@ -204,34 +204,34 @@ class SparseConvNet(SearchSpace):
 
 @dataclass
 class _Plan:
-    """The feature map so far."""
+    """The feature map at the current place of the network."""
 
     channels: int
-    #: Pixels of its shorter side.
+    #: Number of pixels of the shorter side.
     size: int
     reduction: int = 1
 
     @property
     def largest_kernel(self) -> int:
-        """The largest whose outer taps can touch more than padding."""
+        """The largest kernel whose outer weights can touch more than padding."""
         return 2 * self.size - 1
 
     def enter(self, channels: int, stride: int) -> int:
-        """The stride a layer may have so that 2×2 pixels are left; the map is what it writes afterwards."""
+        """Update the map for a layer; returns the stride that the layer may have so that 2×2 pixels remain."""
         stride = stride if self.size >= 2 * stride else 1
         self.channels, self.size, self.reduction = channels, -(-self.size // stride), self.reduction * stride
         return stride
 
 
 def _choose(chooser: Chooser, place: str, what: str, options: Sequence[T], *, active: bool = True) -> T:
-    """Ask an ordered question about a place, unless there is nothing to choose."""
+    """Ask an ordered question about a place if there is more than one option."""
     if len(options) == 1:
         return options[0]
     return cast(T, chooser.choose(f"{place}.{what}", options, ordered=True, active=active, site=place))
 
 
 def _layout(chooser: Chooser, name: str, stage: Stage, depth: int) -> Layout:
-    """Less than two residual blocks are the same network in every layout: nothing to choose."""
+    """The chosen layout; inactive with fewer than two residual blocks, which are the same network in every layout."""
     if stage.max_depth <= 2:
         return LAYOUTS.get(LAYOUT_NAMES[0])()
     return LAYOUTS.get(str(chooser.choose(f"{name}.layout", LAYOUT_NAMES, active=depth > 2, site=name)))()
@@ -258,13 +258,13 @@ def _pointwise(inputs: int, outputs: int, kept: float) -> nn.Conv2d:
 
 
 def _layer(conv: nn.Conv2d, activation: nn.Module | None = None) -> nn.Module:
-    """Convolution, batch norm and, by default, ReLU6."""
+    """A convolution, a batch norm and, by default, a ReLU6."""
     norm = nn.BatchNorm2d(conv.out_channels)
     return nn.Sequential(OrderedDict(conv=conv, norm=norm, activation=activation or nn.ReLU6()))
 
 
 def _is_pointwise(site: Site) -> bool:
-    """Whether it is one of the 1×1 convolutions that may be sparse, by its slot."""
+    """Whether the site is a 1×1 convolution that may be sparse, decided by its slot."""
     path = site.module.split(".")
     return path[0] == "last" or path[-2] in ("expand", "project")
 
@@ -281,7 +281,7 @@ def _initialise(module: nn.Module, momentum: float) -> None:
 def _published(
     widths: Sequence[int], depths: Sequence[int], kernels: Sequence[int], *, excite: bool
 ) -> Mapping[str, Value]:
-    """Choices of preset ``mobile``, given one number a stage; the first stage does not expand, the others by 6."""
+    """Choices of preset ``mobile`` from one number per stage; the first stage does not expand, the others by 6."""
     choices: dict[str, Value] = {"stem.width": 32, "last.width": 1280, "dropout": 0.2}
     stages = zip(PRESETS["mobile"].stages, widths, depths, kernels, strict=True)
     for number, (stage, width, depth, kernel) in enumerate(stages, 1):
@@ -295,8 +295,8 @@ def _published(
     return choices
 
 
-#: Networks of 1,000 ImageNet classes as choices of preset ``mobile``, by their parameter count: MobileNetV2 1.0, and
-#: EfficientNet-B0 but for its activation, which is SiLU.
+#: Number of parameters for the 1,000 classes of ImageNet → choices of preset ``mobile``: MobileNetV2 1.0, and
+#: EfficientNet-B0 with ReLU6 in place of SiLU.
 PUBLISHED: Mapping[int, Mapping[str, Value]] = {
     3_504_872: _published((16, 24, 32, 64, 96, 160, 320), (1, 2, 3, 4, 3, 3, 1), (3, 3, 3, 3, 3, 3, 3), excite=False),
     5_288_548: _published((16, 24, 40, 80, 112, 192, 320), (1, 2, 2, 3, 3, 4, 1), (3, 3, 5, 3, 5, 5, 3), excite=True),

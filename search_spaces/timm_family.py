@@ -1,4 +1,4 @@
-"""Families of networks built by timm's own constructors from searched numbers."""
+"""Families of networks that timm's constructors build from searched numbers."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from nas.tasks import Task
 from search_spaces.answers import check_classification
 from search_spaces.families import FAMILIES
 
-#: Image that every family builds all its layers for.
+#: Shape of an image for which every family has all its layers.
 _REFERENCE = (3, 64, 64)
 
 
@@ -55,13 +55,13 @@ class TimmFamily(SearchSpace):
         return model
 
     def sites(self, model: nn.Module) -> list[Site]:
-        """Those of every layer a network of the space may have; inactive where this one has none."""
+        """The sites of all layers that networks of the space can have; inactive for layers that this network lacks."""
         present: dict[tuple[str, str], Site] = {(site.kind, site.module): site for site in find_sites(model)}
         assert present.keys() <= self._places.keys(), present.keys() - self._places.keys()
         return [present.get(key) or replace(site, active=False) for key, site in self._places.items()]
 
     def start(self) -> Mapping[str, Any]:
-        """Which weights."""
+        """The weights to start from."""
         return self._start.identity()
 
     def trained(self, model: nn.Module) -> bool:
@@ -75,7 +75,7 @@ class TimmFamily(SearchSpace):
 
     @cached_property
     def _places(self) -> Mapping[tuple[str, str], Site]:
-        """Sites of the dearest networks, one of each kind, in their order."""
+        """The sites of the most expensive networks of each kind, in their order."""
         dearest = PositionChooser(1.0)
         with torch.device("meta"):
             self.family.build(dearest, _REFERENCE, 2)

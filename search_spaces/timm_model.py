@@ -1,4 +1,4 @@
-"""Any model of timm, as it is: a baseline beside searched networks, or one whose layers policies search over."""
+"""Any model of timm, unchanged, as a baseline or as a network whose layers policies search over."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class TimmModel(SearchSpace):
     def build(self, chooser: Chooser, task: Task) -> nn.Module:
         """See ``SearchSpace.build``."""
         channels, height, width = task.input_shape
-        # Networks with a position for every token must know how many there are.
+        # Networks with position embeddings need the size of the image.
         fixed = getattr(timm.get_pretrained_cfg(self._model, allow_unregistered=True), "fixed_input_size", False)
         size = {"img_size": (height, width)} if fixed else {}
         model: nn.Module = timm.create_model(self._model, num_classes=task.num_outputs, in_chans=channels, **size)
@@ -52,7 +52,7 @@ class TimmModel(SearchSpace):
         return model
 
     def start(self) -> Mapping[str, Any]:
-        """Which weights."""
+        """The weights to start from."""
         return self._start.identity()
 
     def trained(self, model: nn.Module) -> bool:

@@ -1,4 +1,4 @@
-"""Families of networks that timm builds from numbers, and what of each there is to choose."""
+"""Families of networks that timm builds from numbers, and the choices of each family."""
 
 from __future__ import annotations
 
@@ -16,18 +16,20 @@ from nas.space import Chooser, Value
 class Family(ABC):
     """Networks of one constructor of timm.
 
-    Questions run from cheap to dear where they are ordered; those without effect are asked as inactive. What does not
-    fit an image is projected: kernels to those whose taps can reach a pixel, strides to those that leave some.
+    Options of ordered questions are in the order of their cost, the cheapest first. Questions without effect are asked
+    as inactive. Options that do not fit an image are replaced: kernels by the largest whose weights can reach a pixel,
+    strides by smaller ones, so that pixels remain.
 
     Args:
         preset: one of ``presets``.
     """
 
-    #: Name → options.
+    #: Name of a preset → its options.
     presets: ClassVar[Mapping[str, Any]]
-    #: Networks of timm by their name there → answers of preset ``paper`` that build them.
+    #: Name of a network in timm → answers of preset ``paper`` that build it.
     published: ClassVar[Mapping[str, Mapping[str, Value]]]
-    #: Answers that, each set beside the dearest ones, build networks that between them have every layer there may be.
+    #: Sets of answers. Combined with the most expensive other answers, they build networks that together have all
+    #: layers of the family.
     complete: ClassVar[Sequence[Mapping[str, Value]]] = ({},)
 
     def __init__(self, preset: str) -> None:
@@ -39,7 +41,7 @@ class Family(ABC):
 
     @abstractmethod
     def build(self, chooser: Chooser, input_shape: tuple[int, int, int], num_classes: int) -> nn.Module:
-        """The network for ``(C, H, W)`` that the chooser's answers describe."""
+        """Build the network for inputs ``(C, H, W)`` that the chooser's answers describe."""
 
 
 FAMILIES: Registry[type[Family]] = Registry(
@@ -55,12 +57,12 @@ FAMILIES: Registry[type[Family]] = Registry(
 
 
 def choose(chooser: Chooser, place: str, name: str, options: Sequence[Value], *, active: bool = True) -> Any:
-    """The answer to an ordered question about a place."""
+    """Ask an ordered question about a place and return the answer."""
     return chooser.choose(f"{place}.{name}", options, ordered=True, active=active, site=place)
 
 
 def fitting_strides(size: int, strides: Sequence[int]) -> list[int]:
-    """``strides`` for a map of ``size`` pixels a side; as many of the first ones are 1 as to leave two pixels."""
+    """``strides`` for a map with ``size`` pixels per side, of which the first ones become 1 until two pixels remain."""
     fitting = list(strides)
     while min(sizes(size, fitting)) < 2 and max(fitting) > 1:
         fitting[fitting.index(2)] = 1
@@ -68,7 +70,7 @@ def fitting_strides(size: int, strides: Sequence[int]) -> list[int]:
 
 
 def sizes(size: int, strides: Sequence[int]) -> list[int]:
-    """Pixels a side before each of the strided convolutions and after the last: these round up."""
+    """Pixels per side before each strided convolution and after the last one; a stride rounds up."""
     found = [size]
     for stride in strides:
         found.append(-(-found[-1] // stride))

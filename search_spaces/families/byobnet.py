@@ -1,4 +1,4 @@
-"""Residual networks and RepVGG, of timm's bring-your-own-blocks constructor."""
+"""Residual networks and RepVGG, built by timm's ``ByobNet``."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ ACTIVATIONS = ("relu", "silu")
 
 @dataclass(frozen=True)
 class Preset:
-    """Options; those of stages stage by stage."""
+    """Options; those of stages are lists with one item per stage."""
 
     stem_widths: tuple[int, ...]
-    #: Of a stem of three convolutions, which shrinks maps fourfold; the others halve.
+    #: Whether the stem has three convolutions and reduces maps fourfold; other stems halve maps.
     tiered: bool
     depths: tuple[tuple[int, ...], ...]
     widths: tuple[tuple[int, ...], ...]
@@ -93,7 +93,7 @@ class ByobNetFamily(Family):
 
 
 def _published(settings: Mapping[str, Value], *stages: Sequence[int]) -> Mapping[str, Value]:
-    """Of each stage depth and width."""
+    """The choices of a network with this depth and width for each stage."""
     choices: dict[str, Value] = {"final_conv.width": 0, **settings}
     for stage, (depth, width) in enumerate(stages):
         choices |= {f"stages.{stage}.depth": depth, f"stages.{stage}.width": width}

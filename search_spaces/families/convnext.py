@@ -16,13 +16,13 @@ from search_spaces.families import Family, choose
 
 @dataclass(frozen=True)
 class Preset:
-    """Options; those of stages stage by stage."""
+    """Options; those of stages are lists with one item per stage."""
 
     patches: tuple[int, ...]
     depths: tuple[tuple[int, ...], ...]
     widths: tuple[tuple[int, ...], ...]
     kernels: tuple[int, ...]
-    #: What layer scales start from. Short trainings do not get far from timm's own, a millionth.
+    #: Initial value of layer scales. Short trainings can't move them far from timm's initial value, a millionth.
     layer_scale: float
 
 
@@ -51,7 +51,7 @@ class ConvNeXtFamily(Family):
             layer_scale=1e-6,
         ),
     }
-    # Only with patches of two pixels has the first stage a down-sampling.
+    # The first stage has a down-sampling only if patches have two pixels.
     complete = ({"stem.patch": 2},)
 
     def build(self, chooser: Chooser, input_shape: tuple[int, int, int], num_classes: int) -> nn.Module:
@@ -68,7 +68,7 @@ class ConvNeXtFamily(Family):
             place = f"stages.{stage}"
             depths.append(choose(chooser, place, "depth", preset.depths[stage]))
             widths.append(choose(chooser, place, "width", preset.widths[stage]))
-            # Whatever the patch, the first stage's map is a quarter of the image.
+            # The map of the first stage has a quarter of the image's pixels per side for every patch size.
             wanted = 4 * 2**stage
             pixels, dilation = size // min(wanted, reduction), max(wanted // reduction, 1)
             kernels.append(min(choose(chooser, place, "kernel", preset.kernels), 2 * ((pixels - 1) // dilation) + 1))

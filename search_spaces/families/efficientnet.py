@@ -1,4 +1,4 @@
-"""EfficientNet, EfficientNet-Lite, MobileNetV2, MnasNet: inverted residuals."""
+"""EfficientNet, EfficientNet-Lite, MobileNetV2 and MnasNet, which consist of inverted residuals."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SQUEEZE = 0.25
 
 @dataclass(frozen=True)
 class Preset:
-    """Options; those of stages stage by stage."""
+    """Options; those of stages are lists with one item per stage."""
 
     stem_widths: tuple[int, ...]
     strides: tuple[int, ...]
@@ -91,7 +91,7 @@ class EfficientNetFamily(Family):
         return model
 
     def _stage(self, chooser: Chooser, stage: int, stride: int, size: int) -> str:
-        """A stage in timm's own words."""
+        """A stage in timm's notation."""
         preset: Preset = self.preset
         place, first = f"blocks.{stage}", stage == 0
         depth = choose(chooser, place, "depth", preset.depths[stage])
@@ -102,7 +102,7 @@ class EfficientNetFamily(Family):
 
 
 def _published(activation: str, se: bool, *stages: tuple[int, int, int, int]) -> Mapping[str, Value]:
-    """Of each stage depth, width, kernel and expansion."""
+    """The choices of a network with this depth, width, kernel and expansion for each stage."""
     choices: dict[str, Value] = {"stem.width": 32, "head.width": 1280, "activation": activation, "se": se}
     for stage, numbers in enumerate(stages):
         names: Sequence[str] = ("depth", "width", "kernel", "expansion")[: 3 if stage == 0 else 4]

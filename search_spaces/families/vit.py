@@ -19,7 +19,7 @@ POOLS = ("token", "avg")
 
 @dataclass(frozen=True)
 class Preset:
-    """Options. Every width is a multiple of every number of heads."""
+    """Options; every width is a multiple of every number of heads."""
 
     patches: tuple[int, ...]
     widths: tuple[int, ...]

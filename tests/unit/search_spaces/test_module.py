@@ -61,7 +61,7 @@ def test_the_factory_gets_what_it_takes(task: Task) -> None:
 
 def test_a_network_for_another_task_is_refused_with_the_plan(task: Task) -> None:
     with torch.device("meta"):
-        with pytest.raises(PlanError, match=r"answers \(1, 5\).*needs \(1, 10"):
+        with pytest.raises(PlanError, match=r"returns \(1, 5\).*needs \(1, 10"):
             Module(here("five_classes")).build(ReplayChooser({}), task)
         with pytest.raises(PlanError, match="does not take inputs"):
             Module(here("Normed")).build(ReplayChooser({}), make_task("shapes", image_size=16))

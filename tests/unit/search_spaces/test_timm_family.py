@@ -70,7 +70,7 @@ def test_weights_of_another_family_are_refused(tmp_path: Path) -> None:
 
 def test_a_task_that_wants_maps_is_refused() -> None:
     task = make_task("shapes_segmentation", image_size=32)
-    with torch.device("meta"), pytest.raises(PlanError, match="timm_family answers with classes"):
+    with torch.device("meta"), pytest.raises(PlanError, match="timm_family returns classes"):
         TimmFamily().build(RandomChooser(0), task)
 
 
