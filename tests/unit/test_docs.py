@@ -93,6 +93,8 @@ def test_every_registry_has_its_part_of_the_page_of_names() -> None:
     kinds = re.compile(r"^[A-Z]+: Registry\[.*\] = Registry\(\s*\"(\w+)\"", re.MULTILINE)
     found = {kind for path in files for kind in kinds.findall(path.read_text())}
     not_in_plans = {"protocols"}
+    groups = re.findall(r"`(?:measured_nas)?\.(\w+)`", (ROOT / "docs" / "how-to" / "own-code.md").read_text())
+    assert set(groups) >= found - not_in_plans
     assert {item.kind for item in GENERATED.listed(REFERENCE / "names.md")} == found - not_in_plans
 
 
@@ -139,6 +141,8 @@ def test_what_contributing_names_is_there() -> None:
     table = section((ROOT / "CONTRIBUTING.md").read_text(), "## To add")
     for suite in re.findall(r"`(test_\w+\.py)`", table):
         assert (ROOT / "tests" / "contracts" / suite).exists(), suite
+    for path in re.findall(r"`(\w+/[\w/]+\.\w+)`", table):
+        assert (ROOT / path).exists() or re.search(r"/(run_)?x\.\w+$", path), path
     for name, file in re.findall(r"`([A-Z]+)` in `([\w/]+\.py)`", table):
         assert re.search(rf"^{name}\b", (ROOT / file).read_text(), re.M), f"{name} in {file}"
 
