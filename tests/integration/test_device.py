@@ -101,7 +101,7 @@ def test_an_agent_killed_in_mid_measurement_loses_and_doubles_nothing(
         most(first.pid)
         done = study.finish()
         assert done.returncode == 0, done.stderr
-        assert "Not the candidate's fault: tried again" in done.stderr
+        assert "The candidate did not cause this; trying again" in done.stderr
         listed = nas("targets", "list", "--storage", url).stdout
         assert first.address in listed
         assert second.address in listed

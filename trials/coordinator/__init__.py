@@ -1,1 +1,1 @@
-"""Coordinator: one study under way, from the first proposal to the last result."""
+"""Coordinator: run one study from the first proposal to the last result."""

@@ -1,4 +1,4 @@
-"""What a coordinator is given."""
+"""The assignment of a coordinator: the study it runs, and everything it needs for it."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from trials.store.records import Lease
 
 @dataclass(frozen=True)
 class Assignment:
-    """A study whose lease the coordinator holds, resolved."""
+    """A study whose lease the coordinator holds, with its problem, limits, targets and folders."""
 
     name: str
     lease: Lease
     problem: Problem
-    #: Those relative to a score of the original get their numbers once it is known.
+    #: Limits relative to a score of the original get their numbers once the score is known.
     limits: dict[str, Limit]
     #: Name of a target → ``nas.latency.targets.Target`` as JSON.
     targets: Mapping[str, Mapping[str, Any]]
-    #: Folder or URI of the study's files.
+    #: Folder or URI of the study's artifacts.
     artifacts: str
     #: Folder where trainings keep their state.
     checkpoints: str
-    #: Fingerprint of the data that the study started with, where it is known.
+    #: Fingerprint of the data that the study started with; None if unknown.
     data: str | None = None
     #: Number of the candidate that is the original, if there is one.
     original: int | None = None

@@ -1,4 +1,4 @@
-"""When canaries are due on a study's targets: before the first measurement, every so many, and after the last."""
+"""Decide when canaries are due on targets: before the first measurement, after every N measurements, and at the end."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ RETRY_S = 30.0
 
 @dataclass
 class _TargetState:
-    """What is known of one target."""
+    """The state of one target."""
 
-    #: Measurements handed out since the last good canary.
+    #: Number of measurements given to the target since the last good canary.
     slots: int = 0
-    #: A canary is under way.
+    #: Whether a canary is running.
     pending: bool = False
     health: Health | None = None
-    #: Why it is not measured on.
+    #: Why the target may not be measured on; None if it may.
     problem: str | None = None
     retry_at: float = 0.0
     number: int = 0
 
 
 class Canaries:
-    """Says when a canary is due on a target, and whether it may be measured on until then."""
+    """Decides when a canary is due on a target, and whether the target may be measured on."""
 
     def __init__(self, plan: MeasurePlan, names: Mapping[str, Any]) -> None:
         self._plan = plan
@@ -41,12 +41,12 @@ class Canaries:
 
     @property
     def waiting(self) -> str:
-        """Which targets a study waits for, and why; empty if it need not."""
+        """The targets that the study waits for, and why; empty if there are none."""
         bad = {name: state.problem for name, state in self._states.items() if state.problem}
         return "; ".join(f"target {name}: {problem}" for name, problem in bad.items())
 
     def due(self, name: str, *, final: bool = False) -> bool:
-        """Whether it is time for a canary; ``final``: nothing will be measured any more."""
+        """Whether a canary is due on a target; ``final``: no measurement will follow."""
         state, every = self._states[name], self._plan.canary_every
         if state.pending:
             return False
@@ -56,28 +56,28 @@ class Canaries:
         return (state.health is None and not final) or bool(every and enough)
 
     def may_measure(self, name: str) -> bool:
-        """Whether a canary found the target good."""
+        """Whether the last canary found the target good, and no canary is running."""
         state = self._states[name]
         return state.health is not None and not state.pending and state.problem is None
 
     def settled(self) -> bool:
-        """Whether every measurement has had a good canary after it, as far as the plan asks for canaries."""
+        """Whether a good canary followed every measurement, if the plan requires canaries."""
         states = self._states.values()
         return not any(state.pending or state.problem or (self._plan.canary_every and state.slots) for state in states)
 
     def handed_out(self, name: str) -> None:
-        """A measurement was given to the target."""
+        """Record that a measurement was given to the target."""
         self._states[name].slots += 1
 
     def started(self, name: str) -> str:
-        """A canary begins; a key for its job."""
+        """Record that a canary starts, and return a key for its job."""
         state = self._states[name]
         state.pending = True
         state.number += 1
         return f"canary.{name}.{state.number}"
 
     def finished(self, name: str, health: Health) -> bool:
-        """A canary is done; whether the target is good."""
+        """Record the result of a canary, and return whether the target is good."""
         state = self._states[name]
         state.pending = False
         state.health = health
@@ -85,12 +85,12 @@ class Canaries:
         return state.problem is None
 
     def failed(self, name: str, reason: str) -> None:
-        """A canary could not run: nobody knows how the target is."""
+        """Record that a canary could not run, so that the target's health is unknown."""
         self._states[name].pending = False
         self._turn(name, f"the canary could not run: {reason}")
 
     def noted(self, name: str, latency: LatencyResult) -> LatencyResult:
-        """A latency with the last canary among its conditions, unless it was measured for another candidate."""
+        """Add the last canary to the conditions of a latency, unless the latency was measured for another candidate."""
         health = self._states[name].health
         if health is None or "answered_from" in latency:
             return latency
@@ -98,12 +98,12 @@ class Canaries:
         return {**latency, "conditions": {**latency["conditions"], "health": note}}
 
     def _turn(self, name: str, problem: str | None) -> None:
-        """From good to bad or back, saying so."""
+        """Set or clear the target's problem, and log the change."""
         state = self._states[name]
         if problem:
             state.retry_at = time.monotonic() + RETRY_S
-            log.warning("target %s: %s; measuring there waits until it is as before", name, problem)
+            log.warning("target %s: %s; measurements there wait until it is as calibrated", name, problem)
         elif state.problem:
-            log.warning("target %s is as it was calibrated again; measuring goes on", name)
+            log.warning("target %s is as calibrated again; measurements continue", name)
         state.problem = problem
         state.slots = 0

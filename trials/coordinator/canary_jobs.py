@@ -1,4 +1,4 @@
-"""Canaries of a running study: started when one is due, and what is done once they are over."""
+"""Run the canaries of a study: start those that are due, and handle their results."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ log = logging.getLogger(__name__)
 
 
 class CanaryJobs:
-    """The canaries that are under way. ``key in canary_jobs`` tells their jobs from those of candidates."""
+    """The running canaries. ``key in canary_jobs`` is true for their jobs and false for jobs of candidates."""
 
     def __init__(self, context: CoordinatorContext) -> None:
         self._context = context
-        #: Key of a job → its target.
+        #: Key of a canary's job → its target.
         self._under_way: dict[str, str] = {}
 
     def __contains__(self, key: str) -> bool:
@@ -27,18 +27,18 @@ class CanaryJobs:
 
     @property
     def phase(self) -> str:
-        """Which targets are being checked, in words; empty for nothing."""
+        """The targets that are being checked, in words; empty if there are none."""
         targets = ", ".join(dict.fromkeys(self._under_way.values()))
         return f"checking target {targets}" if targets else ""
 
     def start(self, *, over: bool) -> None:
-        """Start a canary on each target where one is due; ``over``: nothing is left to measure."""
+        """Start a canary on each target where one is due; ``over``: no measurement will follow."""
         for target in self._context.assignment.targets:
             if self._context.canaries.due(target, final=over) and self._context.executor.free(target_pool(target)) > 0:
                 self._submit(target)
 
     def heard(self, event: Event) -> Reopened | None:
-        """A canary is done: what was measured since the last good one is good, or is returned to be measured again."""
+        """Handle a canary's event: confirm the measurements since the last good one, or return them to be repeated."""
         if event.kind == "progress":
             return None
         target = self._under_way.pop(event.key)
@@ -53,7 +53,7 @@ class CanaryJobs:
         return undone
 
     def cancel(self) -> None:
-        """Stop them all."""
+        """Cancel all running canaries."""
         for key in self._under_way:
             self._context.executor.cancel(key)
         self._under_way.clear()

@@ -1,4 +1,4 @@
-"""What the parts of a coordinator share."""
+"""The context that the parts of a coordinator share."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from trials.store.store import Store
 
 @dataclass(frozen=True)
 class CoordinatorContext:
-    """A study under way: where it is stored, who works for it, and what is known of it so far."""
+    """The store, assignment and executor of a running study, and its state so far."""
 
     store: Store
     assignment: Assignment
@@ -27,7 +27,7 @@ class CoordinatorContext:
 
     @classmethod
     def of(cls, store: Store, assignment: Assignment, executor: Executor) -> CoordinatorContext:
-        """A study of which nothing is known yet."""
+        """Create the context of a study before anything was read from the store."""
         problem = assignment.problem
         return cls(
             store,

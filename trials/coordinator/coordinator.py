@@ -1,7 +1,7 @@
 """The coordinator of one study: propose, dispatch, commit, tell.
 
-Everything it knows is derived from the tables; killing it loses at most the seconds in flight. It runs in one thread,
-workers are the executor's business, and the study's lease makes sure that there is one coordinator.
+All its state is derived from the tables, so killing it loses only the jobs that are running. It runs in one thread, the
+executor manages the workers, and the study's lease ensures that there is only one coordinator.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ from trials.store.write.studies import set_limits
 
 log = logging.getLogger(__name__)
 
-#: A coordinator that did not renew its lease for so long is dead.
+#: Seconds after which a coordinator that has not renewed its lease counts as dead.
 LEASE_S = 60.0
 DUPLICATES_PER_TRIAL = 20
 
@@ -49,10 +49,11 @@ DUPLICATES_PER_TRIAL = 20
 class Coordinator:
     """Runs one study to the end of its budget.
 
-    ``on_update`` is called after every round with the coordinator itself: a display reads ``progress`` and ``totals``.
+    ``on_update`` is called after every round with the coordinator, so that a display can read ``progress`` and
+    ``totals``.
 
     Attributes:
-        state: ``running``, and in the end the study's state.
+        state: ``running``, and at the end the study's final state.
     """
 
     def __init__(
@@ -87,28 +88,29 @@ class Coordinator:
 
     @property
     def num_running(self) -> int:
-        """Jobs in workers' hands."""
+        """Number of jobs that workers run."""
         return len(self._jobs.running)
 
     @property
     def num_left(self) -> int:
-        """Candidates of the budget that are not finished."""
+        """Number of candidates in the budget that are not finished."""
         return self.problem.plan.budget.trials - self.progress.num_finished
 
     @property
     def phase(self) -> str | None:
-        """What is being done, in words, where that takes long."""
+        """The present long-running work in words, such as trainings and waiting for targets; None without any."""
         epochs = trainings(self._jobs.running.values(), self._num_epochs)
         told = self._context.canaries.waiting, epochs, self._canary_jobs.phase
         return "; ".join(filter(None, told)) or None
 
     def run(self) -> str:
-        """Search until the budget is spent; the final state, ``complete`` or ``exhausted``, which is also kept.
+        """Search until the budget is used up; set and return the final state, ``complete`` or ``exhausted``.
 
         Raises:
             StudyError: another coordinator took over.
-            PlaceError: the place stayed bad: a full disk, a target's device that is away. Nothing is lost.
-            AllFailedError: the first candidates, or many in a row, failed alike.
+            PlaceError: a fault of the place lasted too long: a full disk, a target's device that does not answer.
+                Nothing is lost.
+            AllFailedError: the first candidates, or many in a row, failed with the same error.
         """
         self.state = self._search()
         return self.state
@@ -136,7 +138,7 @@ class Coordinator:
             self._on_update(self)
 
     def _restore(self) -> None:
-        """Take up where the tables are: running jobs go back to the queue, the strategy hears the history."""
+        """Restore the state from the tables: queue running jobs again, and tell the strategy the history."""
         study_id = self.assignment.lease.study_id
         self._store.write(recover_jobs, self.assignment.lease)
         for open_job in self._store.read(open_jobs, study_id):
@@ -145,7 +147,7 @@ class Coordinator:
         self._settle_limits()
 
     def _begin(self) -> None:
-        """Progress and strategy anew, from the tables: what a strategy heard of a suggestion can't be taken back."""
+        """Rebuild progress and strategy from the tables, because a strategy can't forget an observation."""
         study_id, goal = self.assignment.lease.study_id, Goal(self.problem.objectives, self.assignment.limits)
         self._strategy = self.problem.strategy(goal, self.problem.plan.seed)
         self._tell(self.progress.restore(self._store.read(stored_suggestions, study_id)))
@@ -154,7 +156,7 @@ class Coordinator:
     # -- propose
 
     def _propose(self) -> str | None:
-        """Keep the first step's pool fed; the final state once there is nothing more to propose."""
+        """Propose candidates while workers can start them; return the final state once there is nothing to propose."""
         budget = self.problem.plan.budget
         max_suggestions = budget.suggestions or DUPLICATES_PER_TRIAL * budget.trials
         while self.progress.num_candidates < budget.trials:
@@ -172,18 +174,18 @@ class Coordinator:
         return "complete"
 
     def _hungry(self) -> bool:
-        """Whether a new candidate would be worked on at once, and no other pool is far behind the first target."""
+        """Whether a new candidate would start at once, and no other pool has a backlog."""
         waiting = Counter(pool_of(step) for _, _, step in self._jobs.queued)
         first = pool_of(first_step(self.problem))
         return waiting.pop(first, 0) < max(1, self._executor.free(first)) and max(waiting.values(), default=0) < 2
 
     def _suggest_original(self) -> None:
-        """The user's own network comes first, whatever the strategy would choose."""
+        """Suggest the original, which always comes first."""
         original = original_of(self.problem)
         if original is None:
             raise StudyError(
                 f"study {self.name!r} starts with the original network of its space, but the code of the space no "
-                "longer has one; restore the code that the study started with, or start another study"
+                "longer has one; restore the code that the study started with, or start a new study"
             )
         self._add(original.suggestion(self.problem), original.described(self.problem))
 
@@ -193,7 +195,7 @@ class Coordinator:
         self._add(suggestion, sampled.described())
 
     def _add(self, suggestion: Suggestion, architecture: ArchitectureValue) -> None:
-        """Store a suggestion; a network that is new to the study becomes a candidate."""
+        """Store a suggestion; a network that the study does not have yet becomes a candidate."""
         step = first_step(self.problem)
         proposed = self._store.write(propose, self.assignment.lease, suggestion, architecture, step)
         if isinstance(proposed, Duplicate):
@@ -206,14 +208,14 @@ class Coordinator:
         self._tell([observation])
 
     def _tell(self, observations: Sequence[Observation]) -> None:
-        """Let the strategy learn; an original that no answers lead to is nothing it could propose."""
+        """Tell the strategy observations, except for an original that no answers lead to."""
         self._strategy.observe([item for item in observations if item.suggestion.questions])
 
     def _settle_limits(self) -> None:
-        """Give limits that are relative to the original their numbers, once it is finished.
+        """Give limits that are relative to the original their numbers, once the original is finished.
 
         Raises:
-            OriginalError: it has no number for one of them.
+            OriginalError: the original has no value for one of them.
         """
         if not waiting_for_original(self.problem, self.assignment.limits):
             return
@@ -228,13 +230,13 @@ class Coordinator:
         self._begin()
 
     def _repeat(self) -> None:
-        """Once all candidates are finished: repeats of contested ones."""
+        """Queue repeats of the most uncertain candidates, once all candidates are finished."""
         if not self._jobs.queued and all(is_repeat(running.step) for running in self._jobs.running.values()):
             for open_job in self._repeats.next_jobs(self._executor.free, self.num_running):
                 self._jobs.restore(open_job)
 
     def _time_twins(self) -> None:
-        """Once nothing else is left: try dense twins again that could not be timed."""
+        """Queue dense twins again that could not be measured, once no other job is left."""
         if self._jobs.idle and not self._twins_tried:
             self._twins_tried = True
             for open_job in self._store.write(reopen_twins, self.assignment.lease):
@@ -263,7 +265,7 @@ class Coordinator:
             self._fail(running, event.error, event.traceback)
 
     def _pause(self, running: Running, error: str) -> None:
-        """The place kept a job from its end: it is queued again for later."""
+        """Queue a job again that a fault of the place interrupted."""
         reason = f"trial {running.trial.number}, {running.step[0]}: {error}"
         try:
             self._context.faults.of_place(running.job_id, reason, ran_s=time.monotonic() - running.started)
@@ -280,7 +282,7 @@ class Coordinator:
         return self._context.faults.is_unclear(running.job_id, healthy=not self._context.canaries.waiting)
 
     def _take_back(self, undone: Reopened | None) -> None:
-        """Measure again what was measured on a target that proved bad, and let the strategy forget it."""
+        """Queue the measurements again that a bad canary quarantined, and let the strategy forget them."""
         if undone is None:
             return
         self._jobs.forget(undone.steps)
@@ -289,11 +291,11 @@ class Coordinator:
         self._begin()
 
     def _fail(self, running: Running, reason: str, trace: str) -> None:
-        if running.step[0] == "twin":  # the candidate itself is trained and measured
-            log.warning("the dense twin of trial %d is not timed: %s", running.trial.number, reason)
+        if running.step[0] == "twin":  # the candidate itself is complete without its twin
+            log.warning("the dense twin of trial %d could not be measured: %s", running.trial.number, reason)
             self._commit(running, {"error": reason})
         elif self._store.write(fail_job, running.job_id, running.attempt, reason, trace):
-            if is_repeat(running.step):  # the candidate stays what it is
+            if is_repeat(running.step):  # the candidate keeps its state
                 log.warning("%s of trial %d failed: %s", running.step[0], running.trial.number, reason)
             else:
                 self._finish(running.trial, "failed")
@@ -310,29 +312,29 @@ class Coordinator:
     # -- commit and tell
 
     def _returned(self, running: Running, result: Mapping[str, Any]) -> None:
-        """Commit what a worker returned; a latency that it did not measure is looked up."""
+        """Commit the result of a worker; if it skipped a measurement, look up the stored latency."""
         if "latency" in result:
             target = running.step[1]
             latency = result["latency"] or self._context.latencies.answer(target, result["structure_hash"])
-            if latency is None:  # it was deleted, or proved bad, meanwhile
-                self._jobs.requeue(running, "what was known of its structure is gone")
+            if latency is None:  # it was deleted or quarantined in the meantime
+                self._jobs.requeue(running, "the stored latency of its structure is no longer available")
                 return
             result = {**result, "latency": self._context.canaries.noted(target, latency)}
         self._commit(running, result)
 
     def _commit(self, running: Running, result: Mapping[str, Any]) -> None:
-        """Record what a job returned and what that means; then the next step of the trial, or its end."""
+        """Commit a job's result and its consequences; then queue the trial's next step, or finish the trial."""
         trial, step = running.trial, running.step
         meaning = after_repeat if is_repeat(step) else after
         try:
             outcome = meaning(self.problem, self.assignment.limits, trial, step, result)
-        except JobError as error:  # a result that can't be recorded: not a number
+        except JobError as error:  # the result can't be stored, for example because it is not a number
             self._fail(running, f"JobError: {error}", traceback.format_exc())
             return
         spent = self._spent(running, outcome)
         account = Account(self.assignment.lease, spent)
         next_jobs = self._store.write(commit_job, running.job_id, running.attempt, outcome, account=account)
-        if next_jobs is None:  # another attempt was first
+        if next_jobs is None:  # another attempt of the job was committed first
             return
         self.totals = spent
         if is_repeat(step):
@@ -346,7 +348,7 @@ class Coordinator:
             self._context.faults.ended(trial.number, None)
 
     def _learn(self, running: Running, outcome: JobResult) -> None:
-        """Remember what a committed step tells about other candidates."""
+        """Keep what a committed step says about other candidates: latencies, twins, training times."""
         trial, (kind, target) = running.trial, running.step
         for made in outcome.measurements:
             self._context.latencies.learn(made)
@@ -357,7 +359,7 @@ class Coordinator:
             self.progress.twins[twin_of(trial), target] = outcome.result["latency"]
 
     def _revise(self, running: Running, state: str | None) -> None:
-        """A repeat of a complete candidate was committed."""
+        """Update the progress after a repeat of a complete candidate was committed."""
         shutil.rmtree(checkpoint_folder(self.assignment, running.trial, running.step), ignore_errors=True)
         if state:
             self.progress.moved(running.trial.state, state)
@@ -374,7 +376,7 @@ class Coordinator:
     # -- time
 
     def _spent(self, running: Running, outcome: JobResult) -> dict[str, float]:
-        """The running totals once a job's outcome is committed."""
+        """Return the totals including a job that is about to be committed."""
         self._pass_time()
         spent, kind = dict(self.totals), running.step[0]
         if kind == "train":
@@ -387,7 +389,7 @@ class Coordinator:
 
     def _pass_time(self) -> float:
         now = time.monotonic()
-        if self.num_running or not self._context.faults.waiting:  # waiting for the place spends no budget
+        if self.num_running or not self._context.faults.waiting:  # waiting for the place does not count
             self.totals["wall_s"] += now - self._ticked
         self._ticked = now
         return now
@@ -398,7 +400,7 @@ class Coordinator:
         if now - self._renewed > LEASE_S / 6:
             self._renewed = now
             if not self._store.write(renew_lease, self.assignment.lease, LEASE_S, self.totals, self.phase):
-                raise StudyError("another coordinator took over this study; this one ends without writing")
+                raise StudyError("another coordinator took over this study; this one stops without writing")
 
     def _out_of_time(self) -> bool:
         minutes = self.problem.plan.budget.wall_minutes
@@ -410,7 +412,7 @@ class Coordinator:
         self._canary_jobs.cancel()
 
     def _stop(self, trial: OpenTrial, reason: str) -> None:
-        """End a candidate without a result; one that is complete loses the repeat only."""
+        """End a candidate without a result; a complete candidate only loses its running repeat."""
         self._store.write(stop_candidate, self.assignment.lease, trial.candidate_id, reason)
         if trial.state != "complete":
             self._finish(trial, "stopped")

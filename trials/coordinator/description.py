@@ -1,4 +1,4 @@
-"""A sampled network: what a strategy may know of it before it is trained, and its row in the tables."""
+"""Describe a sampled network: features for strategies, and its row in the tables."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Sampled:
         }
 
     def described(self) -> ArchitectureValue:
-        """Its row: its identity as it is trained, its layers as they ship."""
+        """Return its row: the identity of the network to train, and the layers of the finished network."""
         return describe(self.problem, self.network, self._graph)
 
     @cached_property
@@ -51,17 +51,17 @@ class Sampled:
 
 
 def sample(problem: Problem, chooser: Chooser) -> Sampled:
-    """The network that a chooser's answers lead to."""
+    """Return the network that a chooser's answers define."""
     return Sampled(problem, problem.searched.sample(chooser))
 
 
 def describe(problem: Problem, network: Network, graph: TracedGraph | None = None) -> ArchitectureValue:
-    """The row of a network: its identity as it is trained, its layers as they ship.
+    """Return the row of a network: the identity of the network to train, and the layers of the finished network.
 
     Args:
-        problem: of the study.
-        network: finished by this call, if policies act on it.
-        graph: of the network, if it was traced already.
+        problem: the study's problem.
+        network: the network; it is finalized by this call if policies act on it.
+        graph: graph of the network, if it is already traced.
     """
     graph = graph or problem.trace(network)
     identity = problem.identity_of(graph, network)

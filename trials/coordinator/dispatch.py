@@ -1,4 +1,4 @@
-"""The open jobs of a running study: those that wait for a worker, and those in a worker's hands."""
+"""The open jobs of a running study: those that wait for a worker, and those that a worker runs."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ JOB_LEASE_S = 600.0
 
 @dataclass
 class Running:
-    """A job in a worker's hands."""
+    """A job that a worker runs."""
 
     job_id: int
     attempt: int
@@ -36,12 +36,12 @@ class Running:
 
 
 class Dispatcher:
-    """Hands jobs to free workers, oldest first, and answers those that need not run.
+    """Gives jobs to free workers, oldest first, and returns stored results for jobs that need not run.
 
     Attributes:
-        queued: jobs that wait: id, trial, step.
+        queued: waiting jobs: id, trial, step.
         running: key of an attempt → its job.
-        limits: what jobs may take.
+        limits: limits of jobs.
     """
 
     def __init__(self, context: CoordinatorContext) -> None:
@@ -63,12 +63,12 @@ class Dispatcher:
         return OpenTrial.restored(open_job, original=open_job.number == self._context.assignment.original)
 
     def requeue(self, running: Running, reason: str) -> None:
-        """Put a job that did not come to its end back, as the next."""
+        """Put an interrupted job back at the front of the queue."""
         self._context.store.write(requeue_job, running.job_id, running.attempt, reason)
         self.queued.appendleft((running.job_id, running.trial, running.step))
 
     def dispatch(self) -> Iterator[tuple[Running, Mapping[str, Any]]]:
-        """Hand out what can be; yields jobs that need not run with their results, to be committed at once."""
+        """Start all jobs that can start; yield jobs that need not run with their results, to be committed at once."""
         for _ in range(len(self.queued)):
             job_id, trial, step = self.queued.popleft()
             if (known := self._known(trial, step)) is not None:
@@ -79,14 +79,14 @@ class Dispatcher:
                 self.queued.append((job_id, trial, step))
 
     def alive(self, running: Running) -> None:
-        """A job gave a sign of life."""
+        """Renew the lease of a job that has reported progress."""
         now = time.monotonic()
         if now - running.renewed > JOB_LEASE_S / 10:
             self._context.store.write(renew_job, running.job_id, running.attempt, JOB_LEASE_S)
             running.renewed = now
 
     def forget(self, undone: set[tuple[int, Step]]) -> None:
-        """Take results that do not hold any more, of (candidate, step), from open trials."""
+        """Remove results of (candidate, step) that are no longer valid from open trials."""
         open_trials = [trial for _, trial, _ in self.queued] + [running.trial for running in self.running.values()]
         for trial in open_trials:
             for candidate_id, step in undone:
@@ -94,7 +94,7 @@ class Dispatcher:
                     trial.results.pop(step, None)
 
     def cancel(self) -> list[OpenTrial]:
-        """Stop them all; their trials."""
+        """Cancel all jobs, and return their trials."""
         for key in self.running:
             self._context.executor.cancel(key)
         open_trials = [running.trial for running in self.running.values()] + [trial for _, trial, _ in self.queued]
@@ -127,7 +127,7 @@ class Dispatcher:
         )
 
     def _ready(self, step: Step) -> bool:
-        """Whether a worker is free, on a target that was found good."""
+        """Whether a worker is free, and the target, if any, may be measured on."""
         if self._context.executor.free(pool_of(step)) < 1:
             return False
         if not step[1]:
@@ -139,7 +139,7 @@ class Dispatcher:
         return True
 
     def _known(self, trial: OpenTrial, step: Step) -> Mapping[str, Any] | None:
-        """The result of a step that need not be measured: a dense twin of this study, a structure of any."""
+        """Return the result of a step if its dense twin (in this study) or structure (in any study) is known."""
         kind, target = step
         twins = self._context.progress.twins
         if kind == "twin" and (twin_of(trial), target) in twins:

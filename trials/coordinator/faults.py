@@ -1,8 +1,8 @@
-"""What goes wrong in a running study, and what follows from it.
+"""Faults in a running study, and their consequences.
 
-A fault of the place costs time only: the job is tried again after a pause, and if the fault lasts, the study is
-interrupted. A death that nobody can explain is tried again a few times. A fault of the candidate ends the candidate,
-and if all candidates end with the same one, it ends the study.
+After a fault of the place, the job is tried again after a pause; if the fault lasts, the study is interrupted. After an
+unexplained death of a worker, the job is tried again a few times. An error of a candidate ends the candidate; if all
+candidates end with the same error, the study is interrupted.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ from trials.store.store import Store
 
 log = logging.getLogger(__name__)
 
-#: The pause before a job is tried again, doubled each time up to the longest.
+#: Seconds before a job is tried again; the pause doubles each time up to the longest.
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 60.0
-#: What one attempt adds at most to the time that a fault has lasted: two kills hours apart are two faults.
+#: Largest time that one attempt adds to the duration of a fault, so that two kills hours apart are not one long fault.
 LONGEST_ATTEMPT_S = 60.0
-#: The death in a row that makes a job whose worker dies without a known reason count as failed.
+#: Number of unexplained deaths of workers in a row after which a job counts as failed.
 MAX_UNCLEAR = 3
 
 
 @dataclass
 class _Trouble:
-    """A job that the place keeps from its end."""
+    """The state of a job that a fault of the place interrupted."""
 
     lasted_s: float = 0.0
     pause_s: float = FIRST_PAUSE_S
@@ -38,7 +38,7 @@ class _Trouble:
 
 
 class Faults:
-    """Faults of one study. Jobs are told apart by a key, such as their id or the name of a target."""
+    """The faults of one study. Jobs are identified by a key, such as their id or the name of a target."""
 
     def __init__(self, plan: FaultsPlan, study: str) -> None:
         self._plan = plan
@@ -51,19 +51,19 @@ class Faults:
 
     @property
     def waiting(self) -> bool:
-        """Whether a job waits for the place to become good."""
+        """Whether a job waits for a fault of the place to end."""
         return bool(self._troubles)
 
     def is_paused(self, job: object) -> bool:
-        """Whether it is too early to try a job again."""
+        """Whether a job must still wait before it is tried again."""
         trouble = self._troubles.get(job)
         return trouble is not None and time.monotonic() < trouble.until
 
     def of_place(self, job: object, reason: str, *, ran_s: float = 0.0) -> None:
-        """The place kept a job from its end after ``ran_s``: it pauses.
+        """Record that a fault of the place interrupted a job after ``ran_s``, and pause the job.
 
         Raises:
-            PlaceError: that has lasted as long as the plan allows.
+            PlaceError: the fault has lasted as long as the plan allows.
         """
         reason = reason.rstrip(". ")
         trouble = self._troubles.setdefault(job, _Trouble())
@@ -71,28 +71,31 @@ class Faults:
         if trouble.lasted_s >= 60 * self._plan.patience_minutes:
             raise PlaceError(
                 f"{reason}. This has lasted {trouble.lasted_s / 60:.3g} minutes (faults.patience_minutes); nothing is "
-                f"lost: mend it, then nas resume {self._study}"
+                f"lost: fix it, then nas resume {self._study}"
             )
-        log.warning("%s. Not the candidate's fault: tried again in %.0f s", reason, trouble.pause_s)
+        log.warning("%s. The candidate did not cause this; trying again in %.0f s", reason, trouble.pause_s)
         trouble.until = time.monotonic() + trouble.pause_s
         trouble.lasted_s += trouble.pause_s
         trouble.pause_s = min(2 * trouble.pause_s, LONGEST_PAUSE_S)
 
     def is_unclear(self, job: object, *, healthy: bool) -> bool:
-        """A job's worker died without a known reason: whether to try again, ``healthy`` being all targets' state."""
+        """Record an unexplained death of a job's worker; return whether to try again.
+
+        ``healthy``: whether all targets are good; only then the death counts against the job.
+        """
         self._unclear[job] += healthy
         return self._unclear[job] < MAX_UNCLEAR
 
     def came_through(self, job: object) -> None:
-        """A job came to its end, whatever that is."""
+        """Forget the faults of a job that has ended, whatever its result."""
         self._troubles.pop(job, None)
         self._unclear.pop(job, None)
 
     def ended(self, number: int, error: str | None, trace: str = "") -> None:
-        """Trial ``number`` ended; with ``error`` it failed.
+        """Record that trial ``number`` ended; with ``error`` it failed.
 
         Raises:
-            AllFailedError: as many as the plan says ended with the same error at the same place of the code.
+            AllFailedError: as many trials as the plan allows failed with the same error at the same place in the code.
         """
         self._ends += 1
         kind = None if error is None else f"{error.partition(':')[0]} {place_of(trace)}".strip()
@@ -107,14 +110,14 @@ class Faults:
     def _all_failed(self, which: str, number: int, error: str | None) -> str:
         return (
             f"{which} of study {self._study!r} failed with the same error: {error} ({self._last}). "
-            f"nas show {self._study} {number} shows the traceback. Mend the plan or the code, then "
-            f"nas resume {self._study}, or start another study. With faults.first_failures: 0 and "
-            "faults.failures_in_a_row: 0 in the plan, a study goes on whatever fails"
+            f"nas show {self._study} {number} shows the traceback. Fix the plan or the code, then "
+            f"nas resume {self._study}, or start a new study. With faults.first_failures: 0 and "
+            "faults.failures_in_a_row: 0 in the plan, a study continues whatever fails"
         )
 
 
 def check_some_succeeded(store: Store, study: str, counts: Mapping[str, int]) -> None:
-    """Raise AllFailedError if candidates of a study that has ended failed, and none is complete or infeasible."""
+    """Raise AllFailedError if a study has ended with failed candidates, and none is complete or infeasible."""
     if counts.get("failed", 0) and not counts.get("complete", 0) + counts.get("infeasible", 0):
         failed = candidates_page(store, study, states=("failed",), limit=1).rows[0].number
         raise AllFailedError(
@@ -124,6 +127,6 @@ def check_some_succeeded(store: Store, study: str, counts: Mapping[str, int]) ->
 
 
 def place_of(trace: str) -> str:
-    """The innermost place of the code in a traceback; empty where there is none."""
+    """Return the innermost file and line of a traceback; empty without a traceback."""
     lines = [line.strip() for line in trace.splitlines() if line.startswith('  File "')]
     return lines[-1] if lines else ""

@@ -1,4 +1,4 @@
-"""What the database knows already: a structure measured before on a target is answered from its stored samples."""
+"""Reuse stored latencies: a structure that was measured on a target is answered from its stored samples."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ from trials.store.records import KnownMeasurement, MeasurementValue
 from trials.store.store import Store
 from trials.store.target_metrics import TARGET_METRICS
 
-#: Structures a job is told of, the latest ones, by ``PREFIX`` letters: their answer is looked up by the whole hash.
+#: Largest number of structures that a job is told, the latest ones; only the first ``PREFIX`` letters are sent.
 MAX_KNOWN = 5000
-#: What describes a target, whatever it is called and however busy it was.
+#: Keys of a target's JSON that do not affect whether two targets are equal.
 _INCIDENTAL = {"name", "load"}
 
 
 class LatencyCache:
-    """Measurements of all studies by (structure hash, target description, runtime version, protocol version).
+    """Stored measurements of all studies, by structure hash, target description, runtime and protocol version.
 
-    Nothing disturbed, quarantined, less careful than asked or stopped early below the limit answers, nor what lacks a
-    metric that is an objective or has a limit.
+    A stored latency is reused only if it was undisturbed, trusted, precise enough, not stopped early below the limit,
+    and contains every metric that is an objective or has a limit.
     """
 
     def __init__(self, store: Store, assignment: Assignment) -> None:
-        """Read nothing yet."""
+        """Create an empty cache; ``open`` reads the measurements of a target."""
         self._store = store
         self._assignment = assignment
         self._plan = assignment.problem.plan.measure
@@ -42,7 +42,7 @@ class LatencyCache:
         self._ids: dict[str, list[int]] = {}
 
     def open(self, target: str, runtime_version: str) -> None:
-        """Read what is known of a target; before, nothing is."""
+        """Read the stored measurements of a target; before this call, none is reused."""
         if not self._plan.cache:
             return
         self._versions[target] = runtime_version
@@ -54,21 +54,21 @@ class LatencyCache:
         self._known[target] = dict.fromkeys(usable)
 
     def learn(self, made: MeasurementValue) -> None:
-        """A measurement was stored: the next job of its structure need not measure."""
+        """Add a new measurement, so that later jobs with its structure need not measure."""
         if made.target in self._known and self._answers(made.target, made.conditions, made.low_ms):
             self._known[made.target][made.structure_hash] = None
 
     def prefixes(self, target: str) -> list[str]:
-        """What a job that deploys is told: it need not measure a structure that starts with one of these."""
+        """Return prefixes of structure hashes; a job need not measure structures whose hash starts with one."""
         return [item[:PREFIX] for item in list(self._known.get(target, {}))[-MAX_KNOWN:]]
 
     def answer(self, target: str, structure_hash: str) -> LatencyResult | None:
-        """The latency of a known structure as a job would return it, or None; then it is forgotten."""
+        """Return the stored latency of a structure as a job would; forget the structure and return None without one."""
         if structure_hash not in self._known.get(target, {}):
             return None
         for row in self._store.read(known_measurements, self._ids[target], structure_hash):
             if self._is_current(target, row.conditions) and self._answers(target, row.conditions, row.low_ms):
-                with suppress(MeasureError):  # samples that can't be read answer nothing
+                with suppress(MeasureError):  # skips measurements whose samples can't be read
                     return _as_measured(row)
         del self._known[target][structure_hash]
         return None
@@ -93,10 +93,10 @@ class LatencyCache:
 
 
 def _as_measured(row: KnownMeasurement) -> LatencyResult:
-    """A stored measurement as a job would return it.
+    """Return a stored measurement as a job would return it.
 
     Raises:
-        MeasureError: its samples can't be read.
+        MeasureError: the stored samples can't be read.
     """
     samples = Samples.from_bytes(row.samples)
     return {
@@ -113,7 +113,7 @@ def _as_measured(row: KnownMeasurement) -> LatencyResult:
 
 
 def described(target: Mapping[str, Any]) -> Any:
-    """A target's JSON without what does not describe it: equal for equal places."""
+    """Return a target's JSON without incidental keys, so that the results are equal for equal targets."""
     return {
         key: {name: item for name, item in value.items() if name not in _INCIDENTAL} if key != "references" else value
         for key, value in target.items()

@@ -1,4 +1,4 @@
-"""What a study's jobs may take: what the plan says, else much more than trainings have taken so far."""
+"""Limits of a study's jobs: from the plan, or by default far above the time that trainings have taken so far."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ from trials.coordinator.pipeline import Step
 from trials.executors import JobLimits
 from trials.plans.plan import Plan
 
-#: Minutes of a training before any has ended, of a job that measures, and the least of a later training.
+#: Default limits in minutes: of the first training, of a job that measures, and the smallest for later trainings.
 FIRST_MINUTES, MEASURE_MINUTES, MIN_MINUTES = 24 * 60.0, 60.0, 30.0
-#: How many times the longest training so far another one may take.
+#: Default limit of a later training, as a multiple of the longest training so far.
 TIMES_LONGEST = 10.0
 
 
 class Limits:
-    """Limits of a study's jobs."""
+    """Computes the limits of a study's jobs."""
 
     def __init__(self, plan: Plan) -> None:
         self._resources = plan.resources
         self._longest_s = 0.0
 
     def trained(self, seconds: float) -> None:
-        """A training came to its end."""
+        """Record the time of a training that has ended."""
         self._longest_s = max(self._longest_s, seconds)
 
     def of(self, step: Step) -> JobLimits:
-        """The limits of a step's job."""
+        """Return the limits of a step's job."""
         is_training = not step[1]
         given = self._resources.train if is_training else self._resources.measure
         minutes = given.max_minutes or (self._training_minutes() if is_training else MEASURE_MINUTES)
@@ -43,5 +43,5 @@ class Limits:
 
 
 def written_folders(given: Assignment) -> Sequence[str]:
-    """Folders of this machine that a study's jobs write to."""
+    """Return the folders on this machine that a study's jobs write to."""
     return [str(Path(given.checkpoints).parent), *([] if "://" in given.artifacts else [given.artifacts])]

@@ -1,4 +1,4 @@
-"""The user's own network as it is: the first candidate of a study whose space holds one network."""
+"""The original: the user's own unchanged network, the first candidate of a study whose space holds one network."""
 
 from __future__ import annotations
 
@@ -15,26 +15,26 @@ from trials.plans.plan import Bound, Relative
 from trials.plans.problem import Problem
 from trials.store.records import ArchitectureValue, MetricValue
 
-#: Number of the candidate and of its suggestion: nothing is proposed before.
+#: Number of the original's trial and suggestion; it is always proposed first.
 NUMBER = 0
 
 
 @dataclass(frozen=True)
 class Original:
-    """The network that a space holds, which no policy has changed."""
+    """The network that a space holds, unchanged by policies."""
 
     network: Network
-    #: Whether its weights are complete, from a file: then it is scored as it is, else trained like any candidate.
+    #: Whether its weights are complete, from a file. If so it is scored unchanged; else it is trained like a candidate.
     trained: bool
 
     def suggestion(self, problem: Problem) -> Suggestion:
-        """The answers that lead to this network; without questions where no answers do."""
-        chooser = PositionChooser(1.0)  # the dearest options: full precision, every weight
+        """Return the suggestion whose answers lead to this network; without questions if no answers do."""
+        chooser = PositionChooser(1.0)  # the most expensive options: full precision, every weight
         same = problem.identity(problem.searched.sample(chooser)) == problem.identity(self.network)
         return Suggestion.from_chooser(NUMBER, chooser) if same else Suggestion(NUMBER, (), {})
 
     def described(self, problem: Problem) -> ArchitectureValue:
-        """Its row. One that is not trained is another experiment than the same network trained further."""
+        """Return its row. If it is not trained, its identity differs from the same network when trained."""
         found = describe(problem, self.network)
         if not self.trained:
             return found
@@ -42,13 +42,13 @@ class Original:
 
 
 def original_of(problem: Problem) -> Original | None:
-    """The original of a study; None where the space asks questions or the strategy proposes a list."""
+    """Return the original of a study; None if the space has choices or the strategy proposes a given list."""
     network = problem.untouched()
     return Original(network, problem.searched.space.trained(network.model)) if network else None
 
 
 def waiting_for_original(problem: Problem, limits: Mapping[str, Limit]) -> list[str]:
-    """Names of limits that are relative to the original and have no number yet."""
+    """Return the names of limits that are relative to the original and have no number yet."""
     return [
         name
         for name, bound in problem.plan.limits.items()
@@ -58,17 +58,17 @@ def waiting_for_original(problem: Problem, limits: Mapping[str, Limit]) -> list[
 
 
 def relative_to_original(side: float | Relative | None) -> bool:
-    """Whether one side of a bound is a multiple of what the original has."""
+    """Whether one side of a bound is a multiple of the original's value."""
     return isinstance(side, Relative) and side.relative_to == "original"
 
 
 def settled(
     problem: Problem, limits: Mapping[str, Limit], metrics: Mapping[tuple[str, str], MetricValue]
 ) -> dict[str, Limit]:
-    """The limits with the numbers that the finished original gives them.
+    """Return the limits with the numbers that follow from the finished original.
 
     Raises:
-        OriginalError: it lacks one of them.
+        OriginalError: the original has no value for one of them.
     """
     found = dict(limits)
     for name in dict.fromkeys(waiting_for_original(problem, limits)):
@@ -76,7 +76,7 @@ def settled(
         if metric is None:
             raise OriginalError(
                 f"limits: {name} is relative to the original, which ended without {name}; see why with nas show, then "
-                "mend the network, or give a number as the limit, and start another study"
+                "fix the network, or give a number as the limit, and start a new study"
             )
         found[name] = _limit(problem.plan.limits[name], limits[name], metric.value)
     return found

@@ -1,4 +1,4 @@
-"""What the jobs of a candidate are given."""
+"""Build the payloads of a candidate's jobs."""
 
 from __future__ import annotations
 
@@ -27,20 +27,20 @@ from trials.store.store import Store
 def payload_of(
     store: Store, given: Assignment, trial: OpenTrial, step: Step, known: Sequence[str]
 ) -> Mapping[str, Any]:
-    """What the job of a step is given.
+    """Return the payload of a step's job.
 
     Args:
-        store: where earlier samples of the candidate are.
-        given: the study.
-        trial: the candidate.
+        store: store with earlier samples of the candidate.
+        given: assignment of the study.
+        trial: trial of the candidate.
         step: kind and target of the job.
-        known: prefixes of the hashes of structures that were measured on the target before.
+        known: prefixes of the hashes of structures that have a stored latency on the target.
     """
     return cast(Mapping[str, Any], _payload_of(store, given, trial, step, known))
 
 
 def checkpoint_folder(given: Assignment, trial: OpenTrial, step: Step) -> str:
-    """Where a training keeps its state until its result is committed."""
+    """Return the folder where a training keeps its state until its result is committed."""
     folder = f"{given.checkpoints}/{trial.number}"
     return folder if step[0] == "train" else f"{folder}-{step[0]}"
 
@@ -63,7 +63,7 @@ def _payload_of(
 
 
 def _gate(given: Assignment, trial: OpenTrial, target: str, known: Sequence[str]) -> GatePayload:
-    """An original is measured to the end, and never answered: others are compared with it."""
+    """Return the payload of a gate; the original is always measured completely, because others are compared with it."""
     return {
         **_candidate(given, trial),
         **_measuring(given, target),

@@ -1,6 +1,6 @@
-"""One candidate, a straight sequence of jobs: gate, train, measure, twin; and what ends it early.
+"""The sequence of jobs of one candidate (gate, train, measure, twin), and what ends it early.
 
-Pure decisions, no database and no workers: given what a job returned, what is recorded and what comes next.
+These are pure functions without database and workers: from a job's result they derive what to record and what is next.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from trials.jobs.metrics import target_metrics
 from trials.plans.problem import Problem
 from trials.store.records import ArtifactValue, JobResult, MeasurementValue, MetricValue
 
-#: (kind, target); the target is empty where none has a say.
+#: (kind, target); the target is empty for jobs that do not depend on a target.
 Step = tuple[str, str]
 Metrics = Mapping[tuple[str, str], MetricValue]
 
 
 @dataclass
 class OpenTrial:
-    """The evaluation of one candidate: what it is and what its jobs returned so far."""
+    """The evaluation of one candidate: the candidate, and the results of its jobs so far."""
 
     candidate_id: int
     number: int
@@ -35,38 +35,38 @@ class OpenTrial:
     results: dict[Step, Mapping[str, Any]] = field(default_factory=dict)
     #: ``(name, target)`` → (value, low, high).
     metrics: dict[tuple[str, str], MetricValue] = field(default_factory=dict)
-    #: Whether it is the user's own network as it is: no limit ends it early.
+    #: Whether the candidate is the original; a limit does not end it early.
     original: bool = False
 
     @classmethod
     def restored(cls, row: Any, *, original: bool) -> OpenTrial:
-        """The trial of a stored open job (``open_jobs``)."""
+        """Return the trial of a stored open job (``open_jobs``)."""
         known = row.state, row.results, row.metrics
         return cls(row.candidate_id, row.number, row.identity, row.architecture, *known, original)
 
     @property
     def trained(self) -> TrainResult:
-        """What its training returned."""
+        """The result of its training."""
         return TRAIN.result(self.results["train", ""])
 
 
 def pool_of(step: Step) -> str:
-    """The pool of workers a step runs in."""
+    """Return the pool of workers that runs a step."""
     return target_pool(step[1]) if step[1] else TRAIN_POOL
 
 
 def kind_of(step: Step) -> str:
-    """Kind of a step's job: ``remeasure`` of ``remeasure-2``."""
+    """Return the kind of a step's job, for example ``remeasure`` for ``remeasure-2``."""
     return step[0].partition("-")[0]
 
 
 def first_step(problem: Problem) -> Step:
-    """Measuring comes first: it costs seconds, training minutes to hours."""
+    """Return the gate on the first target: measuring takes seconds, but training takes minutes to hours."""
     return "gate", problem.plan.targets[0].name
 
 
 def next_step(problem: Problem, trial: OpenTrial) -> Step | None:
-    """The first step of the trial that still has something to tell, or None at its end."""
+    """Return the next step of the trial, or None if it has no more."""
     targets = [target.name for target in problem.plan.targets]
     for target in targets:
         if ("gate", target) not in trial.results:
@@ -84,16 +84,16 @@ def next_step(problem: Problem, trial: OpenTrial) -> Step | None:
 
 
 def twin_of(trial: OpenTrial) -> str:
-    """Identity of a trained candidate's dense twin; its own, if its policies changed nothing."""
+    """Return the identity of a trained candidate's dense twin; it equals its own if no policy changed the candidate."""
     return trial.trained["twin"]
 
 
 def after(
     problem: Problem, limits: Mapping[str, Limit], trial: OpenTrial, step: Step, result: Mapping[str, Any]
 ) -> JobResult:
-    """What a finished job means: the rows to write, the candidate's state, the next step.
+    """Derive the rows to write, the candidate's state and the next step from a finished job.
 
-    Adds the result and its metrics to ``trial``.
+    This adds the result and its metrics to ``trial``.
     """
     found = _recorded(trial, step, result)
     trial.results[step] = found.result
@@ -110,7 +110,7 @@ def after(
 
 
 def broken_limit(problem: Problem, limits: Mapping[str, Limit], metrics: Metrics) -> str | None:
-    """Why the candidate is infeasible, if it surely is: an interval rejects only by its better end."""
+    """Return why the candidate is certainly infeasible: even the better end of an interval violates a limit."""
     for name, limit in limits.items():
         metric = metrics.get(problem.metric_key(name))
         if metric is None:
@@ -125,7 +125,7 @@ def broken_limit(problem: Problem, limits: Mapping[str, Limit], metrics: Metrics
 
 
 def violations(problem: Problem, limits: Mapping[str, Limit], metrics: Metrics, *, rejected: bool) -> dict[str, float]:
-    """Limit → relative violation of what was recorded; at most 0 for a candidate that was not rejected."""
+    """Return limit → relative violation by the recorded value; at most 0 for a candidate that was not rejected."""
     found = {}
     for name, limit in limits.items():
         metric = metrics.get(problem.metric_key(name))
@@ -136,7 +136,7 @@ def violations(problem: Problem, limits: Mapping[str, Limit], metrics: Metrics, 
 
 
 def reject_above(problem: Problem, limits: Mapping[str, Limit], target: str) -> float | None:
-    """The latency on a target beyond which a candidate is infeasible."""
+    """Return the latency in milliseconds on a target above which a candidate is infeasible."""
     bounds = [
         limit.max
         for name, limit in limits.items()
@@ -152,12 +152,12 @@ def _measure_again(problem: Problem, trial: OpenTrial, target: str) -> bool:
 
 
 def is_audit(problem: Problem, trial: OpenTrial) -> bool:
-    """Whether a trained candidate of unchanged structure is measured again all the same."""
+    """Whether a trained candidate is measured again although its structure is unchanged."""
     return generator_seed("audit", trial.identity) % 10_000 < problem.plan.measure.audit * 10_000
 
 
 def _recorded(trial: OpenTrial, step: Step, result: Mapping[str, Any]) -> JobResult:
-    """The rows that a result becomes, whatever follows from it."""
+    """Return the rows to store for a result, without its consequences for the trial."""
     kind, target = step
     if kind == "train":
         return _of_training(TRAIN.result(result))
@@ -193,7 +193,7 @@ def _of_training(result: TrainResult) -> JobResult:
 
 def _of_measuring(trial: OpenTrial, target: str, result: MeasureResult) -> JobResult:
     structure_hash, latency = result["structure_hash"], result["latency"]
-    gate = trial.results.get(("gate", target))  # None: taken back after a bad canary
+    gate = trial.results.get(("gate", target))  # None: quarantined after a bad canary
     purpose = "audit" if gate and gate["structure_hash"] == structure_hash else "final"
     return JobResult(
         result={"structure_hash": structure_hash},
@@ -203,7 +203,7 @@ def _of_measuring(trial: OpenTrial, target: str, result: MeasureResult) -> JobRe
 
 
 def _of_twin(trial: OpenTrial, target: str, result: Mapping[str, Any]) -> JobResult:
-    """A twin that was timed now or for another candidate, or could not be timed."""
+    """Return the rows of a twin that was measured now or for another candidate, or could not be measured."""
     if "error" in result:
         return JobResult(result)
     latency = result["latency"]
@@ -220,7 +220,7 @@ def _of_twin(trial: OpenTrial, target: str, result: Mapping[str, Any]) -> JobRes
 
 
 def measurement(target: str, purpose: str, structure_hash: str, latency: LatencyResult) -> MeasurementValue:
-    """The row of a job that measured."""
+    """Return the row of a measurement."""
     return MeasurementValue(
         target=target,
         purpose=purpose,

@@ -1,4 +1,4 @@
-"""What a coordinator knows of its study, derived from the tables: outcomes for the strategy, numbers for a display."""
+"""The progress of a study, derived from the tables: outcomes for the strategy, and numbers for a display."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ FINAL_STATES = frozenset({"complete", "infeasible", "stopped", "failed"})
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of a candidate, in the words of strategies."""
+    """The outcome of a candidate, in the form that strategies observe."""
 
     state: Any
     values: Mapping[str, float] = field(default_factory=dict)
@@ -26,7 +26,7 @@ class Outcome:
     spreads: Mapping[str, float] = field(default_factory=dict)
 
     def observed(self, suggestion: Suggestion) -> Observation:
-        """What a suggestion of the candidate hears."""
+        """Return the observation of this outcome for a suggestion of the candidate."""
         return Observation(suggestion, self.state, self.values, self.violations, self.spreads)
 
 
@@ -37,9 +37,9 @@ class Progress:
     """Outcomes of finished candidates, suggestions of open ones, and running counts.
 
     Attributes:
-        counts: candidates by state.
-        duplicates: suggestions of a candidate that there is, answered from the tables.
-        twins: (identity, target) of each dense twin that was timed → its latency and interval.
+        counts: number of candidates by state.
+        duplicates: number of suggestions of an existing candidate, which are answered from the tables.
+        twins: (identity, target) of each measured dense twin → its latency and interval.
     """
 
     def __init__(self, problem: Problem, limits: Mapping[str, Limit]) -> None:
@@ -55,28 +55,28 @@ class Progress:
 
     @property
     def points(self) -> list[tuple[float, ...]]:
-        """Objective vectors of complete candidates, in the objectives' order."""
+        """Objective vectors of complete candidates, in the order of the objectives."""
         return list(self._points.values())
 
     @property
     def num_candidates(self) -> int:
-        """Candidates of any state."""
+        """Number of candidates in any state."""
         return sum(self.counts.values())
 
     @property
     def num_finished(self) -> int:
-        """Candidates in a final state."""
+        """Number of candidates in a final state."""
         return sum(self.counts[state] for state in FINAL_STATES)
 
     def proposed(self, candidate_id: int, suggestion: Suggestion) -> Observation:
-        """A new candidate: queued."""
+        """Add a new candidate, which is queued."""
         self.num_suggestions += 1
         self.counts["queued"] += 1
         self._waiting[candidate_id] = [suggestion]
         return Observation(suggestion, "running")
 
     def duplicated(self, candidate_id: int, suggestion: Suggestion) -> Observation:
-        """A suggestion that duplicates a candidate: answered now if that is finished, else with it."""
+        """Add a duplicate suggestion; it is answered now if the candidate is finished, else when it finishes."""
         self.num_suggestions += 1
         self.duplicates += 1
         outcome = self._outcomes.get(candidate_id, RUNNING)
@@ -85,22 +85,22 @@ class Progress:
         return outcome.observed(suggestion)
 
     def moved(self, before: str, after: str) -> None:
-        """A candidate changed state."""
+        """Record that a candidate changed its state."""
         self.counts[before] -= 1
         self.counts[after] += 1
 
     def finished(self, candidate_id: int, state: str, metrics: Metrics) -> list[Observation]:
-        """A candidate reached a final state: what every suggestion of it hears."""
+        """Record a candidate's final state, and return the observation of each of its suggestions."""
         outcome = self._remember(candidate_id, state, metrics)
         return [outcome.observed(suggestion) for suggestion in self._waiting.pop(candidate_id, [])]
 
     def revised(self, candidate_id: int, state: str, metrics: Metrics) -> None:
-        """A repeat of a complete candidate changed its metrics, and perhaps its state."""
+        """Record new metrics, and possibly a new state, of a complete candidate after a repeat."""
         self._points.pop(candidate_id, None)
         self._remember(candidate_id, state, metrics)
 
     def restore(self, rows: Iterable[Any]) -> list[Observation]:
-        """Rebuild from stored suggestions (``stored_suggestions``), in their order; what was known before is gone."""
+        """Rebuild the progress from stored suggestions (``stored_suggestions``) in order; discard all earlier state."""
         for known in (self._outcomes, self._waiting, self._points, self.counts):
             known.clear()
         self.num_suggestions = self.duplicates = 0
@@ -131,7 +131,7 @@ class Progress:
 
 
 def _spread(metric: MetricValue | None) -> float | None:
-    """Standard deviation of a metric with a 95 % interval."""
+    """Return the standard deviation that follows from a metric's 95 % interval; None without an interval."""
     if metric is None or metric.low is None or metric.high is None:
         return None
     return (metric.high - metric.low) / (2 * Z)

@@ -1,10 +1,9 @@
-"""Repeats: what is spent at the end of a study on candidates that may or may not be on the front.
+"""Repeats at the end of a study, for candidates whose membership of the front is uncertain.
 
-The candidate whose membership is most contested comes first, its latency measured again in fresh sessions or its
-network trained again with another seed. Measurements of one candidate are kept apart, so that a disturbance of
-seconds does not get into all of them; and what would be reported comes before what would not. Each repeat is a job like
-any other: a row before it runs, a row when it is done; the budget is what the rows count to, however often the study
-was killed.
+The candidate with the least certain membership comes first: its latency is measured again in fresh sessions, or its
+network is trained again with another seed. Measurements of one candidate are separated in time, so that a short
+disturbance does not affect all of them. Latencies of front candidates, which would be reported, are repeated first.
+Each repeat is a job with stored rows, and the rows count against the budget, however often the study was killed.
 """
 
 from __future__ import annotations
@@ -41,7 +40,7 @@ from trials.store.target_metrics import LATENCY_PERCENTILES
 from trials.store.write.repeats import queue_repeat
 
 REMEASURE, RETRAIN = "remeasure", "retrain"
-#: (candidate's number, kind, target) → how often.
+#: (candidate's number, kind, target) → number of repeats.
 RepeatCounts = Counter[tuple[int, str, str]]
 
 
@@ -52,23 +51,24 @@ def is_repeat(step: Step) -> bool:
 
 @dataclass(frozen=True)
 class Repeat:
-    """A repeat that could be made."""
+    """A possible repeat."""
 
     number: int
     step: Step
-    #: p (1 - p) / (k + 1) of a membership p and k repeats before: twins that no effort can tell apart do not get all.
+    #: p (1 - p) / (k + 1) for a membership p and k earlier repeats; the divisor keeps indistinguishable candidates from
+    #: taking the whole budget.
     doubt: float
-    #: It revisits for the first time a latency that would be reported.
+    #: Whether it is the first repeat of a front candidate's latency, which would be reported.
     first: bool
-    #: Seconds until the candidate may be measured there again.
+    #: Seconds until the candidate may be measured on the target again.
     wait_s: float
 
 
 class Repeats:
-    """Chooses repeats, one after the other: each is chosen with what the ones before have shown.
+    """Chooses repeats one after the other; each choice takes the results of earlier repeats into account.
 
     Attributes:
-        waiting: whether all that is left to repeat was measured too short a time ago.
+        waiting: whether all remaining repeats must wait because their last measurement was too recent.
     """
 
     def __init__(self, store: Store, assignment: Assignment) -> None:
@@ -80,7 +80,7 @@ class Repeats:
         self.waiting = False
 
     def next_jobs(self, free: Callable[[str], int], num_running: int) -> list[OpenJob]:
-        """Queue a repeat of each kind that a worker is ``free`` for, while there is budget and doubt."""
+        """Queue a repeat of each kind for which a worker is ``free``, while there is budget and uncertainty."""
         plan = self._problem.plan.confidence
         budget = {REMEASURE: plan.remeasure, RETRAIN: plan.retrain}
         if not any(budget.values()):
@@ -97,7 +97,7 @@ class Repeats:
         return [self._queue(counts, repeat) for repeat in self._chosen(counts, ready)]
 
     def _chosen(self, counts: RepeatCounts, ready: Sequence[Step]) -> list[Repeat]:
-        """The best repeat of each kind that is due; notes when another will be."""
+        """Return the best repeat of each kind that is due, and note when the next one will be due."""
         found = self._store.transactions.patiently(lambda: points(self._store, self._assignment.name))
         front = set(found.numbers[found.on_front].tolist())
         ages_s = (
@@ -130,15 +130,15 @@ def doubtful(
     ages_s: Mapping[tuple[int, str], float],
     revisit_s: float,
 ) -> list[Repeat]:
-    """Every repeat that could tell something.
+    """Return every repeat that could add information.
 
     Args:
         shares: number of each complete candidate → its probability to be on the front.
-        front: numbers of those that are on it as recorded.
+        front: numbers of the candidates on the front by their recorded values.
         counts: repeats so far.
-        steps: kinds and targets.
-        ages_s: (number, target) → seconds since it was last measured there.
-        revisit_s: seconds that two measurements are apart.
+        steps: possible kinds and targets.
+        ages_s: (number, target) → seconds since the candidate was last measured on the target.
+        revisit_s: smallest number of seconds between two measurements of a candidate on a target.
     """
     found = []
     for number, share in shares.items():
@@ -154,7 +154,7 @@ def doubtful(
 
 
 def best(repeats: Sequence[Repeat]) -> Repeat | None:
-    """Of those that are due: what would be reported first, then the most doubtful; of equals the oldest candidate."""
+    """Return the best due repeat: a first repeat on the front, else the most doubtful, else the oldest candidate."""
     due = [repeat for repeat in repeats if not repeat.wait_s]
     return max(due, key=lambda repeat: (repeat.first, repeat.doubt, -repeat.number), default=None)
 
@@ -162,9 +162,9 @@ def best(repeats: Sequence[Repeat]) -> Repeat | None:
 def after_repeat(
     problem: Problem, limits: Mapping[str, Limit], trial: OpenTrial, step: Step, result: Mapping[str, Any]
 ) -> JobResult:
-    """What a repeat means: pooled values in place of the recorded ones, and whether a limit is surely broken.
+    """Derive from a repeat: pooled values that replace the recorded ones, and whether a limit is certainly violated.
 
-    Adds the result and its metrics to ``trial``.
+    This adds the result and its metrics to ``trial``.
     """
     target = step[1]
     trial.results[step] = kept = {key: value for key, value in result.items() if key != "latency"}
@@ -187,13 +187,13 @@ def after_repeat(
 
 
 def _pooled(result: RemeasureResult) -> dict[str, ValueAndInterval]:
-    """Metric → value and interval, of all measurements of the candidate together."""
+    """Return metric → value and interval, pooled over all measurements of the candidate."""
     pooled = result["pooled"]
     return {"latency_ms": (pooled["latency_ms"], pooled["low_ms"], pooled["high_ms"]), **pooled["percentiles"]}
 
 
 def _seen_by_seed(trial: OpenTrial) -> dict[str, tuple[list[float], Interval]]:
-    """Metric → its value with every seed, the study's own first, and the interval of that one."""
+    """Return metric → its values with every seed, the study's own seed first, and the interval with that seed."""
     first = trial.trained
     repeats = [result["scores"] for (kind, _), result in trial.results.items() if kind.startswith(RETRAIN)]
     return {
@@ -203,7 +203,7 @@ def _seen_by_seed(trial: OpenTrial) -> dict[str, tuple[list[float], Interval]]:
 
 
 def _steps(problem: Problem) -> list[Step]:
-    """How a candidate can be repeated: on the targets of the objectives, and trained if one is the task's."""
+    """Return the possible repeats: on the targets of the objectives, and a training if an objective is a task score."""
     keys = [problem.metric_key(name) for name in problem.objectives]
     steps = [(REMEASURE, target) for name, target in keys if name in ("latency_ms", *LATENCY_PERCENTILES)]
     steps = list(dict.fromkeys(steps))

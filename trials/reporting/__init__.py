@@ -1,1 +1,1 @@
-"""Reporting: results for people, in words, figures and tables."""
+"""Reporting: present results in words, figures and tables."""

@@ -1,4 +1,4 @@
-"""How a candidate tells the classes apart, as rows of a table."""
+"""The confusion of classes by a candidate, as rows of a table."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from typing import Any
 
 from nas.foreign import line
 
-#: Classes named in a row, the most frequent ones.
+#: Largest number of predicted classes listed in a row, most frequent first.
 MAX_NAMED = 5
 
 
 def confusion_rows(confusion: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """A line a class: its validation examples, and the classes they were taken for, the most frequent first."""
+    """Return one row per class: its number of examples, and the predicted classes, most frequent first."""
     classes = confusion["classes"]
     rows = []
     for name, counts in zip(classes, confusion["matrix"], strict=True):

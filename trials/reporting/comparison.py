@@ -1,4 +1,4 @@
-"""Networks a study found, each beside itself under random masks and its dense parent; fixed references at the end."""
+"""Compare the networks of a study with themselves under random masks and dense, and with fixed references."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from trials.store.read.companions import companions, references
 from trials.store.read.session import Source, find_study, reading
 from trials.store.read.speedups import COMPRESSIONS
 
-#: What a companion's role is called, in the order in which they are shown.
+#: Role of a companion → its name, in the order of display.
 WORDS = {"random_mask": "random masks, equal density", "dense": "dense parent"}
 
 
 @dataclass(frozen=True)
 class ComparisonRow:
-    """One network: what it is, and its row in the study it is from."""
+    """One network of the comparison, and its row in the study that it belongs to."""
 
     what: str
-    #: Number of the found candidate it belongs to; None for a reference.
+    #: Number of the found candidate that it is compared with; None for a reference.
     found_number: int | None
     study: str
     candidate: CandidateRow
 
     def value(self, metric: str) -> Value | None:
-        """A metric; of what no policy compressed, its value without compression."""
+        """Return a metric; a complete network without compression has the metric's uncompressed value."""
         recorded = self.candidate.value(metric)
         if recorded is None and metric in COMPRESSIONS and self.candidate.state == "complete":
             return Value(COMPRESSIONS[metric][0])
@@ -38,19 +38,19 @@ class ComparisonRow:
 
 @dataclass(frozen=True)
 class Comparison:
-    """A table of networks, and what it comes to."""
+    """A table of compared networks, and a conclusion."""
 
     rows: tuple[ComparisonRow, ...]
     metrics: tuple[str, ...]
-    #: One sentence about found networks against random masks; empty where there are no pairs.
+    #: One sentence that compares found networks with random masks; empty if there are no pairs.
     verdict: str
 
 
 def comparison(source: Source, name: str) -> Comparison | None:
-    """What a study's networks are compared with; None for one whose policies changed nothing.
+    """Return the comparison of a study's networks; None if its policies changed no network and it has no references.
 
     Raises:
-        UnknownNameError: no such study.
+        UnknownNameError: the study does not exist.
     """
     with reading(source) as session:
         objectives = list(find_study(session, name).objectives)
@@ -78,7 +78,7 @@ def _metrics(objectives: Sequence[str], rows: Sequence[ComparisonRow]) -> tuple[
 
 
 def _verdict(metric: str, rows: Sequence[ComparisonRow]) -> str:
-    """The paired difference, in the words of the first objective."""
+    """Return a sentence about the paired differences of the first objective."""
     values = {(row.found_number, row.what): row.candidate.value(metric) for row in rows}
     pairs = [
         (found.value, random.value)

@@ -1,4 +1,4 @@
-"""How metrics and numbers are written for people: labels with units, a few digits."""
+"""Format metrics and numbers for people: labels with units, and few digits."""
 
 from __future__ import annotations
 
@@ -6,26 +6,26 @@ import math
 from collections.abc import Mapping
 from datetime import datetime
 
-#: Ending of a metric's name → how its unit is written.
+#: Ending of a metric's name → symbol of its unit.
 UNITS: Mapping[str, str] = {"_ms": "ms", "_s": "s", "_us": "µs", "_bytes": "B", "_mb": "MB", "_mj": "mJ"}
 
-#: Words that are not written as they are spelled in names.
+#: Word in a name → its spelling in a label.
 WORDS: Mapping[str, str] = {"macs": "MACs", "iou": "IoU", "auc": "AUC", "f1": "F1", "mae": "MAE"}
 
-#: Names that say too little without their unit.
+#: Name that is unclear without its unit → name to show.
 NAMES: Mapping[str, str] = {"nonzero_bytes": "nonzero_weights_bytes", "weight_bytes": "weights_bytes"}
 
 _BINARY = ("B", "KiB", "MiB", "GiB", "TiB")
 
 
 def unit(metric: str) -> str:
-    """Unit of a metric, read off its name; empty where there is none."""
+    """Return the unit of a metric, derived from its name; empty if it has none."""
     name = metric.partition("@")[0]
     return next((symbol for ending, symbol in UNITS.items() if name.endswith(ending)), "")
 
 
 def label(metric: str) -> str:
-    """``latency_ms@pi`` → ``Latency at pi (ms)``."""
+    """Return the label of a metric with its unit: ``latency_ms@pi`` → ``Latency at pi (ms)``."""
     name, _, target = metric.partition("@")
     name = NAMES.get(name, name)
     symbol = unit(metric)
@@ -38,24 +38,24 @@ def label(metric: str) -> str:
 
 
 def title(metric: str) -> str:
-    """``latency_ms@pi`` → ``Latency at pi``: for where the unit stands beside the number."""
+    """Return the label without unit: ``latency_ms@pi`` → ``Latency at pi``; for places that show it with the number."""
     return label(metric).partition(" (")[0]
 
 
 def inline(metric: str) -> str:
-    """``title`` within a sentence: ``latency at pi``; MACs and the like keep their capitals."""
+    """Return ``title`` for use within a sentence: ``latency at pi``; abbreviations such as MACs keep their capitals."""
     text = title(metric)
     return text if text[1:2].isupper() else text[:1].lower() + text[1:]
 
 
 def goal(metric: str, direction: str) -> str:
-    """A label that says which way is better: ``Accuracy · higher is better``."""
+    """Return a label with the direction of improvement: ``Accuracy · higher is better``."""
     ways = {"maximize": " · higher is better", "minimize": " · lower is better"}
     return label(metric) + ways.get(direction, "")
 
 
 def number(metric: str, value: float | None) -> str:
-    """A metric's value in a few digits, with its unit."""
+    """Return a metric's value with few digits and its unit."""
     if value is None or math.isnan(value):
         return "—"
     symbol = unit(metric)
@@ -67,7 +67,7 @@ def number(metric: str, value: float | None) -> str:
 
 
 def interval(metric: str, value: float, low: float | None, high: float | None) -> str:
-    """``0.312 ms [0.308, 0.317]``, or the bare number where no interval is known."""
+    """Return a value with its interval: ``0.312 ms [0.308, 0.317]``, or only the value if no interval is known."""
     text = number(metric, value)
     if low is None or high is None or math.isnan(low) or math.isnan(high):
         return text
@@ -75,7 +75,7 @@ def interval(metric: str, value: float, low: float | None, high: float | None) -
 
 
 def size(num_bytes: float) -> str:
-    """``1.4 MiB``."""
+    """Return a size as text: ``1.4 MiB``."""
     for symbol in _BINARY:
         if abs(num_bytes) < 1024 or symbol == _BINARY[-1]:
             break
@@ -84,7 +84,7 @@ def size(num_bytes: float) -> str:
 
 
 def duration(seconds: float | None) -> str:
-    """``2 h 05 min``, ``3 min 20 s``, ``41 s``, ``0.31 s``."""
+    """Return a duration as text: ``2 h 05 min``, ``3 min 20 s``, ``41 s``, ``0.31 s``."""
     if seconds is None:
         return "—"
     if seconds < 10:
@@ -98,5 +98,5 @@ def duration(seconds: float | None) -> str:
 
 
 def moment(time: datetime | None) -> str:
-    """``2026-03-01 14:05 UTC``."""
+    """Return a time as text: ``2026-03-01 14:05 UTC``."""
     return "—" if time is None else f"{time:%Y-%m-%d %H:%M} UTC"

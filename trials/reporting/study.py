@@ -1,4 +1,4 @@
-"""One study as report, dashboard and command line show it: each fact is read once, each analysis is made once."""
+"""The view of one study that report, dashboard and command line share: each fact is read once and analysed once."""
 
 from __future__ import annotations
 
@@ -33,27 +33,27 @@ class StudyView:
 
     @cached_property
     def summary(self) -> StudySummary:
-        """Everything but its trials."""
+        """Everything stored about the study except for its trials."""
         return study_summary(self.source, self.name)
 
     @property
     def row(self) -> StudyRow:
-        """Its line in the list of studies."""
+        """The study's row in the list of studies."""
         return self.summary.row
 
     @cached_property
     def doubts(self) -> Sequence[str]:
-        """Sentences about trainings whose scores are doubtful."""
+        """Warnings about trainings whose scores are unreliable."""
         return study_doubts(self.source, self.name)
 
     @property
     def shown_metrics(self) -> list[str]:
-        """Metrics that tables show: without those of single classes, unless one is an objective."""
+        """Metrics that tables show: all but scores of single classes, unless such a score is an objective."""
         return [name for name in self.summary.metrics if not name.startswith(PREFIX) or name in self.row.objectives]
 
     @property
     def axes(self) -> list[str]:
-        """What the front is drawn of: the first objective over the second, or over the order of proposal."""
+        """Axes of the front: the first two objectives, or the only objective and the trial number."""
         return [*self.row.objectives, "number"][:2]
 
     @cached_property
@@ -78,39 +78,39 @@ class StudyView:
 
     @cached_property
     def fronts_by_target(self) -> Mapping[str, Points]:
-        """Target → trials on the objectives as they are there; empty for one target."""
+        """Target → trials on the objectives measured on this target; empty for a study of one target."""
         return fronts_by_target(self.source, self.summary)
 
     @cached_property
     def rank_correlations(self) -> Sequence[RankCorrelation]:
-        """How alike each pair of targets ranks the trials."""
+        """Rank correlation of latency for each pair of targets."""
         return rank_correlations(self.source, self.summary)
 
     @cached_property
     def group(self) -> Sequence[StudyRow]:
-        """Searches and baselines it is compared with, and itself, oldest first."""
+        """The study and the searches and baselines that it is compared with, oldest first."""
         return compared_studies(self.source, self.row)
 
     @cached_property
     def histories(self) -> Sequence[History]:
-        """How each study of ``group`` went on, in one box of hypervolume."""
+        """History of each study of ``group``; all use the same box of hypervolume."""
         return histories_of(
             [self.points if row.name == self.name else points(self.source, row.name) for row in self.group]
         )
 
     @property
     def history(self) -> History:
-        """How the study itself went on."""
+        """History of the study itself."""
         return next(run for run in self.histories if run.study == self.name)
 
     @property
     def hypervolume(self) -> float | None:
-        """What the study came to, in the box of ``group``; None before its first complete trial."""
+        """Final hypervolume of the study in the box of ``group``; None before its first complete trial."""
         return float(self.history.hypervolume[-1]) if len(self.history.numbers) else None
 
     @property
     def hypervolumes(self) -> dict[str, list[float]]:
-        """Role → what each of its runs in ``group`` came to, of those that have a complete trial."""
+        """Role → final hypervolume of each study of ``group`` with this role and a complete trial."""
         found: dict[str, list[float]] = {}
         for run in self.histories:
             if len(run.numbers):
@@ -124,17 +124,17 @@ class StudyView:
 
     @property
     def lacks_baseline(self) -> bool:
-        """Whether it is a search without a baseline."""
+        """Whether the study is a search without a baseline."""
         return self.row.role == "search" and not self.has_baseline
 
     @property
     def verdict(self) -> str:
-        """One sentence: search against baseline; empty where there is nothing to compare."""
+        """One sentence that compares search and baseline; empty if there is nothing to compare."""
         return verdict(self.group, self.histories) if self.has_baseline else ""
 
     @cached_property
     def comparison(self) -> Comparison | None:
-        """Networks found beside random masks and dense parents."""
+        """Comparison of found networks with random masks and dense parents; None if there is none."""
         return comparison(self.source, self.name)
 
     @cached_property
@@ -152,16 +152,16 @@ class StudyView:
         return trial_table(self.trials, self.shares, list(self.row.objectives))
 
     def rows(self, numbers: Sequence[int]) -> dict[int, CandidateRow]:
-        """Number → the trial as a line of a table, of those that exist, in the order of ``numbers``."""
+        """Return number → row of each trial that exists, in the order of ``numbers``."""
         page = candidates_page(self.source, self.name, limit=len(numbers), numbers=numbers)
         found = {row.number: row for row in page.rows}
         return {key: found[key] for key in numbers if key in found}
 
     def detail(self, number: int) -> CandidateDetail:
-        """Everything about one trial.
+        """Return everything about one trial.
 
         Raises:
-            UnknownNameError: there is none of that number.
+            UnknownNameError: the study has no trial of this number.
         """
         return candidate_detail(self.source, self.name, number)
 
@@ -172,12 +172,12 @@ class StudyView:
 
 @contextmanager
 def study_view(source: Source, name: str) -> Iterator[StudyView]:
-    """The study ``name``, readable within the block: all of it in one session.
+    """Open a view of the study ``name``, which reads everything within one session; it is valid within the block.
 
     Raises:
-        UnknownNameError: no such study.
+        UnknownNameError: the study does not exist.
     """
     with reading(source) as session:
         view = StudyView(session, name)
-        view.summary  # noqa: B018  (says that there is no such study)
+        view.summary  # noqa: B018  (raises if the study does not exist)
         yield view

@@ -11,9 +11,9 @@ from trials.store.read.trials import Trial
 def trial_table(
     trials: Sequence[Trial], shares: Mapping[int, float], objectives: Sequence[str]
 ) -> list[dict[str, Any]]:
-    """One row for each trial, in the given order; every row has every column.
+    """Return one row for each trial, in the given order; every row has every column.
 
-    Columns, in this order; None where something is not known:
+    The columns in order; a value that is not known is None:
 
     - ``number``, ``state``, ``reason``, and ``front_probability``: how likely a complete trial is on the front;
     - ``beware``: reasons to doubt its scores, for example a training of very few steps;

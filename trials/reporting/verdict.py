@@ -1,4 +1,4 @@
-"""Whether a search found more than its baseline, in one sentence."""
+"""One sentence that says whether a search found more than its baseline."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from trials.store.read.studies import StudyRow
 
 
 def verdict(group: Sequence[StudyRow], runs: Sequence[History]) -> str:
-    """Hypervolume of a group's searches against that of its baselines; empty where one of them found nothing yet.
+    """Compare the hypervolume of a group's searches and baselines; empty if searches or baselines found nothing yet.
 
     Studies that have not ended are compared at a number of trials that each of them has reached.
 
     Args:
         group: the compared studies.
-        runs: how they went on, in the same order, in one box of hypervolume.
+        runs: their histories in the same order; all use the same box of hypervolume.
     """
     found = {role: [run for run in runs if run.role == role and len(run.numbers)] for role in ("search", "baseline")}
     if not all(found.values()):

@@ -1,1 +1,1 @@
-"""Figures: columns of numbers in, plotly figures out."""
+"""Figures: functions that turn columns of numbers into plotly figures."""

@@ -1,4 +1,4 @@
-"""Figures of single candidates: curves of training, raw samples of a latency."""
+"""Figures of single candidates: learning curves, raw samples of a latency, profiles."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Floats = NDArray[np.float64]
 
 
 def curves_figure(curves: Mapping[int, Curve], names: Sequence[str] | None = None) -> go.Figure:
-    """Curves of candidates by epoch: a panel a value, a colour a candidate."""
+    """Plot learning curves of candidates by epoch, with one panel per value and one colour per candidate."""
     recorded = dict.fromkeys(key for curve in curves.values() for row in curve.values for key in row)
     hidden = {"learning_rate", "seconds"}
     shown = list(names) if names is not None else [name for name in recorded if name not in hidden]
@@ -61,13 +61,13 @@ def latency_figure(
     ratios: Floats,
     interval: tuple[float, float, float] | None = None,
 ) -> go.Figure:
-    """Raw samples of one latency: run times beside those of the reference model, and the ratios of both.
+    """Plot the raw samples of one latency: run times of candidate and reference model, and their ratios.
 
     Args:
-        candidate_ms: ``(n,)`` wall time of each run, milliseconds.
-        reference_ms: ``(m,)`` the same of the interleaved reference.
-        ratios: ``(k,)`` candidate over reference, one a visit.
-        interval: low end, middle and high end of the ratio derived from them.
+        candidate_ms: ``(n,)`` wall time of each run of the candidate, milliseconds.
+        reference_ms: ``(m,)`` wall time of each run of the interleaved reference, milliseconds.
+        ratios: ``(k,)`` candidate over reference, one per visit.
+        interval: low end, value and high end of the ratio that is derived from them.
     """
     figure = make_subplots(rows=1, cols=2, column_widths=[0.6, 0.4], horizontal_spacing=0.13)
     _add_runs(figure, {"reference": (reference_ms, ORANGE), "candidate": (candidate_ms, BLUE)})
@@ -81,7 +81,7 @@ def latency_figure(
 
 
 def _add_runs(figure: go.Figure, runs: Mapping[str, tuple[Floats, str]]) -> None:
-    """Wall times by name, in common bins, without the slowest: these are counted in a note."""
+    """Add histograms of wall times with common bins; the slowest runs are left out and counted in a note."""
     known = [times for times, _ in runs.values() if len(times)]
     start = min((float(times.min()) for times in known), default=0.0)
     end = max((float(np.quantile(times, 0.98)) for times in known), default=1.0)
@@ -110,7 +110,7 @@ def _bars(values: Floats, name: str, color: str, text: str) -> go.Histogram:
 
 
 def profile_figure(times: Sequence[LayerTime]) -> go.Figure:
-    """A bar a layer, in the order of execution: its part of a run."""
+    """Plot the time of each layer of a run as a bar, in the order of execution."""
     figure = go.Figure()
     names = [figure_text(item.layer or OWN) for item in times]
     figure.add_bar(

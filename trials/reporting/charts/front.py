@@ -1,4 +1,4 @@
-"""The figure of a front: candidates on two metrics, what dominates and what does not, and the limits."""
+"""The figure of a front: candidates on two metrics, front and dominated ones, and the limits."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from trials.reporting.charts.studies import BLUE, GREY, ORANGE, RED, SKY, style
 from trials.reporting.labels import goal, label, unit
 from trials.store.read.points import Points
 
-#: Dominated candidates drawn at most; the front is always whole.
+#: Largest number of dominated candidates to draw; the front is always drawn completely.
 MAX_DOTS = 4000
-#: Largest over smallest value beyond which an axis of times, sizes or counts is logarithmic.
+#: An axis of times, sizes or counts is logarithmic if its largest value exceeds the smallest by more than this factor.
 WIDE = 10.0
 COUNTS = ("parameters", "nonzero_parameters", "macs")
 
@@ -29,11 +29,11 @@ def front_figure(
     shares: Mapping[int, float],
     selected: int | None = None,
 ) -> go.Figure:
-    """Scatter of the first column of ``points`` over the second: front with intervals, dominated, infeasible.
+    """Plot the first column of ``points`` over the second: front with intervals, dominated and infeasible candidates.
 
-    ``shares`` are probabilities to be on the front, by number: whose place there is not sure is drawn hollow. Limits
-    on either column are drawn as lines. Infeasible candidates that were never trained lack the first
-    column: they stand in a strip of their own below. A mark carries its candidate's number as ``customdata``.
+    ``shares`` maps numbers to probabilities to be on the front; uncertain candidates are drawn hollow. Limits on either
+    column are drawn as lines. Infeasible candidates that were never trained lack the first column and are drawn in a
+    strip below. Each mark has its candidate's number as ``customdata``.
     """
     trained = np.isfinite(points.values[:, :2]).all(axis=1)
     timed = np.isfinite(points.values[:, 1])
@@ -54,7 +54,7 @@ def front_figure(
 
 
 def _canvas(points: Points, rows: int) -> go.Figure:
-    """Axes with their titles; a second row is a strip under the plot."""
+    """Create the axes with their titles; the second row is the strip below the plot."""
     figure = make_subplots(rows=rows, cols=1, shared_xaxes=True, vertical_spacing=0.03, row_heights=[0.93, 0.07][:rows])
     figure.update_yaxes(title_text=figure_text(goal(points.metrics[0], points.directions[0])), row=1, col=1)
     figure.update_xaxes(title_text=figure_text(goal(points.metrics[1], points.directions[1])), row=rows, col=1)
@@ -62,7 +62,7 @@ def _canvas(points: Points, rows: int) -> go.Figure:
 
 
 def _beside(shown: Points, shares: Mapping[int, float]) -> Iterator[go.Scatter | go.Scattergl]:
-    """Candidates that are not on the front."""
+    """Yield traces of the candidates that are not on the front."""
     infeasible = shown.states == "infeasible"
     beside = ~infeasible & ~shown.on_front
     doubtful = _share(shown, shares) >= 1 - SURE
@@ -74,7 +74,7 @@ def _beside(shown: Points, shares: Mapping[int, float]) -> Iterator[go.Scatter |
 
 
 def _front(shown: Points, shares: Mapping[int, float]) -> Iterator[go.Scatter | go.Scattergl]:
-    """Candidates that are, and on the objectives the line that bounds what they dominate."""
+    """Yield traces of the candidates on the front, and if both axes are objectives, the line that connects them."""
     best = shown.take(shown.on_front)
     best = best.take(np.argsort(best.values[:, 1], kind="stable"))
     if set(shown.objectives) == set(shown.metrics[:2]):
@@ -86,7 +86,7 @@ def _front(shown: Points, shares: Mapping[int, float]) -> Iterator[go.Scatter | 
 
 
 def _share(points: Points, shares: Mapping[int, float]) -> NDArray[np.float64]:
-    """``(n,)``: probabilities to be on the front."""
+    """Return the probabilities to be on the front, ``(n,)``."""
     return np.array([shares.get(int(number), 0.0) for number in points.numbers], dtype=np.float64)
 
 
@@ -146,7 +146,7 @@ def _front_line(best: Points, shape: str) -> go.Scatter:
 
 
 def _original(points: Points) -> go.Scatter:
-    """The user's own network as it is, with its name beside it."""
+    """Return a labelled mark of the original."""
     trace = _marks(points, "original", ORANGE, "star", 14)
     return trace.update(mode="markers+text", text=["original"], textposition="top center")
 
@@ -165,7 +165,7 @@ def _ring(points: Points) -> go.Scatter:
 
 
 def _add_strip(figure: go.Figure, strip: Points) -> None:
-    """Candidates rejected before training, under the plot."""
+    """Add the candidates that were rejected before the training, in a strip below the plot."""
     figure.add_scatter(
         x=strip.values[:, 1],
         y=np.zeros(len(strip.numbers)),
@@ -181,7 +181,7 @@ def _add_strip(figure: go.Figure, strip: Points) -> None:
 
 
 def _set_scales(figure: go.Figure, metrics: tuple[str, ...], ys: NDArray[np.float64], xs: NDArray[np.float64]) -> None:
-    """Candidates ten times slower than the front would squeeze it: then the axis is logarithmic."""
+    """Make axes logarithmic if their values span more than a factor of ten, so that the front is not squeezed."""
     if _is_wide(metrics[1], xs):
         figure.update_xaxes(type="log", tickformat=_digits(xs), nticks=4)
     if _is_wide(metrics[0], ys):
@@ -189,12 +189,12 @@ def _set_scales(figure: go.Figure, metrics: tuple[str, ...], ys: NDArray[np.floa
 
 
 def _digits(values: NDArray[np.float64]) -> str:
-    """Whole numbers at the ticks, ``0.2`` or ``20k``: plotly's own are the last digit only."""
+    """Return a tick format that writes full numbers (``0.2``, ``20k``); plotly's default writes only the last digit."""
     return "~g" if values.min() < 1 else "~s"
 
 
 def _is_wide(metric: str, values: NDArray[np.float64]) -> bool:
-    """Whether an axis is logarithmic: of times, sizes and counts that differ by more than a power of ten."""
+    """Whether an axis is logarithmic: it shows times, sizes or counts that span more than a factor of ten."""
     if not (unit(metric) or metric in COUNTS) or not len(values) or values.min() <= 0:
         return False
     return bool(values.max() > WIDE * values.min())
@@ -221,6 +221,6 @@ def _add_limit(figure: go.Figure, bound: float, kind: str, *, upright: bool) -> 
 
 
 def _thin(rows: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """Indices of ``rows``, evenly thinned to what a browser draws at once."""
+    """Return the indices of ``rows``, evenly thinned to a number that a browser can draw quickly."""
     found = np.flatnonzero(rows)
     return found[:: -(-len(found) // MAX_DOTS) or 1]

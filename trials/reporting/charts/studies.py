@@ -1,7 +1,7 @@
-"""Figures of studies and candidates: columns of numbers in, plotly figures out.
+"""Figures of studies, and the style that all figures share.
 
-Backgrounds are transparent and text is mid-grey, so that a figure reads on light and dark pages. Colours are
-near the palette of Okabe and Ito (distinguishable with any colour vision) and never the only difference.
+Backgrounds are transparent and text is mid-grey, so that a figure is readable on light and dark pages. The colours are
+close to the palette of Okabe and Ito, which is distinguishable with any colour vision, and never the only difference.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ ROLE_COLORS = {"search": BLUE, "baseline": ORANGE}
 
 
 def history_figure(history: History) -> go.Figure:
-    """One row an objective over the candidates' numbers, with the best so far; the hypervolume below."""
+    """Plot each objective by trial number in its own row, with the best value so far, and the hypervolume below."""
     rows = len(history.objectives) + 1
     figure = make_subplots(rows=rows, cols=1, shared_xaxes=True, vertical_spacing=0.06)
     for index in range(len(history.objectives)):
@@ -55,7 +55,7 @@ def history_figure(history: History) -> go.Figure:
 
 
 def _add_objective(figure: go.Figure, history: History, index: int) -> None:
-    """The row of an objective: a dot a candidate, and a line of the best so far."""
+    """Add the row of an objective: one dot per candidate, and a line of the best value so far."""
     metric, row, first = history.objectives[index], index + 1, index == 0
     name = figure_text(label(metric))
     text = f"trial %{{x}}<br>{name}: %{{y:.4g}}<extra></extra>"
@@ -72,7 +72,7 @@ def _add_objective(figure: go.Figure, history: History, index: int) -> None:
 
 
 def comparison_figure(histories: Sequence[History]) -> go.Figure:
-    """Hypervolume over the budget spent: a line a role, the mean of its replicates, their range as a band."""
+    """Plot hypervolume by number of trials: for each role the mean of its replicates, and their range as a band."""
     figure = go.Figure()
     for role in dict.fromkeys(history.role for history in histories):
         runs = [history for history in histories if history.role == role and history.last_number >= 0]
@@ -103,7 +103,7 @@ def _add_role(figure: go.Figure, role: str, runs: Sequence[History]) -> None:
 
 
 def _add_band(figure: go.Figure, spent: NDArray[np.int64], lines: NDArray[np.float64], color: str) -> None:
-    """From the lowest to the highest of ``lines``, ``(runs, spent)``."""
+    """Add a band between the smallest and largest of ``lines``, ``(runs, spent)``."""
     for edge, fill in ((lines.max(axis=0), None), (lines.min(axis=0), "tonexty")):
         figure.add_scatter(
             x=spent,
@@ -118,7 +118,7 @@ def _add_band(figure: go.Figure, spent: NDArray[np.int64], lines: NDArray[np.flo
 
 
 def states_figure(studies: Sequence[StudyRow]) -> go.Figure:
-    """One bar a study: how many candidates are in which state."""
+    """Plot one bar per study: the number of candidates in each state."""
     figure = go.Figure()
     names = [figure_text(study.name) for study in studies]
     for state in STATES:
@@ -147,7 +147,7 @@ def _faint(color: str) -> str:
 
 
 def style(figure: go.Figure, *, height: int) -> go.Figure:
-    """``figure`` in the looks all figures share."""
+    """Apply the style that all figures share, and return the figure."""
     figure.update_layout(
         height=height,
         margin={"l": 70, "r": 25, "t": 50, "b": 60},

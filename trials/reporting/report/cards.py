@@ -1,4 +1,4 @@
-"""The numbers on top of the report."""
+"""The numbers at the top of the report."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from trials.reporting.study import StudyView
 
 @dataclass(frozen=True)
 class Card:
-    """One number and what it counts."""
+    """One number and its description."""
 
     value: str
     text: str
 
 
 def cards(study: StudyView) -> Iterator[Card]:
-    """Trials by state, size of the front, best values, what the gate saved, wall time, hypervolumes."""
+    """Yield trials by state, size of the front, best values, training saved by the gate, wall time, hypervolumes."""
     row, totals = study.row, study.summary.totals
     total = sum(row.counts.values())
     yield Card(str(total), "trials: " + ", ".join(f"{count} {state}" for state, count in row.counts.items()))
     unsure = sum(study.shares.get(int(key), 0.0) < SURE for key in study.front.numbers)
-    text = "on the Pareto front" + (f", {unsure} of them not for sure" if unsure else "")
+    text = "on the Pareto front" + (f", {unsure} of them not certainly" if unsure else "")
     yield Card(str(len(study.front.numbers)), text)
     for metric, direction in row.objectives.items():
         word = "highest" if direction == "maximize" else "lowest"
@@ -35,7 +35,7 @@ def cards(study: StudyView) -> Iterator[Card]:
     gated = int(totals.get("gated", 0))
     if gated:
         share = f" ({saved / (saved + trained):.0%})" if trained else ""
-        text = f"of training saved{share}: {gated} of {total} candidates were rejected before it"
+        text = f"of training saved{share}: {gated} of {total} candidates were rejected before the training"
         yield Card(duration(saved), text)
     if totals.get("wall_s"):
         yield Card(duration(float(totals["wall_s"])), "wall time spent")

@@ -1,4 +1,4 @@
-"""The report's figures, each with its heading and what it says."""
+"""The figures of the report, each with a heading and a note."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from trials.reporting.labels import inline, number
 from trials.reporting.study import StudyView
 from trials.store.read.candidate import curves
 
-#: Curves drawn at most, evenly along the front.
+#: Largest number of learning curves to draw, evenly along the front.
 MAX_CURVES = 9
 
 
 @dataclass(frozen=True)
 class Section:
-    """One figure with its heading."""
+    """One figure with its heading and note."""
 
     heading: str
     note: str
@@ -31,7 +31,7 @@ class Section:
 
 
 def front_section(study: StudyView) -> Section | None:
-    """The front among all candidates; None before the first complete one."""
+    """Return the front among all candidates; None before the first complete one."""
     if not len(study.front.numbers):
         return None
     figure = front_figure(study.points_on(study.axes), study.summary.limits, shares=study.shares)
@@ -39,18 +39,18 @@ def front_section(study: StudyView) -> Section | None:
 
 
 def target_sections(study: StudyView) -> Iterator[Section]:
-    """The front on each target, where there are several."""
+    """Yield the front on each target, if the study has several."""
     for target, found in study.fronts_by_target.items():
         if not found.on_front.any() or len(found.metrics) < 2:
             continue
         numbers = ", ".join(map(str, found.numbers[found.on_front]))
-        note = f"The same candidates with the objectives as they are on {target}. On the front: {numbers}."
+        note = f"The same candidates with the objectives measured on {target}. On the front: {numbers}."
         figure = front_figure(found, study.summary.limits, shares=membership_of(found))
         yield Section(f"Front at {target}", note, _markup(figure))
 
 
 def sections(study: StudyView) -> Iterator[Section]:
-    """How the search went on, beside its baseline; curves of the front; states."""
+    """Yield hypervolume against the baseline, history, learning curves of front candidates, and states."""
     if len(study.history.numbers):
         note = (
             "Hypervolume: the share of the box between the worst and the best values seen in any run of this "
@@ -58,18 +58,18 @@ def sections(study: StudyView) -> Iterator[Section]:
         )
         heading = "Search against baseline" if study.has_baseline else "Progress"
         yield Section(heading, note, _markup(comparison_figure(study.histories)))
-        note = "Every complete candidate in the order of proposal, and the best so far."
+        note = "Every complete candidate in the order of proposal, and the best value so far."
         yield Section("History", note, _markup(history_figure(study.history)))
     numbers = study.front.numbers
     place = np.unique(np.linspace(0, len(numbers) - 1, MAX_CURVES).round().astype(int))
     found = curves(study.source, study.name, [int(key) for key in numbers[place]] if len(numbers) else [])
     if found:
-        note = "Training and validation by epoch, of candidates on the front."
+        note = "Training and validation by epoch for candidates on the front."
         yield Section("Curves", note, _markup(curves_figure(found)))
     if any(row.counts for row in study.group):
         note = (
-            "Infeasible: over a limit for sure. Stopped: given up early. Failed: an error, kept with its "
-            "traceback. Duplicate suggestions are answered from the table and are no trials."
+            "Infeasible: certainly violates a limit. Stopped: ended early. Failed: ended with an error, which is "
+            "stored with its traceback. Duplicate suggestions are answered from the database and are not trials."
         )
         yield Section("States", note, _markup(states_figure(study.group)))
 
@@ -81,8 +81,8 @@ def _front_note(study: StudyView) -> str:
         else ""
     )
     bars += (
-        f"Solid: on the front with a probability of {SURE:g} or more, given the intervals of all; hollow diamonds are "
-        "on it, hollow circles beside it, with less certainty. "
+        f"Solid diamonds are on the front with a probability of {SURE:g} or more, given all intervals. Hollow diamonds "
+        "are on the front, and hollow circles are not, but less certainly. "
     )
     bounds = [
         f"{inline(metric)} {'at most' if kind == 'max' else 'at least'} {number(metric, bound)}"

@@ -1,4 +1,4 @@
-"""One HTML page about one study: opens offline, needs nothing beside itself."""
+"""Write the report: one HTML page about one study, which opens offline and needs no other files."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def write_report(source: Source, name: str, out_dir: Path) -> Path:
     """Write ``out_dir/report.html`` about the study ``name``, and return its path.
 
     Raises:
-        UnknownNameError: no such study.
+        UnknownNameError: the study does not exist.
     """
     with study_view(source, name) as study:
         page = render(study)
@@ -37,7 +37,7 @@ def write_report(source: Source, name: str, out_dir: Path) -> Path:
 
 
 def render(study: StudyView) -> str:
-    """The page as text."""
+    """Return the page as HTML text."""
     template = Environment(autoescape=True, undefined=StrictUndefined, finalize=_shown).from_string(
         files("trials.reporting.report").joinpath("page.html").read_text(encoding="utf-8")
     )
@@ -57,7 +57,7 @@ def render(study: StudyView) -> str:
 
 
 def _shown(value: Any) -> Any:
-    """What stands in the page: text without control characters and passwords; figures and scripts as they are."""
+    """Remove control characters and passwords from text; figures and scripts are returned unchanged."""
     return lines(value) if type(value) is str else value
 
 

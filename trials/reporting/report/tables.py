@@ -1,4 +1,4 @@
-"""The report's tables: cells with intervals, and what to beware of."""
+"""The tables of the report, whose cells have intervals and warnings."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from trials.reporting.study import StudyView
 from trials.store.read.candidates import CandidateRow, Value
 
 COMPARISON_NOTE = (
-    "Found networks, best first, each beside the same network under random masks that keep as many weights and beside "
-    "its dense parent; all trained alike. Speed-up over its dense twin: the latency of the untrained dense "
-    "network, timed on the same target by the same protocol, over the network's own."
+    "Each found network, best first, is followed by the same network under random masks that keep the same number of "
+    "weights, and by its dense parent; all are trained in the same way. Speed-up over its dense twin: the latency of "
+    "the untrained dense network, measured on the same target, divided by the network's own latency."
 )
 
 
 @dataclass(frozen=True)
 class Cell:
-    """One number of a table, its interval, and what to beware of."""
+    """One number of a table, its interval, and a warning."""
 
     text: str
     interval: str = ""
@@ -28,21 +28,21 @@ class Cell:
 
 @dataclass(frozen=True)
 class Table:
-    """A table with its heading and what it says."""
+    """A table with its heading and note."""
 
     id: str
     heading: str
     note: str
     columns: Sequence[str]
     rows: Sequence[Sequence[Cell]]
-    #: What it comes to, in a sentence.
+    #: The conclusion in one sentence.
     verdict: str = ""
-    #: Places of rows that begin a block.
+    #: Indices of rows that begin a block.
     leads: frozenset[int] = frozenset()
 
 
 def front_table(study: StudyView) -> Table:
-    """The networks on the front, and the user's own before them."""
+    """Return the table of the original, if any, and the networks on the front."""
     first = [] if study.front.original is None else [study.front.original]
     rows = study.rows(list(dict.fromkeys([*first, *map(int, study.front.numbers)]))).values()
     metrics = list(dict.fromkeys([*study.shown_metrics, "parameters", "macs"]))
@@ -60,7 +60,7 @@ def front_table(study: StudyView) -> Table:
 
 
 def comparison_table(study: StudyView) -> Table | None:
-    """Networks beside their random masks and dense parents, if any are."""
+    """Return the comparison with random masks and dense parents; None without one."""
     compared = study.comparison
     if compared is None:
         return None
@@ -79,7 +79,7 @@ def comparison_table(study: StudyView) -> Table | None:
 
 
 def rank_table(study: StudyView) -> Table | None:
-    """How alike the study's targets rank its candidates, if it has several."""
+    """Return the rank correlations of the study's targets; None for a study of one target."""
     rows = [
         [
             Cell(f"{item.first} and {item.second}"),
@@ -89,15 +89,15 @@ def rank_table(study: StudyView) -> Table | None:
         for item in study.rank_correlations
     ]
     note = (
-        "Kendall's tau between the latencies on two targets, of all candidates measured on both: 1 where they are "
-        "in the same order, 0 where one says nothing about the other."
+        "Kendall's tau between the latencies on two targets, over all candidates measured on both: 1 if both rank the "
+        "candidates equally, 0 if the rankings are unrelated."
     )
     heading = "Rank correlation between targets"
     return Table("ranks", heading, note, ("Targets", "Tau", "Candidates"), rows) if rows else None
 
 
 def gap_table(study: StudyView) -> Table | None:
-    """Validation beside test of what was exported, if anything was."""
+    """Return validation and test scores of the exported networks; None if nothing was exported."""
     rows = [
         [
             Cell(f"{item.number}, {title(gap.metric)}"),
@@ -113,7 +113,7 @@ def gap_table(study: StudyView) -> Table | None:
 
 
 def _cell(metric: str, value: Value | None) -> Cell:
-    """A metric's value and its interval."""
+    """Return a cell with a metric's value and interval."""
     if value is None:
         return Cell("—")
     known = value.low is not None and value.high is not None
@@ -121,5 +121,5 @@ def _cell(metric: str, value: Value | None) -> Cell:
 
 
 def _speedup(row: CandidateRow) -> Cell:
-    """How many times as fast as its dense twin, and whether that is no gain."""
+    """Return a cell with the speed-up over the dense twin, and warnings."""
     return Cell(", ".join(f"{item.speedup:.2f}×" for item in row.speedups) or "—", beware=", ".join(row.flags))

@@ -71,7 +71,7 @@ def test_a_bad_target_is_waited_for(monkeypatch: pytest.MonkeyPatch, caplog: pyt
     assert found.due("local")
     with caplog.at_level(logging.WARNING):
         assert check(found, GOOD)
-    assert "as it was calibrated again" in caplog.text
+    assert "as calibrated again" in caplog.text
     assert (found.waiting, found.may_measure("local")) == ("", True)
 
 

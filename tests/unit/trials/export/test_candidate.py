@@ -120,7 +120,7 @@ def test_a_candidate_that_is_not_complete_is_refused(store: Store, tmp_path: Pat
 
 def test_weights_that_were_not_kept_can_not_be_taken(store: Store, tmp_path: Path) -> None:
     change(store, update(ArtifactRow).values(deleted_at=store.read(study_row, "study").created_at))
-    with pytest.raises(ExportError, match="its weights were not kept"):
+    with pytest.raises(ExportError, match="the weights of trial 0 were not kept"):
         export_candidate(store, "study", 0, tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
