@@ -152,7 +152,7 @@ class Dispatcher:
 
 
 def trainings(running: Iterable[Running], num_epochs: int) -> str:
-    """``trial 3: epoch 4 of 30, 12 min left; …``; empty before the first epoch of any."""
+    """Return text such as ``trial 3: epoch 4 of 30, 12 min left; …``; empty before any epoch has ended."""
     return "; ".join(
         f"trial {job.trial.number}: epoch {job.epoch} of {num_epochs}, "
         f"{duration((num_epochs - job.epoch) * job.epoch_s)} left"
@@ -162,7 +162,7 @@ def trainings(running: Iterable[Running], num_epochs: int) -> str:
 
 
 def duration(seconds: float) -> str:
-    """``40 s``, ``12 min`` or ``3.5 h``."""
+    """Return a duration as text: ``40 s``, ``12 min`` or ``3.5 h``."""
     if seconds < 60:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
