@@ -49,7 +49,7 @@ def calibrate_targets(executor: Executor, store: Store, problem: Problem, says: 
 def calibrate(executor: Executor, spec: TargetSpec, says: Says = silent) -> dict[str, Any]:
     """Measure a target's reference models on the target; return the target as JSON values."""
     job = CALIBRATE.job(f"calibrate.{spec.name}", {"spec": spec.to_json()}, target_pool(spec.name))
-    what = f"calibrating target {spec.name!r}"
+    what = f"calibrating target {spec.name}"
     (found,) = run_jobs(executor, [job], what, lambda done: says(what))
     return CALIBRATE.result(found)["target"]
 
@@ -58,7 +58,7 @@ def run_canary(executor: Executor, target: Target, limit: float) -> Health:
     """Run a canary on a target; ``limit``: largest drift at which the target counts as good."""
     name = target.spec.name
     job = CANARY.job(f"canary.{name}", {"target": target.to_json(), "limit": limit}, target_pool(name))
-    (found,) = run_jobs(executor, [job], f"the canary of target {name!r}")
+    (found,) = run_jobs(executor, [job], f"the canary of target {name}")
     return Health.from_json(CANARY.result(found)["health"])
 
 

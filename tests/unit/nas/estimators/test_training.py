@@ -238,11 +238,11 @@ def test_a_plan_may_give_every_parameter_and_no_other() -> None:
 @pytest.mark.parametrize(
     ("parameters", "message"),
     [
-        ({"epochs": 0}, "epochs: 0"),
-        ({"epochs": "many"}, "epochs: 'many'"),
-        ({"learning_rate": float("nan")}, "learning_rate: nan"),
-        ({"ema_decay": 1.0}, "ema_decay: 1.0"),
-        ({"scheduler": "cosin"}, "scheduler: 'cosin'.*'cosine'"),
+        ({"epochs": 0}, "epochs is 0"),
+        ({"epochs": "many"}, "epochs is 'many'"),
+        ({"learning_rate": float("nan")}, "learning_rate is nan"),
+        ({"ema_decay": 1.0}, "ema_decay is 1.0"),
+        ({"scheduler": "cosin"}, "scheduler is 'cosin'.*'cosine'"),
         ({"optimizer": "adamm"}, "no optimizer 'adamm'; did you mean 'adam"),
         ({"lerning_rate": 1.0}, "did you mean 'learning_rate'"),
     ],
