@@ -88,7 +88,7 @@ def test_a_study_is_there_while_it_is_prepared(url: str, workers: Preparing) -> 
     assert all("preparing" in text and "probing limits: 0 of 16" in text for text in shown)
     assert list(dict.fromkeys(phase.partition(":")[0] for phase in phases)) == [
         "starting workers",
-        "calibrating target local",
+        "calibrating target 'local'",
         "probing limits",
         "reading the data",
     ]
