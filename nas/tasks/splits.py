@@ -21,11 +21,11 @@ def stratified(targets: Sequence[int] | np.ndarray, size: float | int, seed: int
         first, second = train_test_split(indices, test_size=size, stratify=np.asarray(targets), random_state=seed)
     except ValueError as error:
         raise TaskError(
-            f"{len(indices)} items can't be split by class so that the second part has {_size(size)}: {error}; every "
+            f"{len(indices)} items can't be split by class so that the second part has {_size(size)}: {error}. Every "
             "class needs an item in each part: add items, or change the size of the parts"
         ) from error
     return np.sort(first), np.sort(second)
 
 
 def _size(size: float | int) -> str:
-    return f"{size} items" if isinstance(size, int) else f"{size:.3g} of them"
+    return f"{size} item{'s' * (size != 1)}" if isinstance(size, int) else f"{size:.3g} of them"
