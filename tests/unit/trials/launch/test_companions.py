@@ -158,5 +158,5 @@ def test_companions_wait_for_the_end_of_a_study(url: str) -> None:
     row = store.read(study_row, "study")
     lease = store.write(acquire_lease, row.id, "elsewhere:1:1", -1)
     store.write(release_lease, lease, "interrupted", {})
-    with pytest.raises(StudyError, match="is interrupted: its companions come when it is finished"):
+    with pytest.raises(StudyError, match="is interrupted; finish it before its twins are trained"):
         add_twins(url, "study")
