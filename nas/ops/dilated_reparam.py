@@ -56,7 +56,7 @@ class DilatedReparamOp(Op):
         )
 
     def macs(self, call: Call) -> int:
-        """Of the shipped convolution: output elements times kernel elements; reads of padding count."""
+        """Multiply-accumulates of the shipped convolution: output × kernel elements, padding included."""
         return math.prod(call.output_shape) * _layer(call).kernel ** 2
 
     def attributes(self, call: Call) -> dict[str, Any]:

@@ -56,7 +56,7 @@ class RepVggOp(Op):
         return op.emit(graph, act, [value])
 
     def macs(self, call: Call) -> int:
-        """Of the one convolution that ships."""
+        """Multiply-accumulates of the one convolution that ships."""
         return _CONV.macs(_conv_call(call))
 
     def attributes(self, call: Call) -> dict[str, Any]:

@@ -44,7 +44,7 @@ class UlsamOp(Op):
         return graph.reshape(graph.node("Mul", [parts, factors]), (0, channels, height, width))
 
     def macs(self, call: Call) -> int:
-        """Of both convolutions, each of which reads every element of the input once."""
+        """Multiply-accumulates of both convolutions; each reads every element of the input once."""
         return 2 * math.prod(call.output_shape)
 
     def attributes(self, call: Call) -> dict[str, Any]:

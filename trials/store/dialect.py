@@ -1,4 +1,4 @@
-"""What SQLite and PostgreSQL write differently: the database's clock, and inserts that meet an equal row."""
+"""Differences between SQLite and PostgreSQL: the database's clock, and inserts that meet an equal row."""
 
 from __future__ import annotations
 

@@ -201,7 +201,7 @@ class Candidate(Base):
 
 
 class SuggestionRow(Base):
-    """What a sampler proposed, repeats included: Optuna's view of a candidate."""
+    """One suggestion of a strategy; several suggestions may lead to one candidate."""
 
     __tablename__ = "suggestions"
     __table_args__ = (UniqueConstraint("study_id", "number"),)

@@ -11,7 +11,7 @@ _ALLOWED = re.compile(r"[A-Za-z0-9_.-]+")
 
 
 def name_problem(name: str) -> str | None:
-    """What is wrong with a study's name, or None."""
+    """The reason why a study can't have a name; None if it can."""
     if not 0 < len(name) <= LONGEST_NAME:
         return f"a study's name has 1 to {LONGEST_NAME} letters, this one has {len(name)}: {name[:40]!r}…"
     if not _ALLOWED.fullmatch(name):

@@ -1,4 +1,4 @@
-"""What is written to and read from the tables, as plain values."""
+"""Plain values that are written to the tables and read from them."""
 
 from __future__ import annotations
 
@@ -122,7 +122,7 @@ class Lease:
 
 @dataclass(frozen=True)
 class Account:
-    """What a study has spent so far, as its coordinator knows it."""
+    """The totals that a study has spent so far, as its coordinator knows them."""
 
     lease: Lease
     totals: Mapping[str, float]
@@ -184,7 +184,7 @@ class KnownMeasurement:
 
 @dataclass(frozen=True)
 class Reopened:
-    """What a bad canary undid."""
+    """The measurements and trials that a bad canary undid."""
 
     #: Measurements that were marked.
     num_marked: int

@@ -1,4 +1,4 @@
-"""What a study of a group is there for."""
+"""The purpose of a study within its group."""
 
 from __future__ import annotations
 

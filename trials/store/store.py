@@ -53,7 +53,7 @@ class Store:
         return self.read(identity.read) or self.write(identity.claim)
 
     def write(self, work: Callable[Concatenate[Connection, P], T], /, *arguments: P.args, **options: P.kwargs) -> T:
-        """What ``work`` returns, in one transaction that takes place once.
+        """Run ``work`` in one transaction that is committed exactly once, and return its result.
 
         Raises:
             StoreError: the database is away for longer than the patience, or another writer kept it for too long.
@@ -61,7 +61,7 @@ class Store:
         return self.transactions.run(lambda connection: work(connection, *arguments, **options), writes=True)
 
     def read(self, work: Callable[Concatenate[Connection, P], T], /, *arguments: P.args, **options: P.kwargs) -> T:
-        """What ``work`` returns, which sees one state of the database and keeps no writer waiting.
+        """Run ``work`` on one consistent state of the database and return its result; writers do not wait.
 
         Raises:
             StoreError: the database is away for longer than the patience.

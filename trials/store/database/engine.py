@@ -92,7 +92,7 @@ def _made(parsed: URL, **options: Any) -> Engine:
 
 
 def _unopened(parsed: URL, error: Exception) -> StoreError:
-    """What is said of a database that can't be opened; without the password, which drivers may repeat."""
+    """The error for a database that can't be opened, without the password, which drivers may repeat."""
     reason = str(getattr(error, "orig", None) or error).strip()
     if parsed.password:
         reason = reason.replace(str(parsed.password), "***")

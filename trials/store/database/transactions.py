@@ -78,7 +78,7 @@ class Transactions:
             raise StoreError(f"{self._says(error)}; this was not written, `nas resume` goes on from there") from error
 
     def run(self, work: Callable[[Connection], T], *, writes: bool) -> T:
-        """What ``work`` returns, in one transaction that takes place once.
+        """Run ``work`` in one transaction that is committed exactly once, and return its result.
 
         Raises:
             StoreError: the database is away, for longer than ``patience_s``.
@@ -95,7 +95,7 @@ class Transactions:
         return self.patiently(once)
 
     def patiently(self, call: Callable[[], T]) -> T:
-        """What ``call`` returns, which may be called again.
+        """Return the result of ``call``; it is called again if the database went away.
 
         Raises:
             StoreError: see ``run``.

@@ -133,7 +133,7 @@ def _questions(stored: str, interned: dict[str, tuple[Question, ...]]) -> tuple[
 
 
 def _interned(answers: Mapping[str, Any]) -> dict[str, Any]:
-    """The same answers; the names, equal in every suggestion, are kept once."""
+    """Return the answers with interned names, because every suggestion has the same names."""
     return {sys.intern(name): answer for name, answer in answers.items()}
 
 

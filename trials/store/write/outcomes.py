@@ -1,4 +1,4 @@
-"""What a committed job leaves behind: metrics, measurements, files; what later verbs add: profiles, exports."""
+"""Rows of a committed job (metrics, measurements, files) and of later commands (profiles, exports)."""
 
 from __future__ import annotations
 
