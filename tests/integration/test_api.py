@@ -89,7 +89,7 @@ def test_a_study_is_opened_by_name(study: mn.Study) -> None:
         mn.open_study(study.storage, "smal")
     with pytest.raises(mn.NasError, match="from 0 to 2"):
         study.trial(3)
-    with pytest.raises(mn.NasError, match="budget is spent"):
+    with pytest.raises(mn.NasError, match="used up its budget"):
         study.resume(progress=False)
     assert [trial.state.name for trial in again.optuna().trials] == ["COMPLETE"] * 3
 
@@ -123,7 +123,7 @@ def test_code_of_an_exported_folder_runs_only_when_trusted(exported: Path, tmp_p
 
 @pytest.mark.parametrize(
     ("content", "message"),
-    [(None, "there is no"), ("{", "can't be read"), ("[]", "holds list"), ("{}", "older version")],
+    [(None, "does not exist"), ("{", "can't be read"), ("[]", "holds a list"), ("{}", "older version")],
 )
 def test_a_folder_that_is_no_export(content: str | None, message: str, tmp_path: Path) -> None:
     if content is not None:

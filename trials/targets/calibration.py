@@ -49,7 +49,7 @@ def calibrate_targets(executor: Executor, store: Store, problem: Problem, says: 
 def calibrate(executor: Executor, spec: TargetSpec, says: Says = silent) -> dict[str, Any]:
     """Measure a target's reference models on the target; return the target as JSON values."""
     job = CALIBRATE.job(f"calibrate.{spec.name}", {"spec": spec.to_json()}, target_pool(spec.name))
-    what = f"calibrating target {spec.name}"
+    what = f"calibrating target {spec.name!r}"
     (found,) = run_jobs(executor, [job], what, lambda done: says(what))
     return CALIBRATE.result(found)["target"]
 
