@@ -1,1 +1,1 @@
-"""The database: typed tables, migrations, and every query anyone makes."""
+"""The database: typed tables, migrations, and all queries."""

@@ -18,7 +18,7 @@ ARTIFACTS = "artifacts"
 
 
 class Stored(NamedTuple):
-    """Where a file went, and what it is."""
+    """The place, hash and size of a stored file."""
 
     uri: str
     sha256: str
@@ -41,7 +41,7 @@ class ArtifactStore:
         uri = f"{self.root}/{candidate}/{kind}-{digest[:16]}{path.suffix}"
         with _reached(uri) as (filesystem, place):
             filesystem.makedirs(place.rsplit("/", 1)[0], exist_ok=True)
-            # A reader never sees half a file, and two that put the same one do not meet.
+            # Readers never see a partial file, and two writers of the same file do not interfere.
             partial = f"{place}.{uuid4().hex}.partial"
             try:
                 filesystem.put_file(str(path), partial)

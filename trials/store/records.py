@@ -47,7 +47,7 @@ class MeasurementValue:
     structure_hash: str
     conditions: Mapping[str, Any]
     samples: bytes
-    #: The measurement that answered, where none was made.
+    #: Id of the stored measurement that was reused; None if this one was measured.
     source_id: int | None = None
     #: ``unverified``, ``good``, ``quarantined``: see ``trials.store.models.Measurement``.
     trust: str = "unverified"
@@ -100,7 +100,7 @@ class ArchitectureValue:
 
 @dataclass(frozen=True)
 class JobResult:
-    """Everything one finished job changes, written in one transaction."""
+    """All changes by one finished job, which are written in one transaction."""
 
     result: Mapping[str, Any]
     metrics: Sequence[MetricValue] = ()
@@ -146,7 +146,7 @@ class Duplicate:
 
 @dataclass(frozen=True)
 class OpenJob:
-    """A queued job with all that is known of its candidate."""
+    """A queued job with the state and results of its candidate."""
 
     job_id: int
     kind: str
@@ -171,7 +171,7 @@ class Earlier:
 
 @dataclass(frozen=True)
 class KnownMeasurement:
-    """A measurement that may answer for another file of its structure."""
+    """A measurement that may be reused for another file of the same structure."""
 
     id: int
     source_id: int | None
@@ -188,7 +188,7 @@ class Reopened:
 
     #: Measurements that were marked.
     num_marked: int
-    #: (candidate, step) whose results do not hold any more.
+    #: (candidate, step) whose results are no longer valid.
     steps: set[tuple[int, Step]]
     #: Jobs of candidates that had ended.
     queued: list[OpenJob]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Literal
 
-#: The search; the same with a simpler strategy; and what the networks it found are compared with: their dense parents,
-#: themselves under random masks of equal density, fixed networks.
+#: The search; the same study with a simpler strategy; and the studies that the search's networks are compared with: the
+#: networks dense, the networks under random masks of equal density, and fixed reference networks.
 Role = Literal["search", "baseline", "dense", "random_mask", "reference"]
 
 

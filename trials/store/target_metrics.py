@@ -1,4 +1,4 @@
-"""Metrics that a measurement finds on a target: one entry each says how it is read and how it is shown."""
+"""Metrics of a candidate on a target; each entry defines how the metric is read and shown."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Reading = tuple[float | None, float | None, float | None]
 class TargetMetric:
     """A metric that each candidate has on each target, ``latency_ms@pi``."""
 
-    #: From a measurement as jobs return it.
+    #: Reads the metric from a measurement that a job returned.
     read: Callable[[Mapping[str, Any]], Reading]
     #: Whether tables show it in any study; else only in a study that has it as an objective or limit.
     shown: bool = False
@@ -25,7 +25,7 @@ class TargetMetric:
     condition: bool = False
     #: Whether a canary says that the target knows it (``readable`` in ``Health.state``).
     announced: bool = False
-    #: Why a target may not know it.
+    #: Why a target may not be able to measure it.
     why_not: str = "its measurements do not have this metric"
 
 

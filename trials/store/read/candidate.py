@@ -202,7 +202,7 @@ def exports(source: Source, name: str) -> list[ExportInfo]:
     """The newest export of each exported candidate of the study ``name``, by number.
 
     Raises:
-        UnknownNameError: no such study.
+        UnknownNameError: the study does not exist.
     """
     with reading(source) as session:
         study = find_study(session, name)
@@ -267,7 +267,7 @@ def _jobs(session: Session, candidate_id: int) -> tuple[JobInfo, ...]:
 
 
 def _scores(result: Mapping[str, Any]) -> dict[str, float]:
-    """Of what a training recorded, the metrics of the task: those that have intervals."""
+    """Return the task's metrics of a training: those that have intervals."""
     metrics = result.get("metrics", {})
     return result.get("scores") or {name: metrics[name] for name in result.get("intervals", {})}
 

@@ -27,7 +27,7 @@ def companions(source: Source, name: str) -> dict[str, Companion]:
     """Role → companion of the study ``name``.
 
     Raises:
-        UnknownNameError: no such study.
+        UnknownNameError: the study does not exist.
     """
     with reading(source) as session:
         study = find_study(session, name)
@@ -40,7 +40,7 @@ def references(source: Source, name: str) -> dict[str, CandidateRow]:
     """Study → its one candidate, of the fixed networks in the group of the study ``name``.
 
     Raises:
-        UnknownNameError: no such study.
+        UnknownNameError: the study does not exist.
     """
     with reading(source) as session:
         group = find_study(session, name).group

@@ -31,7 +31,7 @@ def study_doubts(source: Source, name: str) -> list[str]:
     """Sentences about the complete candidates of the study ``name``.
 
     Raises:
-        UnknownNameError: no such study.
+        UnknownNameError: the study does not exist.
     """
     with reading(source) as session:
         study = find_study(session, name)

@@ -119,7 +119,7 @@ def kept_artifacts(connection: Connection, name: str) -> list[KeptArtifact]:
 
 
 def _questions(stored: str, interned: dict[str, tuple[Question, ...]]) -> tuple[Question, ...]:
-    """One object for equal lists, decoded once: 25,000 suggestions ask few different ones."""
+    """Decode a list of questions, once for all equal lists; even 25,000 suggestions have few different lists."""
     from nas.space.chooser import (
         Question,
     )  # here, because it imports torch: most programs only look at a store

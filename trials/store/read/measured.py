@@ -1,4 +1,4 @@
-"""What was measured: which measurements may answer for another candidate, and how old a candidate's own are."""
+"""Stored measurements: those that may be reused for another candidate, and the age of a candidate's own."""
 
 from __future__ import annotations
 

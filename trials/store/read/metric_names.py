@@ -1,4 +1,4 @@
-"""How metrics are called: name and target in the tables, ``latency_ms@pi`` or less in the words of a study."""
+"""Names of metrics: name and target in the tables, ``latency_ms@pi`` or only ``latency_ms`` for users of a study."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def metric_names(session: Session, study: Study) -> tuple[str, ...]:
 
 
 def shown_metrics(study: Study, names: Iterable[str]) -> list[str]:
-    """Those of some metrics that tables show: of the further ones of targets, objectives and limits alone."""
+    """Return the metrics that tables show; hidden metrics of targets only if they are an objective or have a limit."""
     wanted = {_whole(study, name) for name in (*study.objectives, *study.limits, *study.plan.get("limits", {}))}
     return [name for name in names if not is_hidden(split_name(name)[0]) or _whole(study, name) in wanted]
 

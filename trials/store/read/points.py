@@ -60,7 +60,7 @@ class Points:
         )
 
     def front(self) -> Points:
-        """Those on the front, sorted by the last column."""
+        """Return the candidates on the front, sorted by the last column."""
         found = self.take(self.on_front)
         return found.take(np.argsort(found.values[:, -1], kind="stable"))
 
@@ -74,7 +74,7 @@ def points(
     place of the study's objectives.
 
     Raises:
-        UnknownNameError: no such study.
+        UnknownNameError: the study does not exist.
     """
     with reading(source) as session:
         study = find_study(session, name)
@@ -104,7 +104,7 @@ def front(source: Source, name: str, metrics: Sequence[str] | None = None) -> Po
     """The Pareto front of a study: feasible complete candidates, sorted by the last column.
 
     Raises:
-        UnknownNameError: no such study.
+        UnknownNameError: the study does not exist.
     """
     return points(source, name, metrics).front()
 

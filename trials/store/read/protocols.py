@@ -13,7 +13,7 @@ from nas.registry import Registry
 
 @dataclass(frozen=True)
 class Evidence:
-    """What a study has, as far as protocols ask."""
+    """The facts about a study that protocols check."""
 
     #: ``Study.regime``: None where no policy makes weights sparse, empty where it does and does not say how.
     regime: Mapping[str, Any] | None
@@ -30,7 +30,7 @@ class Protocol(ABC):
 
     @abstractmethod
     def missing(self, evidence: Evidence) -> list[str]:
-        """What a study lacks, in a few words each; nothing if it is complete, or if this is not about it."""
+        """Return what a study lacks, in a few words each; empty if it is complete or the protocol does not apply."""
 
 
 class SparseStudy(Protocol):
@@ -63,7 +63,7 @@ PROTOCOLS: Registry[type[Protocol]] = Registry(
 
 
 def missing(evidence: Evidence) -> tuple[str, ...]:
-    """What a study lacks by any protocol."""
+    """Return what a study lacks according to all protocols."""
     return tuple(words for name in PROTOCOLS.names() for words in PROTOCOLS.get(name)().missing(evidence))
 
 

@@ -21,7 +21,7 @@ from trials.store.models import Study
 
 
 class HasEngine(Protocol):
-    """What a store has that reading needs."""
+    """The part of a store that reading needs."""
 
     @property
     def engine(self) -> Engine:

@@ -104,7 +104,7 @@ def study_summary(source: Source, name: str) -> StudySummary:
     """Everything about one study but its candidates.
 
     Raises:
-        UnknownNameError: no such study; the message has the nearest name.
+        UnknownNameError: the study does not exist; the message suggests the most similar name.
     """
     with reading(source) as session:
         study = find_study(session, name)

@@ -1,4 +1,4 @@
-"""The read side of all trials of a study: what was chosen, what it came to and how long it took."""
+"""Read all trials of a study: choices, results and times."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Trial:
     state: str
     #: Why it is infeasible, stopped or failed.
     reason: str | None
-    #: Whether it is the user's own network as it is.
+    #: Whether it is the original, the user's own unchanged network.
     original: bool
     #: Metric, named as in ``StudySummary.metrics`` → value with its interval; the objectives come first.
     metrics: Mapping[str, Value]
@@ -54,7 +54,7 @@ def all_trials(source: Source, name: str) -> list[Trial]:
     """Every trial of the study ``name`` in the order of proposal.
 
     Raises:
-        UnknownNameError: no such study.
+        UnknownNameError: the study does not exist.
     """
     with reading(source) as session:
         study = find_study(session, name)

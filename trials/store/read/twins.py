@@ -1,4 +1,4 @@
-"""Dense twins that could not be timed: their jobs ended with an error in place of a latency."""
+"""Dense twins that could not be measured: their jobs ended with an error instead of a latency."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def num_untimed_twins(connection: Connection, study_id: int) -> int:
 
 
 def remarks(connection: Connection, candidate_ids: Sequence[int]) -> dict[int, tuple[str, ...]]:
-    """Id of a candidate → which of its twins have no latency, and why."""
+    """Return candidate id → messages about its dense twins that have no latency."""
     found: dict[int, list[str]] = defaultdict(list)
     for row in connection.execute(_ENDED.where(JOBS.c.candidate_id.in_(candidate_ids))):
         if error := (row.result or {}).get("error"):

@@ -55,7 +55,7 @@ _END = (
     update(CANDIDATES)
     .where(
         CANDIDATES.c.id == bindparam("candidate"),
-        # Final is final, but for a complete one that a repeat found to be over a limit.
+        # A final state never changes, except that a repeat may find a complete candidate to exceed a limit.
         or_(
             CANDIDATES.c.state.not_in(FINAL),
             and_(CANDIDATES.c.state == "complete", bindparam("final") == "infeasible"),
@@ -123,7 +123,7 @@ def stop_candidate(connection: Connection, lease: Lease, candidate_id: int, reas
     """End a candidate and its open jobs without a result.
 
     Raises:
-        StudyError: the lease is another's by now.
+        StudyError: another coordinator has taken the lease.
     """
     check_lease(connection, lease)
     connection.execute(
@@ -138,7 +138,7 @@ def recover_jobs(connection: Connection, lease: Lease) -> int:
     """Put jobs that a dead coordinator left running back into the queue; their attempts are over; how many.
 
     Raises:
-        StudyError: the lease is another's by now.
+        StudyError: another coordinator has taken the lease.
     """
     check_lease(connection, lease)
     ours = select(CANDIDATES.c.id).where(CANDIDATES.c.study_id == lease.study_id)

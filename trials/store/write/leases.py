@@ -97,7 +97,7 @@ def set_phase(connection: Connection, lease: Lease, phase: str, ttl_s: float) ->
     """Extend the lease and note what is being done.
 
     Raises:
-        StudyError: the lease is another's by now.
+        StudyError: another coordinator has taken the lease.
     """
     if connection.execute(_SAY, {**_key(lease), "ttl_s": ttl_s, "doing": phase}).rowcount != 1:
         check_lease(connection, lease)
@@ -114,7 +114,7 @@ def release_lease(
     """End coordinating, in a state.
 
     Raises:
-        StudyError: the lease is another's by now.
+        StudyError: another coordinator has taken the lease.
     """
     check_lease(connection, lease)
     connection.execute(

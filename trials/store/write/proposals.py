@@ -49,7 +49,7 @@ def propose(
     """Store a suggestion and, for a network new to the study, its candidate and first job.
 
     Raises:
-        StudyError: the lease is another's by now.
+        StudyError: another coordinator has taken the lease.
     """
     check_lease(connection, lease)
     study_id = lease.study_id

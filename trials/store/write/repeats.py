@@ -1,4 +1,4 @@
-"""Jobs of complete candidates: repeats, and dense twins that could not be timed."""
+"""Jobs of complete candidates: repeats, and dense twins that could not be measured."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def queue_repeat(connection: Connection, lease: Lease, number: int, step: Step) 
     """Add a repeat of a complete candidate.
 
     Raises:
-        StudyError: the lease is another's by now.
+        StudyError: another coordinator has taken the lease.
     """
     check_lease(connection, lease)
     study_id = lease.study_id
@@ -29,10 +29,10 @@ def queue_repeat(connection: Connection, lease: Lease, number: int, step: Step) 
 
 
 def reopen_twins(connection: Connection, lease: Lease) -> list[OpenJob]:
-    """Queue the jobs of a study's twins that could not be timed.
+    """Queue the jobs of a study's dense twins again that could not be measured.
 
     Raises:
-        StudyError: the lease is another's by now.
+        StudyError: another coordinator has taken the lease.
     """
     check_lease(connection, lease)
     ids = {row.id for row in untimed_twins(connection, lease.study_id)}

@@ -75,7 +75,7 @@ def check_name_free(connection: Connection, name: str) -> None:
 def finish_preparing(
     connection: Connection, study_id: int, limits: Mapping[str, Any], environment: Mapping[str, Any]
 ) -> None:
-    """Store what was found out about a study before its start."""
+    """Store the limits and environment that the preparation of a study determined."""
     values = {"limits": dict(limits), "environment": dict(environment), "is_prepared": True}
     connection.execute(update(STUDIES).where(STUDIES.c.id == study_id).values(**values))
 
@@ -92,7 +92,7 @@ def extend_study(
     ``broken``: candidate → why. The study is left interrupted, its lease free.
 
     Raises:
-        StudyError: the lease is another's by now.
+        StudyError: another coordinator has taken the lease.
     """
     check_lease(connection, lease)
     ours = STUDIES.c.id == lease.study_id
@@ -131,7 +131,7 @@ def set_limits(connection: Connection, lease: Lease, limits: Mapping[str, Any]) 
     """Replace the resolved limits: those relative to the original have their numbers now.
 
     Raises:
-        StudyError: the lease is another's by now.
+        StudyError: another coordinator has taken the lease.
     """
     check_lease(connection, lease)
     connection.execute(update(STUDIES).where(STUDIES.c.id == lease.study_id).values(limits=dict(limits)))

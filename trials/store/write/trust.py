@@ -1,4 +1,4 @@
-"""Which measurements are to be trusted: the good ones answer later questions, the others are made again."""
+"""The trust of measurements: trusted ones may be reused, and quarantined ones are repeated."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from trials.store.records import Lease, Reopened
 from trials.store.write.leases import check_lease
 
 MEASUREMENTS, TARGETS, CANDIDATES, JOBS = table(Measurement), table(Target), table(Candidate), table(JobRow)
-#: Kind of the job behind a measurement's purpose; of the others it is the purpose itself.
+#: Purpose of a measurement → kind of its job, if the two differ.
 _KINDS = {"final": "measure", "audit": "measure"}
 _ENDED = ("complete", "infeasible")
 
 
 def verify_measurements(connection: Connection, lease: Lease, target: str) -> None:
-    """A canary was good: so is what the study measured on the target since the last one.
+    """Mark the study's measurements on a target since the last canary as good, after a good canary.
 
     Raises:
-        StudyError: the lease is another's by now.
+        StudyError: another coordinator has taken the lease.
     """
     check_lease(connection, lease)
     unverified = MEASUREMENTS.c.id.in_(_unverified(lease.study_id, target))
@@ -35,7 +35,7 @@ def quarantine_measurements(connection: Connection, lease: Lease, target: str) -
     A job whose candidate still has another one open is ``stale``: that trial comes back to it. The others are queued.
 
     Raises:
-        StudyError: the lease is another's by now.
+        StudyError: another coordinator has taken the lease.
     """
     check_lease(connection, lease)
     study_id = lease.study_id
