@@ -118,7 +118,7 @@ def check_errors_carry_type_message_and_traceback(executor: Executor, folder: Pa
         "fail": "ValueError: this job fails on purpose",
         "leave": "SystemExit: this job leaves on purpose",
         "unreadable": "TypeError: Object of type object is not JSON serializable",
-        "listed": "TypeError: some_jobs:listed yields list; a job yields dicts of JSON values",
+        "listed": "TypeError: some_jobs:listed yields list; a job must yield dicts of JSON values",
         "missing": "UnknownNameError: job 'some_jobs:missing'",
     }
     for function, error in expected.items():
