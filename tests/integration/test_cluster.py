@@ -221,7 +221,7 @@ def test_a_target_has_its_place_before_trainers_and_a_missing_one_is_not_waited_
     nodes = {pool: {node for name, node in ended if name == pool} for pool in ("train", "target:board")}
     assert len(nodes["target:board"]) == 1
     assert not nodes["train"] & nodes["target:board"], "a trainer took the target's processor"
-    assert "no node of the cluster has a free place for a worker of pool 'target:nowhere'" in error
+    assert "no node of the cluster has room for a worker of pool 'target:nowhere'" in error
     assert "target:board 1" in error
     assert """ray start --address=HEAD:PORT --num-cpus=1 --resources='{"target:nowhere": 1}'""" in error
 
