@@ -58,6 +58,7 @@ def test_a_network_of_ones_own_trained_and_searched_in_python(tmp_path: Path) ->
     assert printed.endswith("SmallResNet\n")
 
 
+@pytest.mark.slow  # a study of its own; the notebook and the tutorial run in every test
 def test_a_folder_of_ones_own(tmp_path: Path) -> None:
     """Task, space, op, strategy and runtime that no package has; a plan names them."""
     plan = ROOT / "examples" / "outside" / "plan.yaml"
