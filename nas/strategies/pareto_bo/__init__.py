@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
@@ -29,6 +29,8 @@ FITS = "fits"
 _PARENTS = 20
 #: Largest number of draws to find a random network that was not proposed yet.
 _TRIES = 20
+#: Largest number of networks that are built for one proposal, per place of the shortlist: some turn out to be known.
+_BUILDS = 3
 
 
 class ParetoBoStrategy(Strategy):
@@ -80,7 +82,7 @@ class ParetoBoStrategy(Strategy):
         """See ``Strategy.propose``."""
         generator = np.random.default_rng(suggestion_seed(self.seed, number))
         known = [self._observations[key] for key in sorted(self._observations)]
-        seen = {_key(item.suggestion) for item in known}
+        seen = {_key_of(item.suggestion) for item in known}
         if number >= self._num_random and sum(self._is_measured(item) for item in known) >= 2:
             model = Model(self.goal, self._window(known), self._fits)
             if found := self._most_promising(model, build, number, generator, seen):
@@ -102,17 +104,23 @@ class ParetoBoStrategy(Strategy):
         levels = np.where(model.activity.predict(places), places, INACTIVE)
         gains = model.gains(model.unbuilt(levels), worst, number)
         listed: list[tuple[Suggestion, T]] = []
+        expected, num_built = set(seen), 0
         for row in np.argsort(-gains, kind="stable"):
-            chooser = _Given(model.coder.answers(places[row]))
-            built = build(chooser)
-            suggestion = Suggestion.from_chooser(number, chooser)
-            if _key(suggestion) not in seen:
-                seen.add(_key(suggestion))
-                listed.append((suggestion, built))
-            if len(listed) == self._shortlist:
+            answers = model.coder.answers(places[row])
+            key = _key(model.coder.questions, answers, levels[row] != INACTIVE)
+            if key in expected:
+                continue
+            if len(listed) == self._shortlist or num_built == _BUILDS * self._shortlist:
                 break
+            expected.add(key)
+            chooser = _Given(answers)
+            built, num_built = build(chooser), num_built + 1
+            suggestion = Suggestion.from_chooser(number, chooser)
+            if (key := _key_of(suggestion)) not in seen:  # unlike expected, if another answer is without effect
+                seen.add(key)
+                listed.append((suggestion, built))
         if not listed:
-            self._is_exhausted = everything is not None
+            self._is_exhausted = everything is not None and num_built < _BUILDS * self._shortlist
             return None
         features = [_features(built) for _, built in listed]
         gains = model.gains(model.built([suggestion for suggestion, _ in listed], features), worst, number)
@@ -155,7 +163,7 @@ def _random(
         chooser = RandomChooser(int(generator.integers(2**32)))
         built = build(chooser)
         suggestion = Suggestion.from_chooser(number, chooser)
-        if _key(suggestion) not in seen:
+        if _key_of(suggestion) not in seen:
             break
     return _with_state(suggestion, built, {}), built
 
@@ -173,6 +181,10 @@ def _with_state(suggestion: Suggestion, built: object, fits: Fits) -> Suggestion
     return replace(suggestion, sampler_state={key: value for key, value in state.items() if value})
 
 
-def _key(suggestion: Suggestion) -> tuple[str, ...]:
+def _key_of(suggestion: Suggestion) -> tuple[str, ...]:
+    return _key(suggestion.questions, suggestion.answers, [item.active for item in suggestion.questions])
+
+
+def _key(questions: Sequence[Question], answers: Mapping[str, Value], active: Iterable[bool]) -> tuple[str, ...]:
     """The answers that have an effect, which are equal for two suggestions of one network."""
-    return tuple(f"{item.name}={suggestion.answers[item.name]!r}" for item in suggestion.questions if item.active)
+    return tuple(f"{item.name}={answers[item.name]!r}" for item, flag in zip(questions, active, strict=True) if flag)

@@ -75,7 +75,7 @@ def fit(
         first = scale * np.exp(-np.tensordot(weights, answers, 1))
         second = scale2 * np.exp(-np.tensordot(weights2, features, 1)) * (num_features > 0)
         total = first + second
-        total[np.diag_indices_from(total)] += variance + noise + _JITTER
+        total[np.diag_indices_from(total)] += variance + noise + _JITTER * (scale + scale2)
         try:
             factor = cho_factor(total, lower=True)
         except np.linalg.LinAlgError:
@@ -130,7 +130,7 @@ class Posterior:
         self._roots = np.sqrt(weights)[owner], np.sqrt(weights2)
         self._inputs = self._scaled(inputs)
         total = self._covariance(self._inputs, self._inputs)
-        total[np.diag_indices_from(total)] += variance + noise + _JITTER
+        total[np.diag_indices_from(total)] += variance + noise + _JITTER * (self._scale + self._scale2)
         self._factor = cho_factor(total, lower=True)
         self._solved = cho_solve(self._factor, y)
 

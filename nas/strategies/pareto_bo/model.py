@@ -79,6 +79,8 @@ class Model:
         measured = np.isfinite(self._values).all(axis=1)
         self._is_complete = measured & np.array([item.state == "complete" for item in observations])
         self._is_running = np.array([item.state == "running" for item in observations])
+        # Decided before expectations are filled in, which may be 0.
+        self._costs = [self._looks_like_cost(place) for place in range(len(goal.objectives))]
         self._objectives = [self._objective(place) for place in range(len(goal.objectives))]
         others = [name for name in goal.limits if name not in goal.objectives]
         self._limits = [process for name in others if (process := self._limit(name)) is not None]
@@ -125,7 +127,7 @@ class Model:
         found = []
         for place, (name, direction) in enumerate(self._goal.objectives.items()):
             values = self._values[self._is_complete, place]
-            if self._is_cost(place):
+            if self._costs[place]:
                 limit = self._bound(name)
                 found.append(_MARGIN * float(values.max()) if limit is None else limit)
             else:
@@ -153,7 +155,7 @@ class Model:
 
     # -- processes
 
-    def _is_cost(self, place: int) -> bool:
+    def _looks_like_cost(self, place: int) -> bool:
         """Whether an objective is a positive quantity to be minimized, whose logarithm is learned."""
         direction = list(self._goal.objectives.values())[place]
         values = self._values[:, place]
@@ -173,7 +175,7 @@ class Model:
     def _objective(self, place: int) -> Process:
         """The process for an objective; also fills in the expected values of running networks."""
         name, direction = list(self._goal.objectives.items())[place]
-        is_cost, values = self._is_cost(place), self._values[:, place]
+        is_cost, values = self._costs[place], self._values[:, place]
         spreads = np.array([item.spreads.get(name, 0.0) for item in self._observations])
         rows = np.flatnonzero(np.isfinite(values))
         y, noise = values[rows], spreads[rows]
