@@ -162,7 +162,7 @@ def fill(store: Store, given: Assignment, problem: Problem, count: int) -> None:
         proposed = store.write(propose, given.lease, suggestion, describe(problem, network), step)
         if not hasattr(proposed, "job_id"):
             continue
-        attempt = store.write(start_job, given.lease, proposed.job_id, 600)
+        attempt = store.write(start_job, given.lease, proposed.job_id)
         total = float(sum(int(value or 0) for value in chooser.answers.values()))
         metrics = [MetricValue("accuracy", "", total), MetricValue("latency_ms", "local", total + 1)]
         store.write(commit_job, proposed.job_id, attempt, JobResult({}, metrics, candidate_state="complete"))

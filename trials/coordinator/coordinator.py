@@ -307,7 +307,6 @@ class Coordinator:
             running.epoch, running.epoch_s = end["epoch"], end["values"].get("seconds", 0.0)
             epochs = [(end["epoch"], end["values"])]
             self._store.write(add_epochs, running.trial.candidate_id, running.job_id, running.attempt, epochs)
-        self._jobs.alive(running)
 
     # -- commit and tell
 

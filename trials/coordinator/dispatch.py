@@ -15,9 +15,7 @@ from trials.coordinator.pipeline import OpenTrial, Step, is_audit, kind_of, pool
 from trials.executors import Job
 from trials.jobs.messages import OF_KIND
 from trials.store.records import OpenJob
-from trials.store.write.jobs import renew_job, requeue_job, start_job
-
-JOB_LEASE_S = 600.0
+from trials.store.write.jobs import requeue_job, start_job
 
 
 @dataclass
@@ -29,7 +27,6 @@ class Running:
     trial: OpenTrial
     step: Step
     started: float
-    renewed: float
     #: The last epoch that a training has finished, and the seconds it took.
     epoch: int = 0
     epoch_s: float = 0.0
@@ -78,13 +75,6 @@ class Dispatcher:
             else:
                 self.queued.append((job_id, trial, step))
 
-    def alive(self, running: Running) -> None:
-        """Renew the lease of a job that has reported progress."""
-        now = time.monotonic()
-        if now - running.renewed > JOB_LEASE_S / 10:
-            self._context.store.write(renew_job, running.job_id, running.attempt, JOB_LEASE_S)
-            running.renewed = now
-
     def forget(self, undone: set[tuple[int, Step]]) -> None:
         """Remove results of (candidate, step) that are no longer valid from open trials."""
         open_trials = [trial for _, trial, _ in self.queued] + [running.trial for running in self.running.values()]
@@ -103,9 +93,8 @@ class Dispatcher:
         return open_trials
 
     def _started(self, job_id: int, trial: OpenTrial, step: Step) -> Running:
-        attempt = self._context.store.write(start_job, self._context.assignment.lease, job_id, JOB_LEASE_S)
-        now = time.monotonic()
-        return Running(job_id, attempt, trial, step, now, now)
+        attempt = self._context.store.write(start_job, self._context.assignment.lease, job_id)
+        return Running(job_id, attempt, trial, step, time.monotonic())
 
     def _submit(self, job_id: int, trial: OpenTrial, step: Step) -> None:
         context = self._context

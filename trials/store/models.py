@@ -7,7 +7,7 @@
     studies ── suggestions ──┐
        └─── candidates ──────┴── architectures
                ├── metrics         one row per (name, target)
-               ├── jobs            state, attempt, lease
+               ├── jobs            state, attempt
                ├── epochs          the curve
                ├── measurements    one blob of raw samples each
                ├── profiles        milliseconds by layer
@@ -248,7 +248,6 @@ class JobRow(Base):
     #: ``queued``, ``running``, ``done``, ``failed``; ``stale``: done on a target that proved bad, to be done again.
     state: Mapped[str] = mapped_column(String(20))
     attempt: Mapped[int] = mapped_column(default=0)
-    lease_expires_at: Mapped[datetime | None]
     started_at: Mapped[datetime | None]
     finished_at: Mapped[datetime | None]
     result: Mapped[dict[str, Any] | None]

@@ -1,7 +1,7 @@
 """The store: one database, and how its functions run in it.
 
 What is written and read stands as functions in ``trials.store.write`` and ``trials.store.read``, each of which takes a
-connection first. A store runs one of them as a transaction: ``store.write(start_job, lease, job_id, 600.0)``.
+connection first. A store runs one of them as a transaction: ``store.write(start_job, lease, job_id)``.
 
 A coordinator writes under a fenced lease: every write names the lease or a job's attempt, and a write by one that lost
 it changes nothing.

@@ -1,4 +1,4 @@
-"""Jobs: started, renewed, put back, and committed at most once.
+"""Jobs: started, put back, and committed at most once.
 
 Every change compares the attempt: a worker that was given up and reports after all changes nothing.
 """
@@ -24,11 +24,10 @@ log = logging.getLogger(__name__)
 JOBS, CANDIDATES, EPOCHS = table(JobRow), table(Candidate), table(EpochRow)
 FINAL = ("complete", "infeasible", "stopped", "failed")
 
-_EXPIRES = Clock(bindparam("lease_s"))
 _START = (
     update(JOBS)
     .where(JOBS.c.id == bindparam("job"), JOBS.c.state == "queued")
-    .values(state="running", attempt=JOBS.c.attempt + 1, started_at=Clock(), lease_expires_at=_EXPIRES)
+    .values(state="running", attempt=JOBS.c.attempt + 1, started_at=Clock())
     .returning(JOBS.c.attempt, JOBS.c.candidate_id)
 )
 #: The running attempt of a job: what every later change is compared with.
@@ -37,12 +36,9 @@ _CURRENT = (
     .where(JOBS.c.id == bindparam("job"), JOBS.c.attempt == bindparam("current"), JOBS.c.state == "running")
     .returning(JOBS.c.candidate_id)
 )
-_RENEW = _CURRENT.values(lease_expires_at=_EXPIRES)
-_REQUEUE = _CURRENT.values(state="queued", lease_expires_at=None, error=bindparam("why"))
-_FINISH = _CURRENT.values(
-    state="done", finished_at=Clock(), lease_expires_at=None, result=bindparam("outcome"), error=null()
-)
-_FAIL = _CURRENT.values(state="failed", finished_at=Clock(), lease_expires_at=None, error=bindparam("why"))
+_REQUEUE = _CURRENT.values(state="queued", error=bindparam("why"))
+_FINISH = _CURRENT.values(state="done", finished_at=Clock(), result=bindparam("outcome"), error=null())
+_FAIL = _CURRENT.values(state="failed", finished_at=Clock(), error=bindparam("why"))
 _IS_CURRENT = select(JOBS.c.id).where(
     JOBS.c.id == bindparam("job"), JOBS.c.attempt == bindparam("current"), JOBS.c.state == "running"
 )
@@ -66,23 +62,18 @@ _END = (
 _ADD_EPOCHS = Insert(EPOCHS, ("candidate_id", "epoch"), replace=("values",))
 
 
-def start_job(connection: Connection, lease: Lease, job_id: int, lease_s: float) -> int:
-    """Mark a queued job as running, for ``lease_s`` seconds without a sign of life; the attempt's number.
+def start_job(connection: Connection, lease: Lease, job_id: int) -> int:
+    """Mark a queued job as running, and return the number of the attempt.
 
     Raises:
         StudyError: the job is not queued, or the lease of the study is another's by now.
     """
     check_lease(connection, lease)
-    started = connection.execute(_START, {"job": job_id, "lease_s": lease_s}).one_or_none()
+    started = connection.execute(_START, {"job": job_id}).one_or_none()
     if started is None:
         raise StudyError(f"job {job_id} is not queued; another coordinator has it")
     connection.execute(_WORK_ON, {"candidate": started.candidate_id})
     return int(started.attempt)
-
-
-def renew_job(connection: Connection, job_id: int, attempt: int, lease_s: float) -> bool:
-    """Extend a job's lease; False if the attempt is over."""
-    return _change(connection, _RENEW, job_id, attempt, lease_s=lease_s) is not None
 
 
 def requeue_job(connection: Connection, job_id: int, attempt: int, error: str) -> bool:
@@ -129,7 +120,7 @@ def stop_candidate(connection: Connection, lease: Lease, candidate_id: int, reas
     connection.execute(
         update(JOBS)
         .where(JOBS.c.candidate_id == candidate_id, JOBS.c.state.in_(("queued", "running")))
-        .values(state="failed", lease_expires_at=None, error=text_of(reason), finished_at=Clock())
+        .values(state="failed", error=text_of(reason), finished_at=Clock())
     )
     _end(connection, candidate_id, "stopped", reason)
 
@@ -143,9 +134,7 @@ def recover_jobs(connection: Connection, lease: Lease) -> int:
     check_lease(connection, lease)
     ours = select(CANDIDATES.c.id).where(CANDIDATES.c.study_id == lease.study_id)
     done = connection.execute(
-        update(JOBS)
-        .where(JOBS.c.state == "running", JOBS.c.candidate_id.in_(ours))
-        .values(state="queued", lease_expires_at=None)
+        update(JOBS).where(JOBS.c.state == "running", JOBS.c.candidate_id.in_(ours)).values(state="queued")
     )
     return done.rowcount
 

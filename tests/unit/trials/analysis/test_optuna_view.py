@@ -70,7 +70,7 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> str:
 def _finish(store: Store, lease: Lease, proposed: Proposed, number: int, accuracy: float, latency_ms: float) -> None:
     if number == 80:
         return
-    attempt = store.write(start_job, lease, proposed.job_id, 60)
+    attempt = store.write(start_job, lease, proposed.job_id)
     if number == 78:
         store.write(fail_job, proposed.job_id, attempt, "loss is nan", "Traceback")
     elif number == 79:

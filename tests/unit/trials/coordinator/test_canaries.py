@@ -124,7 +124,7 @@ def test_a_canary_decides_about_what_was_measured_before_it(
     check(context.canaries, GOOD)
     context.canaries.handed_out("local")
     opened = under_way.propose("a")
-    attempt = context.store.write(start_job, given.lease, opened.job_id, 60)
+    attempt = context.store.write(start_job, given.lease, opened.job_id)
     result = JobResult({"structure_hash": "s"}, measurements=[measured("s")], candidate_state="complete")
     context.store.write(commit_job, opened.job_id, attempt, result)
 

@@ -6,7 +6,6 @@ import pytest
 
 from nas.latency.protocol.canary import Health
 from tests.unit.trials.coordinator.under_way import UnderWay
-from trials.coordinator.dispatch import JOB_LEASE_S
 from trials.store.models import Candidate, JobRow
 
 TRAINED = {"structure_hash": "s", "twin": "dense", "artifacts": []}
@@ -96,18 +95,6 @@ def test_a_dense_twin_that_was_timed_for_another_candidate_needs_no_worker(under
     assert (running.job_id, result) == (opened.job_id, {"latency": TWIN})
     assert not under_way.executor.jobs
     assert under_way.rows(JobRow)[0].state == "running", "it is committed like any other"
-
-
-def test_a_sign_of_life_extends_the_lease_of_a_job_now_and_then(under_way: UnderWay) -> None:
-    under_way.propose("a", ("train", ""))
-    under_way.dispatch()
-    (running,) = under_way.jobs.running.values()
-    before = under_way.rows(JobRow)[0].lease_expires_at
-    under_way.jobs.alive(running)
-    assert under_way.rows(JobRow)[0].lease_expires_at == before
-    running.renewed -= JOB_LEASE_S / 5
-    under_way.jobs.alive(running)
-    assert under_way.rows(JobRow)[0].lease_expires_at > before
 
 
 def test_results_that_do_not_hold_any_more_are_taken_from_open_trials(under_way: UnderWay) -> None:

@@ -85,7 +85,7 @@ def test_a_study_without_a_success_says_so_in_the_end(under_way: UnderWay) -> No
     store = under_way.store
     for number in range(2):
         opened = under_way.propose(f"{number}")
-        attempt = store.write(start_job, under_way.context.assignment.lease, opened.job_id, 60)
+        attempt = store.write(start_job, under_way.context.assignment.lease, opened.job_id)
         if number == 1:
             store.write(fail_job, opened.job_id, attempt, "ValueError: a", TRACE)
     check_some_succeeded(store, "study", {"failed": 1, "infeasible": 1})

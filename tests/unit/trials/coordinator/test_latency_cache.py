@@ -33,7 +33,7 @@ HASH = "a" * 64
 def store_measurement(under_way: UnderWay, structure_hash: str = HASH, samples: bytes = SAMPLES, **other: Any) -> None:
     """A candidate that was measured; ``other``: conditions of the measurement."""
     opened = under_way.propose(structure_hash + str(len(under_way.jobs.queued)))
-    attempt = under_way.store.write(start_job, under_way.context.assignment.lease, opened.job_id, 60)
+    attempt = under_way.store.write(start_job, under_way.context.assignment.lease, opened.job_id)
     made = measured(structure_hash, samples, **other)
     under_way.store.write(commit_job, opened.job_id, attempt, JobResult({}, measurements=[made]))
 

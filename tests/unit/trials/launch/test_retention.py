@@ -37,7 +37,7 @@ def add_study(store: Store, name: str, *uris: str, retention: str = "none") -> S
         network = ArchitectureValue(f"{name}{number}", "plain", {}, 1, 1, [])
         proposed = store.write(propose, lease, Suggestion(number, (), {}), network, ("train", ""))
         assert isinstance(proposed, Proposed)
-        attempt = store.write(start_job, lease, proposed.job_id, 60)
+        attempt = store.write(start_job, lease, proposed.job_id)
         done = JobResult(
             {},
             metrics=[MetricValue("accuracy", "", number / 10)],

@@ -58,7 +58,7 @@ class Searching:
 
     def started(self, identity: str) -> tuple[Proposed, int]:
         proposed = self.new(identity)
-        return proposed, self.store.write(start_job, self.lease, proposed.job_id, 60)
+        return proposed, self.store.write(start_job, self.lease, proposed.job_id)
 
     def rows(self, model: type[Base]) -> list[Any]:
         table = model.__table__

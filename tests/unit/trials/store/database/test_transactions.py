@@ -49,7 +49,7 @@ def test_an_interrupted_commit_takes_place_once(own_server: RestartableServer, a
         proposed = study.propose("a")
         assert isinstance(proposed, Proposed)
         break_next_commit(store, after=after)
-        attempt = store.write(start_job, study.lease, proposed.job_id, 60)
+        attempt = store.write(start_job, study.lease, proposed.job_id)
         assert attempt == 1
         break_next_commit(store, after=after)
         account = Account(study.lease, {"wall_s": 1.0})

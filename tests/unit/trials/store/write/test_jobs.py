@@ -1,6 +1,6 @@
 import logging
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, timedelta
+from datetime import UTC
 
 import pytest
 
@@ -31,7 +31,6 @@ from trials.store.write.jobs import (
     commit_job,
     fail_job,
     recover_jobs,
-    renew_job,
     requeue_job,
     start_job,
     stop_candidate,
@@ -82,10 +81,9 @@ def test_a_job_starts_once(store, study) -> None:
     proposed, attempt = study.started("a")
     assert attempt == 1
     with pytest.raises(StudyError, match=f"job {proposed.job_id} is not queued"):
-        store.write(start_job, study.lease, proposed.job_id, 60)
+        store.write(start_job, study.lease, proposed.job_id)
     (job,), (candidate,) = study.rows(JobRow), study.rows(Candidate)
     assert (job.state, candidate.state) == ("running", "running")
-    assert timedelta(seconds=59) < job.lease_expires_at - job.started_at < timedelta(seconds=61)
 
 
 def test_a_commit_writes_everything_and_queues_what_comes_next(store, study) -> None:
@@ -144,7 +142,7 @@ def test_an_attempt_that_is_over_writes_nothing(store, study, caplog, way: str) 
     else:
         assert store.write(requeue_job, job, attempt, "the worker was lost")
     if way == "started again":
-        assert store.write(start_job, study.lease, job, 60) == attempt + 1
+        assert store.write(start_job, study.lease, job) == attempt + 1
     before = [study.rows(JobRow), study.rows(Candidate)]
 
     late = JobResult(
@@ -161,7 +159,6 @@ def test_an_attempt_that_is_over_writes_nothing(store, study, caplog, way: str) 
     assert f"attempt 1 of job {job} reported late" in caplog.text
     assert not store.write(fail_job, job, attempt, "late", "late")
     assert not store.write(requeue_job, job, attempt, "late")
-    assert not store.write(renew_job, job, attempt, 60)
     store.write(add_epochs, proposed.candidate_id, job, attempt, [(1, {"loss": 1.0})])
 
     assert [study.rows(JobRow), study.rows(Candidate)] == before
@@ -184,15 +181,8 @@ def test_a_requeued_job_starts_again_with_the_next_attempt(store, study) -> None
     proposed, attempt = study.started("a")
     assert store.write(requeue_job, proposed.job_id, attempt, "the worker was lost")
     (job,) = study.rows(JobRow)
-    assert (job.state, job.error, job.lease_expires_at) == ("queued", "the worker was lost", None)
-    assert store.write(start_job, study.lease, proposed.job_id, 60) == 2
-
-
-def test_a_job_s_lease_is_renewed(store, study) -> None:
-    proposed, attempt = study.started("a")
-    before = study.rows(JobRow)[0].lease_expires_at
-    assert store.write(renew_job, proposed.job_id, attempt, 3600)
-    assert study.rows(JobRow)[0].lease_expires_at > before + timedelta(minutes=50)
+    assert (job.state, job.error) == ("queued", "the worker was lost")
+    assert store.write(start_job, study.lease, proposed.job_id) == 2
 
 
 def test_stopping_ends_open_jobs_only(store, study) -> None:
@@ -227,7 +217,7 @@ def test_an_epoch_trained_again_replaces_its_point(store, study) -> None:
     store.write(add_epochs, candidate, job, attempt, [(1, {"loss": 2.0}), (2, {"loss": float("nan")})])
     store.write(add_epochs, candidate, job, attempt, [])
     store.write(requeue_job, job, attempt, "lost")
-    again = store.write(start_job, study.lease, job, 60)
+    again = store.write(start_job, study.lease, job)
     store.write(add_epochs, candidate, job, again, [(2, {"loss": 1.0}), (3, {"loss": 0.5})])
     store.write(add_epochs, candidate, job, attempt, [(3, {"loss": 9.0})])
     assert [(row.epoch, row.values) for row in sorted(study.rows(EpochRow), key=lambda row: row.epoch)] == [
@@ -247,7 +237,7 @@ def test_a_later_metric_replaces_the_earlier(store, study) -> None:
     proposed, attempt = study.started("a")
     gate = JobResult({}, [MetricValue("latency_ms", "local", 2.0, 1.9, 2.1)], next_jobs=[("measure", "local")])
     (measure,) = store.write(commit_job, proposed.job_id, attempt, gate) or []
-    attempt = store.write(start_job, study.lease, measure, 60)
+    attempt = store.write(start_job, study.lease, measure)
     store.write(commit_job, measure, attempt, JobResult({}, [MetricValue("latency_ms", "local", 1.0)]))
     assert [(row.value, row.low) for row in study.rows(Metric)] == [(1.0, None)]
 
