@@ -1,4 +1,4 @@
-"""Databases for tests: a new SQLite file, and a new schema on a PostgreSQL server of the session's own."""
+"""Databases for tests: a new SQLite file, and a new schema on a PostgreSQL server that this session starts."""
 
 from __future__ import annotations
 
@@ -22,20 +22,23 @@ import pytest
 
 _OWN = itertools.count()
 
-# Before anything imports torch: threads of two test processes that spin on the same cores make each 10 times slower.
+# This runs before anything imports torch: the threads of two test processes that spin on the same cores slow each other
+# down 10 times.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 @dataclass(frozen=True)
 class PostgresServer:
-    """A server that lives for one session of tests, or why there is none."""
+    """A server that lives for one test session, or the reason why there is none."""
 
     port: int = 0
     missing: str = ""
     _numbers: Iterator[int] = field(default_factory=itertools.count)
 
     def new_schema(self, name: str | None = None) -> str:
-        """URL of an empty schema: as good as a database of its own, and made in no time."""
+        """URL of an empty schema. A schema isolates a test as well as its own database would, and is created much
+        faster.
+        """
         url = f"postgresql://postgres@127.0.0.1:{self.port}/postgres"
         name = name or f"test_{next(self._numbers)}"
         with psycopg.connect(url, autocommit=True) as connection:
@@ -50,7 +53,7 @@ def _free_port() -> int:
 
 
 def _account() -> str | None:
-    """PostgreSQL refuses to run as root: whom to run it as instead, None for ourselves."""
+    """The account that PostgreSQL runs as, because it refuses to run as root; None for the current user."""
     if os.geteuid() != 0:
         return None
     names = {entry.pw_name for entry in pwd.getpwall()}
@@ -63,7 +66,9 @@ def _binaries() -> Path | None:
 
 
 class RestartableServer:
-    """A server without durability (it is thrown away) that can be stopped and started; it dies with this process."""
+    """A server that can be stopped and started. Its data need not survive, so it does not sync; it dies with this
+    process.
+    """
 
     def __init__(self, binaries: Path, folder: Path, port: int) -> None:
         self.port = port
@@ -76,12 +81,12 @@ class RestartableServer:
         self._run([*create, "--no-sync"], stdout=subprocess.DEVNULL)
 
     def start(self) -> None:
-        """Start unless it runs, and wait until it answers."""
+        """Start the server unless it runs, and wait until it answers."""
         if self._process is not None:
             return
         program, data = self._binaries / "postgres", self._folder / "data"
         command = [str(program), "-D", str(data), "-p", str(self.port), "-k", str(self._folder)]
-        # A zone that is not ours: times must not depend on it.
+        # A time zone other than that of the tests: stored times must not depend on it.
         for setting in ("listen_addresses=127.0.0.1", "fsync=off", "timezone=Asia/Tokyo"):
             command += ["-c", setting]
         if tie := shutil.which("setpriv"):
@@ -91,7 +96,7 @@ class RestartableServer:
         _wait(self._process, self._folder / "log", self.port)
 
     def stop(self, how: signal.Signals = signal.SIGINT) -> None:
-        """End it and all its connections; ``SIGQUIT`` ends it as a crash does."""
+        """Stop the server and all its connections; ``SIGQUIT`` stops it as a crash would."""
         if self._process is not None:
             self._process.send_signal(how)
             self._process.wait(30)

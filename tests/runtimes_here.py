@@ -1,4 +1,4 @@
-"""Which registered runtimes tests can run on this machine: one is built here, and needs a compiler."""
+"""The registered runtimes that tests can run on this machine; one of them is built here and needs a compiler."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -12,7 +12,7 @@ _BUILT = "openvino_kernels"
 
 
 def or_skipped(names: Iterable[str]) -> list[Any]:
-    """The names as parameters of a test, marked to skip where that runtime is not here."""
+    """The names as parameters of a test; each is marked to skip if its runtime is not available."""
     if missing := _missing():
         skip = pytest.mark.skip(reason=missing)
         return [pytest.param(name, marks=skip) if name == _BUILT else name for name in names]
@@ -20,7 +20,7 @@ def or_skipped(names: Iterable[str]) -> list[Any]:
 
 
 def runtimes_here(names: Iterable[str]) -> list[str]:
-    """Those that are here."""
+    """The registered runtimes that are available."""
     return [name for name in names if name != _BUILT or not _missing()]
 
 

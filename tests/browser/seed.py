@@ -40,7 +40,7 @@ nas.errors.JobError: loss is nan in epoch 2, step 31
 
 @dataclass(frozen=True)
 class Kind:
-    """How one study's candidates come out."""
+    """How the candidates of one study turn out."""
 
     name: str
     role: str
@@ -286,7 +286,7 @@ def _trained(session: Session, candidate: Candidate, accuracy: float, draw: rand
 
 
 def samples_of(latency: float, draw: random.Random) -> bytes:
-    """Two sessions of eight visits, as the measuring protocol keeps them."""
+    """Two sessions of eight visits, in the format of the measuring protocol."""
     sessions = tuple(
         tuple(Visit(_burst(latency, draw), _burst(REFERENCE_MS, draw)) for _ in range(8)) for _ in range(2)
     )

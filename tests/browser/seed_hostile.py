@@ -1,4 +1,4 @@
-"""A study every word of which is foreign: markup of all kinds, terminal escapes, halves of surrogate pairs."""
+"""A study in which all text is hostile: markup of all kinds, terminal escapes, unpaired surrogates."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from sqlalchemy.orm.attributes import flag_modified
 from tests.browser.seed import START, Kind, seed_study
 from trials.store.models import Architecture, ArtifactRow, Candidate, EpochRow, JobRow, Measurement, Metric, Target
 
-#: Where a picture or a script would be fetched from; nobody listens there.
+#: The address from which injected markup would load a picture or a script; nothing listens there.
 LURE = "http://127.0.0.1:9/lure"
 MARKUP = (
     f"[/x] [red]r[/red] <script src={LURE}.js></script> <img src={LURE}.png onerror=alert(1)> ![i]({LURE}.png) "
     f"**b** _u_ `c` $x^2$ :red[r] :smile: :material/home: <b>h</b> &amp; %{{x}} # | https://a.example"
 )
-#: As it is stored; shown, it is ``MARKUP`` with replacement characters and blanks.
+#: ``MARKUP`` as it is stored; it is displayed with replacement characters and blanks.
 HOSTILE = MARKUP + " \x1b[31m\u202e\x07 a\nb\r\n c"
-#: A shorter one, for names.
+#: A shorter hostile text, for names.
 NAME = f"**n** <img src={LURE}.png> $y$ :red[n] [/n]"
 METRIC = "accu**racy** <b>%{x}</b> $m$"
 PASSWORD = "open-sesame"
 
 
 def seed_hostile(engine: Engine) -> str:
-    """Write the study; its name."""
+    """Write the study and return its name."""
     with Session(engine) as session:
         target = Target(
             name=NAME, description={"runtime": HOSTILE}, references={"0": 0.05, "1": 0.4, "2": 1.7}, created_at=START

@@ -1,4 +1,4 @@
-"""A group of sparse studies: one with everything it is compared with, one that lacks all of it."""
+"""A group of sparse studies: one with everything it can be compared with, and one without any of it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from trials.store.models import Architecture, ArtifactRow, Candidate, Measuremen
 
 REGIME = {"when": "during", "dynamic": False, "structures": ["unstructured", "semi-structured"]}
 DENSITIES = (0.25, 0.1, 0.5, 1.0)
-#: Accuracy and latency of what a candidate is compared with, over its own.
+#: Accuracy and latency of each comparison network, divided by those of the candidate.
 COMPANIONS = {"dense": (1.004, 1.4), "random_mask": (0.985, 1.0)}
 
 

@@ -1,4 +1,4 @@
-"""A study measured on two targets, of which one network was profiled and exported."""
+"""A study measured on two targets; one of its networks was profiled and exported."""
 
 from __future__ import annotations
 

@@ -34,7 +34,8 @@ ARGUMENTS = [
     "--disable-component-update",
     "--disable-sync",
 ]
-#: On a link below the root streamlit asks beside the page for its own status before it asks at the root.
+#: For a link to a page below the root, streamlit requests its own status beside that page before it does so at the
+#: root.
 EXPECTED_404 = re.compile(r"/_stcore/(health|host-config)$")
 PATIENCE_MS = 60_000
 
@@ -69,7 +70,7 @@ def browser() -> Iterator[Any]:
 
 @pytest.fixture
 def page(browser: Any) -> Iterator[Any]:
-    """A tab; its test fails for what went wrong in it: script errors, failed requests, exception boxes."""
+    """A tab. Its test fails if anything went wrong in it: script errors, failed requests, exception boxes."""
     page = browser.new_page()
     page.set_default_timeout(PATIENCE_MS)
     problems: list[str] = []
@@ -85,12 +86,12 @@ def page(browser: Any) -> Iterator[Any]:
 
 
 def complaint(note: Any) -> list[str]:
-    """An error on the console; refused requests are judged by their address instead."""
+    """The text of an error on the console; failed requests are left out, because they are judged by their address."""
     return [note.text] if note.type == "error" and "status of 404" not in note.text else []
 
 
 def lost(request: Any) -> list[str]:
-    """What could not be loaded, but for what the browser itself gave up on leaving a page."""
+    """Requests that failed, without those that the browser itself aborted when it left a page."""
     return [] if request.failure == "net::ERR_ABORTED" else [f"{request.failure}: {request.url}"]
 
 
@@ -128,7 +129,7 @@ def wait_for(url: str, server: subprocess.Popen[bytes]) -> None:
 
 
 def cells(page: Any, place: int = -1) -> list[str]:
-    """Texts of a table, row by row: streamlit draws on a canvas and keeps these for screen readers."""
+    """Texts of a table, row by row. Streamlit draws tables on a canvas and keeps their texts for screen readers."""
     table = page.locator("[data-testid=stDataFrame]").nth(place)
     table.locator("[role=gridcell]").first.wait_for(state="attached")
     return list(table.locator("[role=gridcell]").all_text_contents())
@@ -137,7 +138,7 @@ def cells(page: Any, place: int = -1) -> list[str]:
 def wait_until(page: Any, question: Any) -> None:
     end = time.monotonic() + PATIENCE_MS / 1000
     while not question():
-        assert time.monotonic() < end, "the page did not come to show what was asked for"
+        assert time.monotonic() < end, "the page never showed what was asked for"
         page.wait_for_timeout(100)
 
 
@@ -245,7 +246,7 @@ def test_a_study_of_two_targets_has_a_front_each_and_says_where_the_time_goes(pa
     page.goto(f"{address}/study?study=pair")
     page.get_by_role("heading", name="Front of each target").wait_for()
     assert cells(page, 0)[0] == "local"
-    assert 0.5 < float(cells(page, 0)[2]) < 1  # how alike local and phone rank
+    assert 0.5 < float(cells(page, 0)[2]) < 1  # rank correlation of the targets local and phone
     page.get_by_role("tab", name="phone").click()
     page.get_by_text("Latency at phone (ms) · lower is better").wait_for()
     page.get_by_role("heading", name="Exported networks on the test split").wait_for()
@@ -280,7 +281,7 @@ def test_a_wrong_link_is_answered(page: Any, address: str) -> None:
 
 
 def test_an_empty_database_says_how_to_begin(page: Any, tmp_path: Path) -> None:
-    """A link below the root comes first: it has to work on a server that has shown nothing yet."""
+    """The link to a page below the root is opened first: it must work on a server that has not shown any page yet."""
     for address in serve(f"sqlite:///{tmp_path / 'empty.db'}", tmp_path):
         for path in ("/study", "/trial", ""):
             page.goto(address + path)

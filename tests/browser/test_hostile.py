@@ -1,4 +1,4 @@
-"""The dashboard shows foreign text as text: nothing of it is run, fetched or formatted."""
+"""The dashboard shows hostile text as text: none of it is executed, fetched or formatted."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ TRIAL = f"trial?study={quote(NAME)}&trial="
 
 @pytest.fixture(scope="module")
 def hostile(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A server of a database in which everything is hostile."""
+    """A server whose database holds only hostile text."""
     folder = tmp_path_factory.mktemp("hostile")
     url = f"sqlite:///{folder / 'nas.db'}"
     engine = open_engine(url)
@@ -42,7 +42,7 @@ def plain(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 def said(page: Any) -> str:
-    """All text of a page, blanks as one."""
+    """All text of a page, with each run of whitespace as one blank."""
     return " ".join(page.locator("body").inner_text().split())
 
 
@@ -63,7 +63,7 @@ def test_studies_candidates_and_their_errors_are_shown_verbatim(page: Any, hosti
     page.get_by_text("postgresql://me:***@host").wait_for()
     assert PASSWORD not in page.content()
 
-    for number in (0, 11):  # a complete one, and one that failed
+    for number in (0, 11):  # a complete candidate and a failed one
         page.goto(f"{hostile}/{TRIAL}{number}")
         page.get_by_role("heading", name=f"Trial {number}", exact=True).wait_for()
         page.get_by_role("heading", name="Files" if number == 0 else "Training", exact=True).wait_for()

@@ -23,7 +23,7 @@ def searched(**parameters: Any) -> Searched:
 
 
 def build(seed: int = 0, **parameters: Any) -> Network:
-    """A network of middling size at density 0.3, unless said otherwise."""
+    """A network of medium size, at density 0.3 by default."""
     space = searched(**{"densities": [0.3], **parameters})
     return space.build(space.sample(PositionChooser(0.4)).architecture, seed)
 

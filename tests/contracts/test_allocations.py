@@ -1,4 +1,4 @@
-"""What every registered sparsity allocation promises."""
+"""The contract of every registered sparsity allocation."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.contracts.sparse_networks import build
 
 
 def check_allocation(densities: Callable[[list[Layer], float], list[float]]) -> None:
-    """The mean over weights is what was asked for, to a thousandth; nothing is above 1 or gone."""
+    """The mean density over all weights equals the requested one within 0.001; no density is above 1 or 0."""
     shapes = [(16, 3, 3, 3), *[(16, 16, 3, 3)] * 3, (32, 16, 3, 3), (32, 32, 3, 3), (64, 32, 3, 3), (10, 64)]
     layers = [Layer(shape, first=number == 0, last=number == 7) for number, shape in enumerate(shapes)]
     for density in (0.02, 0.05, 0.1, 0.5, 0.9, 1.0):

@@ -1,4 +1,6 @@
-"""What every registered calibration promises: a range within what was seen, whatever the batches."""
+"""The contract of every registered calibration: the range lies within the observed values and does not depend on
+batches.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +37,7 @@ def check_within(calibration: type[Calibration]) -> None:
         low, high = found(calibration(), *batches)
         everything = torch.cat(batches)
         assert float(everything.min()) <= low < 0.0 < high <= float(everything.max())
-        # Nearly all values have an integer of their own.
+        # Nearly every value has its own integer.
         assert ((everything >= low) & (everything <= high)).float().mean() > 0.98
 
 
@@ -49,7 +51,7 @@ def test_one_sided_and_constant_values(calibration: type[Calibration]) -> None:
     assert found(calibration(), torch.zeros(64)) == (0.0, 0.0)
 
 
-def test_what_is_not_finite_shows(calibration: type[Calibration]) -> None:
+def test_values_that_are_not_finite_are_reported(calibration: type[Calibration]) -> None:
     for bad in (float("nan"), float("inf")):
         batch = values()
         batch[7] = bad
@@ -57,7 +59,7 @@ def test_what_is_not_finite_shows(calibration: type[Calibration]) -> None:
             assert not np.isfinite(found(calibration(), *batches)).all()
 
 
-def test_nothing_seen_is_no_range(calibration: type[Calibration]) -> None:
+def test_without_values_there_is_no_range(calibration: type[Calibration]) -> None:
     assert not np.isfinite(calibration().range()).all()
 
 
@@ -91,7 +93,7 @@ def test_entropy_cuts_outliers_and_keeps_what_is_evenly_spread() -> None:
 
 
 @pytest.mark.parametrize("draw", [np.random.Generator.normal, np.random.Generator.laplace])
-def test_entropy_is_about_that_of_onnxruntime(draw) -> None:  # type: ignore[no-untyped-def]
+def test_entropy_range_is_close_to_onnxruntimes(draw) -> None:  # type: ignore[no-untyped-def]
     from onnxruntime.quantization.calibrate import HistogramCollector
 
     sample = draw(np.random.default_rng(0), size=1_000_000)
@@ -99,16 +101,16 @@ def test_entropy_is_about_that_of_onnxruntime(draw) -> None:  # type: ignore[no-
     counts, edges = np.histogram(sample, 1024, range=(-limit, limit))
     theirs = HistogramCollector("entropy", False, 1024, 128, 99.9, None)
     _, high = theirs.get_entropy_threshold((counts, edges, sample.min(), sample.max()), 128)
-    # Theirs gives levels whole numbers of values, and none to bins that don't fill a level.
+    # ONNX Runtime gives each level a whole number of values, and gives none to bins that don't fill a level.
     assert least_divergent(counts) * 2 * limit / 1024 == pytest.approx(float(high), rel=0.15)
 
 
-def test_a_histogram_that_grows_counts_what_one_of_the_final_size_counts() -> None:
+def test_a_growing_histogram_counts_like_one_of_the_final_size() -> None:
     grown, at_once = Entropy(256), Entropy(256)
     small, large = values(), values(seed=1) * 100
     assert found(grown, small, large.clamp(-256 * float(small.abs().max()), 256 * float(small.abs().max())))
     found(at_once, torch.tensor([grown._limit]), small, large)
-    # But for values on the edge of two bins.
+    # Values exactly on the edge of two bins are the exception.
     assert np.abs(grown._counts - at_once._counts).sum() <= 8
 
 

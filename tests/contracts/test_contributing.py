@@ -1,4 +1,4 @@
-"""CONTRIBUTING.md is right: for each kind, one copied file and one line make a part that its suite takes up."""
+"""CONTRIBUTING.md is right: for each kind, one copied file and one line add a part that its contract suite tests."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ ROW = re.compile(
 
 @dataclass(frozen=True)
 class Part:
-    """A line of the table."""
+    """One row of the table in CONTRIBUTING.md."""
 
     kind: str
     source: str
@@ -44,11 +44,11 @@ class Part:
 
     @property
     def path(self) -> str:
-        """The file of the copy, which two kinds may have in one folder."""
+        """The file of the copy. Two kinds may share a folder, so the name contains the kind."""
         return self.target.replace("/x.py", f"/{self.name}.py")
 
     def location(self, root: Path) -> str:
-        """``module:attribute`` of the copied class, or of the copied object of such a class."""
+        """``module:attribute`` of the copied class, or of the copied instance."""
         tree = ast.parse((root / self.path).read_text())
         bases = {
             item.name: {ast.unparse(base) for base in item.bases}
@@ -64,7 +64,7 @@ class Part:
         return f"{self.path.removesuffix('.py').replace('/', '.')}:{[*objects, *classes][0]}"
 
     def add(self, root: Path) -> None:
-        """Do what the line says."""
+        """Follow the instructions of the row."""
         text = (root / self.source).read_text()
         (root / self.path).write_text(text.rstrip().rpartition("\n")[0] + "\n" if self.cut else text)
         table = (root / self.file).read_text()
@@ -79,7 +79,9 @@ PARTS = {found["kind"]: Part(**found.groupdict()) for found in ROW.finditer(TEXT
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of the project with a copy of one part of each kind; compiled modules are copied too, and stay valid."""
+    """A copy of the project that contains a copy of one part of each kind. Compiled modules are copied too and stay
+    valid.
+    """
     root = tmp_path_factory.mktemp("project")
     for name in ("nas", "search_spaces", "trials", "dashboard", "tests", "examples"):
         shutil.copytree(ROOT / name, root / name)
@@ -100,7 +102,7 @@ def nas(project: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def outcomes(project: Path, suites: set[str], chosen: str) -> dict[str, bool]:
-    """Test → passed, of suites of the copied project."""
+    """Test → whether it passed, from running suites of the copied project."""
     report = project / "report.xml"
     files = [f"tests/contracts/{suite}" for suite in sorted(suites)]
     done = run(project, "-m", "pytest", "-q", "-p", "no:cacheprovider", *files, "-k", chosen, f"--junitxml={report}")
@@ -131,7 +133,8 @@ def test_the_table_names_every_registry_and_files_that_are_there() -> None:
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
 def test_the_suite_of_each_kind_takes_up_and_passes_a_copied_file(project: Path) -> None:
-    numbered = {"copied_families": "timm_family-0"}  # a family is an example of its space, copied first by its name
+    # A family is an example of its search space, whose name comes first in the test id.
+    numbered = {"copied_families": "timm_family-0"}
     chosen = {part.name: numbered.get(part.name, part.name) for part in PARTS.values()}
     found = outcomes(project, {part.suite for part in PARTS.values()}, " or ".join(chosen.values()))
     for part in PARTS.values():

@@ -1,4 +1,4 @@
-"""What every registered estimator promises: a curve, repeatability, and going on where it was stopped."""
+"""The contract of every registered estimator: a learning curve, repeatability, and resuming after an interruption."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def same_weights(one: Network, other: Network) -> bool:
 
 
 def scores(curve: list[Epoch]) -> list[dict[str, float]]:
-    """A curve without what depends on the clock."""
+    """A learning curve without the values that depend on the clock."""
     return [{key: value for key, value in epoch.values.items() if key != "seconds"} for epoch in curve]
 
 
@@ -61,7 +61,7 @@ def check_the_curve(make: Make, folder: Path) -> None:
     for epoch in curve:
         assert epoch.values.keys() >= {"train_loss", "learning_rate", "seconds", "accuracy"}
         assert np.isfinite(list(epoch.values.values())).all()
-    # What the last epoch says is what the network handed over does.
+    # The last epoch's scores are those of the returned network.
     data = digits().dataset("validation")
     inputs = torch.stack([data[index][0] for index in range(len(data))])  # type: ignore[arg-type]
     targets = np.array([int(data[index][1]) for index in range(len(data))])  # type: ignore[arg-type]
@@ -69,7 +69,7 @@ def check_the_curve(make: Make, folder: Path) -> None:
     with torch.no_grad():
         found = digits().score(network.model(inputs).numpy(), targets)["accuracy"]
     assert abs(found - curve[-1].values["accuracy"]) <= 1 / len(targets)
-    assert found > 0.3, "a tenth is chance"
+    assert found > 0.3, "a tenth is the chance level"
 
 
 def check_equal_seeds_end_at_equal_weights(make: Make, folder: Path) -> None:
@@ -116,7 +116,7 @@ CHECKS = [
 ]
 
 
-#: Short settings; every other estimator is tested as it is by default.
+#: Settings for short trainings; every other estimator is tested with its defaults.
 SHORT: Mapping[str, Mapping[str, Any]] = {
     "training": {"epochs": EPOCHS},
     "sparse_then_quantize": {"dense_epochs": 2, "sparse_epochs": 1, "quantized_epochs": 1},
@@ -130,7 +130,7 @@ def test_estimator(name: str, check: Callable[[Make, Path], None], tmp_path: Pat
 
 
 class _Diverging(Digits):
-    """A loss that is no number after a while."""
+    """A loss that becomes NaN after some steps."""
 
     steps = 0
 
@@ -146,7 +146,7 @@ def test_a_loss_that_is_no_number_ends_the_job(name: str) -> None:
 
 
 class _Careless(Training):
-    """Planted: draws from the global generators, forgets its checkpoint and leaves training mode on."""
+    """Planted: draws from the global random generators, ignores its checkpoint and stays in training mode."""
 
     def __init__(self) -> None:
         super().__init__(epochs=EPOCHS)

@@ -1,4 +1,6 @@
-"""Every registered executor: order, bounds, errors, lost workers, cancelling, large values, nothing left behind."""
+"""The contract of every registered executor: order, limits, errors, lost workers, cancelling, large values, no
+leftovers.
+"""
 
 from __future__ import annotations
 
@@ -30,13 +32,13 @@ Check = Callable[[Executor, Path], None]
 
 @pytest.fixture(scope="module")
 def others() -> set[int]:
-    """Processes of other tests: a database server, say."""
+    """Processes of other tests, for example a database server."""
     return set(descendants())
 
 
 @pytest.fixture(scope="module")
 def executor(request: pytest.FixtureRequest, others: set[int]) -> Iterator[Executor]:
-    """One for all checks: each has to leave it as it was. A process has at most one connection to Ray."""
+    """One executor for all checks; each check must leave it unchanged. A process has at most one connection to Ray."""
     made = EXECUTORS.get(request.param)(POOLS, code=[JOBS])
     yield made
     made.close()
@@ -47,7 +49,7 @@ def job(key: str, function: str, pool: str = "train", **payload: object) -> Job:
 
 
 def until(executor: Executor, enough: Callable[[list[Event]], bool]) -> list[Event]:
-    """Events until there are enough."""
+    """Collect events until there are enough of them."""
     events: list[Event] = []
     deadline = time.monotonic() + PATIENCE_S
     while not enough(events):
@@ -57,7 +59,7 @@ def until(executor: Executor, enough: Callable[[list[Event]], bool]) -> list[Eve
 
 
 def run(executor: Executor, *jobs: Job) -> dict[str, list[Event]]:
-    """The events of jobs, each run to its end."""
+    """The events of the jobs, each run to its end."""
     for item in jobs:
         executor.submit(item)
     events = until(executor, lambda seen: sum(event.kind != "progress" for event in seen) == len(jobs))
@@ -65,14 +67,14 @@ def run(executor: Executor, *jobs: Job) -> dict[str, list[Event]]:
 
 
 def running(executor: Executor, *jobs: Job) -> list[Event]:
-    """Submit jobs and wait for the first sign of life of each."""
+    """Submit jobs and wait for the first progress of each."""
     for item in jobs:
         executor.submit(item)
     return until(executor, lambda seen: {event.key for event in seen} >= {item.key for item in jobs})
 
 
 def check_usable(executor: Executor) -> None:
-    """Every slot of every pool takes a job."""
+    """Check that every slot of every pool still accepts a job."""
     assert (executor.free("train"), executor.free("target:here")) == (2, 1)
     ended = run(executor, job("x", "count", to=0), job("y", "count", to=0), job("z", "count", "target:here", to=0))
     assert [events[-1].kind for events in ended.values()] == ["done"] * 3
@@ -87,7 +89,7 @@ def check_order_is_kept_per_job(executor: Executor, folder: Path) -> None:
 
 
 def check_progress_comes_at_once_and_pools_run_side_by_side(executor: Executor, folder: Path) -> None:
-    """All jobs report before any of them may end."""
+    """Check that all jobs report progress before any of them may end."""
     file = folder / "go"
     jobs = [job(key, "hold", until=str(file)) for key in "ab"]
     events = running(executor, *jobs, job("c", "hold", "target:here", until=str(file)))
@@ -144,7 +146,7 @@ def check_a_killed_worker_is_reported_and_replaced(executor: Executor, folder: P
 
 
 def check_who_is_to_blame_for_an_end(executor: Executor, folder: Path) -> None:
-    """A signal from outside is the place's, a crash or an exit the job's; of others nobody knows."""
+    """A signal from outside is a fault of the place; a crash or an exit is the fault of the job; others are unclear."""
     expected = {
         signal.SIGTERM: "place",
         signal.SIGSEGV: "error",
@@ -195,7 +197,7 @@ def check_a_bad_folder_is_no_error_of_the_job(executor: Executor, folder: Path) 
 
 
 def check_a_death_is_seen_though_a_child_lives(executor: Executor, folder: Path) -> None:
-    """The child has all files of the worker open, so that no connection ends with it."""
+    """A child holds all files of the worker open, so that the worker's death closes no connection."""
     started, lost = run(executor, job("parent", "die_as_a_parent"))["parent"]
     assert lost.kind == "place"
     assert wait_for_end([started.value["child"]]) == []
@@ -252,7 +254,7 @@ CHECKS: list[Check] = [
 ]
 
 
-#: What is checked at every change where both executors of Ray share the code: all is in the slow tests.
+#: Run at every change. Both Ray executors share most code, so their full checks are among the slow tests.
 FEW: list[Check] = [
     check_order_is_kept_per_job,
     check_errors_carry_type_message_and_traceback,
@@ -276,7 +278,7 @@ def test_executor(executor: Executor, check: Check, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("executor", EXECUTORS.names(), indirect=True)
 def test_close_leaves_no_process(executor: Executor, others: set[int], tmp_path: Path) -> None:
-    """The last test of an executor: not even a job in the middle of its work survives."""
+    """This is the last test of an executor: even a job in the middle of its work must not survive."""
     running(executor, job("a", "hold", until=str(tmp_path / "never")))
     started = [pid for pid in descendants() if pid not in others]
     assert started
@@ -311,7 +313,7 @@ def test_nothing_outlives_a_killed_coordinator(name: str, tmp_path: Path) -> Non
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         started = [int(pid) for pid in process.stdout.readline().split()]
-        # Two idle ones of Ray's own try to tell the dead head for a minute that it is dead.
+        # Two idle processes of Ray itself retry for a minute to reach the dead head.
         workers = [pid for pid in started if b"Agent" not in Path(f"/proc/{pid}/cmdline").read_bytes()]
         assert any(alive(pid) for pid in workers)
         process.kill()
@@ -398,14 +400,14 @@ def test_a_dead_part_of_ray_is_noticed(name: str, part: str, tmp_path: Path) -> 
 
 
 class _Silent(EXECUTORS.get("local")):  # type: ignore[misc]
-    """Planted: swallows killed workers."""
+    """Planted: does not report killed workers."""
 
     def poll(self, timeout_s: float) -> list[Event]:
         return [event for event in super().poll(timeout_s) if event.kind != "place"]
 
 
 class _Holding(EXECUTORS.get("local")):  # type: ignore[misc]
-    """Planted: progress is told with the result."""
+    """Planted: reports progress only together with the result."""
 
     def poll(self, timeout_s: float) -> list[Event]:
         events = super().poll(timeout_s)
@@ -416,14 +418,14 @@ class _Holding(EXECUTORS.get("local")):  # type: ignore[misc]
 
 
 class _Unordered(_Holding):
-    """Planted: and the result before the progress."""
+    """Planted: reports the result before the progress."""
 
     def poll(self, timeout_s: float) -> list[Event]:
         return super().poll(timeout_s)[::-1]
 
 
 class _Greedy(EXECUTORS.get("local")):  # type: ignore[misc]
-    """Planted: takes any number of jobs."""
+    """Planted: accepts any number of jobs."""
 
     def free(self, pool: str) -> int:
         super().free(pool)
@@ -431,14 +433,14 @@ class _Greedy(EXECUTORS.get("local")):  # type: ignore[misc]
 
 
 class _Stubborn(EXECUTORS.get("local")):  # type: ignore[misc]
-    """Planted: a cancelled job goes on."""
+    """Planted: a cancelled job continues."""
 
     def cancel(self, key: str) -> None:
         pass
 
 
 class _Loose(EXECUTORS.get("local")):  # type: ignore[misc]
-    """Planted: processes are bound to nothing."""
+    """Planted: ignores the cores and threads of the pool."""
 
     def _start(self, pool: Pool) -> object:
         return super()._start(Pool(pool.name, pool.size))
@@ -469,7 +471,7 @@ def test_the_suite_fails_on_an_executor_that_breaks_the_contract(
 
 @contextmanager
 def small_disk(folder: Path, megabytes: int = 1) -> Iterator[Path]:
-    """A disk of so many megabytes; only root can make one."""
+    """A disk of the given number of megabytes; only root can create one."""
     place = folder / "disk"
     place.mkdir()
     mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={megabytes}m", "tmpfs", str(place)], check=False)
@@ -482,7 +484,7 @@ def small_disk(folder: Path, megabytes: int = 1) -> Iterator[Path]:
 
 
 def descendants() -> list[int]:
-    """Processes below this one; those that ended already are not counted."""
+    """Processes below this one, without those that have already ended."""
     parents = {}
     for entry in Path("/proc").glob("[0-9]*/stat"):
         try:
@@ -505,7 +507,7 @@ def alive(pid: int) -> bool:
 
 
 def wait_for_end(pids: list[int]) -> list[int]:
-    """Those of ``pids`` that are still alive after a while."""
+    """Those of ``pids`` that are still alive after a grace period."""
     deadline = time.monotonic() + 30
     while (left := [pid for pid in pids if alive(pid)]) and time.monotonic() < deadline:
         time.sleep(0.05)

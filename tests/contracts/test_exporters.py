@@ -1,4 +1,4 @@
-"""What every registered exporter promises, and that the ONNX exporter's two routes and its integers agree."""
+"""The contract of every registered exporter; also that both ways to write ONNX, and all integers, agree."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ from tests.runtimes_here import or_skipped
 SHAPE = (1, 3, 12, 12)
 
 
-#: Those that compute with integers and tell what they found.
+#: Exporters that compute with integers and report what they found.
 INTEGER_RUNTIMES = [
     name for name in RUNTIMES.names() if RUNTIMES.get(name).answers and "int8" in RUNTIMES.get(name).precisions
 ]
@@ -60,7 +60,7 @@ def plain() -> nn.Module:
 
 
 class Residual(nn.Module):
-    """Sum, product, concatenation, depthwise convolution, other activations, a norm that can't be folded."""
+    """Sum, product, concatenation, depthwise convolution, other activations, and a norm that can't be folded."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -81,7 +81,7 @@ class Residual(nn.Module):
 
 
 class Branches(nn.Module):
-    """A sum of branches again and again, which runtimes round at places of their own."""
+    """A chain of sums of branches, which each runtime rounds at different positions."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -168,7 +168,7 @@ def test_exporting_is_deterministic(exporter: Exporter, bits: int, tmp_path: Pat
 
 
 @pytest.mark.parametrize("bits", [32, 8])
-def test_structure_is_blind_for_weights_and_ranges_only(exporter: Exporter, bits: int, tmp_path: Path) -> None:
+def test_the_structure_hash_ignores_only_weights_and_ranges(exporter: Exporter, bits: int, tmp_path: Path) -> None:
     def structure(network: Network, shape: tuple[int, ...] = SHAPE, calibration: Tensor | None = None) -> str:
         path = tmp_path / f"network{exporter.suffix}"
         return exporter.export(network, path, input_shape=shape, calibration=calibration).structure_hash
@@ -204,7 +204,7 @@ def test_weights_that_are_not_finite_are_refused(exporter: Exporter, tmp_path: P
 
 
 class WrongSlope(ActivationOp):
-    """Planted: an emitter that computes something else."""
+    """Planted: an emitter that computes something else than its op."""
 
     def emit(self, graph, call, inputs):  # type: ignore[no-untyped-def]
         return graph.node("LeakyRelu", inputs, alpha=0.1)
@@ -229,16 +229,16 @@ def check_routes_agree(name: str, bits: int, tolerance: float, folder: Path) -> 
 
 
 @pytest.mark.parametrize("name", NETWORKS)
-def test_our_route_and_torchs_agree(name: str, tmp_path: Path) -> None:
+def test_op_emitters_and_torchs_exporter_agree(name: str, tmp_path: Path) -> None:
     check_routes_agree(name, 32, 1e-4, tmp_path)
 
 
 @pytest.mark.parametrize("name", ["plain", "segmentation"])
-def test_our_integers_and_onnxruntimes_agree(name: str, tmp_path: Path) -> None:
+def test_integers_of_this_project_and_of_onnxruntime_agree(name: str, tmp_path: Path) -> None:
     check_routes_agree(name, 8, 0.15, tmp_path)
 
 
-def test_a_route_that_loses_its_bias_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_exporter_that_loses_a_bias_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Conv2dOp, "emit", _without_bias(Conv2dOp.emit))
     with pytest.raises((AssertionError, ExportError)):
         check_routes_agree("plain", 8, 0.15, tmp_path)
@@ -292,7 +292,7 @@ def check_integers(folder: Path) -> None:
     with torch.no_grad():
         expected = fake_quantized(network.model, calibration, inputs).numpy()
     found = run_file(folder / "integers.onnx", inputs)
-    # Integer and float rounding part ways at ties, one step of 255 at a time.
+    # Integer and float rounding differ at ties, by one step of 255.
     assert np.abs(found - expected).max() <= 0.02 * expected.std()
 
 
@@ -329,7 +329,7 @@ def test_a_calibration_that_onnxruntime_lacks_needs_an_op_for_every_node(
 def test_integers_are_checked_in_the_runtime_they_are_for(
     exporter: Exporter, name: str, runtime: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Runtimes round sums and branches at places of their own; that passes, and a lost bias does not."""
+    """Each runtime rounds sums and branches at different positions: the check accepts that, and finds a lost bias."""
 
     def export() -> Artifact:
         network, path = make_network(name, 8), tmp_path / f"integers{exporter.suffix}"

@@ -1,7 +1,7 @@
-"""One file and one line add an op, a space, a task, a strategy or a runtime, and the suites take it up.
+"""One file and one line add an op, a space, a task, a strategy or a runtime, and the contract suites test it.
 
-The files are those of ``examples/outside``; the lines are the entry points of a package that a subprocess
-sees as installed: a folder on its path with metadata, which is all that installing leaves.
+The files are those of ``examples/outside``. The lines are the entry points of a package. A subprocess sees this package
+as installed because its metadata are in a folder on the import path, which is all that an installation leaves.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ ADDED = {
 
 
 def install(site: Path) -> dict[str, str]:
-    """Write the metadata of a package into ``site``; the environment that sees it."""
+    """Write the metadata of a package into ``site`` and return the environment in which the package is visible."""
     info = site / "outside-1.0.dist-info"
     info.mkdir(parents=True)
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: outside\nVersion: 1.0\n")
@@ -47,7 +47,7 @@ def outcomes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bool]:
     chosen = ["-k", " or ".join(name for name, _, _ in ADDED.values()), f"--junitxml={report}"]
     command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *suites, *chosen]
     done = subprocess.run(command, cwd=ROOT, env=install(site), capture_output=True, text=True, timeout=280)
-    # 0: all passed; 1: some failed. Anything else, and the suites did not run.
+    # 0: all passed; 1: some failed. With any other exit code the suites did not run.
     assert done.returncode in (0, 1), done.stdout + done.stderr
     return {
         f"{case.get('classname')}::{case.get('name')}": case.find("failure") is None

@@ -1,4 +1,6 @@
-"""Networks as users of torch write them: what is trained is what is finished, or they are refused by name."""
+"""Networks as users of torch write them: the finished network computes what was trained, or the network is refused by
+name.
+"""
 
 from __future__ import annotations
 
@@ -13,10 +15,10 @@ from tests.contracts.habits import HABITS, IMAGE_SIZE, factory_name
 from trials.plans.plan import make_plan
 from trials.plans.problem import Problem, open_problem
 
-#: Old norms of weights, and layers whose shape is unknown, warn.
+#: Deprecated weight norms, and layers of unknown shape, raise warnings.
 pytestmark = [pytest.mark.filterwarnings("ignore::FutureWarning"), pytest.mark.filterwarnings("ignore:Lazy")]
 
-#: Habit → what its refusal says.
+#: Habit → text in the message that refuses it.
 REFUSED = {
     "arguments.TwoInputs": "missing a required argument: 'other'",
     "arguments.DictOutput": "a dict of logits, features",
@@ -31,7 +33,8 @@ REFUSED = {
     "flow.RaisesInConstructor": r"IndexError: list index out of range.*flow.py:\d+, in __init__",
     "functional.OverwritesWhatItNeeds": "can't be trained",
 }
-#: Habit → what its refusal says: it can be trained, and no file would answer what it does.
+#: Habit → text in the message that refuses it. Such a network can be trained, but no exported file would compute the
+#: same.
 UNSHIPPABLE = {
     "hooks.hook_on_network": "whole network",
     "hooks.pre_hook_on_network": "whole network",
@@ -39,14 +42,14 @@ UNSHIPPABLE = {
     "hooks.pre_hook_on_layer": "'second'",
     "layers.average_pool_divisor": "AvgPool2d",
 }
-#: Random in evaluation mode: nothing can be compared.
+#: Habits that are random in evaluation mode: their outputs can't be compared.
 RANDOM = {"flow.DropoutLeftOn", "flow.StochasticDepthLeftOn"}
 POLICIES: dict[str, list[dict[str, Any]]] = {
     "dense": [],
     "unstructured": [{"name": "sparsity", "scope": "site", "patterns": ["unstructured"], "densities": [0.3, 0.5, 1.0]}],
     "channels": [{"name": "sparsity", "scope": "site", "patterns": ["channels"], "densities": [0.25, 0.5, 1.0]}],
 }
-#: Those that `make test` runs.
+#: Habits that `make test` runs.
 FAST = ("sharing", "shapes", "arguments.OptionalArgument", "construction.LooksAtValues", "construction.Unused")
 
 

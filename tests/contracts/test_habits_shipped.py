@@ -1,4 +1,6 @@
-"""Users' habits × precisions: what ships answers what was trained, or is refused before training, by name."""
+"""Users' habits × precisions: the exported file computes what was trained, or the habit is refused by name before
+training.
+"""
 
 from __future__ import annotations
 
@@ -24,14 +26,14 @@ from tests.contracts.habits import HABITS, IMAGE_SIZE
 from tests.contracts.test_habits import REFUSED as NEVER_BUILT
 from tests.contracts.test_habits import opened
 
-#: Old norms of weights, and layers whose shape is unknown, warn.
+#: Deprecated weight norms, and layers of unknown shape, raise warnings.
 pytestmark = [pytest.mark.filterwarnings("ignore::FutureWarning"), pytest.mark.filterwarnings("ignore:Lazy")]
 
 SHAPE = (1, 1, IMAGE_SIZE, IMAGE_SIZE)
-#: Largest distance (root mean square) to the network, in standard deviations of its output.
+#: Largest root mean square difference from the network, in standard deviations of its output.
 ALLOWED = {"fp32": TOLERANCE, "fp16": 0.01, "int8": 0.35}
 BITS = {"fp32": 32, "fp16": 16, "int8": 8}
-#: One of each kind, for the short run.
+#: One habit of each kind, for the short run.
 FEW = [
     "sharing.SharedLayer",
     "sharing.TiedTranspose",
@@ -46,7 +48,7 @@ FEW = [
     "layers.grouped_transposed_convolution",
     "layers.group_norm",
 ]
-#: Refused, with what the message must name.
+#: Habit that is refused → text in the message.
 REFUSED = {
     "hooks.hook_on_network": "whole network",
     "hooks.hook_on_layer": "second",
@@ -56,12 +58,12 @@ REFUSED = {
     "flow.StochasticDepthLeftOn": "rand in forward, flow.py",
     "layers.average_pool_divisor": "AvgPool2d",
 }
-#: Refused in 8 bits only, with what the message must name.
+#: Habit that is refused only in 8 bits → text in the message.
 REFUSED_IN_INTEGERS = {
     "sharing.TiedTranspose": "quantiser",
     "layers.grouped_transposed_convolution": "quantiser",
 }
-#: ONNX Runtime's 8-bit pooling errs here about as much as rounding does: it is noticed on the data, not before.
+#: Here the error of ONNX Runtime's 8-bit pooling is about as large as that of rounding: it shows only on real data.
 DOUBTED_IN_INTEGERS = {"layers.average_pool_ceil_counted": "rounding explains"}
 
 
@@ -71,7 +73,7 @@ def digits(count: int) -> torch.Tensor:
 
 
 def model_of(name: str) -> nn.Module:
-    """A habit as a plan's space builds it; one that no plan may have, as its factory makes it."""
+    """A habit as the space of a plan builds it; where no plan may use the habit, as its factory makes it."""
     if name in REFUSED:
         return HABITS[name]()
     searched = opened(name, "dense").searched
@@ -87,7 +89,7 @@ def network_of(model: nn.Module, precision: str) -> Network:
 
 
 def distance(network: Network, precision: str, path: Path) -> float:
-    """Of the file's answers to images from the network's."""
+    """Difference between the answers of the file and of the network to the same images."""
     images = digits(64)
     OnnxExporter().export(network, path, input_shape=SHAPE, calibration=images)
     expected = expect(network.model, images, 1)
@@ -120,7 +122,7 @@ def test_few_habits_ship_as_trained(name: str, precision: str, tmp_path: Path) -
 
 
 def distance_after_masks(habit: str, policies: str, path: Path) -> float:
-    """Root mean square distance from the masked network, before it is finished, to its exported 32-bit file."""
+    """Root mean square difference between the masked network, before it is finished, and its exported fp32 file."""
     problem = opened(habit, policies)
     network = problem.searched.build(problem.searched.sample(RandomChooser(3)).architecture, 0)
     seed_weights(network, SHAPE, "habit")
@@ -147,7 +149,7 @@ def test_every_habit_ships_as_it_was_masked(name: str, policies: str, tmp_path: 
 
 
 class Corner(nn.Module):
-    """Output channels without weights, each with a bias."""
+    """A network with output channels that have no weights but a bias."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -159,7 +161,7 @@ class Corner(nn.Module):
 
 
 class UnknownCorner(Corner):
-    """The same, through torch's exporter: no op stands for the norm."""
+    """A network with such channels that torch's exporter writes, because no op covers its norm."""
 
     def forward(self, inputs: torch.Tensor) -> torch.Tensor:
         return self.head(F.normalize(self.conv(inputs).mean((2, 3))))

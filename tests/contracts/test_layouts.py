@@ -1,4 +1,4 @@
-"""Every registered layout: the neutral cases, equal first order, equal keys, skipped slots, the deployed file."""
+"""The contract of every registered layout: neutral cases, first order, keys, skipped slots, the deployed file."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def inputs() -> Tensor:
 
 
 def output(layout: Layout, depth: int, scale: float = 1.0) -> Tensor:
-    """Of functions times ``scale``."""
+    """Output of a layout whose functions are multiplied by ``scale``."""
     parts = [part.double() for part in slots(depth).values()]
     functions = [lambda value, part=part: scale * part(value) for part in parts]
     with torch.no_grad():
@@ -48,7 +48,7 @@ def output(layout: Layout, depth: int, scale: float = 1.0) -> Tensor:
 
 
 def check_neutral(layout: Layout) -> None:
-    """No function: the input. One: a residual block."""
+    """Without functions, the layout returns its input; with one, it is a residual block."""
     only = slots(1)["block1"].double()
     with torch.no_grad():
         expected = inputs() + only(inputs())
@@ -57,7 +57,7 @@ def check_neutral(layout: Layout) -> None:
 
 
 def check_first_order(layout: Layout) -> None:
-    """What is beyond ``x + Σ f(x)`` shrinks with the square of the functions' size."""
+    """The remainder beyond ``x + Σ f(x)`` shrinks with the square of the functions' scale."""
     parts = [part.double() for part in slots(4).values()]
 
     def beyond(scale: float) -> float:
@@ -69,7 +69,7 @@ def check_first_order(layout: Layout) -> None:
 
 
 def check_skipped(layout: Layout) -> None:
-    """A skipped slot changes nothing but the keys that are not there."""
+    """A skipped slot changes nothing except that its keys are missing."""
     some = slots(3)
     kept = ResidualStage(layout, {name: part for name, part in some.items() if name != "block2"}).eval()
     with_skip = {name: slot(lambda part=part: part, active=name != "block2") for name, part in some.items()}
@@ -80,7 +80,7 @@ def check_skipped(layout: Layout) -> None:
 
 
 def check_keys(layout: Layout) -> None:
-    """Parameters and keys are those of the slots, whatever the layout."""
+    """Parameters and keys follow from the slots alone, whatever the layout."""
     parts = slots(3)
     found = ResidualStage(layout, parts)
     assert list(found.state_dict()) == list(nn.ModuleDict(parts).state_dict())
@@ -126,7 +126,7 @@ def test_layouts_of_two_functions_are_two_networks() -> None:
 
 
 class _Mean(Layout):
-    """Planted: an average, so of a function's first order only a part is left."""
+    """Planted: an average, which keeps only a part of each function's first order."""
 
     def arrange(self, functions: Sequence[Callable[[Tensor], Tensor]], inputs: Tensor) -> Tensor:
         outputs: Any = sum(function(inputs) for function in functions)
@@ -134,7 +134,7 @@ class _Mean(Layout):
 
 
 class _Chain(Layout):
-    """Planted: the shortcut is forgotten."""
+    """Planted: a layout without the shortcut."""
 
     def arrange(self, functions: Sequence[Callable[[Tensor], Tensor]], inputs: Tensor) -> Tensor:
         for function in functions:
@@ -143,7 +143,7 @@ class _Chain(Layout):
 
 
 class _EverySecond(Layout):
-    """Planted: functions that never run."""
+    """Planted: a layout that never runs some functions."""
 
     def arrange(self, functions: Sequence[Callable[[Tensor], Tensor]], inputs: Tensor) -> Tensor:
         return sum((function(inputs) for function in functions[::2]), inputs)

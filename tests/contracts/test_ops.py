@@ -1,4 +1,4 @@
-"""What every registered op promises, on every example it gives of itself."""
+"""The contract of every registered op, checked on every example that the op gives."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def check_emission(example: Example, path: Path) -> None:
 
 
 def check_translation(example: Example, path: Path) -> None:
-    """The emitted file in the torch runtime."""
+    """The emitted file computes the same in the torch runtime."""
     inputs = random_input(example)
     expected = torch_output(example.model, inputs)
     with closing(RUNTIMES.get("torch")().open(path, SessionOptions())) as session:
@@ -99,7 +99,7 @@ def check_identity(example: Example) -> None:
 
 
 def check_identities_tell_apart(examples: Sequence[Example]) -> None:
-    """Of two examples with one identity, the second computes what the first does once it has its weights."""
+    """If two examples have one identity, the second with the weights of the first computes what the first does."""
     identities = [graph_identity(example.model, example.input_shape, {}) for example in examples]
     for (first, identity), (second, other) in itertools.combinations(zip(examples, identities, strict=True), 2):
         if identity != other:
@@ -143,7 +143,7 @@ def test_equal_identity_means_equal_computation(name: str) -> None:
 
 
 class IgnoresGroups(Conv2dOp):
-    """Planted: every group but the first is lost."""
+    """Planted: an emitter that loses every group but the first."""
 
     def emit(self, graph: Any, call: Call, inputs: Sequence[str]) -> str:
         value = super().emit(graph, call, inputs)
@@ -155,7 +155,7 @@ class IgnoresGroups(Conv2dOp):
 
 
 class IgnoresStride(PoolOp):
-    """Planted: windows that touch instead of those asked for."""
+    """Planted: an emitter that always writes a stride of 3."""
 
     def emit(self, graph: Any, call: Call, inputs: Sequence[str]) -> str:
         value = super().emit(graph, call, inputs)
@@ -185,7 +185,7 @@ class ForgetsTheSlope(ActivationOp):
 
 
 class NamesItself(ActivationOp):
-    """Planted: the name of a slot in the identity."""
+    """Planted: an identity that contains the name of a slot."""
 
     def attributes(self, call: Call) -> dict[str, Any]:
         return {**super().attributes(call), "slot": str(call.node.target)}

@@ -1,4 +1,4 @@
-"""What every registered sparsity pattern promises."""
+"""The contract of every registered sparsity pattern."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def output(model: nn.Module) -> Tensor:
 
 
 def check_structure(name: str, mask: Tensor) -> None:
-    """The mask, looked at one element at a time, has the shape its name promises."""
+    """The mask, checked element by element, has the structure that the pattern's name promises."""
     weight = mask.reshape(*mask.shape[:2], -1)
     outputs, inputs, taps = weight.shape
     words = name.split("_")
@@ -59,7 +59,7 @@ def check_structure(name: str, mask: Tensor) -> None:
 
 
 def check_density(pattern: Pattern, name: str) -> None:
-    """As many as asked for within one atom a group, never none; the count knows without weights."""
+    """Each group keeps the requested number within one atom, and never none; the count is known without weights."""
     for shape in SHAPES:
         scores = torch.rand(shape, generator=torch.Generator().manual_seed(1))
         for density in (0.01, 0.3, 0.77) if pattern.own_density is None else (pattern.own_density,):
@@ -72,7 +72,7 @@ def check_density(pattern: Pattern, name: str) -> None:
 
 
 def check_masked_dense(network: Network) -> None:
-    """Under masks it computes what the dense network does with the weights multiplied by those masks."""
+    """The network under masks computes what the dense network does with its weights multiplied by the masks."""
     expected = dense()
     for path, module in weighted(network.model).items():
         masks: Any = module.parametrizations["weight"] if parametrize.is_parametrized(module) else []
@@ -86,7 +86,9 @@ def check_masked_dense(network: Network) -> None:
 
 
 def check_deployed(network: Network, folder: Path) -> None:
-    """Masks baked in, channels gone: the same values, in a file of another structure than the dense one."""
+    """With masks applied and channels removed, the file gives the same values and differs in structure from the dense
+    file.
+    """
     seed_weights(network, SHAPE, "seed")
     before = output(prune(network).model)
     network.finalize()
@@ -108,7 +110,7 @@ def check_deployed(network: Network, folder: Path) -> None:
 
 
 def check_accounting(space: Searched, seed: int) -> None:
-    """What a shape knows of its density is what is counted in the finished weights."""
+    """The density computed from shapes equals the density counted in the finished weights."""
     sampled = space.sample(RandomChooser(seed))
     declared, described = sampled.account(), sampled.describe()
     sampled.finalize()
@@ -194,15 +196,15 @@ def test_a_group_that_is_off_by_one_is_found(monkeypatch: pytest.MonkeyPatch) ->
         check_density(PATTERNS.get("nm_2_4"), "nm_2_4")
 
 
-def test_a_count_that_is_off_by_one_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_pattern_count_off_by_one_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     count = Pattern.count
     monkeypatch.setattr(Pattern, "count", lambda self, shape, density: count(self, shape, density) - 1)
     with pytest.raises(AssertionError):
         check_accounting(searched(densities=[0.3]), 0)
 
 
-def test_a_reader_of_other_channels_is_found(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Readers keep the channels before those that are kept."""
+def test_a_layer_that_reads_other_channels_is_found(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Planted: readers keep the channels that precede the kept ones."""
     narrow = Masked._narrow
 
     def shifted(self: Masked, path: str, outputs: Tensor | None, inputs: Tensor | None) -> None:

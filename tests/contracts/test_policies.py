@@ -1,4 +1,4 @@
-"""Every registered policy: neutral where it changes nothing, accounting that equals a count, replay."""
+"""The contract of every registered policy: neutral where it changes nothing, exact accounting, replay."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def name(request: pytest.FixtureRequest) -> str:
 
 
 def check_neutral(with_policy: Network, without: Network) -> None:
-    """At its dearest setting a policy leaves the network's outputs as they are."""
+    """The most expensive setting of a policy leaves the network's outputs unchanged."""
     inputs = torch.randn(4, *TASK.input_shape)
     for network in (with_policy, without):
         network.model.eval()
@@ -40,24 +40,24 @@ def check_neutral(with_policy: Network, without: Network) -> None:
 
 
 def count_bits(built: Network) -> float:
-    """The mean over every weight, counted one by one."""
+    """The mean bits over all weights, counted one by one."""
     bits = [built.bits.get(path, 32) for path, weight in weights(built).items() for _ in range(weight.numel())]
     return sum(bits) / len(bits)
 
 
 def count_density(built: Network) -> float:
-    """Non-zeros of the finished network over the weights it was built with."""
+    """Non-zeros of the finished network, divided by the weights that it was built with."""
     size = sum(weight.numel() for weight in weights(built).values())
     built.finalize()
     return sum(int(weight.count_nonzero()) for weight in weights(built).values()) / size
 
 
 def count_bytes(built: Network) -> float:
-    """Bits of every weight; packed patterns are counted in ``test_sparse_then_quantize.py``."""
+    """Bytes of all weights at their bits; packed patterns are counted in ``test_sparse_then_quantize.py``."""
     return sum(built.bits.get(path, 32) * weight.numel() for path, weight in weights(built).items()) / 8
 
 
-#: Whatever a policy declares → how it is counted on a built network.
+#: Metric that a policy declares → how it is counted on a built network.
 COUNTS: Mapping[str, Callable[[Network], float]] = {
     "weight_bits": count_bits,
     "weight_bytes": count_bytes,
@@ -71,10 +71,10 @@ def weights(network: Network) -> dict[str, torch.Tensor]:
 
 
 def check_accounting(space: Searched, network: Network, declared: Mapping[str, float]) -> None:
-    """Every number a policy declares of shapes equals the count over tensors."""
+    """Every number that a policy computes from shapes equals the count over tensors."""
     assert declared
     for key, value in declared.items():
-        assert key in COUNTS, f"add to COUNTS how {key} is counted on a built network"
+        assert key in COUNTS, f"COUNTS lacks a function that counts {key} on a built network"
         assert value == pytest.approx(COUNTS[key](space.build(network.architecture, seed=0))), key
 
 
@@ -99,7 +99,7 @@ def test_settings_that_differ_make_different_candidates(name: str) -> None:
     space = searched(name)
     dear = space.sample(PositionChooser(1.0))
     plain = Searched(space.space, space.space_spec, (), TASK).sample(PositionChooser(1.0))
-    # The same network, at the policy's cheapest setting.
+    # The same network at the policy's cheapest setting.
     chooser = FixedVectorChooser(plain.architecture.choices)
     cheap = space.sample(chooser)
     assert identity(cheap) != identity(dear)
@@ -116,7 +116,7 @@ def test_replay(name: str) -> None:
 
 
 def test_every_network_answers_the_same_questions(name: str) -> None:
-    """Sites of skipped slots are asked about too, as inactive."""
+    """A policy also asks about the sites of skipped slots; these questions are inactive."""
     asked = set()
     for seed in range(8):
         chooser = RandomChooser(seed)

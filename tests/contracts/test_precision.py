@@ -1,4 +1,4 @@
-"""Precision from the choice to the file: bits, schemes, the integers in the file and what they compute."""
+"""Precision from the choice to the file: bits, schemes, the integers in the file, and the values they compute."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from search_spaces.plain_convnet import PlainConvNet
 
 TASK = make_task("digits", image_size=8)
 SHAPE = (1, *TASK.input_shape)
-#: Every kind of number a file can hold, and how its integers are made.
+#: Every number format that a file can hold, and how its integers are made.
 SETTINGS: Mapping[str, Mapping[str, Any]] = {
     "int8": {"options": ["int8"]},
     "int8_full": {"options": ["int8"], "full_range": True},
@@ -78,7 +78,7 @@ def answers(path: Path, runtime: str) -> np.ndarray:
 
 @pytest.mark.parametrize("setting", SETTINGS)
 def test_the_file_computes_what_fake_quantization_computes(setting: str, tmp_path: Path) -> None:
-    """The exporter compares every file with its simulation; a random network each, six of them mixed."""
+    """The exporter compares every file with its simulation. Networks are random; six have mixed precisions."""
     for seed in range(6 if setting == "mixed" else 1):
         exported(finished(searched(**SETTINGS[setting]), seed), tmp_path)
 
@@ -118,7 +118,7 @@ def test_a_weight_zero_point_off_by_one_is_found(tmp_path: Path, monkeypatch: py
 
 @pytest.mark.parametrize("setting", ["int8", "int8_full", "int8_asymmetric_weights", "int4", "int4_blocks"])
 def test_the_integers_are_those_of_fake_quantization(setting: str, tmp_path: Path) -> None:
-    """Weights in the file stand for the same numbers as those that quantization-aware training computes with."""
+    """The integers in the file stand for the same weights that quantization-aware training computes with."""
     network = finished(searched(**SETTINGS[setting]), 1)
     head = next(module for module in network.model.modules() if isinstance(module, nn.Linear))
     scheme = next(iter(network.policies[0]._schemes.values()))  # type: ignore[attr-defined]
@@ -148,7 +148,7 @@ def test_bits_round_trip_and_equal_networks_are_one(tmp_path: Path) -> None:
         assert graph_identity(built.model, SHAPE, built.bits) == graph_identity(sampled.model, SHAPE, sampled.bits)
     artifact = exported(finished(space, 0), tmp_path)
     assert artifact.size_bytes == artifact.path.stat().st_size
-    # A scheme without integers is no other network.
+    # A scheme has no effect on a network without integers.
     plain = searched(options=["fp32"], weights="asymmetric", quantization_aware=0.5).sample(PositionChooser(1.0))
     dense = Searched(PlainConvNet(), {"name": "plain_convnet"}, (), TASK).sample(PositionChooser(1.0))
     assert graph_identity(plain.model, SHAPE, plain.bits) == graph_identity(dense.model, SHAPE, dense.bits)
@@ -168,7 +168,7 @@ def test_schemes_that_differ_are_different_networks() -> None:
         {"quantization_aware": 0.5},
     ]
     assert len({identity(**way) for way in ways}) == len(ways)
-    assert identity(block_size=16) == identity(), "blocks are of 4 bits only"
+    assert identity(block_size=16) == identity(), "only 4-bit weights have blocks"
 
 
 @pytest.mark.parametrize("scope", ["network", "stage", "site"])
@@ -202,7 +202,7 @@ def test_fewer_bits_make_smaller_files(tmp_path: Path) -> None:
         sizes.append(exported(network, tmp_path).size_bytes)
     assert sizes == sorted(sizes)
     weights = sum(module.weight.numel() for module in network.model.modules() if isinstance(module, nn.Conv2d))
-    # A weight less of half a byte, one byte, two bytes.
+    # One weight less saves half a byte, one byte, two bytes.
     for smaller, larger, gained in zip(sizes[:-1], sizes[1:], (0.5, 1.0, 2.0), strict=True):
         assert larger - smaller == pytest.approx(gained * weights, rel=0.1)
 

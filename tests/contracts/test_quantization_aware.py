@@ -1,4 +1,4 @@
-"""Training a network as it will be rounded: off until it is time, resumable, and gone afterwards."""
+"""Quantization-aware training: off until its start, resumable, and removed afterwards."""
 
 from __future__ import annotations
 
@@ -71,8 +71,8 @@ def test_nothing_changes_until_it_is_time() -> None:
 
 
 @pytest.mark.parametrize("option", ["int8", "int4"])
-def test_what_is_trained_is_what_the_file_computes(option: str, tmp_path: Path) -> None:
-    """Accuracy of the network under rounding and of its file, whose ranges are calibrated anew."""
+def test_the_file_computes_what_was_trained(option: str, tmp_path: Path) -> None:
+    """The accuracy of the rounded network equals that of its file, whose ranges are calibrated again."""
     network = new_network(options=[option], quantization_aware=0.3)
     curve = list(Training(epochs=4).fit(network, TASK, seed=0))
     network.finalize()
@@ -139,7 +139,7 @@ def test_finalizing_gives_the_weights_behind_the_rounding() -> None:
 
 
 class Masked(nn.Module):
-    """A weight mask, as sparsity policies lay it."""
+    """A weight mask, registered as sparsity policies do it."""
 
     def __init__(self, kept: Tensor) -> None:
         super().__init__()
@@ -163,7 +163,7 @@ def test_masks_stay_under_the_rounding_and_after_it(symmetry: Any, bits: int) ->
     assert torch.equal((layer.weight != 0) & (kept == 0), torch.zeros_like(kept, dtype=torch.bool))
     assert len(layer.weight.unique()) <= 8 * 2 ** (bits - 1) * 2
     aware.detach(layer, handle)
-    assert parametrize.is_parametrized(layer, "weight"), "the mask is somebody else's"
+    assert parametrize.is_parametrized(layer, "weight"), "detaching the rounding must leave the mask"
     assert torch.equal(layer.weight, layer.parametrizations.weight.original * kept)  # type: ignore[union-attr, index]
 
 
@@ -192,7 +192,7 @@ def test_channels_last_computes_the_same() -> None:
     assert first.weight.is_contiguous(memory_format=torch.channels_last)  # type: ignore[union-attr, operator]
 
 
-def test_ranges_are_those_of_training_batches() -> None:
+def test_ranges_come_from_training_batches() -> None:
     layer = nn.Linear(4, 3)
     aware.attach(layer, 8, Scheme())
     layer.train()
@@ -205,7 +205,7 @@ def test_ranges_are_those_of_training_batches() -> None:
 
 
 def test_the_file_and_training_round_by_one_implementation(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A change of ``Steps`` shows in both."""
+    """A change of ``Steps`` affects both training and the file."""
     network = new_network()
     network.model.train()(images())
     network.on_step(99, 100)

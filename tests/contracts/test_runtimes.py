@@ -1,4 +1,4 @@
-"""What every registered runtime keeps, whatever it runs."""
+"""The contract of every registered runtime."""
 
 from __future__ import annotations
 
@@ -25,7 +25,8 @@ from nas.latency.runtimes import RUNTIMES, Burst, Runtime, Session, SessionOptio
 from nas.latency.runtimes import answering as answering_runtime
 from tests.runtimes_here import or_skipped, runtimes_here
 
-#: Times runs of reading a model, after a look whether it is one; leaves beside it how many threads it was told.
+#: A program that checks that its file is a model, and times how long each reading of it takes; it writes its number of
+#: threads into a file beside.
 PROGRAM = """
 import sys, time
 content = open(sys.argv[1], "rb").read()
@@ -50,7 +51,7 @@ def parameters_of(name: str, folder: Path) -> dict[str, str]:
 
 
 def described(folder: Path) -> str:
-    """The description of a program that is quick to start."""
+    """The description of a program that starts quickly."""
     description = {
         "command": ["{python}", "-S", "-c", PROGRAM, "{model}", "{runs}", "{threads}"],
         "reading": {"pattern": "run (?P<time>[0-9]+)", "unit": "ns"},
@@ -110,7 +111,7 @@ def test_answers_are_those_of_every_other_runtime(answering: Session, tmp_path: 
         (artifact,) = tmp_path.glob(f"{LADDER[1].name}.*")
         if artifact.suffix.removeprefix(".") in other.formats:
             opened = other.open(artifact, SessionOptions())
-            # A value of 16 bits would be off by a thousandth.
+            # With 16-bit values the difference would be about a thousandth.
             np.testing.assert_allclose(opened.run(inputs), answers, rtol=0, atol=1e-5 * answers.std())
             opened.close()
 
@@ -131,7 +132,7 @@ def test_inputs_of_another_shape_are_refused(answering: Session) -> None:
 
 
 @pytest.mark.parametrize("name", [name for name in RUNTIMES.names() if name not in ANSWERING])
-def test_one_that_gives_no_answers_says_so(name: str, tmp_path: Path) -> None:
+def test_a_runtime_without_answers_says_so(name: str, tmp_path: Path) -> None:
     runtime = make_runtime(name, parameters_of(name, tmp_path))
     opened = runtime.open(written(runtime, tmp_path), SessionOptions())
     assert opened.input_shape == ()
@@ -187,7 +188,7 @@ def test_a_profile_tells_times_of_nodes_or_refuses(runtime: Runtime, artifact: P
     try:
         found = runtime.profile(artifact, SessionOptions())
     except MeasureError as error:
-        assert "has no profiler" in str(error)  # noqa: PT017 — a runtime without a profiler says so
+        assert "has no profiler" in str(error)  # noqa: PT017 — a runtime without a profiler refuses
         return
     assert found.runs >= 10
     assert 0 < sum(node.time_ms for node in found.nodes) <= found.run_ms
@@ -203,7 +204,7 @@ def test_the_version_is_told(runtime: Runtime) -> None:
     assert any(letter.isdigit() for letter in runtime.version())
 
 
-def test_it_says_truly_whether_it_tells_processor_time(runtime: Runtime, session: Session) -> None:
+def test_it_declares_correctly_whether_it_measures_processor_time(runtime: Runtime, session: Session) -> None:
     assert bool(session.burst(1).process_ns) == runtime.processor_time
 
 
@@ -222,7 +223,7 @@ def torch_threads(session: Any) -> int:
 
 
 def openvino_threads(runtime: Any) -> Callable[[Any], int]:
-    """What the plugin is told: it takes no more threads than it may use cores."""
+    """The number of threads requested of the plugin, which itself takes no more threads than it may use cores."""
     told: list[Any] = []
     compile_model = runtime._core.compile_model
     runtime._core = SimpleNamespace(
@@ -232,7 +233,7 @@ def openvino_threads(runtime: Any) -> Callable[[Any], int]:
     return lambda session: int(told[-1]["INFERENCE_NUM_THREADS"])
 
 
-#: Runtime → what tells, of one of its sessions, on how many threads it runs.
+#: Runtime → function that, given the runtime, returns a function from a session to its number of threads.
 THREADS: dict[str, Callable[[Runtime], Callable[[Any], int]]] = {
     "command": lambda runtime: lambda session: int(Path(f"{session._values['model']}.threads").read_text()),
     "onnxruntime": lambda runtime: lambda session: session._session.get_session_options().intra_op_num_threads,
@@ -246,7 +247,7 @@ def name_of(runtime: Runtime) -> str:
     return next(name for name in RUNTIMES.names() if isinstance(runtime, RUNTIMES.get(name)))
 
 
-#: Runtimes whose threads can be told.
+#: Runtimes whose number of threads can be read.
 telling_threads = pytest.mark.parametrize("runtime", or_skipped(THREADS), indirect=True)
 
 
@@ -265,7 +266,7 @@ def check_threads(runtime: Runtime, artifact: Path, threads_of: Callable[[Any], 
 
 @pytest.mark.parametrize("name", or_skipped(name for name in RUNTIMES.names() if name != "torch"))
 def test_it_imports_no_torch_and_leaves_the_home_folder_alone(name: str, tmp_path: Path) -> None:
-    """Packages that report to their makers keep an identity in the home folder; these must not."""
+    """Packages that report to their makers store an identity in the home folder; these must not."""
     (home := tmp_path / "home").mkdir()
     path = reference_file(RUNTIMES.get(name)(), LADDER[0].name, tmp_path)
     code = (
@@ -280,7 +281,7 @@ def test_it_imports_no_torch_and_leaves_the_home_folder_alone(name: str, tmp_pat
     assert list(home.iterdir()) == []
 
 
-# -- planted mistakes: each is made by every runtime that can make it, and found
+# -- planted mistakes: each is made by every runtime that can make it, and must be found
 
 
 Answer = Callable[[Session, np.ndarray], np.ndarray]
@@ -288,7 +289,7 @@ Answer = Callable[[Session, np.ndarray], np.ndarray]
 
 @dataclass
 class Lying(Session):
-    """Planted: a session that changes what it is asked and what it says."""
+    """Planted: a session that changes its inputs or its outputs."""
 
     inner: Session
     runs: Callable[[int], int] = lambda runs: runs
@@ -315,7 +316,7 @@ class Lying(Session):
 
 
 class LyingRuntime(Runtime):
-    """Planted: opens such sessions, of a model that may not be the one it was given, on so many threads."""
+    """Planted: opens such sessions, possibly of another model and with another number of threads."""
 
     def __init__(self, inner: Runtime, changes: dict[str, Any], *, instead: Path | None = None) -> None:
         self.inner, self._changes, self._instead = inner, changes, instead
@@ -331,7 +332,7 @@ class LyingRuntime(Runtime):
 
 
 def stale() -> Answer:
-    """The first answers, whatever it is asked afterwards."""
+    """Planted: always the first answers, whatever the input."""
     kept: list[np.ndarray] = []
 
     def answer(session: Session, inputs: np.ndarray) -> np.ndarray:
@@ -342,7 +343,7 @@ def stale() -> Answer:
 
 
 def one_buffer() -> Answer:
-    """Right answers in memory that the next ones overwrite."""
+    """Planted: correct answers in a buffer that the next answers overwrite."""
     kept: list[np.ndarray] = []
 
     def answer(session: Session, inputs: np.ndarray) -> np.ndarray:
@@ -357,7 +358,7 @@ def in_16_bits(session: Session, inputs: np.ndarray) -> np.ndarray:
     return session.run(inputs.astype(np.float16).astype(np.float32)).astype(np.float16).astype(np.float32)
 
 
-#: What a session does wrong → (what is changed, what finds it).
+#: What a session does wrong → (what is changed, which check finds it).
 SESSIONS: dict[str, tuple[dict[str, Any], Callable[[Session], None]]] = {
     "runs less than asked": (
         {"runs": lambda runs: max(1, runs - 1)},
@@ -420,7 +421,7 @@ def test_a_runtime_that_ignores_what_it_is_told_is_found(
     checks: dict[str, Callable[[], None]] = {
         "the model": lambda: test_garbage_is_refused_with_the_reason(planted, artifact, b"garbage"),
         "the end": lambda: test_a_closed_session_refuses_and_may_be_closed_twice(planted, artifact),
-        "what it said": lambda: test_it_says_truly_whether_it_tells_processor_time(
+        "what it said": lambda: test_it_declares_correctly_whether_it_measures_processor_time(
             planted, planted.open(artifact, SessionOptions())
         ),
     }

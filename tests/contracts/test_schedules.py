@@ -1,4 +1,4 @@
-"""What every registered sparsity schedule promises, in short trainings."""
+"""The contract of every registered sparsity schedule, checked in short trainings."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from tests.contracts.sparse_networks import SHAPE, TASK, build, dense, policy_of
 
 #: Short trainings: twelve steps.
 RECIPE = {"epochs": 3, "batch_size": 256, "checkpoint_steps": 3}
-#: Every registered schedule as it moves within twelve steps.
+#: Every registered schedule, with parameters for twelve steps.
 SETTINGS: Mapping[str, Mapping[str, Any]] = {
     "gradual": {"every": 2},
     "lottery_ticket": {"rounds": 2, "rewind": 0.3},
@@ -40,7 +40,7 @@ def schedule_of(name: str) -> dict[str, Any]:
 
 
 def check_neutral(network: Network) -> None:
-    """At density 1 nothing is put on the network: same keys, same weights, same identity, same training."""
+    """At density 1 nothing is attached to the network: same keys, same weights, same identity, same training."""
     plain = Searched(PlainConvNet(), {"name": "plain_convnet"}, (), TASK)
     expected = plain.build(plain.sample(PositionChooser(0.4)).architecture, seed=0)
     for trained in (False, True):
@@ -54,7 +54,7 @@ def check_neutral(network: Network) -> None:
 
 
 def check_density_over_time(network: Network, total: int = 40) -> None:
-    """In every step as many weights are kept as the schedule says; in the end those that ship."""
+    """Every step keeps as many weights as the schedule says; the last step keeps those that ship."""
     policy = policy_of(network)
     parts = policy._attached.parts
     for step in range(total):
@@ -69,7 +69,7 @@ def check_density_over_time(network: Network, total: int = 40) -> None:
 
 
 def wiggle(model: nn.Module, seed: int) -> None:
-    """Something like a step of training."""
+    """A change of the weights like a training step's."""
     generator = torch.Generator().manual_seed(seed)
     for parameter in model.parameters():
         parameter.data += 0.05 * torch.randn(parameter.shape, generator=generator)
@@ -80,7 +80,7 @@ class _Interrupted(Exception):
 
 
 def trained(schedule: Mapping[str, Any], folder: Path | None = None, stop: int | None = None) -> Network:
-    """Trained to the end, or to a step before which it is interrupted."""
+    """A network trained to the end, or up to a step before which it is interrupted."""
     network = build(schedule=schedule)
     move = network.on_step
 
@@ -95,7 +95,7 @@ def trained(schedule: Mapping[str, Any], folder: Path | None = None, stop: int |
 
 
 def check_resumed(schedule: Mapping[str, Any], folder: Path, stop: int) -> None:
-    """Interrupted anywhere and continued by another process, it ends at the same bits, masks included."""
+    """Interrupted at any step and continued by another process, the training ends at the same bits, masks included."""
     with pytest.raises(_Interrupted):
         trained(schedule, folder, stop)
     continued, whole = trained(schedule, folder), trained(schedule)
@@ -107,7 +107,7 @@ def check_resumed(schedule: Mapping[str, Any], folder: Path, stop: int) -> None:
 
 
 def check_replay(**parameters: Any) -> None:
-    """The same choices and seed: the same identity and the same masks; another seed, other masks or weights."""
+    """Equal choices and seed give the same identity and masks; another seed gives other masks or weights."""
     space = searched(densities=[0.3], **parameters)
     sampled = space.sample(PositionChooser(0.4))
     one, other = (space.build(sampled.architecture, seed=0) for _ in range(2))
@@ -165,7 +165,7 @@ def test_removed_weights_get_no_gradient_and_averages_carry_the_mask(name: str) 
 # -- planted mistakes
 
 
-def test_an_update_that_is_late_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_late_mask_update_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     on_step = Gradual.on_step
     monkeypatch.setattr(
         Gradual, "on_step", lambda self, model, parts, step, total: on_step(self, model, parts, step - 1, total)
@@ -174,7 +174,7 @@ def test_an_update_that_is_late_is_found(monkeypatch: pytest.MonkeyPatch) -> Non
         check_density_over_time(build(schedule="gradual"))
 
 
-def test_draws_from_elsewhere_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_draws_from_the_global_generator_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
     seeds = itertools.count()
     monkeypatch.setattr(nas.sparsity.prunable, "seed_of", lambda *parts: next(seeds))
     with pytest.raises(AssertionError):

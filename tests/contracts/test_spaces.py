@@ -1,4 +1,4 @@
-"""Every registered search space: replay, fixed vector, slots, purity; on tasks of different shapes."""
+"""The contract of every registered search space: replay, fixed vector, slots, purity; on tasks of different shapes."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def task(request: pytest.FixtureRequest) -> Task:
 
 
 def seeds_of(space: SearchSpace, task: Task) -> range:
-    """One for a fixed network: without questions all builds are equal."""
+    """Several seeds; a single one for a fixed network, because without questions all builds are equal."""
     chooser = RandomChooser(0)
     with torch.device("meta"):
         space.build(chooser, task)
@@ -70,7 +70,7 @@ def check_fixed_vector(space: SearchSpace, task: Task) -> None:
 
 
 def check_inactive_questions_have_no_effect(space: SearchSpace, task: Task) -> None:
-    """The active answers alone give the network."""
+    """The active answers alone determine the network."""
     shape = (1, *task.input_shape)
     for seed in seeds_of(space, task)[:4]:
         chooser = RandomChooser(seed)
@@ -95,7 +95,7 @@ def check_ordered_options_run_from_cheap_to_dear(space: SearchSpace, task: Task)
 
 
 def check_fixed_sites(space: SearchSpace, task: Task) -> None:
-    """Policies are asked about the same places whatever is there."""
+    """Policies are asked about the same sites in every network of the space."""
     found = set()
     for seed in seeds_of(space, task):
         with torch.device("meta"):
@@ -131,7 +131,7 @@ def test_the_networks_answer_the_task(space: SearchSpace, task: Task) -> None:
 
 
 def test_policies_say_what_they_did_to_every_weight(space: SearchSpace, task: Task) -> None:
-    """Of a network that has shapes only, one that has weights, and one that is finished."""
+    """Policies describe a network that has only shapes, one with weights, and one that is finished."""
     policies = ({"name": "sparsity", "scope": "stage"}, {"name": "precision", "scope": "stage"})
     searched = Searched(space, {"name": "space"}, policies, task)
     for seed in SEEDS:
@@ -147,7 +147,9 @@ def test_policies_say_what_they_did_to_every_weight(space: SearchSpace, task: Ta
 
 
 class _Drifting(SearchSpace):
-    """Planted: widths from a counter of its own, questions and layers that come and go, dear first."""
+    """Planted: widths from its own counter, questions and layers that change between builds, most expensive option
+    first.
+    """
 
     def __init__(self) -> None:
         self.builds = 0

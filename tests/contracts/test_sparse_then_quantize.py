@@ -1,4 +1,4 @@
-"""Sparse, then quantized, under any policies: patterns that hold, phases that resume, what the weights take."""
+"""Sparse, then quantized, under any policies: patterns persist, phases resume, packed sizes are exact."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def layers(network: Network) -> dict[str, nn.Module]:
 
 
 def pruned(network: Network) -> list[str]:
-    """Layers the policy chose to prune: it leaves alone what the pattern can't act on."""
+    """Layers that the policy prunes; it skips layers that the pattern can't act on."""
     return [path for path, facts in network.describe().items() if facts["pattern"] == "nm_2_4"]
 
 
@@ -58,7 +58,7 @@ def sparse_weights(network: Network) -> list[Tensor]:
 
 
 def is_two_of_four(weight: Tensor) -> bool:
-    """At most two of every four inputs, at each place of the kernel; what is left over is not counted."""
+    """At most two of every four inputs are non-zero at each position of the kernel; incomplete groups do not count."""
     full = weight.shape[1] // 4 * 4
     groups = weight[:, :full].flatten(2) if weight.dim() > 2 else weight[:, :full].unsqueeze(2)
     kept = (groups != 0).unflatten(1, (-1, 4)).sum(2)
@@ -66,7 +66,9 @@ def is_two_of_four(weight: Tensor) -> bool:
 
 
 def test_two_of_four_hold_before_and_after_quantization(tmp_path: Path) -> None:
-    """In the masks of the sparse phase, in training under rounding, in the finished network and in its integers."""
+    """The pattern holds in the masks of the sparse phase, in training under rounding, in the finished network and in
+    its integers.
+    """
     network = new_network()
     before: list[Tensor] = []
     for epoch in estimator(sparse_epochs=2).fit(network, TASK, seed=0):
@@ -77,7 +79,7 @@ def test_two_of_four_hold_before_and_after_quantization(tmp_path: Path) -> None:
             assert not any(is_two_of_four(weight) for weight in weights), "the dense phase is dense"
         if epoch.epoch == 2:
             before = [weight != 0 for weight in weights]
-    # Rounding makes more zeros, and none where one was not.
+    # Rounding adds zeros and removes none.
     assert all(not ((weight != 0) & ~mask).any() for weight, mask in zip(sparse_weights(network), before, strict=True))
     network.finalize()
     assert all(is_two_of_four(weight) for weight in sparse_weights(network))
@@ -101,8 +103,8 @@ def test_a_mask_that_is_lost_is_found() -> None:
 
 
 @pytest.mark.parametrize("bits", ["int8", "int4", "fp16"])
-def test_weights_take_what_packing_them_takes(bits: str) -> None:
-    """Values at their bits and 2 bits of index each, counted one by one in the finished weights."""
+def test_weight_bits_equal_their_packed_size(bits: str) -> None:
+    """Values at their bits plus 2 index bits each, counted one by one in the finished weights."""
     network = new_network(TWO_OF_FOUR, {"name": "precision", "options": [bits]})
     declared = network.account()["weight_bytes"]
     network.finalize()
@@ -118,7 +120,7 @@ def test_weights_take_what_packing_them_takes(bits: str) -> None:
     assert plain.account()["weight_bytes"] == sum(m.weight.numel() for m in layers(plain).values()) * width / 8  # type: ignore[operator, union-attr]
 
 
-def test_of_full_groups_two_of_four_take_half_the_bits_and_one() -> None:
+def test_packed_bits_of_full_2_4_groups() -> None:
     from nas.sparsity.packed import packed_bits
 
     layer: Any = nn.Conv2d(16, 8, 3)
@@ -157,7 +159,7 @@ def test_a_phase_interrupted_within_an_epoch_resumes(tmp_path: Path, monkeypatch
     def dying(self: Distillation, *arguments: Any) -> Tensor:
         nonlocal calls
         calls += 1
-        if calls == 13:  # of 8 steps a phase: the fifth of the last
+        if calls == 13:  # 8 steps a phase: this is the fifth step of the last phase
             raise KeyboardInterrupt
         return original(self, *arguments)
 
@@ -191,7 +193,7 @@ def test_policies_see_their_own_phase(monkeypatch: pytest.MonkeyPatch) -> None:
         {"name": "prune_and_grow", "every": 2},
     ],
 )
-def test_any_schedule_is_done_before_rounding_starts(schedule: Any) -> None:
+def test_every_schedule_ends_before_rounding_starts(schedule: Any) -> None:
     network = new_network({"name": "sparsity", "densities": [0.25], "schedule": schedule}, ROUNDED)
     epochs = estimator(quantized_epochs=2).fit(network, TASK, seed=0)
     next(epochs), next(epochs), next(epochs)
@@ -199,7 +201,7 @@ def test_any_schedule_is_done_before_rounding_starts(schedule: Any) -> None:
     list(epochs)
     assert all(torch.equal(ours, theirs) for ours, theirs in zip(masks, kept(network), strict=True))
     network.finalize()
-    # Rounding made some of the kept ones zero; the weights behind it are there.
+    # Rounding made some kept weights zero; the unrounded weights are non-zero.
     assert network.account()["density"] == pytest.approx(0.25, abs=0.02)
 
 

@@ -1,4 +1,6 @@
-"""Every registered strategy: repeatable, resumable, learns limits, keeps the fixed vector; on a toy study."""
+"""The contract of every registered strategy on a toy study: repeatable, resumable, learns limits, answers every
+question.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,7 @@ Make = Callable[[int], Strategy]
 
 
 def toy(chooser: Chooser) -> tuple[float, float]:
-    """Accuracy and cost of a network of three stages; 17 questions, a fifth of random answers within 60."""
+    """Accuracy and cost of a network of three stages: 17 questions; a fifth of random answers cost at most 60."""
     mode = chooser.choose("mode", ("early", "stride", "pool"), ordered=True)
     chooser.choose("only", ("option",))
     accuracy, cost = {"early": 0.5, "stride": 0.8, "pool": 1.0}[str(mode)], 0.0
@@ -38,7 +40,7 @@ def toy(chooser: Chooser) -> tuple[float, float]:
 
 
 def finished(suggestion: Suggestion, result: tuple[float, float]) -> Observation:
-    """The observation as tables give it back: over the limit, accuracy is not measured."""
+    """The observation as the database returns it: over the limit, accuracy is not measured."""
     accuracy, cost = result
     violation = GOAL.limits["cost"].violation(cost)
     if violation > 0:
@@ -47,14 +49,14 @@ def finished(suggestion: Suggestion, result: tuple[float, float]) -> Observation
 
 
 def stored(suggestion: Suggestion) -> Suggestion:
-    """Through JSON, as the database does it."""
+    """The observation through JSON, as the database stores it."""
     answers, state = json.loads(json.dumps([dict(suggestion.answers), dict(suggestion.sampler_state)]))
     return Suggestion(suggestion.number, suggestion.questions, answers, state)
 
 
 @dataclass
 class Study:
-    """A toy study with up to ``concurrency`` candidates at once that finish in any order; some fail."""
+    """A toy study with up to ``concurrency`` open candidates, which finish in any order; some fail."""
 
     strategy: Strategy
     concurrency: int = 1
@@ -114,7 +116,7 @@ def check_no_copies_after_resume(make: Make) -> None:
     assert [suggestion.number for suggestion in after] == list(range(25, 50))
     vectors = [json.dumps(dict(suggestion.answers)) for suggestion in before]
     copies = sum(json.dumps(dict(suggestion.answers)) in vectors for suggestion in after)
-    # A strategy may come back to a good one; a sequence that starts again repeats them all.
+    # A strategy may propose a good network again; a sequence that starts again repeats all of them.
     assert copies <= 5
 
 
@@ -131,7 +133,7 @@ def check_fixed_vector(make: Make) -> None:
 
 
 def infeasible_shares(strategy: Strategy, steps: int = 150) -> tuple[float, float]:
-    """Of the first and of the last third."""
+    """Shares of infeasible networks in the first and in the last third."""
     study = Study(strategy)
     study.run(steps)
     states = [observation.state == "infeasible" for observation in study.observations()]
@@ -202,7 +204,7 @@ def test_any_number_of_objectives_with_and_without_limits(name: str) -> None:
 
 
 def tiny(chooser: Chooser) -> tuple[float, float]:
-    """One of twelve networks; the kernel has no effect without a convolution."""
+    """One of twelve networks; the kernel size has no effect without a convolution."""
     width = int(chooser.choose("width", (1, 2, 3), ordered=True))  # type: ignore[arg-type]
     has_convolution = bool(chooser.choose("convolution", (False, True)))
     kernel = int(chooser.choose("kernel", (1, 3, 5), ordered=True, active=has_convolution))  # type: ignore[arg-type]
@@ -211,7 +213,9 @@ def tiny(chooser: Chooser) -> tuple[float, float]:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_whole_of_a_tiny_space_is_found(name: str) -> None:
-    """After at most 400 proposals; one that says that the space is exhausted has proposed all of it, once each."""
+    """All networks are found after at most 400 proposals. A strategy that reports an exhausted space has proposed each
+    once.
+    """
     strategy, found = STRATEGIES.get(name)(Goal(GOAL.objectives, {}), 0, **tiny_parameters(name)), []
     for number in range(400):
         if strategy.exhausted(number):
@@ -255,11 +259,11 @@ def test_a_build_that_raises_leaves_no_trace(name: str) -> None:
     assert study.run(20) == undisturbed.run(20)
 
 
-# -- the suite fails where it has to
+# -- planted mistakes
 
 
 class Stuck(Strategy):
-    """Ignores its number: starts again after every resume."""
+    """Planted: ignores the number of the suggestion, so it starts again after every resume."""
 
     def __init__(self, goal: Goal, seed: int) -> None:
         super().__init__(goal, seed)
@@ -276,7 +280,7 @@ class Stuck(Strategy):
 
 
 class Skipping(Strategy):
-    """Answers active questions only."""
+    """Planted: answers active questions only."""
 
     def propose(self, build, number):  # type: ignore[no-untyped-def]
         chooser = RandomChooser(number)
@@ -302,7 +306,7 @@ def test_a_planted_bug_is_found(check: Callable[[Make], None], planted: type[Str
 
 
 def test_random_search_does_not_learn_the_limit() -> None:
-    """The learning test tells strategies apart."""
+    """Random search does not learn, so the learning check must fail on it."""
     first, last = infeasible_shares(named("random")(0))
     assert last > 0.7 * first
 

@@ -1,4 +1,4 @@
-"""What every registered task promises: its data, its head and loss, its scores, its fingerprint."""
+"""The contract of every registered task: its data, its head and loss, its scores, its fingerprint."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ Make = Callable[..., Task]
 
 
 def write_cifar(folder: Path, source: Any, classes: int, patch: pytest.MonkeyPatch) -> None:
-    """Few images in the published layout, and checksums that are theirs."""
+    """Write a few images in the published layout, and their checksums."""
     random = np.random.default_rng(classes)
     (folder / source.base_folder).mkdir(parents=True)
 
@@ -59,7 +59,7 @@ def write_images(folder: Path) -> None:
 
 @pytest.fixture(scope="module")
 def parameters(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    """Of the tasks that can't do without, or that would take long."""
+    """Parameters of tasks that require some, or that would take long by default."""
     from torchvision.datasets import CIFAR10, CIFAR100
 
     patch, folder = pytest.MonkeyPatch(), tmp_path_factory.mktemp("data")
@@ -78,7 +78,7 @@ def parameters(tmp_path_factory: pytest.TempPathFactory) -> Any:
 
 @pytest.fixture(params=TASKS.names())
 def make(request: pytest.FixtureRequest, parameters: Mapping[str, Any]) -> Make:
-    """Builds the task, with further parameters."""
+    """Build the task, with further parameters."""
     factory, given = TASKS.get(request.param), parameters.get(request.param, {})
 
     def build(**more: Any) -> Task:
@@ -189,7 +189,7 @@ def check_a_resampled_score_is_that_of_the_sample(make: Make) -> None:
     for name, (low, high) in intervals.items():
         assert low <= everything[name] <= high
     for metric in task.metrics:
-        if metric.proportion:  # of examples: never known for sure
+        if metric.proportion:  # An accuracy from examples is never known exactly.
             assert intervals[metric.name][0] < intervals[metric.name][1]
             assert round(everything[metric.name] * len(targets), 6).is_integer()
 
@@ -220,7 +220,7 @@ def test_missing_data_say_what_to_put_where(name: str, tmp_path: Path) -> None:
 
 
 class _Wrong(Digits):
-    """Planted: every rule broken once."""
+    """Planted: breaks every rule once."""
 
     built = 0
 

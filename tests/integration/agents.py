@@ -1,4 +1,4 @@
-"""An agent in a process of its own, from its bundle, as a device would run it."""
+"""An agent in a process of its own, started from its bundle as on a device."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Agent:
 
     @property
     def workers(self) -> list[int]:
-        """Measuring processes it has."""
+        """Process ids of its measuring processes."""
         found: list[str] = []
         for thread in Path(f"/proc/{self.pid}/task").iterdir():
             with suppress(FileNotFoundError):  # it has just ended
@@ -49,7 +49,8 @@ class Agent:
         return [int(pid) for pid in found]
 
     def start(self) -> None:
-        # Isolated: no PYTHONPATH, no current folder; what it has of this project is in the bundle.
+        # Python runs isolated, without PYTHONPATH and the current folder; the agent has only those parts of this
+        # project that are in the bundle.
         command = [self.python, "-I", str(self.bundle), f"--port={self.port}", f"--token-file={self.token_file}"]
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
@@ -82,7 +83,7 @@ class Agent:
             time.sleep(0.02)
 
     def say(self, *pieces: bytes, pause_s: float = 0.0, close: bool = False) -> tuple[int, bytes]:
-        """Send bytes; status (0 if there is none) and body of what comes back."""
+        """Send bytes; returns status (0 without an answer) and body of the answer."""
         with socket.create_connection(("127.0.0.1", self.port), timeout=15) as connection:
             for piece in pieces:
                 try:
@@ -95,7 +96,7 @@ class Agent:
             return _answer(connection)
 
     def ask(self, method: str, path: str, *headers: str, body: bytes = b"", lease: str = "") -> bytes:
-        """A request as it should be, with more headers."""
+        """A well-formed request, with additional headers."""
         lines = [f"{method} {path} HTTP/1.1", f"Authorization: Bearer {self.token}", f"X-Lease: {lease}", *headers]
         if body and not any(line.startswith("Content-Length") for line in headers):
             lines.append(f"Content-Length: {len(body)}")

@@ -27,7 +27,7 @@ def url(tmp_path: Path, calibrated: dict[str, Any]) -> str:
 
 @pytest.fixture
 def plan(tmp_path: Path) -> Callable[..., Path]:
-    """Writes a plan of a small study; keywords replace whole keys."""
+    """Writes the plan of a small study; keyword arguments replace whole keys."""
 
     def write(**keys: Any) -> Path:
         data = {

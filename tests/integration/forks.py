@@ -1,4 +1,4 @@
-"""Processes forked from one that has imported everything: real processes, without the seconds of importing."""
+"""Processes forked from one that has imported everything: they are real processes that start without importing."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ ROOT = Path(__file__).parents[2]
 
 @cache
 def _template() -> Template:
-    """A template that can import this module, wherever the tests are started."""
+    """A process to fork from that can import this module, wherever the tests are started."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYTHONPATH", str(ROOT), prepend=os.pathsep)
         template = Template([*PRELOADED, *COORDINATING])
@@ -56,7 +56,7 @@ class Fork:
             self.pid = _template().fork(function, arguments, environment=environment, files=files)  # type: ignore[arg-type]
 
     def finish(self) -> subprocess.CompletedProcess[str]:
-        """Wait for its end, or end it after a while; its exit code and what it printed."""
+        """Wait for its end, or stop it after a timeout; returns its exit code and its output."""
         end, ended = os.pidfd_open(self.pid), select.poll()
         ended.register(end, select.POLLIN)
         if not ended.poll(TIMEOUT_S * 1000):
@@ -71,7 +71,7 @@ class Fork:
 
 
 def nas(*arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
-    """The command ``nas`` with these arguments."""
+    """Run the command ``nas`` with these arguments."""
     done = nas_fork(*arguments).finish()
     if check:
         assert done.returncode == 0, done.stdout + done.stderr
@@ -79,12 +79,12 @@ def nas(*arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]
 
 
 def nas_fork(*arguments: str) -> Fork:
-    """The command, started."""
+    """Start the command ``nas`` without waiting for it."""
     return Fork("tests.integration.forks:type_in", list(arguments))
 
 
 def type_in(arguments: list[str]) -> None:
-    """What a fork does to be the command."""
+    """Runs in the fork, which becomes the command."""
     from trials.cli import main
 
     sys.argv = ["nas", *arguments]
@@ -92,14 +92,14 @@ def type_in(arguments: list[str]) -> None:
 
 
 def nas_many(*commands: Sequence[str]) -> list[subprocess.CompletedProcess[str]]:
-    """Several commands ``nas``, one after the other in one process; a traceback is told on standard error."""
+    """Run several ``nas`` commands one after the other in one process; tracebacks go to standard error."""
     done = Fork("tests.integration.forks:type_in_many", [list(command) for command in commands]).finish()
     assert done.returncode == 0, done.stdout + done.stderr
     return [subprocess.CompletedProcess(*item) for item in json.loads(done.stdout)]
 
 
 def type_in_many(commands: Sequence[Sequence[str]]) -> None:
-    """What a fork does to be one command after the other."""
+    """Runs in the fork, which becomes one command after the other."""
     found = []
     for command in commands:
         said, complained = io.StringIO(), io.StringIO()

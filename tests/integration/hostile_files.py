@@ -1,4 +1,4 @@
-"""Files that an agent must refuse: no models, or such that reach for other files."""
+"""Files that an agent must refuse: they are not models, or they refer to other files."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from nas.latency.protobuf import encode
 
 
 def hostile_files(good: bytes) -> dict[bytes, str]:
-    """Content → what the refusal says; ``good`` is a model."""
+    """Content → text in the refusal; ``good`` is a valid model."""
     hidden = helper.make_node("Constant", [], ["w"], value=external())
     add = helper.make_node("Add", ["x", "w"], ["y"])
     branch = helper.make_graph([hidden], "b", [], [helper.make_tensor_value_info("w", TensorProto.FLOAT, [1, 4])])

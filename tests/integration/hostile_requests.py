@@ -1,4 +1,4 @@
-"""What an agent must refuse, and by which status."""
+"""Requests that an agent must refuse, with the status of each refusal."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from nas.latency.targets import TargetSpec
 from tests.integration.agents import Agent
 
 QUICK = Effort(sessions=1, max_sessions=1, visits=2, precision=0.5, budget_s=1)
-#: Times do not matter here, so none are calibrated.
+#: Times do not matter here, so nothing is calibrated.
 REFERENCES = {rung.name: 0.01 * 2**place for place, rung in enumerate(LADDER)}
 OWN_PROGRAM = {"runtime": "command", "parameters": {"program": "/tmp/mine.json"}}
 
 
 def hostile_requests() -> dict[str, tuple[Callable[[Agent, str], tuple[bytes, ...]], int]]:
-    """What → (bytes to send, given agent and a lease; the status that refuses them)."""
+    """Description → (bytes to send, given an agent and a lease; status of the refusal)."""
     zeros = "0" * 64
 
     def ask(*arguments: Any, **options: Any) -> Callable[[Agent, str], tuple[bytes, ...]]:
@@ -95,7 +95,7 @@ def hostile_requests() -> dict[str, tuple[Callable[[Agent, str], tuple[bytes, ..
 
 
 def wanted(spec: dict[str, Any] | None = None, effort: dict[str, Any] | None = None, **changes: Any) -> bytes:
-    """The body of a request to measure, with something else in it."""
+    """The body of a request to measure, with some values replaced."""
     body = {
         "spec": {**TargetSpec("device").to_json(), **(spec or {})},
         "references": REFERENCES,
@@ -108,7 +108,7 @@ def wanted(spec: dict[str, Any] | None = None, effort: dict[str, Any] | None = N
 
 
 def profiling(spec: dict[str, Any] | None = None, **changes: Any) -> bytes:
-    """The body of a request to profile, with something else in it."""
+    """The body of a request to profile, with some values replaced."""
     body = {"spec": {**TargetSpec("device").to_json(), **(spec or {})}, "sha256": "0" * 64, **changes}
     return json.dumps(body).encode()
 

@@ -1,4 +1,4 @@
-"""Runs a study and kills its process, as hard as can be, at a given point."""
+"""Runs a study and kills its process with SIGKILL at a given point."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def die() -> None:
 
 
 def kill_at(point: str) -> None:
-    """Wrap the store's transactions, so that the coordinator dies at one of them."""
+    """Wrap the store's transactions so that the coordinator is killed at one of them."""
     function, kind, moment = POINTS[point]
     kinds: dict[int, str] = {}
     write = Store.write
@@ -39,16 +39,16 @@ def kill_at(point: str) -> None:
 
 
 def remember_kinds(kinds: dict[int, str], work: Callable[..., Any], arguments: Any, result: Any) -> None:
-    """Job id → kind, noted as jobs are proposed and follow each other."""
+    """Job id → kind of job, recorded when jobs are proposed and when one job queues the next."""
     if work is propose and hasattr(result, "job_id"):
         kinds[result.job_id] = arguments[3][0]
     if work is commit_job:
         kinds.update({job_id: step[0] for job_id, step in zip(result or [], arguments[2].next_jobs, strict=True)})
 
 
-#: Which argument is the id of the job.
+#: Position of the argument that holds the job's id.
 JOB_ID: dict[Callable[..., Any], int] = {start_job: 1, commit_job: 0, add_epochs: 1}
-#: Point → what the store runs there, the kind of job (None for any), and whether to die before or after it.
+#: Point → the store's function, the kind of job (None for any), and whether to die before or after the function.
 POINTS: dict[str, tuple[Callable[..., Any], str | None, str]] = {
     "after propose": (propose, None, "after"),
     "during measuring": (start_job, "gate", "after"),
@@ -60,6 +60,6 @@ POINTS: dict[str, tuple[Callable[..., Any], str | None, str]] = {
 
 
 def search_and_die(plan: str, url: str, point: str) -> None:
-    """Search until the point is reached."""
+    """Search until the given point is reached."""
     kill_at(point)
     search(load_plan(Path(plan)), storage=url)

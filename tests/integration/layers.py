@@ -1,4 +1,6 @@
-"""An environment of one layer of the installation: the wheel, and links to exactly what pip would install with it."""
+"""An environment with one layer of the installation: the wheel, and links to exactly the packages pip would install
+with it.
+"""
 
 from __future__ import annotations
 
@@ -14,14 +16,14 @@ from importlib.metadata import Distribution, distributions
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-#: What the wheel is built from.
+#: Files that the wheel is built from.
 SOURCES = ("measured_nas", "nas", "search_spaces", "trials", "dashboard", "pyproject.toml", "README.md", "LICENSE")
 _BUILD = "import sys; from setuptools.build_meta import build_wheel; build_wheel(sys.argv[1])"
 
 
 @dataclass(frozen=True)
 class Layer:
-    """A virtual environment that holds one layer, and a folder far from the sources to run commands in."""
+    """A virtual environment with one layer, and a folder outside the sources in which commands run."""
 
     environment: Path
     folder: Path
@@ -54,7 +56,9 @@ def build_wheel(folder: Path) -> Path:
 
 
 def make_layer(wheel: Path, folder: Path, extras: Sequence[str] = ()) -> Layer:
-    """An environment with the wheel and the packages of a layer, linked from this one: nothing is downloaded."""
+    """An environment with the wheel and the packages of a layer. The packages are linked from this environment: nothing
+    is downloaded.
+    """
     environment = folder / "environment"
     venv.create(environment, symlinks=True)
     packages = next(environment.glob("lib/python*/site-packages"))
@@ -68,7 +72,9 @@ def make_layer(wheel: Path, folder: Path, extras: Sequence[str] = ()) -> Layer:
 
 
 def link(wanted: Collection[Distribution], packages: Path) -> None:
-    """Link the files of distributions into a folder of packages, as whole folders where no other owns a file there."""
+    """Link the files of distributions into a folder of packages; a folder is linked whole if no other distribution owns
+    a file there.
+    """
     names = {item.name for item in wanted}
     others = {str(file) for item in distributions() if item.name not in names for file in item.files or []}
     shared = {parent for file in others for parent in map(str, Path(file).parents)}

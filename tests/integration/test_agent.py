@@ -1,4 +1,4 @@
-"""A device's agent: measures like this machine does, whatever is sent to it."""
+"""An agent on a device measures as this machine does, whatever is sent to it."""
 
 from __future__ import annotations
 
@@ -148,7 +148,7 @@ def test_files_that_are_no_models_or_reach_for_others_are_refused(
     assert measure(device, model) > 0
 
 
-def test_models_that_no_memory_holds_or_no_runtime_knows_are_errors_of_theirs(
+def test_models_too_large_or_unknown_to_the_runtime_are_errors_of_the_model(
     device: DeviceAgent, model: Path, tmp_path: Path
 ) -> None:
     shape = numpy_helper.from_array(numpy_helper.np.array([40_000, 40_000, 40], "int64"), "s")
@@ -196,8 +196,8 @@ def test_slow_senders_are_cut_off(agent: Agent, device: DeviceAgent, model: Path
     assert measure(device, model) > 0
 
 
-def test_connections_without_the_token_hold_nobody_up(tmp_path: Path, model: Path) -> None:
-    """Neither silent ones, nor those that send a header now and then: the oldest of them make way."""
+def test_connections_without_the_token_block_no_client(tmp_path: Path, model: Path) -> None:
+    """Neither silent connections nor those that slowly send headers block others: the oldest of them are closed."""
     with running_agent(tmp_path, "--request-s=60") as agent:
         idle = [socket.create_connection(("127.0.0.1", agent.port)) for _ in range(200)]
         for connection in idle[::2]:
@@ -208,7 +208,7 @@ def test_connections_without_the_token_hold_nobody_up(tmp_path: Path, model: Pat
             connection.close()
 
 
-def test_a_lease_measures_no_file_of_another(agent: Agent, device: DeviceAgent, model: Path) -> None:
+def test_a_lease_cannot_measure_files_of_another_lease(agent: Agent, device: DeviceAgent, model: Path) -> None:
     content = model.read_bytes()
     sha256 = hashlib.sha256(content).hexdigest()
     lease = agent.take_lease()
@@ -223,7 +223,7 @@ def test_a_lease_measures_no_file_of_another(agent: Agent, device: DeviceAgent, 
 
 
 def endless(folder: Path) -> Path:
-    """A model whose run does not end."""
+    """A model whose run never ends."""
     scalars = [helper.make_tensor_value_info("i", 7, []), helper.make_tensor_value_info("go", 9, [])]
     value, result = (helper.make_tensor_value_info(name, 1, None) for name in ("value", "result"))
     goes_on = helper.make_tensor_value_info("goes_on", 9, [])
@@ -273,7 +273,9 @@ def test_a_lease_ends_by_itself(agent: Agent, device: DeviceAgent, model: Path) 
     assert measure(device, model) > 0
 
 
-def test_who_leaves_in_mid_measurement_frees_the_device(agent: Agent, device: DeviceAgent, model: Path) -> None:
+def test_a_client_that_leaves_during_a_measurement_frees_the_device(
+    agent: Agent, device: DeviceAgent, model: Path
+) -> None:
     def leave(derived: Derived) -> None:
         raise KeyboardInterrupt
 
@@ -290,7 +292,7 @@ def test_who_leaves_in_mid_measurement_frees_the_device(agent: Agent, device: De
     assert measure(device, model) > 0
 
 
-def test_an_agent_that_is_not_there_or_vanishes_may_be_asked_again(tmp_path: Path, model: Path) -> None:
+def test_an_agent_that_vanishes_can_be_used_after_a_restart(tmp_path: Path, model: Path) -> None:
     with running_agent(tmp_path) as agent:
         device = device_of(agent)
 
@@ -305,7 +307,7 @@ def test_an_agent_that_is_not_there_or_vanishes_may_be_asked_again(tmp_path: Pat
         assert measure(device, model) > 0
 
 
-def test_what_is_wrong_for_good_is_no_reason_to_try_again(agent: Agent, tmp_path: Path, model: Path) -> None:
+def test_permanent_errors_are_not_retried(agent: Agent, tmp_path: Path, model: Path) -> None:
     other = tmp_path / "other"
     other.write_text("x" * 32)
     other.chmod(0o600)
@@ -327,7 +329,7 @@ def test_what_is_wrong_for_good_is_no_reason_to_try_again(agent: Agent, tmp_path
 
 
 def certificate(folder: Path, name: str) -> tuple[Path, Path]:
-    """A certificate that proves itself, and its key."""
+    """A self-signed certificate and its key."""
     cert, key = folder / f"{name}.pem", folder / f"{name}.key"
     command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
     command += ["-subj", f"/CN={name}", "-addext", "subjectAltName=IP:127.0.0.1"]
@@ -341,7 +343,7 @@ def test_over_tls_only_the_right_certificate_gets_the_token(tmp_path: Path, mode
     with running_agent(tmp_path, f"--tls-cert={cert}", f"--tls-key={key}", "--request-s=1") as agent:
         address = f"https://127.0.0.1:{agent.port}"
         assert agent.say(agent.ask("POST", "/lease", body=b"{}")) == (0, b"")
-        with socket.create_connection(("127.0.0.1", agent.port)):  # says nothing, and holds nobody up
+        with socket.create_connection(("127.0.0.1", agent.port)):  # sends nothing, and must block nobody
             assert measure(device_of(agent, address=address, tls_ca=str(cert)), model) > 0
         for wrong in (str(other), None):
             with pytest.raises(MeasureError, match="can't be verified"):
@@ -366,15 +368,15 @@ def test_an_agent_that_ends_leaves_nothing_behind(tmp_path: Path, model: Path) -
 
 
 def old_python() -> str | None:
-    """The oldest Python here that the agent promises to run on."""
-    versions = Path.home() / ".pyenv" / "versions"  # what pyenv puts on the path starts only what it was told to
+    """The oldest installed Python that the agent supports."""
+    versions = Path.home() / ".pyenv" / "versions"  # pyenv's shims run only the versions that are selected
     for name in ("3.9", "3.10"):
         for path in [*versions.glob(f"{name}.*/bin/python3"), *Path("/usr/bin").glob(f"python{name}")]:
             return str(path)
     return None
 
 
-#: Imports every module of a bundle where numpy and the runtimes are there in name only.
+#: Imports every module of a bundle, with empty modules in place of numpy and the runtimes.
 IMPORT_ALL = """
 import importlib, sys, types
 

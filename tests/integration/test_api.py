@@ -1,4 +1,4 @@
-"""The Python front door: one small study, searched, read, extended and exported through ``measured_nas``."""
+"""The Python interface: one small study, searched, read, extended and exported through ``measured_nas``."""
 
 from __future__ import annotations
 
@@ -149,7 +149,7 @@ def test_more_trials(study: mn.Study) -> None:
 
 
 def test_a_script_needs_no_guard_and_shows_its_progress(tmp_path: Path) -> None:
-    """Workers don't run the user's script again; a space of a file beside it is found by them."""
+    """Workers don't run the user's script again, and they find a space defined in a file beside it."""
     (tmp_path / "small_space.py").write_text(
         "from torch import nn\n"
         "import measured_nas as mn\n"

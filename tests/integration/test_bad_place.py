@@ -1,4 +1,4 @@
-"""Real faults of the place: they cost time, and never a candidate, its attempts or the budget."""
+"""Real faults of the place cost time, but never a candidate, one of its attempts or the budget."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from trials.store.store import Store
 
 
 def states(url: str) -> tuple[str, list[str]]:
-    """The study's state and those of its candidates."""
+    """The states of the study and of its candidates."""
     with Session(Store(url).engine) as session:
         (study,) = session.scalars(select(Study))
         return study.state, [row.state for row in session.scalars(select(Candidate))]

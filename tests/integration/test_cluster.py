@@ -1,4 +1,4 @@
-"""A cluster of two nodes on this machine, with a token: code from a folder of the user's own runs on both."""
+"""A cluster of two nodes on this machine, with a token: code from the user's own folder runs on both nodes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from pathlib import Path
 
 import pytest
 
-#: Started as a process of its own: Ray reads its token settings once, and knows one cluster at a time.
+#: Runs as a process of its own, because Ray reads its token settings once and knows one cluster at a time.
 COORDINATOR = """
 import json, sys
 from pathlib import Path
@@ -44,7 +44,7 @@ executor.close()
 print(json.dumps(ended), file=sys.stderr, flush=True)
 """
 
-#: More trainers than places: those of the target are not theirs to take. Then a target that no node offers.
+#: First more trainers than free places: they must not take the place of the target. Then a target that no node offers.
 CROWDED = """
 import json, sys
 from nas.errors import PlaceError
@@ -91,7 +91,7 @@ def where(payload):
 
 @dataclass(frozen=True)
 class Cluster:
-    """Where the head listens, and what a shell that talks to it has set."""
+    """The address of the head, and the environment variables of a shell that talks to it."""
 
     address: str
     environment: dict[str, str]
@@ -105,7 +105,9 @@ def _free_port() -> int:
 
 @contextmanager
 def _node(environment: dict[str, str], folder: Path, *arguments: str) -> Iterator[subprocess.Popen[bytes]]:
-    """One node, which ends with this block and all it started (``ray stop`` would end everybody's)."""
+    """One node, which ends with this block together with all it started (``ray stop`` would end every cluster of this
+    machine).
+    """
     command = [str(Path(sys.executable).with_name("ray")), "start", "--block", "--disable-usage-stats"]
     command += ["--num-cpus=1", "--object-store-memory=80000000", "--node-ip-address=127.0.0.1"]
     command += ["--min-worker-port=0", "--max-worker-port=0", f"--temp-dir={folder}"]
@@ -123,7 +125,7 @@ def _node(environment: dict[str, str], folder: Path, *arguments: str) -> Iterato
 
 
 def _end_group(group: int) -> None:
-    """Kill what is left of a process group, and wait for its end."""
+    """Kill the rest of a process group, and wait for its end."""
     deadline = time.monotonic() + 20
     while time.monotonic() < deadline:
         try:
@@ -135,7 +137,7 @@ def _end_group(group: int) -> None:
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[Cluster]:
-    # Sockets have short paths, hence no folder of pytest's.
+    # The path of a socket must be short, hence not pytest's folder.
     with tempfile.TemporaryDirectory(prefix="nas-ray-", dir="/tmp", ignore_cleanup_errors=True) as root:
         token = Path(root) / "token"
         token.write_text(secrets.token_hex(32))
@@ -167,7 +169,7 @@ def _wait_for_port(port: int, log: Path) -> None:
 
 @pytest.fixture
 def code(tmp_path: Path) -> Path:
-    """A folder of the user's own code."""
+    """A folder with the user's own code."""
     package = tmp_path / "code" / "mine"
     package.mkdir(parents=True)
     (package / "__init__.py").touch()
@@ -205,10 +207,10 @@ def test_own_code_runs_on_every_node(cluster: Cluster, code: Path, name: str, tm
     (beside,) = [ended[key] for key in ("a", "b") if ended[key]["node"] == ended["c"]["node"]]
     (other,) = [ended[key] for key in ("a", "b") if ended[key]["node"] != ended["c"]["node"]]
     assert other["cores"] == ended["c"]["cores"] == sorted(os.sched_getaffinity(0))
-    assert beside["cores"] == (other["cores"][:-1] or other["cores"]), "the measuring core is left alone"
+    assert beside["cores"] == (other["cores"][:-1] or other["cores"]), "trainers must leave the measuring core alone"
     for value in ended.values():
         assert (value["name"], value["threads"]) == ("mine", "1")
-        assert not value["file"].startswith(str(code)), "the code travelled"
+        assert not value["file"].startswith(str(code)), "the code must be sent to the other node"
 
 
 def test_a_target_has_its_place_before_trainers_and_a_missing_one_is_not_waited_for_for_ever(
@@ -240,7 +242,7 @@ def test_workers_of_a_cluster_die_with_a_killed_coordinator(cluster: Cluster, co
 
 def test_a_missing_token_is_named(cluster: Cluster, code: Path, tmp_path: Path) -> None:
     environment = {name: value for name, value in cluster.environment.items() if not name.startswith("RAY_AUTH")}
-    environment["HOME"] = str(tmp_path)  # where a token might lie
+    environment["HOME"] = str(tmp_path)  # the folder where Ray looks for a token
     with coordinate(cluster, "ray_actors", code, tmp_path / "go", environment) as process:
         _, output = process.communicate(timeout=120)
     assert process.returncode == 1

@@ -1,4 +1,4 @@
-"""The command line, as a user goes through it."""
+"""The command line, used as a user would."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def test_measure_shows_a_file_of_another_tool_side_by_side(tmp_path: Path) -> No
     path = tmp_path / "model.onnx"
     model = timm.create_model("test_byobnet", num_classes=10).eval()
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the older exporter says that there is a newer one
+        warnings.simplefilter("ignore")  # the older exporter warns that there is a newer one
         axes = {"input": {0: "batch"}}
         torch.onnx.export(
             model, (torch.zeros(1, 3, 32, 32),), str(path), input_names=["input"], dynamic_axes=axes, dynamo=False

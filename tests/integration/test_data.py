@@ -1,4 +1,4 @@
-"""A study on a folder of images: what it tells of its data, what it exports, what it does when the data change."""
+"""A study on a folder of images: what it reports about its data, what it exports, what it does when the data change."""
 
 from __future__ import annotations
 

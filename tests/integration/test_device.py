@@ -1,4 +1,4 @@
-"""A study on this machine and two devices under quotas, one killed in mid-measurement and started again."""
+"""A study on this machine and two devices under quotas; one is killed during a measurement and started again."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ PERIOD_US = 100_000
 
 @contextmanager
 def quota(name: str, share: float) -> Iterator[Callable[[int], None]]:
-    """Puts processes under a quota of so much of a core; without the right to make control groups, does nothing."""
+    """Limits processes to a share of a core; does nothing without the right to create control groups."""
     version_1 = (GROUPS / "cpu" / "cpu.cfs_quota_us").exists()
     group = (GROUPS / "cpu" if version_1 else GROUPS) / f"{name}-{os.getpid()}"
     try:
@@ -38,7 +38,7 @@ def quota(name: str, share: float) -> Iterator[Callable[[int], None]]:
         return
 
     def limit(pid: int) -> None:
-        with suppress(OSError):  # this controller is another's
+        with suppress(OSError):  # this controller is managed elsewhere
             (group / ("cpu.cfs_quota_us" if version_1 else "cpu.max")).write_text(f"{share * PERIOD_US:.0f}")
             (group / "cgroup.procs").write_text(str(pid))
 
@@ -47,20 +47,20 @@ def quota(name: str, share: float) -> Iterator[Callable[[int], None]]:
     finally:
         deadline = time.monotonic() + 20
         while group.exists() and time.monotonic() < deadline:
-            with suppress(OSError):  # measuring processes end soon after their agent
+            with suppress(OSError):  # measuring processes end shortly after their agent
                 group.rmdir()
             time.sleep(0.05)
 
 
 def wait_for_gate(store: Store, target: str) -> None:
-    """Until the first candidate is being measured there."""
+    """Wait until the first candidate is being measured on the device."""
     running = select(JobRow.id).where(JobRow.kind == "gate", JobRow.target == target, JobRow.state == "running")
     deadline = time.monotonic() + 200
     while True:
         with Session(store.engine) as session:
             if session.scalar(running) is not None:
                 return
-        assert time.monotonic() < deadline, "no candidate was begun"
+        assert time.monotonic() < deadline, "no candidate was started"
         time.sleep(0.02)
 
 
@@ -94,7 +94,7 @@ def test_an_agent_killed_in_mid_measurement_loses_and_doubles_nothing(
         add_device(Store(url), "most", first, calibrated)
         add_device(Store(url), "half", second, calibrated)
         study = nas_fork("search", str(path), "--storage", url)
-        wait_for_gate(Store(url), "most")  # canaries come before it
+        wait_for_gate(Store(url), "most")  # canaries are measured before the first gate
         first.wait_until("working")
         first.kill()
         first.start()
@@ -110,7 +110,7 @@ def test_an_agent_killed_in_mid_measurement_loses_and_doubles_nothing(
 
 
 def check_jobs(url: str) -> None:
-    """All done; the attempt that was lost is on record, and there was no other."""
+    """All jobs are done, and the lost attempt is recorded as the only other attempt."""
     with Session(Store(url).engine) as session:
         assert [row.state for row in session.scalars(select(Candidate))] == ["complete"] * 2
         jobs = list(session.scalars(select(JobRow)))
@@ -119,7 +119,7 @@ def check_jobs(url: str) -> None:
 
 
 def check_measurements(url: str, names: list[str]) -> None:
-    """One of each candidate on each target, from which its latency follows."""
+    """Each candidate has one measurement on each target, from which its latency follows."""
     with Session(Store(url).engine) as session:
         candidates = list(session.scalars(select(Candidate)))
         rows = list(session.scalars(select(Measurement)))

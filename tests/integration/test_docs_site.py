@@ -1,4 +1,4 @@
-"""The documentation as a site: it builds strictly, needs no network, and its links lead somewhere."""
+"""The documentation site builds in strict mode, needs no network, and has no broken links."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def names_in(site: Path) -> set[str]:
-    """Every Python object that the site documents: the inventory is four lines, then compressed lines."""
+    """Every Python object that the site documents. The inventory has four header lines, then compressed lines."""
     inventory = (site / "objects.inv").read_bytes().split(b"\n", 4)[4]
     return {line.split()[0] for line in zlib.decompress(inventory).decode().splitlines()}
 
@@ -95,7 +95,7 @@ def test_every_model_of_a_plan_has_its_reference(site: Path) -> None:
 
 
 def addresses(text: str, tags: str) -> list[str]:
-    """What elements of these tags refer to."""
+    """The targets of the links in elements with these tags."""
     found = re.findall(rf"<(?:{tags})\b[^>]*?\b(?:src|href)=[\"']?([^\"'\s>]+)", text)
     return [unquote(unescape(address)) for address in found]
 

@@ -1,4 +1,4 @@
-"""What the documents tell a user to type, typed."""
+"""The commands that the documents tell users to type run as written."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-#: Less of it: what is typed counts here, not what is found.
+#: Smaller budgets: the test checks that the commands run, not what they find.
 SHORTER = {
     "--trials 8": "--trials 2",
     "nas validate first.yaml": "nas validate first.yaml measure.precision=0.2 executor=local",
@@ -58,9 +58,9 @@ def test_a_network_of_ones_own_trained_and_searched_in_python(tmp_path: Path) ->
     assert printed.endswith("SmallResNet\n")
 
 
-@pytest.mark.slow  # a study of its own; the notebook and the tutorial run in every test
+@pytest.mark.slow  # a study of its own; the notebook and the tutorial are in every run
 def test_a_folder_of_ones_own(tmp_path: Path) -> None:
-    """Task, space, op, strategy and runtime that no package has; a plan names them."""
+    """The task, space, op, strategy and runtime of the user's own folder are used by a plan that names them."""
     plan = ROOT / "examples" / "outside" / "plan.yaml"
     shorter = "budget.trials=2 estimator.epochs=2 executor=local limits={} measure.precision=0.2"
     runtime = "targets.0.name=numpy targets.0.runtime=my_runtime:OnnxReference"

@@ -1,4 +1,4 @@
-"""What a database, a plan or an error says is shown as text: by every verb, on every terminal."""
+"""Text from a database, a plan or an error is shown as text: by every command, on every terminal."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ VERBS: Sequence[Sequence[str]] = (
     ("list", "--json"),
     ("show", NAME, "0", "--json"),
 )
-#: Runs the verbs of its first argument on the storage of its second.
+#: Runs the commands given in its first argument on the storage given in its second.
 SEVERAL = """
 import sys
 from trials.cli import main

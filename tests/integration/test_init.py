@@ -1,4 +1,4 @@
-"""`nas init`: asked on a terminal or told by options, it writes plans that `nas validate` accepts."""
+"""`nas init` asks on a terminal or takes options, and writes plans that `nas validate` accepts."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from typer.testing import CliRunner
 
 from nas.errors import PlanError
 from tests.integration.forks import nas_many
-from trials.cli.commands import init, planning  # noqa: F401  (they register their verbs)
+from trials.cli.commands import init, planning  # noqa: F401  (they register their commands)
 from trials.cli.console import app
 from trials.plans.loading import load_plan
 
-#: Answers, a line each, from the task to the number of trials; an empty one takes the default.
+#: Answers, one per line, from the task to the number of trials; an empty line takes the default.
 PHOTOS = ["image_foldr", "image_folder", "nowhere", "my photos: 'ü'", "16", "", "plane", "plain_convnet", "", ""]
 PHOTOS += ["int9", "int8,fp32", "nm_9", "unstructured,channels", "0", "0.25,1", "fast", "0.9xmedian", "5"]
 NETWORK = """
@@ -75,7 +75,7 @@ def test_a_terminal_is_asked(folder: Path) -> None:
     while b"[digits]" not in shown:
         shown += os.read(terminal, 1024)
     os.write(terminal, b"\x04")  # the end of the input
-    with suppress(OSError):  # the terminal is gone
+    with suppress(OSError):  # the terminal was closed
         while os.read(terminal, 1024):
             pass
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 1

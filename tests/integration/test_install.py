@@ -1,4 +1,4 @@
-"""The wheel in environments of its own: what each layer of the installation can do, and what it says of the others."""
+"""The wheel in environments of its own: what each layer of the installation can do, and what its errors name."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ PLAN = {
     "measure": {"precision": 0.5, "canary_every": 0, "budget_s": 0.5},
     "budget": {"trials": 2},
 }
-#: Extra → modules that can be imported with it and not without.
+#: Extra → modules that can be imported with it and not without it.
 PROMISED = {
     "ray": ("ray.tune", "trials.executors.ray_actors", "trials.executors.ray_tune"),
     "dashboard": ("streamlit", "dashboard.app", "dashboard.pages.study"),
@@ -29,7 +29,7 @@ PROMISED = {
     "torch-export": ("onnxscript",),
 }
 PROMISED["all"] = tuple(dict.fromkeys(module for modules in PROMISED.values() for module in modules))
-#: Arguments of ``nas`` → what its error names.
+#: Arguments of ``nas`` → texts in its error message.
 LACKING = [
     (("search", "plan.yaml", "executor=ray_actors"), ("'ray_actors'", "'ray'", "measured-nas[ray]")),
     (("search", "plan.yaml", "targets=[{name: fast, runtime: openvino}]"), ("'fast'", "measured-nas[openvino]")),
@@ -53,7 +53,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def base(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Layer:
-    """The base without extras, with a plan that names no executor."""
+    """An environment without extras, with a plan that names no executor."""
     layer = make_layer(wheel, tmp_path_factory.mktemp("base"))
     (layer.folder / "plan.yaml").write_text(yaml.safe_dump(PLAN))
     return layer
@@ -89,7 +89,9 @@ def test_the_base_searches_exports_reports_and_measures(base: Layer) -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"), [*LACKING, *(pytest.param(*case, marks=pytest.mark.slow) for case in LACKING_TOO)]
 )
-def test_what_the_base_lacks_names_its_extra(base: Layer, arguments: tuple[str, ...], words: tuple[str, ...]) -> None:
+def test_a_missing_package_is_reported_with_its_extra(
+    base: Layer, arguments: tuple[str, ...], words: tuple[str, ...]
+) -> None:
     done = base.nas(*arguments)
     assert done.returncode == 2
     assert all(word in done.stderr for word in words), done.stderr

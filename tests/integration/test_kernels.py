@@ -1,4 +1,4 @@
-"""Networks of the spaces, pruned in blocks and exported as ever, on the native kernels."""
+"""Networks of the search spaces, pruned in blocks and exported as usual, run on the native kernels."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def kernels() -> Runtime:
 
 
 def exported(space: str, folder: Path) -> Path:
-    """A network with a quarter of the weights of its 1×1 convolutions, in blocks of four outputs."""
+    """A network with a quarter of the weights of its 1×1 convolutions kept, in blocks of four outputs."""
     task = make_task("digits", image_size=16)
     searched = Searched(make(SPACES.get(space), {"name": space}, "space"), {"name": space}, (), task)
     network = searched.build(searched.sample(RandomChooser(SEED)).architecture, SEED)
@@ -79,5 +79,5 @@ def test_a_network_on_the_kernels_answers_as_in_onnx_runtime(
     assert {*replaced.values()} == {"sparse", "depthwise"}
     nodes = kernels.profile(path, SessionOptions()).nodes
     placed = {node.name for node in nodes if node.op in ("SparseConvolution", "DepthwiseConvolution")}
-    # A depthwise one computes the sparse layer before it on its way.
+    # A depthwise kernel may also compute the sparse layer before it.
     assert {name for name, kind in replaced.items() if kind == "depthwise"} <= placed <= {*replaced}

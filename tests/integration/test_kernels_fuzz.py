@@ -1,4 +1,4 @@
-"""Kernels of random layers, watched by sanitizers."""
+"""Kernels on random layers, under address and undefined-behaviour sanitizers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What ships with a network on native kernels runs without this project."""
+"""A network exported with native kernels runs without this project."""
 
 from __future__ import annotations
 
@@ -16,9 +16,10 @@ from nas.errors import MeasureError
 from nas.latency.runtimes import SessionOptions, make_runtime
 from trials.export.scripts.assembly import run_script
 
-#: Runs a script where only numpy and OpenVINO can be imported.
+#: Runs a script in which only numpy and OpenVINO can be imported.
 ALONE = "import runpy, sys; sys.modules.update(torch=None, onnxruntime=None, nas=None); runpy.run_path(sys.argv.pop(1))"
-#: Ends the only runtime while a graph with its operations is left; with torch, nothing else keeps a library loaded.
+#: Deletes the only runtime while a graph with its operations still exists. With torch imported,
+#: nothing else keeps the library loaded.
 SHIP = """
 import sys, torch
 from pathlib import Path
@@ -29,7 +30,9 @@ CHANNELS, PIXELS = 512, 14
 
 
 def write_sparse(path: Path) -> None:
-    """A 1×1 convolution with 5 % of its weights, ReLU, mean: kernels are six times faster, so they are chosen."""
+    """A 1×1 convolution with 5 % of its weights, ReLU, mean. Kernels are about six times faster here, so they are
+    chosen.
+    """
     generator = np.random.default_rng(0)
     weight = generator.normal(size=(CHANNELS, CHANNELS, 1, 1)) * (generator.random((CHANNELS, CHANNELS, 1, 1)) < 0.05)
     nodes = [
@@ -69,7 +72,7 @@ def test_a_graph_may_outlive_its_runtime(tmp_path: Path) -> None:
     write_sparse(path)
     shipped.mkdir()
     try:
-        make_runtime("openvino_kernels", {}).ship(path, SessionOptions(), tmp_path)  # what is chosen is remembered
+        make_runtime("openvino_kernels", {}).ship(path, SessionOptions(), tmp_path)
     except MeasureError as error:
         pytest.skip(str(error))
     ended = subprocess.run([sys.executable, "-c", SHIP, str(path), str(shipped)], capture_output=True, text=True)

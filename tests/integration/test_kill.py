@@ -1,4 +1,4 @@
-"""The coordinator is killed at every point of a candidate's line; `nas resume` finishes the study."""
+"""The coordinator is killed at every point of a candidate's pipeline; `nas resume` finishes the study."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from trials.store.store import Store
 TRIALS, EPOCHS, STEPS = 2, 3, 16
 #: Points at which the first training is committed.
 TRAINED_BEFORE = ("after commit", "after the twin before commit")
-#: Before, in and after the training.
+#: Points before, during and after the training.
 FEW = ("during measuring", "during training", "after the twin before commit")
 SEARCH_AND_DIE = "tests.integration.killed:search_and_die"
 
@@ -36,7 +36,7 @@ def test_resume_after_kill(point: str, plan: Callable[..., Path], url: str, tmp_
     with Session(Store(url).engine) as session:
         (study,) = session.scalars(select(Study))
         assert study.state == "complete"
-        assert study.totals["trained"] == TRIALS, "totals start again after a kill"
+        assert study.totals["trained"] == TRIALS, "totals started again after the kill"
         assert study.totals["wall_s"] > spent.get("wall_s", 0.0)
         candidates = list(session.scalars(select(Candidate)))
         assert [candidate.state for candidate in candidates] == ["complete"] * TRIALS
@@ -50,7 +50,7 @@ def test_resume_after_kill(point: str, plan: Callable[..., Path], url: str, tmp_
         assert {count for _, count in epochs} == {EPOCHS}
     after = suggestions(url)
     assert after[: len(before)] == before
-    assert len(set(map(str, after))) == len(after), "a suggestion after the resume copies one before"
+    assert len(set(map(str, after))) == len(after), "a suggestion after the resume repeats an earlier one"
     steps = len((tmp_path / "steps").read_text().splitlines())
     assert TRIALS * EPOCHS * STEPS <= steps <= TRIALS * EPOCHS * STEPS + STEPS
 
@@ -67,7 +67,7 @@ def test_no_worker_outlives_a_killed_coordinator(plan: Callable[..., Path], url:
     raise AssertionError("a trainer goes on without its coordinator")
 
 
-def test_of_two_resumes_at_once_one_is_refused(plan: Callable[..., Path], url: str) -> None:
+def test_one_of_two_simultaneous_resumes_is_refused(plan: Callable[..., Path], url: str) -> None:
     Fork(SEARCH_AND_DIE, str(plan()), url, "after propose").finish()
     both = [nas_fork("resume", "study", "--storage", url) for _ in range(2)]
     done = [process.finish() for process in both]

@@ -1,5 +1,4 @@
-"""One study of candidates that misbehave, each in its own way: each fails for its own reason, and the good one is
-complete."""
+"""In a study of misbehaving candidates, each fails for its own reason, and the good one is complete."""
 
 from __future__ import annotations
 

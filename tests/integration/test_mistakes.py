@@ -1,4 +1,4 @@
-"""What users do wrong: a message that says what to do, exit code 2, and nothing spent or stored."""
+"""Mistakes of users: each gives a message that says what to do and exit code 2; nothing is spent or stored."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ FAST = {
     "estimator": {"name": "training", "epochs": 1},
     "measure": {"precision": 0.3, "budget_s": 0.5, "audit": 0.0, "canary_every": 0},
 }
-#: The first is over the limit itself.
+#: The first trial, the original, exceeds the limit itself.
 LIMITS = {
     "parameters": {"max": {"relative_to": "original", "factor": 0.9}},
     "accuracy": {"min": {"relative_to": "original", "factor": 0.5}},

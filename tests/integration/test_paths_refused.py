@@ -1,4 +1,4 @@
-"""Paths, URLs and numbers that can't be used, on every verb: one message, exit code 2, nothing done."""
+"""Paths, URLs and numbers that can't be used, for every command: one message, exit code 2, nothing done."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def full(tmp_path: Path) -> Iterator[Path]:
 
 
 def refused(commands: Sequence[Sequence[str]]) -> list[str]:
-    """What each command says; it must be refused."""
+    """The messages of the commands, each of which must be refused."""
     said = []
     for done in nas_many(*commands):
         assert done.returncode == 2, (done.args, done.stdout, done.stderr)
@@ -52,7 +52,7 @@ def refused(commands: Sequence[Sequence[str]]) -> list[str]:
 
 
 def writing(path: str, url: str) -> list[list[str]]:
-    """Every verb that writes a folder or a file, told to write there."""
+    """Every command that writes a folder or a file, with this path as its output."""
     storage = ["--storage", url]
     return [
         ["export", "digits", "--best", "--out", path, *storage],

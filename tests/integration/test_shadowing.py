@@ -1,4 +1,4 @@
-"""A plan's folder may hold files that are called like modules of Python, of libraries and of this project."""
+"""A plan's folder may hold files with the names of modules of Python, of libraries and of this project."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ NAMES = (
     "ray",
     "yaml",
 )
-#: Beside the interpreter that runs the tests.
+#: Commands installed beside the interpreter that runs the tests.
 NAS = str(Path(sys.executable).parent / "nas")
 TASK = """
 from nas.tasks.digits import Digits
@@ -36,7 +36,7 @@ class Mine(Digits):
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A plan, a task of its own, and modules that must not be imported."""
+    """A plan, its own task, and modules that must not be imported."""
     for name in NAMES:
         (tmp_path / f"{name}.py").write_text(f"raise RuntimeError('the plan has shadowed {name}')\n")
     (tmp_path / "my_task.py").write_text(TASK)
@@ -88,5 +88,5 @@ def test_a_module_of_such_a_name_is_not_the_user_s(folder: Path) -> None:
 
 
 def test_the_module_run_by_python_leaves_the_folder_aside(folder: Path) -> None:
-    (folder / "types.py").unlink()  # Python itself imports it before any line of this project runs
+    (folder / "types.py").unlink()  # Python itself imports this file before any line of this project runs
     run(folder, sys.executable, "-m", "measured_nas", "list")

@@ -1,4 +1,4 @@
-"""Whole studies on the real parts."""
+"""Whole studies on real parts, without anything pretended."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from trials.store.store import Store
 
 @pytest.mark.parametrize("executor", ["local", "ray_actors", pytest.param("ray_tune", marks=pytest.mark.slow)])
 def test_search_to_running_file(executor: str, plan: Callable[..., Path], url: str, tmp_path: Path) -> None:
-    """Every executor brings a study to its end, and its best network runs on numpy and onnxruntime alone."""
+    """With every executor a study completes, and its best network runs with numpy and onnxruntime alone."""
     path = plan(executor=executor, task={"name": "digits", "image_size": 8}, measure={"audit": 1.0})
     said = nas("search", str(path), "--storage", url, "budget.trials=2").stdout
     with study_view(Store(url), "study") as study:
@@ -58,7 +58,7 @@ def test_a_limit_rejects_before_training(plan: Callable[..., Path], url: str) ->
         assert not any(metric.name == "accuracy" for row in rejected for metric in row.metrics)
 
 
-def test_every_measured_number_can_be_objective_or_limit(plan: Callable[..., Path], url: str) -> None:
+def test_every_measured_metric_can_be_an_objective_or_a_limit(plan: Callable[..., Path], url: str) -> None:
     path = plan(
         task={"name": "digits", "image_size": 8},
         objectives={"accuracy": "maximize", "latency_p90_ms": "minimize", "recall_of_3": "maximize"},
@@ -97,7 +97,7 @@ def test_failed_trials_are_records(task: str, message: str, plan: Callable[..., 
         assert [row.state for row in rows] == ["failed", "failed"]
         assert all(message in (row.reason or "") for row in rows)
         assert all("Traceback" in (row.traceback or "") for row in rows)
-    assert not list(Path(Store(url).folder).glob("nas_artifacts/checkpoints/*/*")), "checkpoints of a finished study"
+    assert not list(Path(Store(url).folder).glob("nas_artifacts/checkpoints/*/*")), "a finished study has checkpoints"
     folder = path.parent / "none" / "under"
     refused = nas("export", "study", "--trial", "0", "--out", str(folder), "--storage", url, check=False)
     assert refused.returncode == 2
@@ -126,7 +126,7 @@ def test_replicates_and_their_random_twins(plan: Callable[..., Path], url: str) 
 
 
 def test_a_task_without_accuracy(plan: Callable[..., Path], url: str) -> None:
-    """The engine has no word for accuracy: segmentation is searched by its own metric."""
+    """The engine does not require accuracy: segmentation is searched by its own metric."""
     task = {"name": "shapes_segmentation", "num_train": 128, "num_validation": 64, "num_test": 64}
     path = plan(task=task, estimator={"name": "training", "epochs": 1}, budget={"trials": 2})
     nas("search", str(path), "--storage", url)

@@ -1,4 +1,4 @@
-"""The command in odd surroundings: no reader, no output, no home, a terminal that is too narrow, Ctrl-C."""
+"""The command in unusual environments: no reader, no output, no home, a terminal that is too narrow, Ctrl-C."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ NAS = str(Path(sys.executable).parent / "nas")
 
 
 def shell(command: str, folder: Path, environment: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
-    """What bash makes of a command; ``$NAS`` is the program."""
+    """Run a line in bash; ``$NAS`` is the program."""
     given = {"PATH": os.environ["PATH"], "NAS": NAS, **(environment or {})}
     line = ["bash", "-o", "pipefail", "-c", command]
     return subprocess.run(line, cwd=folder, env=given, capture_output=True, text=True, timeout=200)
@@ -65,11 +65,11 @@ def test_a_folder_that_is_gone(tmp_path: Path) -> None:
 @pytest.mark.parametrize("after_s", [0.2, 0.6, 1.5])
 def test_control_c_ends_it_without_a_traceback(after_s: float, tmp_path: Path) -> None:
     plan = Path(__file__).parents[2] / "examples" / "digits.yaml"
-    # A process that was started in the background, as this one may be, inherits that Ctrl-C is ignored.
+    # A process that was started in the background, as this one may be, inherits that SIGINT is ignored.
     heard = ["env", "--default-signal=INT", NAS, "validate", str(plan)]
     process = subprocess.Popen(heard, cwd=tmp_path, stderr=subprocess.PIPE, text=True)
     time.sleep(after_s)
     process.send_signal(signal.SIGINT)
     _, said = process.communicate(timeout=200)
     assert process.returncode in (130, -signal.SIGINT)
-    assert "trials/" not in said, "a traceback of this project"
+    assert "trials/" not in said, "the traceback shows lines of this project"

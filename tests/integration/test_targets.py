@@ -13,7 +13,7 @@ import pytest
 from nas.latency.machine.affinity import available_cores
 from tests.integration.forks import nas
 
-#: Runs a script where neither torch nor the other runtime can be imported.
+#: Runs a script in which neither torch nor the other runtime can be imported.
 ALONE = (
     "import runpy, sys; sys.modules.update(torch=None, onnxruntime=None); path = sys.argv.pop(1); runpy.run_path(path)"
 )

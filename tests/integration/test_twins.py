@@ -1,4 +1,4 @@
-"""A real sparse study with everything it is compared with, from the command line to the report."""
+"""A real sparse study with all its companions, from the command line to the report."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_a_sparse_study_with_its_companions(plan: Callable[..., Path], url: str,
         assert len({(twin.candidate_id, twin.structure_hash) for twin in twins}) == len(twins) >= 3
         own = select(Measurement.structure_hash).where(Measurement.purpose != "twin")
         parents = {row for row in session.scalars(own)} & {twin.structure_hash for twin in twins}
-        assert parents, "a dense twin is the file that its dense parent would ship, weights aside"
+        assert parents, "a dense twin must equal its dense parent's file except for the weights"
     page = (
         Path(nas("report", "study", "--out", str(tmp_path / "report"), "--storage", url).stdout.split()[-1])
     ).read_text()

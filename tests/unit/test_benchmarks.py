@@ -1,4 +1,4 @@
-"""Benchmarks are run by hand: here it is seen that they still find what they measure."""
+"""Benchmarks are run by hand; these tests check that the benchmarks still run and find what they measure."""
 
 from __future__ import annotations
 

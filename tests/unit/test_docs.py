@@ -1,4 +1,4 @@
-"""The documents say what the code does: every option, every name, every default, every link."""
+"""The documents agree with the code: every option, every name, every default, every link."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("exam
 
 
 def rows(text: str) -> dict[str, str]:
-    """First cell → second cell, of every row of every table whose first cell is code."""
+    """First cell → second cell, for the rows of all tables whose first cell is code."""
     found = re.findall(r"^\| `([^`]+)` \| (.*?) \|", text, flags=re.MULTILINE)
     assert len({key for key, _ in found}) == len(found), "a key is documented twice"
     return dict(found)
 
 
 def section(text: str, heading: str) -> str:
-    """What stands under a heading, up to the next of its level or above."""
+    """The text under a heading, up to the next heading of the same or a higher level."""
     level = heading.split()[0]
     found = re.search(rf"^{re.escape(heading)}$(.*?)(?=^#{{1,{len(level)}}} |\Z)", text, re.M | re.S)
     assert found, f"no heading {heading!r}"
@@ -42,14 +42,14 @@ def section(text: str, heading: str) -> str:
 
 
 def default_of(cell: str) -> Any:
-    """A default as it is documented: YAML in code."""
+    """A default as documented: YAML in code."""
     code = re.fullmatch(r"`(.*)`", cell)
-    assert code, f"a default is written as code, not {cell!r}"
+    assert code, f"a default must be written as code, not {cell!r}"
     return plain(yaml.safe_load(code[1]))
 
 
 def plain(value: Any) -> Any:
-    """Models as mappings without what is None, tuples as lists."""
+    """Models as mappings without values of None; tuples as lists."""
     if isinstance(value, BaseModel):
         value = value.model_dump()
     if isinstance(value, Mapping):
@@ -64,7 +64,7 @@ def models_in(annotation: Any) -> list[type[BaseModel]]:
 
 
 def plan_keys(model: type[BaseModel] = Plan, prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Every key of a plan, with dots, and its default."""
+    """Every key of a plan in dotted form, with its default."""
     for name, field in model.model_fields.items():
         default = ... if field.is_required() else field.get_default(call_default_factory=True)
         yield prefix + name, default

@@ -1,4 +1,4 @@
-"""What the packages import is what ``pyproject.toml`` asks for."""
+"""The packages import exactly the distributions that ``pyproject.toml`` requires."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ OURS = [pattern.rstrip("*") for pattern in CONFIGURATION["tool"]["setuptools"]["
 
 
 def imported() -> set[str]:
-    """Top-level packages that any of our modules imports, at whatever place."""
+    """Top-level packages that any module of this project imports, at module level or within functions."""
     found = set()
     for file in (file for package in OURS for file in (ROOT / package).rglob("*.py")):
         for node in ast.walk(ast.parse(file.read_text())):
@@ -38,5 +38,5 @@ def test_every_import_is_asked_for_and_the_other_way_round() -> None:
     owners = packages_distributions()
     used = {canonicalize_name(owner) for package in imported() for owner in owners[package]}
     assert used <= asked
-    used_by_others = {"cmake", "onnxscript", "psycopg"}  # the kernels' build, torch and SQLAlchemy
+    used_by_others = {"cmake", "onnxscript", "psycopg"}  # used by the build of the kernels, by torch and by SQLAlchemy
     assert asked - used == {PROJECT["name"], *used_by_others}

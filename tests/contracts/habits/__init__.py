@@ -1,7 +1,7 @@
 """Small networks as users of torch write them, one habit each.
 
-Each takes images of 16×16 pixels and is made by ``factory(num_classes=10, in_chans=1)``, if it takes these.
-A plan names it by ``factory_name``.
+Each takes images of 16×16 pixels. It is made by ``factory(num_classes=10, in_chans=1)`` if the factory accepts these
+arguments. A plan names it by ``factory_name``.
 """
 
 from collections.abc import Callable
@@ -33,6 +33,6 @@ HABITS: dict[str, Callable[..., nn.Module]] = {
 
 
 def factory_name(name: str) -> str:
-    """How a plan names the factory of a habit."""
+    """The name by which a plan refers to the factory of a habit."""
     factory = HABITS[name]
     return f"{factory.__module__}:{factory.__qualname__}"

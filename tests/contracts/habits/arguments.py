@@ -1,4 +1,4 @@
-"""What forward takes and gives, and what factories take."""
+"""Arguments and results of forward, and arguments of factories."""
 
 import torch
 from torch import nn
@@ -58,7 +58,7 @@ class TwoInputs(_Net):
 
 
 class DictOutput(_Net):
-    """Answers in a dict."""
+    """A forward that returns a dict."""
 
     def forward(self, x):
         features = self.conv(x).relu().mean((2, 3))
@@ -66,7 +66,7 @@ class DictOutput(_Net):
 
 
 class TupleOutput(_Net):
-    """Answers in a tuple with something else."""
+    """A forward that returns a tuple: the answer and something else."""
 
     def forward(self, x):
         features = self.conv(x).relu().mean((2, 3))
@@ -74,14 +74,14 @@ class TupleOutput(_Net):
 
 
 class OneInATuple(_Net):
-    """The answer alone, in a tuple."""
+    """A forward that returns a tuple of one: the answer."""
 
     def forward(self, x):
         return (self.head(self.conv(x).relu().mean((2, 3))),)
 
 
 def keyword_factory(**kwargs):
-    """A factory that takes whatever it is given."""
+    """A factory that accepts any keyword argument."""
     return _Plain(kwargs.get("num_classes", 1000), kwargs.get("in_chans", 3))
 
 
@@ -91,7 +91,7 @@ def variable_factory(*args, **kwargs):
 
 
 def factory_without_classes(in_chans=1):
-    """The number of classes is fixed in the factory."""
+    """A factory with a fixed number of classes."""
     return _Plain(10, in_chans)
 
 
@@ -124,7 +124,7 @@ class InnerOptional(nn.Module):
 
 
 class TrainingOnlyOutput(_Net):
-    """A second answer while training, as networks with auxiliary heads give."""
+    """A forward that returns a second output during training, as networks with auxiliary heads do."""
 
     def forward(self, x):
         features = self.conv(x).relu().mean((2, 3))

@@ -1,4 +1,4 @@
-"""Constructors that look at values, lazy and half-precision layers, buffers, layers without use."""
+"""Constructors that read values, lazy and half-precision layers, buffers, unused layers."""
 
 import numpy as np
 import torch
@@ -6,7 +6,7 @@ from torch import nn
 
 
 class LooksAtValues(nn.Module):
-    """Drop rates spread out by torch.linspace and read with .item()."""
+    """Drop rates computed by torch.linspace and read with .item()."""
 
     def __init__(self, num_classes=10, in_chans=1, depth=3, drop=0.2):
         super().__init__()
@@ -56,7 +56,7 @@ class ScalesItself(nn.Module):
 
 
 class Lazy(nn.Module):
-    """Layers whose inputs are known at the first call only."""
+    """Layers whose input size is known only at the first call."""
 
     def __init__(self, num_classes=10):
         super().__init__()
@@ -82,7 +82,7 @@ class HalfPrecision(nn.Module):
 
 
 def half_precision_inputs(num_classes=10, in_chans=1):
-    """The same, for inputs that are halves already."""
+    """A half-precision network that expects half-precision inputs."""
     return nn.Sequential(nn.Conv2d(in_chans, 8, 3), nn.ReLU(), nn.Flatten(), nn.Linear(8 * 14 * 14, num_classes)).half()
 
 
@@ -191,5 +191,5 @@ class ParameterLists(nn.Module):
 
 
 def fewer_arguments():
-    """A factory that takes nothing; the network is for this task all the same."""
+    """A factory without arguments, whose network nevertheless fits this task."""
     return UnusedLayers()

@@ -14,7 +14,7 @@ class _Net(nn.Module):
 
 
 class DropoutLeftOn(_Net):
-    """F.dropout without its training flag: random at evaluation."""
+    """F.dropout without its training flag: it also drops at random in evaluation mode."""
 
     def forward(self, x):
         x = self.second(F.dropout(self.conv(x).relu(), 0.3)).relu()
@@ -22,7 +22,7 @@ class DropoutLeftOn(_Net):
 
 
 class DropoutWithFlag(_Net):
-    """F.dropout as it is meant."""
+    """F.dropout with its training flag, as intended."""
 
     def forward(self, x):
         x = self.second(F.dropout(self.conv(x).relu(), p=0.3, training=self.training)).relu()
@@ -43,7 +43,7 @@ class StochasticDepth(_Net):
 
 
 class StochasticDepthLeftOn(_Net):
-    """The same without looking at the mode: random at evaluation."""
+    """A branch dropped at random in both modes: random in evaluation mode too."""
 
     def forward(self, x):
         x = self.conv(x).relu()
@@ -52,7 +52,7 @@ class StochasticDepthLeftOn(_Net):
 
 
 class BranchOnShape(_Net):
-    """Branches on the image's size, and a loop as long as it is large."""
+    """A branch on the image size, and a loop whose length is the image size."""
 
     def forward(self, x):
         if x.shape[-1] % 2 == 1:
@@ -65,7 +65,7 @@ class BranchOnShape(_Net):
 
 
 class BranchOnValues(_Net):
-    """A branch on what the network computes, which no graph can follow."""
+    """A branch on computed values, which no graph can represent."""
 
     def forward(self, x):
         x = self.conv(x).relu()
@@ -75,7 +75,7 @@ class BranchOnValues(_Net):
 
 
 class ChecksInput(_Net):
-    """Checks of its input as libraries write them."""
+    """Checks of the input, as libraries write them."""
 
     def forward(self, x):
         if not torch.is_tensor(x) or x.ndim != 4:
@@ -109,14 +109,14 @@ class DropsGradient(_Net):
 
 
 class RaisesInForward(_Net):
-    """A mistake in forward: the shapes do not fit."""
+    """An error in forward: the shapes do not fit."""
 
     def forward(self, x):
         return self.head(self.second(x).flatten(1))
 
 
 class RaisesInConstructor(nn.Module):
-    """A mistake in the constructor."""
+    """An error in the constructor."""
 
     def __init__(self, num_classes=10, in_chans=1):
         super().__init__()

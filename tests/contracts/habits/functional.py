@@ -1,4 +1,4 @@
-"""Functions instead of modules, under all the names torch takes arguments by."""
+"""Functions instead of modules, with every spelling of arguments that torch accepts."""
 
 import torch
 from torch import nn
@@ -20,7 +20,7 @@ class OwnParameters(nn.Module):
 
 
 class Keywords(nn.Module):
-    """Every argument by its name."""
+    """Every argument passed by keyword."""
 
     def __init__(self, num_classes=10, in_chans=1):
         super().__init__()
@@ -58,7 +58,7 @@ class ReduceKeywords(nn.Module):
 
 
 class OldKeywords(nn.Module):
-    """The names numpy and old torch use: ``axis``, ``keepdims``."""
+    """The argument names of numpy and of older versions of torch: ``axis``, ``keepdims``."""
 
     def __init__(self, num_classes=10, in_chans=1):
         super().__init__()
@@ -72,7 +72,7 @@ class OldKeywords(nn.Module):
 
 
 class OverwritesWhatItNeeds(nn.Module):
-    """Changes in place what the gradient of an activation needs."""
+    """An in-place change of a value that the gradient of an activation needs."""
 
     def __init__(self, num_classes=10, in_chans=1):
         super().__init__()
@@ -92,7 +92,7 @@ class OverwritesWhatItNeeds(nn.Module):
 
 
 class InPlace(nn.Module):
-    """Operators and functions that change their input."""
+    """Operators and functions that change their input in place."""
 
     def __init__(self, num_classes=10, in_chans=1):
         super().__init__()

@@ -55,7 +55,7 @@ def hook_on_network(num_classes=10, in_chans=1):
 
 
 class HookThatLooks(_Net):
-    """A hook that only looks: it keeps a feature map for later."""
+    """A hook that changes nothing: it keeps a feature map for later."""
 
     def __init__(self, num_classes=10, in_chans=1):
         super().__init__(num_classes, in_chans)

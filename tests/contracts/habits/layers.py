@@ -1,11 +1,11 @@
-"""Layers that are less usual, and usual ones with unusual settings."""
+"""Unusual layers, and common layers with unusual settings."""
 
 import torch
 from torch import nn
 
 
 class _Net(nn.Module):
-    """A stem, something in the middle, a convolution, a classifier."""
+    """A stem, the layer under test, a convolution, a classifier."""
 
     def __init__(self, num_classes, in_chans, middle, width=8, last=None):
         super().__init__()
@@ -29,7 +29,7 @@ def transposed_convolution(num_classes=10, in_chans=1):
 
 
 def average_pool_divisor(num_classes=10, in_chans=1):
-    """An average pooling with a divisor of its own."""
+    """Average pooling with ``divisor_override``."""
     return _Net(num_classes, in_chans, nn.AvgPool2d(3, 2, 1, divisor_override=4))
 
 

@@ -18,7 +18,7 @@ class _Net(nn.Module):
 
 
 class ViewBehindConv(_Net):
-    """``x.view(x.size(0), -1)`` behind a convolution, as tutorials have it."""
+    """``x.view(x.size(0), -1)`` after a convolution, as in tutorials."""
 
     def forward(self, x):
         x = self.maps(x)
@@ -40,7 +40,7 @@ class ReshapeOfLiteral(_Net):
 
 
 class FeaturesProperty(_Net):
-    """The number of features multiplied out from the shape, as torch's first tutorial did."""
+    """The number of features computed from the shape by multiplication, as in torch's first tutorial."""
 
     def forward(self, x):
         x = self.maps(x)
@@ -61,7 +61,7 @@ class FlattenKeywords(_Net):
 
 
 class FlattenMiddle(nn.Module):
-    """Flattening of the last two dimensions only, then a layer over tokens."""
+    """Only the last two dimensions flattened, followed by a layer over tokens."""
 
     def __init__(self, num_classes=10, in_chans=1):
         super().__init__()

@@ -68,7 +68,7 @@ class TiedTranspose(nn.Module):
 
 
 class TiedFunctional(nn.Module):
-    """A layer's weight used once more by a function."""
+    """A layer's weight that a function uses a second time."""
 
     def __init__(self, num_classes=10, in_chans=1):
         super().__init__()
@@ -194,7 +194,7 @@ class WeightStandardization(nn.Module):
 
 
 class TiedEmbeddingHead(nn.Module):
-    """A classifier whose weight is that of a layer before, as language models tie input and output."""
+    """A classifier that shares its weight with an earlier layer, as language models tie input and output embeddings."""
 
     def __init__(self, num_classes=10, in_chans=1):
         super().__init__()

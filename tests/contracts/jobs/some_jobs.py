@@ -1,4 +1,4 @@
-"""Jobs that behave and misbehave; imported by workers from a folder outside the package."""
+"""Jobs that behave and jobs that misbehave; workers import them from a folder outside the package."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def count(payload: Mapping[str, Any]) -> Values:
 
 
 def hold(payload: Mapping[str, Any]) -> Values:
-    """Says that it runs, and ends once its file is there."""
+    """Reports that it runs, and ends when its file exists."""
     yield {"pid": os.getpid()}
     while not Path(payload["until"]).exists():
         time.sleep(0.02)
@@ -61,7 +61,7 @@ def die(payload: Mapping[str, Any]) -> Values:
 
 
 def end(payload: Mapping[str, Any]) -> Values:
-    """Ends by a signal, or with an exit code of its own."""
+    """Ends its process by a signal or with a given exit code."""
     yield {"pid": os.getpid()}
     if "signal" in payload:
         signal.signal(payload["signal"], signal.SIG_DFL)
@@ -70,18 +70,18 @@ def end(payload: Mapping[str, Any]) -> Values:
 
 
 def leave_a_process(payload: Mapping[str, Any]) -> Values:
-    """Ends as it should, but for a process of another session that lives on."""
+    """Ends normally, but leaves a process of another session behind."""
     yield {"child": _detached(lambda: time.sleep(600))}
 
 
 def hold_with_a_process(payload: Mapping[str, Any]) -> Values:
-    """Never ends, nor does a process of another session."""
+    """Never ends, and neither does a process of another session that it starts."""
     yield {"pid": os.getpid(), "child": _detached(lambda: time.sleep(600))}
     time.sleep(600)
 
 
 def eat(payload: Mapping[str, Any]) -> Values:
-    """Holds more and more memory, in a process of its own if asked to."""
+    """Allocates more and more memory, in a process of its own if asked to."""
     if payload["child"]:
         yield {"child": _detached(_eat)}
         time.sleep(600)
@@ -90,7 +90,7 @@ def eat(payload: Mapping[str, Any]) -> Values:
 
 
 def fill_the_disk(payload: Mapping[str, Any]) -> Values:
-    """Writes more than there is room for; the library it uses tells no error number."""
+    """Writes more than there is room for, with a library whose error carries no error number."""
     import torch
 
     yield {}
@@ -108,13 +108,13 @@ def write(payload: Mapping[str, Any]) -> Values:
 
 
 def write_where_nothing_is(payload: Mapping[str, Any]) -> Values:
-    """Finds its folder, which then is gone, and writes there."""
+    """Removes its folder and then writes there."""
     Path(payload["folder"]).rmdir()
     yield from write(payload)
 
 
 def _detached(what: Callable[[], None]) -> int:
-    """A grandchild in a session of its own, whose parent has ended; its number."""
+    """Start a grandchild in a session of its own, whose parent has ended; returns its process id."""
     read, write = os.pipe()
     child = os.fork()
     if child == 0:
@@ -138,7 +138,7 @@ def _eat() -> None:
 
 
 def die_as_a_parent(payload: Mapping[str, Any]) -> Values:
-    """Leaves a process that has all its files open."""
+    """Is killed while a child process keeps all its files open."""
     child = os.fork()
     if child == 0:
         time.sleep(600)
@@ -148,7 +148,7 @@ def die_as_a_parent(payload: Mapping[str, Any]) -> Values:
 
 
 def litter(payload: Mapping[str, Any]) -> Values:
-    """Would clean up, but is killed before."""
+    """Is killed before it can remove its temporary files."""
     with tempfile.TemporaryDirectory() as folder:
         yield {"folder": folder}
         time.sleep(600)
@@ -166,7 +166,7 @@ def echo(payload: Mapping[str, Any]) -> Values:
 
 
 def surroundings(payload: Mapping[str, Any]) -> Values:
-    """What the worker's pool gives it; it reads its standard input, where requests may come from."""
+    """Threads and cores that the pool gives to its worker; reads standard input, where requests may arrive."""
     typed = sys.stdin.read() if sys.stdin else ""
     yield {
         "threads": os.environ["OMP_NUM_THREADS"],
@@ -177,7 +177,9 @@ def surroundings(payload: Mapping[str, Any]) -> Values:
 
 
 def where(payload: Mapping[str, Any]) -> Values:
-    """The node of a Ray worker; both nodes of a cluster are in use while both files are not there yet."""
+    """The node of a Ray worker. Two jobs wait for each other's file, so that both nodes of a cluster are in use at
+    once.
+    """
     import ray
 
     node = ray.get_runtime_context().get_node_id()

@@ -1,4 +1,4 @@
-"""A task in whose first training something happens to the place."""
+"""A task whose first trainings suffer faults of the place."""
 
 from __future__ import annotations
 

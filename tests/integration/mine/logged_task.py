@@ -1,4 +1,4 @@
-"""Digits that write a line for every training step, so that a test can count what was done twice."""
+"""Digits that log every training step, so that a test can count repeated work."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class LoggedDigits(Digits):
 
 
 class RaisingDigits(Digits):
-    """Fails when it is trained on."""
+    """Digits that raise an error when they are trained on."""
 
     def __init__(self) -> None:
         super().__init__(image_size=8)
@@ -36,7 +36,7 @@ class RaisingDigits(Digits):
 
 
 class NotANumber(Digits):
-    """Scores nothing that can be compared."""
+    """Digits whose score is NaN."""
 
     def __init__(self) -> None:
         super().__init__(image_size=8)

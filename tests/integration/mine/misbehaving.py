@@ -1,4 +1,4 @@
-"""Candidates of which one choice says how they misbehave in their first training step."""
+"""Candidates that misbehave in their first training step, in a way that one choice determines."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from nas.tasks import Task
 from nas.tasks.digits import Digits
 
 WAYS = ("fine", "raises", "nan", "eats", "hangs", "exits", "segfaults", "leaves")
-#: The way of the network that this process built last: in a worker, the one it trains.
+#: How the network that this process built last misbehaves; in a worker, that is the network it trains.
 built = "fine"
 
 
 class Misbehaving(SearchSpace):
-    """A layer and a head. Choices: how it misbehaves."""
+    """A layer and a head. Its only choice is how it misbehaves."""
 
     def build(self, chooser: Chooser, task: Task) -> nn.Module:
         global built
@@ -29,7 +29,7 @@ class Misbehaving(SearchSpace):
 
 
 class Misled(Digits):
-    """Small digits."""
+    """Small digits whose training step misbehaves as the network says."""
 
     def __init__(self) -> None:
         super().__init__(image_size=8)

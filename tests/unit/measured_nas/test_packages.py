@@ -1,4 +1,4 @@
-"""Packages of other distributions that have the names of ours are told from ours before anything is imported."""
+"""Other distributions' packages with the names of this project's are detected before anything is imported."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ def run(code: str, *paths: Path) -> subprocess.CompletedProcess[str]:
 
 
 def package(folder: Path, name: str) -> None:
-    """A package of somebody else's."""
+    """A package of another project."""
     (folder / name).mkdir()
     (folder / name / "__init__.py").write_text(THEIRS)
 
 
 def distribution(folder: Path, name: str, packages: str) -> None:
-    """What pip leaves of a distribution."""
+    """The metadata that pip leaves for a distribution."""
     information = folder / f"{name}-1.0.dist-info"
     information.mkdir()
     (information / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
@@ -41,7 +41,7 @@ def distribution(folder: Path, name: str, packages: str) -> None:
 
 @pytest.fixture
 def installed(tmp_path: Path) -> Path:
-    """The project as in an environment of its own: its packages, which a test may spoil."""
+    """The project as installed in an environment of its own, whose packages a test may change."""
     folder = tmp_path / "site-packages"
     folder.mkdir()
     for name in PACKAGES:

@@ -8,7 +8,7 @@ from nas.kernels.build import library as built
 
 @pytest.fixture(scope="session")
 def library() -> Path:
-    """The native kernels, from the user's cache where they were built before."""
+    """The native kernels, from the user's cache if they were built before."""
     try:
         return built()
     except MeasureError as error:

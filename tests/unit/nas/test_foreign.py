@@ -1,4 +1,4 @@
-"""Text from outside, as messages show it."""
+"""Text from outside, as error messages show it."""
 
 from __future__ import annotations
 

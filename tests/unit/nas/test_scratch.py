@@ -1,4 +1,4 @@
-"""Temporary folders of killed processes go with the next start; those of living ones stay."""
+"""Temporary folders of killed processes are removed at the next start; those of live processes stay."""
 
 from __future__ import annotations
 

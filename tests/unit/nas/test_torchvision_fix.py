@@ -17,7 +17,7 @@ def test_timm_and_torchvision_import_after_it() -> None:
 
 
 def test_the_compiler_comes_when_it_is_used() -> None:
-    """In a process of its own: this one may have it already."""
+    """This runs in a process of its own, because this one may have imported the compiler already."""
     script = """
 import sys
 import nas.torchvision_fix, timm, torch

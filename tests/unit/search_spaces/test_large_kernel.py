@@ -26,7 +26,7 @@ from search_spaces.large_kernel import KERNELS, LARGE, PUBLISHED, LargeKernel, U
 
 
 class Images(Classification):
-    """The shape of a task without its data."""
+    """A task's shapes without its data."""
 
     def __init__(self, size: int, channels: int = 3, num_outputs: int = 10) -> None:
         self.input_shape = (channels, size, size)
@@ -45,7 +45,7 @@ def searched(size: int, preset: str = "small", kernels: Sequence[int] | None = N
 
 
 def published(name: str) -> nn.Module:
-    """On the meta device."""
+    """A published network on the meta device."""
     chooser = ReplayChooser(PUBLISHED[name])
     with torch.device("meta"):
         model = LargeKernel("paper").build(chooser, Images(224, num_outputs=1000))
@@ -53,7 +53,8 @@ def published(name: str) -> nn.Module:
     return model
 
 
-#: Name → width of the first stage, units of each, 3×3 blocks a unit of the third; millions of parameters as published.
+#: Name → width of the first stage, units per stage, 3×3 blocks per unit of the third stage; published millions of
+#: parameters.
 PAPER = {
     "A": (40, (2, 2, 6, 2), 0, 4.4),
     "F": (48, (2, 2, 6, 2), 0, 6.2),
@@ -62,12 +63,12 @@ PAPER = {
     "T": (80, (3, 3, 9, 3), 1, 31.0),
     "S": (96, (3, 3, 9, 3), 2, 55.6),
 }
-#: Taps of all branches of a 13×13, and their number.
+#: Number of taps in all branches of a 13×13 kernel, and number of branches.
 TAPS_13, BRANCHES_13 = 13 * 13 + 5 * 5 + 7 * 7 + 3 * 3 * 3, 6
 
 
 def by_hand(name: str, *, deployed: bool) -> int:
-    """Parameters after the official definition: as trained, or with batch norms, scales and branches merged."""
+    """Parameters by the official definition: as trained, or with batch norms, scales and branches merged."""
     base, units, small, _ = PAPER[name]
     dims = [base << index for index in range(4)]
     half = base // 2
@@ -92,7 +93,7 @@ def _block(dim: int, kernel: int, *, deployed: bool) -> int:
 def test_published_networks_have_the_official_definitions_parameters(name: str) -> None:
     model = published(name)
     assert sum(parameter.numel() for parameter in model.parameters()) == by_hand(name, deployed=False)
-    # Published numbers are of the deployed form, cut rather than rounded.
+    # The published numbers describe the deployed form and are truncated, not rounded.
     assert by_hand(name, deployed=True) / 1e6 == pytest.approx(PAPER[name][3], abs=0.1)
 
 
@@ -102,14 +103,14 @@ def test_the_file_of_a_published_network_has_everything_merged(tmp_path: Path) -
     seed_weights(network, (1, 3, 224, 224), "seed")
     generator = torch.Generator().manual_seed(0)
     for parameter in network.model.parameters():
-        # Equal constants would be stored once.
+        # Equal constants would be stored only once.
         parameter.data *= 1 + 0.1 * torch.rand(parameter.shape, generator=generator)
         parameter.data += 1e-3 * torch.rand(parameter.shape, generator=generator)
     path = tmp_path / "x.onnx"
     OnnxExporter().export(network, path, input_shape=(1, 3, 224, 224))
     model = onnx.load(str(path))
     floats = [math.prod(item.dims) for item in model.graph.initializer if item.data_type == onnx.TensorProto.FLOAT]
-    # Scalars are what GELU and norms compute with.
+    # Scalars belong to GELU and norms.
     assert sum(size for size in floats if size > 1) == by_hand("A", deployed=True)
     assert "BatchNormalization" not in {node.op_type for node in model.graph.node}
 
@@ -125,7 +126,7 @@ def blocks_of(model: nn.Module, stage: str) -> list[nn.Module]:
 
 
 def kernel_of(block: nn.Module) -> int:
-    """Side of its depthwise convolution or of what its LS convolution perceives; 3 of a SpaRTAN block, 0 of none."""
+    """Kernel size of its depthwise convolution or its LS convolution's perception; 3 for SpaRTAN, 0 for neither."""
     if isinstance(block, SpartanBlock):
         return 3
     if isinstance(block.ls_conv, LSConv):
@@ -146,19 +147,19 @@ def test_sampled_networks_keep_the_rules(size: int, preset: str) -> None:
             name = f"stage{number}"
             blocks = blocks_of(model, name)
             kernels = [kernel_of(block) for block in blocks]
-            # Large kernels in middle and late stages only.
+            # Large kernels occur in middle and late stages only.
             assert number > 1 or max(kernels) < LARGE
-            # No large kernel is trained without dilated ones beside it.
+            # Every large kernel has dilated branches during training.
             modules = dict(model.get_submodule(name).named_modules())
             merged = tuple(f"{path}." for path, module in modules.items() if isinstance(module, DilatedReparam))
             for path, module in modules.items():
                 if is_depthwise(module) and module.kernel_size[0] >= LARGE:
                     assert path.startswith(merged) or ".perception." in path
-            # Depth by 3×3 blocks: of a unit's blocks only the first chooses its mixer.
+            # The 3×3 blocks add depth: only the first block of a unit chooses its mixer.
             per_unit = 1 + choices.get(f"{name}.small_blocks", 0)
             assert len(blocks) == per_unit * choices.get(f"{name}.units", 1)
             assert {kernel for index, kernel in enumerate(kernels) if index % per_unit} <= {3}
-            # Squeeze-and-excitation mixes channels where it was chosen.
+            # Squeeze-and-excitation is present where it was chosen.
             gates = {not isinstance(block.se, nn.Identity) for block in blocks if isinstance(block, UniRepLKNetBlock)}
             assert gates <= {choices.get(f"{name}.se")}
 
@@ -230,13 +231,13 @@ def test_policies_see_the_same_sites_whatever_is_chosen() -> None:
 
 
 def field_of_view(answers: dict[str, object]) -> float:
-    """Mean distance, in pixels, of what the centre of the second stage depends on in an untrained network."""
+    """Mean distance, in pixels, of the pixels that the centre of the untrained second stage depends on."""
     space = searched(256, "paper", kernels=(3, 7, 13))
     network = space.build(space.sample(FixedVectorChooser(answers)).architecture, seed=0)
     seed_weights(network, (1, 3, 256, 256), "seed")
     for module in network.model.modules():
         if isinstance(module, GlobalResponseNorm):
-            # As it starts: it looks at the whole map, whatever the kernels.
+            # An initialised network looks at the whole map, whatever the kernels.
             nn.init.zeros_(module.weight)
     inputs = torch.randn(2, 3, 256, 256, generator=torch.Generator().manual_seed(0)).requires_grad_()
     features = nn.Sequential(*list(network.model.children())[:2])(inputs)

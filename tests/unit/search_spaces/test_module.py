@@ -28,7 +28,7 @@ def task() -> Task:
 
 
 class Normed(nn.Module):
-    """Two norms, of which the first is to be frozen."""
+    """A network with two norms, the first of which is to be frozen."""
 
     def __init__(self, num_classes: int = 10) -> None:
         super().__init__()

@@ -15,7 +15,7 @@ from search_spaces.plain_convnet import PUBLISHED, PlainConvNet
 
 
 class Images(Classification):
-    """The shape of a task without its data."""
+    """A task's shapes without its data."""
 
     num_outputs = 10
 
@@ -82,7 +82,7 @@ def test_a_skipped_slot_keeps_the_other_slots_keys() -> None:
 
 
 def test_kernels_that_could_only_touch_padding_are_one_network() -> None:
-    # 2×2 pixels at the end: taps beyond 3×3 see padding only.
+    # The last map has 2×2 pixels: taps beyond 3×3 see only padding.
     space = searched(16)
     identities = {
         graph_identity(network.model, (1, 3, 16, 16), {})

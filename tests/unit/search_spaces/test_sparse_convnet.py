@@ -20,7 +20,7 @@ from search_spaces.sparse_convnet import PUBLISHED, SparseConvNet
 
 SHAPE = (1, 3, 16, 16)
 PLACES = [f"stage{stage}.block{block}" for stage in (1, 2, 3) for block in (1, 2, 3)]
-#: Every part in use: two residual blocks a stage, excited, with attention.
+#: A network that uses every part: two residual blocks per stage, with squeeze-and-excitation and attention.
 FULL = {
     **{f"stage{stage}.{what}": value for stage in (1, 2, 3) for what, value in (("depth", 3), ("ulsam", 4))},
     "stage1.depth": 2,
@@ -29,7 +29,7 @@ FULL = {
 
 
 class Images(Classification):
-    """The shape of a task without its data."""
+    """A task's shapes without its data."""
 
     def __init__(self, size: int, classes: int = 10, channels: int = 3) -> None:
         self.input_shape = (channels, size, size)
@@ -113,7 +113,7 @@ def test_kept_decides_the_non_zeros_of_pointwise_convolutions() -> None:
     for path, module in masked.items():
         expected = num_kept(kept[f"{path.split('.')[0]}.kept"], module.weight.numel())
         assert int(module.masked_weight.count_nonzero()) == expected
-        # Scores follow the weights as they were initialised.
+        # Scores follow the initial weights.
         assert torch.equal(module.scores.abs().argmax(), module.weight.abs().argmax())
 
 
@@ -153,7 +153,7 @@ def test_a_skipped_slot_keeps_the_other_slots_keys() -> None:
 
 
 def test_kernels_that_could_only_touch_padding_are_one_network() -> None:
-    # 2×2 pixels at the end: taps beyond 3×3 see padding only.
+    # The last map has 2×2 pixels: taps beyond 3×3 see only padding.
     answers = [{**FULL, "stage3.block2.kernel": kernel} for kernel in (3, 5)]
     assert len({graph_identity(build(item), SHAPE, {}) for item in answers}) == 1
     assert len({graph_identity(build(item, size=64), (1, 3, 64, 64), {}) for item in answers}) == 2

@@ -28,7 +28,7 @@ def members() -> Iterator[Any]:
 
 @pytest.mark.parametrize(("family", "name"), list(members()))
 def test_published_networks_are_points_of_the_space(family: str, name: str) -> None:
-    """Names and shapes of all tensors are timm's, hence parameters too."""
+    """Names and shapes of all tensors equal timm's, and therefore the number of parameters too."""
     chooser = ReplayChooser(FAMILIES.get(family).published[name])
     with torch.device("meta"):
         model = FAMILIES.get(family)("paper").build(chooser, (3, 224, 224), 1000)
@@ -36,7 +36,7 @@ def test_published_networks_are_points_of_the_space(family: str, name: str) -> N
     chooser.finish()
     expected = {key: tuple(tensor.shape) for key, tensor in theirs.state_dict().items()}
     assert {key: tuple(tensor.shape) for key, tensor in model.state_dict().items()} == expected
-    # Not `count_parameters`: branches that are merged when deployed do not count there.
+    # `count_parameters` would not do: it leaves out branches that are merged when deployed.
     assert sum(item.numel() for item in model.parameters()) == sum(item.numel() for item in theirs.parameters())
 
 

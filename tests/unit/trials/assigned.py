@@ -1,4 +1,4 @@
-"""A study in a store, under a lease, as a coordinator is given it."""
+"""A study in a store, under a lease, as it is given to a coordinator."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def assigned(
     targets: Mapping[str, Mapping[str, Any]] | None = None,
     folder: str = "/nonexistent",
 ) -> Assignment:
-    """A new study, or the one there is: its lease is anyone's at once."""
+    """A new study, or the existing one; its lease expires at once, so that anyone may take it."""
     try:
         study_id = store.read(study_row, name).id
     except UnknownNameError:

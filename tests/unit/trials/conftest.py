@@ -1,4 +1,4 @@
-"""Jobs that run in this process."""
+"""Fixtures for jobs that run in this process."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.unit.trials.in_process import InProcess
 
 @pytest.fixture(scope="session")
 def _measuring() -> Iterator[None]:
-    """The process that jobs of this process measure in ends with the last test."""
+    """End the measuring process of this process's jobs after the last test."""
     yield
     from trials.jobs import target
 
@@ -22,5 +22,5 @@ def _measuring() -> Iterator[None]:
 
 @pytest.fixture
 def in_process(calibrated: dict[str, Any], _measuring: None) -> InProcess:
-    """Workers that know the target ``local``."""
+    """Workers in this process that know the target ``local``."""
     return InProcess(targets={"local": calibrated})

@@ -1,4 +1,4 @@
-"""Workers in this process: jobs really run, one at a time, with JSON on the way there and back."""
+"""Workers in this process: jobs really run, one at a time, with payloads and results passed through JSON."""
 
 from __future__ import annotations
 

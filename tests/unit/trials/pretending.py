@@ -1,4 +1,4 @@
-"""Workers that only pretend: jobs run at once, in this process, and return what a test wants."""
+"""Workers that only pretend: jobs run at once in this process and return what the test wants."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ def latency(value: float) -> dict[str, Any]:
 
 
 def timed(value: float, structure_hash: str = "s") -> dict[str, Any]:
-    """What a gate or a dense twin's job returns."""
+    """The result of a gate or of a dense twin's job."""
     return {"metrics": {"size_bytes": 1.0}, "structure_hash": structure_hash, "latency": latency(value)}
 
 
 def check_payload(job: Job) -> None:
-    """A job's payload has the keys that its function declares."""
+    """Check that a job's payload has the keys that its function declares."""
     declared = get_type_hints(load(job.function, "job"))["payload"]
     assert set(job.payload) == set(get_type_hints(declared)), job.function
 
 
 def check_result(job: Job, result: Mapping[str, Any]) -> None:
-    """A result has the keys that the job's function declares of its last value."""
+    """Check that a result has the keys that the job's function declares for its last value."""
     (yielded,) = get_args(get_type_hints(load(job.function, "job"))["return"])
     hints = get_type_hints((get_args(yielded) or (yielded,))[-1], include_extras=True)
     assert set(result) <= set(hints), job.function

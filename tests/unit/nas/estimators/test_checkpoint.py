@@ -47,7 +47,7 @@ def test_a_new_checkpoint_replaces_the_old_one(tmp_path: Path) -> None:
     assert found is not None
     assert found.position.epoch == 2
     assert found.average is None
-    assert len(list(tmp_path.iterdir())) == 4, "state, weights, optimizer, and what belongs to others"
+    assert len(list(tmp_path.iterdir())) == 4, "state, weights, optimizer, and files of others"
 
 
 @pytest.mark.parametrize("crash_at", [1, 2, 3, 4])

@@ -34,11 +34,11 @@ EVERYTHING: dict[str, Any] = {
 
 
 class Killed(Exception):
-    """What a test interrupts a training with."""
+    """The exception by which a test interrupts a training."""
 
 
 class Breakable(Digits):
-    """Digits with augmentation; counts steps and stops the training at one of them."""
+    """Digits with augmentation that count steps and stop the training at a given one."""
 
     def __init__(self, kill_at: int | None = None) -> None:
         super().__init__(image_size=8, augmentation=True)
@@ -106,7 +106,7 @@ def test_killed_at_any_step_it_ends_at_the_same_weights(kill_at: int, tmp_path: 
     again = run(continued, rest, folder=tmp_path, **EVERYTHING)
     assert equal(continued, whole)
     assert [epoch.values["train_loss"] for epoch in again] == [epoch.values["train_loss"] for epoch in curve]
-    assert rest.steps == 3 * 16 - kill_at // 16 * 16 - kill_at % 16 // 3 * 3, "only the cut segment is repeated"
+    assert rest.steps == 3 * 16 - kill_at // 16 * 16 - kill_at % 16 // 3 * 3, "only the interrupted segment is repeated"
 
 
 @pytest.mark.parametrize("recipe", [{"optimizer": "sgd"}, {"optimizer": "lamb"}, {"scheduler": "step"}])
@@ -157,7 +157,7 @@ def test_closed_between_epochs_it_hands_over_what_was_judged() -> None:
 
 
 class _Flat(Digits):
-    """Nothing ever gets better after the second epoch."""
+    """A task whose score does not improve after the second epoch."""
 
     scored = 0
 
@@ -169,7 +169,7 @@ class _Flat(Digits):
 def test_a_plateau_ends_the_training(tmp_path: Path) -> None:
     task = _Flat(image_size=8)
     assert len(run(new_network(), task, epochs=9, patience=3, folder=tmp_path)) == 5
-    assert len(run(new_network(), task, epochs=9, patience=3, folder=tmp_path)) == 5, "continued, it stays ended"
+    assert len(run(new_network(), task, epochs=9, patience=3, folder=tmp_path)) == 5, "it must not train further"
     assert len(run(new_network(), _Flat(image_size=8), epochs=6, patience=2, min_delta=0.5)) == 3
 
 
@@ -180,10 +180,10 @@ class _Recorder(Policy):
         self.steps: list[tuple[int, int]] = []
 
     def ask(self, chooser: Any, sites: Any) -> None:
-        """Nothing."""
+        """Ask nothing."""
 
     def attach(self, network: Network) -> None:
-        """Nothing."""
+        """Attach nothing."""
 
     def on_step(self, network: Network, step: int, total_steps: int) -> None:
         self.steps.append((step, total_steps))

@@ -80,7 +80,7 @@ def test_a_shift_stays_where_8_bits_were_calibrated_behind_it(tmp_path: Path) ->
     assert np.abs(found - expected).max() < 0.1 * expected.std() + 0.05 * np.abs(expected).max()
 
 
-def test_what_is_used_twice_is_not_folded() -> None:
+def test_a_value_that_is_used_twice_is_not_folded() -> None:
     class Twice(nn.Module):
         def __init__(self) -> None:
             super().__init__()

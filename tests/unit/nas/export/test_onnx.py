@@ -44,7 +44,7 @@ def convolutions(activation: nn.Module | None = None) -> nn.Sequential:
 
 
 def optimized_ops(path: Path) -> list[str]:
-    """What ONNX Runtime makes of the file."""
+    """Op types of the file after ONNX Runtime has optimized it."""
     options = onnxruntime.SessionOptions()
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
     options.optimized_model_filepath = str(path.with_suffix(".optimized.onnx"))
@@ -145,7 +145,7 @@ def test_a_large_bias_on_tiny_weights_survives_rounding(tmp_path: Path) -> None:
 
 
 class Learned(nn.Module):
-    """A parameter of the network itself, and a reshape by sizes."""
+    """A network with its own parameter, and a reshape by sizes."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -23,12 +23,12 @@ def dense() -> np.ndarray:
     return np.random.default_rng(0).normal(size=(80, 80, 1, 1)).astype(np.float32)
 
 
-def test_values_and_names_have_no_effect(tmp_path: Path) -> None:
+def test_values_and_names_do_not_change_the_structure(tmp_path: Path) -> None:
     expected = structure_hash(write(tmp_path / "a.onnx", dense()))
     assert structure_hash(write(tmp_path / "b.onnx", dense() * 3, prefix="other", scale=5.0)) == expected
 
 
-def test_zeros_have(tmp_path: Path) -> None:
+def test_zeros_change_the_structure(tmp_path: Path) -> None:
     expected = structure_hash(write(tmp_path / "a.onnx", dense()))
     sparse = dense()
     sparse[5, :40] = 0.0
@@ -42,7 +42,7 @@ def test_zeros_have(tmp_path: Path) -> None:
     assert found[0] == found[2]
 
 
-def test_attributes_and_shapes_have(tmp_path: Path) -> None:
+def test_attributes_and_shapes_change_the_structure(tmp_path: Path) -> None:
     weights = [dense(), np.ones((80, 80, 2, 2), dtype=np.float32)]
     assert structure_hash(write(tmp_path / "a.onnx", weights[0])) != structure_hash(
         write(tmp_path / "b.onnx", weights[1], kernel=2)
@@ -56,7 +56,7 @@ def test_counts_of_row_blocks() -> None:
     assert count_nonzeros(array) == [[4, 4, 3], [3, 3, 3]]
 
 
-def test_a_zero_by_chance_is_none() -> None:
+def test_zeros_by_chance_do_not_count() -> None:
     array = np.ones((4, 100))
     array[2, 7] = 0.0
     assert count_nonzeros(array) == [[400, 200, 100]]
@@ -65,7 +65,7 @@ def test_a_zero_by_chance_is_none() -> None:
 
 
 def test_blocks_of_zeros_differ_from_scattered_ones(tmp_path: Path) -> None:
-    """A kernel reads a column of the first once for its four rows, of the second four times."""
+    """A kernel reads a column of a block once for its four rows, but a column of scattered weights four times."""
     blocks, pairs, scattered = dense(), dense(), dense()
     for row in range(80):
         blocks[row, :40] = pairs[row, row // 2 % 2 :: 2] = scattered[row, row % 2 :: 2] = 0.0

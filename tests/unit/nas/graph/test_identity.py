@@ -54,7 +54,7 @@ def test_width_bits_and_dropout_enter() -> None:
     assert len(set(different)) == len(different)
 
 
-def test_32_bits_said_is_32_bits_unsaid() -> None:
+def test_explicit_32_bits_equal_the_default() -> None:
     assert identity(network(), {"head": 32}) == identity(network())
 
 
@@ -83,7 +83,7 @@ class Branches(nn.Module):
         return left - right if self.subtract else left + right
 
 
-def test_the_order_of_a_sum_has_no_effect_that_of_a_difference_has() -> None:
+def test_the_order_of_operands_matters_in_differences_but_not_in_sums() -> None:
     assert identity(Branches()) == identity(Branches(swapped=True))
     assert identity(Branches(subtract=True)) != identity(Branches(subtract=True, swapped=True))
 
@@ -133,7 +133,7 @@ def test_modules_and_functions_are_one() -> None:
 
 
 class Mutating(nn.Module):
-    """Adds what an in-place call made of a tensor to that tensor: twice the activation."""
+    """Adds an activation to its input. If the activation is in place, the sum is twice the activation."""
 
     def __init__(self, inplace: bool) -> None:
         super().__init__()
@@ -152,7 +152,7 @@ def test_in_place_changes_are_followed() -> None:
 
 
 class Stubborn(nn.Module):
-    """Can't be traced: branches on values of its input's shape that torch.fx hides."""
+    """A network that can't be traced: it branches on values of its input's shape, which torch.fx hides."""
 
     def __init__(self, factor: float) -> None:
         super().__init__()

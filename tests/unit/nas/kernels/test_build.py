@@ -18,7 +18,7 @@ Sources = Callable[[bytes], None]
 
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Sources]:
-    """An empty cache, and a library that is built in no time."""
+    """An empty cache, and a library that is built quickly."""
     monkeypatch.setenv("HOME", str(tmp_path))
 
     def set_source(code: bytes) -> None:
@@ -31,7 +31,7 @@ def small(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Sources]:
     except MeasureError as error:
         pytest.skip(str(error))
     yield set_source
-    build._hash.cache_clear()  # of this source
+    build._hash.cache_clear()  # the hash of this source
 
 
 def test_many_at_once_build_once(small: Sources, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,7 +1,7 @@
-"""Depthwise kernels equal scipy in float64 within 1e-5 of the outputs' scale, with every instruction set.
+"""With every instruction set, depthwise kernels equal scipy in float64 within 1e-5 of the outputs' scale.
 
-Both by sums of products and by Fourier transform; that takes as many channels as a vector has floats, and leaves the
-one that is tried beside them to the sums.
+Both algorithms are tested: sums of products and the Fourier transform. The transform takes as many channels as a vector
+has floats, and leaves the one further channel of each case to the sums.
 """
 
 from __future__ import annotations
@@ -29,23 +29,23 @@ AWKWARD = [
     ((16, 33), (5, 5), 3, (2, 2, 2, 2)),
     ((40, 33), (5, 5), 7, (2, 2, 2, 2)),
     ((6, 40), (31, 1), 1, (15, 0, 15, 0)),
-    ((40, 6), (1, 31), 1, (0, 15, 0, 15)),  # kernel and image change places
+    ((40, 6), (1, 31), 1, (0, 15, 0, 15)),  # kernel and image exchange roles
     ((5, 5), (9, 2), 1, (8, 1, 8, 1)),  # whole output rows and columns of zeros
-    ((3, 4), (3, 13), 1, (0, 9, 0, 0)),  # changed places, and columns cut off
+    ((3, 4), (3, 13), 1, (0, 9, 0, 0)),  # roles exchanged, and columns cut off
     ((28, 28), (13, 13), 1, (6, 6, 6, 6)),  # split once
     ((31, 20), (12, 7), 1, (9, 0, 3, 2)),  # split once, odd number of rows
     ((28, 30), (21, 21), 1, (10, 10, 10, 10)),  # split twice
-    ((30, 9), (31, 20), 1, (15, 10, 14, 9)),  # changed places and split twice
+    ((30, 9), (31, 20), 1, (15, 10, 14, 9)),  # roles exchanged, and split twice
     ((30, 30), (7, 7), 2, (3, 3, 3, 3)),
-    ((14, 14), (7, 7), 1, (3, 3, 3, 3)),  # pairs of rows: one tile, zeros above and below
+    ((14, 14), (7, 7), 1, (3, 3, 3, 3)),  # pairs of rows: one tile, with zeros above and below
     ((56, 35), (7, 7), 1, (3, 3, 3, 3)),  # first, middle and last tiles
-    ((33, 3), (7, 5), 1, (0, 2, 5, 2)),  # odd number of rows, all narrower than a vector
+    ((33, 3), (7, 5), 1, (0, 2, 5, 2)),  # odd number of rows, all of them narrower than a vector
     ((14, 14), (21, 21), 1, (10, 10, 10, 10)),
     ((2, 3), (1, 2), 1, (4, 5, 0, 7)),  # padded by more than the kernel
     ((90, 9), (21, 3), 1, (10, 1, 10, 1)),  # the longest transforms
-    ((9, 91), (3, 21), 1, (1, 10, 1, 10)),  # too long for them
+    ((9, 91), (3, 21), 1, (1, 10, 1, 10)),  # too long for transforms
 ]
-#: All lengths of transforms.
+#: All supported lengths of transforms.
 LENGTHS = [12, 16, 18, 20, 24, 30, 32, 36, 40, 48, 50, 54, 60, 64, 72, 80, 90, 100]
 
 
@@ -57,7 +57,7 @@ def kernels(library: Path) -> Library:
 def assert_all_equal(
     kernels: Library, image: tuple[int, int], kernel: tuple[int, int], stride: int, pads: tuple[int, int, int, int]
 ) -> None:
-    """All available instruction sets compute what scipy computes."""
+    """Every available instruction set computes what scipy computes."""
     rng = np.random.default_rng((*image, *kernel, stride, *pads))
     channels = MAX_LANES + 1
     weight, bias = (rng.normal(size=(channels, *more)).astype(np.float32) for more in (kernel, ()))
@@ -93,7 +93,7 @@ def test_all_lengths_of_transforms(kernels: Library, rows: int, columns: int) ->
 def test_transforms_compute_what_they_can(
     kernels: Library, channels: int, size: int, stride: int, transformed: bool
 ) -> None:
-    """Then rounding differs; otherwise not a bit does."""
+    """Where the transform applies, rounding differs; elsewhere the results are equal bit for bit."""
     rng = np.random.default_rng(0)
     weight, x = (rng.normal(size=shape).astype(np.float32) for shape in ((channels, 7, 7), (1, channels, size, size)))
     settings: dict[str, Any] = {"stride": stride, "pads_begin": (3, 3), "pads_end": (3, 3)}
@@ -116,7 +116,7 @@ def test_any_shape(kernels: Library, data: some.DataObject) -> None:
 
 
 def test_what_is_not_a_number_stays_so(kernels: Library) -> None:
-    """In the outputs it reaches, and in no others."""
+    """A NaN stays a NaN in the outputs it reaches, and affects no other output."""
     x = np.zeros((1, 1, 20, 20), np.float32)
     x[0, 0, 10, 10] = np.nan
     weight, bias = np.ones((1, 3, 3), np.float32), np.zeros(1, np.float32)

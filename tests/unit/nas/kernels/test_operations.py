@@ -76,7 +76,7 @@ def depthwise_model(
 
 @pytest.mark.parametrize("threads", [1, 3])
 def test_any_number_of_threads_transforms_all_images(core: Any, library: Path, threads: int) -> None:
-    """Each layer with a spectrum of its own, whenever it runs."""
+    """Each layer has a spectrum of its own, whichever layer runs first."""
     rng = np.random.default_rng(threads)
     bias, images = rng.normal(size=37).astype(np.float32), rng.normal(size=(2, 2, 37, 20, 18)).astype(np.float32)
     x = openvino.op.Parameter(openvino.Type.f32, openvino.PartialShape(images.shape[1:]))

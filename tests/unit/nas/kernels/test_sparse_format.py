@@ -11,7 +11,7 @@ from nas.kernels.sparse_format import ROWS, Floats, SparseWeights, fill
 
 @st.composite
 def weights(draw: st.DrawFn) -> Floats:
-    """Up to 9 × 9, down to none at all, of any density, with rows that are all zero."""
+    """Weights from 0 × 0 up to 9 × 9, of any density; some rows are all zero."""
     outputs, inputs = draw(st.integers(0, 9)), draw(st.integers(0, 9))
     rng = np.random.default_rng(draw(st.integers(0, 1000)))
     kept = rng.random((outputs, inputs)) < draw(st.sampled_from([0.0, 0.1, 0.5, 1.0]))

@@ -22,7 +22,7 @@ KERNELS = [*PUBLISHED, 21, 31]
 
 
 def shaken(model: nn.Module) -> nn.Module:
-    """In evaluation, its batch norms as after a training."""
+    """The module in evaluation mode, with batch norms as after a training."""
     generator = torch.Generator().manual_seed(0)
     for norm in (module for module in model.modules() if isinstance(module, nn.BatchNorm2d)):
         for tensor in (norm.running_mean, norm.running_var, norm.weight, norm.bias):
@@ -31,7 +31,7 @@ def shaken(model: nn.Module) -> nn.Module:
 
 
 def trained_form(layer: DilatedReparam, inputs: Tensor) -> Tensor:
-    """Each branch as torch's own convolution and batch norm, summed."""
+    """The sum of the branches, each computed by torch's own convolution and batch norm."""
     pairs = [(layer.large.weight, 1, layer.norm)]
     pairs += [(conv.weight, conv.dilation[0], norm) for conv, norm in layer.branches]
     outputs = []

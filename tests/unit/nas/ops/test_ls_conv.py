@@ -20,7 +20,7 @@ SHAPE = (2, 16, 6, 5)
 
 
 def by_unfold(inputs: Tensor, kernels: Tensor, groups: int) -> Tensor:
-    """Channel by channel, from the paper's sentence: channel c uses kernel c mod (C / groups)."""
+    """The definition of the paper, channel by channel: channel c uses kernel c mod (C / groups)."""
     batch, channels, height, width = inputs.shape
     shared = channels // groups
     surroundings = F.unfold(inputs, 3, padding=1).view(batch, channels, 9, height, width)
@@ -68,7 +68,7 @@ def test_parameters_follow_the_formula(kernel: int, groups: int) -> None:
     half, predicted = 16, 9 * 32 // groups
     perception = 32 * half + half * kernel**2 + half**2 + half * predicted + 6 * half + 3 * predicted
     assert count_parameters(LSConv(32, kernel, groups)) == perception + 2 * 32
-    # Per pixel the convolutions' weights; the aggregation counts as elementwise.
+    # Per pixel, only the weights of convolutions count; the aggregation counts as elementwise.
     assert count_macs(LSConv(32, kernel, groups), (1, 32, 3, 3)) == 9 * (perception - 6 * half - 3 * predicted)
 
 

@@ -39,7 +39,7 @@ def dense_output(layer: SparseConv2d | SparseLinear, weight: Tensor) -> Tensor:
 
 
 def top(layer: SparseConv2d | SparseLinear, count: int) -> Tensor:
-    """The mask, found by sorting: not as the layer finds it."""
+    """The mask, found by sorting instead of the layer's own method."""
     sizes = layer.scores.detach().abs().flatten().numpy()
     mask = np.zeros(sizes.size, dtype=np.float32)
     mask[np.argsort(-sizes)[:count]] = 1
@@ -131,7 +131,7 @@ def test_masked_weights_become_integers(tmp_path: Path) -> None:
     inputs = torch.randn(32, 3, 8, 8)
     OnnxExporter().export(found, tmp_path / "model.onnx", input_shape=(1, 3, 8, 8), calibration=inputs)
     counts = nonzeros(tmp_path / "model.onnx")
-    # Rounding to 7 bits may make more zeros, never fewer.
+    # Rounding to 7 bits may add zeros and never removes any.
     assert 24 < counts[16, 8, 1, 1] <= 32
     assert 30 < counts[10, 16] <= 40
 

@@ -47,7 +47,7 @@ def test_the_strongest_channel_is_added_to_all() -> None:
 
 
 def seen_by(branch: nn.Module, channels: int, size: int = 41) -> tuple[int, int]:
-    """Rows and columns that the centre pixel's gradient reaches."""
+    """Rows and columns that the gradient of the centre pixel reaches."""
     inputs = torch.ones(1, channels, size, size, requires_grad=True)
     branch(inputs)[0, :, size // 2, size // 2].sum().backward()
     reached = inputs.grad.abs().sum((0, 1)) > 0
@@ -65,7 +65,7 @@ def test_kernel_and_dilation_give_the_stated_receptive_fields(kernel: int, dilat
 
 
 def test_parameters_of_a_block() -> None:
-    # Written down from the paper's description, 16 channels, expansion 4.
+    # Counted from the paper's description, for 16 channels and expansion 4.
     c, half, wide = 16, 8, 64
     gates = 2 * (2 * half * (half // 4) + half + half // 4)
     spatial = (c * half + half) + half + 3 * 9 * half * half + 2 * 2 * half + gates + (c * c + c)

@@ -11,7 +11,7 @@ from nas.space.site import find_sites
 
 
 def shaken(module: nn.Module) -> nn.Module:
-    """With other than neutral batch norms."""
+    """The module with batch norms that are not neutral."""
     torch.manual_seed(0)
     for norm in module.modules():
         if isinstance(norm, nn.BatchNorm2d):
@@ -21,7 +21,7 @@ def shaken(module: nn.Module) -> nn.Module:
 
 
 def part(module: Ulsam, number: int, inputs: Tensor) -> Tensor:
-    """One subspace as the paper computes it, by itself: ``x + x · map``."""
+    """One subspace as the paper defines it, computed separately: ``x + x · map``."""
     size = module.channels // module.groups
     channels = slice(number * size, (number + 1) * size)
     x = inputs[:, channels]
@@ -55,7 +55,7 @@ def test_it_is_the_papers_module(groups: int) -> None:
     assert torch.allclose(maps.sum((2, 3)), torch.ones(3, groups), atol=1e-5)
     assert torch.allclose(outputs, inputs * (1 + maps.repeat_interleave(16 // groups, dim=1)), atol=1e-5)
     assert torch.allclose(outputs, torch.cat(parts, dim=1), atol=1e-5)
-    # Of each part of G channels: G + 2·G of the depthwise layer, G + 2 of the map.
+    # Each part of G channels has G + 2·G parameters in the depthwise layer and G + 2 in the map.
     assert count_parameters(module) == groups * (4 * (16 // groups) + 2)
 
 

@@ -32,7 +32,7 @@ def test_activation_steps_hit_zero_and_span_the_range(low: float, high: float, s
 
 
 def test_pixels_are_not_put_on_ties() -> None:
-    """256 values around a mean between two of them: each has a step of its own, in every runtime."""
+    """Each of 256 values around a mean that lies between two of them gets its own step, in every runtime."""
     pixels = (torch.arange(256) - 127.5) / 64.0
     steps = activation_steps(float(pixels.min()), float(pixels.max()), Scheme(activations="asymmetric"))
     exact = pixels.double() / steps.scale.double()

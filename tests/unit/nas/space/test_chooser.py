@@ -1,4 +1,4 @@
-"""Choosers: what is asked, who answers, what is refused."""
+"""Choosers: which questions are asked, how they are answered, what is refused."""
 
 from __future__ import annotations
 

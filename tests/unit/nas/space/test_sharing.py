@@ -1,4 +1,4 @@
-"""One parameter is one site, whatever names reach it."""
+"""One parameter is one site, however many names it has."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Sizes of spaces: counted, estimated, within their stated error."""
+"""Sizes of search spaces: counted, or estimated within their stated error."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from nas.space.size import EnumeratingChooser, space_size
 
 
 def slots(chooser: Chooser, count: int = 4, options: int = 3) -> None:
-    """``sum(options**depth for depth in 1..count)`` networks; skipped slots are asked inactively."""
+    """``sum(options**depth for depth in 1..count)`` networks; questions of skipped slots are inactive."""
     depth = int(chooser.choose("depth", range(1, count + 1), ordered=True))  # type: ignore[arg-type]
     for slot in range(count):
         chooser.choose(f"slot{slot}", range(options), active=slot < depth)

@@ -35,7 +35,7 @@ def test_what_fits_is_taken_and_the_rest_is_stated(tmp_path: Path, caplog: pytes
     start = Start.of(stored(source, tmp_path / "ten_classes.safetensors"))
     with caplog.at_level(logging.WARNING):
         start.apply(model)
-        assert not caplog.messages, "workers fill; whoever checks the plan states it"
+        assert not caplog.messages, "workers fill missing tensors silently; the check of the plan reports them"
         with torch.device("meta"):
             checked = [network(), network()]
         for item in checked:
@@ -54,7 +54,7 @@ def test_weights_of_another_architecture_are_refused_before_there_is_a_network(t
     path = stored(nn.Sequential(nn.Linear(7, 4), nn.BatchNorm1d(4)), tmp_path / "other.safetensors")
     with torch.device("meta"):
         model = network()
-    # The norm has the network's width, but so have many.
+    # The norm has the network's width, but so do many others.
     with pytest.raises(PlanError, match="same architecture"):
         Start.of(path).apply(model)
 

@@ -13,7 +13,7 @@ from nas.sparsity.prunable import PrunableWeight
 def layer(
     schedule: Schedule, density: float, *, pattern: str = "unstructured", last: bool = False, seed: int = 0
 ) -> tuple[nn.Module, PrunableWeight]:
-    """A linear layer of 20 × 30 weights, started."""
+    """A linear layer of 20 × 30 weights, initialised."""
     generator = torch.Generator().manual_seed(1)
     model = nn.Sequential(nn.Linear(30, 20))
     model[0].weight.data = torch.randn(20, 30, generator=generator)

@@ -29,7 +29,9 @@ def test_densities_add_up(name: str, density: float) -> None:
 
 
 def test_erk_follows_its_formula() -> None:
-    """Shares of (sum of dimensions) / (their product); what would be over 1 is 1 and the rest makes up for it."""
+    """Densities are proportional to (sum of dimensions) / (their product); those over 1 become 1, and the others
+    compensate.
+    """
     found = densities("erk", 0.1)
     shares = [sum(shape) / prod(shape) for shape in SHAPES]
     ratios = [value / share for value, share in zip(found, shares, strict=True) if value < 1]
@@ -41,7 +43,7 @@ def test_erk_follows_its_formula() -> None:
 
 
 def test_erk_of_a_head_and_body_of_nine_layers() -> None:
-    """Figures worked out elsewhere: first layer, body 16 → 16, 16 → 32, 32 → 32, classifier."""
+    """Figures computed independently: first layer, body 16 → 16, 16 → 32, 32 → 32, classifier."""
     shapes = [(16, 3, 3, 3), *[(16, 16, 3, 3)] * 3, (32, 16, 3, 3), *[(32, 32, 3, 3)] * 3, (10, 32)]
     found = ALLOCATIONS.get("erk").densities([Layer(shape) for shape in shapes], 0.1)
     assert [round(found[index], 2) for index in (0, 1, 4, 5, 8)] == [0.53, 0.15, 0.11, 0.07, 1.0]
@@ -58,5 +60,5 @@ def test_uniform_plus_spares_the_ends() -> None:
     assert len(set(found[1:-1])) == 1
     assert found[1] < 0.1
     assert densities("uniform_plus", 0.5)[-1] == pytest.approx(densities("uniform_plus", 0.5)[1])
-    # The two ends alone would be more than everything that may be kept.
+    # The first and last layer alone would exceed the total to be kept.
     assert densities("uniform_plus", 0.001) == pytest.approx([0.001] * len(SHAPES))

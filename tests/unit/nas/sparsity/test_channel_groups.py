@@ -1,4 +1,6 @@
-"""Channels that hang together, in networks with sums, products, depthwise convolutions and concatenations."""
+"""Channels that can only be removed together, in networks with sums, products, depthwise convolutions and
+concatenations.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,9 @@ SHAPE = (1, *TASK.input_shape)
 
 
 class Branched(nn.Module):
-    """Stem; residual block with a depthwise convolution and a gate; two branches joined; head of a flattened map."""
+    """A stem, a residual block with a depthwise convolution and a gate, two joined branches, and a head on a flattened
+    map.
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -87,7 +91,7 @@ def test_groups_of_a_network_with_branches() -> None:
 
 
 def test_a_group_loses_its_channels_everywhere(tmp_path: Path) -> None:
-    """The file computes what the masked network does, with half of the channels of five groups."""
+    """The file computes what the masked network does, with half of the channels removed from five groups."""
     built = network()
     policy = built.policies[0]
     assert isinstance(policy, Sparsity)
@@ -115,7 +119,7 @@ def test_a_group_loses_its_channels_everywhere(tmp_path: Path) -> None:
 
 
 def test_a_group_goes_at_the_largest_density_of_its_writers_or_not_at_all() -> None:
-    """Stem and projection are added: with one of them dense, or in another pattern, both stay."""
+    """Stem and projection are added: if one of them is dense or has another pattern, both keep all channels."""
 
     class Answers(PositionChooser):
         def __init__(self, answers: dict[str, object]) -> None:
@@ -148,7 +152,7 @@ def test_a_group_goes_at_the_largest_density_of_its_writers_or_not_at_all() -> N
 
 
 def test_other_patterns_are_made_within_the_channels_that_are_there() -> None:
-    """A 2:4 weight that loses inputs is 2:4 among those it keeps."""
+    """A 2:4 weight that loses inputs is 2:4 among the inputs it keeps."""
     model = nn.Sequential(
         OrderedDict(one=nn.Conv2d(1, 16, 3, padding=1), relu=nn.ReLU(), two=nn.Conv2d(16, 8, 1), flat=nn.Flatten())
     )
@@ -171,7 +175,7 @@ def test_other_patterns_are_made_within_the_channels_that_are_there() -> None:
 
 @pytest.mark.parametrize("name", OPS.names())
 def test_an_op_that_passes_channels_on_does_so(name: str) -> None:
-    """Of calls whose channels are the same, a change in one channel of every input changes that one alone."""
+    """If an op declares ``same`` channels, changing one input channel changes only that channel of the output."""
     torch.manual_seed(0)
     for example in OPS.get(name)().examples():
         graph = trace(example.model, example.input_shape)

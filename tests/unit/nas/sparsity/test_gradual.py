@@ -1,4 +1,4 @@
-"""The cubic curve."""
+"""The cubic sparsity curve."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tests.unit.nas.sparsity.layers import layer, shake
 
 
 def test_realised_sparsity_is_the_cubic_formula() -> None:
-    """At every update; it never falls, and nothing moves after the end."""
+    """Checked at every update; sparsity never falls, and nothing changes after the end."""
     schedule = Gradual(start=0.1, end=0.9, every=20)
     model, part = layer(schedule, 0.1)
     realised = []

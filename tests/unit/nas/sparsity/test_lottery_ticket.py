@@ -1,4 +1,4 @@
-"""Rounds, rewinding, and the training around them."""
+"""Rounds, rewinding, and their place in the training."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ TASK = make_task("digits", image_size=8)
 
 @pytest.mark.parametrize("rewind", [0.0, 0.5])
 def test_rounds_of_a_training(rewind: float) -> None:
-    """Masks are nested, survivors are the snapshot bit by bit, (1 - rate)^r are left after r rounds."""
+    """Masks are nested, kept weights equal the snapshot bit for bit, and (1 - rate)^r are left after r rounds."""
     schedule = LotteryTicket(rounds=4, rewind=rewind)
     model, part = layer(schedule, 0.3)
     bias = model[0].bias  # type: ignore[index]
@@ -56,7 +56,7 @@ def test_the_last_layer_goes_at_half_the_rate() -> None:
 
 
 def test_each_round_has_the_whole_learning_rate_schedule(monkeypatch: pytest.MonkeyPatch) -> None:
-    """And a new optimizer: the first step of a part is that of a training that starts there."""
+    """Each round has a new optimizer too: its first step equals the first step of a separate training."""
     spec = {"name": "sparsity", "densities": [0.3], "schedule": {"name": "lottery_ticket", "rounds": 2}}
     space = Searched(PlainConvNet(), {"name": "plain_convnet"}, (spec,), TASK)
     network = space.build(space.sample(PositionChooser(0)).architecture, seed=0)
@@ -70,7 +70,7 @@ def test_each_round_has_the_whole_learning_rate_schedule(monkeypatch: pytest.Mon
 
 
 def trained(network: Network, monkeypatch: pytest.MonkeyPatch, epochs: int) -> tuple[list[float], list[int]]:
-    """Learning rate of every step, and steps the optimizer has seen."""
+    """The learning rate of every step, and the number of steps the optimizer has seen."""
     from nas.estimators.optimization import Optimization
 
     rates, ages = [], []

@@ -1,4 +1,4 @@
-"""Masks beside other parametrizations of the same weight."""
+"""Masks combined with other parametrizations of the same weight."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ SPACE = Searched(PlainConvNet(), {"name": "plain_convnet"}, (SPEC,), TASK)
 
 
 def finished(*, rounding_goes_first: bool) -> Tensor:
-    """All weights of a network that was trained with both, once both are gone."""
+    """All weights of a network trained with both parametrizations, after both were removed."""
     network = SPACE.build(SPACE.sample(PositionChooser(0.4)).architecture, seed=0)
     layers: list[Any] = [layer for layer in network.model.modules() if isinstance(layer, nn.Conv2d | nn.Linear)]
     handles = [attach_rounding(layer, 8, Scheme()) for layer in layers]

@@ -1,4 +1,4 @@
-"""Numbers a network needs if zeros cost nothing."""
+"""Counts of a network in which zeros cost nothing."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from nas.sparsity.nonzeros import nonzero_bytes, nonzero_parameters
 
 
 def test_zeros_of_weights_do_not_count() -> None:
-    """Biases and norms count whole, shared weights once, every weight at its bits."""
+    """Biases and norms count in full, shared weights once, and every kept weight at its bits."""
     shared = nn.Conv2d(4, 4, 1, bias=False)
     model = nn.Sequential(shared, nn.BatchNorm2d(4), shared, nn.Flatten(), nn.Linear(16, 3))
     with torch.no_grad():

@@ -1,4 +1,4 @@
-"""Masks, worked out by hand."""
+"""Masks compared with masks found by hand."""
 
 from __future__ import annotations
 
@@ -18,7 +18,9 @@ def test_a_layer_keeps_at_least_one_weight() -> None:
 
 
 def test_n_of_every_m_inputs_are_kept() -> None:
-    """Along the inputs, at each place of the kernel by itself; two left over of a group of four keep one."""
+    """Groups run along the inputs, separately at each position of the kernel; an incomplete group of two (of four)
+    keeps one.
+    """
     scores = torch.arange(12.0).reshape(2, 6)
     assert PATTERNS.get("nm_2_4").mask(scores, 0.5).int().tolist() == [[0, 0, 1, 1, 0, 1]] * 2
     kernel = torch.stack([torch.arange(8.0), -torch.arange(8.0)], dim=1).reshape(1, 8, 1, 2)
@@ -33,12 +35,14 @@ def test_outputs_that_share_choose_together() -> None:
     scores[:4, 2] = 2.0
     scores[4:, 3] = 1.0
     mask = PATTERNS.get("nm_1_4_by_4").mask(scores, 0.25)
-    # A mean of 2.25 over one of 2; the two outputs left over choose for themselves.
+    # A mean score of 2.25 wins over one of 2; the last two outputs choose for themselves.
     assert mask.nonzero().tolist() == [[0, 1], [1, 1], [2, 1], [3, 1], [4, 3], [5, 3]]
 
 
 def test_channels_of_a_block_share_one_list_of_inputs() -> None:
-    """One list for G channels: index bytes are 1/G of those of single weights, leftovers aside."""
+    """One list serves G channels: the index bytes are 1/G of those of single weights, apart from an incomplete last
+    block.
+    """
     scores = torch.rand(10, 24, 1, 1, generator=torch.Generator().manual_seed(0))
     for name, block in (("block_2x1", 2), ("block_4x1", 4)):
         mask = PATTERNS.get(name).mask(scores, 0.25)

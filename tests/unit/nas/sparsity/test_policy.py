@@ -1,4 +1,4 @@
-"""Questions, annotations and mistakes."""
+"""Questions, annotations and errors of the policy."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def questions(chooser: Any, **parameters: Any) -> dict[str, Question]:
     return {name: question for name, question in chooser.questions.items()}
 
 
-def test_what_has_one_answer_is_not_asked() -> None:
+def test_choices_with_one_option_are_not_asked() -> None:
     assert questions(PositionChooser(0), densities=[0.5]) == {}
     asked = questions(PositionChooser(0), densities=[0.5, 0.1, 1.0])
     assert asked["sparsity.density"].options == (0.1, 0.5, 1.0)
@@ -60,12 +60,12 @@ def test_what_is_chosen_is_noted_and_described() -> None:
     facts = network.describe()
     assert facts["head.3"]["pattern"] == "nm_1_4"
     assert facts["head.3"]["sparsity"] == pytest.approx(1 - float(facts["head.3"]["realised_density"]))
-    # One grey channel in: nothing to choose among.
+    # With one grey input channel there is nothing to choose among.
     assert facts["stage1.conv1.conv"] == {"pattern": "dense", "density": 1.0, "realised_density": 1.0, "sparsity": 0.0}
 
 
-def test_two_ways_to_one_network_are_one() -> None:
-    """An N:M pattern has its own density, so 0.25 and 0.5 of it are the same candidate."""
+def test_equal_networks_of_different_choices_have_one_identity() -> None:
+    """An N:M pattern has a density of its own, so the densities 0.25 and 0.5 give the same candidate."""
     from nas.graph.identity import graph_identity
 
     def identity(density: float) -> str:

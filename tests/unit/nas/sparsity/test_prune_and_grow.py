@@ -1,4 +1,4 @@
-"""Exchanges of weights."""
+"""Exchanges of weights between pruned and kept."""
 
 from __future__ import annotations
 
@@ -16,7 +16,9 @@ PATTERN_NAMES = ["unstructured", "block_4x1", "nm_2_4", "nm_1_8_by_4"]
 
 @pytest.mark.parametrize("pattern", PATTERN_NAMES)
 def test_an_exchange(pattern: str) -> None:
-    """As many non-zeros in every step; the death rate's share goes, the smallest; as many come, at zero."""
+    """The number of non-zeros is constant. The death rate's share, the smallest, is removed; as many are added,
+    starting at zero.
+    """
     schedule = PruneAndGrow(every=5, death_rate=0.4)
     own = PATTERNS.get(pattern).own_density
     model, part = layer(schedule, own or 0.3, pattern=pattern)

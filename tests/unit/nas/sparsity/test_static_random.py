@@ -1,4 +1,4 @@
-"""Masks that are drawn."""
+"""Randomly drawn masks."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from tests.unit.nas.sparsity.layers import layer, shake
 
 
 def test_the_same_seed_draws_the_same_mask() -> None:
-    """Whatever the weights; another seed draws another."""
+    """The mask depends on the seed and not on the weights; another seed draws another mask."""
     schedule = StaticRandom()
     torch.manual_seed(7)
     model, part = layer(schedule, 0.3)
@@ -25,6 +25,6 @@ def test_the_same_seed_draws_the_same_mask() -> None:
         schedule.on_step(model, [part], step, 10)
     schedule.finish(model, [part])
     assert (part.kept() == before).all()
-    # Not by magnitude: small weights are kept as often as large ones.
+    # The choice does not depend on magnitude: small weights are kept as often as large ones.
     sizes = part.values().abs()
     assert abs(sizes[before].mean() - sizes[~before].mean()) < 0.2

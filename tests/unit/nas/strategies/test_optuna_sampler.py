@@ -1,4 +1,4 @@
-"""What the adapter shows to a sampler: seen by a sampler of our own."""
+"""The trials and values that the adapter shows to a sampler, recorded by a sampler of this test."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ GOAL = Goal({"accuracy": "maximize", "latency_ms": "minimize"}, {"latency_ms": L
 
 
 class Spy(RandomSampler):
-    """Notes the trials it could learn from."""
+    """A sampler that records the trials it could learn from."""
 
     def __init__(self, seen: list[Any], seed: int) -> None:
         super().__init__(seed=seed)
@@ -28,7 +28,7 @@ class Spy(RandomSampler):
 
 
 class Watched:
-    """An adapter and what its sampler saw last."""
+    """An adapter, and the last trials its sampler saw."""
 
     def __init__(self, recent: int = 10, pinned: tuple[int, ...] = ()) -> None:
         self.seen: list[Any] = []

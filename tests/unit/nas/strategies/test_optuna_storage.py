@@ -1,4 +1,4 @@
-"""The storage serves a whole Optuna study, as its own in-memory storage does."""
+"""The storage supports a whole Optuna study, as Optuna's in-memory storage does."""
 
 from __future__ import annotations
 

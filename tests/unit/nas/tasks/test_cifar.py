@@ -18,7 +18,7 @@ LABELS = [number % 10 for number in range(100)]
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The published layout around few images of our own, whose checksums are the expected ones."""
+    """The published layout with a few test images, whose checksums are the expected ones."""
     source = Cifar10.source
     base = tmp_path / source.base_folder
     base.mkdir()

@@ -52,7 +52,7 @@ def test_each_factor_changes_the_images(factor: str) -> None:
 
 
 def test_the_same_everywhere() -> None:
-    """A fingerprint stands for what is drawn: whoever changes the drawing raises its version."""
+    """A fingerprint identifies the drawn images: a change of the drawing must raise its version."""
     images, classes, masks = draw(64, 32, Factors.of(0.5), 7)
     assert classes[:8].tolist() == [0, 3, 6, 2, 3, 5, 1, 4]
     assert images.mean() == pytest.approx(128.348, abs=0.01)
@@ -61,7 +61,7 @@ def test_the_same_everywhere() -> None:
 
 def test_drawn_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first = all_of(Shapes(**FEW, cache=str(tmp_path)), "train")
-    assert len(list(tmp_path.iterdir())) == 1, "no other split is drawn, nothing partial is left"
+    assert len(list(tmp_path.iterdir())) == 1, "no other split is drawn, and no partial file is left"
     monkeypatch.setattr("nas.tasks.shape_source.draw", None)
     again = all_of(Shapes(**FEW, cache=str(tmp_path)), "train")
     assert torch.equal(first[0], again[0])
@@ -120,7 +120,7 @@ def test_segmentation_scores_by_hand() -> None:
     targets = np.array([[[0, 0], [1, 1]]])
     answers = np.array([[[0, 1], [1, 2]]])
     logits = np.moveaxis(np.eye(9)[answers], -1, 1)
-    # Class 0: 1 of 2 pixels; class 1: 1 of 3; class 2: 0 of 1; six classes are neither there nor answered.
+    # Class 0: 1 of 2 pixels; class 1: 1 of 3; class 2: 0 of 1; six classes occur neither in targets nor in answers.
     assert task.score(logits, targets) == pytest.approx({"mean_iou": (1 / 2 + 1 / 3 + 0) / 3, "pixel_accuracy": 0.5})
 
 

@@ -1,4 +1,4 @@
-"""Fronts against the definition, hypervolumes against a count of cells."""
+"""Fronts compared with their definition, hypervolumes with a count of cells."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_the_front_is_what_no_other_point_dominates(cloud: tuple[list[list[int]]
 def test_the_hypervolume_is_the_number_of_dominated_cells(cloud: tuple[list[list[int]], list[str]]) -> None:
     points, directions = cloud
     reference = [0 if direction == "maximize" else SIDE for direction in directions]
-    # In gains: the reference is 0 or -SIDE, cells are unit cubes above it.
+    # In gains: the reference point is 0 or -SIDE, and cells are unit cubes above it.
     better, corner = gains(points, directions), gains([reference], directions)[0]
     cells = itertools.product(range(SIDE), repeat=len(directions))
     expected = sum(any((point >= corner + np.array(cell) + 1).all() for point in better) for cell in cells)

@@ -1,4 +1,4 @@
-"""A stored study as Optuna sees it: states, values, placeholders, importances, its database."""
+"""A stored study as Optuna sees it: states, values, placeholders, importances, Optuna's own database."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ LIMIT_MS = 3.0
 
 
 def network(chooser: Chooser) -> tuple[float, float]:
-    """Accuracy depends on the width, latency on the depth; the colour matters for nothing."""
+    """Accuracy depends on the width, latency on the depth; the colour has no effect."""
     width = int(chooser.choose("width", (1, 2, 4, 8), ordered=True))  # type: ignore[arg-type]
     depth = int(chooser.choose("depth", (1, 2, 3, 4), ordered=True))  # type: ignore[arg-type]
     chooser.choose("colour", ("red", "green", None))

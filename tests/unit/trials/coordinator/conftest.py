@@ -1,4 +1,4 @@
-"""A study under way, in a store of its own, whose jobs wait in the hands of workers."""
+"""A running study in a store of its own, whose jobs stay with the workers until a test ends them."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def plain_problem() -> Problem:
 
 @pytest.fixture
 def under_way(tmp_path: Path, plain_problem: Problem) -> Iterator[UnderWay]:
-    """A study whose target is ``local``, and whose executor has one worker for each pool."""
+    """A study whose target is ``local``, and whose executor has one worker per pool."""
     store = Store(f"sqlite:///{tmp_path / 'nas.db'}")
     store.write(add_target, "local", TARGET, TARGET["references"])
     assignment = assigned(store, plain_problem, targets={"local": TARGET}, folder=str(tmp_path / "files"))

@@ -1,4 +1,4 @@
-"""When a canary is due, and what a good and a bad one do to the measurements before it."""
+"""When a canary is due, and what a good and a bad canary do to the measurements before it."""
 
 from __future__ import annotations
 
@@ -39,12 +39,12 @@ def test_a_canary_comes_first_then_every_so_many_measurements_and_last() -> None
     assert found.due("local")
     assert not found.may_measure("local")
     assert found.started("local") == "canary.local.1"
-    assert not found.due("local"), "it is under way"
+    assert not found.due("local"), "a canary is running"
     assert found.finished("local", GOOD)
     assert found.may_measure("local")
     found.handed_out("local")
     assert not found.due("local")
-    assert found.due("local", final=True), "nothing else will be measured"
+    assert found.due("local", final=True), "nothing else will be measured after it"
     assert not found.settled()
     found.handed_out("local")
     assert found.due("local")
@@ -63,7 +63,7 @@ def test_a_bad_target_is_waited_for(monkeypatch: pytest.MonkeyPatch, caplog: pyt
     found = of()
     assert not check(found, SLOW)
     assert not found.may_measure("local")
-    assert not found.due("local"), "it is too early to try again"
+    assert not found.due("local"), "it is too early for the next canary"
     assert found.waiting == "target local: it is 50% slower than when it was calibrated"
     assert not found.settled()
     monkeypatch.setattr(canaries, "RETRY_S", 0.0)
@@ -75,7 +75,7 @@ def test_a_bad_target_is_waited_for(monkeypatch: pytest.MonkeyPatch, caplog: pyt
     assert (found.waiting, found.may_measure("local")) == ("", True)
 
 
-def test_of_a_canary_that_could_not_run_nobody_knows_how_the_target_is() -> None:
+def test_after_a_canary_that_could_not_run_the_health_is_unknown() -> None:
     found = of()
     check(found, GOOD)
     found.started("local")
@@ -84,7 +84,7 @@ def test_of_a_canary_that_could_not_run_nobody_knows_how_the_target_is() -> None
     assert "the canary could not run: its device is away" in found.waiting
 
 
-def test_without_canaries_one_looks_at_the_target_and_a_bad_one_is_measured_on_all_the_same() -> None:
+def test_without_canaries_a_bad_target_is_noted_and_still_measured() -> None:
     found = of(every=0)
     assert found.due("local")
     assert check(found, SLOW)
@@ -95,7 +95,7 @@ def test_without_canaries_one_looks_at_the_target_and_a_bad_one_is_measured_on_a
     assert found.settled()
 
 
-def test_a_latency_says_how_the_target_was_unless_it_was_measured_for_another() -> None:
+def test_a_measured_latency_records_the_health_and_a_reused_one_does_not() -> None:
     found, latency = of(), {"latency_ms": 1.0, "conditions": {"threads": 1}}
     assert found.noted("local", latency) == latency
     check(found, GOOD)
@@ -115,7 +115,7 @@ def test_a_canary_decides_about_what_was_measured_before_it(
     in_process: InProcess,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """The job really runs; of a target that was calibrated as ten times as fast it finds that it is slower now."""
+    """The job really runs: the target was calibrated as ten times as fast, so the canary finds it slower now."""
     then = {name: value / 10 if is_slower else value for name, value in calibrated["references"].items()}
     target = {**calibrated, "references": then}
     patient = {**under_way.context.assignment.problem.plan.to_json(), "measure": {"max_drift": 0.9}}

@@ -1,4 +1,4 @@
-"""Which job is handed out next, which waits, and which needs no worker."""
+"""Which job is handed out next, which one waits, and which one needs no worker."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def test_the_oldest_job_is_handed_to_the_free_worker(under_way: UnderWay) -> Non
     assert under_way.context.progress.counts == {"running": 1, "queued": 1}
 
 
-def test_nothing_is_measured_before_the_target_was_found_good_but_trainings_start(under_way: UnderWay) -> None:
+def test_trainings_but_no_measurements_start_before_the_first_good_canary(under_way: UnderWay) -> None:
     under_way.propose("a")
     trained = under_way.propose("b", ("train", ""))
     under_way.dispatch()
@@ -47,7 +47,7 @@ def test_nothing_is_measured_on_a_target_that_is_bad(under_way: UnderWay, drift:
     assert not under_way.executor.jobs
 
 
-def test_a_canary_is_due_after_so_many_measurements_and_holds_the_next_one_back(under_way: UnderWay) -> None:
+def test_a_due_canary_holds_back_the_next_measurement(under_way: UnderWay) -> None:
     every = under_way.context.assignment.problem.plan.measure.canary_every
     under_way.find_good()
     for number in range(every + 1):
@@ -61,7 +61,7 @@ def test_a_canary_is_due_after_so_many_measurements_and_holds_the_next_one_back(
     assert len(under_way.executor.jobs) == 1
 
 
-def test_a_job_that_did_not_come_to_its_end_is_the_next_with_another_attempt(under_way: UnderWay) -> None:
+def test_an_interrupted_job_is_next_with_another_attempt(under_way: UnderWay) -> None:
     first = under_way.propose("a")
     under_way.propose("b")
     under_way.find_good()
@@ -76,7 +76,7 @@ def test_a_job_that_did_not_come_to_its_end_is_the_next_with_another_attempt(und
     assert list(under_way.jobs.running) == [f"{first.job_id}.2"]
 
 
-def test_a_job_that_the_place_keeps_from_its_end_waits_and_others_have_their_turn(under_way: UnderWay) -> None:
+def test_a_job_that_fails_by_a_fault_of_the_place_waits_and_others_run(under_way: UnderWay) -> None:
     first, second = under_way.propose("a", ("train", "")), under_way.propose("b", ("train", ""))
     under_way.context.faults.of_place(first.job_id, "the disk is full")
     under_way.dispatch()
@@ -94,10 +94,10 @@ def test_a_dense_twin_that_was_timed_for_another_candidate_needs_no_worker(under
     ((running, result),) = under_way.dispatch()
     assert (running.job_id, result) == (opened.job_id, {"latency": TWIN})
     assert not under_way.executor.jobs
-    assert under_way.rows(JobRow)[0].state == "running", "it is committed like any other"
+    assert under_way.rows(JobRow)[0].state == "running", "its result is committed like any other"
 
 
-def test_results_that_do_not_hold_any_more_are_taken_from_open_trials(under_way: UnderWay) -> None:
+def test_invalidated_results_are_removed_from_open_trials(under_way: UnderWay) -> None:
     first, second = under_way.propose("a"), under_way.propose("b")
     for _, trial, _ in under_way.jobs.queued:
         trial.results["gate", "local"] = {"structure_hash": "s"}

@@ -18,7 +18,7 @@ def faults(**plan: float) -> Faults:
 
 
 def test_a_fault_of_the_place_pauses_its_job_and_ends_the_study_once_it_has_lasted() -> None:
-    """An hour of work is no hour of a full disk."""
+    """The time in which jobs worked does not count towards the time that the fault has lasted."""
     found = faults(patience_minutes=5)
     for _ in range(4):
         found.of_place(1, "the disk is full.", ran_s=3600.0)
@@ -38,7 +38,7 @@ def test_pauses_grow_up_to_the_longest(caplog: pytest.LogCaptureFixture) -> None
     assert pauses[-2:] == [LONGEST_PAUSE_S] * 2
 
 
-def test_a_job_that_came_through_has_its_patience_back() -> None:
+def test_a_job_that_succeeded_gets_its_full_patience_back() -> None:
     found = faults(patience_minutes=1)
     for _ in range(50):
         found.of_place(1, "the device is away")
@@ -47,7 +47,7 @@ def test_a_job_that_came_through_has_its_patience_back() -> None:
         assert not found.waiting
 
 
-def test_a_death_without_a_reason_is_tried_again_and_does_not_count_while_a_target_is_bad() -> None:
+def test_an_unexplained_death_is_retried_and_not_counted_while_a_target_is_bad() -> None:
     found = faults()
     assert all(found.is_unclear(1, healthy=False) for _ in range(10 * MAX_UNCLEAR))
     assert [found.is_unclear(1, healthy=True) for _ in range(MAX_UNCLEAR)] == [True] * (MAX_UNCLEAR - 1) + [False]

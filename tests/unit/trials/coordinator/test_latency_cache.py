@@ -1,4 +1,4 @@
-"""Which stored measurements answer for a network that is built the same way."""
+"""Which stored measurements are reused for a network with the same structure."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ from trials.store.write.leases import acquire_lease
 from trials.store.write.targets import add_target
 from trials.store.write.trust import quarantine_measurements
 
-#: Ten runs of 1 to 10 ms beside a reference of 1 ms.
+#: Ten runs of 1 to 10 ms, measured beside a reference model of 1 ms.
 RUNS = burst_array([run * 10**6 for run in range(1, 11)], [], [])
 SAMPLES = Samples(((Visit(RUNS, RUNS),),), "process").to_bytes()
 HASH = "a" * 64
 
 
 def store_measurement(under_way: UnderWay, structure_hash: str = HASH, samples: bytes = SAMPLES, **other: Any) -> None:
-    """A candidate that was measured; ``other``: conditions of the measurement."""
+    """Store a measured candidate; ``other`` replaces conditions of the measurement."""
     opened = under_way.propose(structure_hash + str(len(under_way.jobs.queued)))
     attempt = under_way.store.write(start_job, under_way.context.assignment.lease, opened.job_id)
     made = measured(structure_hash, samples, **other)
@@ -44,7 +44,7 @@ def cache(under_way: UnderWay, runtime_version: str = "1", **assignment: Any) ->
     return found
 
 
-def test_nothing_is_known_before_the_target_was_looked_at(under_way: UnderWay) -> None:
+def test_nothing_is_reused_before_the_first_canary(under_way: UnderWay) -> None:
     store_measurement(under_way)
     found = LatencyCache(under_way.store, under_way.context.assignment)
     assert (found.prefixes("local"), found.answer("local", HASH)) == ([], None)
@@ -52,7 +52,7 @@ def test_nothing_is_known_before_the_target_was_looked_at(under_way: UnderWay) -
     assert found.prefixes("local") == [HASH[:PREFIX]]
 
 
-def test_the_answer_is_what_was_measured_from_the_same_samples(under_way: UnderWay) -> None:
+def test_a_reused_latency_is_derived_from_the_same_samples(under_way: UnderWay) -> None:
     store_measurement(under_way)
     answer = cache(under_way).answer("local", HASH)
     assert answer is not None
@@ -62,7 +62,7 @@ def test_the_answer_is_what_was_measured_from_the_same_samples(under_way: UnderW
     assert answer["answered_from"] == under_way.rows(Measurement)[0].id
 
 
-def test_of_several_measurements_the_latest_answers_and_an_answer_names_the_one_it_came_from(
+def test_the_latest_measurement_is_reused_and_named_as_the_source(
     under_way: UnderWay,
 ) -> None:
     store_measurement(under_way)
@@ -86,10 +86,10 @@ def test_of_several_measurements_the_latest_answers_and_an_answer_names_the_one_
         {"peak_memory_bytes": None},
     ],
 )
-def test_nothing_less_than_what_the_study_would_measure_answers(
-    under_way: UnderWay, conditions: dict[str, Any]
-) -> None:
-    """Disturbed, of another runtime or protocol, less careful, stopped early, without a metric that is an objective."""
+def test_lesser_measurements_are_not_reused(under_way: UnderWay, conditions: dict[str, Any]) -> None:
+    """Not reused: disturbed, another runtime or protocol, lower effort, stopped early, without a metric that is an
+    objective.
+    """
     store_measurement(under_way, **{"peak_memory_bytes": 1, **conditions})
     wanted = {"accuracy": "maximize", "latency_ms": "minimize", "peak_memory_bytes": "minimize"}
     plan = {**under_way.context.assignment.problem.plan.to_json(), "objectives": wanted}
@@ -100,13 +100,13 @@ def test_nothing_less_than_what_the_study_would_measure_answers(
     assert cache(under_way, problem=problem).answer("local", HASH) is not None
 
 
-def test_a_careless_measurement_that_came_out_precise_answers(under_way: UnderWay) -> None:
+def test_a_precise_measurement_of_low_effort_is_reused(under_way: UnderWay) -> None:
     store_measurement(under_way, half_width=0.01, effort={"precision": 0.2, "budget_s": 1.0})
     assert cache(under_way).answer("local", HASH) is not None
 
 
 @pytest.mark.parametrize(("limit", "answers"), [(None, False), (2.5, False), (1.5, True)])
-def test_one_that_was_stopped_early_answers_where_it_is_over_the_limit(
+def test_a_measurement_stopped_early_is_reused_where_it_exceeds_the_limit(
     under_way: UnderWay, limit: float | None, answers: bool
 ) -> None:
     store_measurement(under_way, rejected=True)
@@ -114,13 +114,13 @@ def test_one_that_was_stopped_early_answers_where_it_is_over_the_limit(
     assert (found.answer("local", HASH) is not None) == answers
 
 
-def test_a_plan_without_a_cache_is_answered_nothing(under_way: UnderWay) -> None:
+def test_without_a_cache_nothing_is_reused(under_way: UnderWay) -> None:
     store_measurement(under_way)
     plan = {**under_way.context.assignment.problem.plan.to_json(), "measure": {"cache": False}}
     assert cache(under_way, problem=open_problem(make_plan(plan))).prefixes("local") == []
 
 
-def test_an_equal_target_of_another_name_answers_and_another_place_does_not(under_way: UnderWay) -> None:
+def test_measurements_of_an_equal_target_are_reused_and_of_another_place_are_not(under_way: UnderWay) -> None:
     store_measurement(under_way)
     same = {**TARGET, "spec": {**TARGET["spec"], "name": "pi"}}
     other = {**TARGET, "references": {"r5": 2.0}}
@@ -131,14 +131,14 @@ def test_an_equal_target_of_another_name_answers_and_another_place_does_not(unde
         assert found.prefixes(name) == prefixes
 
 
-def test_how_busy_a_place_was_does_not_describe_it() -> None:
+def test_the_load_of_a_place_is_no_part_of_its_identity() -> None:
     quiet = {"spec": {"name": "pi"}, "references": {"r5": 1.0}, "description": {"cores": 2, "load": 0.0}}
     busy = {"spec": {"name": "pie"}, "references": {"r5": 1.0}, "description": {"cores": 2, "load": 3.0}}
     assert described(quiet) == described(busy)
     assert described(quiet) != described({**busy, "description": {"cores": 4}})
 
 
-def test_what_was_just_measured_answers_the_next(under_way: UnderWay) -> None:
+def test_a_new_measurement_is_reused_for_the_next_candidate(under_way: UnderWay) -> None:
     found = cache(under_way)
     assert found.answer("local", HASH) is None
     store_measurement(under_way)
@@ -150,7 +150,7 @@ def test_what_was_just_measured_answers_the_next(under_way: UnderWay) -> None:
     assert found.prefixes("elsewhere") == []
 
 
-def test_what_proved_bad_meanwhile_is_forgotten(under_way: UnderWay) -> None:
+def test_measurements_that_proved_bad_are_no_longer_reused(under_way: UnderWay) -> None:
     store_measurement(under_way)
     found = cache(under_way)
     lease = under_way.store.write(acquire_lease, under_way.context.assignment.lease.study_id, "here:1:1", 60)
@@ -159,6 +159,6 @@ def test_what_proved_bad_meanwhile_is_forgotten(under_way: UnderWay) -> None:
     assert found.prefixes("local") == []
 
 
-def test_samples_that_can_not_be_read_answer_nothing(under_way: UnderWay) -> None:
+def test_unreadable_samples_are_not_reused(under_way: UnderWay) -> None:
     store_measurement(under_way, samples=b"no samples")
     assert cache(under_way).answer("local", HASH) is None

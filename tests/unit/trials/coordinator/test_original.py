@@ -49,7 +49,7 @@ def test_the_answers_that_lead_to_the_original_are_told() -> None:
     assert original.described(found).identity == found.twin_identity(original.network.architecture)
 
 
-def test_where_no_answers_lead_to_it_there_is_one_all_the_same() -> None:
+def test_an_original_that_no_answers_lead_to_exists_all_the_same() -> None:
     found = problem(policies=UNREACHABLE)
     original = original_of(found)
     assert original is not None
@@ -91,7 +91,7 @@ def test_complete_weights_are_scored_as_they_are_and_another_experiment(tmp_path
     part = problem(space={**MODULE, "weights": str(tmp_path / "other.safetensors"), "strict": False})
     original = original_of(part)
     assert original is not None
-    assert not original.trained, "the classifier starts anew"
+    assert not original.trained, "the classifier is initialised again"
 
 
 @pytest.mark.parametrize("space", [{"name": "plain_convnet"}, MODULE])

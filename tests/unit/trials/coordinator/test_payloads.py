@@ -1,4 +1,4 @@
-"""What jobs are given, for each step of a candidate."""
+"""The payloads of jobs, for each step of a candidate."""
 
 from __future__ import annotations
 
@@ -47,9 +47,7 @@ def test_every_job_gets_what_its_function_declares(under_way: UnderWay, trial: O
     assert (found["candidate"], found["identity"]) == (0, "a")
 
 
-def test_a_gate_ends_early_and_is_answered_but_that_of_the_original_is_not(
-    under_way: UnderWay, trial: OpenTrial
-) -> None:
+def test_gates_stop_early_and_may_be_reused_except_the_originals(under_way: UnderWay, trial: OpenTrial) -> None:
     under_way.context.assignment.limits["latency_ms"] = Limit(max=2.5)
     first = payload(under_way, trial, ("gate", "local"))
     assert (first["reject_above_ms"], first["known"]) == (2.5, ["known"])
@@ -57,7 +55,7 @@ def test_a_gate_ends_early_and_is_answered_but_that_of_the_original_is_not(
     assert (original["reject_above_ms"], original["known"]) == (None, [])
 
 
-def test_a_dense_twin_is_measured_to_the_end_and_may_be_answered(under_way: UnderWay, trial: OpenTrial) -> None:
+def test_a_dense_twin_is_never_stopped_early_and_may_be_reused(under_way: UnderWay, trial: OpenTrial) -> None:
     under_way.context.assignment.limits["latency_ms"] = Limit(max=2.5)
     found = payload(under_way, trial, ("twin", "local"))
     assert (found["twin"], found["reject_above_ms"], found["known"]) == ("dense", None, ["known"])
@@ -67,7 +65,7 @@ def test_each_training_has_a_seed_and_a_folder_of_its_own(under_way: UnderWay, t
     found = [payload(under_way, trial, (kind, "")) for kind in ("train", "retrain-1", "retrain-2")]
     assert found[0]["seed"] == under_way.context.assignment.problem.plan.seed
     assert len({item["seed"] for item in found}) == len({item["checkpoint"] for item in found}) == 3
-    assert found[1] == payload(under_way, trial, ("retrain-1", "")), "the same after a restart"
+    assert found[1] == payload(under_way, trial, ("retrain-1", "")), "the seed must be the same after a restart"
 
 
 def test_a_second_measurement_gets_the_samples_of_those_before(under_way: UnderWay, trial: OpenTrial) -> None:

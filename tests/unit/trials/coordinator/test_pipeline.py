@@ -1,4 +1,4 @@
-"""What comes next for a candidate, given what its jobs returned."""
+"""The next step of a candidate, given the results of its jobs."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def two_targets() -> Problem:
 
 
 def trial(**results: dict[str, Any]) -> OpenTrial:
-    """A trial with results, ``gate_here`` for the gate on the target ``here``."""
+    """A trial with results; ``gate_here`` is the result of the gate on the target ``here``."""
     steps = {(kind, target): result for key, result in results.items() for kind, _, target in [key.partition("_")]}
     return OpenTrial(1, 0, "own", {}, "running", steps)
 
@@ -49,7 +49,7 @@ def trial(**results: dict[str, Any]) -> OpenTrial:
 def test_steps_come_in_order_and_only_those_that_tell_something(
     two_targets: Problem, results: dict[str, dict[str, Any]], following: Step
 ) -> None:
-    """A trained file of the structure that its gate measured is not measured again."""
+    """A trained file with the structure that its gate measured is not measured again."""
     assert next_step(two_targets, trial(**results)) == following
 
 
@@ -61,7 +61,7 @@ def test_a_result_that_can_not_be_recorded_leaves_the_trial_as_it_was(two_target
 
 
 def test_results_that_former_versions_stored_are_read(two_targets: Problem) -> None:
-    """A training without intervals, and a twin whose record has more keys than today's."""
+    """Older versions stored a training without intervals, and a twin whose record has more keys than today's."""
     twin = {**timed(3.0, "t"), "twin": "dense", "latency": latency(3.0), "taken_over": True}
     gates = {f"gate_{name}": {"metrics": {"size_bytes": 1}, "structure_hash": "s"} for name in ("here", "pi")}
     opened = trial(**gates, train=TRAINED, twin_here=twin, twin_pi=twin)

@@ -1,4 +1,4 @@
-"""What a coordinator knows of its study: the same whether it saw everything happen or read it back."""
+"""A coordinator knows the same about its study whether it saw all events or read them back from the database."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def suggestion(number: int) -> Suggestion:
     return Suggestion(number, (), {"width": number})
 
 
-def test_a_suggestion_hears_what_became_of_its_candidate_and_so_does_a_duplicate(plain_problem: Problem) -> None:
+def test_suggestions_and_duplicates_are_told_their_candidates_result(plain_problem: Problem) -> None:
     progress = Progress(plain_problem, LIMITS)
     assert progress.proposed(7, suggestion(0)).state == "running"
     assert progress.duplicated(7, suggestion(1)).state == "running"
@@ -46,8 +46,8 @@ def test_a_suggestion_hears_what_became_of_its_candidate_and_so_does_a_duplicate
 
 
 @pytest.mark.parametrize(("state", "violation"), [("infeasible", 0.25), ("complete", 0.0)])
-def test_a_limit_is_violated_by_what_was_rejected_only(plain_problem: Problem, state: str, violation: float) -> None:
-    """2.5 ms for at most 2 ms: an interval that reaches below the limit does not reject."""
+def test_only_rejected_candidates_violate_a_limit(plain_problem: Problem, state: str, violation: float) -> None:
+    """With an interval that reaches below the limit of 2 ms, 2.5 ms does not violate it."""
     progress = Progress(plain_problem, LIMITS)
     progress.proposed(0, suggestion(0))
     (heard,) = progress.finished(0, state, metrics(0.5, 2.5))
@@ -77,7 +77,7 @@ def test_a_repeat_moves_a_point_or_takes_it_away(plain_problem: Problem) -> None
 
 @dataclass
 class Happened:
-    """A study as it went: which candidate each suggestion was, and how candidates ended."""
+    """The history of a study: the candidate of each suggestion, and how candidates ended."""
 
     candidates: list[int] = field(default_factory=list)
     ends: dict[int, tuple[str, Metrics]] = field(default_factory=dict)
@@ -95,7 +95,7 @@ def studies(draw: st.DrawFn) -> Happened:
 
 @given(study=studies(), early=st.sets(st.integers(0, 4)))
 def test_what_is_read_back_is_what_was_seen(plain_problem: Problem, study: Happened, early: set[int]) -> None:
-    """Some candidates end right after they were proposed, the others after the last suggestion."""
+    """Some candidates end directly after their proposal, the others after the last suggestion."""
     seen = Progress(plain_problem, LIMITS)
     heard: dict[int, Observation] = {}
 
@@ -126,4 +126,6 @@ def test_what_is_read_back_is_what_was_seen(plain_problem: Problem, study: Happe
     assert sorted(restored.points) == sorted(seen.points)
     for count in ("num_suggestions", "duplicates", "num_candidates", "num_finished"):
         assert getattr(restored, count) == getattr(seen, count)
-    assert restored.restore(rows) == [heard[number] for number in range(len(study.candidates))], "and again"
+    assert restored.restore(rows) == [heard[number] for number in range(len(study.candidates))], (
+        "reading back a second time must give the same"
+    )

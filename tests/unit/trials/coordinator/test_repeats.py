@@ -1,4 +1,6 @@
-"""Repeats of contested candidates, with a real coordinator and store and workers that only pretend."""
+"""Repeats of candidates with an uncertain place on the front: a real coordinator and store, and workers that only
+pretend.
+"""
 
 from __future__ import annotations
 
@@ -68,7 +70,7 @@ def store(tmp_path: Path) -> Iterator[Store]:
 
 
 def again(kind: str, payload: Mapping[str, Any]) -> Mapping[str, Any]:
-    """A repeat: a little faster than before, and of the first training's accuracy less a tenth."""
+    """The result of a repeat: a little faster than before; trained again, 0.1 less accurate than the first training."""
     if kind == "remeasure":
         value = CANDIDATE_MS - 0.1 * len(payload["earlier"])
         pooled = {"latency_ms": value, "low_ms": value - 0.1, "high_ms": value + 0.1, "percentiles": {}}
@@ -77,7 +79,7 @@ def again(kind: str, payload: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def coordinator(store: Store, problem: Problem, executor: Pretending, **limits: Limit) -> Coordinator:
-    """Of a new study, or of the one there is."""
+    """The coordinator of a new study, or of the existing one."""
     return Coordinator(store, assigned(store, problem, limits=limits), executor, {})
 
 
@@ -96,7 +98,7 @@ def test_the_budget_is_spent_on_the_contested_and_values_are_pooled(store: Store
     assert repeats(store) == {"remeasure": REMEASURE, "retrain": RETRAIN}
     assert {job.state for job in jobs(store)} == {"done"}
     last = max(place for place, (kind, _) in enumerate(executor.ran) if kind not in ("remeasure", "retrain"))
-    assert len(executor.ran) - 1 - last == REMEASURE + RETRAIN, "repeats come last"
+    assert len(executor.ran) - 1 - last == REMEASURE + RETRAIN, "repeats must come last"
     seen = Counter((kind, number) for kind, number in executor.ran)
     for row in candidates_page(store, "study").rows:
         found, times = row.metrics["latency_ms"], seen["remeasure", row.number]
@@ -113,9 +115,7 @@ def test_the_budget_is_spent_on_the_contested_and_values_are_pooled(store: Store
     assert purposes == {"gate": len(WIDTHS), "remeasure": REMEASURE}
 
 
-def test_the_most_contested_is_repeated_first_and_what_would_be_reported_comes_first(
-    store: Store, problem: Problem
-) -> None:
+def test_the_best_and_the_most_uncertain_candidates_are_repeated_first(store: Store, problem: Problem) -> None:
     found: list[tuple[dict[int, float], set[int]]] = []
 
     def remember(kind: str, payload: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -134,7 +134,7 @@ def test_the_most_contested_is_repeated_first_and_what_would_be_reported_comes_f
 
 
 def test_measurements_of_a_candidate_are_kept_apart_and_the_study_waits_for_the_last(store: Store) -> None:
-    """A shorter pause than in use; of three candidates that were just measured none is due at first."""
+    """The pause is shorter than in real studies. At first, none of the three candidates just measured is due."""
     revisit_s, taken = 0.4, list[tuple[float, float]]()
 
     def repeat(kind: str, payload: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -147,13 +147,13 @@ def test_measurements_of_a_candidate_are_kept_apart_and_the_study_waits_for_the_
     executor = Pretending(again=repeat)
     assert coordinator(store, confirming(REMEASURE, 0, revisit_s), executor).run() == "complete"
     assert repeats(store) == {"remeasure": REMEASURE}
-    assert min(age for age, _ in taken) >= revisit_s - 0.002  # the database's clock has milliseconds
+    assert min(age for age, _ in taken) >= revisit_s - 0.002  # the database stores times in milliseconds
     assert len({number for kind, number in executor.ran if kind == "remeasure"}) > 1
 
 
 @pytest.mark.parametrize("dies_after", range(REMEASURE + RETRAIN))
 def test_a_killed_coordinator_spends_the_budget_once(store: Store, problem: Problem, dies_after: int) -> None:
-    """The process ends when a repeat was given to a worker; the next one goes on from the tables."""
+    """The process ends after a repeat was given to a worker; the next process continues from the database."""
     done: list[str] = []
 
     def die(kind: str, payload: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -172,7 +172,7 @@ def test_a_killed_coordinator_spends_the_budget_once(store: Store, problem: Prob
 
 
 def test_a_repeat_may_find_a_limit_broken(store: Store, problem: Problem) -> None:
-    """2 ms may keep 1.85 ms by the end of its interval; 1.9 ± 0.04 does not."""
+    """The interval of 1.85 ms still reaches the limit, so the candidate may keep it; 1.9 ± 0.04 ms breaks it."""
     pooled = {"latency_ms": 1.9, "low_ms": 1.86, "high_ms": 1.94, "percentiles": {}}
 
     def narrow(kind: str, payload: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -210,7 +210,7 @@ def test_a_failed_repeat_leaves_the_candidate_as_it_is(store: Store, problem: Pr
     assert run.run() == "complete"
     assert {row.state for row in candidates_page(store, "study").rows} == {"complete"}
     assert run.progress.num_finished == len(WIDTHS)
-    assert repeats(store) == {"remeasure": REMEASURE, "retrain": RETRAIN}, "a failed one is spent as well"
+    assert repeats(store) == {"remeasure": REMEASURE, "retrain": RETRAIN}, "a failed repeat counts towards the budget"
 
 
 def test_companions_are_given_no_repeats(problem: Problem) -> None:
@@ -229,7 +229,7 @@ def chosen(
     return found and (found.number, found.step)
 
 
-def test_nothing_is_spent_where_nothing_is_in_doubt() -> None:
+def test_no_repeat_is_spent_without_doubt() -> None:
     assert chosen({0: 1.0, 1: 0.0}, [("remeasure", "local")]) is None
     assert chosen({0: 1.0, 1: 0.0}, [("retrain", "")], front={0}) is None
     shares = {0: 0.9, 1: 0.45, 2: 0.6}
@@ -254,11 +254,11 @@ def test_those_on_the_front_come_first_once_and_those_just_measured_wait() -> No
     assert doubtful(shares, {2}, Counter(), places, recent, 60.0)[2] == Repeat(2, places[0], 0.6 * 0.4, True, 59.0)
 
 
-def test_over_seeds_neither_shrinks_the_sample_nor_trusts_two_seeds() -> None:
+def test_spread_over_seeds_is_not_underestimated() -> None:
     mean, low, high = over_seeds([0.8, 0.8], (0.78, 0.82))
     assert (mean, low, high) == pytest.approx((0.8, 0.78, 0.82))
     mean, low, high = over_seeds([0.7, 0.9], (0.8, 0.8))
-    half = stats.t.ppf(0.975, 1) * (0.02 / 2) ** 0.5  # of two seeds alone
+    half = stats.t.ppf(0.975, 1) * (0.02 / 2) ** 0.5  # the interval from two seeds alone
     assert (mean, high - mean) == pytest.approx((0.8, half))
     spread = [0.79, 0.81, 0.8, 0.8]
     _, low, high = over_seeds(spread, (0.8 - Z * 0.01, 0.8 + Z * 0.01))

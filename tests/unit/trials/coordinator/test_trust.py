@@ -1,4 +1,4 @@
-"""Measurements that later answer for others, and those that a bad canary takes back."""
+"""Measurements that are reused for other candidates, and measurements that a bad canary invalidates."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ SETTINGS = {"stride_mode": "stride", "dropout": 0.0}
 SETTINGS |= {f"stage{n}.depth": 1 for n in range(1, 5)} | {f"stage{n}.conv1.kernel": 3 for n in range(1, 5)}
 LISTED = [SETTINGS | {f"stage{n}.conv1.width": width for n in range(1, 5)} for width in (8, 16, 32)]
 TARGET = {"spec": {"name": "local", "runtime": "pretended"}, "references": {"r5": 1.0}, "description": {"cores": 2}}
-#: Ten runs of 1 to 10 ms beside a reference of 1 ms.
+#: Ten runs of 1 to 10 ms, measured beside a reference model of 1 ms.
 RUNS = burst_array([run * 10**6 for run in range(1, 11)], [], [])
 SAMPLES = Samples(((Visit(RUNS, RUNS),),), "process").to_bytes()
 
@@ -45,7 +45,7 @@ def store(tmp_path: Path) -> Iterator[Store]:
 
 
 class SlowCanaries(Pretending):
-    """A canary ends after all other jobs that run."""
+    """An executor in which a canary ends after all other running jobs."""
 
     def poll(self, timeout_s: float) -> list[Event]:
         self._events = deque(sorted(self._events, key=lambda item: item[1].key.startswith("canary")))
@@ -53,7 +53,7 @@ class SlowCanaries(Pretending):
 
 
 class Listening(Strategy):
-    """Proposes the list, and keeps what it heard."""
+    """A strategy that proposes the given list, and records the results it is told."""
 
     def __init__(self, goal: Goal, seed: int) -> None:
         super().__init__(goal, seed)
@@ -94,7 +94,7 @@ def wanting(metric: str) -> Problem:
 
 
 def measured(value: float, structure: str, **conditions: Any) -> dict[str, Any]:
-    """What a gate returns."""
+    """The result of a gate."""
     known = {"protocol": PROTOCOL_VERSION, "runtime_version": "1", "disturbed": False, "half_width": 0.01}
     known |= {"effort": {"precision": 0.02, "budget_s": 6.0}, "peak_memory_bytes": None, "reference_ms": 1.0}
     found = {**latency(value), "conditions": known | conditions, "samples": base64.b64encode(SAMPLES).decode()}
@@ -115,7 +115,7 @@ def rows(store: Store, model: type[Any]) -> list[Any]:
 
 
 def gates(values: Mapping[int, float], **conditions: Any) -> Any:
-    """A gate that measures candidates unless it was told their structure; ``.measured`` counts."""
+    """A gate that measures a candidate unless its payload names the structure; ``.measured`` counts measurements."""
 
     def gate(payload: Mapping[str, Any]) -> dict[str, Any]:
         structure = f"{payload['identity']:x<64}"
@@ -131,7 +131,7 @@ def gates(values: Mapping[int, float], **conditions: Any) -> Any:
 
 
 def trained_alike(executor: Pretending) -> Pretending:
-    """Training keeps the structure that the gate saw."""
+    """Training keeps the structure that the gate measured."""
     original = executor._result
 
     def result(kind: str, payload: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -168,7 +168,7 @@ def test_percentiles_are_answered_from_the_samples(store: Store) -> None:
 
 
 @pytest.mark.parametrize("metric", ["load_ms", "energy_mj"])
-def test_a_measurement_without_what_is_wanted_does_not_answer(store: Store, metric: str) -> None:
+def test_a_measurement_without_the_wanted_metric_is_not_reused(store: Store, metric: str) -> None:
     first = gates({0: 1.0, 1: 2.0, 2: 3.0}, energy_mj=None)
     second = gates({0: 4.0, 1: 5.0, 2: 6.0}, **{metric: 0.5})
     run(store, problem(), trained_alike(Pretending(gate=first)), "first")
@@ -187,8 +187,8 @@ def test_a_measurement_without_what_is_wanted_does_not_answer(store: Store, metr
         ({}, {"half_width": 0.1, "effort": {"precision": 0.2, "budget_s": 6.0}}),
     ],
 )
-def test_nothing_else_answers(store: Store, plan: dict[str, Any], conditions: dict[str, Any]) -> None:
-    """Asked not to, disturbed, of another runtime or protocol, less careful than asked."""
+def test_other_measurements_are_not_reused(store: Store, plan: dict[str, Any], conditions: dict[str, Any]) -> None:
+    """Not reused: if the plan forbids it; disturbed; another runtime or protocol; lower effort than the study's."""
     first, second = gates({0: 1.0, 1: 2.0, 2: 3.0}, **conditions), gates({0: 9.0, 1: 9.0, 2: 9.0})
     run(store, problem(**plan), trained_alike(Pretending(gate=first)), "first")
     run(store, problem(**plan), trained_alike(Pretending(gate=second)), "second")
@@ -199,7 +199,9 @@ def test_nothing_else_answers(store: Store, plan: dict[str, Any], conditions: di
 def test_a_bad_canary_takes_measurements_back_and_they_are_made_again(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Good at the start; after two measurements 30 % slower, once more, then good: they are made again."""
+    """The target is good at first, 30 % slower after two measurements and at the next canary, then good: both are
+    repeated.
+    """
     monkeypatch.setattr(canaries, "RETRY_S", 0.0)
     values = iter([1.0, 20.0, 2.0, 3.0, 1.5])
     attempts: list[int] = []
@@ -214,7 +216,7 @@ def test_a_bad_canary_takes_measurements_back_and_they_are_made_again(
     stored = rows(store, Measurement)
     assert [row.trust for row in stored] == ["quarantined"] * 2 + ["good"] * 3
     page = candidates_page(store, "study").rows
-    assert [row.state for row in page] == ["complete"] * 3, "the one over the limit was so on a bad target"
+    assert [row.state for row in page] == ["complete"] * 3, "the candidate exceeded the limit only on a bad target"
     good = {row.candidate_id: row.latency_ms for row in stored if row.trust == "good"}
     assert sorted(row.metrics["latency_ms"].value for row in page) == sorted(good.values())
     assert {row.state for row in rows(store, JobRow)} == {"done"}
@@ -225,13 +227,13 @@ def test_a_bad_canary_takes_measurements_back_and_they_are_made_again(
     ended = [item for item in strategy.heard if item.state != "running"]
     heard = {item.suggestion.number: item.values["latency_ms"] for item in ended}
     assert heard == {row.number: row.metrics["latency_ms"].value for row in page}
-    assert len(ended) == 3, "nothing of the bad target is left in what it knows"
+    assert len(ended) == 3, "no value from the bad target may remain in the coordinator's progress"
 
 
 def test_a_gate_taken_back_while_the_trained_file_waits_to_be_measured(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The trained structure differs from the gate's, so the file is measured; the gate's own number is gone by then."""
+    """Training changed the structure, so the file is measured; meanwhile the gate's own latency was invalidated."""
     monkeypatch.setattr(canaries, "RETRY_S", 0.0)
     gate = gates(dict.fromkeys(range(3), 1.0))
     run(store, problem(canary_every=1), SlowCanaries(gate=gate, drifts=[0.0, 0.3, 0.0]), "study")

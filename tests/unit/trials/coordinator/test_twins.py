@@ -1,4 +1,4 @@
-"""Dense twins in the trial of a candidate, with a real coordinator and store and workers that only pretend."""
+"""Dense twins within the trial of a candidate: a real coordinator and store, and workers that only pretend."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ STAGES = ("stage1", "stage2", "stage3", "stage4", "head")
 
 
 def choices(**bits: str) -> dict[str, Any]:
-    """A network whose stages are in fp32, but for those named."""
+    """A network whose stages are in fp32, except the named ones."""
     return NETWORK | {f"precision.{stage}": bits.get(stage, "fp32") for stage in STAGES}
 
 
@@ -65,14 +65,16 @@ def store(tmp_path: Path) -> Iterator[Store]:
 
 
 def run(store: Store, problem: Problem, executor: Executor) -> str:
-    """Start the study, or take it up again."""
+    """Start the study, or resume it."""
     return Coordinator(store, assigned(store, problem), executor, {}).run()
 
 
 def test_candidates_whose_policies_changed_something_are_timed_beside_their_twin(
     store: Store, problem: Problem
 ) -> None:
-    """Three of four do, of one dense network: it is timed once, and all three have its latency."""
+    """Policies change three of four candidates, all of one dense network: it is timed once, and all three get its
+    latency.
+    """
     executor = Pretending()
     assert run(store, problem, executor) == "exhausted"
     assert [kind for kind, _ in executor.ran].count("twin") == 1
@@ -107,7 +109,7 @@ def test_a_twin_timed_before_an_interruption_is_not_timed_again(store: Store, pr
 
 @pytest.mark.parametrize("error", [RuntimeError("out of memory"), UnavailableError("core 1 is taken")])
 def test_a_candidate_outlives_the_failure_of_its_twin(error: RuntimeError, store: Store, problem: Problem) -> None:
-    """A twin that can't be timed is tried again at the end of the study, and when that is resumed."""
+    """A twin that can't be timed is tried again at the end of the study, and when the study is resumed."""
     fails = True
 
     def twin(run: int) -> Mapping[str, Any]:

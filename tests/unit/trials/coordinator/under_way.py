@@ -1,4 +1,4 @@
-"""A study under way whose workers keep their jobs: what a coordinator's parts do by themselves."""
+"""A running study whose workers keep their jobs, so that the coordinator's parts can be tested one by one."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from trials.store.records import ArchitectureValue, MeasurementValue, OpenJob, P
 from trials.store.store import Store
 from trials.store.write.proposals import propose
 
-#: How a target is that is as it was calibrated.
+#: The health of a target that performs as calibrated.
 GOOD = Health("r5", 0.0, 0.0, (), {"runtime_version": "1"})
-#: A measurement that may answer for others.
+#: A measurement that may be reused for other candidates.
 CONDITIONS = {
     "protocol": PROTOCOL_VERSION,
     "runtime_version": "1",
@@ -37,7 +37,7 @@ CONDITIONS = {
 
 
 class Held(Executor):
-    """Keeps the jobs it is given; each pool has one slot."""
+    """An executor that keeps the jobs it is given; each pool has one slot."""
 
     def __init__(self, pools: Sequence[Pool] = (), *, code: Sequence[str] = (), address: str | None = None) -> None:
         self.jobs: dict[str, Job] = {}
@@ -60,7 +60,7 @@ class Held(Executor):
 
 @dataclass
 class UnderWay:
-    """The parts of a coordinator, and the shortest ways to bring its study into a state."""
+    """The parts of a coordinator, with short methods to bring its study into a state."""
 
     context: CoordinatorContext
     executor: Held
@@ -84,12 +84,12 @@ class UnderWay:
         return job
 
     def find_good(self, target: str = "local") -> None:
-        """A canary finds the target good."""
+        """Run a canary that finds the target good."""
         self.context.canaries.started(target)
         assert self.context.canaries.finished(target, GOOD)
 
     def dispatch(self) -> list[Any]:
-        """Hand out what can be; what was answered without a worker."""
+        """Hand out jobs; returns the results of jobs that needed no worker."""
         return list(self.jobs.dispatch())
 
     def rows(self, model: type[Base]) -> list[Any]:

@@ -1,4 +1,4 @@
-"""A runtime as a user would bring it that does not compute what the network computes."""
+"""A runtime as a user may provide it, whose answers differ from the network's."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from nas.latency.runtimes.onnxruntime import OnnxRuntime
 
 
 class Negated(Runtime):
-    """ONNX Runtime with the sign of every answer turned."""
+    """ONNX Runtime with the sign of every answer inverted."""
 
     formats = frozenset({"onnx"})
     precisions = frozenset({"int8", "fp32"})

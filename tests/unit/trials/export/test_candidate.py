@@ -1,4 +1,4 @@
-"""Taking a network away: of a study that jobs in this process have really trained and measured."""
+"""Export of a candidate from a study that jobs in this process really trained and measured."""
 
 from __future__ import annotations
 

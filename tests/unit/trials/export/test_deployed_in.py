@@ -1,4 +1,4 @@
-"""Which runtime a candidate's file is checked and scored in."""
+"""The runtime in which a candidate's file is checked and scored."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def test_a_runtime_without_the_networks_precision_is_not_tried(tmp_path: Path) -
 
 
 def test_a_runtime_that_can_not_run_the_file_says_why(tmp_path: Path) -> None:
-    """In a few words in the table, in full below it, and without the folder that is gone afterwards."""
+    """The reason is short in the table and complete below it, without the name of the temporary folder."""
     answers, lines = answered(open_problem(plan("onnxruntime", "fp32")), tmp_path, opset=12)
     failed = next(item for item in answers if item.runtime == "torch")
     (row,) = [line for line in lines if line.startswith("| torch")]
@@ -75,7 +75,7 @@ def test_a_runtime_that_can_not_run_the_file_says_why(tmp_path: Path) -> None:
 
 
 def answered(problem: Problem, folder: Path, opset: int | None = None) -> tuple[list[Answers], list[str]]:
-    """What the file of a network answers, and the lines of its page; with another opset if one is given."""
+    """The answers of a network's file, and the lines of its page; the file has another opset if one is given."""
     network = problem.searched.build(problem.searched.sample(PositionChooser(0.3)).architecture, 0)
     seed_weights(network, problem.input_shape(), "seed")
     artifact = deploy(problem, network, folder / "model.onnx")

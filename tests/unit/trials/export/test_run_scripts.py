@@ -1,4 +1,4 @@
-"""``run.py`` of an exported folder, run as a stranger would: any number of inputs, mistakes in one line."""
+"""``run.py`` of an exported folder, run on its own: any number of inputs, and one line for each mistake."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ ALONE = "import runpy, sys; sys.modules.update(torch=None, trials=None, nas=None
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A network of three classes, which answers with the brightest channel."""
+    """An exported network of three classes, which answers with the brightest channel."""
     path = tmp_path_factory.mktemp("exported")
     nodes = [
         helper.make_node("GlobalAveragePool", ["input"], ["means"]),

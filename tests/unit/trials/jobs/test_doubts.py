@@ -20,7 +20,7 @@ CLASSES = ("cat", "dog", "hen")
 
 
 def matrix(*answers: int) -> np.ndarray:
-    """Of six examples, two of each class."""
+    """The confusion matrix of six examples, two of each class."""
     return confusion(np.eye(3)[list(answers)], np.array([0, 0, 1, 1, 2, 2]), 3)
 
 

@@ -1,4 +1,4 @@
-"""What is declared of jobs is what their functions are."""
+"""The declarations of jobs agree with their functions."""
 
 from __future__ import annotations
 

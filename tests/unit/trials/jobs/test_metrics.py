@@ -45,7 +45,7 @@ def test_few_load_times_have_no_interval_and_old_measurements_no_load_time() -> 
     assert {item.name for item in target_metrics("pi", latency(1.0))} == {"latency_ms"}
 
 
-def test_what_is_named_for_a_target_is_needed_there() -> None:
+def test_metrics_named_for_a_target_are_required_there() -> None:
     named = problem(
         objectives={"accuracy": "maximize", "latency_p90_ms@pi": "minimize"},
         limits={"load_ms": {"max": 5}, "recall_of_3": {"min": 0.1}, "energy_mj@pi": {"max": 1}},

@@ -1,4 +1,4 @@
-"""Companions of a study: which studies, of which networks, with which plans; workers only pretend."""
+"""Companions of a study: which studies, of which networks, with which plans; the workers only pretend."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ SPARSE = {"name": "sparsity", "densities": [0.25, 0.5, 1.0], "schedule": "gradua
 
 
 class Silent(Schedule):
-    """Does not say when it prunes."""
+    """A schedule that does not say when it prunes."""
 
     def density(self, part: Prunable, step: int, total_steps: int) -> float:
         return part.density

@@ -1,4 +1,4 @@
-"""Whole studies whose database goes away in the middle, with workers that only pretend."""
+"""Whole studies whose database becomes unreachable in the middle; the workers only pretend."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from trials.store.write.targets import add_target
 
 
 def when_training(workers: Preparing, act: Callable[[], None]) -> None:  # noqa: F811
-    """Call ``act`` once, as the second training starts."""
+    """Call ``act`` once, when the second training starts."""
     submit, trainings = workers.submit, []
 
     def submitting(job: Job) -> None:
@@ -39,7 +39,7 @@ def when_training(workers: Preparing, act: Callable[[], None]) -> None:  # noqa:
 
 @pytest.fixture(autouse=True)
 def _closed(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Close what the launched studies open, as the end of their process would."""
+    """Close the connections that launched studies open, as the end of their process would."""
     opened: list[Store] = []
 
     def open_store(url: str, **options: float) -> Store:

@@ -1,4 +1,4 @@
-"""Finished and interrupted studies that are given more to do, with workers that only pretend."""
+"""Extending finished and interrupted studies; the workers only pretend."""
 
 from __future__ import annotations
 

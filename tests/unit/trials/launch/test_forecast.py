@@ -1,4 +1,4 @@
-"""What a plan would cost, measured by jobs that really run on a calibrated target."""
+"""The forecast of what a plan costs, measured by jobs that really run on a calibrated target."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ from trials.plans.plan import make_plan
 from trials.plans.problem import Problem, open_problem
 from trials.plans.retention import RETENTIONS
 
-#: Fewer than in use.
+#: Fewer probes than in real studies.
 NUM_PROBES = 3
 TRIALS = 40
-#: A small space: one network, of which a part of the weights may go.
+#: A small space: one network, some of whose weights may be pruned.
 MODULE = {"name": "module", "factory": f"{three_layers.__module__}:{three_layers.__name__}"}
 SPARSE = {
     "name": "sparsity",
@@ -60,9 +60,9 @@ def test_a_forecast_shows_typical_networks_and_what_the_budget_comes_to(in_proce
     assert list(rows) == ["original", "smallest", "median", "largest"]
     assert rows["smallest"]["nonzero_parameters"] < rows["median"]["nonzero_parameters"]
     assert rows["original"]["nonzero_parameters"] == rows["largest"]["nonzero_parameters"]
-    assert "accuracy" not in rows["original"], "it has to be trained for that"
+    assert "accuracy" not in rows["original"], "a metric of training needs a training"
     assert rows["median"]["latency_ms@local"] > 0
-    assert "latency_p90_ms@local" not in rows["median"], "no objective is one"
+    assert "latency_p90_ms@local" not in rows["median"], "no objective is a latency"
     assert found.size == f"{len(SPARSE['densities'])} networks"
     assert (found.limits, found.feasible_share) == ({}, 1.0)
     kept = RETENTIONS["front"].expected(TRIALS)

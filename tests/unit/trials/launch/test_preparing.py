@@ -1,4 +1,4 @@
-"""A study while it is prepared, with workers that only pretend."""
+"""A study while it is prepared; the workers only pretend."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from nas.latency.protocol.canary import Health
 from nas.latency.targets import TargetSpec
 from tests.unit.trials.launch.test_extension import PLAN
 from tests.unit.trials.pretending import Pretending, timed
-from trials.cli.commands import inspection  # noqa: F401  (registers its verbs)
+from trials.cli.commands import inspection  # noqa: F401  (registers its commands)
 from trials.cli.console import app
 from trials.coordinator.dispatch import duration
 from trials.launch import studies
@@ -29,12 +29,12 @@ LIMITED = PLAN | {"limits": {"latency_ms": {"max": {"relative_to": "median", "fa
 
 
 class Preparing(Pretending):
-    """Also calibrates; ``seen`` is called when a probe measures."""
+    """Workers that can also calibrate; ``seen`` is called when a probe measures."""
 
     def __init__(self, seen: Callable[[], None] = lambda: None) -> None:
         super().__init__()
         self.seen = seen
-        #: What the target says that it can tell; None: nothing, as an old agent.
+        #: The metrics that the target says it can measure; None if it says nothing, as an old agent.
         self.readable: list[str] | None = None
 
     def _result(self, kind: str, payload: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -156,7 +156,7 @@ def test_a_study_whose_preparation_was_killed_says_so_and_is_resumed(url: str, w
         pass
 
     with pytest.MonkeyPatch.context() as patch:
-        # Nothing is written any more.
+        # The killed process writes nothing any more.
         patch.setattr("trials.launch.preparing.Preparation.leave", lambda self, error: None)
         patch.setattr("trials.launch.preparing.owner", lambda: "elsewhere:1:1")
         patch.setattr("trials.launch.preparing.LEASE_S", 0.0)

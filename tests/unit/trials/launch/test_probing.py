@@ -1,4 +1,4 @@
-"""What is measured before a study starts, by jobs that really run on a calibrated target."""
+"""Measurements before a study starts, made by jobs that really run on a calibrated target."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from trials.launch.probing import check_targets, probe, random_networks, resolve
 from trials.plans.plan import make_plan
 from trials.plans.problem import Problem, open_problem
 
-#: Fewer than in use.
+#: Fewer probes than in real studies.
 NUM_PROBES = 3
 PLAIN = {"name": "plain_convnet"}
 MODULE = {"name": "module", "factory": f"{three_layers.__module__}:{three_layers.__name__}"}
@@ -89,7 +89,7 @@ def test_a_limit_relative_to_the_original_has_its_number_unless_it_is_a_score(
 SPARSE = {"name": "sparsity", "densities": [0.25, 0.5, 1.0]}
 
 
-def test_a_target_is_asked_for_metrics_that_not_every_one_can_tell_only(
+def test_a_target_is_asked_only_for_metrics_that_not_every_target_can_measure(
     in_process: InProcess, targets: dict[str, Any], tmp_path: Path
 ) -> None:
     check_targets(in_process, problem({"latency_ms": {"max": 5}}), targets)

@@ -1,4 +1,4 @@
-"""What gc and delete remove: files in the study's own folder, and nothing else, whatever the table says."""
+"""gc and delete remove files in the study's own folder and nothing else, whatever the database lists."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def new_store(folder: Path, name: str = "nas.db") -> Store:
 
 
 def add_study(store: Store, name: str, *uris: str, retention: str = "none") -> StudyFolders:
-    """A finished study with one candidate a URI."""
+    """A finished study with one candidate per URI."""
     columns = {"limits": {}, "objectives": {"accuracy": "maximize"}, "environment": {}, "seed": 0}
     plan = {"name": name, "artifacts": {"root": None, "retention": retention}}
     study_id = store.write(create_study, name=name, group=name, role="search", plan=plan, **columns)
@@ -50,13 +50,13 @@ def add_study(store: Store, name: str, *uris: str, retention: str = "none") -> S
 
 
 def put(folders: StudyFolders, tmp_path: Path, number: int = 0) -> Path:
-    """A file in a study's own folder."""
+    """Write a file into a study's own folder."""
     (tmp_path / "model.onnx").write_bytes(b"new")
     return Path(ArtifactStore(folders.artifacts).put(tmp_path / "model.onnx", number, "onnx").uri)
 
 
 def list_file(store: Store, folders: StudyFolders, uri: str, number: int = 0) -> None:
-    """Make the table say that a candidate's file is there."""
+    """Make the database list a file of a candidate."""
     with sqlite3.connect(store.engine.url.database or "") as connection:
         connection.execute(
             "UPDATE artifacts SET uri = ? WHERE candidate_id IN "
@@ -67,7 +67,7 @@ def list_file(store: Store, folders: StudyFolders, uri: str, number: int = 0) ->
 
 
 def old_layout(store: Store, name: str) -> Path:
-    """A file where former versions put it, of a study from before studies had folders by id."""
+    """A file at its place in older versions, of a study without a folder named by its id."""
     with sqlite3.connect(store.engine.url.database or "") as connection:
         connection.execute("UPDATE studies SET created_at = '2020-01-01 00:00:00.000000' WHERE name = ?", (name,))
     connection.close()

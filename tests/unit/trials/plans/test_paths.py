@@ -25,7 +25,7 @@ class Paths(Digits):
 
 @pytest.fixture
 def folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, Path]:
-    """The folder of a plan, and another one that is the current folder."""
+    """The folder of a plan, and another folder that is the current one."""
     plans, here = tmp_path / "plans", tmp_path / "here"
     for folder in (plans, here):
         folder.mkdir()
@@ -145,7 +145,7 @@ def test_a_plan_made_in_python_is_relative_to_the_current_folder(folders: tuple[
 
 
 def test_every_registered_path_is_declared() -> None:
-    """A parameter of one of these names that is not declared would be relative to the current folder."""
+    """A path parameter that is not declared would be relative to the current folder."""
     for registry in (TASKS, SPACES):
         for name in registry.names():
             cls: Any = registry.get(name)

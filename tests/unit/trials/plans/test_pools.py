@@ -1,4 +1,4 @@
-"""Which cores train and which measure, what takes turns, and what this machine can't hold."""
+"""Which cores train and which measure, which pools take turns, and what this machine can't run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Classes and functions in plans that are written in Python."""
+"""Classes and functions in plans written in Python."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Odd and hostile plans: one message each, in a moment, before anything is spent."""
+"""Unusual and hostile plans: each gives one message quickly, before anything is spent."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
 
 
 def surely(engine: Engine) -> dict[int, float]:
-    """As if everything were known exactly."""
+    """Points as if all values were known exactly."""
     return dict.fromkeys(front(engine, "digits").numbers.tolist(), 1.0)
 
 
@@ -149,6 +149,6 @@ def test_an_axis_of_times_is_logarithmic_if_the_slowest_would_squeeze_the_front(
 
     assert axes(9.0)[1] == [None, None]
     figure, kinds = axes(11.0)
-    assert kinds == [None, "log"]  # a score is no time
+    assert kinds == [None, "log"]  # a score is not a time
     assert figure.layout.shapes[0].x0 == 2.0
     assert figure.layout.annotations[0].x == pytest.approx(np.log10(2.0))

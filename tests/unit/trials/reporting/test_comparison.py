@@ -28,7 +28,7 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
 
 
 def sparse_on_front(engine: Engine) -> list[int]:
-    """The slow way, best accuracy first."""
+    """The sparse candidates on the front, computed simply; best accuracy first."""
     rows = candidates_page(engine, "sparse", numbers=front(engine, "sparse").numbers.tolist()).rows
     sparse = [row for row in rows if row.metrics["density"].value < 1]
     return [row.number for row in sorted(sparse, key=lambda row: -row.metrics["accuracy"].value)]

@@ -33,7 +33,7 @@ def trial_table(engine: Engine, name: str) -> list[dict[str, Any]]:
 
 @contextmanager
 def statements(engine: Engine) -> Iterator[list[str]]:
-    """What is asked of the database within the block."""
+    """The statements that the block sends to the database."""
     told: list[str] = []
 
     def note(connection: Any, cursor: Any, statement: str, *others: Any) -> None:

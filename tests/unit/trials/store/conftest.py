@@ -1,4 +1,4 @@
-"""A study to write into, on both databases."""
+"""A study to write into, on both kinds of database."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from trials.store.write.targets import add_target
 
 @dataclass
 class Searching:
-    """A study under a lease, and the shortest way to propose to it."""
+    """A study under a lease, with a short way to propose candidates."""
 
     store: Store
     lease: Lease
@@ -104,7 +104,7 @@ def other_study(store: Store, study: Searching) -> Searching:
 
 @pytest.fixture
 def race() -> Callable[[str, str, Sequence[str]], list[str]]:
-    """Run a statement in several processes at once, when all have imported; what each printed."""
+    """Run a statement in several processes at once, after all have finished importing; returns the output of each."""
 
     def run(imports: str, statement: str, arguments: Sequence[str]) -> list[str]:
         wait = "argument = sys.argv[1]\nprint('ready', flush=True)\ninput()"

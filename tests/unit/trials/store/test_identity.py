@@ -43,7 +43,7 @@ def test_a_moved_database_keeps_its_identity(opened: Callable[[str], Store], tmp
     original.close()
     (tmp_path / "a.db").rename(tmp_path / "moved.db")
     assert opened("moved.db").identity == before
-    assert opened("a.db").identity.key != before.key  # a new database in the old place
+    assert opened("a.db").identity.key != before.key  # a new database at the old path
 
 
 def test_a_moved_database_whose_place_was_taken_keeps_its_identity(

@@ -1,4 +1,4 @@
-"""Targets by name, and studies whose target's device is away; workers only pretend."""
+"""Stored targets, and studies whose target's device is unreachable; the workers only pretend."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ PI = TargetSpec("pi", threads=2, **REACH)
 
 
 class Missing(Pretending):
-    """The device is away for the first ``away`` measurements."""
+    """A device that is unreachable for the first ``away`` measurements."""
 
     away = 0
 
@@ -159,7 +159,7 @@ def test_files_of_a_target_are_relative_to_the_plan(tmp_path: Path) -> None:
 
 
 class Looking:
-    """Measures for a target whose canary is so much slower, with this runtime, whatever it is asked."""
+    """Measures a target whose canary is slower by the given factor, in this runtime, whatever it is asked."""
 
     def __init__(self, drift: float, version: str) -> None:
         self._drift, self._version = drift, version
@@ -201,4 +201,4 @@ def test_a_check_tells_how_a_target_is_and_fails_where_it_is_not_fit(
     rows = {row[""]: row[" "] for row in told}
     assert rows["processes"] == "sh (process 7)"
     assert rows.get("problems", "").startswith(problem)
-    assert "governor" not in rows, "what the target does not tell is left out"
+    assert "governor" not in rows, "values that the target does not report must be left out"

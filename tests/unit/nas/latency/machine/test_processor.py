@@ -22,7 +22,7 @@ def write(root: Path, files: dict[str, str]) -> Path:
     return root
 
 
-def test_what_a_laptop_tells(tmp_path: Path) -> None:
+def test_readings_of_a_laptop(tmp_path: Path) -> None:
     root = write(
         tmp_path,
         {
@@ -50,7 +50,7 @@ def test_what_a_laptop_tells(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(not Path("/proc/stat").exists(), reason="Linux only")
-def test_who_works_a_core_is_seen_and_named() -> None:
+def test_other_processes_on_a_core_are_named() -> None:
     core = max(os.sched_getaffinity(0))
     code = f"import os; os.sched_setaffinity(0, {{{core}}}); print('ready', flush=True)\nwhile True: pass"
     hog = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE)

@@ -1,4 +1,4 @@
-"""A runtime as a user would bring it: ONNX Runtime that crashes over, hangs over or chokes on some files."""
+"""A runtime as a user may provide it: ONNX Runtime that crashes, hangs or fails on some files."""
 
 import os
 import signal

@@ -20,7 +20,7 @@ from nas.latency.protocol.samples import Samples
 from nas.latency.targets import Target, TargetSpec
 
 QUICK = Effort(sessions=3, max_sessions=3, visits=3, precision=0.5, budget_s=5)
-#: Times do not matter here, so none are calibrated.
+#: Times do not matter here, so nothing is calibrated.
 REFERENCES = {rung.name: 0.01 * 2**place for place, rung in enumerate(LADDER)}
 
 

@@ -9,7 +9,7 @@ from nas.latency.runtimes.onnxruntime import OnnxRuntime
 
 
 class OwnFormat(OnnxRuntime):
-    """Opens files of its own format: the text of a rung's name."""
+    """A runtime that opens files of its own format: the name of a rung as text."""
 
     formats = frozenset({"own"})
 

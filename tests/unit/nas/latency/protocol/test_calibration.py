@@ -38,7 +38,7 @@ def test_the_ladder_is_timed_as_far_as_time_allows(tmp_path: Path, monkeypatch: 
         "r8",
         "r0",
         "r0",
-    ]  # r8 is found too slow, r9 never tried; fresh sessions each pass
+    ]  # r8 proves too slow, so r9 is never tried; each pass has fresh sessions
 
 
 def test_a_calibrated_target_measures_its_own_references(tmp_path: Path) -> None:

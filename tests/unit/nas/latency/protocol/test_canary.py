@@ -25,7 +25,9 @@ def _short(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def health(slow: list[float], idle: list[float], monkeypatch: pytest.MonkeyPatch, limit: float = 0.1) -> Health:
-    """The canary of a machine that is, window by window, so much slower, and idle when it should not be."""
+    """The canary of a machine that is slower by a given factor in each window, and idle at times when it should be
+    busy.
+    """
     factors, shares = iter(slow), iter(idle)
     opened: list[str] = []
 
@@ -42,7 +44,7 @@ def health(slow: list[float], idle: list[float], monkeypatch: pytest.MonkeyPatch
 
     monkeypatch.setattr(canary, "CoreWatch", Watch)
     found = check(CanarySetup(open_reference, REFERENCES, no_wait, "process", (0,)), limit, windows=len(slow))
-    assert set(opened) == {"r4"}, "the rung nearest to a quarter of a millisecond"
+    assert set(opened) == {"r4"}, "the canary uses the rung nearest to 0.25 ms"
     assert Simulated.opened == 0
     return found
 

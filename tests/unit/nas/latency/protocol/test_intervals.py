@@ -12,7 +12,7 @@ REFERENCE_MS = 0.1
 def simulated(
     ratio: float, *, sessions: int, visits: int = 12, noise: float = 0.03, slow: float = 1.0, seed: int = 0
 ) -> Samples:
-    """Both models slowed alike by ``slow`` and, run by run, by exponential noise."""
+    """Samples in which both models are slowed by ``slow`` and, in each run, by exponential noise."""
     generator = np.random.default_rng(seed)
 
     def burst(time_ns: float) -> np.ndarray:

@@ -20,7 +20,7 @@ REFERENCES = {"r0": 0.01, "r2": 0.04, "r4": 0.16}
 
 
 class Simulated(Session):
-    """A model of exactly known time on a machine without noise; counts what is open."""
+    """A model with an exactly known time on a machine without noise; it counts the open sessions."""
 
     opened = 0
 

@@ -39,7 +39,7 @@ def test_the_upper_end_needs_slower_runs(num_runs: int, known: list[int]) -> Non
 
 @pytest.mark.parametrize("percent", [50, 90, 95])
 def test_intervals_hold_the_truth(percent: int) -> None:
-    """Of runs whose visits differ as well; a resample of the same size misses it in about 5 of 100 cases."""
+    """The visits of these runs differ too; an interval by resampling misses the truth in about 5 of 100 cases."""
     generator = np.random.default_rng(0)
     truth = np.percentile(_runs(generator, 20_000), percent) / 1e3
 

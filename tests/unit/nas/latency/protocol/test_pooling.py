@@ -29,7 +29,7 @@ def test_pooled_is_one_measurement_of_all_sessions() -> None:
 
 
 def test_another_rung_speaks_of_the_same_latency() -> None:
-    """The second measurement stood beside a reference three times as slow."""
+    """The second measurement used a reference model that is three times as slow."""
     first, second = samples(1.0, 0.5, 3, 0), samples(1.0, 1.5, 3, 1)
     together, reference_ms = pooled([(first, 0.5), (second, 1.5)])
     assert reference_ms == 0.5

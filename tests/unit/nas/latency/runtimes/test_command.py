@@ -1,4 +1,4 @@
-"""External benchmark programs: how they are called, and how their times are read back."""
+"""External benchmark programs: how they are called, and how their times are read."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from nas.latency.runtimes.command import Command
 from nas.latency.runtimes.program import Program, load_program, shipped
 from nas.latency.runtimes.readings import reading_from
 
-#: Program → what it prints or reports of three runs, the times that are in it, and its arguments.
+#: Program → its output or report of three runs, the times in it, and its arguments.
 RECORDED: dict[str, tuple[str, str, tuple[int, ...], str]] = {
     "benchmark_app": (
         "[ INFO ] Count:            3 iterations\n[ INFO ]    Median:        20.42 us\n"
@@ -41,7 +41,7 @@ RECORDED: dict[str, tuple[str, str, tuple[int, ...], str]] = {
         "trtexec|--onnx=/m/a b.onnx|--iterations=3|--duration=0|--warmUp=200|--noTF32|--exportTimes=/r/report",
     ),
 }
-#: Prints a time a run, of reading the file; ends with code 3 where there is none.
+#: Prints the time of each reading of the file; exits with code 3 if the file is missing.
 PROGRAM = (
     "import pathlib, sys\nsize = len(pathlib.Path(sys.argv[1]).read_bytes())\n"
     "for run in range(int(sys.argv[2])): print('time', size + run)"

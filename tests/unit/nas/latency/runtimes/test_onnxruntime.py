@@ -63,7 +63,7 @@ def test_a_provider_that_the_build_lacks_is_refused_with_those_it_has(monkeypatc
 
 
 def test_what_falls_back_to_the_processor_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The build has the provider, and it does not load: left to itself, ONNX Runtime takes the processor."""
+    """The build lists the provider, but it can't be loaded: by default, ONNX Runtime falls back to the processor."""
     path = identity(tmp_path / "m.onnx", [1, 4])
     monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["CUDAExecutionProvider"])
     with pytest.raises(MeasureError, match="fallback to CPU EP has been explicitly disabled"):

@@ -1,4 +1,6 @@
-"""The torch runtime: what its translation keeps, and what it refuses. Every op's file is in ``test_ops.py``."""
+"""The torch runtime: what its translation preserves, and what it refuses. The file of every op is checked in
+``test_ops.py``.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,7 @@ SHAPE = (1, 4, 7, 6)
 
 
 def save(path: Path, nodes: list[Any], constants: dict[str, np.ndarray], opset: int = 18) -> Path:
-    """A model of nodes from ``x`` of ``SHAPE`` to ``y``."""
+    """Save a model of nodes from ``x`` of ``SHAPE`` to ``y``."""
     graph = helper.make_graph(
         nodes,
         "test",
@@ -40,7 +42,7 @@ def node(kind: str, inputs: str = "x", output: str = "y", **attributes: Any) -> 
 
 
 KERNEL = {"w": np.random.default_rng(0).normal(size=(6, 4, 3, 3)).astype(np.float32)}
-#: What torch's own exporter, other tools and other opsets write and our emitters do not.
+#: Nodes that torch's own exporter, other tools and other opsets write and this project's emitters do not.
 FOREIGN: dict[str, tuple[list[Any], dict[str, np.ndarray]]] = {
     "same_upper": ([node("Conv", "x w", auto_pad="SAME_UPPER", strides=[2, 2])], KERNEL),
     "same_lower": ([node("Conv", "x w", auto_pad="SAME_LOWER", strides=[2, 2])], KERNEL),
@@ -189,7 +191,9 @@ def two_of_four(rows: int, columns: int) -> np.ndarray:
 
 
 def test_sparse_kernels_take_weights_that_keep_two_of_four_and_no_others(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The choice, and that a 1×1 convolution is the linear layer put in its place; the kernel itself needs a GPU."""
+    """Checks which weights are chosen, and that a 1×1 convolution is replaced by a linear layer; the kernel itself
+    needs a GPU.
+    """
     taken: list[tuple[int, ...]] = []
     monkeypatch.setattr(torch.sparse, "to_sparse_semi_structured", lambda rows: taken.append(tuple(rows.shape)) or rows)
     constants = {

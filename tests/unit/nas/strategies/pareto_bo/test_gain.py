@@ -1,4 +1,4 @@
-"""Expected gains of hypervolume against simulated ones."""
+"""Expected hypervolume gains compared with simulated ones."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 from nas.strategies.pareto import pareto_front
 from nas.strategies.pareto_bo.gain import Beliefs, expected_gain
 
-#: Maximised and minimised objectives, in the order in which one, two and three of them are used.
+#: Objectives, maximised and minimised; tests with one, two and three objectives take the first ones.
 DIRECTIONS = ("maximize", "minimize", "minimize")
 WORST = np.array([0.2, 5.0, 3.0])
 SHIFT = 1.0

@@ -1,4 +1,4 @@
-"""The Gaussian process: its slopes, its answers, what it learns to ignore."""
+"""The Gaussian process: its gradients, its predictions, and which answers it learns to ignore."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def inputs(levels: np.ndarray, features: np.ndarray | None = None) -> Inputs:
 
 @pytest.mark.parametrize("with_features", [False, True])
 def test_fitting_finds_a_maximum(with_features: bool) -> None:
-    """Fitting again from what was found changes little: wrong slopes would stop it early."""
+    """Fitting again from the optimum changes little; with wrong gradients the first fit would have stopped early."""
     features = LEVELS[:, :1] - 1.5 if with_features else None
     known, noise = inputs(LEVELS, features), np.zeros(40)
     prior = Hyperparameters.prior(3, 1 if with_features else 0)

@@ -1,4 +1,4 @@
-"""What one proposal costs, and what it does with networks that are known."""
+"""What one proposal costs, and how known networks are handled."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Counted:
 
 
 def test_a_network_that_was_proposed_is_not_built_again() -> None:
-    """Building takes longer than predicting: a proposal builds its shortlist, however many networks are known."""
+    """Building takes longer than predicting, so a proposal builds only a shortlist, however many networks are known."""
     space, strategy, proposed = Counted(), ParetoBoStrategy(GOAL, 0, shortlist=4), set()
     for number in range(60):
         before = space.num_built

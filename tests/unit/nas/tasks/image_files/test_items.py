@@ -1,4 +1,4 @@
-"""Files as cameras and programs leave them: each kind is read by a rule, or found before anything is spent."""
+"""Files as cameras and programs write them: each kind is read by a rule, or reported before anything is spent."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Plans that `nas init` writes: every combination of answers is a plan, and hostile answers stay what they are."""
+"""Plans that `nas init` writes: every combination of answers gives a valid plan, and hostile answers stay text."""
 
 from __future__ import annotations
 

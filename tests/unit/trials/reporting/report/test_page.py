@@ -29,7 +29,7 @@ def engine(tmp_path: Path) -> Iterator[Engine]:
 
 
 class Page(HTMLParser):
-    """Text of headings and of the front's first column, and every address the page would load."""
+    """Text of headings and of the front's first column, and every address that the page would load."""
 
     def __init__(self, text: str) -> None:
         super().__init__()
@@ -69,7 +69,7 @@ def test_one_page_with_everything_in_it(engine: Engine, tmp_path: Path) -> None:
     assert {"Pareto front", "Search against baseline", "History", "Curves", "States", "Plan"} <= set(page.headings)
     assert page.loads == []
     assert text.count("Plotly.newPlot(") >= 5
-    assert "1 min 04 s" in text  # training saved by the gate
+    assert "1 min 04 s" in text  # trainings that the gate saved
     assert "The search is ahead of its random baseline: hypervolume" in text
     assert "relative_to: median" in text
 

@@ -1,4 +1,4 @@
-"""Databases that can be read and not written."""
+"""Databases that can be read but not written."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def with_study(path: Path) -> Path:
 
 @pytest.fixture
 def freeze() -> Iterator[Callable[[Path], None]]:
-    """Makes a folder read-only, for the superuser too."""
+    """Makes a folder read-only, even for root."""
     mounted: list[Path] = []
 
     def run(*command: str) -> bool:
@@ -54,7 +54,7 @@ def freeze() -> Iterator[Callable[[Path], None]]:
 
 @pytest.fixture
 def read_only(tmp_path: Path, freeze: Callable[[Path], None]) -> Path:
-    """A folder that can't be written, with a database in it."""
+    """A folder that can't be written and holds a database."""
     folder = tmp_path / "read-only"
     folder.mkdir()
     with_study(folder / "nas.db")
@@ -95,7 +95,7 @@ def test_older_tables_are_not_upgraded_there(tmp_path: Path, freeze: Callable[[P
         open_engine(f"sqlite:///{path}")
 
 
-def test_a_crashed_writers_last_words_are_read(tmp_path: Path, freeze: Callable[[Path], None]) -> None:
+def test_the_last_commits_of_a_crashed_writer_are_read(tmp_path: Path, freeze: Callable[[Path], None]) -> None:
     path = with_study(tmp_path / "nas.db")
     writer = Store(f"sqlite:///{path}")
     writer.write(create_study, name="late", group="late", role="search", seed=0, **COLUMNS)

@@ -1,4 +1,4 @@
-"""A database that goes away for a while, or for good."""
+"""A database that is unreachable for a while, or for good."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from trials.store.write.targets import add_target
 
 
 def break_next_commit(store: Store, *, after: bool) -> None:
-    """Cut the connection at the next commit: before the server has done it, or before it can say so."""
+    """Cut the connection at the next commit: either before the server commits, or after that and before it answers."""
 
     @event.listens_for(store.engine, "commit", once=True)
     def cut(connection) -> None:

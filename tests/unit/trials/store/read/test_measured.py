@@ -1,4 +1,4 @@
-"""What is known of measurements, from the tables."""
+"""What the database knows about measurements."""
 
 from __future__ import annotations
 
@@ -16,8 +16,10 @@ from trials.store.write.jobs import commit_job
 LATENCY = MeasurementValue("local", "gate", 1.0, 0.9, 1.1, "abc", {}, b"samples")
 
 
-def test_how_long_ago_a_candidate_was_measured_is_told_of_its_own_good_samples(study) -> None:
-    """Measured 9 and 5 s ago; 3 s ago on a bad target, and its twin just now; another was answered from 9 s ago."""
+def test_the_age_of_a_measurement_counts_only_the_candidates_own_good_samples(study) -> None:
+    """Its own good samples are 9 and 5 s old. A sample from a bad target (3 s), its twin's, and a reused one do not
+    count.
+    """
     ids = []
     for identity, values in {
         "a": [LATENCY, replace(LATENCY, purpose="remeasure"), replace(LATENCY, trust="quarantined")],

@@ -39,7 +39,7 @@ def test_each_part_of_the_protocol_is_asked_for(evidence: Evidence, missing: lis
 
 
 def test_a_sparse_study_lacks_what_it_does_not_have(engine: Engine) -> None:
-    """Read from the database: complete with all three, and one of them less for each that is taken away."""
+    """Read from the database: a complete study has all three parts; each part taken away is reported as missing."""
     lacking = {row.name: row.incomplete for row in list_studies(engine)}
     assert lacking.pop("bare") == ("no declared regime", "no random-mask baseline", "no measured latency")
     assert set(lacking.values()) == {()}

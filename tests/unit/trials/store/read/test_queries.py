@@ -32,7 +32,7 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
 
 
 def metrics_of(engine: Engine, study: str, name: str, state: str) -> dict[int, float]:
-    """Number → value by way of the models, the slow way."""
+    """Number → value, read through the models, which is slow and simple."""
     with Session(engine) as session:
         rows = session.query(Candidate).join(Study).filter(Study.name == study, Candidate.state == state)
         return {row.number: m.value for row in rows for m in row.metrics if m.name == name}
@@ -196,7 +196,7 @@ def test_histories_share_their_box(engine: Engine) -> None:
 
 @given(st.lists(st.tuples(st.integers(0, 6), st.integers(0, 6)), min_size=1, max_size=12))
 def test_running_hypervolume_is_the_dominated_share(pairs: list[tuple[int, int]]) -> None:
-    """Counted on a grid: cell (i, j) of the scaled box is dominated if some point is above it in both."""
+    """Counted on a grid: cell (i, j) of the scaled box is dominated if a point is above it in both coordinates."""
     gains = np.array(pairs, dtype=float)
     shares = running_hypervolume(gains, gains)
     low, high = gains.min(axis=0), gains.max(axis=0)

@@ -65,7 +65,7 @@ def test_studies_share_architectures_but_not_candidates(study, other_study) -> N
 
 
 def test_studies_that_propose_one_network_at_once_share_it(store, study, other_study) -> None:
-    """The second insert meets a row that it can't see yet."""
+    """The second insert conflicts with a row that it can't see yet."""
     with ThreadPoolExecutor(1) as other:
         with store.transaction() as connection:
             network = ArchitectureValue("a", "plain", {}, 1, 1, [])

@@ -40,7 +40,7 @@ def _expire(study) -> None:
 
 
 def later(lease: Lease) -> Lease:
-    """The lease that follows one."""
+    """The lease of the coordinator that comes next."""
     return replace(lease, epoch=lease.epoch + 1)
 
 
@@ -82,7 +82,7 @@ def test_a_live_coordinator_on_this_machine_keeps_its_study(store, study, sleepe
 def test_a_dead_coordinator_on_this_machine_is_followed_at_once(store, study, sleeper) -> None:
     store.write(release_lease, study.lease, "interrupted", {})
     before = store.write(acquire_lease, study.id, f"{HERE}:{sleeper.pid}:{_start_of(sleeper.pid)}", 60)
-    sleeper.kill()  # a zombie now, until it is waited for
+    sleeper.kill()  # it is a zombie until its parent waits for it
     while Path(f"/proc/{sleeper.pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z":
         pass
     assert store.write(acquire_lease, study.id, owner(), 60) == later(before)
@@ -135,7 +135,7 @@ def test_an_interrupted_study_is_not_finished_and_remembers_why(store, study) ->
     assert (row.state, row.error, row.lease_owner) == ("running", None, owner())
 
 
-def test_of_processes_that_race_for_a_lease_one_wins(store, study, store_url, race) -> None:
+def test_exactly_one_of_several_racing_processes_gets_the_lease(store, study, store_url, race) -> None:
     store.write(release_lease, study.lease, "interrupted", {})
     said = race(
         "from nas.errors import StudyError\nfrom trials.store.store import Store\n"

@@ -146,7 +146,7 @@ def test_deleting_a_study_keeps_what_another_one_is_proposing(store: Store, stud
             network = ArchitectureValue("b", "plain", {}, 1, 1, [])
             propose(connection, other_study.lease, Suggestion(0, (), {}), network, ("gate", "local"))
             deleted = other.submit(store.delete_study, "digits")
-            wait([deleted], timeout=0.5)  # PostgreSQL gets through, SQLite waits for us
+            wait([deleted], timeout=0.5)  # PostgreSQL commits at once, SQLite waits for this transaction
         deleted.result(30)
     assert [row.identity for row in study.rows(Architecture)] == ["b"]
     assert [row.study_id for row in study.rows(Candidate)] == [other_study.id]

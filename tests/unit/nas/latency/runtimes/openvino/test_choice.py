@@ -26,7 +26,7 @@ SETTING = Setting(rows=2)
 
 @pytest.fixture
 def chooser(library: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> KernelChooser:
-    """With a memory of its own, and no time for many runs."""
+    """A chooser with its own cache, and with time for few runs."""
     own = Path(shutil.copy(library, tmp_path))
     monkeypatch.setattr(build, "library", lambda: own)
     monkeypatch.setattr(choice, "_BUDGET_NS", 0)
@@ -57,7 +57,7 @@ def answers(chooser: KernelChooser, model: openvino.Model, threads: int = 1) -> 
 
 
 def forced(monkeypatch: pytest.MonkeyPatch, settings: Mapping[str, Setting]) -> list[Any]:
-    """What timing finds, and the graphs that are timed."""
+    """Replaces timing by a fixed result, and records the graphs that would be timed."""
     timed: list[Any] = []
     monkeypatch.setattr(KernelChooser, "_timed", lambda self, model, *rest: (timed.append(model), settings)[1])
     return timed

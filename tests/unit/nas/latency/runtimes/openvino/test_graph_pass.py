@@ -122,7 +122,7 @@ def test_groups_of_single_pixels_are_sparse(rows: int, groups: int, outputs: int
     check_equal(graph, library, {"conv": Setting(rows=rows)})
 
 
-def test_what_others_read_too_is_not_fused(library: Path) -> None:
+def test_values_with_several_readers_are_not_fused(library: Path) -> None:
     def build(x: Any) -> Any:
         found = pointwise(x, weight(8, 8, 1, 1))
         return ops.add(ops.relu(found), found)

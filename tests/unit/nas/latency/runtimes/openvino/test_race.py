@@ -9,7 +9,7 @@ A, B, C = (frozenset(name) for name in "abc")
 
 
 def race(time_of: Callable[[Variant], float], loaded: list[Variant], budget_s: float = 2.0) -> Race:
-    """A race of graphs that take so many milliseconds, every other run disturbed."""
+    """A race of graphs with known times in milliseconds; every other run is disturbed."""
 
     def load(variant: Variant) -> Callable[[], int]:
         loaded.append(variant)
@@ -21,7 +21,8 @@ def race(time_of: Callable[[Variant], float], loaded: list[Variant], budget_s: f
 
 def winner(gains: dict[str, float], starts: list[Variant]) -> Variant:
     def time_of(variant: Variant) -> float:
-        # A change between our layout and the runtime's costs, wherever neighbours differ.
+        # Each change between the layouts of the kernels and the runtime costs time, so it counts wherever neighbours
+        # differ.
         borders = sum((left in variant) != (right in variant) for left, right in zip("abc", "bc", strict=False))
         return 10 - sum(gains[name] for name in variant) + 0.5 * borders
 
@@ -32,16 +33,16 @@ def test_the_fastest_start_wins() -> None:
     assert winner({"a": 1, "b": 1, "c": 1}, [A | B | C, A]) == A | B | C
 
 
-def test_flips_mend_a_start() -> None:
+def test_flips_improve_a_start() -> None:
     assert winner({"a": 2, "b": 2, "c": -3}, [A | B | C]) == A | B
     assert winner({"a": 2, "b": 2, "c": 2}, [A]) == A | B | C
 
 
-def test_what_reorders_eat_is_not_replaced() -> None:
+def test_a_kernel_whose_gain_is_lost_to_reorders_is_not_used() -> None:
     assert winner({"a": 0.3, "b": -1, "c": 0.3}, [A, C]) == NOTHING
 
 
-def test_a_gain_too_small_to_be_sure_of_is_none() -> None:
+def test_an_uncertain_gain_is_ignored() -> None:
     assert race(lambda variant: 10 - 0.05 * len(variant), []).winner([A], [A]) == NOTHING
 
 

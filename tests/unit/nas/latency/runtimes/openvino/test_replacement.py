@@ -1,4 +1,4 @@
-"""What operations take over from their neighbours: scales, means, and the sparse layer in front of a depthwise one."""
+"""Work that operations take over from their neighbours: scales, means, and the sparse layer before a depthwise one."""
 
 from __future__ import annotations
 
@@ -40,19 +40,21 @@ def depthwise(x: Any, kernel: int, stride: int) -> Any:
 
 
 def excited(x: Any, *, keep_dims: bool = True) -> Any:
-    """Times what is made of the means of its channels."""
+    """An image scaled by the result of layers on its channel means."""
     mean = ops.reduce_mean(x, np.array([2, 3]), keep_dims)
     mean = mean if keep_dims else ops.reshape(mean, np.array([0, 0, 1, 1]), True)
     return ops.multiply(x, ops.sigmoid(mean))
 
 
 def check(build: Callable[[Any], Any], batch: int, setting: Setting, library: Path) -> Counter[str]:
-    """All layers that kernels know are replaced and the answer stays; the operations of the graph."""
+    """Replace all layers that kernels support, check that the answer stays the same, and return the operations of the
+    graph.
+    """
     return Counter(node.get_type_name() for node in replaced(build, batch, setting, library).get_ops())
 
 
 def replaced(build: Callable[[Any], Any], batch: int, setting: Setting, library: Path) -> Any:
-    """The graph with all layers that kernels know replaced; the answer stays."""
+    """The graph with all supported layers replaced, after a check that the answer stays the same."""
     x = ops.parameter([batch, INPUTS, SIZE, SIZE], np.float32)
     end = build(x)
     end.output(0).set_names({"answer"})
@@ -85,7 +87,7 @@ def test_a_block_is_two_operations(
     assert not found["Multiply"] + found["ReduceMean"] + found["Convolution"] + found["GroupConvolution"]
 
 
-def test_what_others_read_too_is_computed_for_them(library: Path) -> None:
+def test_values_with_several_readers_are_still_computed(library: Path) -> None:
     def shortcut(x: Any) -> Any:
         hidden = pointwise(x, CHANNELS, INPUTS, "expand")
         return ops.add(hidden, depthwise(hidden, 3, 1))
@@ -125,7 +127,9 @@ def test_an_image_multiplied_by_itself_has_no_scales(library: Path) -> None:
 
 
 def test_images_of_linear_layers_have_their_channels_last(library: Path) -> None:
-    """No scales of channels, and nothing that a depthwise layer could compute on its way."""
+    """The channels of linear layers are last, so there are no scales of channels, and a depthwise layer can't include
+    them.
+    """
     values = numbers(CHANNELS, SIZE) * (RANDOM.random((CHANNELS, SIZE)) < 0.4)
 
     def linear(x: Any) -> Any:
@@ -139,7 +143,7 @@ def test_images_of_linear_layers_have_their_channels_last(library: Path) -> None
 
 
 def test_one_pixel_is_scaled_by_what_is_beside_it(library: Path) -> None:
-    """An image of one pixel times another: either could be the scales."""
+    """One image of one pixel times another: either could hold the scales."""
 
     def scaled(x: Any) -> Any:
         whole = ops.group_convolution(x, numbers(INPUTS, 1, 1, SIZE, SIZE), [1, 1], [0, 0], [0, 0], [1, 1])
@@ -150,12 +154,12 @@ def test_one_pixel_is_scaled_by_what_is_beside_it(library: Path) -> None:
 
 
 def dense(x: Any, outputs: int, inputs: int) -> Any:
-    """No layer that a kernel knows."""
+    """A layer that no kernel supports."""
     return ops.convolution(x, numbers(outputs, inputs, 1, 1), [1, 1], [0, 0], [0, 0], [1, 1])
 
 
 def normalized(x: Any) -> Any:
-    """Each pixel's channels, last while they are."""
+    """A normalization over each pixel's channels, with channels last meanwhile."""
     last = ops.transpose(x, np.array([0, 2, 3, 1]))
     return ops.transpose(ops.mvn(last, np.array([3]), True, 1e-5, "inside_sqrt"), np.array([0, 3, 1, 2]))
 

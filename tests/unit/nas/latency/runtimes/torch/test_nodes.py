@@ -1,4 +1,4 @@
-"""Nodes in torch against the cases that ONNX itself ships for every node of its standard."""
+"""Translated nodes against the test cases that ONNX ships for every node of its standard."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from nas.latency.runtimes.torch import OLDEST_OPSET
 from nas.latency.runtimes.torch.graph import TorchGraph
 from nas.latency.runtimes.torch.nodes import TRANSLATIONS
 
-#: Nodes without a translation that are made of nodes that have one.
+#: Nodes that are translated by way of the nodes they are defined by.
 DEFINED = ("CenterCropPad", "MeanVarianceNormalization", "SpaceToDepth", "SwiGLU", "Swish")
 #: Element types that torch computes with.
 TYPES = {"float16", "float32", "float64", "uint8", "int8", "int32", "int64", "bool"}
@@ -26,9 +26,9 @@ TYPES = {"float16", "float32", "float64", "uint8", "int8", "int32", "int64", "bo
 
 @pytest.fixture(scope="module")
 def cases() -> Mapping[str, Sequence[Any]]:
-    """Node → ONNX's cases of it alone."""
+    """Node → the ONNX cases with this node alone."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # its reference computes 0 / 0 on purpose
+        warnings.simplefilter("ignore")  # its reference implementation computes 0 / 0 on purpose
         from onnx.backend.test.case.node import collect_testcases
 
         collected = collect_testcases(None)
@@ -41,7 +41,7 @@ def cases() -> Mapping[str, Sequence[Any]]:
 
 
 def is_known_since(model: onnx.ModelProto, opset: int) -> bool:
-    """Whether the model's one node means the same in an opset or was defined after it."""
+    """Whether the model's only node means the same in this opset, or was defined after it."""
     (own,) = (item.version for item in model.opset_import if not item.domain)
     kind = model.graph.node[0].op_type
     return own >= opset or defs.get_schema(kind, opset).since_version <= own
@@ -52,7 +52,9 @@ def arrays(items: Sequence[Any]) -> list[np.ndarray]:
 
 
 def answers(model: onnx.ModelProto, inputs: Sequence[np.ndarray], num_computed: int) -> list[np.ndarray]:
-    """Outputs of a model whose first ``num_computed`` inputs are given in each run; the others stand in the file."""
+    """Outputs of a model. Its first ``num_computed`` inputs are given in each run; the others are constants of the
+    file.
+    """
     graph = onnx.ModelProto.FromString(model.SerializeToString())
     given = {}
     for index, (item, array) in enumerate(zip(list(graph.graph.input), inputs, strict=True)):
@@ -64,7 +66,7 @@ def answers(model: onnx.ModelProto, inputs: Sequence[np.ndarray], num_computed: 
 
 
 def translated(case: Any, inputs: Sequence[np.ndarray]) -> list[np.ndarray] | None:
-    """The answers with as many inputs computed as torch can take, for as many outputs; None if it refuses the node."""
+    """The answers with as many computed inputs as torch accepts, for as many outputs; None if the node is refused."""
     single = onnx.ModelProto.FromString(case.model.SerializeToString())
     del single.graph.node[0].output[1:]
     del single.graph.output[1:]
