@@ -1,18 +1,18 @@
-# The verbs of the project; `make help` lists them. A fresh machine needs make, python3 (3.11 or newer), gcc and git.
+# The commands of the project; `make help` lists them. A fresh machine needs make, python3 (3.11 or newer), gcc and git.
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
 
-# Compiled modules are kept, whatever the shell says: without them every process compiles all it imports, for 15 s.
+# Compiled modules are kept even if the shell forbids it: without them, every process spends 15 s on compiling imports.
 unexport PYTHONDONTWRITEBYTECODE
 
 VENV := .venv
 BIN := $(VENV)/bin
-#: Says what is installed: older than the files it depends on, the installation is repeated.
+#: Records the installation; if it is older than the files it depends on, the installation is repeated.
 STAMP := $(VENV)/.installed
 
-# The interpreter of a new .venv: the first that starts and is new enough; PYTHON=… names another.
+# The interpreter of a new .venv is the first one that starts and is new enough; PYTHON=… selects another.
 FIND_PYTHON := for name in python3.11 python3 python3.12 python3.13; do \
 	if "$$name" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then echo "$$name"; break; fi; done
 PYTHON ?= $(shell $(FIND_PYTHON))
@@ -29,11 +29,11 @@ NAS := $(BIN)/nas
 
 .PHONY: help setup check format test test-slow system-packages demo dashboard docs clean
 
-help:  ## List these verbs.
+help:  ## List these commands.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /|/' | while IFS='|' read -r verb text; do \
 		printf '  make %-16s %s\n' "$$verb" "$$text"; done
 
-setup: $(STAMP)  ## Install everything into .venv; quick when nothing changed.
+setup: $(STAMP)  ## Install everything into .venv; quick if nothing changed.
 
 $(STAMP): pyproject.toml constraints.txt
 	@if [ -z "$(PYTHON)" ]; then \
@@ -44,20 +44,20 @@ $(STAMP): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile -c constraints.txt -e '.[dev]'
 	@touch $@
 
-check: setup  ## Lint, formatting, types, and which package may import which.
+check: setup  ## Check lint, formatting, types and import rules.
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-format: setup  ## Let ruff mend what it can.
+format: setup  ## Let ruff fix what it can.
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-test: setup system-packages check  ## Everything CI runs: check, then all tests but the slow ones.
+test: setup system-packages check  ## Everything CI runs: check, then all tests except the slow ones.
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --durations 15 -m 'not slow' $(ARGS)
 
-test-slow: setup system-packages  ## The slow tests: whole matrices of which `make test` runs a part.
+test-slow: setup system-packages  ## The slow tests: whole matrices; `make test` runs a part of each.
 	$(BIN)/python -m pytest -n 2 --dist load --durations 15 -m slow $(ARGS)
 
 system-packages:

@@ -1,4 +1,4 @@
-"""A network of one's own: a residual network for small images, as one would have it lying around."""
+"""A network of your own: an ordinary residual network for small images."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An op of one's own: the sine activation of SIREN (Sitzmann et al. 2020), with its ONNX nodes."""
+"""An op of your own: the sine activation of SIREN (Sitzmann et al. 2020), with its ONNX nodes."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ class Sine(nn.Module):
 
 
 class SineOp(Op):
-    """Covers ``Sine``: what it is called in an identity, and how it is written into a file."""
+    """Covers ``Sine``: its attributes in an identity, and its nodes in a file."""
 
     targets = (Sine,)
 
     def shape(self, call: Call) -> Shape | None:
-        """That of the input."""
+        """The shape of the input."""
         return call.input_shapes[0]
 
     def emit(self, graph: OnnxGraph, call: Call, inputs: Sequence[str]) -> str:
@@ -42,14 +42,14 @@ class SineOp(Op):
         return graph.node("Sin", [graph.node("Mul", [inputs[0], frequency])])
 
     def attributes(self, call: Call) -> dict[str, Any]:
-        """``frequency``: two sines differ in nothing else."""
+        """``frequency``, the only difference between two sines."""
         return {"frequency": getattr(call.module, "frequency")}  # noqa: B009  (torch types it as a tensor)
 
     def examples(self) -> Sequence[Example]:
-        """One a frequency."""
+        """One example per frequency."""
         models = {"slow": Sine(0.5), "fast": Sine(6.0)}
         return [Example(name, nn.Sequential(model), (2, 3, 4, 5)) for name, model in models.items()]
 
 
-# Whoever builds a network with Sine in it has imported this file, so there is no better place.
+# Code that builds a network with Sine has imported this file, so the op is always registered in time.
 register("sine", SineOp)

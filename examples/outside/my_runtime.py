@@ -1,4 +1,4 @@
-"""A runtime of one's own: ONNX's reference implementation, numpy alone; slow, and on every machine."""
+"""A runtime of your own: ONNX's reference implementation in numpy, which is slow and runs on every machine."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from nas.latency.runtimes import Burst, Runtime, Session, SessionOptions
 
 
 class OnnxReference(Runtime):
-    """Runs a model node by node in numpy; knows no threads and no batch but the model's own."""
+    """Runs a model node by node in numpy, with one thread and with the model's own batch size."""
 
     formats = frozenset({"onnx"})
     precisions = frozenset({"int8", "fp16", "fp32"})
@@ -29,7 +29,7 @@ class OnnxReference(Runtime):
             raise MeasureError(f"onnx.reference can't open {path}: {error}") from error
 
     def version(self) -> str:
-        """That of the package onnx."""
+        """The version of the package onnx."""
         return str(onnx.__version__)
 
 

@@ -1,4 +1,4 @@
-"""A search space of one's own: how deep, how wide, and how the layers bend."""
+"""A search space of your own: depth, widths and activation."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class PointNet(SearchSpace):
         channels = task.input_shape[0]
         slots: OrderedDict[str, nn.Module] = OrderedDict()
         for index in range(1, self.max_depth + 1):
-            # Asked for skipped layers too: a sampler sees the same questions every time.
+            # The questions of skipped layers are asked too, so that a sampler sees the same questions every time.
             active = index <= int(depth)  # type: ignore[arg-type]
             width = int(chooser.choose(f"layer{index}.width", WIDTHS, ordered=True, active=active))  # type: ignore[arg-type]
             slots[f"layer{index}"] = slot(partial(_layer, channels, width, bend), active=active)

@@ -1,4 +1,4 @@
-"""A strategy of one's own: aging evolution (Real et al. 2019), for any number of objectives."""
+"""A strategy of your own: aging evolution (Real et al. 2019), for any number of objectives."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ T = TypeVar("T")
 
 
 class AgingEvolution(Strategy):
-    """Changes one answer of a good candidate among the youngest; old ones are forgotten however good.
+    """Changes one answer of a good young candidate; old candidates are forgotten, however good they are.
 
-    Where we differ from the paper: several objectives, so a tournament is won by whom no other member beats
-    (the youngest of them); a candidate outside a limit loses to one closer to it.
+    Differences from the paper: there are several objectives, so the winner of a tournament is the youngest member
+    that no other member beats; a candidate that exceeds a limit loses to one that is closer to the limit.
 
     Args:
         goal: objectives and limits.
-        seed: the study's.
-        population: how many of the youngest may become parents, at least 2; the first ones are random.
-        tournament: how many of them compete to become one.
+        seed: seed of the study.
+        population: number of youngest candidates that may become parents, at least 2; the first ones are random.
+        tournament: number of them that compete to become a parent.
     """
 
     def __init__(self, goal: Goal, seed: int, *, population: int = 20, tournament: int = 5) -> None:

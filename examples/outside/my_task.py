@@ -1,4 +1,4 @@
-"""A task of one's own: which of three interleaved spirals does a point belong to?"""
+"""A task of your own: which of three interleaved spirals does a point belong to?"""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ SIZES: dict[Split, int] = {"train": 1200, "validation": 600, "test": 600}
 class Spirals(Classification):
     """Three classes of points of the plane; an input is ``(2, 1, 1)``, an image of one pixel.
 
-    Beside ``accuracy`` it scores ``worst_class``, the accuracy on the class that fares worst; a plan can make
+    Beside ``accuracy`` it scores ``worst_class``, the accuracy on the worst class; a plan can make
     either of them an objective or a limit.
 
     Args:
-        turns: how far a spiral winds, 0.5 to 3; the more, the harder.
+        turns: number of turns of a spiral, 0.5 to 3; more turns are harder.
         noise: standard deviation of a point from its spiral.
-        seed: of the points.
+        seed: seed of the points.
     """
 
     input_shape = (2, 1, 1)

@@ -1,4 +1,4 @@
-"""One after the other, as residual networks are."""
+"""Functions in series, each with a shortcut, as in residual networks."""
 
 from __future__ import annotations
 

@@ -37,7 +37,7 @@ class LinearOp(Op):
         return Weights(_linear(call).weight, _linear(call).bias, axis=len(call.output_shape) - 1)
 
     def channels(self, call: Call) -> Channels:
-        """``mixed`` for vectors; ``fixed`` for more dimensions, of which the last is mixed and not that of channels."""
+        """``mixed`` for vectors; ``fixed`` for more dimensions, because the last one is no channel dimension."""
         return "mixed" if len(call.output_shape) == 2 else "fixed"
 
     def narrow_(self, module: nn.Module, outputs: Tensor | None, inputs: Tensor | None) -> None:

@@ -39,7 +39,7 @@ class Architecture:
         return hashlib.sha256(text.encode()).hexdigest()[:10]
 
     def to_json(self) -> dict[str, Any]:
-        """As JSON values, for ``from_json``."""
+        """The architecture as JSON values, for ``from_json``."""
         return {
             "version": 1,
             "space": dict(self.space),

@@ -1,4 +1,4 @@
-"""From a space and a chooser to an architecture, and from an architecture to a network."""
+"""Sample an architecture from a space with a chooser, and build the network of an architecture."""
 
 from __future__ import annotations
 

@@ -44,7 +44,7 @@ class SearchSpace(ABC):
         return find_sites(model)
 
     def start(self) -> Mapping[str, Any]:
-        """What networks start from besides the seed, as JSON values, which are a part of every candidate's identity.
+        """The starting point of networks besides the seed, as JSON values; it is a part of every candidate's identity.
 
         Examples are the hash of a file of weights, and which parameters are frozen.
         """

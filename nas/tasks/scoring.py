@@ -9,7 +9,7 @@ from nas.tasks import Task
 
 
 def scores_of(task: Task, outputs: np.ndarray, targets: np.ndarray) -> dict[str, float]:
-    """What ``task.score`` returns for all outputs of a split.
+    """The scores that ``task.score`` gives to all outputs of a split.
 
     Args:
         task: a shipped one, or one of the user's own.

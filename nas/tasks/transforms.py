@@ -57,7 +57,7 @@ def resizing(input_shape: tuple[int, int, int], *, crop: float = 1.0) -> Transfo
 
 
 def resize_words(input_shape: tuple[int, int, int], *, crop: float = 1.0) -> str:
-    """What ``resizing`` does, for people who run an exported network."""
+    """A description of ``resizing`` for people who run an exported network."""
     size = input_shape[1]
     return f"shorter side to {int(size / crop)} pixels (bilinear, antialiased), then the central {size}×{size}"
 

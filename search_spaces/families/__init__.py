@@ -62,7 +62,7 @@ def choose(chooser: Chooser, place: str, name: str, options: Sequence[Value], *,
 
 
 def fitting_strides(size: int, strides: Sequence[int]) -> list[int]:
-    """``strides`` for a map with ``size`` pixels per side, of which the first ones become 1 until two pixels remain."""
+    """``strides`` for a map with ``size`` pixels per side; the first ones become 1 until two pixels remain."""
     fitting = list(strides)
     while min(sizes(size, fitting)) < 2 and max(fitting) > 1:
         fitting[fitting.index(2)] = 1

@@ -210,10 +210,10 @@ class _Searcher(Searcher):  # type: ignore[misc]
             self._executor.heard(key, {"kind": "place", "error": "the trial's actor ended"})
 
     def save(self, checkpoint_path: str) -> None:
-        """Nothing: the database remembers."""
+        """Save nothing: the database holds all state."""
 
     def restore(self, checkpoint_path: str) -> None:
-        """Nothing: the database remembers."""
+        """Restore nothing: the database holds all state."""
 
     def __getstate__(self) -> dict[str, Any]:
         """Return no state: Tune stores the searcher regularly, but this one can't be continued."""

@@ -217,7 +217,7 @@ class SuggestionRow(Base):
 
 
 class Metric(Base):
-    """One recorded number of a candidate, written ``name@target`` where a target has a say."""
+    """One recorded number of a candidate, written ``name@target`` if it depends on a target."""
 
     __tablename__ = "metrics"
     __table_args__ = (
@@ -321,7 +321,7 @@ class ExportRow(Base):
 
 
 class ProfileRow(Base):
-    """Where the time of a candidate's runs goes on a target; profiling itself takes some of it."""
+    """How much time each layer of a candidate takes on a target; the times include the profiler's own overhead."""
 
     __tablename__ = "profiles"
     id: Mapped[int] = mapped_column(primary_key=True)

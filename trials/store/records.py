@@ -16,7 +16,7 @@ Step = tuple[str, str]
 
 @dataclass(frozen=True)
 class MetricValue:
-    """One recorded number; ``target`` is empty where none has a say; ``low`` and ``high`` bound 95 %.
+    """One recorded number; ``target`` is empty if it depends on no target; ``low`` and ``high`` bound 95 %.
 
     Raises:
         JobError: the value is not finite, or a bound is not a number.
@@ -76,7 +76,7 @@ class ExportValue:
 
 @dataclass(frozen=True)
 class ProfileValue:
-    """Where the time of a run goes."""
+    """How much time each layer of a run takes."""
 
     target: str
     run_ms: float

@@ -1,10 +1,10 @@
 """The store: one database, and how its functions run in it.
 
-What is written and read stands as functions in ``trials.store.write`` and ``trials.store.read``, each of which takes a
-connection first. A store runs one of them as a transaction: ``store.write(start_job, lease, job_id)``.
+The functions in ``trials.store.write`` and ``trials.store.read`` write and read rows; each takes a connection first. A
+store runs one of them as a transaction: ``store.write(start_job, lease, job_id)``.
 
-A coordinator writes under a fenced lease: every write names the lease or a job's attempt, and a write by one that lost
-it changes nothing.
+A coordinator writes under a fenced lease: every write names the lease or a job's attempt, and a write under a
+lost lease or attempt changes nothing.
 """
 
 from __future__ import annotations

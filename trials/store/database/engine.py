@@ -132,7 +132,7 @@ def migrate(engine: Engine, scripts: Path = MIGRATIONS) -> None:
 def to_json(value: Any) -> str:
     """JSON as every database takes it.
 
-    A number that is none (a diverged loss) is written as null; NUL and halves of surrogate pairs are replaced.
+    A number that is not finite (a diverged loss) is written as null; NUL and halves of surrogate pairs are replaced.
     """
     try:
         text = _ENCODER.encode(value)

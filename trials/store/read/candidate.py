@@ -82,7 +82,7 @@ class ArtifactInfo:
 
 @dataclass(frozen=True)
 class ProfileInfo:
-    """Where the time of a run goes on a target."""
+    """How much time each layer of a run takes on a target."""
 
     target: str
     #: Wall time of a profiled run, mean of ``runs``.
@@ -116,7 +116,7 @@ class Curve:
 
 @dataclass(frozen=True)
 class CandidateDetail:
-    """Everything about one candidate but raw samples."""
+    """Everything about one candidate except its raw samples."""
 
     row: CandidateRow
     study: str

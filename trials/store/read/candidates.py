@@ -83,7 +83,7 @@ class CandidateRow:
 
     @property
     def flags(self) -> tuple[str, ...]:
-        """What to beware of: ``sparser but not faster``, a comparison that is missing, doubts."""
+        """Warnings: ``sparser but not faster``, a missing comparison, doubts."""
         found = flags(self.speedups, {name: item.value for name, item in self.metrics.items()})
         return found + self.missing + self.doubts
 

@@ -61,7 +61,8 @@ def metric_name(study: Study, name: str, target: str) -> str:
 def metric_is(metric: Any, session: Session, study: Study, key: str) -> ColumnElement[bool]:
     """Condition that joins ``metric`` rows called ``key`` to candidates.
 
-    A bare name means the row no target has a say in, else that of the plan's first target that has one.
+    A name without a target means the row without a target; if there is none, the row of the plan's first target that
+    has one.
     """
     name, target = split_name(key)
     if not target:

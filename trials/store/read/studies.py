@@ -101,7 +101,7 @@ def compared_studies(source: Source, row: StudyRow) -> list[StudyRow]:
 
 
 def study_summary(source: Source, name: str) -> StudySummary:
-    """Everything about one study but its candidates.
+    """Everything about one study except its candidates.
 
     Raises:
         UnknownNameError: the study does not exist; the message suggests the most similar name.

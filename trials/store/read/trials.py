@@ -110,7 +110,7 @@ def _first(names: tuple[str, ...], values: dict[str, Value]) -> dict[str, Value]
 
 
 def _times(session: Session, study: Study) -> dict[int, dict[str, Any]]:
-    """Candidate id → ``started_at``, ``train_s`` and ``measure_s`` of those of which a job was started."""
+    """Candidate id → ``started_at``, ``train_s`` and ``measure_s``, for candidates with a started job."""
     query = select(JobRow.candidate_id, JobRow.kind, JobRow.started_at, JobRow.finished_at)
     query = query.join(Candidate, Candidate.id == JobRow.candidate_id)
     query = query.where(Candidate.study_id == study.id, JobRow.started_at.is_not(None))
