@@ -1,4 +1,4 @@
-"""Adds folders of the user's code to the end of the import path, so that they can't replace modules of libraries."""
+"""Adds folders of the user's code to the end of the import path, so that they hide no module of a library."""
 
 from __future__ import annotations
 
@@ -8,11 +8,13 @@ from collections.abc import Sequence
 
 #: Environment variable with the folders that a child process appends to its import path.
 APPENDED = "MEASURED_NAS_CODE"
+#: Folder of this project's packages. An editable install finds them only after all folders of the import path.
+_HOME = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 
 def append_folders(folders: Sequence[str]) -> None:
-    """Make the modules in ``folders`` importable; of modules with the same name, the first folder's is used."""
-    for folder in map(os.path.abspath, folders):
+    """Make the modules in ``folders`` importable, unless an earlier folder, a library or this project has the name."""
+    for folder in [_HOME, *map(os.path.abspath, folders)]:
         if folder not in sys.path:
             sys.path.append(folder)
 
