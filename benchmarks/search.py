@@ -29,10 +29,12 @@ from rich.console import Console
 from rich.table import Table as Rows
 from search_parts.problems import GOAL, Evaluated, Problem, Synthetic, Table
 
-from nas.strategies import STRATEGIES, Observation
+from nas.strategies import STRATEGIES, Observation, Suggestion
 
 #: Suggestions for each network that is to be trained: a strategy may repeat itself.
 MAX_SUGGESTIONS = 20
+#: With several measurements per training, the first networks are all trained.
+STARTUP = 10
 COLOURS = ("#2f80c2", "#d55e00", "#009e73", "#8a8f98", "#cc79a7", "#e69f00")
 
 
@@ -51,23 +53,32 @@ def run(strategy: str, problem: Problem, seed: int, num_trained: int) -> Run:
     """Search until ``num_trained`` different networks are evaluated."""
     name, *settings = strategy.split(",")
     parameters = {key: yaml.safe_load(value) for key, _, value in (item.partition("=") for item in settings)}
+    measured_per_trained = parameters.pop("measured", 1)
     searcher = STRATEGIES.get(name)(GOAL, seed, **parameters)
     luck = np.random.default_rng(seed)
     trained: dict[str, Evaluated] = {}
     told: dict[str, float] = {}
-    shares, times = [], []
-    for number in range(MAX_SUGGESTIONS * num_trained):
+    measured: dict[int, tuple[Suggestion, Evaluated]] = {}
+    shares, times, number = [], [], 0
+    while len(shares) < num_trained and number < MAX_SUGGESTIONS * num_trained * measured_per_trained:
         started = time.process_time()
         suggestion, found = searcher.propose(problem.build, number)
         times.append(time.process_time() - started)
+        number += 1
+        if measured_per_trained > 1:
+            searcher.observe([Observation(suggestion, "measured_only", {"latency_ms": found.latency_ms})])
+            measured[suggestion.number] = suggestion, found
+            if number > STARTUP and (number - STARTUP) % measured_per_trained:
+                continue
+            started = time.process_time()
+            suggestion, found = measured.pop(searcher.choose(list(measured), number))
+            times.append(time.process_time() - started)
         if found.key not in trained:
             trained[found.key] = found
             told[found.key] = found.accuracy + problem.noise * float(luck.standard_normal())
             shares.append(problem.share(list(trained.values())))
         values = {"accuracy": told[found.key], "latency_ms": found.latency_ms}
         searcher.observe([Observation(suggestion, "complete", values)])
-        if len(shares) == num_trained:
-            break
     return Run(strategy, problem.name, seed, shares, times)
 
 

@@ -23,6 +23,7 @@ TITLE, ICON, ORDER = "Trial", ":material/account_tree:", 2
 STATE_COLORS = {
     "complete": "green",
     "infeasible": "gray",
+    "measured_only": "orange",
     "stopped": "violet",
     "failed": "red",
     "running": "blue",

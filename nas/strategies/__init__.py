@@ -64,7 +64,8 @@ class Observation:
     """A suggestion and its result."""
 
     suggestion: Suggestion
-    state: Literal["running", "complete", "infeasible", "failed", "stopped"]
+    #: ``measured_only``: measured and within the limits that are known by then, but not trained, at least not yet.
+    state: Literal["running", "measured_only", "complete", "infeasible", "failed", "stopped"]
     #: Objective → value, for the objectives that were measured.
     values: Mapping[str, float] = field(default_factory=dict)
     #: Limit → relative violation, positive if the limit is violated.
@@ -95,6 +96,8 @@ class Strategy(ABC):
     #: Whether it proposes networks of the whole space. If not, a study evaluates only its proposals, and not even the
     #: original network of a space that has one.
     searches: ClassVar[bool] = True
+    #: Whether ``choose`` compares measured candidates, so that it pays to measure more of them than are trained.
+    chooses: ClassVar[bool] = False
 
     def __init__(self, goal: Goal, seed: int) -> None:
         self.goal = goal
@@ -115,17 +118,33 @@ class Strategy(ABC):
     def check(self, build: Callable[[Chooser], object]) -> None:  # noqa: B027  (most propose in any space)
         """Raise PlanError if the strategy can't propose networks of the space that ``build`` represents."""
 
+    def choose(self, measured: Sequence[int], number: int) -> int:
+        """Choose the measured candidate that is trained next; by default, the one that was suggested first.
+
+        The choice depends only on seed, arguments and observations.
+
+        Args:
+            measured: numbers of the suggestions of the candidates to choose from, at least one; all of them were
+                observed as ``measured_only``.
+            number: number of stored suggestions.
+
+        Returns:
+            One of ``measured``.
+        """
+        return min(measured)
+
     def exhausted(self, number: int) -> bool:
         """Whether the strategy has nothing more to propose after ``number`` suggestions."""
         return False
 
     @abstractmethod
     def observe(self, observations: Sequence[Observation]) -> None:
-        """Learn the results of suggestions; ``running`` ones may be passed again later in a final state.
+        """Learn the results of suggestions.
 
-        This is called once with the stored history when a study starts, then whenever something changes. A duplicate is
-        passed with the values of the candidate that it repeats. Final states never change: if measurements are
-        withdrawn, a new strategy is made, which gets the history without them.
+        ``running`` and ``measured_only`` ones may be passed again later in another state. This is called once with the
+        stored history when a study starts, then whenever something changes. A duplicate is passed with the values of
+        the candidate that it repeats. Final states never change: if measurements are withdrawn, a new strategy is made,
+        which gets the history without them.
         """
 
 

@@ -174,6 +174,35 @@ def test_a_resumed_study_goes_on_through_many_windows() -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
+def test_measured_candidates_are_chosen_from_and_after_a_resume_equally(name: str) -> None:
+    """Three candidates are measured for each training; those passed over may be chosen later."""
+    strategy, history, results = named(name)(3), dict[int, Observation](), dict[int, tuple[float, float]]()
+    late = 0
+
+    def tell(observation: Observation) -> None:
+        history[observation.suggestion.number] = observation
+        strategy.observe([observation])
+
+    for number in range(60):
+        suggestion, results[number] = strategy.propose(toy, number)
+        _, cost = results[number]
+        violation = GOAL.limits["cost"].violation(cost)
+        state = "infeasible" if violation > 0 else "measured_only"
+        tell(Observation(stored(suggestion), state, {"cost": cost}, {"cost": violation}))  # type: ignore[arg-type]
+        waiting = [key for key, item in history.items() if item.state == "measured_only"]
+        if number % 3 == 2 and waiting:
+            chosen = strategy.choose(waiting, number + 1)
+            assert chosen in waiting
+            resumed = named(name)(3)
+            resumed.observe([history[key] for key in sorted(history)])
+            assert resumed.choose(waiting, number + 1) == chosen
+            late += chosen < number - 2
+            tell(finished(history[chosen].suggestion, results[chosen]))
+    assert sum(item.state == "complete" for item in history.values()) >= 10
+    assert late, "one that was passed over was never chosen"
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_suggestions_after_resume_are_no_copies(name: str) -> None:
     check_no_copies_after_resume(named(name))
 

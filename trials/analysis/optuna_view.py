@@ -32,6 +32,7 @@ STATES = {
     "complete": TrialState.COMPLETE,
     "infeasible": TrialState.COMPLETE,
     "stopped": TrialState.PRUNED,
+    "measured_only": TrialState.PRUNED,
     "failed": TrialState.FAIL,
 }
 
@@ -40,7 +41,8 @@ def optuna_study(url: str, name: str, *, active_only: bool = False) -> optuna.St
     """Return the study ``name`` as an in-memory ``optuna.Study``, with one trial for each finished candidate.
 
     Infeasible candidates are complete trials with a positive constraint. If an objective of such a candidate was not
-    measured, it has the worst value seen, and the trial's user attribute ``placeholders`` names it. Other user
+    measured, it has the worst value seen, and the trial's user attribute ``placeholders`` names it. Candidates that
+    were stopped, or measured without being trained, are pruned trials. Other user
     attributes are ``suggestion`` (its number in the database), ``state``, and every metric as ``name@target``. The
     trials have the time of the copy.
 
@@ -151,7 +153,7 @@ def _trial(
         question.name: CategoricalDistribution(question.options) for question in questions
     }
     outcome = worst.outcome(observation)
-    state = STATES[item.state] if outcome.values or item.state == "stopped" else TrialState.FAIL
+    state = STATES[item.state] if outcome.values or STATES[item.state] == TrialState.PRUNED else TrialState.FAIL
     attributes: dict[str, Any] = {"suggestion": item.suggestion.number, "state": item.state}
     attributes |= {
         f"{metric}@{target}" if target else metric: found.value for (metric, target), found in item.metrics.items()

@@ -13,7 +13,7 @@ from rich.text import Text
 from nas.foreign import line
 from trials.coordinator.coordinator import Coordinator
 
-STATES = ("queued", "running", "complete", "infeasible", "stopped", "failed")
+STATES = ("queued", "running", "measured_only", "complete", "infeasible", "stopped", "failed")
 #: Without a terminal, seconds between two lines.
 LINE_EVERY_S = 15.0
 

@@ -25,10 +25,10 @@ from trials.coordinator.description import sample
 from trials.coordinator.dispatch import Dispatcher, Running, trainings
 from trials.coordinator.original import original_of, settled, waiting_for_original
 from trials.coordinator.payloads import checkpoint_folder
-from trials.coordinator.pipeline import OpenTrial, after, first_step, pool_of, twin_of
-from trials.coordinator.progress import FINAL_STATES
+from trials.coordinator.pipeline import TRAINING, OpenTrial, after, first_step, pool_of, twin_of
+from trials.coordinator.progress import FINAL_STATES, MEASURED_ONLY
 from trials.coordinator.repeats import Repeats, after_repeat, is_repeat
-from trials.executors import Event, Executor
+from trials.executors import TRAIN_POOL, Event, Executor
 from trials.jobs.messages import EpochEnd
 from trials.store.read.history import open_jobs, stored_suggestions, twin_latencies
 from trials.store.records import Account, ArchitectureValue, Duplicate, JobResult, Reopened
@@ -36,14 +36,13 @@ from trials.store.store import Store
 from trials.store.write.jobs import add_epochs, commit_job, fail_job, recover_jobs, stop_candidate
 from trials.store.write.leases import renew_lease
 from trials.store.write.proposals import propose
-from trials.store.write.repeats import reopen_twins
+from trials.store.write.repeats import queue_training, reopen_twins
 from trials.store.write.studies import set_limits
 
 log = logging.getLogger(__name__)
 
 #: Seconds after which a coordinator that has not renewed its lease counts as dead.
 LEASE_S = 60.0
-DUPLICATES_PER_TRIAL = 20
 
 
 class Coordinator:
@@ -93,7 +92,7 @@ class Coordinator:
 
     @property
     def num_left(self) -> int:
-        """Number of candidates in the budget that are not finished."""
+        """Number of trials in the budget that are not finished."""
         return self.problem.plan.budget.trials - self.progress.num_finished
 
     @property
@@ -157,27 +156,56 @@ class Coordinator:
 
     def _propose(self) -> str | None:
         """Propose candidates while workers can start them; return the final state once there is nothing to propose."""
-        budget = self.problem.plan.budget
-        max_suggestions = budget.suggestions or DUPLICATES_PER_TRIAL * budget.trials
-        while self.progress.num_candidates < budget.trials:
+        while self.progress.num_trials < self.problem.plan.budget.trials:
             number = self.progress.num_suggestions
             if number == self.assignment.original:
                 self._suggest_original()
-                continue
-            if waiting_for_original(self.problem, self.assignment.limits):
+            elif waiting_for_original(self.problem, self.assignment.limits):
                 return None
-            if number >= max_suggestions or self._strategy.exhausted(number):
-                return "exhausted"
-            if not self._hungry():
+            elif self._may_train():
+                self._choose()
+            elif over := self._over(number):
+                has_more = self.progress.measured or not self._jobs.idle
+                return None if self.problem.max_measured and has_more else over
+            elif self._hungry():
+                self._suggest()
+            else:
                 return None
-            self._suggest()
         return "complete"
 
+    def _over(self, number: int) -> str | None:
+        """The final state of a study that can't propose suggestion ``number``; None if it can."""
+        if number >= self.problem.max_suggestions or self._strategy.exhausted(number):
+            return "exhausted"
+        spent = self.problem.max_measured and self.progress.num_measured >= self.problem.max_measured
+        return "complete" if spent else None
+
     def _hungry(self) -> bool:
-        """Whether a new candidate would start at once, and no other pool has a backlog."""
-        waiting = Counter(pool_of(step) for _, _, step in self._jobs.queued)
+        """Whether a new candidate would start at once, no other pool has a backlog, and not too many are measured."""
+        waiting = self._waiting()
         first = pool_of(first_step(self.problem))
-        return waiting.pop(first, 0) < max(1, self._executor.free(first)) and max(waiting.values(), default=0) < 2
+        is_free = waiting.pop(first, 0) < max(1, self._executor.free(first)) and max(waiting.values(), default=0) < 2
+        return is_free and (not self.progress.measured or self._measures_more())
+
+    def _measures_more(self) -> bool:
+        """Whether to measure more candidates while some wait for a training: measuring fills the time of trainings."""
+        share = self.problem.max_measured / self.problem.plan.budget.trials
+        return self._strategy.chooses and self.progress.num_measured < share * (self.progress.num_trials + 1)
+
+    def _may_train(self) -> bool:
+        """Whether a measured candidate is there and its training would start at once."""
+        return bool(self.progress.measured) and self._waiting()[TRAIN_POOL] < self._executor.free(TRAIN_POOL)
+
+    def _waiting(self) -> Counter[str]:
+        """Number of queued jobs of each pool."""
+        return Counter(pool_of(step) for _, _, step in self._jobs.queued)
+
+    def _choose(self) -> None:
+        """Queue the training of the measured candidate that the strategy chooses."""
+        number = self._strategy.choose(list(self.progress.measured), self.progress.num_suggestions)
+        candidate_id = self.progress.measured[number]
+        self._jobs.restore(self._store.write(queue_training, self.assignment.lease, candidate_id, TRAINING))
+        self._tell(self.progress.chosen(number))
 
     def _suggest_original(self) -> None:
         """Suggest the original, which always comes first."""
@@ -204,6 +232,8 @@ class Coordinator:
             observation = self.progress.proposed(proposed.candidate_id, suggestion)
             trial = OpenTrial(proposed.candidate_id, proposed.number, architecture.identity, architecture.definition)
             trial.original = proposed.number == self.assignment.original
+            if trial.original:
+                self.progress.trains(trial.candidate_id)
             self._jobs.queued.append((proposed.job_id, trial, step))
         self._tell([observation])
 
@@ -368,7 +398,10 @@ class Coordinator:
     def _finish(self, trial: OpenTrial, state: str) -> None:
         self.progress.moved(trial.state, state)
         trial.state = state
-        self._tell(self.progress.finished(trial.candidate_id, state, trial.metrics))
+        if state == MEASURED_ONLY:
+            self._tell(self.progress.only_measured(trial.candidate_id, trial.metrics))
+        else:
+            self._tell(self.progress.finished(trial.candidate_id, state, trial.metrics))
         if trial.original and state != "stopped":
             self._settle_limits()
 

@@ -21,6 +21,8 @@ from trials.store.records import ArtifactValue, JobResult, MeasurementValue, Met
 #: (kind, target); the target is empty for jobs that do not depend on a target.
 Step = tuple[str, str]
 Metrics = Mapping[tuple[str, str], MetricValue]
+TRAINING: Step = ("train", "")
+NOT_CHOSEN = "not trained: the strategy expected more from other candidates"
 
 
 @dataclass
@@ -47,7 +49,7 @@ class OpenTrial:
     @property
     def trained(self) -> TrainResult:
         """The result of its training."""
-        return TRAIN.result(self.results["train", ""])
+        return TRAIN.result(self.results[TRAINING])
 
 
 def pool_of(step: Step) -> str:
@@ -71,8 +73,8 @@ def next_step(problem: Problem, trial: OpenTrial) -> Step | None:
     for target in targets:
         if ("gate", target) not in trial.results:
             return "gate", target
-    if ("train", "") not in trial.results:
-        return "train", ""
+    if TRAINING not in trial.results:
+        return TRAINING
     for target in targets:
         if ("measure", target) not in trial.results and _measure_again(problem, trial, target):
             return "measure", target
@@ -100,6 +102,8 @@ def after(
     trial.metrics.update({(metric.name, metric.target): metric for metric in found.metrics})
     broken = broken_limit(problem, limits, trial.metrics)
     following = None if broken and not trial.original else next_step(problem, trial)
+    if following == TRAINING and problem.max_measured and not trial.original:
+        return replace(found, candidate_state="measured_only", reason=NOT_CHOSEN)
     state = None if following else "infeasible" if broken else "complete"
     return replace(
         found,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from nas.strategies import Limit, Observation, Suggestion
@@ -14,6 +14,8 @@ from trials.plans.problem import Problem
 from trials.store.records import MetricValue
 
 FINAL_STATES = frozenset({"complete", "infeasible", "stopped", "failed"})
+#: The state of a candidate that may be chosen for training, and then runs again.
+MEASURED_ONLY = "measured_only"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +41,7 @@ class Progress:
     Attributes:
         counts: number of candidates by state.
         duplicates: number of suggestions of an existing candidate, which are answered from the tables.
+        measured: number of the first suggestion of each ``measured_only`` candidate → the candidate's id.
         twins: (identity, target) of each measured dense twin → its latency and interval.
     """
 
@@ -48,6 +51,9 @@ class Progress:
         self._outcomes: dict[int, Outcome] = {}
         self._waiting: dict[int, list[Suggestion]] = {}
         self.counts: Counter[str] = Counter()
+        self.measured: dict[int, int] = {}
+        self._trained: set[int] = set()
+        self._num_finished = 0
         self._points: dict[int, tuple[float, ...]] = {}
         self.num_suggestions = 0
         self.duplicates = 0
@@ -64,9 +70,22 @@ class Progress:
         return sum(self.counts.values())
 
     @property
+    def num_trials(self) -> int:
+        """Number of candidates that count in the budget of trials.
+
+        These are all candidates, or the trained ones if others may be measured only.
+        """
+        return len(self._trained) if self._problem.max_measured else self.num_candidates
+
+    @property
+    def num_measured(self) -> int:
+        """Number of candidates that count in the budget of measurements."""
+        return self.num_candidates - self.num_trials
+
+    @property
     def num_finished(self) -> int:
-        """Number of candidates in a final state."""
-        return sum(self.counts[state] for state in FINAL_STATES)
+        """Number of candidates that count in the budget of trials and are in a final state."""
+        return self._num_finished
 
     def proposed(self, candidate_id: int, suggestion: Suggestion) -> Observation:
         """Add a new candidate, which is queued."""
@@ -80,7 +99,7 @@ class Progress:
         self.num_suggestions += 1
         self.duplicates += 1
         outcome = self._outcomes.get(candidate_id, RUNNING)
-        if outcome is RUNNING:
+        if outcome.state not in FINAL_STATES:
             self._waiting[candidate_id].append(suggestion)
         return outcome.observed(suggestion)
 
@@ -92,7 +111,27 @@ class Progress:
     def finished(self, candidate_id: int, state: str, metrics: Metrics) -> list[Observation]:
         """Record a candidate's final state, and return the observation of each of its suggestions."""
         outcome = self._remember(candidate_id, state, metrics)
+        self._count_finished(candidate_id)
         return [outcome.observed(suggestion) for suggestion in self._waiting.pop(candidate_id, [])]
+
+    def only_measured(self, candidate_id: int, metrics: Metrics) -> list[Observation]:
+        """Record that a candidate is measured and may be chosen for training; return its observations."""
+        outcome = self._remember(candidate_id, MEASURED_ONLY, metrics)
+        suggestions = self._waiting[candidate_id]
+        self.measured[suggestions[0].number] = candidate_id
+        return [outcome.observed(suggestion) for suggestion in suggestions]
+
+    def chosen(self, number: int) -> list[Observation]:
+        """Record that the measured candidate of suggestion ``number`` is to be trained; return its observations."""
+        candidate_id = self.measured.pop(number)
+        self._trained.add(candidate_id)
+        self.moved(MEASURED_ONLY, "running")
+        outcome = self._outcomes[candidate_id] = replace(self._outcomes[candidate_id], state="running")
+        return [outcome.observed(suggestion) for suggestion in self._waiting[candidate_id]]
+
+    def trains(self, candidate_id: int) -> None:
+        """Record that a candidate is trained without being chosen."""
+        self._trained.add(candidate_id)
 
     def revised(self, candidate_id: int, state: str, metrics: Metrics) -> None:
         """Record new metrics, and possibly a new state, of a complete candidate after a repeat."""
@@ -101,23 +140,35 @@ class Progress:
 
     def restore(self, rows: Iterable[Any]) -> list[Observation]:
         """Rebuild the progress from stored suggestions (``stored_suggestions``) in order; discard all earlier state."""
-        for known in (self._outcomes, self._waiting, self._points, self.counts):
+        for known in (self._outcomes, self._waiting, self._points, self.counts, self.measured, self._trained):
             known.clear()
-        self.num_suggestions = self.duplicates = 0
+        self.num_suggestions = self.duplicates = self._num_finished = 0
         observations = []
         for row in rows:
             self.num_suggestions += 1
             if row.duplicate:
                 self.duplicates += 1
             else:
-                self.counts[row.state] += 1
-                if row.state in FINAL_STATES:
-                    self._remember(row.candidate_id, row.state, row.metrics)
+                self._restore_candidate(row)
             outcome = self._outcomes.get(row.candidate_id, RUNNING)
-            if outcome is RUNNING:
+            if outcome.state not in FINAL_STATES:
                 self._waiting.setdefault(row.candidate_id, []).append(row.suggestion)
             observations.append(outcome.observed(row.suggestion))
         return observations
+
+    def _restore_candidate(self, row: Any) -> None:
+        self.counts[row.state] += 1
+        if row.trained:
+            self._trained.add(row.candidate_id)
+        if row.state in FINAL_STATES or row.state == MEASURED_ONLY or (row.trained and self._problem.max_measured):
+            self._remember(row.candidate_id, row.state, row.metrics)
+        if row.state in FINAL_STATES:
+            self._count_finished(row.candidate_id)
+        elif row.state == MEASURED_ONLY:
+            self.measured[row.suggestion.number] = row.candidate_id
+
+    def _count_finished(self, candidate_id: int) -> None:
+        self._num_finished += not self._problem.max_measured or candidate_id in self._trained
 
     def _remember(self, candidate_id: int, state: str, metrics: Metrics) -> Outcome:
         keys = {name: self._problem.metric_key(name) for name in self._problem.objectives}

@@ -15,9 +15,8 @@ from typing import Any
 from nas.errors import PlanError, StudyError
 from nas.space.size import space_size
 from nas.strategies import Goal, Limit
-from trials.coordinator.coordinator import DUPLICATES_PER_TRIAL
 from trials.coordinator.pipeline import broken_limit
-from trials.coordinator.progress import Progress
+from trials.coordinator.progress import MEASURED_ONLY, Progress
 from trials.plans.data import check_data
 from trials.plans.loading import apply_override
 from trials.plans.plan import Plan, Relative, make_plan
@@ -51,7 +50,7 @@ def prepare_extension(store: Store, name: str, overrides: Sequence[str], owner: 
     broken = {
         item.candidate_id: reason
         for item in history
-        if item.state == "complete" and (reason := broken_limit(problem, limits, item.metrics))
+        if item.state in ("complete", MEASURED_ONLY) and (reason := broken_limit(problem, limits, item.metrics))
     }
     lease = store.write(acquire_lease, row.id, owner, lease_s)
     bounds = {metric: {"min": limit.min, "max": limit.max} for metric, limit in limits.items()}
@@ -127,7 +126,9 @@ def _check_budget(
     row: Study, problem: Problem, limits: Mapping[str, Limit], history: Sequence[StoredSuggestion]
 ) -> None:
     """Raise StudyError if the new budget leaves nothing to do."""
-    budget, num = problem.plan.budget, sum(not item.duplicate for item in history)
+    progress = Progress(problem, limits)
+    progress.restore(history)
+    budget, num = problem.plan.budget, progress.num_trials
     if budget.trials < num:
         raise StudyError(
             f"study {row.name!r} already has {num} trials, more than budget.trials={budget.trials}; give more, as in "
@@ -146,7 +147,6 @@ def _check_budget(
 def _check_not_exhausted(
     row: Study, problem: Problem, limits: Mapping[str, Limit], history: Sequence[StoredSuggestion]
 ) -> None:
-    budget = problem.plan.budget
     strategy = problem.strategy(Goal(problem.objectives, limits), problem.plan.seed)
     known = Progress(problem, limits).restore(history)
     strategy.observe([item for item in known if item.suggestion.questions])
@@ -156,7 +156,7 @@ def _check_not_exhausted(
             f"study {row.name!r} already has all {num} networks of its space; to try others, start a study with a "
             "larger space"
         )
-    if len(history) >= (budget.suggestions or DUPLICATES_PER_TRIAL * budget.trials):
+    if len(history) >= problem.max_suggestions:
         raise StudyError(
             f"study {row.name!r} has made {len(history)} suggestions, and nearly all were duplicates; if the space has "
             f"more networks, allow more suggestions with budget.suggestions={2 * len(history)}"

@@ -152,10 +152,15 @@ class Resources(_Strict):
 class Budget(_Strict):
     """Limits of a study; it ends when it reaches the first of them."""
 
-    #: Number of candidates, whatever their outcome; duplicates do not count.
+    #: Number of candidates, whatever their outcome; duplicates do not count. If ``measurements`` is not 0, only
+    #: candidates that were chosen for training count.
     trials: Positive = 64
+    #: Largest number of candidates that are measured without being trained. If it is 0, every candidate within the
+    #: limits is trained. Default: ten times ``trials`` for a strategy that compares measured candidates, else 0.
+    measurements: Count | None = None
     wall_minutes: Annotated[float, Field(gt=0)] | None = None
-    #: Suggestions, duplicates included; the default is 20 × trials. After them the space counts as exhausted.
+    #: Suggestions, duplicates included; the default is 20 for each candidate that may be trained or measured. After
+    #: them the space counts as exhausted.
     suggestions: Positive | None = None
 
 

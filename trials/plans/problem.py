@@ -32,6 +32,9 @@ from trials.plans.metrics import COUNTED, static_metric_names
 from trials.plans.plan import Bound, Plan, Relative, make_plan
 from trials.store.target_metrics import TARGET_METRICS
 
+#: Defaults of ``budget.measurements`` and ``budget.suggestions``, as multiples.
+MEASURED_PER_TRIAL, SUGGESTIONS_PER_CANDIDATE = 10, 20
+
 
 @dataclass(frozen=True)
 class Problem:
@@ -60,6 +63,17 @@ class Problem:
 
         bound.__signature__ = _without(factory, 2)  # type: ignore[attr-defined]
         return make(bound, self.plan.strategy.spec(), "strategy")  # type: ignore[no-any-return]
+
+    @property
+    def max_measured(self) -> int:
+        """Largest number of candidates that are measured without being trained; 0 if all feasible ones are trained."""
+        return max_measured(self.plan)
+
+    @property
+    def max_suggestions(self) -> int:
+        """Number of suggestions, duplicates included, after which the space counts as exhausted."""
+        budget = self.plan.budget
+        return budget.suggestions or SUGGESTIONS_PER_CANDIDATE * (budget.trials + self.max_measured)
 
     @property
     def objectives(self) -> dict[str, Literal["maximize", "minimize"]]:
@@ -170,6 +184,13 @@ def _assemble(plan: Plan) -> Problem:
     make_policies(policies)
     exporter = make(EXPORTERS.get(plan.exporter.name), plan.exporter.spec(), "exporter")
     return Problem(plan, task, Searched(space, plan.space.spec(), policies, task), exporter)
+
+
+def max_measured(plan: Plan) -> int:
+    """Return the number of candidates that a study may measure without training them."""
+    if plan.budget.measurements is not None:
+        return plan.budget.measurements
+    return MEASURED_PER_TRIAL * plan.budget.trials if STRATEGIES.get(plan.strategy.name).chooses else 0
 
 
 def target_specs(plan: Plan) -> dict[str, TargetSpec]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from trials.plans.plan import Budget, Named, Plan, Reference, make_plan
-from trials.plans.problem import open_problem
+from trials.plans.problem import max_measured, open_problem
 from trials.store.naming import check_name
 from trials.store.roles import Role
 
@@ -39,7 +39,9 @@ def study_specs(plan: Plan, name: str | None = None, baseline: str | None = None
         specs.append(StudySpec(replicate, "search", one))
         if baseline:
             own = _joined(replicate, baseline)
-            twin = one.model_copy(update={"name": own, "strategy": Named(name=baseline)})
+            # The baseline trains as many networks as the search.
+            budget = one.budget.model_copy(update={"measurements": max_measured(one)})
+            twin = one.model_copy(update={"name": own, "strategy": Named(name=baseline), "budget": budget})
             specs.append(StudySpec(twin.name, "baseline", twin))
     return specs + [_reference(plan, name, reference) for reference in plan.references]
 

@@ -187,7 +187,7 @@ class Candidate(Base):
     architecture_id: Mapped[int] = mapped_column(ForeignKey("architectures.id"), index=True)
     #: 0, 1, 2 … in the order of proposal.
     number: Mapped[int]
-    #: ``queued``, ``running``, ``complete``, ``infeasible``, ``stopped``, ``failed``.
+    #: ``queued``, ``running``, ``measured_only``, ``complete``, ``infeasible``, ``stopped``, ``failed``.
     state: Mapped[str] = mapped_column(String(20))
     #: Why it is infeasible, stopped or failed, in one line.
     reason: Mapped[str | None] = mapped_column(Text)

@@ -203,6 +203,8 @@ class StoredSuggestion:
     candidate_id: int
     state: str
     metrics: Mapping[tuple[str, str], MetricValue]
+    #: Whether its candidate was given to a training, whatever came of it.
+    trained: bool = False
 
 
 @dataclass(frozen=True)

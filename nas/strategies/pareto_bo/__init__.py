@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, ClassVar, TypeVar
 
 import numpy as np
 
@@ -31,6 +31,8 @@ _PARENTS = 20
 _TRIES = 20
 #: Largest number of networks that are built for one proposal, per place of the shortlist: some turn out to be known.
 _BUILDS = 3
+#: Largest number of measured candidates, the newest ones, that are compared before a training.
+_COMPARED = 1000
 
 
 class ParetoBoStrategy(Strategy):
@@ -41,7 +43,8 @@ class ParetoBoStrategy(Strategy):
     Running candidates count with their expected results.
 
     For each proposal, the strategy compares neighbours, mutants and crossings of front members, and random networks. It
-    builds the most promising ones and compares them again with their features; the best is proposed.
+    builds the most promising ones and compares them again with their features; the best is proposed. Among measured
+    candidates, it chooses the one with the largest expected gain for training, given the measured values.
 
     Args:
         goal: objectives and limits.
@@ -53,6 +56,8 @@ class ParetoBoStrategy(Strategy):
     Raises:
         PlanError: a value is out of range.
     """
+
+    chooses: ClassVar[bool] = True
 
     def __init__(
         self, goal: Goal, seed: int, *, n_startup_trials: int = 10, shortlist: int = 12, history: int = 400
@@ -88,6 +93,18 @@ class ParetoBoStrategy(Strategy):
             if found := self._most_promising(model, build, number, generator, seen):
                 return found
         return _random(build, number, generator, seen)
+
+    def choose(self, measured: Sequence[int], number: int) -> int:
+        """See ``Strategy.choose``; the first one until enough are trained for a model."""
+        known = [self._observations[key] for key in sorted(self._observations)]
+        num_trained = sum(item.state in ("running", "complete", "failed") for item in known)
+        if num_trained < self._num_random or sum(self._is_measured(item) for item in known) < 2:
+            return min(measured)
+        model = Model(self.goal, self._window(known), self._fits)
+        compared = [self._observations[key] for key in sorted(measured)[-_COMPARED:]]
+        generator = np.random.default_rng(suggestion_seed(self.seed, number))
+        gains = model.measured_gains(compared, model.worst(generator), number)
+        return compared[int(np.argmax(gains))].suggestion.number
 
     def _most_promising(
         self,
@@ -130,13 +147,17 @@ class ParetoBoStrategy(Strategy):
         return _with_state(suggestion, built, fits), built
 
     def _window(self, known: Sequence[Observation]) -> list[Observation]:
-        """Observations that the processes learn from: the newest networks, and the front of the older ones."""
-        able = [item for item in known if item.state in ("complete", "infeasible", "running")]
-        older, newest = able[: -self._history], able[-self._history :]
+        """Observations that the processes learn from: the newest networks, and the front of the older ones.
+
+        Of networks without training, which tell only about latencies and the like, there are as many at most.
+        """
+        trained = [item for item in known if item.state in ("complete", "running")]
+        untrained = [item for item in known if item.state in ("infeasible", "measured_only")]
+        older, newest = trained[: -self._history], trained[-self._history :]
         complete = [item for item in older if self._is_measured(item)]
         points = [[item.values[name] for name in self.goal.objectives] for item in complete]
         front = pareto_front(points, list(self.goal.objectives.values()))
-        return [*(complete[place] for place in front), *newest]
+        return [*(complete[place] for place in front), *newest, *untrained[-self._history :]]
 
     def _is_measured(self, observation: Observation) -> bool:
         """Whether a network is complete and has a finite value of every objective."""

@@ -34,6 +34,8 @@ _SHIFT = 1.0
 _MARGIN = 1.1
 #: Penalty of the ridge regression that predicts features of networks that were not built from their codes.
 _RIDGE = 1.0
+#: Smallest standard deviation of a measured value, relative and absolute.
+_EXACT = 1e-9
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,18 @@ class Process:
         """Means ``(n,)`` and standard deviations ``(n,)``, of the logarithm if there is a ``shift``."""
         mean, spread = self.posterior.predict(inputs)
         return self.mean + self.scale * mean, self.scale * spread
+
+    def beliefs(self, inputs: Inputs, name: str, direction: str, measured: Sequence[Observation]) -> Beliefs:
+        """Beliefs about the objective ``name`` of n networks; ``measured`` is empty or has their measured values."""
+        mean, spread = self.predict(inputs)
+        for place, item in enumerate(measured):
+            if math.isfinite(value := item.values.get(name, math.nan)):
+                noise = max(item.spreads.get(name, 0.0), _EXACT * abs(value), _EXACT)
+                if self.shift is None:
+                    mean[place], spread[place] = value, noise
+                elif value + self.shift > 0:
+                    mean[place], spread[place] = math.log(value + self.shift), noise / (value + self.shift)
+        return Beliefs(mean, spread, direction, self.shift)
 
 
 class Model:
@@ -83,7 +97,7 @@ class Model:
         self._costs = [self._looks_like_cost(place) for place in range(len(goal.objectives))]
         self._objectives = [self._objective(place) for place in range(len(goal.objectives))]
         others = [name for name in goal.limits if name not in goal.objectives]
-        self._limits = [process for name in others if (process := self._limit(name)) is not None]
+        self._limits = {name: process for name in others if (process := self._limit(name)) is not None}
 
     # -- networks
 
@@ -138,14 +152,24 @@ class Model:
 
     def gains(self, inputs: Inputs, worst: Floats, seed: int) -> Floats:
         """Expected gains of hypervolume of n networks, times the probability that they keep the limits, ``(n,)``."""
+        return self._gains(inputs, [], worst, seed)
+
+    def measured_gains(self, measured: Sequence[Observation], worst: Floats, seed: int) -> Floats:
+        """Expected gains ``(n,)`` of n networks with some measured objectives, which keep all measured limits."""
+        suggestions = [item.suggestion for item in measured]
+        features = [item.sampler_state.get(FEATURES, {}) for item in suggestions]
+        return self._gains(self.built(suggestions, features), measured, worst, seed)
+
+    def _gains(self, inputs: Inputs, measured: Sequence[Observation], worst: Floats, seed: int) -> Floats:
         beliefs = [
-            Beliefs(*process.predict(inputs), direction, process.shift)
-            for process, direction in zip(self._objectives, self._goal.objectives.values(), strict=True)
+            process.beliefs(inputs, name, direction, measured)
+            for process, (name, direction) in zip(self._objectives, self._goal.objectives.items(), strict=True)
         ]
         gains = expected_gain(beliefs, self._values[self._front()], worst, seed)
-        for process in self._limits:
+        for name, process in self._limits.items():
             mean, spread = process.predict(inputs)
-            gains = gains * norm.cdf(-mean / spread)
+            kept = np.array([name in item.violations for item in measured] or False)
+            gains = gains * np.where(kept, 1.0, norm.cdf(-mean / spread))
         return gains
 
     def _front(self) -> Rows:

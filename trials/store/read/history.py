@@ -61,6 +61,7 @@ def stored_suggestions(connection: Connection, study_id: int) -> list[StoredSugg
     ours = METRICS.c.candidate_id.in_(select(CANDIDATES.c.id).where(CANDIDATES.c.study_id == study_id))
     metrics = _metrics(connection, ours)
     interned: dict[str, tuple[Question, ...]] = {}
+    trained = select(JOBS.c.id).where(JOBS.c.candidate_id == SUGGESTIONS.c.candidate_id, JOBS.c.kind == "train")
     rows = connection.execute(
         select(
             SUGGESTIONS.c.number,
@@ -70,6 +71,7 @@ def stored_suggestions(connection: Connection, study_id: int) -> list[StoredSugg
             SUGGESTIONS.c.duplicate,
             SUGGESTIONS.c.candidate_id,
             CANDIDATES.c.state,
+            trained.exists(),
         )
         .join(CANDIDATES, CANDIDATES.c.id == SUGGESTIONS.c.candidate_id)
         .where(SUGGESTIONS.c.study_id == study_id)
@@ -82,8 +84,9 @@ def stored_suggestions(connection: Connection, study_id: int) -> list[StoredSugg
             candidate_id,
             state,
             metrics.get(candidate_id, {}),
+            was_trained,
         )
-        for number, questions, answers, sampler_state, duplicate, candidate_id, state in rows
+        for number, questions, answers, sampler_state, duplicate, candidate_id, state, was_trained in rows
     ]
 
 

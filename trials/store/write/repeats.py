@@ -15,6 +15,19 @@ from trials.store.write.proposals import add_job
 JOBS, CANDIDATES = table(JobRow), table(Candidate)
 
 
+def queue_training(connection: Connection, lease: Lease, candidate_id: int, step: Step) -> OpenJob:
+    """Queue the training of a ``measured_only`` candidate, which runs again.
+
+    Raises:
+        StudyError: another coordinator has taken the lease.
+    """
+    check_lease(connection, lease)
+    again = {"state": "running", "reason": None, "finished_at": None}
+    connection.execute(update(CANDIDATES).where(CANDIDATES.c.id == candidate_id).values(**again))
+    job_id = add_job(connection, candidate_id, step)
+    return next(job for job in open_jobs(connection, lease.study_id) if job.job_id == job_id)
+
+
 def queue_repeat(connection: Connection, lease: Lease, number: int, step: Step) -> OpenJob:
     """Add a repeat of a complete candidate.
 

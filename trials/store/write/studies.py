@@ -87,7 +87,7 @@ def extend_study(
     limits: Mapping[str, Any],
     broken: Mapping[int, str],
 ) -> None:
-    """Replace a study's plan and limits, keep the old ones, and end complete candidates that a limit now rejects.
+    """Replace a study's plan and limits, keep the old ones, and reject candidates that a limit now excludes.
 
     ``broken``: candidate → why. The study is left interrupted, its lease free.
 
@@ -103,8 +103,8 @@ def extend_study(
     new = {"plan": dict(plan), "limits": dict(limits), "history": history, **left}
     connection.execute(update(STUDIES).where(ours).values(**new))
     for candidate_id, reason in broken.items():
-        complete = CANDIDATES.c.id == candidate_id, CANDIDATES.c.state == "complete"
-        connection.execute(update(CANDIDATES).where(*complete).values(state="infeasible", reason=reason))
+        judged = CANDIDATES.c.id == candidate_id, CANDIDATES.c.state.in_(("complete", "measured_only"))
+        connection.execute(update(CANDIDATES).where(*judged).values(state="infeasible", reason=reason))
 
 
 def remove_study(connection: Connection, name: str) -> None:

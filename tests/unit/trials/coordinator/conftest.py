@@ -16,14 +16,25 @@ from trials.plans.problem import Problem, open_problem
 from trials.store.store import Store
 from trials.store.write.targets import add_target
 
+PLAN = {
+    "task": {"name": "digits", "image_size": 8},
+    "space": {"name": "plain_convnet"},
+    "executor": "local",
+    "measure": {"audit": 0.0},
+}
 TARGET = {"spec": {"name": "local", "runtime": "onnxruntime"}, "references": {"r5": 1.0}, "description": {"cores": 2}}
 
 
 @pytest.fixture(scope="session")
 def plain_problem() -> Problem:
-    """Digits on plain networks, without policies."""
-    plan = {"task": {"name": "digits", "image_size": 8}, "space": {"name": "plain_convnet"}, "executor": "local"}
-    return open_problem(make_plan({**plan, "measure": {"audit": 0.0}}))
+    """Digits on plain networks, without policies; every feasible network is trained."""
+    return open_problem(make_plan({**PLAN, "budget": {"measurements": 0}}))
+
+
+@pytest.fixture(scope="session")
+def measuring_problem() -> Problem:
+    """Digits on plain networks, of which more may be measured than trained."""
+    return open_problem(make_plan(PLAN))
 
 
 @pytest.fixture

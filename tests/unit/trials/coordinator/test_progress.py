@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 from hypothesis import given
@@ -73,6 +73,35 @@ def test_a_repeat_moves_a_point_or_takes_it_away(plain_problem: Problem) -> None
     progress.revised(0, "infeasible", metrics(0.6, 2.6))
     assert progress.points == [(0.5, 1.5)]
     assert progress.duplicated(0, suggestion(2)).state == "infeasible"
+
+
+def test_a_measured_candidate_is_known_until_it_is_chosen_and_then_runs(measuring_problem: Problem) -> None:
+    progress = Progress(measuring_problem, LIMITS)
+    progress.proposed(7, suggestion(0))
+    progress.moved("queued", "running")
+    progress.moved("running", "measured_only")
+    timed = {("latency_ms", "local"): MetricValue("latency_ms", "local", 1.5)}
+    (heard,) = progress.only_measured(7, timed)
+    assert (heard.state, dict(heard.values)) == ("measured_only", {"latency_ms": 1.5})
+    assert progress.duplicated(7, suggestion(1)).state == "measured_only"
+    assert (progress.measured, progress.num_trials, progress.num_measured, progress.num_finished) == ({0: 7}, 0, 1, 0)
+    row = StoredSuggestion(suggestion(0), False, 7, "measured_only", timed)
+    restored = Progress(measuring_problem, LIMITS)
+    assert restored.restore([row]) == [heard]
+    assert restored.measured == {0: 7}
+
+    chosen = progress.chosen(0)
+    assert [(item.suggestion.number, item.state, dict(item.values)) for item in chosen] == [
+        (0, "running", {"latency_ms": 1.5}),
+        (1, "running", {"latency_ms": 1.5}),
+    ]
+    assert (progress.measured, progress.num_trials, progress.num_measured, progress.num_finished) == ({}, 1, 0, 0)
+    assert restored.restore([replace(row, state="running", trained=True)]) == chosen[:1]
+    assert (+restored.counts, restored.num_trials) == ({"running": 1}, 1)
+
+    progress.moved("running", "complete")
+    assert [item.state for item in progress.finished(7, "complete", metrics(0.5, 1.5))] == ["complete", "complete"]
+    assert progress.num_finished == 1
 
 
 @dataclass

@@ -121,7 +121,8 @@ def test_a_tighter_limit_judges_what_is_stored(url: str, workers: Pretending) ->
         (["budget.wall_minutes=0.000001"], "minutes and used up its"),
         (["budget.suggestions=3", "budget.trials=4"], "allow more suggestions with budget.suggestions=6"),
         (["budget.trials=+x"], "budget.trials"),
-        (["budget.measurements=+1"], "unknown key"),
+        (["budget.measurments=+1"], "unknown key"),
+        (["budget.measurements=+1"], "is None, which is not a number to add to"),
     ],
 )
 def test_what_is_not_sound_is_refused_and_changes_nothing(
