@@ -1,7 +1,8 @@
 """Registries, which map names to ``"module:attribute"`` and import on first use.
 
 A name comes from the table of a registry in a folder's ``__init__.py``, from an entry point of an installed package
-(group ``measured_nas.<kind>``), or from ``add``; a name written as ``module:attribute`` refers to code directly.
+(group ``measured_nas.<kind>``), or from ``add``; a name written as ``module:attribute`` refers to code directly. Names
+of a family, such as ``optuna:GPSampler``, are not listed: a function makes the component from the part after the colon.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ class Registry(Generic[T]):
         *,
         subclasses_of: type = object,
         instances_of: type | None = None,
+        families: Mapping[str, str] | None = None,
     ) -> None:
         """Make a registry.
 
@@ -40,10 +42,12 @@ class Registry(Generic[T]):
             entries: name → ``module:attribute``.
             subclasses_of: class of which components must be concrete subclasses.
             instances_of: class of which components must be instances; replaces ``subclasses_of``.
+            families: name before a colon → ``module:function`` that makes a component from the text after the colon.
         """
         self.kind = kind
         self._one = f"{kind[:-3]}y" if kind.endswith("ies") else kind.removesuffix("s")
         self._entries = dict(entries)
+        self.families = dict(families or {})
         self._base = instances_of or subclasses_of
         self._holds_classes = instances_of is None
 
@@ -78,9 +82,13 @@ class Registry(Generic[T]):
         if not isinstance(name, str):
             raise PlanError(f"{self._one} {name!r} is not a name; known: {', '.join(self.names())}")
         # The project's own names come first, because listing entry points reads the metadata of all packages (7 ms).
-        location = name if ":" in name else self._entries.get(name) or self.table().get(name)
+        family, colon, member = name.partition(":")
+        if colon and family in self.families:
+            return load(self.families[family], self._one, name)(member)  # type: ignore[no-any-return]
+        location = name if colon else self._entries.get(name) or self.table().get(name)
         if location is None:
-            known = f"known: {', '.join(self.names())}; your own code is named as module:attribute"
+            listed = [*self.names(), *(f"{family}:…" for family in self.families)]
+            known = f"known: {', '.join(listed)}; your own code is named as module:attribute"
             raise UnknownNameError(f"unknown {self._one} {name!r}{nearest(name, self.names(), known)}")
         found = load(location, self._one, name)
         self._check_kind(found, location)

@@ -15,7 +15,12 @@ _WORDS = {type(None): "null", bool: "true or false", int: "a whole number", floa
 
 def misfit(function: Callable[..., Any], parameter: str, value: Any) -> str:
     """The kind of values that ``parameter`` takes, if ``value`` does not match; empty if it does or if unknown."""
-    wanted = _kinds(_hints(function).get(parameter))
+    return misfit_of(_hints(function).get(parameter), value)
+
+
+def misfit_of(annotation: Any, value: Any) -> str:
+    """The kind of values that ``annotation`` allows, if ``value`` does not match; empty if it does or if unknown."""
+    wanted = _kinds(annotation)
     if not wanted:
         return ""
     given = next((kind for kind in _FITS if kind is type(value)), None)

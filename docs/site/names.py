@@ -1,8 +1,9 @@
 """Writes ``docs/reference/names.md`` and the lists of classes in ``docs/reference/api`` from what is registered.
 
 A part of a page between ``<!-- … of module:REGISTRY -->`` and ``<!-- end -->`` belongs to this script. ``sections``
-describe every name with its parameters, ``texts`` without them, a ``table`` has a line for every name, and ``classes``
-are those that the reference of the Python API documents. All other text is written by hand.
+describe every name with its parameters and every family of names, ``texts`` describe names without parameters, a
+``table`` has a line for every name, and ``classes`` are those that the reference of the Python API documents. All other
+text is written by hand.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from typing import Any
 import yaml
 from pydantic import BaseModel
 
-from nas.registry import Registry
+from nas.registry import Registry, load
 
 ROOT = Path(__file__).parents[2]
 PAGES = (ROOT / "docs/reference/names.md", *sorted((ROOT / "docs/reference/api").glob("*.md")))
@@ -44,7 +45,12 @@ def listed(page: Path) -> list[Registry[Any]]:
 
 
 def _sections(registry: Registry[Any]) -> str:
-    return "".join(f"\n### {name}\n\n{_described(registry.get(name))}\n" for name in registry.names())
+    names = [f"\n### {name}\n\n{_described(registry.get(name))}\n" for name in registry.names()]
+    families = [
+        f"\n### {family}:…\n\n{_markdown(_description(load(location)), folded=False)}\n"
+        for family, location in registry.families.items()
+    ]
+    return "".join([*names, *families])
 
 
 def _texts(registry: Registry[Any]) -> str:

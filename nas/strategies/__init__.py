@@ -152,10 +152,14 @@ STRATEGIES: Registry[type[Strategy]] = Registry(
     "strategies",
     {
         "given": "nas.strategies.given:GivenStrategy",
+        "parego": "nas.strategies.parego:ParegoStrategy",
         "pareto_bo": "nas.strategies.pareto_bo:ParetoBoStrategy",
+        "pareto_local_search": "nas.strategies.pareto_local_search:ParetoLocalSearchStrategy",
+        "regularized_evolution": "nas.strategies.regularized_evolution:RegularizedEvolutionStrategy",
         "random": "nas.strategies.random:RandomStrategy",
         "nsga2": "nas.strategies.nsga2:Nsga2Strategy",
         "tpe": "nas.strategies.tpe:TpeStrategy",
     },
     subclasses_of=Strategy,
+    families={"optuna": "nas.strategies.optuna_strategy:optuna_strategy"},
 )

@@ -65,9 +65,13 @@ class Nsga2Strategy(Strategy):
         """See ``Strategy.propose``."""
         return self._adapter.propose(build, number)
 
+    def exhausted(self, number: int) -> bool:
+        """See ``Strategy.exhausted``; all networks of a small space were proposed."""
+        return self._adapter.exhausted(number)
+
     def observe(self, observations: Sequence[Observation]) -> None:
         """See ``Strategy.observe``."""
-        self._adapter.observe([_in_a_generation(item) for item in observations])
+        self._adapter.observe([in_a_generation(item) for item in observations])
 
     def _sampler(self, seed: int, space: Space) -> BaseSampler:
         return FixedSpaceNsga2(space, seed=seed, **self._parameters)
@@ -85,8 +89,8 @@ class FixedSpaceNsga2(NSGAIISampler):  # type: ignore[misc]
         return self._space
 
 
-def _in_a_generation(observation: Observation) -> Observation:
-    """Assign a network that this strategy did not propose to the first generation, so that it can be a parent."""
+def in_a_generation(observation: Observation) -> Observation:
+    """Assign a network that no genetic sampler proposed to the first generation, so that it can be a parent."""
     if observation.suggestion.sampler_state:
         return observation
     state = {"trial": {FixedSpaceNsga2._get_generation_key(): 0}}

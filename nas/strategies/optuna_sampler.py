@@ -7,13 +7,15 @@ from datetime import datetime
 from functools import cache
 from typing import Any, TypeVar
 
+import numpy as np
 import optuna
-from optuna.distributions import BaseDistribution, CategoricalDistribution
+from optuna.distributions import BaseDistribution, CategoricalDistribution, IntDistribution
 from optuna.samplers import BaseSampler
 from optuna.trial import FrozenTrial, TrialState
 
-from nas.space.chooser import Chooser, Question, Value
+from nas.space.chooser import Chooser, FixedVectorChooser, Question, Value
 from nas.strategies import Goal, Observation, Suggestion
+from nas.strategies.history import KnownNetworks
 from nas.strategies.optuna_storage import WindowStorage, running_trial
 from nas.strategies.outcomes import Worst
 from nas.strategies.seeds import suggestion_seed
@@ -24,19 +26,30 @@ FINAL = ("complete", "infeasible")
 
 
 class OptunaChooser(Chooser):
-    """Asks a trial for the index of the answer in the list of options, as a category.
+    """Asks a trial for the index of the answer in the list of options.
 
     The options themselves can't be categories, because Optuna treats ``1`` and ``True`` as equal. Integers for ordered
-    questions are worse than categories: with about 20 questions of 3 to 5 options, TPE then repeats itself five times
-    as often and finds worse fronts; for NSGA-II there is no difference.
+    questions show a sampler their order, which Gaussian processes need. For TPE, they are worse than categories: with
+    about 20 questions of 3 to 5 options, it repeats itself five times as often and finds worse fronts. For NSGA-II
+    there is no difference.
+
+    Args:
+        trial: the trial.
+        integers: whether the index of an ordered question is an integer; all others are categories.
     """
 
-    def __init__(self, trial: optuna.Trial) -> None:
+    def __init__(self, trial: optuna.Trial, integers: bool) -> None:
         super().__init__()
         self._trial = trial
+        self._integers = integers
 
     def _answer(self, question: Question) -> Value:
-        place: int = self._trial.suggest_categorical(question.name, range(len(question.options)))
+        size = len(question.options)
+        place: int
+        if self._integers and question.ordered:
+            place = self._trial.suggest_int(question.name, 0, size - 1)
+        else:
+            place = self._trial.suggest_categorical(question.name, range(size))
         return question.options[place]
 
 
@@ -54,6 +67,8 @@ class SamplerAdapter:
         pinned: function of the study's attributes and all observations → numbers of older trials that stay in the
             window.
         private: prefixes of trial attributes that are not stored.
+        integers: whether the sampler sees the order of ordered questions.
+        distinct: whether a random new network takes the place of a known one that the sampler suggests.
     """
 
     def __init__(
@@ -65,6 +80,8 @@ class SamplerAdapter:
         recent: int,
         pinned: Callable[[Mapping[str, Any], Mapping[int, Observation]], Iterable[int]],
         private: tuple[str, ...] = (),
+        integers: bool = False,
+        distinct: bool = False,
     ) -> None:
         self._goal = goal
         self._seed = seed
@@ -72,6 +89,9 @@ class SamplerAdapter:
         self._recent = recent
         self._pinned = pinned
         self._private = private
+        self._integers = integers
+        self._distinct = distinct
+        self._known = KnownNetworks()
         self._storage = WindowStorage()
         self._study = optuna.create_study(
             storage=self._storage, directions=list(goal.objectives.values()), sampler=sampler(0, {})
@@ -89,24 +109,38 @@ class SamplerAdapter:
         attrs_before = dict(self._storage.study_attrs)
         self._study.sampler = self._sampler(suggestion_seed(self._seed, number), dict(self._space or {}))
         self._storage.next_number = number
-        chooser = OptunaChooser(self._study.ask())
+        chooser: Chooser = OptunaChooser(self._study.ask(), self._integers)
         try:
             built = build(chooser)
+            if self._distinct and (other := self._in_place_of(Suggestion.from_chooser(number, chooser))):
+                chooser = FixedVectorChooser(other)
+                built = build(chooser)
         except BaseException:
             # The trial would stay unfinished forever.
             del self._storage.trials[number]
+            self._storage.study_attrs = attrs_before
             raise
         return Suggestion.from_chooser(number, chooser, self._state(number, attrs_before)), built
 
+    def _in_place_of(self, suggestion: Suggestion) -> Mapping[str, Value] | None:
+        """Answers of a random new network if the suggested one is known; None if it is new, or if none was found."""
+        if self._known.is_new(suggestion):
+            return None
+        return self._known.random_new(np.random.default_rng(suggestion_seed(self._seed, suggestion.number)))
+
     def _state(self, number: int, attrs_before: Mapping[str, Any]) -> dict[str, Any]:
-        """Attributes that this suggestion added to its trial and to the study."""
+        """Attributes that this suggestion added to its trial, and added to the study or changed there."""
         trial = self._storage.trials[number].system_attrs
         study = self._storage.study_attrs
         found = {
             "trial": {key: value for key, value in trial.items() if not key.startswith(self._private)},
-            "study": {key: value for key, value in study.items() if key not in attrs_before},
+            "study": {key: value for key, value in study.items() if attrs_before.get(key) != value},
         }
         return {key: attrs for key, attrs in found.items() if attrs}
+
+    def exhausted(self, number: int) -> bool:
+        """Whether all networks of a small space were proposed."""
+        return self._known.is_everything
 
     # -- observe
 
@@ -131,9 +165,10 @@ class SamplerAdapter:
         self._observations[number] = observation
         if before is None:
             self._storage.study_attrs.update(observation.suggestion.sampler_state.get("study", {}))
+            self._known.add(observation.suggestion)
         if observation.state in FINAL and (before is None or before.state not in FINAL):
             self._num_final += 1
-            own = _distributions(observation.suggestion.questions)
+            own = self._distributions(observation.suggestion.questions)
             known = own if self._space is None else self._space
             self._space = {name: own[name] for name in known if own.get(name) is known[name]}
 
@@ -156,7 +191,7 @@ class SamplerAdapter:
 
     def _trial(self, observation: Observation) -> FrozenTrial:
         suggestion = observation.suggestion
-        distributions = _distributions(suggestion.questions)
+        distributions = self._distributions(suggestion.questions)
         params = {
             question.name: question.options.index(suggestion.answers[question.name])
             for question in suggestion.questions
@@ -173,12 +208,11 @@ class SamplerAdapter:
             trial.set_constraint(name, violation)
         return trial
 
-
-def _distributions(questions: Iterable[Question]) -> Space:
-    return {question.name: _places(len(question.options)) for question in questions}
+    def _distributions(self, questions: Iterable[Question]) -> Space:
+        return {item.name: _places(len(item.options), self._integers and item.ordered) for item in questions}
 
 
 @cache
-def _places(count: int) -> BaseDistribution:
-    """A categorical distribution, cached so that equal distributions are the same object."""
-    return CategoricalDistribution(range(count))
+def _places(count: int, is_integer: bool) -> BaseDistribution:
+    """The distribution of an index, cached so that equal distributions are the same object."""
+    return IntDistribution(0, count - 1) if is_integer else CategoricalDistribution(range(count))

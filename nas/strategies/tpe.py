@@ -61,6 +61,10 @@ class TpeStrategy(Strategy):
         """See ``Strategy.propose``."""
         return self._adapter.propose(build, number)
 
+    def exhausted(self, number: int) -> bool:
+        """See ``Strategy.exhausted``; all networks of a small space were proposed."""
+        return self._adapter.exhausted(number)
+
     def observe(self, observations: Sequence[Observation]) -> None:
         """See ``Strategy.observe``."""
         self._adapter.observe(observations)
