@@ -277,7 +277,7 @@ def test_a_wrong_link_is_answered(page: Any, address: str) -> None:
     page.goto(f"{address}/study?study=digitz")
     page.get_by_text("did you mean 'digits'").wait_for()
     page.goto(f"{address}/trial?study=digits&trial=99")
-    page.get_by_text("they run from 0 to 29").wait_for()
+    page.get_by_text("its trials are 0 to 29").wait_for()
 
 
 def test_an_empty_database_says_how_to_begin(page: Any, tmp_path: Path) -> None:

@@ -1,1 +1,1 @@
-"""The database: typed tables, migrations, and all queries."""
+"""The database: typed tables, migrations and all queries."""

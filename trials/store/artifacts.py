@@ -1,4 +1,4 @@
-"""Files of candidates, at any URI fsspec knows, named by their content."""
+"""Files of candidates, stored at any URI that fsspec supports and named by their content."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import fsspec
 
 from nas.errors import StoreError
 
-#: Name of the tree of all artifacts under a plan's root.
+#: Name of the folder of all artifacts in a plan's root.
 ARTIFACTS = "artifacts"
 
 
@@ -26,16 +26,16 @@ class Stored(NamedTuple):
 
 
 class ArtifactStore:
-    """A study's folder of files, at a URI; one without a scheme is a folder of this machine."""
+    """A study's folder of files at a URI; a root without a scheme is a folder of this machine."""
 
     def __init__(self, root: str) -> None:
         self.root = (root if "://" in root else str(Path(root).expanduser().absolute())).rstrip("/")
 
     def put(self, path: Path, candidate: int, kind: str) -> Stored:
-        """Copy a file in; putting the same content twice is one file.
+        """Store a copy of a file; the same content is stored once.
 
         Raises:
-            StoreError: the root can't be written.
+            StoreError: the root can't be reached or written.
         """
         digest = file_sha256(path)
         uri = f"{self.root}/{candidate}/{kind}-{digest[:16]}{path.suffix}"
@@ -53,63 +53,64 @@ class ArtifactStore:
         return Stored(uri, digest, path.stat().st_size)
 
     def fetch(self, uri: str, sha256: str, to: Path) -> None:
-        """Copy a file out and check it.
+        """Copy a stored file to ``to`` and check its hash.
 
         Raises:
-            StoreError: it is gone, can't be reached, or holds something else.
+            StoreError: the file is missing, can't be reached, or has another hash.
         """
         with _reached(uri) as (filesystem, place):
             if not filesystem.exists(place):
                 raise StoreError(
-                    f"{uri} is gone; keep more with artifacts.retention: all, or train the candidate again"
+                    f"{uri} does not exist any more; set artifacts.retention to all to keep every file, or train the "
+                    "candidate again"
                 )
             filesystem.get_file(place, str(to))
         found = file_sha256(to)
         if found != sha256:
             to.unlink()
             raise StoreError(
-                f"{uri} does not hold what was stored: sha256 {found}, expected {sha256}; the file was changed or "
-                "damaged: restore it from a copy, or train the candidate again"
+                f"{uri} was changed or damaged: its sha256 is {found}, expected {sha256}; restore it from a copy, or "
+                "train the candidate again"
             )
 
     def delete(self, uri: str) -> None:
-        """Remove a file; one that is gone already is no error.
+        """Remove a file, if it exists.
 
         Raises:
-            StoreError: it can't be reached, or not removed.
+            StoreError: it can't be reached or removed.
         """
         with _reached(uri) as (filesystem, place), suppress(FileNotFoundError):
             filesystem.rm_file(place)
 
     def delete_all(self) -> None:
-        """Remove the folder with all files in it, those of jobs that were given up included; links are not followed.
+        """Remove the folder with all files in it, also those of abandoned jobs; links are not followed.
 
         Raises:
-            StoreError: it can't be reached, or not removed.
+            StoreError: it can't be reached or removed.
         """
         with _reached(self.root) as (filesystem, place), suppress(FileNotFoundError):
             filesystem.rm(place, recursive=True)
 
 
 def file_sha256(path: Path) -> str:
-    """Hash of a file's content."""
+    """SHA-256 of a file's content, in hexadecimal digits."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 @contextmanager
 def _reached(uri: str) -> Iterator[tuple[Any, str]]:
-    """The file system and path of a URI; what goes wrong there as our error."""
+    """The file system and path of a URI; errors in the block are raised as StoreError."""
     try:
         yield fsspec.url_to_fs(uri)
     except ImportError as error:
         raise StoreError(f"{uri} can't be reached: {error}") from error  # fsspec names the package to install
     except ValueError as error:
         raise StoreError(
-            f"{uri} is no place for files: {error}; write a folder, or a URI such as s3://bucket/folder"
+            f"{uri} can't store files: {error}; write a folder, or a URI such as s3://bucket/folder"
         ) from error
     except OSError as error:
         raise StoreError(
-            f"{uri} can't be read or written: {error}; give its user the right to, or name another folder or URI in "
-            "artifacts.root"
+            f"{uri} can't be read or written: {error}; allow this user to, or set artifacts.root to another folder or "
+            "URI"
         ) from error

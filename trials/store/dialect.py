@@ -1,4 +1,4 @@
-"""Differences between SQLite and PostgreSQL: the database's clock, and inserts that meet an equal row."""
+"""Differences between SQLite and PostgreSQL: the database's clock, and inserts of rows that may exist already."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from trials.store.models import Base, Utc
 
 
 class Clock(FunctionElement[datetime]):
-    """The database's time, ``seconds`` from now: machines with different clocks agree on it."""
+    """The database's time plus ``seconds``, which is the same for machines with different clocks."""
 
     type = Utc()
     name = "clock"
@@ -29,7 +29,7 @@ class Clock(FunctionElement[datetime]):
 
 @compiles(Clock, "sqlite")
 def _sqlite(element: Clock, compiler: Any, **options: Any) -> str:
-    # Written as SQLAlchemy writes times into SQLite, so that they compare as text.
+    # The format in which SQLAlchemy stores times in SQLite, so that they compare correctly as text.
     seconds = compiler.process(element.clauses, **options)
     return f"(strftime('%Y-%m-%d %H:%M:%f', 'now', {seconds} || ' seconds') || '000')"
 
@@ -41,14 +41,14 @@ def _postgresql(element: Clock, compiler: Any, **options: Any) -> str:
 
 
 def table(model: type[Base]) -> Table:
-    """A model's table, for statements that need no objects."""
+    """The table of a model, for statements without ORM objects."""
     found = model.__table__
     assert isinstance(found, Table)
     return found
 
 
 class Insert:
-    """An insert in the words of both; a row equal in ``conflict`` stays, but for the columns ``replace``."""
+    """An insert for both databases; a row with equal ``conflict`` columns only gets new ``replace`` columns."""
 
     def __init__(
         self,
@@ -74,5 +74,5 @@ class Insert:
 
 
 def text_of(value: str | None) -> str | None:
-    """Text as every database takes it: NUL and halves of surrogate pairs (of a worker's output) are replaced."""
+    """Text that every database accepts: NUL and halves of surrogate pairs (from outputs of workers) are replaced."""
     return storable(value) if value else value

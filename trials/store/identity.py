@@ -1,8 +1,8 @@
 """The identity of a database: a random number that is part of the path of every file its studies write.
 
-Two databases therefore never share a folder. A copy starts with the identity of its original: it gets one of its own
-as soon as it is opened, and from then on the files of the original are foreign to it: it reads them, and never removes
-them. A database that was only moved keeps its identity.
+Two databases therefore never share a folder. A copy of a database has the identity of its original until it is opened,
+and then gets a new one. After that it reads the files of the original but never removes them. A database that was only
+moved keeps its identity.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _SYSTEM = text("SELECT system_identifier FROM pg_control_system()")
 
 
 def place_of(connection: Connection) -> str:
-    """Where a database is: the path of an SQLite file; the numbers of a PostgreSQL server, database and schema."""
+    """Where a database is: the path of an SQLite file, or the ids of a PostgreSQL server, database and schema."""
     if connection.dialect.name == "sqlite":
         return str(Path(connection.engine.url.database or "").resolve())
     system = connection.execute(_SYSTEM).scalar_one() if connection.execute(_MAY_ASK_SYSTEM).scalar_one() else ""
@@ -41,29 +41,29 @@ def place_of(connection: Connection) -> str:
 
 @dataclass(frozen=True)
 class Identity:
-    """Who a database is."""
+    """The identity of a database, and which folders of files belong to it."""
 
     #: 32 hexadecimal digits.
     key: str
-    #: Studies created before have folders by name in place of folders by identity and id; None where none are its own.
+    #: Studies created before this time have folders named by the study; None if no such folder belongs to the database.
     named_before: datetime | None
 
 
 def read(connection: Connection) -> Identity | None:
-    """The stored identity; None if the database has come to another place since, and has to ``claim`` one."""
+    """The stored identity; None if the database was moved or copied since, so that ``claim`` has to be called."""
     found = connection.execute(_FIND).one()
     return Identity(found.identity, found.named_before) if found.place == place_of(connection) else None
 
 
 def claim(connection: Connection) -> Identity:
-    """The identity of a database that has come to another place: a new one if it is a copy."""
+    """Store and return the identity of a database that was moved or copied; a copy gets a new one."""
     found, here = connection.execute(_FIND).one(), place_of(connection)
     moved = connection.dialect.name == "sqlite" and not _is_copy(Path(found.place), Path(here), found.identity)
     claimed = Identity(found.identity, found.named_before) if moved else Identity(uuid.uuid4().hex, None)
     if not moved:
         log.warning(
-            "this database is a copy of the one at %s: files of studies from before the copy are read where they are "
-            "and never removed from here; what is trained from now on goes into folders of its own",
+            "this database is a copy of the one at %s: the files of its studies so far are read where they are and "
+            "never removed by this copy; new files are stored in separate folders",
             found.place,
         )
     values = {"identity": claimed.key, "named_before": claimed.named_before, "place": here}
@@ -72,14 +72,14 @@ def claim(connection: Connection) -> Identity:
 
 
 def _is_copy(original: Path, here: Path, identity: str) -> bool:
-    """Whether the database at ``original`` is still there and another file than the one at ``here``."""
+    """Whether the database at ``original`` still exists and is not the same file as ``here``."""
     if not original.is_file() or original.samefile(here):
         return False
     try:
         with closing(sqlite3.connect(f"{original.as_uri()}?mode=ro", uri=True)) as connection:
             (found,) = connection.execute("SELECT identity FROM database").fetchone()
     except sqlite3.OperationalError as error:
-        return "no such table" not in str(error)  # a database that can't be read now may well be the original
+        return "no such table" not in str(error)  # it can't be read now, but may be the original
     except sqlite3.DatabaseError:
         return False
     return bool(found == identity)

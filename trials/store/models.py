@@ -1,4 +1,4 @@
-"""The tables. They are the only memory of a study; everything else can be rebuilt from them.
+"""The tables, which are the only memory of a study; everything else can be rebuilt from them.
 
 ::
 
@@ -6,13 +6,13 @@
     targets
     studies ── suggestions ──┐
        └─── candidates ──────┴── architectures
-               ├── metrics         one row per (name, target)
+               ├── metrics         one row per name and target
                ├── jobs            state, attempt
-               ├── epochs          the curve
+               ├── epochs          values by epoch
                ├── measurements    one blob of raw samples each
-               ├── profiles        milliseconds by layer
+               ├── profiles        milliseconds per layer
                ├── artifacts       files, by URI and hash
-               └── exports         what was taken away, and its test scores
+               └── exports         exported folders and their test scores
 """
 
 from __future__ import annotations
@@ -39,26 +39,26 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
 
 class Utc(TypeDecorator[datetime]):
-    """A time in UTC, with its zone on every database (SQLite forgets it)."""
+    """A time in UTC that keeps its time zone on every database; SQLite itself stores none."""
 
     impl = DateTime(timezone=True)
     cache_ok = True
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        """Refuse times without a zone."""
+        """Convert to UTC; raise ValueError for a time without a time zone."""
         if value is not None and value.tzinfo is None:
-            raise ValueError(f"a time needs its zone: {value!r}")
+            raise ValueError(f"a stored time needs a time zone: {value!r}")
         return value.astimezone(UTC) if value is not None else None
 
     def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        """Give the zone back, or turn the server's into UTC."""
+        """Convert to UTC; a time without a time zone is in UTC already."""
         if value is None:
             return None
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
 class Base(DeclarativeBase):
-    """Constraint names are fixed, so that migrations can name them on every database."""
+    """Base of all tables; constraints have fixed names, so that migrations can refer to them on every database."""
 
     metadata = MetaData(
         naming_convention={
@@ -72,48 +72,48 @@ class Base(DeclarativeBase):
 
 
 def _study_key() -> Mapped[int]:
-    """Tables with this key are unique by (study, number): that index serves the key too."""
+    """A key to a study, without an index: the unique constraint on (study, number) has one that serves it."""
     return mapped_column(ForeignKey("studies.id", ondelete="CASCADE"))
 
 
 def _candidate_key(*, index: bool) -> Mapped[int]:
-    """``index``: False where a unique constraint starts with the candidate and serves the key too."""
+    """A key to a candidate; ``index`` is False if a unique constraint that starts with it has an index already."""
     return mapped_column(ForeignKey("candidates.id", ondelete="CASCADE"), index=index)
 
 
 class DatabaseRow(Base):
-    """This database itself; one row. See ``trials.store.identity``."""
+    """The identity of this database, in one row; see ``trials.store.identity``."""
 
     __tablename__ = "database"
     id: Mapped[int] = mapped_column(primary_key=True)
-    #: Random; part of the path of every file that studies of this database write.
+    #: 32 random hexadecimal digits; part of the path of every file that studies of this database write.
     identity: Mapped[str] = mapped_column(String(32))
-    #: Where the database was when it got its identity, or was opened last.
+    #: Where the database was when its identity was last set or claimed.
     place: Mapped[str] = mapped_column(Text)
-    #: Studies created before have folders by name; null where none of them are its own (see ``Identity``).
+    #: See ``trials.store.identity.Identity.named_before``.
     named_before: Mapped[datetime | None]
 
 
 class Target(Base):
-    """A place latencies are about: description, and its reference models' calibrated times."""
+    """A place where latency is measured: its description and the calibrated times of the reference models."""
 
     __tablename__ = "targets"
     id: Mapped[int] = mapped_column(primary_key=True)
     name: Mapped[str] = mapped_column(String(200), unique=True)
-    #: runtime, threads, batch, core, processor, flags, versions.
+    #: Runtime, threads, batch, core, processor, flags, versions.
     description: Mapped[dict[str, Any]]
-    #: Rung of the ladder → milliseconds.
+    #: Reference model → milliseconds.
     references: Mapped[dict[str, Any]]
     created_at: Mapped[datetime]
 
 
 class Study(Base):
-    """One search: its resolved plan, its environment, and who coordinates it."""
+    """One study: its resolved plan, its environment, and which coordinator runs it."""
 
     __tablename__ = "studies"
     id: Mapped[int] = mapped_column(primary_key=True)
     name: Mapped[str] = mapped_column(String(200), unique=True)
-    #: Studies that belong together: replicates, their random twins and companions share the name of the first.
+    #: Name of the first study of the group; its replicates, baselines and companions have the same group.
     group: Mapped[str] = mapped_column(String(200), index=True)
     #: ``search``, ``baseline``, ``dense``, ``random_mask``, ``reference``: see ``trials.store.roles``.
     role: Mapped[str] = mapped_column(String(20))
@@ -121,60 +121,60 @@ class Study(Base):
     #: ``failed``.
     state: Mapped[str] = mapped_column(String(20), index=True)
     plan: Mapped[dict[str, Any]]
-    #: Metric → ``{"max": x}`` or ``{"min": x}``, relative limits resolved.
+    #: Metric → ``{"max": x}`` or ``{"min": x}``; relative limits are resolved to numbers.
     limits: Mapped[dict[str, Any]]
     #: Objective → direction, in the plan's order.
     objectives: Mapped[dict[str, Any]]
     #: Versions, processor, git revision, host.
     environment: Mapped[dict[str, Any]]
     seed: Mapped[int] = mapped_column(BigInteger)
-    #: How a policy makes weights sparse, ``{"when", "dynamic", "structures"}``; empty where none of the policies that
-    #: do says how, null where none does.
+    #: How policies make weights sparse, ``{"when", "dynamic", "structures"}``; empty if the policies that do so
+    #: declare nothing, null if no policy does.
     regime: Mapped[dict[str, Any] | None]
-    #: Of a companion: ``{"study", "candidates"}``, the study it stands beside, and which candidate of that study each
-    #: of its suggestions belongs to.
+    #: ``{"study", "candidates"}`` of a companion: the study that it belongs to, and for each of its own suggestions the
+    #: number of that study's candidate; null for other studies.
     beside: Mapped[dict[str, Any] | None]
-    #: Number of the candidate that is the user's own network as it is; null where there is none.
+    #: Number of the candidate that is the original, the user's own unchanged network; null if there is none.
     original: Mapped[int | None]
     created_at: Mapped[datetime]
     finished_at: Mapped[datetime | None]
-    #: Processor-independent account: seconds of training saved by the gate, wall seconds spent.
+    #: Totals so far: ``wall_s``, ``train_s``, ``trained``, ``gated`` (trials), and ``training_saved_s`` by the gate.
     totals: Mapped[dict[str, Any]]
     error: Mapped[str | None] = mapped_column(Text)
-    #: What its coordinator does at the moment, in words.
+    #: What its coordinator is doing now, in words.
     phase: Mapped[str | None] = mapped_column(Text)
-    #: Whether its limits are numbers; a study whose preparation was cut short is prepared again when it is resumed.
+    #: Whether its preparation has ended; a study whose preparation was interrupted is prepared again when resumed.
     is_prepared: Mapped[bool] = mapped_column(default=True, server_default=true())
-    #: What its plan and limits were before each extension, oldest first: ``{"until", "plan", "limits"}``.
+    #: Plan and limits before each extension, oldest first: ``{"until", "plan", "limits"}``.
     history: Mapped[list[Any] | None]
 
     lease_owner: Mapped[str | None] = mapped_column(String(200))
     lease_since: Mapped[datetime | None]
     lease_expires_at: Mapped[datetime | None]
-    #: Grows with every coordinator; a write with an old one is refused.
+    #: Increases by 1 with every coordinator; a write under an earlier epoch is refused.
     lease_epoch: Mapped[int] = mapped_column(default=0)
 
     candidates: Mapped[list[Candidate]] = relationship(back_populates="study", passive_deletes=True)
 
 
 class Architecture(Base):
-    """A network as chosen, shared by all studies."""
+    """A network and the answers that define it, shared by all studies."""
 
     __tablename__ = "architectures"
     id: Mapped[int] = mapped_column(primary_key=True)
-    #: Hash of the built graph with its policies.
+    #: Hash of the network with its policies: ``nas.graph.identity.graph_identity``.
     identity: Mapped[str] = mapped_column(String(64), unique=True)
     space: Mapped[str] = mapped_column(String(200))
     #: What ``nas.space.Architecture.to_json`` writes.
     definition: Mapped[dict[str, Any]]
     parameters: Mapped[int] = mapped_column(BigInteger)
     macs: Mapped[int] = mapped_column(BigInteger)
-    #: One ``{"name", "op", "output_shape", "parameters", "macs", "bits"}`` a layer.
+    #: One ``{"name", "op", "output_shape", "parameters", "macs", "bits"}`` for each layer.
     layers: Mapped[list[Any]]
 
 
 class Candidate(Base):
-    """One network in one study, unique there."""
+    """One network in one study, which has no other candidate with the same network."""
 
     __tablename__ = "candidates"
     __table_args__ = (
@@ -185,7 +185,7 @@ class Candidate(Base):
     id: Mapped[int] = mapped_column(primary_key=True)
     study_id: Mapped[int] = _study_key()
     architecture_id: Mapped[int] = mapped_column(ForeignKey("architectures.id"), index=True)
-    #: 0, 1, 2 … in the order of proposal.
+    #: Number of the trial, from 0 in the order of proposal.
     number: Mapped[int]
     #: ``queued``, ``running``, ``measured_only``, ``complete``, ``infeasible``, ``stopped``, ``failed``.
     state: Mapped[str] = mapped_column(String(20))
@@ -210,7 +210,7 @@ class SuggestionRow(Base):
     candidate_id: Mapped[int] = _candidate_key(index=True)
     number: Mapped[int]
     duplicate: Mapped[bool]
-    #: ``[[name, options, ordered, active], …]`` — kept once per study in practice, small either way.
+    #: ``[[name, options, ordered, active, site], …]``.
     questions: Mapped[list[Any]]
     answers: Mapped[dict[str, Any]]
     sampler_state: Mapped[dict[str, Any]]
@@ -227,25 +227,25 @@ class Metric(Base):
     id: Mapped[int] = mapped_column(primary_key=True)
     candidate_id: Mapped[int] = _candidate_key(index=False)
     name: Mapped[str] = mapped_column(String(100))
-    #: Empty for what no target has a say in.
+    #: Empty for a metric that depends on no target.
     target: Mapped[str] = mapped_column(String(200), default="")
     value: Mapped[float]
-    #: 95 % interval, where one is known.
+    #: Ends of the 95 % interval; null if none is known.
     low: Mapped[float | None]
     high: Mapped[float | None]
 
 
 class JobRow(Base):
-    """A piece of work on a candidate: executed at least once, committed once (compare-and-set on attempt)."""
+    """A job of a candidate: it may run several times, but only its current attempt can be committed, once."""
 
     __tablename__ = "jobs"
     __table_args__ = (UniqueConstraint("candidate_id", "kind", "target"), Index("ix_jobs_state", "state"))
     id: Mapped[int] = mapped_column(primary_key=True)
     candidate_id: Mapped[int] = _candidate_key(index=False)
-    #: ``gate``, ``train``, ``measure``, ``twin``; ``remeasure-1``, ``retrain-1`` … of a complete candidate.
+    #: ``gate``, ``train``, ``measure``, ``twin``; repeats of a complete one: ``remeasure-1``, ``retrain-1`` …
     kind: Mapped[str] = mapped_column(String(20))
     target: Mapped[str] = mapped_column(String(200), default="")
-    #: ``queued``, ``running``, ``done``, ``failed``; ``stale``: done on a target that proved bad, to be done again.
+    #: ``queued``, ``running``, ``done``, ``failed``, or ``stale``: done, but to be repeated, because a canary was bad.
     state: Mapped[str] = mapped_column(String(20))
     attempt: Mapped[int] = mapped_column(default=0)
     started_at: Mapped[datetime | None]
@@ -255,7 +255,7 @@ class JobRow(Base):
 
 
 class EpochRow(Base):
-    """One point of a candidate's curve."""
+    """The values of one epoch of a candidate's training."""
 
     __tablename__ = "epochs"
     __table_args__ = (UniqueConstraint("candidate_id", "epoch"),)
@@ -266,7 +266,7 @@ class EpochRow(Base):
 
 
 class Measurement(Base):
-    """One latency and the raw samples it can be derived from again."""
+    """One latency and the raw samples from which it can be computed again."""
 
     __tablename__ = "measurements"
     id: Mapped[int] = mapped_column(primary_key=True)
@@ -278,13 +278,13 @@ class Measurement(Base):
     low_ms: Mapped[float]
     high_ms: Mapped[float]
     structure_hash: Mapped[str] = mapped_column(String(64), index=True)
-    #: ``unverified`` until the next canary says ``good`` or ``quarantined``.
+    #: ``unverified`` until the next canary, which changes it to ``good`` or ``quarantined``.
     trust: Mapped[str] = mapped_column(String(20), default="unverified", server_default="unverified")
-    #: The measurement whose samples these are, where the structure was known already.
+    #: The stored measurement that was reused; null if this one was measured.
     source_id: Mapped[int | None] = mapped_column(ForeignKey("measurements.id", ondelete="SET NULL"), index=True)
-    #: Estimator, reference rung, threads, batch, runtime version, processor flags, discarded runs, memory.
+    #: Protocol, reference model, threads, batch, runtime version, processor flags, signs of disturbance, memory, …
     conditions: Mapped[dict[str, Any]]
-    #: Compressed samples; ``nas.latency.protocol.measure.Samples.from_bytes`` reads them.
+    #: Compressed samples, read by ``nas.latency.protocol.samples.Samples.from_bytes``.
     samples: Mapped[bytes] = mapped_column(LargeBinary, deferred=True)
     created_at: Mapped[datetime]
 
@@ -302,35 +302,35 @@ class ArtifactRow(Base):
     size_bytes: Mapped[int] = mapped_column(BigInteger)
     record: Mapped[dict[str, Any]]
     created_at: Mapped[datetime]
-    #: Set when retention removed the file; the row stays.
+    #: When retention removed the file; its row is kept.
     deleted_at: Mapped[datetime | None]
 
 
 class ExportRow(Base):
-    """A candidate that was taken away, and how it scored then: the only look at the test split."""
+    """An export of a candidate with its scores; only exports are scored on the test split."""
 
     __tablename__ = "exports"
     id: Mapped[int] = mapped_column(primary_key=True)
     candidate_id: Mapped[int] = _candidate_key(index=True)
     folder: Mapped[str] = mapped_column(Text)
-    #: Of the exported file.
+    #: Hash of the exported file.
     sha256: Mapped[str] = mapped_column(String(64))
-    #: Split → metric → ``[value, low, high]``, 95 %.
+    #: Split → metric → ``[value, low, high]``, with the ends of its 95 % interval.
     scores: Mapped[dict[str, Any]]
     created_at: Mapped[datetime]
 
 
 class ProfileRow(Base):
-    """How much time each layer of a candidate takes on a target; the times include the profiler's own overhead."""
+    """Time of each layer of a candidate on a target; it includes the time that profiling itself takes."""
 
     __tablename__ = "profiles"
     id: Mapped[int] = mapped_column(primary_key=True)
     candidate_id: Mapped[int] = _candidate_key(index=True)
     target_id: Mapped[int] = mapped_column(ForeignKey("targets.id"), index=True)
-    #: Wall time of a profiled run, mean of ``runs``.
+    #: Mean wall time of the ``runs`` profiled runs.
     run_ms: Mapped[float]
     runs: Mapped[int]
     runtime_version: Mapped[str] = mapped_column(String(100))
-    #: One ``{"name", "op", "layer", "time_ms"}`` a node the runtime ran; ``layer`` is a module's path or null.
+    #: One ``{"name", "op", "layer", "time_ms"}`` for each executed node; ``layer`` is the path of a module or null.
     nodes: Mapped[list[Any]]
     created_at: Mapped[datetime]

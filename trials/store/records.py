@@ -16,7 +16,7 @@ Step = tuple[str, str]
 
 @dataclass(frozen=True)
 class MetricValue:
-    """One recorded number; ``target`` is empty if it depends on no target; ``low`` and ``high`` bound 95 %.
+    """One recorded number; ``target`` is empty if it depends on none; ``low`` and ``high`` end the 95 % interval.
 
     Raises:
         JobError: the value is not finite, or a bound is not a number.
@@ -32,7 +32,7 @@ class MetricValue:
         bounds = [bound for bound in (self.low, self.high) if bound is not None]
         if not math.isfinite(self.value) or any(map(math.isnan, bounds)):
             shown = f"{self.name}@{self.target}" if self.target else self.name
-            raise JobError(f"{shown} is {self.value} ({self.low} to {self.high}); a candidate's metrics are finite")
+            raise JobError(f"{shown} is {self.value} ({self.low} to {self.high}); metrics have to be finite")
 
 
 @dataclass(frozen=True)
@@ -76,19 +76,19 @@ class ExportValue:
 
 @dataclass(frozen=True)
 class ProfileValue:
-    """How much time each layer of a run takes."""
+    """Time of each layer of a candidate on a target."""
 
     target: str
     run_ms: float
     runs: int
     runtime_version: str
-    #: One ``{"name", "op", "layer", "time_ms"}`` a node.
+    #: One ``{"name", "op", "layer", "time_ms"}`` for each node.
     nodes: Sequence[Mapping[str, Any]]
 
 
 @dataclass(frozen=True)
 class ArchitectureValue:
-    """A network as chosen."""
+    """A network and the answers that define it."""
 
     identity: str
     space: str
@@ -106,7 +106,7 @@ class JobResult:
     metrics: Sequence[MetricValue] = ()
     measurements: Sequence[MeasurementValue] = ()
     artifacts: Sequence[ArtifactValue] = ()
-    #: None while the candidate goes on.
+    #: The candidate's final state; None if it has further jobs.
     candidate_state: str | None = None
     reason: str | None = None
     next_jobs: Sequence[Step] = ()
@@ -114,7 +114,7 @@ class JobResult:
 
 @dataclass(frozen=True)
 class Lease:
-    """The right of one coordinator to write to a study: what it writes is refused once another has a later epoch."""
+    """The right of one coordinator to write to a study, until another coordinator has a lease with a later epoch."""
 
     study_id: int
     epoch: int
@@ -139,7 +139,7 @@ class Proposed:
 
 @dataclass(frozen=True)
 class Duplicate:
-    """A suggestion that repeats a candidate of the study."""
+    """A suggestion whose network is already a candidate of the study."""
 
     candidate_id: int
 
@@ -163,7 +163,7 @@ class OpenJob:
 
 @dataclass(frozen=True)
 class Earlier:
-    """Raw samples of a measurement that another one is pooled with."""
+    """Raw samples of an earlier measurement, to be pooled with a new one."""
 
     samples: bytes
     reference_ms: float
@@ -184,13 +184,13 @@ class KnownMeasurement:
 
 @dataclass(frozen=True)
 class Reopened:
-    """The measurements and trials that a bad canary undid."""
+    """The measurements and jobs that a bad canary made invalid."""
 
-    #: Measurements that were marked.
+    #: How many measurements were quarantined.
     num_marked: int
     #: (candidate, step) whose results are no longer valid.
     steps: set[tuple[int, Step]]
-    #: Jobs of candidates that had ended.
+    #: The jobs that were queued again.
     queued: list[OpenJob]
 
 
@@ -209,7 +209,7 @@ class StoredSuggestion:
 
 @dataclass(frozen=True)
 class KeptArtifact:
-    """A file that retention has not removed."""
+    """A stored file that retention has not removed."""
 
     artifact_id: int
     candidate_number: int
@@ -221,7 +221,7 @@ class KeptArtifact:
 
 @dataclass(frozen=True)
 class TargetRow:
-    """A stored target, and how many measurements are about it."""
+    """A stored target, and how many measurements were made on it."""
 
     name: str
     #: ``nas.latency.targets.Target`` as JSON.

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Literal
 
-#: The search; the same study with a simpler strategy; and the studies that the search's networks are compared with: the
-#: networks dense, the networks under random masks of equal density, and fixed reference networks.
+#: ``search``; ``baseline``: the same plan with a simpler strategy; ``dense`` and ``random_mask``: companions that train
+#: the search's networks dense, or under random masks of equal density; ``reference``: a fixed network to compare with.
 Role = Literal["search", "baseline", "dense", "random_mask", "reference"]
 
 
 def companion_name(study: str, role: Role) -> str:
-    """Name of the study beside ``study``: ``digits-random-mask``."""
+    """Name of the companion of ``study`` with this role, such as ``digits-random-mask``."""
     return f"{study}-{role.replace('_', '-')}"

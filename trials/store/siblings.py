@@ -1,4 +1,4 @@
-"""Databases in the folder of this one: those of former versions named the same files as this one."""
+"""Other databases in the same folder; studies of former versions of this program share files with them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _LISTS = "SELECT count(*) FROM artifacts WHERE uri = ? AND deleted_at IS NULL"
 
 
 def is_listed_beside(store: Store, uri: str) -> bool:
-    """Whether another SQLite database in the same folder lists a file as there."""
+    """Whether another SQLite database in the same folder lists a file as not deleted."""
     return any(_lists(path, uri) for path in _databases_beside(store))
 
 
@@ -33,6 +33,6 @@ def _lists(path: Path, uri: str) -> bool:
         with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as connection:
             return bool(connection.execute(_LISTS, (uri,)).fetchone()[0])
     except sqlite3.OperationalError as error:
-        return "no such table" not in str(error)  # one that can't be read may well list it
+        return "no such table" not in str(error)  # it can't be read, but may list the file
     except sqlite3.DatabaseError:
         return False

@@ -9,21 +9,21 @@ from typing import Any
 from nas.latency.protocol.measure import LOADS
 from nas.latency.protocol.percentiles import PERCENTILES
 
-#: Value, lower and upper end of its 95 % interval; None where the target does not know it.
+#: Value, lower and upper end of its 95 % interval; None if the target does not report it.
 Reading = tuple[float | None, float | None, float | None]
 
 
 @dataclass(frozen=True)
 class TargetMetric:
-    """A metric that each candidate has on each target, ``latency_ms@pi``."""
+    """A metric that each candidate has on each target, such as ``latency_ms@pi``."""
 
     #: Reads the metric from a measurement that a job returned.
     read: Callable[[Mapping[str, Any]], Reading]
-    #: Whether tables show it in any study; else only in a study that has it as an objective or limit.
+    #: Whether tables always show it; else they show it only in a study that has it as an objective or limit.
     shown: bool = False
-    #: Whether it is a value in the conditions of a measurement, so that an earlier measurement may lack it.
+    #: Whether it is stored in the conditions of a measurement, so that older measurements may lack it.
     condition: bool = False
-    #: Whether a canary says that the target knows it (``readable`` in ``Health.state``).
+    #: Whether canaries report if the target can measure it (``readable`` in ``Health.state``).
     announced: bool = False
     #: Why a target may not be able to measure it.
     why_not: str = "its measurements do not have this metric"
@@ -34,7 +34,7 @@ def _condition(name: str) -> Callable[[Mapping[str, Any]], Reading]:
 
 
 def _load(latency: Mapping[str, Any]) -> Reading:
-    """The median time of loading a file, and its 95 % interval if it is the median of enough values."""
+    """The median time of loading a file; with a 95 % interval if there are at least ``LOADS`` values."""
     ordered = sorted(latency["conditions"].get("loads_ms", ()))
     ends = (ordered[0], ordered[-1]) if len(ordered) >= LOADS else (None, None)
     return latency["conditions"].get("load_ms"), *ends
@@ -53,7 +53,7 @@ TARGET_METRICS: Mapping[str, TargetMetric] = {
         lambda latency: (latency["peak_memory_bytes"], None, None),
         shown=True,
         condition=True,
-        why_not="its system or runtime does not tell the memory of a process",
+        why_not="its system or runtime does not report the memory of a process",
     ),
     **{name: TargetMetric(_percentile(name)) for name in LATENCY_PERCENTILES},
     "load_ms": TargetMetric(

@@ -1,1 +1,1 @@
-"""The database as such: its URL, how it is opened, and transactions that outlast an outage."""
+"""Access to the database: its URL, how it is opened, and transactions that survive an outage."""

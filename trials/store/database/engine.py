@@ -30,18 +30,18 @@ from trials.store.database.urls import parse_url, shown
 MIGRATIONS = Path(__file__).parents[1] / "migrations"
 #: Key of PostgreSQL's advisory lock around a migration.
 MIGRATION_LOCK = 0x6E6173
-#: How JSON writes NUL and surrogates.
+#: NUL and surrogates as JSON escapes.
 _SUSPECT = re.compile(r"\\u(?:0000|d[89a-f])")
 _ENCODER = json.JSONEncoder(allow_nan=False)
-#: Seconds a writer waits for another one.
+#: Seconds that a writer waits for another one.
 BUSY_S = 60
 
 
 def open_engine(url: str) -> Engine:
-    """An engine whose tables are of this program's version.
+    """An engine for a database whose tables are created or upgraded to this version of the program.
 
     Raises:
-        StoreError: no such kind of database, no server, or a database of a newer program.
+        StoreError: the kind of database is not supported, it can't be opened, or a newer program made its tables.
         MissingPackageError: its driver is not installed.
     """
     parsed = parse_url(url)
@@ -64,10 +64,10 @@ def open_engine(url: str) -> Engine:
 
 
 def check_reachable(url: str) -> None:
-    """Open a database that another program's tables go to, and write nothing.
+    """Check that a database for the tables of another program can be opened and written; write nothing.
 
     Raises:
-        StoreError: it can't be opened, or not written.
+        StoreError: it can't be opened or written.
         MissingPackageError: its driver is not installed.
     """
     parsed = parse_url(url)
@@ -83,7 +83,7 @@ def check_reachable(url: str) -> None:
 
 
 def _made(parsed: URL, **options: Any) -> Engine:
-    """An engine that has connected to nothing yet."""
+    """An engine that is not connected yet."""
     try:
         return create_engine(parsed, **options)
     except ImportError as error:
@@ -92,27 +92,27 @@ def _made(parsed: URL, **options: Any) -> Engine:
 
 
 def _unopened(parsed: URL, error: Exception) -> StoreError:
-    """The error for a database that can't be opened, without the password, which drivers may repeat."""
+    """The error for a database that can't be opened, without the password, which messages of drivers may contain."""
     reason = str(getattr(error, "orig", None) or error).strip()
     if parsed.password:
         reason = reason.replace(str(parsed.password), "***")
-    hint = "is its folder there, and is it a database?"
+    hint = "check that its folder exists and that the file is an SQLite database"
     if parsed.get_backend_name() == "postgresql":
-        hint = "is the server up, the database created, the user allowed?"
+        hint = "check that the server runs, that the database exists, and that the user may connect to it"
     return StoreError(f"can't open {shown(parsed)}: {lines(reason)}; {hint}")
 
 
 def sqlite_path(engine: Engine) -> Path | None:
-    """The file of an SQLite database."""
+    """The file of an SQLite database; None for other databases."""
     name = engine.url.database
     return Path(os.path.realpath(name)) if engine.url.get_backend_name() == "sqlite" and name else None
 
 
 def migrate(engine: Engine, scripts: Path = MIGRATIONS) -> None:
-    """Create or upgrade the tables; of several processes one does, the others wait for it.
+    """Create or upgrade the tables; if several processes try, one does it and the others wait.
 
     Raises:
-        StoreError: the tables are of a version that ``scripts`` do not know.
+        StoreError: the tables have a version that is not in ``scripts``.
     """
     config = Config()
     config.set_main_option("script_location", str(scripts).replace("%", "%%"))
@@ -126,13 +126,13 @@ def migrate(engine: Engine, scripts: Path = MIGRATIONS) -> None:
                 connection.execute(text(f"SELECT pg_advisory_xact_lock({MIGRATION_LOCK})"))
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
-        connection.invalidate()  # with what `_prepare` set
+        connection.invalidate()  # undoes `_prepare`
 
 
 def to_json(value: Any) -> str:
-    """JSON as every database takes it.
+    """JSON that every database accepts.
 
-    A number that is not finite (a diverged loss) is written as null; NUL and halves of surrogate pairs are replaced.
+    NaN and infinity (as of a diverged loss) are written as null; NUL and halves of surrogate pairs are replaced.
     """
     try:
         text = _ENCODER.encode(value)
@@ -160,7 +160,7 @@ def _options(url: URL) -> dict[str, Any]:
 
 
 def _set_begin(connection: Any, _record: object) -> None:
-    connection.isolation_level = None  # transactions are begun below, not by the driver
+    connection.isolation_level = None  # `_begin_sqlite` begins transactions, not the driver
 
 
 def _configure_sqlite(connection: Any, record: object) -> None:
@@ -171,7 +171,7 @@ def _configure_sqlite(connection: Any, record: object) -> None:
 
 
 def _set_wal(connection: Any) -> None:
-    """Processes that create one file at once: SQLite answers *locked* here without waiting, so we wait."""
+    """Set the journal mode, and wait while another process creates the file: here SQLite itself does not wait."""
     deadline = time.monotonic() + BUSY_S
     while True:
         try:
@@ -184,7 +184,7 @@ def _set_wal(connection: Any) -> None:
 
 
 def _begin_sqlite(connection: Connection) -> None:
-    """A writer takes the lock first: a transaction that reads before it writes can't wait for it later."""
+    """Lock the database at the begin of a writing transaction: SQLite refuses to wait for the lock after a read."""
     writes = connection.get_execution_options().get("writes", False)
     if writes:
         check_writable(connection.engine)
@@ -198,14 +198,14 @@ def _is_current(engine: Engine, known: ScriptDirectory) -> bool:
     revisions = {script.revision for script in known.walk_revisions()}
     if found is not None and found not in revisions:
         raise StoreError(
-            f"{shown(engine.url)} has tables of version {found!r}, this program knows up to {head!r}: "
-            "a newer version of it made them, or another program; upgrade this one, or use another database"
+            f"{shown(engine.url)} has tables of version {found!r}, but this program knows versions up to {head!r}: "
+            "a newer version of it or another program made them; upgrade this program, or use another database"
         )
     return found == head
 
 
 def _prepare(connection: Connection) -> None:
-    """Rebuilding a table drops it, and SQLite would cascade that to all rows that point to it."""
+    """Turn foreign keys off: a migration that rebuilds a table drops it, and SQLite would delete all dependent rows."""
     if connection.dialect.name == "sqlite":
         raw = connection.connection.driver_connection
         assert raw is not None

@@ -1,4 +1,4 @@
-"""SQLite files that can be read and not written: without write permission, or on a read-only file system."""
+"""SQLite files that can be read but not written: without write permission, or on a read-only file system."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from sqlalchemy import Engine
 
 from nas.errors import StoreError
 
-#: ``immutable``: a file that was written ahead of its tables can't be opened otherwise where nothing can be created.
+#: ``immutable`` is needed for a file in WAL mode if SQLite can't create its files beside it.
 _OPTIONS = ("mode=ro", "mode=ro&immutable=1")
 
 
 def is_read_only(path: Path) -> bool:
-    """Whether a database is there and can't be written: SQLite writes files beside it, too."""
+    """Whether a database exists and can't be written; its folder has to be writable too, for SQLite's own files."""
     return os.path.isfile(path) and not (os.access(path, os.W_OK) and os.access(path.parent, os.W_OK))
 
 
 def connect(path: Path) -> sqlite3.Connection:
-    """A connection that reads.
+    """A read-only connection.
 
     Raises:
-        sqlite3.Error: the file can't be read, or is no database.
+        sqlite3.Error: the file can't be read or is not a database.
     """
     *first, last = _OPTIONS
     for options in first:
@@ -39,7 +39,7 @@ def check_writable(engine: Engine) -> None:
     """Raise StoreError if the engine's database can't be written."""
     name = engine.url.database
     if engine.url.get_backend_name() == "sqlite" and name and is_read_only(Path(name).absolute()):
-        raise StoreError(f"the database {name} can't be written by this user here; copy it to a folder where it can be")
+        raise StoreError(f"this user can't write to the database {name}; copy it to a folder that can be written")
 
 
 def _checked(path: Path, options: str) -> sqlite3.Connection:

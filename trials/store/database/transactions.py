@@ -1,7 +1,8 @@
-"""Transactions that outlast a database which is away for a while, and notice one that is gone for good.
+"""Transactions that wait for a database that is away for a while, and notice if its file was removed or replaced.
 
-A call is repeated after what may pass: a restart of the server, a lock, a full disk. Whether a commit that was
-interrupted took place is asked of the server afterwards, so that nothing is written twice and no answer is lost.
+A transaction is repeated after a temporary problem: a restart of the server, a lock, a full disk. If the connection
+breaks during a commit, the server is asked later whether the commit took place, so that nothing is written twice and
+no result is lost.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ T = TypeVar("T")
 #: Seconds that a coordinator waits for its database to come back.
 PATIENCE_S = 300.0
 LONGEST_PAUSE_S = 5.0
-#: SQLite's errors that may pass: busy, locked, input/output, full, can't be opened.
+#: SQLite's errors that may be temporary.
 _PASSING_IN_SQLITE = {
     sqlite3.SQLITE_BUSY,
     sqlite3.SQLITE_LOCKED,
@@ -41,14 +42,14 @@ _STATUS = text("SELECT txid_status(:number)")
 
 @dataclass
 class _Try(Generic[T]):
-    """One try of a transaction: its answer, and its number on the server, known from just before the commit on."""
+    """One try of a transaction: its result, and its number on the server, both set just before the commit."""
 
     number: int | None = None
     answer: T | None = None
 
 
 class Transactions:
-    """Runs transactions on one database, and repeats what failed for ``patience_s`` seconds."""
+    """Runs transactions on one database, and repeats failed ones for up to ``patience_s`` seconds."""
 
     def __init__(self, engine: Engine, patience_s: float) -> None:
         self.patience_s = patience_s
@@ -58,15 +59,15 @@ class Transactions:
         self._file = self._found()
 
     def hurry(self) -> None:
-        """Wait for seconds only from now on: the user wants the process to end."""
+        """From now on wait for a few seconds at most, because the user wants the process to end."""
         self.patience_s = min(self.patience_s, LONGEST_PAUSE_S)
 
     @contextmanager
     def begin(self) -> Iterator[Connection]:
-        """A connection to write in, that commits at the end, or rolls back on an error; it is not repeated.
+        """A writing transaction, committed at the end and rolled back on an error; it is not repeated.
 
         Raises:
-            StoreError: the database is away, or another writer kept it for too long.
+            StoreError: the database can't be reached, or another writer locked it for too long.
         """
         self.check_there()
         try:
@@ -75,13 +76,13 @@ class Transactions:
         except DBAPIError as error:
             if not (may_pass(error) or isinstance(error, OperationalError)):
                 raise
-            raise StoreError(f"{self._says(error)}; this was not written, `nas resume` goes on from there") from error
+            raise StoreError(f"{self._says(error)}; the change was not written; continue with `nas resume`") from error
 
     def run(self, work: Callable[[Connection], T], *, writes: bool) -> T:
         """Run ``work`` in one transaction that is committed exactly once, and return its result.
 
         Raises:
-            StoreError: the database is away, for longer than ``patience_s``.
+            StoreError: the database can't be reached for longer than ``patience_s``.
         """
         unsure: _Try[T] | None = None
 
@@ -120,12 +121,12 @@ class Transactions:
             self._engine.dispose()
 
     def check_there(self) -> None:
-        """Raise StorageLostError if an SQLite file was removed or replaced: what is written would be lost."""
+        """Raise StorageLostError if the SQLite file was removed or replaced, because new rows would be lost."""
         if self._path is None or (found := self._found()) == self._file:
             return
         raise StorageLostError(
             f"the database {self._path} was {'replaced by another file' if found else 'removed'} while it was in use: "
-            "what is written now would be lost. Put the file back, then `nas resume` goes on from what it holds"
+            "new results would be lost. Put the file back, then continue with `nas resume`"
         )
 
     def _found(self) -> tuple[int, int] | None:
@@ -144,7 +145,7 @@ class Transactions:
             return answer
 
     def _took_place(self, this: _Try[Any]) -> bool:
-        """Whether a transaction whose commit was interrupted was committed all the same."""
+        """Whether a transaction was committed although the connection broke during its commit."""
         if this.number is None:
             return False
         while True:
@@ -152,22 +153,22 @@ class Transactions:
                 status = connection.execute(_STATUS, {"number": this.number}).scalar_one()
             if status != "in progress":
                 return bool(status == "committed")
-            time.sleep(0.1)  # its server process has not noticed yet that we are gone
+            time.sleep(0.1)  # the server has not noticed yet that the connection is closed
 
     def _failed(self, error: DBAPIError) -> StoreError:
         if self.patience_s and may_pass(error):
             return StorageLostError(
-                f"{self._says(error)}; it was tried for {self.patience_s / 60:.0f} minutes. Everything committed is "
-                "there: bring the database up, then `nas resume` goes on from there"
+                f"{self._says(error)}; gave up after {self.patience_s / 60:.0f} minutes. All committed results are "
+                "kept: start the database again, then continue with `nas resume`"
             )
-        return StoreError(f"{self._says(error)}; this was not written, `nas resume` goes on from there")
+        return StoreError(f"{self._says(error)}; the change was not written; continue with `nas resume`")
 
     def _says(self, error: DBAPIError) -> str:
         return f"{shown(self._engine.url)}: {' '.join(str(error.orig).split())}"
 
 
 def may_pass(error: DBAPIError) -> bool:
-    """Whether the same call may work later."""
+    """Whether the problem may be temporary, so that the same call may succeed later."""
     if isinstance(error.orig, sqlite3.Error):
         code = getattr(error.orig, "sqlite_errorcode", None)
         return code is not None and code & 0xFF in _PASSING_IN_SQLITE

@@ -1,6 +1,5 @@
-"""Everything that reads rows.
+"""Functions that read rows.
 
-A function whose first argument is a connection is run by ``Store.read``, which waits for a database that is away; the
-engine uses these. A function whose first argument is a ``Source`` reads for people and pages, see
-``trials.store.read.session``.
+Coordinators use the functions that take a connection first: ``Store.read`` runs them and waits for a database that is
+away. Commands, reports and pages use the functions that take a ``Source`` first, see ``trials.store.read.session``.
 """

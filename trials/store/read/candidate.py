@@ -1,4 +1,4 @@
-"""The read side of one candidate: its network, jobs, curve, measurements and files."""
+"""Read one candidate: its network, jobs, epochs, measurements, profiles, exports and files."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from trials.store.read.session import Source, find_study, reading, utc
 
 @dataclass(frozen=True)
 class JobInfo:
-    """One piece of work on a candidate."""
+    """One job of a candidate."""
 
     kind: str
     target: str
@@ -38,12 +38,12 @@ class JobInfo:
     started_at: datetime | None
     finished_at: datetime | None
     error: str | None
-    #: What a training, or a second one with another seed, came to.
+    #: Scores of a training or of a repeat of it with another seed; empty for other jobs.
     scores: Mapping[str, float]
 
     @property
     def seconds(self) -> float | None:
-        """How long the last attempt took."""
+        """Duration of the last attempt; None if it has not ended."""
         if self.started_at is None or self.finished_at is None:
             return None
         return (self.finished_at - self.started_at).total_seconds()
@@ -51,7 +51,7 @@ class JobInfo:
 
 @dataclass(frozen=True)
 class MeasurementInfo:
-    """One latency; ``samples_blob`` fetches the raw samples by ``id``."""
+    """One latency without its raw samples, which ``samples_blob`` reads by ``id``."""
 
     id: int
     target: str
@@ -62,9 +62,9 @@ class MeasurementInfo:
     structure_hash: str
     conditions: Mapping[str, Any]
     created_at: datetime
-    #: ``unverified``, ``good``, ``quarantined``: what canaries said.
+    #: What canaries found: ``unverified``, ``good`` or ``quarantined``.
     trust: str
-    #: The measurement whose samples these are, where the structure was known already.
+    #: Id of the stored measurement that was reused; None if this one was measured.
     source_id: int | None
 
 
@@ -82,14 +82,14 @@ class ArtifactInfo:
 
 @dataclass(frozen=True)
 class ProfileInfo:
-    """How much time each layer of a run takes on a target."""
+    """Time of each layer on a target."""
 
     target: str
-    #: Wall time of a profiled run, mean of ``runs``.
+    #: Mean wall time of the ``runs`` profiled runs.
     run_ms: float
     runs: int
     runtime_version: str
-    #: One ``{"name", "op", "layer", "time_ms"}`` a node that the runtime executed, in order.
+    #: One ``{"name", "op", "layer", "time_ms"}`` for each executed node, in order.
     nodes: tuple[Mapping[str, Any], ...]
     created_at: datetime
 
@@ -107,33 +107,33 @@ class ExportInfo:
 
 @dataclass(frozen=True)
 class Curve:
-    """Values by epoch."""
+    """The values of a training by epoch."""
 
     epochs: tuple[int, ...]
-    #: One mapping of name → value an epoch.
+    #: One mapping of name → value for each epoch.
     values: tuple[Mapping[str, float], ...]
 
 
 @dataclass(frozen=True)
 class CandidateDetail:
-    """Everything about one candidate except its raw samples."""
+    """Everything about one candidate except raw samples."""
 
     row: CandidateRow
     study: str
     traceback: str | None
     identity: str
     space: str
-    #: What ``nas.space.Architecture.to_json`` wrote.
+    #: As written by ``nas.space.Architecture.to_json``.
     definition: Mapping[str, Any]
-    #: One mapping a layer: ``name``, ``op``, ``output_shape``, ``parameters``, ``macs``, ``bits``.
+    #: One mapping for each layer: ``name``, ``op``, ``output_shape``, ``parameters``, ``macs``, ``bits``.
     layers: tuple[Mapping[str, Any], ...]
     jobs: tuple[JobInfo, ...]
     curve: Curve
     measurements: tuple[MeasurementInfo, ...]
     artifacts: tuple[ArtifactInfo, ...]
-    #: The newest of each target.
+    #: The newest profile on each target.
     profiles: tuple[ProfileInfo, ...]
-    #: ``classes`` and their ``matrix`` on the validation split: examples of each by the class that was answered.
+    #: ``classes`` and ``matrix``: numbers of validation examples, by true class and predicted class.
     confusion: Mapping[str, Any] | None = None
 
 
@@ -141,7 +141,7 @@ def candidate_detail(source: Source, name: str, number: int) -> CandidateDetail:
     """Candidate ``number`` of the study ``name``.
 
     Raises:
-        UnknownNameError: no such study or candidate; the message has the range of numbers.
+        UnknownNameError: no such study or candidate; the message says which numbers there are.
     """
     with reading(source) as session:
         study = find_study(session, name)
@@ -149,7 +149,7 @@ def candidate_detail(source: Source, name: str, number: int) -> CandidateDetail:
         candidate = session.scalar(query)
         if candidate is None:
             last = session.scalar(select(func.max(Candidate.number)).where(Candidate.study_id == study.id))
-            allowed = "it has no trials yet" if last is None else f"they run from 0 to {last}"
+            allowed = "it has no trials yet" if last is None else f"its trials are 0 to {last}"
             raise UnknownNameError(f"study {name!r} has no trial {number}; {allowed}")
         missing = twins.remarks(session.connection(), [candidate.id])
         return CandidateDetail(
@@ -175,7 +175,7 @@ def candidate_detail(source: Source, name: str, number: int) -> CandidateDetail:
 
 
 def samples_blob(source: Source, measurement_id: int) -> bytes:
-    """Raw samples of a measurement; ``nas.latency.protocol.measure.Samples.from_bytes`` reads them.
+    """Raw samples of a measurement; ``nas.latency.protocol.samples.Samples.from_bytes`` reads them.
 
     Raises:
         UnknownNameError: no such measurement.
@@ -183,12 +183,12 @@ def samples_blob(source: Source, measurement_id: int) -> bytes:
     with reading(source) as session:
         blob = session.scalar(select(Measurement.samples).where(Measurement.id == measurement_id))
     if blob is None:
-        raise UnknownNameError(f"no measurement {measurement_id}; was its study deleted?")
+        raise UnknownNameError(f"no measurement {measurement_id}; its study may have been deleted")
     return blob
 
 
 def curves(source: Source, name: str, numbers: Sequence[int]) -> dict[int, Curve]:
-    """Candidate number → curve, of those of ``numbers`` that have one."""
+    """Candidate number → curve, for each of ``numbers`` that has one."""
     with reading(source) as session:
         study = find_study(session, name)
         query = select(Candidate.id, Candidate.number)
@@ -267,7 +267,7 @@ def _jobs(session: Session, candidate_id: int) -> tuple[JobInfo, ...]:
 
 
 def _scores(result: Mapping[str, Any]) -> dict[str, float]:
-    """Return the task's metrics of a training: those that have intervals."""
+    """Return the scores of a training: its metrics that have intervals."""
     metrics = result.get("metrics", {})
     return result.get("scores") or {name: metrics[name] for name in result.get("intervals", {})}
 

@@ -1,6 +1,6 @@
-"""The read side of candidates: pages of them, one row each; never the whole study.
+"""Read pages of candidates, one row each.
 
-Columns of all candidates are in ``points``, a single candidate is in ``candidate``.
+``points`` reads columns of all candidates of a study, and ``candidate`` reads everything about one.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from trials.store.read.session import Source, find_study, reading, utc
 from trials.store.read.speedups import Speedup, flags
 from trials.store.target_metrics import is_hidden
 
-#: Columns of the candidate itself that pages can be ordered by, beside every metric.
+#: Columns that pages can be ordered by, besides every metric.
 COLUMNS: Mapping[str, Any] = {
     "number": Candidate.number,
     "state": Candidate.state,
@@ -37,7 +37,7 @@ COLUMNS: Mapping[str, Any] = {
 
 @dataclass(frozen=True)
 class Value:
-    """A recorded number and its 95 % interval, where one is known."""
+    """A recorded number and the ends of its 95 % interval, None if none is known."""
 
     value: float
     low: float | None = None
@@ -46,7 +46,7 @@ class Value:
 
 @dataclass(frozen=True)
 class CandidateRow:
-    """One line of a page of candidates."""
+    """One candidate of a page."""
 
     number: int
     state: str
@@ -55,19 +55,19 @@ class CandidateRow:
     macs: int
     created_at: datetime
     finished_at: datetime | None
-    #: Metric (named as in ``StudySummary.metrics``) → value.
+    #: Metric, named as in ``StudySummary.metrics`` → value.
     metrics: Mapping[str, Value]
-    #: Choice → answer, of the choices that have an effect on this network.
+    #: Choice → answer, for the choices that have an effect on this network.
     choices: Mapping[str, Any] = field(default_factory=dict)
-    #: Its latency beside its dense twin's, a target each; empty where it has no such twin.
+    #: Its latency and that of its dense twin on each target; empty if it has no measured twin.
     speedups: tuple[Speedup, ...] = ()
-    #: Why it has no latency of a dense twin where it should have one.
+    #: Messages about dense twins that could not be measured.
     missing: tuple[str, ...] = ()
-    #: Whether it is the user's own network as it is.
+    #: Whether it is the original, the user's own unchanged network.
     original: bool = False
-    #: What makes its scores doubtful: ``trials.jobs.doubts``.
+    #: Reasons to doubt its scores: ``trials.jobs.doubts``.
     doubts: tuple[str, ...] = ()
-    #: Names of metrics that are neither objective nor limited, and too many for tables: percentiles and the like.
+    #: Names of metrics that tables leave out: hidden ones, such as percentiles, without an objective or limit.
     further: tuple[str, ...] = ()
 
     @property
@@ -76,21 +76,21 @@ class CandidateRow:
         return {name: value for name, value in self.metrics.items() if name not in self.further}
 
     def value(self, metric: str) -> Value | None:
-        """A metric, parameters or MACs; None where it was not recorded."""
+        """The value of a metric, ``parameters`` or ``macs``; None if it was not recorded."""
         if metric in ("parameters", "macs"):
             return Value(float(self.parameters if metric == "parameters" else self.macs))
         return self.metrics.get(metric)
 
     @property
     def flags(self) -> tuple[str, ...]:
-        """Warnings: ``sparser but not faster``, a missing comparison, doubts."""
+        """Warnings: compressed but not faster, no comparison with a dense twin, doubtful scores."""
         found = flags(self.speedups, {name: item.value for name, item in self.metrics.items()})
         return found + self.missing + self.doubts
 
 
 @dataclass(frozen=True)
 class CandidatePage:
-    """A page of candidates, and how many there are on all pages."""
+    """A page of candidates; ``total`` counts the candidates of all pages."""
 
     rows: tuple[CandidateRow, ...]
     total: int
@@ -108,12 +108,12 @@ def candidates_page(
     states: Sequence[str] | None = None,
     numbers: Sequence[int] | None = None,
 ) -> CandidatePage:
-    """One page of candidates, ordered by a metric or one of ``COLUMNS``; those without the value come last.
+    """One page of candidates, ordered by a metric or one of ``COLUMNS``; candidates without the value come last.
 
-    ``states`` and ``numbers`` leave out all others.
+    ``states`` and ``numbers`` select candidates; None selects all.
 
     Raises:
-        UnknownNameError: no such study, or nothing to order by has this name.
+        UnknownNameError: no such study, or candidates can't be ordered by ``order_by``.
     """
     with reading(source) as session:
         study = find_study(session, name)
@@ -140,7 +140,7 @@ def candidates_page(
 def _order_key(
     session: Session, study: Study, query: Select[Any], order_by: str
 ) -> tuple[Select[Any], ColumnElement[Any]]:
-    """The query, joined to what it is to be ordered by, and that column."""
+    """Join the query to the rows it is ordered by; return it and the column to order by."""
     if order_by in COLUMNS:
         return query, COLUMNS[order_by]
     metrics = metric_names(session, study)
@@ -156,7 +156,7 @@ def _order_key(
 def candidate_row(
     study: Study, candidate: Candidate, missing: tuple[str, ...] = (), doubts: tuple[str, ...] = ()
 ) -> CandidateRow:
-    """A candidate as a line of a page, its objectives first among the metrics; ``doubts`` of its training."""
+    """A candidate as a row of a page, with the objectives first among its metrics."""
     found = {metric_name(study, row.name, row.target): Value(row.value, row.low, row.high) for row in candidate.metrics}
     order = dict.fromkeys([*study.objectives, *found])
     metrics = {name: found[name] for name in order if name in found}

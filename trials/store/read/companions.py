@@ -1,4 +1,4 @@
-"""The read side of companions: what a study's candidates are compared with."""
+"""Read the companions and reference networks that a study's candidates are compared with."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from trials.store.read.session import Source, find_study, reading
 
 @dataclass(frozen=True)
 class Companion:
-    """A study beside another."""
+    """A companion of a study."""
 
     study: str
     role: str
-    #: Number in the study it stands beside → what that candidate is compared with.
+    #: Number of a candidate of the study → the companion's candidate that it is compared with.
     candidates: Mapping[int, CandidateRow]
 
 
 def companions(source: Source, name: str) -> dict[str, Companion]:
-    """Role → companion of the study ``name``.
+    """Role → companion with this role of the study ``name``.
 
     Raises:
         UnknownNameError: the study does not exist.
@@ -37,7 +37,7 @@ def companions(source: Source, name: str) -> dict[str, Companion]:
 
 
 def references(source: Source, name: str) -> dict[str, CandidateRow]:
-    """Study → its one candidate, of the fixed networks in the group of the study ``name``.
+    """Name of a reference study in the group of the study ``name`` → its candidate, the reference network.
 
     Raises:
         UnknownNameError: the study does not exist.

@@ -1,4 +1,4 @@
-"""The read side of doubtful trainings: what the training jobs of candidates said of themselves."""
+"""Read the doubts that training jobs reported about their own results."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from trials.store.models import Candidate, JobRow
 from trials.store.read.session import Source, find_study, reading
 
-#: Begin of a doubt → how it is said of several candidates.
+#: How a doubt begins → its text for several candidates.
 _KINDS: Mapping[str, str] = {
     "answers ": "give one answer to all validation examples",
     "its training loss": "have a training loss that never fell",
@@ -21,14 +21,14 @@ _KINDS: Mapping[str, str] = {
 
 
 def doubts_of(session: Session, ids: Sequence[int]) -> dict[int, tuple[str, ...]]:
-    """Candidate id → its doubts, of those that have any."""
+    """Candidate id → its doubts, for candidates that have any."""
     query = select(JobRow.candidate_id, JobRow.result["doubts"])
     query = query.where(JobRow.kind == "train", JobRow.state == "done", JobRow.candidate_id.in_(ids))
     return {key: tuple(found) for key, found in session.execute(query) if found}
 
 
 def study_doubts(source: Source, name: str) -> list[str]:
-    """Sentences about the complete candidates of the study ``name``.
+    """Sentences that count the doubts about complete candidates of the study ``name``.
 
     Raises:
         UnknownNameError: the study does not exist.

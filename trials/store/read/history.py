@@ -1,4 +1,4 @@
-"""The history of a study, as its coordinator reads it back: jobs, suggestions, files."""
+"""Read what a coordinator needs to continue a study: jobs, suggestions and files."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ if TYPE_CHECKING:
 Metrics = dict[tuple[str, str], MetricValue]
 JOBS, CANDIDATES, ARCHITECTURES = table(JobRow), table(Candidate), table(Architecture)
 SUGGESTIONS, METRICS, FILES, STUDIES = table(SuggestionRow), table(Metric), table(ArtifactRow), table(Study)
-#: Kinds of jobs that are repeated; the row says which time it is, ``retrain-2``.
+#: Kinds of repeats; the kind of a job has a number too, such as ``retrain-2``.
 REPEATED = ("remeasure", "retrain")
 
 
 def open_jobs(connection: Connection, study_id: int) -> list[OpenJob]:
-    """Queued jobs of open candidates, and repeats of complete ones, with results and metrics so far."""
+    """Queued jobs of unfinished candidates, and repeats of complete ones, with results and metrics so far."""
     rows = connection.execute(
         select(
             JOBS.c.id.label("job_id"),
@@ -57,7 +57,7 @@ def open_jobs(connection: Connection, study_id: int) -> list[OpenJob]:
 
 
 def stored_suggestions(connection: Connection, study_id: int) -> list[StoredSuggestion]:
-    """Every suggestion in order, with its candidate's state and metrics."""
+    """All suggestions in order, with the state and metrics of their candidates."""
     ours = METRICS.c.candidate_id.in_(select(CANDIDATES.c.id).where(CANDIDATES.c.study_id == study_id))
     metrics = _metrics(connection, ours)
     interned: dict[str, tuple[Question, ...]] = {}
@@ -91,7 +91,7 @@ def stored_suggestions(connection: Connection, study_id: int) -> list[StoredSugg
 
 
 def twin_latencies(connection: Connection, study_id: int) -> dict[tuple[str, str], Mapping[str, float]]:
-    """Latency of every dense twin timed in a study, by its identity and target."""
+    """(identity of a dense twin, target) → its latency, for every dense twin that the study has measured."""
     rows = connection.execute(
         select(JOBS.c.target, JOBS.c.result)
         .join(CANDIDATES, CANDIDATES.c.id == JOBS.c.candidate_id)
@@ -101,7 +101,7 @@ def twin_latencies(connection: Connection, study_id: int) -> dict[tuple[str, str
 
 
 def repeat_counts(connection: Connection, study_id: int) -> Counter[tuple[int, str, str]]:
-    """(candidate's number, kind, target) → repeats in any state."""
+    """(number of a candidate, kind, target) → how many repeats it has, in any state."""
     repeated = or_(*(JOBS.c.kind.startswith(f"{kind}-") for kind in REPEATED))
     query = select(CANDIDATES.c.number, JOBS.c.kind, JOBS.c.target)
     query = query.join(CANDIDATES, CANDIDATES.c.id == JOBS.c.candidate_id)
@@ -122,10 +122,9 @@ def kept_artifacts(connection: Connection, name: str) -> list[KeptArtifact]:
 
 
 def _questions(stored: str, interned: dict[str, tuple[Question, ...]]) -> tuple[Question, ...]:
-    """Decode a list of questions, once for all equal lists; even 25,000 suggestions have few different lists."""
-    from nas.space.chooser import (
-        Question,
-    )  # here, because it imports torch: most programs only look at a store
+    """Decode a list of questions, each different list once; even 25,000 suggestions have few different lists."""
+    # Imported here, because it imports torch, which most readers of a store do not need.
+    from nas.space.chooser import Question
 
     if stored not in interned:
         interned[stored] = tuple(

@@ -1,4 +1,4 @@
-"""Stored measurements: those that may be reused for another candidate, and the age of a candidate's own."""
+"""Read measurements that may be reused for other candidates, and the age and samples of a candidate's own."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ MEASUREMENTS, TARGETS, CANDIDATES = table(Measurement), table(Target), table(Can
 
 
 def target_descriptions(connection: Connection) -> dict[int, Mapping[str, Any]]:
-    """Id → description of every target."""
+    """Id of a target → its description."""
     return {row.id: row.description for row in connection.execute(select(TARGETS.c.id, TARGETS.c.description))}
 
 
 def known_conditions(
     connection: Connection, target_ids: Sequence[int], protocol: int, runtime_version: str, limit: int
 ) -> list[tuple[str, Mapping[str, Any], float, float]]:
-    """``(structure hash, conditions, latency, lower end)`` of measurements that may answer, the latest first."""
+    """``(structure hash, conditions, latency_ms, low_ms)`` of measurements that may be reused, newest first."""
     columns = (MEASUREMENTS.c.structure_hash, MEASUREMENTS.c.conditions)
-    query = _answering(select(*columns, MEASUREMENTS.c.latency_ms, MEASUREMENTS.c.low_ms), target_ids)
+    query = _reusable(select(*columns, MEASUREMENTS.c.latency_ms, MEASUREMENTS.c.low_ms), target_ids)
     query = query.where(
         MEASUREMENTS.c.conditions["protocol"].as_integer() == protocol,
         MEASUREMENTS.c.conditions["runtime_version"].as_string() == runtime_version,
@@ -35,17 +35,17 @@ def known_conditions(
 def known_measurements(
     connection: Connection, target_ids: Sequence[int], structure_hash: str
 ) -> list[KnownMeasurement]:
-    """Measurements of a structure that may answer, the latest first."""
+    """Measurements of a structure that may be reused, newest first."""
     names = ("id", "source_id", "latency_ms", "low_ms", "high_ms", "conditions", "samples")
-    query = _answering(select(*(MEASUREMENTS.c[name] for name in names)), target_ids)
+    query = _reusable(select(*(MEASUREMENTS.c[name] for name in names)), target_ids)
     rows = connection.execute(query.where(MEASUREMENTS.c.structure_hash == structure_hash))
     return [KnownMeasurement(**row._mapping) for row in rows]
 
 
 def measurement_ages_s(connection: Connection, study_id: int) -> dict[tuple[int, str], float]:
-    """(candidate's number, target) → seconds since its newest samples were taken there, by the database's clock.
+    """(number of a candidate, target) → seconds since its newest samples were measured, by the database's clock.
 
-    Samples that answered for it are as old as they were; its dense twin's and quarantined ones are not its own.
+    A reused measurement is as old as its source. Dense twins and quarantined measurements do not count.
     """
     sources = MEASUREMENTS.alias("sources")
     taken_at = func.max(func.coalesce(sources.c.created_at, MEASUREMENTS.c.created_at))
@@ -67,7 +67,7 @@ def measurement_ages_s(connection: Connection, study_id: int) -> dict[tuple[int,
 
 
 def earlier_samples(connection: Connection, candidate_id: int, target: str, structure_hash: str) -> list[Earlier]:
-    """Samples of a candidate's measurements on a target as it is now, oldest first."""
+    """Samples of a candidate's measurements of one structure on a target, oldest first, without quarantined ones."""
     query = (
         select(MEASUREMENTS.c.samples, MEASUREMENTS.c.conditions)
         .join(TARGETS, TARGETS.c.id == MEASUREMENTS.c.target_id)
@@ -83,6 +83,6 @@ def earlier_samples(connection: Connection, candidate_id: int, target: str, stru
     return [Earlier(samples, conditions["reference_ms"]) for samples, conditions in connection.execute(query)]
 
 
-def _answering(query: Select[Any], target_ids: Sequence[int]) -> Select[Any]:
+def _reusable(query: Select[Any], target_ids: Sequence[int]) -> Select[Any]:
     trusted = MEASUREMENTS.c.target_id.in_(target_ids), MEASUREMENTS.c.trust != "quarantined"
     return query.where(*trusted).order_by(MEASUREMENTS.c.id.desc())

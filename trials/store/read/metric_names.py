@@ -1,4 +1,4 @@
-"""Names of metrics: name and target in the tables, ``latency_ms@pi`` or only ``latency_ms`` for users of a study."""
+"""Names of metrics: the tables store name and target; a study writes ``latency_ms@pi``, or ``latency_ms`` for short."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def target_names(study: Study) -> tuple[str, ...]:
 
 
 def metric_names(session: Session, study: Study) -> tuple[str, ...]:
-    """Metrics of a study, objectives first; of a few candidates only, as all complete ones have the same."""
+    """Metrics of a study, objectives first; read from a few candidates, because all complete ones have the same."""
     some = [
         select(Candidate.id)
         .where(Candidate.study_id == study.id, Candidate.state == state)
@@ -38,19 +38,22 @@ def metric_names(session: Session, study: Study) -> tuple[str, ...]:
 
 
 def shown_metrics(study: Study, names: Iterable[str]) -> list[str]:
-    """Return the metrics that tables show; hidden metrics of targets only if they are an objective or have a limit."""
+    """Return the metrics that tables show; hidden ones only if they are an objective or have a limit."""
     wanted = {_whole(study, name) for name in (*study.objectives, *study.limits, *study.plan.get("limits", {}))}
     return [name for name in names if not is_hidden(split_name(name)[0]) or _whole(study, name) in wanted]
 
 
 def _whole(study: Study, key: str) -> tuple[str, str]:
-    """Name and target of a metric that is measured on targets; a bare name means the first one."""
+    """Name and target of a metric that is measured on targets; a name without a target means the first one."""
     name, target = split_name(key)
     return name, target or next(iter(target_names(study)), "")
 
 
 def metric_name(study: Study, name: str, target: str) -> str:
-    """A metric in the words of a study: its objectives', else bare for the first target, else whole."""
+    """The name of a metric in a study: ``name@target``, but only ``name`` for the first target or without a target.
+
+    If the study has the objective ``name@target``, it is called so on the first target, too.
+    """
     first = next(iter(target_names(study)), "")
     full = f"{name}@{target or first}"
     if full in study.objectives:
@@ -61,8 +64,7 @@ def metric_name(study: Study, name: str, target: str) -> str:
 def metric_is(metric: Any, session: Session, study: Study, key: str) -> ColumnElement[bool]:
     """Condition that joins ``metric`` rows called ``key`` to candidates.
 
-    A name without a target means the row without a target; if there is none, the row of the plan's first target that
-    has one.
+    A name without a target means the row without a target, or else the row of the first target that has one.
     """
     name, target = split_name(key)
     if not target:
@@ -76,6 +78,6 @@ def metric_is(metric: Any, session: Session, study: Study, key: str) -> ColumnEl
 
 
 def split_name(key: str) -> tuple[str, str]:
-    """A name and its target; that is empty where none is named."""
+    """The name and the target of a metric; the target is empty if ``key`` names none."""
     name, _, target = key.partition("@")
     return name, target

@@ -1,4 +1,4 @@
-"""The read side of whole studies: columns of numbers, one row a candidate, and the front among them."""
+"""Read the numbers of all candidates of a study, one row each, and which of them are on the front."""
 
 from __future__ import annotations
 
@@ -21,36 +21,36 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Points:
-    """Candidates by number; ``nan`` where something was not measured."""
+    """Candidates in the order of their numbers; values that were not measured are ``nan``."""
 
     study: str
-    #: The study's: ``search``, ``baseline``, …
+    #: Role of the study: ``search``, ``baseline``, …
     role: str
-    #: Names of the m columns, and ``maximize`` or ``minimize`` for those that are objectives, else ``""``.
+    #: Names of the m columns; their directions are ``maximize`` or ``minimize``, or ``""`` if they are no objectives.
     metrics: tuple[str, ...]
     directions: tuple[str, ...]
-    #: The objectives the front is of, whatever the columns are: the study's, unless others were asked for.
+    #: The objectives of the front, which may differ from the columns: the study's, or the ``goals`` of ``points``.
     objectives: tuple[str, ...]
     #: ``(n,)``
     numbers: NDArray[np.int64]
     #: ``(n,)``: ``complete`` or ``infeasible``.
     states: NDArray[np.str_]
-    #: ``(n, m)`` each: value, and the ends of its 95 % interval.
+    #: ``(n, m)`` each: the value and the ends of its 95 % interval.
     values: Floats
     low: Floats
     high: Floats
     #: ``(n,)``: Pareto-optimal on ``objectives``.
     on_front: NDArray[np.bool_]
-    #: Number of the candidate that is the user's own network as it is, if the study has one.
+    #: Number of the original, the user's own unchanged network, if the study has one.
     original: int | None = None
 
     def take(self, rows: Any) -> Points:
-        """These rows only: indices or a mask."""
+        """Select rows by indices or a mask."""
         names = ("numbers", "states", "values", "low", "high", "on_front")
         return replace(self, **{name: getattr(self, name)[rows] for name in names})
 
     def on(self, metrics: Sequence[str]) -> Points:
-        """These columns only."""
+        """Select columns by name."""
         places = [self.metrics.index(key) for key in metrics]
         return replace(
             self,
@@ -70,8 +70,8 @@ def points(
 ) -> Points:
     """Complete and infeasible candidates of a study on its objectives, or on ``metrics``.
 
-    Beside metrics, ``number``, ``parameters`` and ``macs`` can be columns. ``goals`` (metric → direction) take the
-    place of the study's objectives.
+    Besides metrics, ``number``, ``parameters`` and ``macs`` can be columns. ``goals`` (metric → direction) replace the
+    study's objectives.
 
     Raises:
         UnknownNameError: the study does not exist.

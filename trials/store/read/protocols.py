@@ -1,4 +1,4 @@
-"""Protocols: what a study has to have before its results may be read as results."""
+"""Reporting protocols: what a study needs before its results count as complete."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from nas.registry import Registry
 class Evidence:
     """The facts about a study that protocols check."""
 
-    #: ``Study.regime``: None where no policy makes weights sparse, empty where it does and does not say how.
+    #: See ``trials.store.models.Study.regime``.
     regime: Mapping[str, Any] | None
-    #: Whether a companion under random masks has a complete candidate.
+    #: Whether a companion with random masks has a complete candidate.
     has_random_masks: bool
-    #: Whether a complete candidate was timed beside its dense twin.
+    #: Whether the latency of a complete candidate was measured beside its dense twin's.
     is_timed: bool
 
 
 class Protocol(ABC):
-    """One published practice of reporting."""
+    """A published practice of reporting."""
 
     paper: Paper
 
@@ -34,9 +34,9 @@ class Protocol(ABC):
 
 
 class SparseStudy(Protocol):
-    """A sparse study names its regime, has random masks to compare with, and a measured latency.
+    """A sparse study declares its regime, and is compared with random masks and in measured latency.
 
-    The paper asks for equal budgets and practical speed-ups too: budgets are equal by construction of the companions.
+    The paper also asks for equal budgets and practical speed-ups; companions have equal budgets by construction.
     """
 
     paper = Paper(
@@ -68,7 +68,7 @@ def missing(evidence: Evidence) -> tuple[str, ...]:
 
 
 def describe_regime(regime: Mapping[str, Any] | None) -> str:
-    """``sparse: pruned during training, masks fixed …`` in words; empty for a study that is not sparse."""
+    """The regime as text, ``sparse … training, static masks, …``; empty for a study that is not sparse."""
     if regime is None:
         return ""
     if not regime:

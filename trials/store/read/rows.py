@@ -1,4 +1,4 @@
-"""Rows of studies and targets, by name."""
+"""Read rows of studies and targets by name."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def study_row(connection: Connection, name: str) -> Study:
     """The study called ``name``, detached.
 
     Raises:
-        UnknownNameError: there is none, with the nearest name.
+        UnknownNameError: it does not exist; the message suggests the most similar name.
     """
     with Session(connection, expire_on_commit=False) as session:
         row = session.scalar(select(Study).where(Study.name == name))
@@ -32,7 +32,7 @@ def study_row(connection: Connection, name: str) -> Study:
 
 
 def find_target(connection: Connection, name: str) -> Target | None:
-    """The target called ``name``, detached."""
+    """The target called ``name``, detached; None if it does not exist."""
     with Session(connection, expire_on_commit=False) as session:
         row = session.scalar(select(Target).where(Target.name == name))
         if row is not None:
@@ -41,7 +41,7 @@ def find_target(connection: Connection, name: str) -> Target | None:
 
 
 def target_rows(connection: Connection) -> list[TargetRow]:
-    """Every target by name, with how many measurements are about it."""
+    """All targets in the order of their names, each with its number of measurements."""
     count = func.count(MEASUREMENTS.c.id).label("measurements")
     statement = (
         select(TARGETS.c.name, TARGETS.c.description, TARGETS.c.created_at, count)

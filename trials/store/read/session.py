@@ -1,7 +1,4 @@
-"""Reading sessions of the database, and what every query needs of it.
-
-Everything takes a ``Source`` (an engine, a session, or anything with an ``engine``) and returns frozen data.
-"""
+"""Reading sessions of a database, for queries that take a ``Source`` and return frozen data."""
 
 from __future__ import annotations
 
@@ -28,15 +25,16 @@ class HasEngine(Protocol):
         """The engine of its database."""
 
 
+#: A session, or the engine or store of a database, for which a session is opened.
 Source = Engine | Session | HasEngine
 
 
 @contextmanager
 def reading(source: Source) -> Iterator[Session]:
-    """A session to read in; a given one is used as it is.
+    """A session to read in; if ``source`` is a session, it is used and stays open.
 
     Raises:
-        StoreError: the database refuses the question, is damaged, or went away.
+        StoreError: the database refuses the query, is damaged, or can't be reached.
     """
     if isinstance(source, Session):
         yield source
@@ -53,7 +51,7 @@ def find_study(session: Session, name: str) -> Study:
     """The study called ``name``.
 
     Raises:
-        UnknownNameError: there is none.
+        UnknownNameError: it does not exist; the message suggests the most similar name.
     """
     study = session.scalar(select(Study).where(Study.name == name))
     if study is not None:
@@ -64,5 +62,5 @@ def find_study(session: Session, name: str) -> Study:
 
 
 def utc(time: datetime) -> datetime:
-    """``time`` with its zone: SQLite gives back what was stored as UTC without one."""
+    """``time`` with a time zone: SQLite returns UTC times without one."""
     return time if time.tzinfo is not None else time.replace(tzinfo=UTC)

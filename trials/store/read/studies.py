@@ -1,4 +1,4 @@
-"""The read side of studies: the list of them, and what is known of one without its candidates."""
+"""Read the list of studies, and everything about one study except its candidates."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _NEWEST_FIRST = (Study.created_at.desc(), Study.id.desc())
 
 @dataclass(frozen=True)
 class StudyRow:
-    """One line of the list of studies."""
+    """One study of a list."""
 
     id: int
     name: str
@@ -37,18 +37,18 @@ class StudyRow:
     finished_at: datetime | None
     #: Objective → ``maximize`` or ``minimize``, in the plan's order.
     objectives: Mapping[str, str]
-    #: State → candidates in it; states without candidates are missing.
+    #: State → number of candidates; states without candidates are missing.
     counts: Mapping[str, int]
-    #: Objective → best value of the complete candidates; missing before the first.
+    #: Objective → best value of the complete candidates; empty if there are none.
     best: Mapping[str, float]
-    #: What it lacks before its results may be read as results; see ``trials.store.read.protocols``.
+    #: What it lacks for complete results; see ``trials.store.read.protocols``.
     incomplete: tuple[str, ...] = ()
-    #: What its coordinator does at the moment.
+    #: What its coordinator is doing now.
     phase: str | None = None
 
     @property
     def title(self) -> str:
-        """Name, state and numbers of candidates: ``'digits': complete; 10 complete, 2 infeasible``."""
+        """Name, state and numbers of candidates, such as ``'digits': complete; 10 complete, 2 infeasible``."""
         counts = ", ".join(f"{count} {state}" for state, count in self.counts.items()) or "no trials yet"
         return f"{self.name!r}: {self.state}; {counts}"
 
@@ -59,7 +59,7 @@ class StudySummary:
 
     row: StudyRow
     plan: Mapping[str, Any]
-    #: Metric → ``{"max": x}`` or ``{"min": x}``, resolved.
+    #: Metric → ``{"max": x}`` or ``{"min": x}``; relative limits are resolved to numbers.
     limits: Mapping[str, Mapping[str, float]]
     environment: Mapping[str, Any]
     totals: Mapping[str, Any]
@@ -68,7 +68,7 @@ class StudySummary:
     regime: Mapping[str, Any] | None
     #: Names of the plan's targets.
     targets: tuple[str, ...]
-    #: Every metric its candidates have, objectives first; the first target goes without saying.
+    #: All metrics of its candidates, objectives first; metrics on the first target have no ``@target``.
     metrics: tuple[str, ...]
 
     def __repr__(self) -> str:
@@ -78,7 +78,7 @@ class StudySummary:
 def list_studies(
     source: Source, *, group: str | None = None, offset: int = 0, limit: int | None = None
 ) -> list[StudyRow]:
-    """Studies, newest first; those of ``group`` only, if one is given."""
+    """Studies, newest first; if ``group`` is given, only studies of this group."""
     with reading(source) as session:
         query = select(Study).order_by(*_NEWEST_FIRST).offset(offset).limit(limit)
         if group is not None:
@@ -93,7 +93,7 @@ def study_names(source: Source, limit: int) -> list[str]:
 
 
 def compared_studies(source: Source, row: StudyRow) -> list[StudyRow]:
-    """The searches and baselines of a study's group that have its objectives, and itself, oldest first."""
+    """The study itself and the searches and baselines of its group with equal objectives, oldest first."""
     query = select(Study).where(Study.group == row.group, Study.role.in_(("search", "baseline")), Study.id != row.id)
     with reading(source) as session:
         others = [study for study in session.scalars(query) if study.objectives == dict(row.objectives)]
@@ -150,7 +150,7 @@ def _rows(session: Session, studies: Sequence[Study]) -> list[StudyRow]:
 
 
 def _incomplete(session: Session, studies: Sequence[Study]) -> dict[int, tuple[str, ...]]:
-    """Study id → what it lacks, of searches; in two statements, none where no search is sparse."""
+    """Study id → what it lacks, for sparse searches; executes two statements, or none if no search is sparse."""
     asked = {study.id: study for study in studies if study.role == "search" and study.regime is not None}
     if not asked:
         return {}

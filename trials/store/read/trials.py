@@ -16,7 +16,7 @@ from trials.store.read.doubts import doubts_of
 from trials.store.read.metric_names import metric_name
 from trials.store.read.session import Source, find_study, reading, utc
 
-#: What canaries said of measurements, the worst first.
+#: Trust of measurements, the worst first.
 TRUST = ("quarantined", "unverified", "good")
 
 
@@ -33,18 +33,18 @@ class Trial:
     original: bool
     #: Metric, named as in ``StudySummary.metrics`` → value with its interval; the objectives come first.
     metrics: Mapping[str, Value]
-    #: Choice → answer, of the choices that have an effect on this network.
+    #: Choice → answer, for the choices that have an effect on this network.
     choices: Mapping[str, Any]
     parameters: int
     macs: int
     #: Trust of its newest latency, the worst over targets: one of ``TRUST``; None before the first measurement.
     trust: str | None
-    #: Begin of its first job; None before.
+    #: Start of its first job; None before.
     started_at: datetime | None
     finished_at: datetime | None
-    #: Seconds of training, with other seeds too; None where it was not trained.
+    #: Seconds of training, repeats with other seeds included; None if it was not trained.
     train_s: float | None
-    #: Seconds of exporting and measuring, second measurements and its dense twin included; None where it was not.
+    #: Seconds of exporting and measuring, repeats and its dense twin included; None if it was not measured.
     measure_s: float | None
     #: Reasons to doubt its scores: ``trials.jobs.doubts``.
     doubts: tuple[str, ...] = ()
@@ -110,7 +110,7 @@ def _first(names: tuple[str, ...], values: dict[str, Value]) -> dict[str, Value]
 
 
 def _times(session: Session, study: Study) -> dict[int, dict[str, Any]]:
-    """Candidate id → ``started_at``, ``train_s`` and ``measure_s``, for candidates with a started job."""
+    """Candidate id → ``started_at``, ``train_s`` and ``measure_s``, for candidates with a job that was started."""
     query = select(JobRow.candidate_id, JobRow.kind, JobRow.started_at, JobRow.finished_at)
     query = query.join(Candidate, Candidate.id == JobRow.candidate_id)
     query = query.where(Candidate.study_id == study.id, JobRow.started_at.is_not(None))

@@ -1,4 +1,4 @@
-"""Dense twins that could not be measured: their jobs ended with an error instead of a latency."""
+"""Read the dense twins that could not be measured: their jobs ended with an error and not with a latency."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _ENDED = (
 
 
 def num_untimed_twins(connection: Connection, study_id: int) -> int:
-    """Twins of a study's complete candidates that could not be timed."""
+    """How many twins of a study's complete candidates could not be measured."""
     return len(untimed_twins(connection, study_id))
 
 
@@ -30,11 +30,11 @@ def remarks(connection: Connection, candidate_ids: Sequence[int]) -> dict[int, t
     found: dict[int, list[str]] = defaultdict(list)
     for row in connection.execute(_ENDED.where(JOBS.c.candidate_id.in_(candidate_ids))):
         if error := (row.result or {}).get("error"):
-            found[row.candidate_id].append(f"dense twin not timed at {row.target}: {error.splitlines()[0]}")
+            found[row.candidate_id].append(f"dense twin not measured on {row.target}: {error.splitlines()[0]}")
     return {candidate_id: tuple(texts) for candidate_id, texts in found.items()}
 
 
 def untimed_twins(connection: Connection, study_id: int) -> list[Any]:
-    """The jobs of a study's complete candidates that ended without a latency of the dense twin."""
+    """The twin jobs of a study's complete candidates that ended without a latency."""
     rows = connection.execute(_ENDED.where(CANDIDATES.c.study_id == study_id, CANDIDATES.c.state == "complete"))
     return [row for row in rows if "error" in (row.result or {})]

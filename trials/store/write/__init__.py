@@ -1,1 +1,1 @@
-"""Everything that changes rows: functions that take a connection first, run by ``Store.write`` in one transaction."""
+"""Functions that change rows; they take a connection first, and ``Store.write`` runs them in one transaction."""

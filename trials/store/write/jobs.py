@@ -1,6 +1,6 @@
 """Jobs: started, put back, and committed at most once.
 
-Every change compares the attempt: a worker that was given up and reports after all changes nothing.
+Every change names an attempt: a worker that was given up but reports later changes nothing.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _START = (
     .values(state="running", attempt=JOBS.c.attempt + 1, started_at=Clock())
     .returning(JOBS.c.attempt, JOBS.c.candidate_id)
 )
-#: The running attempt of a job: what every later change is compared with.
+#: The running attempt of a job; changes by other attempts find no row.
 _CURRENT = (
     update(JOBS)
     .where(JOBS.c.id == bindparam("job"), JOBS.c.attempt == bindparam("current"), JOBS.c.state == "running")
@@ -66,7 +66,7 @@ def start_job(connection: Connection, lease: Lease, job_id: int) -> int:
     """Mark a queued job as running, and return the number of the attempt.
 
     Raises:
-        StudyError: the job is not queued, or the lease of the study is another's by now.
+        StudyError: the job is not queued, or another coordinator has taken the lease.
     """
     check_lease(connection, lease)
     started = connection.execute(_START, {"job": job_id}).one_or_none()
@@ -77,16 +77,16 @@ def start_job(connection: Connection, lease: Lease, job_id: int) -> int:
 
 
 def requeue_job(connection: Connection, job_id: int, attempt: int, error: str) -> bool:
-    """Put a job back whose worker was lost; False if the attempt is over."""
+    """Queue a job again whose worker was lost; False if the attempt is over."""
     return _change(connection, _REQUEUE, job_id, attempt, why=text_of(error)) is not None
 
 
 def commit_job(
     connection: Connection, job_id: int, attempt: int, outcome: JobResult, account: Account | None = None
 ) -> list[int] | None:
-    """Write a job's outcome, and what the study has spent then; ids of the next jobs, None if the attempt is over.
+    """Write the outcome of a job and the totals of its study; return ids of the next jobs, None if the attempt is over.
 
-    An account under a lease that is another's by now is not written.
+    The totals are not written if another coordinator has taken the lease.
     """
     candidate_id = _change(connection, _FINISH, job_id, attempt, outcome=dict(outcome.result))
     if candidate_id is None:
@@ -111,7 +111,7 @@ def fail_job(connection: Connection, job_id: int, attempt: int, error: str, trac
 
 
 def stop_candidate(connection: Connection, lease: Lease, candidate_id: int, reason: str) -> None:
-    """End a candidate and its open jobs without a result.
+    """Stop a candidate and end its open jobs without a result.
 
     Raises:
         StudyError: another coordinator has taken the lease.
@@ -126,7 +126,7 @@ def stop_candidate(connection: Connection, lease: Lease, candidate_id: int, reas
 
 
 def recover_jobs(connection: Connection, lease: Lease) -> int:
-    """Put jobs that a dead coordinator left running back into the queue; their attempts are over; how many.
+    """Queue the jobs again that a dead coordinator left running, end their attempts, and return how many there are.
 
     Raises:
         StudyError: another coordinator has taken the lease.
@@ -146,7 +146,7 @@ def add_epochs(
     attempt: int,
     epochs: Sequence[tuple[int, Mapping[str, float]]],
 ) -> None:
-    """Add points of a curve; an epoch trained again replaces its point. A late attempt adds nothing."""
+    """Add the values of epochs; an epoch that was trained again replaces its values. A late attempt adds nothing."""
     current = connection.execute(_IS_CURRENT, {"job": job_id, "current": attempt}).one_or_none()
     rows = [{"candidate_id": candidate_id, "epoch": epoch, "values": dict(values)} for epoch, values in epochs]
     if current is not None and rows:
@@ -156,7 +156,7 @@ def add_epochs(
 def _change(
     connection: Connection, statement: ReturningUpdate[Any], job_id: int, attempt: int, **values: Any
 ) -> int | None:
-    """Apply a change to the running attempt; its candidate's id, or None where the attempt is over."""
+    """Apply a change to the running attempt; return the id of its candidate, None if the attempt is over."""
     found = connection.execute(statement, {"job": job_id, "current": attempt, **values}).scalar_one_or_none()
     return None if found is None else int(found)
 

@@ -1,6 +1,6 @@
-"""The coordinator's lease: one live coordinator a study, and writes of a former one refused.
+"""The lease of a study: it has one live coordinator at most, and writes of a former one are refused.
 
-Times are the database's, so that machines with different clocks agree.
+Times are those of the database, so that machines with different clocks agree.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ _HELD = update(STUDIES).where(
 _KEEP = _HELD.values(totals=bindparam("spent"))
 _SAY = _HELD.values(phase=bindparam("doing"), lease_expires_at=_EXPIRES)
 _RENEW = _SAY.values(totals=bindparam("spent"))
-#: Holds the row until the transaction ends: nobody takes the lease between the check and the write.
+#: Locks the row until the transaction ends, so that nobody takes the lease between the check and the write.
 _HOLD = (
     select(STUDIES.c.name, STUDIES.c.lease_epoch, STUDIES.c.lease_owner)
     .where(STUDIES.c.id == bindparam("study"))
@@ -60,7 +60,7 @@ _HOLD = (
 
 
 def acquire_lease(connection: Connection, study_id: int, owner: str, ttl_s: float, *, state: str = "running") -> Lease:
-    """Take the lease, to prepare or to run the study; its epoch is one more than the last.
+    """Take the lease to prepare or run the study; its epoch is one higher than the last.
 
     Raises:
         StudyError: another live coordinator holds it.
@@ -70,17 +70,17 @@ def acquire_lease(connection: Connection, study_id: int, owner: str, ttl_s: floa
     values = {"study": study_id, "before": before, "owner": owner, "ttl_s": ttl_s, "now": state}
     taken = connection.execute(_TAKE, values)
     if taken.rowcount != 1:
-        raise StudyError(f"study {found.name!r} was just taken by another coordinator; `nas status` shows which")
+        raise StudyError(f"study {found.name!r} was just taken by another coordinator; see `nas status`")
     return Lease(study_id, int(before) + 1)
 
 
 def check_lease_free(connection: Connection, study_id: int, owner: str) -> Row[Any]:
-    """The columns of the study's lease; StudyError if another live coordinator holds it."""
+    """The columns of the study's lease; raises StudyError if another live coordinator holds it."""
     found = _find(connection, study_id)
     if found.lease_owner != owner and _is_alive(found):
         raise StudyError(
-            f"study {found.name!r} is being coordinated by {found.lease_owner} since "
-            f"{found.lease_since:%Y-%m-%d %H:%M:%S} UTC; wait for it, or end that process"
+            f"study {found.name!r} has been run by {found.lease_owner} since "
+            f"{found.lease_since:%Y-%m-%d %H:%M:%S} UTC; wait until it has ended, or end that process"
         )
     return found
 
@@ -88,13 +88,13 @@ def check_lease_free(connection: Connection, study_id: int, owner: str) -> Row[A
 def renew_lease(
     connection: Connection, lease: Lease, ttl_s: float, totals: Mapping[str, float], phase: str | None = None
 ) -> bool:
-    """Extend the lease, keep the running totals and what is being done; False if the lease is another's by now."""
+    """Extend the lease, store totals and phase; False if another coordinator has taken the lease."""
     values = {**_key(lease), "ttl_s": ttl_s, "spent": dict(totals), "doing": phase}
     return connection.execute(_RENEW, values).rowcount == 1
 
 
 def set_phase(connection: Connection, lease: Lease, phase: str, ttl_s: float) -> None:
-    """Extend the lease and note what is being done.
+    """Extend the lease and store what the coordinator is doing.
 
     Raises:
         StudyError: another coordinator has taken the lease.
@@ -104,14 +104,14 @@ def set_phase(connection: Connection, lease: Lease, phase: str, ttl_s: float) ->
 
 
 def keep_account(connection: Connection, account: Account) -> None:
-    """Keep the running totals, unless the lease is another's by now."""
+    """Store the totals, unless another coordinator has taken the lease."""
     connection.execute(_KEEP, {**_key(account.lease), "spent": dict(account.totals)})
 
 
 def release_lease(
     connection: Connection, lease: Lease, state: str, totals: Mapping[str, float], error: str | None = None
 ) -> None:
-    """End coordinating, in a state.
+    """Give the lease back and store the state of the study.
 
     Raises:
         StudyError: another coordinator has taken the lease.
@@ -134,7 +134,7 @@ def release_lease(
 
 
 def check_lease(connection: Connection, lease: Lease) -> None:
-    """Raise StudyError unless a lease is the current one; nobody takes it before the transaction ends."""
+    """Raise StudyError unless the lease is current; nobody can take it before the transaction ends."""
     found = connection.execute(_HOLD, {"study": lease.study_id}).one_or_none()
     if found is None:
         raise StudyError("the study was deleted; this coordinator ends without writing")
@@ -143,7 +143,7 @@ def check_lease(connection: Connection, lease: Lease) -> None:
 
 
 def is_held(connection: Connection, study_id: int) -> bool:
-    """Whether a live process prepares or coordinates a study."""
+    """Whether a live process prepares or runs a study."""
     return _is_alive(_find(connection, study_id))
 
 
@@ -160,12 +160,12 @@ def _is_alive(found: Row[Any]) -> bool:
     if found.lease_owner is None or found.lease_expires_at < clock:
         return False
     host, _, process = str(found.lease_owner).partition(":")
-    # On this machine a look at the process is quicker than waiting for the lease to end.
+    # On the same machine, checking the process avoids waiting until the lease expires.
     return host != socket.gethostname() or _runs(*process.partition(":")[::2])
 
 
 def _runs(pid: str, start: str) -> bool:
-    """Whether the process lives and is not another one of its number; True where that can't be told."""
+    """Whether process ``pid`` lives and was started at ``start`` (field 22 of /proc/PID/stat); True if unknown."""
     try:
         os.kill(int(pid), 0)
         if not Path("/proc/self/stat").exists():

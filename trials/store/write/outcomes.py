@@ -1,4 +1,4 @@
-"""Rows of a committed job (metrics, measurements, files) and of later commands (profiles, exports)."""
+"""Write the rows of a committed job (metrics, measurements, files) and of later commands (profiles, exports)."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _FIND_CANDIDATE = (
 
 
 def write_metrics(connection: Connection, candidate_id: int, metrics: Sequence[MetricValue]) -> None:
-    """Record numbers; a later one of the same name and target replaces the earlier."""
+    """Record metrics; a later value of the same name and target replaces the earlier one."""
     if metrics:
         _SET_METRICS.run(connection, [{"candidate_id": candidate_id, **vars(metric)} for metric in metrics])
 
@@ -60,7 +60,7 @@ def mark_deleted(connection: Connection, artifact_id: int) -> None:
 
 
 def add_profile(connection: Connection, study: str, number: int, profile: ProfileValue) -> None:
-    """Remember where a candidate's time goes on a target.
+    """Record the time of each layer of a candidate on a target.
 
     Raises:
         StoreError: its target is not in the database.
@@ -74,7 +74,7 @@ def add_profile(connection: Connection, study: str, number: int, profile: Profil
 
 
 def add_export(connection: Connection, study: str, number: int, export: ExportValue) -> None:
-    """Remember that a candidate was exported, and its scores."""
+    """Record an export of a candidate and its scores."""
     scores = {split: {key: list(value) for key, value in found.items()} for split, found in export.scores.items()}
     row = {"candidate_id": _candidate_id(connection, study, number), **vars(export), "scores": scores}
     connection.execute(_ADD_EXPORT, row)
@@ -88,7 +88,7 @@ def _target_id(connection: Connection, name: str) -> int:
     found = connection.execute(_FIND_TARGET, {"target": name}).scalar_one_or_none()
     if found is None:
         raise StoreError(
-            f"target {name!r} is not in the database; it was removed while in use: resume "
-            "the study, which adds it again"
+            f"target {name!r} is not in the database, because it was removed while it was in use; "
+            "`nas resume` adds it again"
         )
     return int(found)

@@ -1,4 +1,4 @@
-"""Suggestions become candidates, or are answered by one that exists."""
+"""Store suggestions: a new network becomes a candidate, a known one is a duplicate."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from trials.store.write.leases import check_lease
 
 ARCHITECTURES, CANDIDATES = table(Architecture), table(Candidate)
 _ADD_ARCHITECTURE = Insert(ARCHITECTURES, ("identity",), returning="id")
-#: The lock keeps `prune` of another process from removing it before a candidate points to it.
+#: The lock keeps `prune_architectures` of another process from removing the row before a candidate refers to it.
 _FIND_ARCHITECTURE = (
     select(ARCHITECTURES.c.id)
     .where(ARCHITECTURES.c.identity == bindparam("identity"))
@@ -39,14 +39,14 @@ _ADD_CANDIDATE = (
     .returning(CANDIDATES.c.id, CANDIDATES.c.number)
 )
 _ADD_SUGGESTION = insert(table(SuggestionRow))
-#: A job whose measurement did not hold is queued again.
+#: A job that exists, because its measurement was quarantined, is queued again.
 _ADD_JOB = Insert(table(JobRow), ("candidate_id", "kind", "target"), replace=("state",), returning="id")
 
 
 def propose(
     connection: Connection, lease: Lease, suggestion: Suggestion, architecture: ArchitectureValue, first: Step
 ) -> Proposed | Duplicate:
-    """Store a suggestion and, for a network new to the study, its candidate and first job.
+    """Store a suggestion and, if its network is new to the study, a candidate and its first job.
 
     Raises:
         StudyError: another coordinator has taken the lease.
@@ -63,16 +63,16 @@ def propose(
 
 
 def add_job(connection: Connection, candidate_id: int, step: Step) -> int:
-    """Queue a job; its id."""
+    """Queue a job and return its id."""
     kind, target = step
     row = {"candidate_id": candidate_id, "kind": kind, "target": target, "state": "queued", "attempt": 0}
     return int(_ADD_JOB.run(connection, row).scalar_one())
 
 
 def _architecture(connection: Connection, study_id: int, value: ArchitectureValue) -> tuple[int, int | None]:
-    """The row of an architecture, shared by all studies, and the study's candidate that has it, if any.
+    """The id of an architecture, which is added if no study has it, and of the study's candidate that has it, if any.
 
-    Whoever inserts it first wins.
+    If several processes add it at once, all get the id of the same row.
     """
     row = {
         "identity": value.identity,

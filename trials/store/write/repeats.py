@@ -1,4 +1,4 @@
-"""Jobs of complete candidates: repeats, and dense twins that could not be measured."""
+"""Queue further jobs of complete candidates: repeats, and dense twins that could not be measured."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def queue_training(connection: Connection, lease: Lease, candidate_id: int, step
 
 
 def queue_repeat(connection: Connection, lease: Lease, number: int, step: Step) -> OpenJob:
-    """Add a repeat of a complete candidate.
+    """Queue a repeat of a complete candidate.
 
     Raises:
         StudyError: another coordinator has taken the lease.
@@ -42,7 +42,7 @@ def queue_repeat(connection: Connection, lease: Lease, number: int, step: Step) 
 
 
 def reopen_twins(connection: Connection, lease: Lease) -> list[OpenJob]:
-    """Queue the jobs of a study's dense twins again that could not be measured.
+    """Queue the jobs of a study again whose dense twins could not be measured.
 
     Raises:
         StudyError: another coordinator has taken the lease.

@@ -1,4 +1,4 @@
-"""Rows of studies."""
+"""Write rows of studies."""
 
 from __future__ import annotations
 
@@ -35,10 +35,10 @@ def create_study(
     original: int | None = None,
     is_prepared: bool = True,
 ) -> int:
-    """A new study, not yet coordinated by anyone; its id. The columns are those of ``trials.store.models.Study``.
+    """Add a study without a coordinator and return its id; for the columns see ``trials.store.models.Study``.
 
     Raises:
-        StudyError: the name is taken, or no study may have it.
+        StudyError: the name is taken or not allowed.
     """
     check_name_free(connection, name)
     row = {
@@ -66,7 +66,7 @@ def create_study(
 
 
 def check_name_free(connection: Connection, name: str) -> None:
-    """Raise StudyError if a study of that name exists, or none can."""
+    """Raise StudyError if the name is taken or not allowed."""
     check_name(name)
     if connection.execute(select(STUDIES.c.id).where(STUDIES.c.name == name)).one_or_none():
         raise _taken(name)
@@ -87,9 +87,9 @@ def extend_study(
     limits: Mapping[str, Any],
     broken: Mapping[int, str],
 ) -> None:
-    """Replace a study's plan and limits, keep the old ones, and reject candidates that a limit now excludes.
+    """Replace a study's plan and limits, keep the old ones, and reject candidates that violate the new limits.
 
-    ``broken``: candidate → why. The study is left interrupted, its lease free.
+    ``broken``: id of a candidate that becomes infeasible → reason. The study is left interrupted, without a lease.
 
     Raises:
         StudyError: another coordinator has taken the lease.
@@ -108,27 +108,27 @@ def extend_study(
 
 
 def remove_study(connection: Connection, name: str) -> None:
-    """Remove a study; the database removes what hangs on it. Its files are the caller's.
+    """Remove a study; the database removes all of its rows. The caller removes its files.
 
     Raises:
-        UnknownNameError: there is none.
-        StudyError: a live coordinator holds it.
+        UnknownNameError: the study does not exist.
+        StudyError: a live coordinator holds its lease.
     """
     row = study_row(connection, name)
     if is_held(connection, row.id):
-        raise StudyError(f"study {name!r} is coordinated by {row.lease_owner}; end that process, then delete it")
+        raise StudyError(f"study {name!r} is being run by {row.lease_owner}; end that process, then delete the study")
     connection.execute(delete(STUDIES).where(STUDIES.c.id == row.id))
 
 
 def prune_architectures(connection: Connection) -> int:
-    """Remove architectures that no study has any more; how many. Those just being proposed are left alone."""
+    """Remove architectures that no study uses, except those just being proposed; return how many."""
     used = exists().where(CANDIDATES.c.architecture_id == ARCHITECTURES.c.id)
     free = select(ARCHITECTURES.c.id).where(~used).with_for_update(skip_locked=True)
     return connection.execute(delete(ARCHITECTURES).where(ARCHITECTURES.c.id.in_(free))).rowcount
 
 
 def set_limits(connection: Connection, lease: Lease, limits: Mapping[str, Any]) -> None:
-    """Replace the resolved limits: those relative to the original have their numbers now.
+    """Replace the limits, once those relative to the original are resolved to numbers.
 
     Raises:
         StudyError: another coordinator has taken the lease.
@@ -139,6 +139,6 @@ def set_limits(connection: Connection, lease: Lease, limits: Mapping[str, Any]) 
 
 def _taken(name: str) -> StudyError:
     return StudyError(
-        f"a study {name!r} exists; continue it with `nas resume {name}`, or give this one another name with --name "
+        f"a study {name!r} exists; continue it with `nas resume {name}`, or name this one differently with --name "
         "(in Python: open_study(…).resume(), or name=…)"
     )

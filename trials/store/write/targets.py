@@ -1,4 +1,4 @@
-"""Rows of targets."""
+"""Write rows of targets."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ _ADD = Insert(TARGETS, ("name",))
 def add_target(
     connection: Connection, name: str, description: Mapping[str, Any], references: Mapping[str, Any]
 ) -> None:
-    """Remember a calibrated target; a second one of the name is ignored."""
+    """Add a calibrated target; a target of this name that exists is kept as it is."""
     row = {"name": name, "description": dict(description), "references": dict(references)}
     found = connection.execute(select(Clock())).scalar_one()
     _ADD.run(connection, {**row, "created_at": found})
 
 
 def remove_target(connection: Connection, name: str) -> int:
-    """Remove a target unless measurements are about it; how many are."""
+    """Remove a target if it has no measurements; return how many it has."""
     ours = select(TARGETS.c.id).where(TARGETS.c.name == name)
     count = select(func.count()).select_from(MEASUREMENTS).where(MEASUREMENTS.c.target_id.in_(ours))
     found = int(connection.execute(count).scalar_one())

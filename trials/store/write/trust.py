@@ -19,7 +19,7 @@ _ENDED = ("complete", "infeasible", "measured_only")
 
 
 def verify_measurements(connection: Connection, lease: Lease, target: str) -> None:
-    """Mark the study's measurements on a target since the last canary as good, after a good canary.
+    """After a good canary, mark the study's measurements on a target since the last canary as good.
 
     Raises:
         StudyError: another coordinator has taken the lease.
@@ -30,9 +30,9 @@ def verify_measurements(connection: Connection, lease: Lease, target: str) -> No
 
 
 def quarantine_measurements(connection: Connection, lease: Lease, target: str) -> Reopened:
-    """A canary was bad: what was measured since the last good one is marked, and its jobs wait to be done again.
+    """After a bad canary, quarantine the measurements since the last good one, and reopen their jobs.
 
-    A job whose candidate still has another one open is ``stale``: that trial comes back to it. The others are queued.
+    A job becomes ``stale`` if its candidate has another open job, after which the trial repeats it; else it is queued.
 
     Raises:
         StudyError: another coordinator has taken the lease.
@@ -51,7 +51,7 @@ def quarantine_measurements(connection: Connection, lease: Lease, target: str) -
 
 
 def _unverified(study_id: int, target: str) -> Select[tuple[int]]:
-    """Measurements of a study on a target since the last canary, repeated ones aside."""
+    """Measurements of a study on a target since the last canary, without reused ones."""
     return (
         select(MEASUREMENTS.c.id)
         .join(CANDIDATES, CANDIDATES.c.id == MEASUREMENTS.c.candidate_id)
@@ -68,9 +68,10 @@ def _unverified(study_id: int, target: str) -> Select[tuple[int]]:
 def _jobs_behind(
     connection: Connection, study_id: int, target: str, marked: Sequence[tuple[int, str]]
 ) -> dict[int, tuple[int, str]]:
-    """Job id → (candidate, kind) of finished jobs whose numbers come from marked measurements.
+    """Job id → (candidate, kind) of finished jobs whose results come from marked measurements.
 
-    A gate whose candidate was measured again later is history. A dense twin's latency was given to all its children.
+    A gate does not count if its candidate was measured again later. The latency of a dense twin is the result of the
+    twin jobs of all candidates that have this twin.
     """
     columns = (JOBS.c.id, JOBS.c.candidate_id, JOBS.c.kind, JOBS.c.result)
     query = select(*columns).join(CANDIDATES, CANDIDATES.c.id == JOBS.c.candidate_id)
@@ -90,7 +91,7 @@ def _jobs_behind(
 
 
 def _reopen(connection: Connection, candidates: Sequence[int]) -> None:
-    """Queue the first stale job of each candidate that had ended: it is running again, or complete in a repeat."""
+    """Queue the first stale job of each ended candidate, which is running again, or complete if the job is a repeat."""
     ended = CANDIDATES.c.id.in_(candidates), CANDIDATES.c.state.in_(_ENDED)
     ids = list(connection.execute(select(CANDIDATES.c.id).where(*ended)).scalars())
     stale = JOBS.c.candidate_id.in_(ids), JOBS.c.state == "stale"

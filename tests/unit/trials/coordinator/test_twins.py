@@ -126,7 +126,7 @@ def test_a_candidate_outlives_the_failure_of_its_twin(error: RuntimeError, store
     for row in rows[1:]:
         assert "dense_latency_ms" not in row.metrics
         (flag,) = row.flags
-        assert "dense twin not timed at local" in flag
+        assert "dense twin not measured on local" in flag
         assert str(error) in flag
     study_id = store.read(study_row, "study").id
     assert store.read(num_untimed_twins, study_id) == 3

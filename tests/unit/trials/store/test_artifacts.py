@@ -37,7 +37,7 @@ def test_deleting_twice_is_no_error_and_fetching_then_says_what_to_do(root: str,
     stored = files.put(model, 8, "onnx")
     files.delete(stored.uri)
     files.delete(stored.uri)
-    with pytest.raises(StoreError, match=r"is gone; keep more with artifacts\.retention: all"):
+    with pytest.raises(StoreError, match=r"does not exist any more; set artifacts\.retention to all"):
         files.fetch(stored.uri, stored.sha256, tmp_path / "back")
     assert not (tmp_path / "back").exists()
 
@@ -46,7 +46,7 @@ def test_a_changed_file_is_not_handed_out(model: Path, tmp_path: Path) -> None:
     files = ArtifactStore(str(tmp_path / "artifacts"))
     stored = files.put(model, 0, "onnx")
     Path(stored.uri).write_bytes(b"something else")
-    with pytest.raises(StoreError, match=f"does not hold what was stored.*expected {stored.sha256}"):
+    with pytest.raises(StoreError, match=f"was changed or damaged.*expected {stored.sha256}"):
         files.fetch(stored.uri, stored.sha256, tmp_path / "back")
     assert not (tmp_path / "back").exists()
 
@@ -72,7 +72,7 @@ def test_a_folder_is_the_same_one_wherever_it_is_read(
 
 def test_a_root_that_can_not_be_written_says_so(model: Path, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
-    with pytest.raises(StoreError, match=r"can't be read or written.*another folder or URI in artifacts\.root"):
+    with pytest.raises(StoreError, match=r"can't be read or written.*set artifacts\.root to another folder or URI"):
         ArtifactStore(str(tmp_path / "file")).put(model, 0, "onnx")
 
 

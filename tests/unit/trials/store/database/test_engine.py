@@ -35,30 +35,30 @@ def upgrade():
 @pytest.mark.parametrize(
     ("url", "says"),
     [
-        ("nas.db", "a file is written sqlite:///nas.db"),
+        ("nas.db", "for a file write sqlite:///nas.db"),
         ("/tmp/some folder/nas.db", "sqlite:////tmp/some folder/nas.db"),
-        ("", "no database URL"),
-        ("sqlite://", "gone with this process"),
-        ("sqlite:///:memory:", "gone with this process"),
+        ("", "not a database URL"),
+        ("sqlite://", "lost with this process"),
+        ("sqlite:///:memory:", "lost with this process"),
         ("mysql://me:secret@host/name", "'mysql' is not supported"),
         ("postgres://me:secret@host/name", "did you mean 'postgresql'"),
         ("postgresql+asyncpg://me:secret@host/name", "'postgresql+asyncpg' is not supported"),
-        ("postgresql://me:secret@127.0.0.1:1/name", "is the server up"),
+        ("postgresql://me:secret@127.0.0.1:1/name", "check that the server runs"),
         ("postgresql://nas:my@pass:secret@db/nas", "its port is not a number"),
         ("postgresql://nas:secret@db:port/nas", "its port is not a number"),
         ("postgresql://nas:secret@db:99999/nas", "not between 1 and 65535"),
         ("postgresql://nas:se@secret@db/nas", "an @ too many"),
         ("postgresql://nas/secret:secret@db/nas", "an @ too many"),
         ("postgresql://nas:secret@db\n/nas", "control characters"),
-        ("postgresql://nas@127.0.0.1:1/nas?password=secret", "is the server up"),
+        ("postgresql://nas@127.0.0.1:1/nas?password=secret", "check that the server runs"),
         ("postgresql://nas@127.0.0.1:1/nas?sslpasswort=secret", "invalid connection option"),
         ("postgresql://nas:secret@" + "a" * 300 + "/nas", "can't open"),
-        ("postgresql//nas:secret@db/nas", "no database URL"),
-        ("nas:secret@db", "no database URL"),
-        ("sqlite:////nowhere/at/all/nas.db", "is its folder there"),
+        ("postgresql//nas:secret@db/nas", "not a database URL"),
+        ("nas:secret@db", "not a database URL"),
+        ("sqlite:////nowhere/at/all/nas.db", "check that its folder exists"),
         ("sqlite://nas.db", "three slashes"),
-        ("sqlite:///q?mark.db", "takes no ?"),
-        ("sqlite:///file:x?mode=memory&uri=true", "takes no ?"),
+        ("sqlite:///q?mark.db", "can't contain ?"),
+        ("sqlite:///file:x?mode=memory&uri=true", "can't contain ?"),
         ("sqlite:///nas\0.db", "control characters"),
         ("sqlite:///nas\udcff.db", "not UTF-8"),
         ("sqlite:////tmp", "can't open"),
@@ -152,7 +152,7 @@ def test_a_database_of_a_newer_program_is_refused(store_url: str, newer: Path) -
     engine = open_engine(store_url)
     migrate(engine, newer)
     engine.dispose()
-    with pytest.raises(StoreError, match=rf"version '9999', this program knows up to '{HEAD}'"):
+    with pytest.raises(StoreError, match=rf"version '9999', but this program knows versions up to '{HEAD}'"):
         open_engine(store_url)
 
 

@@ -73,7 +73,7 @@ def test_what_writes_says_that_it_can_not(read_only: Path) -> None:
     store = Store(f"sqlite:///{read_only}/nas.db")
     assert store.read(study_row, "study").name == "study"
     for write in (store.check_writable, lambda: store.delete_study("study")):
-        with pytest.raises(StoreError, match="can't be written by this user here"):
+        with pytest.raises(StoreError, match="this user can't write to the database"):
             write()
     with pytest.raises(UnknownNameError, match="no study 'other'"):
         store.read(study_row, "other")
@@ -81,7 +81,7 @@ def test_what_writes_says_that_it_can_not(read_only: Path) -> None:
 
 
 def test_where_nothing_can_be_created_a_new_database_is_refused(read_only: Path) -> None:
-    with pytest.raises(StoreError, match=r"can't open .*is its folder there"):
+    with pytest.raises(StoreError, match=r"can't open .*check that its folder exists"):
         open_engine(f"sqlite:///{read_only}/new.db")
 
 
@@ -91,7 +91,7 @@ def test_older_tables_are_not_upgraded_there(tmp_path: Path, freeze: Callable[[P
         connection.execute("UPDATE alembic_version SET version_num = '0001'")
     connection.close()
     freeze(tmp_path)
-    with pytest.raises(StoreError, match="can't be written by this user here"):
+    with pytest.raises(StoreError, match="this user can't write to the database"):
         open_engine(f"sqlite:///{path}")
 
 

@@ -100,7 +100,7 @@ def test_a_server_that_stays_away_is_given_up(own_server: RestartableServer) -> 
 def test_without_patience_a_server_that_is_away_is_an_error_at_once(own_server: RestartableServer) -> None:
     with closing(Store(own_server.url)) as store:
         own_server.stop()
-        with pytest.raises(StoreError, match="`nas resume` goes on"):
+        with pytest.raises(StoreError, match="continue with `nas resume`"):
             store.read(target_rows)
 
 

@@ -235,7 +235,7 @@ def test_raw_samples_are_fetched_on_demand_and_can_be_derived_again(engine: Engi
 
 
 def test_an_unknown_candidate_is_answered_with_the_range(engine: Engine) -> None:
-    with pytest.raises(UnknownNameError, match="run from 0 to 29"):
+    with pytest.raises(UnknownNameError, match="its trials are 0 to 29"):
         candidate_detail(engine, "digits", 30)
     with pytest.raises(UnknownNameError, match="no trials yet"):
         candidate_detail(engine, "fresh", 0)

@@ -50,7 +50,7 @@ def test_a_live_coordinator_elsewhere_keeps_its_study(study) -> None:
         lambda *who: study.store.read(check_lease_free, *who),
         lambda *who: study.store.write(acquire_lease, *who, 60),
     ):
-        with pytest.raises(StudyError, match="coordinated by elsewhere:1:1 since") as raised:
+        with pytest.raises(StudyError, match="run by elsewhere:1:1 since") as raised:
             take(study.id, owner())
         assert f"{since:%Y-%m-%d %H:%M:%S}" in str(raised.value)
 
@@ -64,7 +64,7 @@ def test_an_expired_lease_is_anyone_s(study) -> None:
 def test_a_lease_lasts_as_long_as_it_is_renewed(study) -> None:
     _expire(study)
     assert study.store.write(renew_lease, study.lease, 60, {})
-    with pytest.raises(StudyError, match="is being coordinated"):
+    with pytest.raises(StudyError, match="has been run by"):
         study.store.write(acquire_lease, study.id, owner(), 60)
 
 
@@ -75,7 +75,7 @@ def test_a_coordinator_may_take_its_own_study_again(study) -> None:
 def test_a_live_coordinator_on_this_machine_keeps_its_study(store, study, sleeper) -> None:
     store.write(release_lease, study.lease, "interrupted", {})
     store.write(acquire_lease, study.id, f"{HERE}:{sleeper.pid}:{_start_of(sleeper.pid)}", 60)
-    with pytest.raises(StudyError, match=f"coordinated by {HERE}:{sleeper.pid}"):
+    with pytest.raises(StudyError, match=f"run by {HERE}:{sleeper.pid}"):
         store.write(acquire_lease, study.id, owner(), 60)
 
 

@@ -65,7 +65,7 @@ def test_a_name_is_taken_once(store: Store, study) -> None:
 
 @pytest.mark.parametrize("name", ["", "x" * 201])
 def test_a_name_no_database_takes_is_refused(store: Store, name: str) -> None:
-    with pytest.raises(StudyError, match="1 to 200 letters"):
+    with pytest.raises(StudyError, match="1 to 200 characters"):
         store.read(check_name_free, name)
 
 
@@ -125,7 +125,7 @@ def test_a_deleted_study_takes_all_that_is_its_own(store: Store, study, other_st
 
 
 def test_a_live_study_is_not_deleted(store: Store, study) -> None:
-    with pytest.raises(StudyError, match="coordinated by elsewhere:1:1"):
+    with pytest.raises(StudyError, match="run by elsewhere:1:1"):
         store.delete_study("digits")
     assert store.read(study_row, "digits").id == study.id
 
@@ -193,7 +193,7 @@ def test_times_come_back_in_utc(store: Store) -> None:
         found = connection.execute(select(Target.created_at)).scalar_one()
     assert found == there
     assert found.tzinfo is UTC
-    with pytest.raises(StatementError, match="a time needs its zone"), store.transaction() as connection:
+    with pytest.raises(StatementError, match="a stored time needs a time zone"), store.transaction() as connection:
         connection.execute(insert(Target).values(**row | {"name": "u"}, created_at=datetime(2026, 7, 1)))
 
 
@@ -209,7 +209,7 @@ def test_a_writer_that_waits_too_long_gets_our_error(tmp_path: Path) -> None:
     store, other = Store(url), Store(url)
     with store.engine.connect() as connection:
         connection.exec_driver_sql("PRAGMA busy_timeout=20")
-    with other.transaction(), pytest.raises(StoreError, match=r"database is locked.*`nas resume` goes on"):
+    with other.transaction(), pytest.raises(StoreError, match=r"database is locked.*continue with `nas resume`"):
         store.write(add_target, "local", {}, {})
     store.close()
     other.close()
@@ -218,7 +218,7 @@ def test_a_writer_that_waits_too_long_gets_our_error(tmp_path: Path) -> None:
 def test_a_server_that_goes_away_gets_our_error(store: Store, study) -> None:
     if store.engine.dialect.name != "postgresql":
         pytest.skip("SQLite has no server")
-    with pytest.raises(StoreError, match=r"terminating connection.*`nas resume` goes on"):
+    with pytest.raises(StoreError, match=r"terminating connection.*continue with `nas resume`"):
         _write_while_the_server_goes_away(store)
     study.new("a")
 
