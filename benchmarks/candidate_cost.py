@@ -1,10 +1,11 @@
-"""Processor seconds a candidate costs before anything is measured or trained, of every registered search space.
+"""How many processor seconds does a candidate cost before it is measured or trained, in each search space?
 
     python benchmarks/candidate_cost.py --candidates 20
     python benchmarks/candidate_cost.py --task shapes --spaces sparse_convnet --json
 
-Sample: questions, shapes and identity, in the coordinator. Build: the network with weights, seeded. Deploy: the file,
-written and checked. The first candidate of a space pays for imports and is left out.
+"sample" chooses a network and computes its shapes and identity, as the coordinator does. "build" builds it with seeded
+weights. "deploy" writes and checks its file. The first candidate of each space is not counted, because it includes
+imports.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ from nas.tasks import make_task
 from search_spaces import SPACES
 
 T = TypeVar("T")
-VERBS = ("sample", "build", "deploy")
+STEPS = ("sample", "build", "deploy")
 
 
 def timed(function: Callable[[], T]) -> tuple[T, float]:
@@ -39,7 +40,7 @@ def timed(function: Callable[[], T]) -> tuple[T, float]:
 
 
 def candidate(searched: Searched, seed: int, folder: Path) -> dict[str, float]:
-    """Seconds of each verb."""
+    """Step → processor seconds, for one candidate."""
     shape = (1, *searched.task.input_shape)
 
     def sample() -> tuple[Any, str]:
@@ -58,10 +59,10 @@ def candidate(searched: Searched, seed: int, folder: Path) -> dict[str, float]:
 
 
 def costs(name: str, task: str, candidates: int, folder: Path) -> dict[str, Any]:
-    """Mean seconds of one space, its first example: the default parameters where there are defaults."""
+    """Mean processor seconds of one space, with the parameters of its first example."""
     searched = Searched(SPACES.get(name).examples()[0], {"name": name}, (), make_task(task))
     seconds = [candidate(searched, seed, folder) for seed in range(candidates + 1)][1:]
-    means = {verb: fmean(item[verb] for item in seconds) for verb in VERBS}
+    means = {step: fmean(item[step] for item in seconds) for step in STEPS}
     return {"space": name, "candidates": candidates, **means, "all": sum(means.values())}
 
 
@@ -77,9 +78,9 @@ def main() -> None:
     if options.json:
         print(json.dumps(rows))
         return
-    table = Table("space", *VERBS, "all", title=f"processor seconds a candidate, {options.task}")
+    table = Table("space", *STEPS, "all", title=f"processor seconds per candidate, {options.task}")
     for row in rows:
-        table.add_row(row["space"], *(f"{row[column]:.3f}" for column in (*VERBS, "all")))
+        table.add_row(row["space"], *(f"{row[column]:.3f}" for column in (*STEPS, "all")))
     Console().print(table)
 
 

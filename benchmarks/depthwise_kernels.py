@@ -1,10 +1,10 @@
 """Are the depthwise kernels faster than the runtimes' own, with large kernels and with small ones?
 
-Of each shape one layer with bias and ReLU is timed in ONNX Runtime, in OpenVINO, and in OpenVINO with the kernels'
-operation in its place. The three take turns; of each counts the smallest processor time of a run, on one thread. Ratios
-are the better runtime's time over the kernels': above 1 the kernels are faster. The runtimes convert layouts before and
-after the layer, which they need not within a network: "layer" ratios count the share of their time that their profilers
-give to the layer alone.
+For each shape, one layer with bias and ReLU is timed in ONNX Runtime, in OpenVINO, and in OpenVINO with the native
+kernel. The three take turns on one thread, and the shortest processor time of a run counts. The ratio is the time of
+the faster runtime divided by the time of the kernel: above 1, the kernel is faster. For a single layer, the runtimes
+also convert layouts, which they rarely need within a network. The layer ratio therefore counts only the share of their
+time that their profilers attribute to the convolution.
 
 Example: ``python benchmarks/depthwise_kernels.py --runs 3 --kernels 3 5 --strides 2 --json``
 """
@@ -39,13 +39,13 @@ from nas.latency.runtimes.openvino.session import open_session, read, settings_o
 from nas.processor import describe_processor
 
 RUNTIME_NAMES = ("onnxruntime", "openvino")
-#: What the kernels may differ by from OpenVINO, of the largest output.
+#: Largest difference from OpenVINO's outputs, relative to the largest output.
 TOLERANCE = 1e-5
 
 
 @dataclass(frozen=True)
 class Shape:
-    """A square layer that pads by half of its kernel."""
+    """A depthwise layer with a square image and kernel, padded by half of the kernel."""
 
     channels: int
     size: int
@@ -54,7 +54,7 @@ class Shape:
 
     @property
     def macs(self) -> int:
-        """Counted with the zeros around the image."""
+        """MACs, multiplications with padding included."""
         return self.channels * (-(-self.size // self.stride)) ** 2 * self.kernel**2
 
 
@@ -70,7 +70,7 @@ TABLES = {
 
 
 def write(path: Path, shape: Shape, seed: int) -> None:
-    """An ONNX file of the layer."""
+    """Write an ONNX file of the layer."""
     rng = np.random.default_rng(seed)
     weight = rng.normal(size=(shape.channels, 1, shape.kernel, shape.kernel)).astype(np.float32)
     arrays = {"weight": weight, "bias": rng.normal(size=shape.channels).astype(np.float32)}
@@ -91,7 +91,7 @@ def write(path: Path, shape: Shape, seed: int) -> None:
 
 
 def open_kernels(path: Path) -> Session:
-    """The file in OpenVINO, its layer computed by the library."""
+    """Open the file in OpenVINO with the native kernel."""
     core = openvino.Core()
     core.add_extension(library())
 
@@ -108,7 +108,7 @@ def open_kernels(path: Path) -> Session:
 
 @contextmanager
 def sessions(path: Path) -> Iterator[dict[str, Session]]:
-    """All three, with equal answers."""
+    """Open the file in all three ways, and check that the outputs are equal."""
     opened = {name: RUNTIMES.get(name)().open(path, SessionOptions()) for name in RUNTIME_NAMES}
     opened["kernels"] = open_kernels(path)
     x = np.random.default_rng(0).normal(size=opened["kernels"].input_shape).astype(np.float32)
@@ -122,7 +122,7 @@ def sessions(path: Path) -> Iterator[dict[str, Session]]:
 
 
 def smallest_ms(opened: dict[str, Session], turns: int, burst: int) -> dict[str, float]:
-    """Processor time of each one's fastest run; they take turns."""
+    """Name → processor time of the fastest run; the sessions take turns."""
     times: dict[str, float] = {}
     for _ in range(turns):
         for name, session in opened.items():
@@ -132,13 +132,13 @@ def smallest_ms(opened: dict[str, Session], turns: int, burst: int) -> dict[str,
 
 
 def layer_share(path: Path, name: str) -> float:
-    """Of a run, what the runtime's profiler gives to the convolution alone."""
+    """The share of a run that the runtime's profiler attributes to the convolution."""
     nodes = RUNTIMES.get(name)().profile(path, SessionOptions()).nodes
     return sum(node.time_ms for node in nodes if "Conv" in node.op) / sum(node.time_ms for node in nodes)
 
 
 def row(path: Path, shape: Shape, runs: int, turns: int, burst: int) -> dict[str, Any]:
-    """Times, each run's ratios, GFLOP/s of the kernels."""
+    """One row of the table: times, the ratios of each run, and the GFLOP/s of the kernel."""
     times, layers = [], []
     for _ in range(runs):
         with sessions(path) as opened, measuring(measuring_cores(None, 1)):
@@ -156,12 +156,12 @@ def row(path: Path, shape: Shape, runs: int, turns: int, burst: int) -> dict[str
 
 
 def spread(values: list[float]) -> str:
-    """The geometric mean, and the smallest and the largest."""
+    """The geometric mean and the range of the values, as text."""
     return f"{geometric_mean(values):.2f} ({min(values):.2f}-{max(values):.2f})"
 
 
 def print_table(name: str, rows: list[dict[str, Any]]) -> None:
-    """For people."""
+    """Print one table."""
     times = [f"{key}_ms" for key in (*RUNTIME_NAMES, "kernels")]
     print(f"{name:>18}" + "".join(f"{key:>16}" for key in times) + f"{'GFLOP/s':>9}{'ratio':>19}{'layer ratio':>19}")
     for found in rows:

@@ -1,9 +1,9 @@
-"""What the engine costs: jobs that do nothing, through propose, store, run, commit, tell.
+"""How much time does the engine cost per trial? Jobs do nothing, so that only the engine's own steps take time.
 
     python benchmarks/engine.py --trials 500
-    python benchmarks/engine.py --stored 5000     # start with so many trials in the database
+    python benchmarks/engine.py --stored 5000     # also restart with 5000 stored trials
 
-Ratios are to the local executor on SQLite in the same run.
+The ratio is to the first row: by default the executor ``local`` with the strategy ``random``.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from rich.table import Table
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from noop import NoData, Widths  # noqa: F401  (named in the plan)
+from noop import NoData, Widths  # noqa: F401  (the plan names them)
 
 from nas.space.chooser import RandomChooser
 from nas.strategies import Suggestion
@@ -47,7 +47,7 @@ from trials.store.write.studies import create_study
 from trials.store.write.targets import add_target
 
 POOLS = [Pool("train", 1), Pool("target:local", 1)]
-#: What runs in place of the jobs of candidates.
+#: Functions that run in place of the jobs of candidates.
 NOTHING = {kind: Function[Any, Any](f"noop:{kind}") for kind in OF_KIND}
 TARGET = {"spec": {"name": "local"}, "references": {}, "description": {}}
 
@@ -86,7 +86,7 @@ def assignment(store: Store, study_id: int, problem: Problem) -> Assignment:
 
 
 def throughput(executor: str, strategy: str, trials: int, folder: str) -> dict[str, Any]:
-    """Milliseconds a trial, after the workers have started."""
+    """Milliseconds per trial, after the workers have started."""
     problem = problem_of(trials, strategy)
     store = Store(f"sqlite:///{folder}/{executor}-{strategy}.db")
     workers: Executor = EXECUTORS.get(executor)(POOLS, code=problem.plan.code)
@@ -113,7 +113,7 @@ def throughput(executor: str, strategy: str, trials: int, folder: str) -> dict[s
 
 
 def restart(stored: int, strategy: str, folder: str) -> dict[str, Any]:
-    """A coordinator that starts with ``stored`` finished trials, in a process of its own."""
+    """Start a coordinator with ``stored`` finished trials, in a separate process."""
     problem = problem_of(stored + 1, strategy)
     url = f"sqlite:///{folder}/restart-{stored}.db"
     store = Store(url)
@@ -125,7 +125,7 @@ def restart(stored: int, strategy: str, folder: str) -> dict[str, Any]:
 
 
 def first_job(stored: int, strategy: str, url: str, study_id: int) -> dict[str, Any]:
-    """Seconds from the start of a coordinator to its first job, and the memory of its whole process, Ray's included."""
+    """Seconds from the start of a coordinator to its first job, and the peak memory of its process, with Ray."""
 
     class Dispatched(Exception):
         pass

@@ -1,4 +1,4 @@
-"""Ways to estimate a network's latency: the measuring protocol, and what is usually done."""
+"""Ways to estimate the latency of a network: the measuring protocol, and simple estimators for comparison."""
 
 from __future__ import annotations
 
@@ -21,8 +21,9 @@ from nas.latency.runtimes import RUNTIMES, SessionOptions
 from nas.latency.targets import Target
 
 EFFORTS = {"screen": SCREEN, "report": REPORT}
-#: What the others are compared with.
+#: The estimator that the others are compared with.
 BASELINE = "mean of 50"
+#: Simple estimator → warm-up runs, timed runs, and how the times are combined.
 PLAIN: dict[str, tuple[int, int, Callable[[Sequence[float]], float]]] = {
     BASELINE: (10, 50, fmean),
     "median of 100": (10, 100, median),
@@ -32,7 +33,7 @@ TOOL_PATH = Path(sys.executable).parent / TOOL
 
 
 def plain(path: Path, runtime: str, estimator: str) -> Row:
-    """Wall times of the runs a simple estimator looks at, nanoseconds."""
+    """Wall times in nanoseconds of the runs that a simple estimator uses."""
     warm, runs, _ = PLAIN[estimator]
     started = time.process_time()
     session = RUNTIMES.get(runtime)().open(path, SessionOptions())
@@ -45,7 +46,7 @@ def plain(path: Path, runtime: str, estimator: str) -> Row:
 
 
 def tool(path: Path, seconds: int) -> Row:
-    """What OpenVINO's benchmark_app says is the median, in its own process on the measuring core."""
+    """The median that OpenVINO's benchmark_app reports, run in its own process on the measuring core."""
     command = [str(TOOL_PATH), "-m", str(path), "-d", "CPU", "-api", "sync", "-t", str(seconds)]
     command += ["-hint", "none", "-nthreads", "1", "-nstreams", "1"]
     before = os.times()
@@ -59,14 +60,14 @@ def tool(path: Path, seconds: int) -> Row:
 
 
 def protocol(process: MeasuringProcess, target: Target, path: Path, estimator: str) -> Row:
-    """A measurement's samples and what is needed to derive its latency from them."""
+    """The samples of a measurement, and the conditions from which its latency is computed."""
     latency = process.measure(path, target, effort=EFFORTS[estimator])
     kept = ("reference_ms", "rung", "processor_s", "seconds", "disturbed", "reference_drift")
     return {"samples": latency.samples, **{key: latency.conditions[key] for key in kept}}
 
 
 def value_ms(row: Row) -> float:
-    """The number an estimator reports, from its raw samples."""
+    """The latency that an estimator reports, computed from its raw samples."""
     if "samples" in row:
         return derive(Samples.from_bytes(row["samples"]), row["reference_ms"]).latency_ms
     if "wall_ns" in row:

@@ -1,9 +1,9 @@
-"""What an executor costs: jobs that do nothing, and a worker that is killed.
+"""How much time does an executor cost for jobs that do nothing, and after a worker is killed?
 
     python benchmarks/executors.py
     python benchmarks/executors.py local ray_actors --seconds 5 --json
 
-Every executor runs in a process of its own, with one pool of two workers. Ratios are to ``ray_actors``.
+Every executor runs in a separate process, with one pool of two workers. Ratios are to ``ray_actors``.
 """
 
 from __future__ import annotations
@@ -28,21 +28,21 @@ from trials.executors import EXECUTORS, Event, Executor, Job, Pool
 
 POOL = Pool("train", size=2)
 BASE = "ray_actors"
-#: Key → what stands over its column.
+#: Key → heading of its column.
 COLUMNS = {
     "start_s": "start, s",
     "first_job_s": "first job, s",
-    "ms_per_job": "ms a job",
+    "ms_per_job": "ms per job",
     "ratio": "ratio",
-    "coordinator_ms_per_job": "of it coordinator, processor ms",
-    "lost_s": "killed worker told after, s",
-    "usable_s": "both slots work again after, s",
+    "coordinator_ms_per_job": "coordinator, processor ms per job",
+    "lost_s": "killed worker reported after, s",
+    "usable_s": "both workers usable after, s",
     "close_s": "close, s",
 }
 
 
 def nothing(payload: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    """One value: what a measurement sends."""
+    """Yield one value, as a measurement does."""
     yield {"value": payload["number"]}
 
 
@@ -64,7 +64,7 @@ class Bench:
         self.executor.submit(Job(key, f"executors:{function}", {"number": self.count}, POOL.name))
 
     def ended(self, kind: str) -> int:
-        """How many jobs ended within a second; all have to end the same way."""
+        """How many jobs ended within a second; raises RuntimeError if one did not end with ``kind``."""
         events = [event for event in self.executor.poll(1.0) if event.kind != "progress"]
         unexpected = [event for event in events if event.kind != kind]
         if unexpected:
@@ -72,7 +72,7 @@ class Bench:
         return len(events)
 
     def run(self, jobs: int = 0, seconds: float = 0.0) -> int:
-        """So many jobs, or jobs for so long; both slots are kept busy."""
+        """Run a number of jobs, or jobs for some seconds, with both workers busy; return how many ran."""
         done = given = 0
         end = time.perf_counter() + seconds
         while done < given or given < jobs or time.perf_counter() < end:
@@ -89,7 +89,7 @@ class Bench:
 
 
 def measure(name: str, seconds: float) -> dict[str, Any]:
-    """The numbers of one executor, in this process."""
+    """Measure one executor in this process."""
     kind = EXECUTORS.get(name)
     clock = time.perf_counter
     started = clock()
@@ -114,7 +114,7 @@ def measure(name: str, seconds: float) -> dict[str, Any]:
 
 
 def kill_a_worker(bench: Bench) -> dict[str, float]:
-    """Seconds until a worker's death is told, and until both slots have run a job since it."""
+    """Seconds until a killed worker is reported, and until both workers have run a job again."""
     bench.submit("wait")
     pid = bench.first_event().value["pid"]
     os.kill(pid, signal.SIGKILL)
@@ -137,7 +137,7 @@ def conditions() -> dict[str, Any]:
 
 
 def in_own_process(name: str, seconds: float) -> dict[str, Any]:
-    """Ray prints to standard output: what it says there comes before the last line, which is ours."""
+    """Measure one executor in a separate process; the last line it prints is the result, Ray may print lines before."""
     command = [sys.executable, __file__, name, "--here", f"--seconds={seconds}"]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
     found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
@@ -155,7 +155,7 @@ def table(rows: list[dict[str, Any]]) -> Table:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("names", nargs="*", default=EXECUTORS.names(), metavar="EXECUTOR")
-    parser.add_argument("--seconds", type=float, default=10.0, help="of jobs, for each executor")
+    parser.add_argument("--seconds", type=float, default=10.0, help="how long jobs run in each executor (default 10)")
     parser.add_argument("--json", action="store_true", help="one JSON object instead of the table")
     parser.add_argument("--here", action="store_true", help=argparse.SUPPRESS)
     arguments = parser.parse_args()

@@ -1,8 +1,8 @@
-"""Does a strategy learn a limit? Share of infeasible candidates by thirds of a study, on real measurements.
+"""Does a strategy learn to keep a limit? Compares the share of infeasible candidates in each third of a study.
 
     python benchmarks/feasibility.py --trials 60 --factor 0.8
 
-Training is cut to one epoch: the limit is on latency, which needs none.
+The latencies are really measured. Trainings last one epoch, because the limit is on latency.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ PARTS = 3
 
 
 def shares(strategy: str, trials: int, factor: float, seed: int, folder: str) -> dict[str, Any]:
-    """Infeasible share of each third of one study."""
+    """The share of infeasible candidates in each third of one study."""
     url = f"sqlite:///{folder}/nas.db"
     name = f"{strategy}-{seed}"
     plan = {

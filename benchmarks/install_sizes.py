@@ -1,11 +1,11 @@
-"""How much each layer of the installation takes on disk.
+"""How much disk space do the base installation and each extra take?
 
     python benchmarks/install_sizes.py
     python benchmarks/install_sizes.py --json
 
-``base`` is what ``pip install measured-nas`` installs; each further row is an extra, and what it adds to the base.
-Sizes are those of the files that the distributions of this environment recorded, without compiled modules. Torch's
-builds differ: on Linux the one with CUDA adds gigabytes to the base.
+``base`` is what ``pip install measured-nas`` installs; each further row is what an extra adds to the base. Sizes are
+the sums of the files that are recorded for the installed distributions, without compiled modules. They depend on the
+build of torch: on Linux, the build with CUDA adds gigabytes to the base.
 """
 
 from __future__ import annotations
@@ -25,17 +25,17 @@ from rich.table import Table
 
 PROJECT = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text())["project"]
 BASE = "base"
-#: Extras for users; ``dev`` is for who works on the project.
+#: Extras for users; ``dev`` is for contributors.
 EXTRAS = [name for name in PROJECT["optional-dependencies"] if name != "dev"]
-#: Distributions of a row that are named, the largest ones.
+#: How many of the largest distributions a row names.
 NAMED = 4
 
 
 def layer(extras: Sequence[str] = ()) -> dict[str, Distribution]:
-    """Name → distribution, of all that an installation with ``extras`` consists of beside the project itself.
+    """Name → distribution, for everything that is installed with the project and ``extras``.
 
     Raises:
-        PackageNotFoundError: one is not installed here.
+        PackageNotFoundError: a distribution is not installed here.
     """
     own = PROJECT["name"]
     pending = [*PROJECT["dependencies"], *(f"{own}[{extra}]" for extra in extras)]
@@ -57,19 +57,19 @@ def layer(extras: Sequence[str] = ()) -> dict[str, Distribution]:
 
 
 def _applicable(requirements: Iterable[str], extra: str) -> list[str]:
-    """Those that hold on this machine, for one extra of the distribution that states them."""
+    """The requirements that apply to this machine and to one extra of the distribution that states them."""
     parsed = map(Requirement, requirements)
     return [str(item) for item in parsed if item.marker is None or item.marker.evaluate({"extra": extra})]
 
 
 def size_bytes(item: Distribution) -> int:
-    """What the files of a distribution take."""
+    """Total size of the recorded files of a distribution."""
     places = [Path(str(file.locate())) for file in item.files or [] if file.suffix != ".pyc"]
     return sum(place.stat().st_size for place in places if place.is_file())
 
 
 def row(name: str, added: dict[str, Distribution]) -> dict[str, Any]:
-    """A layer: number and size of its distributions, the largest of them."""
+    """One row of the table: number and size of the distributions, and the largest of them."""
     sizes = {key: size_bytes(item) for key, item in added.items()}
     largest = sorted(sizes, key=lambda key: -sizes[key])[:NAMED]
     return {
@@ -81,7 +81,7 @@ def row(name: str, added: dict[str, Distribution]) -> dict[str, Any]:
 
 
 def rows() -> list[dict[str, Any]]:
-    """The base, then each extra beside it."""
+    """One row for the base, then one for each extra."""
     base = layer()
     extras = {extra: layer([extra]) for extra in EXTRAS}
     return [

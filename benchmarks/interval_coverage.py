@@ -1,12 +1,12 @@
-"""Do the stated 95 % intervals hold the long-run value?
+"""How often do the reported 95 % intervals contain the long-run latency?
 
     python benchmarks/interval_coverage.py --sessions 30 --minutes 30 --raw raw/coverage
     python benchmarks/interval_coverage.py --from raw/coverage --json
 
-Over the given time, networks are measured again and again by the protocol (screen: one session; report: at least
-four), and beside each by one session more. All those sessions together are the long-run value. Baseline: the interval
-of the mean of 50 runs after 10, mean ± 1.96 standard errors, around its own long-run value, the mean of all means.
-Everything printed is derived from the raw samples that --raw keeps.
+Networks are measured many times over the given minutes by the measuring protocol ("screen": one session; "report": at
+least four), each time with one further session. The long-run latency is computed from all of these further sessions.
+The baseline is the mean of 50 runs after 10 warm-up runs, with the interval of ± 1.96 standard errors; its long-run
+latency is the mean of all its means. All results are computed from the raw samples, which --raw keeps.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ from nas.latency.protocol.samples import Samples
 from nas.latency.targets import TargetSpec
 
 LONG_RUN = "long run"
-#: One session of the many that the long-run value is made of.
+#: The further sessions that the long-run latency is computed from.
 SESSION = Effort(sessions=1, max_sessions=1, visits=12, precision=0.02, budget_s=6.0)
 
 
 def measure_all(options: argparse.Namespace, paths: Sequence[Path]) -> Iterator[Row]:
-    """One row a moment, network and estimator."""
+    """Yield one row for each moment, network and estimator."""
     efforts = {**EFFORTS, LONG_RUN: SESSION}
     cores = cores_at_work()[options.condition]
     with MeasuringProcess(TargetSpec("local", runtime=options.runtime)) as process:
@@ -57,7 +57,7 @@ def measure_all(options: argparse.Namespace, paths: Sequence[Path]) -> Iterator[
 
 
 def interval(row: Row) -> Derived:
-    """What a row reports, with its interval, milliseconds."""
+    """The latency of a row with its interval, in milliseconds."""
     if "samples" in row:
         return derive(Samples.from_bytes(row["samples"]), row["reference_ms"])
     times_ms = np.array(row["wall_ns"]) / 1e6
@@ -72,7 +72,7 @@ def long_run_ms(rows: Sequence[Row]) -> float:
 
 
 def summarise(rows: Sequence[Row]) -> dict[str, Any]:
-    """Estimator → share of intervals that hold the long-run value, and how wide they are; each network beside it."""
+    """Estimator → share of intervals that contain the long-run latency, and their width; in total and by network."""
     found: dict[str, list[dict[str, float]]] = {}
     for net in dict.fromkeys(row["net"] for row in rows):
         mine = [row for row in rows if row["net"] == net]
@@ -99,7 +99,7 @@ def _covered(intervals: Sequence[Derived], truth_ms: float) -> dict[str, float]:
 
 
 def print_table(summary: dict[str, Any], rows: Sequence[Row]) -> None:
-    """For people."""
+    """Print the table."""
     print(f"{len({row['moment'] for row in rows})} moments over {max(row['at_s'] for row in rows) / 60:.1f} minutes")
     print(f"{'estimator':>12}{'net':>6}{'long run ms':>13}{'covered %':>11}{'± %':>8}{'error %':>9}{'bias %':>8}")
     for name, found in summary.items():
@@ -113,9 +113,11 @@ def print_table(summary: dict[str, Any], rows: Sequence[Row]) -> None:
 
 def main() -> None:
     parser = parser_of(__doc__, nets=4)
-    parser.add_argument("--sessions", type=int, default=30, help="moments of measuring (default 30)")
-    parser.add_argument("--minutes", type=float, default=30.0, help="from the first to the last (default 30)")
-    parser.add_argument("--condition", choices=list(cores_at_work()), default="idle", help="other work (default idle)")
+    parser.add_argument("--sessions", type=int, default=30, help="how often networks are measured (default 30)")
+    parser.add_argument("--minutes", type=float, default=30.0, help="from the first to the last time (default 30)")
+    parser.add_argument(
+        "--condition", choices=list(cores_at_work()), default="idle", help="other work on the machine (default idle)"
+    )
     options = parsed(parser, nets=1, sessions=2)
     rows = rows_of(options, measure_all)
     summary = summarise(rows)

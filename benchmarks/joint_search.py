@@ -1,10 +1,10 @@
-"""Does searching sparsity and precision together with the architecture pay? Hypervolume at equal numbers of trials.
+"""Does it pay to search sparsity and precision together with the architecture? Compares equal numbers of trials.
 
     python benchmarks/joint_search.py --trials 60 --seeds 0 1 2
 
-Three kinds of studies over one space, task and target, by `examples/joint.yaml`: its architecture alone, architecture
-with its policies, and the latter at random. All fronts of all seeds share one box: accuracy up, latency of the shipped
-file down, its size down. `--report FILE` writes the fronts as a page.
+Three kinds of studies use the space, task and target of `examples/joint.yaml`: "architecture only" without its
+policies, "joint" with them, and "joint, random" with them and random search. The objectives are accuracy, latency and
+size of the deployed file; all fronts of all seeds share one hypervolume box. `--report FILE` writes a page of fronts.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from trials.store.store import Store
 
 PLAN = Path(__file__).parents[1] / "examples" / "joint.yaml"
 BASELINE = "architecture only"
-#: Kind → what it changes in the plan.
+#: Kind → overrides of the plan.
 KINDS: dict[str, tuple[str, ...]] = {
     "joint": (),
     "architecture only": ("policies=[]",),
@@ -40,16 +40,16 @@ KINDS: dict[str, tuple[str, ...]] = {
 
 
 def plan_of(kind: str, seed: int, overrides: Sequence[str]) -> Plan:
-    """The example's plan as this kind of study."""
+    """The plan of one study: the example with the overrides of its kind."""
     plan = load_plan(PLAN, [*overrides, *KINDS[kind]])
     name = f"{kind.replace(', ', '-').replace(' ', '-')}-{seed}"
     return plan.model_copy(update={"name": name, "seed": seed})
 
 
 def run(kinds: Sequence[str], seeds: Sequence[int], overrides: Sequence[str], url: str) -> dict[str, list[str]]:
-    """Kind → the names of its studies; one that is stored already goes on where it was, or is not run again."""
+    """Kind → names of its studies; a stored study is resumed if it has not ended, and not run again if it has."""
     names: dict[str, list[str]] = {kind: [] for kind in kinds}
-    for seed in seeds:  # kinds take turns, so that a drifting machine disturbs all alike
+    for seed in seeds:  # kinds take turns, so that a change of the machine affects all of them
         for kind in kinds:
             plan = plan_of(kind, seed, overrides)
             names[kind].append(plan.name)
@@ -62,7 +62,7 @@ def run(kinds: Sequence[str], seeds: Sequence[int], overrides: Sequence[str], ur
 
 
 def rows(names: dict[str, list[str]], source: Store) -> list[dict[str, Any]]:
-    """One row a kind: hypervolume over seeds, in the box of all studies."""
+    """One row for each kind: its hypervolumes over seeds, in the box of all studies."""
     found = {item.study: item for item in histories(source, [name for group in names.values() for name in group])}
     table = []
     for kind, group in names.items():
@@ -83,7 +83,7 @@ def rows(names: dict[str, list[str]], source: Store) -> list[dict[str, Any]]:
 
 
 def write_fronts(names: dict[str, list[str]], source: Store, path: Path) -> None:
-    """A page with every study's front: latency against accuracy, the marker's size is the file's."""
+    """Write a page with all fronts: accuracy over latency, with the file size as the size of the marker."""
     figure = go.Figure()
     for kind, group in names.items():
         accuracy, latency, size = (

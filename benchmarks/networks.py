@@ -1,4 +1,4 @@
-"""Networks of spaces with seeded weights, for benchmarks that need files and no training."""
+"""Networks of search spaces with seeded weights, for benchmarks that need files but no training."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from search_spaces import SPACES
 
 
 class Networks:
-    """What one space offers for images of one size."""
+    """Networks of one space for images of one size."""
 
     def __init__(self, spec: dict[str, Any], image_size: int) -> None:
         task = make_task("shapes", image_size=image_size)
@@ -27,7 +27,7 @@ class Networks:
         return self._searched.sample(RandomChooser(seed)).architecture
 
     def build(self, architecture: Architecture, seed: int, bits: dict[str, int] | None = None) -> Network:
-        """Its network with seeded weights, finished; ``bits``: module path → bits of its weights."""
+        """Build a finalised network with seeded weights; ``bits``: module path → bits of its weights."""
         network = self._searched.build(architecture, seed)
         network.bits.update(bits or {})
         seed_weights(network, self.shape, str(seed))
@@ -35,6 +35,6 @@ class Networks:
         return network
 
     def layers(self, architecture: Architecture, seed: int) -> list[str]:
-        """Paths of the modules with a weight to choose for."""
+        """Paths of the modules whose weight is an active site."""
         network = self._searched.build(architecture, seed)
         return [site.module for site in self.space.sites(network.model) if site.kind == "weight" and site.active]

@@ -1,12 +1,13 @@
-"""Is a process that hogs the measuring core seen, and does it move the result?
+"""Is a process that occupies the measuring core detected, and does it change the result?
 
     python benchmarks/noisy_neighbour.py --repeats 10 --raw raw/neighbour
     python benchmarks/noisy_neighbour.py --from raw/neighbour --json
 
-Every network is measured alone, then beside a process that works the measuring core all the time, by the protocol
-(report) and by the mean of 50 runs after 10, the baseline. Flagged: the share of measurements that say they were
-disturbed. Shift: the result beside the hog over the one alone, minus 1. Everything printed is derived from the raw
-samples that --raw keeps, but for the flags, which the measuring process sets with what it sees of the machine.
+Every network is measured alone, and then beside a process that keeps the measuring core busy all the time. Both times
+it is measured by the measuring protocol ("report") and by the baseline, the mean of 50 runs after 10 warm-up runs. The
+flagged share is the share of measurements marked as disturbed. The shift is the latency beside the busy process,
+divided by the latency alone, minus 1. All results are computed from the raw samples, which --raw keeps, except the
+flags, which the measuring process sets from its observations of the machine.
 """
 
 from __future__ import annotations
@@ -28,12 +29,12 @@ from nas.latency.targets import TargetSpec
 
 REPORT = "report"
 ALONE, BESIDE = "alone", "beside a hog"
-#: A shift up to which a result counts as unmoved.
+#: Largest shift of a result that counts as unchanged.
 UNMOVED = 0.03
 
 
 def measure_all(options: argparse.Namespace, paths: Sequence[Path]) -> Iterator[Row]:
-    """One row a repeat, network, condition and estimator."""
+    """Yield one row for each repeat, network, condition and estimator."""
     core = measuring_core()
     with MeasuringProcess(TargetSpec("local", runtime=options.runtime)) as process:
         target = process.calibrate()
@@ -48,7 +49,7 @@ def measure_all(options: argparse.Namespace, paths: Sequence[Path]) -> Iterator[
 
 
 def summarise(rows: Sequence[Row]) -> dict[str, Any]:
-    """Shares flagged, and how far either estimator is shifted."""
+    """The flagged shares, and the shifts of both estimators."""
     flags = {
         condition: [row["disturbed"] for row in rows if row["estimator"] == REPORT and row["condition"] == condition]
         for condition in (ALONE, BESIDE)
@@ -74,7 +75,7 @@ def summarise(rows: Sequence[Row]) -> dict[str, Any]:
 
 
 def print_table(summary: dict[str, Any]) -> None:
-    """For people."""
+    """Print the table."""
     for condition, share in summary["flagged"].items():
         print(f"flagged as disturbed, {condition}: {share:.1%}")
     print(f"{'estimator':>12}{'pairs':>7}{'median shift %':>16}{'mean %':>9}{'worst %':>9}{'within 3 %':>12}")
@@ -84,12 +85,12 @@ def print_table(summary: dict[str, Any]) -> None:
             f"{name:>12}{found['measurements']:>7}{100 * found['median_shift']:>16.2f}{100 * found['mean_shift']:>9.2f}"
             f"{100 * found['worst_shift']:>9.2f}{found['unmoved']:>12.1%}"
         )
-    print(f"median shift over that of the {BASELINE}: {summary['shift_ratio']:.3f}")
+    print(f"median shift, divided by that of the {BASELINE}: {summary['shift_ratio']:.3f}")
 
 
 def main() -> None:
     parser = parser_of(__doc__, nets=4)
-    parser.add_argument("--repeats", type=int, default=10, help="of every network (default 10)")
+    parser.add_argument("--repeats", type=int, default=10, help="measurements of every network (default 10)")
     options = parsed(parser, nets=1, repeats=1)
     summary = summarise(rows_of(options, measure_all))
     show(options, {"baseline": BASELINE, "summary": summary}, lambda: print_table(summary))

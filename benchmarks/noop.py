@@ -1,4 +1,4 @@
-"""A task, a space and jobs that do nothing: what is left is the engine."""
+"""A task, a space and jobs that do nothing, so that a benchmark measures only the engine."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class NoData(Classification):
 
 
 class Widths(SearchSpace):
-    """One layer whose width encodes all answers: every vector is another network."""
+    """One layer whose width encodes all answers, so that different answers are different networks."""
 
     def build(self, chooser: Chooser, task: Task) -> nn.Module:
         width = 1
@@ -61,13 +61,13 @@ def gate(payload: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def canary(payload: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    """A target as it was calibrated."""
+    """A target that measures as it did when it was calibrated."""
     yield {"health": Health("r0", 0.0, 0.0, (), {"runtime_version": "0"}).to_json()}
 
 
 def train(payload: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    """An accuracy that conflicts with the latency, a little uneven."""
+    """An accuracy that conflicts with the latency and depends on the answers unequally."""
     choices = list(payload["architecture"]["choices"].values())
     accuracy = sum(choices) / (QUESTIONS * OPTIONS) + 0.01 * (choices[0] - choices[1])
-    twin = payload.get("identity")  # no policies: the dense twin is the candidate itself
+    twin = payload.get("identity")  # without policies, the dense twin is the candidate itself
     yield {"metrics": {"accuracy": accuracy}, "intervals": {}, "structure_hash": "same", "artifacts": [], "twin": twin}

@@ -1,10 +1,11 @@
-"""What int8 costs a candidate: pairs written directly from known ranges, against ONNX Runtime's own quantiser.
+"""How much processor time does an int8 export cost, compared with ONNX Runtime's own quantiser?
 
     python benchmarks/quantization_cost.py [--networks 5]
 
-Random networks of ``plain_convnet``, calibrated on the same inputs. The direct way is the whole export, checked twice;
-the other is ``quantize_static`` with its preparation, of a 32-bit file that is there already, unchecked. Processor time
-of both, and their ratio; building networks and writing the 32-bit file count for neither.
+Random networks of ``plain_convnet`` are calibrated on the same inputs. The project's export writes pairs of quantise
+and dequantise nodes from known ranges; its time includes the whole export and its checks. ``quantize_static`` of ONNX
+Runtime converts an existing fp32 file; its time includes its preparation, but no checks. Building the networks and
+writing the fp32 file count for neither.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ NUM_CALIBRATED = 256
 
 
 class Reader:
-    """Calibration inputs as the quantiser reads them."""
+    """Calibration inputs in the form that ``quantize_static`` reads."""
 
     def __init__(self, inputs: Tensor) -> None:
         self._batches: Iterator[Tensor] = iter(inputs.split(1))
@@ -84,7 +85,7 @@ def processor_seconds(work: Callable[[], object]) -> float:
 
 
 def compare(seed: int, folder: Path, inputs: Tensor) -> tuple[float, float]:
-    """Seconds of the direct way and of the quantiser; both files hold integers."""
+    """Processor seconds of the project's export and of ``quantize_static``."""
     floats, integers, theirs = (folder / f"{name}.onnx" for name in ("floats", "integers", "theirs"))
     export(network(seed, "fp32"), floats, inputs)
     built = network(seed, "int8")
@@ -94,7 +95,7 @@ def compare(seed: int, folder: Path, inputs: Tensor) -> tuple[float, float]:
     )
     for path in (integers, theirs):
         if not any(node.op_type == "QuantizeLinear" for node in onnx.load(str(path)).graph.node):
-            raise SystemExit(f"{path.name} holds no integers; nothing was compared")
+            raise SystemExit(f"{path.name} has no quantised nodes; nothing was compared")
     return seconds
 
 
@@ -107,7 +108,7 @@ def main() -> None:
     data = TASK.dataset("train")
     inputs = torch.stack([data[index][0] for index in range(NUM_CALIBRATED)])
     with tempfile.TemporaryDirectory() as folder:
-        # The first of each imports what it needs.
+        # The first network is not counted, because it includes imports.
         rows = [compare(seed, Path(folder), inputs) for seed in range(count + 1)][1:]
     print(f"{'network':>8}{'direct, s':>12}{'quantize_static, s':>20}{'ratio':>8}")
     for number, (ours, theirs) in enumerate(rows, 1):

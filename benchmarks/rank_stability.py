@@ -1,13 +1,15 @@
-"""Do repeats rank networks alike? Networks 3–25 % apart, measured again minutes later, beside other work.
+"""Do repeated measurements rank networks in the same order, even beside other work on the machine?
 
     python benchmarks/rank_stability.py --passes 3 --minutes 2 --raw raw/ranks
     python benchmarks/rank_stability.py --from raw/ranks --json
 
-The measuring protocol (screen: one session; report: at least four) against what is usually done: the mean of 50 runs
-after 10, the median of 100, and OpenVINO's benchmark_app. Conditions: idle, a training on another core, trainings on
-two cores, the measuring one among them. Of each estimator: Kendall's tau between passes, the coefficient of variation
-of a network's number between passes, processor seconds a network. The last column is the variation over that of
-the mean of 50 in the same condition. Everything printed is derived from the raw samples that --raw keeps.
+Networks whose latencies differ by 3 to 25 % are measured in several passes, minutes apart. The measuring protocol
+("screen": one session; "report": at least four) is compared with the mean of 50 runs after 10 warm-up runs, the median
+of 100 runs, and OpenVINO's benchmark_app. The conditions are an idle machine, a training on another core, and trainings
+on the measuring core and another one. For each estimator, the table shows Kendall's tau between passes, the coefficient
+of variation (CV) of a network's latency between passes, and the processor seconds per network. The last column divides
+the CV by that of the mean of 50 in the same condition. All results are computed from the raw samples, which --raw
+keeps.
 """
 
 from __future__ import annotations
@@ -34,7 +36,7 @@ ESTIMATORS = (*EFFORTS, *PLAIN, TOOL)
 
 
 def measure_all(options: argparse.Namespace, paths: Sequence[Path]) -> Iterator[Row]:
-    """One row a condition, pass, network and estimator."""
+    """Yield one row for each condition, pass, network and estimator."""
     with MeasuringProcess(TargetSpec("local", runtime=options.runtime)) as process:
         target = process.calibrate()
         conditions = cores_at_work()
@@ -64,7 +66,7 @@ def _row(options: argparse.Namespace, process: MeasuringProcess, target: Target,
 
 
 def summarise(rows: Sequence[Row]) -> dict[str, dict[str, dict[str, float]]]:
-    """Condition → estimator → how its passes agree."""
+    """Condition → estimator → agreement of its passes."""
     found: dict[str, dict[str, dict[str, float]]] = {}
     for condition in dict.fromkeys(row["condition"] for row in rows):
         mine = [row for row in rows if row["condition"] == condition]
@@ -78,7 +80,7 @@ def summarise(rows: Sequence[Row]) -> dict[str, dict[str, dict[str, float]]]:
 
 
 def agreement(rows: Sequence[Row]) -> dict[str, float]:
-    """Of one estimator in one condition."""
+    """Agreement of the passes of one estimator in one condition."""
     passes = sorted({row["pass"] for row in rows})
     table = np.array([[value_ms(row) for row in rows if row["pass"] == number] for number in passes])
     taus = [kendalltau(one, other).statistic for one, other in combinations(table, 2)]
@@ -94,7 +96,7 @@ def agreement(rows: Sequence[Row]) -> dict[str, float]:
 
 
 def print_table(summary: dict[str, dict[str, dict[str, float]]]) -> None:
-    """For people."""
+    """Print the table."""
     head = f"{'condition':>14}{'estimator':>16}{'ms':>9}{'tau':>8}{'worst':>8}{'CV %':>8}{'worst':>8}{'cpu s':>8}"
     print(head + f"{'CV / ' + BASELINE:>18}")
     for condition, estimators in summary.items():
@@ -108,10 +110,12 @@ def print_table(summary: dict[str, dict[str, dict[str, float]]]) -> None:
 
 def main() -> None:
     parser = parser_of(__doc__, nets=len(COLUMNS))
-    parser.add_argument("--passes", type=int, default=2, help="times everything is measured (default 2)")
-    parser.add_argument("--minutes", type=float, default=2.0, help="from one pass to the next, at least (default 2)")
+    parser.add_argument("--passes", type=int, default=2, help="how often everything is measured (default 2)")
+    parser.add_argument(
+        "--minutes", type=float, default=2.0, help="minutes from one pass to the next, at least (default 2)"
+    )
     parser.add_argument("--conditions", nargs="+", choices=list(cores_at_work()), default=list(cores_at_work()))
-    parser.add_argument("--tool-seconds", type=int, default=1, help="that benchmark_app runs (default 1)")
+    parser.add_argument("--tool-seconds", type=int, default=1, help="how long benchmark_app runs (default 1)")
     options = parsed(parser, nets=2, passes=2)
     if not options.recorded and not TOOL_PATH.exists():
         parser.error(f"there is no {TOOL} beside {sys.executable}; pip install openvino")

@@ -1,10 +1,10 @@
-"""Where does int8 pay: for all layers or for every second one, in which runtime?
+"""In which runtimes is int8 faster than fp32, for all layers and for every second layer?
 
-Sampled networks are written in fp32, in int8 and with every second layer in int8, with seeded weights. Every file is
-timed in every runtime against the fp32 file in ONNX Runtime, by the measuring protocol, their bursts taking turns: a
-ratio below 1 is faster than that file.
+Sampled networks with seeded weights are written in fp32, in int8, and with every second layer in int8. The measuring
+protocol times every file in every runtime, in turns with the fp32 file in ONNX Runtime. The ratio is to the time of
+that file: below 1, the file is faster.
 
-Example: ``python benchmarks/runtimes.py --networks 4 --image-size 64 --json``, or of one known network
+Example: ``python benchmarks/runtimes.py --networks 4 --image-size 64 --json``, or for one known network
 ``--networks 1 --image-size 128 --space '{name: timm_model, model: mobilenetv2_100}'``
 """
 
@@ -30,13 +30,13 @@ from nas.latency.protocol.measure import REPORT, Bench, measure
 from nas.latency.runtimes import RUNTIMES, Session, SessionOptions
 from nas.processor import describe_processor
 
-#: Variant → which layers, counted from 0, compute with 8 bits.
+#: Variant → whether a layer, counted from 0, is in int8.
 VARIANTS = {"fp32": lambda layer: False, "int8": lambda layer: True, "alternating": lambda layer: layer % 2 == 0}
 RUNTIME_NAMES = ("onnxruntime", "openvino")
 
 
 def write_files(folder: Path, spec: dict[str, Any], image_size: int, count: int, seed: int) -> list[dict[str, Any]]:
-    """Write all variants of ``count`` networks; a row a network. Its own process: measuring ones have no torch."""
+    """Write all variants of ``count`` networks; one row for each. Imports torch: run in a separate process."""
     from networks import Networks
 
     from nas.export.onnx import OnnxExporter
@@ -56,7 +56,7 @@ def write_files(folder: Path, spec: dict[str, Any], image_size: int, count: int,
 
 
 def ratios(folder: Path, index: int, rounds: int) -> dict[str, Any]:
-    """``variant in runtime`` → its time over that of the fp32 file in ONNX Runtime, one ratio a round."""
+    """``variant in runtime`` → its time divided by that of the fp32 file in ONNX Runtime, one ratio per round."""
     cores = measuring_cores(None, 1)
     exclusive = partial(measuring, cores)
 
@@ -74,7 +74,7 @@ def ratios(folder: Path, index: int, rounds: int) -> dict[str, Any]:
             candidate = partial(opened, variant, runtime)
             bench = Bench(candidate, reference, {"fp32": fp32_ms}, lambda _: fp32_ms, exclusive)
             times[f"{variant} in {runtime}"] = measure(bench, REPORT).latency_ms
-        # The reference's file as a candidate: what is first in a visit finds colder caches than what is second.
+        # Divide by the fp32 file as a candidate, because caches differ between the first and second file of a visit.
         first = times["fp32 in onnxruntime"]
         for key, time_ms in times.items():
             found.setdefault(key, []).append(time_ms / first)
@@ -82,13 +82,13 @@ def ratios(folder: Path, index: int, rounds: int) -> dict[str, Any]:
 
 
 def summary(rows: list[dict[str, Any]]) -> dict[str, float]:
-    """Geometric means over networks and rounds."""
+    """Geometric means of the ratios over networks and rounds."""
     keys = [f"{variant} in {runtime}" for variant, runtime in product(VARIANTS, RUNTIME_NAMES)]
     return {key: geometric_mean(ratio for row in rows for ratio in row[key]) for key in keys}
 
 
 def print_table(rows: list[dict[str, Any]], means: dict[str, float]) -> None:
-    """For people: the mean of the rounds."""
+    """Print a table with the mean of the rounds."""
     print(f"{'network':>8}{'layers':>8}{'MMACs':>8}{'fp32 ms':>10}" + "".join(f"{key:>27}" for key in means))
     for row in rows:
         cells = "".join(f"{geometric_mean(row[key]):>27.2f}" for key in means)
@@ -103,7 +103,7 @@ def main() -> None:
         "--space", type=yaml.safe_load, default={"name": "plain_convnet"}, help="as in a plan: '{name: …, …}'"
     )
     parser.add_argument("--image-size", type=int, default=64)
-    parser.add_argument("--rounds", type=int, default=2, help="of measuring everything in turn (default 2)")
+    parser.add_argument("--rounds", type=int, default=2, help="how often everything is measured (default 2)")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--json", action="store_true", help="one JSON object instead of a table")
     options = parser.parse_args()

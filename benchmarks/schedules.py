@@ -1,6 +1,6 @@
-"""Does every schedule remove what its formula says? Realised sparsity of a layer in every step, beside the formula.
+"""Does every schedule follow its formula? Compares the sparsity of a layer with the formula in every step.
 
-A layer of 64 × 128 weights whose values drift as in training; no network is trained.
+No network is trained: the weights of a 64 × 128 layer change randomly in every step.
 
 Example: ``python benchmarks/schedules.py --sparsity 0.9 --plot schedules.html``
 """
@@ -21,12 +21,12 @@ from nas.sparsity.mask import put_mask
 from nas.sparsity.prunable import PrunableWeight
 
 OUTPUTS, INPUTS = 64, 128
-#: Rows of the table.
+#: About how many rows the table of a schedule has.
 ROWS = 10
 
 
 def follow(schedule: Schedule, pattern: str, density: float, steps: int) -> list[dict[str, float]]:
-    """One row a step: sparsity by the formula and as it is, and the share of kept weights that were exchanged."""
+    """One row for each step: sparsity by the formula and of the mask, share of kept weights that are new."""
     generator = torch.Generator().manual_seed(0)
     model = nn.Sequential(nn.Linear(INPUTS, OUTPUTS))
     shape = (OUTPUTS, INPUTS)
@@ -56,18 +56,20 @@ def follow(schedule: Schedule, pattern: str, density: float, steps: int) -> list
 
 
 def print_table(found: dict[str, list[dict[str, float]]]) -> None:
-    """For people: some steps of every schedule, and the largest difference over all of them."""
+    """Print some steps of every schedule, and its largest difference over all steps."""
     for name, rows in found.items():
         worst = max(abs(row["formula"] - row["realised"]) for row in rows)
-        print(f"{name}: realised and formula differ by {worst:.5f} at most (a weight is {1 / OUTPUTS / INPUTS:.5f})")
-        print(f"{'step':>8}{'formula':>10}{'realised':>10}{'come':>8}")
+        print(
+            f"{name}: sparsity differs from the formula by at most {worst:.5f} (a weight is {1 / OUTPUTS / INPUTS:.5f})"
+        )
+        print(f"{'step':>8}{'formula':>10}{'realised':>10}{'new':>8}")
         for row in rows[:: max(1, len(rows) // ROWS)]:
             print(f"{row['step']:>8}{row['formula']:>10.4f}{row['realised']:>10.4f}{row['come']:>8.3f}")
         print()
 
 
 def figure(found: dict[str, list[dict[str, float]]]) -> Any:
-    """Realised sparsity as lines, the formula as dots."""
+    """Draw the realised sparsity as lines and the formula as dots."""
     drawn = go.Figure(layout={"xaxis_title": "step", "yaxis_title": "sparsity", "template": "plotly_white"})
     for name, rows in found.items():
         steps = [row["step"] for row in rows]
@@ -85,14 +87,16 @@ def figure(found: dict[str, list[dict[str, float]]]) -> Any:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--sparsity", type=float, default=0.9, help="in the end (default 0.9)")
-    parser.add_argument("--steps", type=int, default=400, help="of training (default 400)")
+    parser.add_argument("--sparsity", type=float, default=0.9, help="sparsity at the end (default 0.9)")
+    parser.add_argument("--steps", type=int, default=400, help="training steps (default 400)")
     parser.add_argument("--pattern", default="unstructured", choices=PATTERNS.names())
     parser.add_argument("--json", action="store_true", help="one JSON object instead of a table")
     parser.add_argument("--plot", type=Path, help="also draw the curves into this HTML file")
     arguments = parser.parse_args()
     if not 0 <= arguments.sparsity < 1 or arguments.steps < 1:
-        parser.error(f"--sparsity {arguments.sparsity} must be 0 to below 1, --steps {arguments.steps} at least 1")
+        parser.error(
+            f"--sparsity must be 0 to below 1, --steps at least 1; got {arguments.sparsity} and {arguments.steps}"
+        )
     schedules = {name: SCHEDULES.get(name)() for name in SCHEDULES.names()}
     pattern = PATTERNS.get(arguments.pattern)
     found = {

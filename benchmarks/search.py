@@ -1,13 +1,15 @@
-"""Which strategy finds how much of the best front, after how many trained networks?
+"""How much of the best front do strategies find, after how many trained networks?
 
     python benchmarks/search.py --table nas_bench_201.parquet --seeds 10 --out search
     python benchmarks/search.py --synthetic --seeds 5 --strategies random tpe pareto_bo
 
-Strategies are asked and told as by a study, one network at a time. Each problem's score is the share of the best known
-hypervolume; networks that a strategy proposes again are not counted again. With ``--table``, problems are the devices
-of NAS-Bench-201; with ``--synthetic``, spaces of 31 questions with noisy accuracies, scored without the noise. A
-strategy's parameters follow its name: ``pareto_bo,shortlist=400``; where a network's features cost nothing, as in a
-table, the short list may be long. ``--out`` writes curves with bands as a page, and all scores as CSV.
+Strategies propose one network at a time and observe its results, as in a study. The score is the hypervolume of the
+networks found so far, as a share of the best known hypervolume; a network that is proposed again does not count again.
+With ``--table``, the problems are devices of NAS-Bench-201. With ``--synthetic``, they are spaces of 31 questions whose
+accuracies are noisy; the score uses accuracies without noise. Parameters of a strategy follow its name, as in
+``pareto_bo,shortlist=400``; the short list can be long here, because features of networks cost nothing. With
+``measured=4``, four networks are measured for each trained one, which the strategy chooses among the measured networks.
+``--out`` writes a page with curves of mean and standard deviation, and all scores as CSV.
 """
 
 from __future__ import annotations
@@ -31,16 +33,16 @@ from search_parts.problems import GOAL, Evaluated, Problem, Synthetic, Table
 
 from nas.strategies import STRATEGIES, Observation, Suggestion
 
-#: Suggestions for each network that is to be trained: a strategy may repeat itself.
+#: Largest number of suggestions for each network to train, because strategies may repeat networks.
 MAX_SUGGESTIONS = 20
-#: With several measurements per training, the first networks are all trained.
+#: How many networks are trained before several are measured for each trained one.
 STARTUP = 10
 COLOURS = ("#2f80c2", "#d55e00", "#009e73", "#8a8f98", "#cc79a7", "#e69f00")
 
 
 @dataclass(frozen=True)
 class Run:
-    """One strategy on one problem with one seed: its score after each trained network, and times of suggestions."""
+    """One strategy on one problem with one seed: scores after each trained network, and seconds of each suggestion."""
 
     strategy: str
     problem: str
@@ -83,7 +85,7 @@ def run(strategy: str, problem: Problem, seed: int, num_trained: int) -> Run:
 
 
 def problems(arguments: argparse.Namespace) -> Iterator[Problem]:
-    """What was asked for on the command line."""
+    """The problems that the options select."""
     for device in arguments.devices if arguments.table else ():
         yield Table(arguments.table, device, arguments.accuracy, arguments.floor)
     for seed in range(3) if arguments.synthetic else ():
@@ -91,7 +93,7 @@ def problems(arguments: argparse.Namespace) -> Iterator[Problem]:
 
 
 def rows(runs: Sequence[Run], marks: Sequence[int]) -> list[dict[str, Any]]:
-    """One row a strategy: mean and standard deviation of its scores over problems and seeds."""
+    """One row for each strategy: mean and standard deviation of its scores over problems and seeds."""
     found = []
     for strategy in dict.fromkeys(item.strategy for item in runs):
         own = [item for item in runs if item.strategy == strategy]
@@ -111,7 +113,7 @@ def rows(runs: Sequence[Run], marks: Sequence[int]) -> list[dict[str, Any]]:
 
 
 def write(runs: Sequence[Run], folder: Path) -> None:
-    """``scores.csv`` with every score, ``curves.html`` with means and bands of a standard deviation."""
+    """Write all scores to ``scores.csv``, and curves of their mean and standard deviation to ``curves.html``."""
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / "scores.csv").open("w", newline="") as file:
         writer = csv.writer(file)
@@ -156,7 +158,7 @@ def main() -> None:
     arguments = parser.parse_args()
     chosen = list(problems(arguments))
     if not chosen:
-        parser.error("say what to search: --table FILE, --synthetic, or both")
+        parser.error("no problems: give --table FILE, --synthetic, or both")
     runs = [
         run(strategy, problem, seed, max(arguments.marks))
         for problem in chosen

@@ -1,10 +1,11 @@
-"""How much faster is a sparse 1×1 convolution with the native kernels than the dense one?
+"""How much faster is a sparse 1×1 convolution with the native kernels than the dense convolution?
 
-Single layers with zeros in each pattern the kernels know, written as ONNX files and opened by three runtimes: OpenVINO
-with the kernels, and ONNX Runtime and OpenVINO, which compute zeros like any number. One thread; least processor time
-of bursts that take turns. The ratio is to the better of the two; GFLOP/s count the weights that are not zero.
+Single layers with zeros in each supported pattern are written as ONNX files, and timed in OpenVINO with the kernels, in
+ONNX Runtime and in OpenVINO; the latter two do not skip zeros. The runtimes take turns on one thread, and the shortest
+processor time counts. The ratio is the time of the faster of the two divided by that of the kernels. The GFLOP/s count
+only weights that are not zero.
 
-Example: ``python benchmarks/sparse_kernels.py --runs 3``, or of few layers
+Example: ``python benchmarks/sparse_kernels.py --runs 3``, or for few layers
 ``--shapes 512x512x14 --patterns "4x1 blocks" --runs 1``
 """
 
@@ -35,21 +36,21 @@ from nas.processor import describe_processor
 KERNELS, DENSE = "openvino_kernels", ("onnxruntime", "openvino")
 #: Outputs × inputs × side of the image.
 SHAPES = ("128x128x28", "256x256x14", "512x512x14", "1024x1024x7", "1536x384x14", "384x1536x14")
-#: Steps of the loop that finds a core's peak.
+#: Steps of the loop that measures the peak of a core.
 PEAK_STEPS = 20_000
 
 
 @dataclass(frozen=True)
 class Pattern:
-    """Which weights are kept together, and out of how many inputs so many are."""
+    """Blocks of adjacent outputs that are kept or removed together, and the inputs that compete."""
 
     outputs: int
     densities: tuple[float, ...]
-    #: Adjacent inputs that compete; None where all of the layer do.
+    #: Number of adjacent inputs that compete; None if all blocks of the layer do.
     inputs: int | None = None
 
     def weight(self, shape: tuple[int, int], density: float, rng: np.random.Generator) -> np.ndarray:
-        """A random weight ``(outputs, inputs)``."""
+        """A random sparse weight, ``(outputs, inputs)``."""
         scores = rng.random((shape[0] // self.outputs, shape[1]))
         groups = scores.reshape(-1, self.inputs or scores.size)
         kept = groups.argsort(1).argsort(1) < round(density * groups.shape[1])
@@ -65,7 +66,7 @@ PATTERNS = {
 
 
 def write_layer(path: Path, weight: np.ndarray, side: int, rng: np.random.Generator) -> None:
-    """A 1×1 convolution with a bias and a ReLU."""
+    """Write an ONNX file of a 1×1 convolution with a bias and a ReLU."""
     outputs, inputs = weight.shape
     bias = rng.standard_normal(outputs, np.float32)
     nodes = [helper.make_node("Conv", ["x", "weight", "bias"], ["sums"]), helper.make_node("Relu", ["sums"], ["y"])]
@@ -80,7 +81,7 @@ def write_layer(path: Path, weight: np.ndarray, side: int, rng: np.random.Genera
 
 
 def times_ms(path: Path, bursts: int, burst_runs: int) -> dict[str, float]:
-    """Least processor time of a run in each runtime, in sessions opened for it."""
+    """Runtime → shortest processor time of a run, in fresh sessions."""
     found: dict[str, float] = {}
     with ExitStack() as stack:
         sessions = {
@@ -95,7 +96,7 @@ def times_ms(path: Path, bursts: int, burst_runs: int) -> dict[str, float]:
 
 
 def peak_gflops(library: Library) -> float:
-    """What a core can do at most: of the instruction sets it has, multiplications and additions in registers."""
+    """Peak of a core: GFLOP/s of multiply-adds in registers, with the best of its instruction sets."""
     found = []
     for item in library.instruction_sets:
         for _ in range(20 * item.available):
@@ -106,7 +107,7 @@ def peak_gflops(library: Library) -> float:
 
 
 def measure(options: argparse.Namespace) -> Iterator[dict[str, Any]]:
-    """A row a layer: its runs, each with the times of all runtimes, the ratio and the GFLOP/s."""
+    """Yield one row for each layer: its runs, each with the times of all runtimes, the ratio and the GFLOP/s."""
     rng = np.random.default_rng(options.seed)
     layers = [(name, density) for name in options.patterns for density in PATTERNS[name].densities]
     with tempfile.TemporaryDirectory() as folder:
@@ -126,7 +127,7 @@ def measure(options: argparse.Namespace) -> Iterator[dict[str, Any]]:
 
 @dataclass(frozen=True)
 class Mean:
-    """Geometric mean over shapes of the ratio: the median of the runs, and the least and the largest."""
+    """Geometric mean of the ratio over shapes: the median, smallest and largest value of the runs."""
 
     pattern: str
     density: float
@@ -136,7 +137,7 @@ class Mean:
 
 
 def means(rows: list[dict[str, Any]]) -> list[Mean]:
-    """One a pattern and density, in the order of the rows."""
+    """One mean for each pattern and density, in the order of the rows."""
     found = []
     for pattern, density in dict.fromkeys((row["pattern"], row["density"]) for row in rows):
         ratios = [
@@ -150,14 +151,14 @@ def means(rows: list[dict[str, Any]]) -> list[Mean]:
 
 
 def print_title(peak: float) -> None:
-    """For people."""
+    """Print the peak and the heading of the table."""
     print(f"peak of a core: {peak:.0f} GFLOP/s")
     titles = ("kernels ms", "onnxruntime ms", "openvino ms", "ratio", "GFLOP/s", "of peak")
     print(f"{'pattern':<14}{'zeros':>6}{'shape':>14}" + "".join(f"{title:>16}" for title in titles))
 
 
 def print_row(row: dict[str, Any], peak: float) -> None:
-    """Medians of the runs."""
+    """Print one row with the medians of the runs."""
     ms = [median(run["ms"][name] for run in row["runs"]) for name in (KERNELS, *DENSE)]
     ratio, gflops = (median(run[key] for run in row["runs"]) for key in ("ratio", "gflops"))
     cells = [*(f"{time_ms:.4f}" for time_ms in ms), f"{ratio:.2f}", f"{gflops:.1f}", f"{gflops / peak:.0%}"]
@@ -166,8 +167,8 @@ def print_row(row: dict[str, Any], peak: float) -> None:
 
 
 def print_means(rows: list[dict[str, Any]]) -> None:
-    """With the spread of the runs."""
-    print("\ngeometric mean of the ratio over shapes (least and largest run)")
+    """Print the means with the range of the runs."""
+    print("\ngeometric mean of the ratio over shapes (range of the runs)")
     for mean in means(rows):
         name = f"{mean.pattern:<14}{1 - mean.density:>6.0%}"
         print(f"{name}{mean.ratio:>8.2f}  ({mean.least:.2f} to {mean.largest:.2f})")
@@ -175,10 +176,10 @@ def print_means(rows: list[dict[str, Any]]) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--shapes", nargs="+", default=SHAPES, help="outputs x inputs x side, as 512x512x14")
+    parser.add_argument("--shapes", nargs="+", default=SHAPES, help="outputs x inputs x side, such as 512x512x14")
     parser.add_argument("--patterns", nargs="+", choices=PATTERNS, default=list(PATTERNS))
     parser.add_argument("--runs", type=int, default=3, help="fresh sessions of each layer (default 3)")
-    parser.add_argument("--bursts", type=int, default=10, help="of each runtime in turn (default 10)")
+    parser.add_argument("--bursts", type=int, default=10, help="bursts of each runtime (default 10)")
     parser.add_argument("--burst-runs", type=int, default=10)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--json", action="store_true", help="one JSON object instead of tables")

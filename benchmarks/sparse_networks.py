@@ -1,11 +1,12 @@
-"""How much faster are whole networks with our kernels than dense in the best runtime?
+"""How much faster are sparse networks with the native kernels than dense networks in the faster runtime?
 
     python benchmarks/sparse_networks.py --runs 3
 
-MobileNetV1 and networks sampled from ``sparse_convnet``, their 1×1 convolutions with 80 and 90 % zeros, scattered or
-in 4×1 blocks, and a network with 13×13 kernels from ``large_kernel``, at 224×224, with seeded weights. Each file on
-``openvino_kernels`` against the dense file in ONNX Runtime and in OpenVINO, one thread, by the measuring protocol,
-bursts beside those of the dense file in ONNX Runtime. The ratio is over the faster of the two: above 1 is faster.
+The networks have seeded weights and 224×224 inputs: MobileNetV1 and a sampled ``sparse_convnet``, whose 1×1
+convolutions have 80 or 90 % zeros, single or in 4×1 blocks, and a ``large_kernel`` network with 13×13 kernels, which
+stays dense. The measuring protocol times each file in ``openvino_kernels``, and the dense file in ONNX Runtime and
+OpenVINO, on one thread and in turns with the dense file in ONNX Runtime. The ratio is the time of the faster dense file
+divided by that of the kernels: above 1, the kernels are faster.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ SPACES = {
     "sparse_convnet": {"name": "sparse_convnet", "preset": "mobile"},
     "large_kernel": {"name": "large_kernel", "preset": "paper", "kernels": [13], "mixers": ["depthwise"]},
 }
-#: Spaces whose networks are timed with all their weights only.
+#: Spaces whose networks are timed only dense.
 UNPRUNED = frozenset({"large_kernel"})
 RUNTIME, DENSE_RUNTIMES = "openvino_kernels", ("onnxruntime", "openvino")
 
@@ -48,7 +49,7 @@ Row = dict[str, Any]
 
 
 def write_files(folder: Path, space: str, image_size: int, seed: int) -> list[str]:
-    """Write a network's variants, the dense one first; their names. Its own process: measuring ones have no torch."""
+    """Write a network's variants, the dense one first; return their names. Imports torch: run in a separate process."""
     from networks import Networks
 
     from nas.export.onnx import OnnxExporter
@@ -77,7 +78,7 @@ def prune(model: Any, pattern: Any, kept: float) -> None:
 
 
 def times_ms(folder: Path, variants: list[str], runs: int) -> Row:
-    """``variant in runtime`` → milliseconds, one a run."""
+    """``variant in runtime`` → milliseconds of each run."""
     cores = measuring_cores(None, 1)
     exclusive = partial(measuring, cores)
 
@@ -100,7 +101,7 @@ def times_ms(folder: Path, variants: list[str], runs: int) -> Row:
 
 
 def ratios(times: Row, variants: list[str]) -> dict[str, list[float]]:
-    """Variant → the faster dense file's time over its own, one a run."""
+    """Variant → the time of the faster dense file divided by its own, for each run."""
     best = [min(pair) for pair in zip(*(times[f"{DENSE} in {runtime}"] for runtime in DENSE_RUNTIMES), strict=True)]
     return {
         variant: [dense / own for dense, own in zip(best, times[f"{variant} in {RUNTIME}"], strict=True)]
@@ -109,8 +110,8 @@ def ratios(times: Row, variants: list[str]) -> dict[str, list[float]]:
 
 
 def print_table(rows: list[Row]) -> None:
-    """For people: mean and range of the runs."""
-    print(f"{'network':>18}{'variant':>12}{'dense ms: ORT':>15}{'OpenVINO':>10}{'ours ms':>9}{'ratio':>8}  range")
+    """Print rows with the mean and range of the runs."""
+    print(f"{'network':>18}{'variant':>12}{'dense ms: ORT':>15}{'OpenVINO':>10}{'kernels':>9}{'ratio':>8}  range")
     for row in rows:
         times = row["times_ms"]
         dense = [fmean(times[f"{DENSE} in {runtime}"]) for runtime in DENSE_RUNTIMES]
@@ -125,9 +126,9 @@ def print_table(rows: list[Row]) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--networks", nargs="+", choices=list(SPACES), default=list(SPACES))
-    parser.add_argument("--seeds", nargs="+", type=int, default=[0], help="of sampled networks (default 0)")
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0], help="seeds of the sampled networks (default 0)")
     parser.add_argument("--image-size", type=int, default=224)
-    parser.add_argument("--runs", type=int, default=3, help="of measuring everything in turn (default 3)")
+    parser.add_argument("--runs", type=int, default=3, help="how often everything is measured (default 3)")
     parser.add_argument("--json", action="store_true", help="one JSON object instead of a table")
     options = parser.parse_args()
     pin(measuring_cores(None, 1))

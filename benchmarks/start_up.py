@@ -1,10 +1,10 @@
-"""What starting costs: wall time, processor time and peak memory, as ratios to Python's own start.
+"""How much time and memory does a start take, compared with the start of Python itself?
 
     python benchmarks/start_up.py
     python benchmarks/start_up.py --runs 15 --json
 
-Medians over runs of each command; the commands take turns, so that a disturbance meets all of them alike. One run of
-each comes first and does not count: it leaves compiled modules behind.
+The table shows medians of wall time, processor time and peak memory. The commands take turns, so that a disturbance
+affects all of them. The first run of each command does not count, because it compiles modules.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ COMMANDS = {
     "nas --help": [NAS, "--help"],
     "nas measure --help": [NAS, "measure", "--help"],
 }
-#: Starts a command and tells what it took. A process inherits the peak memory of the one that starts it: this one is
-#: smaller than any command, since it imports nothing.
+#: Starts a command and prints its cost. It imports almost nothing, because a process inherits the peak memory of the
+#: process that starts it.
 LAUNCH = """
 import os, sys, time
 begun = time.perf_counter()
@@ -39,18 +39,18 @@ wall_s, processor_s = time.perf_counter() - begun, usage.ru_utime + usage.ru_sti
 print(f'{{"wall_s": {wall_s}, "processor_s": {processor_s}, "peak_bytes": {usage.ru_maxrss * 1024}}}')
 sys.exit(os.waitstatus_to_exitcode(status))
 """
-#: Key → what stands over its column, and what a value is divided by for it.
+#: Key → heading of its column, and the unit that values are divided by.
 COLUMNS = {"wall_s": ("wall, ms", 1e-3), "processor_s": ("processor, ms", 1e-3), "peak_bytes": ("memory, MB", 1e6)}
 
 
 def run(command: list[str]) -> dict[str, float]:
-    """Wall and processor seconds of one process, and the most memory it held."""
+    """Wall and processor seconds of one process, and its peak memory in bytes."""
     done = subprocess.run([sys.executable, "-I", "-S", "-c", LAUNCH, *command], stdout=subprocess.PIPE, check=True)
     return json.loads(done.stdout)  # type: ignore[no-any-return]
 
 
 def measure(runs: int) -> list[dict[str, Any]]:
-    """One row per command: medians, and under ``ratios`` the same divided by those of the first."""
+    """One row for each command: medians, and in ``ratios`` the medians divided by those of the first command."""
     for command in COMMANDS.values():
         run(command)
     found: dict[str, list[dict[str, float]]] = {name: [] for name in COMMANDS}
@@ -68,7 +68,7 @@ def measure(runs: int) -> list[dict[str, Any]]:
 
 
 def table(rows: list[dict[str, Any]]) -> Table:
-    """For people: each value with its ratio."""
+    """A table of the values, each with its ratio."""
     shown = Table("command", box=None, padding=(0, 2))
     for heading, _ in COLUMNS.values():
         shown.add_column(heading, justify="right")
@@ -85,7 +85,7 @@ def table(rows: list[dict[str, Any]]) -> Table:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--runs", type=int, default=7, help="of each command (default 7)")
+    parser.add_argument("--runs", type=int, default=7, help="runs of each command (default 7)")
     parser.add_argument("--json", action="store_true", help="one JSON list instead of the table")
     arguments = parser.parse_args()
     rows = measure(arguments.runs)

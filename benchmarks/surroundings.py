@@ -1,4 +1,4 @@
-"""What benchmarks of the measuring protocol share: networks a few percent apart, and other work on the machine."""
+"""Networks whose latencies differ by a few percent, and other work on the machine, for benchmarks of the protocol."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from onnx import TensorProto, helper, numpy_helper
 
 from nas.latency.machine.affinity import available_cores, measuring_core
 
-#: Columns of the input, and thus the work, of each network: neighbours are 3–25 % apart.
+#: Input columns of each network, to which its work is proportional; neighbours differ by 3 to 25 %.
 COLUMNS = (20, 25, 26, 28, 29, 32, 33, 36, 38, 42, 46, 56)
 CHANNELS, ROWS = 32, 16
-#: Layers of networks of about a millisecond on a desktop core.
+#: Number of layers, for a latency of about a millisecond on a desktop core.
 DEPTH = 10
 
-#: A small convolutional network, trained on random images for ever.
+#: Trains a small convolutional network on random images without end.
 TRAINER = """
 import torch
 from torch import nn
@@ -37,7 +37,7 @@ while True:
     nn.functional.cross_entropy(net(images), labels).backward()
     optimizer.step()
 """
-#: Does nothing, all the time.
+#: Keeps its core busy without doing anything.
 HOG = "print('ready', flush=True)\nwhile True: pass"
 
 
@@ -66,14 +66,14 @@ def write_nets(folder: Path, count: int, depth: int = DEPTH) -> list[Path]:
 
 @contextmanager
 def working(code: str, core: int) -> Iterator[None]:
-    """A process that runs ``code`` on a core while the block runs; it has begun when the block does."""
+    """Run ``code`` in a process on a core while the block runs; the block starts when the process is ready."""
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     command = [sys.executable, "-c", f"import os; os.sched_setaffinity(0, {{{core}}})\n{code}"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
     try:
         assert process.stdout is not None
         if process.stdout.readline() != "ready\n":
-            raise SystemExit(f"the other work on core {core} did not start")
+            raise SystemExit(f"the process that should occupy core {core} did not start")
         yield
     finally:
         process.kill()
@@ -82,7 +82,7 @@ def working(code: str, core: int) -> Iterator[None]:
 
 @contextmanager
 def trainers(cores: Sequence[int]) -> Iterator[None]:
-    """A training on each of the cores."""
+    """Run a training on each of the cores while the block runs."""
     with ExitStack() as stack:
         for core in cores:
             stack.enter_context(working(TRAINER, core))
@@ -90,7 +90,7 @@ def trainers(cores: Sequence[int]) -> Iterator[None]:
 
 
 def cores_at_work() -> dict[str, list[int]]:
-    """Condition → cores with a training."""
+    """Condition → cores on which a training runs."""
     cores = available_cores()
     own = measuring_core()
     found: dict[str, list[int]] = {"idle": []}

@@ -1,11 +1,11 @@
-"""How soon is a throttled device caught?
+"""How soon do canaries detect that a device is throttled?
 
     python benchmarks/throttled_target.py --every 5 --repeats 5
 
-An agent on this machine measures one network again and again, a canary every so many measurements as in
-a study. At a random one of them its processor quota is cut to a share of a core (control groups: this needs the right
-to make one). Printed: the measurements handed out between the cut and the canary that finds it, and by how much the
-latencies measured in between are off; a study measures them again. Baseline: what a study without canaries would keep.
+An agent on this machine measures one network repeatedly, with canaries at regular intervals as in a study. At a random
+measurement, its processor quota is reduced to a share of a core, which needs permission to create control groups. The
+benchmark prints how many measurements are made until a canary detects this, and the errors of their latencies. A study
+repeats these measurements; a study without canaries would keep them.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ Row = dict[str, Any]
 
 
 class Quota:
-    """A control group with a processor quota, of either version."""
+    """A control group with a processor quota, of cgroup version 1 or 2."""
 
     def __init__(self) -> None:
         version_1 = (GROUPS / "cpu" / "cpu.cfs_quota_us").exists() or (GROUPS / "cpu" / "cgroup.procs").exists()
@@ -51,11 +51,11 @@ class Quota:
             self._group.mkdir()
         except OSError as error:
             raise SystemExit(
-                f"{self._group} can't be made ({error}); run this where control groups are writable"
+                f"{self._group} can't be created ({error}); run this where control groups are writable"
             ) from None
 
     def limit(self, pids: list[int], share: float) -> None:
-        """Let these processes together have so much of a core."""
+        """Limit the processes together to a share of a core."""
         quota_us = int(share * PERIOD_US)
         if self._version_1:
             (self._group / "cpu.cfs_period_us").write_text(str(PERIOD_US))
@@ -65,7 +65,7 @@ class Quota:
         self._move(pids, self._group)
 
     def lift(self, pids: list[int]) -> None:
-        """Let them have what they want again."""
+        """Remove the limit of the processes."""
         self._move(pids, self._root)
 
     def remove(self) -> None:
@@ -78,7 +78,7 @@ class Quota:
 
 @contextmanager
 def agent(folder: Path) -> Iterator[tuple[TargetSpec, int]]:
-    """An agent's target and its process."""
+    """Start an agent; yield its target and its process id."""
     token_file = folder / "token"
     token_file.write_text(secrets.token_hex(16))
     token_file.chmod(0o600)
@@ -97,13 +97,13 @@ def agent(folder: Path) -> Iterator[tuple[TargetSpec, int]]:
 
 
 def family(pid: int) -> list[int]:
-    """A process and its children."""
+    """Ids of a process and its children."""
     threads = Path(f"/proc/{pid}/task").iterdir()
     return [pid, *(int(child) for thread in threads for child in (thread / "children").read_text().split())]
 
 
 def slots(measurer: Measurer, target: Target, net: Path, canaries: Canaries, limit: float) -> Iterator[float | None]:
-    """Latencies one after another; None when a canary found the target bad."""
+    """Yield latencies one after another, and None at the end when a canary finds the target bad."""
     while True:
         if canaries.due(NAME):
             canaries.started(NAME)
@@ -115,7 +115,7 @@ def slots(measurer: Measurer, target: Target, net: Path, canaries: Canaries, lim
 
 
 def caught(options: argparse.Namespace, quota: Quota, measurer: Measurer, target: Target, net: Path, pid: int) -> Row:
-    """One repeat: measure, cut the quota, measure on until it is found; what came out."""
+    """One repeat: measure, reduce the quota, and continue to measure until a canary detects it."""
     plan = MeasurePlan(canary_every=options.every)
     measuring = slots(measurer, target, net, Canaries(plan, {NAME: None}), plan.max_drift)
     before = [next(measuring) for _ in range(random.randint(1, 2 * options.every))]
@@ -137,7 +137,7 @@ def caught(options: argparse.Namespace, quota: Quota, measurer: Measurer, target
 
 
 def summarise(rows: list[Row], every: int) -> Row:
-    """How soon, and how wrong until then."""
+    """How soon the throttling is detected, and the errors of the latencies until then."""
     cut = [row for row in rows if not row["false_alarm"]]
     late = [len(row["after_ms"]) for row in cut]
     usual = median(value for row in cut for value in row["before_ms"])
@@ -154,8 +154,8 @@ def summarise(rows: list[Row], every: int) -> Row:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--every", type=int, default=5, help="measurements from canary to canary (default 5)")
-    parser.add_argument("--share", type=float, default=0.5, help="of a core that is left (default 0.5)")
+    parser.add_argument("--every", type=int, default=5, help="measurements between canaries (default 5)")
+    parser.add_argument("--share", type=float, default=0.5, help="share of a core that is left (default 0.5)")
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--json", action="store_true", help="one JSON object instead of text")
     options = parser.parse_args()
@@ -172,10 +172,10 @@ def main() -> None:
     if options.json:
         print(json.dumps({"rows": rows, **found}))
         return
-    print(f"{found['repeats']} times, {options.share:.0%} of a core left, a canary every {options.every} measurements")
-    print(f"caught by the next canary: {found['caught_in_time']:.0%}; false alarms: {found['false_alarms']}")
-    print(f"measurements from the cut to the canary: {found['measurements_until_caught']}")
-    print(f"off by {found['off_median']:.1%} (median), {found['off_worst']:.1%} (worst); a study makes them again")
+    print(f"{found['repeats']} repeats at {options.share:.0%} of a core, a canary every {options.every} measurements")
+    print(f"detected by the next canary: {found['caught_in_time']:.0%}; false alarms: {found['false_alarms']}")
+    print(f"measurements until detected: {found['measurements_until_caught']}")
+    print(f"error of these latencies: {found['off_median']:.1%} (median), {found['off_worst']:.1%} (largest)")
 
 
 if __name__ == "__main__":

@@ -1,1 +1,1 @@
-"""The parts of ``chaos.py``: where a study runs, what is done to it, and what must be true afterwards."""
+"""Parts of ``chaos.py``: the place where a study runs, the faults, and the checks afterwards."""

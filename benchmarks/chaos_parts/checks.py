@@ -1,4 +1,4 @@
-"""What must be true of a study after a fault."""
+"""Checks of a study after a fault."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from chaos_parts.processes import of_folder
 
 
 def found_wrong(place: Place) -> list[str]:
-    """What is wrong with a study that was brought to its end."""
+    """Return the problems of a study that has ended."""
     rows = place.rows("SELECT state, reason FROM candidates")
     candidates = [row[0] for row in rows]
     wrong = []
@@ -33,11 +33,13 @@ def _wrong_files(place: Place) -> list[str]:
     for uri, sha256 in place.rows("SELECT uri, sha256 FROM artifacts"):
         path = Path(uri.removeprefix("file://"))
         if not path.is_file() or hashlib.sha256(path.read_bytes()).hexdigest() != sha256:
-            wrong.append(f"artifact {path.name} is missing or another")
+            wrong.append(f"artifact {path.name} is missing or was changed")
     return wrong
 
 
 def _left(place: Place) -> list[str]:
     gone = wait(lambda: not of_folder(place.temporary), 70)
     folders = [path.name for path in place.temporary.glob("nas-*")]
-    return ([] if gone else ["processes are left"]) + ([f"left {', '.join(folders)}"] if folders else [])
+    return ([] if gone else ["processes are still running"]) + (
+        [f"temporary folders are left: {', '.join(folders)}"] if folders else []
+    )

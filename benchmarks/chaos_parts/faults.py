@@ -1,4 +1,4 @@
-"""What is done to a running study."""
+"""Faults that are injected into a running study."""
 
 from __future__ import annotations
 
@@ -19,26 +19,26 @@ from chaos_parts.places import NAS, Place, wait
 from chaos_parts.processes import below, kill, workers
 from nas.latency.machine.affinity import measuring_core
 
-#: Exit code of a study that its place has kept from its end.
+#: Exit code of a study that a fault of its machine has interrupted.
 INTERRUPTED = 4
 LOCK_S = 180.0
 AWAY_S = 5.0
-#: How long the first checkpoint of a training may take.
+#: How many seconds the first checkpoint of a training may take.
 MAX_S = 60.0
 DISK_BYTES = 8 << 20
 
-#: Does the harm, given the place and the number of the coordinator's process.
+#: Injects a fault, given the place and the process id of the coordinator.
 Harm = Callable[[Place, int], None]
 
 
 @dataclass(frozen=True)
 class Fault:
-    """One kind of harm, when it is done, and what may come of it."""
+    """A fault, when it is injected, and which results are allowed."""
 
     harm: Harm
-    #: Kind of job that must be running.
+    #: Kind of the job that must be running when the fault is injected.
     during: str = "train"
-    #: Exit codes that the search may end with; after another than 0 the study is resumed.
+    #: Allowed exit codes of the search; after a code other than 0 the study is resumed.
     codes: tuple[int, ...] = (0,)
     executors: tuple[str, ...] = ("local", "ray_actors")
     prepare: Callable[[Place], None] = lambda place: place.write_plan()
@@ -49,7 +49,7 @@ class Fault:
 def _kill_found(*words: str) -> Harm:
     def harm(place: Place, pid: int) -> None:
         found = below(pid, *words)
-        assert found, f"no process of {words} below {pid}"
+        assert found, f"process {pid} has no descendant with one of {words} in its command line"
         kill(found)
 
     return harm

@@ -1,4 +1,4 @@
-"""Where a study of the kill test runs: a folder of its own, and a database of its own."""
+"""The place where a study of the kill test runs: its own folder and database."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ NAS = str(Path(sys.executable).with_name("nas"))
 
 
 class Postgres:
-    """A PostgreSQL server of its own, thrown away with its folder."""
+    """A temporary PostgreSQL server, which is removed with its folder."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder / "postgres"
@@ -41,13 +41,13 @@ class Postgres:
         self._call("pg_ctl", *self._options, "start")
 
     def restart(self, pause_s: float) -> None:
-        """End it, with all connections, and start it again."""
+        """Stop the server with all connections, wait ``pause_s`` seconds, and start it again."""
         self.stop()
         time.sleep(pause_s)
         self._call("pg_ctl", *self._options, "start")
 
     def stop(self) -> None:
-        """End it."""
+        """Stop the server at once, without a checkpoint."""
         self._call("pg_ctl", *self._options[:2], "-m", "immediate", "stop")
 
     def _call(self, program: str, *arguments: str) -> None:
@@ -64,10 +64,10 @@ class Place:
     executor: str
     server: Postgres | None = None
     target: str = "local"
-    #: The agent of the target, where it has one, and how to start it.
+    #: The agent of the target, if it has one, and the command that starts it.
     agent: subprocess.Popen[bytes] | None = None
     agent_command: tuple[str, ...] = ()
-    #: Command → exit code, in order.
+    #: Commands and their exit codes, in order.
     ended: list[tuple[str, int | None]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -86,7 +86,7 @@ class Place:
         return self.folder / "artifacts"
 
     def write_plan(self, **keys: Any) -> None:
-        """Write the plan; keywords replace whole keys."""
+        """Write the plan; keywords replace top-level keys."""
         plan = {
             "name": "chaos",
             "task": {"name": "digits", "image_size": 8},
@@ -111,7 +111,7 @@ class Place:
             )
 
     def finish(self, process: subprocess.Popen[bytes], what: str, limit_s: float) -> int | None:
-        """Wait for the end of a command; its exit code, None if it had to be killed."""
+        """Wait until a command ends; return its exit code, or None if it had to be killed."""
         try:
             code: int | None = process.wait(limit_s)
         except subprocess.TimeoutExpired:
@@ -122,7 +122,7 @@ class Place:
         return code
 
     def rows(self, query: str) -> list[Any]:
-        """Rows of the database; none while it has no such tables or does not answer."""
+        """Rows of a query; none while the database has no such tables or does not answer."""
         try:
             with self.engine.connect() as connection:
                 return list(connection.execute(text(query)))
@@ -130,7 +130,7 @@ class Place:
             return []
 
     def wait_for(self, kind: str, process: subprocess.Popen[bytes], limit_s: float) -> bool:
-        """Wait for a job of a kind that runs after another has ended; whether there was one."""
+        """Wait until a job of this kind runs and another job is done; return whether this happened in time."""
         return wait(lambda: bool(self._hit(kind)) or process.poll() is not None, limit_s) and bool(self._hit(kind))
 
     def _hit(self, kind: str) -> list[Any]:
@@ -141,7 +141,7 @@ class Place:
 
 
 def wait(condition: Callable[[], bool], limit_s: float) -> bool:
-    """Wait until something is so; whether it became so in time."""
+    """Wait until a condition is true; return whether it became true in time."""
     deadline = time.monotonic() + limit_s
     while not condition():
         if time.monotonic() > deadline:

@@ -1,4 +1,4 @@
-"""The processes of a study, found by what they are."""
+"""Find the processes of a study, and kill them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 
 def descendants(root: int) -> list[int]:
-    """Living processes below one, itself not among them."""
+    """Ids of the living descendants of a process."""
     parents = {pid: parent for pid, (state, parent) in _table().items() if state not in "ZX"}
     found = {root}
     while new := {pid for pid, parent in parents.items() if parent in found} - found:
@@ -18,26 +18,26 @@ def descendants(root: int) -> list[int]:
 
 
 def below(root: int, *words: str) -> list[int]:
-    """Processes below one in whose command line one of the words stands."""
+    """Ids of descendants whose command line contains one of the words."""
     return [pid for pid in descendants(root) if any(word in _command(pid) for word in words)]
 
 
 def workers(root: int) -> list[int]:
-    """Processes that run jobs: forks of a template, or what stands in for one below Ray's workers."""
+    """Ids of descendants that run jobs: the forks of a template process."""
     templates = set(below(root, "trials.executors.template"))
     table = _table()
     return [pid for pid in templates if table.get(pid, ("", 0))[1] in templates]
 
 
 def kill(pids: list[int]) -> None:
-    """End processes as hard as can be."""
+    """Kill processes with SIGKILL."""
     for pid in pids:
         with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
 
 
 def of_folder(folder: Path) -> list[int]:
-    """Living processes whose temporary folder is this one."""
+    """Ids of living processes whose ``TMPDIR`` is this folder."""
     setting = f"TMPDIR={folder}".encode()
     found = []
     for pid, (state, _) in _table().items():
@@ -48,7 +48,7 @@ def of_folder(folder: Path) -> list[int]:
 
 
 def _table() -> dict[int, tuple[str, int]]:
-    """Process → its state and parent."""
+    """Process id → state and id of the parent."""
     found = {}
     for entry in Path("/proc").glob("[0-9]*/stat"):
         with suppress(OSError):

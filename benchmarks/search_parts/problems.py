@@ -1,4 +1,4 @@
-"""What strategies are compared on: a table of trained networks, and a synthetic space of conditional choices."""
+"""Problems to compare strategies on: a table of trained networks, and a synthetic space of conditional choices."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ GOAL = Goal({"accuracy": "maximize", "latency_ms": "minimize"}, {})
 
 @dataclass(frozen=True)
 class Evaluated:
-    """A network with its true objectives; ``features`` are what a strategy may know before training."""
+    """A network with its true objectives; strategies know its ``features`` before the training."""
 
     key: str
     accuracy: float
@@ -31,12 +31,12 @@ class Evaluated:
 
 
 class Problem(ABC):
-    """A space whose networks can be evaluated at once.
+    """A space whose networks can be evaluated without training.
 
     Attributes:
-        name: in tables.
-        worst: accuracy and latency beyond which nothing counts for the score.
-        noise: standard deviation of the accuracies that strategies are told.
+        name: the name in tables.
+        worst: the lowest accuracy and the highest latency that count for the score.
+        noise: standard deviation of the noise of the accuracies that strategies observe.
     """
 
     name: str
@@ -45,20 +45,20 @@ class Problem(ABC):
 
     @abstractmethod
     def build(self, chooser: Chooser) -> Evaluated:
-        """The network of a chooser's answers."""
+        """Return the network that the chooser's answers define."""
 
     @cached_property
     @abstractmethod
     def best_volume(self) -> float:
-        """Hypervolume of the best front that is known."""
+        """Hypervolume of the best known front."""
 
     def share(self, networks: list[Evaluated]) -> float:
-        """Hypervolume of some networks, as a share of the best."""
+        """Hypervolume of some networks, as a share of ``best_volume``."""
         return volume([(item.accuracy, item.latency_ms) for item in networks], self.worst) / self.best_volume
 
 
 def volume(points: list[tuple[float, float]], worst: tuple[float, float]) -> float:
-    """Area that (accuracy, latency) points dominate."""
+    """Area that (accuracy, latency) points dominate, bounded by ``worst``."""
     total, best = 0.0, worst[0]
     for accuracy, latency in sorted(points, key=lambda point: (point[1], -point[0])):
         if latency < worst[1] and accuracy > best:
@@ -68,13 +68,13 @@ def volume(points: list[tuple[float, float]], worst: tuple[float, float]) -> flo
 
 
 class Table(Problem):
-    """NAS-Bench-201 with latencies of a device (Dong and Yang 2020; Li et al. 2021).
+    """NAS-Bench-201 (Dong and Yang 2020) with the latencies of a device from HW-NAS-Bench (Li et al. 2021).
 
     Args:
         path: a parquet file with ``architecture``, ``mflops``, ``mparams``, accuracies in percent and latencies.
-        device: its column is ``<device>_latency_ms``.
+        device: the device; its latencies are in column ``<device>_latency_ms``.
         accuracy: the column of accuracies.
-        floor: accuracy in percent below which nothing counts.
+        floor: the lowest accuracy, in percent, that counts.
     """
 
     EDGES = ((0, 1), (0, 2), (1, 2), (0, 3), (1, 3), (2, 3))
@@ -105,12 +105,12 @@ class Table(Problem):
 
     @cached_property
     def best_volume(self) -> float:
-        """See ``Problem.best_volume``; over all networks."""
+        """See ``Problem.best_volume``; of all networks."""
         return volume([(row.accuracy, row.latency_ms) for row in self._rows.values()], self.worst)
 
 
 def _live(ops: tuple[str, ...], edges: tuple[tuple[int, int], ...]) -> dict[str, float]:
-    """Operators, paths and depth of the part of a cell that is connected to its input and its output."""
+    """Counts of operators, paths and depth of the part of a cell that connects its input to its output."""
     used = [(first, last, op) for (first, last), op in zip(edges, ops, strict=True) if op != "none"]
     paths: dict[int, list[tuple[int, ...]]] = {0: [()]}
     for node in (1, 2, 3):
@@ -130,13 +130,14 @@ def _live(ops: tuple[str, ...], edges: tuple[tuple[int, int], ...]) -> dict[str,
 
 
 class Synthetic(Problem):
-    """A space of 31 questions, 18 of them conditional, with a noisy accuracy; its networks are formulas.
+    """A space of 31 questions, 18 of them conditional, whose objectives are formulas; accuracies are noisy.
 
-    Three stages of one to three layers; a layer has a width, a kernel and an operator. Accuracy has an optimum in width
-    and kernel that depends on operator and stage, and gains from depth; latency grows with both.
+    A network has three stages of one to three layers, and each layer has a width, a kernel and an operator. Accuracy
+    grows with width and depth, and has an optimal kernel that depends on operator and stage. Latency grows with all
+    three.
 
     Args:
-        seed: of the formula.
+        seed: the seed of the formulas' coefficients.
     """
 
     noise = 0.3
@@ -176,7 +177,7 @@ class Synthetic(Problem):
 
     @cached_property
     def best_volume(self) -> float:
-        """See ``Problem.best_volume``; of a long evolution."""
+        """See ``Problem.best_volume``; found by an evolution of 30,000 networks."""
         generator = np.random.default_rng(0)
         front: list[tuple[Evaluated, dict[str, Any]]] = []
         for step in itertools.count():
@@ -197,7 +198,7 @@ class Synthetic(Problem):
 
 
 class _Mutant(Chooser):
-    """Gives a parent's answers, each question a new one with a chance of one in ten."""
+    """Gives the answers of a parent, each replaced by a random answer with a probability of 10 %."""
 
     def __init__(self, parent: Mapping[str, Any], generator: np.random.Generator) -> None:
         super().__init__()
