@@ -165,7 +165,7 @@ class Architecture(Base):
     #: Hash of the network with its policies: ``nas.graph.identity.graph_identity``.
     identity: Mapped[str] = mapped_column(String(64), unique=True)
     space: Mapped[str] = mapped_column(String(200))
-    #: What ``nas.space.Architecture.to_json`` writes.
+    #: As written by ``nas.space.Architecture.to_json``.
     definition: Mapped[dict[str, Any]]
     parameters: Mapped[int] = mapped_column(BigInteger)
     macs: Mapped[int] = mapped_column(BigInteger)

@@ -1,4 +1,4 @@
-"""Alembic's entry: runs on the connection it is handed."""
+"""Alembic's entry point: runs the migrations on the connection that ``migrate`` passes to it."""
 
 from alembic import context
 

@@ -1,4 +1,4 @@
-"""How a study makes weights sparse, and what a companion stands beside."""
+"""Add how a study makes weights sparse, and which study a companion belongs to."""
 
 import sqlalchemy as sa
 from alembic import op

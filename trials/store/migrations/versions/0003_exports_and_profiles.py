@@ -1,4 +1,4 @@
-"""What was taken away and how it scored on test; where the time of a run goes."""
+"""Add exports with their test scores, and profiles with the time of each layer."""
 
 import sqlalchemy as sa
 from alembic import op

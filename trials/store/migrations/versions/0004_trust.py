@@ -1,4 +1,4 @@
-"""Whether a measurement is to be trusted, and which one it repeats."""
+"""Add the trust of a measurement, and which stored measurement it reuses."""
 
 import sqlalchemy as sa
 from alembic import op

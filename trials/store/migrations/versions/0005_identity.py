@@ -1,4 +1,4 @@
-"""The identity of a database, which is part of the path of every file that its studies write."""
+"""Add the identity of a database, which is part of the path of every file that its studies write."""
 
 import uuid
 

@@ -1,4 +1,4 @@
-"""What a study is doing at the moment, whether it was prepared, and what its plan was before it was extended."""
+"""Add what a study is doing now, whether it was prepared, and its plans before extensions."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""Which candidate of a study is the user's own network as it is."""
+"""Add which candidate of a study is the original, the user's own unchanged network."""
 
 import sqlalchemy as sa
 from alembic import op
