@@ -314,12 +314,12 @@ class Trial:
 
     @property
     def state(self) -> str:
-        """``queued``, ``running``, ``complete``, ``infeasible``, ``stopped`` or ``failed``."""
+        """``queued``, ``running``, ``measured_only``, ``complete``, ``infeasible``, ``stopped`` or ``failed``."""
         return self.detail.row.state
 
     @property
     def reason(self) -> str | None:
-        """Why the trial is infeasible, was stopped or failed; None otherwise."""
+        """Why the trial is infeasible, was not trained, was stopped or failed; None otherwise."""
         return self.detail.row.reason
 
     @property

@@ -43,7 +43,7 @@ def _live(context: Context, name: str) -> None:
 
 
 def _course(context: Context, study: StudyView) -> None:
-    show_totals(study.summary)
+    show_totals(study)
     if not study.row.counts.get("complete"):
         total = sum(study.row.counts.values())
         st.info(

@@ -41,17 +41,17 @@ def show_heading(study: StudyView) -> None:
         st.error(markdown(summary.error))
 
 
-def show_totals(summary: StudySummary) -> None:
-    """Show the number of trials, the best value of each objective, and the training time that the gate saved."""
-    row, totals = summary.row, summary.totals
+def show_totals(study: StudyView) -> None:
+    """Show the number of trials, the best value of each objective, and the time that was saved."""
+    row = study.row
     cards = [("Trials", str(sum(row.counts.values())), f"{row.counts.get('complete', 0)} complete")]
     for metric, direction in row.objectives.items():
         word = "Highest" if direction == "maximize" else "Lowest"
         cards.append((f"{word} {inline(metric)}", number(metric, row.best.get(metric)), ""))
-    if totals.get("training_saved_s"):
-        saved, spent = float(totals["training_saved_s"]), float(totals.get("train_s", 0.0))
-        note = f"{saved / (saved + spent):.0%} · {int(totals.get('gated', 0))} rejected before it"
-        cards.append(("Training saved by the gate", duration(saved), note))
+    costs = study.costs
+    if saved := sum(costs.saved_s.values()):
+        note = f"{costs.trained} of {costs.suggestions} suggestions trained"
+        cards.append(("Time saved", duration(saved), note))
     show_numbers(cards)
     counts = ", ".join(f"{count} {state}" for state, count in row.counts.items())
     st.caption(f"Trials: {markdown(counts) or 'none'}")

@@ -16,10 +16,12 @@ from trials.cli.options import print_rows
 from trials.cli.styled import titled, warning
 from trials.reporting.classes import confusion_rows
 from trials.reporting.labels import label
+from trials.reporting.report.tables import costs_table
 from trials.reporting.study import StudyView
 from trials.store.read.candidate import CandidateDetail, MeasurementInfo, samples_blob
 from trials.store.read.candidates import CandidateRow, candidates_page
 from trials.store.read.protocols import describe_regime
+from trials.store.read.studies import STATES
 
 
 def print_caveats(study: StudyView) -> None:
@@ -34,15 +36,28 @@ def print_caveats(study: StudyView) -> None:
         out.print(study.verdict)
 
 
-def candidate_rows(study: StudyView, limit: int, *, choices: bool = False) -> list[dict[str, Any]]:
+def print_costs(study: StudyView) -> None:
+    """Print what a study has cost and saved."""
+    table = costs_table(study)
+    rows = [
+        {"": row[0].text, "number": row[1].text, "worker time": row[2].text} for row in (table.rows if table else ())
+    ]
+    print_rows(rows, False, empty="nothing is trained yet")
+
+
+def candidate_rows(
+    study: StudyView, limit: int, *, choices: bool = False, measured: bool = False
+) -> list[dict[str, Any]]:
     """Return the trials of a study with its objectives, in the order of proposal.
 
     Args:
         study: an open view of the study.
         limit: largest number of rows.
         choices: also include the choices in which the rows differ.
+        measured: also include trials that were measured without being trained.
     """
-    page = candidates_page(study.source, study.name, limit=limit)
+    states = None if measured else [state for state in STATES if state != "measured_only"]
+    page = candidates_page(study.source, study.name, limit=limit, states=states)
     with_speedups = any(row.speedups or row.flags for row in page.rows)
     named = any(row.original for row in page.rows)
     names = dict.fromkeys(name for row in page.rows for name in row.choices)

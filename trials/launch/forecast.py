@@ -113,7 +113,9 @@ def measured_forecast(problem: Problem, executor: Executor) -> Forecast:
     shown = {**first, "smallest": smallest, "median": typical, "largest": largest}
     feasible = [item for item in others if _within(problem, limits, item)]
     seconds = _training_seconds(problem, typical)
-    trained = problem.plan.budget.trials * (len(feasible) / len(others) if problem.plan.limits else 1.0)
+    feasible_share = len(feasible) / len(others)
+    is_partial = problem.plan.limits and not problem.max_measured
+    trained = problem.plan.budget.trials * (feasible_share if is_partial else 1.0)
     again = problem.plan.confidence
     spent_s = (trained + again.retrain) * seconds + again.remeasure * problem.plan.measure.budget_s
     kept = RETENTIONS[problem.plan.artifacts.retention].expected(trained)
@@ -121,7 +123,7 @@ def measured_forecast(problem: Problem, executor: Executor) -> Forecast:
         size=_size(problem.searched),
         networks=[{"network": name, **_row(problem, item)} for name, item in shown.items()],
         limits=limits,
-        feasible_share=len(feasible) / len(others),
+        feasible_share=feasible_share,
         hours=spent_s / 3600,
         disk_mb=kept * 2 * BYTES_PER_WEIGHT * typical.metrics["parameters", ""] / 1e6,
         shortages=shortages(problem.plan),

@@ -17,6 +17,7 @@ from trials.reporting.trial_table import trial_table
 from trials.reporting.verdict import verdict
 from trials.store.read.candidate import CandidateDetail, ExportInfo, candidate_detail, exports
 from trials.store.read.candidates import CandidateRow, candidates_page
+from trials.store.read.costs import Costs, study_costs
 from trials.store.read.doubts import study_doubts
 from trials.store.read.points import Points, points
 from trials.store.read.session import Source, reading
@@ -136,6 +137,11 @@ class StudyView:
     def comparison(self) -> Comparison | None:
         """Comparison of found networks with random masks and dense parents; None if there is none."""
         return comparison(self.source, self.name)
+
+    @cached_property
+    def costs(self) -> Costs:
+        """What the study has cost, and what it did not have to spend."""
+        return study_costs(self.source, self.name)
 
     @cached_property
     def exports(self) -> Sequence[ExportInfo]:

@@ -87,6 +87,12 @@ def show(
     choices: Annotated[
         bool, typer.Option("--choices", help="Also show the choices in which the trials differ.")
     ] = False,
+    measured: Annotated[
+        bool, typer.Option("--measured", help="Also show trials that were measured without being trained.")
+    ] = False,
+    costs: Annotated[
+        bool, typer.Option("--costs", help="Show what the study has cost, and what it has saved, instead.")
+    ] = False,
     targets: Annotated[
         bool,
         typer.Option("--targets", help="Show the front of each target and the rank correlations of targets instead."),
@@ -98,6 +104,7 @@ def show(
         candidate_rows,
         print_candidate,
         print_caveats,
+        print_costs,
         print_targets,
         targets_json,
     )
@@ -107,12 +114,17 @@ def show(
     with study_view(Store(storage), name) as study:
         if targets:
             print_json(targets_json(study)) if as_json else print_targets(study)
+        elif costs:
+            print_json(study.costs.to_json()) if as_json else print_costs(study)
         elif trial is None:
             if not as_json:
                 print_caveats(study)
             doing = study.row.phase or study.summary.error
             empty = f"no trials yet; {study.row.state}" + (f": {line(doing)}" if doing else "")
-            print_rows(candidate_rows(study, limit, choices=choices), as_json, empty=empty)
+            print_rows(candidate_rows(study, limit, choices=choices, measured=measured), as_json, empty=empty)
+            hidden = study.row.counts.get("measured_only", 0)
+            if hidden and not measured and not as_json:
+                out.print(f"{hidden} more trials were measured without being trained; --measured shows them")
         elif as_json:
             print_json(candidate_json(study, trial))
         else:

@@ -21,7 +21,7 @@ class Card:
 
 
 def cards(study: StudyView) -> Iterator[Card]:
-    """Yield trials by state, size of the front, best values, training saved by the gate, wall time, hypervolumes."""
+    """Yield trials by state, size of the front, best values, time saved, wall time, hypervolumes."""
     row, totals = study.row, study.summary.totals
     total = sum(row.counts.values())
     yield Card(str(total), "trials: " + ", ".join(f"{count} {state}" for state, count in row.counts.items()))
@@ -31,12 +31,10 @@ def cards(study: StudyView) -> Iterator[Card]:
     for metric, direction in row.objectives.items():
         word = "highest" if direction == "maximize" else "lowest"
         yield Card(number(metric, row.best.get(metric)), f"{word} {inline(metric)}")
-    saved, trained = float(totals.get("training_saved_s", 0.0)), float(totals.get("train_s", 0.0))
-    gated = int(totals.get("gated", 0))
-    if gated:
-        share = f" ({saved / (saved + trained):.0%})" if trained else ""
-        text = f"of training saved{share}: {gated} of {total} candidates were rejected before the training"
-        yield Card(duration(saved), text)
+    costs = study.costs
+    if saved := sum(costs.saved_s.values()):
+        share = saved / (saved + costs.train_s + costs.measure_s)
+        yield Card(duration(saved), f"saved ({share:.0%}) against training every suggestion; see Costs")
     if totals.get("wall_s"):
         yield Card(duration(float(totals["wall_s"])), "wall time spent")
     for role, volumes in study.hypervolumes.items():

@@ -16,10 +16,13 @@ from nas.foreign import lines
 from trials.reporting.labels import moment
 from trials.reporting.report.cards import cards
 from trials.reporting.report.figures import front_section, sections, target_sections
-from trials.reporting.report.tables import comparison_table, front_table, gap_table, rank_table
+from trials.reporting.report.tables import comparison_table, costs_table, front_table, gap_table, rank_table
 from trials.reporting.study import StudyView, study_view
 from trials.store.read.protocols import describe_regime
 from trials.store.read.session import Source
+
+#: Tables below the front, in their order; each is left out where it has nothing to show.
+TABLES = (comparison_table, gap_table, rank_table, costs_table)
 
 
 def write_report(source: Source, name: str, out_dir: Path) -> Path:
@@ -49,7 +52,7 @@ def render(study: StudyView) -> str:
         cards=list(cards(study)),
         front=front_section(study),
         front_table=front_table(study),
-        tables=[table for table in (comparison_table(study), gap_table(study), rank_table(study)) if table],
+        tables=[table for make in TABLES if (table := make(study))],
         sections=[*target_sections(study), *sections(study)],
         environment=[(key.replace("_", " "), _plain(value)) for key, value in study.summary.environment.items()],
         plan=lines(yaml.safe_dump(dict(study.summary.plan), sort_keys=False, allow_unicode=True)),

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from trials.analysis.gaps import GAP_NOTE, gaps
-from trials.reporting.labels import number, title
+from trials.reporting.labels import duration, number, title
 from trials.reporting.study import StudyView
 from trials.store.read.candidates import CandidateRow, Value
 
@@ -14,6 +14,12 @@ COMPARISON_NOTE = (
     "Each found network, best first, is followed by the same network under random masks that keep the same number of "
     "weights, and by its dense parent; all are trained in the same way. Speed-up over its dense twin: the latency of "
     "the untrained dense network, measured on the same target, divided by the network's own latency."
+)
+
+
+COSTS_NOTE = (
+    "Worker time is summed over all workers. A training or measurement that was saved is valued at the mean of those "
+    "that ran. Measured only: candidates that the strategy did not choose for training after they were measured."
 )
 
 
@@ -76,6 +82,32 @@ def comparison_table(study: StudyView) -> Table | None:
     leads = frozenset(place for place, row in enumerate(compared.rows) if row.study == study.name)
     heading = "Against dense parents and random masks"
     return Table("comparison", heading, COMPARISON_NOTE, columns, rows, compared.verdict, leads)
+
+
+def costs_table(study: StudyView) -> Table | None:
+    """Return what the study has cost and saved; None before its first training."""
+    costs = study.costs
+    if not costs.trained:
+        return None
+    counts = [
+        ("suggestions", costs.suggestions, ""),
+        ("candidates measured before training", costs.measured, duration(costs.measure_s)),
+        ("candidates trained", costs.trained, duration(costs.train_s)),
+        ("epochs trained", costs.epochs, ""),
+    ]
+    spared = {
+        "limits before training": costs.rejected,
+        "measured only": costs.measured_only,
+        "no repeated network": costs.duplicates,
+        "stored latencies": costs.reused,
+    }
+    rows = [[Cell(name), Cell(str(count)), Cell(seconds)] for name, count, seconds in counts]
+    rows += [
+        [Cell(f"saved by: {name}"), Cell(str(spared[name])), Cell(duration(seconds))]
+        for name, seconds in costs.saved_s.items()
+        if spared[name]
+    ]
+    return Table("costs", "Costs", COSTS_NOTE, ("", "Number", "Worker time"), rows)
 
 
 def rank_table(study: StudyView) -> Table | None:

@@ -25,7 +25,7 @@ class Trial:
     """One trial with everything that was chosen and recorded."""
 
     number: int
-    #: ``queued``, ``running``, ``complete``, ``infeasible``, ``stopped`` or ``failed``.
+    #: ``queued``, ``running``, ``measured_only``, ``complete``, ``infeasible``, ``stopped`` or ``failed``.
     state: str
     #: Why it is infeasible, stopped or failed.
     reason: str | None

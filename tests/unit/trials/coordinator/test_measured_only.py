@@ -18,6 +18,7 @@ from trials.coordinator.coordinator import Coordinator
 from trials.executors import TRAIN_POOL, Event, Job
 from trials.plans.plan import make_plan
 from trials.plans.problem import Problem, open_problem
+from trials.store.read.costs import study_costs
 from trials.store.read.history import stored_suggestions
 from trials.store.read.rows import study_row
 from trials.store.records import StoredSuggestion
@@ -139,6 +140,15 @@ def test_measuring_fills_the_time_of_trainings_and_the_fastest_is_trained_next(s
     trained = [item.metrics["latency_ms", "local"].value for item in stored(store) if item.trained]
     passed_over = [item.metrics["latency_ms", "local"].value for item in stored(store) if not item.trained]
     assert sorted(trained)[2] < sorted(passed_over)[len(passed_over) // 2]
+
+
+def test_costs_say_what_was_measured_trained_and_spared(store: Store) -> None:
+    run(store, problem("random", measurements=40), SlowTrainings(0), limit=1.8)
+    found, costs = states(store), study_costs(store, "study")
+    assert (costs.trained, costs.rejected, costs.measured_only) == (4, found["infeasible"], found["measured_only"])
+    assert (costs.suggestions - costs.duplicates, costs.measured) == (found.total(), found.total())
+    assert costs.saved_s["limits before training"] == pytest.approx(costs.rejected * costs.train_s / 4)
+    assert costs.to_json()["saved_s"]["stored latencies"] == 0
 
 
 def test_without_measurements_every_candidate_is_trained(store: Store) -> None:

@@ -76,15 +76,18 @@ def test_a_forecast_shows_typical_networks_and_what_the_budget_comes_to(in_proce
     assert doubt in found.remarks
 
 
-def test_a_limit_leaves_its_share_of_the_space_and_of_the_trainings(in_process: InProcess) -> None:
-    opened = problem(limits={"density": {"max": 0.75}}, artifacts={"retention": "all"}, seed=1)
+@pytest.mark.parametrize("measurements", [0, 100])
+def test_a_limit_leaves_its_share_of_the_space_and_of_the_trainings(measurements: int, in_process: InProcess) -> None:
+    """If rejected candidates count as measurements, the budget of trials is trained all the same."""
+    budget = {"trials": TRIALS, "measurements": measurements}
+    opened = problem(limits={"density": {"max": 0.75}}, artifacts={"retention": "all"}, seed=1, budget=budget)
     densities = [network.account()["density"] for network in random_networks(opened, NUM_PROBES)]
     share = sum(density <= 0.75 for density in densities) / NUM_PROBES
     assert 0 < share < 1, "choose another seed"
     found = measured_forecast(opened, in_process)
     assert (found.limits, found.feasible_share) == ({"density": Limit(max=0.75)}, share)
     per_trial = 2 * BYTES_PER_WEIGHT * by_name(found)["median"]["parameters"] / 1e6
-    assert found.disk_mb == pytest.approx(share * TRIALS * per_trial)
+    assert found.disk_mb == pytest.approx((1.0 if measurements else share) * TRIALS * per_trial)
 
 
 def test_a_limit_that_nobody_meets_is_refused(in_process: InProcess) -> None:

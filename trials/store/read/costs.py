@@ -1,0 +1,119 @@
+"""Read what a study has cost, and what it did not have to spend."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from trials.store.models import Candidate, EpochRow, JobRow, Measurement, Study, SuggestionRow
+from trials.store.read.session import Source, find_study, reading
+
+
+@dataclass(frozen=True)
+class Costs:
+    """Counts and seconds of one study.
+
+    A training or measurement that was not needed is valued at the mean of those that ran.
+    """
+
+    #: Suggestions of the strategy, and those among them that repeated a known candidate.
+    suggestions: int
+    duplicates: int
+    #: Candidates measured before their training; ``reused`` of them had a structure with a stored latency.
+    measured: int
+    reused: int
+    #: Candidates that were not trained: over a limit, or measured only.
+    rejected: int
+    measured_only: int
+    #: Candidates that were trained, their epochs, and repeated trainings.
+    trained: int
+    epochs: int
+    retrained: int
+    train_s: float
+    measure_s: float
+
+    @property
+    def saved_s(self) -> Mapping[str, float]:
+        """What saved time → seconds of training or measuring that were not needed."""
+        train_s = self.train_s / (self.trained + self.retrained) if self.trained else 0.0
+        runs = self.measured - self.reused
+        measure_s = self.measure_s / runs if runs else 0.0
+        return {
+            "limits before training": self.rejected * train_s,
+            "measured only": self.measured_only * train_s,
+            "no repeated network": self.duplicates * (train_s + measure_s),
+            "stored latencies": self.reused * measure_s,
+        }
+
+    def to_json(self) -> dict[str, Any]:
+        """Return counts and seconds as JSON values."""
+        return {**vars(self), "saved_s": dict(self.saved_s)}
+
+
+def study_costs(source: Source, name: str) -> Costs:
+    """Return what the study ``name`` has cost so far.
+
+    Raises:
+        UnknownNameError: the study does not exist.
+    """
+    with reading(source) as session:
+        study = find_study(session, name)
+        suggested = _suggestions(session, study)
+        counts, seconds = _jobs(session, study)
+        states = Counter(_untrained_states(session, study))
+        return Costs(
+            suggestions=suggested.total(),
+            duplicates=suggested[True],
+            measured=counts["gate"],
+            reused=_reused(session, study),
+            rejected=states["infeasible"],
+            measured_only=states["measured_only"],
+            trained=counts["train"],
+            epochs=_epochs(session, study),
+            retrained=counts["retrain"],
+            train_s=seconds.get("train", 0.0) + seconds.get("retrain", 0.0),
+            measure_s=seconds.get("gate", 0.0),
+        )
+
+
+def _suggestions(session: Session, study: Study) -> Counter[bool]:
+    query = select(SuggestionRow.duplicate, func.count()).where(SuggestionRow.study_id == study.id)
+    return Counter({bool(duplicate): count for duplicate, count in session.execute(query.group_by("duplicate"))})
+
+
+def _jobs(session: Session, study: Study) -> tuple[Counter[str], dict[str, float]]:
+    """Kind of job → number of candidates with a finished one (of repeats: number of jobs), and its seconds."""
+    query = select(JobRow.candidate_id, JobRow.kind, JobRow.started_at, JobRow.finished_at)
+    query = query.join(Candidate, Candidate.id == JobRow.candidate_id)
+    query = query.where(Candidate.study_id == study.id, JobRow.finished_at.is_not(None))
+    done: set[tuple[int, str]] = set()
+    seconds: dict[str, float] = {}
+    for candidate_id, kind, started_at, finished_at in session.execute(query):
+        done.add((candidate_id, kind))
+        if started_at is not None and finished_at is not None:
+            base = kind.partition("-")[0]
+            seconds[base] = seconds.get(base, 0.0) + (finished_at - started_at).total_seconds()
+    return Counter(kind.partition("-")[0] for _, kind in done), seconds
+
+
+def _untrained_states(session: Session, study: Study) -> list[str]:
+    trained = select(JobRow.id).where(JobRow.candidate_id == Candidate.id, JobRow.kind == "train")
+    return list(session.scalars(select(Candidate.state).where(Candidate.study_id == study.id, ~trained.exists())))
+
+
+def _reused(session: Session, study: Study) -> int:
+    query = select(func.count(Measurement.candidate_id.distinct())).join(
+        Candidate, Candidate.id == Measurement.candidate_id
+    )
+    reused = Candidate.study_id == study.id, Measurement.purpose == "gate", Measurement.source_id.is_not(None)
+    return session.scalar(query.where(*reused)) or 0
+
+
+def _epochs(session: Session, study: Study) -> int:
+    query = select(func.count(EpochRow.id)).join(Candidate, Candidate.id == EpochRow.candidate_id)
+    return session.scalar(query.where(Candidate.study_id == study.id)) or 0
