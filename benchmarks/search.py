@@ -150,7 +150,8 @@ def main() -> None:
     parser.add_argument("--accuracy", default="cifar100_test_accuracy", help="column of the table")
     parser.add_argument("--floor", type=float, default=60.0, help="accuracy in percent below which nothing counts")
     parser.add_argument("--synthetic", action="store_true")
-    parser.add_argument("--strategies", nargs="+", default=["random", "nsga2", "tpe", "pareto_bo,shortlist=400"])
+    baselines = ["random", "nsga2", "tpe", "regularized_evolution", "pareto_local_search", "parego"]
+    parser.add_argument("--strategies", nargs="+", default=[*baselines, "pareto_bo,shortlist=400"])
     parser.add_argument("--marks", type=int, nargs="+", default=[50, 100])
     parser.add_argument("--seeds", type=int, default=10)
     parser.add_argument("--out", type=Path)
