@@ -13,6 +13,7 @@ from trials.plans.loading import load_plan
 from trials.store.store import Store
 from trials.store.write.jobs import add_epochs, commit_job, start_job
 from trials.store.write.proposals import propose
+from trials.store.write.repeats import queue_training
 
 
 def die() -> None:
@@ -42,6 +43,8 @@ def remember_kinds(kinds: dict[int, str], work: Callable[..., Any], arguments: A
     """Job id → kind of job, recorded when jobs are proposed and when one job queues the next."""
     if work is propose and hasattr(result, "job_id"):
         kinds[result.job_id] = arguments[3][0]
+    if work is queue_training:
+        kinds[result.job_id] = result.kind
     if work is commit_job:
         kinds.update({job_id: step[0] for job_id, step in zip(result or [], arguments[2].next_jobs, strict=True)})
 
@@ -52,6 +55,9 @@ JOB_ID: dict[Callable[..., Any], int] = {start_job: 1, commit_job: 0, add_epochs
 POINTS: dict[str, tuple[Callable[..., Any], str | None, str]] = {
     "after propose": (propose, None, "after"),
     "during measuring": (start_job, "gate", "after"),
+    "after measuring": (commit_job, "gate", "after"),
+    "before choosing": (queue_training, None, "before"),
+    "after choosing": (queue_training, None, "after"),
     "during training": (add_epochs, "train", "after"),
     "after training before commit": (commit_job, "train", "before"),
     "after commit": (commit_job, "train", "after"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
@@ -19,13 +20,20 @@ from trials.store.store import Store
 TRIALS, EPOCHS, STEPS = 2, 3, 16
 #: Points at which the first training is committed.
 TRAINED_BEFORE = ("after commit", "after the twin before commit")
+#: Points of a study that measures more candidates than it trains.
+CHOOSING = ("after measuring", "before choosing", "after choosing")
 #: Points before, during and after the training.
 FEW = ("during measuring", "during training", "after the twin before commit")
 SEARCH_AND_DIE = "tests.integration.killed:search_and_die"
 
 
 @pytest.mark.parametrize(
-    "point", [point if point in FEW else pytest.param(point, marks=pytest.mark.slow) for point in POINTS]
+    "point",
+    [
+        point if point in FEW else pytest.param(point, marks=pytest.mark.slow)
+        for point in POINTS
+        if point not in CHOOSING
+    ],
 )
 def test_resume_after_kill(point: str, plan: Callable[..., Path], url: str, tmp_path: Path) -> None:
     path = plan(policies=[{"name": "precision", "options": ["int8"]}])
@@ -51,6 +59,34 @@ def test_resume_after_kill(point: str, plan: Callable[..., Path], url: str, tmp_
     after = suggestions(url)
     assert after[: len(before)] == before
     assert len(set(map(str, after))) == len(after), "a suggestion after the resume repeats an earlier one"
+    steps = len((tmp_path / "steps").read_text().splitlines())
+    assert TRIALS * EPOCHS * STEPS <= steps <= TRIALS * EPOCHS * STEPS + STEPS
+
+
+@pytest.mark.parametrize(
+    "point", [point if point == "after choosing" else pytest.param(point, marks=pytest.mark.slow) for point in POINTS]
+)
+def test_resume_after_kill_of_a_study_that_measures_many(
+    point: str, plan: Callable[..., Path], url: str, tmp_path: Path
+) -> None:
+    budget = {"trials": TRIALS, "measurements": 6}
+    path = plan(policies=[{"name": "precision", "options": ["int8"]}], strategy={"name": "pareto_bo"}, budget=budget)
+    assert Fork(SEARCH_AND_DIE, str(path), url, point).finish().returncode == -9
+    before = suggestions(url)
+    nas("resume", "study", "--storage", url)
+    with Session(Store(url).engine) as session:
+        (study,) = session.scalars(select(Study))
+        assert study.state == "complete"
+        states = Counter(session.scalars(select(Candidate.state)))
+        assert states["complete"] == TRIALS
+        assert 0 <= states["measured_only"] <= 6
+        assert states.keys() <= {"complete", "measured_only"}
+        jobs = Counter(kind for kind, state in session.execute(select(JobRow.kind, JobRow.state)) if state == "done")
+        assert (jobs["gate"], jobs["train"]) == (states.total(), TRIALS)
+        assert session.scalar(select(func.count(JobRow.id)).where(JobRow.state != "done")) == 0
+        epochs = session.execute(select(EpochRow.candidate_id, func.count(EpochRow.id)).group_by(EpochRow.candidate_id))
+        assert sorted(count for _, count in epochs) == [EPOCHS] * TRIALS
+    assert suggestions(url)[: len(before)] == before
     steps = len((tmp_path / "steps").read_text().splitlines())
     assert TRIALS * EPOCHS * STEPS <= steps <= TRIALS * EPOCHS * STEPS + STEPS
 
