@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from dashboard.context import Context
-from dashboard.sections.by_target import show_targets
+from dashboard.sections.by_target import show_predictions, show_targets
 from dashboard.sections.candidates import show_candidates
 from dashboard.sections.front import show_front
 from dashboard.sections.outcome import show_comparison, show_gaps, show_history
@@ -56,6 +56,7 @@ def _course(context: Context, study: StudyView) -> None:
         st.markdown(f"**{markdown(study.verdict)}**")
     show_front(context, study)
     show_targets(study)
+    show_predictions(study)
     show_gaps(study)
     show_comparison(study)
     show_history(study)

@@ -1,10 +1,10 @@
-"""The front of each target, and how similarly targets rank candidates."""
+"""The front of each target, how similarly targets rank candidates, and how well latencies were predicted."""
 
 from __future__ import annotations
 
 import streamlit as st
 
-from dashboard.tables.study import ranks_table
+from dashboard.tables.study import predictions_table, ranks_table
 from dashboard.widgets import draw
 from nas.foreign import markdown
 from trials.analysis.membership import membership_of
@@ -32,4 +32,22 @@ def show_targets(study: StudyView) -> None:
     right.caption(
         markdown("; ".join(f"{item.first} and {item.second}: {item.count} candidates" for item in ranks))
         + " measured on both"
+    )
+
+
+def show_predictions(study: StudyView) -> None:
+    """Show the errors of the latencies that the strategy predicted, if it predicted any."""
+    if not study.prediction_errors:
+        return
+    st.subheader("Predicted and measured latency")
+    table = predictions_table(study.prediction_errors)
+    percent = st.column_config.NumberColumn(format="%.1f %%")
+    formats = {
+        "Median relative error": percent,
+        "Rank correlation": st.column_config.NumberColumn(format="%.3f"),
+        "In the 95 % interval": percent,
+    }
+    st.dataframe(table, hide_index=True, placeholder="—", column_config=formats, key="predictions")
+    st.caption(
+        "Latencies that the strategy predicted before they were measured. All other latencies here are measured."
     )

@@ -11,6 +11,7 @@ import pandas as pd
 from nas.foreign import line
 from trials.analysis.by_target import RankCorrelation
 from trials.analysis.gaps import gaps
+from trials.analysis.predictions import PredictionError
 from trials.reporting.comparison import Comparison
 from trials.reporting.labels import interval, label, title, unit
 from trials.store.read.candidate import ExportInfo
@@ -71,6 +72,22 @@ def ranks_table(found: Sequence[RankCorrelation]) -> pd.DataFrame:
         for row, column in ((item.first, item.second), (item.second, item.first)):
             table.loc[row, column] = np.nan if item.tau is None else item.tau
     return table.reset_index()
+
+
+def predictions_table(found: Sequence[PredictionError]) -> pd.DataFrame:
+    """Return one row per target: how well the strategy predicted latencies; shares in percent."""
+    return pd.DataFrame(
+        [
+            {
+                "Target": item.target,
+                "Candidates": item.count,
+                "Median relative error": 100 * item.median_relative_error,
+                "Rank correlation": item.spearman,
+                "In the 95 % interval": 100 * item.share_in_interval,
+            }
+            for item in found
+        ]
+    )
 
 
 def gaps_table(exported: Sequence[ExportInfo]) -> pd.DataFrame:

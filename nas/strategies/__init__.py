@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from nas.space import Chooser, Question, Value
 
 T = TypeVar("T")
+#: Key of a suggestion's state for predictions made before it was measured: objective or limit → [value, low end, high
+#: end of its 95 % interval].
+PREDICTED = "predicted"
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,10 @@ from datetime import timedelta
 from sqlalchemy import Engine, select
 from sqlalchemy.orm import Session
 
+from nas.strategies import PREDICTED
 from nas.tasks.intervals import wilson
 from tests.browser.seed import START, Kind, seed_study
-from trials.store.models import Candidate, ExportRow, Metric, ProfileRow, Study, Target
+from trials.store.models import Candidate, ExportRow, Metric, ProfileRow, Study, SuggestionRow, Target
 
 NAME, OTHER = "pair", "phone"
 #: Number of the candidate that was profiled and exported.
@@ -33,8 +34,22 @@ def seed_targets(engine: Engine) -> None:
             value = metric.value * draw.uniform(2.0, 2.9)
             row = {"value": value, "low": 0.98 * value, "high": 1.02 * value}
             session.add(Metric(candidate_id=metric.candidate_id, name="latency_ms", target=OTHER, **row))
+            session.add(_predicted(study, metric))
         _chosen(session, study, local)
         session.commit()
+
+
+def _predicted(study: Study, metric: Metric) -> SuggestionRow:
+    """The suggestion of a candidate whose latency on the first target was predicted 4 % too high."""
+    return SuggestionRow(
+        study_id=study.id,
+        candidate_id=metric.candidate_id,
+        number=metric.candidate_id,
+        duplicate=False,
+        questions=[],
+        answers={},
+        sampler_state={PREDICTED: {"latency_ms": [share * metric.value for share in (1.04, 0.9, 1.2)]}},
+    )
 
 
 def _chosen(session: Session, study: Study, target: Target) -> None:

@@ -133,16 +133,23 @@ def print_profile(detail: CandidateDetail, target: str) -> None:
 
 
 def targets_json(study: StudyView) -> dict[str, Any]:
-    """Return target → front (candidate → probability) and the rank correlations; both are empty for one target."""
+    """Return target → front (candidate → probability), rank correlations, and the errors of predicted latencies.
+
+    Fronts and rank correlations are empty for a study of one target.
+    """
     fronts = {
         target: {int(number): share for number, share in membership_of(found).items() if share > 0}
         for target, found in study.fronts_by_target.items()
     }
-    return {"fronts": fronts, "rank_correlations": [asdict(item) for item in study.rank_correlations]}
+    return {
+        "fronts": fronts,
+        "rank_correlations": [asdict(item) for item in study.rank_correlations],
+        "prediction_errors": [asdict(item) for item in study.prediction_errors],
+    }
 
 
 def print_targets(study: StudyView) -> None:
-    """Print the front of each target and the rank correlations of targets."""
+    """Print the front of each target, the rank correlations of targets, and the errors of predicted latencies."""
     found = targets_json(study)
     numbers = dict.fromkeys(number for front in found["fronts"].values() for number in front)
     rows = [
@@ -152,6 +159,8 @@ def print_targets(study: StudyView) -> None:
     out.print("probability of being on the front of each target")
     print_rows(rows, as_json=False, empty="no trial was measured on several targets")
     print_rows(found["rank_correlations"], as_json=False, empty="the study has one target, so there is no correlation")
+    out.print("latencies that the strategy predicted before they were measured")
+    print_rows(found["prediction_errors"], as_json=False, empty="no latency was predicted")
 
 
 def print_candidate(study: StudyView, number: int) -> None:

@@ -12,6 +12,7 @@ from nas.tasks.per_class import PREFIX
 from trials.analysis.by_target import RankCorrelation, fronts_by_target, rank_correlations
 from trials.analysis.histories import History, histories_of
 from trials.analysis.membership import membership_of
+from trials.analysis.predictions import PredictionError, prediction_errors
 from trials.reporting.comparison import Comparison, comparison
 from trials.reporting.trial_table import trial_table
 from trials.reporting.verdict import verdict
@@ -20,6 +21,7 @@ from trials.store.read.candidates import CandidateRow, candidates_page
 from trials.store.read.costs import Costs, study_costs
 from trials.store.read.doubts import study_doubts
 from trials.store.read.points import Points, points
+from trials.store.read.predictions import predicted_latencies
 from trials.store.read.session import Source, reading
 from trials.store.read.studies import StudyRow, StudySummary, compared_studies, study_summary
 from trials.store.read.trials import Trial, all_trials
@@ -86,6 +88,11 @@ class StudyView:
     def rank_correlations(self) -> Sequence[RankCorrelation]:
         """Rank correlation of latency for each pair of targets."""
         return rank_correlations(self.source, self.summary)
+
+    @cached_property
+    def prediction_errors(self) -> Sequence[PredictionError]:
+        """Error of the latencies that the strategy predicted, for each target with predictions."""
+        return prediction_errors(predicted_latencies(self.source, self.name))
 
     @cached_property
     def group(self) -> Sequence[StudyRow]:

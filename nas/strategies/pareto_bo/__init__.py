@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, ClassVar, TypeVar
 import numpy as np
 
 from nas.space.chooser import Chooser, Question, RandomChooser
-from nas.strategies import Described, Goal, Observation, Strategy, Suggestion
+from nas.strategies import PREDICTED, Described, Goal, Observation, Strategy, Suggestion
 from nas.strategies.parameters import check_whole
 from nas.strategies.pareto import pareto_front
 from nas.strategies.pareto_bo.codes import INACTIVE
@@ -140,11 +140,13 @@ class ParetoBoStrategy(Strategy):
             self._is_exhausted = everything is not None and num_built < _BUILDS * self._shortlist
             return None
         features = [_features(built) for _, built in listed]
-        gains = model.gains(model.built([suggestion for suggestion, _ in listed], features), worst, number)
-        suggestion, built = listed[int(np.argmax(gains))]
+        inputs = model.built([suggestion for suggestion, _ in listed], features)
+        place = int(np.argmax(model.gains(inputs, worst, number)))
+        suggestion, built = listed[place]
+        predicted = {name: found[place].tolist() for name, found in model.predicted(inputs).items()}
         fits = {name: found for name, found in model.fits.items() if self._fits.get(name) != found}
         self._fits |= fits
-        return _with_state(suggestion, built, fits), built
+        return _with_state(suggestion, built, fits, predicted), built
 
     def _window(self, known: Sequence[Observation]) -> list[Observation]:
         """Observations that the processes learn from: the newest networks, and the front of the older ones.
@@ -186,18 +188,24 @@ def _random(
         suggestion = Suggestion.from_chooser(number, chooser)
         if _key_of(suggestion) not in seen:
             break
-    return _with_state(suggestion, built, {}), built
+    return _with_state(suggestion, built, {}, {}), built
 
 
 def _features(built: object) -> Mapping[str, float]:
     return built.features if isinstance(built, Described) else {}
 
 
-def _with_state(suggestion: Suggestion, built: object, fits: Fits) -> Suggestion:
-    """The suggestion with the state that a rebuilt strategy needs: its network's features, and fits made for it."""
+def _with_state(
+    suggestion: Suggestion, built: object, fits: Fits, predicted: Mapping[str, Sequence[float]]
+) -> Suggestion:
+    """The suggestion with its state: what a rebuilt strategy needs, and the predicted costs.
+
+    A rebuilt strategy needs the features of the network, and the fits that were made for the suggestion.
+    """
     state = {
         FEATURES: dict(_features(built)),
         FITS: {name: [count, list(found.values)] for name, (count, found) in fits.items()},
+        PREDICTED: predicted,
     }
     return replace(suggestion, sampler_state={key: value for key, value in state.items() if value})
 

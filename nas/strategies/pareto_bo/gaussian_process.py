@@ -114,6 +114,9 @@ class Posterior:
         y: ``(n,)`` standardized values.
         noise: ``(n,)`` known variances.
         hyperparameters: see ``fit``.
+
+    Attributes:
+        noise: variance of a value around the process, besides its known variance.
     """
 
     def __init__(
@@ -126,11 +129,11 @@ class Posterior:
     ) -> None:
         num_questions = int(owner.max(initial=-1)) + 1
         theta = np.array(hyperparameters.values)
-        self._scale, weights, self._scale2, weights2, variance = _split(theta, num_questions)
+        self._scale, weights, self._scale2, weights2, self.noise = _split(theta, num_questions)
         self._roots = np.sqrt(weights)[owner], np.sqrt(weights2)
         self._inputs = self._scaled(inputs)
         total = self._covariance(self._inputs, self._inputs)
-        total[np.diag_indices_from(total)] += variance + noise + _JITTER * (self._scale + self._scale2)
+        total[np.diag_indices_from(total)] += self.noise + noise + _JITTER * (self._scale + self._scale2)
         self._factor = cho_factor(total, lower=True)
         self._solved = cho_solve(self._factor, y)
 

@@ -34,6 +34,8 @@ _SHIFT = 1.0
 _MARGIN = 1.1
 #: Penalty of the ridge regression that predicts features of networks that were not built from their codes.
 _RIDGE = 1.0
+#: Standard deviations between the mean and an end of a 95 % interval.
+_HALF_WIDTH = 1.96
 #: Smallest standard deviation of a measured value, relative and absolute.
 _EXACT = 1e-9
 
@@ -51,6 +53,13 @@ class Process:
         """Means ``(n,)`` and standard deviations ``(n,)``, of the logarithm if there is a ``shift``."""
         mean, spread = self.posterior.predict(inputs)
         return self.mean + self.scale * mean, self.scale * spread
+
+    def intervals(self, inputs: Inputs) -> Floats:
+        """Medians of n networks, and both ends of the intervals that contain 95 % of measured values, ``(n, 3)``."""
+        mean, spread = self.predict(inputs)
+        half = _HALF_WIDTH * np.sqrt(spread**2 + self.scale**2 * self.posterior.noise)
+        found = np.stack([mean, mean - half, mean + half], axis=1)
+        return found if self.shift is None else np.maximum(np.exp(found) - self.shift, 0.0)
 
     def beliefs(self, inputs: Inputs, name: str, direction: str, measured: Sequence[Observation]) -> Beliefs:
         """Beliefs about the objective ``name`` of n networks; ``measured`` is empty or has their measured values."""
@@ -176,6 +185,16 @@ class Model:
         """Rows of the networks on the front; running networks count with their expected values."""
         rows = np.flatnonzero((self._is_complete | self._is_running) & np.isfinite(self._values).all(axis=1))
         return rows[pareto_front(self._values[rows], list(self._goal.objectives.values()))]
+
+    def predicted(self, inputs: Inputs) -> dict[str, Floats]:
+        """Cost or limit → predicted values of n networks, and both ends of their 95 % intervals, ``(n, 3)``."""
+        objectives = zip(self._goal.objectives, self._objectives, self._costs, strict=True)
+        found = {name: process.intervals(inputs) for name, process, is_cost in objectives if is_cost}
+        for name, process in self._limits.items():
+            bound = self._goal.limits[name].max
+            if bound is not None and self._goal.limits[name].min is None:  # the violation tells the value
+                found[name] = bound + (abs(bound) or 1.0) * process.intervals(inputs)
+        return found
 
     # -- processes
 

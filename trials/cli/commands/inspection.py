@@ -95,7 +95,10 @@ def show(
     ] = False,
     targets: Annotated[
         bool,
-        typer.Option("--targets", help="Show the front of each target and the rank correlations of targets instead."),
+        typer.Option(
+            "--targets",
+            help="Show fronts and rank correlations of targets, and the errors of predicted latencies instead.",
+        ),
     ] = False,
 ) -> None:
     """Show a study's trials, or one trial with its metrics, measurements, choices and layers."""

@@ -16,13 +16,20 @@ from nas.foreign import lines
 from trials.reporting.labels import moment
 from trials.reporting.report.cards import cards
 from trials.reporting.report.figures import front_section, sections, target_sections
-from trials.reporting.report.tables import comparison_table, costs_table, front_table, gap_table, rank_table
+from trials.reporting.report.tables import (
+    comparison_table,
+    costs_table,
+    front_table,
+    gap_table,
+    prediction_table,
+    rank_table,
+)
 from trials.reporting.study import StudyView, study_view
 from trials.store.read.protocols import describe_regime
 from trials.store.read.session import Source
 
 #: Tables below the front, in their order; each is left out where it has nothing to show.
-TABLES = (comparison_table, gap_table, rank_table, costs_table)
+TABLES = (comparison_table, gap_table, rank_table, prediction_table, costs_table)
 
 
 def write_report(source: Source, name: str, out_dir: Path) -> Path:

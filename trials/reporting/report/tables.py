@@ -128,6 +128,27 @@ def rank_table(study: StudyView) -> Table | None:
     return Table("ranks", heading, note, ("Targets", "Tau", "Candidates"), rows) if rows else None
 
 
+def prediction_table(study: StudyView) -> Table | None:
+    """Return the errors of the latencies that the strategy predicted; None without predictions."""
+    rows = [
+        [
+            Cell(item.target),
+            Cell(str(item.count)),
+            Cell(f"{item.median_relative_error:.1%}"),
+            Cell(f"{item.spearman:.3f}" if item.spearman is not None else "—"),
+            Cell(f"{item.share_in_interval:.0%}"),
+        ]
+        for item in study.prediction_errors
+    ]
+    note = (
+        "The strategy predicts the latency of a candidate before it is measured, to propose fewer candidates that are "
+        "too slow. All other latencies of this report are measured. Rank correlation: Spearman's, between predicted "
+        "and measured latencies. In the interval: share of measured latencies within the predicted 95 % interval."
+    )
+    columns = ("Target", "Candidates", "Median relative error", "Rank correlation", "In the interval")
+    return Table("predictions", "Predicted and measured latency", note, columns, rows) if rows else None
+
+
 def gap_table(study: StudyView) -> Table | None:
     """Return validation and test scores of the exported networks; None if nothing was exported."""
     rows = [

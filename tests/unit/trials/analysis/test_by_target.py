@@ -59,4 +59,4 @@ def test_the_rank_correlation_counts_pairs_in_the_same_order(store: Store) -> No
     assert all(0 < share <= 1 for shares in shown["fronts"].values() for share in shares.values())
     assert shown["rank_correlations"][0]["tau"] == found.tau
     with study_view(store, "digits") as study:
-        assert targets_json(study) == {"fronts": {}, "rank_correlations": []}
+        assert targets_json(study) == {"fronts": {}, "rank_correlations": [], "prediction_errors": []}

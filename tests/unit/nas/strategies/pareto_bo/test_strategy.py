@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from nas.space.chooser import Chooser
-from nas.strategies import Goal, Observation
+from nas.strategies import PREDICTED, Goal, Limit, Observation
 from nas.strategies.pareto_bo import ParetoBoStrategy
 
 GOAL = Goal({"accuracy": "maximize", "cost": "minimize"}, {})
@@ -31,3 +31,22 @@ def test_a_network_that_was_proposed_is_not_built_again() -> None:
         proposed.add(tuple(suggestion.answers.values()))
         strategy.observe([Observation(suggestion, "complete", {"accuracy": accuracy, "cost": cost})])
     assert len(proposed) == 60
+
+
+def test_predicted_costs_are_stored_before_they_are_known() -> None:
+    """The cost is a smooth function of the answers, so that most predictions after 30 results are good."""
+    goal = Goal(GOAL.objectives, {"cost": Limit(max=15.0), "other": Limit(max=30.0), "least": Limit(min=1.0)})
+    space, strategy, checked = Counted(), ParetoBoStrategy(goal, 0, shortlist=4), []
+    for number in range(50):
+        suggestion, (accuracy, cost) = strategy.propose(space, number)
+        predicted = suggestion.sampler_state.get(PREDICTED, {})
+        assert set(predicted) == (set() if number < 10 else {"cost", "other"})
+        if number >= 30:
+            for name, true in (("cost", cost), ("other", 2 * cost)):
+                value, low, high = predicted[name]
+                assert low <= value <= high
+                checked.append((abs(value - true) / true, low <= true <= high))
+        violations = {"cost": (cost - 15.0) / 15.0, "other": (2 * cost - 30.0) / 30.0, "least": 1.0 - cost}
+        strategy.observe([Observation(suggestion, "complete", {"accuracy": accuracy, "cost": cost}, violations)])
+    assert sorted(error for error, _ in checked)[len(checked) // 2] < 0.05
+    assert sum(inside for _, inside in checked) > 0.8 * len(checked)
