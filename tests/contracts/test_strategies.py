@@ -20,6 +20,8 @@ OPTUNA = [f"optuna:{sampler}" for sampler in sampler_names()]
 NAMES = [*STRATEGIES.names(), *OPTUNA]
 #: Takes most of a second for a proposal, so it runs fewer steps: the first ones are random.
 SLOW, RANDOM_STEPS, FEW_STEPS = "optuna:GPSampler", 25, 27
+#: The names as parameters of tests.
+EVERY = [pytest.param(name, marks=pytest.mark.slow) if name == SLOW else name for name in NAMES]
 LEARNING = [name for name in STRATEGIES.names() if STRATEGIES.get(name).learns]
 #: Strategies that may propose a network again, and those that never notice that all of a space was proposed.
 REPEATING = ["random", "nsga2", "tpe"]
@@ -185,12 +187,12 @@ def at_most(name: str, steps: int) -> int:
     return min(steps, FEW_STEPS) if name == SLOW else steps
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", EVERY)
 def test_equal_seeds_give_equal_proposals(name: str) -> None:
     check_repeatable(named(name), at_most(name, 30))
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", EVERY)
 def test_a_resumed_study_goes_on_as_if_not_interrupted(name: str) -> None:
     check_resumed_is_uninterrupted(named(name), steps=at_most(name, 90), every=5)
 
@@ -230,12 +232,12 @@ def test_measured_candidates_are_chosen_from_and_after_a_resume_equally(name: st
     assert late, "one that was passed over was never chosen"
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", EVERY)
 def test_suggestions_after_resume_are_no_copies(name: str) -> None:
     check_no_copies_after_resume(named(name), at_most(name, 50))
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", EVERY)
 def test_every_question_is_answered_whether_active_or_not(name: str) -> None:
     check_fixed_vector(named(name), at_most(name, 40))
 
@@ -251,7 +253,8 @@ def test_a_tight_limit_is_learned(name: str, seed: int) -> None:
 @pytest.mark.parametrize(
     ("name", "num_objectives"),
     # Optuna warns that its Gaussian processes take too long for more than four objectives.
-    [(name, count) for name in NAMES for count in (1, 2, 3, 5) if name != SLOW or count < 5],
+    [(name, count) for name in NAMES if name != SLOW for count in (1, 2, 3, 5)]
+    + [pytest.param(SLOW, count, marks=pytest.mark.slow) for count in (1, 2, 3)],
 )
 def test_any_number_of_objectives_with_and_without_limits(name: str, num_objectives: int) -> None:
     objectives = ("accuracy", "cost", "cost2", "cost3", "cost4")[:num_objectives]
@@ -264,7 +267,7 @@ def test_any_number_of_objectives_with_and_without_limits(name: str, num_objecti
         strategy.observe([Observation(stored(suggestion), "complete", values)])
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", EVERY)
 def test_proposals_go_on_without_any_complete_candidate(name: str) -> None:
     strategy = named(name)(0)
     for number in range(at_most(name, 40)):
@@ -279,7 +282,7 @@ def test_proposals_go_on_without_any_complete_candidate(name: str) -> None:
         strategy.observe([list(observations.values())[number % len(observations)]])
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if name not in REPEATING])
+@pytest.mark.parametrize("name", [name for name in EVERY if name not in REPEATING])
 def test_no_network_is_proposed_twice(name: str) -> None:
     check_no_network_twice(named(name), at_most(name, 60))
 
@@ -292,7 +295,7 @@ def tiny(chooser: Chooser) -> tuple[float, float]:
     return float(width + has_convolution * kernel % 4), float(width * (1 + has_convolution * kernel))
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", EVERY)
 def test_the_whole_of_a_tiny_space_is_found(name: str) -> None:
     """All networks are found after at most 400 proposals, and after at most 13 by a strategy that repeats none.
 
@@ -323,7 +326,7 @@ def tiny_parameters(name: str) -> dict[str, object]:
     return {"choices": tiny_choices()} if name == "given" else {}
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", EVERY)
 def test_a_build_that_raises_leaves_no_trace(name: str) -> None:
     def broken(chooser: Chooser) -> None:
         chooser.choose("mode", ("early", "stride", "pool"), ordered=True)

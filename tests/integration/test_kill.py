@@ -22,18 +22,15 @@ TRIALS, EPOCHS, STEPS = 2, 3, 16
 TRAINED_BEFORE = ("after commit", "after the twin before commit")
 #: Points of a study that measures more candidates than it trains.
 CHOOSING = ("after measuring", "before choosing", "after choosing")
-#: Points before, during and after the training.
-FEW = ("during measuring", "during training", "after the twin before commit")
+#: Points of every other study.
+PLAIN = [point for point in POINTS if point not in CHOOSING]
+#: Points during and after the training.
+FEW = ("during training", "after the twin before commit")
 SEARCH_AND_DIE = "tests.integration.killed:search_and_die"
 
 
 @pytest.mark.parametrize(
-    "point",
-    [
-        point if point in FEW else pytest.param(point, marks=pytest.mark.slow)
-        for point in POINTS
-        if point not in CHOOSING
-    ],
+    "point", [point if point in FEW else pytest.param(point, marks=pytest.mark.slow) for point in PLAIN]
 )
 def test_resume_after_kill(point: str, plan: Callable[..., Path], url: str, tmp_path: Path) -> None:
     path = plan(policies=[{"name": "precision", "options": ["int8"]}])
