@@ -274,6 +274,21 @@ class Study:
             launch.extend(self.storage, self.name, changes, address=address, on_update=bar.update, on_phase=bar.prepare)
         _warn(self.storage, self.name)
 
+    def enqueue(self, choices: Mapping[str, Any]) -> None:
+        """Add a candidate of your own, which the study proposes before all others and trains if it is feasible.
+
+        A running study proposes it within seconds; otherwise ``resume`` or, if the budget is used up, ``extend``.
+
+        Args:
+            choices: name of a choice → one of its options; choices without an answer get a random one.
+
+        Raises:
+            PlanError: there is no such choice or option, or the strategy of the study proposes only a list.
+        """
+        from trials.launch.enqueueing import enqueue
+
+        enqueue(self._store, self.name, choices)
+
     def report(self, folder: str | Path) -> Path:
         """Write ``report.html`` into a folder and return its path; the page needs no other files."""
         from trials.reporting.report.page import write_report

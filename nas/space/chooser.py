@@ -93,6 +93,20 @@ class RandomChooser(Chooser):
         return self._random.choice(question.options)
 
 
+class PartialChooser(RandomChooser):
+    """Gives known answers, and uniform ones from a seed to questions without a known answer among their options."""
+
+    def __init__(self, answers: Mapping[str, Value], seed: int) -> None:
+        super().__init__(seed)
+        self._known = dict(answers)
+
+    def _answer(self, question: Question) -> Value:
+        drawn = super()._answer(question)
+        if question.name not in self._known:
+            return drawn
+        return next((option for option in question.options if _same(self._known[question.name], option)), drawn)
+
+
 class ReplayChooser(Chooser):
     """Gives recorded answers, strictly.
 

@@ -55,6 +55,8 @@ class Suggestion:
     answers: Mapping[str, Value]
     #: State that the sampler needs when it is rebuilt, as JSON values.
     sampler_state: Mapping[str, Any] = field(default_factory=dict)
+    #: Whether a person gave some of the answers, and not the strategy.
+    enqueued: bool = False
 
     @classmethod
     def from_chooser(cls, number: int, chooser: Chooser, sampler_state: Mapping[str, Any] | None = None) -> Suggestion:
@@ -135,6 +137,15 @@ class Strategy(ABC):
             One of ``measured``.
         """
         return min(measured)
+
+    def adopt(self, suggestion: Suggestion, built: object) -> Suggestion:
+        """Return a suggestion that a person made, with the state that the strategy needs to learn from it.
+
+        Args:
+            suggestion: the suggestion; without state, it is returned unchanged.
+            built: the object that ``build`` returned for it.
+        """
+        return suggestion
 
     def exhausted(self, number: int) -> bool:
         """Whether the strategy has nothing more to propose after ``number`` suggestions."""

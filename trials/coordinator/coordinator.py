@@ -21,7 +21,7 @@ from nas.strategies import Goal, Observation, Suggestion
 from trials.coordinator.assignment import Assignment
 from trials.coordinator.canary_jobs import CanaryJobs
 from trials.coordinator.context import CoordinatorContext
-from trials.coordinator.description import sample
+from trials.coordinator.description import enqueued_suggestion, sample
 from trials.coordinator.dispatch import Dispatcher, Running, trainings
 from trials.coordinator.original import original_of, settled, waiting_for_original
 from trials.coordinator.payloads import checkpoint_folder
@@ -30,7 +30,7 @@ from trials.coordinator.progress import FINAL_STATES, MEASURED_ONLY
 from trials.coordinator.repeats import Repeats, after_repeat, is_repeat
 from trials.executors import TRAIN_POOL, Event, Executor
 from trials.jobs.messages import EpochEnd
-from trials.store.read.history import open_jobs, stored_suggestions, twin_latencies
+from trials.store.read.history import enqueued_candidates, open_jobs, stored_suggestions, twin_latencies
 from trials.store.records import Account, ArchitectureValue, Duplicate, JobResult, Reopened
 from trials.store.store import Store
 from trials.store.write.jobs import add_epochs, commit_job, fail_job, recover_jobs, stop_candidate
@@ -72,6 +72,7 @@ class Coordinator:
         self.totals = {"wall_s": 0.0, "train_s": 0.0, "trained": 0.0, "gated": 0.0, **totals}
         self.state = "running"
         self._twins_tried = False
+        self._enqueued: Sequence[Mapping[str, Any]] = ()
         self._on_update = on_update
         self._strategy = self.problem.strategy(Goal(self.problem.objectives, assignment.limits), self.problem.plan.seed)
         self._num_epochs = self.problem.estimator().num_epochs
@@ -150,6 +151,7 @@ class Coordinator:
         study_id, goal = self.assignment.lease.study_id, Goal(self.problem.objectives, self.assignment.limits)
         self._strategy = self.problem.strategy(goal, self.problem.plan.seed)
         self._tell(self.progress.restore(self._store.read(stored_suggestions, study_id)))
+        self._enqueued = self._store.read(enqueued_candidates, study_id)
         self.progress.twins = self._store.read(twin_latencies, study_id)
 
     # -- propose
@@ -162,11 +164,14 @@ class Coordinator:
                 self._suggest_original()
             elif waiting_for_original(self.problem, self.assignment.limits):
                 return None
+            elif self._may_enqueue():
+                self._suggest_enqueued()
             elif self._may_train():
                 self._choose()
             elif over := self._over(number):
                 has_more = self.progress.measured or not self._jobs.idle
-                return None if self.problem.max_measured and has_more else over
+                waits = self._waiting_enqueued() or (self.problem.max_measured and has_more)
+                return None if waits else over
             elif self._hungry():
                 self._suggest()
             else:
@@ -182,10 +187,21 @@ class Coordinator:
 
     def _hungry(self) -> bool:
         """Whether a new candidate would start at once, no other pool has a backlog, and not too many are measured."""
+        return self._has_room() and (not self.progress.measured or self._measures_more())
+
+    def _has_room(self) -> bool:
+        """Whether a new candidate would start at once, and no other pool has a backlog."""
         waiting = self._waiting()
         first = pool_of(first_step(self.problem))
-        is_free = waiting.pop(first, 0) < max(1, self._executor.free(first)) and max(waiting.values(), default=0) < 2
-        return is_free and (not self.progress.measured or self._measures_more())
+        return waiting.pop(first, 0) < max(1, self._executor.free(first)) and max(waiting.values(), default=0) < 2
+
+    def _waiting_enqueued(self) -> Sequence[Mapping[str, Any]]:
+        """Answers of the candidates that were enqueued by hand and are not proposed yet."""
+        return self._enqueued[self.progress.num_enqueued :]
+
+    def _may_enqueue(self) -> bool:
+        """Whether an enqueued candidate waits that would start at once."""
+        return bool(self._waiting_enqueued()) and self._has_room()
 
     def _measures_more(self) -> bool:
         """Whether to measure more candidates while some wait for a training: measuring fills the time of trainings."""
@@ -201,8 +217,10 @@ class Coordinator:
         return Counter(pool_of(step) for _, _, step in self._jobs.queued)
 
     def _choose(self) -> None:
-        """Queue the training of the measured candidate that the strategy chooses."""
-        number = self._strategy.choose(list(self.progress.measured), self.progress.num_suggestions)
+        """Queue the training of a measured candidate: an enqueued one, or the one that the strategy chooses."""
+        number = self.progress.wanted
+        if number is None:
+            number = self._strategy.choose(list(self.progress.measured), self.progress.num_suggestions)
         candidate_id = self.progress.measured[number]
         self._jobs.restore(self._store.write(queue_training, self.assignment.lease, candidate_id, TRAINING))
         self._tell(self.progress.chosen(number))
@@ -216,6 +234,12 @@ class Coordinator:
                 "longer has one; restore the code that the study started with, or start a new study"
             )
         self._add(original.suggestion(self.problem), original.described(self.problem))
+
+    def _suggest_enqueued(self) -> None:
+        """Suggest the next candidate that was enqueued by hand."""
+        number, choices = self.progress.num_suggestions, self._waiting_enqueued()[0]
+        suggestion, sampled = enqueued_suggestion(self.problem, choices, number)
+        self._add(self._strategy.adopt(suggestion, sampled), sampled.described())
 
     def _suggest(self) -> None:
         number = self.progress.num_suggestions
@@ -235,6 +259,8 @@ class Coordinator:
             if trial.original:
                 self.progress.trains(trial.candidate_id)
             self._jobs.queued.append((proposed.job_id, trial, step))
+        if suggestion.enqueued:
+            self.progress.enqueues(proposed.candidate_id)
         self._tell([observation])
 
     def _tell(self, observations: Sequence[Observation]) -> None:
@@ -354,6 +380,7 @@ class Coordinator:
     def _commit(self, running: Running, result: Mapping[str, Any]) -> None:
         """Commit a job's result and its consequences; then queue the trial's next step, or finish the trial."""
         trial, step = running.trial, running.step
+        trial.enqueued = trial.candidate_id in self.progress.enqueued
         meaning = after_repeat if is_repeat(step) else after
         try:
             outcome = meaning(self.problem, self.assignment.limits, trial, step, result)
@@ -433,6 +460,7 @@ class Coordinator:
             self._renewed = now
             if not self._store.write(renew_lease, self.assignment.lease, LEASE_S, self.totals, self.phase):
                 raise StudyError("another coordinator took over this study; this one stops without writing")
+            self._enqueued = self._store.read(enqueued_candidates, self.assignment.lease.study_id)
 
     def _out_of_time(self) -> bool:
         minutes = self.problem.plan.budget.wall_minutes

@@ -5,13 +5,16 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 from nas.graph.identity import layers_of
 from nas.graph.tracing import TracedGraph
+from nas.seeds import generator_seed
 from nas.space import Network
-from nas.space.chooser import Chooser
+from nas.space.chooser import Chooser, PartialChooser
+from nas.strategies import Suggestion
 from trials.plans.problem import Problem
 from trials.store.records import ArchitectureValue
 
@@ -53,6 +56,13 @@ class Sampled:
 def sample(problem: Problem, chooser: Chooser) -> Sampled:
     """Return the network that a chooser's answers define."""
     return Sampled(problem, problem.searched.sample(chooser))
+
+
+def enqueued_suggestion(problem: Problem, choices: Mapping[str, Any], number: int) -> tuple[Suggestion, Sampled]:
+    """Return the suggestion of a candidate that was enqueued by hand; missing answers are random, from the seed."""
+    chooser = PartialChooser(choices, generator_seed("enqueued", problem.plan.seed, number))
+    sampled = sample(problem, chooser)
+    return replace(Suggestion.from_chooser(number, chooser), enqueued=True), sampled
 
 
 def describe(problem: Problem, network: Network, graph: TracedGraph | None = None) -> ArchitectureValue:

@@ -39,6 +39,8 @@ class OpenTrial:
     metrics: dict[tuple[str, str], MetricValue] = field(default_factory=dict)
     #: Whether the candidate is the original; a limit does not end it early.
     original: bool = False
+    #: Whether it is trained without being chosen among the measured candidates.
+    enqueued: bool = False
 
     @classmethod
     def restored(cls, row: Any, *, original: bool) -> OpenTrial:
@@ -102,7 +104,7 @@ def after(
     trial.metrics.update({(metric.name, metric.target): metric for metric in found.metrics})
     broken = broken_limit(problem, limits, trial.metrics)
     following = None if broken and not trial.original else next_step(problem, trial)
-    if following == TRAINING and problem.max_measured and not trial.original:
+    if following == TRAINING and problem.max_measured and not (trial.original or trial.enqueued):
         return replace(found, candidate_state="measured_only", reason=NOT_CHOSEN)
     state = None if following else "infeasible" if broken else "complete"
     return replace(

@@ -42,6 +42,8 @@ class Progress:
         counts: number of candidates by state.
         duplicates: number of suggestions of an existing candidate, which are answered from the tables.
         measured: number of the first suggestion of each ``measured_only`` candidate → the candidate's id.
+        enqueued: candidates that were enqueued by hand.
+        num_enqueued: number of suggestions of enqueued candidates.
         twins: (identity, target) of each measured dense twin → its latency and interval.
     """
 
@@ -52,6 +54,8 @@ class Progress:
         self._waiting: dict[int, list[Suggestion]] = {}
         self.counts: Counter[str] = Counter()
         self.measured: dict[int, int] = {}
+        self.enqueued: set[int] = set()
+        self.num_enqueued = 0
         self._trained: set[int] = set()
         self._num_finished = 0
         self._points: dict[int, tuple[float, ...]] = {}
@@ -129,6 +133,21 @@ class Progress:
         outcome = self._outcomes[candidate_id] = replace(self._outcomes[candidate_id], state="running")
         return [outcome.observed(suggestion) for suggestion in self._waiting[candidate_id]]
 
+    def enqueues(self, candidate_id: int) -> None:
+        """Record that the last suggestion was of a candidate that was enqueued by hand, which is trained if feasible.
+
+        A measured candidate counts as trained only when ``wanted`` leads to its training.
+        """
+        self.num_enqueued += 1
+        self.enqueued.add(candidate_id)
+        if self._outcomes.get(candidate_id, RUNNING).state == "running":
+            self._trained.add(candidate_id)
+
+    @property
+    def wanted(self) -> int | None:
+        """Number of the first suggestion of a measured candidate that was enqueued; None without any."""
+        return next((number for number, found in self.measured.items() if found in self.enqueued), None)
+
     def trains(self, candidate_id: int) -> None:
         """Record that a candidate is trained without being chosen."""
         self._trained.add(candidate_id)
@@ -140,9 +159,10 @@ class Progress:
 
     def restore(self, rows: Iterable[Any]) -> list[Observation]:
         """Rebuild the progress from stored suggestions (``stored_suggestions``) in order; discard all earlier state."""
-        for known in (self._outcomes, self._waiting, self._points, self.counts, self.measured, self._trained):
+        kept = self._outcomes, self._waiting, self._points, self.counts, self.measured, self._trained, self.enqueued
+        for known in kept:
             known.clear()
-        self.num_suggestions = self.duplicates = self._num_finished = 0
+        self.num_suggestions = self.duplicates = self._num_finished = self.num_enqueued = 0
         observations = []
         for row in rows:
             self.num_suggestions += 1
@@ -150,6 +170,8 @@ class Progress:
                 self.duplicates += 1
             else:
                 self._restore_candidate(row)
+            if row.suggestion.enqueued:
+                self.enqueues(row.candidate_id)
             outcome = self._outcomes.get(row.candidate_id, RUNNING)
             if outcome.state not in FINAL_STATES:
                 self._waiting.setdefault(row.candidate_id, []).append(row.suggestion)
@@ -158,7 +180,7 @@ class Progress:
 
     def _restore_candidate(self, row: Any) -> None:
         self.counts[row.state] += 1
-        if row.trained:
+        if row.trained or (row.suggestion.enqueued and row.state != MEASURED_ONLY):
             self._trained.add(row.candidate_id)
         if row.state in FINAL_STATES or row.state == MEASURED_ONLY or (row.trained and self._problem.max_measured):
             self._remember(row.candidate_id, row.state, row.metrics)

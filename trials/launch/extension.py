@@ -140,7 +140,7 @@ def _check_budget(
             f"study {row.name!r} has run for {spent_s / 60:.1f} minutes and used up its {budget.wall_minutes:g} "
             "minutes; add time with budget.wall_minutes=+10"
         )
-    if budget.trials > num:
+    if budget.trials > num and len(row.enqueued or []) <= progress.num_enqueued:
         _check_not_exhausted(row, problem, limits, history)
 
 

@@ -19,7 +19,7 @@ from trials.executors import Executor
 from trials.jobs.environment import describe_environment, owner
 from trials.launch.probing import check_targets, resolve_limits
 from trials.plans.data import DATA, describe_data
-from trials.plans.problem import Problem
+from trials.plans.problem import Problem, enqueued_answers
 from trials.plans.studies import StudySpec
 from trials.store.read.rows import study_row
 from trials.store.store import Store
@@ -50,6 +50,7 @@ def create_studies(
             beside=spec.beside,
             original=NUMBER if problem.untouched() else None,
             is_prepared=is_prepared,
+            enqueued=enqueued_answers(problem),
         )
 
 

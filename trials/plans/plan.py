@@ -240,6 +240,8 @@ class Plan(_Strict):
     confidence: ConfidencePlan = ConfidencePlan()
     faults: FaultsPlan = FaultsPlan()
     resources: Resources = Resources()
+    #: Candidates that are proposed first: choice → answer; missing answers are random.
+    enqueue: tuple[dict[str, bool | int | float | str | None], ...] = ()
     #: Number of training workers that run at the same time; by default as many as fit beside the measuring cores.
     concurrency: Positive | None = None
     executor: str = Field(default_factory=default_executor)

@@ -21,13 +21,14 @@ from nas.latency.runtimes import RUNTIMES, Runtime, answering, make_runtime
 from nas.latency.targets import TargetSpec
 from nas.registry import make, nearest
 from nas.space import Architecture, Network
-from nas.space.chooser import PositionChooser
+from nas.space.chooser import PositionChooser, Value
 from nas.space.policy import Policy
 from nas.space.sampling import Searched, make_policies
 from nas.strategies import STRATEGIES, Goal, Limit, Strategy
 from nas.tasks import TASKS, Task
 from search_spaces import SPACES
 from trials.executors import EXECUTORS
+from trials.plans.answers import checked_answers, questions_of
 from trials.plans.metrics import COUNTED, static_metric_names
 from trials.plans.plan import Bound, Plan, Relative, make_plan
 from trials.store.target_metrics import TARGET_METRICS
@@ -237,6 +238,7 @@ def _check(problem: Problem) -> None:
                 hint = nearest(name, known, f"known: {', '.join(known)}")
                 raise PlanError(f"{kind}: no metric {name!r}{hint}")
     _check_relative(problem)
+    enqueued_answers(problem)
     problem.strategy(Goal(problem.objectives, {}), plan.seed).check(problem.searched.sample)
     parts = {name: getattr(plan, name) for name in ("task", "space", "policies", "exporter", "targets", "code")}
     _rehearse(Plan(**parts).model_dump_json())
@@ -305,6 +307,28 @@ def _check_target(problem: Problem, policies: Sequence[Policy], spec: TargetSpec
             f"choose from {', '.join(sorted(chosen)) or 'no patterns'}; add one of the runtime's patterns to a "
             "sparsity policy, or remove the parameter from the runtime"
         )
+
+
+def enqueued_answers(problem: Problem) -> list[dict[str, Value]]:
+    """Return the answers of the candidates that the plan enqueues.
+
+    Raises:
+        PlanError: an answer is not possible, or the strategy proposes only the networks of a list.
+    """
+    if not problem.plan.enqueue:
+        return []
+    check_may_enqueue(problem)
+    questions = questions_of(problem.searched)
+    return [
+        checked_answers(questions, choices, f"enqueue.{index}") for index, choices in enumerate(problem.plan.enqueue)
+    ]
+
+
+def check_may_enqueue(problem: Problem) -> None:
+    """Raise PlanError if the strategy proposes only the networks of a list."""
+    name = problem.plan.strategy.name
+    if not STRATEGIES.get(name).searches:
+        raise PlanError(f"enqueue: strategy {name} proposes only its list of networks; add this one to the list")
 
 
 def check_precisions(requested: Set[str], runtime: Runtime | type[Runtime], which: str) -> None:

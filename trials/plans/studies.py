@@ -41,7 +41,8 @@ def study_specs(plan: Plan, name: str | None = None, baseline: str | None = None
             own = _joined(replicate, baseline)
             # The baseline trains as many networks as the search.
             budget = one.budget.model_copy(update={"measurements": max_measured(one)})
-            twin = one.model_copy(update={"name": own, "strategy": Named(name=baseline), "budget": budget})
+            alone = {"strategy": Named(name=baseline), "enqueue": ()}
+            twin = one.model_copy(update={"name": own, "budget": budget, **alone})
             specs.append(StudySpec(twin.name, "baseline", twin))
     return specs + [_reference(plan, name, reference) for reference in plan.references]
 
@@ -50,7 +51,7 @@ def given_plan(plan: Plan, name: str, choices: list[dict[str, Any]], **changes: 
     """Return a copy of a plan that trains the listed networks instead of searching.
 
     It has no limits, because all networks are needed for the comparison, and no repeats, because its front is not of
-    interest.
+    interest; nothing is enqueued besides the list.
     """
     fixed = {
         "name": name,
@@ -59,6 +60,7 @@ def given_plan(plan: Plan, name: str, choices: list[dict[str, Any]], **changes: 
         "budget": Budget(trials=len(choices)).model_dump(),
         "replicate_seeds": [],
         "references": [],
+        "enqueue": [],
         "confidence": {},
     }
     return make_plan({**plan.to_json(), **fixed, **changes})

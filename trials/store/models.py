@@ -33,6 +33,7 @@ from sqlalchemy import (
     Text,
     TypeDecorator,
     UniqueConstraint,
+    false,
     true,
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
@@ -147,6 +148,8 @@ class Study(Base):
     is_prepared: Mapped[bool] = mapped_column(default=True, server_default=true())
     #: Plan and limits before each extension, oldest first: ``{"until", "plan", "limits"}``.
     history: Mapped[list[Any] | None]
+    #: Candidates that were enqueued by hand, in their order: ``{choice: answer}`` each; null where there are none.
+    enqueued: Mapped[list[Any] | None]
 
     lease_owner: Mapped[str | None] = mapped_column(String(200))
     lease_since: Mapped[datetime | None]
@@ -214,6 +217,8 @@ class SuggestionRow(Base):
     questions: Mapped[list[Any]]
     answers: Mapped[dict[str, Any]]
     sampler_state: Mapped[dict[str, Any]]
+    #: Whether it is of a candidate that was enqueued by hand.
+    enqueued: Mapped[bool] = mapped_column(default=False, server_default=false())
 
 
 class Metric(Base):

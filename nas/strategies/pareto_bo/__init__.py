@@ -94,6 +94,10 @@ class ParetoBoStrategy(Strategy):
                 return found
         return _random(build, number, generator, seen)
 
+    def adopt(self, suggestion: Suggestion, built: object) -> Suggestion:
+        """See ``Strategy.adopt``."""
+        return _with_state(suggestion, built, {}, {})
+
     def choose(self, measured: Sequence[int], number: int) -> int:
         """See ``Strategy.choose``; the first one until enough are trained for a model."""
         known = [self._observations[key] for key in sorted(self._observations)]

@@ -8,7 +8,7 @@ from typing import Any
 from nas.errors import UnknownNameError
 from nas.strategies import Limit
 from trials.coordinator.assignment import Assignment
-from trials.plans.problem import Problem
+from trials.plans.problem import Problem, enqueued_answers
 from trials.store.read.rows import study_row
 from trials.store.store import Store
 from trials.store.write.leases import acquire_lease
@@ -38,6 +38,7 @@ def assigned(
             objectives=dict(problem.objectives),
             environment={},
             seed=0,
+            enqueued=enqueued_answers(problem),
         )
     lease = store.write(acquire_lease, study_id, "here:1:1", -1)
     return Assignment(name, lease, problem, limits or {}, targets or {"local": {}}, folder, f"{folder}/checkpoints")

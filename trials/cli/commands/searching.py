@@ -1,4 +1,4 @@
-"""Verbs that run studies: ``nas search``, ``nas resume``, ``nas extend`` and ``nas twins``."""
+"""Verbs that run studies: ``nas search``, ``resume``, ``extend``, ``enqueue`` and ``twins``."""
 
 from __future__ import annotations
 
@@ -83,6 +83,22 @@ def extend(
     with LiveDisplay(out.console) as display:
         run(storage, name, changes, address=address, on_update=display.update, on_phase=display.prepare)
     _say_next([name], storage)
+
+
+@app.command(epilog="Example: nas enqueue digits stage1.depth=2 stage1.conv1.width=16")
+def enqueue(
+    name: Name,
+    choices: Annotated[
+        list[str] | None, typer.Argument(help="Answers, choice=value; choices without an answer get a random one.")
+    ] = None,
+    storage: Storage = DEFAULT_STORAGE,
+) -> None:
+    """Add a candidate of your own to a study, which proposes it before all others and trains it if it is feasible."""
+    from trials.launch.enqueueing import enqueue as add
+    from trials.plans.answers import parse_answers
+    from trials.store.store import Store
+
+    out.print(add(Store(storage), name, parse_answers(choices or ())))
 
 
 @app.command(epilog="Example: nas twins digits --max-networks 2")

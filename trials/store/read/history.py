@@ -68,6 +68,7 @@ def stored_suggestions(connection: Connection, study_id: int) -> list[StoredSugg
             cast(SUGGESTIONS.c.questions, Text),
             SUGGESTIONS.c.answers,
             SUGGESTIONS.c.sampler_state,
+            SUGGESTIONS.c.enqueued,
             SUGGESTIONS.c.duplicate,
             SUGGESTIONS.c.candidate_id,
             CANDIDATES.c.state,
@@ -79,15 +80,20 @@ def stored_suggestions(connection: Connection, study_id: int) -> list[StoredSugg
     )
     return [
         StoredSuggestion(
-            Suggestion(number, _questions(questions, interned), _interned(answers), sampler_state),
+            Suggestion(number, _questions(questions, interned), _interned(answers), sampler_state, enqueued),
             duplicate,
             candidate_id,
             state,
             metrics.get(candidate_id, {}),
             was_trained,
         )
-        for number, questions, answers, sampler_state, duplicate, candidate_id, state, was_trained in rows
+        for number, questions, answers, sampler_state, enqueued, duplicate, candidate_id, state, was_trained in rows
     ]
+
+
+def enqueued_candidates(connection: Connection, study_id: int) -> list[Mapping[str, Any]]:
+    """Answers of all candidates that were enqueued by hand in a study, in their order."""
+    return connection.execute(select(STUDIES.c.enqueued).where(STUDIES.c.id == study_id)).scalar_one() or []
 
 
 def twin_latencies(connection: Connection, study_id: int) -> dict[tuple[str, str], Mapping[str, float]]:

@@ -107,5 +107,6 @@ def _suggest(
         "questions": questions,
         "answers": dict(suggestion.answers),
         "sampler_state": dict(suggestion.sampler_state),
+        "enqueued": suggestion.enqueued,
     }
     connection.execute(_ADD_SUGGESTION, row)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, delete, exists, insert, select, update
@@ -34,6 +34,7 @@ def create_study(
     beside: Mapping[str, Any] | None = None,
     original: int | None = None,
     is_prepared: bool = True,
+    enqueued: Sequence[Mapping[str, Any]] = (),
 ) -> int:
     """Add a study without a coordinator and return its id; for the columns see ``trials.store.models.Study``.
 
@@ -56,6 +57,7 @@ def create_study(
         "original": original,
         "totals": {},
         "is_prepared": is_prepared,
+        "enqueued": [dict(choices) for choices in enqueued],
         "lease_epoch": 0,
     }
     statement = insert(STUDIES).values(created_at=Clock(), **row).returning(STUDIES.c.id)
@@ -105,6 +107,13 @@ def extend_study(
     for candidate_id, reason in broken.items():
         judged = CANDIDATES.c.id == candidate_id, CANDIDATES.c.state.in_(("complete", "measured_only"))
         connection.execute(update(CANDIDATES).where(*judged).values(state="infeasible", reason=reason))
+
+
+def enqueue(connection: Connection, study_id: int, choices: Mapping[str, Any]) -> None:
+    """Add a candidate to those that the study proposes first; nobody needs its lease for this."""
+    ours = STUDIES.c.id == study_id
+    before = connection.execute(select(STUDIES.c.enqueued).where(ours).with_for_update()).scalar_one()
+    connection.execute(update(STUDIES).where(ours).values(enqueued=[*(before or []), dict(choices)]))
 
 
 def remove_study(connection: Connection, name: str) -> None:
