@@ -13,7 +13,7 @@ from nas.space.chooser import Chooser, Question, RandomChooser
 from nas.strategies import PREDICTED, Described, Goal, Observation, Strategy, Suggestion
 from nas.strategies.parameters import check_whole
 from nas.strategies.pareto import pareto_front
-from nas.strategies.pareto_bo.codes import INACTIVE
+from nas.strategies.pareto_bo.codes import INACTIVE, Coded
 from nas.strategies.pareto_bo.gaussian_process import Hyperparameters
 from nas.strategies.pareto_bo.model import FEATURES, Fits, Model
 from nas.strategies.pareto_bo.moves import all_networks, moves
@@ -31,6 +31,8 @@ _PARENTS = 20
 _TRIES = 20
 #: Largest number of networks that are built for one proposal, per place of the shortlist: some turn out to be known.
 _BUILDS = 3
+#: Largest number of networks without training that the processes learn from, the newest ones.
+_UNTRAINED = 150
 #: Largest number of measured candidates, the newest ones, that are compared before a training.
 _COMPARED = 1000
 
@@ -68,7 +70,9 @@ class ParetoBoStrategy(Strategy):
         check_whole("pareto_bo", "history", history, least=10)
         self._num_random, self._shortlist, self._history = n_startup_trials, shortlist, history
         self._observations: dict[int, Observation] = {}
+        self._keys: dict[int, tuple[str, ...]] = {}
         self._fits: dict[str, tuple[int, Hyperparameters]] = {}
+        self._coded: Coded | None = None
         self._is_exhausted = False
 
     def exhausted(self, number: int) -> bool:
@@ -79,6 +83,7 @@ class ParetoBoStrategy(Strategy):
         """See ``Strategy.observe``."""
         for item in observations:
             if item.suggestion.number not in self._observations:
+                self._keys[item.suggestion.number] = _key_of(item.suggestion)
                 for name, (count, values) in item.suggestion.sampler_state.get(FITS, {}).items():
                     self._fits[name] = (count, Hyperparameters(tuple(values)))
             self._observations[item.suggestion.number] = item
@@ -87,9 +92,9 @@ class ParetoBoStrategy(Strategy):
         """See ``Strategy.propose``."""
         generator = np.random.default_rng(suggestion_seed(self.seed, number))
         known = [self._observations[key] for key in sorted(self._observations)]
-        seen = {_key_of(item.suggestion) for item in known}
+        seen = set(self._keys.values())
         if number >= self._num_random and sum(self._is_measured(item) for item in known) >= 2:
-            model = Model(self.goal, self._window(known), self._fits)
+            model = self._model(known)
             if found := self._most_promising(model, build, number, generator, seen):
                 return found
         return _random(build, number, generator, seen)
@@ -104,7 +109,7 @@ class ParetoBoStrategy(Strategy):
         num_trained = sum(item.state in ("running", "complete", "failed") for item in known)
         if num_trained < self._num_random or sum(self._is_measured(item) for item in known) < 2:
             return min(measured)
-        model = Model(self.goal, self._window(known), self._fits)
+        model = self._model(known)
         compared = [self._observations[key] for key in sorted(measured)[-_COMPARED:]]
         generator = np.random.default_rng(suggestion_seed(self.seed, number))
         gains = model.measured_gains(compared, model.worst(generator), number)
@@ -152,10 +157,14 @@ class ParetoBoStrategy(Strategy):
         self._fits |= fits
         return _with_state(suggestion, built, fits, predicted), built
 
+    def _model(self, known: Sequence[Observation]) -> Model:
+        self._coded = self._coded or Coded(known[0].suggestion.questions)
+        return Model(self.goal, self._coded, self._window(known), self._fits)
+
     def _window(self, known: Sequence[Observation]) -> list[Observation]:
         """Observations that the processes learn from: the newest networks, and the front of the older ones.
 
-        Of networks without training, which tell only about latencies and the like, there are as many at most.
+        Networks that were not trained tell only about latencies and the like, and a smaller number of them suffices.
         """
         trained = [item for item in known if item.state in ("complete", "running")]
         untrained = [item for item in known if item.state in ("infeasible", "measured_only")]
@@ -163,7 +172,7 @@ class ParetoBoStrategy(Strategy):
         complete = [item for item in older if self._is_measured(item)]
         points = [[item.values[name] for name in self.goal.objectives] for item in complete]
         front = pareto_front(points, list(self.goal.objectives.values()))
-        return [*(complete[place] for place in front), *newest, *untrained[-self._history :]]
+        return [*(complete[place] for place in front), *newest, *untrained[-min(_UNTRAINED, self._history) :]]
 
     def _is_measured(self, observation: Observation) -> bool:
         """Whether a network is complete and has a finite value of every objective."""

@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 if TYPE_CHECKING:
     from nas.space.chooser import Question, Value
+    from nas.strategies import Suggestion
 
 Floats = npt.NDArray[np.float64]
 Levels = npt.NDArray[np.int64]
@@ -77,6 +78,31 @@ class Coder:
     def _tables(self) -> Sequence[Floats]:
         """For each question, the code of each level ``(L + 1, columns)``; the last row is the code of ``INACTIVE``."""
         return [(_ordered if item.ordered else _unordered)(len(item.options)) for item in self.questions]
+
+
+class Coded:
+    """Places and levels of the answers of stored suggestions, each computed once.
+
+    Args:
+        questions: the questions of the space.
+    """
+
+    def __init__(self, questions: tuple[Question, ...]) -> None:
+        self.coder = Coder(questions)
+        self._known: dict[int, tuple[Levels, Levels]] = {}
+
+    def of(self, suggestions: Sequence[Suggestion]) -> tuple[Levels, Levels]:
+        """Indices of all answers and levels of n suggestions, ``(n, d)`` each."""
+        for item in suggestions:
+            if item.number not in self._known:
+                self._known[item.number] = self.coder.places(item.answers), levels_of(self.coder, item)
+        places, levels = zip(*(self._known[item.number] for item in suggestions), strict=True)
+        return np.stack(places), np.stack(levels)
+
+
+def levels_of(coder: Coder, suggestion: Suggestion) -> Levels:
+    """Levels ``(d,)`` of the answers of a suggestion."""
+    return coder.levels(suggestion.answers, {item.name: item.active for item in suggestion.questions})
 
 
 def _unordered(size: int) -> Floats:

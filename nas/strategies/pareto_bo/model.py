@@ -14,7 +14,7 @@ from scipy.stats import norm
 from nas.strategies import Goal, Observation, Suggestion
 from nas.strategies.pareto import pareto_front
 from nas.strategies.pareto_bo.activity import Activity
-from nas.strategies.pareto_bo.codes import INACTIVE, Coder, Levels
+from nas.strategies.pareto_bo.codes import INACTIVE, Coded, Levels, levels_of
 from nas.strategies.pareto_bo.gain import Beliefs, expected_gain
 from nas.strategies.pareto_bo.gaussian_process import Hyperparameters, Inputs, Posterior, fit
 
@@ -79,6 +79,7 @@ class Model:
 
     Args:
         goal: objectives and limits.
+        coded: codes of the space's suggestions.
         observations: the window, in the order of proposal; at least two must be complete.
         fits: earlier fits.
 
@@ -87,12 +88,11 @@ class Model:
         coder: coder of the space's questions.
     """
 
-    def __init__(self, goal: Goal, observations: Sequence[Observation], fits: Fits) -> None:
+    def __init__(self, goal: Goal, coded: Coded, observations: Sequence[Observation], fits: Fits) -> None:
         self._goal, self._observations = goal, observations
         self.fits = dict(fits)
-        self.coder = Coder(observations[0].suggestion.questions)
-        self._places = np.stack([self.coder.places(item.suggestion.answers) for item in observations])
-        self._levels = np.stack([self._levels_of(item.suggestion) for item in observations])
+        self.coder = coded.coder
+        self._places, self._levels = coded.of([item.suggestion for item in observations])
         self._features = _Scaled([item.suggestion.sampler_state.get(FEATURES, {}) for item in observations])
         self._inputs = Inputs(self.coder.codes(self._levels), self._features.values)
         #: ``(n, m)`` objectives; values of running networks are filled in with their expectations.
@@ -132,11 +132,8 @@ class Model:
 
     def built(self, suggestions: Sequence[Suggestion], features: Sequence[Mapping[str, float]]) -> Inputs:
         """Inputs for networks whose features are known."""
-        levels = np.stack([self._levels_of(item) for item in suggestions])
+        levels = np.stack([levels_of(self.coder, item) for item in suggestions])
         return Inputs(self.coder.codes(levels), self._features.scaled(features))
-
-    def _levels_of(self, suggestion: Suggestion) -> Levels:
-        return self.coder.levels(suggestion.answers, {item.name: item.active for item in suggestion.questions})
 
     # -- expected gains
 
