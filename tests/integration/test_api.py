@@ -23,7 +23,7 @@ PLAN = mn.Plan(
     estimator={"name": "training", "epochs": 2},
     executor="local",
     measure={"budget_s": 0.5},
-    budget={"trials": 3},
+    budget={"trials": 3, "measurements": 0},
     artifacts={"retention": "all"},
 )
 
@@ -163,7 +163,7 @@ def test_a_script_needs_no_guard_and_shows_its_progress(tmp_path: Path) -> None:
         "from small_space import Small\n"
         "print('started')\n"
         f"plan = mn.Plan(**{{**{PLAN.model_dump(exclude={'space', 'name', 'budget', 'code'})!r}, 'space': Small}}, "
-        "budget={'trials': 2})\n"
+        "budget={'trials': 2, 'measurements': 0})\n"
         "study = mn.search(plan, storage='sqlite:///nas.db')\n"
         "print(sorted(study.trials()['choice.width']))\n"
     )
