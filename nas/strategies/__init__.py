@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from nas.space import Chooser, Question, Value
 
 T = TypeVar("T")
+#: Key of a suggestion's state for the features of its network.
+FEATURES = "features"
+#: Begin of the names of features that are latencies in ms of the network on other targets, followed by the target.
+ELSEWHERE = "latency_ms on "
 #: Key of a suggestion's state for predictions made before it was measured: objective or limit → [value, low end, high
 #: end of its 95 % interval].
 PREDICTED = "predicted"
@@ -85,7 +89,10 @@ class Described(Protocol):
 
     @property
     def features(self) -> Mapping[str, float]:
-        """Counts of operators, parameters, MACs, bits …; a network may lack some of the names."""
+        """Counts of operators, parameters, MACs, bits …; a network may lack some of the names.
+
+        Names that start with ``ELSEWHERE`` are latencies on other targets.
+        """
 
 
 class Strategy(ABC):

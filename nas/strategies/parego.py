@@ -142,7 +142,7 @@ def _prediction(known: Floats, values: Floats, new: Floats, owner: Levels) -> tu
     """
     center, scale = float(values.mean()), float(values.std()) or 1.0
     y, noise = (values - center) / scale, np.zeros(len(values))
-    inputs, others = (Inputs(codes, np.empty((len(codes), 0))) for codes in (known, new))
+    inputs, others = (Inputs(codes, *2 * [np.empty((len(codes), 0))]) for codes in (known, new))
     start = Hyperparameters.prior(int(owner.max(initial=-1)) + 1, 0)
     hyperparameters = fit(inputs, owner, y, noise, start, _STEPS)
     mean, spread = Posterior(inputs, owner, y, noise, hyperparameters).predict(others)

@@ -23,6 +23,7 @@ from trials.coordinator.canary_jobs import CanaryJobs
 from trials.coordinator.context import CoordinatorContext
 from trials.coordinator.description import enqueued_suggestion, sample
 from trials.coordinator.dispatch import Dispatcher, Running, trainings
+from trials.coordinator.elsewhere import Elsewhere
 from trials.coordinator.original import original_of, settled, waiting_for_original
 from trials.coordinator.payloads import checkpoint_folder
 from trials.coordinator.pipeline import TRAINING, OpenTrial, after, first_step, pool_of, twin_of
@@ -76,6 +77,7 @@ class Coordinator:
         self._on_update = on_update
         self._strategy = self.problem.strategy(Goal(self.problem.objectives, assignment.limits), self.problem.plan.seed)
         self._num_epochs = self.problem.estimator().num_epochs
+        self._elsewhere = Elsewhere(store, assignment)
         self._repeats = Repeats(store, assignment)
         self._canary_jobs = CanaryJobs(context)
         self._jobs = Dispatcher(context)
@@ -238,12 +240,12 @@ class Coordinator:
     def _suggest_enqueued(self) -> None:
         """Suggest the next candidate that was enqueued by hand."""
         number, choices = self.progress.num_suggestions, self._waiting_enqueued()[0]
-        suggestion, sampled = enqueued_suggestion(self.problem, choices, number)
+        suggestion, sampled = enqueued_suggestion(self.problem, self._elsewhere, choices, number)
         self._add(self._strategy.adopt(suggestion, sampled), sampled.described())
 
     def _suggest(self) -> None:
         number = self.progress.num_suggestions
-        suggestion, sampled = self._strategy.propose(partial(sample, self.problem), number)
+        suggestion, sampled = self._strategy.propose(partial(sample, self.problem, self._elsewhere), number)
         self._add(suggestion, sampled.described())
 
     def _add(self, suggestion: Suggestion, architecture: ArchitectureValue) -> None:

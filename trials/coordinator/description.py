@@ -15,6 +15,7 @@ from nas.seeds import generator_seed
 from nas.space import Network
 from nas.space.chooser import Chooser, PartialChooser
 from nas.strategies import Suggestion
+from trials.coordinator.elsewhere import Elsewhere
 from trials.plans.problem import Problem
 from trials.store.records import ArchitectureValue
 
@@ -25,10 +26,17 @@ class Sampled:
 
     problem: Problem
     network: Network
+    suggestion: Suggestion
+    elsewhere: Elsewhere
 
     @cached_property
     def features(self) -> Mapping[str, float]:
         """See ``nas.strategies.Described``; parameters and multiply-accumulates (MACs) as logarithms."""
+        return {**self._own_features, **self.elsewhere.features(self.suggestion, self._own_features)}
+
+    @cached_property
+    def _own_features(self) -> Mapping[str, float]:
+        """Features of the network that do not depend on earlier studies."""
         rows = layers_of(self._graph, self.network.bits)
         counts = Counter(f"number of {row['op']}" for row in rows)
         macs = Counter[str]()
@@ -53,15 +61,18 @@ class Sampled:
         return self.problem.trace(self.network)
 
 
-def sample(problem: Problem, chooser: Chooser) -> Sampled:
+def sample(problem: Problem, elsewhere: Elsewhere, chooser: Chooser) -> Sampled:
     """Return the network that a chooser's answers define."""
-    return Sampled(problem, problem.searched.sample(chooser))
+    network = problem.searched.sample(chooser)
+    return Sampled(problem, network, Suggestion.from_chooser(0, chooser), elsewhere)
 
 
-def enqueued_suggestion(problem: Problem, choices: Mapping[str, Any], number: int) -> tuple[Suggestion, Sampled]:
+def enqueued_suggestion(
+    problem: Problem, elsewhere: Elsewhere, choices: Mapping[str, Any], number: int
+) -> tuple[Suggestion, Sampled]:
     """Return the suggestion of a candidate that was enqueued by hand; missing answers are random, from the seed."""
     chooser = PartialChooser(choices, generator_seed("enqueued", problem.plan.seed, number))
-    sampled = sample(problem, chooser)
+    sampled = sample(problem, elsewhere, chooser)
     return replace(Suggestion.from_chooser(number, chooser), enqueued=True), sampled
 
 

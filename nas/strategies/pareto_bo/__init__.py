@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, ClassVar, TypeVar
 import numpy as np
 
 from nas.space.chooser import Chooser, Question, RandomChooser
-from nas.strategies import PREDICTED, Described, Goal, Observation, Strategy, Suggestion
+from nas.strategies import FEATURES, PREDICTED, Described, Goal, Observation, Strategy, Suggestion
 from nas.strategies.parameters import check_whole
 from nas.strategies.pareto import pareto_front
 from nas.strategies.pareto_bo.codes import INACTIVE, Coded
 from nas.strategies.pareto_bo.gaussian_process import Hyperparameters
-from nas.strategies.pareto_bo.model import FEATURES, Fits, Model
+from nas.strategies.pareto_bo.latency_limits import LatencyLimits
+from nas.strategies.pareto_bo.model import Fits, Model
 from nas.strategies.pareto_bo.moves import all_networks, moves
 from nas.strategies.seeds import suggestion_seed
 
@@ -41,7 +42,8 @@ class ParetoBoStrategy(Strategy):
     """Proposes the candidate with the largest expected gain of hypervolume.
 
     One Gaussian process per objective learns from the answers and from features of a network that are known before it
-    is trained: its operators, parameters, MACs and bits. The intervals of measured values are used as known noise.
+    is trained: its operators, parameters, MACs and bits, and its latencies on other targets if earlier studies of the
+    same space measured some. The intervals of measured values are used as known noise.
     Running candidates count with their expected results.
 
     For each proposal, the strategy compares neighbours, mutants and crossings of front members, and random networks. It
@@ -97,7 +99,7 @@ class ParetoBoStrategy(Strategy):
             model = self._model(known)
             if found := self._most_promising(model, build, number, generator, seen):
                 return found
-        return _random(build, number, generator, seen)
+        return _random(build, number, generator, seen, LatencyLimits(self.goal, known))
 
     def adopt(self, suggestion: Suggestion, built: object) -> Suggestion:
         """See ``Strategy.adopt``."""
@@ -192,16 +194,28 @@ class _Given(Chooser):
 
 
 def _random(
-    build: Callable[[Chooser], T], number: int, generator: np.random.Generator, seen: set[tuple[str, ...]]
+    build: Callable[[Chooser], T],
+    number: int,
+    generator: np.random.Generator,
+    seen: set[tuple[str, ...]],
+    limits: LatencyLimits,
 ) -> tuple[Suggestion, T]:
-    """A random network; one that was not proposed yet, if ``_TRIES`` draws find one."""
+    """A random network that was not proposed yet and does not clearly exceed a limit, if ``_TRIES`` draws find one.
+
+    Otherwise, it is the new network that is predicted to exceed the limits least, or any network.
+    """
+    drawn: list[tuple[float, Suggestion, T]] = []
     for _ in range(_TRIES):
         chooser = RandomChooser(int(generator.integers(2**32)))
         built = build(chooser)
         suggestion = Suggestion.from_chooser(number, chooser)
-        if _key_of(suggestion) not in seen:
+        predicted = limits.predicted(suggestion, _features(built))
+        excess = math.inf if _key_of(suggestion) in seen else limits.excess(predicted)
+        drawn.append((excess, _with_state(suggestion, built, {}, predicted), built))
+        if excess <= 1.0:
             break
-    return _with_state(suggestion, built, {}, {}), built
+    _, suggestion, built = min(drawn, key=lambda item: item[0])
+    return suggestion, built
 
 
 def _features(built: object) -> Mapping[str, float]:

@@ -11,17 +11,16 @@ import numpy as np
 import numpy.typing as npt
 from scipy.stats import norm
 
-from nas.strategies import Goal, Observation, Suggestion
+from nas.strategies import ELSEWHERE, FEATURES, Goal, Observation, Suggestion
 from nas.strategies.pareto import pareto_front
 from nas.strategies.pareto_bo.activity import Activity
 from nas.strategies.pareto_bo.codes import INACTIVE, Coded, Levels, levels_of
+from nas.strategies.pareto_bo.elsewhere import Elsewhere
 from nas.strategies.pareto_bo.gain import Beliefs, expected_gain
 from nas.strategies.pareto_bo.gaussian_process import Hyperparameters, Inputs, Posterior, fit
 
 Floats = npt.NDArray[np.float64]
 Rows = npt.NDArray[np.intp]
-#: Key of a suggestion's state for the features of its network.
-FEATURES = "features"
 #: Quantity → number of values at its last fit, and the hyper-parameters of that fit.
 Fits = Mapping[str, tuple[int, Hyperparameters]]
 #: Largest number of networks that hyper-parameters are fitted to; iterations of the first fit and of later ones.
@@ -93,8 +92,9 @@ class Model:
         self.fits = dict(fits)
         self.coder = coded.coder
         self._places, self._levels = coded.of([item.suggestion for item in observations])
-        self._features = _Scaled([item.suggestion.sampler_state.get(FEATURES, {}) for item in observations])
-        self._inputs = Inputs(self.coder.codes(self._levels), self._features.values)
+        features = [item.suggestion.sampler_state.get(FEATURES, {}) for item in observations]
+        self._features, self._elsewhere = _Scaled(features), Elsewhere(features)
+        self._inputs = Inputs(self.coder.codes(self._levels), self._features.values, self._elsewhere.values)
         #: ``(n, m)`` objectives; values of running networks are filled in with their expectations.
         self._values = np.array(
             [[item.values.get(name, math.nan) for name in goal.objectives] for item in observations], dtype=np.float64
@@ -128,12 +128,13 @@ class Model:
         center = known.codes.mean(axis=0)
         centred = known.codes - center
         gram = centred.T @ centred + _RIDGE * np.eye(centred.shape[1])
-        return Inputs(codes, (codes - center) @ np.linalg.solve(gram, centred.T @ known.features))
+        slopes = np.linalg.solve(gram, centred.T)
+        return Inputs(codes, *((codes - center) @ slopes @ table for table in (known.features, known.proportional)))
 
     def built(self, suggestions: Sequence[Suggestion], features: Sequence[Mapping[str, float]]) -> Inputs:
         """Inputs for networks whose features are known."""
-        levels = np.stack([levels_of(self.coder, item) for item in suggestions])
-        return Inputs(self.coder.codes(levels), self._features.scaled(features))
+        codes = self.coder.codes(np.stack([levels_of(self.coder, item) for item in suggestions]))
+        return Inputs(codes, self._features.scaled(features), self._elsewhere.scaled(features))
 
     # -- expected gains
 
@@ -256,9 +257,9 @@ class Model:
         return Process(posterior, mean, scale, shift), mean + scale * expected
 
     def _fitted(self, name: str, rows: Rows, y: Floats, noise: Floats) -> Hyperparameters:
-        num_features = self._inputs.features.shape[1]
+        num_features, num_elsewhere = self._inputs.features.shape[1], self._inputs.proportional.shape[1]
         count, known = self.fits.get(name, (0, None))
-        prior = Hyperparameters.prior(len(self.coder.questions), num_features)
+        prior = Hyperparameters.prior(len(self.coder.questions), num_features, num_elsewhere)
         if known is not None and len(known.values) != len(prior.values):
             known = None  # the set of features has changed
         if known is not None and len(rows) < count + max(_REFIT, count * _REFIT_SHARE):
@@ -274,12 +275,12 @@ class Model:
 class _Scaled:
     """Features as a table whose columns have mean 0 and standard deviation 1; constant features are left out.
 
-    A network with unknown features gets the mean, 0.
+    A network with unknown features gets the mean, 0. Latencies on other targets are left out; see ``Elsewhere``.
     """
 
     def __init__(self, features: Sequence[Mapping[str, float]]) -> None:
         known = [item for item in features if item]
-        self._names = sorted({name for item in known for name in item})
+        self._names = sorted({name for item in known for name in item if not name.startswith(ELSEWHERE)})
         table = self._table(known)
         spread = table.std(axis=0) if known else np.empty(0)
         self._kept = spread > 1e-9
