@@ -42,7 +42,7 @@ def rank(elsewhere: Mapping[str, float] | None, noise: float) -> float:
             f"{ELSEWHERE}{name}": float(true**power * np.exp(noise * generator.standard_normal()))
             for name, power in (elsewhere or {}).items()
         }
-        networks.append((Suggestion(seed, suggestion.questions, suggestion.answers, {FEATURES: others}), others, true))
+        networks.append((Suggestion(0, suggestion.questions, suggestion.answers, {FEATURES: others}), others, true))
     predictor = LatencyPredictor([MeasuredNetwork(item, true) for item, _, true in networks[:10]])
     found = predictor.predict([item for item, _, _ in networks[10:]], [others for _, others, _ in networks[10:]])
     return float(spearmanr(found[:, 0], [true for _, _, true in networks[10:]]).statistic)
