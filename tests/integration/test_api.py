@@ -87,7 +87,7 @@ def test_a_study_is_opened_by_name(study: mn.Study) -> None:
     assert mn.list_studies(study.storage) == ["small"]
     with pytest.raises(mn.NasError, match="did you mean 'small'"):
         mn.open_study(study.storage, "smal")
-    with pytest.raises(mn.NasError, match="from 0 to 2"):
+    with pytest.raises(mn.NasError, match="its trials are 0 to 2"):
         study.trial(3)
     with pytest.raises(mn.NasError, match="used up its budget"):
         study.resume(progress=False)
