@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from nas.strategies import Goal, Observation, Suggestion
 from nas.strategies.pareto_bo.latency_predictor import LatencyPredictor, MeasuredNetwork
 
-#: Smallest number of measured networks that a latency is predicted from.
-FEWEST = 8
+#: Smallest number of measured networks that a latency is predicted from, and the largest number, the newest ones.
+FEWEST, NEWEST = 8, 300
 
 
 class LatencyLimits:
@@ -28,7 +28,7 @@ class LatencyLimits:
                 found = [_measured(item, name, limit.max) for item in known]
                 measured = [item for item in found if item is not None]
                 if len(measured) >= FEWEST and len({item.latency_ms for item in measured}) > 1:
-                    self._bounds[name], self._predictors[name] = limit.max, LatencyPredictor(measured)
+                    self._bounds[name], self._predictors[name] = limit.max, LatencyPredictor(measured[-NEWEST:])
 
     def predicted(self, suggestion: Suggestion, features: Mapping[str, float]) -> dict[str, list[float]]:
         """Limit → predicted latency in ms, and both ends of its 95 % interval."""
