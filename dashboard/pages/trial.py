@@ -24,6 +24,7 @@ STATE_COLORS = {
     "complete": "green",
     "infeasible": "gray",
     "measured_only": "orange",
+    "paused": "yellow",
     "stopped": "violet",
     "failed": "red",
     "running": "blue",

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from nas.registry import Registry
 
 if TYPE_CHECKING:
+    from nas.halving import Halving
     from nas.space import Network
     from nas.tasks import Task
 
@@ -32,6 +33,9 @@ class Estimator(ABC):
 
     #: Largest number of epochs of a run; forecasts multiply by it.
     num_epochs: int
+    #: When studies compare unfinished trainings and continue only the best; None: every training is finished. If it is
+    #: set, an epoch is scored like a finished training: its values are comparable between networks.
+    halving: Halving | None = None
 
     def num_steps(self, task: Task) -> int | None:
         """Number of optimizer steps of a run on a task; None where it is unknown."""

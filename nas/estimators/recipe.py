@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from timm.optim import list_optimizers
 
 from nas.errors import PlanError
+from nas.halving import Halving
 from nas.registry import nearest
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -61,6 +62,10 @@ class Recipe(BaseModel):
     patience: Count | None = None
     #: Smallest change that counts as an improvement.
     min_delta: NonNegative = 0.0
+    #: Compare trainings after few epochs, and finish only the best ones (asynchronous successive halving): a mapping of
+    #: ``factor`` (default 3: one in three goes on) and ``first_epochs`` (default: ``epochs`` / ``factor``²). Off by
+    #: default. See docs/how-to/halving.md.
+    halving: Halving | None = None
     #: Use the augmentation of the task.
     augment: bool = True
     #: Number of processes that load data.
@@ -96,6 +101,12 @@ def make_recipe(parameters: dict[str, Any]) -> Recipe:
         raise PlanError(
             f"estimator: training: {name} is {first['input']!r}; {first['msg'][:1].lower()}{first['msg'][1:]}"
         ) from None
+    if recipe.halving is not None and not recipe.halving.rungs(recipe.epochs):
+        shortest = recipe.halving.first_epochs or recipe.epochs
+        raise PlanError(
+            f"estimator: training: halving.first_epochs is {shortest}, but a training has {recipe.epochs} epochs; give "
+            "fewer first_epochs or more epochs"
+        )
     optimizers = list_optimizers()
     if recipe.optimizer.lower() not in optimizers:
         hint = nearest(recipe.optimizer.lower(), optimizers, f"known: {', '.join(optimizers)}")

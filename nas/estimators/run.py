@@ -259,5 +259,12 @@ def plain_loss(task: Task) -> Loss:
 
 def _key(recipe: Recipe, network: Network, task: Task, seed: int, depends_on: Any) -> str:
     """Hash of everything that a training depends on."""
-    parts = [recipe.model_dump(), network.architecture.to_json(), task.fingerprint(), seed, depends_on]
+    # A training that waits at rungs ends at the same weights as one that does not.
+    parts = [
+        recipe.model_dump(exclude={"halving"}),
+        network.architecture.to_json(),
+        task.fingerprint(),
+        seed,
+        depends_on,
+    ]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()

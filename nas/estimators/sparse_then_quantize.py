@@ -74,6 +74,11 @@ class SparseThenQuantize(Estimator):
                 "estimator: sparse_then_quantize: training.epochs is not allowed; each phase has its own: "
                 "dense_epochs, sparse_epochs, quantized_epochs"
             )
+        if given.get("halving") is not None:
+            raise PlanError(
+                "estimator: sparse_then_quantize: training.halving is not allowed, because scores of the first phase "
+                "do not tell which networks are good after the last; use the estimator training"
+            )
         weights = {"hard_weight": hard_weight, "soft_weight": soft_weight, "feature_weight": feature_weight}
         _check(weights, learning_rate_factor=learning_rate_factor, temperature=temperature)
         dense = make_recipe({**given, "epochs": dense_epochs})

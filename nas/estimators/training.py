@@ -35,6 +35,7 @@ class Training(Estimator):
     def __init__(self, **parameters: Any) -> None:
         self.recipe = make_recipe(parameters)
         self.num_epochs = self.recipe.epochs
+        self.halving = self.recipe.halving
 
     def num_steps(self, task: Task) -> int:
         """See ``Estimator.num_steps``."""

@@ -74,7 +74,9 @@ class Observation:
 
     suggestion: Suggestion
     #: ``measured_only``: measured and within the limits that are known by then, but not trained, at least not yet.
-    state: Literal["running", "measured_only", "complete", "infeasible", "failed", "stopped"]
+    #: ``paused``: its training waits at a rung; a score is what is expected at the end, and is missing at first. A
+    #: ``stopped`` one that had reached a rung has such scores, too.
+    state: Literal["running", "measured_only", "paused", "complete", "infeasible", "failed", "stopped"]
     #: Objective → value, for the objectives that were measured.
     values: Mapping[str, float] = field(default_factory=dict)
     #: Limit → relative violation, positive if the limit is violated.
@@ -162,7 +164,8 @@ class Strategy(ABC):
     def observe(self, observations: Sequence[Observation]) -> None:
         """Learn the results of suggestions.
 
-        ``running`` and ``measured_only`` ones may be passed again later in another state. This is called once with the
+        ``running``, ``measured_only`` and ``paused`` ones may be passed again later in another state. Ones that have
+        reached a rung are passed again when other values are expected of them. This is called once with the
         stored history when a study starts, then whenever something changes. A duplicate is passed with the values of
         the candidate that it repeats. Final states never change: if measurements are withdrawn, a new strategy is made,
         which gets the history without them.

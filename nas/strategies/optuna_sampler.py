@@ -23,6 +23,8 @@ from nas.strategies.seeds import suggestion_seed
 T = TypeVar("T")
 Space = dict[str, BaseDistribution]
 FINAL = ("complete", "infeasible")
+#: Samplers learn nothing from a training that waits at a rung, because Optuna can't tell that its values are estimates.
+_OPEN = ("running", "paused")
 
 
 class OptunaChooser(Chooser):
@@ -179,7 +181,7 @@ class SamplerAdapter:
         num_old = self._level * max(1, self._recent // 2)
         first = final[num_old] if num_old < len(final) else 0
         kept = {number for number in ordered if number >= first}
-        kept |= {number for number in ordered if self._observations[number].state == "running"}
+        kept |= {number for number in ordered if self._observations[number].state in _OPEN}
         kept |= set(self._pinned(self._storage.study_attrs, self._observations)) & set(final)
         self._storage.trials = {number: self._trial(self._observations[number]) for number in ordered if number in kept}
 
@@ -198,7 +200,7 @@ class SamplerAdapter:
         }
         attrs = dict(suggestion.sampler_state.get("trial", {}))
         trial = running_trial(suggestion.number, params, distributions, attrs)
-        if observation.state == "running":
+        if observation.state in _OPEN:
             return trial
         outcome = self._worst.outcome(observation)
         trial.state = TrialState.FAIL if outcome.values is None else TrialState.COMPLETE

@@ -33,6 +33,7 @@ STATES = {
     "infeasible": TrialState.COMPLETE,
     "stopped": TrialState.PRUNED,
     "measured_only": TrialState.PRUNED,
+    "paused": TrialState.PRUNED,
     "failed": TrialState.FAIL,
 }
 
@@ -42,7 +43,7 @@ def optuna_study(url: str, name: str, *, active_only: bool = False) -> optuna.St
 
     Infeasible candidates are complete trials with a positive constraint. If an objective of such a candidate was not
     measured, it has the worst value seen, and the trial's user attribute ``placeholders`` names it. Candidates that
-    were stopped, or measured without being trained, are pruned trials. Other user
+    were stopped, that wait at a rung, or that were measured without being trained are pruned trials. Other user
     attributes are ``suggestion`` (its number in the database), ``state``, and every metric as ``name@target``. The
     trials have the time of the copy.
 

@@ -13,7 +13,7 @@ from rich.text import Text
 from nas.foreign import line
 from trials.coordinator.coordinator import Coordinator
 
-STATES = ("queued", "running", "measured_only", "complete", "infeasible", "stopped", "failed")
+STATES = ("queued", "running", "measured_only", "paused", "complete", "infeasible", "stopped", "failed")
 #: Without a terminal, seconds between two lines.
 LINE_EVERY_S = 15.0
 
@@ -79,7 +79,7 @@ def _facts(coordinator: Coordinator) -> dict[str, str]:
     if progress.num_finished and totals["wall_s"] > 0:
         rate = progress.num_finished / totals["wall_s"]
         facts["rate"] = f"{60 * rate:.1f}/min"
-        if coordinator.state == "running":
+        if coordinator.state == "running" and not coordinator.problem.rungs:  # with rungs, trials differ too much
             facts["left"] = f"{coordinator.num_left / rate / 60:.1f} min"
     if progress.duplicates:
         facts["duplicates"] = str(progress.duplicates)

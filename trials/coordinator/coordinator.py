@@ -26,8 +26,19 @@ from trials.coordinator.dispatch import Dispatcher, Running, trainings
 from trials.coordinator.elsewhere import Elsewhere
 from trials.coordinator.original import original_of, settled, waiting_for_original
 from trials.coordinator.payloads import checkpoint_folder
-from trials.coordinator.pipeline import TRAINING, OpenTrial, after, first_step, pool_of, twin_of
-from trials.coordinator.progress import FINAL_STATES, MEASURED_ONLY
+from trials.coordinator.pipeline import (
+    TRAINING,
+    OpenTrial,
+    Step,
+    after,
+    continues,
+    first_step,
+    is_training,
+    pool_of,
+    rung_step,
+    twin_of,
+)
+from trials.coordinator.progress import FINAL_STATES, MEASURED_ONLY, PAUSED
 from trials.coordinator.repeats import Repeats, after_repeat, is_repeat
 from trials.executors import TRAIN_POOL, Event, Executor
 from trials.jobs.messages import EpochEnd
@@ -123,12 +134,16 @@ class Coordinator:
         while True:
             if self._out_of_time():
                 self._stop_all("the wall-time budget is spent")
+                self._end_paused("the wall-time budget is spent")
                 return "complete"
+            self._promote(last=bool(final))
             final = final or self._propose()
             if final:
+                if self._jobs.idle and self.progress.promotion(last=True) is None:
+                    self._end_paused("others were better there when the budget was spent")
                 self._repeat()
                 self._time_twins()
-            over = bool(final) and self._jobs.idle and not self._repeats.waiting
+            over = bool(final) and self._jobs.idle and not self.progress.paused and not self._repeats.waiting
             self._canary_jobs.start(over=over)
             for running, known in self._jobs.dispatch():
                 self._commit(running, known)
@@ -224,8 +239,38 @@ class Coordinator:
         if number is None:
             number = self._strategy.choose(list(self.progress.measured), self.progress.num_suggestions)
         candidate_id = self.progress.measured[number]
-        self._jobs.restore(self._store.write(queue_training, self.assignment.lease, candidate_id, TRAINING))
+        rungs = self.problem.rungs
+        step = rung_step(rungs[0]) if rungs else TRAINING
+        self._jobs.restore(self._store.write(queue_training, self.assignment.lease, candidate_id, step))
         self._tell(self.progress.chosen(number))
+
+    # -- promote
+
+    def _promote(self, *, last: bool) -> None:
+        """Queue the next part of paused trainings that continue, in front of all others, while workers are free."""
+        while self._promotions() < self._executor.free(TRAIN_POOL):
+            candidate_id = self.progress.promotion(last=last and self._jobs.idle)
+            if candidate_id is None:
+                return
+            step = self._next_part(self.progress.paused[candidate_id])
+            open_job = self._store.write(queue_training, self.assignment.lease, candidate_id, step)
+            self._jobs.restore(open_job, first=True)
+            self._tell(self.progress.promoted(candidate_id))
+
+    def _promotions(self) -> int:
+        """Number of queued parts of trainings that continue from a rung."""
+        return sum(is_training(step) and continues(trial) for _, trial, step in self._jobs.queued)
+
+    def _next_part(self, rung: int) -> Step:
+        higher = [epochs for epochs in self.problem.rungs if epochs > rung]
+        return rung_step(higher[0]) if higher else TRAINING
+
+    def _end_paused(self, why: str) -> None:
+        """Stop all paused candidates for good."""
+        for candidate_id, rung in list(self.progress.paused.items()):
+            reason = f"stopped after {rung} of {self._num_epochs} epochs: {why}"
+            self._store.write(stop_candidate, self.assignment.lease, candidate_id, reason)
+            self._tell(self.progress.left_paused(candidate_id))
 
     def _suggest_original(self) -> None:
         """Suggest the original, which always comes first."""
@@ -427,7 +472,9 @@ class Coordinator:
     def _finish(self, trial: OpenTrial, state: str) -> None:
         self.progress.moved(trial.state, state)
         trial.state = state
-        if state == MEASURED_ONLY:
+        if state == PAUSED:
+            self._tell(self.progress.pauses(trial.candidate_id, trial.metrics))
+        elif state == MEASURED_ONLY:
             self._tell(self.progress.only_measured(trial.candidate_id, trial.metrics))
         else:
             self._tell(self.progress.finished(trial.candidate_id, state, trial.metrics))
@@ -440,8 +487,8 @@ class Coordinator:
         """Return the totals including a job that is about to be committed."""
         self._pass_time()
         spent, kind = dict(self.totals), running.step[0]
-        if kind == "train":
-            spent["trained"] += 1
+        if is_training(running.step):
+            spent["trained"] += not continues(running.trial, apart_from=running.step)
             spent["train_s"] += time.monotonic() - running.started
         elif kind == "gate" and outcome.candidate_state == "infeasible":
             spent["gated"] += 1

@@ -11,7 +11,7 @@ from typing import Any
 from trials.coordinator.context import CoordinatorContext
 from trials.coordinator.limits import Limits, written_folders
 from trials.coordinator.payloads import payload_of
-from trials.coordinator.pipeline import OpenTrial, Step, is_audit, kind_of, pool_of, twin_of
+from trials.coordinator.pipeline import RUNG, OpenTrial, Step, epochs_of, is_audit, kind_of, pool_of, twin_of
 from trials.executors import Job
 from trials.jobs.messages import OF_KIND
 from trials.store.records import OpenJob
@@ -52,9 +52,10 @@ class Dispatcher:
         """Whether there is no open job."""
         return not self.queued and not self.running
 
-    def restore(self, open_job: OpenJob) -> None:
-        """Queue a stored job."""
-        self.queued.append((open_job.job_id, self._trial(open_job), (open_job.kind, open_job.target)))
+    def restore(self, open_job: OpenJob, *, first: bool = False) -> None:
+        """Queue a stored job, behind or in front of all others."""
+        add = self.queued.appendleft if first else self.queued.append
+        add((open_job.job_id, self._trial(open_job), (open_job.kind, open_job.target)))
 
     def _trial(self, open_job: OpenJob) -> OpenTrial:
         return OpenTrial.restored(open_job, original=open_job.number == self._context.assignment.original)
@@ -143,10 +144,10 @@ class Dispatcher:
 def trainings(running: Iterable[Running], num_epochs: int) -> str:
     """Return text such as ``trial 3: epoch 4 of 30, 12 min left; …``; empty before any epoch has ended."""
     return "; ".join(
-        f"trial {job.trial.number}: epoch {job.epoch} of {num_epochs}, "
-        f"{duration((num_epochs - job.epoch) * job.epoch_s)} left"
+        f"trial {job.trial.number}: epoch {job.epoch} of {last}, {duration((last - job.epoch) * job.epoch_s)} left"
         for job in running
         if job.epoch
+        for last in [epochs_of(job.step) if kind_of(job.step) == RUNG else num_epochs]
     )
 
 

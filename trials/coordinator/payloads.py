@@ -8,7 +8,7 @@ from typing import Any, cast
 
 from nas.seeds import generator_seed
 from trials.coordinator.assignment import Assignment
-from trials.coordinator.pipeline import OpenTrial, Step, kind_of, reject_above, twin_of
+from trials.coordinator.pipeline import OpenTrial, Step, epochs_of, kind_of, reject_above, twin_of
 from trials.jobs.messages import (
     CandidatePayload,
     EarlierSamples,
@@ -16,6 +16,7 @@ from trials.jobs.messages import (
     MeasurePayload,
     MeasuringPayload,
     RemeasurePayload,
+    RungPayload,
     TrainPayload,
     TwinPayload,
 )
@@ -42,12 +43,12 @@ def payload_of(
 def checkpoint_folder(given: Assignment, trial: OpenTrial, step: Step) -> str:
     """Return the folder where a training keeps its state until its result is committed."""
     folder = f"{given.checkpoints}/{trial.number}"
-    return folder if step[0] == "train" else f"{folder}-{step[0]}"
+    return folder if kind_of(step) in ("train", "rung") else f"{folder}-{step[0]}"
 
 
 def _payload_of(
     store: Store, given: Assignment, trial: OpenTrial, step: Step, known: Sequence[str]
-) -> GatePayload | TrainPayload | MeasurePayload:
+) -> GatePayload | RungPayload | TrainPayload | MeasurePayload:
     kind, target = kind_of(step), step[1]
     if kind == "gate":
         return _gate(given, trial, target, known)
@@ -55,6 +56,8 @@ def _payload_of(
         return _twin(given, trial, target, known)
     if kind == "train":
         return _train(given, trial, step, given.problem.plan.seed)
+    if kind == "rung":
+        return {**_train(given, trial, step, given.problem.plan.seed), "epochs": epochs_of(step)}
     if kind == "retrain":
         return _train(given, trial, step, generator_seed(step[0], given.problem.plan.seed, trial.identity))
     if kind == "remeasure":

@@ -13,7 +13,18 @@ from typing import Any, cast
 from nas.seeds import generator_seed
 from nas.strategies import Limit
 from trials.executors import TRAIN_POOL, target_pool
-from trials.jobs.messages import GATE, MEASURE, TRAIN, GateResult, LatencyResult, MeasureResult, TrainResult, TwinRecord
+from trials.jobs import messages
+from trials.jobs.messages import (
+    GATE,
+    MEASURE,
+    TRAIN,
+    GateResult,
+    LatencyResult,
+    MeasureResult,
+    RungResult,
+    TrainResult,
+    TwinRecord,
+)
 from trials.jobs.metrics import target_metrics
 from trials.plans.problem import Problem
 from trials.store.records import ArtifactValue, JobResult, MeasurementValue, MetricValue
@@ -22,6 +33,8 @@ from trials.store.records import ArtifactValue, JobResult, MeasurementValue, Met
 Step = tuple[str, str]
 Metrics = Mapping[tuple[str, str], MetricValue]
 TRAINING: Step = ("train", "")
+#: Kind of a job that trains up to a rung; the row says up to which epoch, as in ``rung-9``.
+RUNG = "rung"
 NOT_CHOSEN = "not trained: the strategy expected more from other candidates"
 
 
@@ -76,7 +89,7 @@ def next_step(problem: Problem, trial: OpenTrial) -> Step | None:
         if ("gate", target) not in trial.results:
             return "gate", target
     if TRAINING not in trial.results:
-        return TRAINING
+        return next_training(problem, trial)
     for target in targets:
         if ("measure", target) not in trial.results and _measure_again(problem, trial, target):
             return "measure", target
@@ -85,6 +98,38 @@ def next_step(problem: Problem, trial: OpenTrial) -> Step | None:
             if ("twin", target) not in trial.results:
                 return "twin", target
     return None
+
+
+def next_training(problem: Problem, trial: OpenTrial) -> Step:
+    """Return the next part of the training: up to the next rung, or to the end; the original waits at no rung."""
+    rungs = () if trial.original else problem.rungs
+    ahead = [step for epochs in rungs if (step := rung_step(epochs)) not in trial.results]
+    return ahead[0] if ahead else TRAINING
+
+
+def rung_step(epochs: int) -> Step:
+    """Return the step that trains up to a rung."""
+    return f"{RUNG}-{epochs}", ""
+
+
+def epochs_of(step: Step) -> int:
+    """Return the number of epochs of the rung that a step trains up to."""
+    return int(step[0].removeprefix(f"{RUNG}-"))
+
+
+def rung_metric(name: str, epochs: int) -> str:
+    """Return the name under which a score at a rung is stored: ``accuracy_at_epoch_3``."""
+    return f"{name}_at_epoch_{epochs}"
+
+
+def is_training(step: Step) -> bool:
+    """Whether a step is a part of the candidate's own training."""
+    return kind_of(step) in (RUNG, TRAINING[0])
+
+
+def continues(trial: OpenTrial, apart_from: Step = TRAINING) -> bool:
+    """Whether a candidate's training has reached a rung, apart from the one that a given step trains up to."""
+    return any(kind_of(step) == RUNG for step in trial.results if step != apart_from)
 
 
 def twin_of(trial: OpenTrial) -> str:
@@ -104,8 +149,8 @@ def after(
     trial.metrics.update({(metric.name, metric.target): metric for metric in found.metrics})
     broken = broken_limit(problem, limits, trial.metrics)
     following = None if broken and not trial.original else next_step(problem, trial)
-    if following == TRAINING and problem.max_measured and not (trial.original or trial.enqueued):
-        return replace(found, candidate_state="measured_only", reason=NOT_CHOSEN)
+    if following and is_training(following) and (waits := _waits(problem, trial)):
+        return replace(found, candidate_state=waits[0], reason=waits[1])
     state = None if following else "infeasible" if broken else "complete"
     return replace(
         found,
@@ -113,6 +158,14 @@ def after(
         reason=broken if state == "infeasible" else None,
         next_jobs=[following] if following else [],
     )
+
+
+def _waits(problem: Problem, trial: OpenTrial) -> tuple[str, str] | None:
+    """Return the state in which a candidate waits for the next part of its training, and why; None if it does not."""
+    reached = [epochs for epochs in problem.rungs if rung_step(epochs) in trial.results]
+    if reached:
+        return "paused", f"paused after {reached[-1]} epochs: continues if it is among the best there"
+    return ("measured_only", NOT_CHOSEN) if problem.max_measured and not (trial.original or trial.enqueued) else None
 
 
 def broken_limit(problem: Problem, limits: Mapping[str, Limit], metrics: Metrics) -> str | None:
@@ -167,6 +220,8 @@ def _recorded(trial: OpenTrial, step: Step, result: Mapping[str, Any]) -> JobRes
     kind, target = step
     if kind == "train":
         return _of_training(TRAIN.result(result))
+    if kind_of(step) == RUNG:
+        return _of_rung(messages.RUNG.result(result))
     if kind == "twin":
         return _of_twin(trial, target, result)
     if kind == "gate":
@@ -194,6 +249,16 @@ def _of_training(result: TrainResult) -> JobResult:
             for name, value in result["metrics"].items()
         ],
         artifacts=[ArtifactValue(**item) for item in result["artifacts"]],
+    )
+
+
+def _of_rung(result: RungResult) -> JobResult:
+    return JobResult(
+        result=cast(Mapping[str, Any], result),
+        metrics=[
+            MetricValue(rung_metric(name, result["epochs"]), "", float(value))
+            for name, value in result["scores"].items()
+        ],
     )
 
 

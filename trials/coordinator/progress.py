@@ -10,12 +10,17 @@ from typing import Any
 from nas.strategies import Limit, Observation, Suggestion
 from nas.tasks.intervals import Z
 from trials.coordinator.pipeline import Metrics, violations
+from trials.coordinator.rungs import Rungs
 from trials.plans.problem import Problem
 from trials.store.records import MetricValue
 
 FINAL_STATES = frozenset({"complete", "infeasible", "stopped", "failed"})
 #: The state of a candidate that may be chosen for training, and then runs again.
 MEASURED_ONLY = "measured_only"
+#: The state of a candidate whose training waits at a rung.
+PAUSED = "paused"
+#: Final states of candidates whose scores at rungs do not matter any more.
+_SETTLED = frozenset({"complete", "infeasible", "failed"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +46,7 @@ class Progress:
     Attributes:
         counts: number of candidates by state.
         duplicates: number of suggestions of an existing candidate, which are answered from the tables.
+        paused: id of each ``paused`` candidate → the rung at which its training waits.
         measured: number of the first suggestion of each ``measured_only`` candidate → the candidate's id.
         enqueued: candidates that were enqueued by hand.
         num_enqueued: number of suggestions of enqueued candidates.
@@ -56,6 +62,10 @@ class Progress:
         self.measured: dict[int, int] = {}
         self.enqueued: set[int] = set()
         self.num_enqueued = 0
+        self.paused: dict[int, int] = {}
+        self._rungs = Rungs(problem)
+        #: Metrics of candidates that have reached a rung and have no final score.
+        self._unfinished: dict[int, Metrics] = {}
         self._trained: set[int] = set()
         self._num_finished = 0
         self._points: dict[int, tuple[float, ...]] = {}
@@ -103,7 +113,7 @@ class Progress:
         self.num_suggestions += 1
         self.duplicates += 1
         outcome = self._outcomes.get(candidate_id, RUNNING)
-        if outcome.state not in FINAL_STATES:
+        if candidate_id in self._waiting:
             self._waiting[candidate_id].append(suggestion)
         return outcome.observed(suggestion)
 
@@ -114,9 +124,45 @@ class Progress:
 
     def finished(self, candidate_id: int, state: str, metrics: Metrics) -> list[Observation]:
         """Record a candidate's final state, and return the observation of each of its suggestions."""
+        self.paused.pop(candidate_id, None)
         outcome = self._remember(candidate_id, state, metrics)
         self._count_finished(candidate_id)
-        return [outcome.observed(suggestion) for suggestion in self._waiting.pop(candidate_id, [])]
+        told = [outcome.observed(suggestion) for suggestion in self._waiting.get(candidate_id, [])]
+        if candidate_id not in self._unfinished:
+            self._waiting.pop(candidate_id, None)
+        return told + (self._expected_again() if state == "complete" else [])
+
+    def _expected_again(self) -> list[Observation]:
+        """Return observations of all unfinished candidates, because a final score changes what to expect of them."""
+        unfinished = list(self._unfinished.items())
+        again = {key: self._remember(key, self._outcomes[key].state, metrics) for key, metrics in unfinished}
+        return [outcome.observed(suggestion) for key, outcome in again.items() for suggestion in self._waiting[key]]
+
+    def pauses(self, candidate_id: int, metrics: Metrics) -> list[Observation]:
+        """Record that a candidate's training waits at a rung; return its observations."""
+        outcome = self._remember(candidate_id, PAUSED, metrics)
+        self.paused[candidate_id] = self._rungs.reached(metrics)
+        return [outcome.observed(suggestion) for suggestion in self._waiting[candidate_id]]
+
+    def left_paused(self, candidate_id: int) -> list[Observation]:
+        """Record that a paused candidate is stopped for good; return its observations."""
+        self.moved(PAUSED, "stopped")
+        return self.finished(candidate_id, "stopped", self._unfinished[candidate_id])
+
+    def promotion(self, *, last: bool) -> int | None:
+        """Return the id of the paused candidate whose training continues next; None if none may continue yet.
+
+        Args:
+            last: whether nothing runs, and no candidate can be added any more.
+        """
+        return self._rungs.promotion(self.paused, last=last)
+
+    def promoted(self, candidate_id: int) -> list[Observation]:
+        """Record that the training of a paused candidate continues; return its observations."""
+        del self.paused[candidate_id]
+        self.moved(PAUSED, "running")
+        outcome = self._outcomes[candidate_id] = replace(self._outcomes[candidate_id], state="running")
+        return [outcome.observed(suggestion) for suggestion in self._waiting[candidate_id]]
 
     def only_measured(self, candidate_id: int, metrics: Metrics) -> list[Observation]:
         """Record that a candidate is measured and may be chosen for training; return its observations."""
@@ -163,7 +209,12 @@ class Progress:
         for known in kept:
             known.clear()
         self.num_suggestions = self.duplicates = self._num_finished = self.num_enqueued = 0
-        observations = []
+        self.paused.clear()
+        self._unfinished.clear()
+        self._rungs.clear()
+        observations, rows = [], list(rows)
+        for row in rows:  # what to expect of unfinished candidates depends on all others
+            self._rungs.record(row.candidate_id, row.state, row.metrics)
         for row in rows:
             self.num_suggestions += 1
             if row.duplicate:
@@ -173,7 +224,7 @@ class Progress:
             if row.suggestion.enqueued:
                 self.enqueues(row.candidate_id)
             outcome = self._outcomes.get(row.candidate_id, RUNNING)
-            if outcome.state not in FINAL_STATES:
+            if outcome.state not in FINAL_STATES or row.candidate_id in self._unfinished:
                 self._waiting.setdefault(row.candidate_id, []).append(row.suggestion)
             observations.append(outcome.observed(row.suggestion))
         return observations
@@ -182,8 +233,12 @@ class Progress:
         self.counts[row.state] += 1
         if row.trained or (row.suggestion.enqueued and row.state != MEASURED_ONLY):
             self._trained.add(row.candidate_id)
-        if row.state in FINAL_STATES or row.state == MEASURED_ONLY or (row.trained and self._problem.max_measured):
+        rung = self._rungs.reached(row.metrics)
+        is_known = row.state in FINAL_STATES or row.state == MEASURED_ONLY or rung
+        if is_known or (row.trained and self._problem.max_measured):
             self._remember(row.candidate_id, row.state, row.metrics)
+        if row.state == PAUSED:
+            self.paused[row.candidate_id] = rung
         if row.state in FINAL_STATES:
             self._count_finished(row.candidate_id)
         elif row.state == MEASURED_ONLY:
@@ -197,6 +252,13 @@ class Progress:
         values = {name: metrics[key].value for name, key in keys.items() if key in metrics}
         broken = violations(self._problem, self._limits, metrics, rejected=state == "infeasible")
         spreads = {name: found for name, key in keys.items() if (found := _spread(metrics.get(key))) is not None}
+        self._rungs.record(candidate_id, state, metrics)
+        self._unfinished.pop(candidate_id, None)
+        if self._rungs.reached(metrics) and state not in _SETTLED:
+            self._unfinished[candidate_id] = metrics
+            for name, (value, spread) in self._rungs.expected(metrics).items():
+                values.setdefault(name, value)
+                spreads.setdefault(name, spread)
         outcome = self._outcomes[candidate_id] = Outcome(state, values, broken, spreads)
         if state == "complete" and values.keys() >= self._problem.objectives.keys():
             self._points[candidate_id] = tuple(values[name] for name in self._problem.objectives)

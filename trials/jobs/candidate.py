@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import base64
 import random
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
+from contextlib import closing
+from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -47,6 +49,8 @@ from trials.jobs.messages import (
     RemeasurePayload,
     RemeasureResult,
     RetrainResult,
+    RungPayload,
+    RungResult,
     ScoreResult,
     StageReached,
     TrainPayload,
@@ -111,7 +115,7 @@ def train(payload: TrainPayload) -> Iterator[EpochEnd | TrainResult]:
     problem = open_problem_json(payload["plan"])
     _check_data(problem, payload)
     network = _build(problem, payload)
-    checkpoint = Path(payload["checkpoint"])
+    checkpoint = _checkpoint(payload)
     as_it_is = payload["original"] and problem.searched.space.trained(network.model)
     epochs = []
     for epoch in _fit(problem, network, payload, train=not as_it_is):
@@ -138,6 +142,21 @@ def train(payload: TrainPayload) -> Iterator[EpochEnd | TrainResult]:
     }
 
 
+def rung(payload: RungPayload) -> Iterator[EpochEnd | RungResult]:
+    """Train a candidate up to a rung, and return the scores of its last epoch on the validation split.
+
+    The checkpoint keeps the state, from which a later job continues. The schedule is that of the whole training.
+    """
+    problem = open_problem_json(payload["plan"])
+    _check_data(problem, payload)
+    network = _build(problem, payload)
+    with closing(_training(problem, network, payload)) as training:
+        for epoch in islice(training, payload["epochs"]):
+            yield {"epoch": epoch.epoch, "values": epoch.values}
+    scores = {metric.name: epoch.values[metric.name] for metric in problem.task.metrics}
+    yield {"epochs": payload["epochs"], "scores": scores}
+
+
 def retrain(payload: TrainPayload) -> Iterator[StageReached | RetrainResult]:
     """Train a candidate again with another seed, and score it; only its scores are kept."""
     problem = open_problem_json(payload["plan"])
@@ -145,7 +164,7 @@ def retrain(payload: TrainPayload) -> Iterator[StageReached | RetrainResult]:
     network = _build(problem, payload)
     for epoch in _fit(problem, network, payload):
         yield {"stage": f"epoch {epoch.epoch}"}
-    artifact = deploy(problem, network, Path(payload["checkpoint"]) / f"candidate{problem.exporter.suffix}")
+    artifact = deploy(problem, network, _checkpoint(payload) / f"candidate{problem.exporter.suffix}")
     yield {"seed": payload["seed"], "scores": _scored(problem, artifact).metrics}
 
 
@@ -214,11 +233,21 @@ def _check_data(problem: Problem, payload: TrainPayload) -> None:
 
 def _fit(problem: Problem, network: Network, payload: TrainPayload, *, train: bool = True) -> Iterator[Epoch]:
     """Train from the last checkpoint, and finalize the network, so that it is ready to deploy."""
-    checkpoint = Path(payload["checkpoint"])
-    checkpoint.mkdir(parents=True, exist_ok=True)
     if train:
-        yield from problem.estimator().fit(network, problem.task, seed=payload["seed"], checkpoint=checkpoint)
+        yield from _training(problem, network, payload)
     network.finalize()
+
+
+def _training(problem: Problem, network: Network, payload: TrainPayload) -> Generator[Epoch]:
+    """Train a network, from its last checkpoint."""
+    yield from problem.estimator().fit(network, problem.task, seed=payload["seed"], checkpoint=_checkpoint(payload))
+
+
+def _checkpoint(payload: TrainPayload) -> Path:
+    """Return the folder of a training's state, which is made if it does not exist."""
+    folder = Path(payload["checkpoint"])
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
 
 
 class _Scored(NamedTuple):

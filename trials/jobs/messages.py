@@ -81,6 +81,13 @@ class TrainPayload(CandidatePayload):
     checkpoint: str
 
 
+class RungPayload(TrainPayload):
+    """A network to train up to a rung."""
+
+    #: Number of epochs, from the beginning of the training, after which it waits.
+    epochs: int
+
+
 class MeasurePayload(CandidatePayload, MeasuringPayload):
     """A trained file to measure."""
 
@@ -211,6 +218,14 @@ class TrainResult(TypedDict):
     twin: str
 
 
+class RungResult(TypedDict):
+    """Scores of a network whose training waits at a rung."""
+
+    #: Number of epochs of the rung.
+    epochs: int
+    scores: dict[str, float]
+
+
 class RetrainResult(TypedDict):
     """Scores of a network trained with another seed."""
 
@@ -274,6 +289,7 @@ class Function(Generic[P, R]):
 
 GATE = Function[GatePayload, GateResult]("trials.jobs.candidate:gate")
 TWIN = Function[TwinPayload, GateResult]("trials.jobs.candidate:twin")
+RUNG = Function[RungPayload, RungResult]("trials.jobs.candidate:rung")
 TRAIN = Function[TrainPayload, TrainResult]("trials.jobs.candidate:train")
 RETRAIN = Function[TrainPayload, RetrainResult]("trials.jobs.candidate:retrain")
 SCORE = Function[NetworkPayload, ScoreResult]("trials.jobs.candidate:score")
@@ -285,6 +301,7 @@ CANARY = Function[CanaryPayload, CanaryResult]("trials.jobs.target:canary")
 #: Kind of a candidate's job → its function.
 OF_KIND: Mapping[str, Function[Any, Any]] = {
     "gate": GATE,
+    "rung": RUNG,
     "train": TRAIN,
     "measure": MEASURE,
     "twin": TWIN,

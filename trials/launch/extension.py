@@ -16,7 +16,7 @@ from nas.errors import PlanError, StudyError
 from nas.space.size import space_size
 from nas.strategies import Goal, Limit
 from trials.coordinator.pipeline import broken_limit
-from trials.coordinator.progress import MEASURED_ONLY, Progress
+from trials.coordinator.progress import MEASURED_ONLY, PAUSED, Progress
 from trials.plans.data import check_data
 from trials.plans.loading import apply_override
 from trials.plans.plan import Plan, Relative, make_plan
@@ -50,7 +50,7 @@ def prepare_extension(store: Store, name: str, overrides: Sequence[str], owner: 
     broken = {
         item.candidate_id: reason
         for item in history
-        if item.state in ("complete", MEASURED_ONLY) and (reason := broken_limit(problem, limits, item.metrics))
+        if item.state in ("complete", MEASURED_ONLY, PAUSED) and (reason := broken_limit(problem, limits, item.metrics))
     }
     lease = store.write(acquire_lease, row.id, owner, lease_s)
     bounds = {metric: {"min": limit.min, "max": limit.max} for metric, limit in limits.items()}

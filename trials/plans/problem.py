@@ -7,7 +7,7 @@ import inspect
 import json
 from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import asdict, dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any, Literal
 
 from nas.errors import MeasureError, MissingPackageError, PlanError
@@ -64,6 +64,12 @@ class Problem:
 
         bound.__signature__ = _without(factory, 2)  # type: ignore[attr-defined]
         return make(bound, self.plan.strategy.spec(), "strategy")  # type: ignore[no-any-return]
+
+    @cached_property
+    def rungs(self) -> tuple[int, ...]:
+        """Numbers of epochs after which trainings wait and are compared; empty if every training is finished."""
+        estimator = self.estimator()
+        return estimator.halving.rungs(estimator.num_epochs) if estimator.halving else ()
 
     @property
     def max_measured(self) -> int:
@@ -139,7 +145,9 @@ class Problem:
 
     def identity_of(self, graph: TracedGraph, network: Network) -> str:
         """Return the ``identity`` of a network that is already traced."""
-        recipe = json.dumps([self.plan.estimator.spec(), self.plan.seed, self.searched.space.start()], sort_keys=True)
+        # With halving, a training that is finished is the same experiment.
+        estimator = {key: value for key, value in self.plan.estimator.spec().items() if key != "halving"}
+        recipe = json.dumps([estimator, self.plan.seed, self.searched.space.start()], sort_keys=True)
         parts = [identity_of(graph, network.bits), fingerprint(self.task), recipe]
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
@@ -239,6 +247,7 @@ def _check(problem: Problem) -> None:
                 raise PlanError(f"{kind}: no metric {name!r}{hint}")
     _check_relative(problem)
     enqueued_answers(problem)
+    _check_rungs(problem)
     problem.strategy(Goal(problem.objectives, {}), plan.seed).check(problem.searched.sample)
     parts = {name: getattr(plan, name) for name in ("task", "space", "policies", "exporter", "targets", "code")}
     _rehearse(Plan(**parts).model_dump_json())
@@ -284,6 +293,17 @@ def _check_relative(problem: Problem) -> None:
                 raise PlanError(
                     f"limits: {name} is relative to the median, but it is only known after the training; give a number"
                 )
+
+
+def _check_rungs(problem: Problem) -> None:
+    """Raise PlanError if candidates can't be compared at a rung, because an objective is not known there."""
+    known = {metric.name for metric in problem.task.metrics}
+    late = [name for name in problem.objectives if name in problem.score_names and name not in known]
+    if problem.rungs and late:
+        raise PlanError(
+            f"estimator: halving compares unfinished trainings, but the objective {late[0]} is only known at the end "
+            f"of a training; choose {', '.join(sorted(known))}, or leave halving out"
+        )
 
 
 def _check_target(problem: Problem, policies: Sequence[Policy], spec: TargetSpec) -> None:

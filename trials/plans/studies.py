@@ -50,13 +50,15 @@ def study_specs(plan: Plan, name: str | None = None, baseline: str | None = None
 def given_plan(plan: Plan, name: str, choices: list[dict[str, Any]], **changes: Any) -> Plan:
     """Return a copy of a plan that trains the listed networks instead of searching.
 
-    It has no limits, because all networks are needed for the comparison, and no repeats, because its front is not of
-    interest; nothing is enqueued besides the list.
+    It has no limits and no halving, because all networks are needed for the comparison, and no repeats, because its
+    front is not of interest; nothing is enqueued besides the list.
     """
+    estimator = {key: value for key, value in plan.estimator.spec().items() if key != "halving"}
     fixed = {
         "name": name,
         "strategy": {"name": "given", "choices": choices},
         "limits": {},
+        "estimator": estimator,
         "budget": Budget(trials=len(choices)).model_dump(),
         "replicate_seeds": [],
         "references": [],

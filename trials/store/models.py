@@ -190,7 +190,7 @@ class Candidate(Base):
     architecture_id: Mapped[int] = mapped_column(ForeignKey("architectures.id"), index=True)
     #: Number of the trial, from 0 in the order of proposal.
     number: Mapped[int]
-    #: ``queued``, ``running``, ``measured_only``, ``complete``, ``infeasible``, ``stopped``, ``failed``.
+    #: ``queued``, ``running``, ``measured_only``, ``paused``, ``complete``, ``infeasible``, ``stopped``, ``failed``.
     state: Mapped[str] = mapped_column(String(20))
     #: Why it is infeasible, stopped or failed, in one line.
     reason: Mapped[str | None] = mapped_column(Text)
@@ -247,7 +247,8 @@ class JobRow(Base):
     __table_args__ = (UniqueConstraint("candidate_id", "kind", "target"), Index("ix_jobs_state", "state"))
     id: Mapped[int] = mapped_column(primary_key=True)
     candidate_id: Mapped[int] = _candidate_key(index=False)
-    #: ``gate``, ``train``, ``measure``, ``twin``; repeats of a complete one: ``remeasure-1``, ``retrain-1`` …
+    #: ``gate``, ``train``, ``measure``, ``twin``; ``rung-3`` … trains up to a number of epochs; ``remeasure-1``,
+    #: ``retrain-1`` … of a complete candidate.
     kind: Mapped[str] = mapped_column(String(20))
     target: Mapped[str] = mapped_column(String(200), default="")
     #: ``queued``, ``running``, ``done``, ``failed``, or ``stale``: done, but to be repeated, because a canary was bad.

@@ -44,7 +44,8 @@ class ParetoBoStrategy(Strategy):
     One Gaussian process per objective learns from the answers and from features of a network that are known before it
     is trained: its operators, parameters, MACs and bits, and its latencies on other targets if earlier studies of the
     same space measured some. The intervals of measured values are used as known noise.
-    Running candidates count with their expected results.
+    Running candidates count with their expected results. With halving, candidates at all rungs count with the score
+    that is expected at the end, and with its standard deviation as noise.
 
     For each proposal, the strategy compares neighbours, mutants and crossings of front members, and random networks. It
     builds the most promising ones and compares them again with their features; the best is proposed. Among measured
@@ -108,7 +109,7 @@ class ParetoBoStrategy(Strategy):
     def choose(self, measured: Sequence[int], number: int) -> int:
         """See ``Strategy.choose``; the first one until enough are trained for a model."""
         known = [self._observations[key] for key in sorted(self._observations)]
-        num_trained = sum(item.state in ("running", "complete", "failed") for item in known)
+        num_trained = sum(item.state in ("running", "paused", "complete", "stopped", "failed") for item in known)
         if num_trained < self._num_random or sum(self._is_measured(item) for item in known) < 2:
             return min(measured)
         model = self._model(known)
@@ -168,7 +169,7 @@ class ParetoBoStrategy(Strategy):
 
         Networks that were not trained tell only about latencies and the like, and a smaller number of them suffices.
         """
-        trained = [item for item in known if item.state in ("complete", "running")]
+        trained = [item for item in known if item.state in ("complete", "running", "paused") or self._is_left(item)]
         untrained = [item for item in known if item.state in ("infeasible", "measured_only")]
         older, newest = trained[: -self._history], trained[-self._history :]
         complete = [item for item in older if self._is_measured(item)]
@@ -178,8 +179,15 @@ class ParetoBoStrategy(Strategy):
 
     def _is_measured(self, observation: Observation) -> bool:
         """Whether a network is complete and has a finite value of every objective."""
-        values = [observation.values.get(name, math.nan) for name in self.goal.objectives]
-        return observation.state == "complete" and all(map(math.isfinite, values))
+        return observation.state == "complete" and self._has_values(observation)
+
+    def _has_values(self, observation: Observation) -> bool:
+        """Whether every objective of a network has a finite value."""
+        return all(math.isfinite(observation.values.get(name, math.nan)) for name in self.goal.objectives)
+
+    def _is_left(self, observation: Observation) -> bool:
+        """Whether a network was stopped at a rung, and has expected values."""
+        return observation.state == "stopped" and self._has_values(observation)
 
 
 class _Given(Chooser):

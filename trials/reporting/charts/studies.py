@@ -29,7 +29,7 @@ BLUE, ORANGE, GREEN, RED, SKY, PURPLE, GREY = (
 )
 INK = "#6f7680"
 GRID = "rgba(128,134,145,0.22)"
-STATE_COLORS = dict(zip(STATES, (BLUE, GREY, GREEN, PURPLE, RED, SKY, "rgba(138,143,152,0.35)"), strict=True))
+STATE_COLORS = dict(zip(STATES, (BLUE, GREY, GREEN, ORANGE, PURPLE, RED, SKY, "rgba(138,143,152,0.35)"), strict=True))
 ROLE_COLORS = {"search": BLUE, "baseline": ORANGE}
 
 

@@ -61,7 +61,8 @@ def stored_suggestions(connection: Connection, study_id: int) -> list[StoredSugg
     ours = METRICS.c.candidate_id.in_(select(CANDIDATES.c.id).where(CANDIDATES.c.study_id == study_id))
     metrics = _metrics(connection, ours)
     interned: dict[str, tuple[Question, ...]] = {}
-    trained = select(JOBS.c.id).where(JOBS.c.candidate_id == SUGGESTIONS.c.candidate_id, JOBS.c.kind == "train")
+    is_training = or_(JOBS.c.kind == "train", JOBS.c.kind.startswith("rung-"))
+    trained = select(JOBS.c.id).where(JOBS.c.candidate_id == SUGGESTIONS.c.candidate_id, is_training)
     rows = connection.execute(
         select(
             SUGGESTIONS.c.number,

@@ -17,7 +17,7 @@ from trials.store.read.session import Source, find_study, reading, utc
 from trials.store.roles import companion_name
 
 #: States of a candidate, in the order in which they are shown.
-STATES = ("complete", "infeasible", "measured_only", "stopped", "failed", "running", "queued")
+STATES = ("complete", "infeasible", "measured_only", "paused", "stopped", "failed", "running", "queued")
 _NEWEST_FIRST = (Study.created_at.desc(), Study.id.desc())
 
 

@@ -25,9 +25,9 @@ class Trial:
     """One trial with everything that was chosen and recorded."""
 
     number: int
-    #: ``queued``, ``running``, ``measured_only``, ``complete``, ``infeasible``, ``stopped`` or ``failed``.
+    #: ``queued``, ``running``, ``measured_only``, ``paused``, ``complete``, ``infeasible``, ``stopped`` or ``failed``.
     state: str
-    #: Why it is infeasible, stopped or failed.
+    #: Why it waits, or is infeasible, stopped or failed.
     reason: str | None
     #: Whether it is the original, the user's own unchanged network.
     original: bool
@@ -120,7 +120,7 @@ def _times(session: Session, study: Study) -> dict[int, dict[str, Any]]:
         times = found.setdefault(key, {"started_at": started_at, "train_s": None, "measure_s": None})
         times["started_at"] = min(times["started_at"], started_at)
         if finished_at is not None:
-            spent = "train_s" if kind.partition("-")[0] in ("train", "retrain") else "measure_s"
+            spent = "train_s" if kind.partition("-")[0] in ("train", "rung", "retrain") else "measure_s"
             times[spent] = (times[spent] or 0.0) + (finished_at - started_at).total_seconds()
     return found
 

@@ -16,7 +16,7 @@ JOBS, CANDIDATES = table(JobRow), table(Candidate)
 
 
 def queue_training(connection: Connection, lease: Lease, candidate_id: int, step: Step) -> OpenJob:
-    """Queue the training of a ``measured_only`` candidate, which runs again.
+    """Queue the training, or a part of it, of a ``measured_only`` or ``paused`` candidate, which runs again.
 
     Raises:
         StudyError: another coordinator has taken the lease.

@@ -105,7 +105,7 @@ def extend_study(
     new = {"plan": dict(plan), "limits": dict(limits), "history": history, **left}
     connection.execute(update(STUDIES).where(ours).values(**new))
     for candidate_id, reason in broken.items():
-        judged = CANDIDATES.c.id == candidate_id, CANDIDATES.c.state.in_(("complete", "measured_only"))
+        judged = CANDIDATES.c.id == candidate_id, CANDIDATES.c.state.in_(("complete", "measured_only", "paused"))
         connection.execute(update(CANDIDATES).where(*judged).values(state="infeasible", reason=reason))
 
 

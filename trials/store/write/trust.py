@@ -15,7 +15,7 @@ from trials.store.write.leases import check_lease
 MEASUREMENTS, TARGETS, CANDIDATES, JOBS = table(Measurement), table(Target), table(Candidate), table(JobRow)
 #: Purpose of a measurement → kind of its job, if the two differ.
 _KINDS = {"final": "measure", "audit": "measure"}
-_ENDED = ("complete", "infeasible", "measured_only")
+_ENDED = ("complete", "infeasible", "measured_only", "paused")
 
 
 def verify_measurements(connection: Connection, lease: Lease, target: str) -> None:
