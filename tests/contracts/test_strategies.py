@@ -233,6 +233,35 @@ def test_measured_candidates_are_chosen_from_and_after_a_resume_equally(name: st
 
 
 @pytest.mark.parametrize("name", EVERY)
+def test_trainings_that_wait_at_a_rung_are_told_again_and_after_a_resume_equally(name: str) -> None:
+    """Every third training is finished at once; each finished one changes what is expected of the others."""
+    strategy, history = named(name)(3), dict[int, Observation]()
+    results: dict[int, tuple[float, float]] = {}
+
+    def tell(observation: Observation) -> None:
+        history[observation.suggestion.number] = observation
+        strategy.observe([observation])
+
+    for number in range(at_most(name, 45)):
+        if number % 11 == 10:
+            resumed = named(name)(3)
+            resumed.observe([history[key] for key in sorted(history)])
+            expected, _ = resumed.propose(toy, number)
+        suggestion, results[number] = strategy.propose(toy, number)
+        if number % 11 == 10:
+            assert suggestion == expected
+        tell(Observation(stored(suggestion), "running"))
+        is_early = sum(item.state == "complete" for item in history.values()) < 2
+        for key, item in history.items():
+            if item.state in ("running", "paused") and key % 3:
+                accuracy, cost = results[key]
+                values = {"cost": cost} if is_early else {"accuracy": accuracy - 1 / number, "cost": cost}
+                tell(Observation(item.suggestion, "paused", values, spreads={"accuracy": 0.1}))
+        if number % 3 == 0:
+            tell(finished(history[number].suggestion, results[number]))
+
+
+@pytest.mark.parametrize("name", EVERY)
 def test_suggestions_after_resume_are_no_copies(name: str) -> None:
     check_no_copies_after_resume(named(name), at_most(name, 50))
 

@@ -11,7 +11,7 @@ from typing import Any
 from trials.launch.studies import search
 from trials.plans.loading import load_plan
 from trials.store.store import Store
-from trials.store.write.jobs import add_epochs, commit_job, start_job
+from trials.store.write.jobs import add_epochs, commit_job, start_job, stop_candidate
 from trials.store.write.proposals import propose
 from trials.store.write.repeats import queue_training
 
@@ -22,7 +22,7 @@ def die() -> None:
 
 def kill_at(point: str) -> None:
     """Wrap the store's transactions so that the coordinator is killed at one of them."""
-    function, kind, moment = POINTS[point]
+    function, kind, moment = (POINTS | RUNGS)[point]
     kinds: dict[int, str] = {}
     write = Store.write
 
@@ -62,6 +62,19 @@ POINTS: dict[str, tuple[Callable[..., Any], str | None, str]] = {
     "after training before commit": (commit_job, "train", "before"),
     "after commit": (commit_job, "train", "after"),
     "after the twin before commit": (commit_job, "twin", "before"),
+}
+
+
+#: Points of a study with halving, whose first rung is one epoch.
+RUNGS: dict[str, tuple[Callable[..., Any], str | None, str]] = {
+    "during the first part": (add_epochs, "rung-1", "after"),
+    "at a rung before commit": (commit_job, "rung-1", "before"),
+    "at a rung": (commit_job, "rung-1", "after"),
+    "before going on": (queue_training, None, "before"),
+    "after going on": (queue_training, None, "after"),
+    "during the last part": (add_epochs, "train", "after"),
+    "before the first is stopped": (stop_candidate, None, "before"),
+    "after the first is stopped": (stop_candidate, None, "after"),
 }
 
 

@@ -11,6 +11,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from trials.store.models import Candidate, EpochRow, JobRow, Measurement, Study, SuggestionRow
+from trials.store.read.history import TRAININGS, is_training
 from trials.store.read.session import Source, find_study, reading
 
 
@@ -30,7 +31,7 @@ class Costs:
     #: Candidates that were not trained: over a limit, or measured only.
     rejected: int
     measured_only: int
-    #: Candidates that were trained, their epochs, and repeated trainings.
+    #: Candidates that were trained, at least up to a rung, their epochs, and repeated trainings.
     trained: int
     epochs: int
     retrained: int
@@ -73,10 +74,10 @@ def study_costs(source: Source, name: str) -> Costs:
             reused=_reused(session, study),
             rejected=states["infeasible"],
             measured_only=states["measured_only"],
-            trained=counts["train"],
+            trained=counts["trained"],
             epochs=_epochs(session, study),
             retrained=counts["retrain"],
-            train_s=seconds.get("train", 0.0) + seconds.get("retrain", 0.0),
+            train_s=sum(seconds.get(kind, 0.0) for kind in (*TRAININGS, "retrain")),
             measure_s=seconds.get("gate", 0.0),
         )
 
@@ -87,7 +88,10 @@ def _suggestions(session: Session, study: Study) -> Counter[bool]:
 
 
 def _jobs(session: Session, study: Study) -> tuple[Counter[str], dict[str, float]]:
-    """Kind of job → number of candidates with a finished one (of repeats: number of jobs), and its seconds."""
+    """Kind of job → number of candidates with a finished one (of repeats: number of jobs), and its seconds.
+
+    ``trained`` counts candidates whose training has reached a rung or the end.
+    """
     query = select(JobRow.candidate_id, JobRow.kind, JobRow.started_at, JobRow.finished_at)
     query = query.join(Candidate, Candidate.id == JobRow.candidate_id)
     query = query.where(Candidate.study_id == study.id, JobRow.finished_at.is_not(None))
@@ -98,11 +102,13 @@ def _jobs(session: Session, study: Study) -> tuple[Counter[str], dict[str, float
         if started_at is not None and finished_at is not None:
             base = kind.partition("-")[0]
             seconds[base] = seconds.get(base, 0.0) + (finished_at - started_at).total_seconds()
-    return Counter(kind.partition("-")[0] for _, kind in done), seconds
+    counts = Counter(kind.partition("-")[0] for _, kind in done)
+    counts["trained"] = len({candidate_id for candidate_id, kind in done if kind.partition("-")[0] in TRAININGS})
+    return counts, seconds
 
 
 def _untrained_states(session: Session, study: Study) -> list[str]:
-    trained = select(JobRow.id).where(JobRow.candidate_id == Candidate.id, JobRow.kind == "train")
+    trained = select(JobRow.id).where(JobRow.candidate_id == Candidate.id, is_training())
     return list(session.scalars(select(Candidate.state).where(Candidate.study_id == study.id, ~trained.exists())))
 
 

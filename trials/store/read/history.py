@@ -23,6 +23,8 @@ JOBS, CANDIDATES, ARCHITECTURES = table(JobRow), table(Candidate), table(Archite
 SUGGESTIONS, METRICS, FILES, STUDIES = table(SuggestionRow), table(Metric), table(ArtifactRow), table(Study)
 #: Kinds of repeats; the kind of a job has a number too, such as ``retrain-2``.
 REPEATED = ("remeasure", "retrain")
+#: Kinds of jobs that are a part of a candidate's own training; the row of a rung says up to which epoch, ``rung-9``.
+TRAININGS = ("rung", "train")
 
 
 def open_jobs(connection: Connection, study_id: int) -> list[OpenJob]:
@@ -61,8 +63,7 @@ def stored_suggestions(connection: Connection, study_id: int) -> list[StoredSugg
     ours = METRICS.c.candidate_id.in_(select(CANDIDATES.c.id).where(CANDIDATES.c.study_id == study_id))
     metrics = _metrics(connection, ours)
     interned: dict[str, tuple[Question, ...]] = {}
-    is_training = or_(JOBS.c.kind == "train", JOBS.c.kind.startswith("rung-"))
-    trained = select(JOBS.c.id).where(JOBS.c.candidate_id == SUGGESTIONS.c.candidate_id, is_training)
+    trained = select(JOBS.c.id).where(JOBS.c.candidate_id == SUGGESTIONS.c.candidate_id, is_training())
     rows = connection.execute(
         select(
             SUGGESTIONS.c.number,
@@ -95,6 +96,12 @@ def stored_suggestions(connection: Connection, study_id: int) -> list[StoredSugg
 def enqueued_candidates(connection: Connection, study_id: int) -> list[Mapping[str, Any]]:
     """Answers of all candidates that were enqueued by hand in a study, in their order."""
     return connection.execute(select(STUDIES.c.enqueued).where(STUDIES.c.id == study_id)).scalar_one() or []
+
+
+def is_training() -> ColumnElement[bool]:
+    """Condition of jobs that are a part of a candidate's own training."""
+    rung, train = TRAININGS
+    return or_(JOBS.c.kind == train, JOBS.c.kind.startswith(f"{rung}-"))
 
 
 def twin_latencies(connection: Connection, study_id: int) -> dict[tuple[str, str], Mapping[str, float]]:

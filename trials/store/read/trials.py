@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 from trials.store.models import Architecture, Candidate, JobRow, Measurement, Metric, Study
 from trials.store.read.candidates import Value
 from trials.store.read.doubts import doubts_of
+from trials.store.read.history import TRAININGS
 from trials.store.read.metric_names import metric_name
 from trials.store.read.session import Source, find_study, reading, utc
 
@@ -120,7 +121,7 @@ def _times(session: Session, study: Study) -> dict[int, dict[str, Any]]:
         times = found.setdefault(key, {"started_at": started_at, "train_s": None, "measure_s": None})
         times["started_at"] = min(times["started_at"], started_at)
         if finished_at is not None:
-            spent = "train_s" if kind.partition("-")[0] in ("train", "rung", "retrain") else "measure_s"
+            spent = "train_s" if kind.partition("-")[0] in (*TRAININGS, "retrain") else "measure_s"
             times[spent] = (times[spent] or 0.0) + (finished_at - started_at).total_seconds()
     return found
 

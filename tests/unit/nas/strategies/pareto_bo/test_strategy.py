@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import numpy as np
+import pytest
+
 from nas.space.chooser import Chooser
 from nas.strategies import PREDICTED, Goal, Limit, Observation
 from nas.strategies.pareto_bo import ParetoBoStrategy
+from nas.strategies.random import RandomStrategy
 
 GOAL = Goal({"accuracy": "maximize", "cost": "minimize"}, {})
 
@@ -50,3 +54,30 @@ def test_predicted_costs_are_stored_before_they_are_known() -> None:
         strategy.observe([Observation(suggestion, "complete", {"accuracy": accuracy, "cost": cost}, violations)])
     assert sorted(error for error, _ in checked)[len(checked) // 2] < 0.05
     assert sum(inside for _, inside in checked) > 0.8 * len(checked)
+
+
+@pytest.mark.parametrize("state", ["paused", "stopped"])
+def test_scores_that_rungs_let_expect_teach_as_much_as_their_noise_allows(state: str) -> None:
+    """Four networks are finished, thirty wait at a rung; nothing but those tells which answers are good."""
+
+    def error(spread: float | None) -> float:
+        """Mean error of predicted accuracies; ``spread``: of the expected scores, None where nothing is expected."""
+        space, strategy = Counted(), ParetoBoStrategy(GOAL, 0, shortlist=4, n_startup_trials=2)
+        generator = np.random.default_rng(0)
+        for number in range(34):
+            suggestion, (accuracy, cost) = RandomStrategy(GOAL, 0).propose(space, number)
+            values, spreads = {"cost": cost}, {}
+            if number < 4:
+                values["accuracy"] = accuracy
+            elif spread is not None:
+                values["accuracy"], spreads["accuracy"] = accuracy + spread * float(generator.normal()), spread
+            of = "complete" if number < 4 else state
+            strategy.observe([Observation(suggestion, of, values, spreads=spreads)])  # type: ignore[arg-type]
+        model = strategy._model([strategy._observations[key] for key in range(34)])
+        others = [RandomStrategy(GOAL, 1).propose(space, number) for number in range(50)]
+        inputs = model.built([suggestion for suggestion, _ in others], [{}] * 50)
+        mean, _ = model._objectives[0].predict(inputs)
+        return float(np.abs(mean - [accuracy for _, (accuracy, _) in others]).mean())
+
+    assert error(0.1) < 0.5 * error(None)
+    assert error(0.1) < error(3.0)
