@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -256,6 +256,11 @@ class Model:
             posterior = Posterior(self._inputs.take(rows), self.coder.owner, y, noise, hyperparameters)
         return Process(posterior, mean, scale, shift), mean + scale * expected
 
+    def _depends_on_latency(self, name: str) -> bool:
+        """Whether latencies on other targets may tell a quantity: they do for costs and limits, not for a score."""
+        objectives = list(self._goal.objectives)
+        return name not in objectives or self._costs[objectives.index(name)]
+
     def _fitted(self, name: str, rows: Rows, y: Floats, noise: Floats) -> Hyperparameters:
         num_features, num_elsewhere = self._inputs.features.shape[1], self._inputs.proportional.shape[1]
         count, known = self.fits.get(name, (0, None))
@@ -267,6 +272,8 @@ class Model:
         chosen = np.unique(np.linspace(0, len(rows) - 1, min(_FITTED, len(rows))).round().astype(int))
         steps = _FIRST_STEPS if known is None else _STEPS
         inputs = self._inputs.take(rows[chosen])
+        if not self._depends_on_latency(name):
+            inputs = replace(inputs, proportional=np.zeros_like(inputs.proportional))
         found = fit(inputs, self.coder.owner, y[chosen], noise[chosen], known or prior, steps)
         self.fits[name] = (len(rows), found)
         return found

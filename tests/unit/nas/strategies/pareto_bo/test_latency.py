@@ -11,7 +11,9 @@ from scipy.stats import spearmanr
 from nas.space.chooser import Chooser, RandomChooser
 from nas.strategies import ELSEWHERE, FEATURES, PREDICTED, Goal, Limit, Observation, Suggestion
 from nas.strategies.pareto_bo import ParetoBoStrategy
+from nas.strategies.pareto_bo.codes import Coded
 from nas.strategies.pareto_bo.latency_predictor import LatencyPredictor, MeasuredNetwork
+from nas.strategies.pareto_bo.model import Model
 
 WIDTHS = (1, 2, 3, 4, 5, 6)
 
@@ -74,6 +76,21 @@ def test_networks_that_lack_a_latency_get_the_mean() -> None:
         assert low < value < high
         found.append(abs(np.log(value / true)))
     assert found[1] < found[0]
+
+
+def test_latencies_on_other_targets_tell_costs_and_not_scores() -> None:
+    """Here accuracy and latency are both proportional to the latency elsewhere; only the latency learns from it."""
+    observations = []
+    for seed in range(20):
+        suggestion, true = suggested(seed)
+        state = {FEATURES: {f"{ELSEWHERE}pi": true}}
+        suggestion = Suggestion(seed, suggestion.questions, suggestion.answers, state)
+        observations.append(Observation(suggestion, "complete", {"accuracy": true, "latency_ms": 2 * true}))
+    goal = Goal({"accuracy": "maximize", "latency_ms": "minimize"}, {})
+    model = Model(goal, Coded(observations[0].suggestion.questions), observations, {})
+    weights = {name: found.values[-2] for name, (_, found) in model.fits.items()}
+    assert weights["accuracy"] < -10
+    assert weights["latency_ms"] > -5
 
 
 def build_smooth(chooser: Chooser) -> float:
