@@ -45,6 +45,7 @@ def test_a_full_disk_interrupts_and_resumes(plan: Callable[..., Path], url: str,
         assert states(url) == ("complete", ["complete", "complete"])
 
 
+@pytest.mark.slow  # tests/unit/trials/coordinator/test_faults.py has the rule without real workers
 def test_a_study_whose_first_candidates_fail_alike_stops(plan: Callable[..., Path], url: str) -> None:
     path = plan(task={"name": "logged_task:RaisingDigits"}, policies=[], budget={"trials": 9})
     stopped = nas("search", str(path), "--storage", url, "faults.first_failures=2", check=False)

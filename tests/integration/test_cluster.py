@@ -197,7 +197,7 @@ def coordinate(
     )
 
 
-@pytest.mark.parametrize("name", ["ray_actors", "ray_tune"])
+@pytest.mark.parametrize("name", ["ray_actors", pytest.param("ray_tune", marks=pytest.mark.slow)])
 def test_own_code_runs_on_every_node(cluster: Cluster, code: Path, name: str, tmp_path: Path) -> None:
     with coordinate(cluster, name, code, tmp_path / "go") as process:
         _, output = process.communicate(timeout=150)

@@ -24,13 +24,13 @@ TRAINED_BEFORE = ("after commit", "after the twin before commit")
 CHOOSING = ("after measuring", "before choosing", "after choosing")
 #: Points of every other study.
 PLAIN = [point for point in POINTS if point not in CHOOSING]
-#: Points during and after the training.
-FEW = ("during training", "after the twin before commit")
+#: The point of which every run of the tests has one.
+COMMON = "after the twin before commit"
 SEARCH_AND_DIE = "tests.integration.killed:search_and_die"
 
 
 @pytest.mark.parametrize(
-    "point", [point if point in FEW else pytest.param(point, marks=pytest.mark.slow) for point in PLAIN]
+    "point", [point if point == COMMON else pytest.param(point, marks=pytest.mark.slow) for point in PLAIN]
 )
 def test_resume_after_kill(point: str, plan: Callable[..., Path], url: str, tmp_path: Path) -> None:
     path = plan(policies=[{"name": "precision", "options": ["int8"]}])
@@ -105,7 +105,8 @@ def test_one_of_two_simultaneous_resumes_is_refused(plan: Callable[..., Path], u
     both = [nas_fork("resume", "study", "--storage", url) for _ in range(2)]
     done = [process.finish() for process in both]
     assert sorted(process.returncode for process in done) == [0, 2], done
-    assert any("coordinat" in process.stderr for process in done)
+    # The second one may come when the first has already finished the study.
+    assert any("coordinat" in process.stderr or "used up its budget" in process.stderr for process in done)
     with Session(Store(url).engine) as session:
         assert session.scalar(select(func.count(Candidate.id))) == TRIALS
 

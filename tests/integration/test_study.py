@@ -24,7 +24,10 @@ from trials.store.read.studies import list_studies
 from trials.store.store import Store
 
 
-@pytest.mark.parametrize("executor", ["local", "ray_actors", pytest.param("ray_tune", marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "executor",
+    [pytest.param("local", marks=pytest.mark.slow), "ray_actors", pytest.param("ray_tune", marks=pytest.mark.slow)],
+)
 def test_search_to_running_file(executor: str, plan: Callable[..., Path], url: str, tmp_path: Path) -> None:
     """With every executor a study completes, and its best network runs with numpy and onnxruntime alone."""
     path = plan(executor=executor, task={"name": "digits", "image_size": 8}, measure={"audit": 1.0})
@@ -87,7 +90,10 @@ def test_energy_is_refused_where_it_can_not_be_read(plan: Callable[..., Path], u
     assert list_studies(Store(url)) == []
 
 
-@pytest.mark.parametrize(("task", "message"), [("RaisingDigits", "can't be trained on"), ("NotANumber", "accuracy")])
+@pytest.mark.parametrize(
+    ("task", "message"),
+    [pytest.param("RaisingDigits", "can't be trained on", marks=pytest.mark.slow), ("NotANumber", "accuracy")],
+)
 def test_failed_trials_are_records(task: str, message: str, plan: Callable[..., Path], url: str) -> None:
     path = plan(task={"name": f"logged_task:{task}"}, budget={"trials": 2})
     done = nas("search", str(path), "--storage", url, check=False)
