@@ -87,7 +87,8 @@ def run(strategy: str, problem: Problem, seed: int, num_trained: int) -> Run:
 def problems(arguments: argparse.Namespace) -> Iterator[Problem]:
     """The problems that the options select."""
     for device in arguments.devices if arguments.table else ():
-        yield Table(arguments.table, device, arguments.accuracy, arguments.floor)
+        others = [name for name in arguments.devices if name != device] if arguments.elsewhere else []
+        yield Table(arguments.table, device, arguments.accuracy, arguments.floor, others)
     for seed in range(3) if arguments.synthetic else ():
         yield Synthetic(seed)
 
@@ -149,6 +150,7 @@ def main() -> None:
     parser.add_argument("--devices", nargs="+", default=["raspi4", "edgegpu", "pixel3"])
     parser.add_argument("--accuracy", default="cifar100_test_accuracy", help="column of the table")
     parser.add_argument("--floor", type=float, default=60.0, help="accuracy in percent below which nothing counts")
+    parser.add_argument("--elsewhere", action="store_true", help="latencies on the other devices are known")
     parser.add_argument("--synthetic", action="store_true")
     baselines = ["random", "nsga2", "tpe", "regularized_evolution", "pareto_local_search", "parego"]
     parser.add_argument("--strategies", nargs="+", default=[*baselines, "pareto_bo,shortlist=400"])

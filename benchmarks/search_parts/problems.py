@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from nas.space.chooser import Chooser, RandomChooser
-from nas.strategies import Goal
+from nas.strategies import ELSEWHERE, Goal
 
 GOAL = Goal({"accuracy": "maximize", "latency_ms": "minimize"}, {})
 
@@ -75,12 +75,13 @@ class Table(Problem):
         device: the device; its latencies are in column ``<device>_latency_ms``.
         accuracy: the column of accuracies.
         floor: the lowest accuracy, in percent, that counts.
+        elsewhere: other devices whose latencies are features, as if earlier studies had measured all networks there.
     """
 
     EDGES = ((0, 1), (0, 2), (1, 2), (0, 3), (1, 3), (2, 3))
     OPS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
 
-    def __init__(self, path: Path, device: str, accuracy: str, floor: float) -> None:
+    def __init__(self, path: Path, device: str, accuracy: str, floor: float, elsewhere: Sequence[str] = ()) -> None:
         table = pd.read_parquet(path)
         self.name = f"{accuracy.partition('_')[0]} {device}"
         self._rows: dict[tuple[str, ...], Evaluated] = {}
@@ -90,11 +91,13 @@ class Table(Problem):
             table[f"{device}_latency_ms"].astype(float),
             table["mflops"],
             table["mparams"],
+            table[[f"{name}_latency_ms" for name in elsewhere]].to_numpy(float),
             strict=True,
         )
-        for text, score, latency, mflops, mparams in columns:
+        for text, score, latency, mflops, mparams, others in columns:
             ops = tuple(part.split("~")[0] for node in text.split("+") for part in node.strip("|").split("|"))
             features = {**_live(ops, self.EDGES), "log MACs": math.log(mflops), "log parameters": math.log(mparams)}
+            features |= {f"{ELSEWHERE}{name}": float(value) for name, value in zip(elsewhere, others, strict=True)}
             self._rows[ops] = Evaluated(text, score, latency, features)
         front = max(self._rows.values(), key=lambda row: (row.accuracy, -row.latency_ms))
         self.worst = (floor, 1.1 * front.latency_ms)
