@@ -3,24 +3,25 @@
     python benchmarks/search.py --table nas_bench_201.parquet --seeds 10 --out search
     python benchmarks/search.py --synthetic --seeds 5 --strategies random tpe pareto_bo
 
-Strategies propose one network at a time and observe its results, as in a study. The score is the hypervolume of the
-networks found so far, as a share of the best known hypervolume; a network that is proposed again does not count again.
-With ``--table``, the problems are devices of NAS-Bench-201. With ``--synthetic``, they are spaces of 31 questions whose
-accuracies are noisy; the score uses accuracies without noise. Parameters of a strategy follow its name, as in
-``pareto_bo,shortlist=400``; the short list can be long here, because features of networks cost nothing. With
-``measured=4``, four networks are measured for each trained one, which the strategy chooses among the measured networks.
-``--out`` writes a page with curves of mean and standard deviation, and all scores as CSV.
+Strategies are asked and told as by a study, one network at a time. Each problem's score is the share of the best known
+hypervolume; networks that a strategy proposes again are not counted again. With ``--table``, problems are the devices
+of NAS-Bench-201; with ``--synthetic``, spaces of 31 questions with noisy accuracies, scored without the noise. A
+strategy's parameters follow its name: ``pareto_bo,shortlist=400``; where a network's features cost nothing, as in a
+table, the short list may be long. With ``--warm-from``, each search is repeated from the results of a search on another
+device, and from the same results with negated and with shuffled accuracies. ``--out`` writes curves with bands as a
+page, and all scores as CSV.
 """
 
 from __future__ import annotations
 
 import argparse
 import csv
+import itertools
 import json
 import statistics
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -31,12 +32,14 @@ from rich.console import Console
 from rich.table import Table as Rows
 from search_parts.problems import GOAL, Evaluated, Problem, Synthetic, Table
 
-from nas.strategies import STRATEGIES, Observation, Suggestion
+from nas.strategies import STRATEGIES, EarlierStudy, Observation, Suggestion
 
 #: Largest number of suggestions for each network to train, because strategies may repeat networks.
 MAX_SUGGESTIONS = 20
 #: How many networks are trained before several are measured for each trained one.
 STARTUP = 10
+#: Added to the seeds of earlier studies.
+OTHER_SEED = 1000
 COLOURS = ("#2f80c2", "#d55e00", "#009e73", "#8a8f98", "#cc79a7", "#e69f00")
 
 
@@ -49,19 +52,22 @@ class Run:
     seed: int
     shares: list[float]
     suggestion_s: list[float]
+    results: list[Observation]
 
 
-def run(strategy: str, problem: Problem, seed: int, num_trained: int) -> Run:
+def run(strategy: str, problem: Problem, seed: int, num_trained: int, source: EarlierStudy | None = None) -> Run:
     """Search until ``num_trained`` different networks are evaluated."""
     name, *settings = strategy.split(",")
     parameters = {key: yaml.safe_load(value) for key, _, value in (item.partition("=") for item in settings)}
     measured_per_trained = parameters.pop("measured", 1)
     searcher = STRATEGIES.get(name)(GOAL, seed, **parameters)
+    if source:
+        searcher.start_from([source])
     luck = np.random.default_rng(seed)
     trained: dict[str, Evaluated] = {}
     told: dict[str, float] = {}
     measured: dict[int, tuple[Suggestion, Evaluated]] = {}
-    shares, times, number = [], [], 0
+    shares, times, results, number = [], [], [], 0
     while len(shares) < num_trained and number < MAX_SUGGESTIONS * num_trained * measured_per_trained:
         started = time.process_time()
         suggestion, found = searcher.propose(problem.build, number)
@@ -80,8 +86,37 @@ def run(strategy: str, problem: Problem, seed: int, num_trained: int) -> Run:
             told[found.key] = found.accuracy + problem.noise * float(luck.standard_normal())
             shares.append(problem.share(list(trained.values())))
         values = {"accuracy": told[found.key], "latency_ms": found.latency_ms}
-        searcher.observe([Observation(suggestion, "complete", values)])
-    return Run(strategy, problem.name, seed, shares, times)
+        results.append(Observation(suggestion, "complete", values))
+        searcher.observe(results[-1:])
+    return Run(f"{strategy} {source.name}" if source else strategy, problem.name, seed, shares, times, results)
+
+
+def sources(strategy: str, problem: Problem, seed: int, arguments: argparse.Namespace) -> Iterator[EarlierStudy]:
+    """An earlier study of another problem by the same strategy, as it is and with wrong accuracies."""
+    results = run(strategy, problem, seed + OTHER_SEED, arguments.warm_trained).results
+    accuracies = np.array([item.values["accuracy"] for item in results])
+    told = {
+        "warm": accuracies,
+        "negated": 100 - accuracies,
+        "shuffled": np.random.default_rng(seed).permutation(accuracies),
+    }
+    for name in arguments.sources:
+        wrong = zip(results, told[name], strict=True)
+        yield EarlierStudy(
+            name, tuple(replace(item, values={**item.values, "accuracy": float(value)}) for item, value in wrong)
+        )
+
+
+def runs(arguments: argparse.Namespace, chosen: Sequence[Problem]) -> Iterator[Run]:
+    """Every strategy on every problem with every seed; with ``--warm-from``, also started from earlier studies."""
+    earlier = None
+    if arguments.warm_from:
+        earlier = Table(arguments.table, arguments.warm_from, arguments.warm_accuracy, arguments.floor)
+    for seed in range(arguments.seeds):
+        for strategy in arguments.strategies:
+            known = list(sources(strategy, earlier, seed, arguments)) if earlier else []
+            for problem, source in itertools.product(chosen, [None, *known]):
+                yield run(strategy, problem, seed, max(arguments.marks), source)
 
 
 def problems(arguments: argparse.Namespace) -> Iterator[Problem]:
@@ -156,21 +191,20 @@ def main() -> None:
     parser.add_argument("--strategies", nargs="+", default=[*baselines, "pareto_bo,shortlist=400"])
     parser.add_argument("--marks", type=int, nargs="+", default=[50, 100])
     parser.add_argument("--seeds", type=int, default=10)
+    parser.add_argument("--warm-from", help="device of an earlier study to start from, as in eyeriss")
+    parser.add_argument("--warm-trained", type=int, default=100, help="networks that the earlier study trained")
+    parser.add_argument("--warm-accuracy", default="cifar100_test_accuracy", help="column of the earlier study")
+    parser.add_argument("--sources", nargs="+", default=["warm", "negated", "shuffled"], help="the last two mislead")
     parser.add_argument("--out", type=Path)
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
     chosen = list(problems(arguments))
     if not chosen:
         parser.error("no problems: give --table FILE, --synthetic, or both")
-    runs = [
-        run(strategy, problem, seed, max(arguments.marks))
-        for problem in chosen
-        for seed in range(arguments.seeds)
-        for strategy in arguments.strategies
-    ]
+    finished = list(runs(arguments, chosen))
     if arguments.out:
-        write(runs, arguments.out)
-    found = rows(runs, arguments.marks)
+        write(finished, arguments.out)
+    found = rows(finished, arguments.marks)
     if arguments.json:
         print(json.dumps(found, indent=2))
         return

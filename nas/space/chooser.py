@@ -83,13 +83,16 @@ class Chooser(ABC):
 
 
 class RandomChooser(Chooser):
-    """Uniform answers from a seed."""
+    """Random answers from a seed: uniform ones, or with a weight for each option in ``weights`` by question."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, weights: Mapping[str, Sequence[float]] | None = None) -> None:
         super().__init__()
         self._random = random.Random(seed)
+        self._weights = weights or {}
 
     def _answer(self, question: Question) -> Value:
+        if question.name in self._weights:
+            return self._random.choices(question.options, self._weights[question.name])[0]
         return self._random.choice(question.options)
 
 

@@ -85,6 +85,15 @@ class Observation:
     spreads: Mapping[str, float] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class EarlierStudy:
+    """Results of an earlier study, from which another study starts."""
+
+    name: str
+    #: Complete candidates, with values of the other study's objectives as far as the earlier study has them.
+    observations: tuple[Observation, ...]
+
+
 @runtime_checkable
 class Described(Protocol):
     """A built network whose features are known before it is trained; ``build`` may return such an object."""
@@ -112,6 +121,10 @@ class Strategy(ABC):
     searches: ClassVar[bool] = True
     #: Whether ``choose`` compares measured candidates, so that it pays to measure more of them than are trained.
     chooses: ClassVar[bool] = False
+    #: Whether ``start_from`` uses results of earlier studies.
+    starts_warm: ClassVar[bool] = False
+    #: Whether ``use_priors`` takes beliefs about good networks into account.
+    has_priors: ClassVar[bool] = False
 
     def __init__(self, goal: Goal, seed: int) -> None:
         self.goal = goal
@@ -131,6 +144,19 @@ class Strategy(ABC):
 
     def check(self, build: Callable[[Chooser], object]) -> None:  # noqa: B027  (most propose in any space)
         """Raise PlanError if the strategy can't propose networks of the space that ``build`` represents."""
+
+    def start_from(self, studies: Sequence[EarlierStudy]) -> None:  # noqa: B027  (only for those that start warm)
+        """Take results of earlier studies into account; called before the first ``observe``.
+
+        An earlier study may be of another task or target, have other questions, or be misleading.
+        """
+
+    def use_priors(self, priors: Mapping[str, Sequence[float]]) -> None:  # noqa: B027  (only for those with priors)
+        """Take beliefs about good networks into account; called before the first proposal.
+
+        Args:
+            priors: question → positive weight of each of its options, in their order.
+        """
 
     def choose(self, measured: Sequence[int], number: int) -> int:
         """Choose the measured candidate that is trained next; by default, the one that was suggested first.

@@ -42,7 +42,13 @@ from trials.coordinator.progress import FINAL_STATES, MEASURED_ONLY, PAUSED
 from trials.coordinator.repeats import Repeats, after_repeat, is_repeat
 from trials.executors import TRAIN_POOL, Event, Executor
 from trials.jobs.messages import EpochEnd
-from trials.store.read.history import enqueued_candidates, open_jobs, stored_suggestions, twin_latencies
+from trials.store.read.history import (
+    earlier_studies,
+    enqueued_candidates,
+    open_jobs,
+    stored_suggestions,
+    twin_latencies,
+)
 from trials.store.records import Account, ArchitectureValue, Duplicate, JobResult, Reopened
 from trials.store.store import Store
 from trials.store.write.jobs import add_epochs, commit_job, fail_job, recover_jobs, stop_candidate
@@ -167,6 +173,8 @@ class Coordinator:
         """Rebuild progress and strategy from the tables, because a strategy can't forget an observation."""
         study_id, goal = self.assignment.lease.study_id, Goal(self.problem.objectives, self.assignment.limits)
         self._strategy = self.problem.strategy(goal, self.problem.plan.seed)
+        if self.problem.plan.warm_start:
+            self._strategy.start_from(self._store.read(earlier_studies, study_id))
         self._tell(self.progress.restore(self._store.read(stored_suggestions, study_id)))
         self._enqueued = self._store.read(enqueued_candidates, study_id)
         self.progress.twins = self._store.read(twin_latencies, study_id)

@@ -251,7 +251,7 @@ class Progress:
         keys = {name: self._problem.metric_key(name) for name in self._problem.objectives}
         values = {name: metrics[key].value for name, key in keys.items() if key in metrics}
         broken = violations(self._problem, self._limits, metrics, rejected=state == "infeasible")
-        spreads = {name: found for name, key in keys.items() if (found := _spread(metrics.get(key))) is not None}
+        spreads = {name: found for name, key in keys.items() if (found := spread_of(metrics.get(key))) is not None}
         self._rungs.record(candidate_id, state, metrics)
         self._unfinished.pop(candidate_id, None)
         if self._rungs.reached(metrics) and state not in _SETTLED:
@@ -265,7 +265,7 @@ class Progress:
         return outcome
 
 
-def _spread(metric: MetricValue | None) -> float | None:
+def spread_of(metric: MetricValue | None) -> float | None:
     """Return the standard deviation that follows from a metric's 95 % interval; None without an interval."""
     if metric is None or metric.low is None or metric.high is None:
         return None

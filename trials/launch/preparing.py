@@ -18,6 +18,7 @@ from trials.coordinator.original import NUMBER
 from trials.executors import Executor
 from trials.jobs.environment import describe_environment, owner
 from trials.launch.probing import check_targets, resolve_limits
+from trials.launch.warm_start import earlier_results
 from trials.plans.data import DATA, describe_data
 from trials.plans.problem import Problem, enqueued_answers
 from trials.plans.studies import StudySpec
@@ -51,6 +52,7 @@ def create_studies(
             original=NUMBER if problem.untouched() else None,
             is_prepared=is_prepared,
             enqueued=enqueued_answers(problem),
+            earlier=earlier_results(store, problem),
         )
 
 

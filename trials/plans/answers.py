@@ -12,6 +12,9 @@ from nas.space.sampling import Searched
 from trials.plans.text import parse
 from trials.plans.values import short
 
+#: Weight of an option that is given alone, relative to all other options together.
+ALONE = 4.0
+
 
 def parse_answers(texts: Sequence[str]) -> dict[str, Any]:
     """Return the answers that texts ``choice=value`` give; ``value`` is YAML.
@@ -74,6 +77,36 @@ def written(value: Any) -> str:
     """Return a value as it is written in YAML without quotes: ``true``, ``null``, ``3``, ``conv``."""
     special = {True: "true", False: "false", None: "null"}
     return special[value] if value is None or isinstance(value, bool) else str(value)
+
+
+def prior_weights(questions: Mapping[str, Question], priors: Mapping[str, Any]) -> dict[str, tuple[float, ...]]:
+    """Return question → weight of each of its options, in their order.
+
+    Args:
+        questions: the questions of a study.
+        priors: question → option → positive weight, where other options weigh 1; or question → a single option, which
+            weighs ``ALONE`` times as much as all others together.
+
+    Raises:
+        PlanError: there is no such question or option, or a weight is not positive.
+    """
+    found = {}
+    for name, given in priors.items():
+        where = f"priors.{name}"
+        question = question_of(questions, name, "priors")
+        weights = dict.fromkeys(range(len(question.options)), 1.0)
+        if not isinstance(given, Mapping):
+            given = {written(given): ALONE * max(1, len(question.options) - 1)}
+        for text, weight in given.items():
+            if isinstance(weight, bool) or not isinstance(weight, int | float) or not weight > 0:
+                raise PlanError(
+                    f"{where}: the weight of {text} is {short(weight)}; give a number above 0. To exclude an option, "
+                    "leave it out of the space"
+                )
+            option = option_of(question, text, where)
+            weights[[repr(each) for each in question.options].index(repr(option))] = float(weight)
+        found[name] = tuple(weights.values())
+    return found
 
 
 def _is_equal(option: Value, value: Any) -> bool:

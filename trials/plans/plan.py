@@ -233,6 +233,10 @@ class Plan(_Strict):
     objectives: dict[str, Literal["maximize", "minimize"]] = Field(default_factory=dict)
     limits: dict[str, Bound] = Field(default_factory=dict)
     strategy: Named = Named(name="pareto_bo")
+    #: Names of studies in the same database, from whose results the strategy starts.
+    warm_start: tuple[str, ...] = ()
+    #: Choice → an option that is probably good, or option → weight; options without a weight weigh 1.
+    priors: dict[str, bool | int | float | str | dict[str, float] | None] = Field(default_factory=dict)
     estimator: Named = Named(name="training")
     exporter: Named = Named(name="onnx")
     targets: tuple[TargetPlan, ...] = (TargetPlan(name="local"),)

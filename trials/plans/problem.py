@@ -28,7 +28,7 @@ from nas.strategies import STRATEGIES, Goal, Limit, Strategy
 from nas.tasks import TASKS, Task
 from search_spaces import SPACES
 from trials.executors import EXECUTORS
-from trials.plans.answers import checked_answers, questions_of
+from trials.plans.answers import checked_answers, prior_weights, questions_of
 from trials.plans.metrics import COUNTED, static_metric_names
 from trials.plans.plan import Bound, Plan, Relative, make_plan
 from trials.store.target_metrics import TARGET_METRICS
@@ -63,7 +63,10 @@ class Problem:
             return factory(goal, seed, **parameters)
 
         bound.__signature__ = _without(factory, 2)  # type: ignore[attr-defined]
-        return make(bound, self.plan.strategy.spec(), "strategy")  # type: ignore[no-any-return]
+        strategy: Strategy = make(bound, self.plan.strategy.spec(), "strategy")
+        if self.plan.priors:
+            strategy.use_priors(prior_weights(questions_of(self.searched), self.plan.priors))
+        return strategy
 
     @cached_property
     def rungs(self) -> tuple[int, ...]:
@@ -248,6 +251,7 @@ def _check(problem: Problem) -> None:
     _check_relative(problem)
     enqueued_answers(problem)
     _check_rungs(problem)
+    _check_knowledge(plan)
     problem.strategy(Goal(problem.objectives, {}), plan.seed).check(problem.searched.sample)
     parts = {name: getattr(plan, name) for name in ("task", "space", "policies", "exporter", "targets", "code")}
     _rehearse(Plan(**parts).model_dump_json())
@@ -342,6 +346,26 @@ def enqueued_answers(problem: Problem) -> list[dict[str, Value]]:
     return [
         checked_answers(questions, choices, f"enqueue.{index}") for index, choices in enumerate(problem.plan.enqueue)
     ]
+
+
+def _check_knowledge(plan: Plan) -> None:
+    """Raise PlanError if the plan's strategy can't use its earlier studies or priors."""
+    strategy = STRATEGIES.get(plan.strategy.name)
+    if plan.warm_start and not strategy.starts_warm:
+        raise PlanError(
+            f"warm_start: strategy {plan.strategy.name} can't start from earlier studies; strategies that can: "
+            f"{_listed('starts_warm')}"
+        )
+    if plan.priors and not strategy.has_priors:
+        raise PlanError(
+            f"priors: strategy {plan.strategy.name} has no use for them; strategies that have: {_listed('has_priors')}"
+        )
+
+
+def _listed(ability: str) -> str:
+    """Return the names of the project's own strategies with an ability."""
+    own = [name for name, place in STRATEGIES.table().items() if place.startswith("nas.")]
+    return ", ".join(name for name in own if getattr(STRATEGIES.get(name), ability))
 
 
 def check_may_enqueue(problem: Problem) -> None:

@@ -41,7 +41,7 @@ def study_specs(plan: Plan, name: str | None = None, baseline: str | None = None
             own = _joined(replicate, baseline)
             # The baseline trains as many networks as the search.
             budget = one.budget.model_copy(update={"measurements": max_measured(one)})
-            alone = {"strategy": Named(name=baseline), "enqueue": ()}
+            alone = {"strategy": Named(name=baseline), "enqueue": (), "warm_start": (), "priors": {}}
             twin = one.model_copy(update={"name": own, "budget": budget, **alone})
             specs.append(StudySpec(twin.name, "baseline", twin))
     return specs + [_reference(plan, name, reference) for reference in plan.references]
@@ -51,7 +51,7 @@ def given_plan(plan: Plan, name: str, choices: list[dict[str, Any]], **changes: 
     """Return a copy of a plan that trains the listed networks instead of searching.
 
     It has no limits and no halving, because all networks are needed for the comparison, and no repeats, because its
-    front is not of interest; nothing is enqueued besides the list.
+    front is not of interest; the list is all that it starts from.
     """
     estimator = {key: value for key, value in plan.estimator.spec().items() if key != "halving"}
     fixed = {
@@ -63,6 +63,8 @@ def given_plan(plan: Plan, name: str, choices: list[dict[str, Any]], **changes: 
         "replicate_seeds": [],
         "references": [],
         "enqueue": [],
+        "warm_start": [],
+        "priors": {},
         "confidence": {},
     }
     return make_plan({**plan.to_json(), **fixed, **changes})

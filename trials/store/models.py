@@ -148,6 +148,8 @@ class Study(Base):
     is_prepared: Mapped[bool] = mapped_column(default=True, server_default=true())
     #: Plan and limits before each extension, oldest first: ``{"until", "plan", "limits"}``.
     history: Mapped[list[Any] | None]
+    #: Results of the earlier studies that it starts from, as ``trials.launch.warm_start`` copies them; null for none.
+    earlier: Mapped[list[Any] | None] = mapped_column(deferred=True)
     #: Candidates that were enqueued by hand, in their order: ``{choice: answer}`` each; null where there are none.
     enqueued: Mapped[list[Any] | None]
 

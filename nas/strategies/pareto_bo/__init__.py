@@ -9,15 +9,17 @@ from typing import TYPE_CHECKING, ClassVar, TypeVar
 
 import numpy as np
 
-from nas.space.chooser import Chooser, Question, RandomChooser
-from nas.strategies import FEATURES, PREDICTED, Described, Goal, Observation, Strategy, Suggestion
+from nas.space.chooser import Chooser, PartialChooser, Question, RandomChooser
+from nas.strategies import FEATURES, PREDICTED, Described, EarlierStudy, Goal, Observation, Strategy, Suggestion
 from nas.strategies.parameters import check_whole
 from nas.strategies.pareto import pareto_front
-from nas.strategies.pareto_bo.codes import INACTIVE, Coded
+from nas.strategies.pareto_bo.codes import INACTIVE, Coded, Floats, Levels, levels_of
 from nas.strategies.pareto_bo.gaussian_process import Hyperparameters
 from nas.strategies.pareto_bo.latency_limits import LatencyLimits
-from nas.strategies.pareto_bo.model import Fits, Model
-from nas.strategies.pareto_bo.moves import all_networks, moves
+from nas.strategies.pareto_bo.model import EARLIER, Fits, Model
+from nas.strategies.pareto_bo.moves import RANDOM, all_networks, moves
+from nas.strategies.pareto_bo.priors import Priors
+from nas.strategies.pareto_bo.warm_start import WarmStart
 from nas.strategies.seeds import suggestion_seed
 
 if TYPE_CHECKING:
@@ -51,10 +53,15 @@ class ParetoBoStrategy(Strategy):
     builds the most promising ones and compares them again with their features; the best is proposed. Among measured
     candidates, it chooses the one with the largest expected gain for training, given the measured values.
 
+    With ``warm_start`` in the plan, processes learn the deviation from what earlier studies let one expect, as far as
+    these predict the results, and up to half of the first candidates come from the fronts of earlier studies. With
+    ``priors``, first candidates follow them, and expected gains are multiplied by the prior to the power of 10 / n
+    after n results, as in πBO (Hvarfner et al. 2022).
+
     Args:
         goal: objectives and limits.
         seed: seed of the study.
-        n_startup_trials: number of random candidates before the first model.
+        n_startup_trials: number of candidates before the first model; they are random, or in part from earlier studies.
         shortlist: number of networks that are built and traced for one proposal; more find better ones and take longer.
         history: number of newest candidates that the processes learn from, besides the front.
 
@@ -63,6 +70,8 @@ class ParetoBoStrategy(Strategy):
     """
 
     chooses: ClassVar[bool] = True
+    starts_warm: ClassVar[bool] = True
+    has_priors: ClassVar[bool] = True
 
     def __init__(
         self, goal: Goal, seed: int, *, n_startup_trials: int = 10, shortlist: int = 12, history: int = 400
@@ -77,6 +86,16 @@ class ParetoBoStrategy(Strategy):
         self._fits: dict[str, tuple[int, Hyperparameters]] = {}
         self._coded: Coded | None = None
         self._is_exhausted = False
+        self._warm_start = WarmStart(goal, seed, (), n_startup_trials)
+        self._priors = Priors({})
+
+    def start_from(self, studies: Sequence[EarlierStudy]) -> None:
+        """See ``Strategy.start_from``."""
+        self._warm_start = WarmStart(self.goal, self.seed, studies, self._num_random)
+
+    def use_priors(self, priors: Mapping[str, Sequence[float]]) -> None:
+        """See ``Strategy.use_priors``."""
+        self._priors = Priors(priors)
 
     def exhausted(self, number: int) -> bool:
         """Whether all networks of a small space were proposed."""
@@ -100,7 +119,10 @@ class ParetoBoStrategy(Strategy):
             model = self._model(known)
             if found := self._most_promising(model, build, number, generator, seen):
                 return found
-        return _random(build, number, generator, seen, LatencyLimits(self.goal, known))
+        first = self._warm_start.first(number, known) if number < self._num_random else None
+        if first and (found := _preferred(*first, build, number, generator, seen)):
+            return found
+        return _random(build, number, generator, seen, LatencyLimits(self.goal, known), self._priors)
 
     def adopt(self, suggestion: Suggestion, built: object) -> Suggestion:
         """See ``Strategy.adopt``."""
@@ -116,6 +138,7 @@ class ParetoBoStrategy(Strategy):
         compared = [self._observations[key] for key in sorted(measured)[-_COMPARED:]]
         generator = np.random.default_rng(suggestion_seed(self.seed, number))
         gains = model.measured_gains(compared, model.worst(generator), number)
+        gains = gains * self._preference(model, [item.suggestion for item in compared])
         return compared[int(np.argmax(gains))].suggestion.number
 
     def _most_promising(
@@ -129,9 +152,10 @@ class ParetoBoStrategy(Strategy):
         """The best new network of a shortlist; None if no new network was found."""
         worst = model.worst(generator)
         everything = all_networks(model.coder.sizes)
-        places = moves(model.parents(_PARENTS), model.coder.sizes, generator) if everything is None else everything
+        places = self._moves(model, generator) if everything is None else everything
         levels = np.where(model.activity.predict(places), places, INACTIVE)
         gains = model.gains(model.unbuilt(levels), worst, number)
+        gains = gains * self._priors.factors(model.coder, levels, self._num_results())
         listed: list[tuple[Suggestion, T]] = []
         expected, num_built = set(seen), 0
         for row in np.argsort(-gains, kind="stable"):
@@ -152,17 +176,37 @@ class ParetoBoStrategy(Strategy):
             self._is_exhausted = everything is not None and num_built < _BUILDS * self._shortlist
             return None
         features = [_features(built) for _, built in listed]
-        inputs = model.built([suggestion for suggestion, _ in listed], features)
-        place = int(np.argmax(model.gains(inputs, worst, number)))
+        suggestions = [suggestion for suggestion, _ in listed]
+        networks = model.built(suggestions, features)
+        place = int(np.argmax(model.gains(networks, worst, number) * self._preference(model, suggestions)))
         suggestion, built = listed[place]
-        predicted = {name: found[place].tolist() for name, found in model.predicted(inputs).items()}
+        predicted = {name: found[place].tolist() for name, found in model.predicted(networks).items()}
         fits = {name: found for name, found in model.fits.items() if self._fits.get(name) != found}
         self._fits |= fits
         return _with_state(suggestion, built, fits, predicted), built
 
     def _model(self, known: Sequence[Observation]) -> Model:
         self._coded = self._coded or Coded(known[0].suggestion.questions)
-        return Model(self.goal, self._coded, self._window(known), self._fits)
+        return Model(self.goal, self._coded, self._window(known), self._fits, self._warm_start.models(known))
+
+    def _moves(self, model: Model, generator: np.random.Generator) -> Levels:
+        """Indices ``(n, d)`` of the answers of networks near the front, and near those of earlier studies of use."""
+        parents, added = model.parents(_PARENTS), []
+        if model.trusts_earlier:
+            added.append(self._warm_start.parents(model.coder))
+            parents = np.concatenate([parents, *added])
+        found = moves(parents, model.coder.sizes, generator)
+        if self._priors.chances:
+            added.append(self._priors.drawn(RANDOM, model.coder, generator))
+        return np.unique(np.concatenate([found, *added]), axis=0) if added else found
+
+    def _preference(self, model: Model, suggestions: Sequence[Suggestion]) -> Floats:
+        """Factors ``(n,)`` by which the priors change the expected gains of networks."""
+        levels = np.stack([levels_of(model.coder, item) for item in suggestions])
+        return self._priors.factors(model.coder, levels, self._num_results())
+
+    def _num_results(self) -> int:
+        return sum(map(self._is_measured, self._observations.values()))
 
     def _window(self, known: Sequence[Observation]) -> list[Observation]:
         """Observations that the processes learn from: the newest networks, and the front of the older ones.
@@ -201,12 +245,31 @@ class _Given(Chooser):
         return self._given[question.name]
 
 
+def _preferred(
+    study: str,
+    answers: Mapping[str, Value],
+    build: Callable[[Chooser], T],
+    number: int,
+    generator: np.random.Generator,
+    seen: set[tuple[str, ...]],
+) -> tuple[Suggestion, T] | None:
+    """The network of an earlier study; None if it was proposed already."""
+    chooser = PartialChooser(answers, int(generator.integers(2**32)))
+    built = build(chooser)
+    suggestion = Suggestion.from_chooser(number, chooser)
+    if _key_of(suggestion) in seen:
+        return None
+    suggestion = _with_state(suggestion, built, {}, {})
+    return replace(suggestion, sampler_state={**suggestion.sampler_state, EARLIER: study}), built
+
+
 def _random(
     build: Callable[[Chooser], T],
     number: int,
     generator: np.random.Generator,
     seen: set[tuple[str, ...]],
     limits: LatencyLimits,
+    priors: Priors,
 ) -> tuple[Suggestion, T]:
     """A random network that was not proposed yet and does not clearly exceed a limit, if ``_TRIES`` draws find one.
 
@@ -214,7 +277,7 @@ def _random(
     """
     drawn: list[tuple[float, Suggestion, T]] = []
     for _ in range(_TRIES):
-        chooser = RandomChooser(int(generator.integers(2**32)))
+        chooser = RandomChooser(int(generator.integers(2**32)), priors.chances)
         built = build(chooser)
         suggestion = Suggestion.from_chooser(number, chooser)
         predicted = limits.predicted(suggestion, _features(built))

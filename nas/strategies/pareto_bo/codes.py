@@ -46,6 +46,12 @@ class Coder:
         """Indices ``(d,)`` of all answers, including those without effect."""
         return self.levels(answers, dict.fromkeys(self._places, True))
 
+    def nearest(self, answers: Mapping[str, Value]) -> Levels:
+        """Indices ``(d,)`` of answers from another space; those that are no option here become the first option."""
+        return np.array(
+            [self._places[item.name].get(repr(answers.get(item.name)), 0) for item in self.questions], dtype=np.int64
+        )
+
     def answers(self, places: Levels) -> dict[str, Value]:
         """The answers with the indices ``places`` ``(d,)``."""
         return {
@@ -60,11 +66,11 @@ class Coder:
     @cached_property
     def owner(self) -> Levels:
         """Index of the question that each column of the codes belongs to, ``(k,)``."""
-        return np.repeat(np.arange(len(self.questions)), [table.shape[1] for table in self._tables])
+        return np.repeat(np.arange(len(self.questions)), [table.shape[1] for table in self.tables])
 
     def codes(self, levels: Levels) -> Floats:
         """Codes ``(n, k)`` of levels ``(n, d)``."""
-        columns = [table[levels[:, place]] for place, table in enumerate(self._tables)]
+        columns = [table[levels[:, place]] for place, table in enumerate(self.tables)]
         return np.concatenate([np.empty((len(levels), 0)), *columns], axis=1)
 
     @cached_property
@@ -75,7 +81,7 @@ class Coder:
         }
 
     @cached_property
-    def _tables(self) -> Sequence[Floats]:
+    def tables(self) -> Sequence[Floats]:
         """For each question, the code of each level ``(L + 1, columns)``; the last row is the code of ``INACTIVE``."""
         return [(_ordered if item.ordered else _unordered)(len(item.options)) for item in self.questions]
 

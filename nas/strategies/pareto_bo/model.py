@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -18,9 +19,12 @@ from nas.strategies.pareto_bo.codes import INACTIVE, Coded, Levels, levels_of
 from nas.strategies.pareto_bo.elsewhere import Elsewhere
 from nas.strategies.pareto_bo.gain import Beliefs, expected_gain
 from nas.strategies.pareto_bo.gaussian_process import Hyperparameters, Inputs, Posterior, fit
+from nas.strategies.pareto_bo.trend import Trend, fit_trend
 
 Floats = npt.NDArray[np.float64]
 Rows = npt.NDArray[np.intp]
+#: Key of a suggestion's state for the earlier study whose network it repeats.
+EARLIER = "earlier study"
 #: Quantity → number of values at its last fit, and the hyper-parameters of that fit.
 Fits = Mapping[str, tuple[int, Hyperparameters]]
 #: Largest number of networks that hyper-parameters are fitted to; iterations of the first fit and of later ones.
@@ -35,34 +39,65 @@ _MARGIN = 1.1
 _RIDGE = 1.0
 #: Standard deviations between the mean and an end of a 95 % interval.
 _HALF_WIDTH = 1.96
+#: Number of first networks, mostly random ones, whose median is the worst value that counts.
+FIRST = 10
 #: Smallest standard deviation of a measured value, relative and absolute.
 _EXACT = 1e-9
 
 
 @dataclass(frozen=True)
+class Networks:
+    """What is known of n networks: inputs of processes, and what s earlier studies let one expect of m objectives.
+
+    ``expected`` has the shape ``(n, s, m)``.
+    """
+
+    inputs: Inputs
+    expected: Floats
+
+    def take(self, rows: Rows) -> Networks:
+        """The networks in ``rows`` only."""
+        return Networks(self.inputs.take(rows), self.expected[rows])
+
+
+class Expecting(Protocol):
+    """The model of an earlier study, which lets one expect the objectives of networks; see ``EarlierModel``."""
+
+    #: Medians ``(m,)`` of the objectives of the first networks, in the units of expectations.
+    typical: Floats
+
+    def unbuilt(self, levels: Levels) -> Floats:
+        """Expectations ``(n, m)`` of networks by their levels ``(n, d)``."""
+
+    def built(self, levels: Levels, features: Sequence[Mapping[str, float]]) -> Floats:
+        """Expectations ``(n, m)`` of networks by their levels ``(n, d)`` and features."""
+
+
+@dataclass(frozen=True)
 class Process:
-    """A Gaussian process for one quantity, or for ``log(quantity + shift)``."""
+    """A Gaussian process for the deviation of one quantity, or of ``log(quantity + shift)``, from its trend."""
 
     posterior: Posterior
     mean: float
     scale: float
     shift: float | None
+    trend: Trend
 
-    def predict(self, inputs: Inputs) -> tuple[Floats, Floats]:
+    def predict(self, networks: Networks) -> tuple[Floats, Floats]:
         """Means ``(n,)`` and standard deviations ``(n,)``, of the logarithm if there is a ``shift``."""
-        mean, spread = self.posterior.predict(inputs)
-        return self.mean + self.scale * mean, self.scale * spread
+        mean, spread = self.posterior.predict(networks.inputs)
+        return self.mean + self.scale * mean + self.trend.of(networks.expected), self.scale * spread
 
-    def intervals(self, inputs: Inputs) -> Floats:
+    def intervals(self, networks: Networks) -> Floats:
         """Medians of n networks, and both ends of the intervals that contain 95 % of measured values, ``(n, 3)``."""
-        mean, spread = self.predict(inputs)
+        mean, spread = self.predict(networks)
         half = _HALF_WIDTH * np.sqrt(spread**2 + self.scale**2 * self.posterior.noise)
         found = np.stack([mean, mean - half, mean + half], axis=1)
         return found if self.shift is None else np.maximum(np.exp(found) - self.shift, 0.0)
 
-    def beliefs(self, inputs: Inputs, name: str, direction: str, measured: Sequence[Observation]) -> Beliefs:
+    def beliefs(self, networks: Networks, name: str, direction: str, measured: Sequence[Observation]) -> Beliefs:
         """Beliefs about the objective ``name`` of n networks; ``measured`` is empty or has their measured values."""
-        mean, spread = self.predict(inputs)
+        mean, spread = self.predict(networks)
         for place, item in enumerate(measured):
             if math.isfinite(value := item.values.get(name, math.nan)):
                 noise = max(item.spreads.get(name, 0.0), _EXACT * abs(value), _EXACT)
@@ -81,20 +116,30 @@ class Model:
         coded: codes of the space's suggestions.
         observations: the window, in the order of proposal; at least two must be complete.
         fits: earlier fits.
+        earlier: models of earlier studies; processes start from their expectations as far as these are right.
 
     Attributes:
         fits: the given fits, with new ones for quantities that have enough new values.
         coder: coder of the space's questions.
     """
 
-    def __init__(self, goal: Goal, coded: Coded, observations: Sequence[Observation], fits: Fits) -> None:
-        self._goal, self._observations = goal, observations
+    def __init__(
+        self,
+        goal: Goal,
+        coded: Coded,
+        observations: Sequence[Observation],
+        fits: Fits,
+        earlier: Sequence[Expecting] = (),
+    ) -> None:
+        self._goal, self._observations, self._earlier = goal, observations, earlier
         self.fits = dict(fits)
         self.coder = coded.coder
         self._places, self._levels = coded.of([item.suggestion for item in observations])
         features = [item.suggestion.sampler_state.get(FEATURES, {}) for item in observations]
         self._features, self._elsewhere = _Scaled(features), Elsewhere(features)
-        self._inputs = Inputs(self.coder.codes(self._levels), self._features.values, self._elsewhere.values)
+        inputs = Inputs(self.coder.codes(self._levels), self._features.values, self._elsewhere.values)
+        expected = [model.built(self._levels, features) for model in earlier]
+        self._networks = Networks(inputs, self._stacked(expected, len(observations)))
         #: ``(n, m)`` objectives; values of running networks are filled in with their expectations.
         self._values = np.array(
             [[item.values.get(name, math.nan) for name in goal.objectives] for item in observations], dtype=np.float64
@@ -122,19 +167,51 @@ class Model:
         chosen = np.unique(np.linspace(0, max(0, len(order) - 1), min(most, len(order))).round().astype(int))
         return np.asarray(self._places[order[chosen]])
 
-    def unbuilt(self, levels: Levels) -> Inputs:
-        """Inputs for networks that were not built; their features are predicted from codes by a linear regression."""
-        codes, known = self.coder.codes(levels), self._inputs
+    def unbuilt(self, levels: Levels) -> Networks:
+        """Networks that were not built; see ``_predicted``."""
+        expected = self._stacked([model.unbuilt(levels) for model in self._earlier], len(levels))
+        return Networks(self._predicted(self.coder.codes(levels)), expected)
+
+    def built(self, suggestions: Sequence[Suggestion], features: Sequence[Mapping[str, float]]) -> Networks:
+        """Networks whose features are known."""
+        levels = np.stack([levels_of(self.coder, item) for item in suggestions])
+        inputs = Inputs(self.coder.codes(levels), self._features.scaled(features), self._elsewhere.scaled(features))
+        return Networks(inputs, self._stacked([model.built(levels, features) for model in self._earlier], len(levels)))
+
+    def expectations(self, codes: Floats, features: Sequence[Mapping[str, float]]) -> Floats:
+        """Means ``(n, m)`` of the objectives, or of the logarithms of costs, by codes ``(n, k)`` and features.
+
+        Features of networks with empty features are predicted.
+        """
+        known, predicted = np.array([bool(item) for item in features])[:, None], self._predicted(codes)
+        scaled = np.where(known, self._features.scaled(features), predicted.features)
+        proportional = np.where(known, self._elsewhere.scaled(features), predicted.proportional)
+        networks = Networks(Inputs(codes, scaled, proportional), self._stacked([], len(codes)))
+        return np.stack([process.predict(networks)[0] for process in self._objectives], axis=1)
+
+    def typical(self) -> Floats:
+        """Medians ``(m,)`` of the expectations of the first networks."""
+        first = self._networks.take(np.arange(min(FIRST, len(self._observations))))
+        return np.array([np.median(process.predict(first)[0]) for process in self._objectives])
+
+    @property
+    def trusts_earlier(self) -> bool:
+        """Whether earlier studies are of use for every objective, so that networks near their fronts are promising."""
+        return all(process.trend.weights.any() for process in self._objectives)
+
+    def _stacked(self, expected: Sequence[Floats], count: int) -> Floats:
+        """Expectations of all earlier studies, ``(n, s, m)``."""
+        found = np.array(expected, dtype=np.float64).reshape(len(expected), count, len(self._goal.objectives))
+        return found.transpose(1, 0, 2)
+
+    def _predicted(self, codes: Floats) -> Inputs:
+        """Inputs by codes ``(n, k)``; a linear regression predicts the features."""
+        known = self._networks.inputs
         center = known.codes.mean(axis=0)
         centred = known.codes - center
         gram = centred.T @ centred + _RIDGE * np.eye(centred.shape[1])
         slopes = np.linalg.solve(gram, centred.T)
         return Inputs(codes, *((codes - center) @ slopes @ table for table in (known.features, known.proportional)))
-
-    def built(self, suggestions: Sequence[Suggestion], features: Sequence[Mapping[str, float]]) -> Inputs:
-        """Inputs for networks whose features are known."""
-        codes = self.coder.codes(np.stack([levels_of(self.coder, item) for item in suggestions]))
-        return Inputs(codes, self._features.scaled(features), self._elsewhere.scaled(features))
 
     # -- expected gains
 
@@ -157,9 +234,9 @@ class Model:
                 found.append(floor + (best - floor) * drawn if generator.random() < 0.5 else floor)
         return np.array(found)
 
-    def gains(self, inputs: Inputs, worst: Floats, seed: int) -> Floats:
+    def gains(self, networks: Networks, worst: Floats, seed: int) -> Floats:
         """Expected gains of hypervolume of n networks, times the probability that they keep the limits, ``(n,)``."""
-        return self._gains(inputs, [], worst, seed)
+        return self._gains(networks, [], worst, seed)
 
     def measured_gains(self, measured: Sequence[Observation], worst: Floats, seed: int) -> Floats:
         """Expected gains ``(n,)`` of n networks with some measured objectives, which keep all measured limits."""
@@ -167,14 +244,14 @@ class Model:
         features = [item.sampler_state.get(FEATURES, {}) for item in suggestions]
         return self._gains(self.built(suggestions, features), measured, worst, seed)
 
-    def _gains(self, inputs: Inputs, measured: Sequence[Observation], worst: Floats, seed: int) -> Floats:
+    def _gains(self, networks: Networks, measured: Sequence[Observation], worst: Floats, seed: int) -> Floats:
         beliefs = [
-            process.beliefs(inputs, name, direction, measured)
+            process.beliefs(networks, name, direction, measured)
             for process, (name, direction) in zip(self._objectives, self._goal.objectives.items(), strict=True)
         ]
         gains = expected_gain(beliefs, self._values[self._front()], worst, seed)
         for name, process in self._limits.items():
-            mean, spread = process.predict(inputs)
+            mean, spread = process.predict(networks)
             kept = np.array([name in item.violations for item in measured] or False)
             gains = gains * np.where(kept, 1.0, norm.cdf(-mean / spread))
         return gains
@@ -184,14 +261,14 @@ class Model:
         rows = np.flatnonzero((self._is_complete | self._is_running) & np.isfinite(self._values).all(axis=1))
         return rows[pareto_front(self._values[rows], list(self._goal.objectives.values()))]
 
-    def predicted(self, inputs: Inputs) -> dict[str, Floats]:
+    def predicted(self, networks: Networks) -> dict[str, Floats]:
         """Cost or limit → predicted values of n networks, and both ends of their 95 % intervals, ``(n, 3)``."""
         objectives = zip(self._goal.objectives, self._objectives, self._costs, strict=True)
-        found = {name: process.intervals(inputs) for name, process, is_cost in objectives if is_cost}
+        found = {name: process.intervals(networks) for name, process, is_cost in objectives if is_cost}
         for name, process in self._limits.items():
             bound = self._goal.limits[name].max
             if bound is not None and self._goal.limits[name].min is None:  # the violation tells the value
-                found[name] = bound + (abs(bound) or 1.0) * process.intervals(inputs)
+                found[name] = bound + (abs(bound) or 1.0) * process.intervals(networks)
         return found
 
     # -- processes
@@ -209,9 +286,29 @@ class Model:
         return limit.min if self._goal.objectives[name] == "maximize" else limit.max
 
     def _floor(self, place: int) -> float:
-        """The worst value of an objective that counts: its limit, or the median of the first networks."""
+        """The worst value of an objective that counts: its limit, or the median of the first networks.
+
+        Networks that were good in an earlier study do not count, because their median would hide a part of the front.
+        """
         bound = self._bound(list(self._goal.objectives)[place])
-        return float(np.median(self._values[self._is_complete, place][:10])) if bound is None else bound
+        if bound is not None:
+            return bound
+        first = np.flatnonzero(self._is_complete)[:FIRST]
+        own = [row for row in first if EARLIER not in self._observations[row].suggestion.sampler_state]
+        floor = float(np.median(self._values[own or first, place]))
+        return floor if self._costs[place] else self._lowered(floor, place)
+
+    def _lowered(self, floor: float, place: int) -> float:
+        """The floor, or the median that earlier studies let one expect, whichever is worse."""
+        rows = np.flatnonzero(np.isfinite(self._values[:, place]) & self._is_complete)
+        expected, y = self._networks.expected[rows], self._values[rows, place]
+        trend = fit_trend(expected, place, y)
+        if not trend.weights.any():
+            return floor
+        typical = np.stack([model.typical for model in self._earlier])[None]
+        moved = float(y.mean() + (trend.of(typical) - trend.of(expected).mean())[0])
+        worse = min if list(self._goal.objectives.values())[place] == "maximize" else max
+        return worse(floor, moved)
 
     def _objective(self, place: int) -> Process:
         """The process for an objective; also fills in the expected values of running networks."""
@@ -228,7 +325,8 @@ class Model:
             best = sign * (sign * y).max()
             y = sign * np.maximum(sign * y, sign * (floor - (best - floor) / 2))
         running = np.flatnonzero(self._is_running & ~np.isfinite(values))
-        process, expected = self._process(name, rows, y, noise, running, shift)
+        trend = fit_trend(self._networks.expected[rows], place, y)
+        process, expected = self._process(name, rows, y, noise, running, shift, trend)
         self._values[running, place] = expected if shift is None else np.maximum(np.exp(expected) - shift, 0.0)
         return process
 
@@ -238,23 +336,26 @@ class Model:
         rows = np.flatnonzero(np.isfinite(values))
         if not len(rows):
             return None
-        return self._process(f"limit {name}", rows, values[rows], np.zeros(len(rows)), rows[:0], None)[0]
+        trend = Trend(0, np.zeros(len(self._earlier)))
+        return self._process(f"limit {name}", rows, values[rows], np.zeros(len(rows)), rows[:0], None, trend)[0]
 
     def _process(
-        self, name: str, rows: Rows, y: Floats, noise: Floats, running: Rows, shift: float | None
+        self, name: str, rows: Rows, y: Floats, noise: Floats, running: Rows, shift: float | None, trend: Trend
     ) -> tuple[Process, Floats]:
         """A process for values ``y`` of some rows, and its expectations for running ones, which it takes as values."""
+        y = y - trend.of(self._networks.expected[rows])
         mean, scale = float(y.mean()), float(y.std()) or 1.0
         y, noise = (y - mean) / scale, (noise / scale) ** 2
         hyperparameters = self._fitted(name, rows, y, noise)
-        posterior = Posterior(self._inputs.take(rows), self.coder.owner, y, noise, hyperparameters)
+        posterior = Posterior(self._networks.inputs.take(rows), self.coder.owner, y, noise, hyperparameters)
         expected = np.empty(0)
         if len(running):
-            expected, _ = posterior.predict(self._inputs.take(running))
+            expected, _ = posterior.predict(self._networks.inputs.take(running))
             rows, y = np.concatenate([rows, running]), np.concatenate([y, expected])
             noise = np.concatenate([noise, np.zeros(len(running))])
-            posterior = Posterior(self._inputs.take(rows), self.coder.owner, y, noise, hyperparameters)
-        return Process(posterior, mean, scale, shift), mean + scale * expected
+            posterior = Posterior(self._networks.inputs.take(rows), self.coder.owner, y, noise, hyperparameters)
+        expected = mean + scale * expected + trend.of(self._networks.expected[running])
+        return Process(posterior, mean, scale, shift, trend), expected
 
     def _depends_on_latency(self, name: str) -> bool:
         """Whether latencies on other targets may tell a quantity: they do for costs and limits, not for a score."""
@@ -262,7 +363,8 @@ class Model:
         return name not in objectives or self._costs[objectives.index(name)]
 
     def _fitted(self, name: str, rows: Rows, y: Floats, noise: Floats) -> Hyperparameters:
-        num_features, num_elsewhere = self._inputs.features.shape[1], self._inputs.proportional.shape[1]
+        inputs = self._networks.inputs
+        num_features, num_elsewhere = inputs.features.shape[1], inputs.proportional.shape[1]
         count, known = self.fits.get(name, (0, None))
         prior = Hyperparameters.prior(len(self.coder.questions), num_features, num_elsewhere)
         if known is not None and len(known.values) != len(prior.values):
@@ -271,7 +373,7 @@ class Model:
             return known
         chosen = np.unique(np.linspace(0, len(rows) - 1, min(_FITTED, len(rows))).round().astype(int))
         steps = _FIRST_STEPS if known is None else _STEPS
-        inputs = self._inputs.take(rows[chosen])
+        inputs = inputs.take(rows[chosen])
         if not self._depends_on_latency(name):
             inputs = replace(inputs, proportional=np.zeros_like(inputs.proportional))
         found = fit(inputs, self.coder.owner, y[chosen], noise[chosen], known or prior, steps)

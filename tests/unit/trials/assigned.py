@@ -8,6 +8,7 @@ from typing import Any
 from nas.errors import UnknownNameError
 from nas.strategies import Limit
 from trials.coordinator.assignment import Assignment
+from trials.launch.warm_start import earlier_results
 from trials.plans.problem import Problem, enqueued_answers
 from trials.store.read.rows import study_row
 from trials.store.store import Store
@@ -39,6 +40,7 @@ def assigned(
             environment={},
             seed=0,
             enqueued=enqueued_answers(problem),
+            earlier=earlier_results(store, problem),
         )
     lease = store.write(acquire_lease, study_id, "here:1:1", -1)
     return Assignment(name, lease, problem, limits or {}, targets or {"local": {}}, folder, f"{folder}/checkpoints")

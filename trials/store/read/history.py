@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import ColumnElement, Connection, Text, cast, or_, select
 
-from nas.strategies import Suggestion
+from nas.strategies import FEATURES, EarlierStudy, Observation, Suggestion
 from trials.store.dialect import table
 from trials.store.models import Architecture, ArtifactRow, Candidate, JobRow, Metric, Study, SuggestionRow
 from trials.store.records import KeptArtifact, MetricValue, OpenJob, Step, StoredSuggestion
@@ -102,6 +102,26 @@ def is_training() -> ColumnElement[bool]:
     """Condition of jobs that are a part of a candidate's own training."""
     rung, train = TRAININGS
     return or_(JOBS.c.kind == train, JOBS.c.kind.startswith(f"{rung}-"))
+
+
+def earlier_studies(connection: Connection, study_id: int) -> list[EarlierStudy]:
+    """Results of the earlier studies that a study starts from, as they were when it was created."""
+    stored = connection.execute(select(STUDIES.c.earlier).where(STUDIES.c.id == study_id)).scalar_one() or []
+    return [
+        EarlierStudy(study["study"], tuple(_earlier_result(study["questions"], result) for result in study["results"]))
+        for study in stored
+    ]
+
+
+def _earlier_result(questions: Sequence[Sequence[Any]], result: Mapping[str, Any]) -> Observation:
+    from nas.space.chooser import Question  # here, because it imports torch
+
+    asked = tuple(
+        Question(name, tuple(options), ordered, active, site)
+        for (name, options, ordered, site), active in zip(questions, result["active"], strict=True)
+    )
+    suggestion = Suggestion(result["number"], asked, result["answers"], {FEATURES: result["features"]})
+    return Observation(suggestion, "complete", result["values"], {}, result["spreads"])
 
 
 def twin_latencies(connection: Connection, study_id: int) -> dict[tuple[str, str], Mapping[str, float]]:

@@ -35,6 +35,7 @@ def create_study(
     original: int | None = None,
     is_prepared: bool = True,
     enqueued: Sequence[Mapping[str, Any]] = (),
+    earlier: Sequence[Mapping[str, Any]] = (),
 ) -> int:
     """Add a study without a coordinator and return its id; for the columns see ``trials.store.models.Study``.
 
@@ -58,6 +59,7 @@ def create_study(
         "totals": {},
         "is_prepared": is_prepared,
         "enqueued": [dict(choices) for choices in enqueued],
+        "earlier": [dict(study) for study in earlier],
         "lease_epoch": 0,
     }
     statement = insert(STUDIES).values(created_at=Clock(), **row).returning(STUDIES.c.id)
