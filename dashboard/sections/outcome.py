@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import streamlit as st
 
-from dashboard.tables.study import comparison_table, gaps_table
+from dashboard.tables.study import comparison_table, gaps_table, rungs_table
 from dashboard.widgets import draw, formats
 from nas.foreign import markdown
 from trials.analysis.gaps import GAP_NOTE
 from trials.reporting.charts.studies import comparison_figure, history_figure, states_figure
+from trials.reporting.report.tables import RUNGS_NOTE
 from trials.reporting.study import StudyView
 
 
@@ -19,6 +20,17 @@ def show_gaps(study: StudyView) -> None:
         st.subheader("Exported networks on the test split")
         st.dataframe(table, hide_index=True, key="gaps")
         st.caption(GAP_NOTE)
+
+
+def show_early_scores(study: StudyView) -> None:
+    """Show how well scores after few epochs rank complete trials, if enough trials are complete."""
+    if not study.rung_correlations:
+        return
+    with st.expander("Early scores"):
+        table = rungs_table(study.rung_correlations)
+        numbers = {"Rank correlation": st.column_config.NumberColumn(format="%.3f")}
+        st.dataframe(table, hide_index=True, column_config=numbers, key="rungs")
+        st.caption(RUNGS_NOTE)
 
 
 def show_comparison(study: StudyView) -> None:

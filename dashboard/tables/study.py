@@ -12,6 +12,7 @@ from nas.foreign import line
 from trials.analysis.by_target import RankCorrelation
 from trials.analysis.gaps import gaps
 from trials.analysis.predictions import PredictionError
+from trials.analysis.rungs import RungCorrelation
 from trials.reporting.comparison import Comparison
 from trials.reporting.labels import interval, label, title, unit
 from trials.store.read.candidate import ExportInfo
@@ -84,6 +85,22 @@ def predictions_table(found: Sequence[PredictionError]) -> pd.DataFrame:
                 "Median relative error": 100 * item.median_relative_error,
                 "Rank correlation": item.spearman,
                 "In the 95 % interval": 100 * item.share_in_interval,
+            }
+            for item in found
+        ]
+    )
+
+
+def rungs_table(found: Sequence[RungCorrelation]) -> pd.DataFrame:
+    """Return one row per score at a rung: its rank correlation with the final score."""
+    return pd.DataFrame(
+        [
+            {
+                "Score": title(item.metric),
+                "After epochs": item.epochs,
+                "Of epochs": item.of,
+                "Rank correlation": item.spearman,
+                "Trials": item.count,
             }
             for item in found
         ]

@@ -16,7 +16,7 @@ from trials.cli.options import print_rows
 from trials.cli.styled import titled, warning
 from trials.reporting.classes import confusion_rows
 from trials.reporting.labels import label
-from trials.reporting.report.tables import costs_table
+from trials.reporting.report.tables import costs_table, rung_table
 from trials.reporting.study import StudyView
 from trials.store.read.candidate import CandidateDetail, MeasurementInfo, samples_blob
 from trials.store.read.candidates import CandidateRow, candidates_page
@@ -37,12 +37,20 @@ def print_caveats(study: StudyView) -> None:
 
 
 def print_costs(study: StudyView) -> None:
-    """Print what a study has cost and saved."""
+    """Print what a study has cost and saved, and how well early scores rank its trials."""
     table = costs_table(study)
     rows = [
         {"": row[0].text, "number": row[1].text, "worker time": row[2].text} for row in (table.rows if table else ())
     ]
     print_rows(rows, False, empty="nothing is trained yet")
+    if early := rung_table(study):
+        out.print("rank correlation of early scores with final ones")
+        print_rows([{"": row[0].text, "rho": row[1].text, "trials": row[2].text} for row in early.rows], False)
+
+
+def costs_json(study: StudyView) -> dict[str, Any]:
+    """Return what a study has cost and saved, and how well early scores rank its trials, as JSON values."""
+    return {**study.costs.to_json(), "rung_correlations": [asdict(item) for item in study.rung_correlations]}
 
 
 def candidate_rows(

@@ -44,6 +44,9 @@ class Forecast:
     feasible_share: float
     hours: float
     disk_mb: float
+    #: Epochs after which trainings are compared, and their expected share of the epochs of full trainings; None without
+    #: halving.
+    halving: str | None
     #: Messages about resources that the plan's trainings need and this machine lacks.
     shortages: list[str]
     #: Messages about reasons why the scores of the trainings are unreliable.
@@ -59,6 +62,7 @@ class Forecast:
             f"limits: {limits or 'none'}; {self.feasible_share:.0%} of random candidates keep the limits that can be "
             "checked before the training",
             f"about {self.hours:.2g} hours of wall time and at most {self.disk_mb:.0f} MB of disk",
+            *([self.halving] if self.halving else []),
             *self.doubts,
             *(f"this machine can't run it: {shortage}" for shortage in self.shortages),
         ]
@@ -115,9 +119,10 @@ def measured_forecast(problem: Problem, executor: Executor) -> Forecast:
     seconds = _training_seconds(problem, typical)
     feasible_share = len(feasible) / len(others)
     is_partial = problem.plan.limits and not problem.max_measured
+    share = _halving_share(problem)
     trained = problem.plan.budget.trials * (feasible_share if is_partial else 1.0)
     again = problem.plan.confidence
-    spent_s = (trained + again.retrain) * seconds + again.remeasure * problem.plan.measure.budget_s
+    spent_s = (trained * share + again.retrain) * seconds + again.remeasure * problem.plan.measure.budget_s
     kept = RETENTIONS[problem.plan.artifacts.retention].expected(trained)
     return Forecast(
         size=_size(problem.searched),
@@ -126,6 +131,7 @@ def measured_forecast(problem: Problem, executor: Executor) -> Forecast:
         feasible_share=feasible_share,
         hours=spent_s / 3600,
         disk_mb=kept * 2 * BYTES_PER_WEIGHT * typical.metrics["parameters", ""] / 1e6,
+        halving=_halving_text(problem, share) if problem.rungs else None,
         shortages=shortages(problem.plan),
         doubts=_doubts(problem),
         data=problem.task.summary(),
@@ -151,6 +157,17 @@ def _doubts(problem: Problem) -> list[str]:
     """Return a warning if the plan's trainings are too short to distinguish networks."""
     few = "" if problem.starts_trained else few_steps(problem.estimator().num_steps(problem.task))
     return [f"too short: each candidate is {few}; raise estimator.epochs or lower batch_size"] if few else []
+
+
+def _halving_share(problem: Problem) -> float:
+    """Return the share of the epochs of full trainings that a study is expected to train; 1 without halving."""
+    estimator = problem.estimator()
+    return estimator.halving.share(estimator.num_epochs) if estimator.halving else 1.0
+
+
+def _halving_text(problem: Problem, share: float) -> str:
+    rungs, of = " and ".join(map(str, problem.rungs)), problem.estimator().num_epochs
+    return f"halving: trainings are compared after {rungs} of {of} epochs; about {share:.0%} of all epochs are trained"
 
 
 def _row(problem: Problem, item: Probe) -> dict[str, Any]:

@@ -153,7 +153,7 @@ class Budget(_Strict):
     """Limits of a study; it ends when it reaches the first of them."""
 
     #: Number of candidates, whatever their outcome; duplicates do not count. If ``measurements`` is not 0, only
-    #: candidates that were chosen for training count.
+    #: candidates that were chosen for training count. A training that is not finished, with halving, counts, too.
     trials: Positive = 64
     #: Largest number of candidates that are measured without being trained. If it is 0, every candidate within the
     #: limits is trained. Default: ten times ``trials`` for a strategy that compares measured candidates, else 0.

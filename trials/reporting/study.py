@@ -13,6 +13,7 @@ from trials.analysis.by_target import RankCorrelation, fronts_by_target, rank_co
 from trials.analysis.histories import History, histories_of
 from trials.analysis.membership import membership_of
 from trials.analysis.predictions import PredictionError, prediction_errors
+from trials.analysis.rungs import RungCorrelation, rung_correlations
 from trials.reporting.comparison import Comparison, comparison
 from trials.reporting.trial_table import trial_table
 from trials.reporting.verdict import verdict
@@ -20,6 +21,7 @@ from trials.store.read.candidate import CandidateDetail, ExportInfo, candidate_d
 from trials.store.read.candidates import CandidateRow, candidates_page
 from trials.store.read.costs import Costs, study_costs
 from trials.store.read.doubts import study_doubts
+from trials.store.read.metric_names import is_at_rung
 from trials.store.read.points import Points, points
 from trials.store.read.predictions import predicted_latencies
 from trials.store.read.session import Source, reading
@@ -51,8 +53,11 @@ class StudyView:
 
     @property
     def shown_metrics(self) -> list[str]:
-        """Metrics that tables show: all but scores of single classes, unless such a score is an objective."""
-        return [name for name in self.summary.metrics if not name.startswith(PREFIX) or name in self.row.objectives]
+        """Metrics that tables show: no scores of single classes or at rungs, unless they are objectives."""
+        names = self.summary.metrics
+        return [
+            name for name in names if name in self.row.objectives or not (name.startswith(PREFIX) or is_at_rung(name))
+        ]
 
     @property
     def axes(self) -> list[str]:
@@ -88,6 +93,11 @@ class StudyView:
     def rank_correlations(self) -> Sequence[RankCorrelation]:
         """Rank correlation of latency for each pair of targets."""
         return rank_correlations(self.source, self.summary)
+
+    @cached_property
+    def rung_correlations(self) -> Sequence[RungCorrelation]:
+        """How well scores after few epochs rank complete trials."""
+        return rung_correlations(self.source, self.summary)
 
     @cached_property
     def prediction_errors(self) -> Sequence[PredictionError]:

@@ -18,9 +18,10 @@ from dashboard.tables.candidate import (
     run_times,
     shape,
 )
-from dashboard.tables.study import candidates_table
+from dashboard.tables.study import candidates_table, rungs_table
 from nas.latency.protocol.samples import Samples
 from tests.browser.seed import REFERENCE_MS, seed_database
+from trials.analysis.rungs import RungCorrelation
 from trials.store.database.engine import open_engine
 from trials.store.read.candidate import candidate_detail, samples_blob
 from trials.store.read.candidates import candidates_page
@@ -100,3 +101,10 @@ def test_the_command_binds_this_machine_only_and_reports_nothing() -> None:
 
 def test_an_empty_storage_is_left_to_the_environment() -> None:
     assert "--storage" not in command("", 8501, host="0.0.0.0")
+
+
+def test_early_scores_have_a_row_for_each_rung() -> None:
+    table = rungs_table([RungCorrelation("accuracy", 3, 27, 0.8, 12)])
+    assert table.to_dict("records") == [
+        {"Score": "Accuracy", "After epochs": 3, "Of epochs": 27, "Rank correlation": 0.8, "Trials": 12}
+    ]

@@ -91,7 +91,10 @@ def show(
         bool, typer.Option("--measured", help="Also show trials that were measured without being trained.")
     ] = False,
     costs: Annotated[
-        bool, typer.Option("--costs", help="Show what the study has cost, and what it has saved, instead.")
+        bool,
+        typer.Option(
+            "--costs", help="Show what the study has cost and saved, and how well early scores rank trials, instead."
+        ),
     ] = False,
     targets: Annotated[
         bool,
@@ -105,6 +108,7 @@ def show(
     from trials.cli.views import (
         candidate_json,
         candidate_rows,
+        costs_json,
         print_candidate,
         print_caveats,
         print_costs,
@@ -118,7 +122,7 @@ def show(
         if targets:
             print_json(targets_json(study)) if as_json else print_targets(study)
         elif costs:
-            print_json(study.costs.to_json()) if as_json else print_costs(study)
+            print_json(costs_json(study)) if as_json else print_costs(study)
         elif trial is None:
             if not as_json:
                 print_caveats(study)

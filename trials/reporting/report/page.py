@@ -23,13 +23,14 @@ from trials.reporting.report.tables import (
     gap_table,
     prediction_table,
     rank_table,
+    rung_table,
 )
 from trials.reporting.study import StudyView, study_view
 from trials.store.read.protocols import describe_regime
 from trials.store.read.session import Source
 
 #: Tables below the front, in their order; each is left out where it has nothing to show.
-TABLES = (comparison_table, gap_table, rank_table, prediction_table, costs_table)
+TABLES = (comparison_table, gap_table, rank_table, prediction_table, rung_table, costs_table)
 
 
 def write_report(source: Source, name: str, out_dir: Path) -> Path:

@@ -22,6 +22,11 @@ COSTS_NOTE = (
     "that ran. Measured only: candidates that the strategy did not choose for training after they were measured."
 )
 
+RUNGS_NOTE = (
+    "Spearman's rank correlation over complete trials. The higher it is, the less halving loses. In a study with "
+    "halving, complete trials are the best ones of each rung, so that the correlation is lower than over all trials."
+)
+
 
 @dataclass(frozen=True)
 class Cell:
@@ -126,6 +131,20 @@ def rank_table(study: StudyView) -> Table | None:
     )
     heading = "Rank correlation between targets"
     return Table("ranks", heading, note, ("Targets", "Tau", "Candidates"), rows) if rows else None
+
+
+def rung_table(study: StudyView) -> Table | None:
+    """Return how well scores after few epochs rank complete trials; None where too few are complete."""
+    rows = [
+        [
+            Cell(f"{title(item.metric)} after {item.epochs} of {item.of} epochs"),
+            Cell(f"{item.spearman:.3f}"),
+            Cell(str(item.count)),
+        ]
+        for item in study.rung_correlations
+    ]
+    columns = ("Score", "Rank correlation with the final score", "Trials")
+    return Table("rungs", "Early scores", RUNGS_NOTE, columns, rows) if rows else None
 
 
 def prediction_table(study: StudyView) -> Table | None:

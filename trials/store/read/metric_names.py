@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -11,6 +12,8 @@ from sqlalchemy.sql.elements import ColumnElement
 
 from trials.store.models import Candidate, Metric, Study
 from trials.store.target_metrics import is_hidden
+
+_AT_RUNG = re.compile(r"_at_epoch_\d+$")
 
 
 def target_names(study: Study) -> tuple[str, ...]:
@@ -75,6 +78,11 @@ def metric_is(metric: Any, session: Session, study: Study, key: str) -> ColumnEl
                 target = option
                 break
     return and_(metric.candidate_id == Candidate.id, metric.name == name, metric.target == target)
+
+
+def is_at_rung(name: str) -> bool:
+    """Whether a metric is a score at a rung of successive halving, as ``accuracy_at_epoch_3``."""
+    return _AT_RUNG.search(name) is not None
 
 
 def split_name(key: str) -> tuple[str, str]:

@@ -54,6 +54,16 @@ def by_name(found: Forecast) -> dict[str, dict[str, Any]]:
     return {row["network"]: row for row in found.networks}
 
 
+def test_halving_costs_less_and_is_mentioned(in_process: InProcess) -> None:
+    """All 40 trainings have 1 epoch of 3; a third of them has all."""
+    estimator = {"name": "training", "epochs": 3, "batch_size": 1024, "halving": {"first_epochs": 1}}
+    found = measured_forecast(problem(estimator=estimator), in_process)
+    assert found.halving == "halving: trainings are compared after 1 of 3 epochs; about 56% of all epochs are trained"
+    assert found.halving in found.remarks
+    assert found.hours > 0
+    assert measured_forecast(problem(), in_process).halving is None
+
+
 def test_a_forecast_shows_typical_networks_and_what_the_budget_comes_to(in_process: InProcess) -> None:
     found = measured_forecast(problem(), in_process)
     rows = by_name(found)
