@@ -198,6 +198,8 @@ def main() -> None:
     parser.add_argument("--out", type=Path)
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
+    if arguments.warm_from and not arguments.table:
+        parser.error("--warm-from needs the table with latencies of its device: give --table FILE")
     chosen = list(problems(arguments))
     if not chosen:
         parser.error("no problems: give --table FILE, --synthetic, or both")
