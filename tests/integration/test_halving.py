@@ -23,6 +23,7 @@ from trials.store.models import ArtifactRow, Candidate, EpochRow, JobRow
 from trials.store.store import Store
 
 TRIALS, STEPS = 4, 16
+RAY = ("ray_actors", "ray_tune")
 HALVED = {"name": "training", "epochs": 4, "halving": {"factor": 2, "first_epochs": 1}}
 KEYS: dict[str, Any] = {"policies": [], "estimator": HALVED, "budget": {"trials": TRIALS}}
 
@@ -33,9 +34,14 @@ def epochs_of(session: Session) -> dict[int, int]:
     return {candidate: count for candidate, count in session.execute(query)}
 
 
-def test_a_training_that_waited_ends_like_one_that_did_not(plan: Callable[..., Path], url: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("executor", ["local", *(pytest.param(each, marks=pytest.mark.slow) for each in RAY)])
+def test_a_training_that_waited_ends_like_one_that_did_not(
+    executor: str, plan: Callable[..., Path], url: str, tmp_path: Path
+) -> None:
     estimator = {"name": "training", "epochs": 3, "halving": {"first_epochs": 1}}
-    path = plan(policies=[], estimator=estimator, budget={"trials": 3}, artifacts={"retention": "all"})
+    path = plan(
+        policies=[], estimator=estimator, budget={"trials": 3}, artifacts={"retention": "all"}, executor=executor
+    )
     search(load_plan(path), storage=url)
     with Session(Store(url).engine) as session:
         assert Counter(session.scalars(select(Candidate.state))) == {"complete": 1, "stopped": 2}

@@ -29,6 +29,8 @@ from trials.targets.calibration import calibrate, run_jobs
 
 #: Bytes per parameter, in float32, of each file of a trained candidate: the deployed file and the weights.
 BYTES_PER_WEIGHT = 4
+#: Values per parameter in the checkpoint of a training that waits: the weight, and two of the optimizer.
+CHECKPOINT_COPIES = 3
 
 
 @dataclass(frozen=True)
@@ -124,13 +126,14 @@ def measured_forecast(problem: Problem, executor: Executor) -> Forecast:
     again = problem.plan.confidence
     spent_s = (trained * share + again.retrain) * seconds + again.remeasure * problem.plan.measure.budget_s
     kept = RETENTIONS[problem.plan.artifacts.retention].expected(trained)
+    waiting = CHECKPOINT_COPIES * trained if problem.rungs else 0.0
     return Forecast(
         size=_size(problem.searched),
         networks=[{"network": name, **_row(problem, item)} for name, item in shown.items()],
         limits=limits,
         feasible_share=feasible_share,
         hours=spent_s / 3600,
-        disk_mb=kept * 2 * BYTES_PER_WEIGHT * typical.metrics["parameters", ""] / 1e6,
+        disk_mb=(2 * kept + waiting) * BYTES_PER_WEIGHT * typical.metrics["parameters", ""] / 1e6,
         halving=_halving_text(problem, share) if problem.rungs else None,
         shortages=shortages(problem.plan),
         doubts=_doubts(problem),

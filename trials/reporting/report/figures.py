@@ -68,8 +68,9 @@ def sections(study: StudyView) -> Iterator[Section]:
         yield Section("Curves", note, _markup(curves_figure(found)))
     if any(row.counts for row in study.group):
         note = (
-            "Infeasible: certainly violates a limit. Stopped: ended early. Failed: ended with an error, which is "
-            "stored with its traceback. Duplicate suggestions are answered from the database and are not trials."
+            "Infeasible: certainly violates a limit. Paused: its training waits at a rung. Stopped: ended early. "
+            "Failed: ended with an error, which is stored with its traceback. Duplicate suggestions are answered from "
+            "the database and are not trials."
         )
         yield Section("States", note, _markup(states_figure(study.group)))
 

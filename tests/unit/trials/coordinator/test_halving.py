@@ -189,6 +189,16 @@ def test_measured_candidates_wait_for_a_training_and_trainings_wait_at_rungs(sto
     assert found.keys() <= {"complete", "stopped", "measured_only"}
 
 
+def test_an_extended_study_compares_with_all_results_but_leaves_stopped_trainings(store: Store) -> None:
+    run(store, problem(), first := Planted())
+    run(store, problem(trials=18), second := Planted())
+    assert {number for number, *_ in first.parts} == set(range(9))
+    assert {number for number, *_ in second.parts} == set(range(9, 18))
+    assert states(store).keys() == {"complete", "stopped"}
+    # The second half has the values of the first. Of equal ones the oldest come first: 2, 3, 4, 6, 11 and 12 are best.
+    assert {number for number, begin, _ in second.parts if begin == 1} == {11, 12}
+
+
 class Listening(RandomStrategy):
     """Keeps the last observation of each suggestion."""
 
