@@ -10,52 +10,33 @@ import logging
 import shutil
 import time
 import traceback
-from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
-from functools import partial
+from collections.abc import Callable, Mapping
 from typing import Any, cast
 
 from nas.errors import JobError, PlaceError, StudyError
-from nas.strategies import Goal, Observation, Suggestion
 from trials.coordinator.assignment import Assignment
 from trials.coordinator.canary_jobs import CanaryJobs
 from trials.coordinator.context import CoordinatorContext
-from trials.coordinator.description import enqueued_suggestion, sample
 from trials.coordinator.dispatch import Dispatcher, Running, trainings
-from trials.coordinator.elsewhere import Elsewhere
-from trials.coordinator.original import original_of, settled, waiting_for_original
 from trials.coordinator.payloads import checkpoint_folder
 from trials.coordinator.pipeline import (
-    TRAINING,
     OpenTrial,
-    Step,
     after,
     continues,
-    first_step,
     is_training,
-    pool_of,
-    rung_step,
     twin_of,
 )
-from trials.coordinator.progress import FINAL_STATES, MEASURED_ONLY, PAUSED
+from trials.coordinator.progress import MEASURED_ONLY, PAUSED
+from trials.coordinator.proposals import Proposals
 from trials.coordinator.repeats import Repeats, after_repeat, is_repeat
-from trials.executors import TRAIN_POOL, Event, Executor
+from trials.executors import Event, Executor
 from trials.jobs.messages import EpochEnd
-from trials.store.read.history import (
-    earlier_studies,
-    enqueued_candidates,
-    open_jobs,
-    stored_suggestions,
-    twin_latencies,
-)
-from trials.store.records import Account, ArchitectureValue, Duplicate, JobResult, Reopened
+from trials.store.read.history import open_jobs
+from trials.store.records import Account, JobResult, Reopened
 from trials.store.store import Store
 from trials.store.write.jobs import add_epochs, commit_job, fail_job, recover_jobs, stop_candidate
 from trials.store.write.leases import renew_lease
-from trials.store.write.proposals import propose
-from trials.store.write.repeats import queue_training, reopen_twins
-from trials.store.write.studies import set_limits
+from trials.store.write.repeats import reopen_twins
 
 log = logging.getLogger(__name__)
 
@@ -90,14 +71,12 @@ class Coordinator:
         self.totals = {"wall_s": 0.0, "train_s": 0.0, "trained": 0.0, "gated": 0.0, **totals}
         self.state = "running"
         self._twins_tried = False
-        self._enqueued: Sequence[Mapping[str, Any]] = ()
         self._on_update = on_update
-        self._strategy = self.problem.strategy(Goal(self.problem.objectives, assignment.limits), self.problem.plan.seed)
         self._num_epochs = self.problem.estimator().num_epochs
-        self._elsewhere = Elsewhere(store, assignment)
         self._repeats = Repeats(store, assignment)
         self._canary_jobs = CanaryJobs(context)
         self._jobs = Dispatcher(context)
+        self._proposals = Proposals(context, self._jobs)
         self._ticked = self._renewed = time.monotonic()
 
     @property
@@ -140,13 +119,13 @@ class Coordinator:
         while True:
             if self._out_of_time():
                 self._stop_all("the wall-time budget is spent")
-                self._end_paused("the wall-time budget is spent")
+                self._proposals.end_paused("the wall-time budget is spent")
                 return "complete"
-            self._promote(last=bool(final))
-            final = final or self._propose()
+            self._proposals.promote(last=bool(final))
+            final = final or self._proposals.next()
             if final:
                 if self._jobs.idle and self.progress.promotion(last=True) is None:
-                    self._end_paused("others were better there when the budget was spent")
+                    self._proposals.end_paused("others were better there when the budget was spent")
                 self._repeat()
                 self._time_twins()
             over = bool(final) and self._jobs.idle and not self.progress.paused and not self._repeats.waiting
@@ -166,179 +145,8 @@ class Coordinator:
         self._store.write(recover_jobs, self.assignment.lease)
         for open_job in self._store.read(open_jobs, study_id):
             self._jobs.restore(open_job)
-        self._begin()
-        self._settle_limits()
-
-    def _begin(self) -> None:
-        """Rebuild progress and strategy from the tables, because a strategy can't forget an observation."""
-        study_id, goal = self.assignment.lease.study_id, Goal(self.problem.objectives, self.assignment.limits)
-        self._strategy = self.problem.strategy(goal, self.problem.plan.seed)
-        if self.problem.plan.warm_start:
-            self._strategy.start_from(self._store.read(earlier_studies, study_id))
-        self._tell(self.progress.restore(self._store.read(stored_suggestions, study_id)))
-        self._enqueued = self._store.read(enqueued_candidates, study_id)
-        self.progress.twins = self._store.read(twin_latencies, study_id)
-
-    # -- propose
-
-    def _propose(self) -> str | None:
-        """Propose candidates while workers can start them; return the final state once there is nothing to propose."""
-        while self.progress.num_trials < self.problem.plan.budget.trials:
-            number = self.progress.num_suggestions
-            if number == self.assignment.original:
-                self._suggest_original()
-            elif waiting_for_original(self.problem, self.assignment.limits):
-                return None
-            elif self._may_enqueue():
-                self._suggest_enqueued()
-            elif self._may_train():
-                self._choose()
-            elif over := self._over(number):
-                has_more = self.progress.measured or not self._jobs.idle
-                waits = self._waiting_enqueued() or (self.problem.max_measured and has_more)
-                return None if waits else over
-            elif self._hungry():
-                self._suggest()
-            else:
-                return None
-        return "complete"
-
-    def _over(self, number: int) -> str | None:
-        """The final state of a study that can't propose suggestion ``number``; None if it can."""
-        if number >= self.problem.max_suggestions or self._strategy.exhausted(number):
-            return "exhausted"
-        spent = self.problem.max_measured and self.progress.num_measured >= self.problem.max_measured
-        return "complete" if spent else None
-
-    def _hungry(self) -> bool:
-        """Whether a new candidate would start at once, no other pool has a backlog, and not too many are measured."""
-        return self._has_room() and (not self.progress.measured or self._measures_more())
-
-    def _has_room(self) -> bool:
-        """Whether a new candidate would start at once, and no other pool has a backlog."""
-        waiting = self._waiting()
-        first = pool_of(first_step(self.problem))
-        return waiting.pop(first, 0) < max(1, self._executor.free(first)) and max(waiting.values(), default=0) < 2
-
-    def _waiting_enqueued(self) -> Sequence[Mapping[str, Any]]:
-        """Answers of the candidates that were enqueued by hand and are not proposed yet."""
-        return self._enqueued[self.progress.num_enqueued :]
-
-    def _may_enqueue(self) -> bool:
-        """Whether an enqueued candidate waits that would start at once."""
-        return bool(self._waiting_enqueued()) and self._has_room()
-
-    def _measures_more(self) -> bool:
-        """Whether to measure more candidates while some wait for a training: measuring fills the time of trainings."""
-        share = self.problem.max_measured / self.problem.plan.budget.trials
-        return self._strategy.chooses and self.progress.num_measured < share * (self.progress.num_trials + 1)
-
-    def _may_train(self) -> bool:
-        """Whether a measured candidate is there and its training would start at once."""
-        return bool(self.progress.measured) and self._waiting()[TRAIN_POOL] < self._executor.free(TRAIN_POOL)
-
-    def _waiting(self) -> Counter[str]:
-        """Number of queued jobs of each pool."""
-        return Counter(pool_of(step) for _, _, step in self._jobs.queued)
-
-    def _choose(self) -> None:
-        """Queue the training of a measured candidate: an enqueued one, or the one that the strategy chooses."""
-        number = self.progress.wanted
-        if number is None:
-            number = self._strategy.choose(list(self.progress.measured), self.progress.num_suggestions)
-        candidate_id = self.progress.measured[number]
-        rungs = self.problem.rungs
-        step = rung_step(rungs[0]) if rungs else TRAINING
-        self._jobs.restore(self._store.write(queue_training, self.assignment.lease, candidate_id, step))
-        self._tell(self.progress.chosen(number))
-
-    # -- promote
-
-    def _promote(self, *, last: bool) -> None:
-        """Queue the next part of paused trainings that continue, in front of all others, while workers are free."""
-        while self._promotions() < self._executor.free(TRAIN_POOL):
-            candidate_id = self.progress.promotion(last=last and self._jobs.idle)
-            if candidate_id is None:
-                return
-            step = self._next_part(self.progress.paused[candidate_id])
-            open_job = self._store.write(queue_training, self.assignment.lease, candidate_id, step)
-            self._jobs.restore(open_job, first=True)
-            self._tell(self.progress.promoted(candidate_id))
-
-    def _promotions(self) -> int:
-        """Number of queued parts of trainings that continue from a rung."""
-        return sum(is_training(step) and continues(trial) for _, trial, step in self._jobs.queued)
-
-    def _next_part(self, rung: int) -> Step:
-        higher = [epochs for epochs in self.problem.rungs if epochs > rung]
-        return rung_step(higher[0]) if higher else TRAINING
-
-    def _end_paused(self, why: str) -> None:
-        """Stop all paused candidates for good."""
-        for candidate_id, rung in list(self.progress.paused.items()):
-            reason = f"stopped after {rung} of {self._num_epochs} epochs: {why}"
-            self._store.write(stop_candidate, self.assignment.lease, candidate_id, reason)
-            self._tell(self.progress.left_paused(candidate_id))
-
-    def _suggest_original(self) -> None:
-        """Suggest the original, which always comes first."""
-        original = original_of(self.problem)
-        if original is None:
-            raise StudyError(
-                f"study {self.name!r} starts with the original network of its space, but the code of the space no "
-                "longer has one; restore the code that the study started with, or start a new study"
-            )
-        self._add(original.suggestion(self.problem), original.described(self.problem))
-
-    def _suggest_enqueued(self) -> None:
-        """Suggest the next candidate that was enqueued by hand."""
-        number, choices = self.progress.num_suggestions, self._waiting_enqueued()[0]
-        suggestion, sampled = enqueued_suggestion(self.problem, self._elsewhere, choices, number)
-        self._add(self._strategy.adopt(suggestion, sampled), sampled.described())
-
-    def _suggest(self) -> None:
-        number = self.progress.num_suggestions
-        suggestion, sampled = self._strategy.propose(partial(sample, self.problem, self._elsewhere), number)
-        self._add(suggestion, sampled.described())
-
-    def _add(self, suggestion: Suggestion, architecture: ArchitectureValue) -> None:
-        """Store a suggestion; a network that the study does not have yet becomes a candidate."""
-        step = first_step(self.problem)
-        proposed = self._store.write(propose, self.assignment.lease, suggestion, architecture, step)
-        if isinstance(proposed, Duplicate):
-            observation = self.progress.duplicated(proposed.candidate_id, suggestion)
-        else:
-            observation = self.progress.proposed(proposed.candidate_id, suggestion)
-            trial = OpenTrial(proposed.candidate_id, proposed.number, architecture.identity, architecture.definition)
-            trial.original = proposed.number == self.assignment.original
-            if trial.original:
-                self.progress.trains(trial.candidate_id)
-            self._jobs.queued.append((proposed.job_id, trial, step))
-        if suggestion.enqueued:
-            self.progress.enqueues(proposed.candidate_id)
-        self._tell([observation])
-
-    def _tell(self, observations: Sequence[Observation]) -> None:
-        """Tell the strategy observations, except for an original that no answers lead to."""
-        self._strategy.observe([item for item in observations if item.suggestion.questions])
-
-    def _settle_limits(self) -> None:
-        """Give limits that are relative to the original their numbers, once the original is finished.
-
-        Raises:
-            OriginalError: the original has no value for one of them.
-        """
-        if not waiting_for_original(self.problem, self.assignment.limits):
-            return
-        rows = self._store.read(stored_suggestions, self.assignment.lease.study_id)
-        row = next((row for row in rows if row.suggestion.number == self.assignment.original), None)
-        if row is None or row.state not in FINAL_STATES:
-            return
-        limits = settled(self.problem, self.assignment.limits, row.metrics)
-        stored = {name: asdict(limit) for name, limit in limits.items()}
-        self._store.write(set_limits, self.assignment.lease, stored)
-        self.assignment.limits.update(limits)
-        self._begin()
+        self._proposals.begin()
+        self._proposals.settle_limits()
 
     def _repeat(self) -> None:
         """Queue repeats of the most uncertain candidates, once all candidates are finished."""
@@ -399,7 +207,7 @@ class Coordinator:
         self._jobs.forget(undone.steps)
         for open_job in undone.queued:
             self._jobs.restore(open_job)
-        self._begin()
+        self._proposals.begin()
 
     def _fail(self, running: Running, reason: str, trace: str) -> None:
         if running.step[0] == "twin":  # the candidate itself is complete without its twin
@@ -481,13 +289,13 @@ class Coordinator:
         self.progress.moved(trial.state, state)
         trial.state = state
         if state == PAUSED:
-            self._tell(self.progress.pauses(trial.candidate_id, trial.metrics))
+            self._proposals.tell(self.progress.pauses(trial.candidate_id, trial.metrics))
         elif state == MEASURED_ONLY:
-            self._tell(self.progress.only_measured(trial.candidate_id, trial.metrics))
+            self._proposals.tell(self.progress.only_measured(trial.candidate_id, trial.metrics))
         else:
-            self._tell(self.progress.finished(trial.candidate_id, state, trial.metrics))
+            self._proposals.tell(self.progress.finished(trial.candidate_id, state, trial.metrics))
         if trial.original and state != "stopped":
-            self._settle_limits()
+            self._proposals.settle_limits()
 
     # -- time
 
@@ -517,7 +325,7 @@ class Coordinator:
             self._renewed = now
             if not self._store.write(renew_lease, self.assignment.lease, LEASE_S, self.totals, self.phase):
                 raise StudyError("another coordinator took over this study; this one stops without writing")
-            self._enqueued = self._store.read(enqueued_candidates, self.assignment.lease.study_id)
+            self._proposals.read_enqueued()
 
     def _out_of_time(self) -> bool:
         minutes = self.problem.plan.budget.wall_minutes

@@ -218,7 +218,7 @@ def test_a_strategy_hears_what_the_tables_say_after_every_round(store: Store) ->
     def compare(coordinator: Coordinator) -> None:
         known = Progress(wanted, {})
         told = known.restore(stored(store))
-        seen = coordinator._strategy.seen  # type: ignore[attr-defined]
+        seen = coordinator._proposals.strategy.seen  # type: ignore[attr-defined]
         assert [seen[item.suggestion.number] for item in told] == told
         assert (known.paused, known.promotion(last=False), known.counts) == (
             coordinator.progress.paused,

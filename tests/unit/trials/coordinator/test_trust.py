@@ -222,7 +222,7 @@ def test_a_bad_canary_takes_measurements_back_and_they_are_made_again(
     assert {row.state for row in rows(store, JobRow)} == {"done"}
     assert coordinator.progress.counts["complete"] == len(coordinator.progress.points) == 3
     assert stored[0].conditions["health"]["drift"] == 0.0
-    strategy = coordinator._strategy
+    strategy = coordinator._proposals.strategy
     assert isinstance(strategy, Listening)
     ended = [item for item in strategy.heard if item.state != "running"]
     heard = {item.suggestion.number: item.values["latency_ms"] for item in ended}
