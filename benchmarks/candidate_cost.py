@@ -40,7 +40,7 @@ def timed(function: Callable[[], T]) -> tuple[T, float]:
 
 
 def candidate(searched: Searched, seed: int, folder: Path) -> dict[str, float]:
-    """Step → processor seconds, for one candidate."""
+    """Return step → processor seconds for one candidate."""
     shape = (1, *searched.task.input_shape)
 
     def sample() -> tuple[Any, str]:
@@ -59,7 +59,7 @@ def candidate(searched: Searched, seed: int, folder: Path) -> dict[str, float]:
 
 
 def costs(name: str, task: str, candidates: int, folder: Path) -> dict[str, Any]:
-    """Mean processor seconds of one space, with the parameters of its first example."""
+    """Return the mean processor seconds of each step for a space, with the parameters of the first of its examples."""
     searched = Searched(SPACES.get(name).examples()[0], {"name": name}, (), make_task(task))
     seconds = [candidate(searched, seed, folder) for seed in range(candidates + 1)][1:]
     means = {step: fmean(item[step] for item in seconds) for step in STEPS}

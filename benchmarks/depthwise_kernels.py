@@ -54,7 +54,7 @@ class Shape:
 
     @property
     def macs(self) -> int:
-        """MACs, multiplications with padding included."""
+        """Number of MACs of one run, including multiplications with padding."""
         return self.channels * (-(-self.size // self.stride)) ** 2 * self.kernel**2
 
 
@@ -177,19 +177,27 @@ def print_table(name: str, rows: list[dict[str, Any]]) -> None:
 
 
 def of_runs(rows: list[dict[str, Any]], key: str) -> list[float]:
-    """Geometric mean over the rows, of each run."""
+    """Return the geometric mean over the rows for each run."""
     return [geometric_mean(found) for found in zip(*(found[key] for found in rows), strict=True)]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--runs", type=int, default=1, help="of everything, files opened anew (default 1)")
-    parser.add_argument("--turns", type=int, default=20, help="of the three, in a run (default 20)")
+    parser.add_argument(
+        "--runs", type=int, default=1, help="runs of all layers, each with newly opened files (default 1)"
+    )
+    parser.add_argument(
+        "--turns", type=int, default=20, help="turns of each of the three sessions in a run (default 20)"
+    )
     parser.add_argument("--burst", type=int, default=10, help="runs in a turn (default 10)")
-    parser.add_argument("--only", default="", help="tables whose name contains this")
+    parser.add_argument("--only", default="", help="show only tables whose name contains this text")
     kernels, strides = (sorted({getattr(s, key) for t in TABLES.values() for s in t}) for key in ("kernel", "stride"))
-    parser.add_argument("--kernels", type=int, nargs="+", choices=kernels, default=kernels, help="sides (default all)")
-    parser.add_argument("--strides", type=int, nargs="+", choices=strides, default=strides, help="default all")
+    parser.add_argument(
+        "--kernels", type=int, nargs="+", choices=kernels, default=kernels, help="kernel sizes (default all)"
+    )
+    parser.add_argument(
+        "--strides", type=int, nargs="+", choices=strides, default=strides, help="strides (default all)"
+    )
     parser.add_argument("--json", action="store_true", help="one JSON object instead of tables")
     options = parser.parse_args()
     pin(measuring_cores(None, 1))

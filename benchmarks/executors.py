@@ -52,7 +52,7 @@ def wait(payload: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 class Bench:
-    """Jobs through one executor."""
+    """Runs jobs in one executor."""
 
     def __init__(self, executor: Executor) -> None:
         self.executor = executor

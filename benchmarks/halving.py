@@ -1,11 +1,12 @@
-"""Which hypervolume do how many training epochs buy, with and without successive halving?
+"""How much hypervolume does a search reach with a number of training epochs, with and without successive halving?
 
     python benchmarks/halving.py --networks 40 --epochs 9 --seeds 3 --out halving
 
-Random networks of ``plain_convnet`` are trained on digits, each completely. Because a training that waits at rungs ends
-at the same weights as one that does not, halving is replayed from the stored curves: one worker, the promotions of a
-study. The objectives are the validation accuracy and the MACs. The score is the share of the hypervolume that all
-networks of a seed reach together. ``--out`` keeps the curves; a second call reads them.
+Random networks of ``plain_convnet`` are trained completely on digits. A training that waits at rungs ends with the same
+weights as one that does not wait, so halving is simulated with the stored accuracies, for one worker and with the rule
+by which studies continue trainings. The objectives are the validation accuracy and the MACs. The score is the
+hypervolume of the finished networks, as a share of the hypervolume of all networks of a seed. ``--out`` keeps the
+accuracies; a second call reads them.
 """
 
 from __future__ import annotations
@@ -47,19 +48,19 @@ class Trained:
 
     @property
     def point(self) -> tuple[float, float]:
-        """The objectives at the end; the logarithm of the MACs, so that no size dominates the hypervolume."""
+        """Final accuracy and the logarithm of the MACs, so that large networks do not dominate the hypervolume."""
         return self.accuracies[-1], math.log10(self.macs)
 
 
 def problem(epochs: int, halving: dict[str, int] | None = None) -> Problem:
-    """Digits on plain networks."""
+    """Return the problem of the study that is simulated: the task digits and the space ``plain_convnet``."""
     estimator = {"name": "training", "epochs": epochs, **({"halving": halving} if halving else {})}
     plan = {"task": {"name": "digits", "image_size": 8}, "space": "plain_convnet", "objectives": OBJECTIVES}
     return open_problem(make_plan({**plan, "estimator": estimator, "strategy": "random", "executor": "local"}))
 
 
 def trained(networks: int, epochs: int, seed: int, folder: Path | None) -> list[Trained]:
-    """Train random networks completely, or read their curves from the folder."""
+    """Train random networks completely, or read their accuracies from the folder."""
     path = folder / f"{networks}-{epochs}-{seed}.json" if folder else None
     if path and path.exists():
         return [Trained(**item) for item in json.loads(path.read_text())]
@@ -82,13 +83,13 @@ def trained(networks: int, epochs: int, seed: int, folder: Path | None) -> list[
 
 
 def complete(pool: Sequence[Trained]) -> Iterator[tuple[int, Trained]]:
-    """Without halving: epochs spent, and the network that is finished then."""
+    """Yield the epochs spent so far and the network that is then finished, without halving."""
     for number, item in enumerate(pool, 1):
         yield number * len(item.accuracies), item
 
 
 def halved(pool: Sequence[Trained], opened: Problem) -> Iterator[tuple[int, Trained]]:
-    """With halving: epochs spent, and the network that is finished then."""
+    """Yield the epochs spent so far and the network that is then finished, with halving."""
     ends = [*opened.rungs, len(pool[0].accuracies)]
     rungs, paused, spent, started = Rungs(opened), dict[int, int](), 0, 0
     while True:
@@ -112,18 +113,18 @@ def halved(pool: Sequence[Trained], opened: Problem) -> Iterator[tuple[int, Trai
 
 @dataclass(frozen=True)
 class Course:
-    """Share of the best hypervolume after a number of epochs."""
+    """Shares of the hypervolume of all networks that are reached after numbers of epochs."""
 
     epochs: list[int]
     shares: list[float]
 
     def epochs_to(self, share: float) -> int | None:
-        """Epochs until a share is reached; None if it never is."""
+        """Return the number of epochs until a share is reached; None if it is never reached."""
         return next((spent for spent, found in zip(self.epochs, self.shares, strict=True) if found >= share), None)
 
 
 def course(finished: Iterator[tuple[int, Trained]], pool: Sequence[Trained]) -> Course:
-    """Share of the hypervolume of the whole pool."""
+    """Return which share of the hypervolume of all networks the finished networks reach, after each of them."""
     points = [item.point for item in pool]
     reference = min(point[0] for point in points) - 0.01, max(point[1] for point in points) + 0.01
     whole = hypervolume(points, WAYS, reference)
@@ -136,7 +137,7 @@ def course(finished: Iterator[tuple[int, Trained]], pool: Sequence[Trained]) -> 
 
 
 def correlation(pool: Sequence[Trained], epochs: int) -> float:
-    """Spearman's rank correlation of the accuracy after some epochs with that at the end."""
+    """Return Spearman's rank correlation between the accuracy after some epochs and the final accuracy."""
     early, last = ([item.accuracies[place] for item in pool] for place in (epochs - 1, -1))
     return float(spearmanr(early, last).statistic)
 
@@ -173,7 +174,7 @@ def main() -> None:
 
 
 def text(values: Sequence[float]) -> str:
-    """Mean and range."""
+    """Return the mean and the range of some values as text."""
     mean = statistics.fmean(values) if values else math.nan
     low, high = (float(limit(values)) if values else math.nan for limit in (np.min, np.max))
     return f"{mean:.3g} ({low:.3g} to {high:.3g})"

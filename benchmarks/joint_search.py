@@ -47,7 +47,7 @@ def plan_of(kind: str, seed: int, overrides: Sequence[str]) -> Plan:
 
 
 def run(kinds: Sequence[str], seeds: Sequence[int], overrides: Sequence[str], url: str) -> dict[str, list[str]]:
-    """Kind → names of its studies; a stored study is resumed if it has not ended, and not run again if it has."""
+    """Run the studies that have not ended, and return kind → names of its studies; stored ones are resumed."""
     names: dict[str, list[str]] = {kind: [] for kind in kinds}
     for seed in seeds:  # kinds take turns, so that a change of the machine affects all of them
         for kind in kinds:

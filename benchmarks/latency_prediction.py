@@ -12,8 +12,8 @@ predicts other ones. The columns are Spearman's rank correlation, mean and stand
   there are predicted;
 - unrelated: as in "known elsewhere", but the latencies of the other devices are those of random networks.
 
-The last columns tell for "alone" and "known elsewhere" which share of the held-out latencies lies below the predicted
-95 % interval: a filter would reject these networks wrongly. A perfect interval has 2.5 % there.
+The last columns show, for "alone" and "known elsewhere", the share of the held-out latencies that are below the
+predicted 95 % interval: a filter would wrongly reject these networks. For an exact interval, the share is 2.5 %.
 """
 
 from __future__ import annotations

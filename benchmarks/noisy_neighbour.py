@@ -3,11 +3,11 @@
     python benchmarks/noisy_neighbour.py --repeats 10 --raw raw/neighbour
     python benchmarks/noisy_neighbour.py --from raw/neighbour --json
 
-Every network is measured alone, and then beside a process that keeps the measuring core busy all the time. Both times
-it is measured by the measuring protocol ("report") and by the baseline, the mean of 50 runs after 10 warm-up runs. The
-flagged share is the share of measurements marked as disturbed. The shift is the latency beside the busy process,
-divided by the latency alone, minus 1. All results are computed from the raw samples, which --raw keeps, except the
-flags, which the measuring process sets from its observations of the machine.
+Every network is measured alone, and then beside a process that keeps the measuring core busy all the time. In both
+conditions, it is measured by the measuring protocol ("report") and by the baseline, the mean of 50 runs after 10
+warm-up runs. The flagged share is the share of measurements marked as disturbed. The shift is the latency beside the
+busy process, divided by the latency alone, minus 1. All results are computed from the raw samples, which --raw keeps,
+except the flags, which the measuring process sets from its observations of the machine.
 """
 
 from __future__ import annotations

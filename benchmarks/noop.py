@@ -17,7 +17,7 @@ OPTIONS = 4
 
 
 class NoData(Classification):
-    """Ten features, ten classes, no data."""
+    """A task with ten features and ten classes, but without data."""
 
     num_outputs = 10
     input_shape = (10, 1, 1)
@@ -41,7 +41,7 @@ class Widths(SearchSpace):
 
 
 def gate(payload: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    """A latency that grows with the answers."""
+    """Return a latency that grows with the answers."""
     choices = payload["architecture"]["choices"].values()
     latency_ms = 1.0 + sum(choices)
     yield {
@@ -61,12 +61,12 @@ def gate(payload: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def canary(payload: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    """A target that measures as it did when it was calibrated."""
+    """Return the result of a canary on a target that measures as it did when it was calibrated."""
     yield {"health": Health("r0", 0.0, 0.0, (), {"runtime_version": "0"}).to_json()}
 
 
 def train(payload: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    """An accuracy that conflicts with the latency and depends on the answers unequally."""
+    """Return an accuracy that conflicts with the latency; some answers have a larger influence than others."""
     choices = list(payload["architecture"]["choices"].values())
     accuracy = sum(choices) / (QUESTIONS * OPTIONS) + 0.01 * (choices[0] - choices[1])
     twin = payload.get("identity")  # without policies, the dense twin is the candidate itself

@@ -36,7 +36,7 @@ RUNTIME_NAMES = ("onnxruntime", "openvino")
 
 
 def write_files(folder: Path, spec: dict[str, Any], image_size: int, count: int, seed: int) -> list[dict[str, Any]]:
-    """Write all variants of ``count`` networks; one row for each. Imports torch: run in a separate process."""
+    """Write all variants of ``count`` networks; return one row per network. Imports torch: use a separate process."""
     from networks import Networks
 
     from nas.export.onnx import OnnxExporter

@@ -26,7 +26,7 @@ ROWS = 10
 
 
 def follow(schedule: Schedule, pattern: str, density: float, steps: int) -> list[dict[str, float]]:
-    """One row for each step: sparsity by the formula and of the mask, share of kept weights that are new."""
+    """Return one row per step: sparsity of the formula and of the mask, and the share of kept weights that are new."""
     generator = torch.Generator().manual_seed(0)
     model = nn.Sequential(nn.Linear(INPUTS, OUTPUTS))
     shape = (OUTPUTS, INPUTS)

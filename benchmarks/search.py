@@ -3,13 +3,15 @@
     python benchmarks/search.py --table nas_bench_201.parquet --seeds 10 --out search
     python benchmarks/search.py --synthetic --seeds 5 --strategies random tpe pareto_bo
 
-Strategies are asked and told as by a study, one network at a time. Each problem's score is the share of the best known
-hypervolume; networks that a strategy proposes again are not counted again. With ``--table``, problems are the devices
-of NAS-Bench-201; with ``--synthetic``, spaces of 31 questions with noisy accuracies, scored without the noise. A
-strategy's parameters follow its name: ``pareto_bo,shortlist=400``; where a network's features cost nothing, as in a
-table, the short list may be long. With ``--warm-from``, each search is repeated from the results of a search on another
-device, and from the same results with negated and with shuffled accuracies. ``--out`` writes curves with bands as a
-page, and all scores as CSV.
+Strategies propose one network at a time and observe its results, as in a study. The score is the hypervolume of the
+networks found so far, as a share of the best known hypervolume; a network that is proposed again does not count again.
+With ``--table``, the problems are devices of NAS-Bench-201; ``--elsewhere`` gives strategies the latencies on the other
+devices. With ``--synthetic``, the problems are spaces of 31 questions whose accuracies are noisy; the score uses
+accuracies without noise. Parameters of a strategy follow its name, as in ``pareto_bo,shortlist=400``; the short list
+can be long here, because features of networks cost nothing. With the parameter ``measured=4``, four networks are
+measured for each trained one, and the strategy chooses the one to train. With ``--warm-from``, each search is repeated
+from the results of a search on another device, and from the same results with negated and with shuffled accuracies.
+``--out`` writes a page with curves of mean and standard deviation, and all scores as CSV.
 """
 
 from __future__ import annotations
@@ -38,7 +40,7 @@ from nas.strategies import STRATEGIES, EarlierStudy, Observation, Suggestion
 MAX_SUGGESTIONS = 20
 #: How many networks are trained before several are measured for each trained one.
 STARTUP = 10
-#: Added to the seeds of earlier studies.
+#: Added to the seed of a run to get the seed of the earlier study that it starts from.
 OTHER_SEED = 1000
 COLOURS = ("#2f80c2", "#d55e00", "#009e73", "#8a8f98", "#cc79a7", "#e69f00")
 
@@ -92,7 +94,7 @@ def run(strategy: str, problem: Problem, seed: int, num_trained: int, source: Ea
 
 
 def sources(strategy: str, problem: Problem, seed: int, arguments: argparse.Namespace) -> Iterator[EarlierStudy]:
-    """An earlier study of another problem by the same strategy, as it is and with wrong accuracies."""
+    """Yield the results of the same strategy on another problem as earlier studies, with true and wrong accuracies."""
     results = run(strategy, problem, seed + OTHER_SEED, arguments.warm_trained).results
     accuracies = np.array([item.values["accuracy"] for item in results])
     told = {
@@ -108,7 +110,7 @@ def sources(strategy: str, problem: Problem, seed: int, arguments: argparse.Name
 
 
 def runs(arguments: argparse.Namespace, chosen: Sequence[Problem]) -> Iterator[Run]:
-    """Every strategy on every problem with every seed; with ``--warm-from``, also started from earlier studies."""
+    """Yield a run per strategy, problem and seed; with ``--warm-from``, also runs that start from earlier studies."""
     earlier = None
     if arguments.warm_from:
         earlier = Table(arguments.table, arguments.warm_from, arguments.warm_accuracy, arguments.floor)
@@ -183,18 +185,20 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--table", type=Path, help="parquet file of NAS-Bench-201 with latencies")
     parser.add_argument("--devices", nargs="+", default=["raspi4", "edgegpu", "pixel3"])
-    parser.add_argument("--accuracy", default="cifar100_test_accuracy", help="column of the table")
+    parser.add_argument("--accuracy", default="cifar100_test_accuracy", help="column of accuracies")
     parser.add_argument("--floor", type=float, default=60.0, help="accuracy in percent below which nothing counts")
-    parser.add_argument("--elsewhere", action="store_true", help="latencies on the other devices are known")
+    parser.add_argument("--elsewhere", action="store_true", help="give strategies the latencies on the other devices")
     parser.add_argument("--synthetic", action="store_true")
     baselines = ["random", "nsga2", "tpe", "regularized_evolution", "pareto_local_search", "parego"]
     parser.add_argument("--strategies", nargs="+", default=[*baselines, "pareto_bo,shortlist=400"])
     parser.add_argument("--marks", type=int, nargs="+", default=[50, 100])
     parser.add_argument("--seeds", type=int, default=10)
-    parser.add_argument("--warm-from", help="device of an earlier study to start from, as in eyeriss")
+    parser.add_argument("--warm-from", help="device of an earlier study to start from, such as eyeriss")
     parser.add_argument("--warm-trained", type=int, default=100, help="networks that the earlier study trained")
-    parser.add_argument("--warm-accuracy", default="cifar100_test_accuracy", help="column of the earlier study")
-    parser.add_argument("--sources", nargs="+", default=["warm", "negated", "shuffled"], help="the last two mislead")
+    parser.add_argument(
+        "--warm-accuracy", default="cifar100_test_accuracy", help="column of accuracies for the earlier study"
+    )
+    parser.add_argument("--sources", nargs="+", default=["warm", "negated", "shuffled"], help="kinds of accuracies")
     parser.add_argument("--out", type=Path)
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()

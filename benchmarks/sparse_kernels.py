@@ -1,9 +1,9 @@
 """How much faster is a sparse 1×1 convolution with the native kernels than the dense convolution?
 
-Single layers with zeros in each supported pattern are written as ONNX files, and timed in OpenVINO with the kernels, in
-ONNX Runtime and in OpenVINO; the latter two do not skip zeros. The runtimes take turns on one thread, and the shortest
-processor time counts. The ratio is the time of the faster of the two divided by that of the kernels. The GFLOP/s count
-only weights that are not zero.
+Single layers with zeros in each supported pattern are written as ONNX files. Each file is timed in OpenVINO with the
+kernels, and in ONNX Runtime and plain OpenVINO, which do not skip zeros. The runtimes take turns on one thread, and the
+shortest processor time counts. The ratio is the time of the faster runtime without kernels divided by the time of the
+kernels. The GFLOP/s count only weights that are not zero.
 
 Example: ``python benchmarks/sparse_kernels.py --runs 3``, or for few layers
 ``--shapes 512x512x14 --patterns "4x1 blocks" --runs 1``
@@ -34,7 +34,7 @@ from nas.latency.runtimes import RUNTIMES, SessionOptions
 from nas.processor import describe_processor
 
 KERNELS, DENSE = "openvino_kernels", ("onnxruntime", "openvino")
-#: Outputs × inputs × side of the image.
+#: Shapes of layers: outputs × inputs × height and width of the image.
 SHAPES = ("128x128x28", "256x256x14", "512x512x14", "1024x1024x7", "1536x384x14", "384x1536x14")
 #: Steps of the loop that measures the peak of a core.
 PEAK_STEPS = 20_000
@@ -42,7 +42,7 @@ PEAK_STEPS = 20_000
 
 @dataclass(frozen=True)
 class Pattern:
-    """Blocks of adjacent outputs that are kept or removed together, and the inputs that compete."""
+    """A sparsity pattern: blocks of ``outputs`` adjacent outputs are kept or removed together."""
 
     outputs: int
     densities: tuple[float, ...]
@@ -127,7 +127,7 @@ def measure(options: argparse.Namespace) -> Iterator[dict[str, Any]]:
 
 @dataclass(frozen=True)
 class Mean:
-    """Geometric mean of the ratio over shapes: the median, smallest and largest value of the runs."""
+    """The geometric mean of the ratio over shapes: its median, smallest and largest value over the runs."""
 
     pattern: str
     density: float

@@ -49,7 +49,7 @@ Row = dict[str, Any]
 
 
 def write_files(folder: Path, space: str, image_size: int, seed: int) -> list[str]:
-    """Write a network's variants, the dense one first; return their names. Imports torch: run in a separate process."""
+    """Write a network's variants; return their names, the dense one first. Imports torch: use a separate process."""
     from networks import Networks
 
     from nas.export.onnx import OnnxExporter

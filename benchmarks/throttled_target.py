@@ -115,7 +115,7 @@ def slots(measurer: Measurer, target: Target, net: Path, canaries: Canaries, lim
 
 
 def caught(options: argparse.Namespace, quota: Quota, measurer: Measurer, target: Target, net: Path, pid: int) -> Row:
-    """One repeat: measure, reduce the quota, and continue to measure until a canary detects it."""
+    """Measure, reduce the quota, and continue to measure until a canary detects it; return what was found."""
     plan = MeasurePlan(canary_every=options.every)
     measuring = slots(measurer, target, net, Canaries(plan, {NAME: None}), plan.max_drift)
     before = [next(measuring) for _ in range(random.randint(1, 2 * options.every))]

@@ -122,7 +122,7 @@ class Place:
         return code
 
     def rows(self, query: str) -> list[Any]:
-        """Rows of a query; none while the database has no such tables or does not answer."""
+        """Return the rows of a query, or no rows if the tables do not exist yet or the database does not answer."""
         try:
             with self.engine.connect() as connection:
                 return list(connection.execute(text(query)))

@@ -1,4 +1,4 @@
-"""Problems to compare strategies on: a table of trained networks, and a synthetic space of conditional choices."""
+"""Problems on which strategies are compared: a table of trained networks, and a synthetic space."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ GOAL = Goal({"accuracy": "maximize", "latency_ms": "minimize"}, {})
 
 @dataclass(frozen=True)
 class Evaluated:
-    """A network with its true objectives; strategies know its ``features`` before the training."""
+    """A network with its true objectives, and the ``features`` that strategies know before it is trained."""
 
     key: str
     accuracy: float
@@ -108,7 +108,7 @@ class Table(Problem):
 
     @cached_property
     def best_volume(self) -> float:
-        """See ``Problem.best_volume``; of all networks."""
+        """See ``Problem.best_volume``; the front is that of all networks in the table."""
         return volume([(row.accuracy, row.latency_ms) for row in self._rows.values()], self.worst)
 
 
@@ -180,7 +180,7 @@ class Synthetic(Problem):
 
     @cached_property
     def best_volume(self) -> float:
-        """See ``Problem.best_volume``; found by an evolution of 30,000 networks."""
+        """See ``Problem.best_volume``; the front was found by an evolutionary search over 30,000 networks."""
         generator = np.random.default_rng(0)
         front: list[tuple[Evaluated, dict[str, Any]]] = []
         for step in itertools.count():
