@@ -4,8 +4,8 @@
 
 Random networks of ``plain_convnet`` are calibrated on the same inputs. The project's export writes pairs of quantise
 and dequantise nodes from known ranges; its time includes the whole export and its checks. ``quantize_static`` of ONNX
-Runtime converts an existing fp32 file; its time includes its preparation, but no checks. Neither time
-includes building the networks and writing the fp32 file.
+Runtime converts an existing fp32 file; its time includes its preparation, but no checks. Neither time includes
+building the networks and writing the fp32 file.
 """
 
 from __future__ import annotations
