@@ -45,7 +45,7 @@ class ProgressBar:
         self._open(coordinator.name, coordinator.problem.plan.budget.trials)
         counts = coordinator.progress.counts
         finished = sum(counts[state] for state in _COUNTED)
-        states = ", ".join(f"{counts[state]} {state}" for state in _COUNTED if counts[state])
+        states = ", ".join(f"{counts[state]} {state}" for state in (*_COUNTED, "paused") if counts[state])
         self._bar.update(finished - self._bar.n)
         self._show(line(coordinator.phase or states))
 

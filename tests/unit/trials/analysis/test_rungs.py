@@ -11,6 +11,9 @@ from sqlalchemy.orm import Session
 
 from tests.browser.seed import seed_database
 from trials.analysis.rungs import rung_correlations
+from trials.cli.views import costs_json
+from trials.reporting.report.tables import rung_table
+from trials.reporting.study import study_view
 from trials.store.models import Candidate, EpochRow, Metric, Study
 from trials.store.read.studies import study_summary
 from trials.store.store import Store
@@ -48,6 +51,17 @@ def test_each_rung_has_its_rank_correlation_with_the_final_score(store: Store) -
     first, second = rung_correlations(store, study_summary(store, "digits"))
     assert (first.metric, first.epochs, first.of, first.count, first.spearman) == ("accuracy", 1, 9, 6, 1.0)
     assert (second.epochs, second.spearman) == (3, pytest.approx(1 - 6 * 2 / (6 * 35)))
+
+
+def test_report_and_command_line_show_the_correlations(store: Store) -> None:
+    with study_view(store, "digits") as study:
+        table, values = rung_table(study), costs_json(study)["rung_correlations"]
+    assert table is not None
+    assert [[cell.text for cell in row] for row in table.rows] == [
+        ["Accuracy after 1 of 9 epochs", "1.000", "6"],
+        ["Accuracy after 3 of 9 epochs", "0.943", "6"],
+    ]
+    assert [item["epochs"] for item in values] == [1, 3]
 
 
 def test_too_few_complete_candidates_have_no_correlation(store: Store) -> None:

@@ -6,6 +6,8 @@ import pytest
 
 from nas.latency.protocol.canary import Health
 from tests.unit.trials.coordinator.under_way import UnderWay
+from trials.coordinator.dispatch import Running, trainings
+from trials.coordinator.pipeline import OpenTrial
 from trials.store.models import Candidate, JobRow
 
 TRAINED = {"structure_hash": "s", "twin": "dense", "artifacts": []}
@@ -116,3 +118,10 @@ def test_cancelling_ends_jobs_and_gives_their_trials_back(under_way: UnderWay) -
     assert [trial.number for trial in under_way.jobs.cancel()] == [0, 1]
     assert under_way.jobs.idle
     assert not under_way.executor.jobs
+
+
+def test_a_training_is_said_to_end_at_its_rung() -> None:
+    trial = OpenTrial(1, 4, "identity", {})
+    steps = [("rung-3", ""), ("train", "")]
+    running = [Running(number, 1, trial, step, 0.0, epoch=2, epoch_s=10.0) for number, step in enumerate(steps)]
+    assert trainings(running, 9) == "trial 4: epoch 2 of 3, 10 s left; trial 4: epoch 2 of 9, 1 min left"
