@@ -14,6 +14,7 @@ from nas.strategies import Goal, Limit, Observation, Strategy
 from nas.strategies.random import RandomStrategy
 from tests.unit.trials.assigned import assigned
 from tests.unit.trials.pretending import Pretending, latency
+from trials.coordinator import canaries
 from trials.coordinator.coordinator import Coordinator
 from trials.executors import TRAIN_POOL, Event, Job
 from trials.plans.plan import make_plan
@@ -223,7 +224,8 @@ def test_a_study_cut_short_goes_on_with_what_it_measured(store: Store, strategy:
     assert found.keys() <= {"complete", "measured_only"}
 
 
-def test_what_a_bad_canary_takes_back_is_measured_again(store: Store) -> None:
+def test_what_a_bad_canary_takes_back_is_measured_again(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(canaries, "RETRY_S", 0.0)
     executor = SlowTrainings(3, drifts=[0.0, 0.0, 1.0])
     plan = problem(FASTEST, measurements=12).plan.to_json()
     wanted = open_problem(make_plan({**plan, "measure": {**plan["measure"], "canary_every": 4}}))
