@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar, TypeVar
 
 import numpy as np
 
-from nas.space.chooser import Chooser, PartialChooser, Question, RandomChooser
+from nas.space.chooser import Chooser, FixedVectorChooser, PartialChooser, Question, RandomChooser
 from nas.strategies import FEATURES, PREDICTED, Described, EarlierStudy, Goal, Observation, Strategy, Suggestion
 from nas.strategies.parameters import check_whole
 from nas.strategies.pareto import pareto_front
@@ -166,7 +166,7 @@ class ParetoBoStrategy(Strategy):
             if len(listed) == self._shortlist or num_built == _BUILDS * self._shortlist:
                 break
             expected.add(key)
-            chooser = _Given(answers)
+            chooser = FixedVectorChooser(answers)
             built, num_built = build(chooser), num_built + 1
             suggestion = Suggestion.from_chooser(number, chooser)
             if (key := _key_of(suggestion)) not in seen:  # unlike expected, if another answer is without effect
@@ -232,17 +232,6 @@ class ParetoBoStrategy(Strategy):
     def _is_left(self, observation: Observation) -> bool:
         """Whether a network was stopped at a rung, and has expected values."""
         return observation.state == "stopped" and self._has_values(observation)
-
-
-class _Given(Chooser):
-    """Answers each question with its entry in a mapping."""
-
-    def __init__(self, answers: Mapping[str, Value]) -> None:
-        super().__init__()
-        self._given = answers
-
-    def _answer(self, question: Question) -> Value:
-        return self._given[question.name]
 
 
 def _preferred(
