@@ -33,14 +33,14 @@ from scipy.stats import spearmanr
 from search_parts.problems import Table
 
 from nas.space.chooser import FixedVectorChooser, PositionChooser
-from nas.strategies import ELSEWHERE, FEATURES, Suggestion
+from nas.strategies import FEATURES, OTHER_TARGET, Suggestion
 from nas.strategies.pareto_bo.codes import Coder
 from nas.strategies.pareto_bo.latency_predictor import LatencyPredictor, MeasuredNetwork
 
 Floats = npt.NDArray[np.float64]
 Features = Sequence[Mapping[str, float]]
 #: Networks that are predicted, and networks that are measured on other devices, for each seed.
-HELD_OUT, ELSEWHERE_MEASURED = 2000, 200
+HELD_OUT, OTHERS_MEASURED = 2000, 200
 
 
 class Networks:
@@ -82,7 +82,7 @@ def extended(features: Features, places: Sequence[int], elsewhere: Mapping[str, 
     """Features with latencies on other devices, for the networks in ``places``."""
     found: list[dict[str, float]] = [dict(item) for item in features]
     for row, place in enumerate(places):
-        found[place] |= {f"{ELSEWHERE}{device}": float(values[row]) for device, values in elsewhere.items()}
+        found[place] |= {f"{OTHER_TARGET}{device}": float(values[row]) for device, values in elsewhere.items()}
     return found
 
 
@@ -91,7 +91,7 @@ def one_run(networks: Networks, device: str, num_measured: int, seed: int) -> di
     generator = np.random.default_rng(seed)
     order = generator.permutation(len(networks.answers))
     known, held_out, elsewhere = np.split(
-        order[: num_measured + HELD_OUT + ELSEWHERE_MEASURED], [num_measured, num_measured + HELD_OUT]
+        order[: num_measured + HELD_OUT + OTHERS_MEASURED], [num_measured, num_measured + HELD_OUT]
     )
     both = [int(place) for place in (*known, *held_out)]
     others = [name for name in networks.latencies if name != device]

@@ -5,8 +5,8 @@
 
 Strategies propose one network at a time and observe its results, as in a study. The score is the hypervolume of the
 networks found so far, as a share of the best known hypervolume; a network that is proposed again does not count again.
-With ``--table``, the problems are devices of NAS-Bench-201; ``--elsewhere`` gives strategies the latencies on the other
-devices. With ``--synthetic``, the problems are spaces of 31 questions whose accuracies are noisy; the score uses
+With ``--table``, the problems are devices of NAS-Bench-201; ``--other-targets`` gives strategies the latencies on the
+other devices. With ``--synthetic``, the problems are spaces of 31 questions whose accuracies are noisy; the score uses
 accuracies without noise. Parameters of a strategy follow its name, as in ``pareto_bo,shortlist=400``; the short list
 can be long here, because features of networks cost nothing. With the parameter ``measured=4``, four networks are
 measured for each trained one, and the strategy chooses the one to train. With ``--warm-from``, each search is repeated
@@ -124,7 +124,7 @@ def runs(arguments: argparse.Namespace, chosen: Sequence[Problem]) -> Iterator[R
 def problems(arguments: argparse.Namespace) -> Iterator[Problem]:
     """The problems that the options select."""
     for device in arguments.devices if arguments.table else ():
-        others = [name for name in arguments.devices if name != device] if arguments.elsewhere else []
+        others = [name for name in arguments.devices if name != device] if arguments.other_targets else []
         yield Table(arguments.table, device, arguments.accuracy, arguments.floor, others)
     for seed in range(3) if arguments.synthetic else ():
         yield Synthetic(seed)
@@ -187,7 +187,9 @@ def main() -> None:
     parser.add_argument("--devices", nargs="+", default=["raspi4", "edgegpu", "pixel3"])
     parser.add_argument("--accuracy", default="cifar100_test_accuracy", help="column of accuracies")
     parser.add_argument("--floor", type=float, default=60.0, help="accuracy in percent below which nothing counts")
-    parser.add_argument("--elsewhere", action="store_true", help="give strategies the latencies on the other devices")
+    parser.add_argument(
+        "--other-targets", action="store_true", help="give strategies the latencies on the other devices"
+    )
     parser.add_argument("--synthetic", action="store_true")
     baselines = ["random", "nsga2", "tpe", "regularized_evolution", "pareto_local_search", "parego"]
     parser.add_argument("--strategies", nargs="+", default=[*baselines, "pareto_bo,shortlist=400"])

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from nas.space.chooser import Chooser, RandomChooser
-from nas.strategies import ELSEWHERE, Goal
+from nas.strategies import OTHER_TARGET, Goal
 
 GOAL = Goal({"accuracy": "maximize", "latency_ms": "minimize"}, {})
 
@@ -75,13 +75,13 @@ class Table(Problem):
         device: the device; its latencies are in column ``<device>_latency_ms``.
         accuracy: the column of accuracies.
         floor: the lowest accuracy, in percent, that counts.
-        elsewhere: other devices whose latencies are features, as if earlier studies had measured all networks there.
+        other_devices: devices whose latencies are features, as if earlier studies had measured all networks there.
     """
 
     EDGES = ((0, 1), (0, 2), (1, 2), (0, 3), (1, 3), (2, 3))
     OPS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
 
-    def __init__(self, path: Path, device: str, accuracy: str, floor: float, elsewhere: Sequence[str] = ()) -> None:
+    def __init__(self, path: Path, device: str, accuracy: str, floor: float, other_devices: Sequence[str] = ()) -> None:
         table = pd.read_parquet(path)
         self.name = f"{accuracy.partition('_')[0]} {device}"
         self._rows: dict[tuple[str, ...], Evaluated] = {}
@@ -91,13 +91,15 @@ class Table(Problem):
             table[f"{device}_latency_ms"].astype(float),
             table["mflops"],
             table["mparams"],
-            table[[f"{name}_latency_ms" for name in elsewhere]].to_numpy(float),
+            table[[f"{name}_latency_ms" for name in other_devices]].to_numpy(float),
             strict=True,
         )
         for text, score, latency, mflops, mparams, others in columns:
             ops = tuple(part.split("~")[0] for node in text.split("+") for part in node.strip("|").split("|"))
             features = {**_live(ops, self.EDGES), "log MACs": math.log(mflops), "log parameters": math.log(mparams)}
-            features |= {f"{ELSEWHERE}{name}": float(value) for name, value in zip(elsewhere, others, strict=True)}
+            features |= {
+                f"{OTHER_TARGET}{name}": float(value) for name, value in zip(other_devices, others, strict=True)
+            }
             self._rows[ops] = Evaluated(text, score, latency, features)
         front = max(self._rows.values(), key=lambda row: (row.accuracy, -row.latency_ms))
         self.worst = (floor, 1.1 * front.latency_ms)

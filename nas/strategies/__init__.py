@@ -17,7 +17,7 @@ T = TypeVar("T")
 #: Key of a suggestion's state for the features of its network.
 FEATURES = "features"
 #: Begin of the names of features that are latencies in ms of the network on other targets, followed by the target.
-ELSEWHERE = "latency_ms on "
+OTHER_TARGET = "latency_ms on "
 #: Key of a suggestion's state for predictions made before it was measured: objective or limit → [value, low end, high
 #: end of its 95 % interval].
 PREDICTED = "predicted"
@@ -102,7 +102,7 @@ class Described(Protocol):
     def features(self) -> Mapping[str, float]:
         """Counts of operators, parameters, MACs, bits …; a network may lack some of the names.
 
-        Names that start with ``ELSEWHERE`` are latencies on other targets.
+        Names that start with ``OTHER_TARGET`` are latencies on other targets.
         """
 
 

@@ -15,7 +15,7 @@ from nas.seeds import generator_seed
 from nas.space import Network
 from nas.space.chooser import Chooser, PartialChooser
 from nas.strategies import Suggestion
-from trials.coordinator.elsewhere import Elsewhere
+from trials.coordinator.other_targets import OtherTargets
 from trials.plans.problem import Problem
 from trials.store.records import ArchitectureValue
 
@@ -27,12 +27,12 @@ class Sampled:
     problem: Problem
     network: Network
     suggestion: Suggestion
-    elsewhere: Elsewhere
+    other_targets: OtherTargets
 
     @cached_property
     def features(self) -> Mapping[str, float]:
         """See ``nas.strategies.Described``; parameters and multiply-accumulates (MACs) as logarithms."""
-        return {**self._own_features, **self.elsewhere.features(self.suggestion, self._own_features)}
+        return {**self._own_features, **self.other_targets.features(self.suggestion, self._own_features)}
 
     @cached_property
     def _own_features(self) -> Mapping[str, float]:
@@ -61,18 +61,18 @@ class Sampled:
         return self.problem.trace(self.network)
 
 
-def sample(problem: Problem, elsewhere: Elsewhere, chooser: Chooser) -> Sampled:
+def sample(problem: Problem, other_targets: OtherTargets, chooser: Chooser) -> Sampled:
     """Return the network that a chooser's answers define."""
     network = problem.searched.sample(chooser)
-    return Sampled(problem, network, Suggestion.from_chooser(0, chooser), elsewhere)
+    return Sampled(problem, network, Suggestion.from_chooser(0, chooser), other_targets)
 
 
 def enqueued_suggestion(
-    problem: Problem, elsewhere: Elsewhere, choices: Mapping[str, Any], number: int
+    problem: Problem, other_targets: OtherTargets, choices: Mapping[str, Any], number: int
 ) -> tuple[Suggestion, Sampled]:
     """Return the suggestion of a candidate that was enqueued by hand; missing answers are random, from the seed."""
     chooser = PartialChooser(choices, generator_seed("enqueued", problem.plan.seed, number))
-    sampled = sample(problem, elsewhere, chooser)
+    sampled = sample(problem, other_targets, chooser)
     return replace(Suggestion.from_chooser(number, chooser), enqueued=True), sampled
 
 

@@ -13,8 +13,8 @@ from nas.strategies import Goal, Observation, Strategy, Suggestion
 from trials.coordinator.context import CoordinatorContext
 from trials.coordinator.description import enqueued_suggestion, sample
 from trials.coordinator.dispatch import Dispatcher
-from trials.coordinator.elsewhere import Elsewhere
 from trials.coordinator.original import original_of, settled, waiting_for_original
+from trials.coordinator.other_targets import OtherTargets
 from trials.coordinator.pipeline import (
     TRAINING,
     OpenTrial,
@@ -49,7 +49,7 @@ class Proposals:
     def __init__(self, context: CoordinatorContext, jobs: Dispatcher) -> None:
         self._store, self._assignment, self._executor = context.store, context.assignment, context.executor
         self._problem, self._progress, self._jobs = context.assignment.problem, context.progress, jobs
-        self._elsewhere = Elsewhere(context.store, context.assignment)
+        self._other_targets = OtherTargets(context.store, context.assignment)
         self._enqueued: Sequence[Mapping[str, Any]] = ()
         self.strategy = self._new_strategy()
 
@@ -177,12 +177,12 @@ class Proposals:
     def _suggest_enqueued(self) -> None:
         """Suggest the next candidate that was enqueued by hand."""
         number, choices = self._progress.num_suggestions, self._waiting_enqueued()[0]
-        suggestion, sampled = enqueued_suggestion(self._problem, self._elsewhere, choices, number)
+        suggestion, sampled = enqueued_suggestion(self._problem, self._other_targets, choices, number)
         self._add(self.strategy.adopt(suggestion, sampled), sampled.described())
 
     def _suggest(self) -> None:
         number = self._progress.num_suggestions
-        suggestion, sampled = self.strategy.propose(partial(sample, self._problem, self._elsewhere), number)
+        suggestion, sampled = self.strategy.propose(partial(sample, self._problem, self._other_targets), number)
         self._add(suggestion, sampled.described())
 
     def _add(self, suggestion: Suggestion, architecture: ArchitectureValue) -> None:

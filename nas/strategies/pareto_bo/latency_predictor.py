@@ -38,8 +38,8 @@ class MeasuredNetwork:
 class LatencyPredictor:
     """A Gaussian process of the logarithm of the latency, the one of the strategy ``pareto_bo``.
 
-    Its inputs are the answers, and the features of the traced graph. Features whose names start with ``ELSEWHERE`` are
-    latencies of the same network on other targets: the process learns a line through each of them, and leaves out
+    Its inputs are the answers, and the features of the traced graph. Features whose names start with ``OTHER_TARGET``
+    are latencies of the same network on other targets: the process learns a line through each of them, and leaves out
     those that hardly correlate with the latency. The idea of describing a device by latencies of a few networks is that
     of HELP (Lee et al. 2021) and MultiPredict (Akhauri and Abdelfattah 2023), which train neural networks for it.
 

@@ -12,13 +12,13 @@ import numpy as np
 import numpy.typing as npt
 from scipy.stats import norm
 
-from nas.strategies import ELSEWHERE, FEATURES, Goal, Observation, Suggestion
+from nas.strategies import FEATURES, OTHER_TARGET, Goal, Observation, Suggestion
 from nas.strategies.pareto import pareto_front
 from nas.strategies.pareto_bo.activity import Activity
 from nas.strategies.pareto_bo.codes import INACTIVE, Coded, Levels, levels_of
-from nas.strategies.pareto_bo.elsewhere import Elsewhere
 from nas.strategies.pareto_bo.gain import Beliefs, expected_gain
 from nas.strategies.pareto_bo.gaussian_process import Hyperparameters, Inputs, Posterior, fit
+from nas.strategies.pareto_bo.other_targets import OtherTargets
 from nas.strategies.pareto_bo.trend import Trend, fit_trend
 
 Floats = npt.NDArray[np.float64]
@@ -136,8 +136,8 @@ class Model:
         self.coder = coded.coder
         self._places, self._levels = coded.of([item.suggestion for item in observations])
         features = [item.suggestion.sampler_state.get(FEATURES, {}) for item in observations]
-        self._features, self._elsewhere = _Scaled(features), Elsewhere(features)
-        inputs = Inputs(self.coder.codes(self._levels), self._features.values, self._elsewhere.values)
+        self._features, self._other_targets = _Scaled(features), OtherTargets(features)
+        inputs = Inputs(self.coder.codes(self._levels), self._features.values, self._other_targets.values)
         expected = [model.built(self._levels, features) for model in earlier]
         self._networks = Networks(inputs, self._stacked(expected, len(observations)))
         #: ``(n, m)`` objectives; values of running networks are filled in with their expectations.
@@ -175,7 +175,7 @@ class Model:
     def built(self, suggestions: Sequence[Suggestion], features: Sequence[Mapping[str, float]]) -> Networks:
         """Networks whose features are known."""
         levels = np.stack([levels_of(self.coder, item) for item in suggestions])
-        inputs = Inputs(self.coder.codes(levels), self._features.scaled(features), self._elsewhere.scaled(features))
+        inputs = Inputs(self.coder.codes(levels), self._features.scaled(features), self._other_targets.scaled(features))
         return Networks(inputs, self._stacked([model.built(levels, features) for model in self._earlier], len(levels)))
 
     def expectations(self, codes: Floats, features: Sequence[Mapping[str, float]]) -> Floats:
@@ -185,7 +185,7 @@ class Model:
         """
         known, predicted = np.array([bool(item) for item in features])[:, None], self._predicted(codes)
         scaled = np.where(known, self._features.scaled(features), predicted.features)
-        proportional = np.where(known, self._elsewhere.scaled(features), predicted.proportional)
+        proportional = np.where(known, self._other_targets.scaled(features), predicted.proportional)
         networks = Networks(Inputs(codes, scaled, proportional), self._stacked([], len(codes)))
         return np.stack([process.predict(networks)[0] for process in self._objectives], axis=1)
 
@@ -364,9 +364,9 @@ class Model:
 
     def _fitted(self, name: str, rows: Rows, y: Floats, noise: Floats) -> Hyperparameters:
         inputs = self._networks.inputs
-        num_features, num_elsewhere = inputs.features.shape[1], inputs.proportional.shape[1]
+        num_features, num_proportional = inputs.features.shape[1], inputs.proportional.shape[1]
         count, known = self.fits.get(name, (0, None))
-        prior = Hyperparameters.prior(len(self.coder.questions), num_features, num_elsewhere)
+        prior = Hyperparameters.prior(len(self.coder.questions), num_features, num_proportional)
         if known is not None and len(known.values) != len(prior.values):
             known = None  # the set of features has changed
         if known is not None and len(rows) < count + max(_REFIT, count * _REFIT_SHARE):
@@ -384,12 +384,12 @@ class Model:
 class _Scaled:
     """Features as a table whose columns have mean 0 and standard deviation 1; constant features are left out.
 
-    A network with unknown features gets the mean, 0. Latencies on other targets are left out; see ``Elsewhere``.
+    A network with unknown features gets the mean, 0. Latencies on other targets are left out; see ``OtherTargets``.
     """
 
     def __init__(self, features: Sequence[Mapping[str, float]]) -> None:
         known = [item for item in features if item]
-        self._names = sorted({name for item in known for name in item if not name.startswith(ELSEWHERE)})
+        self._names = sorted({name for item in known for name in item if not name.startswith(OTHER_TARGET)})
         table = self._table(known)
         spread = table.std(axis=0) if known else np.empty(0)
         self._kept = spread > 1e-9

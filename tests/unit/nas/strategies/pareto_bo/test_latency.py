@@ -9,7 +9,7 @@ import pytest
 from scipy.stats import spearmanr
 
 from nas.space.chooser import Chooser, RandomChooser
-from nas.strategies import ELSEWHERE, FEATURES, PREDICTED, Goal, Limit, Observation, Suggestion
+from nas.strategies import FEATURES, OTHER_TARGET, PREDICTED, Goal, Limit, Observation, Suggestion
 from nas.strategies.pareto_bo import ParetoBoStrategy
 from nas.strategies.pareto_bo.codes import Coded
 from nas.strategies.pareto_bo.latency_predictor import LatencyPredictor, MeasuredNetwork
@@ -41,7 +41,7 @@ def rank(elsewhere: Mapping[str, float] | None, noise: float) -> float:
     for seed in range(210):
         suggestion, true = suggested(seed)
         others = {
-            f"{ELSEWHERE}{name}": float(true**power * np.exp(noise * generator.standard_normal()))
+            f"{OTHER_TARGET}{name}": float(true**power * np.exp(noise * generator.standard_normal()))
             for name, power in (elsewhere or {}).items()
         }
         networks.append((Suggestion(0, suggestion.questions, suggestion.answers, {FEATURES: others}), others, true))
@@ -63,7 +63,7 @@ def test_unrelated_targets_do_no_harm() -> None:
 
 def test_networks_that_lack_a_latency_get_the_mean() -> None:
     pairs = [suggested(seed) for seed in range(30)]
-    features = [{f"{ELSEWHERE}pi": true} if place % 2 else {} for place, (_, true) in enumerate(pairs)]
+    features = [{f"{OTHER_TARGET}pi": true} if place % 2 else {} for place, (_, true) in enumerate(pairs)]
     predictor = LatencyPredictor(
         [
             MeasuredNetwork(Suggestion(item.number, item.questions, item.answers, {FEATURES: own}), true)
@@ -71,7 +71,7 @@ def test_networks_that_lack_a_latency_get_the_mean() -> None:
         ]
     )
     (suggestion, true), found = suggested(99), []
-    for own in ({}, {f"{ELSEWHERE}pi": true}):
+    for own in ({}, {f"{OTHER_TARGET}pi": true}):
         value, low, high = predictor.predict([suggestion], [own])[0]
         assert low < value < high
         found.append(abs(np.log(value / true)))
@@ -83,7 +83,7 @@ def test_latencies_on_other_targets_tell_costs_and_not_scores() -> None:
     observations = []
     for seed in range(20):
         suggestion, true = suggested(seed)
-        state = {FEATURES: {f"{ELSEWHERE}pi": true}}
+        state = {FEATURES: {f"{OTHER_TARGET}pi": true}}
         suggestion = Suggestion(seed, suggestion.questions, suggestion.answers, state)
         observations.append(Observation(suggestion, "complete", {"accuracy": true, "latency_ms": 2 * true}))
     goal = Goal({"accuracy": "maximize", "latency_ms": "minimize"}, {})

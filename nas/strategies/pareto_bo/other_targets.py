@@ -8,25 +8,25 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from nas.strategies import ELSEWHERE
+from nas.strategies import OTHER_TARGET
 
 Floats = npt.NDArray[np.float64]
 
 
-class Elsewhere:
+class OtherTargets:
     """Latencies on other targets as columns with mean 0 and standard deviation 1 of ``log(latency + median)``.
 
     A network whose latency on a target is not known gets the mean, 0. Constant columns are left out.
 
     Args:
-        features: features of n networks; those whose names start with ``ELSEWHERE`` are latencies in milliseconds.
+        features: features of n networks; those whose names start with ``OTHER_TARGET`` are latencies in milliseconds.
 
     Attributes:
         values: the columns of these networks, ``(n, p)``.
     """
 
     def __init__(self, features: Sequence[Mapping[str, float]]) -> None:
-        names = sorted({name for item in features for name in item if name.startswith(ELSEWHERE)})
+        names = sorted({name for item in features for name in item if name.startswith(OTHER_TARGET)})
         self._columns = [column for name in names if (column := _Column(name, features)).spread > 0]
         self.values = self.scaled(features)
 

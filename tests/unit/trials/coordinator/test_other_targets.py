@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from nas.strategies import ELSEWHERE, FEATURES, PREDICTED
+from nas.strategies import FEATURES, OTHER_TARGET, PREDICTED
 from tests.unit.trials.assigned import assigned
 from tests.unit.trials.pretending import Pretending, latency
 from trials.coordinator.coordinator import Coordinator
-from trials.coordinator.elsewhere import FEWEST, Elsewhere
+from trials.coordinator.other_targets import FEWEST, OtherTargets
 from trials.plans.plan import make_plan
 from trials.plans.problem import Problem, open_problem
 from trials.reporting.study import study_view
@@ -23,7 +23,7 @@ from trials.store.records import StoredSuggestion
 from trials.store.store import Store
 from trials.store.write.targets import add_target
 
-NAME = f"{ELSEWHERE}phone"
+NAME = f"{OTHER_TARGET}phone"
 
 
 @pytest.fixture
@@ -68,9 +68,9 @@ def run(store: Store, problem: Problem, name: str) -> list[StoredSuggestion]:
 def test_measured_networks_have_their_latency_and_others_a_predicted_one(store: Store) -> None:
     earlier = run(store, problem("phone", FEWEST + 2), "earlier")
     assert all(NAME not in item.suggestion.sampler_state[FEATURES] for item in earlier)
-    elsewhere = Elsewhere(store, assigned(store, problem("local", 14), name="later"))
+    other_targets = OtherTargets(store, assigned(store, problem("local", 14), name="later"))
     for item in earlier:
-        known = elsewhere.features(item.suggestion, item.suggestion.sampler_state[FEATURES])
+        known = other_targets.features(item.suggestion, item.suggestion.sampler_state[FEATURES])
         assert known == {NAME: item.metrics["latency_ms", "phone"].value}
     later = run(store, problem("local", 14), "later")
     guess = np.array([item.suggestion.sampler_state[FEATURES][NAME] for item in later])
@@ -97,11 +97,11 @@ def test_other_networks_and_own_latencies_are_not_transferred(
     store: Store, target: str, parts: Mapping[str, Any]
 ) -> None:
     (first, *_) = run(store, problem("phone", FEWEST + 2), "earlier")
-    later = Elsewhere(store, assigned(store, problem(target, 4, **parts), name="later"))
+    later = OtherTargets(store, assigned(store, problem(target, 4, **parts), name="later"))
     assert later.features(first.suggestion, {}) == {}
 
 
 def test_few_networks_are_not_transferred(store: Store) -> None:
     (first, *_) = run(store, problem("phone", FEWEST - 1), "earlier")
-    later = Elsewhere(store, assigned(store, problem("local", 4), name="later"))
+    later = OtherTargets(store, assigned(store, problem("local", 4), name="later"))
     assert later.features(first.suggestion, {}) == {}

@@ -19,7 +19,7 @@ MAX_STUDIES = 10
 _PARTS = ("space", "policies", "task")
 
 
-class MeasuredElsewhere(NamedTuple):
+class OtherTargetLatency(NamedTuple):
     """A network of an earlier study, and its latency on a target."""
 
     target: str
@@ -27,9 +27,9 @@ class MeasuredElsewhere(NamedTuple):
     latency_ms: float
 
 
-def latencies_elsewhere(
+def latencies_on_other_targets(
     connection: Connection, study_id: int, plan: Mapping[str, Any], own_targets: Collection[str]
-) -> list[MeasuredElsewhere]:
+) -> list[OtherTargetLatency]:
     """Latencies on other targets than ``own_targets``, measured in studies before ``study_id``, the oldest first.
 
     Only studies whose plan has the same search space, policies and task as ``plan`` are read.
@@ -37,7 +37,7 @@ def latencies_elsewhere(
     rows = connection.execute(select(STUDIES.c.id, STUDIES.c.plan).where(STUDIES.c.id < study_id))
     alike = [row.id for row in rows if all(row.plan.get(part) == plan.get(part) for part in _PARTS)]
     return [
-        MeasuredElsewhere(target, item.suggestion, metric.value)
+        OtherTargetLatency(target, item.suggestion, metric.value)
         for earlier in sorted(alike)[-MAX_STUDIES:]
         for item in stored_suggestions(connection, earlier)
         if item.suggestion.questions and not item.duplicate

@@ -6,17 +6,17 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 
-from nas.strategies import ELSEWHERE, Suggestion
+from nas.strategies import OTHER_TARGET, Suggestion
 from nas.strategies.pareto_bo.latency_predictor import LatencyPredictor, MeasuredNetwork
 from trials.coordinator.assignment import Assignment
-from trials.store.read.elsewhere import MeasuredElsewhere, latencies_elsewhere
+from trials.store.read.other_targets import OtherTargetLatency, latencies_on_other_targets
 from trials.store.store import Store
 
 #: Smallest number of networks measured on a target, largest number of targets, and of the newest networks of each.
 FEWEST, MAX_TARGETS, NEWEST = 10, 4, 300
 
 
-class Elsewhere:
+class OtherTargets:
     """Latencies on other targets: measured in earlier studies, or predicted from those measured there.
 
     The database is read when the first network is looked up. Without ``measure.cache``, nothing of it is used.
@@ -32,7 +32,7 @@ class Elsewhere:
             suggestion: the network's questions and answers.
             features: its other features.
         """
-        return {f"{ELSEWHERE}{target.name}": target.latency_ms(suggestion, features) for target in self._targets}
+        return {f"{OTHER_TARGET}{target.name}": target.latency_ms(suggestion, features) for target in self._targets}
 
     @cached_property
     def _targets(self) -> Sequence[_Target]:
@@ -41,8 +41,8 @@ class Elsewhere:
             return ()
         own = {target.name for target in plan.targets}
         study_id = self._assignment.lease.study_id
-        by_target: dict[str, list[MeasuredElsewhere]] = defaultdict(list)
-        for row in self._store.read(latencies_elsewhere, study_id, plan.to_json(), own):
+        by_target: dict[str, list[OtherTargetLatency]] = defaultdict(list)
+        for row in self._store.read(latencies_on_other_targets, study_id, plan.to_json(), own):
             by_target[row.target].append(row)
         most = sorted(by_target, key=lambda name: len(by_target[name]), reverse=True)[:MAX_TARGETS]
         return [_Target(name, by_target[name][-NEWEST:]) for name in most if len(by_target[name]) >= FEWEST]
@@ -51,7 +51,7 @@ class Elsewhere:
 class _Target:
     """Another target: the latencies measured there, and a predictor for the networks that were not."""
 
-    def __init__(self, name: str, measured: Sequence[MeasuredElsewhere]) -> None:
+    def __init__(self, name: str, measured: Sequence[OtherTargetLatency]) -> None:
         self.name = name
         self._measured = measured
         self._known = {_key(item.suggestion): item.latency_ms for item in measured}
