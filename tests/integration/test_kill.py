@@ -106,7 +106,7 @@ def test_one_of_two_simultaneous_resumes_is_refused(plan: Callable[..., Path], u
     done = [process.finish() for process in both]
     assert sorted(process.returncode for process in done) == [0, 2], done
     # The second one may come when the first has already finished the study.
-    assert any("is run by" in process.stderr or "used up its budget" in process.stderr for process in done)
+    assert any("has been run by" in process.stderr or "used up its budget" in process.stderr for process in done)
     with Session(Store(url).engine) as session:
         assert session.scalar(select(func.count(Candidate.id))) == TRIALS
 
