@@ -255,12 +255,7 @@ CHECKS: list[Check] = [
 
 
 #: Run at every change. Both Ray executors share most code, so their full checks are among the slow tests.
-FEW: list[Check] = [
-    check_order_is_kept_per_job,
-    check_errors_carry_type_message_and_traceback,
-    check_a_killed_worker_is_reported_and_replaced,
-    check_a_cancelled_job_ends_without_an_event,
-]
+FEW: list[Check] = [check_a_killed_worker_is_reported_and_replaced, check_a_cancelled_job_ends_without_an_event]
 
 
 @pytest.mark.parametrize(
@@ -456,7 +451,9 @@ PLANTED: list[tuple[type[Executor], Check]] = [
 ]
 
 
-@pytest.mark.parametrize(("broken", "check"), PLANTED)
+@pytest.mark.parametrize(
+    ("broken", "check"), [PLANTED[0], *(pytest.param(*item, marks=pytest.mark.slow) for item in PLANTED[1:])]
+)
 def test_the_suite_fails_on_an_executor_that_breaks_the_contract(
     broken: type[Executor], check: Check, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -273,7 +273,7 @@ def test_every_question_is_answered_whether_active_or_not(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", LEARNING)
-@pytest.mark.parametrize("seed", [0, 1])
+@pytest.mark.parametrize("seed", [0, pytest.param(1, marks=pytest.mark.slow)])
 def test_a_tight_limit_is_learned(name: str, seed: int) -> None:
     first, last = infeasible_shares(named(name)(seed))
     assert first > 0.2
