@@ -30,7 +30,7 @@ from nas.latency.agent.remote import open_measurer
 from nas.latency.process.client import Measurer
 from nas.latency.protocol.measure import SCREEN
 from nas.latency.targets import Target, TargetSpec
-from trials.coordinator.canaries import Canaries
+from trials.coordinator.targets.canaries import Canaries
 from trials.plans.plan import MeasurePlan
 
 GROUPS = Path("/sys/fs/cgroup")

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from trials.coordinator.assignment import Assignment
-from trials.coordinator.canaries import Canaries
 from trials.coordinator.faults import Faults
-from trials.coordinator.latency_cache import LatencyCache
 from trials.coordinator.progress import Progress
+from trials.coordinator.targets.canaries import Canaries
+from trials.coordinator.targets.latency_cache import LatencyCache
 from trials.executors import Executor
 from trials.store.store import Store
 

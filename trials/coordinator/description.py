@@ -15,7 +15,7 @@ from nas.seeds import generator_seed
 from nas.space import Network
 from nas.space.chooser import Chooser, PartialChooser
 from nas.strategies import Suggestion
-from trials.coordinator.other_targets import OtherTargets
+from trials.coordinator.targets.other_targets import OtherTargets
 from trials.plans.problem import Problem
 from trials.store.records import ArchitectureValue
 

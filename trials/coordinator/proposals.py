@@ -14,7 +14,6 @@ from trials.coordinator.context import CoordinatorContext
 from trials.coordinator.description import enqueued_suggestion, sample
 from trials.coordinator.dispatch import Dispatcher
 from trials.coordinator.original import original_of, settled, waiting_for_original
-from trials.coordinator.other_targets import OtherTargets
 from trials.coordinator.pipeline import (
     TRAINING,
     OpenTrial,
@@ -26,6 +25,7 @@ from trials.coordinator.pipeline import (
     rung_step,
 )
 from trials.coordinator.progress import FINAL_STATES
+from trials.coordinator.targets.other_targets import OtherTargets
 from trials.executors import TRAIN_POOL
 from trials.store.read.history import (
     earlier_studies,

@@ -11,10 +11,10 @@ import pytest
 from nas.latency.protocol.canary import Health
 from tests.unit.trials.coordinator.under_way import GOOD, UnderWay, measured
 from tests.unit.trials.in_process import InProcess
-from trials.coordinator import canaries
-from trials.coordinator.canaries import Canaries
 from trials.coordinator.canary_jobs import CanaryJobs
 from trials.coordinator.context import CoordinatorContext
+from trials.coordinator.targets import canaries
+from trials.coordinator.targets.canaries import Canaries
 from trials.executors import Event
 from trials.plans.plan import MeasurePlan, make_plan
 from trials.plans.problem import open_problem

@@ -14,9 +14,9 @@ from nas.strategies import Goal, Limit, Observation
 from nas.strategies.random import RandomStrategy
 from tests.unit.trials.assigned import assigned
 from tests.unit.trials.pretending import Pretending, latency
-from trials.coordinator import canaries
 from trials.coordinator.coordinator import Coordinator
 from trials.coordinator.progress import Progress
+from trials.coordinator.targets import canaries
 from trials.plans.plan import make_plan
 from trials.plans.problem import Problem, open_problem
 from trials.store.read.history import stored_suggestions

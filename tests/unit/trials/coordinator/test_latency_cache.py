@@ -13,7 +13,7 @@ from nas.latency.protocol.samples import Samples, Visit, burst_array
 from nas.strategies import Limit
 from tests.unit.trials.coordinator.conftest import TARGET
 from tests.unit.trials.coordinator.under_way import UnderWay, measured
-from trials.coordinator.latency_cache import LatencyCache, described
+from trials.coordinator.targets.latency_cache import LatencyCache, described
 from trials.jobs.messages import PREFIX
 from trials.plans.plan import make_plan
 from trials.plans.problem import open_problem

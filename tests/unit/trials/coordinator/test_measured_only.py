@@ -14,8 +14,8 @@ from nas.strategies import Goal, Limit, Observation, Strategy
 from nas.strategies.random import RandomStrategy
 from tests.unit.trials.assigned import assigned
 from tests.unit.trials.pretending import Pretending, latency
-from trials.coordinator import canaries
 from trials.coordinator.coordinator import Coordinator
+from trials.coordinator.targets import canaries
 from trials.executors import TRAIN_POOL, Event, Job
 from trials.plans.plan import make_plan
 from trials.plans.problem import Problem, open_problem

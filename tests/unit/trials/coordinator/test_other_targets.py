@@ -13,7 +13,7 @@ from nas.strategies import FEATURES, OTHER_TARGET, PREDICTED
 from tests.unit.trials.assigned import assigned
 from tests.unit.trials.pretending import Pretending, latency
 from trials.coordinator.coordinator import Coordinator
-from trials.coordinator.other_targets import FEWEST, OtherTargets
+from trials.coordinator.targets.other_targets import FEWEST, OtherTargets
 from trials.plans.plan import make_plan
 from trials.plans.problem import Problem, open_problem
 from trials.reporting.study import study_view
