@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from nas.space.chooser import FixedVectorChooser, RandomChooser
 from nas.space.moves import neighbours
-from nas.strategies import Goal, Observation, Suggestion
+from nas.strategies import Goal, Observation, Strategy, Suggestion
 from nas.strategies.pareto_bo.codes import Coder, Levels
 from nas.strategies.pareto_bo.moves import all_networks
 
@@ -150,6 +150,22 @@ class History:
         chooser = RandomChooser(seed) if answers is None else FixedVectorChooser(answers)
         built = build(chooser)
         return Suggestion.from_chooser(number, chooser), built
+
+
+class DistinctStrategy(Strategy):
+    """Base of strategies that propose no network twice, and report when all of a small space was proposed."""
+
+    def __init__(self, goal: Goal, seed: int) -> None:
+        super().__init__(goal, seed)
+        self._history = History(goal)
+
+    def exhausted(self, number: int) -> bool:
+        """Whether all networks of a small space were proposed."""
+        return self._history.known.is_everything
+
+    def observe(self, observations: Sequence[Observation]) -> None:
+        """See ``Strategy.observe``."""
+        self._history.observe(observations)
 
 
 def _equal(places: Levels, known: Levels, active: Flags) -> Flags:

@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy.stats import norm
 
-from nas.strategies import Goal, Observation, Strategy, Suggestion
-from nas.strategies.history import History
+from nas.strategies import Goal, Observation, Suggestion
+from nas.strategies.history import DistinctStrategy
 from nas.strategies.parameters import check_whole
 from nas.strategies.pareto_bo.activity import Activity
 from nas.strategies.pareto_bo.codes import INACTIVE
@@ -37,7 +37,7 @@ _STEPS = 30
 _PARENTS = 20
 
 
-class ParegoStrategy(Strategy):
+class ParegoStrategy(DistinctStrategy):
     """Proposes the candidate with the largest expected improvement of a weighted objective (Knowles 2006).
 
     For each proposal, random weights combine all objectives into one (augmented Tchebycheff function). A Gaussian
@@ -62,15 +62,6 @@ class ParegoStrategy(Strategy):
         super().__init__(goal, seed)
         check_whole("parego", "n_startup_trials", n_startup_trials, least=2)
         self._num_random = n_startup_trials
-        self._history = History(goal)
-
-    def exhausted(self, number: int) -> bool:
-        """Whether all networks of a small space were proposed."""
-        return self._history.known.is_everything
-
-    def observe(self, observations: Sequence[Observation]) -> None:
-        """See ``Strategy.observe``."""
-        self._history.observe(observations)
 
     def propose(self, build: Callable[[Chooser], T], number: int) -> tuple[Suggestion, T]:
         """See ``Strategy.propose``."""

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
-from nas.strategies import Goal, Observation, Strategy, Suggestion
-from nas.strategies.history import History
+from nas.strategies import Goal, Suggestion
+from nas.strategies.history import DistinctStrategy
 from nas.strategies.parameters import check_whole
 from nas.strategies.ranking import constrained_ranks
 from nas.strategies.seeds import suggestion_seed
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-class ParetoLocalSearchStrategy(Strategy):
+class ParetoLocalSearchStrategy(DistinctStrategy):
     """Changes one answer of a random network of the front, and proposes no network twice.
 
     If all neighbours of the front are known, a random new network is proposed. As long as no candidate keeps the
@@ -41,15 +41,6 @@ class ParetoLocalSearchStrategy(Strategy):
         super().__init__(goal, seed)
         check_whole("pareto_local_search", "n_startup_trials", n_startup_trials, least=1)
         self._num_random = n_startup_trials
-        self._history = History(goal)
-
-    def exhausted(self, number: int) -> bool:
-        """Whether all networks of a small space were proposed."""
-        return self._history.known.is_everything
-
-    def observe(self, observations: Sequence[Observation]) -> None:
-        """See ``Strategy.observe``."""
-        self._history.observe(observations)
 
     def propose(self, build: Callable[[Chooser], T], number: int) -> tuple[Suggestion, T]:
         """See ``Strategy.propose``."""

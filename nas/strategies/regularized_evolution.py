@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
-from nas.strategies import Goal, Observation, Strategy, Suggestion
-from nas.strategies.history import History
+from nas.strategies import Goal, Observation, Suggestion
+from nas.strategies.history import DistinctStrategy
 from nas.strategies.parameters import check_whole
 from nas.strategies.ranking import Ranks, constrained_ranks, crowding_distances, losses_of
 from nas.strategies.seeds import suggestion_seed
@@ -21,7 +21,7 @@ T = TypeVar("T")
 _TOURNAMENTS = 20
 
 
-class RegularizedEvolutionStrategy(Strategy):
+class RegularizedEvolutionStrategy(DistinctStrategy):
     """Changes one answer of the winner of a tournament among the newest candidates (Real et al. 2019).
 
     The population holds the newest finished candidates: the oldest one leaves it when another finishes, however good it
@@ -46,15 +46,6 @@ class RegularizedEvolutionStrategy(Strategy):
         check_whole("regularized_evolution", "population_size", population_size, least=1)
         check_whole("regularized_evolution", "sample_size", sample_size, least=1)
         self._population_size, self._sample_size = population_size, sample_size
-        self._history = History(goal)
-
-    def exhausted(self, number: int) -> bool:
-        """Whether all networks of a small space were proposed."""
-        return self._history.known.is_everything
-
-    def observe(self, observations: Sequence[Observation]) -> None:
-        """See ``Strategy.observe``."""
-        self._history.observe(observations)
 
     def propose(self, build: Callable[[Chooser], T], number: int) -> tuple[Suggestion, T]:
         """See ``Strategy.propose``."""
