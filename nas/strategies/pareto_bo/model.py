@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 from typing import Protocol
 
@@ -12,13 +12,15 @@ import numpy as np
 import numpy.typing as npt
 from scipy.stats import norm
 
-from nas.strategies import FEATURES, OTHER_TARGET, Goal, Observation, Suggestion
+from nas.strategies import FEATURES, Goal, Observation, Suggestion
 from nas.strategies.pareto import pareto_front
 from nas.strategies.pareto_bo.activity import Activity
 from nas.strategies.pareto_bo.codes import INACTIVE, Coded, Levels, levels_of
-from nas.strategies.pareto_bo.gain import Beliefs, expected_gain
+from nas.strategies.pareto_bo.features import ScaledFeatures
+from nas.strategies.pareto_bo.gain import expected_gain
 from nas.strategies.pareto_bo.gaussian_process import Hyperparameters, Inputs, Posterior, fit
 from nas.strategies.pareto_bo.other_targets import OtherTargets
+from nas.strategies.pareto_bo.process import Networks, Process
 from nas.strategies.pareto_bo.trend import Trend, fit_trend
 
 Floats = npt.NDArray[np.float64]
@@ -37,27 +39,8 @@ _SHIFT = 1.0
 _MARGIN = 1.1
 #: Penalty of the ridge regression that predicts features of networks that were not built from their codes.
 _RIDGE = 1.0
-#: Standard deviations between the mean and an end of a 95 % interval.
-_HALF_WIDTH = 1.96
 #: Number of first networks, mostly random ones, whose median is the worst value that counts.
 FIRST = 10
-#: Smallest standard deviation of a measured value, relative and absolute.
-_EXACT = 1e-9
-
-
-@dataclass(frozen=True)
-class Networks:
-    """What is known of n networks: inputs of processes, and what s earlier studies let one expect of m objectives.
-
-    ``expected`` has the shape ``(n, s, m)``.
-    """
-
-    inputs: Inputs
-    expected: Floats
-
-    def take(self, rows: Rows) -> Networks:
-        """The networks in ``rows`` only."""
-        return Networks(self.inputs.take(rows), self.expected[rows])
 
 
 class Expecting(Protocol):
@@ -71,41 +54,6 @@ class Expecting(Protocol):
 
     def built(self, levels: Levels, features: Sequence[Mapping[str, float]]) -> Floats:
         """Expectations ``(n, m)`` of networks by their levels ``(n, d)`` and features."""
-
-
-@dataclass(frozen=True)
-class Process:
-    """A Gaussian process for the deviation of one quantity, or of ``log(quantity + shift)``, from its trend."""
-
-    posterior: Posterior
-    mean: float
-    scale: float
-    shift: float | None
-    trend: Trend
-
-    def predict(self, networks: Networks) -> tuple[Floats, Floats]:
-        """Means ``(n,)`` and standard deviations ``(n,)``, of the logarithm if there is a ``shift``."""
-        mean, spread = self.posterior.predict(networks.inputs)
-        return self.mean + self.scale * mean + self.trend.of(networks.expected), self.scale * spread
-
-    def intervals(self, networks: Networks) -> Floats:
-        """Medians of n networks, and both ends of the intervals that contain 95 % of measured values, ``(n, 3)``."""
-        mean, spread = self.predict(networks)
-        half = _HALF_WIDTH * np.sqrt(spread**2 + self.scale**2 * self.posterior.noise)
-        found = np.stack([mean, mean - half, mean + half], axis=1)
-        return found if self.shift is None else np.maximum(np.exp(found) - self.shift, 0.0)
-
-    def beliefs(self, networks: Networks, name: str, direction: str, measured: Sequence[Observation]) -> Beliefs:
-        """Beliefs about the objective ``name`` of n networks; ``measured`` is empty or has their measured values."""
-        mean, spread = self.predict(networks)
-        for place, item in enumerate(measured):
-            if math.isfinite(value := item.values.get(name, math.nan)):
-                noise = max(item.spreads.get(name, 0.0), _EXACT * abs(value), _EXACT)
-                if self.shift is None:
-                    mean[place], spread[place] = value, noise
-                elif value + self.shift > 0:
-                    mean[place], spread[place] = math.log(value + self.shift), noise / (value + self.shift)
-        return Beliefs(mean, spread, direction, self.shift)
 
 
 class Model:
@@ -136,7 +84,7 @@ class Model:
         self.coder = coded.coder
         self._places, self._levels = coded.of([item.suggestion for item in observations])
         features = [item.suggestion.sampler_state.get(FEATURES, {}) for item in observations]
-        self._features, self._other_targets = _Scaled(features), OtherTargets(features)
+        self._features, self._other_targets = ScaledFeatures(features), OtherTargets(features)
         inputs = Inputs(self.coder.codes(self._levels), self._features.values, self._other_targets.values)
         expected = [model.built(self._levels, features) for model in earlier]
         self._networks = Networks(inputs, self._stacked(expected, len(observations)))
@@ -379,29 +327,3 @@ class Model:
         found = fit(inputs, self.coder.owner, y[chosen], noise[chosen], known or prior, steps)
         self.fits[name] = (len(rows), found)
         return found
-
-
-class _Scaled:
-    """Features as a table whose columns have mean 0 and standard deviation 1; constant features are left out.
-
-    A network with unknown features gets the mean, 0. Latencies on other targets are left out; see ``OtherTargets``.
-    """
-
-    def __init__(self, features: Sequence[Mapping[str, float]]) -> None:
-        known = [item for item in features if item]
-        self._names = sorted({name for item in known for name in item if not name.startswith(OTHER_TARGET)})
-        table = self._table(known)
-        spread = table.std(axis=0) if known else np.empty(0)
-        self._kept = spread > 1e-9
-        self._center, self._spread = (table.mean(axis=0) if known else spread)[self._kept], spread[self._kept]
-        self.values = self.scaled(features)
-
-    def scaled(self, features: Sequence[Mapping[str, float]]) -> Floats:
-        """Standardized features ``(n, f)``."""
-        known = np.array([bool(item) for item in features])[:, None]
-        return np.where(known, (self._table(features)[:, self._kept] - self._center) / self._spread, 0.0)
-
-    def _table(self, features: Sequence[Mapping[str, float]]) -> Floats:
-        return np.array([[item.get(name, 0.0) for name in self._names] for item in features]).reshape(
-            len(features), len(self._names)
-        )
