@@ -26,13 +26,15 @@ class Scratch:
         name: its path.
     """
 
-    def __init__(self, prefix: str) -> None:
+    def __init__(self, prefix: str, within: Path | None = None) -> None:
         """Remove folders of killed processes, and make a folder whose name begins with ``prefix``.
 
-        ``prefix`` must begin with ``nas-``.
+        Args:
+            prefix: begins with ``nas-``.
+            within: the folder to make it in; the folder for temporary files by default.
         """
-        sweep()
-        self.name = tempfile.mkdtemp(prefix=prefix)
+        sweep(within)
+        self.name = tempfile.mkdtemp(prefix=prefix, dir=within)
         self._mark: int | None = _marked(self.name)
 
     def __enter__(self) -> str:
@@ -51,11 +53,15 @@ class Scratch:
             os.close(mark)
 
 
-def sweep() -> None:
-    """Remove marked folders in the temporary folder whose owner is dead; folders without a mark are left alone."""
+def sweep(within: Path | None = None) -> None:
+    """Remove marked folders whose owner is dead; folders without a mark are left alone.
+
+    Args:
+        within: the folder that contains them; the folder for temporary files by default.
+    """
     if fcntl is None:
         return
-    for mark in Path(tempfile.gettempdir()).glob(f"{PREFIX}*/{_MARK}"):
+    for mark in (within or Path(tempfile.gettempdir())).glob(f"{PREFIX}*/{_MARK}"):
         with suppress(OSError):
             file = os.open(mark, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
             try:

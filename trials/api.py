@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nas.errors import MeasureError
-from trials.export.outputs import empty_folder, output_folder
+from trials.export.outputs import new_folder, output_folder
 from trials.launch import studies as launch
 from trials.launch.progress_bar import ProgressBar
 from trials.plans import loading
@@ -384,7 +384,7 @@ class Trial:
 
         Args:
             folder: folder to write; it must be empty or not exist.
-            force: write into a folder that is not empty, replacing files of the same names.
+            force: replace a folder that an earlier export wrote, as a whole.
 
         Returns:
             Scores and latencies, both as recorded and as found by this export.
@@ -396,5 +396,5 @@ class Trial:
         """
         from trials.export.candidate import export_candidate
 
-        path = output_folder(Path(folder)) if force else empty_folder(Path(folder))
+        path = new_folder(Path(folder), force=force)
         return export_candidate(self._store, self.study, self.number, path)

@@ -13,9 +13,17 @@ from nas.errors import ExportError
 
 
 def save_weights(model: nn.Module, path: Path) -> None:
-    """Write parameters and buffers atomically; a tensor that modules share is written once."""
+    """Write parameters and buffers atomically; a tensor that modules share is written once.
+
+    Raises:
+        OSError: the file can't be written, for example because the disk is full.
+    """
     partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
-    save_model(model, str(partial))  # only its owner may read what this makes, unlike other files
+    try:
+        save_model(model, str(partial))  # only its owner may read what this makes, unlike other files
+    except SafetensorError as error:
+        partial.unlink(missing_ok=True)
+        raise OSError(f"{path} can't be written: {error}") from error
     partial.chmod(0o666 & ~_umask())
     partial.replace(path)
 

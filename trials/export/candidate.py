@@ -20,9 +20,10 @@ from nas.space import Architecture, Network
 from trials.analysis.gaps import gaps, in_json
 from trials.analysis.membership import membership_of
 from trials.export.answers import Answers, answers_of, scored
-from trials.export.folder import copy_into, write_about, write_samples
+from trials.export.folder import write_about, write_samples
 from trials.export.loading import WEIGHTS, write_architecture
 from trials.export.page import markdown
+from trials.export.placing import placed_whole
 from trials.export.scripts.assembly import SCRIPTS, run_script
 from trials.jobs.candidate import deploy
 from trials.jobs.environment import describe_environment
@@ -62,25 +63,28 @@ def chosen(store: Store, name: str, *, only_best: bool) -> list[int]:
 
 
 def export_candidate(store: Store, name: str, number: int, folder: Path) -> dict[str, Any]:
-    """Write one candidate into ``folder``, after everything to write has been computed.
+    """Write one candidate as ``folder``, which appears when it is complete (see ``placed_whole``).
+
+    Args:
+        store: the database.
+        name: name of the study.
+        number: number of the trial.
+        folder: an absolute path that ``new_folder`` has checked.
 
     Returns:
         Scores and latencies, as a row to print.
 
     Raises:
         StudyError: the candidate was not trained, or the study's data have changed since the study started.
-        ExportError: the scores of the rebuilt network differ from the recorded ones.
+        ExportError: the scores of the rebuilt network differ from the recorded ones, or a file can't be written.
     """
     detail = candidate_detail(store, name, number)
     check_trained(detail)
     study = store.read(study_row, name)
     problem = open_problem(make_plan(study.plan))
     known = check_data(name, study.environment, problem)
-    with Scratch("nas-export-") as place:
-        made = Path(place) / "exported"
-        made.mkdir()
+    with placed_whole(folder) as made:
         row, sha256, scores = _write(store, problem, detail, made, name=name, known=known)
-        copy_into(made, folder)
     store.write(add_export, name, number, ExportValue(str(folder.resolve()), sha256, scores))
     return {"trial": number, "folder": str(folder), **row}
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -44,16 +43,6 @@ def write_about(problem: Problem, scores: Mapping[str, Mapping[str, float]], fol
         "scores": {split: dict(found) for split, found in scores.items()},
     }
     (folder / "about.json").write_text(json.dumps(about, indent=2))
-
-
-def copy_into(made: Path, folder: Path) -> None:
-    """Copy everything in ``made`` into ``folder``, including subfolders; other files in ``folder`` are kept."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for item in made.iterdir():
-        if item.is_dir():
-            shutil.copytree(item, folder / item.name, dirs_exist_ok=True)
-        else:
-            shutil.copyfile(item, folder / item.name)
 
 
 def _drawn(data: Any) -> list[int]:

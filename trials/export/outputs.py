@@ -8,6 +8,8 @@ from contextlib import suppress
 from pathlib import Path
 
 from nas.errors import PlanError
+from nas.space.name_patterns import some
+from trials.export.sums import foreign_files
 from trials.plans.values import short
 
 
@@ -34,17 +36,35 @@ def output_folder(path: Path) -> Path:
     return folder
 
 
-def empty_folder(path: Path) -> Path:
-    """Return the absolute path of an empty or missing folder, after checking that files can be written into it.
+def new_folder(path: Path, *, force: bool) -> Path:
+    """Return the absolute path of a folder that can be written as a whole, and be renamed to this path at the end.
+
+    Nothing is there, or an empty folder. With ``force``, it may also be a folder that an earlier export wrote, if
+    nobody has added files to it: it is replaced as a whole.
 
     Raises:
-        PlanError: the folder is not empty, or can't be written into.
+        PlanError: the folder contains other files, can't be renamed, or can't be written.
     """
-    folder = output_folder(path)
-    if folder.exists() and any(folder.iterdir()):
+    folder = output_folder(path).resolve()
+    if not folder.exists():
+        return folder
+    if folder == Path.cwd() or os.path.ismount(folder):
+        what = "the working folder" if folder == Path.cwd() else "a mount point"
         raise PlanError(
-            f"the folder {short(str(path))} is not empty; give another, or replace files in it with --force "
+            f"the folder {short(str(path))} is {what}, and the export appears by renaming a folder; give a folder in it"
+        )
+    if not any(folder.iterdir()):
+        return folder
+    foreign = foreign_files(folder)
+    if not force:
+        raise PlanError(
+            f"the folder {short(str(path))} is not empty; give another, or replace an earlier export with --force "
             "(in Python, force=True)"
+        )
+    if foreign:
+        raise PlanError(
+            f"the folder {short(str(path))} contains files that no export wrote: {some(foreign)}. --force replaces an "
+            "earlier export as a whole; move these files away, or give another folder"
         )
     return folder
 

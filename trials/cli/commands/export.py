@@ -25,14 +25,14 @@ def export(
     ] = False,
     pareto: Annotated[bool, typer.Option("--pareto", help="Export every trial of the front.")] = False,
     force: Annotated[
-        bool, typer.Option("--force", help="Write into a folder that is not empty, replacing files of the same names.")
+        bool, typer.Option("--force", help="Replace a folder that an earlier export wrote, as a whole.")
     ] = False,
     storage: Storage = DEFAULT_STORAGE,
     as_json: Json = False,
 ) -> None:
     """Export networks as folders that need only numpy and the runtime; check, score and measure each again."""
     from trials.export.candidate import chosen, export_candidate
-    from trials.export.outputs import empty_folder, output_folder
+    from trials.export.outputs import new_folder
     from trials.store.read.rows import study_row
     from trials.store.store import Store
 
@@ -43,7 +43,7 @@ def export(
     numbers = [trial] if trial is not None else chosen(store, name, only_best=best)
     store.read(study_row, name)
     paths = [out_dir / f"trial-{number}" if pareto else out_dir for number in numbers]
-    folders = [output_folder(path) if force else empty_folder(path) for path in paths]
+    folders = [new_folder(path, force=force) for path in paths]
     rows = [export_candidate(store, name, number, folder) for number, folder in zip(numbers, folders, strict=True)]
     print_rows(rows, as_json)
 

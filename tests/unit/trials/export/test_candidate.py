@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
+import subprocess
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -16,6 +18,7 @@ from nas.errors import ExportError, StudyError
 from nas.strategies import Suggestion
 from tests.unit.trials.in_process import InProcess
 from trials.export.candidate import chosen, export_candidate
+from trials.export.outputs import new_folder
 from trials.launch import studies
 from trials.plans.plan import make_plan
 from trials.store.artifacts import file_sha256
@@ -94,6 +97,24 @@ def test_an_exported_candidate_is_the_network_that_was_recorded(store: Store, tm
     (exported,) = exports(store, "study")
     assert (exported.number, exported.folder) == (0, str(tmp_path / "out"))
     assert exported.scores["validation"]["accuracy"].value == pytest.approx(row["validation accuracy"])
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system with space for a few small files."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=16k", "tmpfs", str(folder)]
+    if os.geteuid() != 0 or subprocess.run(mount, capture_output=True).returncode:
+        pytest.skip("this user can't mount")
+    yield folder
+    subprocess.run(["umount", str(folder)], check=True)
+
+
+def test_a_full_disk_leaves_no_folder(store: Store, small_disk: Path) -> None:
+    with pytest.raises(ExportError, match="can't be written: No space left on device; nothing was written"):
+        export_candidate(store, "study", 0, new_folder(small_disk / "out", force=False))
+    assert list(small_disk.iterdir()) == []
 
 
 def test_the_front_or_the_best_of_it_is_taken(store: Store) -> None:

@@ -1,20 +1,99 @@
-"""What an exported folder holds."""
+"""An exported folder appears whole or not at all, and replaces only what an export wrote."""
 
 from __future__ import annotations
 
+import resource
+import subprocess
+import sys
 from pathlib import Path
 
-from trials.export.folder import copy_into
+import pytest
+
+from nas.errors import ExportError, PlanError
+from trials.export.outputs import new_folder
+from trials.export.placing import placed_whole
+
+KILLED = """
+import os, pathlib, signal, sys
+from trials.export.placing import placed_whole
+with placed_whole(pathlib.Path(sys.argv[1])) as made:
+    (made / "model.onnx").write_bytes(b"half")
+    print(made.parent.name, flush=True)
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
 
 
-def test_folders_of_a_runtime_are_copied_and_other_files_stay(tmp_path: Path) -> None:
-    made, folder = tmp_path / "made", tmp_path / "new" / "folder"
-    (made / "parts").mkdir(parents=True)
-    (made / "parts" / "weights.bin").write_bytes(b"1")
-    (made / "run.py").write_text("new")
-    copy_into(made, folder)
-    (folder / "mine").write_text("mine")
-    (made / "run.py").write_text("newer")
-    copy_into(made, folder)
-    found = {str(path.relative_to(folder)): path.read_text() for path in folder.rglob("*") if path.is_file()}
-    assert found == {"parts/weights.bin": "1", "run.py": "newer", "mine": "mine"}
+def write(folder: Path, **files: str) -> None:
+    with placed_whole(folder) as made:
+        for name, text in files.items():
+            (made / name).write_text(text)
+
+
+def content(folder: Path) -> set[str]:
+    return {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+
+
+def write_on_a_full_disk(folder: Path) -> None:
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, before[1]))
+    try:
+        write(folder, small="text", large="text" * 100_000)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_the_sums_are_those_of_sha256sum(tmp_path: Path) -> None:
+    folder = tmp_path / "mein Ordner ü"
+    with placed_whole(folder) as made:
+        (made / "parts").mkdir()
+        (made / "parts" / "weights.bin").write_bytes(b"1")
+        (made / "run.py").write_text("new")
+    assert content(tmp_path) == {f"{folder.name}/{name}" for name in ("parts/weights.bin", "run.py", "SHA256SUMS")}
+    done = subprocess.run(["sha256sum", "-c", "SHA256SUMS"], cwd=folder, capture_output=True, text=True, check=True)
+    assert done.stdout == "parts/weights.bin: OK\nrun.py: OK\n"
+
+
+def test_a_disk_that_is_full_half_way_leaves_nothing(tmp_path: Path) -> None:
+    with pytest.raises(ExportError, match="can't be written: File too large; nothing was written"):
+        write_on_a_full_disk(tmp_path / "new" / "folder")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_killed_export_leaves_a_folder_that_the_next_one_removes(tmp_path: Path) -> None:
+    killed = subprocess.run([sys.executable, "-c", KILLED, str(tmp_path / "out")], capture_output=True, text=True)
+    assert killed.returncode < 0
+    assert [path.name for path in tmp_path.iterdir()] == [killed.stdout.strip()]
+    write(tmp_path / "out", model="whole")
+    assert content(tmp_path) == {"out/model", "out/SHA256SUMS"}
+
+
+def test_an_earlier_export_is_replaced_as_a_whole_and_only_with_force(tmp_path: Path) -> None:
+    folder = new_folder(tmp_path / "out", force=False)
+    write(folder, model="old", gone="old")
+    with pytest.raises(PlanError, match="is not empty; give another, or replace an earlier export with --force"):
+        new_folder(folder, force=False)
+    write(new_folder(folder, force=True), model="new")
+    assert content(folder) == {"model", "SHA256SUMS"}
+    (folder / "notes.txt").write_text("mine")
+    with pytest.raises(PlanError, match=r"contains files that no export wrote: notes\.txt"):
+        new_folder(folder, force=True)
+
+
+@pytest.mark.parametrize("name", ["notes.txt", "SHA256SUMS"])
+def test_a_folder_of_other_files_is_never_replaced(name: str, tmp_path: Path) -> None:
+    (tmp_path / "photo.jpg").write_bytes(b"mine")
+    (tmp_path / name).write_bytes(b"\xff mine")
+    with pytest.raises(PlanError, match=r"no export wrote: .*photo\.jpg"):
+        new_folder(tmp_path, force=True)
+
+
+def test_a_folder_that_can_not_be_renamed_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(PlanError, match="is the working folder"):
+        new_folder(Path("."), force=False)
+    link = tmp_path / "link"
+    (tmp_path / "real").mkdir()
+    link.symlink_to(tmp_path / "real")
+    write(new_folder(link, force=False), model="new")
+    assert content(tmp_path / "real") == {"model", "SHA256SUMS"}
+    assert link.is_symlink()

@@ -1,0 +1,40 @@
+"""``SHA256SUMS``: the hash of every file of an exported folder, in the format of ``sha256sum -c``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from trials.store.artifacts import file_sha256
+
+SUMS = "SHA256SUMS"
+
+
+def write_sums(folder: Path) -> None:
+    """Write the hashes of all files in ``folder`` and its subfolders, sorted by name."""
+    paths = sorted(path for path in folder.rglob("*") if path.is_file())
+    lines = [f"{file_sha256(path)}  {path.relative_to(folder).as_posix()}\n" for path in paths]
+    (folder / SUMS).write_text("".join(lines), encoding="utf-8")
+
+
+def foreign_files(folder: Path) -> list[str]:
+    """Names of the files in a folder that no export wrote; all files, if the folder has no ``SHA256SUMS``."""
+    ours = {SUMS, *_listed(folder)}
+    found = (path.relative_to(folder).as_posix() for path in sorted(folder.rglob("*")) if not _is_folder(path))
+    return [name for name in found if name not in ours and not _is_cache(name)]
+
+
+def _listed(folder: Path) -> list[str]:
+    try:
+        lines = (folder / SUMS).read_text(encoding="utf-8").splitlines()
+    except (OSError, ValueError):
+        return []
+    return [name for _, _, name in (line.partition("  ") for line in lines) if name]
+
+
+def _is_folder(path: Path) -> bool:
+    return path.is_dir() and not path.is_symlink()
+
+
+def _is_cache(name: str) -> bool:
+    """Whether Python wrote the file when it ran one of the scripts."""
+    return name.startswith("__pycache__/")
