@@ -19,6 +19,7 @@ from pydantic import BaseModel
 import measured_nas
 from nas.estimators import ESTIMATORS
 from nas.export import EXPORTERS
+from nas.export.formats import FORMATS
 from nas.latency.runtimes import RUNTIMES
 from nas.layouts import LAYOUTS
 from nas.quantization import CALIBRATIONS
@@ -46,6 +47,7 @@ KINDS: list[Registry[Any]] = [
     STRATEGIES,
     ESTIMATORS,
     EXPORTERS,
+    FORMATS,
     RUNTIMES,
     EXECUTORS,
 ]

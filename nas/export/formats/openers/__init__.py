@@ -1,0 +1,1 @@
+"""Openers of formats; each file is copied into exported folders, so it imports numpy and its runtime only."""
