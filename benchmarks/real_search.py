@@ -1,11 +1,14 @@
 """Does the default strategy find more than random search when networks are really trained and measured?
 
     python benchmarks/real_search.py examples/digits.yaml budget.trials=32 --seeds 0 1 2 3 4
-    python benchmarks/real_search.py examples/sparse_kernels.yaml budget.trials=32 --seeds 0 1 2 3 4
+    python benchmarks/real_search.py examples/sparse_kernels.yaml budget.trials=32 strategy='{name: pareto_bo}'
+    python benchmarks/real_search.py examples/digits.yaml budget.trials=81 'estimator.halving={}' \
+        --other estimator.halving=null budget.trials=24
 
 For each seed, a study with the strategy of the plan and its random baseline train equally many networks, one study
 after the other. The hypervolumes of all studies share one box. They are compared after all trainings, and at equal
 wall time, that is, when the shorter of both searches ends. Studies that the storage already contains are continued.
+With `--other`, the second study is not the random baseline, but the plan with further overrides.
 """
 
 from __future__ import annotations
@@ -25,6 +28,7 @@ from sqlalchemy import func, select
 from trials.analysis.histories import History, histories, running_hypervolume
 from trials.launch.studies import resume, search
 from trials.plans.loading import load_plan
+from trials.plans.plan import Plan
 from trials.store.models import Candidate, JobRow
 from trials.store.read.costs import study_costs
 from trials.store.read.history import is_training
@@ -34,24 +38,39 @@ from trials.store.read.studies import list_studies
 from trials.store.store import Store
 
 BASELINE = "random"
+Pair = tuple[str, str]
 
 
-def run(path: Path, seeds: Sequence[int], overrides: Sequence[str], url: str) -> list[tuple[str, str]]:
-    """Run the studies that have not ended; return the names of search and baseline for each seed."""
+def run(path: Path, seeds: Sequence[int], overrides: Sequence[str], other: Sequence[str], url: str) -> list[Pair]:
+    """Run the studies that have not ended; return the names of both studies for each seed."""
     pairs = []
     for seed in seeds:
-        plan = load_plan(path, overrides)
-        plan = plan.model_copy(update={"name": f"{plan.name}-{seed}", "seed": seed})
-        pair = (plan.name, f"{plan.name}-{BASELINE}")
-        states = {row.name: row.state for row in list_studies(Store(url))}
-        if plan.name not in states:
-            search(plan, storage=url, baseline=BASELINE)
+        plan = _plan(path, overrides, seed, "")
+        if other:
+            second = _plan(path, [*overrides, *other], seed, "-other")
+            _ensure(plan, [plan.name], url)
+            _ensure(second, [second.name], url)
+            pairs.append((plan.name, second.name))
         else:
-            for name in pair:
-                if states[name] not in ("complete", "exhausted"):
-                    resume(url, name)
-        pairs.append(pair)
+            pairs.append((plan.name, f"{plan.name}-{BASELINE}"))
+            _ensure(plan, pairs[-1], url)
     return pairs
+
+
+def _plan(path: Path, overrides: Sequence[str], seed: int, suffix: str) -> Plan:
+    plan = load_plan(path, overrides)
+    return plan.model_copy(update={"name": f"{plan.name}-{seed}{suffix}", "seed": seed})
+
+
+def _ensure(plan: Plan, names: Sequence[str], url: str) -> None:
+    """Run or continue the study of a plan, and its random baseline if ``names`` has two names."""
+    states = {row.name: row.state for row in list_studies(Store(url))}
+    if plan.name not in states:
+        search(plan, storage=url, baseline=BASELINE if len(names) > 1 else None)
+        return
+    for name in names:
+        if states[name] not in ("complete", "exhausted"):
+            resume(url, name)
 
 
 def trained_at(store: Store, name: str) -> dict[int, float]:
@@ -72,7 +91,7 @@ def volume(history: History, everything: Floats, kept: Any) -> float:
     return float(shares[-1]) if len(shares) else 0.0
 
 
-def rows(pairs: Sequence[tuple[str, str]], store: Store) -> list[dict[str, Any]]:
+def rows(pairs: Sequence[Pair], store: Store) -> list[dict[str, Any]]:
     """One row for each seed: hypervolumes of search and baseline at equal trainings and at equal wall time."""
     found = {item.study: item for item in histories(store, [name for pair in pairs for name in pair])}
     everything = np.concatenate([item.values for item in found.values()])
@@ -103,11 +122,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("plan", type=Path)
     parser.add_argument("overrides", nargs="*", help="key=value, as for nas search")
+    parser.add_argument("--other", nargs="+", default=[], help="overrides of the second study")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4])
     parser.add_argument("--storage", default="sqlite:///real_search.db")
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
-    pairs = run(arguments.plan, arguments.seeds, arguments.overrides, arguments.storage)
+    pairs = run(arguments.plan, arguments.seeds, arguments.overrides, arguments.other, arguments.storage)
     found = rows(pairs, Store(arguments.storage))
     if arguments.json:
         print(json.dumps(found))
