@@ -132,13 +132,16 @@ class Task(ABC):
         return ()
 
     def preprocessing(self) -> dict[str, Any]:
-        """The steps that turn an image into an input, as JSON values for users of an exported network.
+        """The steps that turn an image into an input, as JSON values; empty if inputs are not made from images.
 
-        The keys are ``mean`` and ``std``; a task that resizes images adds ``resize``, a description in words.
+        ``nas.tasks.preparation`` carries them out: ``channels`` (``RGB`` or ``L``), ``divide_by``, ``mean``, ``std``;
+        optionally ``resize`` with ``shorter_side``, ``crop`` with ``height`` and ``width``, and ``white``.
         """
-        if self.normalisation is None:
+        channels = {1: "L", 3: "RGB"}.get(self.input_shape[0])
+        if self.normalisation is None or channels is None:
             return {}
-        return {"mean": list(self.normalisation.mean), "std": list(self.normalisation.std)}
+        mean, std = (list(values) for values in (self.normalisation.mean, self.normalisation.std))
+        return {"channels": channels, "divide_by": 255, "mean": mean, "std": std}
 
     def summary(self) -> DataSummary | None:
         """Summary of the data by class; None if the task has none."""

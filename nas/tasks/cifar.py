@@ -26,7 +26,7 @@ from nas.tasks.images import (
 )
 from nas.tasks.parameters import flag, whole
 from nas.tasks.splits import stratified
-from nas.tasks.transforms import Augmentation, augmentation_settings, augmenting, resize_words, resizing
+from nas.tasks.transforms import Augmentation, Resizing, augmentation_settings, augmenting, preparation
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -73,7 +73,7 @@ class _Cifar(Classification):
             self._stacked[split] = (
                 stack_as_is(data, NORMALISATION)
                 if self.input_shape[1] == SIZE
-                else stack(data, resizing(self.input_shape), NORMALISATION)
+                else stack(data, Resizing(self.input_shape), NORMALISATION)
             )
         return self._stacked[split]
 
@@ -84,9 +84,8 @@ class _Cifar(Classification):
         return fingerprint_of([self._name, files, settings])
 
     def preprocessing(self) -> dict[str, Any]:
-        """See ``Task.preprocessing``; images of their own size are not resized."""
-        resized = {} if self.input_shape[1] == SIZE else {"resize": resize_words(self.input_shape)}
-        return {**super().preprocessing(), **resized}
+        """See ``Task.preprocessing``."""
+        return super().preprocessing() | preparation(self.input_shape)
 
     def _find(self, path: str | None, *, download: bool) -> Path:
         wanted = f"unpack {self.source.filename} ({self.source.url}) into it, or set download: true"

@@ -13,7 +13,7 @@ from nas.tasks.classification import Classification
 from nas.tasks.images import Labelled, Normalisation, StackedImages, TransformedImages, fingerprint_of, stack
 from nas.tasks.parameters import whole
 from nas.tasks.splits import stratified
-from nas.tasks.transforms import Augmentation, augmentation_settings, augmenting, resize_words, resizing
+from nas.tasks.transforms import Augmentation, Resizing, augmentation_settings, augmenting, preparation
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -55,7 +55,7 @@ class Digits(Classification):
         if augment and self._augmentation:
             return TransformedImages(self._splits[split], self._augment)
         if split not in self._stacked:
-            self._stacked[split] = stack(self._splits[split], resizing(self.input_shape), NORMALISATION)
+            self._stacked[split] = stack(self._splits[split], Resizing(self.input_shape), NORMALISATION)
         return self._stacked[split]
 
     def fingerprint(self) -> str:
@@ -65,7 +65,7 @@ class Digits(Classification):
 
     def preprocessing(self) -> dict[str, Any]:
         """See ``Task.preprocessing``."""
-        return {**super().preprocessing(), "resize": resize_words(self.input_shape)}
+        return super().preprocessing() | preparation(self.input_shape)
 
     @cached_property
     def _splits(self) -> dict[Split, Labelled]:

@@ -26,7 +26,7 @@ from nas.tasks.images import Normalisation, StackedImages, Transform, fingerprin
 from nas.tasks.parameters import share, whole
 from nas.tasks.shape_source import CACHE
 from nas.tasks.splits import stratified
-from nas.tasks.transforms import Augmentation, augmentation_settings, augmenting, deployed, resize_words, resizing
+from nas.tasks.transforms import Augmentation, Resizing, augmentation_settings, augmenting, preparation
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -71,7 +71,7 @@ class ImageFolder(Classification):
       the centre of ``image_size`` × ``image_size`` is cut out. Pixels are scaled to 0 … 1 and normalised by ImageNet's
       mean ``(0.485, 0.456, 0.406)`` and standard deviation ``(0.229, 0.224, 0.225)``, which are fixed: ``(pixel / 255 -
       mean) / std``, RGB, float32. Training images are augmented instead of resized and cropped, and normalised alike.
-      ``about.json`` of an exported network contains all of this.
+      ``preprocessing.json`` of an exported network contains all of this.
     - **Classes.** Output ``i`` is the ``i``-th class folder, sorted by name (upper case before lower case).
     - **Trained networks.** Images drawn from ``PATH/<class>`` for validation and test may be among those that a given
       network was trained on. Use folders for train, val and test with such a network: see
@@ -147,9 +147,9 @@ class ImageFolder(Classification):
         if augment and self._augmentation:
             return self._files(items, self._augment)
         if len(items) * int(np.prod(self.input_shape)) > self._memory_bytes:
-            return self._files(items, deployed(self.input_shape, NORMALISATION, crop=self._crop))
+            return self._files(items, Resizing(self.input_shape, crop=self._crop, normalisation=NORMALISATION))
         if split not in self._stacked:
-            files = self._files(items, resizing(self.input_shape, crop=self._crop))
+            files = self._files(items, Resizing(self.input_shape, crop=self._crop))
             images = torch.stack([files[index][0] for index in range(len(files))])
             targets = torch.tensor([item.target for item in items])
             self._stacked[split] = StackedImages(images, targets, NORMALISATION)
@@ -170,8 +170,7 @@ class ImageFolder(Classification):
 
     def preprocessing(self) -> dict[str, Any]:
         """See ``Task.preprocessing``."""
-        resize = resize_words(self.input_shape, crop=self._crop)
-        return {**super().preprocessing(), "resize": resize, "white": self._white}
+        return super().preprocessing() | preparation(self.input_shape, crop=self._crop) | {"white": self._white}
 
     @property
     def class_names(self) -> tuple[str, ...]:

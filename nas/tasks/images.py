@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -33,6 +34,16 @@ class Normalisation:
     mean: tuple[float, ...]
     std: tuple[float, ...]
 
+    def __call__(self, images: Tensor) -> Tensor:
+        """Convert pixels ``(…, C, H, W)`` uint8 to float32, with the roundings of ``preparation.normalized``."""
+        scale, shift = self._factors
+        return images.to(torch.float32).mul_(scale).add_(shift)
+
+    @cached_property
+    def _factors(self) -> tuple[Tensor, Tensor]:
+        std = torch.tensor(self.std).view(-1, 1, 1)
+        return 1 / (255 * std), -torch.tensor(self.mean).view(-1, 1, 1) / std
+
 
 class StackedImages(Dataset[tuple[Tensor, Tensor]]):
     """Images ``(M, C, H, W)`` uint8 at their deployed size, normalized to float32 when read.
@@ -48,9 +59,7 @@ class StackedImages(Dataset[tuple[Tensor, Tensor]]):
             )
         self._images = images
         self._targets = targets
-        std = torch.tensor(normalisation.std).view(-1, 1, 1)
-        self._scale = 1 / (255 * std)
-        self._shift = -torch.tensor(normalisation.mean).view(-1, 1, 1) / std
+        self._normalise = normalisation
 
     def __len__(self) -> int:
         """Number of images."""
@@ -68,9 +77,6 @@ class StackedImages(Dataset[tuple[Tensor, Tensor]]):
     def batch(self, indices: Tensor) -> tuple[Tensor, Tensor]:
         """Read the items ``indices`` ``(B,)`` as new tensors, ``(B, C, H, W)`` and ``(B, …)``."""
         return self._normalise(self._images[indices]), self._targets[indices]
-
-    def _normalise(self, images: Tensor) -> Tensor:
-        return images.to(torch.float32).mul_(self._scale).add_(self._shift)
 
 
 class TransformedImages(Dataset[tuple[Tensor, Tensor]]):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from torch import nn
@@ -14,7 +14,7 @@ from nas.tasks.classification import Classification
 from nas.tasks.images import Labelled, Normalisation, StackedImages, TransformedImages, stack_as_is
 from nas.tasks.shape_images import SHAPES
 from nas.tasks.shape_source import ShapeSource
-from nas.tasks.transforms import Augmentation, augmentation_settings, augmenting
+from nas.tasks.transforms import Augmentation, augmentation_settings, augmenting, preparation
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -74,6 +74,10 @@ class Shapes(Classification):
         if split not in self._stacked:
             self._stacked[split] = stack_as_is(self._labelled(split), NORMALISATION)
         return self._stacked[split]
+
+    def preprocessing(self) -> dict[str, Any]:
+        """See ``Task.preprocessing``."""
+        return super().preprocessing() | preparation(self.input_shape)
 
     @property
     def class_names(self) -> tuple[str, ...]:
@@ -164,6 +168,10 @@ class ShapesSegmentation(Task):
             "mean_iou": share.sum(axis=1) / present.sum(axis=1),
             "pixel_accuracy": right.sum(axis=1) / confusion.sum(axis=(1, 2)),
         }
+
+    def preprocessing(self) -> dict[str, Any]:
+        """See ``Task.preprocessing``."""
+        return super().preprocessing() | preparation(self.input_shape)
 
     @property
     def class_names(self) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""Transforms of images, deployed and augmented, made by ``timm.data``."""
+"""Transforms of images: as deployed, and augmented by ``timm.data``."""
 
 from __future__ import annotations
 
@@ -6,12 +6,17 @@ import nas.torchvision_fix  # noqa: F401  isort: skip
 from collections.abc import Mapping
 from typing import Any, cast
 
+import numpy as np
+import torch
+from PIL import Image
 from timm.data import create_transform, resolve_data_config
+from torch import Tensor
 from torchvision import transforms
 
 from nas.errors import TaskError
 from nas.registry import nearest
 from nas.tasks.images import Normalisation, Transform
+from nas.tasks.preparation import resized
 
 #: Keys of a plan's ``augmentation``; the values are passed to ``timm.data.create_transform``.
 AUGMENTATION = (
@@ -50,22 +55,35 @@ def augmentation_settings(requested: Augmentation, default: Mapping[str, Any]) -
     return dict(requested)
 
 
-def resizing(input_shape: tuple[int, int, int], *, crop: float = 1.0) -> Transform:
-    """Transform to ``(C, H, W)`` uint8: the shorter side is scaled to ``size / crop``, and the centre is cropped."""
-    made = create_transform(**_config(input_shape, crop=crop), is_training=False, normalize=False)
-    return _of_channels(made, input_shape)
+def preparation(input_shape: tuple[int, int, int], *, crop: float = 1.0) -> dict[str, Any]:
+    """The steps from an image to pixels of the deployed size, as ``nas.tasks.preparation.resized`` takes them.
+
+    The shorter side is scaled to ``size / crop``, and the centre is cropped.
+    """
+    channels, height, width = input_shape
+    return {
+        "channels": "L" if channels == 1 else "RGB",
+        "resize": {"shorter_side": int(height / crop), "interpolation": "bilinear", "antialias": True},
+        "crop": {"height": height, "width": width, "position": "center"},
+    }
 
 
-def resize_words(input_shape: tuple[int, int, int], *, crop: float = 1.0) -> str:
-    """A description of ``resizing`` for people who run an exported network."""
-    size = input_shape[1]
-    return f"shorter side to {int(size / crop)} pixels (bilinear, antialiased), then the central {size}×{size}"
+class Resizing:
+    """Transform of an 8-bit image as deployed; a class, so that it can be sent to data-loading processes.
 
+    The result is ``(C, H, W)``: uint8, or float32 if a normalization is given.
+    """
 
-def deployed(input_shape: tuple[int, int, int], normalisation: Normalisation, *, crop: float = 1.0) -> Transform:
-    """Transform to ``(C, H, W)`` float32 as deployed: resized, cropped and normalized."""
-    made = create_transform(**_config(input_shape, normalisation, crop=crop), is_training=False)
-    return _of_channels(made, input_shape)
+    def __init__(
+        self, input_shape: tuple[int, int, int], *, crop: float = 1.0, normalisation: Normalisation | None = None
+    ) -> None:
+        self._steps = preparation(input_shape, crop=crop)
+        self._normalisation = normalisation
+
+    def __call__(self, image: Image.Image) -> Tensor:
+        """Resize and crop an image."""
+        pixels = torch.from_numpy(np.array(resized(image, self._steps).transpose(2, 0, 1), order="C"))
+        return pixels if self._normalisation is None else self._normalisation(pixels)
 
 
 def augmenting(
@@ -87,15 +105,9 @@ def augmenting(
     return _of_channels(made, input_shape)
 
 
-def _config(
-    input_shape: tuple[int, int, int], normalisation: Normalisation | None = None, *, crop: float = 1.0
-) -> dict[str, Any]:
-    wanted: dict[str, Any] = {"input_size": input_shape, "crop_pct": crop, "interpolation": "bilinear"}
-    if normalisation is not None:
-        wanted |= {"mean": normalisation.mean, "std": normalisation.std}
-    elif input_shape[0] == 1:
-        wanted |= {"mean": (0.5,), "std": (0.5,)}
-    return cast("dict[str, Any]", resolve_data_config(wanted))
+def _config(input_shape: tuple[int, int, int], normalisation: Normalisation) -> dict[str, Any]:
+    wanted = {"input_size": input_shape, "interpolation": "bilinear"}
+    return cast("dict[str, Any]", resolve_data_config({**wanted, "mean": normalisation.mean, "std": normalisation.std}))
 
 
 def _of_channels(transform: Any, input_shape: tuple[int, int, int]) -> Transform:

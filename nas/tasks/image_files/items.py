@@ -12,9 +12,10 @@ from typing import NamedTuple
 from nas.errors import TaskError
 from nas.tasks import Split
 from nas.tasks.image_files.layout import LAYOUT, FolderLayout, find_layout
-from nas.tasks.image_files.reading import WHITE_16, Note, shown
+from nas.tasks.image_files.reading import Note, shown
 from nas.tasks.image_files.scan import Checked, scan
 from nas.tasks.image_files.tree import Identity, ImageFile, Tree, walk
+from nas.tasks.preparation import WHITE_16
 
 #: Largest number of paths in a message.
 _NAMED = 12

@@ -11,10 +11,10 @@ from enum import StrEnum
 from io import BytesIO
 from pathlib import Path
 
-import numpy as np
 from PIL import Image, ImageCms, UnidentifiedImageError
 
 from nas.errors import TaskError
+from nas.tasks.preparation import UnreadableImageError, decoded
 
 #: Suffixes of image files that can be read.
 SUFFIXES = (
@@ -26,20 +26,6 @@ FOREIGN = (
     *(".heic", ".heif", ".avif", ".jxl", ".jp2", ".j2k", ".psd", ".exr", ".dcm", ".svg"),
     *(".raw", ".cr2", ".cr3", ".nef", ".arw", ".dng", ".orf", ".rw2", ".tga"),
 )
-#: Value of white in a 16-bit file.
-WHITE_16 = 65_535.0
-#: EXIF orientation → the operation that turns the image upright.
-_TURNS = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
-_ORIENTATION = 0x0112
-_PHOTOMETRIC = 262
 
 
 class Note(StrEnum):
@@ -58,7 +44,7 @@ CHANGES_PIXELS = frozenset({Note.TURNED, Note.ON_WHITE, Note.DEEP})
 
 
 @dataclass(frozen=True)
-class Decoded:
+class ReadImage:
     """An upright, opaque RGB image.
 
     Attributes:
@@ -80,7 +66,7 @@ def quiet() -> Iterator[None]:
         yield
 
 
-def read_image(path: Path, white: float | None = None) -> Decoded:
+def read_image(path: Path, white: float | None = None) -> ReadImage:
     """Decode a file completely.
 
     Args:
@@ -93,9 +79,9 @@ def read_image(path: Path, white: float | None = None) -> Decoded:
     """
     try:
         with Image.open(path) as image:
-            return _decoded(image, white)
-    except TaskError:
-        raise
+            return _read(image, white)
+    except UnreadableImageError as error:
+        raise TaskError(str(error)) from error
     except UnidentifiedImageError:
         raise TaskError("its content is not a readable image") from None
     except Image.DecompressionBombError:
@@ -111,7 +97,7 @@ def shown(path: Path | str) -> str:
     return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text)
 
 
-def _decoded(image: Image.Image, white: float | None) -> Decoded:
+def _read(image: Image.Image, white: float | None) -> ReadImage:
     notes = [Note.FRAMES] if getattr(image, "n_frames", 1) > 1 and image.format != "MPO" else []
     image.seek(0)
     image.load()
@@ -119,59 +105,8 @@ def _decoded(image: Image.Image, white: float | None) -> Decoded:
         notes.append(Note.CMYK if image.mode == "CMYK" else Note.PROFILE)
     elif image.mode == "CMYK":
         notes.append(Note.CMYK)
-    turn = _TURNS.get(_orientation(image))
-    peak = None
-    if image.mode == "F" or image.mode.startswith("I"):
-        plain, peak = _scaled(image, white)
-        notes.append(Note.DEEP)
-    else:
-        plain = _opaque(image, notes)
-    if turn is not None:
-        plain = plain.transpose(turn)
-        notes.append(Note.TURNED)
-    return Decoded(plain, tuple(notes), peak)
-
-
-def _orientation(image: Image.Image) -> int:
-    try:
-        return int(image.getexif().get(_ORIENTATION, 1))
-    except Exception:  # damaged metadata says nothing about the pixels
-        return 1
-
-
-def _opaque(image: Image.Image, notes: list[Note]) -> Image.Image:
-    if image.mode not in ("RGBA", "RGBa", "LA", "La", "PA") and "transparency" not in image.info:
-        return image.convert("RGB")
-    whole = {"La": "LA", "RGBa": "RGBA"}.get(image.mode, image.mode)
-    clear = image.convert(whole).convert("RGBA")
-    if clear.getchannel("A").getextrema() == (255, 255):
-        return clear.convert("RGB")
-    notes.append(Note.ON_WHITE)
-    return Image.alpha_composite(Image.new("RGBA", clear.size, "white"), clear).convert("RGB")
-
-
-def _scaled(image: Image.Image, white: float | None) -> tuple[Image.Image, float]:
-    values = np.asarray(image).astype(np.float64)
-    low, peak = float(values.min()), float(values.max())
-    if not np.isfinite(values).all():
-        raise TaskError("some of its pixels are not finite numbers")
-    limit = white or _white_of(image, low, peak)
-    if low < 0 or limit is None:
-        kind = "floating-point" if image.mode == "F" else "whole"
-        raise TaskError(
-            f"its pixels are {kind} numbers from {low:g} to {peak:g}, and the format does not say which value is "
-            "white; set white: in the task (values from 0 to white are scaled), or convert the file to 8 or 16 bits"
-        )
-    share = np.clip(values / limit, 0, 1)
-    if getattr(image, "tag_v2", {}).get(_PHOTOMETRIC) == 0:  # white is zero
-        share = 1 - share
-    return Image.fromarray(np.rint(share * 255).astype(np.uint8)).convert("RGB"), peak
-
-
-def _white_of(image: Image.Image, low: float, peak: float) -> float | None:
-    if image.mode.startswith("I;16") or (image.mode == "I" and image.format in ("PNG", "PPM")):
-        return WHITE_16
-    return 1.0 if image.mode == "F" and low >= 0 and peak <= 1 else None
+    found = decoded(image, white)
+    return ReadImage(found.image, (*notes, *(Note[change] for change in found.changes)), found.peak)
 
 
 def _has_foreign_profile(image: Image.Image) -> bool:

@@ -8,9 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from nas.errors import TaskError
 from nas.tasks.cifar import NORMALISATION, Cifar10
+from nas.tasks.preparation import prepare_file
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (100, 3072), dtype=np.uint8)
 LABELS = [number % 10 for number in range(100)]
@@ -58,9 +60,14 @@ def test_another_size(folder: Path) -> None:
     assert task.dataset("train", augment=True)[0][0].shape == (3, 16, 16)
 
 
-def test_resizing_is_told_where_there_is_any(folder: Path) -> None:
-    assert "resize" not in Cifar10(str(folder), num_validation=10).preprocessing()
-    assert "48×48" in Cifar10(str(folder), num_validation=10, image_size=48).preprocessing()["resize"]
+@pytest.mark.parametrize("size", [32, 48])
+def test_an_image_file_becomes_the_same_input(size: int, folder: Path, tmp_path: Path) -> None:
+    task = Cifar10(str(folder), image_size=size, num_validation=20)
+    data = task.dataset("test")
+    for index, pixels in enumerate(Cifar10.source(folder, train=False).data[:5]):
+        Image.fromarray(pixels).save(tmp_path / "image.png")
+        found = prepare_file(tmp_path / "image.png", task.preprocessing())
+        np.testing.assert_array_equal(found[0], data[index][0].numpy())
 
 
 def test_files_that_are_not_the_published_ones_are_not_opened(folder: Path) -> None:

@@ -33,7 +33,7 @@ def test_inputs_are_scaled_and_normalised(size: int) -> None:
 def test_an_input_is_made_as_documented() -> None:
     task = Digits(image_size=20)
     said = task.preprocessing()
-    assert said["resize"] == "shorter side to 20 pixels (bilinear, antialiased), then the central 20×20"
+    assert said["resize"] == {"shorter_side": 20, "interpolation": "bilinear", "antialias": True}
     images = [Image.fromarray(np.rint(image * 255 / 16).astype(np.uint8)) for image in load_digits().images]
     resized = np.stack([np.asarray(image.resize((20, 20), Image.Resampling.BILINEAR)) for image in images])
     known = {image.tobytes() for image in resized}
