@@ -95,7 +95,7 @@ def test_a_study_is_opened_by_name(study: mn.Study) -> None:
 
 
 def test_the_trained_module_answers_as_the_exported_file(study: mn.Study, exported: Path) -> None:
-    inputs = np.load(exported / "samples.npz")["inputs"]
+    inputs = np.load(exported / "golden.npz")["inputs"]
     session = onnxruntime.InferenceSession(str(exported / "model.onnx"))
     expected = np.concatenate([session.run(None, {session.get_inputs()[0].name: one[None]})[0] for one in inputs])
     for module in (study.best().load_module(), mn.load_export(exported)):

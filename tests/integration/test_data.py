@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-import pytest
+import torch
 from PIL import Image
 from sqlalchemy import update
 
+from nas.tasks.image_folder import ImageFolder
+from nas.tasks.preparation import prepare_file
 from tests.integration.forks import nas
+from trials.export.loading import load_export
 from trials.store.models import Study
 from trials.store.store import Store
 
@@ -43,21 +47,20 @@ def test_a_study_on_a_folder_of_images(plan: Callable[..., Path], url: str, tmp_
     _check_classes_are_stored(url)
     out = tmp_path / "out"
     nas("export", "study", "--best", "--out", str(out), "--storage", url)
-    about = json.loads((out / "about.json").read_text())
-    assert about["classes"] == ["dark[x]", "light"]
-    assert about["input"]["shape"] == [4, 3, 16, 16]
-    assert len(about["input"]["mean"]) == len(about["input"]["std"]) == 3
+    steps = json.loads((out / "preprocessing.json").read_text())
+    assert steps["labels"] == ["dark[x]", "light"]
+    assert steps["input"]["shape"] == [4, 3, 16, 16]
     assert json.loads((out / "report.json").read_text())["data"] == "as when the study started"
     assert [sum(row) for row in json.loads((out / "report.json").read_text())["classes"]["test"]["matrix"]] == [3, 3]
     assert "| light | 3 |" in (out / "report.md").read_text()
-    samples = np.load(out / "samples.npz")
+    samples = np.load(out / "golden.npz")
     assert np.bincount(samples["targets"]).tolist() == [3, 3]
     np.save(tmp_path / "three.npy", samples["inputs"][:3])
     command = [sys.executable, str(out / "run.py")]
     ran = subprocess.run([*command, str(tmp_path / "three.npy")], capture_output=True, text=True, check=True)
     assert len(json.loads(ran.stdout.splitlines()[0].removeprefix("answers: "))) == 3
-    assert "of 6 in samples.npz" in subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    _check_the_page_says_how_images_become_inputs(out)
+    assert "of 6 in golden.npz" in subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    _check_images_are_answered(images, out)
     _check_other_files_are_kept(url, out)
     _check_changed_data_are_refused(images, url, tmp_path / "refused")
 
@@ -76,14 +79,15 @@ def _check_classes_are_stored(url: str) -> None:
     assert "few optimiser steps" in " ".join(nas("status", "study", "--storage", url).stdout.split())
 
 
-def _check_the_page_says_how_images_become_inputs(out: Path) -> None:
-    code = (out / "report.md").read_text().partition("```python\n")[2].partition("```")[0]
-    Image.new("RGB", (16, 16), (255, 0, 51)).save(out / "image.png")
-    subprocess.run([sys.executable, "-c", code], cwd=out, check=True)
-    found, about = np.load(out / "inputs.npy"), json.loads((out / "about.json").read_text())["input"]
-    assert found.shape == (1, 3, 16, 16)
-    assert found[0, :, 0, 0] == pytest.approx((np.array([1, 0, 0.2]) - about["mean"]) / about["std"], abs=1e-5)
-    subprocess.run([sys.executable, "run.py", "inputs.npy"], cwd=out, check=True)
+def _check_images_are_answered(images: Path, out: Path) -> None:
+    copy = shutil.copytree(out, out.parent / "a copy ü")
+    files = sorted((images / "light").iterdir())
+    command = [sys.executable, "-I", str(copy / "run.py"), *map(str, files)]
+    printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    task = ImageFolder(str(images), image_size=16, cache="")
+    module = load_export(out)
+    expected = module(torch.from_numpy(np.concatenate([prepare_file(file, task.preprocessing()) for file in files])))
+    assert json.loads(printed.splitlines()[0].removeprefix("answers: ")) == expected.argmax(dim=1).tolist()
 
 
 def _check_other_files_are_kept(url: str, out: Path) -> None:

@@ -14,10 +14,13 @@ from onnx import TensorProto, helper, numpy_helper
 
 from nas.errors import MeasureError
 from nas.latency.runtimes import SessionOptions, make_runtime
-from trials.export.scripts.assembly import run_script
+from trials.export.scripts.assembly import write_scripts
 
 #: Runs a script in which only numpy and OpenVINO can be imported.
-ALONE = "import runpy, sys; sys.modules.update(torch=None, onnxruntime=None, nas=None); runpy.run_path(sys.argv.pop(1))"
+ALONE = (
+    "import runpy, sys; sys.modules.update(torch=None, onnxruntime=None, nas=None); "
+    "runpy.run_path(sys.argv.pop(1), run_name='__main__')"
+)
 #: Deletes the only runtime while a graph with its operations still exists. With torch imported,
 #: nothing else keeps the library loaded.
 SHIP = """
@@ -61,7 +64,10 @@ def test_the_exported_graph_and_the_library_answer_alone(tmp_path: Path) -> None
     expected = [int(session.run(None, {"input": item[None]})[0].argmax()) for item in inputs]
     np.save(tmp_path / "inputs.npy", inputs)
     path.unlink()
-    (tmp_path / "run.py").write_text(run_script("openvino_kernels"))
+    write_scripts("openvino_kernels", tmp_path)
+    (tmp_path / "preprocessing.json").write_text(
+        '{"input": {"shape": [1, %d, %d, %d]}, "labels": []}' % (CHANNELS, PIXELS, PIXELS)
+    )
     command = [sys.executable, "-c", ALONE, str(tmp_path / "run.py"), str(tmp_path / "inputs.npy")]
     ran = subprocess.run(command, capture_output=True, text=True, check=True)
     assert f"answers: {expected}" in ran.stdout

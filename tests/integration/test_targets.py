@@ -15,7 +15,8 @@ from tests.integration.forks import nas
 
 #: Runs a script in which neither torch nor the other runtime can be imported.
 ALONE = (
-    "import runpy, sys; sys.modules.update(torch=None, onnxruntime=None); path = sys.argv.pop(1); runpy.run_path(path)"
+    "import runpy, sys; sys.modules.update(torch=None, onnxruntime=None); "
+    "runpy.run_path(sys.argv.pop(1), run_name='__main__')"
 )
 
 

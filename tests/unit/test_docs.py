@@ -142,7 +142,7 @@ def test_what_contributing_names_is_there() -> None:
     for suite in re.findall(r"`(test_\w+\.py)`", table):
         assert (ROOT / "tests" / "contracts" / suite).exists(), suite
     for path in re.findall(r"`(\w+/[\w/]+\.\w+)`", table):
-        assert (ROOT / path).exists() or re.search(r"/(run_)?x\.\w+$", path), path
+        assert (ROOT / path).exists() or re.search(r"/(network_)?x\.\w+$", path), path
     for name, file in re.findall(r"`([A-Z]+)` in `([\w/]+\.py)`", table):
         assert re.search(rf"^{name}\b", (ROOT / file).read_text(), re.M), f"{name} in {file}"
 

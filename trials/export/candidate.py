@@ -20,11 +20,11 @@ from nas.space import Architecture, Network
 from trials.analysis.gaps import gaps, in_json
 from trials.analysis.membership import membership_of
 from trials.export.answers import Answers, answers_of, scored
-from trials.export.folder import write_about, write_samples
+from trials.export.folder import write_golden, write_preprocessing
 from trials.export.loading import WEIGHTS, write_architecture
 from trials.export.page import markdown
 from trials.export.placing import placed_whole
-from trials.export.scripts.assembly import SCRIPTS, run_script
+from trials.export.scripts.assembly import SCRIPTS, write_scripts
 from trials.jobs.candidate import deploy
 from trials.jobs.environment import describe_environment
 from trials.plans.data import check_data
@@ -111,8 +111,7 @@ def _write(
     scores = answers[0].scores
     _check_scores(detail, scores["validation"])
     values = scored(answers[0])
-    write_samples(problem.task, folder)
-    write_about(problem, scores, folder)
+    write_golden(problem, artifact, write_preprocessing(problem, folder), folder)
     runs_in = _write_script(problem, artifact, folder)
     latencies = [_measure_again(store, detail, artifact, target.name) for target in problem.plan.targets]
     report = _report(name, number, detail, network, artifact, answers, latencies) | {"runs_in": runs_in}
@@ -189,7 +188,7 @@ def recorded_value(detail: CandidateDetail, metric: str, target: str = "") -> Va
 
 
 def _write_script(problem: Problem, artifact: Artifact, folder: Path) -> str:
-    """Write ``run.py`` and the files it needs; return the package that runs it, with its version.
+    """Write the scripts and the files they need; return the package that runs it, with its version.
 
     If the target is another device, ``run.py`` uses a runtime that needs no preparation on the device.
     """
@@ -198,7 +197,7 @@ def _write_script(problem: Problem, artifact: Artifact, folder: Path) -> str:
     script = name if name in SCRIPTS else "onnxruntime"
     runtime = make_runtime(script, spec.parameters if script == spec.runtime else {})
     runtime.ship(artifact.path, SessionOptions(spec.threads, spec.batch), folder)
-    (folder / "run.py").write_text(run_script(script))
+    write_scripts(script, folder)
     return f"{script.partition('_')[0]} {runtime.version().partition('+')[0]}"
 
 

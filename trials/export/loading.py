@@ -49,9 +49,10 @@ def describe_task(task: Task, spec: Mapping[str, Any]) -> dict[str, Any]:
 def load_export(folder: str | Path, *, trust_code: bool = False) -> nn.Module:
     """Build the network of an exported folder in torch and load its trained weights.
 
-    The module maps ``(N, C, H, W)`` float32 inputs to the task's outputs and is in evaluation mode; ``about.json``
-    in the folder describes how an image becomes an input. Weights are pruned and rounded as in the exported file, but
-    activations of 8-bit layers are not rounded, so outputs of 8-bit networks differ slightly from the exported file's.
+    The module maps ``(N, C, H, W)`` float32 inputs to the task's outputs and is in evaluation mode;
+    ``preprocessing.json`` in the folder describes how an image becomes an input. Weights are pruned and rounded as in
+    the exported file, but activations of 8-bit layers are not rounded, so outputs of 8-bit networks differ slightly
+    from the exported file's.
 
     Args:
         folder: a folder that ``nas export`` or ``Trial.export`` wrote.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from nas import foreign
@@ -33,32 +33,10 @@ def markdown(report: Mapping[str, Any]) -> str:
         "",
         f"Data: {report['data']}.",
         "",
-        f"Run it: `python run.py [inputs.npy]` (numpy and {report['runs_in']}); `about.json` says what goes in, and "
-        "which class each output is.",
-        *_input_lines(file["input_shape"]),
+        f"Run it: `python run.py image.jpg` (numpy, Pillow and {report['runs_in']}). `preprocessing.json` says how an "
+        "image becomes an input, and which class each output is; `prepare.py` does it.",
     ]
     return "\n".join(lines) + "\n"
-
-
-def _input_lines(shape: Sequence[int]) -> list[str]:
-    """Return code that converts an image to ``inputs.npy``; nothing if inputs are not grey or RGB images."""
-    mode = {1: "L", 3: "RGB"}.get(shape[1])
-    if mode is None:
-        return []
-    return [
-        "",
-        f"From an image of {shape[3]}×{shape[2]} pixels (width × height). If the task resizes images, `resize` in "
-        "`about.json` says how:",
-        "",
-        "```python",
-        "import json, numpy as np",
-        "from PIL import Image",
-        'about = json.load(open("about.json"))["input"]',
-        f'pixels = np.atleast_3d(Image.open("image.png").convert("{mode}")).astype("float32") / 255',
-        'pixels = (pixels - about.get("mean", 0)) / about.get("std", 1)',
-        'np.save("inputs.npy", pixels.transpose(2, 0, 1)[None].astype("float32"))',
-        "```",
-    ]
 
 
 def runtime_lines(report: Mapping[str, Any]) -> list[str]:

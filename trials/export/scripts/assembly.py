@@ -1,16 +1,35 @@
-"""Assemble ``run.py`` of an exported network, so that it needs no other file of this project."""
+"""The scripts of an exported folder, which need no other file of this project."""
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
+import nas.tasks.preparation
+
 _FOLDER = Path(__file__).parent
-#: Runtimes with a script ``run_<name>.py`` in this folder; all other runtimes use the script of ONNX Runtime.
-SCRIPTS = sorted(path.stem.removeprefix("run_") for path in _FOLDER.glob("run_*.py"))
-_IMPORT = "from trials.export.scripts.answers import answer\n"
+#: Runtimes with a script ``network_<name>.py`` in this folder; all other runtimes use the script of ONNX Runtime.
+SCRIPTS = sorted(path.stem.removeprefix("network_") for path in _FOLDER.glob("network_*.py"))
+#: Module that a script imports → the name of its copy in an exported folder.
+_COPIES = {
+    r"trials\.export\.scripts\.network_onnxruntime": "network",
+    r"nas\.tasks\.preparation": "prepare",
+    r"trials\.export\.scripts\.": "",
+}
 
 
-def run_script(runtime: str) -> str:
-    """Return the text of ``run.py`` for a runtime of ``SCRIPTS``."""
-    body = (_FOLDER / "answers.py").read_text().partition('"""\n\n')[2]
-    return (_FOLDER / f"run_{runtime}.py").read_text().replace(_IMPORT, body + "\n")
+def write_scripts(runtime: str, folder: Path) -> None:
+    """Write ``run.py``, ``prepare.py``, and ``network.py`` for a runtime of ``SCRIPTS``."""
+    sources = {
+        "run.py": _FOLDER / "run.py",
+        "network.py": _FOLDER / f"network_{runtime}.py",
+        "prepare.py": Path(nas.tasks.preparation.__file__),
+    }
+    for name, source in sources.items():
+        (folder / name).write_text(_alone(source.read_text(encoding="utf-8")), encoding="utf-8")
+
+
+def _alone(text: str) -> str:
+    for module, copy in _COPIES.items():
+        text = re.sub(rf"(?m)^(\s*from ){module}", rf"\g<1>{copy}", text)
+    return text

@@ -11,11 +11,13 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from sqlalchemy import update
 
 from nas.errors import ExportError, StudyError
 from nas.strategies import Suggestion
+from nas.tasks.preparation import normalized
 from tests.unit.trials.in_process import InProcess
 from trials.export.candidate import chosen, export_candidate
 from trials.export.outputs import new_folder
@@ -90,6 +92,11 @@ def test_an_exported_candidate_is_the_network_that_was_recorded(store: Store, tm
     assert latency["recorded_ms"][0] == detail.row.metrics["latency_ms"].value
     assert report["data"] == "as when the study started"
     assert 0 <= report["on_front"] <= 1
+    golden = np.load(tmp_path / "out" / "golden.npz")
+    steps = json.loads((tmp_path / "out" / "preprocessing.json").read_text())
+    np.testing.assert_array_equal(normalized(golden["pixels"], steps), golden["inputs"])
+    assert sorted(np.bincount(golden["targets"])) == [1] * 4 + [2] * 6
+    assert golden["labels"].tolist() == [steps["labels"][target] for target in golden["targets"]]
     assert {"model.onnx", "run.py", "report.md", "architecture.json"} <= {
         path.name for path in (tmp_path / "out").iterdir()
     }

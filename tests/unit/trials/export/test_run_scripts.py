@@ -12,13 +12,24 @@ import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper
+from PIL import Image
 
-from nas.tasks.digits import Digits
-from trials.export.folder import NUM_SAMPLES, write_samples
-from trials.export.scripts.assembly import SCRIPTS, run_script
+from trials.export.scripts.assembly import SCRIPTS, write_scripts
 
 BATCH = 4
-ALONE = "import runpy, sys; sys.modules.update(torch=None, trials=None, nas=None); runpy.run_path(sys.argv.pop(1))"
+STEPS = {
+    "input": {"shape": [BATCH, 3, 5, 6]},
+    "channels": "RGB",
+    "crop": {"height": 5, "width": 6},
+    "divide_by": 255,
+    "mean": [0.5, 0.5, 0.5],
+    "std": [0.5, 0.5, 0.5],
+    "labels": ["red", "green", "blue"],
+}
+ALONE = (
+    "import runpy, sys; sys.modules.update(torch=None, trials=None, nas=None); "
+    "runpy.run_path(sys.argv.pop(1), run_name='__main__')"
+)
 
 
 @pytest.fixture(scope="module")
@@ -33,9 +44,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ends = [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in shapes.items()]
     graph = helper.make_graph(nodes, "brightest", ends[:1], ends[1:])
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), path / "model.onnx")
-    np.savez(path / "samples.npz", inputs=inputs(6), targets=np.array([0, 1, 2, 0, 1, 1]))
-    about = {"classes": ["red", "green", "blue"], "scores": {"validation": {"accuracy": 0.5}}}
-    (path / "about.json").write_text(json.dumps(about))
+    np.savez(path / "golden.npz", inputs=inputs(6), targets=np.array([0, 1, 2, 0, 1, 1]))
+    (path / "preprocessing.json").write_text(json.dumps(STEPS))
+    (path / "report.json").write_text(json.dumps({"scores": {"validation": {"accuracy": 0.5}}}))
     return path
 
 
@@ -46,7 +57,7 @@ def inputs(count: int) -> np.ndarray:
 
 
 def run(folder: Path, runtime: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    (folder / "run.py").write_text(run_script(runtime))
+    write_scripts(runtime, folder)
     command = [sys.executable, "-c", ALONE, str(folder / "run.py"), *arguments]
     return subprocess.run(command, capture_output=True, text=True)
 
@@ -59,7 +70,7 @@ def test_any_number_of_inputs(runtime: str, folder: Path, tmp_path: Path) -> Non
         assert f"answers: {[number % 3 for number in range(count)]}\n" in ran.stdout, ran.stderr
     ran = run(folder, runtime)
     assert "classes: red, green, blue, red, green, blue" in ran.stdout
-    assert "right:   5 of 6" in ran.stdout
+    assert "right:   5 of 6 in golden.npz" in ran.stdout
     assert "validation: accuracy 0.5000" in ran.stdout
 
 
@@ -72,7 +83,7 @@ def test_any_number_of_inputs(runtime: str, folder: Path, tmp_path: Path) -> Non
         (inputs(2).astype(np.uint8), "inputs of type uint8"),
         (inputs(2) * np.nan, "not finite"),
         (np.array([{}], dtype=object), "is not an array of numbers"),
-        (b"\x89PNG\r\n\x1a\n", "(.npy); allowed: float32 of shape (N, 3, 5, 6), prepared as about.json says"),
+        (b"\x89PNG\r\n\x1a\n", "(.npy); allowed: float32 of shape (N, 3, 5, 6), prepared as preprocessing.json says"),
         (b"", "is not an array of numbers"),
         (None, "can't be read: No such file"),
     ],
@@ -91,17 +102,32 @@ def test_a_mistake_is_one_line(given: Any, message: str, folder: Path, tmp_path:
     assert ran.stdout == ""
 
 
+@pytest.mark.parametrize("runtime", [name for name in SCRIPTS if name != "openvino_kernels"])
+def test_images_are_prepared(runtime: str, folder: Path, tmp_path: Path) -> None:
+    paths = []
+    for number, (name, colour) in enumerate({"b": "blue", "r": "red", "g": "lime"}.items()):
+        paths.append(str(tmp_path / f"{name}{number} ü.png"))
+        Image.new("RGB", (9, 8), colour).save(paths[-1])
+    ran = run(folder, runtime, *paths)
+    assert "classes: blue, red, green\n" in ran.stdout, ran.stderr
+
+
+def test_a_mistake_with_images_is_one_line(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "text.jpg").write_text("no image")
+    np.save(tmp_path / "inputs.npy", inputs(1))
+    for names, message in {
+        ("text.jpg",): "text.jpg can't be read as an image: cannot identify image file",
+        ("none.jpg",): "none.jpg can't be read as an image: No such file",
+        ("inputs.npy", "inputs.npy"): "inputs.npy can't be read as an image",
+    }.items():
+        ran = run(folder, "onnxruntime", *(str(tmp_path / name) for name in names))
+        assert (ran.returncode, ran.stdout) == (1, "")
+        assert message in ran.stderr
+        assert len(ran.stderr.splitlines()) == 1
+
+
 def test_help_says_what_goes_in(folder: Path) -> None:
     ran = run(folder, "onnxruntime", "--help")
     assert ran.returncode == 0
-    assert ran.stdout.startswith("usage: python run.py [inputs.npy]\n")
-    assert "float32 of shape (N, 3, 5, 6)" in ran.stdout
-
-
-def test_samples_are_of_all_classes(tmp_path: Path) -> None:
-    write_samples(Digits(image_size=8), tmp_path)
-    samples = np.load(tmp_path / "samples.npz")
-    counts = np.bincount(samples["targets"], minlength=10)
-    assert len(samples["inputs"]) == NUM_SAMPLES
-    assert counts.min() >= 1
-    assert counts.max() <= 2
+    assert "python run.py image.jpg" in ran.stdout
+    assert "python run.py inputs.npy" in ran.stdout
