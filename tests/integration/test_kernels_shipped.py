@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -65,9 +66,8 @@ def test_the_exported_graph_and_the_library_answer_alone(tmp_path: Path) -> None
     np.save(tmp_path / "inputs.npy", inputs)
     path.unlink()
     write_scripts("openvino_kernels", tmp_path)
-    (tmp_path / "preprocessing.json").write_text(
-        '{"input": {"shape": [1, %d, %d, %d]}, "labels": []}' % (CHANNELS, PIXELS, PIXELS)
-    )
+    steps = {"input": {"shape": [1, CHANNELS, PIXELS, PIXELS]}, "labels": []}
+    (tmp_path / "preprocessing.json").write_text(json.dumps(steps))
     command = [sys.executable, "-c", ALONE, str(tmp_path / "run.py"), str(tmp_path / "inputs.npy")]
     ran = subprocess.run(command, capture_output=True, text=True, check=True)
     assert f"answers: {expected}" in ran.stdout
