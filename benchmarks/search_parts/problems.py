@@ -36,16 +36,18 @@ class Problem(ABC):
     Attributes:
         name: the name in tables.
         worst: the lowest accuracy and the highest latency that count for the score.
-        noise: standard deviation of the noise of the accuracies that strategies observe.
     """
 
     name: str
     worst: tuple[float, float]
-    noise: float = 0.0
 
     @abstractmethod
     def build(self, chooser: Chooser) -> Evaluated:
         """Return the network that the chooser's answers define."""
+
+    def trained(self, network: Evaluated, generator: np.random.Generator) -> float:
+        """The accuracy that one training of the network reaches; without noise, this is its true accuracy."""
+        return network.accuracy
 
     @cached_property
     @abstractmethod
@@ -76,14 +78,28 @@ class Table(Problem):
         accuracy: the column of accuracies.
         floor: the lowest accuracy, in percent, that counts.
         other_devices: devices whose latencies are features, as if earlier studies had measured all networks there.
+        trainings: a parquet file with ``architecture`` and ``validation_accuracy`` of single trainings, from
+            ``convert_nas_bench_201.py``. If it is given, strategies observe the accuracy of one of these trainings.
     """
 
     EDGES = ((0, 1), (0, 2), (1, 2), (0, 3), (1, 3), (2, 3))
     OPS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
 
-    def __init__(self, path: Path, device: str, accuracy: str, floor: float, other_devices: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        path: Path,
+        device: str,
+        accuracy: str,
+        floor: float,
+        other_devices: Sequence[str] = (),
+        trainings: Path | None = None,
+    ) -> None:
         table = pd.read_parquet(path)
         self.name = f"{accuracy.partition('_')[0]} {device}"
+        self._trainings: Mapping[str, Any] | None = None
+        if trainings:
+            single = pd.read_parquet(trainings).groupby("architecture")["validation_accuracy"]
+            self._trainings = single.apply(lambda values: values.to_numpy(float)).to_dict()
         self._rows: dict[tuple[str, ...], Evaluated] = {}
         columns = zip(
             table["architecture"],
@@ -107,6 +123,12 @@ class Table(Problem):
     def build(self, chooser: Chooser) -> Evaluated:
         """See ``Problem.build``."""
         return self._rows[tuple(str(chooser.choose(f"edge{place}", self.OPS)) for place in range(len(self.EDGES)))]
+
+    def trained(self, network: Evaluated, generator: np.random.Generator) -> float:
+        """See ``Problem.trained``."""
+        if self._trainings is None:
+            return network.accuracy
+        return float(generator.choice(self._trainings[network.key]))
 
     @cached_property
     def best_volume(self) -> float:
@@ -145,7 +167,8 @@ class Synthetic(Problem):
         seed: the seed of the formulas' coefficients.
     """
 
-    noise = 0.3
+    #: Standard deviation of the accuracies of several trainings of one network.
+    NOISE = 0.3
 
     def __init__(self, seed: int) -> None:
         generator = np.random.default_rng(seed)
@@ -179,6 +202,10 @@ class Synthetic(Problem):
         answers.append(mode)
         accuracy += (0.0, 0.4, 0.2)[mode]
         return Evaluated(str(answers), accuracy, latency * (0.8, 1.0, 1.2)[mode], {"log MACs": math.log(macs)})
+
+    def trained(self, network: Evaluated, generator: np.random.Generator) -> float:
+        """See ``Problem.trained``."""
+        return network.accuracy + self.NOISE * float(generator.standard_normal())
 
     @cached_property
     def best_volume(self) -> float:

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.stats import norm
 
-from nas.strategies import FEATURES, Goal, Observation, Suggestion
+from nas.strategies import FEATURES, Goal, Observation
 from nas.strategies.pareto import pareto_front
 from nas.strategies.pareto_bo.activity import Activity
 from nas.strategies.pareto_bo.codes import INACTIVE, Coded, Levels, levels_of
@@ -120,9 +120,8 @@ class Model:
         expected = self._stacked([model.unbuilt(levels) for model in self._earlier], len(levels))
         return Networks(self._predicted(self.coder.codes(levels)), expected)
 
-    def built(self, suggestions: Sequence[Suggestion], features: Sequence[Mapping[str, float]]) -> Networks:
-        """Networks whose features are known."""
-        levels = np.stack([levels_of(self.coder, item) for item in suggestions])
+    def built(self, levels: Levels, features: Sequence[Mapping[str, float]]) -> Networks:
+        """Networks whose features are known, by their levels ``(n, d)``."""
         inputs = Inputs(self.coder.codes(levels), self._features.scaled(features), self._other_targets.scaled(features))
         return Networks(inputs, self._stacked([model.built(levels, features) for model in self._earlier], len(levels)))
 
@@ -159,7 +158,7 @@ class Model:
         centred = known.codes - center
         gram = centred.T @ centred + _RIDGE * np.eye(centred.shape[1])
         slopes = np.linalg.solve(gram, centred.T)
-        return Inputs(codes, *((codes - center) @ slopes @ table for table in (known.features, known.proportional)))
+        return Inputs(codes, *((codes - center) @ (slopes @ table) for table in (known.features, known.proportional)))
 
     # -- expected gains
 
@@ -188,9 +187,9 @@ class Model:
 
     def measured_gains(self, measured: Sequence[Observation], worst: Floats, seed: int) -> Floats:
         """Expected gains ``(n,)`` of n networks with some measured objectives, which keep all measured limits."""
-        suggestions = [item.suggestion for item in measured]
-        features = [item.sampler_state.get(FEATURES, {}) for item in suggestions]
-        return self._gains(self.built(suggestions, features), measured, worst, seed)
+        levels = np.stack([levels_of(self.coder, item.suggestion) for item in measured])
+        features = [item.suggestion.sampler_state.get(FEATURES, {}) for item in measured]
+        return self._gains(self.built(levels, features), measured, worst, seed)
 
     def _gains(self, networks: Networks, measured: Sequence[Observation], worst: Floats, seed: int) -> Floats:
         beliefs = [
