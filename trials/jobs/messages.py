@@ -88,6 +88,26 @@ class RungPayload(TrainPayload):
     epochs: int
 
 
+class TeacherPayload(TypedDict):
+    """The teacher of a final training."""
+
+    #: As in ``final_training.teacher``; see ``trials.plans.teachers.TeacherSpec``.
+    teacher: str
+    #: ``nas.space.Architecture`` as JSON, and the URI of the weights, of a teacher that is a trial.
+    architecture: Mapping[str, Any] | None
+    uri: str | None
+    #: Hash of the file with the weights; None for the dense twin, which is trained first.
+    sha256: str | None
+
+
+class FinalTrainingPayload(TrainPayload):
+    """A network to train in the end."""
+
+    #: ``trials.plans.final_training.FinalTraining`` as JSON.
+    recipe: Mapping[str, Any]
+    teacher: TeacherPayload | None
+
+
 class MeasurePayload(CandidatePayload, MeasuringPayload):
     """A trained file to measure."""
 
@@ -292,6 +312,7 @@ TWIN = Function[TwinPayload, GateResult]("trials.jobs.candidate:twin")
 RUNG = Function[RungPayload, RungResult]("trials.jobs.candidate:rung")
 TRAIN = Function[TrainPayload, TrainResult]("trials.jobs.candidate:train")
 RETRAIN = Function[TrainPayload, RetrainResult]("trials.jobs.candidate:retrain")
+FINAL_TRAINING = Function[FinalTrainingPayload, TrainResult]("trials.jobs.final_training:final_training")
 SCORE = Function[NetworkPayload, ScoreResult]("trials.jobs.candidate:score")
 MEASURE = Function[MeasurePayload, MeasureResult]("trials.jobs.candidate:measure")
 REMEASURE = Function[RemeasurePayload, RemeasureResult]("trials.jobs.candidate:remeasure")

@@ -29,6 +29,7 @@ from nas.tasks import TASKS, Task
 from search_spaces import SPACES
 from trials.executors import EXECUTORS
 from trials.plans.answers import checked_answers, prior_weights, questions_of
+from trials.plans.final_training import final_training_of
 from trials.plans.metrics import COUNTED, static_metric_names
 from trials.plans.plan import Bound, Plan, Relative, make_plan
 from trials.store.target_metrics import TARGET_METRICS
@@ -239,6 +240,7 @@ def _check(problem: Problem) -> None:
     plan = problem.plan
     EXECUTORS.get(plan.executor)
     problem.estimator()
+    final_training_of(plan).estimator()
     policies = make_policies(problem.searched.policy_specs)
     for spec in target_specs(plan).values():
         _check_target(problem, policies, spec)
