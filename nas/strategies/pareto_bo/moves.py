@@ -53,16 +53,15 @@ def _drawn(parents: Levels, count: int, generator: np.random.Generator) -> Level
 
 def _neighbours(parents: Levels, sizes: Levels, generator: np.random.Generator) -> Levels:
     """All networks that differ from a parent in one answer, or a random choice of ``NEIGHBOURS`` of them."""
-    columns = np.repeat(np.arange(len(sizes)), sizes)
-    options = np.concatenate([np.arange(size) for size in sizes]) if len(sizes) else columns
-    steps = np.arange(len(parents) * len(columns))
+    options = [(place, option) for place, size in enumerate(sizes) for option in range(size)]
+    steps = [(row, *option) for row in range(len(parents)) for option in options]
     if len(steps) > NEIGHBOURS:
-        steps = np.sort(generator.choice(len(steps), NEIGHBOURS, replace=False))
-    if not len(steps):
+        steps = [steps[index] for index in np.sort(generator.choice(len(steps), NEIGHBOURS, replace=False))]
+    if not steps:
         return np.empty((0, len(sizes)), dtype=np.int64)
-    rows, step = np.divmod(steps, len(columns))
+    rows, places, options = np.array(steps).T
     found = parents[rows]
-    found[np.arange(len(found)), columns[step]] = options[step]
+    found[np.arange(len(found)), places] = options
     return np.asarray(found)
 
 
