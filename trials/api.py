@@ -6,7 +6,7 @@ Each function calls the modules that the command line uses, too.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,6 +23,7 @@ from trials.reporting.study import study_view
 from trials.store.read.candidate import CandidateDetail, candidate_detail
 from trials.store.read.candidates import Value
 from trials.store.read.doubts import study_doubts
+from trials.store.read.final_trainings import FinalTrainingInfo
 from trials.store.read.rows import study_row
 from trials.store.read.studies import StudySummary, study_summary
 from trials.store.read.studies import list_studies as study_rows
@@ -365,26 +366,64 @@ class Trial:
 
         return pd.DataFrame(self.detail.layers)
 
-    def load_module(self) -> nn.Module:
+    def load_module(self, weights: str = "best") -> nn.Module:
         """Load the trained network in torch, in evaluation mode: ``(N, C, H, W)`` float32 → the task's outputs.
+
+        Args:
+            weights: ``search``, ``final``, or ``best``, the one that scores better on the validation split.
 
         Raises:
             StudyError: the trial was not trained.
             ExportError: the weights were not kept. By default only the weights of front trials are kept;
                 ``artifacts.retention: all`` in the plan keeps the weights of every trial.
         """
-        from trials.export.candidate import check_trained, rebuild
+        from trials.export.weights import choose_weights
+        from trials.jobs.teachers import trained_network
 
-        check_trained(self.detail)
         plan = make_plan(self._store.read(study_row, self.study).plan)
-        return rebuild(open_problem_json(plan.model_dump_json()), self.detail).model.eval()
+        problem = open_problem_json(plan.model_dump_json())
+        choice = choose_weights(self.detail, problem.task, weights)
+        return trained_network(problem, self.detail.definition, choice.uri, choice.sha256).model.eval()
 
-    def export(self, folder: str | Path, *, force: bool = False) -> dict[str, Any]:
+    def train(
+        self,
+        *overrides: str,
+        teacher: str | None = None,
+        workers: int | None = None,
+        address: str | None = None,
+        on_step: Callable[[int, str], None] = lambda number, text: None,
+    ) -> FinalTrainingInfo:
+        """Train the network for long, by ``final_training`` of the plan; the scores of the search stay as they are.
+
+        After an interrupt, the same call continues the training, and ends at the same weights.
+
+        Args:
+            overrides: ``key=value`` for keys under ``final_training``, as in ``"epochs=100"``.
+            teacher: network to learn from: ``dense``, ``trial:N`` or ``timm:MODEL,weights=FILE``.
+            workers: number of processes that train the network together.
+            address: address of a Ray cluster.
+            on_step: called with the number of the trial and a text after each epoch.
+
+        Raises:
+            PlanError: the recipe is wrong, or the teacher does not fit the task.
+            StudyError: the trial has failed or is not finished, or the data have changed.
+            JobError: the training failed; the database has its traceback.
+        """
+        from trials.launch.final_training import train_finally
+
+        given = {"teacher": teacher, "workers": workers}
+        changes = [*overrides, *(f"{key}={value}" for key, value in given.items() if value is not None)]
+        found = train_finally(self._store, self.study, [self.number], changes, address=address, on_step=on_step)
+        self.detail = candidate_detail(self._store, self.study, self.number)
+        return found[self.number]
+
+    def export(self, folder: str | Path, *, force: bool = False, weights: str = "best") -> dict[str, Any]:
         """Write the measured file of the network and ``run.py`` into a folder; score and measure the network again.
 
         Args:
             folder: folder to write; it must be empty or not exist.
             force: replace a folder that an earlier export wrote, as a whole.
+            weights: ``search``, ``final``, or ``best``, the one that scores better on the validation split.
 
         Returns:
             Scores and latencies, both as recorded and as found by this export.
@@ -397,4 +436,4 @@ class Trial:
         from trials.export.candidate import export_candidate
 
         path = new_folder(Path(folder), force=force)
-        return export_candidate(self._store, self.study, self.number, path)
+        return export_candidate(self._store, self.study, self.number, path, weights)

@@ -14,9 +14,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from nas.space.chooser import Chooser, RandomChooser
+from nas.space.chooser import Chooser
 from nas.strategies import OTHER_TARGET, Goal
 
+Point = tuple[float, float]
 GOAL = Goal({"accuracy": "maximize", "latency_ms": "minimize"}, {})
 
 
@@ -36,16 +37,18 @@ class Problem(ABC):
     Attributes:
         name: the name in tables.
         worst: the lowest accuracy and the highest latency that count for the score.
-        noise: standard deviation of the noise of the accuracies that strategies observe.
     """
 
     name: str
     worst: tuple[float, float]
-    noise: float = 0.0
 
     @abstractmethod
     def build(self, chooser: Chooser) -> Evaluated:
         """Return the network that the chooser's answers define."""
+
+    def trained(self, network: Evaluated, generator: np.random.Generator) -> float:
+        """The accuracy that one training of the network reaches; without noise, this is its true accuracy."""
+        return network.accuracy
 
     @cached_property
     @abstractmethod
@@ -76,14 +79,28 @@ class Table(Problem):
         accuracy: the column of accuracies.
         floor: the lowest accuracy, in percent, that counts.
         other_devices: devices whose latencies are features, as if earlier studies had measured all networks there.
+        trainings: a parquet file with ``architecture`` and ``validation_accuracy`` of single trainings, from
+            ``convert_nas_bench_201.py``. If it is given, strategies observe the accuracy of one of these trainings.
     """
 
     EDGES = ((0, 1), (0, 2), (1, 2), (0, 3), (1, 3), (2, 3))
     OPS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
 
-    def __init__(self, path: Path, device: str, accuracy: str, floor: float, other_devices: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        path: Path,
+        device: str,
+        accuracy: str,
+        floor: float,
+        other_devices: Sequence[str] = (),
+        trainings: Path | None = None,
+    ) -> None:
         table = pd.read_parquet(path)
         self.name = f"{accuracy.partition('_')[0]} {device}"
+        self._trainings: Mapping[str, Any] | None = None
+        if trainings:
+            single = pd.read_parquet(trainings).groupby("architecture")["validation_accuracy"]
+            self._trainings = single.apply(lambda values: values.to_numpy(float)).to_dict()
         self._rows: dict[tuple[str, ...], Evaluated] = {}
         columns = zip(
             table["architecture"],
@@ -107,6 +124,12 @@ class Table(Problem):
     def build(self, chooser: Chooser) -> Evaluated:
         """See ``Problem.build``."""
         return self._rows[tuple(str(chooser.choose(f"edge{place}", self.OPS)) for place in range(len(self.EDGES)))]
+
+    def trained(self, network: Evaluated, generator: np.random.Generator) -> float:
+        """See ``Problem.trained``."""
+        if self._trainings is None:
+            return network.accuracy
+        return float(generator.choice(self._trainings[network.key]))
 
     @cached_property
     def best_volume(self) -> float:
@@ -145,7 +168,11 @@ class Synthetic(Problem):
         seed: the seed of the formulas' coefficients.
     """
 
-    noise = 0.3
+    #: Standard deviation of the accuracies of several trainings of one network.
+    NOISE = 0.3
+    WIDTHS, KERNELS = (8, 16, 24, 32, 48), (1, 3, 5, 7)
+    #: What each kind of downsampling adds to the accuracy, and multiplies the latency with.
+    MODES = ((0.0, 0.8), (0.4, 1.0), (0.2, 1.2))
 
     def __init__(self, seed: int) -> None:
         generator = np.random.default_rng(seed)
@@ -166,53 +193,56 @@ class Synthetic(Problem):
             answers.append(depth)
             for layer in range(3):
                 active, name = layer < depth, f"stage{stage}.layer{layer}"
-                widths, kernels = (8, 16, 24, 32, 48), (1, 3, 5, 7)
-                width = _whole(chooser.choose(f"{name}.width", widths, ordered=True, active=active))
-                kernel = _whole(chooser.choose(f"{name}.kernel", kernels, ordered=True, active=active))
+                width = _whole(chooser.choose(f"{name}.width", self.WIDTHS, ordered=True, active=active))
+                kernel = _whole(chooser.choose(f"{name}.kernel", self.KERNELS, ordered=True, active=active))
                 op = _whole(chooser.choose(f"{name}.op", (0, 1, 2), active=active))
                 if active:
                     answers += [width, kernel, op]
-                    off = abs(kernels.index(kernel) - int(self._best_kernel[stage, op]))
-                    accuracy += (width / 48) ** self._width_power[stage] * (1.5 - 0.4 * off) + self._op_value[stage, op]
-                    cost = width * kernel**2 * self._op_cost[op] / (60 * (stage + 1))
-                    latency, macs = latency + cost, macs + width * kernel**2
+                    value, cost = self._layer(stage, width, kernel, op)
+                    accuracy, latency, macs = accuracy + value, latency + cost, macs + width * kernel**2
         answers.append(mode)
-        accuracy += (0.0, 0.4, 0.2)[mode]
-        return Evaluated(str(answers), accuracy, latency * (0.8, 1.0, 1.2)[mode], {"log MACs": math.log(macs)})
+        value, factor = self.MODES[mode]
+        return Evaluated(str(answers), accuracy + value, latency * factor, {"log MACs": math.log(macs)})
+
+    def trained(self, network: Evaluated, generator: np.random.Generator) -> float:
+        """See ``Problem.trained``."""
+        return network.accuracy + self.NOISE * float(generator.standard_normal())
 
     @cached_property
     def best_volume(self) -> float:
-        """See ``Problem.best_volume``; the front was found by an evolutionary search over 30,000 networks."""
-        generator = np.random.default_rng(0)
-        front: list[tuple[Evaluated, dict[str, Any]]] = []
-        for step in itertools.count():
-            if step == 30_000:
-                break
-            chooser: Chooser = RandomChooser(int(generator.integers(2**32)))
-            if front and step > 500:
-                chooser = _Mutant(front[int(generator.integers(len(front)))][1], generator)
-            found = self.build(chooser)
-            if not any(item.accuracy >= found.accuracy and item.latency_ms <= found.latency_ms for item, _ in front):
-                front = [
-                    (item, answers)
-                    for item, answers in front
-                    if item.accuracy > found.accuracy or item.latency_ms < found.latency_ms
-                ]
-                front.append((found, dict(chooser.answers)))
-        return volume([(item.accuracy, item.latency_ms) for item, _ in front], self.worst)
+        """See ``Problem.best_volume``; it is exact, because accuracies and latencies are sums over layers."""
+        total = [(0.0, 0.0)]
+        for stage in range(3):
+            choices = itertools.product(self.WIDTHS, self.KERNELS, range(3))
+            layer = _front([self._layer(stage, *choice) for choice in choices])
+            layers, stages = [(0.0, 0.0)], []
+            for _ in range(3):
+                layers = _front(_sums(layers, layer))
+                stages += layers
+            total = _front(_sums(total, stages))
+        points = [
+            (accuracy + value, (1.0 + latency) * factor) for accuracy, latency in total for value, factor in self.MODES
+        ]
+        return volume(points, self.worst)
+
+    def _layer(self, stage: int, width: int, kernel: int, op: int) -> tuple[float, float]:
+        """What a layer adds to accuracy and latency."""
+        off = abs(self.KERNELS.index(kernel) - int(self._best_kernel[stage, op]))
+        accuracy = (width / 48) ** self._width_power[stage] * (1.5 - 0.4 * off) + self._op_value[stage, op]
+        return accuracy, width * kernel**2 * self._op_cost[op] / (60 * (stage + 1))
 
 
-class _Mutant(Chooser):
-    """Gives the answers of a parent, each replaced by a random answer with a probability of 10 %."""
+def _sums(first: Sequence[Point], second: Sequence[Point]) -> list[Point]:
+    return [(a + b, c + d) for a, c in first for b, d in second]
 
-    def __init__(self, parent: Mapping[str, Any], generator: np.random.Generator) -> None:
-        super().__init__()
-        self._parent, self._generator = parent, generator
 
-    def _answer(self, question: Any) -> Any:
-        if self._generator.random() < 0.1:
-            return question.options[int(self._generator.integers(len(question.options)))]
-        return self._parent[question.name]
+def _front(points: Sequence[Point]) -> list[Point]:
+    """The (accuracy, latency) points that no other point dominates."""
+    found: list[Point] = []
+    for point in sorted(points, key=lambda point: (point[1], -point[0])):
+        if not found or point[0] > found[-1][0]:
+            found.append(point)
+    return found
 
 
 def _whole(value: Any) -> int:

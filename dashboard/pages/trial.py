@@ -5,6 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from dashboard.context import Context
+from dashboard.sections.final_training import show_final_trainings
 from dashboard.sections.jobs import show_jobs
 from dashboard.sections.latency import show_latency, show_profiles
 from dashboard.sections.network import show_network, show_sites
@@ -53,6 +54,7 @@ def _show(context: Context, study: StudyView, detail: CandidateDetail) -> None:
         st.subheader("Training")
         figure = curves_figure({detail.row.number: detail.curve})
         draw(st, figure, "curve")
+    show_final_trainings(detail)
     show_latency(study, detail)
     show_profiles(detail)
     show_jobs(detail)

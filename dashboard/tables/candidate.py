@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from nas.foreign import line
 from nas.latency.protocol.samples import Samples
+from nas.tasks.per_class import PREFIX
 from trials.analysis.profiles import OWN, LayerTime
 from trials.reporting.labels import duration, inline, label, moment, number, size
 from trials.store.read.candidate import ArtifactInfo, CandidateDetail, JobInfo, MeasurementInfo
@@ -78,6 +79,25 @@ def jobs_table(jobs: Sequence[JobInfo]) -> pd.DataFrame:
         for job in jobs
     ]
     return pd.DataFrame(lines)
+
+
+def final_trainings_table(detail: CandidateDetail) -> pd.DataFrame:
+    """Return one row per final training, with the scores of the search beside its own."""
+    rows = []
+    for training in detail.final_trainings:
+        row = {
+            "Recipe": line(training.description),
+            "State": training.state,
+            "Epochs": len(training.curve.epochs),
+            "Started": moment(training.started_at),
+        }
+        for name, value in training.scores.items():
+            if not name.startswith(PREFIX):
+                searched = detail.row.metrics.get(name)
+                row[line(label(name))] = value.value
+                row[f"{line(label(name))} in the search"] = None if searched is None else searched.value
+        rows.append(row | {"Error": line(training.error or "")})
+    return pd.DataFrame(rows)
 
 
 def artifacts_table(artifacts: Sequence[ArtifactInfo]) -> pd.DataFrame:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from nas.errors import PlanError
 from nas.registry import Registry
 
 if TYPE_CHECKING:
+    from nas.estimators.data_parallel import Workers
+    from nas.estimators.teacher import Teacher
     from nas.halving import Halving
     from nas.space import Network
     from nas.tasks import Task
@@ -40,6 +43,27 @@ class Estimator(ABC):
     def num_steps(self, task: Task) -> int | None:
         """Number of optimizer steps of a run on a task; None where it is unknown."""
         return None
+
+    @classmethod
+    def for_final_training(cls, parameters: Mapping[str, Any]) -> dict[str, Any]:
+        """Parameters of a final training, made from those of a search; by default the same."""
+        return dict(parameters)
+
+    def use_teacher(self, teacher: Teacher) -> None:
+        """Let networks learn from a teacher, too; called before ``fit``.
+
+        Raises:
+            PlanError: this estimator has no use for a teacher.
+        """
+        raise PlanError("this estimator can't use a teacher; use the estimator training, or leave the teacher out")
+
+    def use_workers(self, workers: Workers) -> None:
+        """Train in several processes, each of which calls ``fit`` with the same arguments; called before ``fit``.
+
+        Raises:
+            PlanError: this estimator trains in one process only.
+        """
+        raise PlanError("this estimator trains in one process; use the estimator training, or set workers to 1")
 
     @abstractmethod
     def fit(self, network: Network, task: Task, *, seed: int, checkpoint: Path | None = None) -> Iterator[Epoch]:

@@ -1,4 +1,4 @@
-"""Distillation: the loss of a compressed network against the dense network that it comes from."""
+"""Distillation: the loss of a network against a teacher, for example the dense network that it comes from."""
 
 from __future__ import annotations
 
@@ -26,19 +26,20 @@ class Distillation:
 
     Args:
         task: task whose loss is used for the labels.
-        teacher: the dense network, with the same layers under the same paths; it is frozen here.
+        teacher: the network to learn from, which is frozen here. With ``features``, it has the same layers as the
+            student, under the same paths.
         temperature: temperature of the softened outputs.
         hard: weight of the labels; 0 trains without labels.
         soft: weight of the teacher's outputs.
-        features: weight of the teacher's features.
+        features: weight of the teacher's features; with 0, features are not compared.
     """
 
     def __init__(
-        self, task: Task, teacher: nn.Module, *, temperature: float, hard: float, soft: float, features: float
+        self, task: Task, teacher: nn.Module, *, temperature: float, hard: float, soft: float, features: float = 0.0
     ) -> None:
         self._task, self._teacher = task, teacher.eval().requires_grad_(False)
         self._temperature, self._hard, self._soft, self._features = temperature, hard, soft, features
-        self._paths = [site.module for site in find_sites(teacher, "weight") if site.active]
+        self._paths = [site.module for site in find_sites(teacher, "weight") if site.active] if features else []
 
     def __call__(self, student: nn.Module, inputs: Tensor, targets: Tensor, smoothing: float) -> Tensor:
         """Loss of a batch, as a scalar."""
@@ -48,6 +49,8 @@ class Distillation:
             outputs = student(inputs)
         loss = self._hard * self._task.loss(outputs, targets, label_smoothing=smoothing)
         loss = loss + self._soft * soft_loss(outputs, answers, self._temperature)
+        if not self._features:
+            return loss
         errors = layer_errors(student, self._paths)
         return loss + self._features * feature_loss(found, wanted, errors)
 

@@ -37,7 +37,11 @@ class Optimization:
         # Only float16 needs scaled gradients; otherwise the scaler does nothing.
         self._scaler = torch.amp.GradScaler(device.type, enabled=self._type is torch.float16)
         #: The moving average of the weights, if the recipe has one.
-        self.average = ModelEmaV3(model, decay=recipe.ema_decay) if recipe.ema_decay is not None else None
+        self.average = (
+            ModelEmaV3(model, decay=recipe.ema_decay, use_warmup=recipe.ema_warmup)
+            if recipe.ema_decay is not None
+            else None
+        )
 
     def restart(self) -> None:
         """Make a new optimizer and start its schedule again; the average starts again at step 0."""
@@ -122,7 +126,9 @@ def make_mixup(recipe: Recipe, task: Task) -> Mixup | None:
 
 
 def _mixed_type(recipe: Recipe, device: torch.device) -> torch.dtype | None:
-    if device.type != "cuda" or recipe.amp == "off":
+    if device.type != "cuda":
+        return torch.bfloat16 if recipe.amp == "bfloat16" else None
+    if recipe.amp == "off":
         return None
     if recipe.amp == "auto":
         return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16

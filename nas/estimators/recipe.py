@@ -20,7 +20,7 @@ Count0 = Annotated[int, Field(ge=0)]
 
 
 class Recipe(BaseModel):
-    """Parameters of the estimator ``training``; on a CPU, it trains in float32 whatever ``amp`` says."""
+    """Parameters of the estimator ``training``."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -56,6 +56,9 @@ class Recipe(BaseModel):
     cutmix: NonNegative = 0.0
     #: Decay of a moving average of the weights, which is then scored and shipped; off by default.
     ema_decay: Annotated[float, Field(gt=0, lt=1)] | None = None
+    #: Let the decay of the average rise to ``ema_decay`` during the training, so that short trainings do not keep their
+    #: first weights in it.
+    ema_warmup: bool = False
     #: Largest norm of the gradient; off by default.
     clip_grad: Positive | None = None
     #: Stop after this many epochs without an improvement of the task's first metric; off by default.
@@ -72,7 +75,8 @@ class Recipe(BaseModel):
     num_workers: Count0 = 0
     #: ``auto``, ``cpu`` or ``cuda``.
     device: Literal["auto", "cpu", "cuda"] = "auto"
-    #: Mixed precision on a GPU: ``bfloat16``, ``float16``, ``off``, or ``auto`` for the best type of the GPU.
+    #: Mixed precision: ``bfloat16``, ``float16``, ``off``, or ``auto`` for the best type of the GPU. A CPU trains in
+    #: float32, unless this is ``bfloat16``.
     amp: Literal["auto", "bfloat16", "float16", "off"] = "auto"
     #: Store feature maps with channels last.
     channels_last: bool = True

@@ -16,6 +16,7 @@ from nas.errors import JobError
 from nas.estimators import Epoch
 from nas.estimators.batches import read_batches, size_of, training_batch_size
 from nas.estimators.checkpoint import Position, Saved, load, save
+from nas.estimators.data_parallel import Workers
 from nas.estimators.memory_format import training_format
 from nas.estimators.optimization import Optimization, make_mixup, pick_device
 from nas.estimators.predict import outputs
@@ -46,9 +47,11 @@ class Run:
         folder: folder of checkpoints; None saves nothing.
         loss: loss of a batch.
         depends_on: further values that the training depends on, as JSON values.
+        workers: the processes that train the network together, if there are several; the first one saves checkpoints.
 
     Raises:
-        PlanError: the recipe mixes targets that can't be mixed, or requires a GPU that does not exist.
+        PlanError: the recipe mixes targets that can't be mixed, requires a GPU that does not exist, or has batches that
+            can't be divided among the processes.
     """
 
     def __init__(
@@ -61,20 +64,26 @@ class Run:
         *,
         loss: Loss | None = None,
         depends_on: Any = None,
+        workers: Workers | None = None,
     ) -> None:
         self.recipe, self.network, self.task, self.seed, self.folder = recipe, network, task, seed, folder
+        self.workers = workers
         self.loss = loss or plain_loss(task)
         self.device = pick_device(recipe)
         self.mixup = make_mixup(recipe, task)
         self.data = task.dataset("train", augment=recipe.augment)
         size = size_of(self.data)
         self.batch_size = training_batch_size(size, recipe.batch_size, even=self.mixup is not None)
+        if workers is not None:
+            workers.check_batch(self.batch_size, even=self.mixup is not None)
         self.steps = size // self.batch_size
         self.format = training_format(
             network.model, self.device, network.input_shape, channels_last=recipe.channels_last
         )
         # Torch's stubs know only the overloads of `to` without a memory format.
         self.model: nn.Module = network.model.to(self.device, memory_format=self.format)  # type: ignore[call-overload]
+        #: What the loss is computed with; its gradients are averaged over the workers.
+        self.trained = self.model if workers is None else workers.wrapped(self.model)
         self.optimization = Optimization(recipe, self.model, self.steps, self.device)
         self.key = _key(recipe, network, task, seed, depends_on) if folder is not None else ""
         self.total_steps = self.steps * recipe.epochs
@@ -107,7 +116,8 @@ class Run:
         while self.batch < self.steps:
             # Generators are seeded again for every segment; an interruption does not change the segments.
             started = time.monotonic()
-            with seeded(seed_of(self.seed, "segment", self.epoch, self.batch), self.device):
+            own = () if self.workers is None else (self.workers.rank,)
+            with seeded(seed_of(self.seed, "segment", self.epoch, self.batch, *own), self.device):
                 self._train_segment(order, min(self.batch + self.recipe.checkpoint_steps, self.steps))
             self.seconds += time.monotonic() - started
             if self.batch < self.steps:
@@ -121,6 +131,7 @@ class Run:
     def resume(self) -> None:
         """Restore the folder's checkpoint, if it has one."""
         saved = load(self.folder, self.key) if self.folder is not None else None
+        self._check_agreed(saved)
         if saved is None:
             return
         self.model.load_state_dict(dict(saved.model))
@@ -128,6 +139,15 @@ class Run:
         position = saved.position
         self.epoch, self.batch, self.curve = position.epoch, position.batch, position.curve
         self.loss_sum, self.seconds = position.loss_sum, position.seconds
+
+    def _check_agreed(self, saved: Saved | None) -> None:
+        """Raise JobError unless all workers continue from the same checkpoint."""
+        found = None if saved is None else (saved.position.epoch, saved.position.batch)
+        if self.workers is not None and (first := self.workers.first(found)) != found:
+            raise JobError(
+                f"worker {self.workers.rank} finds another checkpoint in {self.folder} than the first worker "
+                f"({found} and {first}, epoch and batch); all workers need the same folder"
+            )
 
     def hand_over(self) -> None:
         """Put the scored weights into ``network.model``, on the CPU, in the contiguous format and evaluation mode."""
@@ -139,12 +159,12 @@ class Run:
 
     def _train_segment(self, order: Tensor, last: int) -> None:
         enter_training_mode(self.model)
-        part = order[self.batch * self.batch_size : last * self.batch_size]
+        part, size = order[self.batch * self.batch_size : last * self.batch_size], self.batch_size
+        if self.workers is not None:
+            part, size = self.workers.share(part, size), size // self.workers.size
         gpu = self.device.type == "cuda"
         losses: list[Tensor] = []
-        for inputs, targets in read_batches(
-            self.data, part, self.batch_size, num_workers=self.recipe.num_workers, pin_memory=gpu
-        ):
+        for inputs, targets in read_batches(self.data, part, size, num_workers=self.recipe.num_workers, pin_memory=gpu):
             losses.append(self._train_step(inputs, targets))
             self.batch += 1
             # Reading a loss waits for the GPU, so it is done rarely there.
@@ -162,13 +182,21 @@ class Run:
             inputs, targets = self.mixup(inputs, targets)
             smoothing = 0.0
         inputs = inputs.contiguous(memory_format=self.format)
-        self.network.on_step(step, self.total_steps)
+        self._run_policies(step)
         if step in self.restarts:
             self.optimization.restart()
         with self.optimization.precision():
-            loss = self.loss(self.model, inputs, targets, smoothing)
+            loss = self.loss(self.trained, inputs, targets, smoothing)
         self.optimization.step(loss, self._scheduled(step))
         return loss.detach()
+
+    def _run_policies(self, step: int) -> None:
+        """Run the schedules of the policies, with the same random numbers in all workers."""
+        if self.workers is None:
+            self.network.on_step(step, self.total_steps)
+            return
+        with seeded(seed_of(self.seed, "policies", step), self.device):
+            self.network.on_step(step, self.total_steps)
 
     def _scheduled(self, step: int) -> int:
         """The position of a step in the learning-rate schedule, which is completed between two restarts."""
@@ -182,7 +210,8 @@ class Run:
         Raises:
             JobError: a loss is not finite.
         """
-        values = torch.stack(losses).float().tolist()
+        found = torch.stack(losses).float()
+        values = (found if self.workers is None else self.workers.mean(found)).tolist()
         for offset, value in enumerate(values, self.batch - len(values)):
             if not np.isfinite(value):
                 raise JobError(
@@ -210,7 +239,8 @@ class Run:
         seconds = self.seconds + time.monotonic() - started
         rate = self.optimization.learning_rate
         mean = self.loss_sum / self.steps
-        return Epoch(self.epoch, {"train_loss": mean, "learning_rate": rate, "seconds": seconds, **scores})
+        values = {"train_loss": mean, "learning_rate": rate, "seconds": seconds, **scores}
+        return Epoch(self.epoch, values if self.workers is None else self.workers.first(values))
 
     def _on_plateau(self) -> bool:
         patience = self.recipe.patience
@@ -226,7 +256,7 @@ class Run:
         return len(values) - 1 - best >= patience
 
     def _save(self) -> None:
-        if self.folder is None:
+        if self.folder is None or (self.workers is not None and self.workers.rank):
             return
         average = self.optimization.average
         position = Position(self.key, self.epoch, self.batch, self.loss_sum, self.seconds, self.curve)

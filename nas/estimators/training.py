@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nas.estimators import Epoch, Estimator
+from nas.estimators.distillation import Distillation
+from nas.estimators.optimization import pick_device
 from nas.estimators.recipe import Recipe, make_recipe
-from nas.estimators.run import Run, steps_of
+from nas.estimators.run import Loss, Run, steps_of
 
 if TYPE_CHECKING:
+    from nas.estimators.data_parallel import Workers
+    from nas.estimators.teacher import Teacher
     from nas.space import Network
     from nas.tasks import Task
+
+
+#: Factor on the number of epochs, and decay of the average, of a final training.
+LONGER, FINAL_EMA_DECAY = 10, 0.999
 
 
 class Training(Estimator):
@@ -36,6 +44,23 @@ class Training(Estimator):
         self.recipe = make_recipe(parameters)
         self.num_epochs = self.recipe.epochs
         self.halving = self.recipe.halving
+        self._teacher: Teacher | None = None
+        self._workers: Workers | None = None
+
+    @classmethod
+    def for_final_training(cls, parameters: Mapping[str, Any]) -> dict[str, Any]:
+        """Ten times as many epochs, with an average of the weights; no training is stopped early."""
+        kept = {key: value for key, value in parameters.items() if key not in ("halving", "patience")}
+        epochs = make_recipe(kept).epochs
+        return {"ema_decay": FINAL_EMA_DECAY, "ema_warmup": True, **kept, "epochs": LONGER * epochs}
+
+    def use_teacher(self, teacher: Teacher) -> None:
+        """See ``Estimator.use_teacher``."""
+        self._teacher = teacher
+
+    def use_workers(self, workers: Workers) -> None:
+        """See ``Estimator.use_workers``."""
+        self._workers = workers
 
     def num_steps(self, task: Task) -> int:
         """See ``Estimator.num_steps``."""
@@ -50,4 +75,36 @@ class Training(Estimator):
         Raises:
             PlanError: the recipe mixes targets that can't be mixed, or requires a GPU that does not exist.
         """
-        yield from Run(self.recipe, network, task, seed, checkpoint).epochs()
+        run = Run(
+            self.recipe,
+            network,
+            task,
+            seed,
+            checkpoint,
+            loss=self._loss(task),
+            depends_on=self._depends_on(),
+            workers=self._workers,
+        )
+        yield from run.epochs()
+
+    def _loss(self, task: Task) -> Loss | None:
+        """The loss with the teacher; None for the task's own loss."""
+        if self._teacher is None:
+            return None
+        return Distillation(
+            task,
+            self._teacher.model.to(pick_device(self.recipe)),
+            temperature=self._teacher.temperature,
+            hard=self._teacher.hard_weight,
+            soft=self._teacher.soft_weight,
+        )
+
+    def _depends_on(self) -> Any:
+        """What the weights depend on besides the recipe, as JSON values; None for one process without a teacher."""
+        found: dict[str, Any] = {}
+        if self._teacher is not None:
+            weights = self._teacher.temperature, self._teacher.hard_weight, self._teacher.soft_weight
+            found["teacher"] = [self._teacher.identity, *weights]
+        if self._workers is not None:
+            found["workers"] = self._workers.size
+        return found or None

@@ -35,12 +35,12 @@ class Folded:
     shifted: frozenset[int]
 
 
-def fold(graph: TracedGraph, bits: Mapping[str, int]) -> Folded:
+def fold(graph: TracedGraph, bits: Mapping[str, int], *, shifts: bool = True) -> Folded:
     """Fold a graph: the weights of every weighted call as they ship.
 
     Affine calls that follow a weighted call, each as the only user of the value before it, are folded into its weights.
     The last shift of a call is folded into the bias of the next weighted call, if that is the only user of its output
-    and computes in floats; 8-bit layers are calibrated on the shifted values.
+    and computes in floats; 8-bit layers are calibrated on the shifted values. Without ``shifts``, they are not folded.
     """
     users = graph.users()
     layers: dict[int, FoldedWeights] = {}
@@ -54,7 +54,7 @@ def fold(graph: TracedGraph, bits: Mapping[str, int]) -> Folded:
             layer = _scaled(layer, affine)
             norms[place] = index
         layers[index] = layer
-    shifted = frozenset(_shift_biases(graph, users, layers, bits))
+    shifted = frozenset(_shift_biases(graph, users, layers, bits) if shifts else ())
     return Folded(layers, norms, shifted)
 
 

@@ -12,25 +12,22 @@ from typing import Any
 
 import numpy as np
 import onnx
-from torch import Tensor, fx
+from torch import Tensor
 
 from nas.errors import ExportError
 from nas.export import Artifact, Exporter
 from nas.export.checking.blame import blame_hooks, blame_operator
 from nas.export.checking.check import check_same, file_answers
 from nas.export.checking.expected import expect
-from nas.export.folding import fold
 from nas.export.job import ExportJob
-from nas.export.onnx_graph import OnnxGraph, Parameter
-from nas.export.quantize import IntegerPlan, halved, plan_integers, quantize_layer, quantize_weight
-from nas.export.ranges import SEEDED, ranges, seeded_inputs
+from nas.export.onnx_graph import OnnxGraph
+from nas.export.ranges import SEEDED, seeded_inputs
+from nas.export.shipped import Shipped, ship
 from nas.export.simulation import Simulation, can_simulate
 from nas.export.structure import record_nonzeros, structure_hash_of
 from nas.export.torch_route import export_with_torch
 from nas.graph.tracing import TracedGraph, trace
 from nas.ops.arrays import as_array
-from nas.quantization.scheme import scheme_of
-from nas.quantization.steps import Steps, activation_steps
 from nas.scratch import Scratch
 from nas.space import Network
 
@@ -155,70 +152,40 @@ class _Written:
 
     def __init__(self, graph: TracedGraph, bits: Mapping[str, int], inputs: Tensor) -> None:
         self._graph, self._bits = graph, bits
-        self._folded = fold(graph, bits)
-        self._plan = plan_integers(graph, self._folded, bits)
-        self._steps = self._found_steps(inputs) if self._plan.values else {}
-        self._parameters: Mapping[tuple[fx.Node, str], Parameter | None] = self._shipped()
+        self._shipped = ship(graph, bits, inputs)
 
     @property
     def enclosed(self) -> list[str]:
         """Float layers that read and write rounded values; ONNX Runtime computes them in integers nevertheless."""
-        return [self._graph.nodes[index].name for index in self._plan.enclosed]
+        return [self._graph.nodes[index].name for index in self._shipped.plan.enclosed]
 
     @property
     def simulation(self) -> Simulation | None:
         """The file simulated in torch; None if nothing is rounded, or if its rounding can't be simulated."""
-        fewer = [index for index in self._folded.layers if self._bits.get(self._graph.nodes[index].path, 32) < 32]
-        if not fewer or self._plan.enclosed or not all(can_simulate(self._graph.nodes[index]) for index in fewer):
+        shipped = self._shipped
+        fewer = [index for index in shipped.folded.layers if self._bits.get(self._graph.nodes[index].path, 32) < 32]
+        if not fewer or shipped.plan.enclosed or not all(can_simulate(self._graph.nodes[index]) for index in fewer):
             return None
-        return Simulation(self._graph, fewer, self._folded, self._plan, self._steps, self._parameters)
+        return Simulation(self._graph, fewer, shipped)
 
     def model(self, input_shape: tuple[int, ...], until: int | None = None) -> onnx.ModelProto:
         """The file's content; with ``until``, for a file that returns the value of this node."""
-        builder = OnnxGraph(self._parameters)
+        builder = OnnxGraph(self._shipped.parameters)
         place = self._graph.outputs[0] if until is None else until
-        output = _walk(builder, self._graph, self._plan, self._steps)[place]
+        output = _walk(builder, self._graph, self._shipped)[place]
         output_shape = self._graph.nodes[place].call.output_shape
         model = builder.model("input", input_shape, output, output_shape)
         record_nonzeros(model, builder.originals)
         return model
-
-    def _found_steps(self, inputs: Tensor) -> dict[int, Steps]:
-        plan = self._plan
-        calibrations = {plan.observed[index]: scheme.new_calibration() for index, scheme in plan.schemes.items()}
-        found = ranges(self._graph, calibrations, inputs)
-        steps = {index: activation_steps(*found[plan.observed[index]], item) for index, item in plan.schemes.items()}
-        for index in sorted(plan.same_as):
-            steps[index] = steps[plan.same_as[index]]
-        return steps
-
-    def _shipped(self) -> dict[tuple[fx.Node, str], Parameter | None]:
-        shipped: dict[tuple[fx.Node, str], Parameter | None] = {
-            (self._graph.nodes[index].call.node, "bias"): None for index in self._folded.shifted
-        }
-        for index, layer in self._folded.layers.items():
-            node = self._graph.nodes[index]
-            scheme, bits = scheme_of(node.call.module), self._bits.get(node.path, 32)
-            weight: Parameter = layer.weight
-            bias: Parameter | None = layer.bias
-            if index in self._plan.layers:
-                weight, bias = quantize_layer(layer, self._steps[self._plan.owner[node.inputs[0]]], scheme)
-            elif bits == 4:
-                weight = quantize_weight(layer, 4, scheme)
-            elif bits == 16:
-                weight = halved(layer.weight, node.name)
-            shipped[(node.call.node, "weight")] = weight
-            if bias is not None:
-                shipped[(node.call.node, "bias")] = bias
-        return shipped
 
 
 def _has_integers(network: Network) -> bool:
     return any(bits == 8 for bits in network.bits.values())
 
 
-def _walk(builder: OnnxGraph, graph: TracedGraph, plan: IntegerPlan, steps: Mapping[int, Steps]) -> list[str]:
+def _walk(builder: OnnxGraph, graph: TracedGraph, shipped: Shipped) -> list[str]:
     """Emit every node and return the names of their values."""
+    plan, steps = shipped.plan, shipped.steps
     names: list[str] = []
     for index, node in enumerate(graph.nodes):
         builder.scope = node.name

@@ -10,12 +10,10 @@ import torch
 from torch import Tensor, fx
 from torch.func import functional_call
 
-from nas.export.folding import Folded
 from nas.export.onnx_graph import Integers, Parameter
-from nas.export.quantize import IntegerPlan
 from nas.export.ranges import device_of
+from nas.export.shipped import Shipped
 from nas.graph.tracing import TracedGraph, TracedNode
-from nas.quantization.steps import Steps
 
 
 class Simulation(fx.Interpreter):
@@ -27,29 +25,20 @@ class Simulation(fx.Interpreter):
     Args:
         graph: graph of the finished network in eval mode.
         fewer: positions of the layers with fewer than 32 bits; all others are unchanged.
-        folded: the folded weights.
-        plan: which values are rounded.
-        steps: position → how the value is rounded.
-        shipped: ``(fx node, parameter name)`` → the parameter that ships in place of the module's own.
+        shipped: the parameters of the file, and how values are rounded.
     """
 
-    def __init__(
-        self,
-        graph: TracedGraph,
-        fewer: Collection[int],
-        folded: Folded,
-        plan: IntegerPlan,
-        steps: Mapping[int, Steps],
-        shipped: Mapping[tuple[fx.Node, str], Parameter | None],
-    ) -> None:
+    def __init__(self, graph: TracedGraph, fewer: Collection[int], shipped: Shipped) -> None:
         super().__init__(graph.model, graph=graph.nodes[0].call.node.graph)
         self._device = device_of(graph.model)
         nodes = [node.call.node for node in graph.nodes]
-        self._steps = {nodes[plan.observed[index]]: item for index, item in steps.items()}
+        self._steps = {nodes[shipped.plan.observed[index]]: item for index, item in shipped.steps.items()}
         self._gone = {
-            nodes[place]: nodes[graph.nodes[place].inputs[0]] for place, index in folded.norms.items() if index in fewer
+            nodes[place]: nodes[graph.nodes[place].inputs[0]]
+            for place, index in shipped.folded.norms.items()
+            if index in fewer
         }
-        self._layers = {nodes[index]: _Layer(graph.nodes[index], shipped, self._device) for index in fewer}
+        self._layers = {nodes[index]: _Layer(graph.nodes[index], shipped.parameters, self._device) for index in fewer}
 
     def __call__(self, inputs: Tensor) -> Tensor:
         """Inputs ``(N, C, H, W)`` → the outputs of the file."""

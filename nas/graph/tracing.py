@@ -100,7 +100,7 @@ def trace(model: nn.Module, input_shape: Shape, *, unused: bool = False) -> Trac
     with evaluating(model), torch.no_grad():
         graph = _symbolic(model)
         normalize_arguments(graph, model)
-        _follow_in_place(graph, model)
+        follow_in_place(graph, model)
         with torch.device("meta"):
             return _Shapes(model, input_shape).run(graph, unused=unused)
 
@@ -155,8 +155,8 @@ def _symbolic(model: nn.Module) -> fx.Graph:
     return graph
 
 
-def _follow_in_place(graph: fx.Graph, model: nn.Module) -> None:
-    """Make the later users of a tensor that was changed in place use the call that changed it."""
+def follow_in_place(graph: fx.Graph, model: nn.Module) -> None:
+    """Make the later users of a tensor that was changed in place use the call that changed it, in ``graph``."""
     order = {node: position for position, node in enumerate(graph.nodes)}
     for node, position in order.items():
         if node.args and isinstance(node.args[0], fx.Node) and _is_in_place(node, model):

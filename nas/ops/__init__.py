@@ -118,6 +118,14 @@ class Op(ABC):
         """
         return None
 
+    def plain(self, call: Call) -> nn.Module | None:
+        """Modules of torch that compute a call with weights when deployed; for networks written in plain PyTorch.
+
+        It is a convolution, a linear layer, or a sequence with one of them, whose weights are replaced by those that
+        ship. None for a module that is a convolution or a linear layer itself.
+        """
+        return None
+
     def affine(self, call: Call, constants: Sequence[Tensor | None]) -> Affine | None:
         """Scale and shift of a call that does nothing else when deployed; they are folded into the weights before it.
 

@@ -44,6 +44,12 @@ class DilatedReparamOp(Op):
         with torch.no_grad():
             return Weights(*_layer(call).merged(), axis=1)
 
+    def plain(self, call: Call) -> nn.Module:
+        """See ``Op.plain``."""
+        channels, kernel = _layer(call).channels, _layer(call).kernel
+        with torch.device("meta"):
+            return nn.Conv2d(channels, channels, kernel, padding=kernel // 2, groups=channels)
+
     def emit(self, graph: OnnxGraph, call: Call, inputs: Sequence[str]) -> str:
         """One ``Conv``."""
         kernel = _layer(call).kernel

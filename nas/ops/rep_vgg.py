@@ -39,6 +39,21 @@ class RepVggOp(Op):
         with torch.no_grad():
             return Weights(*merged(_block(call)), axis=1)
 
+    def plain(self, call: Call) -> nn.Module:
+        """See ``Op.plain``."""
+        main, size = main_of(_block(call)), main_of(_block(call)).kernel_size[0]
+        with torch.device("meta"):
+            conv = nn.Conv2d(
+                main.in_channels,
+                main.out_channels,
+                size,
+                main.stride[0],
+                size // 2 * main.dilation[0],
+                main.dilation[0],
+                main.groups,
+            )
+        return nn.Sequential(conv, _block(call).act)
+
     def emit(self, graph: OnnxGraph, call: Call, inputs: Sequence[str]) -> str:
         """One ``Conv``, then the nodes of the activation."""
         conv = main_of(_block(call))

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from nas.errors import SpaceError
 
 Value = None | bool | int | float | str
+_KINDS = (type(None), bool, int, float, str)
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,7 @@ class Chooser(ABC):
             raise SpaceError(f"choice {name!r} is asked twice in one build; give each place its own name")
         if not question.options or len(set(map(repr, question.options))) != len(question.options):
             raise SpaceError(f"choice {name!r} needs distinct options, got {list(options)!r}")
-        if not all(option is None or isinstance(option, bool | int | float | str) for option in options):
+        if not all(isinstance(option, _KINDS) for option in options):
             raise SpaceError(
                 f"choice {name!r}: options are None, bool, int, float or str (names of things, "
                 f"not things), got {list(options)!r}"

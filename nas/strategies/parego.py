@@ -92,7 +92,7 @@ class ParegoStrategy(DistinctStrategy):
         new = coder.codes(np.where(effective, candidates, INACTIVE))
         given = coder.codes(np.where(active, places, INACTIVE))
         score = Beliefs(*_prediction(given[complete[order]], scores[order], new, coder.owner), "minimize")
-        gains = score.beyond(float(scores.min()))
+        gains = score.beyond(scores.min(keepdims=True))[0]
         if len(complete) < len(results):
             violations = np.array([_signed_violation(item) for item in results])
             mean, spread = _prediction(given[-_LEARNED:], violations[-_LEARNED:], new, coder.owner)

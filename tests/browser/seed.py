@@ -21,6 +21,8 @@ from trials.store.models import (
     ArtifactRow,
     Candidate,
     EpochRow,
+    FinalEpochRow,
+    FinalTrainingRow,
     JobRow,
     Measurement,
     Metric,
@@ -271,6 +273,8 @@ def _trained(session: Session, candidate: Candidate, accuracy: float, draw: rand
         return
     low, high = wilson(accuracy, 700)
     session.add(Metric(candidate_id=candidate.id, name="accuracy", value=accuracy, low=low, high=high))
+    if candidate.number == 0:
+        _finally_trained(session, candidate, accuracy)
     for kind in ("onnx", "weights"):
         session.add(
             ArtifactRow(
@@ -283,6 +287,38 @@ def _trained(session: Session, candidate: Candidate, accuracy: float, draw: rand
                 created_at=candidate.created_at,
             )
         )
+
+
+def _finally_trained(session: Session, candidate: Candidate, accuracy: float) -> None:
+    """One final training that ended, and one that failed."""
+    for seed, state in enumerate(("complete", "failed")):
+        better = accuracy + 0.01
+        training = FinalTrainingRow(
+            candidate_id=candidate.id,
+            key=f"{seed:064x}",
+            recipe={
+                "estimator_spec": {"name": "training", "epochs": 3},
+                "teacher": "dense",
+                "distillation": {"temperature": 2.0, "hard_weight": 1.0, "soft_weight": 1.0},
+                "seed": seed,
+                "workers": 1,
+            },
+            state=state,
+            attempt=1,
+            environment={},
+            result={"metrics": {"accuracy": better}, "intervals": {"accuracy": [better - 0.01, better + 0.005]}}
+            if state == "complete"
+            else None,
+            error=None if state == "complete" else "JobError: loss is nan in epoch 2, step 31",
+            traceback=None if state == "complete" else TRACEBACK,
+            started_at=candidate.created_at + timedelta(hours=1),
+            finished_at=candidate.created_at + timedelta(hours=2),
+        )
+        session.add(training)
+        session.flush()
+        for epoch in range(3 if state == "complete" else 1):
+            values = {"train_loss": 1.0 / (epoch + 1), "accuracy": better - 0.1 / (epoch + 1)}
+            session.add(FinalEpochRow(final_training_id=training.id, epoch=epoch, values=values))
 
 
 def samples_of(latency: float, draw: random.Random) -> bytes:

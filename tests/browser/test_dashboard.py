@@ -209,7 +209,7 @@ def test_a_ticked_row_leads_to_its_candidate(page: Any, address: str) -> None:
 
 def test_a_candidate_has_layers_curve_and_latency(page: Any, address: str) -> None:
     page.goto(f"{address}/trial?study=digits&trial=0")
-    for heading in ("Layers", "Choices", "Training", "Latency", "Jobs", "Files"):
+    for heading in ("Layers", "Choices", "Training", "Final training", "Latency", "Jobs", "Files"):
         page.get_by_role("heading", name=heading, exact=True).wait_for()
     assert cells(page, 0)[:2] == ["stage0.conv", "conv3x3"]
     page.locator(".js-plotly-plot .bars .point").first.wait_for(state="attached")

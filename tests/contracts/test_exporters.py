@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-import nas.export.onnx
+import nas.export.shipped
 from nas.errors import ExportError
 from nas.export import EXPORTERS, Artifact, Exporter
 from nas.export.checking.expected import expect
@@ -301,13 +301,13 @@ def test_integers_compute_what_torchs_simulation_computes(tmp_path: Path) -> Non
 
 
 def test_a_zero_point_that_is_off_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    planted = nas.export.onnx.activation_steps
+    planted = nas.export.shipped.activation_steps
 
     def off(low: float, high: float, scheme: Scheme) -> Steps:
         steps = planted(low, high, scheme)
         return replace(steps, zero_point=steps.zero_point + 64)
 
-    monkeypatch.setattr(nas.export.onnx, "activation_steps", off)
+    monkeypatch.setattr(nas.export.shipped, "activation_steps", off)
     with pytest.raises(ExportError, match="rounding explains at most"):
         check_integers(tmp_path)
 

@@ -73,9 +73,15 @@ def check_or_refused(made: Format, source: Source, folder: Path) -> None:
     check_outputs(made, source, files, images(8, seed=1), "made")
 
 
-@pytest.mark.parametrize("name", ["plain", "residual"])
+@pytest.mark.parametrize("case", ["fp32", "int8", "sparse"])
+def test_a_network_has_the_same_outputs_or_is_refused_by_name(made: Format, case: str, tmp_path: Path) -> None:
+    check_or_refused(made, source_of(CASES[case]("plain"), tmp_path), tmp_path / "made")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", NETWORKS)
 @pytest.mark.parametrize("case", CASES)
-def test_a_network_has_the_same_outputs_or_is_refused_by_name(
+def test_every_network_has_the_same_outputs_or_is_refused_by_name(
     made: Format, case: str, name: str, tmp_path: Path
 ) -> None:
     check_or_refused(made, source_of(CASES[case](name), tmp_path), tmp_path / "made")
@@ -120,6 +126,7 @@ def test_a_format_that_computes_something_else_is_refused(
         check_outputs(made, source, files, images(8, seed=1), "made")
 
 
+@pytest.mark.slow
 def test_an_opener_runs_alone_and_the_requirements_are_pinned(made: Format, tmp_path: Path) -> None:
     source = source_of(make_network("plain"), tmp_path)
     made.write(source, tmp_path)

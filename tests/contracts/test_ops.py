@@ -13,12 +13,15 @@ import numpy as np
 import onnxruntime
 import pytest
 import torch
+from safetensors.torch import save_file
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 import nas.ops
 from nas.errors import ExportError
+from nas.export.formats.openers.torch import load
 from nas.export.onnx import OnnxExporter
+from nas.export.plain.network import plain_network
 from nas.graph.identity import count_macs, graph_identity, trace
 from nas.latency.runtimes import RUNTIMES, SessionOptions
 from nas.ops import OPS, Call, Example, op_name
@@ -45,6 +48,22 @@ def random_input(example: Example, seed: int = 1) -> torch.Tensor:
 def torch_output(model: nn.Module, inputs: torch.Tensor) -> np.ndarray:
     with torch.no_grad():
         return model.eval()(inputs).numpy()
+
+
+def check_plain_source(example: Example, folder: Path) -> None:
+    network = Network(Architecture({"name": "example"}, (), {}), example.model.eval())
+    plain = plain_network(network, example.input_shape, random_input(example), "weights.safetensors")
+    save_file(dict(plain.tensors), folder / "weights.safetensors")
+    (folder / "model.py").write_text(plain.source)
+    expected = torch_output(example.model, random_input(example))
+    found = torch_output(load(folder), random_input(example))
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4 * max(expected.std(), 1e-9))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "example"), EXAMPLES)
+def test_the_op_can_be_written_in_plain_pytorch(name: str, example: Example, tmp_path: Path) -> None:
+    check_plain_source(example, tmp_path)
 
 
 def check_covered(name: str, example: Example) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import pickle
 import runpy
 import sys
 from pathlib import Path
@@ -18,6 +20,14 @@ BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 def test_a_benchmark_finds_what_it_measures(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "path", [str(BENCHMARKS), *sys.path])
     assert runpy.run_path(str(path), run_name="benchmark")["__doc__"]
+
+
+def test_nothing_but_plain_values_is_unpickled() -> None:
+    unpickler = runpy.run_path(str(BENCHMARKS / "convert_nas_bench_201.py"), run_name="benchmark")["PlainUnpickler"]
+    plain = {"421211": {"val_acc": [51.88, 53.08]}}
+    assert unpickler(io.BytesIO(pickle.dumps(plain))).load() == plain
+    with pytest.raises(pickle.UnpicklingError, match="pathlib"):
+        unpickler(io.BytesIO(pickle.dumps(BENCHMARKS))).load()
 
 
 @pytest.mark.slow

@@ -8,6 +8,7 @@ from typing import Any
 from nas.foreign import line
 from nas.latency.protocol.samples import Samples
 from nas.latency.protocol.summary import times_of
+from nas.tasks.per_class import PREFIX
 from trials.analysis.membership import membership_of
 from trials.analysis.profiles import OWN, account, layer_times
 from trials.cli.console import out
@@ -20,6 +21,7 @@ from trials.reporting.report.tables import costs_table, rung_table
 from trials.reporting.study import StudyView
 from trials.store.read.candidate import CandidateDetail, MeasurementInfo, samples_blob
 from trials.store.read.candidates import CandidateRow, candidates_page
+from trials.store.read.final_trainings import FinalTrainingInfo
 from trials.store.read.protocols import describe_regime
 from trials.store.read.studies import STATES
 
@@ -171,6 +173,18 @@ def print_targets(study: StudyView) -> None:
     print_rows(found["prediction_errors"], as_json=False, empty="no latency was predicted")
 
 
+def final_training_row(detail: CandidateDetail, training: FinalTrainingInfo) -> dict[str, Any]:
+    """Return a final training with its scores, and those of the search beside them."""
+    row: dict[str, Any] = {"trial": detail.row.number, "final training": training.description, "state": training.state}
+    row["epochs"] = len(training.curve.epochs)
+    for name, value in training.scores.items():
+        if not name.startswith(PREFIX):
+            row[name] = value.value
+            row[f"{name} in the search"] = detail.row.metrics[name].value if name in detail.row.metrics else None
+    weights = training.weights
+    return row | {"weights": weights["sha256"][:16] if weights else "", "error": training.error or ""}
+
+
 def print_candidate(study: StudyView, number: int) -> None:
     """Print one candidate with its metrics, measurements, choices, layers and profiles."""
     detail = study.detail(number)
@@ -190,6 +204,8 @@ def print_candidate(study: StudyView, number: int) -> None:
         out.print(f"{item.speedup:.2f} times as fast as its dense twin at {item.target}")
     for flag in detail.row.flags:
         out.print(warning(flag))
+    if detail.final_trainings:
+        print_rows([final_training_row(detail, item) for item in detail.final_trainings], as_json=False)
     if detail.confusion is not None:
         print_rows(confusion_rows(detail.confusion), as_json=False)
     if detail.measurements:
@@ -200,5 +216,6 @@ def print_candidate(study: StudyView, number: int) -> None:
     print_rows(detail.layers, as_json=False)
     for profile in detail.profiles:
         print_profile(detail, profile.target)
-    if detail.traceback:
-        out.print(detail.traceback)
+    for trace in (detail.traceback, *(item.traceback for item in detail.final_trainings)):
+        if trace:
+            out.print(trace)

@@ -10,13 +10,12 @@ from typing import Any
 
 from nas.errors import ExportError, StudyError
 from nas.export import Artifact
-from nas.export.weights import load_weights, save_weights
+from nas.export.weights import save_weights
 from nas.latency.agent.remote import open_measurer
 from nas.latency.protocol.measure import Latency
 from nas.latency.runtimes import SessionOptions, make_runtime
 from nas.latency.targets import Target
-from nas.scratch import Scratch
-from nas.space import Architecture, Network
+from nas.space import Network
 from trials.analysis.gaps import gaps, in_json
 from trials.analysis.membership import membership_of
 from trials.export.answers import Answers, answers_of, scored
@@ -25,12 +24,13 @@ from trials.export.loading import WEIGHTS, write_architecture
 from trials.export.page import markdown
 from trials.export.placing import placed_whole
 from trials.export.scripts.assembly import SCRIPTS, write_scripts
+from trials.export.weights import ChosenWeights, choose_weights
 from trials.jobs.candidate import deploy
 from trials.jobs.environment import describe_environment
+from trials.jobs.teachers import trained_network
 from trials.plans.data import check_data
 from trials.plans.plan import make_plan
 from trials.plans.problem import Problem, open_problem, target_specs
-from trials.store.artifacts import ArtifactStore
 from trials.store.read.candidate import CandidateDetail, candidate_detail
 from trials.store.read.candidates import Value
 from trials.store.read.points import front, points
@@ -54,7 +54,7 @@ def chosen(store: Store, name: str, *, only_best: bool) -> list[int]:
     found = front(store, name)
     numbers = [int(number) for number in found.numbers]
     if not numbers:
-        raise StudyError(f"study {name!r} has no complete candidate to export; look at nas show {name}")
+        raise StudyError(f"study {name!r} has no complete trial; look at nas show {name}")
     if not only_best:
         return numbers
     directions = store.read(study_row, name).objectives
@@ -62,7 +62,7 @@ def chosen(store: Store, name: str, *, only_best: bool) -> list[int]:
     return [numbers[int(first.argmax() if next(iter(directions.values())) == "maximize" else first.argmin())]]
 
 
-def export_candidate(store: Store, name: str, number: int, folder: Path) -> dict[str, Any]:
+def export_candidate(store: Store, name: str, number: int, folder: Path, weights: str = "best") -> dict[str, Any]:
     """Write one candidate as ``folder``, which appears when it is complete (see ``placed_whole``).
 
     Args:
@@ -70,6 +70,7 @@ def export_candidate(store: Store, name: str, number: int, folder: Path) -> dict
         name: name of the study.
         number: number of the trial.
         folder: an absolute path that ``new_folder`` has checked.
+        weights: see ``trials.export.weights.Wanted``.
 
     Returns:
         Scores and latencies, as a row to print.
@@ -79,66 +80,47 @@ def export_candidate(store: Store, name: str, number: int, folder: Path) -> dict
         ExportError: the scores of the rebuilt network differ from the recorded ones, or a file can't be written.
     """
     detail = candidate_detail(store, name, number)
-    check_trained(detail)
     study = store.read(study_row, name)
     problem = open_problem(make_plan(study.plan))
+    choice = choose_weights(detail, problem.task, weights)
     known = check_data(name, study.environment, problem)
     with placed_whole(folder) as made:
-        row, sha256, scores = _write(store, problem, detail, made, name=name, known=known)
+        row, sha256, scores = _write(store, problem, detail, choice, made, name=name, known=known)
     store.write(add_export, name, number, ExportValue(str(folder.resolve()), sha256, scores))
     return {"trial": number, "folder": str(folder), **row}
 
 
-def check_trained(detail: CandidateDetail) -> None:
-    """Raise StudyError for a trial without a trained network; infeasible trials may have a trained network."""
-    if not any(item.kind == "weights" for item in detail.artifacts):
-        raise StudyError(
-            f"trial {detail.row.number} of {detail.study!r} is {detail.row.state} "
-            f"({detail.row.reason or 'no result yet'}) and has no trained network; only trained ones can be exported"
-        )
-
-
 def _write(
-    store: Store, problem: Problem, detail: CandidateDetail, folder: Path, *, name: str, known: bool
+    store: Store,
+    problem: Problem,
+    detail: CandidateDetail,
+    choice: ChosenWeights,
+    folder: Path,
+    *,
+    name: str,
+    known: bool,
 ) -> tuple[dict[str, Any], str, dict[str, Any]]:
     """Write one candidate; return its row, the hash of its file, and its scores with intervals."""
     number = detail.row.number
-    network = rebuild(problem, detail)
+    network = trained_network(problem, detail.definition, choice.uri, choice.sha256)
     artifact = deploy(problem, network, folder / f"model{problem.exporter.suffix}")
     save_weights(network.model, folder / WEIGHTS)
     write_architecture(problem, detail.definition, folder)
     answers = answers_of(problem, network, artifact)
     scores = answers[0].scores
-    _check_scores(detail, scores["validation"])
+    _check_scores(choice, scores["validation"])
     values = scored(answers[0])
     write_golden(problem, artifact, write_preprocessing(problem, folder), folder)
     runs_in = _write_script(problem, artifact, folder)
     latencies = [_measure_again(store, detail, artifact, target.name) for target in problem.plan.targets]
     report = _report(name, number, detail, network, artifact, answers, latencies) | {"runs_in": runs_in}
     report["data"] = "as when the study started" if known else "not recorded when the study started"
+    report["weights"] = choice.to_json()
     report["gaps"] = [item.to_json() for item in gaps(values)]
     report["on_front"] = membership_of(points(store, name)).get(number, 0.0)
     (folder / "report.json").write_text(json.dumps(report, indent=2))
     (folder / "report.md").write_text(markdown(report))
     return _row(scores, latencies), artifact.sha256, in_json(values)
-
-
-def rebuild(problem: Problem, detail: CandidateDetail) -> Network:
-    """Build the trained network from its architecture, and load its stored weights."""
-    weights = next((item for item in detail.artifacts if item.kind == "weights"), None)
-    if weights is None or weights.deleted_at is not None:
-        raise ExportError(
-            f"the weights of trial {detail.row.number} were not kept (artifacts.retention: "
-            f"{problem.plan.artifacts.retention}); export a trial of the front, or search again with "
-            "artifacts.retention: all"
-        )
-    network = problem.searched.build(Architecture.from_json(detail.definition), problem.plan.seed)
-    network.finalize()  # the weights were stored after finalizing
-    with Scratch("nas-export-") as folder:
-        path = Path(folder) / "weights.safetensors"
-        ArtifactStore("").fetch(weights.uri, weights.sha256, path)
-        load_weights(network.model, path)
-    return network
 
 
 @dataclass(frozen=True)
@@ -201,10 +183,9 @@ def _write_script(problem: Problem, artifact: Artifact, folder: Path) -> str:
     return f"{script.partition('_')[0]} {runtime.version().partition('+')[0]}"
 
 
-def _check_scores(detail: CandidateDetail, scores: Mapping[str, float]) -> None:
-    trained = next(job.scores for job in detail.jobs if job.kind == "train")  # metrics may be means over seeds
+def _check_scores(choice: ChosenWeights, scores: Mapping[str, float]) -> None:
     for metric, value in scores.items():
-        recorded = trained[metric] if metric in trained else recorded_value(detail, metric).value
+        recorded = choice.scores[metric]
         if abs(value - recorded) > SCORE_TOLERANCE * max(1.0, abs(recorded)):
             raise ExportError(
                 f"the rebuilt network has {metric} {value:.4f} on the validation split, recorded is {recorded:.4f}; "

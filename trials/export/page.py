@@ -31,6 +31,8 @@ def markdown(report: Mapping[str, Any]) -> str:
         f"`{file['name']}`: {file['size_bytes']:,} bytes, input {file['input_shape']}, sha256 `{file['sha256']}`.",
         f"{report['parameters']:,} parameters, {report['macs']:,} MACs.",
         "",
+        f"{foreign.markdown(report['weights']['reason'][:1].upper() + report['weights']['reason'][1:])}.",
+        "",
         f"Data: {report['data']}.",
         "",
         f"Run it: `python run.py image.jpg` (numpy, Pillow and {report['runs_in']}). `preprocessing.json` says how an "

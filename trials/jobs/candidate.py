@@ -18,7 +18,7 @@ import numpy as np
 import torch
 
 from nas.errors import JobError
-from nas.estimators import Epoch
+from nas.estimators import Epoch, Estimator
 from nas.export import Artifact
 from nas.export.checking.evaluate import deployed_outputs
 from nas.export.seeding import seed_weights
@@ -29,7 +29,6 @@ from nas.latency.protocol.pooling import pooled
 from nas.latency.protocol.samples import Samples
 from nas.latency.runtimes import answering
 from nas.latency.targets import Target
-from nas.proxies.scoring import Scores, score_network
 from nas.scratch import Scratch
 from nas.space import Architecture, Network
 from nas.tasks.intervals import score_intervals, wilson
@@ -70,14 +69,9 @@ COMPARED_IMAGES = 16
 
 
 def gate(payload: GatePayload) -> Iterator[StageReached | GateResult]:
-    """Deploy a candidate with seeded weights and measure it, until it certainly exceeds ``reject_above_ms``.
-
-    Zero-cost proxies score it before, with the initial weights of its training.
-    """
+    """Deploy a candidate with seeded weights and measure it, until it certainly exceeds ``reject_above_ms``."""
     problem = open_problem_json(payload["plan"])
-    network = _build(problem, payload)
-    scores = score_network(network, problem.task, payload["proxies"], payload["seed"])
-    yield from _time_untrained(problem, network, payload, payload["identity"], scores)
+    yield from _time_untrained(problem, build(problem, payload), payload, payload["identity"])
 
 
 def twin(payload: TwinPayload) -> Iterator[StageReached | GateResult]:
@@ -85,11 +79,11 @@ def twin(payload: TwinPayload) -> Iterator[StageReached | GateResult]:
     problem = open_problem_json(payload["plan"])
     parent = problem.searched.dense_parent(Architecture.from_json(payload["architecture"]))
     network = problem.searched.dense().build(parent.architecture, payload["seed"])
-    yield from _time_untrained(problem, network, payload, payload["twin"], Scores())
+    yield from _time_untrained(problem, network, payload, payload["twin"])
 
 
 def _time_untrained(
-    problem: Problem, network: Network, payload: GatePayload, seed_text: str, scores: Scores
+    problem: Problem, network: Network, payload: GatePayload, seed_text: str
 ) -> Iterator[StageReached | GateResult]:
     """Deploy a network with seeded weights, measure its latency, and count its static metrics."""
     seed_weights(network, problem.input_shape(), seed_text)
@@ -105,8 +99,7 @@ def _time_untrained(
         is_known = artifact.structure_hash[:PREFIX] in payload["known"]
         latency = None if is_known else _measure(artifact.path, payload, payload["reject_above_ms"], payload["screen"])
         yield {
-            "metrics": {"size_bytes": artifact.size_bytes, **problem.static_metrics(network), **scores.values},
-            "unscored": scores.missing,
+            "metrics": {"size_bytes": artifact.size_bytes, **problem.static_metrics(network)},
             "structure_hash": artifact.structure_hash,
             "latency": latency,
         }
@@ -120,20 +113,26 @@ def train(payload: TrainPayload) -> Iterator[EpochEnd | TrainResult]:
     The checkpoint is kept until the coordinator has committed the result, because this job may have to run again.
     """
     problem = open_problem_json(payload["plan"])
-    _check_data(problem, payload)
-    network = _build(problem, payload)
-    checkpoint = _checkpoint(payload)
+    yield from train_with(problem.estimator(), problem, payload)
+
+
+def train_with(estimator: Estimator, problem: Problem, payload: TrainPayload) -> Iterator[EpochEnd | TrainResult]:
+    """Train and deploy a candidate with an estimator, and score it; see ``train``."""
+    check_data(problem, payload)
+    network = build(problem, payload)
+    checkpoint = checkpoint_folder(payload)
     as_it_is = payload["original"] and problem.searched.space.trained(network.model)
     epochs = []
-    for epoch in _fit(problem, network, payload, train=not as_it_is):
+    for epoch in () if as_it_is else _training(estimator, problem, network, payload):
         epochs.append(epoch)
         yield {"epoch": epoch.epoch, "values": epoch.values}
+    network.finalize()
     artifact = deploy(problem, network, checkpoint / f"candidate{problem.exporter.suffix}")
     scored = _scored(problem, artifact)
     weights = checkpoint / "weights.safetensors"
     save_weights(network.model, weights)
     matrix, classes = scored.confusion, problem.task.class_names
-    steps = problem.estimator().num_steps(problem.task) if epochs else None  # None: the network was not trained
+    steps = estimator.num_steps(problem.task) if epochs else None  # None: the network was not trained
     uncovered = artifact.record.get("uncovered", ())
     yield {
         "metrics": {**scored.metrics, "size_bytes": artifact.size_bytes, **problem.static_metrics(network)},
@@ -155,9 +154,9 @@ def rung(payload: RungPayload) -> Iterator[EpochEnd | RungResult]:
     The checkpoint keeps the state, from which a later job continues. The schedule is that of the whole training.
     """
     problem = open_problem_json(payload["plan"])
-    _check_data(problem, payload)
-    network = _build(problem, payload)
-    with closing(_training(problem, network, payload)) as training:
+    check_data(problem, payload)
+    network = build(problem, payload)
+    with closing(_training(problem.estimator(), problem, network, payload)) as training:
         for epoch in islice(training, payload["epochs"]):
             yield {"epoch": epoch.epoch, "values": epoch.values}
     scores = {metric.name: epoch.values[metric.name] for metric in problem.task.metrics}
@@ -167,11 +166,12 @@ def rung(payload: RungPayload) -> Iterator[EpochEnd | RungResult]:
 def retrain(payload: TrainPayload) -> Iterator[StageReached | RetrainResult]:
     """Train a candidate again with another seed, and score it; only its scores are kept."""
     problem = open_problem_json(payload["plan"])
-    _check_data(problem, payload)
-    network = _build(problem, payload)
-    for epoch in _fit(problem, network, payload):
+    check_data(problem, payload)
+    network = build(problem, payload)
+    for epoch in _training(problem.estimator(), problem, network, payload):
         yield {"stage": f"epoch {epoch.epoch}"}
-    artifact = deploy(problem, network, _checkpoint(payload) / f"candidate{problem.exporter.suffix}")
+    network.finalize()
+    artifact = deploy(problem, network, checkpoint_folder(payload) / f"candidate{problem.exporter.suffix}")
     yield {"seed": payload["seed"], "scores": _scored(problem, artifact).metrics}
 
 
@@ -215,21 +215,22 @@ def calibration_inputs(problem: Problem, limit: int) -> torch.Tensor:
     return torch.stack([data[index][0] for index in indices])
 
 
-def _build(problem: Problem, payload: NetworkPayload) -> Network:
+def build(problem: Problem, payload: NetworkPayload) -> Network:
+    """Build the network of a payload with its initial weights."""
     return problem.searched.build(Architecture.from_json(payload["architecture"]), payload["seed"])
 
 
 def score(payload: NetworkPayload) -> Iterator[ScoreResult]:
     """Deploy and score a network with its initial weights; only its scores are kept."""
     problem = open_problem_json(payload["plan"])
-    network = _build(problem, payload)
+    network = build(problem, payload)
     network.finalize()
     with Scratch("nas-score-") as folder:
         artifact = deploy(problem, network, Path(folder) / f"candidate{problem.exporter.suffix}")
         yield {"metrics": _scored(problem, artifact).metrics}
 
 
-def _check_data(problem: Problem, payload: TrainPayload) -> None:
+def check_data(problem: Problem, payload: TrainPayload) -> None:
     """Raise JobError if the worker's data differ from those that the study started with."""
     if payload["data"] not in (None, fingerprint(problem.task)):
         raise JobError(
@@ -238,19 +239,12 @@ def _check_data(problem: Problem, payload: TrainPayload) -> None:
         )
 
 
-def _fit(problem: Problem, network: Network, payload: TrainPayload, *, train: bool = True) -> Iterator[Epoch]:
-    """Train from the last checkpoint, and finalize the network, so that it is ready to deploy."""
-    if train:
-        yield from _training(problem, network, payload)
-    network.finalize()
-
-
-def _training(problem: Problem, network: Network, payload: TrainPayload) -> Generator[Epoch]:
+def _training(estimator: Estimator, problem: Problem, network: Network, payload: TrainPayload) -> Generator[Epoch]:
     """Train a network, from its last checkpoint."""
-    yield from problem.estimator().fit(network, problem.task, seed=payload["seed"], checkpoint=_checkpoint(payload))
+    yield from estimator.fit(network, problem.task, seed=payload["seed"], checkpoint=checkpoint_folder(payload))
 
 
-def _checkpoint(payload: TrainPayload) -> Path:
+def checkpoint_folder(payload: TrainPayload) -> Path:
     """Return the folder of a training's state, which is made if it does not exist."""
     folder = Path(payload["checkpoint"])
     folder.mkdir(parents=True, exist_ok=True)

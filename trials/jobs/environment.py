@@ -10,6 +10,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from nas.processor import describe_processor
+
 PACKAGES = (
     "measured-nas",
     "torch",
@@ -31,6 +33,7 @@ def describe_environment() -> dict[str, Any]:
         "python": platform.python_version(),
         "platform": platform.platform(),
         "host": socket.gethostname(),
+        "processor": describe_processor()["processor"],
         "cores": len(os.sched_getaffinity(0)),
         "packages": {name: found for name in PACKAGES if (found := _version(name))},
         "revision": _revision(),

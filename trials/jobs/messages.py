@@ -59,8 +59,6 @@ class GatePayload(CandidatePayload, MeasuringPayload):
     reject_above_ms: float | None
     #: Whether to measure with the effort of screening.
     screen: bool
-    #: Zero-cost proxies that score the network.
-    proxies: list[str]
 
 
 class TwinPayload(GatePayload):
@@ -88,6 +86,26 @@ class RungPayload(TrainPayload):
 
     #: Number of epochs, from the beginning of the training, after which it waits.
     epochs: int
+
+
+class TeacherPayload(TypedDict):
+    """The teacher of a final training."""
+
+    #: As in ``final_training.teacher``; see ``trials.plans.teachers.TeacherSpec``.
+    teacher: str
+    #: ``nas.space.Architecture`` as JSON, and the URI of the weights, of a teacher that is a trial.
+    architecture: Mapping[str, Any] | None
+    uri: str | None
+    #: Hash of the file with the weights; None for the dense twin, which is trained first.
+    sha256: str | None
+
+
+class FinalTrainingPayload(TrainPayload):
+    """A network to train in the end."""
+
+    #: ``trials.plans.final_training.FinalTraining`` as JSON.
+    recipe: Mapping[str, Any]
+    teacher: TeacherPayload | None
 
 
 class MeasurePayload(CandidatePayload, MeasuringPayload):
@@ -178,10 +196,7 @@ class PooledLatency(LatencyInterval):
 class GateResult(TypedDict):
     """Size and latency of an untrained network: a candidate, a probe or a dense twin."""
 
-    #: Counted metrics, and the scores of proxies.
     metrics: dict[str, float]
-    #: Zero-cost proxy → why it could not score the network.
-    unscored: NotRequired[Mapping[str, str]]
     structure_hash: str
     #: None if the structure is one of the ``known``.
     latency: LatencyResult | None
@@ -297,6 +312,7 @@ TWIN = Function[TwinPayload, GateResult]("trials.jobs.candidate:twin")
 RUNG = Function[RungPayload, RungResult]("trials.jobs.candidate:rung")
 TRAIN = Function[TrainPayload, TrainResult]("trials.jobs.candidate:train")
 RETRAIN = Function[TrainPayload, RetrainResult]("trials.jobs.candidate:retrain")
+FINAL_TRAINING = Function[FinalTrainingPayload, TrainResult]("trials.jobs.final_training:final_training")
 SCORE = Function[NetworkPayload, ScoreResult]("trials.jobs.candidate:score")
 MEASURE = Function[MeasurePayload, MeasureResult]("trials.jobs.candidate:measure")
 REMEASURE = Function[RemeasurePayload, RemeasureResult]("trials.jobs.candidate:remeasure")

@@ -46,6 +46,11 @@ class StudyFolders:
         return self._local / "checkpoints" / self.key
 
     @property
+    def final_checkpoints(self) -> Path:
+        """The folder of the checkpoints of final trainings, which outlive the study."""
+        return self._local / "final_training" / self.key
+
+    @property
     def _local(self) -> Path:
         """The root if it is a local folder, else a folder in the user's cache."""
         return Path.home() / ".cache" / "measured-nas" if "://" in self.root else Path(self.root)

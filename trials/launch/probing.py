@@ -76,7 +76,6 @@ def probe(
                 "known": [],
                 "reject_above_ms": None,
                 "screen": True,
-                "proxies": [],
             },
             target_pool(name),
         )

@@ -43,7 +43,8 @@ def delete(store: Store, name: str) -> int:
     folders = StudyFolders(store, store.read(study_row, name))
     own = _own(folders, store.read(kept_artifacts, name))
     store.delete_study(name)
-    shutil.rmtree(folders.checkpoints, ignore_errors=True)
+    for folder in (folders.checkpoints, folders.final_checkpoints):
+        shutil.rmtree(folder, ignore_errors=True)
     removals: list[Callable[[], None]] = [partial(ArtifactStore("").delete, item.uri) for item in own]
     left = []
     for remove in [*removals, folders.remove_artifacts]:

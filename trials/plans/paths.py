@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from nas.space.policy import POLICIES
 from nas.strategies import STRATEGIES
 from nas.tasks import TASKS
 from search_spaces import SPACES
+from trials.plans.teachers import TeacherSpec
 
 #: Keys of a plan that contain a name with parameters, or a list of such names → registry of the names.
 _NAMED: Mapping[str, Registry[Any]] = {
@@ -57,10 +59,25 @@ def make_absolute(data: dict[str, Any], folder: Path) -> None:
         PlanError: a path is invalid, or an entry of ``code`` is not a folder.
     """
     _code(data, folder)
+    for final in _listed(data.get("final_training")):
+        if isinstance(teacher := final.get("teacher"), str):
+            final["teacher"] = with_absolute_weights(teacher, folder)
     for place, key in _places(data):
         value = place.get(key)
         if isinstance(value, str) and value:
             place[key] = absolute(key, value, folder)
+
+
+def with_absolute_weights(teacher: str, folder: Path) -> str:
+    """Return a teacher as in ``final_training.teacher``, with the absolute path of its weights."""
+    try:
+        spec = TeacherSpec.parse(teacher)
+    except ValueError:
+        return teacher  # the plan's check reports the problem
+    if spec.weights is None:
+        return teacher
+    text = Typed(spec.weights) if isinstance(teacher, Typed) else spec.weights
+    return str(replace(spec, weights=absolute("final_training.teacher", text, folder)))
 
 
 def make_relative(data: dict[str, Any], folder: Path) -> None:

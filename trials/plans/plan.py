@@ -21,6 +21,7 @@ from nas.registry import nearest
 from trials.executors import default_executor
 from trials.plans.python_objects import with_import_paths
 from trials.plans.retention import RETENTIONS
+from trials.plans.teachers import TeacherSpec
 from trials.plans.values import MAX_INTEGER, check_values, listed, short
 from trials.store.naming import name_problem
 
@@ -212,6 +213,46 @@ class ArtifactPlan(_Strict):
     retention: Annotated[str, AfterValidator(_retention)] = "front"
 
 
+class DistillationPlan(_Strict):
+    """Loss of a training with a teacher."""
+
+    #: Temperature of the softened outputs.
+    temperature: Annotated[float, Field(gt=0)] = 2.0
+    #: Weight of the labels.
+    hard_weight: Annotated[float, Field(ge=0)] = 1.0
+    #: Weight of the teacher's outputs.
+    soft_weight: Annotated[float, Field(ge=0)] = 1.0
+
+    @model_validator(mode="after")
+    def _some(self) -> DistillationPlan:
+        if not self.hard_weight and not self.soft_weight:
+            raise ValueError("hard_weight and soft_weight are both 0; nothing would be trained")
+        return self
+
+
+class FinalTrainingPlan(_Strict):
+    """How ``nas train`` trains a network that was chosen; all other keys are parameters of the estimator."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    #: Estimator; by default the study's, with its parameters and ten times as many epochs.
+    name: str | None = None
+    #: Network to learn from: ``dense``, ``trial:N`` or ``timm:MODEL,weights=FILE``.
+    teacher: str | None = None
+    distillation: DistillationPlan = DistillationPlan()
+    #: By default the seed of the study.
+    seed: Annotated[int, Field(ge=0, le=MAX_INTEGER)] | None = None
+    #: Number of processes that train one network together, through Ray Train.
+    workers: Positive = 1
+
+    @field_validator("teacher")
+    @classmethod
+    def _known_teacher(cls, value: str | None) -> str | None:
+        if value is not None:
+            TeacherSpec.parse(value)
+        return value
+
+
 class Plan(_Strict):
     """The plan of one study. Every key but ``task`` and ``space`` has a default.
 
@@ -238,6 +279,7 @@ class Plan(_Strict):
     #: Choice → an option that is probably good, or option → weight; options without a weight weigh 1.
     priors: dict[str, bool | int | float | str | dict[str, float] | None] = Field(default_factory=dict)
     estimator: Named = Named(name="training")
+    final_training: FinalTrainingPlan = FinalTrainingPlan()
     exporter: Named = Named(name="onnx")
     targets: tuple[TargetPlan, ...] = (TargetPlan(name="local"),)
     measure: MeasurePlan = MeasurePlan()

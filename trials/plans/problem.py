@@ -29,6 +29,7 @@ from nas.tasks import TASKS, Task
 from search_spaces import SPACES
 from trials.executors import EXECUTORS
 from trials.plans.answers import checked_answers, prior_weights, questions_of
+from trials.plans.final_training import final_training_of
 from trials.plans.metrics import COUNTED, static_metric_names
 from trials.plans.plan import Bound, Plan, Relative, make_plan
 from trials.store.target_metrics import TARGET_METRICS
@@ -67,11 +68,6 @@ class Problem:
         if self.plan.priors:
             strategy.use_priors(prior_weights(questions_of(self.searched), self.plan.priors))
         return strategy
-
-    @cached_property
-    def proxies(self) -> tuple[str, ...]:
-        """Zero-cost proxies that score every measured candidate before its training."""
-        return self.strategy(Goal(self.objectives, {}), self.plan.seed).proxies
 
     @cached_property
     def rungs(self) -> tuple[int, ...]:
@@ -244,6 +240,7 @@ def _check(problem: Problem) -> None:
     plan = problem.plan
     EXECUTORS.get(plan.executor)
     problem.estimator()
+    final_training_of(plan).estimator()
     policies = make_policies(problem.searched.policy_specs)
     for spec in target_specs(plan).values():
         _check_target(problem, policies, spec)
@@ -258,7 +255,6 @@ def _check(problem: Problem) -> None:
     _check_rungs(problem)
     _check_knowledge(plan)
     problem.strategy(Goal(problem.objectives, {}), plan.seed).check(problem.searched.sample)
-    _check_proxies(problem)
     parts = {name: getattr(plan, name) for name in ("task", "space", "policies", "exporter", "targets", "code")}
     _rehearse(Plan(**parts).model_dump_json())
 
@@ -365,15 +361,6 @@ def _check_knowledge(plan: Plan) -> None:
     if plan.priors and not strategy.has_priors:
         raise PlanError(
             f"priors: strategy {plan.strategy.name} has no use for them; strategies that have: {_listed('has_priors')}"
-        )
-
-
-def _check_proxies(problem: Problem) -> None:
-    """Raise PlanError if proxies would score networks that do not start from random weights."""
-    if problem.proxies and problem.starts_trained:
-        raise PlanError(
-            "strategy: proxies score untrained networks, but the networks of this space start from given weights; "
-            "remove proxies from the strategy"
         )
 
 

@@ -21,6 +21,7 @@ from trials.store.read.candidate import CandidateDetail, ExportInfo, candidate_d
 from trials.store.read.candidates import CandidateRow, candidates_page
 from trials.store.read.costs import Costs, study_costs
 from trials.store.read.doubts import study_doubts
+from trials.store.read.final_trainings import FinalTrainingInfo, final_trainings
 from trials.store.read.metric_names import is_at_rung
 from trials.store.read.points import Points, points
 from trials.store.read.predictions import predicted_latencies
@@ -164,6 +165,11 @@ class StudyView:
     def exports(self) -> Sequence[ExportInfo]:
         """Trials that were exported."""
         return exports(self.source, self.name)
+
+    @cached_property
+    def final_trainings(self) -> Mapping[int, Sequence[FinalTrainingInfo]]:
+        """Number of each trial with a final training → its final trainings, oldest first."""
+        return final_trainings(self.source, self.name)
 
     @cached_property
     def trials(self) -> Sequence[Trial]:

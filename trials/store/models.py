@@ -12,6 +12,7 @@
                ├── measurements    one blob of raw samples each
                ├── profiles        milliseconds per layer
                ├── artifacts       files, by URI and hash
+               ├── final_trainings ── final_epochs
                └── exports         exported folders and their test scores
 """
 
@@ -312,6 +313,44 @@ class ArtifactRow(Base):
     created_at: Mapped[datetime]
     #: When retention removed the file; its row is kept.
     deleted_at: Mapped[datetime | None]
+
+
+class FinalTrainingRow(Base):
+    """A final training of a candidate by one recipe; its scores are never those of the search."""
+
+    __tablename__ = "final_trainings"
+    __table_args__ = (UniqueConstraint("candidate_id", "key"),)
+    id: Mapped[int] = mapped_column(primary_key=True)
+    candidate_id: Mapped[int] = _candidate_key(index=False)
+    #: Hash of the recipe.
+    key: Mapped[str] = mapped_column(String(64))
+    #: As written by ``trials.plans.final_training.FinalTraining.to_json``.
+    recipe: Mapped[dict[str, Any]]
+    #: ``running``, ``interrupted``, ``complete``, ``failed``.
+    state: Mapped[str] = mapped_column(String(20))
+    #: Number of the attempt that may write; earlier ones change nothing any more.
+    attempt: Mapped[int]
+    #: The process that runs it, ``host:pid:start``; null if none does.
+    owner: Mapped[str | None] = mapped_column(String(200))
+    environment: Mapped[dict[str, Any]]
+    #: ``trials.jobs.messages.TrainResult`` with scores and files; null before the end.
+    result: Mapped[dict[str, Any] | None]
+    #: Why it failed or was interrupted.
+    error: Mapped[str | None] = mapped_column(Text)
+    traceback: Mapped[str | None] = mapped_column(Text)
+    started_at: Mapped[datetime]
+    finished_at: Mapped[datetime | None]
+
+
+class FinalEpochRow(Base):
+    """The values of one epoch of a final training."""
+
+    __tablename__ = "final_epochs"
+    __table_args__ = (UniqueConstraint("final_training_id", "epoch"),)
+    id: Mapped[int] = mapped_column(primary_key=True)
+    final_training_id: Mapped[int] = mapped_column(ForeignKey("final_trainings.id", ondelete="CASCADE"))
+    epoch: Mapped[int]
+    values: Mapped[dict[str, Any]]
 
 
 class ExportRow(Base):

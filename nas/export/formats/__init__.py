@@ -133,6 +133,8 @@ FORMATS: Registry[type[Format]] = Registry(
     {
         "onnx": "nas.export.formats.onnx:Onnx",
         "openvino": "nas.export.formats.openvino:OpenVino",
+        "torch": "nas.export.formats.torch:Torch",
+        "torch-export": "nas.export.formats.torch_export:TorchExport",
     },
     subclasses_of=Format,
 )

@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar, TypeVar
 
 import numpy as np
 
-from nas.space.chooser import Chooser, FixedVectorChooser, PartialChooser, Question, RandomChooser
-from nas.strategies import FEATURES, PREDICTED, Described, EarlierStudy, Goal, Observation, Strategy, Suggestion
-from nas.strategies.parameters import check_proxies, check_whole
+from nas.space.chooser import Chooser, PartialChooser, RandomChooser
+from nas.strategies import FEATURES, PREDICTED, EarlierStudy, Goal, Observation, Strategy, Suggestion
+from nas.strategies.parameters import check_whole
 from nas.strategies.pareto import pareto_front
-from nas.strategies.pareto_bo.codes import INACTIVE, Coded, Floats, Levels, levels_of
+from nas.strategies.pareto_bo.codes import INACTIVE, Coded, Coder, Floats, Levels, levels_of
 from nas.strategies.pareto_bo.gaussian_process import Hyperparameters
 from nas.strategies.pareto_bo.latency_limits import LatencyLimits
-from nas.strategies.pareto_bo.model import EARLIER, Fits, Model
+from nas.strategies.pareto_bo.model import EARLIER, Fits, Model, Rows
 from nas.strategies.pareto_bo.moves import RANDOM, all_networks, moves
 from nas.strategies.pareto_bo.priors import Priors
+from nas.strategies.pareto_bo.shortlist import BuiltNetworks, Listed, built_suggestion, features_of
 from nas.strategies.pareto_bo.warm_start import WarmStart
 from nas.strategies.seeds import suggestion_seed
 
@@ -64,12 +65,9 @@ class ParetoBoStrategy(Strategy):
         n_startup_trials: number of candidates before the first model; they are random, or in part from earlier studies.
         shortlist: number of networks that are built and traced for one proposal; more find better ones and take longer.
         history: number of newest candidates that the processes learn from, besides the front.
-        proxies: zero-cost proxies that score every measured candidate before its training, such as ``[naswot]``. The
-            processes of scores learn from them as far as they correlate.
 
     Raises:
         PlanError: a value is out of range.
-        UnknownNameError: a proxy does not exist.
     """
 
     chooses: ClassVar[bool] = True
@@ -77,25 +75,18 @@ class ParetoBoStrategy(Strategy):
     has_priors: ClassVar[bool] = True
 
     def __init__(
-        self,
-        goal: Goal,
-        seed: int,
-        *,
-        n_startup_trials: int = 10,
-        shortlist: int = 12,
-        history: int = 400,
-        proxies: Sequence[str] = (),
+        self, goal: Goal, seed: int, *, n_startup_trials: int = 10, shortlist: int = 12, history: int = 400
     ) -> None:
         super().__init__(goal, seed)
         check_whole("pareto_bo", "n_startup_trials", n_startup_trials, least=2)
         check_whole("pareto_bo", "shortlist", shortlist, least=1)
         check_whole("pareto_bo", "history", history, least=10)
-        self.proxies = check_proxies("pareto_bo", proxies)
         self._num_random, self._shortlist, self._history = n_startup_trials, shortlist, history
         self._observations: dict[int, Observation] = {}
         self._keys: dict[int, tuple[str, ...]] = {}
         self._fits: dict[str, tuple[int, Hyperparameters]] = {}
         self._coded: Coded | None = None
+        self._built = BuiltNetworks()
         self._is_exhausted = False
         self._warm_start = WarmStart(goal, seed, (), n_startup_trials)
         self._priors = Priors({})
@@ -149,7 +140,8 @@ class ParetoBoStrategy(Strategy):
         compared = [self._observations[key] for key in sorted(measured)[-_COMPARED:]]
         generator = np.random.default_rng(suggestion_seed(self.seed, number))
         gains = model.measured_gains(compared, model.worst(generator), number)
-        gains = gains * self._preference(model, [item.suggestion for item in compared])
+        levels = np.stack([levels_of(model.coder, item.suggestion) for item in compared])
+        gains = gains * self._priors.factors(model.coder, levels, self._num_results())
         return compared[int(np.argmax(gains))].suggestion.number
 
     def _most_promising(
@@ -165,36 +157,40 @@ class ParetoBoStrategy(Strategy):
         everything = all_networks(model.coder.sizes)
         places = self._moves(model, generator) if everything is None else everything
         levels = np.where(model.activity.predict(places), places, INACTIVE)
-        gains = model.gains(model.unbuilt(levels), worst, number)
-        gains = gains * self._priors.factors(model.coder, levels, self._num_results())
-        listed: list[tuple[Suggestion, T]] = []
-        expected, num_built = set(seen), 0
-        for row in np.argsort(-gains, kind="stable"):
-            answers = model.coder.answers(places[row])
-            key = _key(model.coder.questions, answers, levels[row] != INACTIVE)
-            if key in expected:
-                continue
-            if len(listed) == self._shortlist or num_built == _BUILDS * self._shortlist:
+        new = _new(model.coder, levels, seen)
+        listed: list[Listed[T]] = []
+        num_compared = 0
+        for row in new[self._order(model, levels[new], worst, number)]:
+            if len(listed) == self._shortlist or num_compared == _BUILDS * self._shortlist:
                 break
-            expected.add(key)
-            chooser = FixedVectorChooser(answers)
-            built, num_built = build(chooser), num_built + 1
-            suggestion = Suggestion.from_chooser(number, chooser)
-            if (key := _key_of(suggestion)) not in seen:  # unlike expected, if another answer is without effect
+            network = self._built.listed(model.coder, places[row], build, number)
+            num_compared += 1
+            if (key := model.coder.key(network.levels)) not in seen:  # it is known if another answer is without effect
                 seen.add(key)
-                listed.append((suggestion, built))
+                listed.append(network)
         if not listed:
-            self._is_exhausted = everything is not None and num_built < _BUILDS * self._shortlist
+            self._is_exhausted = everything is not None and num_compared < _BUILDS * self._shortlist
             return None
-        features = [_features(built) for _, built in listed]
-        suggestions = [suggestion for suggestion, _ in listed]
-        networks = model.built(suggestions, features)
-        place = int(np.argmax(model.gains(networks, worst, number) * self._preference(model, suggestions)))
-        suggestion, built = listed[place]
-        predicted = {name: found[place].tolist() for name, found in model.predicted(networks).items()}
+        levels = np.stack([network.levels for network in listed])
+        networks = model.built(levels, [network.features for network in listed])
+        gains = model.gains(networks, worst, number)
+        place = int(np.argmax(gains * self._priors.factors(model.coder, levels, self._num_results())))
+        chosen = listed[place]
+        suggestion, built = chosen.built or built_suggestion(model.coder, chosen.places, build, number)
+        predicted = {
+            name: found[0].tolist() for name, found in model.predicted(networks.take(np.array([place]))).items()
+        }
         fits = {name: found for name, found in model.fits.items() if self._fits.get(name) != found}
         self._fits |= fits
         return _with_state(suggestion, built, fits, predicted), built
+
+    def _order(self, model: Model, levels: Levels, worst: Floats, number: int) -> Rows:
+        """Rows of networks by their levels ``(n, d)``, the most promising first."""
+        if not len(levels):
+            return np.empty(0, dtype=np.intp)
+        gains = model.gains(model.unbuilt(levels), worst, number)
+        gains = gains * self._priors.factors(model.coder, levels, self._num_results())
+        return np.argsort(-gains, kind="stable")
 
     def _model(self, known: Sequence[Observation]) -> Model:
         self._coded = self._coded or Coded(known[0].suggestion.questions)
@@ -210,11 +206,6 @@ class ParetoBoStrategy(Strategy):
         if self._priors.chances:
             added.append(self._priors.drawn(RANDOM, model.coder, generator))
         return np.unique(np.concatenate([found, *added]), axis=0) if added else found
-
-    def _preference(self, model: Model, suggestions: Sequence[Suggestion]) -> Floats:
-        """Factors ``(n,)`` by which the priors change the expected gains of networks."""
-        levels = np.stack([levels_of(model.coder, item) for item in suggestions])
-        return self._priors.factors(model.coder, levels, self._num_results())
 
     def _num_results(self) -> int:
         return sum(map(self._is_measured, self._observations.values()))
@@ -243,6 +234,15 @@ class ParetoBoStrategy(Strategy):
     def _is_left(self, observation: Observation) -> bool:
         """Whether a network was stopped at a rung, and has expected values."""
         return observation.state == "stopped" and self._has_values(observation)
+
+
+def _new(coder: Coder, levels: Levels, seen: set[tuple[str, ...]]) -> Rows:
+    """Rows of the networks by their levels ``(n, d)`` that are not known, each network once."""
+    rows: dict[tuple[str, ...], int] = {}
+    for row, key in enumerate(map(coder.key, levels)):
+        if key not in seen:
+            rows.setdefault(key, row)
+    return np.fromiter(rows.values(), dtype=np.intp, count=len(rows))
 
 
 def _preferred(
@@ -280,17 +280,13 @@ def _random(
         chooser = RandomChooser(int(generator.integers(2**32)), priors.chances)
         built = build(chooser)
         suggestion = Suggestion.from_chooser(number, chooser)
-        predicted = limits.predicted(suggestion, _features(built))
+        predicted = limits.predicted(suggestion, features_of(built))
         excess = math.inf if _key_of(suggestion) in seen else limits.excess(predicted)
         drawn.append((excess, _with_state(suggestion, built, {}, predicted), built))
         if excess <= 1.0:
             break
     _, suggestion, built = min(drawn, key=lambda item: item[0])
     return suggestion, built
-
-
-def _features(built: object) -> Mapping[str, float]:
-    return built.features if isinstance(built, Described) else {}
 
 
 def _with_state(
@@ -301,7 +297,7 @@ def _with_state(
     A rebuilt strategy needs the features of the network, and the fits that were made for the suggestion.
     """
     state = {
-        FEATURES: dict(_features(built)),
+        FEATURES: dict(features_of(built)),
         FITS: {name: [count, list(found.values)] for name, (count, found) in fits.items()},
         PREDICTED: predicted,
     }
@@ -309,9 +305,5 @@ def _with_state(
 
 
 def _key_of(suggestion: Suggestion) -> tuple[str, ...]:
-    return _key(suggestion.questions, suggestion.answers, [item.active for item in suggestion.questions])
-
-
-def _key(questions: Sequence[Question], answers: Mapping[str, Value], active: Iterable[bool]) -> tuple[str, ...]:
-    """The answers that have an effect, which are equal for two suggestions of one network."""
-    return tuple(f"{item.name}={answers[item.name]!r}" for item, flag in zip(questions, active, strict=True) if flag)
+    """The answers that have an effect, which are equal for two suggestions of one network; see ``Coder.key``."""
+    return tuple(f"{item.name}={suggestion.answers[item.name]!r}" for item in suggestion.questions if item.active)

@@ -58,6 +58,11 @@ class Coder:
             question.name: question.options[int(place)] for question, place in zip(self.questions, places, strict=True)
         }
 
+    def key(self, levels: Levels) -> tuple[str, ...]:
+        """The answers with an effect by levels ``(d,)``; it is equal for two sets of answers of one network."""
+        pairs = zip(self._texts, levels.tolist(), strict=True)
+        return tuple(texts[level] for texts, level in pairs if level != INACTIVE)
+
     @cached_property
     def sizes(self) -> Levels:
         """Numbers of options of the questions, ``(d,)``."""
@@ -79,6 +84,10 @@ class Coder:
             question.name: {repr(option): place for place, option in enumerate(question.options)}
             for question in self.questions
         }
+
+    @cached_property
+    def _texts(self) -> Sequence[Sequence[str]]:
+        return [[f"{item.name}={option!r}" for option in item.options] for item in self.questions]
 
     @cached_property
     def tables(self) -> Sequence[Floats]:

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import norm, qmc
+from scipy.special import ndtr
+from scipy.stats import qmc
 
 from nas.strategies.pareto import pareto_front
 
@@ -32,26 +33,31 @@ class Beliefs:
     direction: str
     shift: float | None = None
 
-    def beyond(self, bound: float) -> Floats:
-        """Expected amount by which each network is better than ``bound``, ``(n,)``; a worse value counts as 0."""
+    def beyond(self, bounds: Floats) -> Floats:
+        """Expected amounts by which n networks are better than each of ``bounds`` ``(p,)``, as ``(p, n)``.
+
+        A worse value counts as 0.
+        """
+        bounds = bounds[:, None]
         if self.shift is not None:
-            return self._log_beyond(bound + self.shift)
+            return self._log_beyond(bounds + self.shift)
         sign = 1.0 if self.direction == "maximize" else -1.0
-        distance = sign * (self.mean - bound)
+        distance = sign * (self.mean - bounds)
         z = distance / self.spread
-        return np.asarray(distance * norm.cdf(z) + self.spread * norm.pdf(z))
+        density = np.exp(-0.5 * z**2) / np.sqrt(2 * np.pi)
+        return np.asarray(distance * ndtr(z) + self.spread * density)
 
     def probability(self, bounds: Floats) -> Floats:
         """Probability of each network to be better than each of ``bounds`` ``(p,)``, as ``(n, p)``."""
         bounds = bounds if self.shift is None else np.log(np.maximum(bounds + self.shift, 1e-300))
         z = (self.mean[:, None] - bounds[None, :]) / self.spread[:, None]
-        return np.asarray(norm.cdf(z if self.direction == "maximize" else -z))
+        return np.asarray(ndtr(z if self.direction == "maximize" else -z))
 
-    def _log_beyond(self, bound: float) -> Floats:
-        """``E[max(0, bound - value)]`` of a log-normal value that is minimized, ``(n,)``."""
-        z = (np.log(bound) - self.mean) / self.spread
+    def _log_beyond(self, bounds: Floats) -> Floats:
+        """``E[max(0, bound - value)]`` of log-normal values that are minimized, ``(p, n)``, for bounds ``(p, 1)``."""
+        z = (np.log(bounds) - self.mean) / self.spread
         mean = np.exp(self.mean + self.spread**2 / 2)
-        return np.asarray(np.maximum(bound * norm.cdf(z) - mean * norm.cdf(z - self.spread), 0.0))
+        return np.asarray(np.maximum(bounds * ndtr(z) - mean * ndtr(z - self.spread), 0.0))
 
 
 def expected_gain(beliefs: Sequence[Beliefs], front: Floats, reference: Floats, seed: int) -> Floats:
@@ -71,7 +77,7 @@ def expected_gain(beliefs: Sequence[Beliefs], front: Floats, reference: Floats, 
     inside = inside[pareto_front(inside, [item.direction for item in beliefs])] if len(inside) else inside
     if len(beliefs) == 1:
         best = inside[0, 0] if len(inside) else reference[0]
-        return beliefs[0].beyond(float(best))
+        return np.asarray(beliefs[0].beyond(np.array([best]))[0])
     if len(beliefs) == 2:
         return _over_strips(beliefs[0], beliefs[1], inside, reference, float(signs[1]))
     return _over_points(beliefs, inside, reference, signs, seed)
@@ -84,10 +90,8 @@ def _over_strips(first: Beliefs, second: Beliefs, front: Floats, reference: Floa
     )  # from the best to the worst in the second objective, which is from the worst to the best in the first
     bounds = np.concatenate([front[order, 1], [reference[1]]])
     floors = np.concatenate([[reference[0]], front[order, 0]])
-    beyond = np.stack([second.beyond(float(bound)) for bound in bounds])
-    widths = np.diff(beyond, axis=0, prepend=0.0)
-    heights = np.stack([first.beyond(float(floor)) for floor in floors])
-    return np.asarray((widths * heights).sum(axis=0))
+    widths = np.diff(second.beyond(bounds), axis=0, prepend=0.0)
+    return np.asarray((widths * first.beyond(floors)).sum(axis=0))
 
 
 def _over_points(beliefs: Sequence[Beliefs], front: Floats, reference: Floats, signs: Floats, seed: int) -> Floats:

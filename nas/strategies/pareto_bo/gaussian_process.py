@@ -163,9 +163,9 @@ class Posterior:
         """Means ``(m,)`` and standard deviations ``(m,)`` of m networks, without noise."""
         scaled = self._scaled(inputs)
         cross = self._covariance(scaled, self._inputs)
-        half = solve_triangular(self._factor[0], cross.T, lower=True)
+        half = solve_triangular(self._factor[0], cross.T, lower=True, check_finite=False)
         prior = self._scale + self._scale2 * (self._roots[1].size > 0) + np.sum(scaled.proportional**2, axis=1)
-        variance = prior - np.sum(half**2, axis=0)
+        variance = prior - np.einsum("nm,nm->m", half, half)
         return cross @ self._solved, np.sqrt(np.maximum(variance, 1e-9))
 
     def _scaled(self, inputs: Inputs) -> Inputs:
@@ -173,9 +173,12 @@ class Posterior:
         return Inputs(inputs.codes * codes, inputs.features * features, inputs.proportional * slopes)
 
     def _covariance(self, first: Inputs, second: Inputs) -> Floats:
-        total = self._scale * np.exp(-_between(first.codes, second.codes)) + first.proportional @ second.proportional.T
+        total = _similarity(first.codes, second.codes)
+        total *= self._scale
         if self._roots[1].size:
-            total += self._scale2 * np.exp(-_between(first.features, second.features))
+            total += self._scale2 * _similarity(first.features, second.features)
+        if first.proportional.shape[1]:
+            total += first.proportional @ second.proportional.T
         return total
 
 
@@ -215,6 +218,14 @@ def _split(theta: Floats, num_questions: int, num_features: int) -> tuple[float,
 def _stacked(parts: Sequence[Floats], count: int) -> Floats:
     """Squared distances over the columns of each part, ``(p, n, n)``."""
     return np.array([_between(part, part) for part in parts]).reshape(len(parts), count, count)
+
+
+def _similarity(first: Floats, second: Floats) -> Floats:
+    """Exponentials of the negative squared distances of the rows of two arrays, ``(n, m)``."""
+    found = (2 * first) @ second.T
+    found -= (first**2).sum(1)[:, None]
+    found -= (second**2).sum(1)
+    return np.exp(np.minimum(found, 0.0, out=found), out=found)
 
 
 def _between(first: Floats, second: Floats) -> Floats:

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nas.strategies import Goal, Observation
-from nas.strategies.pareto_bo.codes import Coded
+from nas.strategies.pareto_bo.codes import Coded, levels_of
 from nas.strategies.pareto_bo.model import Model
 
 if TYPE_CHECKING:
@@ -58,4 +58,5 @@ class LatencyPredictor:
 
     def predict(self, suggestions: Sequence[Suggestion], features: Sequence[Mapping[str, float]]) -> Floats:
         """Predicted latencies in ms of n networks, and both ends of their 95 % intervals, ``(n, 3)``."""
-        return self._model.predicted(self._model.built(suggestions, features))[_LATENCY]
+        levels = np.stack([levels_of(self._model.coder, item) for item in suggestions])
+        return self._model.predicted(self._model.built(levels, features))[_LATENCY]

@@ -53,15 +53,16 @@ def _drawn(parents: Levels, count: int, generator: np.random.Generator) -> Level
 
 def _neighbours(parents: Levels, sizes: Levels, generator: np.random.Generator) -> Levels:
     """All networks that differ from a parent in one answer, or a random choice of ``NEIGHBOURS`` of them."""
-    options = [(place, option) for place, size in enumerate(sizes) for option in range(size)]
-    steps = [(row, *option) for row in range(len(parents)) for option in options]
+    columns = np.repeat(np.arange(len(sizes)), sizes)
+    options = np.concatenate([np.arange(size) for size in sizes]) if len(sizes) else columns
+    steps = np.arange(len(parents) * len(columns))
     if len(steps) > NEIGHBOURS:
-        steps = [steps[index] for index in np.sort(generator.choice(len(steps), NEIGHBOURS, replace=False))]
-    if not steps:
+        steps = np.sort(generator.choice(len(steps), NEIGHBOURS, replace=False))
+    if not len(steps):
         return np.empty((0, len(sizes)), dtype=np.int64)
-    rows, places, options = np.array(steps).T
+    rows, step = np.divmod(steps, len(columns))
     found = parents[rows]
-    found[np.arange(len(found)), places] = options
+    found[np.arange(len(found)), columns[step]] = options[step]
     return np.asarray(found)
 
 

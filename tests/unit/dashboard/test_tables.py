@@ -11,6 +11,7 @@ from dashboard.tables.candidate import (
     artifacts_table,
     choices_table,
     conditions_table,
+    final_trainings_table,
     jobs_table,
     layers_table,
     plain,
@@ -68,6 +69,16 @@ def test_the_other_tables_of_a_candidate(engine: Engine) -> None:
     assert ratio_interval(detail.measurements[0]) == pytest.approx(
         tuple(detail.row.metrics["latency_ms"].__dict__[end] / REFERENCE_MS for end in ("low", "value", "high"))
     )
+
+
+def test_final_trainings_stand_beside_the_search(engine: Engine) -> None:
+    detail = candidate_detail(engine, "digits", 0)
+    table = final_trainings_table(detail)
+    assert table["State"].tolist() == ["complete", "failed"]
+    assert table["Epochs"].tolist() == [3, 1]
+    assert table["Accuracy"][0] == pytest.approx(table["Accuracy in the search"][0] + 0.01)
+    assert table["Accuracy in the search"][0] == detail.row.metrics["accuracy"].value
+    assert "loss is nan" in table["Error"][1]
 
 
 def test_run_times_are_those_of_the_samples(engine: Engine) -> None:

@@ -27,6 +27,10 @@ def export(
     force: Annotated[
         bool, typer.Option("--force", help="Replace a folder that an earlier export wrote, as a whole.")
     ] = False,
+    weights: Annotated[
+        str,
+        typer.Option("--weights", help="search, final, or best: those of the training with the better score."),
+    ] = "best",
     storage: Storage = DEFAULT_STORAGE,
     as_json: Json = False,
 ) -> None:
@@ -44,7 +48,9 @@ def export(
     store.read(study_row, name)
     paths = [out_dir / f"trial-{number}" if pareto else out_dir for number in numbers]
     folders = [new_folder(path, force=force) for path in paths]
-    rows = [export_candidate(store, name, number, folder) for number, folder in zip(numbers, folders, strict=True)]
+    rows = [
+        export_candidate(store, name, number, folder, weights) for number, folder in zip(numbers, folders, strict=True)
+    ]
     print_rows(rows, as_json)
 
 

@@ -13,7 +13,7 @@ from nas.foreign import figure_text
 from trials.analysis.profiles import OWN, LayerTime
 from trials.reporting.charts.studies import BLUE, GREEN, GREY, ORANGE, PURPLE, RED, SKY, style
 from trials.reporting.labels import label
-from trials.store.read.candidate import Curve
+from trials.store.read.epochs import Curve
 
 Floats = NDArray[np.float64]
 

@@ -15,7 +15,7 @@ from trials.reporting.charts.front import front_figure
 from trials.reporting.charts.studies import comparison_figure, history_figure, states_figure
 from trials.reporting.labels import inline, number
 from trials.reporting.study import StudyView
-from trials.store.read.candidate import curves
+from trials.store.read.epochs import curves
 
 #: Largest number of learning curves to draw, evenly along the front.
 MAX_CURVES = 9

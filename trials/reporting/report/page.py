@@ -19,6 +19,7 @@ from trials.reporting.report.figures import front_section, sections, target_sect
 from trials.reporting.report.tables import (
     comparison_table,
     costs_table,
+    final_table,
     front_table,
     gap_table,
     prediction_table,
@@ -30,7 +31,7 @@ from trials.store.read.protocols import describe_regime
 from trials.store.read.session import Source
 
 #: Tables below the front, in their order; each is left out where it has nothing to show.
-TABLES = (comparison_table, gap_table, rank_table, prediction_table, rung_table, costs_table)
+TABLES = (comparison_table, final_table, gap_table, rank_table, prediction_table, rung_table, costs_table)
 
 
 def write_report(source: Source, name: str, out_dir: Path) -> Path:

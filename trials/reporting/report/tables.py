@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from nas.tasks.per_class import PREFIX
 from trials.analysis.gaps import GAP_NOTE, gaps
 from trials.reporting.labels import duration, number, title
 from trials.reporting.study import StudyView
@@ -25,6 +26,12 @@ COSTS_NOTE = (
 RUNGS_NOTE = (
     "Spearman's rank correlation over complete trials. The higher it is, the less halving loses. In a study with "
     "halving, complete trials are the best ones of each rung, so that the correlation is lower than over all trials."
+)
+
+
+FINAL_NOTE = (
+    "Networks that were trained for long after the search, scored on the validation split. The front compares the "
+    "scores of the search, in which all networks were trained in the same way."
 )
 
 
@@ -182,6 +189,30 @@ def gap_table(study: StudyView) -> Table | None:
     ]
     columns = ("Exported trial", "Validation", "Test", "Validation − test")
     return Table("gaps", "Exported networks on the test split", GAP_NOTE, columns, rows) if rows else None
+
+
+def final_table(study: StudyView) -> Table | None:
+    """Return the final trainings, with the scores of the search beside theirs; None if there are none."""
+    found = study.final_trainings
+    rows = study.rows(list(found))
+    scores = dict.fromkeys(
+        name for items in found.values() for item in items for name in item.scores if not name.startswith(PREFIX)
+    )
+    lines = [
+        [
+            Cell(f"{key}"),
+            Cell(item.description, item.state),
+            *(
+                cell
+                for name in scores
+                for cell in (_cell(name, item.scores.get(name)), _cell(name, rows[key].value(name)))
+            ),
+        ]
+        for key, items in found.items()
+        for item in items
+    ]
+    heads = [head for name in scores for head in (title(name), f"{title(name)} in the search")]
+    return Table("final", "Final trainings", FINAL_NOTE, ["Trial", "Recipe", *heads], lines) if lines else None
 
 
 def _cell(metric: str, value: Value | None) -> Cell:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -14,7 +14,6 @@ from nas.errors import UnknownNameError
 from trials.store.models import (
     ArtifactRow,
     Candidate,
-    EpochRow,
     ExportRow,
     JobRow,
     Measurement,
@@ -24,6 +23,8 @@ from trials.store.models import (
 from trials.store.read import twins
 from trials.store.read.candidates import CandidateRow, Value, candidate_row
 from trials.store.read.doubts import doubts_of
+from trials.store.read.epochs import Curve, curves_of
+from trials.store.read.final_trainings import FinalTrainingInfo, final_trainings_of
 from trials.store.read.session import Source, find_study, reading, utc
 
 
@@ -106,15 +107,6 @@ class ExportInfo:
 
 
 @dataclass(frozen=True)
-class Curve:
-    """The values of a training by epoch."""
-
-    epochs: tuple[int, ...]
-    #: One mapping of name → value for each epoch.
-    values: tuple[Mapping[str, float], ...]
-
-
-@dataclass(frozen=True)
 class CandidateDetail:
     """Everything about one candidate except raw samples."""
 
@@ -135,6 +127,8 @@ class CandidateDetail:
     profiles: tuple[ProfileInfo, ...]
     #: ``classes`` and ``matrix``: numbers of validation examples, by true class and predicted class.
     confusion: Mapping[str, Any] | None = None
+    #: Its final trainings, oldest first.
+    final_trainings: tuple[FinalTrainingInfo, ...] = ()
 
 
 def candidate_detail(source: Source, name: str, number: int) -> CandidateDetail:
@@ -167,10 +161,11 @@ def candidate_detail(source: Source, name: str, number: int) -> CandidateDetail:
             definition=candidate.architecture.definition,
             layers=tuple(candidate.architecture.layers),
             jobs=_jobs(session, candidate.id),
-            curve=_curves(session, [candidate.id]).get(candidate.id, Curve((), ())),
+            curve=curves_of(session, [candidate.id]).get(candidate.id, Curve((), ())),
             measurements=_measurements(session, candidate.id),
             artifacts=_artifacts(session, candidate.id),
             profiles=_profiles(session, candidate.id),
+            final_trainings=final_trainings_of(session, [candidate.id]).get(candidate.id, ()),
         )
 
 
@@ -185,17 +180,6 @@ def samples_blob(source: Source, measurement_id: int) -> bytes:
     if blob is None:
         raise UnknownNameError(f"no measurement {measurement_id}; its study may have been deleted")
     return blob
-
-
-def curves(source: Source, name: str, numbers: Sequence[int]) -> dict[int, Curve]:
-    """Candidate number → curve, for each of ``numbers`` that has one."""
-    with reading(source) as session:
-        study = find_study(session, name)
-        query = select(Candidate.id, Candidate.number)
-        query = query.where(Candidate.study_id == study.id, Candidate.number.in_(numbers))
-        number_of = {key: number for key, number in session.execute(query)}
-        found = _curves(session, list(number_of))
-        return {number_of[key]: curve for key, curve in sorted(found.items(), key=lambda item: number_of[item[0]])}
 
 
 def exports(source: Source, name: str) -> list[ExportInfo]:
@@ -237,16 +221,6 @@ def _profiles(session: Session, candidate_id: int) -> tuple[ProfileInfo, ...]:
         ProfileInfo(target, row.run_ms, row.runs, row.runtime_version, tuple(row.nodes), utc(row.created_at))
         for target, row in newest.items()
     )
-
-
-def _curves(session: Session, ids: Sequence[int]) -> dict[int, Curve]:
-    query = select(EpochRow).where(EpochRow.candidate_id.in_(ids)).order_by(EpochRow.candidate_id, EpochRow.epoch)
-    rows: dict[int, list[EpochRow]] = {}
-    for row in session.scalars(query):
-        rows.setdefault(row.candidate_id, []).append(row)
-    return {
-        key: Curve(tuple(row.epoch for row in found), tuple(row.values for row in found)) for key, found in rows.items()
-    }
 
 
 def _jobs(session: Session, candidate_id: int) -> tuple[JobInfo, ...]:

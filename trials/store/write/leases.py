@@ -5,11 +5,8 @@ Times are those of the database, so that machines with different clocks agree.
 
 from __future__ import annotations
 
-import os
-import socket
 from collections.abc import Mapping
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Row, bindparam, select, update
@@ -17,6 +14,7 @@ from sqlalchemy import Connection, Row, bindparam, select, update
 from nas.errors import StudyError
 from trials.store.dialect import Clock, table, text_of
 from trials.store.models import Study
+from trials.store.owners import is_gone
 from trials.store.records import Account, Lease
 
 STUDIES = table(Study)
@@ -159,21 +157,5 @@ def _is_alive(found: Row[Any]) -> bool:
     clock: datetime = found.clock
     if found.lease_owner is None or found.lease_expires_at < clock:
         return False
-    host, _, process = str(found.lease_owner).partition(":")
     # On the same machine, checking the process avoids waiting until the lease expires.
-    return host != socket.gethostname() or _runs(*process.partition(":")[::2])
-
-
-def _runs(pid: str, start: str) -> bool:
-    """Whether process ``pid`` lives and was started at ``start`` (field 22 of /proc/PID/stat); True if unknown."""
-    try:
-        os.kill(int(pid), 0)
-        if not Path("/proc/self/stat").exists():
-            return True
-        fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
-    except (ProcessLookupError, FileNotFoundError):
-        return False
-    except (PermissionError, ValueError):
-        return True
-    state, found = fields[0], fields[19]
-    return found == start and state != "Z"
+    return not is_gone(str(found.lease_owner))

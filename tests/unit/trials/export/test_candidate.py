@@ -133,7 +133,7 @@ def test_the_front_or_the_best_of_it_is_taken(store: Store) -> None:
 
 def test_a_study_without_a_complete_candidate_has_nothing_to_take(store: Store) -> None:
     change(store, update(Candidate).values(state="failed"))
-    with pytest.raises(StudyError, match=r"study 'study' has no complete (candidate|trial) to export"):
+    with pytest.raises(StudyError, match=r"study 'study' has no complete trial"):
         chosen(store, "study", only_best=True)
 
 

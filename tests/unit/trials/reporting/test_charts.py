@@ -15,7 +15,7 @@ from trials.reporting.charts.candidate import curves_figure, latency_figure
 from trials.reporting.charts.front import front_figure
 from trials.reporting.charts.studies import comparison_figure, history_figure, states_figure
 from trials.store.database.engine import open_engine
-from trials.store.read.candidate import curves
+from trials.store.read.epochs import curves
 from trials.store.read.points import front, points
 from trials.store.read.studies import list_studies, study_summary
 

@@ -66,7 +66,16 @@ def test_one_page_with_everything_in_it(engine: Engine, tmp_path: Path) -> None:
     page = Page(text)
     assert path == tmp_path / "out" / "here" / "report.html"
     assert page.headings[0] == "Study digits"
-    headings = {"Pareto front", "Search against baseline", "History", "Curves", "States", "Costs", "Plan"}
+    headings = {
+        "Pareto front",
+        "Search against baseline",
+        "History",
+        "Curves",
+        "States",
+        "Costs",
+        "Plan",
+        "Final trainings",
+    }
     assert headings <= set(page.headings)
     assert page.loads == []
     assert text.count("Plotly.newPlot(") >= 5

@@ -17,8 +17,9 @@ from tests.browser.seed import LIMIT_MS, REFERENCE_MS, seed_database
 from trials.analysis.histories import histories, running_hypervolume
 from trials.store.database.engine import open_engine
 from trials.store.models import Candidate, Metric, Study
-from trials.store.read.candidate import candidate_detail, curves, samples_blob
+from trials.store.read.candidate import candidate_detail, samples_blob
 from trials.store.read.candidates import candidates_page
+from trials.store.read.epochs import curves
 from trials.store.read.points import front, points
 from trials.store.read.studies import list_studies, study_summary
 

@@ -23,6 +23,7 @@ from trials.store.records import (
     ProfileValue,
 )
 from trials.store.store import Store
+from trials.store.write.final_trainings import add_final_epoch, begin_final_training
 from trials.store.write.jobs import add_epochs, commit_job
 from trials.store.write.leases import acquire_lease, release_lease, renew_lease
 from trials.store.write.outcomes import add_export, add_profile, mark_deleted
@@ -47,6 +48,10 @@ def _fill(study, identity: str) -> None:
     )
     scores = {"test": {"accuracy": (0.5, 0.4, 0.6)}}
     study.store.write(add_export, study.name, proposed.number, ExportValue("/out", "0" * 64, scores))
+    begun = study.store.write(
+        begin_final_training, study.name, proposed.number, key="k", recipe={}, environment={}, owner="elsewhere:1:1"
+    )
+    study.store.write(add_final_epoch, begun, 0, {"loss": 1.0})
 
 
 def test_a_study_is_read_as_it_was_written(store: Store, study) -> None:
@@ -115,6 +120,8 @@ def test_a_deleted_study_takes_all_that_is_its_own(store: Store, study, other_st
         "Metric": 1,
         "JobRow": 2,
         "EpochRow": 1,
+        "FinalTrainingRow": 1,
+        "FinalEpochRow": 1,
         "Measurement": 1,
         "ArtifactRow": 1,
         "ProfileRow": 1,

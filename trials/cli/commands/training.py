@@ -1,0 +1,94 @@
+"""Verbs that train networks of a finished study: ``nas train`` and ``nas reproduce``."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from nas.errors import PlanError
+from trials.cli.console import app, err, out
+from trials.cli.options import (
+    DEFAULT_STORAGE,
+    MAX_INT,
+    Address,
+    Json,
+    Name,
+    Storage,
+    TrialNumber,
+    print_json,
+    print_rows,
+)
+
+
+@app.command(epilog="Example: nas train digits --best epochs=100 --teacher dense")
+def train(
+    name: Name,
+    overrides: Annotated[
+        list[str] | None, typer.Argument(help="Changes to final_training of the plan: key=value, as in epochs=100.")
+    ] = None,
+    trial: Annotated[int | None, typer.Option("--trial", min=0, max=MAX_INT, help="Train the trial N.")] = None,
+    best: Annotated[
+        bool, typer.Option("--best", help="Train the trial that is best by the first objective within all limits.")
+    ] = False,
+    pareto: Annotated[bool, typer.Option("--pareto", help="Train every trial of the front.")] = False,
+    teacher: Annotated[
+        str | None,
+        typer.Option("--teacher", help="Network to learn from: dense, trial:N, or timm:MODEL,weights=FILE."),
+    ] = None,
+    workers: Annotated[
+        int | None,
+        typer.Option("--workers", min=1, max=MAX_INT, help="Processes that train one network together."),
+    ] = None,
+    storage: Storage = DEFAULT_STORAGE,
+    address: Address = None,
+    as_json: Json = False,
+) -> None:
+    """Train networks of a study for long, and store the results beside the search's; the same command continues."""
+    from trials.cli.views import final_training_row
+    from trials.export.candidate import chosen
+    from trials.launch.final_training import train_finally
+    from trials.store.read.candidate import candidate_detail
+    from trials.store.store import Store
+
+    if [trial is not None, best, pareto].count(True) != 1:
+        raise PlanError("say what to train: one of --trial N, --best or --pareto")
+    store = Store(storage)
+    numbers = [trial] if trial is not None else chosen(store, name, only_best=best)
+    given = {"teacher": teacher, "workers": workers}
+    changes = [*(overrides or ()), *(f"{key}={value}" for key, value in given.items() if value is not None)]
+    found = train_finally(
+        store,
+        name,
+        numbers,
+        changes,
+        address=address,
+        on_step=lambda number, text: err.print(f"trial {number}: {text}"),
+    )
+    print_rows(
+        [final_training_row(candidate_detail(store, name, number), item) for number, item in found.items()], as_json
+    )
+
+
+@app.command(epilog="Example: nas reproduce digits 12")
+def reproduce(
+    name: Name,
+    trial: TrialNumber,
+    storage: Storage = DEFAULT_STORAGE,
+    address: Address = None,
+    as_json: Json = False,
+) -> None:
+    """Train a trial again from its stored plan and seed, and compare weights, curve and scores; nothing is stored."""
+    from trials.launch.reproducing import reproduce as train_again
+    from trials.store.store import Store
+
+    found = train_again(
+        Store(storage), name, trial, address=address, on_step=lambda text: err.print(f"trial {trial}: {text}")
+    )
+    if as_json:
+        print_json(found.to_json())
+    else:
+        print_rows(found.rows(), as_json=False)
+        out.print(found.verdict)
+    if not found.is_equal and not found.differences:
+        raise typer.Exit(1)
