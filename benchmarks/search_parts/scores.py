@@ -94,7 +94,7 @@ def _draw_svg(curves: dict[str, Curve], path: Path) -> None:
     for place, (strategy, (trained, mean, spread)) in enumerate(curves.items()):
         colour = COLOURS[place % len(COLOURS)]
         axes.plot(trained, mean, color=colour, label=strategy)
-        axes.fill_between(trained, mean - spread, mean + spread, color=colour, alpha=0.12, linewidth=0)
+        axes.fill_between(trained, mean - spread, mean + spread, color=colour, alpha=0.08, linewidth=0)
     axes.set(xscale="log", xlabel="trained networks", ylabel="share of the best hypervolume", ylim=(0.5, 1.0))
     axes.set_xticks(ticks := [10, 20, 50, 100, 200, 500], [str(tick) for tick in ticks])
     axes.set_xlim(10, max(trained[-1] for trained, _, _ in curves.values()))

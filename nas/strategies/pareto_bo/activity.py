@@ -23,18 +23,17 @@ class Activity:
     """
 
     def __init__(self, places: Levels, active: Flags, sizes: Levels) -> None:
-        self._rules: list[tuple[int, int, Flags]] = []
-        for question in np.flatnonzero(~active.all(axis=0)):
-            flags = active[:, question]
-            tables = {
-                other: _majority(places[:, other], flags, int(sizes[other]))
-                for other in range(len(sizes))
-                if other != question and sizes[other] > 1
-            }
-            errors = {other: int((table[places[:, other]] != flags).sum()) for other, table in tables.items()}
-            if errors:
-                best = min(errors, key=lambda other: errors[other])
-                self._rules.append((int(question), best, tables[best]))
+        sometimes = np.flatnonzero(~active.all(axis=0))
+        flags = active[:, sometimes]
+        fewest = np.full(len(sometimes), len(places) + 1)
+        rules: dict[int, tuple[int, int, Flags]] = {}
+        for other in np.flatnonzero(sizes > 1) if len(sometimes) else ():
+            tables = _majority(places[:, other], flags, int(sizes[other]))
+            errors = (tables[places[:, other]] != flags).sum(axis=0)
+            for place in np.flatnonzero((errors < fewest) & (sometimes != other)).tolist():
+                fewest[place] = errors[place]
+                rules[place] = int(sometimes[place]), int(other), tables[:, place]
+        self._rules = list(rules.values())
 
     def predict(self, places: Levels) -> Flags:
         """Whether each answer of m networks has an effect, ``(m, d)``."""
@@ -45,12 +44,12 @@ class Activity:
 
 
 def _majority(places: Levels, flags: Flags, size: int) -> Flags:
-    """For each option, whether the question had an effect in most networks with it.
+    """For each option, whether each of q questions had an effect in most networks with it, ``(size, q)``.
 
-    An option that no network has gets the value of the nearest option.
+    An option that no network has gets the values of the nearest option.
     """
-    active = np.bincount(places, weights=flags, minlength=size)
-    count = np.bincount(places, minlength=size)
+    has = (places[None, :] == np.arange(size)[:, None]).astype(np.float64)
+    active, count = has @ flags, has.sum(axis=1)
     seen = np.flatnonzero(count)
     nearest = seen[np.abs(np.arange(size)[:, None] - seen[None, :]).argmin(axis=1)]
-    return np.asarray(active[nearest] * 2 >= count[nearest])
+    return np.asarray(active[nearest] * 2 >= count[nearest][:, None])
