@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from nas.errors import ExportError, StudyError
+from nas.errors import StudyError
 from nas.export import Artifact
 from nas.export.weights import save_weights
 from nas.latency.agent.remote import open_measurer
-from nas.latency.protocol.measure import Latency
 from nas.latency.runtimes import SessionOptions, make_runtime
 from nas.latency.targets import Target
 from nas.space import Network
@@ -23,7 +22,18 @@ from trials.export.folder import write_golden, write_preprocessing
 from trials.export.loading import WEIGHTS, write_architecture
 from trials.export.page import markdown
 from trials.export.placing import placed_whole
+from trials.export.rebuilt import rebuilt_lines
 from trials.export.scripts.assembly import SCRIPTS, write_scripts
+from trials.export.sums import sizes
+from trials.export.verdicts import Line, worst
+from trials.export.verification import (
+    Remeasured,
+    golden_tolerance,
+    graph_of,
+    mark,
+    record_alone,
+    score_lines,
+)
 from trials.export.weights import ChosenWeights, choose_weights
 from trials.jobs.candidate import deploy
 from trials.jobs.environment import describe_environment
@@ -38,11 +48,6 @@ from trials.store.read.rows import find_target, study_row
 from trials.store.records import ExportValue
 from trials.store.store import Store
 from trials.store.write.outcomes import add_export
-
-#: Scores of equal networks on equal images may differ only by rounding.
-SCORE_TOLERANCE = 0.005
-#: Relative difference of measured and recorded latency that still counts as agreement if the intervals do not overlap.
-LATENCY_TOLERANCE = 0.05
 
 
 def chosen(store: Store, name: str, *, only_best: bool) -> list[int]:
@@ -77,7 +82,8 @@ def export_candidate(store: Store, name: str, number: int, folder: Path, weights
 
     Raises:
         StudyError: the candidate was not trained, or the study's data have changed since the study started.
-        ExportError: the scores of the rebuilt network differ from the recorded ones, or a file can't be written.
+        ExportError: the network can't be built or run, or a file can't be written. A folder that differs from what was
+            recorded is written and marked as ``UNVERIFIED``; ``verification`` in the row is then ``fail``.
     """
     detail = candidate_detail(store, name, number)
     study = store.read(study_row, name)
@@ -101,54 +107,41 @@ def _write(
     known: bool,
 ) -> tuple[dict[str, Any], str, dict[str, Any]]:
     """Write one candidate; return its row, the hash of its file, and its scores with intervals."""
-    number = detail.row.number
     network = trained_network(problem, detail.definition, choice.uri, choice.sha256)
     artifact = deploy(problem, network, folder / f"model{problem.exporter.suffix}")
     save_weights(network.model, folder / WEIGHTS)
     write_architecture(problem, detail.definition, folder)
     answers = answers_of(problem, network, artifact)
-    scores = answers[0].scores
-    _check_scores(choice, scores["validation"])
-    values = scored(answers[0])
+    scores, values = answers[0].scores, scored(answers[0])
     write_golden(problem, artifact, write_preprocessing(problem, folder), folder)
     runs_in = _write_script(problem, artifact, folder)
+    alone = record_alone(folder, next(iter(target_specs(problem.plan).values())).threads)
     latencies = [_measure_again(store, detail, artifact, target.name) for target in problem.plan.targets]
-    report = _report(name, number, detail, network, artifact, answers, latencies) | {"runs_in": runs_in}
+    lines = [
+        *rebuilt_lines(folder, artifact.path.name, problem.plan.model_dump_json(), _counted(detail)),
+        *score_lines(scores, choice.scores),
+        *(item.line() for item in latencies),
+    ]
+    mark(folder, lines)
+    report = _report(name, detail, network, artifact, answers, latencies) | {"runs_in": runs_in}
     report["data"] = "as when the study started" if known else "not recorded when the study started"
     report["weights"] = choice.to_json()
     report["gaps"] = [item.to_json() for item in gaps(values)]
-    report["on_front"] = membership_of(points(store, name)).get(number, 0.0)
-    (folder / "report.json").write_text(json.dumps(report, indent=2))
-    (folder / "report.md").write_text(markdown(report))
-    return _row(scores, latencies), artifact.sha256, in_json(values)
+    report["on_front"] = membership_of(points(store, name)).get(detail.row.number, 0.0)
+    report["verification"] = [line.to_json() for line in lines]
+    fewer_bits = any(bits < 32 for bits in network.bits.values())
+    report["golden"] = {"tolerance": golden_tolerance(folder, fewer_bits=fewer_bits)}
+    report |= {"graph": graph_of(artifact.path), "alone": alone}
+    (folder / "report.md").write_text(markdown(report), encoding="utf-8")
+    report["files"] = sizes(folder)
+    (folder / "report.json").write_text(json.dumps(report, indent=2), encoding="utf-8")
+    return _row(scores, latencies, lines), artifact.sha256, in_json(values)
 
 
-@dataclass(frozen=True)
-class Remeasured:
-    """A newly measured latency and the recorded one."""
-
-    target: str
-    recorded_ms: float
-    recorded_low_ms: float
-    recorded_high_ms: float
-    latency: Latency
-
-    @property
-    def agrees(self) -> bool:
-        """Whether the intervals overlap, or the values differ by at most 5 %."""
-        overlap = self.latency.low_ms <= self.recorded_high_ms and self.recorded_low_ms <= self.latency.high_ms
-        return overlap or abs(self.latency.latency_ms / self.recorded_ms - 1) <= LATENCY_TOLERANCE
-
-    def to_json(self) -> dict[str, Any]:
-        """Return both latencies as JSON values."""
-        return {
-            "target": self.target,
-            "recorded_ms": [self.recorded_ms, self.recorded_low_ms, self.recorded_high_ms],
-            "remeasured_ms": [self.latency.latency_ms, self.latency.low_ms, self.latency.high_ms],
-            "ratio": self.latency.latency_ms / self.recorded_ms,
-            "agrees": self.agrees,
-            "conditions": dict(self.latency.conditions),
-        }
+def _counted(detail: CandidateDetail) -> dict[str, float]:
+    """Return the recorded metrics that can be counted in a file."""
+    names = ("parameters", "nonzero_parameters", "macs", "size_bytes")
+    return {name: found.value for name in names if (found := detail.row.value(name)) is not None}
 
 
 def _measure_again(store: Store, detail: CandidateDetail, artifact: Artifact, target: str) -> Remeasured:
@@ -183,19 +176,8 @@ def _write_script(problem: Problem, artifact: Artifact, folder: Path) -> str:
     return f"{script.partition('_')[0]} {runtime.version().partition('+')[0]}"
 
 
-def _check_scores(choice: ChosenWeights, scores: Mapping[str, float]) -> None:
-    for metric, value in scores.items():
-        recorded = choice.scores[metric]
-        if abs(value - recorded) > SCORE_TOLERANCE * max(1.0, abs(recorded)):
-            raise ExportError(
-                f"the rebuilt network has {metric} {value:.4f} on the validation split, recorded is {recorded:.4f}; "
-                "check whether the data or the versions of packages have changed since"
-            )
-
-
 def _report(
     name: str,
-    number: int,
     detail: CandidateDetail,
     network: Network,
     artifact: Artifact,
@@ -204,7 +186,7 @@ def _report(
 ) -> dict[str, Any]:
     return {
         "study": name,
-        "trial": number,
+        "trial": detail.row.number,
         "scores": {split: dict(values) for split, values in answers[0].scores.items()},
         "classes": dict(answers[0].confusion),
         "runtimes": [item.to_json() for item in answers],
@@ -226,11 +208,13 @@ def _report(
     }
 
 
-def _row(scores: Mapping[str, Mapping[str, float]], latencies: list[Remeasured]) -> dict[str, Any]:
+def _row(
+    scores: Mapping[str, Mapping[str, float]], latencies: Sequence[Remeasured], lines: Sequence[Line]
+) -> dict[str, Any]:
     row: dict[str, Any] = {
         f"{split} {metric}": value for split, values in scores.items() for metric, value in values.items()
     }
     for item in latencies:
         row[f"recorded ms@{item.target}"] = item.recorded_ms
         row[f"again ms@{item.target}"] = item.latency.latency_ms
-    return row | {"agrees": all(item.agrees for item in latencies)}
+    return row | {"verification": worst(lines)}

@@ -21,6 +21,7 @@ def markdown(report: Mapping[str, Any]) -> str:
         ]
         verdict = "" if item["agrees"] else " — differs; check whether the machine was busy"
         lines.append(f"| {item['target']} | {intervals[0]} | {intervals[1]} | {item['ratio']:.3f}{verdict} |")
+    lines += _verification_lines(report)
     lines += _gap_lines(report)
     lines += _class_lines(report)
     lines += _twin_lines(report)
@@ -65,6 +66,16 @@ def runtime_lines(report: Mapping[str, Any]) -> list[str]:
 def _says_more(item: Mapping[str, Any]) -> bool:
     """Whether an error is longer than the reason that the table shows."""
     return bool(item["error"] != item["reason"])
+
+
+def _verification_lines(report: Mapping[str, Any]) -> list[str]:
+    """Return a table of what was verified."""
+    rows = (
+        f"| {item['verdict']} | {foreign.markdown(item['check'])} | {foreign.markdown(item['found'])} "
+        f"| {foreign.markdown(item['reason'])} |"
+        for item in report["verification"]
+    )
+    return ["", "| verdict | check | found | reason |", "|---|---|---|---|", *rows]
 
 
 def _gap_lines(report: Mapping[str, Any]) -> list[str]:

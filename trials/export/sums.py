@@ -16,6 +16,12 @@ def write_sums(folder: Path) -> None:
     (folder / SUMS).write_text("".join(lines), encoding="utf-8")
 
 
+def sizes(folder: Path) -> dict[str, int]:
+    """Return the size of each file in ``folder`` and its subfolders, in bytes."""
+    paths = sorted(path for path in folder.rglob("*") if path.is_file())
+    return {path.relative_to(folder).as_posix(): path.stat().st_size for path in paths}
+
+
 def foreign_files(folder: Path) -> list[str]:
     """Names of the files in a folder that no export wrote; all files, if the folder has no ``SHA256SUMS``."""
     ours = {SUMS, *_listed(folder)}
@@ -37,4 +43,4 @@ def _is_folder(path: Path) -> bool:
 
 def _is_cache(name: str) -> bool:
     """Whether Python wrote the file when it ran one of the scripts."""
-    return name.startswith("__pycache__/")
+    return "__pycache__" in name.split("/")

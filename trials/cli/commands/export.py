@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from nas.errors import PlanError
-from trials.cli.console import app, out
+from trials.cli.console import app, err, out
 from trials.cli.options import DEFAULT_STORAGE, MAX_INT, Json, Name, Storage, print_rows
 
 
@@ -37,6 +37,7 @@ def export(
     """Export networks as folders that need only numpy and the runtime; check, score and measure each again."""
     from trials.export.candidate import chosen, export_candidate
     from trials.export.outputs import new_folder
+    from trials.export.verification import UNVERIFIED
     from trials.store.read.rows import study_row
     from trials.store.store import Store
 
@@ -52,6 +53,11 @@ def export(
         export_candidate(store, name, number, folder, weights) for number, folder in zip(numbers, folders, strict=True)
     ]
     print_rows(rows, as_json)
+    failed = [row["folder"] for row in rows if row["verification"] == "fail"]
+    for folder in failed:
+        err.print(f"{folder} is not verified: {(Path(folder) / UNVERIFIED).read_text().strip()}", markup=False)
+    if failed:
+        raise typer.Exit(1)
 
 
 @app.command(epilog="Example: nas report digits --out report")

@@ -19,14 +19,18 @@ _COPIES = {
 
 
 def write_scripts(runtime: str, folder: Path) -> None:
-    """Write ``run.py``, ``prepare.py``, and ``network.py`` for a runtime of ``SCRIPTS``."""
+    """Write ``run.py``, ``verify.py`` and what they import, for a runtime of ``SCRIPTS``."""
     sources = {
         "run.py": _FOLDER / "run.py",
+        "verify.py": _FOLDER / "verify.py",
         "network.py": _FOLDER / f"network_{runtime}.py",
         "prepare.py": Path(nas.tasks.preparation.__file__),
+        **{f"verification/{path.name}": path for path in (_FOLDER / "verification").glob("*.py")},
     }
     for name, source in sources.items():
-        (folder / name).write_text(_alone(source.read_text(encoding="utf-8")), encoding="utf-8")
+        path = folder / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(_alone(source.read_text(encoding="utf-8")), encoding="utf-8")
 
 
 def _alone(text: str) -> str:

@@ -16,7 +16,8 @@ from typing import Any
 import numpy as np
 
 FOLDER = Path(__file__).parent
-sys.path.insert(0, str(FOLDER))
+if not __package__:  # a copy in an exported folder, which imports what lies beside it
+    sys.path.insert(0, str(FOLDER))
 from trials.export.scripts.network_onnxruntime import open_network
 
 Run = Callable[[np.ndarray], np.ndarray]

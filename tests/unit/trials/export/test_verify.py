@@ -1,0 +1,242 @@
+"""What ``verify.py`` says about an exported folder in which something was changed, and on another machine."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+from PIL import Image
+
+from nas.errors import ExportError, PlanError
+from nas.tasks.preparation import normalized
+from trials.export.checking import verify_folder
+from trials.export.placing import placed_whole
+from trials.export.scripts.assembly import write_scripts
+from trials.export.sums import sizes
+from trials.export.verification import graph_of, record_alone
+
+LABELS = ["red", "green", "blue"]
+STEPS: dict[str, Any] = {
+    "input": {"shape": [2, 3, 8, 8]},
+    "channels": "RGB",
+    "resize": {"shorter_side": 8},
+    "crop": {"height": 8, "width": 8},
+    "divide_by": 255,
+    "mean": [0.5, 0.4, 0.3],
+    "std": [0.2, 0.25, 0.3],
+    "labels": LABELS,
+}
+
+
+def write_network(path: Path) -> None:
+    """A 1×1 convolution that keeps the channels apart, and their means: the class is the brightest channel."""
+    weight = np.eye(3, dtype=np.float32).reshape(3, 3, 1, 1) * np.array(STEPS["std"]).reshape(3, 1, 1, 1)
+    constants = [
+        numpy_helper.from_array(weight.astype(np.float32), "stem.weight"),
+        numpy_helper.from_array(np.array(STEPS["mean"], dtype=np.float32), "stem.bias"),
+    ]
+    nodes = [
+        helper.make_node("Conv", ["input", "stem.weight", "stem.bias"], ["sums"], name="stem"),
+        helper.make_node("GlobalAveragePool", ["sums"], ["means"], name="pool"),
+        helper.make_node("Flatten", ["means"], ["output"], name="flatten"),
+    ]
+    ends = [
+        helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
+        for name, shape in {"input": [2, 3, 8, 8], "output": [2, 3]}.items()
+    ]
+    graph = helper.make_graph(nodes, "network", ends[:1], ends[1:], constants)
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=8), str(path))
+
+
+def coloured(count: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Noisy images ``(count, 8, 8, 3)`` uint8 whose brightest channel is their class."""
+    generator = np.random.default_rng(seed)
+    targets = np.arange(count) % 3
+    pixels = generator.integers(0, 120, (count, 8, 8, 3))
+    pixels[np.arange(count), :, :, targets] += 130
+    return pixels.astype(np.uint8), targets
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    with placed_whole(tmp_path / "mein Export ü") as made:
+        write_network(made / "model.onnx")
+        write_scripts("onnxruntime", made)
+        (made / "preprocessing.json").write_text(json.dumps(STEPS))
+        pixels, targets = coloured(6)
+        inputs = normalized(pixels, STEPS)
+        session = onnxruntime.InferenceSession(str(made / "model.onnx"))
+        outputs = np.concatenate([session.run(None, {"input": inputs[place : place + 2]})[0] for place in (0, 2, 4)])
+        labels = np.array([LABELS[target] for target in targets])
+        np.savez(made / "golden.npz", pixels=pixels, inputs=inputs, outputs=outputs, targets=targets, labels=labels)
+        report = {
+            "scores": {"validation": {"accuracy": 1.0}, "test": {"accuracy": 1.0}},
+            "file": {"name": "model.onnx"},
+            "golden": {"tolerance": 1e-3},
+            "graph": graph_of(made / "model.onnx"),
+            "alone": record_alone(made, 1),
+            "files": sizes(made),
+        }
+        (made / "report.json").write_text(json.dumps(report))
+    return tmp_path / "mein Export ü"
+
+
+@pytest.fixture
+def images(tmp_path: Path) -> Path:
+    for number, (pixels, target) in enumerate(zip(*coloured(30, seed=1), strict=True)):
+        path = tmp_path / "images" / LABELS[target] / f"{number}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(pixels).save(path)
+    return tmp_path / "images"
+
+
+def change_model(folder: Path, change: Callable[[onnx.ModelProto], Any]) -> None:
+    model = onnx.load(str(folder / "model.onnx"))
+    change(model)
+    onnx.save(model, str(folder / "model.onnx"))
+
+
+def change_weight(model: onnx.ModelProto) -> None:
+    values = numpy_helper.to_array(model.graph.initializer[0]).copy()
+    values.flat[0] *= 1.5
+    model.graph.initializer[0].CopyFrom(numpy_helper.from_array(values, "stem.weight"))
+
+
+def change_steps(folder: Path, **steps: Any) -> None:
+    (folder / "preprocessing.json").write_text(json.dumps({**STEPS, **steps}))
+
+
+def change_report(folder: Path, change: Callable[[dict[str, Any]], Any]) -> None:
+    report = json.loads((folder / "report.json").read_text())
+    change(report)
+    (folder / "report.json").write_text(json.dumps(report))
+
+
+def cut(folder: Path) -> None:
+    content = (folder / "model.onnx").read_bytes()
+    (folder / "model.onnx").write_bytes(content[: len(content) // 2])
+
+
+FAULTS: dict[str, tuple[Callable[[Path], Any], str, str, str]] = {
+    "one weight changed": (
+        lambda folder: change_model(folder, change_weight),
+        "weights",
+        "fail",
+        "changed: stem.weight",
+    ),
+    "truncated file": (cut, "file model.onnx", "fail", "it is truncated: "),
+    "other opset": (
+        lambda folder: change_model(folder, lambda model: setattr(model.opset_import[0], "version", 17)),
+        "opset",
+        "fail",
+        "opset 17, exported with 18",
+    ),
+    "wrong mean": (
+        lambda folder: change_steps(folder, mean=[0.485, 0.456, 0.406]),
+        "pre-processing",
+        "fail",
+        "mean is [0.485, 0.456, 0.406], but the network was trained with [0.5, 0.4, 0.3]",
+    ),
+    "mean in BGR order": (
+        lambda folder: change_steps(folder, mean=[0.3, 0.4, 0.5]),
+        "pre-processing",
+        "fail",
+        "mean is in the order BGR instead of RGB",
+    ),
+    "BGR instead of RGB": (
+        lambda folder: change_steps(folder, channels="BGR"),
+        "pre-processing",
+        "fail",
+        "channels is BGR, but the network was trained on RGB",
+    ),
+    "swapped label list": (
+        lambda folder: change_steps(folder, labels=["green", "red", "blue"]),
+        "labels",
+        "fail",
+        "the list of labels is in another order",
+    ),
+    "other runtime version": (
+        lambda folder: change_report(folder, lambda report: report["alone"].update(runtime=["onnxruntime", "1.16.3"])),
+        "runtime",
+        "warning",
+        "exported with onnxruntime 1.16.3",
+    ),
+    "other processor": (
+        lambda folder: change_report(folder, lambda report: report["alone"].update(processor="Cortex-A76")),
+        "latency",
+        "not judged",
+        "instead of Cortex-A76",
+    ),
+    "file missing": (lambda folder: (folder / "run.py").unlink(), "file run.py", "fail", "it is missing"),
+}
+
+
+def said(lines: Sequence[dict[str, str]], check: str) -> tuple[str, str]:
+    (found,) = [item for item in lines if item["check"] == check]
+    return found["verdict"], f"{found['found']}; {found['reason']}"
+
+
+def test_an_untouched_folder_passes_on_every_line(folder: Path, images: Path) -> None:
+    lines = verify_folder(folder, data=images)
+    verdicts = {item["check"]: item["verdict"] for item in lines}
+    assert verdicts.pop("latency") in ("pass", "warning")
+    assert set(verdicts.values()) == {"pass"}
+    assert len(verdicts) == 7
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_fault_is_found_with_its_reason(fault: str, folder: Path) -> None:
+    plant, check, verdict, reason = FAULTS[fault]
+    plant(folder)
+    found = said(verify_folder(folder), check)
+    assert found[0] == verdict
+    assert reason in found[1]
+
+
+def alone(folder: Path, *arguments: str, cpus: set[int] | None = None) -> list[dict[str, str]]:
+    command = [sys.executable, "-I", str(folder / "verify.py"), "--json", *arguments]
+    limit = None if cpus is None else lambda: os.sched_setaffinity(0, cpus)
+    done = subprocess.run(command, capture_output=True, text=True, preexec_fn=limit)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return json.loads(done.stdout)  # type: ignore[no-any-return]
+
+
+def test_the_script_alone_names_other_threads_and_fewer_cpus(folder: Path) -> None:
+    cpus = sorted(os.sched_getaffinity(0))
+    lines = alone(folder, "--threads", "2", cpus=set(cpus[: max(1, len(cpus) // 2)]))
+    assert said(lines, "threads") == ("warning", "2, recorded 1; latencies can differ for this reason")
+    verdict, reason = said(lines, "latency")
+    assert verdict == "not judged"
+    assert "threads 2 instead of 1" in reason
+    if len(cpus) > 1:
+        assert said(lines, "CPUs")[1].startswith(f"{len(cpus) // 2}, recorded {len(cpus)}")
+
+
+def test_images_in_another_order_of_channels_are_recognised(folder: Path, images: Path) -> None:
+    for path in images.rglob("*.png"):
+        Image.fromarray(np.asarray(Image.open(path))[:, :, ::-1].copy()).save(path)
+    verdict, reason = said(verify_folder(folder, data=images), "accuracy")
+    assert verdict == "fail"
+    assert "with red and blue exchanged it is 1.0000: the images are BGR" in reason
+
+
+def test_nothing_of_a_folder_is_run(folder: Path, tmp_path: Path) -> None:
+    for name in ("network.py", "run.py", "verify.py", "prepare.py", "verification/golden.py"):
+        (folder / name).write_text(f"open({str(tmp_path / 'ran')!r}, 'w')")
+    verify_folder(folder)
+    assert not (tmp_path / "ran").exists()
+    (folder / "kernels.so").write_bytes(b"")
+    with pytest.raises(ExportError, match="--trust-code"):
+        verify_folder(folder)
+    with pytest.raises(PlanError, match="no SHA256SUMS"):
+        verify_folder(tmp_path)

@@ -1,0 +1,41 @@
+"""The command ``nas verify``, which checks an exported folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from trials.cli.console import app, out
+from trials.cli.options import Json, print_json
+
+
+@app.command(epilog="Example: nas verify exported")
+def verify(
+    folder: Annotated[Path, typer.Argument(help="A folder that nas export wrote.")],
+    data: Annotated[
+        Path | None, typer.Option("--data", help="Images in FOLDER/<class>/ to determine the accuracy on.")
+    ] = None,
+    threads: Annotated[
+        int | None, typer.Option("--threads", min=1, help="Threads; by default as in the export.")
+    ] = None,
+    trust_code: Annotated[
+        bool, typer.Option("--trust-code", help="Load the folder's library of kernels, which runs code from it.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Check an exported folder on this machine: files, versions, outputs, latency, accuracy; exit code 1 on failure.
+
+    It does what `python verify.py` in the folder does, without running anything from the folder.
+    """
+    from trials.export.checking import verify_folder
+    from trials.export.scripts.verification.lines import table
+
+    lines = verify_folder(folder, data=data, threads=threads, trust_code=trust_code)
+    if as_json:
+        print_json(lines)
+    else:
+        out.print(table(lines), markup=False, highlight=False, soft_wrap=True)
+    if any(item["verdict"] == "fail" for item in lines):
+        raise typer.Exit(1)

@@ -1,0 +1,54 @@
+"""Verify an exported folder of any origin with this project's own scripts and the installed runtimes."""
+
+from __future__ import annotations
+
+import json
+from importlib import import_module
+from pathlib import Path
+
+from nas.errors import ExportError, PlanError
+from nas.extras import require
+from trials.export.scripts.verification.lines import Line
+from trials.export.scripts.verify import verify
+
+
+def verify_folder(
+    folder: Path, *, data: Path | None = None, threads: int | None = None, trust_code: bool = False
+) -> list[Line]:
+    """Return the lines of ``verify.py`` for a folder, without running anything from it.
+
+    Args:
+        folder: a folder that an export wrote.
+        data: a folder of images, with one folder for each class.
+        threads: number of threads; by default as in the export.
+        trust_code: load the library of kernels in the folder.
+
+    Raises:
+        PlanError: there is no such folder, or ``data`` is no folder.
+        ExportError: the folder needs its library of kernels and ``trust_code`` is false.
+        MissingPackageError: the runtime of the folder is not installed.
+    """
+    folder = folder.expanduser()
+    for place, option in ((folder, "the folder"), (data, "--data")):
+        if place is not None and not place.is_dir():
+            raise PlanError(f"{option} {place} does not exist; give a folder")
+    if not (folder / "SHA256SUMS").is_file():
+        raise PlanError(f"{folder} has no SHA256SUMS, so no export wrote it; give a folder that nas export wrote")
+    if (folder / "kernels.so").exists() and not trust_code:
+        raise ExportError(
+            f"{folder} contains kernels.so, a library whose code runs when it is loaded; if you trust where the folder "
+            "comes from, pass --trust-code"
+        )
+    script = "openvino_kernels" if (folder / "kernels.so").exists() else _runtime(folder)
+    require(script.partition("_")[0], f"nas verify {folder}")
+    network = import_module(f"trials.export.scripts.network_{script}")
+    return verify(folder, network.open_network, network.RUNTIME, data=data, threads=threads)
+
+
+def _runtime(folder: Path) -> str:
+    """Return the runtime of a folder; ONNX Runtime if the folder does not say, which the verification reports."""
+    try:
+        name = json.loads((folder / "report.json").read_text(encoding="utf-8"))["alone"]["runtime"][0]
+    except (OSError, ValueError, KeyError, TypeError, IndexError):
+        return "onnxruntime"
+    return "openvino" if name == "openvino" else "onnxruntime"

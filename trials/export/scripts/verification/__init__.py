@@ -1,0 +1,1 @@
+"""Parts of ``verify.py``, which are copied into exported folders; they need only numpy."""
