@@ -72,7 +72,7 @@ demo: setup  ## Search, export, report: one whole study on this machine, under d
 	$(NAS) export digits --best --storage $(DEMO_STORAGE) --out $(DEMO)/best
 	$(NAS) report digits --storage $(DEMO_STORAGE) --out $(DEMO)/report
 	@echo
-	@echo 'The network:  $(DEMO)/best (report.md says what was measured; run.py runs it)'
+	@echo 'The network:  $(DEMO)/best (report.html says what was measured; run.py runs it)'
 	@echo 'The report:   $(DEMO)/report/report.html'
 	@echo 'The studies, in a browser:  make dashboard   or   $(NAS) dashboard --storage $(DEMO_STORAGE)'
 

@@ -182,7 +182,8 @@ def exported(space: str, precision: str, folder: Path) -> Path:
         }
     )
     problem = open_problem(plan)
-    network = problem.searched.sample(RandomChooser(3))
+    sampled = problem.searched.sample(RandomChooser(3))
+    network = problem.searched.build(sampled.architecture, 0)
     seed_weights(network, SHAPE, space)
     network.finalize()
     data = problem.task.dataset("train")

@@ -52,7 +52,7 @@ def test_a_study_on_a_folder_of_images(plan: Callable[..., Path], url: str, tmp_
     assert steps["input"]["shape"] == [4, 3, 16, 16]
     assert json.loads((out / "report.json").read_text())["data"] == "as when the study started"
     assert [sum(row) for row in json.loads((out / "report.json").read_text())["classes"]["test"]["matrix"]] == [3, 3]
-    assert "| light | 3 |" in (out / "report.md").read_text()
+    assert "<td>light</td><td>3</td>" in (out / "report.html").read_text()
     samples = np.load(out / "golden.npz")
     assert np.bincount(samples["targets"]).tolist() == [3, 3]
     np.save(tmp_path / "three.npy", samples["inputs"][:3])

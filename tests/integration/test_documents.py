@@ -42,7 +42,7 @@ def test_the_tutorial(tmp_path: Path) -> None:
         script = script.replace(long, short)
     printed = type_in(script, tmp_path)
     assert re.search(r"^right: +\d+ of 16 in golden", printed, re.M)
-    assert {path.name for path in (tmp_path / "best").iterdir()} >= {"model.onnx", "run.py", "report.md"}
+    assert {path.name for path in (tmp_path / "best").iterdir()} >= {"model.onnx", "run.py", "report.html"}
     assert (tmp_path / "report" / "report.html").stat().st_size > 100_000
 
 

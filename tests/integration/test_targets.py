@@ -50,7 +50,7 @@ def test_search_for_the_latency_in_the_second_runtime(plan: Callable[..., Path],
     assert gap["gap"][0] == report["scores"]["validation"]["accuracy"] - report["scores"]["test"]["accuracy"]
     assert gap["gap"][1] < gap["gap"][0] < gap["gap"][2]
     assert [item["conditions"]["runtime"] for item in report["latency"]] == ["openvino", "onnxruntime"]
-    assert "| openvino 20" in (folder / "report.md").read_text()
+    assert "<td>openvino 20" in (folder / "report.html").read_text()
     ran = subprocess.run(
         [sys.executable, "-c", ALONE, str(folder / "run.py")], capture_output=True, text=True, check=True
     )

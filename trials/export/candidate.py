@@ -18,9 +18,10 @@ from nas.space import Network
 from trials.analysis.gaps import gaps, in_json
 from trials.analysis.membership import membership_of
 from trials.export.answers import Answers, answers_of, scored
+from trials.export.card import write_card
 from trials.export.folder import write_golden, write_preprocessing
 from trials.export.loading import WEIGHTS, write_architecture
-from trials.export.page import markdown
+from trials.export.page import page
 from trials.export.placing import placed_whole
 from trials.export.rebuilt import rebuilt_lines
 from trials.export.scripts.assembly import SCRIPTS, write_scripts
@@ -132,7 +133,8 @@ def _write(
     fewer_bits = any(bits < 32 for bits in network.bits.values())
     report["golden"] = {"tolerance": golden_tolerance(folder, fewer_bits=fewer_bits)}
     report |= {"graph": graph_of(artifact.path), "alone": alone}
-    (folder / "report.md").write_text(markdown(report), encoding="utf-8")
+    write_card(report, problem.plan, folder)
+    (folder / "report.html").write_text(page(report), encoding="utf-8")
     report["files"] = sizes(folder)
     (folder / "report.json").write_text(json.dumps(report, indent=2), encoding="utf-8")
     return _row(scores, latencies, lines), artifact.sha256, in_json(values)

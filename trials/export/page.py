@@ -1,112 +1,155 @@
-"""``report.md`` of an exported network: its scores in every runtime, and its latencies, recorded and measured again."""
+"""``report.html`` of an exported network: one page that opens offline and needs no other file."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib.resources import files
 from typing import Any
 
-from nas import foreign
+from jinja2 import Environment, StrictUndefined
+
+from nas.foreign import lines
 from trials.analysis.gaps import GAP_NOTE
+from trials.export.verdicts import Verdict
 from trials.reporting.classes import confusion_rows
-from trials.reporting.labels import interval
+from trials.reporting.labels import interval, number, size
+
+RUNTIMES_NOTE = (
+    "Off from torch by: the largest difference, in standard deviations of the output. The scores of the study come "
+    "from the first runtime."
+)
+#: Verdict of the whole verification → its sentence.
+_SUMMARIES: Mapping[Verdict, str] = {
+    "pass": "Verified: every line that can be judged passed.",
+    "warning": "Verified, with warnings.",
+    "fail": "Not verified.",
+}
 
 
-def markdown(report: Mapping[str, Any]) -> str:
-    """Return the page for the contents of ``report.json``."""
-    lines = [f"# {report['study']}, trial {report['trial']}", "", *runtime_lines(report)]
-    lines += ["", "| target | recorded, ms | measured again, ms | ratio |", "|---|---|---|---|"]
-    for item in report["latency"]:
-        intervals = [
-            f"{value:.4g} ({low:.4g} – {high:.4g})" for value, low, high in (item["recorded_ms"], item["remeasured_ms"])
-        ]
-        verdict = "" if item["agrees"] else " — differs; check whether the machine was busy"
-        lines.append(f"| {item['target']} | {intervals[0]} | {intervals[1]} | {item['ratio']:.3f}{verdict} |")
-    lines += _verification_lines(report)
-    lines += _gap_lines(report)
-    lines += _class_lines(report)
-    lines += _twin_lines(report)
-    lines += [line for flag in report["beware"] for line in ("", f"**Beware: {foreign.markdown(flag)}.**")]
-    file = report["file"]
-    lines += [
-        "",
-        f"`{file['name']}`: {file['size_bytes']:,} bytes, input {file['input_shape']}, sha256 `{file['sha256']}`.",
-        f"{report['parameters']:,} parameters, {report['macs']:,} MACs.",
-        "",
-        f"{foreign.markdown(report['weights']['reason'][:1].upper() + report['weights']['reason'][1:])}.",
-        "",
-        f"Data: {report['data']}.",
-        "",
-        f"Run it: `python run.py image.jpg` (numpy, Pillow and {report['runs_in']}). `preprocessing.json` says how an "
-        "image becomes an input, and which class each output is; `prepare.py` does it.",
+@dataclass(frozen=True)
+class Table:
+    """A table with its heading and notes."""
+
+    heading: str
+    columns: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    notes: Sequence[str] = ()
+
+
+def page(report: Mapping[str, Any]) -> str:
+    """Return the page for the contents of ``report.json`` as HTML text."""
+    environment = Environment(autoescape=True, undefined=StrictUndefined, finalize=_shown, trim_blocks=True)
+    template = environment.from_string(files("trials.export").joinpath("page.html").read_text(encoding="utf-8"))
+    verdicts = {line["verdict"] for line in report["verification"]}
+    verdict: Verdict = "fail" if "fail" in verdicts else "warning" if "warning" in verdicts else "pass"
+    tables = [make(report) for make in (verification_table, runtime_table, latency_table, gap_table, class_table)]
+    return template.render(
+        report=report,
+        verdict=verdict,
+        summary=_SUMMARIES[verdict],
+        cards=list(_cards(report)),
+        tables=[table for table in (*tables, twin_table(report)) if table.rows],
+        facts=list(_facts(report)),
+    )
+
+
+def _shown(value: Any) -> Any:
+    """Replace control characters in text."""
+    return lines(value) if type(value) is str else value
+
+
+def _cards(report: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Return the numbers at the top with their descriptions."""
+    cards = [
+        (number(metric, value), f"{metric} on the {split} split")
+        for split in ("test", "validation")
+        for metric, value in report["scores"][split].items()
     ]
-    return "\n".join(lines) + "\n"
+    for item in report["latency"]:
+        value, low, high = item["remeasured_ms"]
+        cards.append((f"{value:.3g} ms", f"latency on {item['target']}; 95 % interval {low:.3g} to {high:.3g} ms"))
+    cards.append((size(report["file"]["size_bytes"]), f"size of {report['file']['name']}"))
+    return [*cards, (f"{report['parameters']:,}", "parameters"), (f"{report['macs']:,}", "MACs")]
 
 
-def runtime_lines(report: Mapping[str, Any]) -> list[str]:
-    """Return a table of the file's scores in every runtime; the target's runtime is first."""
+def verification_table(report: Mapping[str, Any]) -> Table:
+    """Return the lines of the verification."""
+    keys = ("verdict", "check", "found", "reason")
+    rows = [[item[key] for key in keys] for item in report["verification"]]
+    return Table("Verification", ("Verdict", "Check", "Found", "Reason"), rows)
+
+
+def runtime_table(report: Mapping[str, Any]) -> Table:
+    """Return the scores of the file in every runtime; the target's runtime is first."""
     metrics = [(metric, split) for metric in report["scores"]["validation"] for split in report["scores"]]
-    heads = ["runtime", *(f"{metric}, {split}" for metric, split in metrics), "off from torch by"]
-    lines = [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
+    rows = []
     for item in report["runtimes"]:
         name = f"{item['runtime']} {item['version']}"
         if item["error"]:
-            lines.append(f"| {name} |{' – |' * len(metrics)} {item['reason']} |")
+            rows.append([name, *("–" for _ in metrics), item["reason"]])
         else:
             scores = (f"{item['scores'][split][metric]:.4f}" for metric, split in metrics)
-            lines.append(f"| {name} | {' | '.join(scores)} | {item['relative_error']:.2g} |")
+            rows.append([name, *scores, f"{item['relative_error']:.2g}"])
+    columns = ("Runtime", *(f"{metric}, {split}" for metric, split in metrics), "Off from torch by")
+    errors = [" ".join(item["error"].split()) for item in report["runtimes"] if item["error"] != item["reason"]]
+    return Table("Runtimes", columns, rows, (RUNTIMES_NOTE, *errors))
+
+
+def latency_table(report: Mapping[str, Any]) -> Table:
+    """Return the latencies, recorded by the study and measured again by the export."""
+    rows = []
+    for item in report["latency"]:
+        values = (item["recorded_ms"], item["remeasured_ms"])
+        texts = [f"{value:.4g} ({low:.4g} – {high:.4g})" for value, low, high in values]
+        rows.append([item["target"], *texts, f"{item['ratio']:.3f}"])
+    return Table("Latency", ("Target", "Recorded, ms", "Measured again, ms", "Ratio"), rows)
+
+
+def gap_table(report: Mapping[str, Any]) -> Table:
+    """Return validation and test scores and their difference."""
+    rows = [
+        [item["metric"], *(interval(item["metric"], *item[part]) for part in ("validation", "test", "gap"))]
+        for item in report["gaps"]
+    ]
+    chance = f"On the Pareto front with probability {report['on_front']:.2f}."
+    return Table("Scores", ("Metric", "Validation", "Test", "Validation − test"), rows, (GAP_NOTE, chance))
+
+
+def class_table(report: Mapping[str, Any]) -> Table:
+    """Return the predictions for each class of the test split."""
+    rows = confusion_rows(report["classes"]["test"]) if "test" in report["classes"] else []
+    texts = [[row["class"], str(row["examples"]), row["answered as"]] for row in rows]
+    return Table("Classes", ("Class", "Test examples", "Answered as"), texts)
+
+
+def twin_table(report: Mapping[str, Any]) -> Table:
+    """Return the recorded latency and the dense twin's, the same network in fp32 without sparsity."""
+    rows = [
+        [item["target"], f"{item['latency_ms']:.4g}", f"{item['dense_latency_ms']:.4g}", f"{item['speedup']:.2f}"]
+        for item in report["dense_twin"]
+    ]
+    return Table("Dense twin", ("Target", "Recorded, ms", "Dense twin, ms", "Speed-up"), rows)
+
+
+def _facts(report: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Return further facts with their names."""
+    file, environment = report["file"], report["environment"]
+    packages = ", ".join(f"{name} {found}" for name, found in environment["packages"].items())
     return [
-        *lines,
-        "",
-        "Off from torch by: the largest difference, in standard deviations of the output. The scores of the study come "
-        "from the first runtime.",
-        *(line for item in report["runtimes"] if _says_more(item) for line in ("", " ".join(item["error"].split()))),
+        ("File", f"{file['name']}, {file['size_bytes']:,} bytes, input {file['input_shape']}"),
+        ("SHA-256", file["sha256"]),
+        ("Weights", report["weights"]["reason"]),
+        ("Data", report["data"]),
+        ("Runs in", f"numpy, Pillow for image files, and {report['runs_in']}"),
+        ("Latency of the folder alone", _alone(report["alone"])),
+        ("Exported with", f"Python {environment['python']}, {packages}"),
+        ("Exported on", environment["platform"]),
     ]
 
 
-def _says_more(item: Mapping[str, Any]) -> bool:
-    """Whether an error is longer than the reason that the table shows."""
-    return bool(item["error"] != item["reason"])
-
-
-def _verification_lines(report: Mapping[str, Any]) -> list[str]:
-    """Return a table of what was verified."""
-    rows = (
-        f"| {item['verdict']} | {foreign.markdown(item['check'])} | {foreign.markdown(item['found'])} "
-        f"| {foreign.markdown(item['reason'])} |"
-        for item in report["verification"]
+def _alone(alone: Mapping[str, Any]) -> str:
+    return (
+        f"{alone['latency_ms']:.4g} ms with verify.py, {alone['threads']} thread{'s' * (alone['threads'] != 1)}, "
+        f"{alone['cpus']} CPUs, {alone['processor']}"
     )
-    return ["", "| verdict | check | found | reason |", "|---|---|---|---|", *rows]
-
-
-def _gap_lines(report: Mapping[str, Any]) -> list[str]:
-    """Return a table of validation and test scores and their difference."""
-    heads = ["", "| metric | validation | test | validation − test |", "|---|---|---|---|"]
-    rows = []
-    for item in report["gaps"]:
-        cells = (interval(item["metric"], *item[part]) for part in ("validation", "test", "gap"))
-        rows.append(f"| {item['metric']} | {' | '.join(cells)} |")
-    return [*heads, *rows, "", GAP_NOTE, f"On the Pareto front with probability {report['on_front']:.2f}."]
-
-
-def _class_lines(report: Mapping[str, Any]) -> list[str]:
-    """Return a table of the predictions for each class of the test split."""
-    if "test" not in report["classes"]:
-        return []
-    rows = confusion_rows(report["classes"]["test"])
-    cells = (
-        f"| {foreign.markdown(row['class'])} | {row['examples']} | {foreign.markdown(row['answered as'])} |"
-        for row in rows
-    )
-    return ["", "| class | test examples | answered as |", "|---|---|---|", *cells]
-
-
-def _twin_lines(report: Mapping[str, Any]) -> list[str]:
-    """Return a table of the recorded latency and the dense twin's, the same network in fp32 without sparsity."""
-    if not report["dense_twin"]:
-        return []
-    rows = (
-        f"| {item['target']} | {item['latency_ms']:.4g} | {item['dense_latency_ms']:.4g} | {item['speedup']:.2f} |"
-        for item in report["dense_twin"]
-    )
-    heads = ["", "| target | recorded, ms | dense twin, ms | speed-up |", "|---|---|---|---|"]
-    return [*heads, *rows]

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import yaml
 from sqlalchemy import update
 
 from nas.errors import ExportError, StudyError
@@ -106,9 +107,13 @@ def test_an_exported_candidate_is_the_network_that_was_recorded(store: Store, tm
     np.testing.assert_array_equal(normalized(golden["pixels"], steps), golden["inputs"])
     assert sorted(np.bincount(golden["targets"])) == [1] * 4 + [2] * 6
     assert golden["labels"].tolist() == [steps["labels"][target] for target in golden["targets"]]
-    assert {"model.onnx", "run.py", "report.md", "architecture.json"} <= {
-        path.name for path in (tmp_path / "out").iterdir()
-    }
+    written = {"model.onnx", "run.py", "report.html", "architecture.json", "README.md", "requirements.txt"}
+    assert written <= {path.name for path in (tmp_path / "out").iterdir()}
+    html = (tmp_path / "out" / "report.html").read_text()
+    assert len(html) < 1_000_000
+    assert all(line["check"] in html for line in report["verification"])
+    plan = make_plan(yaml.safe_load((tmp_path / "out" / "plan.yaml").read_text()))
+    assert plan == make_plan(store.read(study_row, "study").plan)
     assert report["file"]["sha256"] == file_sha256(tmp_path / "out" / "model.onnx")
     (exported,) = exports(store, "study")
     assert (exported.number, exported.folder) == (0, str(tmp_path / "out"))

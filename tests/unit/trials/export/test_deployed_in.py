@@ -11,7 +11,7 @@ from nas.errors import PlanError
 from nas.export.seeding import seed_weights
 from nas.space.chooser import PositionChooser
 from trials.export.answers import Answers, answers_of
-from trials.export.page import runtime_lines
+from trials.export.page import Table, runtime_table
 from trials.jobs.candidate import deploy
 from trials.plans.plan import Plan, make_plan
 from trials.plans.problem import Problem, open_problem
@@ -54,28 +54,28 @@ def test_every_installed_runtime_is_asked_and_the_targets_comes_first(tmp_path: 
 
 def test_a_runtime_without_the_networks_precision_is_not_tried(tmp_path: Path) -> None:
     problem = open_problem(plan("onnxruntime", "int8"))
-    answers, lines = answered(problem, tmp_path)
+    answers, table = answered(problem, tmp_path)
     skipped = next(item for item in answers if item.runtime == "torch")
     assert skipped.relative_error is None
-    (line,) = [line for line in lines if "int8" in line]
-    assert line.startswith("| torch")
-    assert line.endswith(" – | not run: it has no int8 |")
+    (row,) = [row for row in table.rows if "int8" in row[-1]]
+    assert row[0].startswith("torch")
+    assert row[1:] == ["–", "–", "not run: it has no int8"]
 
 
 def test_a_runtime_that_can_not_run_the_file_says_why(tmp_path: Path) -> None:
     """The reason is short in the table and complete below it, without the name of the temporary folder."""
-    answers, lines = answered(open_problem(plan("onnxruntime", "fp32")), tmp_path, opset=12)
+    answers, table = answered(open_problem(plan("onnxruntime", "fp32")), tmp_path, opset=12)
     failed = next(item for item in answers if item.runtime == "torch")
-    (row,) = [line for line in lines if line.startswith("| torch")]
-    assert row.endswith(f" – | {failed.reason} |")
+    (row,) = [row for row in table.rows if row[0].startswith("torch")]
+    assert row[-1] == failed.reason
     assert "opset 12" in failed.reason
-    assert failed.error in lines[lines.index(row) :]
+    assert failed.error in table.notes
     assert "model.onnx" in failed.error
     assert str(tmp_path) not in failed.error
 
 
-def answered(problem: Problem, folder: Path, opset: int | None = None) -> tuple[list[Answers], list[str]]:
-    """The answers of a network's file, and the lines of its page; the file has another opset if one is given."""
+def answered(problem: Problem, folder: Path, opset: int | None = None) -> tuple[list[Answers], Table]:
+    """The answers of a network's file, and the table on its page; the file has another opset if one is given."""
     network = problem.searched.build(problem.searched.sample(PositionChooser(0.3)).architecture, 0)
     seed_weights(network, problem.input_shape(), "seed")
     artifact = deploy(problem, network, folder / "model.onnx")
@@ -85,4 +85,4 @@ def answered(problem: Problem, folder: Path, opset: int | None = None) -> tuple[
         onnx.save(model, str(artifact.path))
     answers = answers_of(problem, network, artifact)
     report = {"scores": answers[0].scores, "runtimes": [item.to_json() for item in answers]}
-    return answers, runtime_lines(report)
+    return answers, runtime_table(report)
