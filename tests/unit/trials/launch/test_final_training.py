@@ -140,7 +140,7 @@ def test_the_better_weights_are_exported(store: Store, tmp_path: Path) -> None:
     report = json.loads((tmp_path / "out" / "report.json").read_text())
     assert report["weights"]["sha256"] == sha256(final)
     assert report["scores"]["validation"]["accuracy"] == pytest.approx(final.scores["accuracy"].value, abs=0.005)
-    assert "Weights of the final training: accuracy 0" in (tmp_path / "out" / "report.md").read_text()
+    assert "weights of the final training: accuracy 0" in (tmp_path / "out" / "report.html").read_text()
 
 
 def test_weights_that_score_worse_than_those_of_the_search_are_not_exported(store: Store) -> None:
