@@ -417,13 +417,25 @@ class Trial:
         self.detail = candidate_detail(self._store, self.study, self.number)
         return found[self.number]
 
-    def export(self, folder: str | Path, *, force: bool = False, weights: str = "best") -> dict[str, Any]:
+    def export(
+        self,
+        folder: str | Path,
+        *,
+        force: bool = False,
+        weights: str = "best",
+        formats: Sequence[str] = (),
+        opset: int | None = None,
+        dynamic_batch: bool = False,
+    ) -> dict[str, Any]:
         """Write the measured file of the network and ``run.py`` into a folder; score and measure the network again.
 
         Args:
             folder: folder to write; it must be empty or not exist.
             force: replace a folder that an earlier export wrote, as a whole.
             weights: ``search``, ``final``, or ``best``, the one that scores better on the validation split.
+            formats: formats to write besides the measured file, such as ``["torch", "openvino"]``.
+            opset: ONNX opset of the file of the format ``onnx``; by default that of the measured file.
+            dynamic_batch: the files of ``formats`` take any number of inputs at once.
 
         Returns:
             Scores and latencies, both as recorded and as found by this export.
@@ -432,8 +444,11 @@ class Trial:
             StudyError: the trial was not trained, or the study's data have changed.
             ExportError: the network can't be rebuilt, or its scores differ from the recorded ones.
             PlanError: the folder is not empty or can't be written.
+            UnknownNameError, MissingPackageError: a format does not exist, or needs a package that is not installed.
         """
         from trials.export.candidate import export_candidate
+        from trials.export.formats import Formats
 
+        further = Formats.of(list(formats), opset=opset, dynamic_batch=dynamic_batch)
         path = new_folder(Path(folder), force=force)
-        return export_candidate(self._store, self.study, self.number, path, weights)
+        return export_candidate(self._store, self.study, self.number, path, weights, further)

@@ -61,7 +61,7 @@ def answers_of(problem: Problem, network: Network, artifact: Artifact) -> list[A
     Raises:
         ExportError: the target's runtime can't run the file.
     """
-    inputs = _inputs(problem)
+    inputs = compared_inputs(problem)
     own = problem.runtime
     found = [_answers(problem, network, artifact.path, inputs, own, RUNTIMES.get(own)())]
     for name, runtime in installed(artifact.format):
@@ -118,7 +118,8 @@ def _reason(error: NasError) -> str:
     return shorten(str(error).partition(";")[0], LONGEST_REASON, placeholder=" …")
 
 
-def _inputs(problem: Problem) -> Tensor:
+def compared_inputs(problem: Problem) -> Tensor:
+    """Return the validation inputs whose outputs are compared value by value."""
     data = problem.task.dataset("validation")
     count = min(NUM_COMPARED, len(data))  # type: ignore[arg-type]
     return torch.stack([data[index][0] for index in range(count)])

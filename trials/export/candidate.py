@@ -20,6 +20,7 @@ from trials.analysis.membership import membership_of
 from trials.export.answers import Answers, answers_of, scored
 from trials.export.card import write_card
 from trials.export.folder import write_golden, write_preprocessing
+from trials.export.formats import Formats, write_formats
 from trials.export.loading import WEIGHTS, write_architecture
 from trials.export.page import page
 from trials.export.placing import placed_whole
@@ -68,7 +69,9 @@ def chosen(store: Store, name: str, *, only_best: bool) -> list[int]:
     return [numbers[int(first.argmax() if next(iter(directions.values())) == "maximize" else first.argmin())]]
 
 
-def export_candidate(store: Store, name: str, number: int, folder: Path, weights: str = "best") -> dict[str, Any]:
+def export_candidate(
+    store: Store, name: str, number: int, folder: Path, weights: str = "best", formats: Formats | None = None
+) -> dict[str, Any]:
     """Write one candidate as ``folder``, which appears when it is complete (see ``placed_whole``).
 
     Args:
@@ -77,14 +80,16 @@ def export_candidate(store: Store, name: str, number: int, folder: Path, weights
         number: number of the trial.
         folder: an absolute path that ``new_folder`` has checked.
         weights: see ``trials.export.weights.Wanted``.
+        formats: formats to write besides the measured file.
 
     Returns:
         Scores and latencies, as a row to print.
 
     Raises:
         StudyError: the candidate was not trained, or the study's data have changed since the study started.
-        ExportError: the network can't be built or run, or a file can't be written. A folder that differs from what was
-            recorded is written and marked as ``UNVERIFIED``; ``verification`` in the row is then ``fail``.
+        ExportError: the network can't be built or run, a file can't be written, or a format can't hold the network. A
+            folder that differs from what was recorded is written and marked as ``UNVERIFIED``; ``verification`` in the
+            row is then ``fail``.
     """
     detail = candidate_detail(store, name, number)
     study = store.read(study_row, name)
@@ -92,7 +97,7 @@ def export_candidate(store: Store, name: str, number: int, folder: Path, weights
     choice = choose_weights(detail, problem.task, weights)
     known = check_data(name, study.environment, problem)
     with placed_whole(folder) as made:
-        row, sha256, scores = _write(store, problem, detail, choice, made, name=name, known=known)
+        row, sha256, scores = _write(store, problem, detail, choice, made, formats or Formats(), name=name, known=known)
     store.write(add_export, name, number, ExportValue(str(folder.resolve()), sha256, scores))
     return {"trial": number, "folder": str(folder), **row}
 
@@ -103,6 +108,7 @@ def _write(
     detail: CandidateDetail,
     choice: ChosenWeights,
     folder: Path,
+    formats: Formats,
     *,
     name: str,
     known: bool,
@@ -112,6 +118,7 @@ def _write(
     artifact = deploy(problem, network, folder / f"model{problem.exporter.suffix}")
     save_weights(network.model, folder / WEIGHTS)
     write_architecture(problem, detail.definition, folder)
+    further = write_formats(problem, network, artifact, formats, folder)
     answers = answers_of(problem, network, artifact)
     scores, values = answers[0].scores, scored(answers[0])
     write_golden(problem, artifact, write_preprocessing(problem, folder), folder)
@@ -127,6 +134,7 @@ def _write(
     report = _report(name, detail, network, artifact, answers, latencies) | {"runs_in": runs_in}
     report["data"] = "as when the study started" if known else "not recorded when the study started"
     report["weights"] = choice.to_json()
+    report["formats"] = further
     report["gaps"] = [item.to_json() for item in gaps(values)]
     report["on_front"] = membership_of(points(store, name)).get(detail.row.number, 0.0)
     report["verification"] = [line.to_json() for line in lines]

@@ -43,7 +43,8 @@ def page(report: Mapping[str, Any]) -> str:
     template = environment.from_string(files("trials.export").joinpath("page.html").read_text(encoding="utf-8"))
     verdicts = {line["verdict"] for line in report["verification"]}
     verdict: Verdict = "fail" if "fail" in verdicts else "warning" if "warning" in verdicts else "pass"
-    tables = [make(report) for make in (verification_table, runtime_table, latency_table, gap_table, class_table)]
+    makers = (verification_table, runtime_table, format_table, latency_table, gap_table, class_table)
+    tables = [make(report) for make in makers]
     return template.render(
         report=report,
         verdict=verdict,
@@ -94,6 +95,19 @@ def runtime_table(report: Mapping[str, Any]) -> Table:
     columns = ("Runtime", *(f"{metric}, {split}" for metric, split in metrics), "Off from torch by")
     errors = [" ".join(item["error"].split()) for item in report["runtimes"] if item["error"] != item["reason"]]
     return Table("Runtimes", columns, rows, (RUNTIMES_NOTE, *errors))
+
+
+def format_table(report: Mapping[str, Any]) -> Table:
+    """Return the further formats: files, packages, scores and difference from torch."""
+    metrics = [(metric, split) for metric in report["scores"]["validation"] for split in report["scores"]]
+    rows = []
+    for item in report["formats"]:
+        names = ", ".join(f"{file['name']} ({size(file['size_bytes'])})" for file in item["files"])
+        scores = (f"{item['scores'][split][metric]:.4f}" for metric, split in metrics)
+        needs = ", ".join(item["requirements"])
+        rows.append([item["format"], names, needs, *scores, f"{item['relative_error']:.2g}"])
+    columns = ("Format", "Files", "Needs", *(f"{metric}, {split}" for metric, split in metrics), "Off from torch by")
+    return Table("Further formats", columns, rows)
 
 
 def latency_table(report: Mapping[str, Any]) -> Table:

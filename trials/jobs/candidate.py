@@ -201,10 +201,15 @@ def remeasure(payload: RemeasurePayload) -> Iterator[RemeasureResult]:
 
 def deploy(problem: Problem, network: Network, path: Path) -> Artifact:
     """Write the deployed file; training data are used to compare it with the network and to calibrate 8 bits."""
-    has_integers = any(bits == 8 for bits in network.bits.values())
-    calibration = calibration_inputs(problem, CALIBRATION_IMAGES if has_integers else COMPARED_IMAGES)
+    calibration = calibration_of(problem, network)
     shape = problem.input_shape()
     return problem.exporter.export(network, path, input_shape=shape, calibration=calibration, runtime=problem.runtime)
+
+
+def calibration_of(problem: Problem, network: Network) -> torch.Tensor:
+    """Return the training inputs with which the file of a network is calibrated and compared."""
+    has_integers = any(bits == 8 for bits in network.bits.values())
+    return calibration_inputs(problem, CALIBRATION_IMAGES if has_integers else COMPARED_IMAGES)
 
 
 def calibration_inputs(problem: Problem, limit: int) -> torch.Tensor:

@@ -98,22 +98,29 @@ class Format(ABC):
             ExportError: the network can't be written.
         """
 
-    def outputs(self, folder: Path, inputs: np.ndarray, batch: int | None = None) -> np.ndarray:
-        """Run the written files on inputs ``(M, C, H, W)`` with any M.
+    def open(self, folder: Path, batch: int | None = None) -> Run:
+        """Open the written files; the function takes inputs ``(M, C, H, W)`` with any M.
 
         Args:
             folder: the folder that the files lie in.
-            inputs: float32 inputs, prepared as for training.
             batch: number of inputs to run at once; by default that of the file, or all.
         """
         run, own = import_module(self.opener).open_network(folder)
-        size = own or batch or len(inputs)
-        parts = []
-        for start in range(0, len(inputs), size):
-            part = inputs[start : start + size]
-            filling = np.repeat(part[-1:], size - len(part), axis=0)
-            parts.append(run(np.concatenate([part, filling]))[: len(part)])
-        return np.concatenate(parts)
+
+        def outputs(inputs: np.ndarray) -> np.ndarray:
+            size = own or batch or len(inputs)
+            parts = []
+            for start in range(0, len(inputs), size):
+                part = inputs[start : start + size]
+                filling = np.repeat(part[-1:], size - len(part), axis=0)
+                parts.append(run(np.concatenate([part, filling]))[: len(part)])
+            return np.concatenate(parts)
+
+        return outputs
+
+    def outputs(self, folder: Path, inputs: np.ndarray, batch: int | None = None) -> np.ndarray:
+        """Run the written files on inputs; see ``open``."""
+        return self.open(folder, batch)(inputs)
 
     def script(self) -> str:
         """The text of the opener, which runs without this project."""

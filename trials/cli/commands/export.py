@@ -31,11 +31,22 @@ def export(
         str,
         typer.Option("--weights", help="search, final, or best: those of the training with the better score."),
     ] = "best",
+    formats: Annotated[
+        list[str] | None,
+        typer.Option("--format", help="Write the network in this format, too; repeat it for several."),
+    ] = None,
+    opset: Annotated[
+        int | None, typer.Option("--opset", min=1, max=MAX_INT, help="ONNX opset of the file of --format onnx.")
+    ] = None,
+    dynamic_batch: Annotated[
+        bool, typer.Option("--dynamic-batch", help="Files of --format take any number of inputs at once.")
+    ] = False,
     storage: Storage = DEFAULT_STORAGE,
     as_json: Json = False,
 ) -> None:
     """Export networks as folders that need only numpy and the runtime; check, score and measure each again."""
     from trials.export.candidate import chosen, export_candidate
+    from trials.export.formats import Formats
     from trials.export.outputs import new_folder
     from trials.export.verification import UNVERIFIED
     from trials.store.read.rows import study_row
@@ -43,6 +54,7 @@ def export(
 
     if [trial is not None, best, pareto].count(True) != 1:
         raise PlanError("say what to export: one of --trial N, --best or --pareto")
+    further = Formats.of(formats or [], opset=opset, dynamic_batch=dynamic_batch)
     store = Store(storage)
     store.check_writable()
     numbers = [trial] if trial is not None else chosen(store, name, only_best=best)
@@ -50,7 +62,8 @@ def export(
     paths = [out_dir / f"trial-{number}" if pareto else out_dir for number in numbers]
     folders = [new_folder(path, force=force) for path in paths]
     rows = [
-        export_candidate(store, name, number, folder, weights) for number, folder in zip(numbers, folders, strict=True)
+        export_candidate(store, name, number, folder, weights, further)
+        for number, folder in zip(numbers, folders, strict=True)
     ]
     print_rows(rows, as_json)
     failed = [row["folder"] for row in rows if row["verification"] == "fail"]

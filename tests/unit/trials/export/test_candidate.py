@@ -22,6 +22,7 @@ from nas.strategies import Suggestion
 from nas.tasks.preparation import normalized
 from tests.unit.trials.in_process import InProcess
 from trials.export.candidate import chosen, export_candidate
+from trials.export.formats import Formats
 from trials.export.outputs import new_folder
 from trials.launch import studies
 from trials.plans.plan import make_plan
@@ -182,3 +183,22 @@ def test_a_study_whose_data_changed_is_not_exported_from(store: Store, tmp_path:
     change(store, update(Study).values(environment=changed))
     with pytest.raises(StudyError, match="the data of study 'study' changed since it started"):
         export_candidate(store, "study", 0, tmp_path / "out")
+
+
+def test_formats_are_written_compared_and_scored(store: Store, tmp_path: Path) -> None:
+    formats = Formats.of(["torch", "onnx"], opset=21, dynamic_batch=False)
+    export_candidate(store, "study", 0, tmp_path / "out", formats=formats)
+    report = json.loads((tmp_path / "out" / "report.json").read_text())
+    assert [item["format"] for item in report["formats"]] == ["torch", "onnx"]
+    for item in report["formats"]:
+        assert item["relative_error"] < 1e-4
+        assert item["scores"] == report["scores"]
+        assert all((tmp_path / "out" / file["name"]).stat().st_size == file["size_bytes"] for file in item["files"])
+    assert "model.torch.safetensors" in (tmp_path / "out" / "report.html").read_text()
+
+
+def test_a_format_that_is_refused_leaves_no_folder(store: Store, tmp_path: Path) -> None:
+    formats = Formats.of(["torch", "onnx"], opset=7, dynamic_batch=False)
+    with pytest.raises(ExportError, match="format 'onnx': opset 7; this network can be written in opset 18 to"):
+        export_candidate(store, "study", 0, tmp_path / "out", formats=formats)
+    assert not (tmp_path / "out").exists()
