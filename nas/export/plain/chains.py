@@ -37,10 +37,10 @@ def _simplified(child: Child) -> Child:
         return child
     block = simplified(child)
     items = _in_turn(block)
+    if items is not None and len(items) == 1:
+        return items[0]
     if items is None or not block.sequential:
         return block
-    if len(items) == 1:
-        return items[0]
     chain = Chain(tuple(items))
     is_numbered = all(name.startswith("layer") and name[5:].isdigit() for name in block.children)
     return chain if is_numbered or depth(chain) == 1 else block
