@@ -59,7 +59,8 @@ class Training(Estimator):
         self._teacher = teacher
 
     def use_workers(self, workers: Workers) -> None:
-        """See ``Estimator.use_workers``."""
+        """See ``Estimator.use_workers``; the batch must be divisible among the workers."""
+        workers.check_batch(self.recipe.batch_size, even=self.recipe.mixup > 0 or self.recipe.cutmix > 0)
         self._workers = workers
 
     def num_steps(self, task: Task) -> int:

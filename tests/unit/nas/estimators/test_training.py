@@ -15,6 +15,7 @@ from torch.utils.data import Dataset
 from nas.errors import PlanError
 from nas.estimators import Epoch
 from nas.estimators.predict import outputs
+from nas.estimators.teacher import Teacher
 from nas.estimators.training import Training
 from nas.registry import make
 from nas.space import Architecture, Network, Policy
@@ -271,3 +272,48 @@ def test_pixels_can_be_learned() -> None:
     curve = run(network, task, epochs=3, batch_size=16, learning_rate=0.02)
     assert curve[-1].values.keys() >= {"mean_iou", "pixel_accuracy"}
     assert curve[-1].values["train_loss"] < 0.8 * curve[0].values["train_loss"]
+
+
+def test_a_cpu_trains_in_bfloat16_only_if_asked() -> None:
+    networks = {amp: new_network() for amp in ("auto", "float16", "off", "bfloat16")}
+    for amp, network in networks.items():
+        run(network, epochs=1, amp=amp, device="cpu")
+    assert equal(networks["auto"], networks["off"])
+    assert equal(networks["float16"], networks["off"])
+    assert not equal(networks["bfloat16"], networks["off"])
+    assert {value.dtype for value in weights(networks["bfloat16"]) if value.is_floating_point()} == {torch.float32}
+
+
+def perceptron() -> Network:
+    """A network that learns digits within a few epochs."""
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        model = nn.Sequential(nn.Flatten(), nn.Linear(64, 32), nn.ReLU(), nn.Linear(32, 10))
+    return Network(Architecture({"name": "perceptron"}, (), {}), model)
+
+
+def test_an_average_with_rising_decay_does_not_keep_the_first_weights() -> None:
+    recipe = {"epochs": 4, "ema_decay": 0.9999, "augment": False}
+    fixed, rising = (run(perceptron(), ema_warmup=warmup, **recipe)[-1].values["accuracy"] for warmup in (False, True))
+    assert rising > fixed + 0.2
+
+
+def taught(teacher: Network, folder: Path | None = None, **settings: float) -> tuple[Network, list[Epoch]]:
+    student, training = perceptron(), Training(epochs=3)
+    loss = {"temperature": 2.0, "hard_weight": 1.0, "soft_weight": 1.0, **settings}
+    identity = str(float(weights(teacher)[0].sum()))
+    training.use_teacher(Teacher(teacher.model, identity, **loss))
+    return student, list(training.fit(student, digits(), seed=0, checkpoint=folder))
+
+
+def test_a_student_learns_from_its_teacher_without_labels(tmp_path: Path) -> None:
+    teacher, other = perceptron(), perceptron()
+    before = run(teacher, epochs=8)[-1].values["accuracy"]
+    kept = [value.clone() for value in weights(teacher)]
+    student, curve = taught(teacher, tmp_path, hard_weight=0.0)
+    assert curve[-1].values["accuracy"] > 0.6 * before
+    assert all(map(torch.equal, weights(teacher), kept)), "the teacher stays as it is"
+    again, _ = taught(teacher, tmp_path, hard_weight=0.0)
+    assert equal(student, again)
+    untaught, _ = taught(other, tmp_path, hard_weight=0.0)
+    assert not equal(student, untaught), "a checkpoint belongs to its teacher"
