@@ -426,6 +426,7 @@ class Trial:
         formats: Sequence[str] = (),
         opset: int | None = None,
         dynamic_batch: bool = False,
+        with_preprocessing: bool = False,
     ) -> dict[str, Any]:
         """Write the measured file of the network and ``run.py`` into a folder; score and measure the network again.
 
@@ -436,13 +437,15 @@ class Trial:
             formats: formats to write besides the measured file, such as ``["torch", "openvino"]``.
             opset: ONNX opset of the file of the format ``onnx``; by default that of the measured file.
             dynamic_batch: the files of ``formats`` take any number of inputs at once.
+            with_preprocessing: also write an ONNX file that takes 8-bit pixels and normalizes them.
 
         Returns:
-            Scores and latencies, both as recorded and as found by this export.
+            Scores and latencies, both as recorded and as found by this export. ``verification`` is ``fail`` if the
+            folder differs from what was recorded; the file ``UNVERIFIED`` in it has the reasons.
 
         Raises:
             StudyError: the trial was not trained, or the study's data have changed.
-            ExportError: the network can't be rebuilt, or its scores differ from the recorded ones.
+            ExportError: the network can't be rebuilt or written.
             PlanError: the folder is not empty or can't be written.
             UnknownNameError, MissingPackageError: a format does not exist, or needs a package that is not installed.
         """
@@ -451,4 +454,6 @@ class Trial:
 
         further = Formats.of(list(formats), opset=opset, dynamic_batch=dynamic_batch)
         path = new_folder(Path(folder), force=force)
-        return export_candidate(self._store, self.study, self.number, path, weights, further)
+        return export_candidate(
+            self._store, self.study, self.number, path, weights, further, preprocessed=with_preprocessing
+        )

@@ -10,6 +10,7 @@ from typing import Any
 
 from nas.errors import StudyError
 from nas.export import Artifact
+from nas.export.preprocessed import check_preprocessing
 from nas.export.weights import save_weights
 from nas.latency.agent.remote import open_measurer
 from nas.latency.runtimes import SessionOptions, make_runtime
@@ -24,6 +25,7 @@ from trials.export.formats import Formats, write_formats
 from trials.export.loading import WEIGHTS, write_architecture
 from trials.export.page import page
 from trials.export.placing import placed_whole
+from trials.export.preprocessed import write_preprocessed
 from trials.export.rebuilt import rebuilt_lines
 from trials.export.scripts.assembly import SCRIPTS, write_scripts
 from trials.export.sums import sizes
@@ -70,7 +72,14 @@ def chosen(store: Store, name: str, *, only_best: bool) -> list[int]:
 
 
 def export_candidate(
-    store: Store, name: str, number: int, folder: Path, weights: str = "best", formats: Formats | None = None
+    store: Store,
+    name: str,
+    number: int,
+    folder: Path,
+    weights: str = "best",
+    formats: Formats | None = None,
+    *,
+    preprocessed: bool = False,
 ) -> dict[str, Any]:
     """Write one candidate as ``folder``, which appears when it is complete (see ``placed_whole``).
 
@@ -81,6 +90,7 @@ def export_candidate(
         folder: an absolute path that ``new_folder`` has checked.
         weights: see ``trials.export.weights.Wanted``.
         formats: formats to write besides the measured file.
+        preprocessed: also write a file that normalizes images itself.
 
     Returns:
         Scores and latencies, as a row to print.
@@ -95,9 +105,21 @@ def export_candidate(
     study = store.read(study_row, name)
     problem = open_problem(make_plan(study.plan))
     choice = choose_weights(detail, problem.task, weights)
+    if preprocessed:
+        check_preprocessing(problem.task.preprocessing())
     known = check_data(name, study.environment, problem)
     with placed_whole(folder) as made:
-        row, sha256, scores = _write(store, problem, detail, choice, made, formats or Formats(), name=name, known=known)
+        row, sha256, scores = _write(
+            store,
+            problem,
+            detail,
+            choice,
+            made,
+            formats or Formats(),
+            name=name,
+            known=known,
+            preprocessed=preprocessed,
+        )
     store.write(add_export, name, number, ExportValue(str(folder.resolve()), sha256, scores))
     return {"trial": number, "folder": str(folder), **row}
 
@@ -112,6 +134,7 @@ def _write(
     *,
     name: str,
     known: bool,
+    preprocessed: bool,
 ) -> tuple[dict[str, Any], str, dict[str, Any]]:
     """Write one candidate; return its row, the hash of its file, and its scores with intervals."""
     network = trained_network(problem, detail.definition, choice.uri, choice.sha256)
@@ -121,7 +144,9 @@ def _write(
     further = write_formats(problem, network, artifact, formats, folder)
     answers = answers_of(problem, network, artifact)
     scores, values = answers[0].scores, scored(answers[0])
-    write_golden(problem, artifact, write_preprocessing(problem, folder), folder)
+    steps = write_preprocessing(problem, folder)
+    write_golden(problem, artifact, steps, folder)
+    tolerance = golden_tolerance(folder, fewer_bits=any(bits < 32 for bits in network.bits.values()))
     runs_in = _write_script(problem, artifact, folder)
     alone = record_alone(folder, next(iter(target_specs(problem.plan).values())).threads)
     latencies = [_measure_again(store, detail, artifact, target.name) for target in problem.plan.targets]
@@ -130,6 +155,8 @@ def _write(
         *score_lines(scores, choice.scores),
         *(item.line() for item in latencies),
     ]
+    if preprocessed:
+        lines.append(write_preprocessed(artifact, steps, folder, runtime=problem.runtime, tolerance=tolerance))
     mark(folder, lines)
     report = _report(name, detail, network, artifact, answers, latencies) | {"runs_in": runs_in}
     report["data"] = "as when the study started" if known else "not recorded when the study started"
@@ -138,8 +165,7 @@ def _write(
     report["gaps"] = [item.to_json() for item in gaps(values)]
     report["on_front"] = membership_of(points(store, name)).get(detail.row.number, 0.0)
     report["verification"] = [line.to_json() for line in lines]
-    fewer_bits = any(bits < 32 for bits in network.bits.values())
-    report["golden"] = {"tolerance": golden_tolerance(folder, fewer_bits=fewer_bits)}
+    report["golden"] = {"tolerance": tolerance}
     report |= {"graph": graph_of(artifact.path), "alone": alone}
     write_card(report, problem.plan, folder)
     (folder / "report.html").write_text(page(report), encoding="utf-8")

@@ -41,6 +41,10 @@ def export(
     dynamic_batch: Annotated[
         bool, typer.Option("--dynamic-batch", help="Files of --format take any number of inputs at once.")
     ] = False,
+    with_preprocessing: Annotated[
+        bool,
+        typer.Option("--with-preprocessing", help="Also write a file that takes 8-bit pixels and normalizes them."),
+    ] = False,
     storage: Storage = DEFAULT_STORAGE,
     as_json: Json = False,
 ) -> None:
@@ -62,8 +66,8 @@ def export(
     paths = [out_dir / f"trial-{number}" if pareto else out_dir for number in numbers]
     folders = [new_folder(path, force=force) for path in paths]
     rows = [
-        export_candidate(store, name, number, folder, weights, further)
-        for number, folder in zip(numbers, folders, strict=True)
+        export_candidate(store, name, number, place, weights, further, preprocessed=with_preprocessing)
+        for number, place in zip(numbers, folders, strict=True)
     ]
     print_rows(rows, as_json)
     failed = [row["folder"] for row in rows if row["verification"] == "fail"]

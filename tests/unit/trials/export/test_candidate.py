@@ -84,7 +84,7 @@ def change(store: Store, statement: Any) -> None:
 
 
 def test_an_exported_candidate_is_the_network_that_was_recorded(store: Store, tmp_path: Path) -> None:
-    row = export_candidate(store, "study", 0, tmp_path / "out")
+    row = export_candidate(store, "study", 0, tmp_path / "out", preprocessed=True)
     detail = candidate_detail(store, "study", 0)
     report = json.loads((tmp_path / "out" / "report.json").read_text())
     accuracy = detail.row.metrics["accuracy"].value
@@ -108,6 +108,7 @@ def test_an_exported_candidate_is_the_network_that_was_recorded(store: Store, tm
     np.testing.assert_array_equal(normalized(golden["pixels"], steps), golden["inputs"])
     assert sorted(np.bincount(golden["targets"])) == [1] * 4 + [2] * 6
     assert golden["labels"].tolist() == [steps["labels"][target] for target in golden["targets"]]
+    assert verdicts["model_with_preprocessing.onnx"] == "pass"
     written = {"model.onnx", "run.py", "report.html", "architecture.json", "README.md", "requirements.txt"}
     assert written <= {path.name for path in (tmp_path / "out").iterdir()}
     html = (tmp_path / "out" / "report.html").read_text()
