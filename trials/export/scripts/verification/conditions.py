@@ -80,29 +80,34 @@ def _processor() -> str:
 
 
 def _quota() -> float | None:
-    """CPUs that the control group of this process may use; None without a limit."""
+    """CPUs that the control groups of this process may use; None without a limit."""
     try:
-        place = next(
-            text[3:].strip() for text in Path("/proc/self/cgroup").read_text().splitlines() if text[:3] == "0::"
-        )
-    except (OSError, StopIteration):
-        place = "/"
+        groups = [text.split(":", 2) for text in Path("/proc/self/cgroup").read_text().splitlines()]
+    except OSError:
+        return None
     found = []
-    for folder in (Path("/"), *map(Path, _above(place))):
-        try:
-            text = (Path("/sys/fs/cgroup") / folder.relative_to("/") / "cpu.max").read_text().split()
-        except OSError:
+    for _, controllers, place in groups:
+        if controllers and "cpu" not in controllers.split(","):
             continue
-        if text[0] != "max":
-            found.append(int(text[0]) / int(text[1]))
-    try:
-        quota, period = (int(Path(f"/sys/fs/cgroup/cpu/cpu.cfs_{name}_us").read_text()) for name in ("quota", "period"))
-        found += [quota / period] if quota > 0 else []
-    except (OSError, ValueError):
-        pass
+        root = Path("/sys/fs/cgroup") / controllers
+        for folder in (Path(place), *Path(place).parents):
+            try:
+                found.append(_quota_of(root / folder.relative_to("/")))
+            except (OSError, ValueError):  # no such group here, or a limit that is not a number
+                continue
     return min(found, default=None)
 
 
-def _above(place: str) -> list[str]:
-    path = Path(place)
-    return [str(path), *map(str, path.parents)] if path.is_absolute() else []
+def _quota_of(folder: Path) -> float:
+    """CPUs that one control group may use.
+
+    Raises:
+        ValueError: it has no limit.
+    """
+    if (folder / "cpu.max").exists():
+        quota, period = (folder / "cpu.max").read_text().split()
+        return float(quota) / float(period)
+    quota, period = ((folder / f"cpu.cfs_{name}_us").read_text() for name in ("quota", "period"))
+    if int(quota) < 0:
+        raise ValueError("no limit")
+    return int(quota) / int(period)
