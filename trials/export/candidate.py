@@ -154,6 +154,7 @@ def _write(
         *rebuilt_lines(folder, artifact.path.name, problem.plan.model_dump_json(), _counted(detail)),
         *score_lines(scores, choice.scores),
         *(item.line() for item in latencies),
+        *(_format_line(item) for item in further),
     ]
     if preprocessed:
         lines.append(write_preprocessed(artifact, steps, folder, runtime=problem.runtime, tolerance=tolerance))
@@ -172,6 +173,12 @@ def _write(
     report["files"] = sizes(folder)
     (folder / "report.json").write_text(json.dumps(report, indent=2), encoding="utf-8")
     return _row(scores, latencies, lines), artifact.sha256, in_json(values)
+
+
+def _format_line(written: Mapping[str, Any]) -> Line:
+    """Return the line of a further format; ``write_formats`` has refused a file that differs from the network."""
+    found = f"{written['relative_error']:.2g} standard deviations from torch"
+    return Line(f"format {written['format']}", "pass", found)
 
 
 def _counted(detail: CandidateDetail) -> dict[str, float]:

@@ -34,12 +34,12 @@ def verify_folder(
             raise PlanError(f"{option} {place} does not exist; give a folder")
     if not (folder / "SHA256SUMS").is_file():
         raise PlanError(f"{folder} has no SHA256SUMS, so no export wrote it; give a folder that nas export wrote")
-    if (folder / "kernels.so").exists() and not trust_code:
+    if (folder / "kernels.xml").exists() and not trust_code:
         raise ExportError(
             f"{folder} contains kernels.so, a library whose code runs when it is loaded; if you trust where the folder "
             "comes from, pass --trust-code"
         )
-    script = "openvino_kernels" if (folder / "kernels.so").exists() else _runtime(folder)
+    script = "openvino_kernels" if (folder / "kernels.xml").exists() else _runtime(folder)
     require(script.partition("_")[0], f"nas verify {folder}")
     network = import_module(f"trials.export.scripts.network_{script}")
     return verify(folder, network.open_network, network.RUNTIME, data=data, threads=threads)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -34,6 +35,8 @@ def placed_whole(folder: Path) -> Iterator[Path]:
             made = Path(scratch) / "made"
             made.mkdir()
             yield made
+            for cache in list(made.rglob("__pycache__")):  # written by Python when a script was run for a check
+                shutil.rmtree(cache)
             write_sums(made)
             _flush(made)
             if folder.exists():

@@ -46,6 +46,8 @@ def test_the_sums_are_those_of_sha256sum(tmp_path: Path) -> None:
     folder = tmp_path / "mein Ordner ü"
     with placed_whole(folder) as made:
         (made / "parts").mkdir()
+        (made / "parts" / "__pycache__").mkdir()
+        (made / "parts" / "__pycache__" / "run.pyc").write_bytes(b"1")
         (made / "parts" / "weights.bin").write_bytes(b"1")
         (made / "run.py").write_text("new")
     assert content(tmp_path) == {f"{folder.name}/{name}" for name in ("parts/weights.bin", "run.py", "SHA256SUMS")}

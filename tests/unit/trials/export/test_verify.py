@@ -235,7 +235,7 @@ def test_nothing_of_a_folder_is_run(folder: Path, tmp_path: Path) -> None:
         (folder / name).write_text(f"open({str(tmp_path / 'ran')!r}, 'w')")
     verify_folder(folder)
     assert not (tmp_path / "ran").exists()
-    (folder / "kernels.so").write_bytes(b"")
+    (folder / "kernels.xml").write_bytes(b"")
     with pytest.raises(ExportError, match="--trust-code"):
         verify_folder(folder)
     with pytest.raises(PlanError, match="no SHA256SUMS"):
