@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from nas.errors import MeasureError
 from trials.export.outputs import new_folder, output_folder
+from trials.export.selection import Selection, select
 from trials.launch import studies as launch
 from trials.launch.progress_bar import ProgressBar
 from trials.plans import loading
@@ -234,15 +235,33 @@ class Study:
         """
         return Trial(self._store, self.name, number)
 
-    def best(self) -> Trial:
-        """Return the trial that is best by the first objective among the complete ones, which keep all limits.
+    def best(self, *, by: str = "", where: str = "") -> Trial:
+        """Return the best of the complete trials, which keep all limits.
+
+        Args:
+            by: an objective, or a cost such as ``size_bytes``; by default the first objective.
+            where: further conditions, such as ``latency_ms<2 and size_bytes<1e6``.
 
         Raises:
-            StudyError: no trial is complete.
+            StudyError: no complete trial keeps the conditions.
+            PlanError: a metric is unknown, or the conditions can't be read.
         """
-        from trials.export.candidate import chosen
+        return self._selected(Selection(best=True, by=by, where=where))
 
-        return self.trial(chosen(self._store, self.name, only_best=True)[0])
+    def knee(self, *, where: str = "") -> Trial:
+        """Return the knee of the front, its best compromise: the trial with the smallest sum of scaled objectives.
+
+        Args:
+            where: conditions; the front is that of the trials that keep them.
+
+        Raises:
+            StudyError: no complete trial keeps the conditions.
+            PlanError: a metric is unknown, or the conditions can't be read.
+        """
+        return self._selected(Selection(knee=True, where=where))
+
+    def _selected(self, selection: Selection) -> Trial:
+        return self.trial(select(self._store, self.name, selection)[0])
 
     def resume(self, *, address: str | None = None, progress: bool = True) -> None:
         """Continue an interrupted study.

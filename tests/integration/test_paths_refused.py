@@ -11,7 +11,7 @@ import pytest
 
 from tests.browser.seed import seed_database
 from tests.integration.forks import nas_many
-from trials.export.candidate import chosen
+from trials.export.selection import Selection, select
 from trials.store.database.engine import open_engine
 from trials.store.store import Store
 
@@ -76,7 +76,7 @@ def test_folders_that_can_not_be_made_or_written(url: str, tmp_path: Path) -> No
 
 def test_folders_that_hold_files_are_not_written_into(url: str, tmp_path: Path) -> None:
     storage = ["--storage", url]
-    front = chosen(Store(url), "digits", only_best=False)
+    front = select(Store(url), "digits", Selection(pareto=True))
     own = tmp_path / f"trial-{front[-1]}" / "run.py"
     own.parent.mkdir()
     own.write_text("mine")

@@ -23,6 +23,16 @@ Name = Annotated[str, typer.Argument(help="Name of the study.")]
 #: Largest trial number, number of rows or budget: the largest integer that every database stores.
 MAX_INT = 2**31 - 1
 TrialNumber = Annotated[int, typer.Argument(min=0, max=MAX_INT, help="Number of a trial.")]
+#: Options that select trials, for a ``Selection``.
+OneTrial = Annotated[int | None, typer.Option("--trial", min=0, max=MAX_INT, help="The trial N.")]
+Best = Annotated[bool, typer.Option("--best", help="The complete trial that is best by the first objective.")]
+Knee = Annotated[bool, typer.Option("--knee", help="The best compromise: the knee of the front.")]
+Top = Annotated[int | None, typer.Option("--top", min=1, max=MAX_INT, help="The N best trials by the first objective.")]
+Pareto = Annotated[bool, typer.Option("--pareto", help="Every trial of the front.")]
+By = Annotated[str, typer.Option("--by", help="Objective or cost by which --best and --top rank trials.")]
+Where = Annotated[
+    str, typer.Option("--where", help="Only trials that keep conditions: 'latency_ms<2 and size_bytes<1e6'.")
+]
 Address = Annotated[
     str | None,
     typer.Option("--address", help="Ray cluster to run on, host:port or auto; by default this machine."),

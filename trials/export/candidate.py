@@ -8,7 +8,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from nas.errors import StudyError
 from nas.export import Artifact
 from nas.export.preprocessed import check_preprocessing
 from nas.export.weights import save_weights
@@ -47,28 +46,11 @@ from trials.plans.plan import make_plan
 from trials.plans.problem import Problem, open_problem, target_specs
 from trials.store.read.candidate import CandidateDetail, candidate_detail
 from trials.store.read.candidates import Value
-from trials.store.read.points import front, points
+from trials.store.read.points import points
 from trials.store.read.rows import find_target, study_row
 from trials.store.records import ExportValue
 from trials.store.store import Store
 from trials.store.write.outcomes import add_export
-
-
-def chosen(store: Store, name: str, *, only_best: bool) -> list[int]:
-    """Return the numbers of all front candidates, or only of the one that is best by the first objective.
-
-    Raises:
-        StudyError: the study has no complete candidate.
-    """
-    found = front(store, name)
-    numbers = [int(number) for number in found.numbers]
-    if not numbers:
-        raise StudyError(f"study {name!r} has no complete trial; look at nas show {name}")
-    if not only_best:
-        return numbers
-    directions = store.read(study_row, name).objectives
-    first = found.values[:, 0]
-    return [numbers[int(first.argmax() if next(iter(directions.values())) == "maximize" else first.argmin())]]
 
 
 def export_candidate(

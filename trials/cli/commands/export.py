@@ -10,20 +10,37 @@ from typing import Annotated
 
 import typer
 
-from nas.errors import PlanError
 from trials.cli.console import app, err, out
-from trials.cli.options import DEFAULT_STORAGE, MAX_INT, Json, Name, Storage, print_rows
+from trials.cli.options import (
+    DEFAULT_STORAGE,
+    MAX_INT,
+    Best,
+    By,
+    Json,
+    Knee,
+    Name,
+    OneTrial,
+    Pareto,
+    Storage,
+    Top,
+    Where,
+    print_rows,
+)
 
 
-@app.command(epilog="Example: nas export digits --best --out exported")
+@app.command(epilog="Example: nas export digits --best --where 'latency_ms<2' --out exported")
 def export(
     name: Name,
-    out_dir: Annotated[Path, typer.Option("--out", help="Folder to write; --pareto makes one in it per network.")],
-    trial: Annotated[int | None, typer.Option("--trial", min=0, max=MAX_INT, help="Export the trial N.")] = None,
-    best: Annotated[
-        bool, typer.Option("--best", help="Export the trial that is best by the first objective within all limits.")
-    ] = False,
-    pareto: Annotated[bool, typer.Option("--pareto", help="Export every trial of the front.")] = False,
+    out_dir: Annotated[
+        Path, typer.Option("--out", help="Folder to write; --top and --pareto make one in it per network.")
+    ],
+    trial: OneTrial = None,
+    best: Best = False,
+    knee: Knee = False,
+    top: Top = None,
+    pareto: Pareto = False,
+    by: By = "",
+    where: Where = "",
     force: Annotated[
         bool, typer.Option("--force", help="Replace a folder that an earlier export wrote, as a whole.")
     ] = False,
@@ -49,26 +66,28 @@ def export(
     as_json: Json = False,
 ) -> None:
     """Export networks as folders that need only numpy and the runtime; check, score and measure each again."""
-    from trials.export.candidate import chosen, export_candidate
+    from trials.export.candidate import export_candidate
     from trials.export.formats import Formats
+    from trials.export.index import write_index
     from trials.export.outputs import new_folder
+    from trials.export.selection import Selection, select
     from trials.export.verification import UNVERIFIED
-    from trials.store.read.rows import study_row
     from trials.store.store import Store
 
-    if [trial is not None, best, pareto].count(True) != 1:
-        raise PlanError("say what to export: one of --trial N, --best or --pareto")
+    selection = Selection(trial, best, knee, top, pareto, by, where)
+    selection.check()
     further = Formats.of(formats or [], opset=opset, dynamic_batch=dynamic_batch)
     store = Store(storage)
     store.check_writable()
-    numbers = [trial] if trial is not None else chosen(store, name, only_best=best)
-    store.read(study_row, name)
-    paths = [out_dir / f"trial-{number}" if pareto else out_dir for number in numbers]
+    numbers = select(store, name, selection)
+    paths = [out_dir if selection.is_single else out_dir / f"trial-{number}" for number in numbers]
     folders = [new_folder(path, force=force) for path in paths]
     rows = [
         export_candidate(store, name, number, place, weights, further, preprocessed=with_preprocessing)
         for number, place in zip(numbers, folders, strict=True)
     ]
+    if not selection.is_single:
+        write_index(name, rows, out_dir.expanduser())
     print_rows(rows, as_json)
     failed = [row["folder"] for row in rows if row["verification"] == "fail"]
     for folder in failed:

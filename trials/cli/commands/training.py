@@ -6,16 +6,22 @@ from typing import Annotated
 
 import typer
 
-from nas.errors import PlanError
 from trials.cli.console import app, err, out
 from trials.cli.options import (
     DEFAULT_STORAGE,
     MAX_INT,
     Address,
+    Best,
+    By,
     Json,
+    Knee,
     Name,
+    OneTrial,
+    Pareto,
     Storage,
+    Top,
     TrialNumber,
+    Where,
     print_json,
     print_rows,
 )
@@ -27,11 +33,13 @@ def train(
     overrides: Annotated[
         list[str] | None, typer.Argument(help="Changes to final_training of the plan: key=value, as in epochs=100.")
     ] = None,
-    trial: Annotated[int | None, typer.Option("--trial", min=0, max=MAX_INT, help="Train the trial N.")] = None,
-    best: Annotated[
-        bool, typer.Option("--best", help="Train the trial that is best by the first objective within all limits.")
-    ] = False,
-    pareto: Annotated[bool, typer.Option("--pareto", help="Train every trial of the front.")] = False,
+    trial: OneTrial = None,
+    best: Best = False,
+    knee: Knee = False,
+    top: Top = None,
+    pareto: Pareto = False,
+    by: By = "",
+    where: Where = "",
     teacher: Annotated[
         str | None,
         typer.Option("--teacher", help="Network to learn from: dense, trial:N, or timm:MODEL,weights=FILE."),
@@ -46,15 +54,15 @@ def train(
 ) -> None:
     """Train networks of a study for long, and store the results beside the search's; the same command continues."""
     from trials.cli.views import final_training_row
-    from trials.export.candidate import chosen
+    from trials.export.selection import Selection, select
     from trials.launch.final_training import train_finally
     from trials.store.read.candidate import candidate_detail
     from trials.store.store import Store
 
-    if [trial is not None, best, pareto].count(True) != 1:
-        raise PlanError("say what to train: one of --trial N, --best or --pareto")
+    selection = Selection(trial, best, knee, top, pareto, by, where)
+    selection.check()
     store = Store(storage)
-    numbers = [trial] if trial is not None else chosen(store, name, only_best=best)
+    numbers = select(store, name, selection)
     given = {"teacher": teacher, "workers": workers}
     changes = [*(overrides or ()), *(f"{key}={value}" for key, value in given.items() if value is not None)]
     found = train_finally(

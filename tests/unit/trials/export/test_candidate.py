@@ -21,15 +21,14 @@ from nas.errors import ExportError, StudyError
 from nas.strategies import Suggestion
 from nas.tasks.preparation import normalized
 from tests.unit.trials.in_process import InProcess
-from trials.export.candidate import chosen, export_candidate
+from trials.export.candidate import export_candidate
 from trials.export.formats import Formats
 from trials.export.outputs import new_folder
 from trials.launch import studies
 from trials.plans.plan import make_plan
 from trials.store.artifacts import file_sha256
-from trials.store.models import ArtifactRow, Candidate, JobRow, Study
+from trials.store.models import ArtifactRow, JobRow, Study
 from trials.store.read.candidate import candidate_detail, exports
-from trials.store.read.points import front
 from trials.store.read.rows import study_row
 from trials.store.records import ArchitectureValue
 from trials.store.store import Store
@@ -138,19 +137,6 @@ def test_a_full_disk_leaves_no_folder(store: Store, small_disk: Path) -> None:
     with pytest.raises(ExportError, match="can't be written: No space left on device; nothing was written"):
         export_candidate(store, "study", 0, new_folder(small_disk / "out", force=False))
     assert list(small_disk.iterdir()) == []
-
-
-def test_the_front_or_the_best_of_it_is_taken(store: Store) -> None:
-    found = front(store, "study")
-    assert chosen(store, "study", only_best=False) == found.numbers.tolist()
-    (best,) = chosen(store, "study", only_best=True)
-    assert found.values[found.numbers.tolist().index(best), 0] == found.values[:, 0].max()
-
-
-def test_a_study_without_a_complete_candidate_has_nothing_to_take(store: Store) -> None:
-    change(store, update(Candidate).values(state="failed"))
-    with pytest.raises(StudyError, match=r"study 'study' has no complete trial"):
-        chosen(store, "study", only_best=True)
 
 
 def test_a_candidate_that_is_not_complete_is_refused(store: Store, tmp_path: Path) -> None:

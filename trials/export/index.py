@@ -1,0 +1,38 @@
+"""Write an index of several exported networks: a page, and the same table for programs."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Mapping, Sequence
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, StrictUndefined
+
+from nas import foreign
+
+#: Files of the index.
+PAGE, TABLE = "index.html", "index.csv"
+
+
+def write_index(name: str, rows: Sequence[Mapping[str, Any]], folder: Path) -> None:
+    """Write ``index.html`` and ``index.csv`` into ``folder``, replacing those of an earlier export.
+
+    Args:
+        name: name of the study.
+        rows: what ``export_candidate`` returned for each network, at least one; their folders are in ``folder``.
+        folder: an existing folder.
+    """
+    relative = [{**row, "folder": Path(row["folder"]).name} for row in rows]
+    columns = list(dict.fromkeys(key for row in relative for key in row))
+    with (folder / TABLE).open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, columns)
+        writer.writeheader()
+        writer.writerows(relative)
+    template = Environment(autoescape=True, undefined=StrictUndefined).from_string(
+        files("trials.export").joinpath("index.html").read_text(encoding="utf-8")
+    )
+    title = f"Networks of study {foreign.lines(name)}"
+    complete = [{column: row.get(column, "") for column in columns} for row in relative]
+    (folder / PAGE).write_text(template.render(title=title, columns=columns, rows=complete), encoding="utf-8")
