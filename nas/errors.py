@@ -8,6 +8,7 @@
     ├── PlanError (ValueError)             a plan or one of its values is wrong
     ├── SpaceError (ValueError)            a search space, a network or its choices are wrong
     ├── TaskError (ValueError)             data is missing or wrong
+    ├── ProxyError (RuntimeError)          a zero-cost proxy can't score a network
     ├── ExportError (RuntimeError)         an artifact can't be written or computes other outputs
     ├── MeasureError (RuntimeError)        a session, runtime or target can't measure
     ├── PlaceError (RuntimeError)          the place where work runs is at fault: a disk, a lock, a lost process
@@ -47,6 +48,10 @@ class SpaceError(NasError, ValueError):
 
 class TaskError(NasError, ValueError):
     """Data is missing, empty or of another shape than declared, or a task's parameter is out of range."""
+
+
+class ProxyError(NasError, RuntimeError):
+    """A zero-cost proxy can't score a network; the network itself may be fine."""
 
 
 class ExportError(NasError, RuntimeError):

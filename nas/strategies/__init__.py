@@ -83,6 +83,8 @@ class Observation:
     violations: Mapping[str, float] = field(default_factory=dict)
     #: Objective → standard deviation of its value, for objectives with a measured interval.
     spreads: Mapping[str, float] = field(default_factory=dict)
+    #: Zero-cost proxy → score of the untrained network, for the ``proxies`` of the strategy that could score it.
+    proxies: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +127,9 @@ class Strategy(ABC):
     starts_warm: ClassVar[bool] = False
     #: Whether ``use_priors`` takes beliefs about good networks into account.
     has_priors: ClassVar[bool] = False
+    #: Zero-cost proxies (``nas.proxies``) whose scores the strategy observes; they are computed when a candidate is
+    #: measured.
+    proxies: tuple[str, ...] = ()
 
     def __init__(self, goal: Goal, seed: int) -> None:
         self.goal = goal

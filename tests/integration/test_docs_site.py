@@ -22,6 +22,7 @@ from nas.export import EXPORTERS
 from nas.export.formats import FORMATS
 from nas.latency.runtimes import RUNTIMES
 from nas.layouts import LAYOUTS
+from nas.proxies import PROXIES
 from nas.quantization import CALIBRATIONS
 from nas.registry import Registry
 from nas.space import POLICIES
@@ -45,6 +46,7 @@ KINDS: list[Registry[Any]] = [
     ALLOCATIONS,
     SCHEDULES,
     STRATEGIES,
+    PROXIES,
     ESTIMATORS,
     EXPORTERS,
     FORMATS,

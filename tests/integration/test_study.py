@@ -16,7 +16,11 @@ from sqlalchemy.orm import Session
 from nas.latency.protocol.energy import package_energy_uj
 from nas.latency.protocol.intervals import derive
 from nas.latency.protocol.samples import Samples
+from nas.proxies.scoring import score_network
+from nas.space import Architecture
 from tests.integration.forks import nas
+from trials.plans.loading import load_plan
+from trials.plans.problem import open_problem
 from trials.reporting.study import study_view
 from trials.store.models import Candidate, Measurement
 from trials.store.read.candidates import candidates_page
@@ -79,6 +83,29 @@ def test_every_measured_metric_can_be_an_objective_or_a_limit(plan: Callable[...
         assert row.metrics["load_ms"].value > 0
         assert {"latency_p90_ms", "load_ms"} <= set(row.shown_metrics)
         assert not {"latency_p50_ms", "latency_p99_ms", "energy_mj"} & set(row.shown_metrics)
+
+
+@pytest.mark.slow
+def test_proxies_score_candidates_with_the_weights_that_their_training_starts_from(
+    plan: Callable[..., Path], url: str
+) -> None:
+    """The stored scores are those of the networks that the records of the candidates describe."""
+    names = ["naswot", "synflow"]
+    path = plan(
+        task={"name": "digits", "image_size": 8},
+        strategy={"name": "pareto_bo", "n_startup_trials": 2, "proxies": names},
+        budget={"trials": 3, "measurements": 3},
+        seed=5,
+    )
+    nas("search", str(path), "--storage", url)
+    problem = open_problem(load_plan(path))
+    with Session(Store(url).engine) as session:
+        candidates = list(session.scalars(select(Candidate)))
+        assert len(candidates) >= 3
+        for candidate in candidates:
+            stored = {metric.name: metric.value for metric in candidate.metrics if metric.name in names}
+            network = problem.searched.build(Architecture.from_json(candidate.architecture.definition), 5)
+            assert stored == pytest.approx(score_network(network, problem.task, names, 5).values, rel=1e-6)
 
 
 @pytest.mark.skipif(package_energy_uj() is not None, reason="energy can be read here")

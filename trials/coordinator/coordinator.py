@@ -274,6 +274,9 @@ class Coordinator:
         if kind == "train":
             shutil.rmtree(checkpoint_folder(self.assignment, trial, running.step), ignore_errors=True)
             self._jobs.limits.trained(time.monotonic() - running.started)
+        elif kind == "gate":
+            for proxy, reason in outcome.result.get("unscored", {}).items():
+                log.warning("proxy %s could not score trial %d: %s", proxy, trial.number, reason)
         elif kind == "twin" and "latency" in outcome.result:
             self.progress.twins[twin_of(trial), target] = outcome.result["latency"]
 

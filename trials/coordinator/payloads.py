@@ -73,12 +73,13 @@ def _gate(given: Assignment, trial: OpenTrial, target: str, known: Sequence[str]
         "known": [] if trial.original else list(known),
         "reject_above_ms": None if trial.original else reject_above(given.problem, given.limits, target),
         "screen": False,
+        "proxies": list(given.problem.proxies) if target == given.problem.plan.targets[0].name else [],
     }
 
 
 def _twin(given: Assignment, trial: OpenTrial, target: str, known: Sequence[str]) -> TwinPayload:
     gate = _gate(given, trial, target, known)
-    return {**gate, "known": list(known), "reject_above_ms": None, "twin": twin_of(trial)}
+    return {**gate, "known": list(known), "reject_above_ms": None, "proxies": [], "twin": twin_of(trial)}
 
 
 def _train(given: Assignment, trial: OpenTrial, step: Step, seed: int) -> TrainPayload:

@@ -234,7 +234,7 @@ def _of_gate(target: str, result: GateResult) -> JobResult:
     assert latency is not None, "a known structure has its stored latency by now"
     counted = [MetricValue(name, "", float(value)) for name, value in result["metrics"].items()]
     return JobResult(
-        result={"metrics": result["metrics"], "structure_hash": result["structure_hash"]},
+        result={key: result[key] for key in ("metrics", "unscored", "structure_hash") if key in result},
         metrics=[*counted, *target_metrics(target, latency)],
         measurements=[measurement(target, "gate", result["structure_hash"], latency)],
     )

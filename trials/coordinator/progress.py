@@ -31,10 +31,11 @@ class Outcome:
     values: Mapping[str, float] = field(default_factory=dict)
     violations: Mapping[str, float] = field(default_factory=dict)
     spreads: Mapping[str, float] = field(default_factory=dict)
+    proxies: Mapping[str, float] = field(default_factory=dict)
 
     def observed(self, suggestion: Suggestion) -> Observation:
         """Return the observation of this outcome for a suggestion of the candidate."""
-        return Observation(suggestion, self.state, self.values, self.violations, self.spreads)
+        return Observation(suggestion, self.state, self.values, self.violations, self.spreads, self.proxies)
 
 
 RUNNING = Outcome("running")
@@ -259,7 +260,8 @@ class Progress:
             for name, (value, spread) in self._rungs.expected(metrics).items():
                 values.setdefault(name, value)
                 spreads.setdefault(name, spread)
-        outcome = self._outcomes[candidate_id] = Outcome(state, values, broken, spreads)
+        proxies = {name: metrics[name, ""].value for name in self._problem.proxies if (name, "") in metrics}
+        outcome = self._outcomes[candidate_id] = Outcome(state, values, broken, spreads, proxies)
         if state == "complete" and values.keys() >= self._problem.objectives.keys():
             self._points[candidate_id] = tuple(values[name] for name in self._problem.objectives)
         return outcome

@@ -29,6 +29,7 @@ from nas.latency.protocol.pooling import pooled
 from nas.latency.protocol.samples import Samples
 from nas.latency.runtimes import answering
 from nas.latency.targets import Target
+from nas.proxies.scoring import Scores, score_network
 from nas.scratch import Scratch
 from nas.space import Architecture, Network
 from nas.tasks.intervals import score_intervals, wilson
@@ -69,9 +70,14 @@ COMPARED_IMAGES = 16
 
 
 def gate(payload: GatePayload) -> Iterator[StageReached | GateResult]:
-    """Deploy a candidate with seeded weights and measure it, until it certainly exceeds ``reject_above_ms``."""
+    """Deploy a candidate with seeded weights and measure it, until it certainly exceeds ``reject_above_ms``.
+
+    Zero-cost proxies score it before, with the initial weights of its training.
+    """
     problem = open_problem_json(payload["plan"])
-    yield from _time_untrained(problem, build(problem, payload), payload, payload["identity"])
+    network = build(problem, payload)
+    scores = score_network(network, problem.task, payload["proxies"], payload["seed"])
+    yield from _time_untrained(problem, network, payload, payload["identity"], scores)
 
 
 def twin(payload: TwinPayload) -> Iterator[StageReached | GateResult]:
@@ -79,11 +85,11 @@ def twin(payload: TwinPayload) -> Iterator[StageReached | GateResult]:
     problem = open_problem_json(payload["plan"])
     parent = problem.searched.dense_parent(Architecture.from_json(payload["architecture"]))
     network = problem.searched.dense().build(parent.architecture, payload["seed"])
-    yield from _time_untrained(problem, network, payload, payload["twin"])
+    yield from _time_untrained(problem, network, payload, payload["twin"], Scores())
 
 
 def _time_untrained(
-    problem: Problem, network: Network, payload: GatePayload, seed_text: str
+    problem: Problem, network: Network, payload: GatePayload, seed_text: str, scores: Scores
 ) -> Iterator[StageReached | GateResult]:
     """Deploy a network with seeded weights, measure its latency, and count its static metrics."""
     seed_weights(network, problem.input_shape(), seed_text)
@@ -99,7 +105,8 @@ def _time_untrained(
         is_known = artifact.structure_hash[:PREFIX] in payload["known"]
         latency = None if is_known else _measure(artifact.path, payload, payload["reject_above_ms"], payload["screen"])
         yield {
-            "metrics": {"size_bytes": artifact.size_bytes, **problem.static_metrics(network)},
+            "metrics": {"size_bytes": artifact.size_bytes, **problem.static_metrics(network), **scores.values},
+            "unscored": scores.missing,
             "structure_hash": artifact.structure_hash,
             "latency": latency,
         }

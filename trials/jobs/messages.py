@@ -59,6 +59,8 @@ class GatePayload(CandidatePayload, MeasuringPayload):
     reject_above_ms: float | None
     #: Whether to measure with the effort of screening.
     screen: bool
+    #: Zero-cost proxies that score the network.
+    proxies: list[str]
 
 
 class TwinPayload(GatePayload):
@@ -196,7 +198,10 @@ class PooledLatency(LatencyInterval):
 class GateResult(TypedDict):
     """Size and latency of an untrained network: a candidate, a probe or a dense twin."""
 
+    #: Counted metrics, and the scores of proxies.
     metrics: dict[str, float]
+    #: Zero-cost proxy → why it could not score the network.
+    unscored: NotRequired[Mapping[str, str]]
     structure_hash: str
     #: None if the structure is one of the ``known``.
     latency: LatencyResult | None

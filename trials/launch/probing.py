@@ -76,6 +76,7 @@ def probe(
                 "known": [],
                 "reject_above_ms": None,
                 "screen": True,
+                "proxies": [],
             },
             target_pool(name),
         )

@@ -70,6 +70,11 @@ class Problem:
         return strategy
 
     @cached_property
+    def proxies(self) -> tuple[str, ...]:
+        """Zero-cost proxies that score every measured candidate before its training."""
+        return self.strategy(Goal(self.objectives, {}), self.plan.seed).proxies
+
+    @cached_property
     def rungs(self) -> tuple[int, ...]:
         """Numbers of epochs after which trainings wait and are compared; empty if every training is finished."""
         estimator = self.estimator()
@@ -255,6 +260,7 @@ def _check(problem: Problem) -> None:
     _check_rungs(problem)
     _check_knowledge(plan)
     problem.strategy(Goal(problem.objectives, {}), plan.seed).check(problem.searched.sample)
+    _check_proxies(problem)
     parts = {name: getattr(plan, name) for name in ("task", "space", "policies", "exporter", "targets", "code")}
     _rehearse(Plan(**parts).model_dump_json())
 
@@ -361,6 +367,15 @@ def _check_knowledge(plan: Plan) -> None:
     if plan.priors and not strategy.has_priors:
         raise PlanError(
             f"priors: strategy {plan.strategy.name} has no use for them; strategies that have: {_listed('has_priors')}"
+        )
+
+
+def _check_proxies(problem: Problem) -> None:
+    """Raise PlanError if proxies would score networks that do not start from random weights."""
+    if problem.proxies and problem.starts_trained:
+        raise PlanError(
+            "strategy: proxies score untrained networks, but the networks of this space start from given weights; "
+            "remove proxies from the strategy"
         )
 
 

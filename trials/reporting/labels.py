@@ -10,7 +10,7 @@ from datetime import datetime
 UNITS: Mapping[str, str] = {"_ms": "ms", "_s": "s", "_us": "µs", "_bytes": "B", "_mb": "MB", "_mj": "mJ"}
 
 #: Word in a name → its spelling in a label.
-WORDS: Mapping[str, str] = {"macs": "MACs", "iou": "IoU", "auc": "AUC", "f1": "F1", "mae": "MAE"}
+WORDS: Mapping[str, str] = {"macs": "MACs", "iou": "IoU", "auc": "AUC", "f1": "F1", "mae": "MAE", "naswot": "NASWOT"}
 
 #: Name that is unclear without its unit → name to show.
 NAMES: Mapping[str, str] = {"nonzero_bytes": "nonzero_weights_bytes", "weight_bytes": "weights_bytes"}

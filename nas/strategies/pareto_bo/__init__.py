@@ -11,7 +11,7 @@ import numpy as np
 
 from nas.space.chooser import Chooser, PartialChooser, RandomChooser
 from nas.strategies import FEATURES, PREDICTED, EarlierStudy, Goal, Observation, Strategy, Suggestion
-from nas.strategies.parameters import check_whole
+from nas.strategies.parameters import check_proxies, check_whole
 from nas.strategies.pareto import pareto_front
 from nas.strategies.pareto_bo.codes import INACTIVE, Coded, Coder, Floats, Levels, levels_of
 from nas.strategies.pareto_bo.gaussian_process import Hyperparameters
@@ -65,9 +65,12 @@ class ParetoBoStrategy(Strategy):
         n_startup_trials: number of candidates before the first model; they are random, or in part from earlier studies.
         shortlist: number of networks that are built and traced for one proposal; more find better ones and take longer.
         history: number of newest candidates that the processes learn from, besides the front.
+        proxies: zero-cost proxies that score every measured candidate before its training, such as ``[naswot]``. The
+            processes of scores learn from them as far as they correlate.
 
     Raises:
         PlanError: a value is out of range.
+        UnknownNameError: a proxy does not exist.
     """
 
     chooses: ClassVar[bool] = True
@@ -75,12 +78,20 @@ class ParetoBoStrategy(Strategy):
     has_priors: ClassVar[bool] = True
 
     def __init__(
-        self, goal: Goal, seed: int, *, n_startup_trials: int = 10, shortlist: int = 12, history: int = 400
+        self,
+        goal: Goal,
+        seed: int,
+        *,
+        n_startup_trials: int = 10,
+        shortlist: int = 12,
+        history: int = 400,
+        proxies: Sequence[str] = (),
     ) -> None:
         super().__init__(goal, seed)
         check_whole("pareto_bo", "n_startup_trials", n_startup_trials, least=2)
         check_whole("pareto_bo", "shortlist", shortlist, least=1)
         check_whole("pareto_bo", "history", history, least=10)
+        self.proxies = check_proxies("pareto_bo", proxies)
         self._num_random, self._shortlist, self._history = n_startup_trials, shortlist, history
         self._observations: dict[int, Observation] = {}
         self._keys: dict[int, tuple[str, ...]] = {}

@@ -21,6 +21,8 @@ from nas.strategies.pareto_bo.gain import expected_gain
 from nas.strategies.pareto_bo.gaussian_process import Hyperparameters, Inputs, Posterior, fit
 from nas.strategies.pareto_bo.other_targets import OtherTargets
 from nas.strategies.pareto_bo.process import Networks, Process
+from nas.strategies.pareto_bo.proxy_scores import ProxyScores
+from nas.strategies.pareto_bo.ridge import regressed
 from nas.strategies.pareto_bo.trend import Trend, fit_trend
 
 Floats = npt.NDArray[np.float64]
@@ -37,8 +39,6 @@ _REFIT, _REFIT_SHARE = 5, 1 / 8
 _SHIFT = 1.0
 #: For a cost without limit, the worst value that counts is the largest value seen times this factor.
 _MARGIN = 1.1
-#: Penalty of the ridge regression that predicts features of networks that were not built from their codes.
-_RIDGE = 1.0
 #: Number of first networks, mostly random ones, whose median is the worst value that counts.
 FIRST = 10
 
@@ -84,8 +84,10 @@ class Model:
         self.coder = coded.coder
         self._places, self._levels = coded.of([item.suggestion for item in observations])
         features = [item.suggestion.sampler_state.get(FEATURES, {}) for item in observations]
+        codes, scores = self.coder.codes(self._levels), [item.proxies for item in observations]
         self._features, self._other_targets = ScaledFeatures(features), OtherTargets(features)
-        inputs = Inputs(self.coder.codes(self._levels), self._features.values, self._other_targets.values)
+        self._proxies = ProxyScores(codes, scores)
+        inputs = self._inputs(codes, features, scores)
         expected = [model.built(self._levels, features) for model in earlier]
         self._networks = Networks(inputs, self._stacked(expected, len(observations)))
         #: ``(n, m)`` objectives; values of running networks are filled in with their expectations.
@@ -120,10 +122,22 @@ class Model:
         expected = self._stacked([model.unbuilt(levels) for model in self._earlier], len(levels))
         return Networks(self._predicted(self.coder.codes(levels)), expected)
 
-    def built(self, levels: Levels, features: Sequence[Mapping[str, float]]) -> Networks:
-        """Networks whose features are known, by their levels ``(n, d)``."""
-        inputs = Inputs(self.coder.codes(levels), self._features.scaled(features), self._other_targets.scaled(features))
+    def built(
+        self,
+        levels: Levels,
+        features: Sequence[Mapping[str, float]],
+        proxies: Sequence[Mapping[str, float]] = (),
+    ) -> Networks:
+        """Networks whose features are known, by their levels ``(n, d)``, and proxies if they were measured."""
+        inputs = self._inputs(self.coder.codes(levels), features, proxies or [{}] * len(levels))
         return Networks(inputs, self._stacked([model.built(levels, features) for model in self._earlier], len(levels)))
+
+    def _inputs(
+        self, codes: Floats, features: Sequence[Mapping[str, float]], proxies: Sequence[Mapping[str, float]]
+    ) -> Inputs:
+        """Inputs of networks whose features are known; proportional are latencies on other targets, then proxies."""
+        lines = self._other_targets.scaled(features), self._proxies.scaled(codes, proxies)
+        return Inputs(codes, self._features.scaled(features), np.concatenate(lines, axis=1))
 
     def expectations(self, codes: Floats, features: Sequence[Mapping[str, float]]) -> Floats:
         """Means ``(n, m)`` of the objectives, or of the logarithms of costs, by codes ``(n, k)`` and features.
@@ -132,14 +146,18 @@ class Model:
         """
         known, predicted = np.array([bool(item) for item in features])[:, None], self._predicted(codes)
         scaled = np.where(known, self._features.scaled(features), predicted.features)
-        proportional = np.where(known, self._other_targets.scaled(features), predicted.proportional)
-        networks = Networks(Inputs(codes, scaled, proportional), self._stacked([], len(codes)))
+        lines = self._inputs(codes, features, [{}] * len(codes)).proportional
+        inputs = Inputs(codes, scaled, np.where(known, lines, predicted.proportional))
+        return self.means(Networks(inputs, self._stacked([], len(codes))))
+
+    def means(self, networks: Networks) -> Floats:
+        """Means ``(n, m)`` of the objectives of n networks, or of the logarithms of costs."""
         return np.stack([process.predict(networks)[0] for process in self._objectives], axis=1)
 
     def typical(self) -> Floats:
         """Medians ``(m,)`` of the expectations of the first networks."""
         first = self._networks.take(np.arange(min(FIRST, len(self._observations))))
-        return np.array([np.median(process.predict(first)[0]) for process in self._objectives])
+        return np.asarray(np.median(self.means(first), axis=0))
 
     @property
     def trusts_earlier(self) -> bool:
@@ -154,11 +172,9 @@ class Model:
     def _predicted(self, codes: Floats) -> Inputs:
         """Inputs by codes ``(n, k)``; a linear regression predicts the features."""
         known = self._networks.inputs
-        center = known.codes.mean(axis=0)
-        centred = known.codes - center
-        gram = centred.T @ centred + _RIDGE * np.eye(centred.shape[1])
-        slopes = np.linalg.solve(gram, centred.T)
-        return Inputs(codes, *((codes - center) @ (slopes @ table) for table in (known.features, known.proportional)))
+        table = np.concatenate([known.features, known.proportional], axis=1)
+        found = regressed(known.codes, table, codes)
+        return Inputs(codes, *np.split(found, [known.features.shape[1]], axis=1))
 
     # -- expected gains
 
@@ -189,7 +205,8 @@ class Model:
         """Expected gains ``(n,)`` of n networks with some measured objectives, which keep all measured limits."""
         levels = np.stack([levels_of(self.coder, item.suggestion) for item in measured])
         features = [item.suggestion.sampler_state.get(FEATURES, {}) for item in measured]
-        return self._gains(self.built(levels, features), measured, worst, seed)
+        networks = self.built(levels, features, [item.proxies for item in measured])
+        return self._gains(networks, measured, worst, seed)
 
     def _gains(self, networks: Networks, measured: Sequence[Observation], worst: Floats, seed: int) -> Floats:
         beliefs = [
@@ -304,10 +321,15 @@ class Model:
         expected = mean + scale * expected + trend.of(self._networks.expected[running])
         return Process(posterior, mean, scale, shift, trend), expected
 
-    def _depends_on_latency(self, name: str) -> bool:
-        """Whether latencies on other targets may tell a quantity: they do for costs and limits, not for a score."""
+    def _telling(self, name: str) -> Floats:
+        """1 for each proportional input that may tell a quantity, otherwise 0, ``(p,)``.
+
+        Latencies on other targets tell about costs and limits, and proxies about scores.
+        """
         objectives = list(self._goal.objectives)
-        return name not in objectives or self._costs[objectives.index(name)]
+        is_score = name in objectives and not self._costs[objectives.index(name)]
+        counts = self._other_targets.values.shape[1], self._proxies.values.shape[1]
+        return np.repeat([not is_score, is_score], counts).astype(np.float64)
 
     def _fitted(self, name: str, rows: Rows, y: Floats, noise: Floats) -> Hyperparameters:
         inputs = self._networks.inputs
@@ -321,8 +343,7 @@ class Model:
         chosen = np.unique(np.linspace(0, len(rows) - 1, min(_FITTED, len(rows))).round().astype(int))
         steps = _FIRST_STEPS if known is None else _STEPS
         inputs = inputs.take(rows[chosen])
-        if not self._depends_on_latency(name):
-            inputs = replace(inputs, proportional=np.zeros_like(inputs.proportional))
+        inputs = replace(inputs, proportional=inputs.proportional * self._telling(name))
         found = fit(inputs, self.coder.owner, y[chosen], noise[chosen], known or prior, steps)
         self.fits[name] = (len(rows), found)
         return found
