@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Mapping, Sequence
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, StrictUndefined
-
-from nas import foreign
+from trials.reporting.pages import render_page
 
 #: Files of the index.
 PAGE, TABLE = "index.html", "index.csv"
@@ -30,9 +27,7 @@ def write_index(name: str, rows: Sequence[Mapping[str, Any]], folder: Path) -> N
         writer = csv.DictWriter(file, columns)
         writer.writeheader()
         writer.writerows(relative)
-    template = Environment(autoescape=True, undefined=StrictUndefined).from_string(
-        files("trials.export").joinpath("index.html").read_text(encoding="utf-8")
-    )
-    title = f"Networks of study {foreign.lines(name)}"
+    title = f"Networks of study {name}"
     complete = [{column: row.get(column, "") for column in columns} for row in relative]
-    (folder / PAGE).write_text(template.render(title=title, columns=columns, rows=complete), encoding="utf-8")
+    page = render_page("trials.export/index.html", title=title, columns=columns, rows=complete)
+    (folder / PAGE).write_text(page, encoding="utf-8")

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from importlib.resources import files
 from typing import Any
 
-from jinja2 import Environment, StrictUndefined
-
-from nas.foreign import lines
 from trials.analysis.gaps import GAP_NOTE
 from trials.export.verdicts import Verdict
 from trials.reporting.classes import confusion_rows
 from trials.reporting.labels import interval, number, size
+from trials.reporting.pages import render_page
 
 RUNTIMES_NOTE = (
     "Off from torch by: the largest difference, in standard deviations of the output. The scores of the study come "
@@ -39,13 +36,12 @@ class Table:
 
 def page(report: Mapping[str, Any]) -> str:
     """Return the page for the contents of ``report.json`` as HTML text."""
-    environment = Environment(autoescape=True, undefined=StrictUndefined, finalize=_shown, trim_blocks=True)
-    template = environment.from_string(files("trials.export").joinpath("page.html").read_text(encoding="utf-8"))
     verdicts = {line["verdict"] for line in report["verification"]}
     verdict: Verdict = "fail" if "fail" in verdicts else "warning" if "warning" in verdicts else "pass"
     makers = (verification_table, runtime_table, format_table, latency_table, gap_table, class_table)
     tables = [make(report) for make in makers]
-    return template.render(
+    return render_page(
+        "trials.export/page.html",
         report=report,
         verdict=verdict,
         summary=_SUMMARIES[verdict],
@@ -53,11 +49,6 @@ def page(report: Mapping[str, Any]) -> str:
         tables=[table for table in (*tables, twin_table(report)) if table.rows],
         facts=list(_facts(report)),
     )
-
-
-def _shown(value: Any) -> Any:
-    """Replace control characters in text."""
-    return lines(value) if type(value) is str else value
 
 
 def _cards(report: Mapping[str, Any]) -> list[tuple[str, str]]:

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import yaml
-from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
 from nas.foreign import lines
 from trials.reporting.labels import moment
+from trials.reporting.pages import render_page
 from trials.reporting.report.cards import cards
 from trials.reporting.report.figures import front_section, sections, target_sections
 from trials.reporting.report.tables import (
@@ -50,10 +49,8 @@ def write_report(source: Source, name: str, out_dir: Path) -> Path:
 
 def render(study: StudyView) -> str:
     """Return the page as HTML text."""
-    template = Environment(autoescape=True, undefined=StrictUndefined, finalize=_shown).from_string(
-        files("trials.reporting.report").joinpath("page.html").read_text(encoding="utf-8")
-    )
-    return template.render(
+    return render_page(
+        "trials.reporting.report/page.html",
         study=study,
         title=_title(study),
         subtitle=_subtitle(study),
@@ -66,11 +63,6 @@ def render(study: StudyView) -> str:
         environment=[(key.replace("_", " "), _plain(value)) for key, value in study.summary.environment.items()],
         plan=lines(yaml.safe_dump(dict(study.summary.plan), sort_keys=False, allow_unicode=True)),
     )
-
-
-def _shown(value: Any) -> Any:
-    """Remove control characters and passwords from text; figures and scripts are returned unchanged."""
-    return lines(value) if type(value) is str else value
 
 
 def _title(study: StudyView) -> str:
