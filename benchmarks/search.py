@@ -9,7 +9,7 @@ With ``--table``, the problems are devices of NAS-Bench-201; ``--other-targets``
 other devices. With ``--noise-table``, a training reaches one of several validation accuracies, and the score uses the
 accuracies of the table. With ``--synthetic``, the problems are spaces of 31 questions whose accuracies are noisy; the
 score uses accuracies without noise. Parameters of a strategy follow its name, as in ``pareto_bo,shortlist=100``; the
-short list can be long here, because features of networks cost nothing. With the parameter ``measured=4``, four networks
+shortlist can be long here, because features of networks cost nothing. With the parameter ``measured=4``, four networks
 are measured for each trained one, and the strategy chooses the one to train. Optimizers of other libraries are
 strategies, too; see ``search_parts/other_libraries.py``. With ``--warm-from``, each search is repeated from the results
 of a search on another device, and from the same results with negated and with shuffled accuracies. ``--out`` writes all

@@ -412,7 +412,7 @@ class Trial:
         address: str | None = None,
         on_step: Callable[[int, str], None] = lambda number, text: None,
     ) -> FinalTrainingInfo:
-        """Train the network for long, by ``final_training`` of the plan; the scores of the search stay as they are.
+        """Give the network a long training, by ``final_training`` of the plan; scores of the search stay as they are.
 
         After an interrupt, the same call continues the training, and ends at the same weights.
 

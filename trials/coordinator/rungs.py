@@ -1,4 +1,4 @@
-"""The rungs of successive halving: which waiting training continues, and which final score a rung lets expect."""
+"""The rungs of successive halving: which waiting training continues, and what score a rung predicts for the end."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Train chosen candidates of a study for long, and store the results beside those of the search."""
+"""Give chosen candidates of a study a long training, and store the results beside those of the search."""
 
 from __future__ import annotations
 

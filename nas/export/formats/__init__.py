@@ -61,8 +61,8 @@ class Format(ABC):
     """One kind of file that a network ships in.
 
     Its files lie in the exported folder beside those of other formats, so their names differ from all others. The
-    module ``opener`` opens and runs them. Its text ships in the exported folder, so it imports only numpy and the
-    packages of ``requires``.
+    module ``opener`` opens and runs them. It imports only numpy and the packages of
+    ``requires``, so that a copy of it runs without this project.
     """
 
     #: Import name of a package that opening the files needs → its name for pip.
@@ -130,7 +130,7 @@ class Format(ABC):
         return Path(spec.origin).read_text()
 
     def requirements(self) -> list[str]:
-        """Lines for ``requirements.txt``: the packages that opening the files needs, in the installed versions."""
+        """The packages that opening the files needs, in the installed versions, as lines of a ``requirements.txt``."""
         names = ("numpy", *self.requires.values())
         return [f"{name}=={version(name).partition('+')[0]}" for name in dict.fromkeys(names)]
 

@@ -96,6 +96,6 @@ def _computed(name: str, array: np.ndarray, multiples: list[int]) -> list[onnx.N
 
 def _refusal(name: str) -> ExportError:
     return ExportError(
-        f"format 'onnx': {name} depends on the batch size in a way that can't be written; leave out "
-        "--dynamic-batch, or write this layer without the batch size"
+        f"{name} depends on the batch size in a way that can't be written; leave out --dynamic-batch, or write this "
+        "layer without the batch size"
     )

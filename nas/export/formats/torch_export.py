@@ -1,4 +1,4 @@
-"""A network as torch's own file for programs without its Python code."""
+"""A file of ``torch.export``, which runs without the source of the network."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from nas.scratch import Scratch
 class TorchExport(Format):
     """``model.pt2``: the graph and the weights in the format of ``torch.export``, which needs torch only.
 
-    It is made of the plain network of the format ``torch`` and holds the same.
+    It is made from the plain network of the format ``torch``, and can hold the same networks.
     """
 
     requires: ClassVar[dict[str, str]] = {"torch": "torch"}

@@ -112,7 +112,7 @@ def slots_of(block: Block, classes: dict[Hashable, Class]) -> list[tuple[Slot, A
 
 
 def _choose_arguments(item: Class, classes: dict[Hashable, Class]) -> None:
-    """Make one argument of all places that have the same values in every instance, where instances differ."""
+    """Choose the arguments of a class: places whose values differ between instances; equal ones share an argument."""
     lists = [slots_of(block, classes) for block in item.instances]
     groups: dict[str, tuple[tuple[Any, ...], list[int]]] = {}
     for place in range(len(lists[0])):
@@ -136,7 +136,7 @@ def _choose_arguments(item: Class, classes: dict[Hashable, Class]) -> None:
 
 
 def _half_of(values: tuple[Any, ...], kernels: list[tuple[str, tuple[Any, ...]]]) -> str | None:
-    """The expression for paddings that keep the size of a map; None if they are others."""
+    """The expression for paddings that keep the size of a map; None otherwise."""
     for name, sizes in kernels:
         if all(isinstance(size, int) and size // 2 == value for size, value in zip(sizes, values, strict=True)):
             return f"{name} // 2"

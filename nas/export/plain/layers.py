@@ -88,7 +88,7 @@ def _with_weights(
     tensors: dict[str, Tensor] = {}
     if isinstance(weight, Integers):
         if weight.bits != 8:
-            raise ExportError(f"weights of {weight.bits} bits have no type in PyTorch")
+            raise ExportError(f"the plain source has no layer with weights of {weight.bits} bits")
         name = f"Int8{name}"
         column = (-1, *[1] * (weight.values.ndim - 1))
         for key, array in (("scale", weight.scale), ("zero_point", weight.zero_point)):

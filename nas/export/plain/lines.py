@@ -1,4 +1,4 @@
-"""Puts expressions that are used once, in the line after, into that line."""
+"""Merges an expression into the next line if only that line uses it."""
 
 from __future__ import annotations
 

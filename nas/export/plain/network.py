@@ -71,7 +71,10 @@ def plain_network(network: Network, input_shape: tuple[int, ...], calibration: T
     fewer = {path: bits for path, bits in network.bits.items() if bits < 32}
     if graph.uncovered and fewer:
         names = sorted({node.op_name for node in graph.uncovered})
-        raise ExportError(f"{some(names)} have no op, so ONNX Runtime's quantizer rounded this network")
+        raise ExportError(
+            f"no op covers {some(names)}, so ONNX Runtime's quantizer chose the integers of this network, and they "
+            "can't be written as source"
+        )
     root = simplified(read_network(graph, ship(graph, network.bits, calibration, shifts=False)))
     shortened(root)
     text = written(root)

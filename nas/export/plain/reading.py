@@ -122,7 +122,7 @@ class _Reader:
 
     @staticmethod
     def _stack(node: fx.Node) -> list[tuple[str, str]]:
-        """Key and path of each module whose call the node is in, the outermost first; not of the module it calls."""
+        """Key and path of each module whose call the node is in, outermost first, without the one it calls."""
         stack = [(key, str(path)) for key, (path, _) in node.meta.get("nn_module_stack", {}).items()]
         return stack[:-1] if node.op == "call_module" and stack and stack[-1][1] == str(node.target) else stack
 
@@ -229,7 +229,10 @@ class _Writer:
             operands = tuple(self.operand(source) for source in node.all_input_nodes)
             for layer in _layers(module, node, reader._known):
                 if isinstance(layer, Block) and len(layer.inputs) != len(operands):
-                    raise ExportError(f"{node.target} ({type(module).__name__}) does not use all of its inputs")
+                    raise ExportError(
+                        f"{node.target} ({type(module).__name__}) does not use all of its inputs; use "
+                        "all of them, or leave this format out"
+                    )
                 self._call(node, self._add(str(node.target), layer), operands)
                 operands = (self._values[node],)
         else:

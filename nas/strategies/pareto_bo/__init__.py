@@ -54,7 +54,7 @@ class ParetoBoStrategy(Strategy):
     builds the most promising ones and compares them again with their features; the best is proposed. Among measured
     candidates, it chooses the one with the largest expected gain for training, given the measured values.
 
-    With ``warm_start`` in the plan, processes learn the deviation from what earlier studies let one expect, as far as
+    With ``warm_start`` in the plan, processes learn the deviation from what earlier studies predict, as far as
     these predict the results, and up to half of the first candidates come from the fronts of earlier studies. With
     ``priors``, first candidates follow them, and expected gains are multiplied by the prior to the power of 10 / n
     after n results, as in πBO (Hvarfner et al. 2022).

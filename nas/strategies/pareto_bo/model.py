@@ -44,7 +44,7 @@ FIRST = 10
 
 
 class Expecting(Protocol):
-    """The model of an earlier study, which lets one expect the objectives of networks; see ``EarlierModel``."""
+    """The model of an earlier study, which predicts the objectives of networks; see ``EarlierModel``."""
 
     #: Medians ``(m,)`` of the objectives of the first networks, in the units of expectations.
     typical: Floats
@@ -263,7 +263,7 @@ class Model:
         return floor if self._costs[place] else self._lowered(floor, place)
 
     def _lowered(self, floor: float, place: int) -> float:
-        """The floor, or the median that earlier studies let one expect, whichever is worse."""
+        """The floor, or the median that earlier studies predict, whichever is worse."""
         rows = np.flatnonzero(np.isfinite(self._values[:, place]) & self._is_complete)
         expected, y = self._networks.expected[rows], self._values[rows, place]
         trend = fit_trend(expected, place, y)

@@ -24,7 +24,7 @@ _EXACT = 1e-9
 
 @dataclass(frozen=True)
 class Networks:
-    """What is known of n networks: inputs of processes, and what s earlier studies let one expect of m objectives.
+    """What is known of n networks: inputs of processes, and what s earlier studies predict of m objectives.
 
     ``expected`` has the shape ``(n, s, m)``.
     """

@@ -52,7 +52,7 @@ def train(
     address: Address = None,
     as_json: Json = False,
 ) -> None:
-    """Train networks of a study for long, and store the results beside the search's; the same command continues."""
+    """Give networks of a study a long training; run it again to continue after an interruption."""
     from trials.cli.views import final_training_row
     from trials.export.selection import Selection, select
     from trials.launch.final_training import train_finally

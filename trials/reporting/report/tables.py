@@ -30,7 +30,7 @@ RUNGS_NOTE = (
 
 
 FINAL_NOTE = (
-    "Networks that were trained for long after the search, scored on the validation split. The front compares the "
+    "Networks that got a long training after the search, scored on the validation split. The front compares the "
     "scores of the search, in which all networks were trained in the same way."
 )
 

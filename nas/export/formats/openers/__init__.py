@@ -1,1 +1,1 @@
-"""Openers of formats; each file is copied into exported folders, so it imports numpy and its runtime only."""
+"""Openers of formats; each imports only numpy and its runtime, so that a copy of it runs without this project."""
