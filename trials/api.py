@@ -428,7 +428,7 @@ class Trial:
             StudyError: the trial has failed or is not finished, or the data have changed.
             JobError: the training failed; the database has its traceback.
         """
-        from trials.launch.final_training import train_finally
+        from trials.launch.training.final import train_finally
 
         given = {"teacher": teacher, "workers": workers}
         changes = [*overrides, *(f"{key}={value}" for key, value in given.items() if value is not None)]

@@ -11,7 +11,7 @@ import pytest
 
 from tests.integration.forks import Fork, nas
 from tests.integration.killed import die
-from trials.launch.final_training import train_finally
+from trials.launch.training.final import train_finally
 from trials.store.read.candidate import candidate_detail
 from trials.store.store import Store
 

@@ -25,11 +25,10 @@ from trials.export.loading import WEIGHTS, write_architecture
 from trials.export.page import page
 from trials.export.placing import placed_whole
 from trials.export.preprocessed import write_preprocessed
-from trials.export.rebuilt import rebuilt_lines
 from trials.export.scripts.assembly import SCRIPTS, write_scripts
 from trials.export.sums import sizes
-from trials.export.verdicts import Line, worst
-from trials.export.verification import (
+from trials.export.verification.rebuilt import rebuilt_lines
+from trials.export.verification.recorded import (
     Remeasured,
     golden_tolerance,
     graph_of,
@@ -37,6 +36,7 @@ from trials.export.verification import (
     record_alone,
     score_lines,
 )
+from trials.export.verification.verdicts import Line, worst
 from trials.export.weights import ChosenWeights, choose_weights
 from trials.jobs.candidate import deploy
 from trials.jobs.environment import describe_environment

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from trials.analysis.gaps import GAP_NOTE
-from trials.export.verdicts import Verdict
+from trials.export.verification.verdicts import Verdict
 from trials.reporting.classes import confusion_rows
 from trials.reporting.labels import interval, number, size
 from trials.reporting.pages import render_page

@@ -13,7 +13,7 @@ from nas.export import Artifact
 from nas.export.checking.evaluate import run_batches
 from nas.export.preprocessed import with_preprocessing
 from nas.latency.runtimes import RUNTIMES, SessionOptions
-from trials.export.verdicts import Line, passed
+from trials.export.verification.verdicts import Line, passed
 
 PREPROCESSED = "model_with_preprocessing.onnx"
 

@@ -71,7 +71,7 @@ def export(
     from trials.export.index import write_index
     from trials.export.outputs import new_folder
     from trials.export.selection import Selection, select
-    from trials.export.verification import UNVERIFIED
+    from trials.export.verification.recorded import UNVERIFIED
     from trials.store.store import Store
 
     selection = Selection(trial, best, knee, top, pareto, by, where)

@@ -55,7 +55,7 @@ def train(
     """Give networks of a study a long training; run it again to continue after an interruption."""
     from trials.cli.views import final_training_row
     from trials.export.selection import Selection, select
-    from trials.launch.final_training import train_finally
+    from trials.launch.training.final import train_finally
     from trials.store.read.candidate import candidate_detail
     from trials.store.store import Store
 
@@ -87,7 +87,7 @@ def reproduce(
     as_json: Json = False,
 ) -> None:
     """Train a trial again from its stored plan and seed, and compare weights, curve and scores; nothing is stored."""
-    from trials.launch.reproducing import reproduce as train_again
+    from trials.launch.training.reproducing import reproduce as train_again
     from trials.store.store import Store
 
     found = train_again(

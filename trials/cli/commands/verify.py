@@ -29,8 +29,8 @@ def verify(
 
     It does what `python verify.py` in the folder does, without running anything from the folder.
     """
-    from trials.export.checking import verify_folder
     from trials.export.scripts.verification.lines import table
+    from trials.export.verification.any_folder import verify_folder
 
     lines = verify_folder(folder, data=data, threads=threads, trust_code=trust_code)
     if as_json:

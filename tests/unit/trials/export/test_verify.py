@@ -19,11 +19,11 @@ from PIL import Image
 
 from nas.errors import ExportError, PlanError
 from nas.tasks.preparation import normalized
-from trials.export.checking import verify_folder
 from trials.export.placing import placed_whole
 from trials.export.scripts.assembly import write_scripts
 from trials.export.sums import sizes
-from trials.export.verification import graph_of, record_alone
+from trials.export.verification.any_folder import verify_folder
+from trials.export.verification.recorded import graph_of, record_alone
 
 LABELS = ["red", "green", "blue"]
 STEPS: dict[str, Any] = {

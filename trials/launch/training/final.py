@@ -15,8 +15,8 @@ from trials.executors import TRAIN_POOL, Event, Executor, Job, JobLimits
 from trials.jobs.environment import describe_environment, owner
 from trials.jobs.messages import FINAL_TRAINING, FinalTrainingPayload, TeacherPayload
 from trials.launch.folders import StudyFolders
-from trials.launch.teachers import teacher_payload
-from trials.launch.training_executor import open_training_executor
+from trials.launch.training.executor import open_training_executor
+from trials.launch.training.teachers import teacher_payload
 from trials.plans.data import DATA, check_data
 from trials.plans.final_training import FinalTraining, final_training_of
 from trials.plans.plan import make_plan

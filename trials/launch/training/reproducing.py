@@ -13,7 +13,7 @@ from nas.tasks.per_class import PREFIX
 from trials.executors import TRAIN_POOL, Executor, Job
 from trials.jobs.environment import describe_environment
 from trials.jobs.messages import TRAIN, TrainPayload, TrainResult
-from trials.launch.training_executor import open_training_executor
+from trials.launch.training.executor import open_training_executor
 from trials.plans.data import DATA, check_data
 from trials.plans.plan import make_plan
 from trials.plans.problem import open_problem

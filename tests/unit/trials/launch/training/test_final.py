@@ -17,7 +17,7 @@ from nas.tasks.digits import Digits
 from tests.unit.trials.launch.conftest import EventByEvent
 from trials.export.candidate import export_candidate
 from trials.export.weights import choose_weights
-from trials.launch.final_training import train_finally
+from trials.launch.training.final import train_finally
 from trials.store.models import Candidate
 from trials.store.read.candidate import candidate_detail
 from trials.store.read.final_trainings import FinalTrainingInfo, best_final_training

@@ -24,7 +24,7 @@ from nas.export.weights import load_weights
 from nas.scratch import Scratch
 from nas.space import Architecture, Network
 from trials.export.loading import ARCHITECTURE, WEIGHTS
-from trials.export.verdicts import Line, passed
+from trials.export.verification.verdicts import Line, passed
 from trials.jobs.candidate import calibration_inputs, deploy
 from trials.plans.problem import Problem, open_problem_json
 
@@ -35,7 +35,7 @@ NUM_CALIBRATING = 64
 #: Relative difference of MACs and bytes that counts as equal: constants and names may be written differently.
 NEARLY = 0.01
 
-_START = "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from trials.export.rebuilt import main; main()"
+_START = f"import json, sys; sys.path[:] = json.loads(sys.argv[1]); from {__name__} import main; main()"
 
 
 def rebuilt_lines(folder: Path, model: str, plan: str, recorded: dict[str, float]) -> list[Line]:

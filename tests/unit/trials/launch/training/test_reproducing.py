@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import update
 
 from nas.errors import StudyError
-from trials.launch.reproducing import reproduce
+from trials.launch.training.reproducing import reproduce
 from trials.store.models import ArtifactRow, EpochRow, Study
 from trials.store.read.rows import study_row
 from trials.store.store import Store

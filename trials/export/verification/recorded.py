@@ -16,7 +16,7 @@ from nas.errors import ExportError
 from nas.export.checking.check import TOLERANCE, TOLERATED_STEPS
 from nas.latency.protocol.measure import Latency
 from trials.export.scripts.verification.onnx_file import describe
-from trials.export.verdicts import Line, passed, worst
+from trials.export.verification.verdicts import Line, passed, worst
 
 #: Scores of equal networks on equal images may differ only by rounding.
 SCORE_TOLERANCE = 0.005

@@ -1,0 +1,1 @@
+"""Verification: an exported folder is compared with what its study recorded, and checked on any machine."""

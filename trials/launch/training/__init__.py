@@ -1,0 +1,1 @@
+"""Trainings outside a search: final trainings, and repetitions of a trial."""
