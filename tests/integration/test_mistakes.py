@@ -150,7 +150,7 @@ def test_a_taken_name_is_refused_and_the_study_stays(plan: Callable[..., Path], 
         (["status", "x", "--storage", "postgresql://127.0.0.1:1/x"], "can't open"),
         (["status", "x", "--storage", "sqlite:///new.db"], "no study 'x'"),
         (["measure", "none.onnx"], "there is no file"),
-        (["export", "x", "--out", "o"], "--trial N, --best or --pareto"),
+        (["export", "x", "--out", "o"], "--trial N, --best, --knee, --top N or --pareto"),
         (["init", "x.yaml", "--limit", "latency_ms"], "metric=number"),
     ],
 )
