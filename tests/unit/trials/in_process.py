@@ -5,12 +5,20 @@ from __future__ import annotations
 import json
 import time
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
+
+import pytest
 
 from trials.executors import Event, Executor, Job, Pool
 from trials.executors.worker import run
 from trials.jobs.messages import CALIBRATE
+from trials.launch import studies
+from trials.plans.plan import make_plan
+from trials.store.store import Store
+from trials.store.write.targets import add_target
 
 
 class InProcess(Executor):
@@ -56,3 +64,25 @@ class InProcess(Executor):
 
     def close(self) -> None:
         self._jobs.clear()
+
+
+def search_in_process(plan: Mapping[str, Any], path: Path, calibrated: Mapping[str, Any]) -> Path:
+    """Run a study in this process and store it in a new database at ``path``; returns the path.
+
+    Args:
+        plan: the plan, as in YAML.
+        path: file of the database.
+        calibrated: the calibrated target ``local``, as JSON.
+    """
+    store = Store(f"sqlite:///{path}")
+    store.write(add_target, "local", calibrated, calibrated["references"])
+    store.close()
+
+    @contextmanager
+    def opened(plan: Any, address: str | None = None) -> Iterator[InProcess]:
+        yield InProcess()
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(studies, "open_executor", opened)
+        studies.search(make_plan(plan), storage=f"sqlite:///{path}")
+    return path

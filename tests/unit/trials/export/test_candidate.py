@@ -8,7 +8,7 @@ import re
 import sqlite3
 import subprocess
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +20,10 @@ from sqlalchemy import update
 from nas.errors import ExportError, StudyError
 from nas.strategies import Suggestion
 from nas.tasks.preparation import normalized
-from tests.unit.trials.in_process import InProcess
+from tests.unit.trials.in_process import search_in_process
 from trials.export.candidate import export_candidate
 from trials.export.formats import Formats
 from trials.export.outputs import new_folder
-from trials.launch import studies
 from trials.plans.plan import make_plan
 from trials.store.artifacts import file_sha256
 from trials.store.models import ArtifactRow, JobRow, Study
@@ -34,7 +33,6 @@ from trials.store.records import ArchitectureValue
 from trials.store.store import Store
 from trials.store.write.leases import acquire_lease
 from trials.store.write.proposals import propose
-from trials.store.write.targets import add_target
 
 TRIALS = 3
 PLAN = {
@@ -52,19 +50,7 @@ PLAN = {
 @pytest.fixture(scope="module")
 def searched(tmp_path_factory: pytest.TempPathFactory, calibrated: dict[str, Any], _measuring: None) -> Path:
     """A database with a finished study."""
-    path = tmp_path_factory.mktemp("searched") / "nas.db"
-    store = Store(f"sqlite:///{path}")
-    store.write(add_target, "local", calibrated, calibrated["references"])
-    store.close()
-
-    @contextmanager
-    def opened(plan: Any, address: str | None = None) -> Iterator[InProcess]:
-        yield InProcess()
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(studies, "open_executor", opened)
-        studies.search(make_plan(PLAN), storage=f"sqlite:///{path}")
-    return path
+    return search_in_process(PLAN, tmp_path_factory.mktemp("searched") / "nas.db", calibrated)
 
 
 @pytest.fixture

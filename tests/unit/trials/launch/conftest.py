@@ -11,13 +11,11 @@ from typing import Any
 
 import pytest
 
-from tests.unit.trials.in_process import InProcess
+from tests.unit.trials.in_process import InProcess, search_in_process
 from trials.executors import Event, Job
 from trials.executors.worker import run
-from trials.launch import final_training, reproducing, studies
-from trials.plans.plan import make_plan
+from trials.launch.training import final, reproducing
 from trials.store.store import Store
-from trials.store.write.targets import add_target
 
 PLAN = {
     "task": {"name": "digits", "image_size": 8},
@@ -65,19 +63,7 @@ def _messages(job: Job) -> Generator[str]:
 @pytest.fixture(scope="session")
 def searched(tmp_path_factory: pytest.TempPathFactory, calibrated: dict[str, Any], _measuring: None) -> Path:
     """A database with a finished study."""
-    path = tmp_path_factory.mktemp("searched") / "nas.db"
-    store = Store(f"sqlite:///{path}")
-    store.write(add_target, "local", calibrated, calibrated["references"])
-    store.close()
-
-    @contextmanager
-    def opened(plan: Any, address: str | None = None) -> Iterator[InProcess]:
-        yield InProcess()
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(studies, "open_executor", opened)
-        studies.search(make_plan(PLAN), storage=f"sqlite:///{path}")
-    return path
+    return search_in_process(PLAN, tmp_path_factory.mktemp("searched") / "nas.db", calibrated)
 
 
 @pytest.fixture
@@ -91,7 +77,7 @@ def executor(monkeypatch: pytest.MonkeyPatch) -> EventByEvent:
         finally:
             found.close()
 
-    for module in (final_training, reproducing):
+    for module in (final, reproducing):
         monkeypatch.setattr(module, "open_training_executor", opened)
     return found
 
