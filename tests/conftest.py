@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import psycopg
 import pytest
 
@@ -25,6 +26,10 @@ _OWN = itertools.count()
 # This runs before anything imports torch: the threads of two test processes that spin on the same cores slow each other
 # down 10 times.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# An example may take longer while other tests use the processor.
+hypothesis.settings.register_profile("no deadline", deadline=None)
+hypothesis.settings.load_profile("no deadline")
 
 
 @dataclass(frozen=True)
