@@ -160,7 +160,7 @@ exporter: {name: copied_exporters}
 executor: copied_executors
 targets: [{name: here, runtime: copied_runtimes}]
 budget: {trials: 2}
-measure: {precision: 0.5, budget_s: 0.5}
+measure: {precision: 0.5, budget_s: 0.5, max_drift: 9}
 """
 
 

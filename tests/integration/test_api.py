@@ -22,7 +22,7 @@ PLAN = mn.Plan(
     space={"name": "plain_convnet", "preset": "small"},
     estimator={"name": "training", "epochs": 2},
     executor="local",
-    measure={"budget_s": 0.5},
+    measure={"budget_s": 0.5, "max_drift": 9.0},
     budget={"trials": 3, "measurements": 0},
     artifacts={"retention": "all"},
 )

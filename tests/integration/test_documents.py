@@ -16,8 +16,9 @@ ROOT = Path(__file__).parents[2]
 #: Smaller budgets: the test checks that the commands run, not what they find.
 SHORTER = {
     "--trials 8": "--trials 2",
-    "nas validate first.yaml": "nas validate first.yaml measure.precision=0.2 executor=local",
-    "estimator.epochs=4": "estimator.epochs=2 measure.precision=0.2 budget.measurements=0 executor=local",
+    "nas validate first.yaml": "nas validate first.yaml measure.precision=0.2 measure.max_drift=9 executor=local",
+    "estimator.epochs=4": "estimator.epochs=2 measure.precision=0.2 measure.max_drift=9 budget.measurements=0 "
+    "executor=local",
     "nas show first 6": "nas show first 1",
 }
 
@@ -72,7 +73,7 @@ def test_a_network_of_ones_own_trained_and_searched_in_python(tmp_path: Path) ->
 def test_a_folder_of_ones_own(tmp_path: Path) -> None:
     """The task, space, op, strategy and runtime of the user's own folder are used by a plan that names them."""
     plan = ROOT / "examples" / "outside" / "plan.yaml"
-    shorter = "budget.trials=2 estimator.epochs=2 executor=local limits={} measure.precision=0.2"
+    shorter = "budget.trials=2 estimator.epochs=2 executor=local limits={} measure.precision=0.2 measure.max_drift=9"
     runtime = "targets.0.name=numpy targets.0.runtime=my_runtime:OnnxReference"
     type_in(f"nas search {plan} {shorter} {runtime}", tmp_path)
     shown = json.loads(type_in("nas show spirals --json", tmp_path))

@@ -34,7 +34,7 @@ from trials.store.store import Store
 )
 def test_search_to_running_file(executor: str, plan: Callable[..., Path], url: str, tmp_path: Path) -> None:
     """With every executor a study completes, and its best network runs with numpy and onnxruntime alone."""
-    path = plan(executor=executor, task={"name": "digits", "image_size": 8}, measure={"audit": 1.0})
+    path = plan(executor=executor, task={"name": "digits", "image_size": 8}, measure={"audit": 1.0, "max_drift": 9.0})
     said = nas("search", str(path), "--storage", url, "budget.trials=2").stdout
     with study_view(Store(url), "study") as study:
         assert f"study study: hypervolume {study.hypervolume:.3f}" in said

@@ -20,7 +20,7 @@ def test_a_sparse_study_with_its_companions(plan: Callable[..., Path], url: str,
         policies=[{"name": "sparsity", "densities": [0.25], "schedule": "one_shot"}],
         estimator={"name": "training", "epochs": 1},
         budget={"trials": 2},
-        measure={"precision": 0.2, "budget_s": 1.0, "audit": 0.0},
+        measure={"precision": 0.2, "budget_s": 1.0, "audit": 0.0, "max_drift": 9.0},
     )
     nas("search", str(path), "--storage", url, "--with-twins")
     rows: list[dict[str, Any]] = json.loads(nas("list", "--storage", url, "--json").stdout)
