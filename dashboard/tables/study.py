@@ -92,7 +92,7 @@ def predictions_table(found: Sequence[PredictionError]) -> pd.DataFrame:
 
 
 def rungs_table(found: Sequence[RungCorrelation]) -> pd.DataFrame:
-    """Return one row per score at a rung: its rank correlation with the final score."""
+    """Return one row per score at a rung: its rank correlation with the score at the end."""
     return pd.DataFrame(
         [
             {

@@ -1,4 +1,4 @@
-"""How well unfinished trainings rank candidates: the rank correlation of early scores with the final ones."""
+"""How well unfinished trainings rank candidates: the rank correlation of early scores with those at the end."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _FEWEST = 5
 
 @dataclass(frozen=True)
 class RungCorrelation:
-    """Spearman's rank correlation of a score after some epochs with the final score, over complete candidates."""
+    """Spearman's rank correlation of a score after some epochs with the score at the end, over complete candidates."""
 
     metric: str
     epochs: int

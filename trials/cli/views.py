@@ -46,7 +46,7 @@ def print_costs(study: StudyView) -> None:
     ]
     print_rows(rows, False, empty="nothing is trained yet")
     if early := rung_table(study):
-        out.print("rank correlation of early scores with final ones")
+        out.print("rank correlation of early scores with those at the end")
         print_rows([{"": row[0].text, "rho": row[1].text, "trials": row[2].text} for row in early.rows], False)
 
 

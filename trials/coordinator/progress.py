@@ -65,7 +65,7 @@ class Progress:
         self.num_enqueued = 0
         self.paused: dict[int, int] = {}
         self._rungs = Rungs(problem)
-        #: Metrics of candidates that have reached a rung and have no final score.
+        #: Metrics of candidates that have reached a rung and have no score at the end.
         self._unfinished: dict[int, Metrics] = {}
         self._trained: set[int] = set()
         self._num_finished = 0
@@ -134,7 +134,7 @@ class Progress:
         return told + (self._expected_again() if state == "complete" else [])
 
     def _expected_again(self) -> list[Observation]:
-        """Return observations of all unfinished candidates, because a final score changes what to expect of them."""
+        """Return observations of all unfinished candidates, because a score at the end changes their expectations."""
         unfinished = list(self._unfinished.items())
         again = {key: self._remember(key, self._outcomes[key].state, metrics) for key, metrics in unfinished}
         return [outcome.observed(suggestion) for key, outcome in again.items() for suggestion in self._waiting[key]]

@@ -36,7 +36,7 @@ class Rungs:
         self._factor = halving.factor if halving else 1
         self._objectives = {name: problem.metric_key(name) for name in problem.objectives}
         self._directions = list(problem.objectives.values())
-        #: Objectives that are scores, whose values at a rung are not the final ones.
+        #: Objectives that are scores, whose values at a rung are not those at the end.
         self._scores = [name for name, (metric, _) in self._objectives.items() if metric in problem.score_names]
         self._first_metric = problem.task.metrics[0].name
         self.clear()
@@ -45,7 +45,7 @@ class Rungs:
         """Forget all candidates."""
         #: Rung → candidate → its objectives.
         self._points: dict[int, dict[int, tuple[float, ...]]] = {epochs: {} for epochs in self.epochs}
-        #: (objective, rung) → finished candidate → its final score minus that at the rung.
+        #: (objective, rung) → finished candidate → its score at the end minus that at the rung.
         self._gaps: dict[tuple[str, int], dict[int, float]] = {}
         self._best: dict[int, list[int]] = {}
 

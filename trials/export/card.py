@@ -72,8 +72,8 @@ The network is meant for images like those of the task. Nothing is known about o
 
 ## Licence
 
-Not stated. The licence of the data and of the weights that the training started from may limit the use of this network;
-whoever publishes it states one here and in the first lines.
+Not stated. The licence of the data and of the weights that the training started from may limit the use of this network.
+State a licence here and in the first lines before you publish it.
 
 ## Reproduce
 

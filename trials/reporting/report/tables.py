@@ -150,7 +150,7 @@ def rung_table(study: StudyView) -> Table | None:
         ]
         for item in study.rung_correlations
     ]
-    columns = ("Score", "Rank correlation with the final score", "Trials")
+    columns = ("Score", "Rank correlation with the score at the end", "Trials")
     return Table("rungs", "Early scores", RUNGS_NOTE, columns, rows) if rows else None
 
 

@@ -1,4 +1,4 @@
-"""The best of a rung, and the final score that a rung lets expect."""
+"""The best of a rung, and the score that a rung predicts for the end."""
 
 from __future__ import annotations
 
