@@ -9,7 +9,7 @@ from nas.errors import MissingPackageError
 #: Import name of a package → the name to install with pip, if it is another one.
 _INSTALLED_WITH = {
     "cmake": "measured-nas[kernels]",
-    "onnxscript": "measured-nas[torch-export]",
+    "onnxscript": "measured-nas[onnx-dynamo]",
     "openvino": "measured-nas[openvino]",
     "psycopg": "measured-nas[postgresql]",
     "psycopg2": "psycopg2-binary",

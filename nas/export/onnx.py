@@ -40,7 +40,7 @@ class OnnxExporter(Exporter):
 
     If a network has a node that no op covers, torch's own exporter writes the network, and the trial has a warning that
     names the node. torch's older exporter is tried first. If it can't write the network, or if its file computes
-    something else, the newer exporter is tried, which needs ``pip install 'measured-nas[torch-export]'``.
+    something else, the newer exporter is tried, which needs ``pip install 'measured-nas[onnx-dynamo]'``.
 
     Every file is compared on training images with the trained network, which torch runs in eval mode with its hooks.
     The network in 32 bits is written first; its outputs may differ by at most 0.001 standard deviations. The file of

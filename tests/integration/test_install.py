@@ -26,7 +26,7 @@ PROMISED = {
     "postgresql": ("psycopg", "psycopg_binary"),
     "openvino": ("openvino", "nas.latency.runtimes.openvino.plain"),
     "kernels": ("openvino", "cmake", "nas.latency.runtimes.openvino.kernels"),
-    "torch-export": ("onnxscript",),
+    "onnx-dynamo": ("onnxscript",),
 }
 PROMISED["all"] = tuple(dict.fromkeys(module for modules in PROMISED.values() for module in modules))
 #: Arguments of ``nas`` → texts in its error message.
