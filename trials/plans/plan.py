@@ -179,7 +179,7 @@ class MeasurePlan(_Strict):
     #: Number of measurements between two canaries of a target; 0: only one canary at the start, whose result is
     #: recorded but has no consequence.
     canary_every: Count = 20
-    #: Largest relative drift of the canary at which a target is still measured on.
+    #: How much slower than at its calibration a target may be to be measured on, as a share.
     max_drift: Annotated[float, Field(gt=0)] = 0.1
 
 
