@@ -25,6 +25,7 @@ from trials.store.read.candidate import CandidateDetail, candidate_detail
 from trials.store.read.candidates import Value
 from trials.store.read.doubts import study_doubts
 from trials.store.read.final_trainings import FinalTrainingInfo
+from trials.store.read.imported import ImportedNetwork
 from trials.store.read.rows import study_row
 from trials.store.read.studies import StudySummary, study_summary
 from trials.store.read.studies import list_studies as study_rows
@@ -308,6 +309,55 @@ class Study:
         from trials.launch.enqueueing import enqueue
 
         enqueue(self._store, self.name, choices)
+
+    def import_network(
+        self,
+        model: str | Path,
+        *,
+        name: str | None = None,
+        weights: str | Path | None = None,
+        force: bool = False,
+        address: str | None = None,
+    ) -> ImportedNetwork:
+        """Score and measure a network of your own like the trials of the study, to compare the front with it.
+
+        Args:
+            model: path of an ONNX file, ``module:factory`` or ``timm:name``.
+            name: name of the network; by default that of its file, function or model.
+            weights: safetensors file with the weights of a module or a model of timm.
+            force: replace an imported network of this name.
+            address: address of a Ray cluster.
+
+        Returns:
+            The stored network: ``metrics``, ``test_scores``, and ``notes`` about what was left out.
+
+        Raises:
+            PlanError, UnknownNameError, SpaceError: the network can't be read or made, or does not fit the task.
+            StudyError: the name is taken, or the data of the study have changed.
+            JobError: the network can't be run or measured.
+            PlaceError: a target is not as it was calibrated, or its device does not answer.
+        """
+        from trials.launch.importing import import_network
+
+        file = None if weights is None else str(weights)
+        return import_network(self._store, self.name, str(model), name=name, weights=file, force=force, address=address)
+
+    def imported(self) -> pd.DataFrame:
+        """Return a table with one row per imported network, indexed by ``name``: metrics with intervals, test scores.
+
+        ``dominated_by`` lists the trials of the front that are at least as good in every objective and better in one.
+        """
+        import pandas as pd
+
+        with study_view(self._store, self.name) as view:
+            rows = []
+            for item in view.imported:
+                row: dict[str, Any] = {"name": item.name, "dominated_by": view.better_than(item)}
+                for metric, value in item.metrics.items():
+                    row |= {metric: value.value, f"{metric}_low": value.low, f"{metric}_high": value.high}
+                row |= {f"test_{metric}": value.value for metric, value in item.test_scores.items()}
+                rows.append(row)
+        return pd.DataFrame(rows).set_index("name") if rows else pd.DataFrame(rows)
 
     def report(self, folder: str | Path) -> Path:
         """Write ``report.html`` into a folder and return its path; the page needs no other files."""

@@ -26,7 +26,8 @@ def show_front(context: Context, study: StudyView) -> None:
     x_default = rest.index(second) if second in rest else 0
     x = heads[2].selectbox("Horizontal axis", rest, x_default, format_func=shown_label, key="axis_x")
     chart, side = st.columns([3.4, 1], gap="medium")
-    figure = front_figure(study.points_on([y, x]), study.summary.limits, shares=study.shares)
+    points = study.points_on([y, x])
+    figure = front_figure(points, study.summary.limits, shares=study.shares, imported=study.imported)
     event = draw(chart, figure, "front", select=True)
     with side:
         _selected(context, study, event)
@@ -34,7 +35,7 @@ def show_front(context: Context, study: StudyView) -> None:
 
 def _selected(context: Context, study: StudyView, event: Any) -> None:
     """Show the clicked trial, or how to read the chart if none is clicked."""
-    picked = event["selection"]["points"]
+    picked = [point for point in event["selection"]["points"] if "customdata" in point]  # imported networks have none
     if not picked:
         st.caption("Click a point to see its trial.")
         st.caption(

@@ -4,13 +4,22 @@ from __future__ import annotations
 
 import streamlit as st
 
-from dashboard.tables.study import comparison_table, gaps_table, rungs_table
+from dashboard.tables.study import comparison_table, gaps_table, imported_table, rungs_table
 from dashboard.widgets import draw, formats
 from nas.foreign import markdown
 from trials.analysis.gaps import GAP_NOTE
 from trials.reporting.charts.studies import comparison_figure, history_figure, states_figure
-from trials.reporting.report.tables import RUNGS_NOTE
+from trials.reporting.report.tables import IMPORTED_NOTE, RUNGS_NOTE
 from trials.reporting.study import StudyView
+
+
+def show_imported(study: StudyView) -> None:
+    """Show the networks of the user beside the study, and the trials that dominate them."""
+    if not study.imported:
+        return
+    st.subheader("Imported networks")
+    st.dataframe(imported_table(study), hide_index=True, placeholder="—", key="imported")
+    st.caption(IMPORTED_NOTE)
 
 
 def show_gaps(study: StudyView) -> None:

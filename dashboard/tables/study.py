@@ -14,7 +14,8 @@ from trials.analysis.gaps import gaps
 from trials.analysis.predictions import PredictionError
 from trials.analysis.rungs import RungCorrelation
 from trials.reporting.comparison import Comparison
-from trials.reporting.labels import interval, label, title, unit
+from trials.reporting.labels import dominated_by, interval, label, title, unit
+from trials.reporting.study import StudyView
 from trials.store.read.candidate import ExportInfo
 from trials.store.read.candidates import CandidatePage, CandidateRow
 
@@ -47,6 +48,26 @@ def _speedup(row: CandidateRow) -> dict[str, Any]:
     several = len(row.speedups) > 1
     speedups = {f"Speed-up at {item.target}" if several else "Speed-up": item.speedup for item in row.speedups}
     return {**(speedups or {"Speed-up": None}), "Beware": ", ".join(row.flags)}
+
+
+def imported_table(study: StudyView) -> pd.DataFrame:
+    """Return one row per imported network: objectives with intervals, costs, and the trials that dominate it."""
+    metrics = list(dict.fromkeys([*study.row.objectives, "parameters", "macs", "size_bytes"]))
+    return pd.DataFrame(
+        [
+            {
+                "Network": line(item.name),
+                "Dominated by": dominated_by(study.better_than(item)),
+                **{
+                    title(name): interval(name, value.value, value.low, value.high)
+                    for name in metrics
+                    if (value := item.metrics.get(name)) is not None
+                },
+                "Notes": line("; ".join(item.notes)),
+            }
+            for item in study.imported
+        ]
+    )
 
 
 def comparison_table(name: str, compared: Comparison) -> pd.DataFrame:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -16,12 +17,13 @@ from trials.cli.layout import shown
 from trials.cli.options import print_rows
 from trials.cli.styled import titled, warning
 from trials.reporting.classes import confusion_rows
-from trials.reporting.labels import label
+from trials.reporting.labels import dominated_by, label
 from trials.reporting.report.tables import costs_table, rung_table
 from trials.reporting.study import StudyView
 from trials.store.read.candidate import CandidateDetail, MeasurementInfo, samples_blob
 from trials.store.read.candidates import CandidateRow, candidates_page
 from trials.store.read.final_trainings import FinalTrainingInfo
+from trials.store.read.imported import ImportedNetwork
 from trials.store.read.protocols import describe_regime
 from trials.store.read.studies import STATES
 
@@ -171,6 +173,27 @@ def print_targets(study: StudyView) -> None:
     print_rows(found["rank_correlations"], as_json=False, empty="the study has one target, so there is no correlation")
     out.print("latencies that the strategy predicted before they were measured")
     print_rows(found["prediction_errors"], as_json=False, empty="no latency was predicted")
+
+
+def imported_json(study: StudyView, network: ImportedNetwork) -> dict[str, Any]:
+    """Return everything stored about an imported network as JSON values, except for raw samples."""
+    return {**asdict(network), "dominated_by": study.better_than(network)}
+
+
+def print_imported(study: StudyView, networks: Sequence[ImportedNetwork]) -> None:
+    """Print imported networks with the objectives of a study, and the trials of its front that dominate them."""
+    metrics = dict.fromkeys([*study.row.objectives, "parameters", "macs", "size_bytes"])
+    rows = [
+        {
+            "imported network": item.name,
+            **{metric: item.metrics[metric].value if metric in item.metrics else None for metric in metrics},
+            **{f"test {metric}": value.value for metric, value in item.test_scores.items() if metric in metrics},
+            "dominated by": dominated_by(study.better_than(item)),
+            "notes": "; ".join(item.notes),
+        }
+        for item in networks
+    ]
+    print_rows(rows, as_json=False)
 
 
 def final_training_row(detail: CandidateDetail, training: FinalTrainingInfo) -> dict[str, Any]:

@@ -32,6 +32,7 @@ from nas.latency.targets import Target
 from nas.proxies.scoring import Scores, score_network
 from nas.scratch import Scratch
 from nas.space import Architecture, Network
+from nas.tasks import Split
 from nas.tasks.intervals import score_intervals, wilson
 from nas.tasks.per_class import as_json, confusion, recalls
 from nas.tasks.scoring import scores_of
@@ -43,6 +44,7 @@ from trials.jobs.messages import (
     GatePayload,
     GateResult,
     LatencyResult,
+    MeasureFilePayload,
     MeasurePayload,
     MeasureResult,
     MeasuringPayload,
@@ -125,7 +127,7 @@ def train(payload: TrainPayload) -> Iterator[EpochEnd | TrainResult]:
 
 def train_with(estimator: Estimator, problem: Problem, payload: TrainPayload) -> Iterator[EpochEnd | TrainResult]:
     """Train and deploy a candidate with an estimator, and score it; see ``train``."""
-    check_data(problem, payload)
+    check_data(problem, payload["data"])
     network = build(problem, payload)
     checkpoint = checkpoint_folder(payload)
     as_it_is = payload["original"] and problem.searched.space.trained(network.model)
@@ -135,15 +137,15 @@ def train_with(estimator: Estimator, problem: Problem, payload: TrainPayload) ->
         yield {"epoch": epoch.epoch, "values": epoch.values}
     network.finalize()
     artifact = deploy(problem, network, checkpoint / f"candidate{problem.exporter.suffix}")
-    scored = _scored(problem, artifact)
+    found = scored(problem, artifact.path)
     weights = checkpoint / "weights.safetensors"
     save_weights(network.model, weights)
-    matrix, classes = scored.confusion, problem.task.class_names
+    matrix, classes = found.confusion, problem.task.class_names
     steps = estimator.num_steps(problem.task) if epochs else None  # None: the network was not trained
     uncovered = artifact.record.get("uncovered", ())
     yield {
-        "metrics": {**scored.metrics, "size_bytes": artifact.size_bytes, **problem.static_metrics(network)},
-        "intervals": scored.intervals,
+        "metrics": {**found.metrics, "size_bytes": artifact.size_bytes, **problem.static_metrics(network)},
+        "intervals": found.intervals,
         "confusion": None if matrix is None else as_json(classes, matrix),
         "doubts": doubts(epochs, steps, classes, matrix, starts_trained=problem.starts_trained, uncovered=uncovered),
         "structure_hash": artifact.structure_hash,
@@ -161,7 +163,7 @@ def rung(payload: RungPayload) -> Iterator[EpochEnd | RungResult]:
     The checkpoint keeps the state, from which a later job continues. The schedule is that of the whole training.
     """
     problem = open_problem_json(payload["plan"])
-    check_data(problem, payload)
+    check_data(problem, payload["data"])
     network = build(problem, payload)
     with closing(_training(problem.estimator(), problem, network, payload)) as training:
         for epoch in islice(training, payload["epochs"]):
@@ -173,23 +175,23 @@ def rung(payload: RungPayload) -> Iterator[EpochEnd | RungResult]:
 def retrain(payload: TrainPayload) -> Iterator[StageReached | RetrainResult]:
     """Train a candidate again with another seed, and score it; only its scores are kept."""
     problem = open_problem_json(payload["plan"])
-    check_data(problem, payload)
+    check_data(problem, payload["data"])
     network = build(problem, payload)
     for epoch in _training(problem.estimator(), problem, network, payload):
         yield {"stage": f"epoch {epoch.epoch}"}
     network.finalize()
     artifact = deploy(problem, network, checkpoint_folder(payload) / f"candidate{problem.exporter.suffix}")
-    yield {"seed": payload["seed"], "scores": _scored(problem, artifact).metrics}
+    yield {"seed": payload["seed"], "scores": scored(problem, artifact.path).metrics}
 
 
 def measure(payload: MeasurePayload) -> Iterator[MeasureResult]:
     """Measure the latency of a trained candidate's file."""
-    yield {"structure_hash": payload["structure_hash"], "latency": _measure_stored(payload)}
+    yield {"structure_hash": payload["structure_hash"], "latency": measure_stored(payload)}
 
 
 def remeasure(payload: RemeasurePayload) -> Iterator[RemeasureResult]:
     """Measure a trained candidate's file again, and pool the samples with those of earlier measurements."""
-    latency = _measure_stored(payload)
+    latency = measure_stored(payload)
     parts = [(base64.b64decode(item["samples"]), item["reference_ms"]) for item in payload["earlier"]]
     parts.append((base64.b64decode(latency["samples"]), latency["conditions"]["reference_ms"]))
     samples, reference_ms = pooled([(Samples.from_bytes(blob), time_ms) for blob, time_ms in parts])
@@ -239,12 +241,12 @@ def score(payload: NetworkPayload) -> Iterator[ScoreResult]:
     network.finalize()
     with Scratch("nas-score-") as folder:
         artifact = deploy(problem, network, Path(folder) / f"candidate{problem.exporter.suffix}")
-        yield {"metrics": _scored(problem, artifact).metrics}
+        yield {"metrics": scored(problem, artifact.path).metrics}
 
 
-def check_data(problem: Problem, payload: TrainPayload) -> None:
-    """Raise JobError if the worker's data differ from those that the study started with."""
-    if payload["data"] not in (None, fingerprint(problem.task)):
+def check_data(problem: Problem, known: str | None) -> None:
+    """Raise JobError if the worker's data differ from those that the study started with; None if those are unknown."""
+    if known not in (None, fingerprint(problem.task)):
         raise JobError(
             "the data on this worker differ from those that the study started with; restore the original data, or copy "
             "the same data to every machine, then resume the study"
@@ -263,15 +265,17 @@ def checkpoint_folder(payload: TrainPayload) -> Path:
     return folder
 
 
-class _Scored(NamedTuple):
+class Scored(NamedTuple):
+    """The scores of a file on one split."""
+
     metrics: dict[str, float]
     intervals: dict[str, tuple[float, float]]
     confusion: np.ndarray | None
 
 
-def _scored(problem: Problem, artifact: Artifact) -> _Scored:
-    """Score the deployed file on the validation split, with intervals."""
-    outputs, targets = deployed_outputs(artifact.path, problem.task.dataset("validation"), runtime=problem.runtime)
+def scored(problem: Problem, path: Path, split: Split = "validation", runtime: str | None = None) -> Scored:
+    """Score a deployed file, with intervals; by default in the runtime that scores the study's candidates."""
+    outputs, targets = deployed_outputs(path, problem.task.dataset(split), runtime=runtime or problem.runtime)
     task = problem.task
     scores = scores_of(task, outputs, targets)
     _check_finite(scores)
@@ -279,10 +283,11 @@ def _scored(problem: Problem, artifact: Artifact) -> _Scored:
     matrix = confusion(outputs, targets, task.num_outputs) if task.class_metrics else None
     for name, (value, count) in recalls(task.class_names, matrix).items() if matrix is not None else ():
         scores[name], intervals[name] = value, wilson(value, count)
-    return _Scored(scores, intervals, matrix)
+    return Scored(scores, intervals, matrix)
 
 
-def _measure_stored(payload: MeasurePayload) -> LatencyResult:
+def measure_stored(payload: MeasureFilePayload) -> LatencyResult:
+    """Measure a stored file on the payload's target."""
     with Scratch("nas-measure-") as folder:
         path = Path(folder) / "candidate"
         ArtifactStore(payload["artifacts"]).fetch(payload["uri"], payload["sha256"], path)

@@ -29,7 +29,7 @@ def final_training(payload: FinalTrainingPayload) -> Iterator[StageReached | Epo
             model, identity = known_teacher(problem, teacher), teacher["sha256"]
         estimator.use_teacher(recipe.with_weights(model, identity))
     if workers is not None and workers.rank:
-        check_data(problem, payload)
+        check_data(problem, payload["data"])
         network = build(problem, payload)
         for _ in estimator.fit(network, problem.task, seed=payload["seed"], checkpoint=checkpoint_folder(payload)):
             pass

@@ -110,12 +110,17 @@ class FinalTrainingPayload(TrainPayload):
     teacher: TeacherPayload | None
 
 
-class MeasurePayload(CandidatePayload, MeasuringPayload):
-    """A trained file to measure."""
+class MeasureFilePayload(MeasuringPayload):
+    """A stored file to measure."""
 
     artifacts: str
     uri: str
     sha256: str
+
+
+class MeasurePayload(CandidatePayload, MeasureFilePayload):
+    """A trained file to measure."""
+
     structure_hash: str
 
 
@@ -131,6 +136,18 @@ class RemeasurePayload(MeasurePayload):
     """A trained file to measure again."""
 
     earlier: list[EarlierSamples]
+
+
+class ImportPayload(TypedDict):
+    """A network of the user to score and to store."""
+
+    #: The resolved plan of the study, a JSON text.
+    plan: str
+    #: ``trials.plans.imported.ImportSource`` as JSON.
+    source: Mapping[str, Any]
+    name: str
+    artifacts: str
+    data: str | None
 
 
 class CalibratePayload(TypedDict):
@@ -277,6 +294,18 @@ class RemeasureResult(MeasureResult):
     pooled: PooledLatency
 
 
+class ImportResult(TypedDict):
+    """An imported network: its file, what was counted in it, and its scores."""
+
+    #: Metric → value and interval: counted ones, and scores on the validation split.
+    metrics: dict[str, ValueAndInterval]
+    #: Scores on the test split.
+    test_scores: dict[str, ValueAndInterval]
+    #: What was left out, and why.
+    notes: list[str]
+    file: FileResult
+
+
 class CalibrateResult(TypedDict):
     """A calibrated target."""
 
@@ -321,6 +350,8 @@ FINAL_TRAINING = Function[FinalTrainingPayload, TrainResult]("trials.jobs.final_
 SCORE = Function[NetworkPayload, ScoreResult]("trials.jobs.candidate:score")
 MEASURE = Function[MeasurePayload, MeasureResult]("trials.jobs.candidate:measure")
 REMEASURE = Function[RemeasurePayload, RemeasureResult]("trials.jobs.candidate:remeasure")
+IMPORT = Function[ImportPayload, ImportResult]("trials.jobs.imported:imported")
+MEASURE_FILE = Function[MeasureFilePayload, LatencyResult]("trials.jobs.imported:measure_file")
 CALIBRATE = Function[CalibratePayload, CalibrateResult]("trials.jobs.target:calibrate")
 CANARY = Function[CanaryPayload, CanaryResult]("trials.jobs.target:canary")
 

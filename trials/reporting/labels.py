@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 #: Ending of a metric's name → symbol of its unit.
@@ -81,6 +81,13 @@ def size(num_bytes: float) -> str:
             break
         num_bytes /= 1024
     return f"{num_bytes:.0f} {symbol}" if symbol == "B" else f"{num_bytes:.1f} {symbol}"
+
+
+def dominated_by(numbers: Sequence[int] | None) -> str:
+    """Return the trials that dominate a network: ``trials 3, 12``; a dash if it can't be compared."""
+    if numbers is None:
+        return "—"
+    return f"{'trial' if len(numbers) == 1 else 'trials'} {', '.join(map(str, numbers))}" if numbers else "no trial"
 
 
 def duration(seconds: float | None) -> str:

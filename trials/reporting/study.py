@@ -11,6 +11,7 @@ from typing import Any
 from nas.tasks.per_class import PREFIX
 from trials.analysis.by_target import RankCorrelation, fronts_by_target, rank_correlations
 from trials.analysis.histories import History, histories_of
+from trials.analysis.imported import dominating
 from trials.analysis.membership import membership_of
 from trials.analysis.predictions import PredictionError, prediction_errors
 from trials.analysis.rungs import RungCorrelation, rung_correlations
@@ -22,6 +23,7 @@ from trials.store.read.candidates import CandidateRow, candidates_page
 from trials.store.read.costs import Costs, study_costs
 from trials.store.read.doubts import study_doubts
 from trials.store.read.final_trainings import FinalTrainingInfo, final_trainings
+from trials.store.read.imported import ImportedNetwork, imported_networks
 from trials.store.read.metric_names import is_at_rung
 from trials.store.read.points import Points, points
 from trials.store.read.predictions import predicted_latencies
@@ -170,6 +172,15 @@ class StudyView:
     def final_trainings(self) -> Mapping[int, Sequence[FinalTrainingInfo]]:
         """Number of each trial with a final training → its final trainings, oldest first."""
         return final_trainings(self.source, self.name)
+
+    @cached_property
+    def imported(self) -> Sequence[ImportedNetwork]:
+        """Networks of the user beside the study, oldest first."""
+        return imported_networks(self.source, self.name)
+
+    def better_than(self, network: ImportedNetwork) -> list[int] | None:
+        """Return the trials of the front that dominate a network; None if it lacks an objective."""
+        return dominating(self.points.front(), network.metrics)
 
     @cached_property
     def trials(self) -> Sequence[Trial]:

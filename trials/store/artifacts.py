@@ -31,14 +31,19 @@ class ArtifactStore:
     def __init__(self, root: str) -> None:
         self.root = (root if "://" in root else str(Path(root).expanduser().absolute())).rstrip("/")
 
-    def put(self, path: Path, candidate: int, kind: str) -> Stored:
+    def put(self, path: Path, owner: int | str, kind: str) -> Stored:
         """Store a copy of a file; the same content is stored once.
+
+        Args:
+            path: the file.
+            owner: folder of the file in the root: the number of its candidate, or a word.
+            kind: kind of the file, the beginning of its name.
 
         Raises:
             StoreError: the root can't be reached or written.
         """
         digest = file_sha256(path)
-        uri = f"{self.root}/{candidate}/{kind}-{digest[:16]}{path.suffix}"
+        uri = f"{self.root}/{owner}/{kind}-{digest[:16]}{path.suffix}"
         with _reached(uri) as (filesystem, place):
             filesystem.makedirs(place.rsplit("/", 1)[0], exist_ok=True)
             # Readers never see a partial file, and two writers of the same file do not interfere.

@@ -14,6 +14,7 @@
                ├── artifacts       files, by URI and hash
                ├── final_trainings ── final_epochs
                └── exports         exported folders and their test scores
+    studies ── imported_networks ── imported_measurements
 """
 
 from __future__ import annotations
@@ -380,4 +381,44 @@ class ProfileRow(Base):
     runtime_version: Mapped[str] = mapped_column(String(100))
     #: One ``{"name", "op", "layer", "time_ms"}`` for each executed node; ``layer`` is the path of a module or null.
     nodes: Mapped[list[Any]]
+    created_at: Mapped[datetime]
+
+
+class ImportedRow(Base):
+    """A network of the user beside a study, to compare its front with; it is no candidate."""
+
+    __tablename__ = "imported_networks"
+    __table_args__ = (UniqueConstraint("study_id", "name"),)
+    id: Mapped[int] = mapped_column(primary_key=True)
+    study_id: Mapped[int] = _study_key()
+    name: Mapped[str] = mapped_column(String(200))
+    #: As written by ``trials.plans.imported.ImportSource.to_json``.
+    source: Mapped[dict[str, Any]]
+    #: The file that was measured.
+    uri: Mapped[str] = mapped_column(Text)
+    sha256: Mapped[str] = mapped_column(String(64))
+    size_bytes: Mapped[int] = mapped_column(BigInteger)
+    #: One ``[name, target, value, low, high]`` for each metric; see ``Metric``.
+    metrics: Mapped[list[Any]]
+    #: Metric → ``[value, low, high]`` on the test split; empty without scores.
+    test_scores: Mapped[dict[str, Any]]
+    #: What was left out, and why.
+    notes: Mapped[list[Any]]
+    environment: Mapped[dict[str, Any]]
+    created_at: Mapped[datetime]
+
+
+class ImportedMeasurement(Base):
+    """The latency of an imported network on a target; its columns are those of ``Measurement``."""
+
+    __tablename__ = "imported_measurements"
+    __table_args__ = (UniqueConstraint("imported_id", "target_id"),)
+    id: Mapped[int] = mapped_column(primary_key=True)
+    imported_id: Mapped[int] = mapped_column(ForeignKey("imported_networks.id", ondelete="CASCADE"))
+    target_id: Mapped[int] = mapped_column(ForeignKey("targets.id"), index=True)
+    latency_ms: Mapped[float]
+    low_ms: Mapped[float]
+    high_ms: Mapped[float]
+    conditions: Mapped[dict[str, Any]]
+    samples: Mapped[bytes] = mapped_column(LargeBinary, deferred=True)
     created_at: Mapped[datetime]

@@ -75,6 +75,22 @@ class ExportValue:
 
 
 @dataclass(frozen=True)
+class ImportedValue:
+    """A network of the user that was measured beside a study."""
+
+    name: str
+    #: As written by ``trials.plans.imported.ImportSource.to_json``.
+    source: Mapping[str, Any]
+    file: ArtifactValue
+    metrics: Sequence[MetricValue]
+    #: Metric → ``(value, low, high)`` on the test split.
+    test_scores: Mapping[str, Sequence[float | None]]
+    notes: Sequence[str]
+    measurements: Sequence[MeasurementValue]
+    environment: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
 class ProfileValue:
     """Time of each layer of a candidate on a target."""
 

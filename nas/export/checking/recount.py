@@ -11,8 +11,11 @@ import numpy as np
 import onnx
 from onnx import numpy_helper, shape_inference
 
+from nas.errors import ExportError
+
 #: Operators between a stored weight and the operator that multiplies by it.
 _UNPACKING = {"DequantizeLinear", "Cast", "Reshape", "Transpose"}
+_FLOATS = {onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16, onnx.TensorProto.BFLOAT16, onnx.TensorProto.DOUBLE}
 #: Operator that multiplies and adds → positions of the inputs that can be weights.
 _MULTIPLYING = {"Conv": (1,), "ConvTranspose": (1,), "Gemm": (0, 1), "MatMul": (0, 1)}
 
@@ -23,6 +26,8 @@ class Recount:
 
     #: Number of weights of convolutions, linear layers and matrix products.
     weights: int
+    #: Number of all stored numbers that are no integers, or are unpacked to such; without the scales of integers.
+    parameters: int
     #: Number of these weights that are zero.
     zeros: int
     #: Multiply-accumulate operations for one input.
@@ -31,15 +36,20 @@ class Recount:
 
 
 def recount(path: Path) -> Recount:
-    """Count a file with one input, whose first dimension is the batch."""
+    """Count a file with one input, whose first dimension is the batch.
+
+    Raises:
+        ExportError: the shapes of a layer do not follow from the file.
+    """
     model = shape_inference.infer_shapes(onnx.load(str(path)), data_prop=True)
     graph = model.graph
-    stored = {item.name: item for item in graph.initializer}
+    stored = {item.name: item for item in graph.initializer} | _constants(graph)
     makers = {name: node for node in graph.node for name in node.output}
-    shapes = {item.name: list(item.dims) for item in graph.initializer}
+    shapes = {name: list(item.dims) for name, item in stored.items()}
     for value in (*graph.input, *graph.value_info, *graph.output):
         shapes[value.name] = [item.dim_value for item in value.type.tensor_type.shape.dim]
-    batch, macs, found = shapes[graph.input[0].name][0], 0, {}
+    (batch,) = {shapes[item.name][0] for item in graph.input if item.name not in stored}
+    macs, found = 0, dict[str, np.ndarray]()
     for node in graph.node:
         if node.op_type not in _MULTIPLYING:
             continue
@@ -49,7 +59,29 @@ def recount(path: Path) -> Recount:
                 found[weight] = _values(weight, stored, makers, node.input[place])
     zeros = sum(array.size - np.count_nonzero(array) for array in found.values())
     count = sum(array.size for array in found.values())
-    return Recount(int(count), int(zeros), macs // batch, path.stat().st_size)
+    return Recount(int(count), _parameters(graph, stored), int(zeros), macs // batch, path.stat().st_size)
+
+
+def _constants(graph: onnx.GraphProto) -> dict[str, Any]:
+    """The tensors of nodes that only hold one."""
+    return {
+        node.output[0]: item.t
+        for node in graph.node
+        if node.op_type == "Constant"
+        for item in node.attribute
+        if item.name == "value"
+    }
+
+
+def _parameters(graph: onnx.GraphProto, stored: dict[str, Any]) -> int:
+    packing = [node for node in graph.node if node.op_type in ("QuantizeLinear", "DequantizeLinear")]
+    scales = {name for node in packing for name in node.input[1:]}
+    packed = {node.input[0] for node in packing}
+    return sum(
+        math.prod(item.dims)
+        for name, item in stored.items()
+        if name not in scales and (item.data_type in _FLOATS or name in packed)
+    )
 
 
 def _stored(name: str, stored: dict[str, Any], makers: dict[str, Any]) -> str | None:
@@ -84,7 +116,9 @@ def _along(zero_point: np.ndarray, axis: int, shape: tuple[int, ...]) -> np.ndar
 
 
 def _macs(node: Any, shapes: dict[str, list[int]]) -> int:
-    first, second, output = (shapes[name] for name in (node.input[0], node.input[1], node.output[0]))
+    first, second, output = (shapes.get(name, [0]) for name in (node.input[0], node.input[1], node.output[0]))
+    if 0 in (*first, *second, *output):
+        raise ExportError(f"the shapes of {node.op_type} {node.name!r} are not in the file")
     if node.op_type == "Conv":
         return math.prod(output) * math.prod(second[1:])
     if node.op_type == "ConvTranspose":

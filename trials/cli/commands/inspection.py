@@ -103,15 +103,20 @@ def show(
             help="Show fronts and rank correlations of targets, and the errors of predicted latencies instead.",
         ),
     ] = False,
+    imported: Annotated[
+        bool, typer.Option("--imported", help="Show only the networks that nas import put beside the study.")
+    ] = False,
 ) -> None:
     """Show a study's trials, or one trial with its metrics, measurements, choices and layers."""
     from trials.cli.views import (
         candidate_json,
         candidate_rows,
         costs_json,
+        imported_json,
         print_candidate,
         print_caveats,
         print_costs,
+        print_imported,
         print_targets,
         targets_json,
     )
@@ -119,7 +124,12 @@ def show(
     from trials.store.store import Store
 
     with study_view(Store(storage), name) as study:
-        if targets:
+        if imported:
+            if as_json:
+                print_json([imported_json(study, item) for item in study.imported])
+            else:
+                print_imported(study, study.imported)
+        elif targets:
             print_json(targets_json(study)) if as_json else print_targets(study)
         elif costs:
             print_json(costs_json(study)) if as_json else print_costs(study)
@@ -132,6 +142,8 @@ def show(
             hidden = study.row.counts.get("measured_only", 0)
             if hidden and not measured and not as_json:
                 out.print(f"{hidden} more trials were measured without being trained; --measured shows them")
+            if study.imported and not as_json:
+                print_imported(study, study.imported)
         elif as_json:
             print_json(candidate_json(study, trial))
         else:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 import plotly.graph_objects as go
@@ -13,6 +13,7 @@ from nas.foreign import figure_text
 from trials.analysis.membership import SURE
 from trials.reporting.charts.studies import BLUE, GREY, ORANGE, RED, SKY, style
 from trials.reporting.labels import goal, label, unit
+from trials.store.read.imported import ImportedNetwork
 from trials.store.read.points import Points
 
 #: Largest number of dominated candidates to draw; the front is always drawn completely.
@@ -28,12 +29,13 @@ def front_figure(
     *,
     shares: Mapping[int, float],
     selected: int | None = None,
+    imported: Sequence[ImportedNetwork] = (),
 ) -> go.Figure:
     """Plot the first column of ``points`` over the second: front with intervals, dominated and infeasible candidates.
 
     ``shares`` maps numbers to probabilities to be on the front; uncertain candidates are drawn hollow. Limits on either
     column are drawn as lines. Infeasible candidates that were never trained lack the first column and are drawn in a
-    strip below. Each mark has its candidate's number as ``customdata``.
+    strip below. Each mark has its candidate's number as ``customdata``; the marks of ``imported`` networks have none.
     """
     trained = np.isfinite(points.values[:, :2]).all(axis=1)
     timed = np.isfinite(points.values[:, 1])
@@ -44,11 +46,15 @@ def front_figure(
     original = shown.take(shown.numbers == shown.original)
     if len(original.numbers):
         figure.add_trace(_original(original))
+    beside = [item for item in imported if set(points.metrics[:2]) <= set(item.metrics)]
+    if beside:
+        figure.add_trace(_imported(beside, points.metrics))
     if selected is not None:
         figure.add_trace(_ring(shown.take(shown.numbers == selected)))
     if len(strip.numbers):
         _add_strip(figure, strip)
-    _set_scales(figure, points.metrics, shown.values[:, 0], points.values[timed, 1])
+    ys, xs = ([item.metrics[metric].value for item in beside] for metric in points.metrics[:2])
+    _set_scales(figure, points.metrics, np.append(shown.values[:, 0], ys), np.append(points.values[timed, 1], xs))
     _add_limits(figure, limits, points.metrics)
     return style(figure, height=520)
 
@@ -149,6 +155,22 @@ def _original(points: Points) -> go.Scatter:
     """Return a labelled mark of the original."""
     trace = _marks(points, "original", ORANGE, "star", 14)
     return trace.update(mode="markers+text", text=["original"], textposition="top center")
+
+
+def _imported(networks: Sequence[ImportedNetwork], metrics: Sequence[str]) -> go.Scatter:
+    """Return labelled marks of networks of the user."""
+    y, x = ([item.metrics[metric].value for item in networks] for metric in metrics[:2])
+    return go.Scatter(
+        x=x,
+        y=y,
+        mode="markers+text",
+        name="imported",
+        text=[figure_text(item.name) for item in networks],
+        textposition="top center",
+        marker={"color": RED, "symbol": "x", "size": 11},
+        hovertemplate=f"%{{text}} (imported)<br>{figure_text(label(metrics[0]))}: %{{y:.4g}}<br>"
+        f"{figure_text(label(metrics[1]))}: %{{x:.4g}}<extra></extra>",
+    )
 
 
 def _ring(points: Points) -> go.Scatter:

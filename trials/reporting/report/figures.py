@@ -34,7 +34,8 @@ def front_section(study: StudyView) -> Section | None:
     """Return the front among all candidates; None before the first complete one."""
     if not len(study.front.numbers):
         return None
-    figure = front_figure(study.points_on(study.axes), study.summary.limits, shares=study.shares)
+    points = study.points_on(study.axes)
+    figure = front_figure(points, study.summary.limits, shares=study.shares, imported=study.imported)
     return Section("Pareto front", _front_note(study), _markup(figure))
 
 

@@ -21,6 +21,7 @@ from trials.reporting.report.tables import (
     final_table,
     front_table,
     gap_table,
+    imported_table,
     prediction_table,
     rank_table,
     rung_table,
@@ -30,7 +31,16 @@ from trials.store.read.protocols import describe_regime
 from trials.store.read.session import Source
 
 #: Tables below the front, in their order; each is left out where it has nothing to show.
-TABLES = (comparison_table, final_table, gap_table, rank_table, prediction_table, rung_table, costs_table)
+TABLES = (
+    imported_table,
+    comparison_table,
+    final_table,
+    gap_table,
+    rank_table,
+    prediction_table,
+    rung_table,
+    costs_table,
+)
 
 
 def write_report(source: Source, name: str, out_dir: Path) -> Path:

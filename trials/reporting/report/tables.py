@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 from nas.tasks.per_class import PREFIX
 from trials.analysis.gaps import GAP_NOTE, gaps
-from trials.reporting.labels import duration, number, title
+from trials.reporting.labels import dominated_by, duration, number, title
 from trials.reporting.study import StudyView
 from trials.store.read.candidates import CandidateRow, Value
+from trials.store.read.imported import ImportedNetwork
 
 COMPARISON_NOTE = (
     "Each found network, best first, is followed by the same network under random masks that keep the same number of "
@@ -32,6 +33,12 @@ RUNGS_NOTE = (
 FINAL_NOTE = (
     "Networks that got a long training after the search, scored on the validation split. The front compares the "
     "scores of the search, in which all networks were trained in the same way."
+)
+
+
+IMPORTED_NOTE = (
+    "Networks of your own, scored on the same images and measured on the same targets as the trials. A trial of the "
+    "front dominates a network if it is at least as good in every objective, and better in one."
 )
 
 
@@ -189,6 +196,34 @@ def gap_table(study: StudyView) -> Table | None:
     ]
     columns = ("Exported trial", "Validation", "Test", "Validation − test")
     return Table("gaps", "Exported networks on the test split", GAP_NOTE, columns, rows) if rows else None
+
+
+def imported_table(study: StudyView) -> Table | None:
+    """Return the networks that the user imported, and the trials that dominate them; None if there are none."""
+    networks, tested = study.imported, _tested(study.imported)
+    found = dict.fromkeys(name for item in networks for name in item.shown if not name.startswith(PREFIX))
+    metrics = list(dict.fromkeys([*study.row.objectives, *found]))
+    rows = [
+        [
+            Cell(item.name, beware="; ".join(item.notes)),
+            Cell(dominated_by(study.better_than(item))),
+            *(_cell(name, item.metrics.get(name)) for name in metrics),
+            *(_cell(name, item.test_scores.get(name)) for name in tested),
+        ]
+        for item in networks
+    ]
+    columns = [
+        "Network",
+        "Dominated by",
+        *map(title, metrics),
+        *(f"{title(name)} (test)" for name in tested),
+    ]
+    return Table("imported", "Imported networks", IMPORTED_NOTE, columns, rows) if rows else None
+
+
+def _tested(networks: Sequence[ImportedNetwork]) -> list[str]:
+    """Names of the test scores of imported networks, without those of single classes."""
+    return list(dict.fromkeys(name for item in networks for name in item.test_scores if not name.startswith(PREFIX)))
 
 
 def final_table(study: StudyView) -> Table | None:

@@ -8,9 +8,9 @@ from typing import Any
 from sqlalchemy import Connection, delete, func, select
 
 from trials.store.dialect import Clock, Insert, table
-from trials.store.models import Measurement, Target
+from trials.store.models import ImportedMeasurement, Measurement, Target
 
-TARGETS, MEASUREMENTS = table(Target), table(Measurement)
+TARGETS, MEASUREMENTS, IMPORTED = table(Target), table(Measurement), table(ImportedMeasurement)
 _ADD = Insert(TARGETS, ("name",))
 
 
@@ -26,8 +26,8 @@ def add_target(
 def remove_target(connection: Connection, name: str) -> int:
     """Remove a target if it has no measurements; return how many it has."""
     ours = select(TARGETS.c.id).where(TARGETS.c.name == name)
-    count = select(func.count()).select_from(MEASUREMENTS).where(MEASUREMENTS.c.target_id.in_(ours))
-    found = int(connection.execute(count).scalar_one())
+    counts = [select(func.count()).where(rows.c.target_id.in_(ours)) for rows in (MEASUREMENTS, IMPORTED)]
+    found = sum(int(connection.execute(count).scalar_one()) for count in counts)
     if not found:
         connection.execute(delete(TARGETS).where(TARGETS.c.name == name))
     return found
