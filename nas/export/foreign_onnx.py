@@ -22,10 +22,6 @@ def foreign_model(path: Path, input_shape: tuple[int, ...]) -> onnx.ModelProto:
     """
     model = _read(path)
     graph = model.graph
-    if any(tensor.data_location == onnx.TensorProto.EXTERNAL for tensor in graph.initializer):
-        raise PlanError(
-            f"{path} has its weights in other files; write one file with them: onnx.save(onnx.load({path.name!r}), …)"
-        )
     stored = {tensor.name for tensor in graph.initializer}
     inputs = [value for value in graph.input if value.name not in stored]
     if len(inputs) != 1 or len(graph.output) != 1:
@@ -40,7 +36,13 @@ def foreign_model(path: Path, input_shape: tuple[int, ...]) -> onnx.ModelProto:
 def _read(path: Path) -> onnx.ModelProto:
     try:
         model = onnx.load(str(path), load_external_data=False)
+        if any(tensor.data_location == onnx.TensorProto.EXTERNAL for tensor in model.graph.initializer):
+            raise PlanError(
+                f"{path} has its weights in other files; write one file: onnx.save(onnx.load(FILE), ONE_FILE)"
+            )
         onnx.checker.check_model(model)
+    except PlanError:
+        raise
     except onnx.checker.ValidationError as error:
         raise PlanError(f"{path} is not a valid ONNX file: {str(error).splitlines()[0]}; export it again") from None
     except Exception as error:  # protobuf's decoder, which has no types

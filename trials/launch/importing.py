@@ -11,7 +11,7 @@ from nas.errors import UnavailableError
 from nas.latency.targets import Target
 from trials.executors import TRAIN_POOL, Executor, target_pool
 from trials.jobs.environment import describe_environment
-from trials.jobs.messages import IMPORT, MEASURE_FILE, ImportPayload, ImportResult, LatencyResult, MeasureFilePayload
+from trials.jobs.messages import IMPORTED, MEASURE_FILE, ImportPayload, ImportResult, LatencyResult, MeasureFilePayload
 from trials.jobs.metrics import needed_metrics, target_metrics
 from trials.launch.folders import StudyFolders
 from trials.launch.studies import open_executor
@@ -85,8 +85,8 @@ def import_network(
     with open_executor(problem.plan, address) as executor:
         targets = {key: Target.from_json(found) for key, found in calibrate_targets(executor, store, problem).items()}
         says(f"scoring {name}")
-        (found,) = run_jobs(executor, [IMPORT.job("import", payload, TRAIN_POOL)], f"importing {name!r}")
-        result = IMPORT.result(found)
+        (found,) = run_jobs(executor, [IMPORTED.job("import", payload, TRAIN_POOL)], f"importing {name!r}")
+        result = IMPORTED.result(found)
         with _replacing(store, study, name, result["file"]["uri"]):
             latencies = {}
             for target in targets.values():

@@ -17,6 +17,7 @@ from trials.store.records import (
     ArchitectureValue,
     ArtifactValue,
     ExportValue,
+    ImportedValue,
     JobResult,
     MeasurementValue,
     MetricValue,
@@ -24,6 +25,7 @@ from trials.store.records import (
 )
 from trials.store.store import Store
 from trials.store.write.final_trainings import add_final_epoch, begin_final_training
+from trials.store.write.imported import add_imported
 from trials.store.write.jobs import add_epochs, commit_job
 from trials.store.write.leases import acquire_lease, release_lease, renew_lease
 from trials.store.write.outcomes import add_export, add_profile, mark_deleted
@@ -52,6 +54,10 @@ def _fill(study, identity: str) -> None:
         begin_final_training, study.name, proposed.number, key="k", recipe={}, environment={}, owner="elsewhere:1:1"
     )
     study.store.write(add_final_epoch, begun, 0, {"loss": 1.0})
+    measured = MeasurementValue("local", "imported", 1.0, 0.9, 1.1, "", {}, b"s")
+    file = ArtifactValue("onnx", f"/files/{study.name}.onnx", "0" * 64, 10)
+    network = ImportedValue("own", {}, file, [MetricValue("accuracy", "", 0.5)], {}, [], [measured], {})
+    study.store.write(add_imported, study.name, network, force=True)
 
 
 def test_a_study_is_read_as_it_was_written(store: Store, study) -> None:
@@ -126,6 +132,8 @@ def test_a_deleted_study_takes_all_that_is_its_own(store: Store, study, other_st
         "ArtifactRow": 1,
         "ProfileRow": 1,
         "ExportRow": 1,
+        "ImportedRow": 1,
+        "ImportedMeasurement": 1,
     }
     assert [row.identity for row in study.rows(Architecture)] == ["b"]
     assert [row.study_id for row in study.rows(Candidate)] == [other_study.id]
