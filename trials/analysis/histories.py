@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nas.strategies.pareto import Floats
 from trials.analysis.hypervolume import hypervolume
-from trials.store.read.points import Floats, Points, points
+from trials.store.read.points import Points, points
 from trials.store.read.session import Source, reading
 
 

@@ -36,6 +36,7 @@ from sqlalchemy import (
     TypeDecorator,
     UniqueConstraint,
     false,
+    text,
     true,
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
@@ -180,6 +181,12 @@ class Architecture(Base):
     layers: Mapped[list[Any]]
 
 
+#: One more than the largest revision of a candidate in the study of the candidate that is updated.
+NEXT_REVISION = text(
+    "(SELECT MAX(counted.revision) + 1 FROM candidates AS counted WHERE counted.study_id = candidates.study_id)"
+)
+
+
 class Candidate(Base):
     """One network in one study, which has no other candidate with the same network."""
 
@@ -188,6 +195,7 @@ class Candidate(Base):
         UniqueConstraint("study_id", "number"),
         UniqueConstraint("study_id", "architecture_id"),
         Index("ix_candidates_study_state", "study_id", "state"),
+        Index("ix_candidates_study_revision", "study_id", "revision"),
     )
     id: Mapped[int] = mapped_column(primary_key=True)
     study_id: Mapped[int] = _study_key()
@@ -201,6 +209,9 @@ class Candidate(Base):
     traceback: Mapped[str | None] = mapped_column(Text)
     created_at: Mapped[datetime]
     finished_at: Mapped[datetime | None]
+    #: Set to the next number of its study whenever the candidate or its metrics change. Who has read the study up to
+    #: one revision reads the candidates with a higher one to be up to date.
+    revision: Mapped[int] = mapped_column(default=0, server_default="0", onupdate=NEXT_REVISION)
 
     study: Mapped[Study] = relationship(back_populates="candidates")
     architecture: Mapped[Architecture] = relationship(lazy="joined")

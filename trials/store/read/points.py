@@ -8,15 +8,10 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import literal, select
-from sqlalchemy.orm import Session, aliased
 
-from nas.strategies.pareto import pareto_front
-from trials.store.models import Architecture, Candidate, Metric, Study
-from trials.store.read.metric_names import metric_is
+from nas.strategies.pareto import Floats, pareto_front
+from trials.store.read.columns import StudyColumns
 from trials.store.read.session import Source, find_study, reading
-
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -66,12 +61,17 @@ class Points:
 
 
 def points(
-    source: Source, name: str, metrics: Sequence[str] | None = None, *, goals: Mapping[str, str] | None = None
+    source: Source,
+    name: str,
+    metrics: Sequence[str] | None = None,
+    *,
+    goals: Mapping[str, str] | None = None,
+    columns: StudyColumns | None = None,
 ) -> Points:
     """Complete and infeasible candidates of a study on its objectives, or on ``metrics``.
 
     Besides metrics, ``number``, ``parameters`` and ``macs`` can be columns. ``goals`` (metric → direction) replace the
-    study's objectives.
+    study's objectives. With ``columns`` of an earlier call, only what has changed since then is read.
 
     Raises:
         UnknownNameError: the study does not exist.
@@ -80,24 +80,25 @@ def points(
         study = find_study(session, name)
         directed = study.objectives if goals is None else goals
         wanted = tuple(directed) if metrics is None else tuple(metrics)
-        columns = tuple(dict.fromkeys([*wanted, *directed]))
-        numbers, states, cells = _fetch(session, study, columns)
+        names = tuple(dict.fromkeys([*wanted, *directed]))
+        numbers, states, found = (columns or StudyColumns(session, name)).read(session, names)
+    able = np.isin(states, ("complete", "infeasible"))
+    cells = np.stack([each[able] for each in found], axis=1).reshape(-1, len(names), 3)
     values, low, high = (cells[:, :, place] for place in range(3))
-    found = Points(
+    return Points(
         study=study.name,
         role=study.role,
-        metrics=columns,
-        directions=tuple(directed.get(key, "") for key in columns),
+        metrics=names,
+        directions=tuple(directed.get(key, "") for key in names),
         objectives=tuple(directed),
-        numbers=numbers,
-        states=states,
+        numbers=numbers[able],
+        states=states[able],
         values=values,
         low=low,
         high=high,
-        on_front=_on_front(states, values[:, [columns.index(key) for key in directed]], list(directed.values())),
+        on_front=_on_front(states[able], values[:, [names.index(key) for key in directed]], list(directed.values())),
         original=study.original,
-    )
-    return found.on(wanted)
+    ).on(wanted)
 
 
 def front(source: Source, name: str, metrics: Sequence[str] | None = None) -> Points:
@@ -115,27 +116,3 @@ def _on_front(states: NDArray[np.str_], values: Floats, directions: Sequence[str
     if len(able):
         front[able[pareto_front(values[able], directions)]] = True
     return front
-
-
-def _fetch(
-    session: Session, study: Study, columns: Sequence[str]
-) -> tuple[NDArray[np.int64], NDArray[np.str_], Floats]:
-    """Numbers, states and ``(n, m, 3)`` cells (value, low, high) of complete and infeasible candidates, by number."""
-    query = select(Candidate.number, Candidate.state).where(
-        Candidate.study_id == study.id, Candidate.state.in_(("complete", "infeasible"))
-    )
-    own = {"number": Candidate.number, "parameters": Architecture.parameters, "macs": Architecture.macs}
-    if {"parameters", "macs"} & set(columns):
-        query = query.join(Architecture, Architecture.id == Candidate.architecture_id)
-    nothing = literal(None)
-    for key in columns:
-        if key in own:
-            query = query.add_columns(own[key], nothing, nothing)
-        else:
-            metric = aliased(Metric)
-            query = query.outerjoin(metric, metric_is(metric, session, study, key))
-            query = query.add_columns(metric.value, metric.low, metric.high)
-    rows = session.execute(query.order_by(Candidate.number)).all()
-    cells = np.array([row[2:] for row in rows], dtype=np.float64).reshape(len(rows), len(columns), 3)
-    numbers, states = ([row[place] for row in rows] for place in range(2))
-    return np.array(numbers, dtype=np.int64), np.array(states, dtype=np.str_), cells

@@ -6,12 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, insert, null, select, update
+from sqlalchemy import Connection, Select, bindparam, insert, null, select, update
 
 from nas.errors import StudyError
 from trials.store.dialect import Clock, Insert, table, text_of
 from trials.store.models import Candidate, FinalEpochRow, FinalTrainingRow, Study
 from trials.store.owners import is_gone
+from trials.store.write.revisions import touch
 
 TRAININGS, CANDIDATES, STUDIES = table(FinalTrainingRow), table(Candidate), table(Study)
 _FIND_CANDIDATE = (
@@ -80,6 +81,7 @@ def add_final_epoch(connection: Connection, attempt: FinalAttempt, epoch: int, v
     """
     if connection.execute(_CURRENT.values(state="running"), _key(attempt)).rowcount != 1:
         raise StudyError("another process has taken over this final training, or its study was deleted")
+    touch(connection, _candidate(attempt))
     row = {"final_training_id": attempt.training_id, "epoch": epoch, "values": dict(values)}
     _ADD_EPOCH.run(connection, row)
 
@@ -102,6 +104,11 @@ def interrupt_final_training(connection: Connection, attempt: FinalAttempt, reas
 
 def _end(connection: Connection, attempt: FinalAttempt, **values: Any) -> None:
     connection.execute(_CURRENT.values(owner=null(), **values), _key(attempt))
+    touch(connection, _candidate(attempt))
+
+
+def _candidate(attempt: FinalAttempt) -> Select[int]:
+    return select(TRAININGS.c.candidate_id).where(TRAININGS.c.id == attempt.training_id)
 
 
 def _key(attempt: FinalAttempt) -> dict[str, int]:

@@ -8,8 +8,18 @@ from sqlalchemy import Connection, bindparam, insert, select, update
 
 from nas.errors import StoreError
 from trials.store.dialect import Clock, Insert, table
-from trials.store.models import ArtifactRow, Candidate, ExportRow, Measurement, Metric, ProfileRow, Study, Target
+from trials.store.models import (
+    ArtifactRow,
+    Candidate,
+    ExportRow,
+    Measurement,
+    Metric,
+    ProfileRow,
+    Study,
+    Target,
+)
 from trials.store.records import ArtifactValue, ExportValue, MeasurementValue, MetricValue, ProfileValue
+from trials.store.write.revisions import touch
 
 _SET_METRICS = Insert(table(Metric), ("candidate_id", "name", "target"), replace=("value", "low", "high"))
 _FIND_TARGET = select(table(Target).c.id).where(table(Target).c.name == bindparam("target"))
@@ -31,6 +41,7 @@ def write_metrics(connection: Connection, candidate_id: int, metrics: Sequence[M
     """Record metrics; a later value of the same name and target replaces the earlier one."""
     if metrics:
         _SET_METRICS.run(connection, [{"candidate_id": candidate_id, **vars(metric)} for metric in metrics])
+        touch(connection, candidate_id)
 
 
 def write_measurements(connection: Connection, candidate_id: int, measurements: Sequence[MeasurementValue]) -> None:
@@ -71,13 +82,15 @@ def add_profile(connection: Connection, study: str, number: int, profile: Profil
         "target_id": _target_id(connection, row.pop("target")),
     }
     connection.execute(_ADD_PROFILE, row)
+    touch(connection, row["candidate_id"])
 
 
 def add_export(connection: Connection, study: str, number: int, export: ExportValue) -> None:
     """Record an export of a candidate and its scores."""
     scores = {split: {key: list(value) for key, value in found.items()} for split, found in export.scores.items()}
-    row = {"candidate_id": _candidate_id(connection, study, number), **vars(export), "scores": scores}
-    connection.execute(_ADD_EXPORT, row)
+    candidate_id = _candidate_id(connection, study, number)
+    connection.execute(_ADD_EXPORT, {"candidate_id": candidate_id, **vars(export), "scores": scores})
+    touch(connection, candidate_id)
 
 
 def _candidate_id(connection: Connection, study: str, number: int) -> int:

@@ -27,6 +27,11 @@ _NEXT_NUMBER = (
     .where(_numbered.c.study_id == bindparam("study"))
     .scalar_subquery()
 )
+_NEXT_REVISION = (
+    select(func.coalesce(func.max(_numbered.c.revision) + 1, 0))
+    .where(_numbered.c.study_id == bindparam("study"))
+    .scalar_subquery()
+)
 _ADD_CANDIDATE = (
     insert(CANDIDATES)
     .values(
@@ -35,6 +40,7 @@ _ADD_CANDIDATE = (
         number=_NEXT_NUMBER,
         state="queued",
         created_at=Clock(),
+        revision=_NEXT_REVISION,
     )
     .returning(CANDIDATES.c.id, CANDIDATES.c.number)
 )

@@ -11,6 +11,7 @@ from trials.store.models import Candidate, JobRow, Measurement, Target
 from trials.store.read.history import open_jobs
 from trials.store.records import Lease, Reopened
 from trials.store.write.leases import check_lease
+from trials.store.write.revisions import touch
 
 MEASUREMENTS, TARGETS, CANDIDATES, JOBS = table(Measurement), table(Target), table(Candidate), table(JobRow)
 #: Purpose of a measurement → kind of its job, if the two differ.
@@ -26,6 +27,7 @@ def verify_measurements(connection: Connection, lease: Lease, target: str) -> No
     """
     check_lease(connection, lease)
     unverified = MEASUREMENTS.c.id.in_(_unverified(lease.study_id, target))
+    touch(connection, select(MEASUREMENTS.c.candidate_id).where(unverified))
     connection.execute(update(MEASUREMENTS).where(unverified).values(trust="good"))
 
 
@@ -42,6 +44,7 @@ def quarantine_measurements(connection: Connection, lease: Lease, target: str) -
     ids = list(connection.execute(_unverified(study_id, target)).scalars())
     spoilt = or_(MEASUREMENTS.c.id.in_(ids), MEASUREMENTS.c.source_id.in_(ids))
     marked = connection.execute(select(MEASUREMENTS.c.candidate_id, MEASUREMENTS.c.purpose).where(spoilt)).all()
+    touch(connection, select(MEASUREMENTS.c.candidate_id).where(spoilt))
     connection.execute(update(MEASUREMENTS).where(spoilt).values(trust="quarantined"))
     steps = _jobs_behind(connection, study_id, target, [(row.candidate_id, row.purpose) for row in marked])
     connection.execute(update(JOBS).where(JOBS.c.id.in_(steps)).values(state="stale", result=None))

@@ -1,0 +1,19 @@
+"""Candidates count their changes, so that readers fetch only what is new."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0013"
+down_revision = "0012"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    op.add_column("candidates", sa.Column("revision", sa.Integer(), server_default="0", nullable=False))
+    op.create_index("ix_candidates_study_revision", "candidates", ["study_id", "revision"])
+
+
+def downgrade() -> None:
+    op.drop_index("ix_candidates_study_revision", "candidates")
+    op.drop_column("candidates", "revision")

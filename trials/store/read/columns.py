@@ -1,0 +1,105 @@
+"""All candidates of a study as columns in memory, brought up to date by reading only what has changed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from threading import Lock
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import Row, Select, literal, select
+from sqlalchemy.orm import Session, aliased
+
+from nas.strategies.pareto import Floats
+from trials.store.models import Architecture, Candidate, Metric
+from trials.store.read.metric_names import metric_is
+from trials.store.read.session import find_study
+
+_Query = Select[*tuple[Any, ...]]
+_OF_ARCHITECTURES = {"parameters": Architecture.parameters, "macs": Architecture.macs}
+
+
+class StudyColumns:
+    """Columns of one study: numbers, states, and every metric from when it is first asked for.
+
+    Several threads may use one object.
+
+    Raises:
+        UnknownNameError: the study does not exist.
+    """
+
+    def __init__(self, session: Session, name: str) -> None:
+        self._name = find_study(session, name).name
+        self._lock = Lock()
+        self._revision = -1
+        self._numbers = np.empty(0, dtype=np.int64)
+        self._states = np.empty(0, dtype="U13")
+        self._cells: dict[str, Floats] = {}
+
+    def read(
+        self, session: Session, names: Sequence[str]
+    ) -> tuple[NDArray[np.int64], NDArray[np.str_], Sequence[Floats]]:
+        """Read what has changed since the last call, and return columns of all candidates, ascending by number.
+
+        Returns:
+            Numbers ``(n,)``, states ``(n,)``, and for each name, which is ``number``, ``parameters``, ``macs`` or a
+            metric, the values with the ends of their 95 % intervals ``(n, 3)``; unknown ones are ``nan``.
+        """
+        with self._lock:
+            self._refresh(session)
+            for name in names:
+                if name not in self._cells:
+                    self._cells[name] = self._unknown(len(self._numbers))
+                    self._fill(name, session.execute(self._values(session, name)).all())
+            return self._numbers, self._states, [self._cells[name] for name in names]
+
+    def _refresh(self, session: Session) -> None:
+        """Read the candidates that are new or have changed, which have a higher revision than those read before."""
+        query = select(Candidate.number, Candidate.state, Candidate.revision)
+        changed = session.execute(self._changed(session, query)).all()
+        if not changed:
+            return
+        numbers, states, revisions = zip(*changed, strict=True)
+        self._merge(np.array(numbers), np.array(states, dtype=self._states.dtype))
+        for name in self._cells:
+            self._fill(name, session.execute(self._changed(session, self._values(session, name))).all())
+        self._revision = max(revisions)
+
+    def _changed(self, session: Session, query: _Query) -> _Query:
+        study = find_study(session, self._name)
+        return query.where(Candidate.study_id == study.id, Candidate.revision > self._revision)
+
+    def _values(self, session: Session, name: str) -> _Query:
+        """A query of number, value, and ends of the interval of all candidates that have the value."""
+        study, nothing = find_study(session, self._name), literal(None)
+        query = select(Candidate.number).where(Candidate.study_id == study.id)
+        if name == "number":
+            return query.add_columns(Candidate.number, nothing, nothing)
+        if name in _OF_ARCHITECTURES:
+            query = query.join(Architecture, Architecture.id == Candidate.architecture_id)
+            return query.add_columns(_OF_ARCHITECTURES[name], nothing, nothing)
+        metric = aliased(Metric)
+        query = query.join(metric, metric_is(metric, session, study, name))
+        return query.add_columns(metric.value, metric.low, metric.high)
+
+    def _merge(self, numbers: NDArray[np.int64], states: NDArray[np.str_]) -> None:
+        """Add new candidates to all columns, and set the states of known ones."""
+        new = ~np.isin(numbers, self._numbers)
+        order = np.argsort(np.concatenate([self._numbers, numbers[new]]), kind="stable")
+        known, added = self._states.copy(), self._unknown(int(new.sum()))
+        known[np.searchsorted(self._numbers, numbers[~new])] = states[~new]
+        self._numbers = np.concatenate([self._numbers, numbers[new]])[order]
+        self._states = np.concatenate([known, states[new]])[order]
+        self._cells = {name: np.concatenate([cells, added])[order] for name, cells in self._cells.items()}
+
+    def _fill(self, name: str, rows: Sequence[Row[Any]]) -> None:
+        """Set values of a column; rows of candidates that are not known yet will be read again with them."""
+        numbers = np.array([row[0] for row in rows], dtype=np.int64)
+        known = np.isin(numbers, self._numbers)
+        cells = np.array([row[1:] for row in rows], dtype=np.float64).reshape(-1, 3)
+        self._cells[name][np.searchsorted(self._numbers, numbers[known])] = cells[known]
+
+    @staticmethod
+    def _unknown(count: int) -> Floats:
+        return np.full((count, 3), np.nan)
