@@ -14,6 +14,7 @@ import streamlit as st
 
 from dashboard.context import Context
 from dashboard.pages import page_modules
+from dashboard.views import Views
 from dashboard.widgets import show_error
 from nas.errors import NasError
 from trials.store.database.engine import open_engine
@@ -29,18 +30,22 @@ def main() -> None:
     st.set_page_config(page_title="Measured NAS", page_icon=str(ICON), layout="wide")
     st.html(STYLE)
     try:
-        source = st.cache_resource(open_engine)(storage_url())
+        views = st.cache_resource(_opened)(storage_url())
     except NasError as error:
         show_error(error)
         return
     pages: dict[str, Any] = {}
-    context = Context(source, pages)
+    context = Context(views, pages)
     modules = page_modules()
     for index, (name, module) in enumerate(modules.items()):
         pages[name] = st.Page(
             _shower(module, context), title=module.TITLE, icon=module.ICON, url_path=name, default=index == 0
         )
     st.navigation(list(pages.values())).run()
+
+
+def _opened(url: str) -> Views:
+    return Views(open_engine(url))
 
 
 def storage_url() -> str:

@@ -6,13 +6,28 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from dashboard.views import Views
+from trials.reporting.study import StudyView
 from trials.store.read.session import Source
 
 
 @dataclass(frozen=True)
 class Context:
-    """The database to read, and the pages that can be linked to."""
+    """The studies to show, and the pages that can be linked to."""
 
-    source: Source
+    views: Views
     #: Module name → streamlit's page.
     pages: Mapping[str, Any]
+
+    @property
+    def source(self) -> Source:
+        """The database to read."""
+        return self.views.source
+
+    def study(self, name: str) -> StudyView:
+        """The view of the present state of a study.
+
+        Raises:
+            UnknownNameError: the study does not exist.
+        """
+        return self.views.view(name)

@@ -12,7 +12,7 @@ from dashboard.sections.outcome import show_comparison, show_early_scores, show_
 from dashboard.sections.summary import show_heading, show_plan, show_totals
 from dashboard.selection import choose_study
 from nas.foreign import markdown
-from trials.reporting.study import StudyView, study_view
+from trials.reporting.study import StudyView
 
 TITLE, ICON, ORDER = "Study", ":material/scatter_plot:", 1
 
@@ -24,22 +24,22 @@ def show(context: Context) -> None:
         st.title("Study")
         st.info("This database has no studies yet. Launch one with `nas search examples/digits.yaml`.")
         return
-    with study_view(context.source, name) as study:
-        show_heading(study)
-        if study.row.state == "running":
-            st.fragment(_live, run_every=5)(context, name)
-        else:
-            _course(context, study)
-        show_candidates(context, study)
-        show_plan(study.summary)
+    study = context.study(name)
+    show_heading(study)
+    if study.row.state == "running":
+        st.fragment(_live, run_every=5)(context, name)
+    else:
+        _course(context, study)
+    show_candidates(context, study)
+    show_plan(study.summary)
 
 
 def _live(context: Context, name: str) -> None:
     """Refresh the parts of the page that change while a study runs; reload the whole page once it stops."""
-    with study_view(context.source, name) as study:
-        if study.row.state != "running":
-            st.rerun()
-        _course(context, study)
+    study = context.study(name)
+    if study.row.state != "running":
+        st.rerun()
+    _course(context, study)
 
 
 def _course(context: Context, study: StudyView) -> None:

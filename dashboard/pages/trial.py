@@ -16,7 +16,7 @@ from nas.tasks.per_class import PREFIX
 from trials.reporting.charts.candidate import curves_figure
 from trials.reporting.classes import confusion_rows
 from trials.reporting.labels import number, title
-from trials.reporting.study import StudyView, study_view
+from trials.reporting.study import StudyView
 from trials.store.read.candidate import CandidateDetail
 from trials.store.read.candidates import candidates_page
 
@@ -40,8 +40,8 @@ def show(context: Context) -> None:
         st.title("Trial")
         st.info("There is no trial yet. Launch a study with `nas search examples/digits.yaml`.")
         return
-    with study_view(context.source, name) as study:
-        _show(context, study, study.detail(_choose(last[0].number)))
+    study = context.study(name)
+    _show(context, study, study.detail(_choose(last[0].number)))
 
 
 def _show(context: Context, study: StudyView, detail: CandidateDetail) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -20,6 +20,7 @@ from trials.reporting.trial_table import trial_table
 from trials.reporting.verdict import verdict
 from trials.store.read.candidate import CandidateDetail, ExportInfo, candidate_detail, exports
 from trials.store.read.candidates import CandidateRow, candidates_page
+from trials.store.read.columns import StudyColumns
 from trials.store.read.costs import Costs, study_costs
 from trials.store.read.doubts import study_doubts
 from trials.store.read.final_trainings import FinalTrainingInfo, final_trainings
@@ -34,10 +35,12 @@ from trials.store.read.trials import Trial, all_trials
 
 @dataclass(frozen=True)
 class StudyView:
-    """A study within one session of its database; ``study_view`` opens it."""
+    """A study in one state; ``study_view`` opens a view within one session of its database."""
 
     source: Source
     name: str
+    #: Name of a study → columns of it that were read before, or None.
+    known_columns: Callable[[str], StudyColumns | None] = lambda _: None
 
     @cached_property
     def summary(self) -> StudySummary:
@@ -70,12 +73,11 @@ class StudyView:
     @cached_property
     def points(self) -> Points:
         """Complete and infeasible trials on the objectives."""
-        return self._columns.on(self._columns.objectives)
+        return points(self.source, self.name, columns=self._columns)
 
     def points_on(self, metrics: Sequence[str]) -> Points:
         """Complete and infeasible trials on other columns; see ``trials.store.read.points.points``."""
-        known = set(metrics) <= set(self._columns.metrics)
-        return self._columns.on(metrics) if known else points(self.source, self.name, metrics)
+        return points(self.source, self.name, metrics, columns=self._columns)
 
     @cached_property
     def front(self) -> Points:
@@ -116,7 +118,12 @@ class StudyView:
     def histories(self) -> Sequence[History]:
         """History of each study of ``group``; all use the same box of hypervolume."""
         return histories_of(
-            [self.points if row.name == self.name else points(self.source, row.name) for row in self.group]
+            [
+                self.points
+                if row.name == self.name
+                else points(self.source, row.name, columns=self.known_columns(row.name))
+                for row in self.group
+            ]
         )
 
     @property
@@ -206,8 +213,8 @@ class StudyView:
         return candidate_detail(self.source, self.name, number)
 
     @cached_property
-    def _columns(self) -> Points:
-        return points(self.source, self.name, [*self.row.objectives, "number"])
+    def _columns(self) -> StudyColumns:
+        return self.known_columns(self.name) or StudyColumns(self.name)
 
 
 @contextmanager

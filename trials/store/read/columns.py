@@ -12,30 +12,23 @@ from sqlalchemy import Row, Select, literal, select
 from sqlalchemy.orm import Session, aliased
 
 from nas.strategies.pareto import Floats
-from trials.store.models import Architecture, Candidate, Metric
+from trials.store.models import Architecture, Candidate, Metric, Study
 from trials.store.read.metric_names import metric_is
 from trials.store.read.session import find_study
 
-_Query = Select[*tuple[Any, ...]]
 _OF_ARCHITECTURES = {"parameters": Architecture.parameters, "macs": Architecture.macs}
 
 
 class StudyColumns:
-    """Columns of one study: numbers, states, and every metric from when it is first asked for.
+    """Columns of the study ``name``: numbers, states, and every metric from when it is first asked for.
 
     Several threads may use one object.
-
-    Raises:
-        UnknownNameError: the study does not exist.
     """
 
-    def __init__(self, session: Session, name: str) -> None:
-        self._name = find_study(session, name).name
+    def __init__(self, name: str) -> None:
+        self._name = name
         self._lock = Lock()
-        self._revision = -1
-        self._numbers = np.empty(0, dtype=np.int64)
-        self._states = np.empty(0, dtype="U13")
-        self._cells: dict[str, Floats] = {}
+        self._begin(0)
 
     def read(
         self, session: Session, names: Sequence[str]
@@ -45,43 +38,40 @@ class StudyColumns:
         Returns:
             Numbers ``(n,)``, states ``(n,)``, and for each name, which is ``number``, ``parameters``, ``macs`` or a
             metric, the values with the ends of their 95 % intervals ``(n, 3)``; unknown ones are ``nan``.
+
+        Raises:
+            UnknownNameError: the study does not exist.
         """
+        study = find_study(session, self._name)
         with self._lock:
-            self._refresh(session)
+            if study.id != self._study_id:  # another study of this name was deleted
+                self._begin(study.id)
+            self._refresh(session, study)
             for name in names:
                 if name not in self._cells:
                     self._cells[name] = self._unknown(len(self._numbers))
-                    self._fill(name, session.execute(self._values(session, name)).all())
+                    self._fill(name, session.execute(_values(session, study, name)).all())
             return self._numbers, self._states, [self._cells[name] for name in names]
 
-    def _refresh(self, session: Session) -> None:
+    def _begin(self, study_id: int) -> None:
+        """Forget everything that was read."""
+        self._study_id, self._revision = study_id, -1
+        self._numbers: NDArray[np.int64] = np.empty(0, dtype=np.int64)
+        self._states: NDArray[np.str_] = np.empty(0, dtype="U13")
+        self._cells: dict[str, Floats] = {}
+
+    def _refresh(self, session: Session, study: Study) -> None:
         """Read the candidates that are new or have changed, which have a higher revision than those read before."""
+        since = Candidate.revision > self._revision
         query = select(Candidate.number, Candidate.state, Candidate.revision)
-        changed = session.execute(self._changed(session, query)).all()
+        changed = session.execute(query.where(Candidate.study_id == study.id, since)).all()
         if not changed:
             return
         numbers, states, revisions = zip(*changed, strict=True)
         self._merge(np.array(numbers), np.array(states, dtype=self._states.dtype))
         for name in self._cells:
-            self._fill(name, session.execute(self._changed(session, self._values(session, name))).all())
+            self._fill(name, session.execute(_values(session, study, name).where(since)).all())
         self._revision = max(revisions)
-
-    def _changed(self, session: Session, query: _Query) -> _Query:
-        study = find_study(session, self._name)
-        return query.where(Candidate.study_id == study.id, Candidate.revision > self._revision)
-
-    def _values(self, session: Session, name: str) -> _Query:
-        """A query of number, value, and ends of the interval of all candidates that have the value."""
-        study, nothing = find_study(session, self._name), literal(None)
-        query = select(Candidate.number).where(Candidate.study_id == study.id)
-        if name == "number":
-            return query.add_columns(Candidate.number, nothing, nothing)
-        if name in _OF_ARCHITECTURES:
-            query = query.join(Architecture, Architecture.id == Candidate.architecture_id)
-            return query.add_columns(_OF_ARCHITECTURES[name], nothing, nothing)
-        metric = aliased(Metric)
-        query = query.join(metric, metric_is(metric, session, study, name))
-        return query.add_columns(metric.value, metric.low, metric.high)
 
     def _merge(self, numbers: NDArray[np.int64], states: NDArray[np.str_]) -> None:
         """Add new candidates to all columns, and set the states of known ones."""
@@ -103,3 +93,16 @@ class StudyColumns:
     @staticmethod
     def _unknown(count: int) -> Floats:
         return np.full((count, 3), np.nan)
+
+
+def _values(session: Session, study: Study, name: str) -> Select[*tuple[Any, ...]]:
+    """A query of number, value, and ends of the interval of all candidates that have the value."""
+    query, nothing = select(Candidate.number).where(Candidate.study_id == study.id), literal(None)
+    if name == "number":
+        return query.add_columns(Candidate.number, nothing, nothing)
+    if name in _OF_ARCHITECTURES:
+        query = query.join(Architecture, Architecture.id == Candidate.architecture_id)
+        return query.add_columns(_OF_ARCHITECTURES[name], nothing, nothing)
+    metric = aliased(Metric)
+    query = query.join(metric, metric_is(metric, session, study, name))
+    return query.add_columns(metric.value, metric.low, metric.high)

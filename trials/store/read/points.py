@@ -81,7 +81,7 @@ def points(
         directed = study.objectives if goals is None else goals
         wanted = tuple(directed) if metrics is None else tuple(metrics)
         names = tuple(dict.fromkeys([*wanted, *directed]))
-        numbers, states, found = (columns or StudyColumns(session, name)).read(session, names)
+        numbers, states, found = (columns or StudyColumns(name)).read(session, names)
     able = np.isin(states, ("complete", "infeasible"))
     cells = np.stack([each[able] for each in found], axis=1).reshape(-1, len(names), 3)
     values, low, high = (cells[:, :, place] for place in range(3))

@@ -175,3 +175,17 @@ def _best(session: Session, study: Study) -> dict[str, float]:
         if value is not None:
             best[key] = float(value)
     return best
+
+
+def study_token(source: Source, name: str) -> tuple[Any, ...]:
+    """A value that changes whenever anything of a study or of another study of its group does, except for running jobs.
+
+    Raises:
+        UnknownNameError: the study does not exist.
+    """
+    revision = select(func.max(Candidate.revision)).where(Candidate.study_id == Study.id).scalar_subquery()
+    columns = (Study.id, Study.state, Study.phase, Study.error, Study.is_prepared, Study.finished_at, Study.lease_epoch)
+    with reading(source) as session:
+        group = find_study(session, name).group
+        query = select(*columns, revision).where(Study.group == group).order_by(Study.id)
+        return tuple(tuple(row) for row in session.execute(query))

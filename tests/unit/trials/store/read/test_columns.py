@@ -29,7 +29,7 @@ def finish(study: Any, identity: str, state: str, **values: float) -> int:
 
 def read(study: Any, columns: StudyColumns | None = None) -> Any:
     with reading(study.store) as session:
-        return (columns or StudyColumns(session, study.name)).read(session, NAMES)
+        return (columns or StudyColumns(study.name)).read(session, NAMES)
 
 
 def assert_up_to_date(study: Any, columns: StudyColumns) -> None:
@@ -38,8 +38,7 @@ def assert_up_to_date(study: Any, columns: StudyColumns) -> None:
 
 
 def test_columns_follow_every_change(study) -> None:
-    with reading(study.store) as session:
-        columns = StudyColumns(session, study.name)
+    columns = StudyColumns(study.name)
     numbers, states, cells = read(study, columns)
     assert (len(numbers), len(states), [cell.shape for cell in cells]) == (0, 0, [(0, 3)] * 4)
     finish(study, "a", "complete", accuracy=0.5, latency_ms=3.0)
@@ -55,8 +54,7 @@ def test_columns_follow_every_change(study) -> None:
 
 
 def test_a_metric_that_is_measured_again_is_read_again(study) -> None:
-    with reading(study.store) as session:
-        columns = StudyColumns(session, study.name)
+    columns = StudyColumns(study.name)
     first, attempt = study.started("a")
     again = JobResult({}, metrics=[MetricValue("accuracy", "", 0.5)], next_jobs=[("remeasure-1", "local")])
     (job,) = study.store.write(commit_job, first.job_id, attempt, again)
@@ -67,8 +65,7 @@ def test_a_metric_that_is_measured_again_is_read_again(study) -> None:
 
 
 def test_only_changed_candidates_are_read(study, monkeypatch: pytest.MonkeyPatch) -> None:
-    with reading(study.store) as session:
-        columns = StudyColumns(session, study.name)
+    columns = StudyColumns(study.name)
     for identity in "abcdef":
         finish(study, identity, "complete", accuracy=0.5)
     read(study, columns)
