@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from nas.errors import ExportError
+from nas.space.name_patterns import some
 from trials.store.artifacts import file_sha256
 
 SUMS = "SHA256SUMS"
@@ -27,6 +29,26 @@ def foreign_files(folder: Path) -> list[str]:
     ours = {SUMS, *_listed(folder)}
     found = (path.relative_to(folder).as_posix() for path in sorted(folder.rglob("*")) if not _is_folder(path))
     return [name for name in found if name not in ours and not _is_cache(name)]
+
+
+def check_sums(folder: Path) -> list[str]:
+    """Return the files that ``SHA256SUMS`` lists, after comparing each with its hash.
+
+    Raises:
+        ExportError: a file is missing, was changed or leaves the folder, or the folder contains other files.
+    """
+    listed = [line.partition("  ") for line in (folder / SUMS).read_text(encoding="utf-8").splitlines()]
+    for sha256, _, name in listed:
+        path = folder / name
+        if not path.resolve().is_relative_to(folder.resolve()):
+            raise ExportError(f"{folder}: {SUMS} lists {name!r}, which is not in the folder; export the network again")
+        if not path.is_file():
+            raise ExportError(f"{folder}: {name} is missing; export the network again")
+        if file_sha256(path) != sha256:
+            raise ExportError(f"{folder}: {name} was changed after the export; export the network again")
+    if foreign := foreign_files(folder):
+        raise ExportError(f"{folder} contains files that no export wrote: {some(foreign)}; move them away")
+    return [name for _, _, name in listed]
 
 
 def _listed(folder: Path) -> list[str]:

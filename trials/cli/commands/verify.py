@@ -1,4 +1,4 @@
-"""The command ``nas verify``, which checks an exported folder."""
+"""Verbs about an exported folder: ``nas verify`` checks it, ``nas push`` copies it."""
 
 from __future__ import annotations
 
@@ -39,3 +39,23 @@ def verify(
         out.print(table(lines), markup=False, highlight=False, soft_wrap=True)
     if any(item["verdict"] == "fail" for item in lines):
         raise typer.Exit(1)
+
+
+@app.command(epilog="Example: nas push exported s3://models/digits")
+def push(
+    folder: Annotated[Path, typer.Argument(help="A folder that nas export wrote.")],
+    url: Annotated[str, typer.Argument(help="A new folder, or a URL of any file system that fsspec knows.")],
+    layout: Annotated[
+        str | None, typer.Option("--layout", help="huggingface or mlflow; the folder as it is by default.")
+    ] = None,
+    unverified: Annotated[
+        bool, typer.Option("--unverified", help="Copy the folder even if its export failed the verification.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Check an exported folder against its hashes, and copy it to another place, in another layout if asked."""
+    from trials.export.push import describe
+    from trials.export.push import push as copy
+
+    found = copy(folder, url, arrangement=layout, unverified=unverified)
+    print_json(vars(found)) if as_json else out.print(describe(found), soft_wrap=True)

@@ -1,0 +1,207 @@
+"""An exported folder is copied to other places."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import fsspec
+import numpy as np
+import pytest
+import yaml
+from fsspec.implementations.memory import MemoryFileSystem
+from huggingface_hub import ModelCard
+from PIL import Image
+
+from nas.errors import ExportError, PlanError, UnknownNameError
+from tests.unit.trials.in_process import search_in_process
+from trials.export.candidate import export_candidate
+from trials.export.push import describe, push
+from trials.export.sums import SUMS, check_sums
+from trials.store.store import Store
+
+PLAN = {
+    "task": {"name": "digits", "image_size": 8},
+    "space": {"name": "plain_convnet"},
+    "strategy": {"name": "random"},
+    "estimator": {"name": "training", "epochs": 1},
+    "measure": {"precision": 0.5, "budget_s": 0.2, "canary_every": 0, "audit": 0.0},
+    "executor": "local",
+    "budget": {"trials": 1},
+}
+
+
+class Bucket(MemoryFileSystem):
+    """A file system that can't rename folders, as that of an object store; it refuses files with a given word."""
+
+    protocol = "bucket"
+    store: dict[str, Any] = {}  # noqa: RUF012
+    order: list[str] = []  # noqa: RUF012
+    refused = ""
+
+    def put_file(self, lpath: str, rpath: str, **options: Any) -> None:
+        if self.refused and self.refused in rpath:
+            raise PermissionError("the bucket is full")
+        self.order.append(rpath)
+        super().put_file(lpath, rpath, **options)
+
+
+@pytest.fixture
+def bucket() -> Iterator[type[Bucket]]:
+    fsspec.register_implementation("bucket", Bucket, clobber=True)
+    Bucket.store.clear()
+    Bucket.order.clear()
+    yield Bucket
+    Bucket.refused = ""
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory: pytest.TempPathFactory, calibrated: dict[str, Any], _measuring: None) -> Path:
+    folder = tmp_path_factory.mktemp("pushed")
+    store = Store(f"sqlite:///{search_in_process(PLAN, folder / 'nas.db', calibrated)}")
+    export_candidate(store, "study", 0, folder / "out")
+    store.close()
+    return folder / "out"
+
+
+@pytest.fixture
+def folder(exported: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(exported, tmp_path / "exported"))
+
+
+def content(folder: Path) -> dict[str, bytes]:
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize("form", ["{}", "file://{}"])
+def test_a_copy_in_a_folder_is_equal_and_appears_at_once(folder: Path, tmp_path: Path, form: str) -> None:
+    found = push(folder, form.format(tmp_path / "copy"))
+    assert content(tmp_path / "copy") == content(folder)
+    assert (found.files, found.whole) == (len(content(folder)), True)
+    with pytest.raises(PlanError, match="is not empty"):
+        push(folder, str(tmp_path / "copy"))
+
+
+def test_sums_are_sent_last(folder: Path, bucket: type[Bucket]) -> None:
+    found = push(folder, "bucket://models/digits")
+    assert not found.whole
+    assert "SHA256SUMS was written last" in describe(found)
+    assert bucket.order[-1].endswith(SUMS)
+    sent = {key.removeprefix("bucket://models/digits/"): file.getvalue() for key, file in bucket.store.items()}
+    assert sent == content(folder)
+    with pytest.raises(PlanError, match="bucket://models/digits is not empty"):
+        push(folder, "bucket://models/digits")
+
+
+def test_what_was_sent_before_an_error_is_removed(folder: Path, bucket: type[Bucket]) -> None:
+    bucket.refused = "report.json"
+    with pytest.raises(ExportError, match="bucket://models can't be written: the bucket is full"):
+        push(folder, "bucket://models")
+    assert len(bucket.order) > 3
+    assert bucket.store == {}
+
+
+@pytest.mark.parametrize(
+    ("url", "message"),
+    [
+        ("memory://x", "memory://x is lost when this command ends"),
+        ("nothing://x", "Protocol not known: nothing"),
+        ("https://127.0.0.1:9/x", "127.0.0.1"),
+    ],
+)
+def test_places_that_can_not_take_a_folder(folder: Path, url: str, message: str) -> None:
+    with pytest.raises((PlanError, ExportError), match=message):
+        push(folder, url)
+
+
+def test_a_folder_that_is_not_whole_is_not_sent(folder: Path, tmp_path: Path) -> None:
+    weights = (folder / "model.safetensors").read_bytes()
+    (folder / "model.safetensors").write_bytes(weights[:-1] + b"x")
+    with pytest.raises(ExportError, match=r"model\.safetensors was changed after the export"):
+        push(folder, str(tmp_path / "copy"))
+    (folder / "model.safetensors").unlink()
+    with pytest.raises(ExportError, match=r"model\.safetensors is missing"):
+        push(folder, str(tmp_path / "copy"))
+    (folder / "model.safetensors").write_bytes(weights)
+    (folder / "notes.txt").write_text("mine")
+    with pytest.raises(ExportError, match=r"contains files that no export wrote: notes\.txt"):
+        push(folder, str(tmp_path / "copy"))
+    (folder / "notes.txt").unlink()
+    with (folder / SUMS).open("a") as sums:
+        sums.write(f"{'0' * 64}  ../nas.db\n")
+    with pytest.raises(ExportError, match=r"lists '../nas.db', which is not in the folder"):
+        push(folder, str(tmp_path / "copy"))
+    (folder / SUMS).unlink()
+    with pytest.raises(PlanError, match="has no SHA256SUMS"):
+        push(folder, str(tmp_path / "copy"))
+    assert not (tmp_path / "copy").exists()
+
+
+def test_an_unverified_folder_is_sent_only_if_asked(folder: Path, tmp_path: Path) -> None:
+    from trials.export.sums import write_sums
+
+    (folder / "UNVERIFIED").write_text("outputs: they differ")
+    (folder / SUMS).unlink()
+    write_sums(folder)
+    with pytest.raises(PlanError, match="outputs: they differ; export it again, or pass --unverified"):
+        push(folder, str(tmp_path / "copy"))
+    push(folder, str(tmp_path / "copy"), unverified=True)
+    assert (tmp_path / "copy" / "UNVERIFIED").exists()
+
+
+def test_an_unknown_layout_is_refused(folder: Path, tmp_path: Path) -> None:
+    with pytest.raises(UnknownNameError, match="no layout 'huggingfac'; did you mean 'huggingface'"):
+        push(folder, str(tmp_path / "copy"), arrangement="huggingfac")
+
+
+def test_the_layout_of_hugging_face_has_a_model_card_and_runs(folder: Path, tmp_path: Path) -> None:
+    push(folder, str(tmp_path / "copy"), arrangement="huggingface")
+    copy = tmp_path / "copy"
+    assert check_sums(copy)
+    card = ModelCard.load(copy / "README.md")
+    report = json.loads((folder / "report.json").read_text())
+    assert card.data.pipeline_tag == "image-classification"
+    (result,) = card.data.eval_results or []
+    assert (result.dataset_name, result.metric_type) == ("digits", "accuracy")
+    assert result.metric_value == report["scores"]["test"]["accuracy"]
+    assert "verify.py" not in card.text
+    config = json.loads((copy / "config.json").read_text())
+    assert config["id2label"]["3"] == "3"
+    assert (copy / "model.safetensors").read_bytes() == (folder / "model.safetensors").read_bytes()
+    Image.fromarray(np.zeros((8, 8), dtype=np.uint8)).save(tmp_path / "black.png")
+    ran = subprocess.run(
+        [sys.executable, "onnx/run.py", str(tmp_path / "black.png")],
+        cwd=copy,
+        env={**os.environ, "PYTHONPATH": ""},
+        capture_output=True,
+        text=True,
+    )
+    assert ran.returncode == 0, ran.stderr
+    assert ran.stdout.strip()
+
+
+def test_the_layout_of_mlflow_describes_the_file(folder: Path, tmp_path: Path) -> None:
+    push(folder, str(tmp_path / "copy"), arrangement="mlflow")
+    copy = tmp_path / "copy"
+    model = yaml.safe_load((copy / "MLmodel").read_text())
+    assert model["flavors"]["onnx"]["data"] == model["flavors"]["python_function"]["data"] == "model.onnx"
+    (given,) = json.loads(model["signature"]["inputs"])
+    assert given["tensor-spec"] == {"dtype": "float32", "shape": [1, 1, 8, 8]}
+    assert (copy / "model.onnx").read_bytes() == (folder / "model.onnx").read_bytes()
+    assert (copy / "export" / "report.html").exists()
+    assert any(line.startswith("onnxruntime==") for line in (copy / "requirements.txt").read_text().splitlines())
+
+
+@pytest.mark.slow
+def test_mlflow_loads_and_runs_its_layout(folder: Path, tmp_path: Path) -> None:
+    mlflow = pytest.importorskip("mlflow", reason="pip install mlflow-skinny")
+    push(folder, str(tmp_path / "copy"), arrangement="mlflow")
+    golden = np.load(folder / "golden.npz")
+    found = mlflow.pyfunc.load_model(str(tmp_path / "copy")).predict(golden["inputs"][:1])
+    np.testing.assert_allclose(next(iter(found.values())), golden["outputs"][:1], rtol=1e-4, atol=1e-5)
