@@ -5,26 +5,23 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, ClassVar, TypeVar
+from typing import ClassVar, TypeVar
 
 import numpy as np
 
-from nas.space.chooser import Chooser, PartialChooser, RandomChooser
+from nas.space.chooser import Chooser, RandomChooser
 from nas.strategies import FEATURES, PREDICTED, EarlierStudy, Goal, Observation, Strategy, Suggestion
 from nas.strategies.parameters import check_proxies, check_whole
 from nas.strategies.pareto import pareto_front
 from nas.strategies.pareto_bo.codes import INACTIVE, Coded, Coder, Floats, Levels, levels_of
 from nas.strategies.pareto_bo.gaussian_process import Hyperparameters
 from nas.strategies.pareto_bo.latency_limits import LatencyLimits
-from nas.strategies.pareto_bo.model import EARLIER, Fits, Model, Rows
+from nas.strategies.pareto_bo.model import Fits, Model, Rows
 from nas.strategies.pareto_bo.moves import RANDOM, all_networks, moves
 from nas.strategies.pareto_bo.priors import Priors
 from nas.strategies.pareto_bo.shortlist import BuiltNetworks, Listed, built_suggestion, features_of
 from nas.strategies.pareto_bo.warm_start import WarmStart
 from nas.strategies.seeds import suggestion_seed
-
-if TYPE_CHECKING:
-    from nas.space import Value
 
 T = TypeVar("T")
 #: Key of a suggestion's state for the hyper-parameters that were fitted for it.
@@ -54,15 +51,14 @@ class ParetoBoStrategy(Strategy):
     builds the most promising ones and compares them again with their features; the best is proposed. Among measured
     candidates, it chooses the one with the largest expected gain for training, given the measured values.
 
-    With ``warm_start`` in the plan, processes learn the deviation from what earlier studies predict, as far as
-    these predict the results, and up to half of the first candidates come from the fronts of earlier studies. With
-    ``priors``, first candidates follow them, and expected gains are multiplied by the prior to the power of 10 / n
-    after n results, as in πBO (Hvarfner et al. 2022).
+    With ``warm_start`` in the plan, processes learn the deviation from what earlier studies predict, once these predict
+    the results of every objective clearly better than chance. With ``priors``, first candidates follow them, and
+    expected gains are multiplied by the prior to the power of 10 / n after n results, as in πBO (Hvarfner et al. 2022).
 
     Args:
         goal: objectives and limits.
         seed: seed of the study.
-        n_startup_trials: number of candidates before the first model; they are random, or in part from earlier studies.
+        n_startup_trials: number of random candidates before the first model.
         shortlist: number of networks that are built and traced for one proposal; more find better ones and take longer.
         history: number of newest candidates that the processes learn from, besides the front.
         proxies: zero-cost proxies that score every measured candidate before its training, such as ``[naswot]``. The
@@ -99,12 +95,12 @@ class ParetoBoStrategy(Strategy):
         self._coded: Coded | None = None
         self._built = BuiltNetworks()
         self._is_exhausted = False
-        self._warm_start = WarmStart(goal, seed, (), n_startup_trials)
+        self._warm_start = WarmStart(goal, ())
         self._priors = Priors({})
 
     def start_from(self, studies: Sequence[EarlierStudy]) -> None:
         """See ``Strategy.start_from``."""
-        self._warm_start = WarmStart(self.goal, self.seed, studies, self._num_random)
+        self._warm_start = WarmStart(self.goal, studies)
 
     def use_priors(self, priors: Mapping[str, Sequence[float]]) -> None:
         """See ``Strategy.use_priors``."""
@@ -132,9 +128,6 @@ class ParetoBoStrategy(Strategy):
             model = self._model(known)
             if found := self._most_promising(model, build, number, generator, seen):
                 return found
-        first = self._warm_start.first(number, known) if number < self._num_random else None
-        if first and (found := _preferred(*first, build, number, generator, seen)):
-            return found
         return _random(build, number, generator, seen, LatencyLimits(self.goal, known), self._priors)
 
     def adopt(self, suggestion: Suggestion, built: object) -> Suggestion:
@@ -205,15 +198,13 @@ class ParetoBoStrategy(Strategy):
 
     def _model(self, known: Sequence[Observation]) -> Model:
         self._coded = self._coded or Coded(known[0].suggestion.questions)
-        return Model(self.goal, self._coded, self._window(known), self._fits, self._warm_start.models(known))
+        window = self._window(known)
+        return Model(self.goal, self._coded, window, self._fits, self._warm_start.trusted(window))
 
     def _moves(self, model: Model, generator: np.random.Generator) -> Levels:
-        """Indices ``(n, d)`` of the answers of networks near the front, and near those of earlier studies of use."""
-        parents, added = model.parents(_PARENTS), []
-        if model.trusts_earlier:
-            added.append(self._warm_start.parents(model.coder))
-            parents = np.concatenate([parents, *added])
-        found = moves(parents, model.coder.sizes, generator)
+        """Indices ``(n, d)`` of the answers of networks near the front, and near those of earlier studies."""
+        added = [earlier.parents(model.coder, _PARENTS) for earlier in model.earlier]
+        found = moves(np.concatenate([model.parents(_PARENTS), *added]), model.coder.sizes, generator)
         if self._priors.chances:
             added.append(self._priors.drawn(RANDOM, model.coder, generator))
         return np.unique(np.concatenate([found, *added]), axis=0) if added else found
@@ -254,24 +245,6 @@ def _new(coder: Coder, levels: Levels, seen: set[tuple[str, ...]]) -> Rows:
         if key not in seen:
             rows.setdefault(key, row)
     return np.fromiter(rows.values(), dtype=np.intp, count=len(rows))
-
-
-def _preferred(
-    study: str,
-    answers: Mapping[str, Value],
-    build: Callable[[Chooser], T],
-    number: int,
-    generator: np.random.Generator,
-    seen: set[tuple[str, ...]],
-) -> tuple[Suggestion, T] | None:
-    """The network of an earlier study; None if it was proposed already."""
-    chooser = PartialChooser(answers, int(generator.integers(2**32)))
-    built = build(chooser)
-    suggestion = Suggestion.from_chooser(number, chooser)
-    if _key_of(suggestion) in seen:
-        return None
-    suggestion = _with_state(suggestion, built, {}, {})
-    return replace(suggestion, sampler_state={**suggestion.sampler_state, EARLIER: study}), built
 
 
 def _random(

@@ -28,18 +28,22 @@ class EarlierModel:
         goal: objectives of the study; the expectation of those that the earlier study has no values of is 0.
         earlier: results of the earlier study.
         questions: questions of the study.
+
+    Attributes:
+        name: name of the earlier study.
+        objectives: indices of the objectives that the earlier study has values of.
     """
 
     def __init__(self, goal: Goal, earlier: EarlierStudy, questions: Sequence[Question]) -> None:
+        self.name = earlier.name
         names, known = [question.name for question in questions], known_objectives(goal, earlier)
         observations = [_restricted(item, names) for item in _measured(goal, earlier)]
         coded = Coded(observations[0].suggestion.questions)
         self._model = Model(Goal({name: goal.objectives[name] for name in known}, {}), coded, observations, {})
-        self._objectives = [list(goal.objectives).index(name) for name in known]
+        self.objectives = [list(goal.objectives).index(name) for name in known]
         self._num_objectives = len(goal.objectives)
+        self._best = best_answers(goal, earlier)
         coder = self._model.coder
-        self.typical = np.zeros(len(goal.objectives))
-        self.typical[self._objectives] = self._model.typical()
         self._columns = [names.index(question.name) for question in coder.questions]
         self._tables = [_translated(coder, place, questions[column]) for place, column in enumerate(self._columns)]
 
@@ -52,8 +56,16 @@ class EarlierModel:
         columns = [table[levels[:, column]] for column, table in zip(self._columns, self._tables, strict=True)]
         codes = np.concatenate([np.empty((len(levels), 0)), *columns], axis=1)
         found = np.zeros((len(levels), self._num_objectives))
-        found[:, self._objectives] = self._model.expectations(codes, features)
+        found[:, self.objectives] = self._model.expectations(codes, features)
         return found
+
+    def parents(self, coder: Coder, most: int) -> Levels:
+        """Indices ``(p, d)`` of the answers on the front; a missing answer is the first option.
+
+        There are ``most`` of them, spread evenly, if there are more.
+        """
+        places = np.unique(np.linspace(0, len(self._best) - 1, min(most, len(self._best))).round().astype(int))
+        return np.stack([coder.nearest(self._best[place]) for place in places])
 
 
 def is_useful(goal: Goal, earlier: EarlierStudy, questions: Sequence[Question]) -> bool:

@@ -15,7 +15,7 @@ from scipy.stats import norm
 from nas.strategies import FEATURES, Goal, Observation
 from nas.strategies.pareto import pareto_front
 from nas.strategies.pareto_bo.activity import Activity
-from nas.strategies.pareto_bo.codes import INACTIVE, Coded, Levels, levels_of
+from nas.strategies.pareto_bo.codes import INACTIVE, Coded, Coder, Levels, levels_of
 from nas.strategies.pareto_bo.features import ScaledFeatures
 from nas.strategies.pareto_bo.gain import expected_gain
 from nas.strategies.pareto_bo.gaussian_process import Hyperparameters, Inputs, Posterior, fit
@@ -27,8 +27,6 @@ from nas.strategies.pareto_bo.trend import Trend, fit_trend
 
 Floats = npt.NDArray[np.float64]
 Rows = npt.NDArray[np.intp]
-#: Key of a suggestion's state for the earlier study whose network it repeats.
-EARLIER = "earlier study"
 #: Quantity → number of values at its last fit, and the hyper-parameters of that fit.
 Fits = Mapping[str, tuple[int, Hyperparameters]]
 #: Largest number of networks that hyper-parameters are fitted to; iterations of the first fit and of later ones.
@@ -39,21 +37,21 @@ _REFIT, _REFIT_SHARE = 5, 1 / 8
 _SHIFT = 1.0
 #: For a cost without limit, the worst value that counts is the largest value seen times this factor.
 _MARGIN = 1.1
-#: Number of first networks, mostly random ones, whose median is the worst value that counts.
+#: Number of first networks, which are random, whose median is the worst value that counts.
 FIRST = 10
 
 
 class Expecting(Protocol):
     """The model of an earlier study, which predicts the objectives of networks; see ``EarlierModel``."""
 
-    #: Medians ``(m,)`` of the objectives of the first networks, in the units of expectations.
-    typical: Floats
-
     def unbuilt(self, levels: Levels) -> Floats:
         """Expectations ``(n, m)`` of networks by their levels ``(n, d)``."""
 
     def built(self, levels: Levels, features: Sequence[Mapping[str, float]]) -> Floats:
         """Expectations ``(n, m)`` of networks by their levels ``(n, d)`` and features."""
+
+    def parents(self, coder: Coder, most: int) -> Levels:
+        """Indices ``(p, d)`` of the answers on the front of the earlier study; ``most`` of them, if there are more."""
 
 
 class Model:
@@ -69,6 +67,7 @@ class Model:
     Attributes:
         fits: the given fits, with new ones for quantities that have enough new values.
         coder: coder of the space's questions.
+        earlier: the given models of earlier studies.
     """
 
     def __init__(
@@ -79,7 +78,7 @@ class Model:
         fits: Fits,
         earlier: Sequence[Expecting] = (),
     ) -> None:
-        self._goal, self._observations, self._earlier = goal, observations, earlier
+        self._goal, self._observations, self.earlier = goal, observations, earlier
         self.fits = dict(fits)
         self.coder = coded.coder
         self._places, self._levels = coded.of([item.suggestion for item in observations])
@@ -119,7 +118,7 @@ class Model:
 
     def unbuilt(self, levels: Levels) -> Networks:
         """Networks that were not built; see ``_predicted``."""
-        expected = self._stacked([model.unbuilt(levels) for model in self._earlier], len(levels))
+        expected = self._stacked([model.unbuilt(levels) for model in self.earlier], len(levels))
         return Networks(self._predicted(self.coder.codes(levels)), expected)
 
     def built(
@@ -130,7 +129,7 @@ class Model:
     ) -> Networks:
         """Networks whose features are known, by their levels ``(n, d)``, and proxies if they were measured."""
         inputs = self._inputs(self.coder.codes(levels), features, proxies or [{}] * len(levels))
-        return Networks(inputs, self._stacked([model.built(levels, features) for model in self._earlier], len(levels)))
+        return Networks(inputs, self._stacked([model.built(levels, features) for model in self.earlier], len(levels)))
 
     def _inputs(
         self, codes: Floats, features: Sequence[Mapping[str, float]], proxies: Sequence[Mapping[str, float]]
@@ -153,16 +152,6 @@ class Model:
     def means(self, networks: Networks) -> Floats:
         """Means ``(n, m)`` of the objectives of n networks, or of the logarithms of costs."""
         return np.stack([process.predict(networks)[0] for process in self._objectives], axis=1)
-
-    def typical(self) -> Floats:
-        """Medians ``(m,)`` of the expectations of the first networks."""
-        first = self._networks.take(np.arange(min(FIRST, len(self._observations))))
-        return np.asarray(np.median(self.means(first), axis=0))
-
-    @property
-    def trusts_earlier(self) -> bool:
-        """Whether earlier studies are of use for every objective, so that networks near their fronts are promising."""
-        return all(process.trend.weights.any() for process in self._objectives)
 
     def _stacked(self, expected: Sequence[Floats], count: int) -> Floats:
         """Expectations of all earlier studies, ``(n, s, m)``."""
@@ -250,29 +239,12 @@ class Model:
         return limit.min if self._goal.objectives[name] == "maximize" else limit.max
 
     def _floor(self, place: int) -> float:
-        """The worst value of an objective that counts: its limit, or the median of the first networks.
-
-        Networks that were good in an earlier study do not count, because their median would hide a part of the front.
-        """
+        """The worst value of an objective that counts: its limit, or the median of the first networks."""
         bound = self._bound(list(self._goal.objectives)[place])
         if bound is not None:
             return bound
         first = np.flatnonzero(self._is_complete)[:FIRST]
-        own = [row for row in first if EARLIER not in self._observations[row].suggestion.sampler_state]
-        floor = float(np.median(self._values[own or first, place]))
-        return floor if self._costs[place] else self._lowered(floor, place)
-
-    def _lowered(self, floor: float, place: int) -> float:
-        """The floor, or the median that earlier studies predict, whichever is worse."""
-        rows = np.flatnonzero(np.isfinite(self._values[:, place]) & self._is_complete)
-        expected, y = self._networks.expected[rows], self._values[rows, place]
-        trend = fit_trend(expected, place, y)
-        if not trend.weights.any():
-            return floor
-        typical = np.stack([model.typical for model in self._earlier])[None]
-        moved = float(y.mean() + (trend.of(typical) - trend.of(expected).mean())[0])
-        worse = min if list(self._goal.objectives.values())[place] == "maximize" else max
-        return worse(floor, moved)
+        return float(np.median(self._values[first, place]))
 
     def _objective(self, place: int) -> Process:
         """The process for an objective; also fills in the expected values of running networks."""
@@ -300,7 +272,7 @@ class Model:
         rows = np.flatnonzero(np.isfinite(values))
         if not len(rows):
             return None
-        trend = Trend(0, np.zeros(len(self._earlier)))
+        trend = Trend(0, np.zeros(len(self.earlier)))
         return self._process(f"limit {name}", rows, values[rows], np.zeros(len(rows)), rows[:0], None, trend)[0]
 
     def _process(

@@ -10,6 +10,8 @@ import numpy.typing as npt
 Floats = npt.NDArray[np.float64]
 #: Smallest number of results that a correlation is computed from.
 _FEWEST = 4
+#: Number of standard errors that a correlation is lowered by, so that chance does not mislead.
+_ERRORS = 2.0
 
 
 @dataclass(frozen=True)
@@ -47,8 +49,8 @@ def fit_trend(expected: Floats, place: int, y: Floats) -> Trend:
 
 
 def cautious_correlation(first: Floats, second: Floats) -> float:
-    """The correlation of two quantities ``(n,)`` less one standard error, at least 0; 0 for too few values."""
+    """The correlation of two quantities ``(n,)`` less two standard errors, at least 0; 0 for too few values."""
     if len(first) < _FEWEST or not (first.std() > 0 and second.std() > 0):
         return 0.0
     correlation = float(np.clip(np.corrcoef(first, second)[0, 1], -0.999, 0.999))
-    return max(0.0, float(np.tanh(np.arctanh(correlation) - 1 / np.sqrt(len(first) - 3))))
+    return max(0.0, float(np.tanh(np.arctanh(correlation) - _ERRORS / np.sqrt(len(first) - 3))))

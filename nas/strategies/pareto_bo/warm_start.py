@@ -1,92 +1,65 @@
-"""Starts a study from the results of earlier ones, as long as these predict its own results."""
+"""Starts a study from the results of earlier ones, once these predict its own results."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.stats import spearmanr
+from scipy.stats import rankdata
 
 from nas.strategies import FEATURES, EarlierStudy, Goal, Observation
-from nas.strategies.pareto_bo.codes import Coder, Levels, levels_of
-from nas.strategies.pareto_bo.earlier import EarlierModel, best_answers, is_useful
-from nas.strategies.seeds import suggestion_seed
+from nas.strategies.pareto_bo.codes import Coder, Floats, levels_of
+from nas.strategies.pareto_bo.earlier import EarlierModel, is_useful
+from nas.strategies.pareto_bo.trend import cautious_correlation
 
 if TYPE_CHECKING:
-    from nas.space.chooser import Value
-
-#: Smallest number of results by which an earlier study is judged.
-_FEWEST = 4
-#: Largest number of networks of an earlier study's front that are considered for a proposal.
-_PARENTS = 20
+    from nas.space.chooser import Question
 
 
 class WarmStart:
-    """The earlier studies that a study starts from: their models, and the networks that are tried first.
+    """The earlier studies that a study starts from.
 
     Args:
         goal: objectives of the study.
-        seed: seed of the study.
         studies: results of earlier studies.
-        num_first: number of candidates before the first model of the study; half of them may be from earlier studies.
     """
 
-    def __init__(self, goal: Goal, seed: int, studies: Sequence[EarlierStudy], num_first: int) -> None:
-        self._goal, self._studies, self._num = goal, studies, (num_first + 1) // 2
-        self._order = np.random.default_rng(suggestion_seed(seed, 0)).permutation(self._num)
-        self._models: dict[str, EarlierModel] | None = None
+    def __init__(self, goal: Goal, studies: Sequence[EarlierStudy]) -> None:
+        self._goal, self._studies = goal, studies
+        self._models: list[EarlierModel] | None = None
 
-    def models(self, known: Sequence[Observation]) -> list[EarlierModel]:
-        """The models of all earlier studies that have something in common with the study."""
-        return list(self._models_by_study(known).values())
+    def trusted(self, known: Sequence[Observation]) -> list[EarlierModel]:
+        """The models of the earlier studies that predict the results of all their objectives better than by chance.
 
-    def first(self, number: int, known: Sequence[Observation]) -> tuple[str, Mapping[str, Value]] | None:
-        """The network of an earlier study to try as suggestion ``number``: the name of that study, and the answers.
-
-        Every second one of the first suggestions comes from the front of an earlier study, in turns and spread over the
-        fronts. A study whose predictions contradict the results is not tried again.
+        A study counts as a whole: one that is wrong about one objective is not trusted for the others.
         """
-        place = number // 2
-        trusted = [study for study in self._studies if not self._is_wrong(study, known)]
-        if number % 2 or place >= self._num or not trusted:
-            return None
-        study = trusted[place % len(trusted)]
-        if not (best := best_answers(self._goal, study)):
-            return None
-        share = float(self._order[place]) / max(1, self._num - 1)
-        return study.name, best[round(share * (len(best) - 1))]
+        names = list(self._goal.objectives)
+        values = np.array([[item.values.get(name, math.nan) for name in names] for item in known])
+        rows = [
+            row
+            for row, item in enumerate(known)
+            if item.state == "complete" and item.suggestion.questions and np.isfinite(values[row]).all()
+        ]
+        if not self._studies or not rows:
+            return []
+        complete = [known[row].suggestion for row in rows]
+        coder = Coder(complete[0].questions)
+        levels = np.stack([levels_of(coder, suggestion) for suggestion in complete])
+        features = [suggestion.sampler_state.get(FEATURES, {}) for suggestion in complete]
+        models = self._models_of(complete[0].questions)
+        return [model for model in models if _is_right(model, model.built(levels, features), values[rows])]
 
-    def parents(self, coder: Coder) -> Levels:
-        """Indices ``(p, d)`` of the answers on the fronts of earlier studies; a missing answer is the first option."""
-        rows = []
-        for study in self._studies:
-            best = best_answers(self._goal, study)
-            for place in np.unique(np.linspace(0, len(best) - 1, min(_PARENTS, len(best))).round().astype(int)):
-                rows.append(coder.nearest(best[place]))
-        return np.array(rows, dtype=np.int64).reshape(-1, len(coder.questions))
-
-    def _is_wrong(self, study: EarlierStudy, known: Sequence[Observation]) -> bool:
-        """Whether the predictions of an earlier study do not correlate with the results of an objective."""
-        complete = [item for item in known if item.state == "complete" and item.suggestion.questions]
-        if len(complete) < _FEWEST or (model := self._models_by_study(known).get(study.name)) is None:
-            return False
-        coder = Coder(complete[0].suggestion.questions)
-        levels = np.stack([levels_of(coder, item.suggestion) for item in complete])
-        expected = model.built(levels, [item.suggestion.sampler_state.get(FEATURES, {}) for item in complete])
-        for place, name in enumerate(self._goal.objectives):
-            values = np.array([item.values.get(name, math.nan) for item in complete])
-            varies = np.ptp(expected[:, place]) > 0 and np.ptp(values) > 0
-            if varies and not spearmanr(expected[:, place], values).statistic > 0:
-                return True
-        return False
-
-    def _models_by_study(self, known: Sequence[Observation]) -> dict[str, EarlierModel]:
+    def _models_of(self, questions: Sequence[Question]) -> list[EarlierModel]:
+        """The models of all earlier studies that have something in common with the study."""
         if self._models is None:
-            questions = next((item.suggestion.questions for item in known if item.suggestion.questions), ())
-            if not questions:
-                return {}
-            useful = [item for item in self._studies if is_useful(self._goal, item, questions)]
-            self._models = {item.name: EarlierModel(self._goal, item, questions) for item in useful}
+            useful = [study for study in self._studies if is_useful(self._goal, study, questions)]
+            self._models = [EarlierModel(self._goal, study, questions) for study in useful]
         return self._models
+
+
+def _is_right(model: EarlierModel, expected: Floats, values: Floats) -> bool:
+    """Whether expectations ``(n, m)`` have clearly positive rank correlations with results ``(n, m)``."""
+    ranks = rankdata(expected, axis=0), rankdata(values, axis=0)
+    return all(cautious_correlation(ranks[0][:, place], ranks[1][:, place]) > 0 for place in model.objectives)

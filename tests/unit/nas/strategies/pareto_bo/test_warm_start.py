@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
+import pytest
 
 from nas.space.chooser import Chooser, RandomChooser
 from nas.strategies import EarlierStudy, Goal, Observation, Suggestion
 from nas.strategies.pareto_bo import ParetoBoStrategy
 from nas.strategies.pareto_bo.codes import Coder, levels_of
 from nas.strategies.pareto_bo.earlier import EarlierModel, best_answers, is_useful
-from nas.strategies.pareto_bo.model import EARLIER
+from nas.strategies.pareto_bo.warm_start import WarmStart
 
 GOAL = Goal({"accuracy": "maximize", "cost": "minimize"}, {})
 WIDTHS = (8, 16, 24, 32)
+WRONG = ["negated", "unrelated"]
 Build = Callable[[Chooser], tuple[float, float]]
 
 
@@ -68,8 +71,8 @@ def volume(done: list[Observation]) -> float:
     return total
 
 
-def from_earlier(done: list[Observation]) -> list[int]:
-    return [item.suggestion.number for item in done if EARLIER in item.suggestion.sampler_state]
+def trusted(done: list[Observation], *studies: EarlierStudy) -> list[str]:
+    return [model.name for model in WarmStart(GOAL, studies).trusted(done)]
 
 
 def test_a_good_study_saves_trainings() -> None:
@@ -79,20 +82,42 @@ def test_a_good_study_saves_trainings() -> None:
     assert np.mean([warm > cold for warm, cold in scores]) == 1
 
 
-def test_half_of_the_first_networks_are_from_the_front_of_the_earlier_study() -> None:
+def test_a_good_study_is_trusted_after_a_few_results() -> None:
+    done = run(started(), 10)
+    assert not trusted(done[:3], results(space))
+    assert trusted(done, results(space)) == ["before"]
+
+
+@pytest.mark.parametrize("change", [lambda accuracy: 30 - accuracy, lambda accuracy: 1000 * accuracy % 7], ids=WRONG)
+def test_a_misleading_study_costs_nothing(change: Callable[[float], float]) -> None:
+    wrong = results(space, change=change)
+    done = run(started(wrong), 20)
+    assert not trusted(done, wrong)
+    assert done == run(started(), 20)
+
+
+def test_a_study_that_is_wrong_about_one_objective_is_not_trusted_for_another() -> None:
+    wrong = results(space, change=lambda accuracy: 30 - accuracy)
+    costs = [replace(item, values={"cost": item.values["cost"]}) for item in wrong.observations]
+    done = run(started(), 10)
+    assert trusted(done, wrong, EarlierStudy("costs", tuple(costs))) == ["costs"]
+
+
+def test_results_without_an_objective_do_not_count() -> None:
+    done = run(started(), 10)
+    unknown = [replace(item, values={**item.values, "accuracy": math.nan}) for item in done[:7]]
+    assert not trusted([*unknown, *done[7:]], results(space))
+
+
+def test_networks_near_the_front_of_a_trusted_study_are_considered() -> None:
     earlier = results(space)
-    done = run(started(earlier), 10)
-    assert from_earlier(done) == [0, 2, 4, 6, 8]
-    front = [tuple(answers.values()) for answers in best_answers(GOAL, earlier)]
-    tried = [tuple(done[number].suggestion.answers.values()) for number in from_earlier(done)]
-    assert set(tried) <= set(front)
-    costs = [done[number].values["cost"] for number in from_earlier(done)]
-    assert max(costs) > 1.5 * min(costs)  # spread over the front
-
-
-def test_a_study_that_contradicts_the_results_is_dropped() -> None:
-    done = run(started(results(space, change=lambda accuracy: 30 - accuracy)), 10)
-    assert set(from_earlier(done)) <= {0, 2}
+    done = run(started(), 10)
+    (model,) = WarmStart(GOAL, [earlier]).trusted(done)
+    coder = Coder(done[0].suggestion.questions)
+    front = [coder.nearest(answers) for answers in best_answers(GOAL, earlier)]
+    assert model.parents(coder, 100).tolist() == np.stack(front).tolist()
+    few = model.parents(coder, 2)
+    assert few.tolist() == [front[0].tolist(), front[-1].tolist()]
 
 
 def test_a_resumed_study_proposes_the_same() -> None:
@@ -106,9 +131,8 @@ def test_a_resumed_study_proposes_the_same() -> None:
 
 def test_other_options_and_questions_are_ignored_by_name() -> None:
     earlier = results(lambda chooser: space(chooser, widths=(8, 16, 32, 64), mode="other mode"))
-    done = run(started(earlier), 12)
-    assert from_earlier(done)[:2] == [0, 2]
-    questions = done[0].suggestion.questions
+    (first,) = run(started(earlier), 1)
+    questions = first.suggestion.questions
     model = EarlierModel(GOAL, earlier, questions)
     coder = Coder(questions)
     rows = [dict.fromkeys([f"width{place}" for place in range(6)], width) | {"mode": "a"} for width in WIDTHS]
