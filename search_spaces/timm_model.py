@@ -16,6 +16,7 @@ from nas.space import Chooser, SearchSpace
 from nas.space.start import Start
 from nas.tasks import Task
 from search_spaces.answers import check_answers
+from search_spaces.timm_recipe import record_recipe
 
 
 class TimmModel(SearchSpace):
@@ -45,7 +46,9 @@ class TimmModel(SearchSpace):
         # Networks with position embeddings need the size of the image.
         fixed = getattr(timm.get_pretrained_cfg(self._model, allow_unregistered=True), "fixed_input_size", False)
         size = {"img_size": (height, width)} if fixed else {}
-        model: nn.Module = timm.create_model(self._model, num_classes=task.num_outputs, in_chans=channels, **size)
+        arguments = {"num_classes": task.num_outputs, "in_chans": channels, **size}
+        model: nn.Module = timm.create_model(self._model, **arguments)
+        record_recipe(model, self._model, **arguments)
         merge_when_deployed(model)
         check_answers(model, task, self._model)
         self._start.apply(model)

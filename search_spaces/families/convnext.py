@@ -5,13 +5,14 @@ from __future__ import annotations
 import nas.torchvision_fix  # noqa: F401  isort: skip
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from timm.models.convnext import ConvNeXt
 from torch import nn
 
 from nas.space import Chooser, Value
 from search_spaces.families import Family, choose
+from search_spaces.timm_recipe import record_recipe
 
 
 @dataclass(frozen=True)
@@ -72,18 +73,22 @@ class ConvNeXtFamily(Family):
             wanted = 4 * 2**stage
             pixels, dilation = size // min(wanted, reduction), max(wanted // reduction, 1)
             kernels.append(min(choose(chooser, place, "kernel", preset.kernels), 2 * ((pixels - 1) // dilation) + 1))
-        model: nn.Module = ConvNeXt(
-            in_chans=channels,
-            num_classes=num_classes,
-            depths=tuple(depths),
-            dims=tuple(widths),
-            kernel_sizes=tuple(kernels),
-            ls_init_value=None if normed else preset.layer_scale,
-            patch_size=patch,
-            output_stride=reduction,
-            conv_mlp=mlp == "convolution",
-            use_grn=normed,
-        )
+        arguments: dict[str, Any] = {
+            "in_chans": channels,
+            "num_classes": num_classes,
+            "depths": tuple(depths),
+            "dims": tuple(widths),
+            "kernel_sizes": tuple(kernels),
+            "patch_size": patch,
+            "output_stride": reduction,
+            "conv_mlp": mlp == "convolution",
+        }
+        scale = None if normed else preset.layer_scale
+        model: nn.Module = ConvNeXt(**arguments, ls_init_value=scale, use_grn=normed)
+        if normed:
+            record_recipe(model, "convnextv2_atto", **arguments)
+        else:
+            record_recipe(model, "convnext_atto", **arguments, ls_init_value=scale)
         return model
 
 

@@ -6,13 +6,14 @@ import nas.torchvision_fix  # noqa: F401  isort: skip
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from timm.models.vision_transformer import VisionTransformer
 from torch import nn
 
 from nas.space import Chooser, Value
 from search_spaces.families import Family, choose
+from search_spaces.timm_recipe import record_recipe
 
 POOLS = ("token", "avg")
 
@@ -55,19 +56,21 @@ class VisionTransformerFamily(Family):
         channels, height, width = input_shape
         patch = math.gcd(choose(chooser, "patch_embed", "patch", preset.patches), height, width)
         pool = str(chooser.choose("pool", POOLS))
-        model: nn.Module = VisionTransformer(
-            img_size=(height, width),
-            patch_size=patch,
-            in_chans=channels,
-            num_classes=num_classes,
-            global_pool=pool,
-            class_token=pool == "token",
-            fc_norm=False,
-            embed_dim=choose(chooser, "blocks", "width", preset.widths),
-            depth=choose(chooser, "blocks", "depth", preset.depths),
-            num_heads=chooser.choose("blocks.heads", preset.heads, site="blocks"),
-            mlp_ratio=choose(chooser, "blocks", "mlp_ratio", preset.ratios),
-        )
+        arguments: dict[str, Any] = {
+            "img_size": (height, width),
+            "patch_size": patch,
+            "in_chans": channels,
+            "num_classes": num_classes,
+            "global_pool": pool,
+            "class_token": pool == "token",
+            "fc_norm": False,
+            "embed_dim": choose(chooser, "blocks", "width", preset.widths),
+            "depth": choose(chooser, "blocks", "depth", preset.depths),
+            "num_heads": chooser.choose("blocks.heads", preset.heads, site="blocks"),
+            "mlp_ratio": choose(chooser, "blocks", "mlp_ratio", preset.ratios),
+        }
+        model: nn.Module = VisionTransformer(**arguments)
+        record_recipe(model, "vit_tiny_patch16_224", **arguments)
         return model
 
 

@@ -68,16 +68,17 @@ def _source(problem: Problem, network: Network, artifact: Artifact, options: For
     spec = next(iter(target_specs(problem.plan).values()))
     # The kernels of another device can't be built here.
     runtime = problem.runtime if spec.address else spec.runtime
-    return Source(network, artifact, calibration_of(problem, network), runtime, spec.threads, options)
+    inputs, steps = calibration_of(problem, network), problem.task.preprocessing()
+    return Source(network, artifact, inputs, runtime, spec.threads, options, steps)
 
 
 def _written(problem: Problem, source: Source, name: str, made: Format, folder: Path) -> dict[str, Any]:
     files = made.write(source, folder)
-    error = check_outputs(made, source, files, compared_inputs(problem), name)
+    error = check_outputs(made, source, folder, files, compared_inputs(problem), name)
     run = made.open(folder)
     return {
         "format": name,
-        "files": [{"name": path.name, "size_bytes": path.stat().st_size} for path in files],
+        "files": [{"name": path.relative_to(folder).as_posix(), "size_bytes": path.stat().st_size} for path in files],
         "requirements": made.requirements(),
         "relative_error": error,
         "scores": {split: _scores(problem.task, run, split) for split in SPLITS},

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from importlib import import_module
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -46,6 +46,8 @@ class Source:
     runtime: str = "onnxruntime"
     threads: int = 1
     options: FormatOptions = FormatOptions()
+    #: The steps that turn an image into an input; see ``Task.preprocessing``.
+    preprocessing: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def fewest_bits(self) -> int:
@@ -60,8 +62,8 @@ Run = Callable[[np.ndarray], np.ndarray]
 class Format(ABC):
     """One kind of file that a network ships in.
 
-    Its files lie in the exported folder beside those of other formats, so their names differ from all others. The
-    module ``opener`` opens and runs them. It imports only numpy and the packages of
+    Its files lie in the exported folder beside those of other formats, or in a folder of the format in it, so their
+    names differ from all others. The module ``opener`` opens and runs them. It imports only numpy and the packages of
     ``requires``, so that a copy of it runs without this project.
     """
 
@@ -139,7 +141,9 @@ FORMATS: Registry[type[Format]] = Registry(
     "formats",
     {
         "onnx": "nas.export.formats.onnx:Onnx",
+        "onnxruntime-package": "nas.export.formats.onnxruntime_package:OnnxRuntimePackage",
         "openvino": "nas.export.formats.openvino:OpenVino",
+        "timm": "nas.export.formats.timm:Timm",
         "torch": "nas.export.formats.torch:Torch",
         "torch-export": "nas.export.formats.torch_export:TorchExport",
     },

@@ -17,7 +17,7 @@ from nas.latency.runtimes import answering
 BATCHES = (1, 3, 8)
 
 
-def check_outputs(made: Format, source: Source, files: list[Path], inputs: Tensor, name: str) -> float:
+def check_outputs(made: Format, source: Source, folder: Path, files: list[Path], inputs: Tensor, name: str) -> float:
     """Run the files of a format and return their largest difference from torch, in its output's standard deviations.
 
     A network in 32 bits may differ by at most ``TOLERANCE``. With fewer bits, the outputs must be those of the measured
@@ -26,7 +26,8 @@ def check_outputs(made: Format, source: Source, files: list[Path], inputs: Tenso
     Args:
         made: the format.
         source: the network.
-        files: the files that the format wrote; they lie in one folder.
+        folder: the exported folder.
+        files: the files that the format wrote.
         inputs: validation inputs ``(M, C, H, W)``.
         name: name of the format.
 
@@ -35,19 +36,21 @@ def check_outputs(made: Format, source: Source, files: list[Path], inputs: Tenso
     """
     expected = expect(source.network.model, inputs, source.artifact.input_shape[0])
     sizes = BATCHES if source.options.dynamic_batch else (None,)
-    return max(_error(made, source, files, expected, size, name) for size in sizes)
+    return max(_error(made, source, folder, files[0], expected, size, name) for size in sizes)
 
 
-def _error(made: Format, source: Source, files: list[Path], expected: Expected, batch: int | None, name: str) -> float:
+def _error(
+    made: Format, source: Source, folder: Path, file: Path, expected: Expected, batch: int | None, name: str
+) -> float:
     inputs = expected.inputs
-    found = np.asarray(made.outputs(files[0].parent, inputs.numpy(), batch), dtype=np.float32)
-    error = difference(found, expected, files[0])
+    found = np.asarray(made.outputs(folder, inputs.numpy(), batch), dtype=np.float32)
+    error = difference(found, expected, file)
     if source.fewest_bits < 32:
         measured, _ = file_answers(source.artifact.path, inputs, answering(source.runtime))
-        check_rounding(measured, found, expected, files[0], runtime=f"the format {name!r}")
+        check_rounding(measured, found, expected, file, runtime=f"the format {name!r}")
     elif not error <= TOLERANCE:
         raise ExportError(
-            f"format {name!r}: {files[0].name} differs from the network by {error:.3g} standard deviations of its "
+            f"format {name!r}: {file.name} differs from the network by {error:.3g} standard deviations of its "
             f"output (allowed: {TOLERANCE:g}); leave this format out"
         )
     return error
