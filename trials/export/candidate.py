@@ -129,7 +129,7 @@ def _write(
     steps = write_preprocessing(problem, folder)
     write_golden(problem, artifact, steps, folder)
     tolerance = golden_tolerance(folder, fewer_bits=any(bits < 32 for bits in network.bits.values()))
-    runs_in = _write_script(problem, artifact, folder)
+    runs_in = _write_script(problem, artifact, formats, folder)
     alone = record_alone(folder, next(iter(target_specs(problem.plan).values())).threads)
     latencies = [_measure_again(store, detail, artifact, target.name) for target in problem.plan.targets]
     lines = [
@@ -187,7 +187,7 @@ def recorded_value(detail: CandidateDetail, metric: str, target: str = "") -> Va
     return metrics[f"{metric}@{target}"] if f"{metric}@{target}" in metrics else metrics[metric]
 
 
-def _write_script(problem: Problem, artifact: Artifact, folder: Path) -> str:
+def _write_script(problem: Problem, artifact: Artifact, formats: Formats, folder: Path) -> str:
     """Write the scripts and the files they need; return the package that runs it, with its version.
 
     If the target is another device, ``run.py`` uses a runtime that needs no preparation on the device.
@@ -197,7 +197,7 @@ def _write_script(problem: Problem, artifact: Artifact, folder: Path) -> str:
     script = name if name in SCRIPTS else "onnxruntime"
     runtime = make_runtime(script, spec.parameters if script == spec.runtime else {})
     runtime.ship(artifact.path, SessionOptions(spec.threads, spec.batch), folder)
-    write_scripts(script, folder)
+    write_scripts(script, folder, formats.made)
     return f"{script.partition('_')[0]} {runtime.version().partition('+')[0]}"
 
 

@@ -124,6 +124,10 @@ class Format(ABC):
         """Run the written files on inputs; see ``open``."""
         return self.open(folder, batch)(inputs)
 
+    def runs_code(self, folder: Path) -> bool:
+        """Whether opening the files in ``folder`` may run code from them."""
+        return False
+
     def script(self) -> str:
         """The text of the opener, which runs without this project."""
         spec = find_spec(self.opener)

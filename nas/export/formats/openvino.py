@@ -38,6 +38,10 @@ class OpenVino(Format):
                 "trial of a target with the runtime openvino"
             )
 
+    def runs_code(self, folder: Path) -> bool:
+        """See ``Format.runs_code``; kernels are a library."""
+        return (folder / "kernels.so").exists()
+
     def write(self, source: Source, folder: Path) -> list[Path]:
         """See ``Format.write``."""
         if source.runtime == "openvino_kernels":

@@ -35,6 +35,10 @@ class Torch(Format):
         """
         written_source(source, "torch")
 
+    def runs_code(self, folder: Path) -> bool:
+        """See ``Format.runs_code``."""
+        return True
+
     def write(self, source: Source, folder: Path) -> list[Path]:
         """See ``Format.write``."""
         plain = written_source(source, "torch")

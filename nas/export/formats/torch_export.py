@@ -31,6 +31,10 @@ class TorchExport(Format):
         """
         written_source(source, "torch-export")
 
+    def runs_code(self, folder: Path) -> bool:
+        """See ``Format.runs_code``; torch unpickles objects in such a file."""
+        return True
+
     def write(self, source: Source, folder: Path) -> list[Path]:
         """See ``Format.write``."""
         with Scratch("nas-torch-") as place:

@@ -21,7 +21,7 @@ def verify(
         int | None, typer.Option("--threads", min=1, help="Threads; by default as in the export.")
     ] = None,
     trust_code: Annotated[
-        bool, typer.Option("--trust-code", help="Load the folder's library of kernels, which runs code from it.")
+        bool, typer.Option("--trust-code", help="Load kernels and formats that run code from the folder.")
     ] = False,
     as_json: Json = False,
 ) -> None:

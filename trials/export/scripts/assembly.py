@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 
 import nas.tasks.preparation
+from nas.export.formats import Format
 
 _FOLDER = Path(__file__).parent
 #: Runtimes with a script ``network_<name>.py`` in this folder; all other runtimes use the script of ONNX Runtime.
@@ -18,8 +20,8 @@ _COPIES = {
 }
 
 
-def write_scripts(runtime: str, folder: Path) -> None:
-    """Write ``run.py``, ``verify.py`` and what they import, for a runtime of ``SCRIPTS``."""
+def write_scripts(runtime: str, folder: Path, formats: Mapping[str, Format] | None = None) -> None:
+    """Write ``run.py``, ``verify.py`` and what they import, for a runtime of ``SCRIPTS`` and further formats."""
     sources = {
         "run.py": _FOLDER / "run.py",
         "verify.py": _FOLDER / "verify.py",
@@ -31,6 +33,10 @@ def write_scripts(runtime: str, folder: Path) -> None:
         path = folder / name
         path.parent.mkdir(exist_ok=True)
         path.write_text(_alone(source.read_text(encoding="utf-8")), encoding="utf-8")
+    for name, made in (formats or {}).items():
+        path = folder / "verification" / "openers" / f"{name.replace('-', '_')}.py"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(made.script(), encoding="utf-8")
 
 
 def _alone(text: str) -> str:

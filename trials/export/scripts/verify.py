@@ -5,7 +5,8 @@ python verify.py --data FOLDER   also the accuracy on images in FOLDER/<class>/;
 python verify.py --threads N     with another number of threads than the export
 python verify.py --json          one JSON value instead of a table
 
-Exit code 1 if a line fails. Needs numpy and the runtime that requirements.txt names.
+Further formats are compared, too, if their packages are installed. Exit code 1 if a line fails. Needs numpy and the
+runtime that requirements.txt names.
 """
 
 import argparse
@@ -24,13 +25,21 @@ if not __package__:  # a copy in an exported folder, which imports what lies bes
 from trials.export.scripts.run import outputs_of
 from trials.export.scripts.verification import conditions, golden, onnx_file
 from trials.export.scripts.verification.accuracy import accuracy_line
+from trials.export.scripts.verification.formats import Open as OpenFormat
+from trials.export.scripts.verification.formats import beside, format_lines
 from trials.export.scripts.verification.lines import Line, line, table
 
 Open = Callable[[Path, int], Callable[[np.ndarray], np.ndarray]]
 
 
 def verify(
-    folder: Path, open_network: Open, runtime: tuple[str, str], *, data: Path | None = None, threads: int | None = None
+    folder: Path,
+    open_network: Open,
+    runtime: tuple[str, str],
+    *,
+    find_format: Callable[[str], OpenFormat] = beside,
+    data: Path | None = None,
+    threads: int | None = None,
 ) -> list[Line]:
     """Check a folder.
 
@@ -38,6 +47,7 @@ def verify(
         folder: the exported folder.
         open_network: opens the network with a number of threads.
         runtime: name and version of the runtime that ``open_network`` uses.
+        find_format: returns the function that opens a further format; see ``format_lines``.
         data: a folder of images, with one folder for each class.
         threads: number of threads; by default as in the export.
     """
@@ -57,6 +67,7 @@ def verify(
     except Exception as error:  # runtimes raise errors of every kind
         return [*lines, line("outputs", "fail", "the network can't be run", " ".join(str(error).split())[:300])]
     lines.append(golden.output_line(arrays, outputs, report["golden"]["tolerance"]))
+    lines += format_lines(folder, report, arrays, find_format)
     if data is not None:
         lines.append(accuracy_line(run, data, steps, report["scores"]))
     now = conditions.measure(run, _batch(arrays, steps), count, runtime)

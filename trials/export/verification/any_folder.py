@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 
-from nas.errors import ExportError, PlanError
+from nas.errors import ExportError, MissingPackageError, PlanError
+from nas.export.formats import FORMATS
 from nas.extras import require
+from trials.export.scripts.verification.formats import NotOpened, Open
 from trials.export.scripts.verification.lines import Line
 from trials.export.scripts.verify import verify
 
@@ -21,7 +24,7 @@ def verify_folder(
         folder: a folder that an export wrote.
         data: a folder of images, with one folder for each class.
         threads: number of threads; by default as in the export.
-        trust_code: load the library of kernels in the folder.
+        trust_code: load the library of kernels in the folder, and formats that contain code.
 
     Raises:
         PlanError: there is no such folder, or ``data`` is no folder.
@@ -42,7 +45,23 @@ def verify_folder(
     script = "openvino_kernels" if (folder / "kernels.xml").exists() else _runtime(folder)
     require(script.partition("_")[0], f"nas verify {folder}")
     network = import_module(f"trials.export.scripts.network_{script}")
-    return verify(folder, network.open_network, network.RUNTIME, data=data, threads=threads)
+    find = partial(_find_format, folder, trust_code)
+    return verify(folder, network.open_network, network.RUNTIME, find_format=find, data=data, threads=threads)
+
+
+def _find_format(folder: Path, trust_code: bool, name: str) -> Open:
+    """Return the opener of a format of this project; a name in a report must not import anything else."""
+    if name not in FORMATS.names():
+        raise NotOpened("this version of measured-nas has no such format", "use the version that exported the folder")
+    made = FORMATS.get(name)()
+    if made.runs_code(folder) and not trust_code:
+        raise NotOpened("opening it runs code from the folder", "if you trust its origin, pass --trust-code")
+    try:
+        made.require(name)
+    except MissingPackageError as error:
+        raise NotOpened("a package is not installed", str(error)) from None
+    opener: Open = import_module(made.opener).open_network
+    return opener
 
 
 def _runtime(folder: Path) -> str:

@@ -18,6 +18,7 @@ from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
 
 from nas.errors import ExportError, PlanError
+from nas.export.formats import FORMATS
 from nas.tasks.preparation import normalized
 from trials.export.placing import placed_whole
 from trials.export.scripts.assembly import write_scripts
@@ -240,3 +241,36 @@ def test_nothing_of_a_folder_is_run(folder: Path, tmp_path: Path) -> None:
         verify_folder(folder)
     with pytest.raises(PlanError, match="no SHA256SUMS"):
         verify_folder(tmp_path)
+
+
+def add_formats(folder: Path, *names: str) -> None:
+    """Add formats to a folder: the openers, and what the report says about them."""
+    write_scripts("onnxruntime", folder, {name: FORMATS.get(name)() for name in names})
+    written = [{"format": name, "relative_error": 1e-6, "requirements": []} for name in names]
+    change_report(folder, lambda report: report.update(formats=written))
+
+
+def test_further_formats_are_compared_and_named(folder: Path) -> None:
+    add_formats(folder, "onnx", "openvino")
+    (folder / "verification" / "openers" / "openvino.py").write_text("import no_such_runtime")
+    command = [sys.executable, "-I", str(folder / "verify.py"), "--json"]
+    lines = json.loads(subprocess.run(command, capture_output=True, text=True).stdout)
+    assert said(lines, "format onnx")[0] == "pass"
+    assert said(lines, "format openvino")[0] == "not judged"
+    assert said(lines, "format openvino")[1].startswith("no_such_runtime is not installed")
+    change_model(folder, change_weight)
+    lines = verify_folder(folder)
+    assert said(lines, "format onnx")[0] == "fail"
+    assert said(lines, "format openvino")[0] == "fail"  # there is no model.xml
+
+
+def test_a_format_that_is_code_or_unknown_is_not_opened(folder: Path, tmp_path: Path) -> None:
+    add_formats(folder, "torch", "onnx")
+    (folder / "model.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')")
+    change_report(folder, lambda report: report["formats"][1].update(format="os:system"))
+    lines = verify_folder(folder)
+    verdict, reason = said(lines, "format torch")
+    assert verdict == "not judged"
+    assert "pass --trust-code" in reason
+    assert said(lines, "format os:system")[0] == "not judged"
+    assert not (tmp_path / "ran").exists()

@@ -70,10 +70,10 @@ def _numbers(values: Any) -> str:
     return "[" + ", ".join(f"{value:.4g}" for value in values) + "]"
 
 
-def output_line(arrays: dict[str, np.ndarray], outputs: np.ndarray, allowed: float) -> Line:
+def output_line(arrays: dict[str, np.ndarray], outputs: np.ndarray, allowed: float, check: str = "") -> Line:
     """Compare outputs with the golden outputs; ``allowed`` is in standard deviations of the output."""
     expected = arrays["outputs"]
-    check = f"outputs for {len(expected)} golden inputs"
+    check = check or f"outputs for {len(expected)} golden inputs"
     if outputs.shape != expected.shape:
         return line(check, "fail", f"their shape is {outputs.shape}, not {expected.shape}", "it is another network")
     difference = float(np.abs(outputs - expected).max()) / max(float(expected.std()), 1e-30)
