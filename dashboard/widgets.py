@@ -17,10 +17,10 @@ INKS = {"light": "#4b5563", "dark": "#aab2be"}
 CARDS_A_ROW = 4
 
 
-def draw(place: Any, figure: go.Figure, key: str, *, select: bool = False) -> Any:
-    """Show ``figure`` in ``place``; with ``select`` points can be clicked, and the selection is returned."""
+def draw(place: Any, figure: go.Figure, key: str, *, select: Sequence[str] = ()) -> Any:
+    """Show ``figure`` in ``place``; ``select``: how points can be selected; the selection is returned."""
     figure.update_layout(font_color=INKS.get(str(st.context.theme.type), INKS["light"]))
-    choice = {"on_select": "rerun", "selection_mode": "points"} if select else {}
+    choice = {"on_select": "rerun", "selection_mode": select} if select else {}
     return place.plotly_chart(figure, key=key, theme=None, config={"displaylogo": False}, **choice)
 
 

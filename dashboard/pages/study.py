@@ -6,7 +6,6 @@ import streamlit as st
 
 from dashboard.context import Context
 from dashboard.sections.by_target import show_predictions, show_targets
-from dashboard.sections.candidates import show_candidates
 from dashboard.sections.front import show_front
 from dashboard.sections.outcome import show_comparison, show_early_scores, show_gaps, show_history, show_imported
 from dashboard.sections.summary import show_heading, show_plan, show_totals
@@ -30,7 +29,12 @@ def show(context: Context) -> None:
         st.fragment(_live, run_every=5)(context, name)
     else:
         _course(context, study)
-    show_candidates(context, study)
+    st.page_link(
+        context.pages["trials"],
+        label="All trials of this study",
+        icon=":material/table_rows:",
+        query_params={"study": name},
+    )
     show_plan(study.summary)
 
 

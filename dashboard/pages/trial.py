@@ -20,7 +20,7 @@ from trials.reporting.study import StudyView
 from trials.store.read.candidate import CandidateDetail
 from trials.store.read.candidates import candidates_page
 
-TITLE, ICON, ORDER = "Trial", ":material/account_tree:", 2
+TITLE, ICON, ORDER = "Trial", ":material/account_tree:", 4
 STATE_COLORS = {
     "complete": "green",
     "infeasible": "gray",

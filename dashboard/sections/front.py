@@ -17,20 +17,28 @@ from trials.reporting.study import StudyView
 
 def show_front(context: Context, study: StudyView) -> None:
     """Plot two metrics of all trials with their front; a click on a point shows that trial beside the figure."""
-    heads = st.columns([4, 1.2, 1.2], vertical_alignment="bottom")
-    heads[0].subheader("Pareto front")
-    axes = list(dict.fromkeys([*study.summary.metrics, "parameters", "macs", "number"]))
-    first, second = study.axes
-    y = heads[1].selectbox("Vertical axis", axes, axes.index(first), format_func=shown_label, key="axis_y")
-    rest = [axis for axis in axes if axis != y]
-    x_default = rest.index(second) if second in rest else 0
-    x = heads[2].selectbox("Horizontal axis", rest, x_default, format_func=shown_label, key="axis_x")
+    axes = choose_axes(study, "Pareto front")
     chart, side = st.columns([3.4, 1], gap="medium")
-    points = study.points_on([y, x])
-    figure = front_figure(points, study.summary.limits, shares=study.shares, imported=study.imported)
-    event = draw(chart, figure, "front", select=True)
+    figure = front_figure(study.points_on(axes), study.summary.limits, shares=study.shares, imported=study.imported)
+    event = draw(chart, figure, "front", select=["points"])
     with side:
         _selected(context, study, event)
+
+
+def choose_axes(study: StudyView, heading: str = "") -> list[str]:
+    """Show the menus of the vertical and the horizontal axis, which the address holds, and return both."""
+    heads = st.columns([4, 1.2, 1.2], vertical_alignment="bottom")
+    if heading:
+        heads[0].subheader(heading)
+    axes = list(dict.fromkeys([*study.summary.metrics, "parameters", "macs", "number"]))
+    first, second = study.axes
+    y = heads[1].selectbox(
+        "Vertical axis", axes, axes.index(first), format_func=shown_label, key="y", bind="query-params"
+    )
+    rest = [axis for axis in axes if axis != y]
+    place = rest.index(second) if second in rest else 0
+    x = heads[2].selectbox("Horizontal axis", rest, place, format_func=shown_label, key="x", bind="query-params")
+    return [str(y), str(x)]
 
 
 def _selected(context: Context, study: StudyView, event: Any) -> None:

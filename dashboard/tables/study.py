@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from nas.foreign import line
 from trials.analysis.by_target import RankCorrelation
@@ -17,15 +18,15 @@ from trials.reporting.comparison import Comparison
 from trials.reporting.labels import dominated_by, interval, label, title, unit
 from trials.reporting.study import StudyView
 from trials.store.read.candidate import ExportInfo
-from trials.store.read.candidates import CandidatePage, CandidateRow
+from trials.store.read.candidates import CandidateRow
 
 
-def candidates_table(page: CandidatePage, metrics: Sequence[str], shares: Mapping[int, float]) -> pd.DataFrame:
+def candidates_table(rows: Sequence[CandidateRow], metrics: Sequence[str], shares: Mapping[int, float]) -> pd.DataFrame:
     """Return one row per trial: number, state, unrounded metrics, probability of the front, costs, why it ended."""
     lines = [
         {
             "Trial": row.number,
-            **({"Network": "original" if row.original else ""} if any(other.original for other in page.rows) else {}),
+            **({"Network": "original" if row.original else ""} if any(other.original for other in rows) else {}),
             "State": row.state,
             **{
                 _head(metric): row.metrics[metric].value if metric in row.metrics else None
@@ -35,12 +36,26 @@ def candidates_table(page: CandidatePage, metrics: Sequence[str], shares: Mappin
             "On the front": shares.get(row.number),
             "Parameters": row.parameters,
             "MACs": row.macs,
-            **(_speedup(row) if any(other.speedups for other in page.rows) else {}),
+            **(_speedup(row) if any(other.speedups for other in rows) else {}),
             "Reason": line(row.reason or ""),
         }
-        for row in page.rows
+        for row in rows
     ]
     return pd.DataFrame(lines)
+
+
+def listing_csv(study: StudyView, numbers: NDArray[np.int64]) -> str:
+    """Return trials as CSV: number, state, every metric with the ends of its interval, probability of the front."""
+    names = list(dict.fromkeys([*study.shown_metrics, "parameters", "macs"]))
+    known, states, cells = study.columns(names)
+    places = np.searchsorted(known, numbers)
+    table = pd.DataFrame({"trial": numbers, "state": states[places]})
+    for name, column in zip(names, cells, strict=True):
+        table[name] = column[places, 0]
+        if np.isfinite(column[:, 1]).any():
+            table[f"{name}_low"], table[f"{name}_high"] = column[places, 1], column[places, 2]
+    table["on_front"] = table["trial"].map(study.shares)
+    return table.to_csv(index=False)
 
 
 def _speedup(row: CandidateRow) -> dict[str, Any]:

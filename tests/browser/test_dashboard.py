@@ -162,24 +162,40 @@ def test_studies_lead_to_a_study(page: Any, address: str) -> None:
     page.wait_for_url(f"{address}/study?study=digits")
 
 
-def test_a_study_has_its_charts_and_a_table_sorted_by_the_database(page: Any, address: str) -> None:
+def test_a_study_has_its_charts_and_leads_to_its_trials(page: Any, address: str) -> None:
     page.goto(f"{address}/study?study=digits")
-    for heading in ("Pareto front", "History", "Against the baseline", "Trials"):
+    for heading in ("Pareto front", "History", "Against the baseline"):
         page.get_by_role("heading", name=heading, exact=True).wait_for()
     page.locator(".js-plotly-plot").nth(3).wait_for()
     assert "limit 0.5" in page.locator(".js-plotly-plot").first.inner_text()
-    assert cells(page)[0] == "0"
+    page.get_by_role("link", name="All trials of this study").click()
+    page.wait_for_url(f"{address}/trials?study=digits")
+    assert cells(page)[:1] == ["0"]
+
+
+def test_trials_are_filtered_and_ordered_and_the_address_holds_it(page: Any, address: str) -> None:
+    page.goto(f"{address}/trials?study=digits")
+    page.get_by_role("textbox", name="Conditions").fill("latency_ms<0.3 and accuracy>0.9")
+    page.keyboard.press("Enter")
     page.get_by_role("combobox", name="Order by").click()
     page.get_by_role("option", name="Latency (ms)").click()
     page.get_by_text("Descending").click()
-    wait_until(page, lambda: cells(page)[1:2] == ["infeasible"])
+    page.wait_for_url(re.compile("descending=true"))
     width = 10
-    latencies = [float(text) for text in cells(page)[3::width] if text]
-    assert latencies == sorted(latencies, reverse=True)
-    first = cells(page)[0]
-    page.get_by_role("button", name="Next").click()
-    page.get_by_text("26 to 30 of 30").wait_for()
-    wait_until(page, lambda: cells(page)[0] != first)
+    wait_until(page, lambda: cells(page)[3::width] == sorted(cells(page)[3::width], key=float, reverse=True))
+    latencies, accuracies = cells(page)[3::width], cells(page)[2::width]
+    assert max(map(float, latencies)) < 0.3
+    assert min(map(float, accuracies)) > 0.9
+    page.goto(page.url)
+    wait_until(page, lambda: cells(page)[3::width] == latencies)
+    page.goto(f"{address}/trials?study=digits&where=lateness<3")
+    page.get_by_text("has no metric 'lateness'").wait_for()
+
+
+def test_pages_of_trials(page: Any, address: str) -> None:
+    page.goto(f"{address}/trials?study=digits&page=2")
+    page.get_by_text("26 to 30 of 30 listed trials").wait_for()
+    wait_until(page, lambda: cells(page)[:1] == ["25"])
 
 
 def test_a_clicked_point_leads_to_its_candidate(page: Any, address: str) -> None:
@@ -196,15 +212,36 @@ def test_a_clicked_point_leads_to_its_candidate(page: Any, address: str) -> None
     page.wait_for_url(re.compile(r"/trial\?study=digits&trial=\d+$"))
 
 
-def test_a_ticked_row_leads_to_its_candidate(page: Any, address: str) -> None:
-    page.goto(f"{address}/study?study=digits")
+def test_ticked_trials_are_opened_and_compared(page: Any, address: str) -> None:
+    page.goto(f"{address}/trials?study=digits&order=Latency+(ms)&states=complete")
     cells(page)
     table = page.locator("[data-testid=stDataFrame]").last
     table.scroll_into_view_if_needed()
     box = table.bounding_box()
+    for row in (0, 1):
+        page.mouse.click(box["x"] + 17, box["y"] + 35 * (row + 1) + 17)
+        page.get_by_role("link", name=re.compile("Open trial")).nth(row).wait_for()
+    page.get_by_role("link", name="Compare 2 trials").click()
+    page.wait_for_url(re.compile(r"/compare\?study=digits&trials=24%2C\d+"))
+    for heading in ("Objectives", "Which is better", "Metrics", "Choices", "Layers"):
+        page.get_by_role("heading", name=heading, exact=True).wait_for()
+    assert cells(page, 0)[0] == "trial 24"
+    page.goto(f"{address}/trials?study=digits")
+    cells(page)
+    box = page.locator("[data-testid=stDataFrame]").last.bounding_box()
     page.mouse.click(box["x"] + 17, box["y"] + 35 + 17)
-    page.get_by_role("heading", name="Trial 0", exact=True).wait_for()
+    page.get_by_role("link", name="Open trial 0").click()
     page.wait_for_url(f"{address}/trial?study=digits&trial=0")
+
+
+def test_compare_suggests_the_ends_of_the_front_and_refuses_what_is_no_trial(page: Any, address: str) -> None:
+    page.goto(f"{address}/compare?study=digits")
+    page.get_by_role("link", name="best accuracy").wait_for()
+    page.get_by_role("link", name="best latency").wait_for()
+    page.goto(f"{address}/compare?study=digits&trials=1,x")
+    page.get_by_text("'x' is not the number of a trial").wait_for()
+    page.goto(f"{address}/compare?study=digits&trials=1,99")
+    page.get_by_text("its trials are 0 to 29").wait_for()
 
 
 def test_a_candidate_has_layers_curve_and_latency(page: Any, address: str) -> None:

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from nas.errors import PlanError, StudyError
-from nas.registry import nearest
 from nas.strategies.pareto import pareto_front
 from trials.analysis.knee import knee
+from trials.analysis.listing import check_metrics
 from trials.plans.conditions import parse_conditions
 from trials.plans.metrics import static_metric_names
-from trials.store.read.metric_names import metric_names, split_name
+from trials.store.read.metric_names import split_name
 from trials.store.read.points import Points, points
 from trials.store.read.session import find_study, reading
 from trials.store.store import Store
@@ -69,18 +69,14 @@ def select(store: Store, name: str, selection: Selection) -> list[int]:
         study = find_study(session, name)
         if selection.trial is not None:
             return [selection.trial]
-        known = [*metric_names(session, study), *TARGET_METRICS, *static_metric_names()]
         objectives = dict(study.objectives)
         by = selection.by or next(iter(objectives))
-        for metric in [by, *(condition.metric for condition in conditions)]:
-            if metric not in known and split_name(metric)[0] not in TARGET_METRICS:
-                raise PlanError(f"study {name!r} has no metric {metric!r}{nearest(metric, known, _some(known))}")
+        check_metrics(session, name, [by, *(condition.metric for condition in conditions)])
         wanted = tuple(dict.fromkeys([*objectives, by, *(condition.metric for condition in conditions)]))
         found = points(session, name, wanted)
     kept = found.take(found.states == "complete")
     for condition in conditions:
-        column = kept.on([condition.metric]).values[:, 0]
-        kept = kept.take(np.array([condition.holds(value) for value in column], dtype=np.bool_))
+        kept = kept.take(condition.holds(kept.on([condition.metric]).values[:, 0]))
     if not len(kept.numbers):
         that = f" with {selection.where}" if conditions else ""
         raise StudyError(f"study {name!r} has no complete trial{that}; nas show {name} lists its trials")
@@ -89,10 +85,6 @@ def select(store: Store, name: str, selection: Selection) -> list[int]:
         rows = [knee(front.values, front.directions)] if selection.knee else range(len(front.numbers))
         return [int(front.numbers[row]) for row in rows]
     return _ranked(kept, by, _direction(by, objectives))[: selection.top or 1]
-
-
-def _some(known: list[str]) -> str:
-    return f"it has: {', '.join(dict.fromkeys(known))}"
 
 
 def _front(kept: Points) -> Points:

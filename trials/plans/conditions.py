@@ -7,11 +7,15 @@ import operator
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from nas.errors import PlanError
 from trials.plans.values import short
 
-_OPERATORS: Mapping[str, Callable[[float, float], bool]] = {
+_OPERATORS: Mapping[str, Callable[[Any, float], Any]] = {
     "<=": operator.le,
     ">=": operator.ge,
     "==": operator.eq,
@@ -29,9 +33,10 @@ class Condition:
     sign: str
     bound: float
 
-    def holds(self, value: float) -> bool:
-        """Whether a value of the metric keeps the bound; NaN, an unknown value, never does."""
-        return _OPERATORS[self.sign](value, self.bound)
+    def holds(self, values: Any) -> NDArray[np.bool_]:
+        """Whether values of the metric keep the bound; NaN, an unknown value, never does."""
+        kept: NDArray[np.bool_] = _OPERATORS[self.sign](np.asarray(values, dtype=np.float64), self.bound)
+        return kept
 
 
 def parse_conditions(text: str) -> list[Condition]:

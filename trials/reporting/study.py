@@ -8,14 +8,21 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
+from nas.strategies.pareto import Floats
 from nas.tasks.per_class import PREFIX
 from trials.analysis.by_target import RankCorrelation, fronts_by_target, rank_correlations
 from trials.analysis.histories import History, histories_of
 from trials.analysis.imported import dominating
+from trials.analysis.knee import knee
+from trials.analysis.listing import Listing, listed
 from trials.analysis.membership import membership_of
 from trials.analysis.predictions import PredictionError, prediction_errors
 from trials.analysis.rungs import RungCorrelation, rung_correlations
 from trials.reporting.comparison import Comparison, comparison
+from trials.reporting.labels import inline
 from trials.reporting.trial_table import trial_table
 from trials.reporting.verdict import verdict
 from trials.store.read.candidate import CandidateDetail, ExportInfo, candidate_detail, exports
@@ -83,6 +90,20 @@ class StudyView:
     def front(self) -> Points:
         """Trials on the Pareto front, on ``axes``."""
         return self.points_on(self.axes).front()
+
+    @cached_property
+    def landmarks(self) -> Mapping[str, int]:
+        """Words → number of a trial on the front: the best in each objective, and the knee."""
+        front = self.points.front()
+        if not len(front.numbers):
+            return {}
+        signs = [1 if direction == "maximize" else -1 for direction in front.directions]
+        places = {
+            f"best {inline(metric)}": int(np.argmax(front.values[:, column] * signs[column]))
+            for column, metric in enumerate(front.metrics)
+        }
+        places["knee"] = knee(front.values, front.directions)
+        return {words: int(front.numbers[place]) for words, place in places.items()}
 
     @cached_property
     def shares(self) -> Mapping[int, float]:
@@ -197,6 +218,19 @@ class StudyView:
     def trial_table(self) -> list[dict[str, Any]]:
         """One row for each trial; see ``trials.reporting.trial_table``."""
         return trial_table(self.trials, self.shares, list(self.row.objectives))
+
+    def columns(self, names: Sequence[str]) -> tuple[NDArray[np.int64], NDArray[np.str_], Sequence[Floats]]:
+        """Return numbers and states of all trials, and metrics with their intervals: see ``StudyColumns.read``."""
+        with reading(self.source) as session:
+            return self._columns.read(session, names)
+
+    def listed(self, listing: Listing) -> NDArray[np.int64]:
+        """Return the numbers of the trials that a listing selects, in its order.
+
+        Raises:
+            PlanError: the listing names an unknown metric or state, or its conditions can't be read.
+        """
+        return listed(self.source, self.name, listing, self.shares, self._columns)
 
     def rows(self, numbers: Sequence[int]) -> dict[int, CandidateRow]:
         """Return number → row of each trial that exists, in the order of ``numbers``."""

@@ -39,7 +39,7 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
 
 def test_a_line_a_candidate_with_units_in_the_head(engine: Engine) -> None:
     page = candidates_page(engine, "digits", order_by="latency_ms", limit=5)
-    table = candidates_table(page, study_summary(engine, "digits").metrics, dict.fromkeys(range(30), 0.25))
+    table = candidates_table(page.rows, study_summary(engine, "digits").metrics, dict.fromkeys(range(30), 0.25))
     assert list(table.columns) == [
         "Trial", "State", "Accuracy", "Latency (ms)", "Peak memory", "Size",
         "On the front", "Parameters", "MACs", "Reason",

@@ -1,0 +1,70 @@
+"""The page that compares a few trials of a study."""
+
+from __future__ import annotations
+
+import re
+
+import streamlit as st
+
+from dashboard.context import Context
+from dashboard.sections.compared import show_choices, show_intervals, show_layers, show_metrics, show_probabilities
+from dashboard.selection import choose_study
+from nas.errors import UnknownNameError
+from nas.foreign import markdown
+from trials.reporting.study import StudyView
+
+TITLE, ICON, ORDER = "Compare", ":material/compare_arrows:", 3
+#: Largest number of trials to compare.
+MAX_TRIALS = 6
+
+
+def show(context: Context) -> None:
+    """Compare the trials that the link names, else the front's ends and its knee."""
+    name = choose_study(context)
+    st.title("Compare")
+    if name is None:
+        st.info("This database has no studies yet. Launch one with `nas search examples/digits.yaml`.")
+        return
+    study = context.study(name)
+    st.caption(f"Study {markdown(name)}")
+    if "trials" not in st.query_params and "trials" not in st.session_state:
+        st.session_state["trials"] = ", ".join(map(str, study.landmarks.values()))
+    text = st.text_input("Trials", placeholder="2, 6", key="trials", bind="query-params")
+    details = [study.detail(number) for number in _numbers(text or "")]
+    if len(details) < 2:
+        st.info(f"Name 2 to {MAX_TRIALS} trials, separated by commas, or tick them on the page Trials.")
+        return
+    with st.container(horizontal=True):
+        for detail in details:
+            _link(context, study, detail.row.number)
+    show_intervals(study, details)
+    show_probabilities(study, details)
+    show_metrics(study, details)
+    show_choices(details)
+    show_layers(details)
+
+
+def _link(context: Context, study: StudyView, number: int) -> None:
+    landmark = next((words for words, found in study.landmarks.items() if found == number), "")
+    st.page_link(
+        context.pages["trial"],
+        label=f"Trial {number}" + (f", {landmark}" if landmark else ""),
+        icon=":material/arrow_forward:",
+        query_params={"study": study.name, "trial": str(number)},
+    )
+
+
+def _numbers(text: str) -> list[int]:
+    """The numbers in a list such as ``2, 6``, without repetitions.
+
+    Raises:
+        UnknownNameError: a part is not a number, or there are too many.
+    """
+    parts = [part for part in re.split(r"[\s,]+", text) if part]
+    wrong = [part for part in parts if not re.fullmatch(r"[0-9]{1,9}", part)]
+    if wrong:
+        raise UnknownNameError(f"{wrong[0]!r} is not the number of a trial; write numbers separated by commas: 2, 6")
+    numbers = list(dict.fromkeys(map(int, parts)))
+    if len(numbers) > MAX_TRIALS:
+        raise UnknownNameError(f"{len(numbers)} trials are too many to compare; name at most {MAX_TRIALS}")
+    return numbers
