@@ -12,6 +12,7 @@ from nas.latency.protocol.summary import times_of
 from nas.tasks.per_class import PREFIX
 from trials.analysis.membership import membership_of
 from trials.analysis.profiles import OWN, account, layer_times
+from trials.analysis.rechecks import Recheck
 from trials.cli.console import out
 from trials.cli.layout import shown
 from trials.cli.options import print_rows
@@ -38,6 +39,8 @@ def print_caveats(study: StudyView) -> None:
         out.print(warning(text))
     if study.verdict:
         out.print(study.verdict)
+    if study.rechecks:
+        out.print(study.rechecks[-1].verdict)
 
 
 def print_costs(study: StudyView) -> None:
@@ -194,6 +197,25 @@ def print_imported(study: StudyView, networks: Sequence[ImportedNetwork]) -> Non
         for item in networks
     ]
     print_rows(rows, as_json=False)
+
+
+def print_recheck(found: Recheck) -> None:
+    """Print the front in another environment, and the verdict."""
+    rows = [
+        {
+            "trial": item.trial,
+            "ratio": item.ratio,
+            "95 % interval": f"{item.low:.4g} – {item.high:.4g}",
+            "change": item.change,
+            "slower layers": "; ".join(
+                f"{layer.layer} ({layer.ops}) {layer.present_ms:.3g} → {layer.other_ms:.3g} ms"
+                for layer in item.slower_layers
+            ),
+        }
+        for item in found.trials
+    ]
+    print_rows(rows, as_json=False)
+    out.print(found.verdict, soft_wrap=True)
 
 
 def final_training_row(detail: CandidateDetail, training: FinalTrainingInfo) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from trials.analysis.knee import knee
 from trials.analysis.listing import Listing, listed
 from trials.analysis.membership import membership_of
 from trials.analysis.predictions import PredictionError, prediction_errors
+from trials.analysis.rechecks import Recheck
 from trials.analysis.rungs import RungCorrelation, rung_correlations
 from trials.reporting.comparison import Comparison, comparison
 from trials.reporting.labels import inline
@@ -35,6 +36,7 @@ from trials.store.read.imported import ImportedNetwork, imported_networks
 from trials.store.read.metric_names import is_at_rung
 from trials.store.read.points import Points, points
 from trials.store.read.predictions import predicted_latencies
+from trials.store.read.rechecks import rechecks
 from trials.store.read.session import Source, reading
 from trials.store.read.studies import StudyRow, StudySummary, compared_studies, study_summary
 from trials.store.read.trials import Trial, all_trials
@@ -209,6 +211,11 @@ class StudyView:
     def better_than(self, network: ImportedNetwork) -> list[int] | None:
         """Return the trials of the front that dominate a network; None if it lacks an objective."""
         return dominating(self.points.front(), network.metrics)
+
+    @cached_property
+    def rechecks(self) -> Sequence[Recheck]:
+        """The front in other environments, oldest first."""
+        return [Recheck.from_json(result) for result in rechecks(self.source, self.name)]
 
     @cached_property
     def trials(self) -> Sequence[Trial]:

@@ -14,7 +14,8 @@
                ├── artifacts       files, by URI and hash
                ├── final_trainings ── final_epochs
                └── exports         exported folders and their test scores
-    studies ── imported_networks ── imported_measurements
+    studies ─┬─ imported_networks ── imported_measurements
+             └─ rechecks           the front in another environment
 """
 
 from __future__ import annotations
@@ -432,4 +433,15 @@ class ImportedMeasurement(Base):
     high_ms: Mapped[float]
     conditions: Mapped[dict[str, Any]]
     samples: Mapped[bytes] = mapped_column(LargeBinary, deferred=True)
+    created_at: Mapped[datetime]
+
+
+class RecheckRow(Base):
+    """The front of a study, measured in another environment."""
+
+    __tablename__ = "rechecks"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    study_id: Mapped[int] = mapped_column(ForeignKey("studies.id", ondelete="CASCADE"), index=True)
+    #: As written by ``trials.analysis.rechecks.Recheck.to_json``.
+    result: Mapped[dict[str, Any]]
     created_at: Mapped[datetime]

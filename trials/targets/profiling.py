@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -30,16 +31,12 @@ def profile_candidate(store: Store, name: str, number: int, target: str | None =
         MeasureError: the target's runtime has no profiler.
         UnreachableError: the target's agent does not answer.
     """
-    targets = study_summary(store, name).targets
-    wanted = target or targets[0]
-    if wanted not in targets:
-        hint = nearest(wanted, targets, f"it has {', '.join(targets)}")
-        raise PlanError(f"study {name!r} has no target {wanted!r}{hint}")
+    wanted = chosen_target(study_summary(store, name).targets, name, target)
     stored = store.read(find_target, wanted)
     assert stored is not None
     place = Target.from_json(stored.description)
     with Scratch("nas-profile-") as folder:
-        path = _fetched(candidate_detail(store, name, number), Path(folder))
+        path = fetched(candidate_detail(store, name, number), Path(folder))
         with open_measurer(place.spec) as measurer:
             found, version = measurer.profile(path, place)
         layers = node_layers(path, [(node.name, node.op) for node in found.nodes])
@@ -48,7 +45,15 @@ def profile_candidate(store: Store, name: str, number: int, target: str | None =
     return wanted
 
 
-def _fetched(detail: CandidateDetail, folder: Path) -> Path:
+def chosen_target(targets: Sequence[str], study: str, wanted: str | None) -> str:
+    """Return one of a study's targets, by default the first; PlanError if it has no such target."""
+    if wanted is not None and wanted not in targets:
+        hint = nearest(wanted, targets, f"it has {', '.join(targets)}")
+        raise PlanError(f"study {study!r} has no target {wanted!r}{hint}")
+    return wanted or targets[0]
+
+
+def fetched(detail: CandidateDetail, folder: Path) -> Path:
     """Fetch the candidate's deployed file into ``folder``."""
     number, study = detail.row.number, detail.study
     file = next((item for item in detail.artifacts if item.kind != "weights"), None)

@@ -11,11 +11,12 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import IO, Any, cast
 
 from nas.errors import MeasureError, UnavailableError
 from nas.foreign import last_words
-from nas.import_path import inheritable
+from nas.import_path import APPENDED, inheritable
 from nas.memory import num_killed
 from nas.place import FROM_OUTSIDE, how_ended
 
@@ -46,6 +47,8 @@ class WorkerProcess:
         *,
         timeout_s: float = TIMEOUT_S,
         memory_bytes: int | None = None,
+        python: str = sys.executable,
+        code: Path | None = None,
     ) -> None:
         """Prepare the process, which starts at the first request.
 
@@ -54,8 +57,12 @@ class WorkerProcess:
             timeout_s: seconds of silence after which the process is ended.
             memory_bytes: bytes that the process may allocate for data; if given, the system also kills it before
                 others when memory runs out.
+            python: interpreter that runs the process.
+            code: bundle of ``nas.latency.agent.bundle`` that another interpreter imports in place of this project.
         """
         self.spec = spec
+        self._python = python
+        self._code = code
         self.timeout_s = timeout_s
         self._memory_bytes = memory_bytes
         self._on_wait: Callable[[], None] = lambda: None
@@ -122,11 +129,11 @@ class WorkerProcess:
         self._killed_before = num_killed()
         self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 — closed with the process
         self._process = subprocess.Popen(
-            [sys.executable, *_START],
+            [self._python, *_START],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._stderr,
-            env=_environment(self.spec["threads"]),
+            env=_environment(self.spec["threads"], self._code),
         )
         try:
             if self._memory_bytes is not None:
@@ -203,9 +210,13 @@ def refusal(message: Mapping[str, Any]) -> MeasureError:
     return (UnavailableError if message.get("place") else MeasureError)(message["error"])
 
 
-def _environment(threads: int) -> dict[str, str]:
-    """This process's environment with its import path (a plan's own code too) and the number of threads."""
-    return {**os.environ, **dict.fromkeys(_THREAD_VARIABLES, str(threads)), **inheritable()}
+def _environment(threads: int, code: Path | None) -> dict[str, str]:
+    """This process's environment with the number of threads and an import path.
+
+    The path is that of this process (a plan's own code too), or only ``code``.
+    """
+    imports = inheritable() if code is None else {"PYTHONPATH": str(code), APPENDED: ""}
+    return {**os.environ, **dict.fromkeys(_THREAD_VARIABLES, str(threads)), **imports}
 
 
 def _bound(pid: int, memory_bytes: int) -> None:

@@ -70,6 +70,7 @@ class MeasuringWorker:
         self._clock: Clock = "process" if spec.threads == 1 and self.runtime.processor_time else "wall"
         #: Calibration, as JSON → its rungs' times, milliseconds, with further rungs that were timed in this process.
         self._extended: dict[str, dict[str, float]] = {}
+        self._session: Session | None = None
         # Memory that a runtime allocates once, at its first session, must not count as a candidate's.
         self._open_reference(LADDER[0].name).close()
 
@@ -124,6 +125,26 @@ class MeasuringWorker:
         with self._exclusive():
             found = self.runtime.profile(path, SessionOptions(threads=self.spec.threads, batch=self.spec.batch))
         return {"profile": found.to_json(), "runtime_version": self.runtime.version()}
+
+    def open(self, path: Path) -> dict[str, Any]:
+        """Open a session for ``burst``, in place of the one before; its input shape and memory, and the version."""
+        if not path.is_file():
+            raise MeasureError(f"there is no file {path} on this machine; export the model there first")
+        if self._session is not None:
+            self._session.close()
+        self._session = self._open(path, self.spec.batch)
+        return {
+            "input_shape": list(self._session.input_shape),
+            "peak_memory_bytes": self._session.peak_memory_bytes(),
+            "runtime_version": self.runtime.version(),
+        }
+
+    def burst(self, runs: int) -> dict[str, Any]:
+        """Run the opened session; the caller holds the measuring lock."""
+        if self._session is None:
+            raise MeasureError("no session is open; send open first")
+        found = self._session.burst(runs)
+        return {"wall_ns": found.wall_ns, "process_ns": found.process_ns, "preemptions": found.preemptions}
 
     def _bench(self, opener: Callable[[], Session], references: Mapping[str, float]) -> Bench:
         return Bench(
@@ -218,8 +239,14 @@ def _answer(worker: MeasuringWorker, request: Mapping[str, Any], reply: Reply) -
         return {"modules": sorted(sys.modules)}
     if verb == "profile":
         return worker.profile(Path(request["path"]))
+    if verb == "open":
+        return worker.open(Path(request["path"]))
+    if verb == "burst":
+        return worker.burst(request["runs"])
     if verb != "measure":
-        raise MeasureError(f"unknown request {verb!r}; known: calibrate, health, measure, modules, profile")
+        raise MeasureError(
+            f"unknown request {verb!r}; known: burst, calibrate, health, measure, modules, open, profile"
+        )
     latency, place = worker.measure(
         Path(request["path"]),
         Target.from_json(request["target"]),

@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from trials.store.models import Candidate, Metric, Study
+from trials.store.models import Candidate, ImportedRow, Metric, RecheckRow, Study
 from trials.store.read.metric_names import metric_is, metric_name, metric_names, split_name, target_names
 from trials.store.read.protocols import Evidence, missing
 from trials.store.read.session import Source, find_study, reading, utc
@@ -184,8 +184,11 @@ def study_token(source: Source, name: str) -> tuple[Any, ...]:
         UnknownNameError: the study does not exist.
     """
     revision = select(func.max(Candidate.revision)).where(Candidate.study_id == Study.id).scalar_subquery()
+    later = [
+        select(func.max(row.id)).where(row.study_id == Study.id).scalar_subquery() for row in (ImportedRow, RecheckRow)
+    ]
     columns = (Study.id, Study.state, Study.phase, Study.error, Study.is_prepared, Study.finished_at, Study.lease_epoch)
     with reading(source) as session:
         group = find_study(session, name).group
-        query = select(*columns, revision).where(Study.group == group).order_by(Study.id)
+        query = select(*columns, revision, *later).where(Study.group == group).order_by(Study.id)
         return tuple(tuple(row) for row in session.execute(query))

@@ -29,6 +29,7 @@ from trials.reporting.report.tables import imported_table
 from trials.reporting.study import study_view
 from trials.store.models import Candidate, ImportedMeasurement, Metric
 from trials.store.read.imported import imported_networks
+from trials.store.read.studies import study_token
 from trials.store.store import Store
 from trials.targets.stored import remove
 
@@ -77,7 +78,7 @@ def files(store: Store) -> list[Path]:
 
 
 def test_an_onnx_file_is_scored_and_measured_and_is_no_trial(store: Store, tmp_path: Path, workers: InProcess) -> None:
-    trials, metrics = count(store, Candidate), count(store, Metric)
+    trials, metrics, token = count(store, Candidate), count(store, Metric), study_token(store, "study")
     found = import_network(store, "study", str(nearest_mean(tmp_path / "my net.onnx")))
     assert found.name == "my-net"
     assert (found.metrics["parameters"].value, found.metrics["macs"].value) == (650, 640)
@@ -88,6 +89,7 @@ def test_an_onnx_file_is_scored_and_measured_and_is_no_trial(store: Store, tmp_p
     assert found.notes == ()
     assert (count(store, Candidate), count(store, Metric)) == (trials, metrics)
     assert count(store, ImportedMeasurement) == 1
+    assert study_token(store, "study") != token, "the dashboard shows it"
     with study_view(store, "study") as study:
         assert len(candidate_rows(study, 50)) == trials
         assert study.better_than(found) is not None

@@ -30,6 +30,7 @@ from trials.store.write.jobs import add_epochs, commit_job
 from trials.store.write.leases import acquire_lease, release_lease, renew_lease
 from trials.store.write.outcomes import add_export, add_profile, mark_deleted
 from trials.store.write.proposals import propose
+from trials.store.write.rechecks import add_recheck
 from trials.store.write.studies import check_name_free
 from trials.store.write.targets import add_target, remove_target
 
@@ -58,6 +59,7 @@ def _fill(study, identity: str) -> None:
     file = ArtifactValue("onnx", f"/files/{study.name}.onnx", "0" * 64, 10)
     network = ImportedValue("own", {}, file, [MetricValue("accuracy", "", 0.5)], {}, [], [measured], {})
     study.store.write(add_imported, study.name, network, force=True)
+    study.store.write(add_recheck, study.name, {"target": "local"})
 
 
 def test_a_study_is_read_as_it_was_written(store: Store, study) -> None:
@@ -134,6 +136,7 @@ def test_a_deleted_study_takes_all_that_is_its_own(store: Store, study, other_st
         "ExportRow": 1,
         "ImportedRow": 1,
         "ImportedMeasurement": 1,
+        "RecheckRow": 1,
     }
     assert [row.identity for row in study.rows(Architecture)] == ["b"]
     assert [row.study_id for row in study.rows(Candidate)] == [other_study.id]
