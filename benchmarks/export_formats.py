@@ -3,6 +3,7 @@
     python benchmarks/export_formats.py
     python benchmarks/export_formats.py --formats torch onnx --spaces large_kernel --precisions fp32 int8
     python benchmarks/export_formats.py --formats torch --python /tmp/other/bin/python
+    python benchmarks/export_formats.py --formats litert --pythons litert=litert/bin/python
 
 For each space and precision, a random network with seeded weights is exported for the images of scikit-learn's digits.
 Each format is then opened by its own script in a fresh process, by default of this Python, or of one that has only the
@@ -83,7 +84,13 @@ def row(
     artifact = OnnxExporter().export(network, folder / "model.onnx", input_shape=shape, calibration=images)
     source = Source(network, artifact, images)
     measured = FORMATS.get("onnx")().outputs(folder, images.numpy())
-    return [cell(FORMATS.get(name)(), source, images, measured, folder / name, options) for name in options.formats]
+    return [cell(form_of(name, options), source, images, measured, folder / name, options) for name in options.formats]
+
+
+def form_of(name: str, options: argparse.Namespace) -> Format:
+    form = FORMATS.get(name)()
+    form.python = options.pythons.get(name)
+    return form
 
 
 def made(spec: dict[str, object], task: Digits, seed: int) -> Network:
@@ -104,7 +111,9 @@ def cell(
     np.save(folder / "inputs.npy", images.numpy())
     (folder / "opener.py").write_text(form.script())
     started = time.perf_counter()
-    done = subprocess.run([options.python, "-c", CODE], cwd=folder, capture_output=True, text=True)
+    done = subprocess.run(
+        [options.pythons.get(folder.name, options.python), "-c", CODE], cwd=folder, capture_output=True, text=True
+    )
     if done.returncode:
         return f"FAILED: {done.stderr.strip().splitlines()[-1]}"
     found = np.load(folder / "outputs.npy")
@@ -120,7 +129,10 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--precisions", nargs="+", choices=list(BITS), default=["fp32", "fp16", "int8", "int4"])
     parser.add_argument("--python", default=sys.executable, help="Python that opens the files")
     parser.add_argument("--seed", type=int, default=1)
-    return parser.parse_args()
+    parser.add_argument("--pythons", nargs="*", default=[], help="FORMAT=PATH, as for nas export --format-python")
+    options = parser.parse_args()
+    options.pythons = dict(item.split("=", 1) for item in options.pythons)
+    return options
 
 
 if __name__ == "__main__":

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import nas.torchvision_fix  # noqa: F401  isort: skip
+
 from typing import Any
 
 import timm

@@ -495,6 +495,7 @@ class Trial:
         formats: Sequence[str] = (),
         opset: int | None = None,
         dynamic_batch: bool = False,
+        format_pythons: Mapping[str, str] | None = None,
         with_preprocessing: bool = False,
     ) -> dict[str, Any]:
         """Write the measured file of the network and ``run.py`` into a folder; score and measure the network again.
@@ -506,6 +507,7 @@ class Trial:
             formats: formats to write besides the measured file, such as ``["torch", "openvino"]``.
             opset: ONNX opset of the file of the format ``onnx``; by default that of the measured file.
             dynamic_batch: the files of ``formats`` take any number of inputs at once.
+            format_pythons: name of a format with an environment of its own → the Python of the environment.
             with_preprocessing: also write an ONNX file that takes 8-bit pixels and normalizes them.
 
         Returns:
@@ -521,7 +523,7 @@ class Trial:
         from trials.export.candidate import export_candidate
         from trials.export.formats import Formats
 
-        further = Formats.of(list(formats), opset=opset, dynamic_batch=dynamic_batch)
+        further = Formats.of(list(formats), opset=opset, dynamic_batch=dynamic_batch, pythons=format_pythons)
         path = new_folder(Path(folder), force=force)
         return export_candidate(
             self._store, self.study, self.number, path, weights, further, preprocessed=with_preprocessing

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -10,13 +11,21 @@ import numpy as np
 import pytest
 import torch
 
-from nas.errors import ExportError
+from nas.errors import ExportError, MissingPackageError, PlanError
 from nas.export.checking.expected import expect
 from nas.export.formats import FORMATS, Format, FormatOptions, Source, make_formats
 from nas.export.formats.compare import check_outputs
+from nas.export.formats.environment import EnvironmentFormat
+from nas.export.formats.timm import Timm
 from nas.export.onnx import OnnxExporter
+from nas.export.seeding import seed_weights
 from nas.extras import is_installed
-from nas.space import Network
+from nas.space import Network, SearchSpace
+from nas.space.chooser import RandomChooser
+from nas.space.sampling import Searched
+from nas.tasks.recorded import RecordedClassification
+from search_spaces.timm_family import TimmFamily
+from search_spaces.timm_model import TimmModel
 from tests.contracts.test_exporters import NETWORKS, SHAPE, images, make_network
 
 
@@ -28,6 +37,20 @@ def sparse(name: str) -> Network:
             weight = network.model.get_submodule(path).weight
             weight[weight.abs() < weight.abs().median()] = 0.0
     return network
+
+
+def timm_network(space: SearchSpace, seed: int = 0, size: int = SHAPE[-1]) -> Network:
+    """A random network of a space of timm's networks."""
+    searched = Searched(space, {}, (), RecordedClassification([3, size, size], 3, ["a", "b", "c"]))
+    network = searched.build(searched.sample(RandomChooser(seed)).architecture, seed)
+    seed_weights(network, (1, 3, size, size), "formats")
+    network.finalize()
+    return network
+
+
+def held(made: Format) -> Network:
+    """A network that the format can hold."""
+    return timm_network(TimmModel("resnet10t")) if isinstance(made, Timm) else make_network("plain")
 
 
 PLAIN = FormatOptions()
@@ -42,7 +65,11 @@ CASES = {
 
 @pytest.fixture(params=FORMATS.names())
 def made(request: pytest.FixtureRequest) -> Format:
+    python = os.environ.get(f"{request.param.upper()}_PYTHON")
     found = FORMATS.get(request.param)()
+    found.python = python
+    if isinstance(found, EnvironmentFormat) and python is None:
+        pytest.skip(f"{request.param.upper()}_PYTHON does not name the Python of its environment")
     for package in (*found.requires, *found.writes_with):
         if not is_installed(package):
             pytest.skip(f"{package} is not installed")
@@ -117,7 +144,8 @@ def test_a_newer_opset_is_written_and_an_unknown_one_refused(tmp_path: Path) -> 
 def test_a_format_that_computes_something_else_is_refused(
     made: Format, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    source = source_of(make_network("plain"), tmp_path)
+    source = source_of(held(made), tmp_path)
+    made.check(source)
     files = made.write(source, tmp_path)
     own = made.outputs
     monkeypatch.setattr(made, "outputs", lambda *given: own(*given) * np.float32(1.01))
@@ -127,7 +155,8 @@ def test_a_format_that_computes_something_else_is_refused(
 
 @pytest.mark.slow
 def test_an_opener_runs_alone_and_the_requirements_are_pinned(made: Format, tmp_path: Path) -> None:
-    source = source_of(make_network("plain"), tmp_path)
+    source = source_of(held(made), tmp_path)
+    made.check(source)
     made.write(source, tmp_path)
     inputs = images(1, seed=1).numpy()
     np.save(tmp_path / "inputs.npy", inputs)
@@ -137,7 +166,7 @@ def test_an_opener_runs_alone_and_the_requirements_are_pinned(made: Format, tmp_
         "assert not [name for name in sys.modules if name.partition('.')[0] in ('nas', 'search_spaces', 'trials')]"
     )
     (tmp_path / "opener.py").write_text(made.script())
-    subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True)
+    subprocess.run([made.python or sys.executable, "-c", code], cwd=tmp_path, check=True)
     np.testing.assert_array_equal(np.load(tmp_path / "outputs.npy"), made.outputs(tmp_path, inputs))
     assert all("==" in line for line in made.requirements())
 
@@ -146,3 +175,45 @@ def test_a_missing_package_is_named_with_the_command_that_installs_it(monkeypatc
     monkeypatch.setattr("nas.extras.is_installed", lambda package: package == "measured_nas")
     with pytest.raises(ImportError, match=r"format 'openvino' needs .* pip install 'measured-nas\[openvino\]'"):
         make_formats(["openvino"])
+
+
+@pytest.mark.parametrize("space", [TimmModel("resnet10t"), TimmFamily("convnext"), TimmFamily("vit")])
+def test_timm_builds_its_networks_from_the_folder(space: SearchSpace, tmp_path: Path) -> None:
+    inputs = torch.rand(64, 3, 16, 16, generator=torch.Generator().manual_seed(0))
+    for seed in (1, 2):
+        network, made, folder = timm_network(space, seed, size=16), Timm(), tmp_path / str(seed)
+        folder.mkdir()
+        artifact = OnnxExporter().export(network, folder / "model.onnx", input_shape=(1, 3, 16, 16), calibration=inputs)
+        source = Source(network, artifact, inputs)
+        made.check(source)
+        files = made.write(source, folder)
+        assert check_outputs(made, source, folder, files, inputs[:8], "timm") < 1e-5
+
+
+def test_timm_refuses_what_it_can_not_build(tmp_path: Path) -> None:
+    with pytest.raises(ExportError, match="format 'timm': timm's create_model can't build this network"):
+        Timm().check(source_of(timm_network(TimmFamily("byobnet")), tmp_path))
+    network = timm_network(TimmModel("resnet10t"))
+    source = source_of(network, tmp_path)
+    network.bits = dict.fromkeys(["fc"], 8)
+    with pytest.raises(ExportError, match="format 'timm': layers of this network have 8 bits"):
+        Timm().check(source)
+    network.bits = {}
+    network.model.fc = torch.nn.Linear(256, 3)
+    with pytest.raises(ExportError, match=r"timm's resnet10t has other tensors than this network: .*fc\.weight"):
+        Timm().check(source)
+
+
+def test_an_environment_that_is_missing_or_incomplete_is_named_with_the_command_that_makes_it() -> None:
+    with pytest.raises(PlanError, match=r"python -m venv litert && .*litert\.txt; then add --format-python litert="):
+        make_formats(["litert"])
+    with pytest.raises(MissingPackageError, match=r"lacks a package .* -m pip install -r .*executorch\.txt"):
+        make_formats(["executorch"], {"executorch": sys.executable})
+    with pytest.raises(PlanError, match="no/python can't be run"):
+        make_formats(["executorch"], {"executorch": "no/python"})
+
+
+def test_litert_refuses_fewer_bits_before_anything_runs(tmp_path: Path) -> None:
+    made = FORMATS.get("litert")()
+    with pytest.raises(ExportError, match="format 'litert': layers of this network have 8 bits"):
+        made.check(source_of(make_network("plain", 8), tmp_path))

@@ -34,8 +34,15 @@ class Formats:
     options: FormatOptions = field(default_factory=FormatOptions)
 
     @classmethod
-    def of(cls, names: list[str], *, opset: int | None, dynamic_batch: bool) -> Formats:
-        """Make formats by their names.
+    def of(
+        cls,
+        names: list[str],
+        *,
+        opset: int | None = None,
+        dynamic_batch: bool = False,
+        pythons: Mapping[str, str] | None = None,
+    ) -> Formats:
+        """Make formats by their names; ``pythons`` has the Python of formats with an environment of their own.
 
         Raises:
             PlanError: options are given that none of the formats has.
@@ -46,7 +53,9 @@ class Formats:
             raise PlanError(f"opset {opset} belongs to the format onnx; add --format onnx")
         if dynamic_batch and not names:
             raise PlanError("a file for any batch size is a further file; name its format, such as --format onnx")
-        return cls(make_formats(names), FormatOptions(opset, dynamic_batch))
+        if unused := sorted(set(pythons or {}) - set(names)):
+            raise PlanError(f"a Python is named for {unused[0]!r}, which is not written; add --format {unused[0]}")
+        return cls(make_formats(names, pythons), FormatOptions(opset, dynamic_batch))
 
 
 def write_formats(

@@ -75,6 +75,9 @@ class Format(ABC):
     #: once, or None for any number.
     opener: ClassVar[str]
 
+    #: The Python of another environment, for formats that are written and run there.
+    python: str | None = None
+
     def require(self, name: str) -> None:
         """Check that all packages are installed.
 
@@ -144,6 +147,8 @@ class Format(ABC):
 FORMATS: Registry[type[Format]] = Registry(
     "formats",
     {
+        "executorch": "nas.export.formats.executorch:ExecuTorch",
+        "litert": "nas.export.formats.litert:LiteRt",
         "onnx": "nas.export.formats.onnx:Onnx",
         "onnxruntime-package": "nas.export.formats.onnxruntime_package:OnnxRuntimePackage",
         "openvino": "nas.export.formats.openvino:OpenVino",
@@ -155,8 +160,12 @@ FORMATS: Registry[type[Format]] = Registry(
 )
 
 
-def make_formats(names: Sequence[str]) -> dict[str, Format]:
+def make_formats(names: Sequence[str], pythons: Mapping[str, str] | None = None) -> dict[str, Format]:
     """Make formats by their names, and check that the packages that they need are installed.
+
+    Args:
+        names: names of formats.
+        pythons: name of a format → the Python of the environment that writes and runs it.
 
     Raises:
         UnknownNameError: there is no such format.
@@ -164,5 +173,6 @@ def make_formats(names: Sequence[str]) -> dict[str, Format]:
     """
     formats = {name: FORMATS.get(name)() for name in names}
     for name, item in formats.items():
+        item.python = (pythons or {}).get(name)
         item.require(name)
     return formats

@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from nas.errors import PlanError
 from trials.cli.console import app, err, out
 from trials.cli.options import (
     DEFAULT_STORAGE,
@@ -52,6 +53,10 @@ def export(
         list[str] | None,
         typer.Option("--format", help="Write the network in this format, too; repeat it for several."),
     ] = None,
+    pythons: Annotated[
+        list[str] | None,
+        typer.Option("--format-python", help="FORMAT=PATH: Python of the environment that the format is written in."),
+    ] = None,
     opset: Annotated[
         int | None, typer.Option("--opset", min=1, max=MAX_INT, help="ONNX opset of the file of --format onnx.")
     ] = None,
@@ -76,7 +81,8 @@ def export(
 
     selection = Selection(trial, best, knee, top, pareto, by, where)
     selection.check()
-    further = Formats.of(formats or [], opset=opset, dynamic_batch=dynamic_batch)
+    environments = dict(_format_python(text) for text in pythons or [])
+    further = Formats.of(formats or [], opset=opset, dynamic_batch=dynamic_batch, pythons=environments)
     store = Store(storage)
     store.check_writable()
     numbers = select(store, name, selection)
@@ -94,6 +100,13 @@ def export(
         err.print(f"{folder} is not verified: {(Path(folder) / UNVERIFIED).read_text().strip()}", markup=False)
     if failed:
         raise typer.Exit(1)
+
+
+def _format_python(text: str) -> tuple[str, str]:
+    name, equals, path = text.partition("=")
+    if not equals:
+        raise PlanError(f"--format-python {text}: give FORMAT=PATH, such as executorch=executorch/bin/python")
+    return name, path
 
 
 @app.command(epilog="Example: nas report digits --out report")
