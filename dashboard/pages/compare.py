@@ -19,7 +19,7 @@ MAX_TRIALS = 6
 
 
 def show(context: Context) -> None:
-    """Compare the trials that the link names, else the front's ends and its knee."""
+    """Compare the trials that the link names, else those that are recommended."""
     name = choose_study(context)
     st.title("Compare")
     if name is None:
@@ -28,7 +28,7 @@ def show(context: Context) -> None:
     study = context.study(name)
     st.caption(f"Study {markdown(name)}")
     if "trials" not in st.query_params and "trials" not in st.session_state:
-        st.session_state["trials"] = ", ".join(map(str, study.landmarks.values()))
+        st.session_state["trials"] = ", ".join(str(item.number) for item in study.recommended)
     text = st.text_input("Trials", placeholder="2, 6", key="trials", bind="query-params")
     details = [study.detail(number) for number in _numbers(text or "")]
     if len(details) < 2:
@@ -45,10 +45,10 @@ def show(context: Context) -> None:
 
 
 def _link(context: Context, study: StudyView, number: int) -> None:
-    landmark = next((words for words, found in study.landmarks.items() if found == number), "")
+    reason = next((item.reason for item in study.recommended if item.number == number), "")
     st.page_link(
         context.pages["trial"],
-        label=f"Trial {number}" + (f", {landmark}" if landmark else ""),
+        label=f"Trial {number}" + (f", {reason}" if reason else ""),
         icon=":material/arrow_forward:",
         query_params={"study": study.name, "trial": str(number)},
     )

@@ -8,6 +8,7 @@ from dashboard.context import Context
 from dashboard.sections.by_target import show_predictions, show_targets
 from dashboard.sections.front import show_front
 from dashboard.sections.outcome import show_comparison, show_early_scores, show_gaps, show_history, show_imported
+from dashboard.sections.recommended import show_recommended
 from dashboard.sections.summary import show_heading, show_plan, show_totals
 from dashboard.selection import choose_study
 from nas.foreign import markdown
@@ -58,6 +59,7 @@ def _course(context: Context, study: StudyView) -> None:
         return
     if study.verdict:
         st.markdown(f"**{markdown(study.verdict)}**")
+    show_recommended(context, study)
     show_front(context, study)
     show_imported(study)
     show_targets(study)

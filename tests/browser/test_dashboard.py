@@ -173,6 +173,19 @@ def test_a_study_has_its_charts_and_leads_to_its_trials(page: Any, address: str)
     assert cells(page)[:1] == ["0"]
 
 
+def test_the_best_within_a_typed_limit_is_named_at_once(page: Any, address: str) -> None:
+    page.goto(f"{address}/study?study=digits")
+    page.get_by_role("spinbutton", name="Latency (ms) at most").fill("0.1")
+    page.keyboard.press("Enter")
+    page.get_by_text("Best accuracy with latency at most 0.1").wait_for()
+    page.wait_for_url(re.compile("limit=0.1"))
+    page.goto(page.url)
+    page.get_by_text("Best accuracy with latency at most 0.1").wait_for()
+    page.get_by_text("Knee of the front").wait_for()
+    page.get_by_role("link", name="Compare these").click()
+    page.wait_for_url(re.compile("/compare"))
+
+
 def test_trials_are_filtered_and_ordered_and_the_address_holds_it(page: Any, address: str) -> None:
     page.goto(f"{address}/trials?study=digits")
     page.get_by_role("textbox", name="Conditions").fill("latency_ms<0.3 and accuracy>0.9")

@@ -16,14 +16,13 @@ from nas.tasks.per_class import PREFIX
 from trials.analysis.by_target import RankCorrelation, fronts_by_target, rank_correlations
 from trials.analysis.histories import History, histories_of
 from trials.analysis.imported import dominating
-from trials.analysis.knee import knee
 from trials.analysis.listing import Listing, listed
 from trials.analysis.membership import membership_of
 from trials.analysis.predictions import PredictionError, prediction_errors
 from trials.analysis.rechecks import Recheck
 from trials.analysis.rungs import RungCorrelation, rung_correlations
 from trials.reporting.comparison import Comparison, comparison
-from trials.reporting.labels import inline
+from trials.reporting.recommend import Recommended, recommended
 from trials.reporting.trial_table import trial_table
 from trials.reporting.verdict import verdict
 from trials.store.read.candidate import CandidateDetail, ExportInfo, candidate_detail, exports
@@ -94,18 +93,9 @@ class StudyView:
         return self.points_on(self.axes).front()
 
     @cached_property
-    def landmarks(self) -> Mapping[str, int]:
-        """Words → number of a trial on the front: the best in each objective, and the knee."""
-        front = self.points.front()
-        if not len(front.numbers):
-            return {}
-        signs = [1 if direction == "maximize" else -1 for direction in front.directions]
-        places = {
-            f"best {inline(metric)}": int(np.argmax(front.values[:, column] * signs[column]))
-            for column, metric in enumerate(front.metrics)
-        }
-        places["knee"] = knee(front.values, front.directions)
-        return {words: int(front.numbers[place]) for words, place in places.items()}
+    def recommended(self) -> Sequence[Recommended]:
+        """Trials of the front that are worth a look, and why."""
+        return recommended(self.points)
 
     @cached_property
     def shares(self) -> Mapping[int, float]:

@@ -1,0 +1,85 @@
+"""Which network to take: the best within a limit that is dragged or typed, and those that are worth a look anyway."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from dashboard.context import Context
+from dashboard.widgets import shown_label
+from nas.foreign import markdown
+from trials.reporting.labels import inline, interval, label
+from trials.reporting.recommend import best_within
+from trials.reporting.study import StudyView
+
+
+def show_recommended(context: Context, study: StudyView) -> None:
+    """Show the best trial within a limit, and the recommended ones with links."""
+    if not study.recommended:
+        return
+    st.subheader("Which network to take")
+    left, right = st.columns(2, gap="large")
+    with left:
+        if len(study.row.objectives) > 1:
+            _within(context, study)
+    with right:
+        for item in study.recommended:
+            _trial(context, study, item.number, item.reason)
+        st.page_link(
+            context.pages["compare"],
+            label="Compare these",
+            icon=":material/compare_arrows:",
+            query_params={"study": study.name, "trials": ", ".join(str(item.number) for item in study.recommended)},
+        )
+
+
+def _within(context: Context, study: StudyView) -> None:
+    """Ask for a limit on an objective, and show the trial that is best in the first one within it."""
+    first, *others = study.row.objectives
+    bounded = others[0]
+    if len(others) > 1:
+        bounded = st.selectbox("Limit on", others, format_func=shown_label, key="limited", bind="query-params")
+    found = study.points_on([first, bounded])
+    values = found.front().values[:, 1]
+    low, high = float(values.min()), float(values.max())
+    word = "at least" if study.row.objectives[bounded] == "maximize" else "at most"
+    st.session_state.setdefault("limit", (low + high) / 2)
+    st.session_state["dragged"] = min(max(float(st.session_state["limit"]), low), high)
+    if high > low:
+        st.slider(
+            f"{label(bounded)} {word}",
+            low,
+            high,
+            step=(high - low) / 200,
+            format="%.4g",
+            key="dragged",
+            on_change=_follow,
+            label_visibility="collapsed",
+        )
+    limit = st.number_input(f"{label(bounded)} {word}", format="%.5g", key="limit", bind="query-params")
+    number = best_within(found, float(limit or 0.0))
+    if number is None:
+        st.warning(f"No complete trial has {markdown(inline(bounded))} {word} {limit:.4g}.")
+    else:
+        _trial(context, study, number, f"best {inline(first)} with {inline(bounded)} {word} {limit:.4g}")
+
+
+def _follow() -> None:
+    """Set the typed limit to the dragged one."""
+    st.session_state["limit"] = st.session_state["dragged"]
+
+
+def _trial(context: Context, study: StudyView, number: int, reason: str) -> None:
+    """Show a link to a trial, why it is worth a look, and its objectives."""
+    row = study.rows([number])[number]
+    st.page_link(
+        context.pages["trial"],
+        label=f"**Trial {number}**",
+        icon=":material/arrow_forward:",
+        query_params={"study": study.name, "trial": str(number)},
+    )
+    cells = [(metric, row.value(metric)) for metric in study.row.objectives]
+    text = " · ".join(
+        f"{inline(metric)} {interval(metric, value.value, value.low, value.high)}" for metric, value in cells if value
+    )
+    chance = f"on the front with probability {study.shares.get(number, 0.0):.2f}"
+    st.caption(f"{markdown(reason[:1].upper() + reason[1:])}  \n{markdown(f'{text} · {chance}')}")
