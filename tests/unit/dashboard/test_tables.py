@@ -19,14 +19,17 @@ from dashboard.tables.candidate import (
     run_times,
     shape,
 )
-from dashboard.tables.study import candidates_table, rungs_table
+from dashboard.tables.study import candidates_table, imported_table, rungs_table
 from nas.latency.protocol.samples import Samples
 from tests.browser.seed import REFERENCE_MS, seed_database
 from trials.analysis.rungs import RungCorrelation
+from trials.reporting.study import study_view
 from trials.store.database.engine import open_engine
 from trials.store.read.candidate import candidate_detail, samples_blob
 from trials.store.read.candidates import candidates_page
 from trials.store.read.studies import study_summary
+from trials.store.records import ArtifactValue, ImportedValue, MetricValue
+from trials.store.write.imported import add_imported
 
 
 @pytest.fixture(scope="module")
@@ -119,3 +122,20 @@ def test_early_scores_have_a_row_for_each_rung() -> None:
     assert table.to_dict("records") == [
         {"Score": "Accuracy", "After epochs": 3, "Of epochs": 27, "Rank correlation": 0.8, "Trials": 12}
     ]
+
+
+def test_an_imported_network_is_compared_with_the_front(engine: Engine) -> None:
+    file = ArtifactValue("onnx", "/files/own.onnx", "0" * 64, 10)
+    slow = [MetricValue("accuracy", "", 0.1, 0.0, 0.2), MetricValue("latency_ms", "local", 1e6)]
+    fast = [MetricValue("accuracy", "", 0.1), MetricValue("latency_ms", "local", 1e-6)]
+    with engine.begin() as connection:
+        for name, metrics in {"slow": slow, "fast": fast, "unscored": slow[1:]}.items():
+            network = ImportedValue(name, {}, file, metrics, {}, ["a note"], [], {})
+            add_imported(connection, "digits", network, force=False)
+    with study_view(engine, "digits") as study:
+        table = imported_table(study).set_index("Network")
+        front = sorted(map(int, study.points.front().numbers))
+    assert sorted(map(int, table.loc["slow", "Dominated by"].removeprefix("trials ").split(", "))) == front
+    assert table.loc["slow", "Accuracy"] == "0.1 [0, 0.2]"
+    assert table["Dominated by"].tolist()[1:] == ["no trial", "—"]
+    assert table["Notes"].tolist() == ["a note"] * 3
