@@ -8,6 +8,7 @@ from nas.errors import MissingPackageError
 
 #: Import name of a package → the name to install with pip, if it is another one.
 _INSTALLED_WITH = {
+    "ai_edge_litert": "ai-edge-litert",
     "cmake": "measured-nas[kernels]",
     "onnxscript": "measured-nas[onnx-dynamo]",
     "openvino": "measured-nas[openvino]",

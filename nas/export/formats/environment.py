@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar
 
@@ -33,9 +33,6 @@ class EnvironmentFormat(Format):
     #: Name of the file.
     file: ClassVar[str]
 
-    #: Names for pip of the packages that running the file needs.
-    libraries: ClassVar[Sequence[str]]
-
     def require(self, name: str) -> None:
         """See ``Format.require``.
 
@@ -49,7 +46,7 @@ class EnvironmentFormat(Format):
                 f"project: python -m venv {name} && {name}/bin/pip install -r {wanted}; then add --format-python "
                 f"{name}={name}/bin/python"
             )
-        done = self._run("-c", _VERSIONS, *self.libraries)
+        done = self._run("-c", _VERSIONS, *self.requires.values())
         if done.returncode:
             raise MissingPackageError(
                 f"format {name!r}: {self.python} lacks a package ({_last(done.stderr)}); {self.python} -m pip install "
@@ -116,7 +113,7 @@ class EnvironmentFormat(Format):
 
     def requirements(self) -> list[str]:
         """See ``Format.requirements``; the versions are those of the environment."""
-        text = self._run("-c", _VERSIONS, "numpy", *self.libraries).stdout
+        text = self._run("-c", _VERSIONS, "numpy", *self.requires.values()).stdout
         return [item.partition("+")[0] for item in text.split()]
 
     def _run(self, *arguments: str, folder: Path | None = None) -> subprocess.CompletedProcess[str]:
@@ -128,7 +125,8 @@ class EnvironmentFormat(Format):
 
 
 def _last(text: str) -> str:
-    """The line of a traceback that names the error."""
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    named = [line for line in lines if "Error: " in line and not line.startswith("File")]
-    return " ".join((named or lines or ["no message"])[-1].split())[:300]
+    """The last error of a process: the line that begins with its class, and the line after it."""
+    lines = [line for line in text.splitlines() if line.strip()] or ["no message"]
+    named = [index for index, line in enumerate(lines) if re.match(r"[\w.]+(Error|Exception|Unsupported)\b.*:", line)]
+    start = named[-1] if named else len(lines) - 1
+    return " ".join(" ".join(lines[start : start + 2]).split())[:300]

@@ -15,8 +15,7 @@ class ExecuTorch(EnvironmentFormat):
     executorch=PATH`` names the Python of an environment with ExecuTorch.
     """
 
-    requires: ClassVar[dict[str, str]] = {}
+    requires: ClassVar[dict[str, str]] = {"executorch": "executorch", "torch": "torch"}
     opener = "nas.export.formats.openers.executorch"
     name = "executorch"
     file = "model.pte"
-    libraries = ("torch", "executorch")

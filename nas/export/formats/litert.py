@@ -17,11 +17,10 @@ class LiteRt(EnvironmentFormat):
     of an environment with litert-torch.
     """
 
-    requires: ClassVar[dict[str, str]] = {}
+    requires: ClassVar[dict[str, str]] = {"ai_edge_litert": "ai-edge-litert"}
     opener = "nas.export.formats.openers.litert"
     name = "litert"
     file = "model.tflite"
-    libraries = ("ai-edge-litert",)
 
     def check(self, source: Source) -> None:
         """See ``Format.check``.

@@ -37,7 +37,7 @@ def verify(
     open_network: Open,
     runtime: tuple[str, str],
     *,
-    find_format: Callable[[str], OpenFormat] = beside,
+    find_format: Callable[[Mapping[str, Any]], OpenFormat] = beside,
     data: Path | None = None,
     threads: int | None = None,
 ) -> list[Line]:

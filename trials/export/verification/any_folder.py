@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from functools import partial
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
-from nas.errors import ExportError, MissingPackageError, PlanError
+from nas.errors import ExportError, PlanError
 from nas.export.formats import FORMATS
-from nas.extras import require
+from nas.extras import pip_install, require
 from trials.export.scripts.verification.formats import NotOpened, Open
 from trials.export.scripts.verification.lines import Line
 from trials.export.scripts.verify import verify
@@ -49,18 +51,19 @@ def verify_folder(
     return verify(folder, network.open_network, network.RUNTIME, find_format=find, data=data, threads=threads)
 
 
-def _find_format(folder: Path, trust_code: bool, name: str) -> Open:
+def _find_format(folder: Path, trust_code: bool, written: Mapping[str, Any]) -> Open:
     """Return the opener of a format of this project; a name in a report must not import anything else."""
+    name = written["format"]
     if name not in FORMATS.names():
         raise NotOpened("this version of measured-nas has no such format", "use the version that exported the folder")
     made = FORMATS.get(name)()
     if made.runs_code(folder) and not trust_code:
         raise NotOpened("opening it runs code from the folder", "if you trust its origin, pass --trust-code")
     try:
-        made.require(name)
-    except MissingPackageError as error:
-        raise NotOpened("a package is not installed", str(error)) from None
-    opener: Open = import_module(made.opener).open_network
+        opener: Open = import_module(made.opener).open_network
+    except ImportError as error:
+        package = (error.name or "").partition(".")[0]
+        raise NotOpened(f"{package or error} is not installed", pip_install(package)) from None
     return opener
 
 

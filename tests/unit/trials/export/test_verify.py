@@ -19,6 +19,7 @@ from PIL import Image
 
 from nas.errors import ExportError, PlanError
 from nas.export.formats import FORMATS
+from nas.extras import is_installed
 from nas.tasks.preparation import normalized
 from trials.export.placing import placed_whole
 from trials.export.scripts.assembly import write_scripts
@@ -274,3 +275,13 @@ def test_a_format_that_is_code_or_unknown_is_not_opened(folder: Path, tmp_path: 
     assert "pass --trust-code" in reason
     assert said(lines, "format os:system")[0] == "not judged"
     assert not (tmp_path / "ran").exists()
+
+
+def test_a_format_of_another_environment_is_not_judged_without_its_packages(folder: Path) -> None:
+    add_formats(folder, "executorch", "litert")
+    lines = verify_folder(folder)
+    for name, package in {"executorch": "executorch", "litert": "ai-edge-litert"}.items():
+        if not is_installed(package.replace("-", "_")):
+            verdict, reason = said(lines, f"format {name}")
+            assert verdict == "not judged"
+            assert f"pip install {package}" in reason

@@ -1,6 +1,6 @@
 """Compares the outputs of an exported network's further formats with the golden outputs."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ class NotOpened(Exception):
 
 
 def format_lines(
-    folder: Path, report: dict[str, Any], arrays: dict[str, np.ndarray], find: Callable[[str], Open]
+    folder: Path, report: dict[str, Any], arrays: dict[str, np.ndarray], find: Callable[[Mapping[str, Any]], Open]
 ) -> Iterator[Line]:
     """One line for each further format; ``find`` returns the function that opens it, or raises ``NotOpened``."""
     for item in report.get("formats", []):
@@ -27,7 +27,7 @@ def format_lines(
         # The measured file and this one may each be this far from the network.
         allowed = max(report["golden"]["tolerance"], 2 * item["relative_error"])
         try:
-            run, size = find(item["format"])(folder)
+            run, size = find(item)(folder)
             outputs = outputs_of(run, inputs, size or len(inputs))
         except NotOpened as reason:
             yield line(check, "not judged", *reason.args)
@@ -37,8 +37,8 @@ def format_lines(
             yield output_line(arrays, outputs, allowed, check)
 
 
-def beside(name: str) -> Open:
-    """Return the opener of a format that lies in this folder of scripts.
+def beside(written: Mapping[str, Any]) -> Open:
+    """Return the opener of a format of the report, which lies in this folder of scripts.
 
     Raises:
         NotOpened: a package that it needs is not installed.
@@ -46,8 +46,9 @@ def beside(name: str) -> Open:
     from importlib import import_module
 
     try:
-        opener: Open = import_module(f"verification.openers.{name.replace('-', '_')}").open_network
+        name = written["format"].replace("-", "_")
+        opener: Open = import_module(f"verification.openers.{name}").open_network
     except ImportError as error:
         package = (error.name or "a package").partition(".")[0]
-        raise NotOpened(f"{package} is not installed", f"report.json names what {name} needs") from None
+        raise NotOpened(f"{package} is not installed", f"pip install {' '.join(written['requirements'])}") from None
     return opener
