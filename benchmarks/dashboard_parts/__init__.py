@@ -1,1 +1,1 @@
-"""Parts of ``benchmarks/dashboard.py``."""
+"""Parts of ``benchmarks/dashboard_pages.py``."""

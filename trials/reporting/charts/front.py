@@ -11,13 +11,15 @@ from plotly.subplots import make_subplots
 
 from nas.foreign import figure_text
 from trials.analysis.membership import SURE
-from trials.reporting.charts.studies import BLUE, GREY, ORANGE, RED, SKY, style
+from trials.reporting.charts.studies import BLUE, GREY, MAX_SVG_DOTS, ORANGE, RED, SKY, style, thin
 from trials.reporting.labels import goal, label, unit
 from trials.store.read.imported import ImportedNetwork
 from trials.store.read.points import Points
 
 #: Largest number of dominated candidates to draw; the front is always drawn completely.
 MAX_DOTS = 4000
+#: Largest number of rejected candidates to draw.
+MAX_STRIP = 200
 #: An axis of times, sizes or counts is logarithmic if its largest value exceeds the smallest by more than this factor.
 WIDE = 10.0
 COUNTS = ("parameters", "nonzero_parameters", "macs")
@@ -72,9 +74,9 @@ def _beside(shown: Points, shares: Mapping[int, float]) -> Iterator[go.Scatter |
     infeasible = shown.states == "infeasible"
     beside = ~infeasible & ~shown.on_front
     doubtful = _share(shown, shares) >= 1 - SURE
-    yield _marks(shown.take(_thin(infeasible)), "infeasible", GREY, "circle-open", 8)
-    yield _marks(shown.take(_thin(beside & ~doubtful)), "dominated", SKY, "circle", 8)
-    maybe = shown.take(_thin(beside & doubtful))
+    yield _marks(shown.take(thin(np.flatnonzero(infeasible), MAX_DOTS)), "infeasible", GREY, "circle-open", 8)
+    yield _marks(shown.take(thin(np.flatnonzero(beside & ~doubtful), MAX_DOTS)), "dominated", SKY, "circle", 8)
+    maybe = shown.take(thin(np.flatnonzero(beside & doubtful), MAX_DOTS))
     if len(maybe.numbers):
         yield _marks(maybe, "perhaps on the front", BLUE, "circle-open", 9, shares=shares)
 
@@ -110,7 +112,7 @@ def _marks(
     text = f"trial %{{customdata}} ({name})<br>{y}: %{{y:.4g}}<br>{x}: %{{x:.4g}}"
     text += "<br>on the front with probability %{text}" if shares is not None else ""
     bars = {"error_y": _bar(points, 0, color), "error_x": _bar(points, 1, color)} if errors else {}
-    kind = go.Scatter if len(points.numbers) < 1000 else go.Scattergl
+    kind = go.Scattergl if len(points.numbers) > MAX_SVG_DOTS else go.Scatter
     return kind(
         x=points.values[:, 1],
         y=points.values[:, 0],
@@ -188,6 +190,7 @@ def _ring(points: Points) -> go.Scatter:
 
 def _add_strip(figure: go.Figure, strip: Points) -> None:
     """Add the candidates that were rejected before the training, in a strip below the plot."""
+    strip = strip.take(thin(np.arange(len(strip.numbers)), MAX_STRIP))
     figure.add_scatter(
         x=strip.values[:, 1],
         y=np.zeros(len(strip.numbers)),
@@ -240,9 +243,3 @@ def _add_limit(figure: go.Figure, bound: float, kind: str, *, upright: bool) -> 
     else:
         corner = "top left" if kind == "max" else "bottom left"
         figure.add_hline(bound, **line, **note, annotation_position=corner, row=1, col=1)
-
-
-def _thin(rows: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """Return the indices of ``rows``, evenly thinned to a number that a browser can draw quickly."""
-    found = np.flatnonzero(rows)
-    return found[:: -(-len(found) // MAX_DOTS) or 1]

@@ -27,6 +27,10 @@ BLUE, ORANGE, GREEN, RED, SKY, PURPLE, GREY = (
     "#cc79a7",
     "#8a8f98",
 )
+#: Largest number of trials to draw in a history; the lines of best values are always drawn completely.
+MAX_HISTORY_DOTS = 2000
+#: Figures with more dots are drawn by WebGL, which needs no element of the page for each.
+MAX_SVG_DOTS = 200
 INK = "#6f7680"
 GRID = "rgba(128,134,145,0.22)"
 STATE_COLORS = dict(zip(STATES, (BLUE, GREY, GREEN, ORANGE, PURPLE, RED, SKY, "rgba(138,143,152,0.35)"), strict=True))
@@ -39,9 +43,10 @@ def history_figure(history: History) -> go.Figure:
     figure = make_subplots(rows=rows, cols=1, shared_xaxes=True, vertical_spacing=0.06)
     for index in range(len(history.objectives)):
         _add_objective(figure, history, index)
+    changes = _changes(history.hypervolume)
     figure.add_scatter(
-        x=history.numbers,
-        y=history.hypervolume,
+        x=history.numbers[changes],
+        y=history.hypervolume[changes],
         mode="lines",
         line={"color": GREEN, "shape": "hv", "width": 2.5},
         name="hypervolume",
@@ -61,14 +66,30 @@ def _add_objective(figure: go.Figure, history: History, index: int) -> None:
     text = f"trial %{{x}}<br>{name}: %{{y:.4g}}<extra></extra>"
     dots: dict[str, object] = {"name": "trial", "legendgroup": "trial", "hovertemplate": text}
     marker = {"color": SKY, "size": 6, "opacity": 0.8}
-    dots |= {"x": history.numbers, "y": history.values[:, index], "mode": "markers", "marker": marker}
+    kept = thin(np.arange(len(history.numbers)), MAX_HISTORY_DOTS)
+    dots |= {"x": history.numbers[kept], "y": history.values[kept, index], "mode": "markers", "marker": marker}
     best: dict[str, object] = {"name": "best so far", "legendgroup": "best", "hoverinfo": "skip"}
-    line = {"color": BLUE, "shape": "hv", "width": 2}
-    best |= {"x": history.numbers, "y": history.best[:, index], "mode": "lines", "line": line}
-    for trace in (dots, best):
-        figure.add_scatter(**trace, showlegend=first, row=row, col=1)
+    line, changes = {"color": BLUE, "shape": "hv", "width": 2}, _changes(history.best[:, index])
+    best |= {"x": history.numbers[changes], "y": history.best[changes, index], "mode": "lines", "line": line}
+    dots_kind = go.Scattergl if len(kept) > MAX_SVG_DOTS else go.Scatter
+    figure.add_trace(dots_kind(**dots, showlegend=first), row=row, col=1)
+    figure.add_scatter(**best, showlegend=first, row=row, col=1)
     arrow = "↑" if history.directions[index] == "maximize" else "↓"
     figure.update_yaxes(title_text=f"{name} {arrow}", row=row, col=1)
+
+
+def thin(rows: NDArray[np.int64], most: int) -> NDArray[np.int64]:
+    """Return at most ``most`` of the rows, evenly spread."""
+    return rows[:: -(-len(rows) // most) or 1]
+
+
+def _changes(values: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Return the rows at which a line of steps changes, and its ends."""
+    if not len(values):
+        return np.empty(0, dtype=np.int64)
+    changed = np.append(True, values[1:] != values[:-1])
+    changed[-1] = True
+    return np.flatnonzero(changed)
 
 
 def comparison_figure(histories: Sequence[History]) -> go.Figure:
@@ -92,9 +113,10 @@ def _add_role(figure: go.Figure, role: str, runs: Sequence[History]) -> None:
         name = f"{shown}, mean and range of {len(runs)}"
         _add_band(figure, grid + 1, lines, color)
     dash = "solid" if role == "search" else "dash"
+    mean = lines.mean(axis=0)
     figure.add_scatter(
-        x=grid + 1,
-        y=lines.mean(axis=0),
+        x=grid[_changes(mean)] + 1,
+        y=mean[_changes(mean)],
         mode="lines",
         name=name,
         line={"color": color, "width": 2.5, "shape": "hv", "dash": dash},
@@ -105,9 +127,10 @@ def _add_role(figure: go.Figure, role: str, runs: Sequence[History]) -> None:
 def _add_band(figure: go.Figure, spent: NDArray[np.int64], lines: NDArray[np.float64], color: str) -> None:
     """Add a band between the smallest and largest of ``lines``, ``(runs, spent)``."""
     for edge, fill in ((lines.max(axis=0), None), (lines.min(axis=0), "tonexty")):
+        changes = _changes(edge)
         figure.add_scatter(
-            x=spent,
-            y=edge,
+            x=spent[changes],
+            y=edge[changes],
             fill=fill,
             fillcolor=_faint(color),
             mode="lines",

@@ -106,7 +106,11 @@ def test_the_comparison_is_the_mean_of_replicates(engine: Engine) -> None:
     ends = [run.hypervolume[-1] for run in runs]
     assert traces["search, mean and range of 2"].y[-1] == pytest.approx(np.mean(ends[:2]))
     assert traces["baseline, mean and range of 2"].y[-1] == pytest.approx(np.mean(ends[2:]))
-    assert traces["search, mean and range of 2"].x.tolist() == list(range(1, runs[0].last_number + 2))
+    mean = traces["search, mean and range of 2"]
+    assert (mean.x[0], mean.x[-1]) == (1, runs[0].last_number + 1)
+    reached = np.stack([run.reached(mean.x - 1) for run in runs[:2]]).mean(axis=0)
+    assert mean.y == pytest.approx(reached)
+    assert all(one != other for one, other in zip(mean.y[:-2], mean.y[1:-1], strict=True)), "only changes are drawn"
 
 
 def test_history_has_a_row_an_objective_and_the_hypervolume(engine: Engine) -> None:

@@ -111,5 +111,5 @@ def test_columns_that_are_known_are_not_read_again(engine: Engine) -> None:
         with statements(engine) as told:
             found = view.points_on(["number", "accuracy"])
         assert (found.values[:, 0] == found.numbers).all()
-        assert told == []
+        assert not any("metrics.value" in statement for statement in told)
         assert view.points_on(["parameters"]).values.shape == (len(found.numbers), 1)

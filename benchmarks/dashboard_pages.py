@@ -1,0 +1,97 @@
+"""How fast the dashboard's pages are, and what they cost, on generated studies of several sizes.
+
+Each page is opened in Chromium twice: by the first visitor after the server started, and again (warm). With
+``--optuna-dashboard``, its page of the same trials is opened in the same run. Its program is given by path, because it
+lives in an environment of its own (``pip install optuna-dashboard optuna``).
+
+    python benchmarks/dashboard_pages.py --sizes 1000 10000 --optuna-dashboard /tmp/other/bin/optuna-dashboard
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from dashboard_parts.studies import write_study
+from dashboard_parts.visit import ARGUMENTS, Visit, free_port, served, visit
+from playwright.sync_api import sync_playwright
+
+from dashboard.launch import command
+from trials.store.database.engine import open_engine
+
+PLOT = ".js-plotly-plot .main-svg"
+TABLE = "[data-testid=stDataFrame] [role=gridcell]"
+#: Page → address, and the element that makes it useful.
+PAGES = {
+    "studies": ("", "a[href*='study=']"),
+    "study": ("study?study={name}", PLOT),
+    "trials": ("trials?study={name}", TABLE),
+    "trial": ("trial?study={name}&trial=0", TABLE),
+    "compare": ("compare?study={name}", PLOT),
+}
+FORMAT = "{:<28} {:>8} {:>9} {:>9} {:>9} {:>8} {:>9} {:>9}"
+
+
+def main() -> None:
+    """Print one line per page and size."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--sizes", type=int, nargs="+", default=[1_000, 10_000])
+    parser.add_argument("--pages", nargs="+", choices=PAGES, default=list(PAGES))
+    parser.add_argument("--storage", help="URL of an empty database; by default a temporary SQLite file")
+    parser.add_argument("--optuna-dashboard", type=Path, help="its program in an environment of its own")
+    arguments = parser.parse_args()
+    print(FORMAT.format("page", "trials", "useful s", "whole s", "kB", "nodes", "server s", "MB"))
+    with tempfile.TemporaryDirectory() as folder, sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=shutil.which("chromium"), args=ARGUMENTS)
+        context = browser.new_context(viewport={"width": 1400, "height": 1000})
+        for size in arguments.sizes:
+            for what, found in _measured(arguments, context, Path(folder), size):
+                kilobytes, megabytes = found.received / 1e3, found.server_bytes / 1e6
+                cells = (f"{found.useful_s:.2f}", f"{found.whole_s:.2f}", f"{kilobytes:.0f}", found.dom_nodes)
+                print(FORMAT.format(what, size, *cells, f"{found.server_s:.2f}", f"{megabytes:.0f}"), flush=True)
+        browser.close()
+
+
+def _measured(arguments: Any, context: Any, folder: Path, size: int) -> Iterator[tuple[str, Visit]]:
+    storage, name = arguments.storage or f"sqlite:///{folder / f'{size}.db'}", f"study{size}"
+    engine = open_engine(storage)
+    write_study(engine, name, size)
+    engine.dispose()
+    port = free_port()
+    with served(command(storage, port), port, "/_stcore/health", folder) as server:
+        for page in arguments.pages:
+            path, awaited = PAGES[page]
+            url = f"http://127.0.0.1:{port}/{path.format(name=name)}"
+            yield f"{page}, first", visit(context, server, url, awaited)
+            yield f"{page}, again", visit(context, server, url, awaited)
+        url = f"http://127.0.0.1:{port}/trials?study={name}"
+        yield "trials, limit changed", visit(context, server, url, "text=/listed trials/", _limit)
+    if arguments.optuna_dashboard:
+        yield "optuna-dashboard", _other(arguments, context, folder, size)
+
+
+def _limit(page: Any) -> None:
+    page.get_by_role("textbox", name="Conditions").fill("latency_ms<1")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**where=**")
+
+
+def _other(arguments: Any, context: Any, folder: Path, size: int) -> Visit:
+    """The page of Optuna's dashboard that shows the same trials."""
+    storage, port = f"sqlite:///{folder / f'optuna-{size}.db'}", free_port()
+    python = arguments.optuna_dashboard.with_name("python")
+    maker = Path(__file__).parent / "dashboard_parts" / "optuna_study.py"
+    subprocess.run([str(python), str(maker), storage, str(size)], check=True, stderr=sys.stderr)
+    program = [str(arguments.optuna_dashboard), storage, "--port", str(port)]
+    with served(program, port, "/", folder) as server:
+        return visit(context, server, f"http://127.0.0.1:{port}/dashboard/studies/1", PLOT)
+
+
+if __name__ == "__main__":
+    main()
