@@ -199,6 +199,7 @@ def test_the_layout_of_mlflow_describes_the_file(folder: Path, tmp_path: Path) -
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")  # mlflow warns about its own annotations
 def test_mlflow_loads_and_runs_its_layout(folder: Path, tmp_path: Path) -> None:
     mlflow = pytest.importorskip("mlflow", reason="pip install mlflow-skinny")
     push(folder, str(tmp_path / "copy"), arrangement="mlflow")
