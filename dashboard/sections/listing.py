@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from dashboard.context import Context
 from dashboard.tables.study import candidates_table, listing_csv
 from dashboard.widgets import formats, shown_label
-from trials.analysis.listing import ORDERS, Listing
+from trials.analysis.listing import SORTS, Listing
 from trials.reporting.study import StudyView
 from trials.store.read.studies import STATES
 
@@ -29,12 +29,12 @@ def asked_listing(study: StudyView) -> Listing:
     )
     states = first[1].multiselect("States", STATES, placeholder="all", key="states", bind="query-params")
     second = st.columns([2.2, 1, 1.2, 1], vertical_alignment="bottom")
-    orders = list(dict.fromkeys([*ORDERS, *study.summary.metrics]))
-    order = second[0].selectbox("Order by", orders, format_func=shown_label, key="order", bind="query-params")
+    sorts = list(dict.fromkeys([*SORTS, *study.summary.metrics]))
+    sort = second[0].selectbox("Sort by", sorts, format_func=shown_label, key="sort", bind="query-params")
     descending = second[1].toggle("Descending", key="descending", bind="query-params")
     front = second[2].toggle("Only the front", key="front", bind="query-params")
     second[3].selectbox("Rows", SIZES, key="rows", bind="query-params")
-    return Listing(where or "", tuple(states), front, order or "number", descending)
+    return Listing(where or "", tuple(states), front, sort or "number", descending)
 
 
 def show_listing(context: Context, study: StudyView, numbers: NDArray[np.int64]) -> None:

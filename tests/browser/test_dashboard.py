@@ -190,7 +190,7 @@ def test_trials_are_filtered_and_ordered_and_the_address_holds_it(page: Any, add
     page.goto(f"{address}/trials?study=digits")
     page.get_by_role("textbox", name="Conditions").fill("latency_ms<0.3 and accuracy>0.9")
     page.keyboard.press("Enter")
-    page.get_by_role("combobox", name="Order by").click()
+    page.get_by_role("combobox", name="Sort by").click()
     page.get_by_role("option", name="Latency (ms)").click()
     page.get_by_text("Descending").click()
     page.wait_for_url(re.compile("descending=true"))
@@ -226,7 +226,7 @@ def test_a_clicked_point_leads_to_its_candidate(page: Any, address: str) -> None
 
 
 def test_ticked_trials_are_opened_and_compared(page: Any, address: str) -> None:
-    page.goto(f"{address}/trials?study=digits&order=Latency+(ms)&states=complete")
+    page.goto(f"{address}/trials?study=digits&sort=Latency+(ms)&states=complete")
     cells(page)
     table = page.locator("[data-testid=stDataFrame]").last
     table.scroll_into_view_if_needed()

@@ -19,8 +19,8 @@ from trials.store.read.session import Source, find_study, reading
 from trials.store.read.studies import STATES
 from trials.store.target_metrics import TARGET_METRICS
 
-#: What trials can be ordered by besides metrics; ``on_front`` is the probability to be on the Pareto front.
-ORDERS = ("number", "on_front", "parameters", "macs")
+#: What trials can be sorted by besides metrics; ``on_front`` is the probability to be on the Pareto front.
+SORTS = ("number", "on_front", "parameters", "macs")
 
 
 @dataclass(frozen=True)
@@ -33,8 +33,8 @@ class Listing:
     states: tuple[str, ...] = ()
     #: Whether to list only trials that are on the Pareto front with a probability of at least 0.1.
     front: bool = False
-    #: A metric or one of ``ORDERS``; trials without the value come last.
-    order_by: str = "number"
+    #: A metric or one of ``SORTS``; trials without the value come last.
+    sort_by: str = "number"
     descending: bool = False
 
 
@@ -59,7 +59,7 @@ def listed(
         PlanError: a condition can't be read, or a metric or state is unknown.
     """
     conditions = parse_conditions(listing.where)
-    by = "number" if listing.order_by == "on_front" else listing.order_by
+    by = "number" if listing.sort_by == "on_front" else listing.sort_by
     names = list(dict.fromkeys([by, *(condition.metric for condition in conditions)]))
     with reading(source) as session:
         check_metrics(session, name, names)
@@ -71,7 +71,7 @@ def listed(
     chance = np.array([shares.get(number, np.nan) for number in numbers.tolist()])
     if listing.front:
         kept &= chance >= 1 - SURE
-    key = chance if listing.order_by == "on_front" else values[by]
+    key = chance if listing.sort_by == "on_front" else values[by]
     losses = -key if listing.descending else key
     order = np.lexsort((numbers, losses, np.isnan(losses)))
     return numbers[order[kept[order]]]

@@ -10,6 +10,7 @@ from nas.foreign import line
 from nas.latency.protocol.samples import Samples
 from nas.latency.protocol.summary import times_of
 from nas.tasks.per_class import PREFIX
+from trials.analysis.listing import SORTS, Listing
 from trials.analysis.membership import membership_of
 from trials.analysis.profiles import OWN, account, layer_times
 from trials.analysis.rechecks import Recheck
@@ -22,11 +23,10 @@ from trials.reporting.labels import dominated_by, label
 from trials.reporting.report.tables import costs_table, rung_table
 from trials.reporting.study import StudyView
 from trials.store.read.candidate import CandidateDetail, MeasurementInfo, samples_blob
-from trials.store.read.candidates import CandidateRow, candidates_page
+from trials.store.read.candidates import CandidateRow
 from trials.store.read.final_trainings import FinalTrainingInfo
 from trials.store.read.imported import ImportedNetwork
 from trials.store.read.protocols import describe_regime
-from trials.store.read.studies import STATES
 
 
 def print_caveats(study: StudyView) -> None:
@@ -60,29 +60,30 @@ def costs_json(study: StudyView) -> dict[str, Any]:
     return {**study.costs.to_json(), "rung_correlations": [asdict(item) for item in study.rung_correlations]}
 
 
-def candidate_rows(
-    study: StudyView, limit: int, *, choices: bool = False, measured: bool = False
-) -> list[dict[str, Any]]:
-    """Return the trials of a study with its objectives, in the order of proposal.
+def candidate_rows(study: StudyView, listing: Listing, limit: int, *, choices: bool = False) -> list[dict[str, Any]]:
+    """Return the listed trials of a study with its objectives and the metric that they are sorted by.
 
     Args:
         study: an open view of the study.
+        listing: which trials, in which order.
         limit: largest number of rows.
         choices: also include the choices in which the rows differ.
-        measured: also include trials that were measured without being trained.
+
+    Raises:
+        PlanError: the listing names an unknown metric or state, or its conditions can't be read.
     """
-    states = None if measured else [state for state in STATES if state != "measured_only"]
-    page = candidates_page(study.source, study.name, limit=limit, states=states)
-    with_speedups = any(row.speedups or row.flags for row in page.rows)
-    named = any(row.original for row in page.rows)
-    names = dict.fromkeys(name for row in page.rows for name in row.choices)
-    differing = [name for name in names if len({row.choices.get(name) for row in page.rows}) > 1]
+    rows = list(study.rows(study.listed(listing)[:limit].tolist()).values())
+    metrics = list(dict.fromkeys([*study.row.objectives, *([] if listing.sort_by in SORTS else [listing.sort_by])]))
+    with_speedups = any(row.speedups or row.flags for row in rows)
+    named = any(row.original for row in rows)
+    names = dict.fromkeys(name for row in rows for name in row.choices)
+    differing = [name for name in names if len({row.choices.get(name) for row in rows}) > 1]
     return [
         {
             "trial": row.number,
             **({"network": "original" if row.original else ""} if named else {}),
             "state": row.state,
-            **{metric: row.metrics[metric].value if metric in row.metrics else None for metric in study.row.objectives},
+            **{metric: row.metrics[metric].value if metric in row.metrics else None for metric in metrics},
             "on_front": study.shares.get(row.number),
             "parameters": row.parameters,
             "macs": row.macs,
@@ -90,7 +91,7 @@ def candidate_rows(
             "reason": row.reason or "",
             **({"choices": {name: row.choices.get(name) for name in differing}} if choices else {}),
         }
-        for row in page.rows
+        for row in rows
     ]
 
 

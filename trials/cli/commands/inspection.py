@@ -87,9 +87,22 @@ def show(
     choices: Annotated[
         bool, typer.Option("--choices", help="Also show the choices in which the trials differ.")
     ] = False,
-    measured: Annotated[
-        bool, typer.Option("--measured", help="Also show trials that were measured without being trained.")
+    where: Annotated[
+        str, typer.Option("--where", help="Conditions on metrics, such as 'latency_ms<2 and size_bytes<1e6'.")
+    ] = "",
+    state: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--state",
+            help="Only trials in this state; give it several times for several states. By default all but "
+            "measured_only.",
+        ),
+    ] = None,
+    front: Annotated[
+        bool, typer.Option("--front", help="Only trials that are on the front with a probability of at least 0.1.")
     ] = False,
+    sort: Annotated[str, typer.Option("--sort", help="A metric, number, on_front, parameters or macs.")] = "number",
+    descending: Annotated[bool, typer.Option("--descending", help="Sort from the largest value on.")] = False,
     costs: Annotated[
         bool,
         typer.Option(
@@ -108,6 +121,7 @@ def show(
     ] = False,
 ) -> None:
     """Show a study's trials, or one trial with its metrics, measurements, choices and layers."""
+    from trials.analysis.listing import Listing
     from trials.cli.views import (
         candidate_json,
         candidate_rows,
@@ -121,6 +135,7 @@ def show(
         targets_json,
     )
     from trials.reporting.study import study_view
+    from trials.store.read.studies import STATES
     from trials.store.store import Store
 
     with study_view(Store(storage), name) as study:
@@ -138,10 +153,12 @@ def show(
                 print_caveats(study)
             doing = study.row.phase or study.summary.error
             empty = f"no trials yet; {study.row.state}" + (f": {line(doing)}" if doing else "")
-            print_rows(candidate_rows(study, limit, choices=choices, measured=measured), as_json, empty=empty)
+            states = tuple(state or (other for other in STATES if other != "measured_only"))
+            listing = Listing(where, states, front, sort, descending)
+            print_rows(candidate_rows(study, listing, limit, choices=choices), as_json, empty=empty)
             hidden = study.row.counts.get("measured_only", 0)
-            if hidden and not measured and not as_json:
-                out.print(f"{hidden} more trials were measured without being trained; --measured shows them")
+            if hidden and not state and not as_json:
+                out.print(f"{hidden} more trials were measured without being trained; --state measured_only shows them")
             if study.imported and not as_json:
                 print_imported(study, study.imported)
         elif as_json:

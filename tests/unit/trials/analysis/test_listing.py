@@ -25,7 +25,7 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StudyView]:
 def test_conditions_states_and_order(study: StudyView) -> None:
     rows = study.rows(range(30)).values()
     found = study.listed(
-        Listing("latency_ms<0.3 and accuracy>=0.9", ("complete",), order_by="latency_ms", descending=True)
+        Listing("latency_ms<0.3 and accuracy>=0.9", ("complete",), sort_by="latency_ms", descending=True)
     )
     expected = [
         row
@@ -39,7 +39,7 @@ def test_conditions_states_and_order(study: StudyView) -> None:
 
 @pytest.mark.parametrize("descending", [False, True])
 def test_trials_without_the_value_come_last(study: StudyView, descending: bool) -> None:
-    found = study.listed(Listing(order_by="accuracy", descending=descending)).tolist()
+    found = study.listed(Listing(sort_by="accuracy", descending=descending)).tolist()
     without = [number for number in range(30) if study.rows([number])[number].value("accuracy") is None]
     assert without
     assert sorted(found) == list(range(30))
@@ -47,7 +47,7 @@ def test_trials_without_the_value_come_last(study: StudyView, descending: bool) 
 
 
 def test_the_front_and_the_probability_to_be_on_it(study: StudyView) -> None:
-    found = study.listed(Listing(front=True, order_by="on_front", descending=True)).tolist()
+    found = study.listed(Listing(front=True, sort_by="on_front", descending=True)).tolist()
     shares = [study.shares[number] for number in found]
     assert shares == sorted(shares, reverse=True)
     assert min(shares) >= 0.1
@@ -60,7 +60,7 @@ def test_the_front_and_the_probability_to_be_on_it(study: StudyView) -> None:
         (Listing("latency<2"), "no metric 'latency'"),
         (Listing("latency_ms is small"), "is no condition"),
         (Listing(states=("done",)), "no trial is 'done'"),
-        (Listing(order_by="speed"), "no metric 'speed'"),
+        (Listing(sort_by="speed"), "no metric 'speed'"),
     ],
 )
 def test_what_is_unknown_is_refused(study: StudyView, listing: Listing, message: str) -> None:

@@ -17,6 +17,7 @@ from sqlalchemy import func, select
 from nas.errors import JobError, NasError, PlanError, SpaceError, StudyError, UnavailableError, UnknownNameError
 from nas.latency.protocol.canary import Health
 from tests.unit.trials.in_process import InProcess
+from trials.analysis.listing import Listing
 from trials.cli.views import candidate_rows, print_imported
 from trials.executors import Event
 from trials.jobs.messages import MEASURE_FILE
@@ -91,7 +92,7 @@ def test_an_onnx_file_is_scored_and_measured_and_is_no_trial(store: Store, tmp_p
     assert count(store, ImportedMeasurement) == 1
     assert study_token(store, "study") != token, "the dashboard shows it"
     with study_view(store, "study") as study:
-        assert len(candidate_rows(study, 50)) == trials
+        assert len(candidate_rows(study, Listing(), 50)) == trials
         assert study.better_than(found) is not None
         assert "my-net" in render(study)
         figure = front_figure(study.points, {}, shares=study.shares, imported=study.imported)

@@ -11,6 +11,7 @@ from sqlalchemy import Engine, event
 from nas.errors import UnknownNameError
 from tests.browser.seed import START, seed_database
 from trials.analysis.histories import histories
+from trials.analysis.listing import Listing
 from trials.cli.views import candidate_rows
 from trials.reporting.study import study_view
 from trials.reporting.verdict import verdict
@@ -89,8 +90,8 @@ def test_a_view_reads_once(engine: Engine) -> None:
 
 def test_the_command_line_shows_the_choices_in_which_trials_differ(engine: Engine) -> None:
     with study_view(engine, "digits") as view:
-        table, rows = view.trial_table(), candidate_rows(view, 30, choices=True)
-        assert "choices" not in candidate_rows(view, 1)[0]
+        table, rows = view.trial_table(), candidate_rows(view, Listing(), 30, choices=True)
+        assert "choices" not in candidate_rows(view, Listing(), 1)[0]
     for whole, row in zip(table, rows, strict=True):
         assert row["choices"] == {name: whole[f"choice.{name}"] for name in ("stem.width", "precision")}
 
