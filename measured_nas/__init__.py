@@ -34,15 +34,15 @@ if TYPE_CHECKING:
     from nas.tasks import Metric as Metric
     from nas.tasks import Task as Task
     from nas.tasks.classification import Classification as Classification
-    from trials.api import Study as Study
-    from trials.api import StudyWarning as StudyWarning
-    from trials.api import Trial as Trial
     from trials.api import list_studies as list_studies
     from trials.api import load_plan as load_plan
     from trials.api import measure as measure
     from trials.api import open_study as open_study
     from trials.api import search as search
     from trials.api import validate as validate
+    from trials.api.doubts import StudyWarning as StudyWarning
+    from trials.api.study import Study as Study
+    from trials.api.trial import Trial as Trial
     from trials.export.loading import load_export as load_export
     from trials.plans.plan import Plan as Plan
 
@@ -54,9 +54,9 @@ _PLACES = {
     "search": "trials.api:search",
     "open_study": "trials.api:open_study",
     "list_studies": "trials.api:list_studies",
-    "Study": "trials.api:Study",
-    "StudyWarning": "trials.api:StudyWarning",
-    "Trial": "trials.api:Trial",
+    "Study": "trials.api.study:Study",
+    "StudyWarning": "trials.api.doubts:StudyWarning",
+    "Trial": "trials.api.trial:Trial",
     "load_export": "trials.export.loading:load_export",
     "measure": "trials.api:measure",
     "SearchSpace": "nas.space:SearchSpace",
