@@ -34,7 +34,7 @@ def seed_hostile(engine: Engine) -> str:
         )
         session.add(target)
         session.flush()
-        kind = Kind(NAME, "search", 5, "interrupted", 13, 0.9)
+        kind = Kind(NAME, "search", 5, "interrupted", 34, 0.9)
         study = seed_study(session, target, kind, group=NAME, created_at=START + timedelta(hours=3))
         study.error = HOSTILE
         study.objectives = {METRIC: "maximize", f"latency_ms@{NAME}": "minimize"}
@@ -72,7 +72,8 @@ def _spoil(session: Session) -> None:
     for kept in session.query(ArtifactRow):
         kept.uri = f"sftp://me:{PASSWORD}@host/{HOSTILE}"
         kept.record = {"sites": {NAME: {HOSTILE: HOSTILE}}}
-    for architecture in session.query(Architecture):
+    for place, architecture in enumerate(session.query(Architecture)):
         architecture.space = NAME
-        architecture.definition = {**architecture.definition, "choices": {HOSTILE: HOSTILE, NAME: NAME}}
+        choices = {HOSTILE: (HOSTILE, NAME)[place % 2], NAME: (NAME, HOSTILE)[place % 3 // 2]}
+        architecture.definition = {**architecture.definition, "choices": choices}
         architecture.layers = [{**layer, "name": HOSTILE, "op": NAME} for layer in architecture.layers]

@@ -257,6 +257,18 @@ def test_compare_suggests_the_ends_of_the_front_and_refuses_what_is_no_trial(pag
     page.get_by_text("its trials are 0 to 29").wait_for()
 
 
+def test_choices_show_what_matters_and_predict_and_the_address_holds_the_choice(page: Any, address: str) -> None:
+    page.goto(f"{address}/choices?study=digits&choice=precision")
+    for heading in ("Importance", "Effect of a choice", "Together with other choices", "What if"):
+        page.get_by_role("heading", name=heading, exact=True).wait_for()
+    assert cells(page, 0)[0::6] == ["fp32", "int8"]
+    page.get_by_text("Predicted, not measured").wait_for()
+    assert cells(page, 1)[0::7] == ["Accuracy", "Latency (ms)"]
+    assert all(map(float, cells(page, 1)[3::7]))
+    page.goto(f"{address}/choices?study=live")
+    page.get_by_text("What matters is shown from 20 complete trials on").wait_for()
+
+
 def test_a_candidate_has_layers_curve_and_latency(page: Any, address: str) -> None:
     page.goto(f"{address}/trial?study=digits&trial=0")
     for heading in ("Layers", "Choices", "Training", "Final training", "Latency", "Jobs", "Files"):

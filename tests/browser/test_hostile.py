@@ -71,6 +71,11 @@ def test_studies_candidates_and_their_errors_are_shown_verbatim(page: Any, hosti
         assert number == 0 or MARKUP in said(page)
     assert cells(page)
 
+    page.goto(f"{hostile}/choices?study={quote(NAME)}")
+    page.get_by_role("heading", name="What if", exact=True).wait_for()
+    page.locator(".js-plotly-plot").nth(4).wait_for()
+    assert MARKUP[:40] in said(page)
+
     assert not [address for address in fetched if address.startswith(LURE)]
     for name in ("img[src*=lure]", "script[src*=lure]", ".katex"):
         assert page.locator(name).count() == 0

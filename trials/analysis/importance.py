@@ -14,11 +14,10 @@ from optuna.importance import (
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from nas.errors import StudyError
+from trials.analysis.choices import MIN_COMPLETE
 from trials.analysis.optuna_view import new_study, optuna_study
 
 Evaluator = Literal["ped_anova", "fanova"]
-#: With fewer complete candidates, the best tenth is only one candidate, and every answer looks important.
-MIN_COMPLETE = 20
 
 
 def importances(url: str, name: str, evaluator: Evaluator = "ped_anova", seed: int = 0) -> dict[str, dict[str, float]]:

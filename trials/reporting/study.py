@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 from nas.strategies.pareto import Floats
 from nas.tasks.per_class import PREFIX
 from trials.analysis.by_target import RankCorrelation, fronts_by_target, rank_correlations
+from trials.analysis.choice_importance import Importances, choice_importances
+from trials.analysis.choices import ChoiceResults, choice_results
 from trials.analysis.histories import History, histories_of
 from trials.analysis.imported import dominating
 from trials.analysis.listing import Listing, listed
@@ -27,6 +29,7 @@ from trials.reporting.trial_table import trial_table
 from trials.reporting.verdict import verdict
 from trials.store.read.candidate import CandidateDetail, ExportInfo, candidate_detail, exports
 from trials.store.read.candidates import CandidateRow, candidates_page
+from trials.store.read.choices import study_choices
 from trials.store.read.columns import StudyColumns
 from trials.store.read.costs import Costs, study_costs
 from trials.store.read.doubts import study_doubts
@@ -39,6 +42,9 @@ from trials.store.read.rechecks import rechecks
 from trials.store.read.session import Source, reading
 from trials.store.read.studies import StudyRow, StudySummary, compared_studies, study_summary
 from trials.store.read.trials import Trial, all_trials
+
+if TYPE_CHECKING:
+    from trials.analysis.what_if import Forests
 
 
 @dataclass(frozen=True)
@@ -177,6 +183,23 @@ class StudyView:
     def comparison(self) -> Comparison | None:
         """Comparison of found networks with random masks and dense parents; None if there is none."""
         return comparison(self.source, self.name)
+
+    @cached_property
+    def choice_results(self) -> ChoiceResults:
+        """Choices and objectives of the complete trials."""
+        return choice_results(study_choices(self.source, self.name), self.points, self.shares)
+
+    @cached_property
+    def choice_importances(self) -> Importances | None:
+        """Importance of each choice for each objective; None with fewer than 20 complete trials, or without choices."""
+        return choice_importances(self.choice_results)
+
+    @cached_property
+    def forests(self) -> Forests | None:
+        """Random forests that predict objectives from choices; None with fewer than 20 trials, or without choices."""
+        from trials.analysis.what_if import fit_forests  # here, because it imports scikit-learn
+
+        return fit_forests(self.choice_results)
 
     @cached_property
     def costs(self) -> Costs:
