@@ -5,6 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from dashboard.context import Context
+from dashboard.sections.drawing import show_drawing
 from dashboard.sections.final_training import show_final_trainings
 from dashboard.sections.jobs import show_jobs
 from dashboard.sections.latency import show_latency, show_profiles
@@ -48,6 +49,7 @@ def _show(context: Context, study: StudyView, detail: CandidateDetail) -> None:
     _heading(context, detail)
     _outcome(detail)
     _metrics(study, detail)
+    show_drawing(detail)
     show_network(study, detail)
     show_sites(detail)
     if detail.curve.epochs:

@@ -271,7 +271,7 @@ def test_choices_show_what_matters_and_predict_and_the_address_holds_the_choice(
 
 def test_a_candidate_has_layers_curve_and_latency(page: Any, address: str) -> None:
     page.goto(f"{address}/trial?study=digits&trial=0")
-    for heading in ("Layers", "Choices", "Training", "Final training", "Latency", "Jobs", "Files"):
+    for heading in ("Network", "Layers", "Choices", "Training", "Final training", "Latency", "Jobs", "Files"):
         page.get_by_role("heading", name=heading, exact=True).wait_for()
     assert cells(page, 0)[:2] == ["stage0.conv", "conv3x3"]
     page.locator(".js-plotly-plot .bars .point").first.wait_for(state="attached")
@@ -316,6 +316,9 @@ def test_a_study_of_two_targets_has_a_front_each_and_says_where_the_time_goes(pa
     assert any("0.014 [" in text for text in cells(page, 2))
     page.goto(f"{address}/trial?study=pair&trial=0")
     page.get_by_text("On the Pareto front").wait_for()
+    drawing = page.get_by_role("figure", name="The network as a graph")
+    drawing.locator("g.node", has_text="80 µs, 40% of the time").wait_for()
+    assert drawing.locator("g.node").count() == 4
     page.get_by_role("heading", name="Where the time goes").wait_for()
     page.get_by_text("Sum of layers 0.204 ms, profiled run 0.2448 ms").wait_for()
     page.locator(".js-plotly-plot .ytick", has_text="the runtime's own").wait_for()
