@@ -96,5 +96,9 @@ def _front_note(study: StudyView) -> str:
 
 
 def _markup(figure: go.Figure) -> Markup:
+    """Return a figure as HTML; the report's script draws points as elements of the page, not by WebGL."""
+    described = figure.to_dict()
+    for trace in described["data"]:
+        trace["type"] = "scatter" if trace["type"] == "scattergl" else trace["type"]
     config = {"displaylogo": False, "responsive": True}
-    return Markup(figure.to_html(full_html=False, include_plotlyjs=False, config=config))
+    return Markup(go.Figure(described).to_html(full_html=False, include_plotlyjs=False, config=config))

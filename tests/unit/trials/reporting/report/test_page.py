@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import importlib
 import re
 from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
+from plotly.offline import get_plotlyjs_version
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session
 
@@ -14,7 +16,7 @@ from nas.tasks.intervals import wilson
 from tests.browser.seed import seed_database
 from tests.browser.seed_sparse import seed_sparse
 from tests.browser.seed_targets import seed_targets
-from trials.reporting.report.page import write_report
+from trials.reporting.report.page import plotly_js, write_report
 from trials.store.database.engine import open_engine
 from trials.store.models import Study
 from trials.store.read.points import front
@@ -163,3 +165,21 @@ def test_an_unknown_study_writes_nothing(engine: Engine, tmp_path: Path) -> None
     with pytest.raises(UnknownNameError, match="did you mean 'digits'"):
         write_report(engine, "digitz", tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def test_the_script_of_the_report_has_the_version_of_the_installed_package() -> None:
+    assert f"v{get_plotlyjs_version()}\n" in plotly_js()[:100]
+
+
+@pytest.mark.slow
+def test_a_report_of_ten_thousand_trials_is_at_most_two_megabytes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(Path(__file__).parents[5] / "benchmarks")
+    write_study = importlib.import_module("dashboard_parts.studies").write_study
+    engine = open_engine(f"sqlite:///{tmp_path / 'nas.db'}")
+    write_study(engine, "many", 10_000)
+    path = write_report(engine, "many", tmp_path)
+    engine.dispose()
+    assert path.stat().st_size <= 2_000_000
+    assert "scattergl" not in path.read_text().split("</script>", 1)[1]
