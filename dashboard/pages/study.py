@@ -7,7 +7,7 @@ import streamlit as st
 from dashboard.context import Context
 from dashboard.sections.by_target import show_predictions, show_targets
 from dashboard.sections.front import show_front
-from dashboard.sections.outcome import show_comparison, show_early_scores, show_gaps, show_history, show_imported
+from dashboard.sections.outcome import show_comparison, show_gaps, show_history, show_imported
 from dashboard.sections.recommended import show_recommended
 from dashboard.sections.summary import show_heading, show_plan, show_totals
 from dashboard.selection import choose_study
@@ -67,4 +67,3 @@ def _course(context: Context, study: StudyView) -> None:
     show_gaps(study)
     show_comparison(study)
     show_history(study)
-    show_early_scores(study)

@@ -35,11 +35,11 @@ def show_early_scores(study: StudyView) -> None:
     """Show how well scores after few epochs rank complete trials, if enough trials are complete."""
     if not study.rung_correlations:
         return
-    with st.expander("Early scores"):
-        table = rungs_table(study.rung_correlations)
-        numbers = {"Rank correlation": st.column_config.NumberColumn(format="%.3f")}
-        st.dataframe(table, hide_index=True, column_config=numbers, key="rungs")
-        st.caption(RUNGS_NOTE)
+    st.subheader("Early scores")
+    table = rungs_table(study.rung_correlations)
+    numbers = {"Rank correlation": st.column_config.NumberColumn(format="%.3f")}
+    st.dataframe(table, hide_index=True, column_config=numbers, key="rungs")
+    st.caption(RUNGS_NOTE)
 
 
 def show_comparison(study: StudyView) -> None:

@@ -14,6 +14,8 @@ from typing import Any
 from urllib.error import URLError
 
 import pytest
+from sqlalchemy import select
+from sqlalchemy.orm import Session
 
 from dashboard.launch import command
 from dashboard.pages import page_modules
@@ -22,6 +24,7 @@ from tests.browser.seed_sparse import seed_sparse
 from tests.browser.seed_targets import seed_targets
 from trials.reporting.report.page import write_report
 from trials.store.database.engine import open_engine
+from trials.store.models import Candidate, Study
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 ARGUMENTS = [
@@ -267,6 +270,28 @@ def test_choices_show_what_matters_and_predict_and_the_address_holds_the_choice(
     assert all(map(float, cells(page, 1)[3::7]))
     page.goto(f"{address}/choices?study=live")
     page.get_by_text("What matters is shown from 20 complete trials on").wait_for()
+
+
+def test_activity_shows_progress_and_says_what_is_new(page: Any, address: str, storage: str) -> None:
+    page.goto(f"{address}/activity?study=live")
+    page.get_by_text("7 of 30").wait_for()
+    page.get_by_text("Waiting for a worker: 1 gate at local").wait_for()
+    page.locator(".js-plotly-plot .bars .point").first.wait_for(state="attached")
+    engine = open_engine(storage)
+    with Session(engine) as session:
+        named = select(Candidate).join(Study).where(Study.name == "live", Candidate.number == 7)
+        running = session.execute(named).unique().scalar_one()
+        running.state, running.reason = "failed", "WorkerLost: the worker ended"
+        session.commit()
+    engine.dispose()
+    page.get_by_text("Since you looked: 1 new failure reason").wait_for()
+    page.get_by_text("8 of 30").wait_for()
+    wait_until(page, lambda: cells(page, 0)[:3] == ["failed", "1", "WorkerLost: the worker ended"])
+    page.get_by_role("button", name="Mark as seen").click()
+    page.get_by_text("Since you looked").wait_for(state="detached")
+    page.get_by_role("link", name="Trials: failed").click()
+    page.wait_for_url(f"{address}/trials?study=live&states=failed")
+    wait_until(page, lambda: cells(page)[:2] == ["7", "failed"])
 
 
 def test_a_candidate_has_layers_curve_and_latency(page: Any, address: str) -> None:

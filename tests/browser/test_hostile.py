@@ -76,6 +76,10 @@ def test_studies_candidates_and_their_errors_are_shown_verbatim(page: Any, hosti
     page.locator(".js-plotly-plot").nth(4).wait_for()
     assert MARKUP[:40] in said(page)
 
+    page.goto(f"{hostile}/activity?study={quote(NAME)}")
+    page.get_by_role("heading", name="Ended early", exact=True).wait_for()
+    assert cells(page, 0)
+
     assert not [address for address in fetched if address.startswith(LURE)]
     for name in ("img[src*=lure]", "script[src*=lure]", ".katex"):
         assert page.locator(name).count() == 0

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from nas.strategies.pareto import Floats
 from nas.tasks.per_class import PREFIX
+from trials.analysis.activity import Reason, Spent, grouped, spent
 from trials.analysis.by_target import RankCorrelation, fronts_by_target, rank_correlations
 from trials.analysis.choice_importance import Importances, choice_importances
 from trials.analysis.choices import ChoiceResults, choice_results
@@ -27,6 +28,7 @@ from trials.reporting.comparison import Comparison, comparison
 from trials.reporting.recommend import Recommended, recommended
 from trials.reporting.trial_table import trial_table
 from trials.reporting.verdict import verdict
+from trials.store.read.activity import ended_early
 from trials.store.read.candidate import CandidateDetail, ExportInfo, candidate_detail, exports
 from trials.store.read.candidates import CandidateRow, candidates_page
 from trials.store.read.choices import study_choices
@@ -200,6 +202,16 @@ class StudyView:
         from trials.analysis.what_if import fit_forests  # here, because it imports scikit-learn
 
         return fit_forests(self.choice_results)
+
+    @cached_property
+    def spent(self) -> Spent:
+        """How much of the budget is spent, and the time left."""
+        return spent(self.source, self.summary)
+
+    @cached_property
+    def reasons(self) -> Sequence[Reason]:
+        """Why trials ended early, failures first."""
+        return grouped(ended_early(self.source, self.name))
 
     @cached_property
     def costs(self) -> Costs:

@@ -1,0 +1,48 @@
+"""The page of a study's activity: whether it is done, what it does and waits for, and what failed."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from dashboard.context import Context
+from dashboard.sections.activity import show_news, show_progress, show_reasons, show_retried, show_timeline
+from dashboard.sections.outcome import show_early_scores
+from dashboard.selection import choose_study
+from nas.foreign import markdown
+from trials.reporting.study import StudyView
+
+TITLE, ICON, ORDER = "Activity", ":material/monitor_heart:", 7
+#: States of a study that has a coordinator.
+LIVE = ("preparing", "running")
+
+
+def show(context: Context) -> None:
+    """Show the activity of the study that the link names, else of the last one shown, else of the newest."""
+    name = choose_study(context)
+    st.title("Activity")
+    if name is None:
+        st.info("This database has no studies yet. Launch one with `nas search examples/digits.yaml`.")
+        return
+    study = context.study(name)
+    st.caption(f"Study {markdown(name)}, {markdown(study.row.state)}")
+    if study.row.state in LIVE:
+        st.fragment(_live, run_every=5)(context, name)
+    else:
+        _show(context, study)
+
+
+def _live(context: Context, name: str) -> None:
+    """Refresh the page while the study runs; reload all of it once it stops."""
+    study = context.study(name)
+    if study.row.state not in LIVE:
+        st.rerun()
+    _show(context, study)
+
+
+def _show(context: Context, study: StudyView) -> None:
+    show_news(study)
+    show_progress(study)
+    show_timeline(study)
+    show_reasons(context, study)
+    show_retried(study)
+    show_early_scores(study)

@@ -1,0 +1,102 @@
+"""How far a study is, what its workers did when, and why trials ended early."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from trials.store.read.activity import Ended, Job, num_ended
+from trials.store.read.session import Source
+from trials.store.read.studies import StudySummary
+
+_NUMBER = re.compile(r"\d+(?:\.\d+)?(?:e[+-]?\d+)?", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Spent:
+    """The spent part of a study's budget."""
+
+    #: Trials that ended, and the number that the plan allows; None if the plan does not say it.
+    ended: int
+    budget: int | None
+    #: Seconds until the budget is spent if it goes on as before; None if that can't be told.
+    left_s: float | None
+
+
+def spent(source: Source, summary: StudySummary) -> Spent:
+    """Return how much of its budget a study has spent.
+
+    The time left is not told for a study with halving, whose trials differ too much.
+    """
+    plan, row = summary.plan.get("budget", {}), summary.row
+    measurements = plan.get("measurements")
+    only_trained = row.counts.get("measured_only", 0) > 0 if measurements is None else measurements > 0
+    ended = num_ended(source, row.name, trained=only_trained)
+    budget, wall_s = plan.get("trials"), float(summary.totals.get("wall_s", 0.0))
+    if (
+        row.state != "running"
+        or not ended
+        or not budget
+        or wall_s <= 0
+        or summary.plan.get("estimator", {}).get("halving")
+    ):
+        return Spent(ended, budget, None)
+    left_s = max(budget - ended, 0) * wall_s / ended
+    minutes = plan.get("wall_minutes")
+    return Spent(ended, budget, left_s if minutes is None else min(left_s, max(60 * minutes - wall_s, 0.0)))
+
+
+@dataclass(frozen=True)
+class Bar:
+    """One job on the timeline."""
+
+    job: Job
+    #: Row of the timeline, such as ``training 2`` or the name of a target.
+    row: str
+    #: Kind without a number: ``rung`` for ``rung-3``.
+    kind: str
+    start: datetime
+    seconds: float
+
+
+def timeline(jobs: Sequence[Job], now: datetime | None) -> list[Bar]:
+    """Return the bars of started jobs; each row holds jobs of one pool of workers that do not overlap.
+
+    Args:
+        jobs: the jobs, each with the start of its last attempt.
+        now: where jobs that run end; None if no coordinator runs: their end is unknown, and their bars are empty.
+    """
+    free: dict[str, list[datetime]] = {}
+    found = []
+    for job in sorted((job for job in jobs if job.started_at), key=lambda job: (job.started_at, job.number)):
+        start = job.started_at
+        assert start is not None
+        end = job.finished_at or (now if now is not None and job.state == "running" else start)
+        pool = job.target or "training"
+        lanes = free.setdefault(pool, [])
+        lane = next((place for place, until in enumerate(lanes) if until <= start), len(lanes))
+        lanes[lane : lane + 1] = [end]
+        row = pool if lane == 0 else f"{pool} {lane + 1}"
+        found.append(Bar(job, row, job.kind.partition("-")[0], start, max((end - start).total_seconds(), 0.0)))
+    return found
+
+
+@dataclass(frozen=True)
+class Reason:
+    """Trials that ended in one state for reasons that differ only in their numbers."""
+
+    state: str
+    text: str
+    count: int
+
+
+def grouped(ended: Sequence[Ended]) -> list[Reason]:
+    """Return the reasons with each number in them as ``…``, failures first, and then the most frequent first."""
+    counts: dict[tuple[str, str], int] = {}
+    for item in ended:
+        key = item.state, _NUMBER.sub("…", item.reason)
+        counts[key] = counts.get(key, 0) + item.count
+    found = [Reason(state, text, count) for (state, text), count in counts.items()]
+    return sorted(found, key=lambda reason: (reason.state != "failed", -reason.count, reason.text))
