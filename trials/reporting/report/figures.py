@@ -36,7 +36,7 @@ def front_section(study: StudyView) -> Section | None:
         return None
     points = study.points_on(study.axes)
     figure = front_figure(points, study.summary.limits, shares=study.shares, imported=study.imported)
-    return Section("Pareto front", _front_note(study), _markup(figure))
+    return Section("Pareto front", _front_note(study), markup(figure))
 
 
 def target_sections(study: StudyView) -> Iterator[Section]:
@@ -47,7 +47,7 @@ def target_sections(study: StudyView) -> Iterator[Section]:
         numbers = ", ".join(map(str, found.numbers[found.on_front]))
         note = f"The same candidates with the objectives measured on {target}. On the front: {numbers}."
         figure = front_figure(found, study.summary.limits, shares=membership_of(found))
-        yield Section(f"Front at {target}", note, _markup(figure))
+        yield Section(f"Front at {target}", note, markup(figure))
 
 
 def sections(study: StudyView) -> Iterator[Section]:
@@ -58,22 +58,22 @@ def sections(study: StudyView) -> Iterator[Section]:
             "group that the front dominates, with a margin of a tenth."
         )
         heading = "Search against baseline" if study.has_baseline else "Progress"
-        yield Section(heading, note, _markup(comparison_figure(study.histories)))
+        yield Section(heading, note, markup(comparison_figure(study.histories)))
         note = "Every complete candidate in the order of proposal, and the best value so far."
-        yield Section("History", note, _markup(history_figure(study.history)))
+        yield Section("History", note, markup(history_figure(study.history)))
     numbers = study.front.numbers
     place = np.unique(np.linspace(0, len(numbers) - 1, MAX_CURVES).round().astype(int))
     found = curves(study.source, study.name, [int(key) for key in numbers[place]] if len(numbers) else [])
     if found:
         note = "Training and validation by epoch for candidates on the front."
-        yield Section("Curves", note, _markup(curves_figure(found)))
+        yield Section("Curves", note, markup(curves_figure(found)))
     if any(row.counts for row in study.group):
         note = (
             "Infeasible: certainly violates a limit. Paused: its training waits at a rung. Stopped: ended early. "
             "Failed: ended with an error, which is stored with its traceback. Duplicate suggestions are answered from "
             "the database and are not trials."
         )
-        yield Section("States", note, _markup(states_figure(study.group)))
+        yield Section("States", note, markup(states_figure(study.group)))
 
 
 def _front_note(study: StudyView) -> str:
@@ -95,7 +95,7 @@ def _front_note(study: StudyView) -> str:
     return bars + ("Limits: " + "; ".join(bounds) + "." if bounds else "The study has no limits.")
 
 
-def _markup(figure: go.Figure) -> Markup:
+def markup(figure: go.Figure) -> Markup:
     """Return a figure as HTML; the report's script draws points as elements of the page, not by WebGL."""
     described = figure.to_dict()
     for trace in described["data"]:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
 
+import plotly.graph_objects as go
 import pytest
 from plotly.offline import get_plotlyjs_version
 from sqlalchemy import Engine
@@ -16,6 +17,7 @@ from nas.tasks.intervals import wilson
 from tests.browser.seed import seed_database
 from tests.browser.seed_sparse import seed_sparse
 from tests.browser.seed_targets import seed_targets
+from trials.reporting.report.figures import markup
 from trials.reporting.report.page import plotly_js, write_report
 from trials.store.database.engine import open_engine
 from trials.store.models import Study
@@ -182,4 +184,9 @@ def test_a_report_of_ten_thousand_trials_is_at_most_two_megabytes(
     path = write_report(engine, "many", tmp_path)
     engine.dispose()
     assert path.stat().st_size <= 2_000_000
-    assert "scattergl" not in path.read_text().split("</script>", 1)[1]
+
+
+def test_no_figure_of_a_report_needs_webgl() -> None:
+    figure = go.Figure(go.Scattergl(x=[1, 2], y=[3, 4])).update_layout(template="none")
+    assert '"type":"scatter"' in markup(figure)
+    assert "scattergl" not in markup(figure)
