@@ -68,7 +68,8 @@ def _spoil(session: Session) -> None:
     for epoch in session.query(EpochRow):
         epoch.values = {METRIC: 0.5, NAME: 1.0}
     for measured in session.query(Measurement):
-        measured.conditions = {**measured.conditions, HOSTILE: HOSTILE, "health": {"warnings": [HOSTILE]}}
+        measured.conditions = {**measured.conditions, HOSTILE: HOSTILE, "disturbed_by": [HOSTILE]}
+        measured.conditions["health"] = {"rung": HOSTILE, "drift": 0.2, "warnings": [HOSTILE, NAME]}
     for kept in session.query(ArtifactRow):
         kept.uri = f"sftp://me:{PASSWORD}@host/{HOSTILE}"
         kept.record = {"sites": {NAME: {HOSTILE: HOSTILE}}}

@@ -20,6 +20,7 @@ from sqlalchemy.orm import Session
 from dashboard.launch import command
 from dashboard.pages import page_modules
 from tests.browser.seed import seed_database
+from tests.browser.seed_measurements import seed_measurements
 from tests.browser.seed_sparse import seed_sparse
 from tests.browser.seed_targets import seed_targets
 from trials.reporting.report.page import write_report
@@ -52,6 +53,7 @@ def storage(tmp_path_factory: pytest.TempPathFactory) -> str:
     seed_database(engine)
     seed_sparse(engine)
     seed_targets(engine)
+    seed_measurements(engine)
     engine.dispose()
     return url
 
@@ -347,6 +349,21 @@ def test_a_study_of_two_targets_has_a_front_each_and_says_where_the_time_goes(pa
     page.get_by_role("heading", name="Where the time goes").wait_for()
     page.get_by_text("Sum of layers 0.204 ms, profiled run 0.2448 ms").wait_for()
     page.locator(".js-plotly-plot .ytick", has_text="the runtime's own").wait_for()
+
+
+def test_measurements_say_what_canaries_and_repeats_found(page: Any, address: str) -> None:
+    page.goto(f"{address}/measurements?study=pair&target=local")
+    for heading in ("Targets", "Drift", "Measured again", "Disturbed measurements"):
+        page.get_by_role("heading", name=heading, exact=True).wait_for()
+    page.get_by_text("67%").wait_for()  # two of three repeats agree
+    assert cells(page, 0)[:2] == ["local", "it is 12% slower than when it was calibrated"]
+    assert [text for text in cells(page, 1) if text.endswith("of 1")] == ["1 of 1", "1 of 1", "0 of 1"]
+    assert "others kept the measuring core busy 46% of the time" in cells(page, 2)
+    with page.context.expect_page() as opened:
+        box = page.locator("[data-testid=stDataFrame]").nth(2).bounding_box()
+        page.mouse.click(box["x"] + 12, box["y"] + 35 + 17)
+    opened.value.wait_for_url(re.compile(r"/trial\?study=pair&trial=3$"))
+    opened.value.close()
 
 
 def test_a_failed_candidate_shows_its_traceback(page: Any, address: str) -> None:

@@ -37,6 +37,7 @@ from trials.store.read.costs import Costs, study_costs
 from trials.store.read.doubts import study_doubts
 from trials.store.read.final_trainings import FinalTrainingInfo, final_trainings
 from trials.store.read.imported import ImportedNetwork, imported_networks
+from trials.store.read.measurements import Measurements, measurements
 from trials.store.read.metric_names import is_at_rung
 from trials.store.read.points import Points, points
 from trials.store.read.predictions import predicted_latencies
@@ -241,6 +242,11 @@ class StudyView:
     def rechecks(self) -> Sequence[Recheck]:
         """The front in other environments, oldest first."""
         return [Recheck.from_json(result) for result in rechecks(self.source, self.name)]
+
+    @cached_property
+    def measurements(self) -> Measurements:
+        """The newest measurements of the study, without raw samples, and counts of their trust."""
+        return measurements(self.source, self.name)
 
     @cached_property
     def trials(self) -> Sequence[Trial]:
