@@ -1,8 +1,8 @@
 """Importance of each choice for each objective with its uncertainty, over thousands of trials in under a second.
 
-The importance is PED-ANOVA (Watanabe et al. 2023, with conditional choices as in Watanabe et al. 2026) as Optuna
-computes it, to which a test compares it. Optuna evaluates Python objects of every trial, which takes seconds for 1,000
-trials of 60 choices; here the same densities follow from counts of answers, so that a bootstrap is affordable.
+The importance is PED-ANOVA (Watanabe et al. 2023, arXiv 2304.10255; choices of skipped slots as in arXiv 2601.20800) as
+Optuna computes it, to which a test compares it. Optuna evaluates Python objects of every trial, which takes seconds for
+1,000 trials of 60 choices; here the same densities follow from counts of answers, so that a bootstrap is affordable.
 """
 
 from __future__ import annotations
