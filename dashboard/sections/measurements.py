@@ -25,12 +25,12 @@ def show_overview(study: StudyView, rows: Sequence[Measured]) -> None:
     plan = measure_plan(study.summary.plan)
     agreed, own = agreement(repeats(rows)), [row for row in rows if not row.reused]
     cards = [
-        ("Measurements", f"{len(own):,}", f"{len(rows) - len(own):,} copies beside them"),
+        ("Measurements", f"{len(own):,}", f"and {len(rows) - len(own):,} copied"),
         ("Disturbed", f"{len(disturbed(rows)):,}", f"of {len(own):,}"),
         ("Wide intervals", f"{len(wide(rows, plan.precision)):,}", f"half width over {plan.precision:.1%}"),
     ]
     if agreed:
-        note = f"of {agreed.count}, by {agreed.median_change:.1%}"
+        note = f"of {agreed.count}, {agreed.median_change:.1%} apart"
         cards.insert(1, ("Repeats that agree", f"{agreed.overlapping:.0%}", note))
     show_numbers(cards)
 

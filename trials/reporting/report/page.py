@@ -28,6 +28,7 @@ from trials.reporting.report.tables import (
     rung_table,
 )
 from trials.reporting.study import StudyView, study_view
+from trials.reporting.terms import TERMS
 from trials.store.read.protocols import describe_regime
 from trials.store.read.session import Source
 
@@ -42,6 +43,9 @@ TABLES = (
     rung_table,
     costs_table,
 )
+
+#: Headings of the explanations that apply to the report.
+SHOWN_TERMS = ("Values and intervals", "The front", "States of a trial")
 
 
 def write_report(source: Source, name: str, out_dir: Path) -> Path:
@@ -77,6 +81,7 @@ def render(study: StudyView) -> str:
         front_table=front_table(study),
         tables=[table for make in TABLES if (table := make(study))],
         sections=[*target_sections(study), *sections(study)],
+        terms={heading: TERMS[heading] for heading in SHOWN_TERMS},
         environment=[(key.replace("_", " "), _plain(value)) for key, value in study.summary.environment.items()],
         plan=lines(yaml.safe_dump(dict(study.summary.plan), sort_keys=False, allow_unicode=True)),
     )
