@@ -114,6 +114,12 @@ def _described(found: Any) -> str:
     return f"an object of type {type(found).__name__}"
 
 
+def is_location(text: str) -> bool:
+    """Whether a text has the form ``module:attribute``, which ``load`` imports."""
+    module_name, _, attribute = text.partition(":")
+    return attribute.isidentifier() and all(part.isidentifier() for part in module_name.split("."))
+
+
 def load(location: str, kind: str = "object", name: str = "") -> Any:
     """Import ``"module:attribute"``.
 
@@ -127,9 +133,9 @@ def load(location: str, kind: str = "object", name: str = "") -> Any:
         MissingPackageError: the module needs a package that is not installed.
         PlanError: the name is malformed, or the module raises when it is imported.
     """
-    module_name, _, attribute = location.partition(":")
-    if not attribute.isidentifier() or not all(part.isidentifier() for part in module_name.split(".")):
+    if not is_location(location):
         raise PlanError(f"{kind} {location!r}: write module:attribute, as in my_code:MyClass")
+    module_name, _, attribute = location.partition(":")
     module = _imported(module_name, location, kind, name or location)
     try:
         return getattr(module, attribute)

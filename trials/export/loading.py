@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nas.errors import ExportError
 from nas.export.weights import load_weights
-from nas.registry import make
+from nas.registry import is_location, make
 from nas.space import Architecture
 from nas.space.sampling import Searched
 from nas.tasks import TASKS, Task
@@ -26,7 +25,6 @@ if TYPE_CHECKING:
 ARCHITECTURE = "architecture.json"
 #: File of an exported folder that contains the weights.
 WEIGHTS = "model.safetensors"
-_OWN_CODE = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
 
 
 def write_architecture(problem: Problem, definition: Mapping[str, Any], folder: Path) -> None:
@@ -104,5 +102,5 @@ def _import_paths(value: Any) -> list[str]:
         value = list(value.values())
     if isinstance(value, list):
         return [path for item in value for path in _import_paths(item)]
-    is_path = isinstance(value, str) and _OWN_CODE.fullmatch(value) and not value.startswith(("nas.", "search_spaces."))
+    is_path = isinstance(value, str) and is_location(value) and not value.startswith(("nas.", "search_spaces."))
     return [value] if is_path else []
