@@ -40,5 +40,13 @@ def choose_study(context: Context) -> str | None:
     if st.query_params.get("study") != name:
         st.query_params.clear()
         st.query_params["study"] = name
+    if name != st.session_state.get("last_study"):
+        _forget_filters()
     st.session_state["last_study"] = name
     return str(name)
+
+
+def _forget_filters() -> None:
+    """Reset what was asked for another study, except for what the link asks for this one."""
+    for key in set(map(str, st.session_state)) - set(st.query_params):
+        del st.session_state[key]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from threading import Lock
+from threading import RLock
 from typing import Any, TypeVar
 
 from trials.reporting.study import StudyView
@@ -25,7 +25,7 @@ class Views:
 
     def __init__(self, source: Source) -> None:
         self.source = source
-        self._lock = Lock()
+        self._lock = RLock()
         self._views: OrderedDict[str, tuple[tuple[Any, ...], StudyView]] = OrderedDict()
         self._columns: OrderedDict[str, StudyColumns] = OrderedDict()
 
@@ -44,7 +44,8 @@ class Views:
 
     def columns(self, name: str) -> StudyColumns:
         """The columns of a study, with what was read of them before."""
-        return _kept(self._columns, name, self._columns.get(name) or StudyColumns(name))
+        with self._lock:
+            return _kept(self._columns, name, self._columns.get(name) or StudyColumns(name))
 
 
 def _kept(shelf: OrderedDict[str, T], name: str, item: T) -> T:

@@ -8,14 +8,13 @@ import streamlit as st
 
 from dashboard.context import Context
 from dashboard.sections.compared import show_choices, show_intervals, show_layers, show_metrics, show_probabilities
+from dashboard.sections.listing import MAX_COMPARED
 from dashboard.selection import choose_study
 from nas.errors import UnknownNameError
 from nas.foreign import markdown
 from trials.reporting.study import StudyView
 
 TITLE, ICON, ORDER = "Compare", ":material/compare_arrows:", 3
-#: Largest number of trials to compare.
-MAX_TRIALS = 6
 
 
 def show(context: Context) -> None:
@@ -32,7 +31,7 @@ def show(context: Context) -> None:
     text = st.text_input("Trials", placeholder="2, 6", key="trials", bind="query-params")
     details = [study.detail(number) for number in _numbers(text or "")]
     if len(details) < 2:
-        st.info(f"Name 2 to {MAX_TRIALS} trials, separated by commas, or tick them on the page Trials.")
+        st.info(f"Name 2 to {MAX_COMPARED} trials, separated by commas, or tick them on the page Trials.")
         return
     with st.container(horizontal=True):
         for detail in details:
@@ -48,7 +47,7 @@ def _link(context: Context, study: StudyView, number: int) -> None:
     reason = next((item.reason for item in study.recommended if item.number == number), "")
     st.page_link(
         context.pages["trial"],
-        label=f"Trial {number}" + (f", {reason}" if reason else ""),
+        label=f"Trial {number}" + (f", {markdown(reason)}" if reason else ""),
         icon=":material/arrow_forward:",
         query_params={"study": study.name, "trial": str(number)},
     )
@@ -65,6 +64,6 @@ def _numbers(text: str) -> list[int]:
     if wrong:
         raise UnknownNameError(f"{wrong[0]!r} is not the number of a trial; write numbers separated by commas: 2, 6")
     numbers = list(dict.fromkeys(map(int, parts)))
-    if len(numbers) > MAX_TRIALS:
-        raise UnknownNameError(f"{len(numbers)} trials are too many to compare; name at most {MAX_TRIALS}")
+    if len(numbers) > MAX_COMPARED:
+        raise UnknownNameError(f"{len(numbers)} trials are too many to compare; name at most {MAX_COMPARED}")
     return numbers

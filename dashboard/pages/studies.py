@@ -36,7 +36,7 @@ def show(context: Context) -> None:
         st.info("This database has no studies yet. Launch one with `nas search examples/digits.yaml`.")
         return
     shown = _in_groups(rows[:PER_PAGE])
-    if any(row.state in ("preparing", "running") for row in shown):
+    if any(row.is_live for row in shown):
         st.fragment(_latest, run_every=5)(context, first)
     else:
         _boxes(context, shown)

@@ -26,7 +26,7 @@ def show(context: Context) -> None:
         return
     study = context.study(name)
     show_heading(study)
-    if study.row.state == "running":
+    if study.row.is_live:
         st.fragment(_live, run_every=5)(context, name)
     else:
         _course(context, study)
@@ -42,7 +42,7 @@ def show(context: Context) -> None:
 def _live(context: Context, name: str) -> None:
     """Refresh the parts of the page that change while a study runs; reload the whole page once it stops."""
     study = context.study(name)
-    if study.row.state != "running":
+    if not study.row.is_live:
         st.rerun()
     _course(context, study)
 

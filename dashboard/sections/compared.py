@@ -8,6 +8,7 @@ import streamlit as st
 
 from dashboard.tables.compared import differing_choices, layers_side_by_side, metrics_side_by_side, probabilities
 from dashboard.widgets import draw, shown_label
+from nas.foreign import markdown
 from trials.analysis.profiles import layer_times
 from trials.reporting.charts.compare import intervals_figure, times_figure
 from trials.reporting.study import StudyView
@@ -26,7 +27,7 @@ def show_probabilities(study: StudyView, details: Sequence[CandidateDetail]) -> 
     for column, (metric, direction) in zip(
         st.columns(len(study.row.objectives)), study.row.objectives.items(), strict=True
     ):
-        column.markdown(f"**{shown_label(metric)}**")
+        column.markdown(f"**{markdown(shown_label(metric))}**")
         table = probabilities([detail.row for detail in details], metric, direction)
         heads = [name for name in table.columns if name != "better than"]
         column.dataframe(
@@ -70,7 +71,7 @@ def show_layers(details: Sequence[CandidateDetail]) -> None:
             for profile in detail.profiles
             if profile.target == target
         }
-        st.caption(f"Measured on {target}")
+        st.caption(f"Measured on {markdown(target)}")
         draw(st, times_figure(times), f"times-{target}")
     missing = [str(detail.row.number) for detail in details if not detail.profiles]
     if missing:

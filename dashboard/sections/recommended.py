@@ -37,7 +37,9 @@ def _within(context: Context, study: StudyView) -> None:
     first, *others = study.row.objectives
     bounded = others[0]
     if len(others) > 1:
-        bounded = st.selectbox("Limit on", others, format_func=shown_label, key="limited", bind="query-params")
+        bounded = st.selectbox(
+            "Limit on", others, format_func=shown_label, key="limited", bind="query-params", on_change=_forget_limit
+        )
     found = study.points_on([first, bounded])
     values = found.front().values[:, 1]
     low, high = float(values.min()), float(values.max())
@@ -46,7 +48,7 @@ def _within(context: Context, study: StudyView) -> None:
     st.session_state["dragged"] = min(max(float(st.session_state["limit"]), low), high)
     if high > low:
         st.slider(
-            f"{label(bounded)} {word}",
+            markdown(f"{label(bounded)} {word}"),
             low,
             high,
             step=(high - low) / 200,
@@ -55,12 +57,17 @@ def _within(context: Context, study: StudyView) -> None:
             on_change=_follow,
             label_visibility="collapsed",
         )
-    limit = st.number_input(f"{label(bounded)} {word}", format="%.5g", key="limit", bind="query-params")
+    limit = st.number_input(markdown(f"{label(bounded)} {word}"), format="%.5g", key="limit", bind="query-params")
     number = best_within(found, float(limit or 0.0))
     if number is None:
         st.warning(f"No complete trial has {markdown(inline(bounded))} {word} {limit:.4g}.")
     else:
         _trial(context, study, number, f"best {inline(first)} with {inline(bounded)} {word} {limit:.4g}")
+
+
+def _forget_limit() -> None:
+    """Reset the limit, which was one on another metric."""
+    st.session_state.pop("limit", None)
 
 
 def _follow() -> None:

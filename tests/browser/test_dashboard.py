@@ -296,6 +296,15 @@ def test_activity_shows_progress_and_says_what_is_new(page: Any, address: str, s
     wait_until(page, lambda: cells(page)[:2] == ["7", "failed"])
 
 
+def test_filters_of_one_study_are_not_kept_for_another(page: Any, address: str) -> None:
+    page.goto(f"{address}/trials?study=digits&where=latency_ms<0.2")
+    page.get_by_text(re.compile(r"1 to \d+ of \d+ listed trials")).wait_for()
+    page.get_by_role("combobox", name="Study").click()
+    page.get_by_role("option", name="digits-1", exact=True).click()
+    page.get_by_text("1 to 25 of 30 listed trials").wait_for()
+    page.wait_for_url(f"{address}/trials?study=digits-1")
+
+
 def test_a_candidate_has_layers_curve_and_latency(page: Any, address: str) -> None:
     page.goto(f"{address}/trial?study=digits&trial=0")
     for heading in ("Network", "Layers", "Choices", "Training", "Final training", "Latency", "Jobs", "Files"):

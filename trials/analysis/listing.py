@@ -14,7 +14,7 @@ from trials.analysis.membership import SURE
 from trials.plans.conditions import parse_conditions
 from trials.plans.metrics import static_metric_names
 from trials.store.read.columns import StudyColumns
-from trials.store.read.metric_names import metric_names, split_name
+from trials.store.read.metric_names import metric_names, split_name, target_names
 from trials.store.read.session import Source, find_study, reading
 from trials.store.read.studies import STATES
 from trials.store.target_metrics import TARGET_METRICS
@@ -85,10 +85,12 @@ def check_metrics(source: Source, name: str, metrics: Sequence[str]) -> None:
         PlanError: one is neither a metric of the study nor a cost; the message suggests the most similar one.
     """
     with reading(source) as session:
-        own = metric_names(session, find_study(session, name))
+        study = find_study(session, name)
+        own, targets = metric_names(session, study), target_names(study)
     known = list(dict.fromkeys([*own, "number", *TARGET_METRICS, *static_metric_names()]))
     for metric in metrics:
-        if metric not in known and split_name(metric)[0] not in TARGET_METRICS:
+        base, target = split_name(metric)
+        if metric not in known and (base not in TARGET_METRICS or (target and target not in targets)):
             raise PlanError(f"study {name!r} has no metric {metric!r}{nearest(metric, known, _all(known))}")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from threading import Lock
 from typing import Any
 
@@ -16,6 +17,8 @@ from trials.store.models import Architecture, Candidate, Metric, Study
 from trials.store.read.metric_names import metric_is
 from trials.store.read.session import find_study
 
+#: Number of revisions that are read again: on PostgreSQL, a transaction may commit an earlier one later.
+_OVERLAP = 64
 _OF_ARCHITECTURES = {"parameters": Architecture.parameters, "macs": Architecture.macs}
 
 
@@ -28,7 +31,7 @@ class StudyColumns:
     def __init__(self, name: str) -> None:
         self._name = name
         self._lock = Lock()
-        self._begin(0)
+        self._begin(None)
 
     def read(
         self, session: Session, names: Sequence[str]
@@ -44,8 +47,8 @@ class StudyColumns:
         """
         study = find_study(session, self._name)
         with self._lock:
-            if study.id != self._study_id:  # another study of this name was deleted
-                self._begin(study.id)
+            if (study.id, study.created_at) != self._identity:  # another study of this name was deleted
+                self._begin((study.id, study.created_at))
             self._refresh(session, study)
             for name in names:
                 if name not in self._cells:
@@ -53,16 +56,16 @@ class StudyColumns:
                     self._fill(name, session.execute(_values(session, study, name)).all())
             return self._numbers, self._states, [self._cells[name] for name in names]
 
-    def _begin(self, study_id: int) -> None:
+    def _begin(self, identity: tuple[int, datetime] | None) -> None:
         """Forget everything that was read."""
-        self._study_id, self._revision = study_id, -1
+        self._identity, self._revision = identity, -1
         self._numbers: NDArray[np.int64] = np.empty(0, dtype=np.int64)
         self._states: NDArray[np.str_] = np.empty(0, dtype="U13")
         self._cells: dict[str, Floats] = {}
 
     def _refresh(self, session: Session, study: Study) -> None:
         """Read the candidates that are new or have changed, which have a higher revision than those read before."""
-        since = Candidate.revision > self._revision
+        since = Candidate.revision > self._revision - _OVERLAP
         query = select(Candidate.number, Candidate.state, Candidate.revision)
         changed = session.execute(query.where(Candidate.study_id == study.id, since)).all()
         if not changed:

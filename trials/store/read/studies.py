@@ -47,6 +47,11 @@ class StudyRow:
     phase: str | None = None
 
     @property
+    def is_live(self) -> bool:
+        """Whether it is being prepared or runs, so that what it shows changes."""
+        return self.state in ("preparing", "running")
+
+    @property
     def title(self) -> str:
         """Name, state and numbers of candidates, such as ``'digits': complete; 10 complete, 2 infeasible``."""
         counts = ", ".join(f"{count} {state}" for state, count in self.counts.items()) or "no trials yet"
@@ -183,12 +188,23 @@ def study_token(source: Source, name: str) -> tuple[Any, ...]:
     Raises:
         UnknownNameError: the study does not exist.
     """
-    revision = select(func.max(Candidate.revision)).where(Candidate.study_id == Study.id).scalar_subquery()
+    # The sum also changes if a transaction commits an earlier revision later than another one.
+    changes = select(func.sum(Candidate.revision)).where(Candidate.study_id == Study.id).scalar_subquery()
     later = [
-        select(func.max(row.id)).where(row.study_id == Study.id).scalar_subquery() for row in (ImportedRow, RecheckRow)
+        select(func.max(row.created_at)).where(row.study_id == Study.id).scalar_subquery()
+        for row in (ImportedRow, RecheckRow)
     ]
-    columns = (Study.id, Study.state, Study.phase, Study.error, Study.is_prepared, Study.finished_at, Study.lease_epoch)
+    columns = (
+        Study.id,
+        Study.created_at,
+        Study.state,
+        Study.phase,
+        Study.error,
+        Study.is_prepared,
+        Study.finished_at,
+        Study.lease_epoch,
+    )
     with reading(source) as session:
         group = find_study(session, name).group
-        query = select(*columns, revision, *later).where(Study.group == group).order_by(Study.id)
+        query = select(*columns, changes, *later).where(Study.group == group).order_by(Study.id)
         return tuple(tuple(row) for row in session.execute(query))

@@ -6,11 +6,15 @@ from typing import Any
 
 import numpy as np
 import pytest
+from sqlalchemy import select, update
 
+from tests.unit.trials.store.conftest import new_study
+from trials.store.models import Candidate
 from trials.store.read.columns import StudyColumns
 from trials.store.read.session import reading
 from trials.store.records import JobResult, MetricValue
 from trials.store.write.jobs import commit_job, fail_job, start_job
+from trials.store.write.leases import release_lease
 from trials.store.write.repeats import queue_training
 
 NAMES = ["number", "accuracy", "latency_ms", "macs"]
@@ -64,7 +68,31 @@ def test_a_metric_that_is_measured_again_is_read_again(study) -> None:
     assert read(study, columns)[2][1][0, 0] == 0.7
 
 
+def test_a_study_of_the_same_name_is_read_from_the_beginning(study) -> None:
+    columns = StudyColumns(study.name)
+    for identity in "abc":
+        finish(study, identity, "complete", accuracy=0.5)
+    read(study, columns)
+    study.store.write(release_lease, study.lease, "complete", {})
+    study.store.delete_study(study.name)
+    again = new_study(study.store, study.name)
+    finish(again, "d", "complete", accuracy=0.75)
+    assert read(again, columns)[2][1][:, 0].tolist() == [0.75]
+
+
+def test_a_revision_that_is_committed_late_is_not_missed(study) -> None:
+    columns = StudyColumns(study.name)
+    first, last = (finish(study, identity, "complete", accuracy=0.5) for identity in "ab")
+    read(study, columns)
+    with study.store.transaction() as connection:  # as if its transaction had taken its number before the last one
+        table = Candidate.__table__
+        earlier = select(table.c.revision - 1).where(table.c.id == last).scalar_subquery()
+        connection.execute(update(table).where(table.c.id == first).values(state="failed", revision=earlier))
+    assert read(study, columns)[1][0] == "failed"
+
+
 def test_only_changed_candidates_are_read(study, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("trials.store.read.columns._OVERLAP", 0)
     columns = StudyColumns(study.name)
     for identity in "abcdef":
         finish(study, identity, "complete", accuracy=0.5)
