@@ -18,7 +18,8 @@ from nas.scratch import Scratch
 from trials.export.layouts import layout
 from trials.export.outputs import new_folder
 from trials.export.placing import placed_whole
-from trials.export.sums import SUMS, check_sums, write_sums
+from trials.export.scripts.verification.sums import SUMS
+from trials.export.sums import check_sums, write_sums
 from trials.export.verification.recorded import UNVERIFIED
 
 

@@ -6,9 +6,8 @@ from pathlib import Path
 
 from nas.errors import ExportError
 from nas.space.name_patterns import some
+from trials.export.scripts.verification.sums import SUMS, is_inside, listed
 from trials.store.artifacts import file_sha256
-
-SUMS = "SHA256SUMS"
 
 
 def write_sums(folder: Path) -> None:
@@ -37,26 +36,28 @@ def check_sums(folder: Path) -> list[str]:
     Raises:
         ExportError: a file is missing, was changed or leaves the folder, or the folder contains other files.
     """
-    listed = [line.partition("  ") for line in (folder / SUMS).read_text(encoding="utf-8").splitlines()]
-    for sha256, _, name in listed:
+    try:
+        files = listed(folder)
+    except (OSError, ValueError) as error:
+        raise ExportError(f"{folder}: {SUMS} can't be read: {error}; export the network again") from None
+    for name, sha256 in files:
         path = folder / name
-        if not path.resolve().is_relative_to(folder.resolve()):
-            raise ExportError(f"{folder}: {SUMS} lists {name!r}, which is not in the folder; export the network again")
+        if not is_inside(name) or not path.resolve().is_relative_to(folder.resolve()):
+            raise ExportError(f"{folder}: {SUMS} lists {name!r}, which leaves the folder; export the network again")
         if not path.is_file():
             raise ExportError(f"{folder}: {name} is missing; export the network again")
         if file_sha256(path) != sha256:
             raise ExportError(f"{folder}: {name} was changed after the export; export the network again")
     if foreign := foreign_files(folder):
         raise ExportError(f"{folder} contains files that no export wrote: {some(foreign)}; move them away")
-    return [name for _, _, name in listed]
+    return [name for name, _ in files]
 
 
 def _listed(folder: Path) -> list[str]:
     try:
-        lines = (folder / SUMS).read_text(encoding="utf-8").splitlines()
+        return [name for name, _ in listed(folder)]
     except (OSError, ValueError):
         return []
-    return [name for _, _, name in (line.partition("  ") for line in lines) if name]
 
 
 def _is_folder(path: Path) -> bool:

@@ -28,6 +28,7 @@ from trials.export.scripts.verification.accuracy import accuracy_line
 from trials.export.scripts.verification.formats import Open as OpenFormat
 from trials.export.scripts.verification.formats import beside, format_lines
 from trials.export.scripts.verification.lines import Line, line, table
+from trials.export.scripts.verification.sums import is_inside, listed
 
 Open = Callable[[Path, int], Callable[[np.ndarray], np.ndarray]]
 
@@ -87,15 +88,17 @@ def _file_lines(folder: Path) -> Iterator[Line]:
     if unverified.exists():
         yield line("export", "fail", "the export itself failed its verification", unverified.read_text().strip())
     try:
-        sums = [text.partition("  ") for text in (folder / "SHA256SUMS").read_text(encoding="utf-8").splitlines()]
+        sums = listed(folder)
         sizes = _json(folder / "report.json").get("files", {})
     except (OSError, ValueError) as error:
         yield line("files", "fail", "SHA256SUMS or report.json can't be read", str(error))
         return
     wrong = 0
-    for expected, _, name in sums:
+    for name, expected in sums:
         path = folder / name
-        if not path.is_file():
+        if not is_inside(name):
+            reason = "SHA256SUMS lists a path that leaves the folder"
+        elif not path.is_file():
             reason = "it is missing"
         elif hashlib.sha256(path.read_bytes()).hexdigest() == expected:
             continue
@@ -110,11 +113,14 @@ def _file_lines(folder: Path) -> Iterator[Line]:
 
 
 def _graph_lines(folder: Path, report: dict[str, Any]) -> Iterator[Line]:
-    recorded = report["graph"]
+    recorded, name = report["graph"], report["file"]["name"]
+    if not is_inside(name):
+        yield line("graph", "fail", f"report.json names the file {name!r}", "this path leaves the folder")
+        return
     try:
-        found = onnx_file.describe((folder / report["file"]["name"]).read_bytes())
+        found = onnx_file.describe((folder / name).read_bytes())
     except (OSError, ValueError, IndexError) as error:
-        yield line("graph", "fail", f"{report['file']['name']} is not a whole ONNX file", str(error))
+        yield line("graph", "fail", f"{name} is not a whole ONNX file", str(error))
         return
     if found["opset"] != recorded["opset"]:
         reason = "operators may compute something else in another opset; export again"

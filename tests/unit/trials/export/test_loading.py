@@ -18,7 +18,7 @@ def test_no_module_is_imported_untrusted_whatever_its_name(
 ) -> None:
     code = tmp_path.joinpath(*module.split(".")).with_suffix(".py")
     code.parent.mkdir(exist_ok=True)
-    code.write_text(f"open({str(tmp_path / 'ran')!r}, 'w')")
+    code.write_text(f"import pathlib; pathlib.Path({str(tmp_path / 'ran')!r}).touch()")
     monkeypatch.syspath_prepend(str(tmp_path))
     task = {"input_shape": [1, 8, 8], "num_outputs": 2, "class_names": ["a", "b"]}
     record = {"version": 1, "space": {"name": f"{module}:Space"}, "policies": [], "choices": {}, "task": task}

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -23,7 +25,8 @@ from nas.errors import ExportError, PlanError, UnknownNameError
 from tests.unit.trials.in_process import search_in_process
 from trials.export.candidate import export_candidate
 from trials.export.push import describe, push
-from trials.export.sums import SUMS, check_sums
+from trials.export.scripts.verification.sums import SUMS
+from trials.export.sums import check_sums
 from trials.store.store import Store
 
 PLAN = {
@@ -135,12 +138,30 @@ def test_a_folder_that_is_not_whole_is_not_sent(folder: Path, tmp_path: Path) ->
     (folder / "notes.txt").unlink()
     with (folder / SUMS).open("a") as sums:
         sums.write(f"{'0' * 64}  ../nas.db\n")
-    with pytest.raises(ExportError, match=r"lists '../nas.db', which is not in the folder"):
+    with pytest.raises(ExportError, match=r"lists '../nas.db', which leaves the folder"):
         push(folder, str(tmp_path / "copy"))
     (folder / SUMS).unlink()
     with pytest.raises(PlanError, match="has no SHA256SUMS"):
         push(folder, str(tmp_path / "copy"))
     assert not (tmp_path / "copy").exists()
+
+
+def test_a_listed_name_that_leaves_the_folder_is_refused(tmp_path: Path) -> None:
+    """Also if it comes back: then the file exists here, but the copy would be written outside of its place."""
+    folder, place = tmp_path / "theirs" / "exported", tmp_path / "mine" / "models" / "copy"
+    folder.mkdir(parents=True)
+    place.parent.mkdir(parents=True)
+    (folder / "model.onnx").write_bytes(b"theirs")
+    sha256 = hashlib.sha256(b"theirs").hexdigest()
+    names = ["../../theirs/exported/model.onnx", str(folder / "model.onnx"), "./model.onnx", "x/../model.onnx", ""]
+    for name in [*names, "..\\exported\\model.onnx", "/model.onnx", "model.onnx/", "x//model.onnx", "."]:
+        (folder / SUMS).write_text(f"{sha256}  {name}\n")
+        with pytest.raises(ExportError, match=rf"lists {re.escape(repr(name))}, which leaves the folder"):
+            push(folder, str(place))
+    assert list(tmp_path.rglob("model.onnx")) == [folder / "model.onnx"]
+    (folder / SUMS).write_bytes(b"\xff")
+    with pytest.raises(ExportError, match="SHA256SUMS can't be read"):
+        push(folder, str(place))
 
 
 def test_an_unverified_folder_is_sent_only_if_asked(folder: Path, tmp_path: Path) -> None:

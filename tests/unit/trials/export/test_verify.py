@@ -124,6 +124,11 @@ def change_report(folder: Path, change: Callable[[dict[str, Any]], Any]) -> None
     (folder / "report.json").write_text(json.dumps(report))
 
 
+def list_file(folder: Path, name: str) -> None:
+    with (folder / "SHA256SUMS").open("a") as file:
+        file.write(f"{'0' * 64}  {name}\n")
+
+
 def cut(folder: Path) -> None:
     content = (folder / "model.onnx").read_bytes()
     (folder / "model.onnx").write_bytes(content[: len(content) // 2])
@@ -178,6 +183,18 @@ FAULTS: dict[str, tuple[Callable[[Path], Any], str, str, str]] = {
         "latency",
         "not judged",
         "instead of Cortex-A76",
+    ),
+    "listed name leaves the folder": (
+        lambda folder: list_file(folder, f"../{folder.name}/model.onnx"),
+        "file ../mein Export ü/model.onnx",
+        "fail",
+        "SHA256SUMS lists a path that leaves the folder",
+    ),
+    "measured file outside": (
+        lambda folder: change_report(folder, lambda report: report["file"].update(name="../secret.onnx")),
+        "graph",
+        "fail",
+        "this path leaves the folder",
     ),
     "file missing": (lambda folder: (folder / "run.py").unlink(), "file run.py", "fail", "it is missing"),
 }
