@@ -27,8 +27,8 @@ TERMS: Mapping[str, Sequence[Term]] = {
         ),
         Term(
             "Accuracy and its interval",
-            "The share of right answers on the validation split, with Wilson's interval for so many examples. After "
-            "repeats with other seeds, the mean over the seeds.",
+            "The share of right answers on the validation split, with Wilson's interval for this number of examples. "
+            "After repeats with other seeds, the mean over the seeds.",
             ("study", "trials", "compare", "trial"),
         ),
         Term(
@@ -110,7 +110,7 @@ TERMS: Mapping[str, Sequence[Term]] = {
         ),
     ),
     "States of a trial": (
-        Term("complete", "Trained and measured, within all limits.", ("trials",)),
+        Term("complete", "Trained and measured; it certainly exceeds no limit.", ("trials",)),
         Term("infeasible", "It certainly exceeds a limit, even with the better end of its interval.", ("trials",)),
         Term("measured_only", "Measured, and not chosen for training.", ("trials",)),
         Term("paused", "Its training waits at a rung, and continues if it is among the best there.", ("trials",)),
