@@ -167,5 +167,12 @@ class Trial:
         further = Formats.of(list(formats), opset=opset, dynamic_batch=dynamic_batch, pythons=format_pythons)
         path = new_folder(Path(folder), force=force)
         return export_candidate(
-            self._store, self.study, self.number, path, weights, further, preprocessed=with_preprocessing
+            self._store,
+            self.study,
+            self.number,
+            path,
+            weights,
+            further,
+            preprocessed=with_preprocessing,
+            force=force,
         )

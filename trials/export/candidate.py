@@ -62,6 +62,7 @@ def export_candidate(
     formats: Formats | None = None,
     *,
     preprocessed: bool = False,
+    force: bool = False,
 ) -> dict[str, Any]:
     """Write one candidate as ``folder``, which appears when it is complete (see ``placed_whole``).
 
@@ -73,11 +74,13 @@ def export_candidate(
         weights: see ``trials.export.weights.Wanted``.
         formats: formats to write besides the measured file.
         preprocessed: also write a file that normalizes images itself.
+        force: replace an earlier export; see ``new_folder``.
 
     Returns:
         Scores and latencies, as a row to print.
 
     Raises:
+        PlanError: files have appeared in ``folder`` meanwhile.
         StudyError: the candidate was not trained, or the study's data have changed since the study started.
         ExportError: the network can't be built or run, a file can't be written, or a format can't hold the network. A
             folder that differs from what was recorded is written and marked as ``UNVERIFIED``; ``verification`` in the
@@ -90,7 +93,7 @@ def export_candidate(
     if preprocessed:
         check_preprocessing(problem.task.preprocessing())
     known = check_data(name, study.environment, problem)
-    with placed_whole(folder) as made:
+    with placed_whole(folder, force=force) as made:
         row, sha256, scores = _write(
             store,
             problem,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 from collections.abc import Iterator
@@ -10,47 +11,85 @@ from pathlib import Path
 
 from nas.errors import ExportError
 from nas.scratch import Scratch
+from trials.export.outputs import new_folder
 from trials.export.sums import write_sums
+
+#: Errors of writing a file that mean that there is no space for it.
+_NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 @contextmanager
-def placed_whole(folder: Path) -> Iterator[Path]:
+def placed_whole(folder: Path, *, force: bool = False) -> Iterator[Path]:
     """Yield a temporary folder that becomes ``folder`` if the block ends without an error.
 
     The temporary folder is a sibling of ``folder``, on the same file system. When it is renamed, it contains
-    ``SHA256SUMS``, and all its content is on the disk. A folder that has the name already is replaced as a whole. After
-    an error, nothing has changed. A killed process leaves only a folder ``nas-export-…`` beside, which the next export
+    ``SHA256SUMS``, and all its content is on the disk. With ``force``, it replaces an earlier export as a whole. After
+    an error, nothing has changed. A killed process leaves a folder ``nas-export-…`` next to it, which the next export
     to the same place removes.
 
     Args:
         folder: an absolute path that ``new_folder`` has checked.
+        force: see ``new_folder``, which checks again at the end of the block.
 
     Raises:
-        ExportError: a file can't be written, for example because the disk is full.
+        PlanError: files have appeared in ``folder`` meanwhile.
+        ExportError: the folder can't be written, for example because the disk is full. Other errors of the block are
+            raised as they are.
     """
     missing = [place for place in folder.parents if not place.exists()]
     try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with Scratch("nas-export-", folder.parent) as scratch:
-            made = Path(scratch) / "made"
-            made.mkdir()
-            yield made
-            for cache in list(made.rglob("__pycache__")):  # written by Python when a script was run for a check
-                shutil.rmtree(cache)
-            write_sums(made)
-            _flush(made)
-            if folder.exists():
-                folder.rename(Path(scratch) / "replaced")
-            made.rename(folder)
-    except OSError as error:
-        raise ExportError(
-            f"{folder} can't be written: {error.strerror or error}; nothing was written. Free some space, or give "
-            "another folder"
-        ) from error
+        with _explained(folder):
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            scratch = Scratch("nas-export-", folder.parent)
+        with scratch:
+            made = Path(scratch.name) / "made"
+            with _explained(folder):
+                made.mkdir()
+            try:
+                yield made
+            except OSError as error:
+                if error.errno not in _NO_SPACE:
+                    raise
+                raise _refused(folder, error) from error
+            with _explained(folder):
+                for cache in list(made.rglob("__pycache__")):  # written by Python when a script was run for a check
+                    shutil.rmtree(cache)
+                write_sums(made)
+                _flush(made)
+                _rename(made, new_folder(folder, force=force))
     finally:
         for place in missing:
             with suppress(OSError):  # it is not empty if all went well
                 place.rmdir()
+
+
+def _rename(made: Path, folder: Path) -> None:
+    """Give a folder its name; what has the name already comes back after an error."""
+    replaced = made.with_name("replaced")
+    if not folder.exists() or not any(folder.iterdir()):
+        made.rename(folder)  # fails if a file has appeared
+        return
+    folder.rename(replaced)
+    try:
+        made.rename(folder)
+    except BaseException:
+        replaced.rename(folder)
+        raise
+
+
+@contextmanager
+def _explained(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise _refused(folder, error) from error
+
+
+def _refused(folder: Path, error: OSError) -> ExportError:
+    return ExportError(
+        f"{folder} can't be written: {error.strerror or error}; nothing was written. Free some space, or give another "
+        "folder"
+    )
 
 
 def _flush(folder: Path) -> None:

@@ -89,7 +89,7 @@ def export(
     paths = [out_dir if selection.is_single else out_dir / f"trial-{number}" for number in numbers]
     folders = [new_folder(path, force=force) for path in paths]
     rows = [
-        export_candidate(store, name, number, place, weights, further, preprocessed=with_preprocessing)
+        export_candidate(store, name, number, place, weights, further, preprocessed=with_preprocessing, force=force)
         for number, place in zip(numbers, folders, strict=True)
     ]
     if not selection.is_single:

@@ -23,8 +23,8 @@ with placed_whole(pathlib.Path(sys.argv[1])) as made:
 """
 
 
-def write(folder: Path, **files: str) -> None:
-    with placed_whole(folder) as made:
+def write(folder: Path, *, force: bool = False, **files: str) -> None:
+    with placed_whole(folder, force=force) as made:
         for name, text in files.items():
             (made / name).write_text(text)
 
@@ -74,11 +74,59 @@ def test_an_earlier_export_is_replaced_as_a_whole_and_only_with_force(tmp_path: 
     write(folder, model="old", gone="old")
     with pytest.raises(PlanError, match="is not empty; give another, or replace an earlier export with --force"):
         new_folder(folder, force=False)
-    write(new_folder(folder, force=True), model="new")
+    write(new_folder(folder, force=True), force=True, model="new")
     assert content(folder) == {"model", "SHA256SUMS"}
     (folder / "notes.txt").write_text("mine")
     with pytest.raises(PlanError, match=r"contains files that no export wrote: notes\.txt"):
         new_folder(folder, force=True)
+
+
+def write_while_somebody_else_does(folder: Path, *, force: bool) -> None:
+    with placed_whole(folder, force=force) as made:
+        (made / "model").write_text("new")
+        folder.mkdir()
+        (folder / "notes.txt").write_text("mine")
+
+
+@pytest.mark.parametrize("force", [False, True])
+def test_files_that_appear_meanwhile_stay(force: bool, tmp_path: Path) -> None:
+    folder = new_folder(tmp_path / "out", force=force)
+    with pytest.raises(PlanError, match=r"is not empty|contains files that no export wrote"):
+        write_while_somebody_else_does(folder, force=force)
+    assert content(tmp_path) == {"out/notes.txt"}
+
+
+def test_another_export_that_ended_meanwhile_is_replaced_only_with_force(tmp_path: Path) -> None:
+    folder = new_folder(tmp_path / "out", force=False)
+    with pytest.raises(PlanError, match="is not empty"), placed_whole(folder):
+        write(folder, model="theirs")
+    assert (folder / "model").read_text() == "theirs"
+    with placed_whole(folder, force=True) as made:
+        (made / "model").write_text("mine")
+    assert (folder / "model").read_text() == "mine"
+
+
+def test_an_earlier_export_comes_back_if_the_new_one_can_not_be_renamed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(tmp_path / "out", model="old")
+    rename = Path.rename
+
+    def fails(path: Path, target: Path) -> Path:
+        if path.name == "made":
+            raise OSError("no")
+        return rename(path, target)
+
+    monkeypatch.setattr(Path, "rename", fails)
+    with pytest.raises(ExportError, match="can't be written: no"):
+        write(tmp_path / "out", force=True, model="new")
+    assert (tmp_path / "out" / "model").read_text() == "old"
+
+
+def test_an_error_of_the_block_is_not_called_a_lack_of_space(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match=r"images\.npz"), placed_whole(tmp_path / "out"):
+        (tmp_path / "images.npz").read_bytes()
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("name", ["notes.txt", "SHA256SUMS"])
