@@ -35,11 +35,14 @@ def main() -> None:
         show_error(error)
         return
     pages: dict[str, Any] = {}
-    context = Context(views, pages)
     modules = page_modules()
     for index, (name, module) in enumerate(modules.items()):
         pages[name] = st.Page(
-            _shower(module, context), title=module.TITLE, icon=module.ICON, url_path=name, default=index == 0
+            _shower(module, Context(views, pages, name)),
+            title=module.TITLE,
+            icon=module.ICON,
+            url_path=name,
+            default=index == 0,
         )
     st.navigation(list(pages.values())).run()
 

@@ -18,6 +18,8 @@ class Context:
     views: Views
     #: Module name → streamlit's page.
     pages: Mapping[str, Any]
+    #: Name of the module whose page is shown.
+    page: str
 
     @property
     def source(self) -> Source:

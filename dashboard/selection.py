@@ -37,9 +37,9 @@ def choose_study(context: Context) -> str | None:
         return None
     place = names.index(asked) if asked else 0
     name = st.sidebar.selectbox("Study", names, index=place, format_func=line)
-    if st.query_params.get("study") != name:
-        st.query_params.clear()
-        st.query_params["study"] = name
+    if st.query_params.get("study") not in (None, name):  # another one was chosen from the menu
+        st.switch_page(context.pages[context.page], query_params={"study": str(name)})
+    st.query_params["study"] = name
     if name != st.session_state.get("last_study"):
         _forget_filters()
     st.session_state["last_study"] = name

@@ -7,7 +7,7 @@ import streamlit as st
 from dashboard.context import Context
 from dashboard.widgets import shown_label
 from nas.foreign import markdown
-from trials.reporting.labels import inline, interval, label
+from trials.reporting.labels import inline, interval
 from trials.reporting.recommend import best_within
 from trials.reporting.study import StudyView
 
@@ -44,11 +44,13 @@ def _within(context: Context, study: StudyView) -> None:
     values = found.front().values[:, 1]
     low, high = float(values.min()), float(values.max())
     word = "at least" if study.row.objectives[bounded] == "maximize" else "at most"
+    asked = f"{shown_label(bounded)} {word}"
+    st.caption(markdown(asked))
     st.session_state.setdefault("limit", (low + high) / 2)
     st.session_state["dragged"] = min(max(float(st.session_state["limit"]), low), high)
     if high > low:
         st.slider(
-            markdown(f"{label(bounded)} {word}"),
+            asked,
             low,
             high,
             step=(high - low) / 200,
@@ -57,7 +59,7 @@ def _within(context: Context, study: StudyView) -> None:
             on_change=_follow,
             label_visibility="collapsed",
         )
-    limit = st.number_input(markdown(f"{label(bounded)} {word}"), format="%.5g", key="limit", bind="query-params")
+    limit = st.number_input(asked, format="%.5g", key="limit", bind="query-params", label_visibility="collapsed")
     number = best_within(found, float(limit or 0.0))
     if number is None:
         st.warning(f"No complete trial has {markdown(inline(bounded))} {word} {limit:.4g}.")

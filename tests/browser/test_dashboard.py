@@ -254,8 +254,8 @@ def test_ticked_trials_are_opened_and_compared(page: Any, address: str) -> None:
 
 def test_compare_suggests_the_ends_of_the_front_and_refuses_what_is_no_trial(page: Any, address: str) -> None:
     page.goto(f"{address}/compare?study=digits")
-    page.get_by_role("link", name="best accuracy").wait_for()
-    page.get_by_role("link", name="best latency").wait_for()
+    page.get_by_role("link", name="Trial 29, best accuracy").wait_for()
+    page.get_by_role("link", name="Trial 24, best latency").wait_for()
     page.goto(f"{address}/compare?study=digits&trials=1,x")
     page.get_by_text("'x' is not the number of a trial").wait_for()
     page.goto(f"{address}/compare?study=digits&trials=1,99")
