@@ -28,7 +28,7 @@ from trials.export.scripts.verification.accuracy import accuracy_line
 from trials.export.scripts.verification.formats import Open as OpenFormat
 from trials.export.scripts.verification.formats import beside, format_lines
 from trials.export.scripts.verification.lines import Line, line, table
-from trials.export.scripts.verification.sums import is_inside, listed
+from trials.export.scripts.verification.sums import SUMS, is_inside, listed
 
 Open = Callable[[Path, int], Callable[[np.ndarray], np.ndarray]]
 
@@ -52,27 +52,44 @@ def verify(
         data: a folder of images, with one folder for each class.
         threads: number of threads; by default as in the export.
     """
+    lines = list(_file_lines(folder))
     try:
-        report, steps = (_json(folder / name) for name in ("report.json", "preprocessing.json"))
-        with np.load(folder / "golden.npz", allow_pickle=False) as file:
-            arrays = dict(file)
+        for item in _content_lines(folder, open_network, runtime, find_format, data, threads):
+            lines.append(item)
     except Exception as error:  # damaged files raise errors of every kind
-        return [*_file_lines(folder), line("folder", "fail", "it can't be read", f"{type(error).__name__}: {error}")]
+        reason = f"{type(error).__name__}: {error}"
+        lines.append(line("folder", "fail", "a file is missing, or is not as an export writes it", reason))
+    return lines
+
+
+def _content_lines(
+    folder: Path,
+    open_network: Open,
+    runtime: tuple[str, str],
+    find_format: Callable[[Mapping[str, Any]], OpenFormat],
+    data: Path | None,
+    threads: int | None,
+) -> Iterator[Line]:
+    report, steps = (_json(folder / name) for name in ("report.json", "preprocessing.json"))
+    with np.load(folder / "golden.npz", allow_pickle=False) as file:
+        arrays = dict(file)
     alone = report["alone"]
     count = threads or alone["threads"]
-    lines = [*_file_lines(folder), *_graph_lines(folder, report), _version_line(alone, runtime)]
-    lines += [*golden.label_lines(arrays, steps), *golden.input_lines(arrays, steps)]
+    yield from _graph_lines(folder, report)
+    yield _version_line(alone, runtime)
+    yield from golden.label_lines(arrays, steps)
+    yield from golden.input_lines(arrays, steps)
     try:
         run = open_network(folder, count)
         outputs = outputs_of(run, arrays["inputs"], steps["input"]["shape"][0])
     except Exception as error:  # runtimes raise errors of every kind
-        return [*lines, line("outputs", "fail", "the network can't be run", " ".join(str(error).split())[:300])]
-    lines.append(golden.output_line(arrays, outputs, report["golden"]["tolerance"]))
-    lines += format_lines(folder, report, arrays, find_format)
+        yield line("outputs", "fail", "the network can't be run", " ".join(str(error).split())[:300])
+        return
+    yield golden.output_line(arrays, outputs, report["golden"]["tolerance"])
+    yield from format_lines(folder, report, arrays, find_format)
     if data is not None:
-        lines.append(accuracy_line(run, data, steps, report["scores"]))
-    now = conditions.measure(run, _batch(arrays, steps), count, runtime)
-    return [*lines, *conditions.compare(now, alone)]
+        yield accuracy_line(run, data, steps, report["scores"])
+    yield from conditions.compare(conditions.measure(run, _batch(arrays, steps), count, runtime), alone)
 
 
 def _batch(arrays: Mapping[str, np.ndarray], steps: dict[str, Any]) -> np.ndarray:
@@ -88,13 +105,14 @@ def _file_lines(folder: Path) -> Iterator[Line]:
     if unverified.exists():
         yield line("export", "fail", "the export itself failed its verification", unverified.read_text().strip())
     try:
-        sums = listed(folder)
-        sizes = _json(folder / "report.json").get("files", {})
-    except (OSError, ValueError) as error:
-        yield line("files", "fail", "SHA256SUMS or report.json can't be read", str(error))
+        sums, report = dict(listed(folder)), _json(folder / "report.json")
+        sizes, measured = report.get("files", {}), report["file"]["name"]
+    except Exception as error:  # damaged files raise errors of every kind
+        reason = f"{type(error).__name__}: {error}"
+        yield line("files", "fail", "SHA256SUMS or report.json can't be read", reason)
         return
     wrong = 0
-    for name, expected in sums:
+    for name, expected in sums.items():
         path = folder / name
         if not is_inside(name):
             reason = "SHA256SUMS lists a path that leaves the folder"
@@ -108,6 +126,12 @@ def _file_lines(folder: Path) -> Iterator[Line]:
             reason = "its content was changed after the export"
         wrong += 1
         yield line(f"file {name}", "fail", "its SHA-256 differs", reason)
+    present = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if not path.is_dir()}
+    needed = {measured, "golden.npz", "preprocessing.json", "report.json"}
+    for name in sorted({*present, *needed} - {*sums, SUMS}):
+        if "__pycache__" not in name.split("/"):  # written by Python when it ran a script
+            wrong += 1
+            yield line(f"file {name}", "fail", "SHA256SUMS does not list it", "it was added, or its line was removed")
     if not wrong:
         yield line("files", "pass", f"{len(sums)} files are as exported")
 
@@ -122,17 +146,26 @@ def _graph_lines(folder: Path, report: dict[str, Any]) -> Iterator[Line]:
     except (OSError, ValueError, IndexError) as error:
         yield line("graph", "fail", f"{name} is not a whole ONNX file", str(error))
         return
+    if found == recorded:
+        yield line("graph", "pass", f"opset {found['opset']}, {len(found['tensors'])} tensors and all operators agree")
+        return
     if found["opset"] != recorded["opset"]:
         reason = "operators may compute something else in another opset; export again"
         yield line("opset", "fail", f"opset {found['opset']}, exported with {recorded['opset']}", reason)
-    changed = [name for name in recorded["tensors"] if found["tensors"].get(name) != recorded["tensors"][name]]
-    if changed:
-        rest = f" and {len(changed) - 3} more" if len(changed) > 3 else ""
-        yield line("weights", "fail", f"changed: {', '.join(changed[:3])}{rest}", "a weight was changed in the file")
+    before, now = recorded["tensors"], found["tensors"]
+    for word, names in {
+        "changed": [name for name in before if name in now and now[name] != before[name]],
+        "added": [name for name in now if name not in before],
+        "removed": [name for name in before if name not in now],
+    }.items():
+        if names:
+            rest = f" and {len(names) - 3} more" if len(names) > 3 else ""
+            reason = f"a weight was {word} in the file"
+            yield line("weights", "fail", f"{word}: {', '.join(names[:3])}{rest}", reason)
     if found["nodes"] != recorded["nodes"]:
         yield line("graph", "fail", "its operators are not those of the export", "the graph was changed in the file")
-    if found == recorded:
-        yield line("graph", "pass", f"opset {found['opset']}, {len(found['tensors'])} tensors and all operators agree")
+    else:
+        yield line("graph", "fail", "it differs from the export", "the operators are equal; see the lines above")
 
 
 def _version_line(alone: dict[str, Any], runtime: tuple[str, str]) -> Line:

@@ -196,6 +196,44 @@ FAULTS: dict[str, tuple[Callable[[Path], Any], str, str, str]] = {
         "fail",
         "this path leaves the folder",
     ),
+    "weight added": (
+        lambda folder: change_model(
+            folder, lambda model: model.graph.initializer.append(numpy_helper.from_array(np.ones(2), "extra"))
+        ),
+        "weights",
+        "fail",
+        "added: extra",
+    ),
+    "nothing is listed": (
+        lambda folder: (folder / "SHA256SUMS").write_text(""),
+        "file model.onnx",
+        "fail",
+        "SHA256SUMS does not list it",
+    ),
+    "file added": (
+        lambda folder: (folder / "verification" / "extra.py").write_text(""),
+        "file verification/extra.py",
+        "fail",
+        "it was added",
+    ),
+    "report of a list": (
+        lambda folder: (folder / "report.json").write_text("[]"),
+        "files",
+        "fail",
+        "report.json can't be read",
+    ),
+    "report without conditions": (
+        lambda folder: change_report(folder, lambda report: report.pop("alone")),
+        "folder",
+        "fail",
+        "KeyError: 'alone'",
+    ),
+    "format without a name": (
+        lambda folder: change_report(folder, lambda report: report.update(formats=[{}])),
+        "folder",
+        "fail",
+        "KeyError: 'format'",
+    ),
     "file missing": (lambda folder: (folder / "run.py").unlink(), "file run.py", "fail", "it is missing"),
 }
 
@@ -247,6 +285,25 @@ def test_images_in_another_order_of_channels_are_recognised(folder: Path, images
     verdict, reason = said(verify_folder(folder, data=images), "accuracy")
     assert verdict == "fail"
     assert "with red and blue exchanged it is 1.0000: the images are BGR" in reason
+
+
+def test_files_that_are_not_images_are_counted(folder: Path, images: Path) -> None:
+    (images / "red" / "notes.txt").write_text("no image")
+    (images / "red" / "more").mkdir()
+    (verdict, text), script = (
+        said(lines, "accuracy") for lines in (verify_folder(folder, data=images), alone(folder, "--data", str(images)))
+    )
+    assert script == (verdict, text)
+    assert verdict == "pass"
+    assert text.startswith("1.0000 on 30 images (files without an image: 1), 1.0000 on the test split")
+
+
+def test_without_pillow_the_accuracy_is_not_judged(folder: Path, images: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "nas.tasks.preparation", None)
+    assert said(verify_folder(folder, data=images), "accuracy") == (
+        "not judged",
+        "Pillow is not installed; pip install pillow",
+    )
 
 
 def test_nothing_of_a_folder_is_run(folder: Path, tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """The accuracy of an exported network on images of the user."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,35 +17,68 @@ def accuracy_line(run: Run, data: Path, steps: dict[str, Any], scores: dict[str,
     """Compare the accuracy on images in ``data/<class>/`` with that on the test split."""
     if "channels" not in steps or not steps["labels"]:
         return line("accuracy", "not judged", "the network does not sort images into classes")
-    from nas.tasks.preparation import prepare_file
-
-    inputs, targets = [], []
-    for place, label in enumerate(steps["labels"]):
-        for path in sorted((data / label).glob("*")):
-            try:
-                inputs.append(prepare_file(path, steps))
-                targets.append(place)
-            except Exception:  # files that are not images
-                continue
-    if not inputs:
+    try:
+        from nas.tasks.preparation import prepare_file
+    except ImportError:
+        return line("accuracy", "not judged", "Pillow is not installed", "pip install pillow")
+    files = [
+        (path, place)
+        for place, label in enumerate(steps["labels"])
+        for path in sorted((data / label).glob("*"))
+        if path.is_file()
+    ]
+    prepare, batch = partial(prepare_file, steps=steps), steps["input"]["shape"][0]
+    right, count = _counts(run, files, prepare, batch)
+    if not count:
         names = ", ".join(steps["labels"][:5])
         return line("accuracy", "not judged", f"{data} holds no images in folders named {names}", "give another --data")
-    batch, count = steps["input"]["shape"][0], len(targets)
-    stacked, truth = np.concatenate(inputs), np.array(targets)
-    found = float((outputs_of(run, stacked, batch).argmax(axis=1) == truth).mean())
-    recorded = scores["test"].get("accuracy")
+    found, recorded = right / count, scores["test"].get("accuracy")
+    skipped = f" (files without an image: {len(files) - count})" if len(files) > count else ""
+    text = f"{found:.4f} on {count} images{skipped}"
     if recorded is None:
-        return line("accuracy", "not judged", f"{found:.4f} on {count} images", "the export has no accuracy")
+        return line("accuracy", "not judged", text, "the export has no accuracy")
     margin = 1.96 * np.sqrt(max(recorded * (1 - recorded), 0.25 / count) / count)
-    text = f"{found:.4f} on {count} images, {recorded:.4f} on the test split of the export"
+    text = f"{text}, {recorded:.4f} on the test split of the export"
     if found >= recorded - margin:
         return line("accuracy", "pass", text)
-    reversed_channels = stacked[:, ::-1]
-    if stacked.shape[1] == 3:
-        swapped = float((outputs_of(run, reversed_channels, batch).argmax(axis=1) == truth).mean())
+    if steps["input"]["shape"][1] == 3:
+        swapped = _counts(run, files, prepare, batch, reverse=True)[0] / count
         if swapped >= recorded - margin:
             return line(
                 "accuracy", "fail", text, f"with red and blue exchanged it is {swapped:.4f}: the images are BGR"
             )
     reason = "the images differ from those of the task, or the network or its labels were changed"
     return line("accuracy", "fail", text, reason)
+
+
+def _counts(
+    run: Run,
+    files: Sequence[tuple[Path, int]],
+    prepare: Callable[[Path], np.ndarray],
+    batch: int,
+    *,
+    reverse: bool = False,
+) -> tuple[int, int]:
+    """Number of right answers and of images; a batch of images is in memory at once.
+
+    Args:
+        run: the network.
+        files: files with their classes; those that are not images do not count.
+        prepare: turns an image file into an input.
+        batch: number of inputs that the network takes.
+        reverse: exchange red and blue.
+    """
+    right = count = 0
+    for start in range(0, len(files), batch):
+        inputs, targets = [], []
+        for path, target in files[start : start + batch]:
+            try:
+                inputs.append(prepare(path))
+            except Exception:  # decoders raise errors of every kind on files that are not images
+                continue
+            targets.append(target)
+        if inputs:
+            stacked = np.concatenate(inputs)
+            answers = outputs_of(run, stacked[:, ::-1] if reverse else stacked, batch).argmax(axis=1)
+            right, count = right + int((answers == np.array(targets)).sum()), count + len(targets)
+    return right, count
