@@ -60,6 +60,8 @@ class Recheck:
     #: Trials that are on the front in one environment only.
     entered: Sequence[int]
     left: Sequence[int]
+    #: Whether an objective of the study is a latency on the target; if not, the front can't change.
+    is_objective: bool = True
 
     def to_json(self) -> dict[str, Any]:
         """JSON values for ``from_json``."""
@@ -93,7 +95,10 @@ class Recheck:
             )
             if numbers
         ]
-        front = f"The front changes: {'; '.join(moves)}." if moves else "The front stays as it is."
+        if not self.is_objective:
+            front = f"The front does not depend on {self.target}: no objective is a latency on it."
+        else:
+            front = f"The front changes: {'; '.join(moves)}." if moves else "The front stays as it is."
         return f"{self.other} against {self.present} on {self.target}: {', '.join(parts)}. {front}"
 
 

@@ -46,7 +46,8 @@ def recheck(
         MeasureError: the other environment can't run the networks.
     """
     store.check_writable()
-    name = chosen_target(study_summary(store, study).targets, study, target)
+    targets = study_summary(store, study).targets
+    name = chosen_target(targets, study, target)
     stored = store.read(find_target, name)
     assert stored is not None
     spec = Target.from_json(stored.description).spec
@@ -66,8 +67,9 @@ def recheck(
                 says(f"measuring trial {item.row.number} in both environments")
                 trials.append(_rechecked(item, present, other, spec, Path(folder)))
             here, there = (f"{spec.runtime} {environment.version}" for environment in (present, other))
-    entered, left = changed_front(found, _latencies(found, name), {item.trial: item.ratio for item in trials})
-    result = Recheck(name, here, there, str(python), trials, entered, left)
+    columns = _latencies(found, name, is_first=name == targets[0])
+    entered, left = changed_front(found, columns, {item.trial: item.ratio for item in trials})
+    result = Recheck(name, here, there, str(python), trials, entered, left, is_objective=bool(columns))
     store.write(add_recheck, study, result.to_json())
     return result
 
@@ -84,10 +86,11 @@ def _numbers(found: Points) -> list[int]:
     return sorted(on_front | {number for number, share in shares.items() if share > 1 - SURE})
 
 
-def _latencies(found: Points, target: str) -> list[int]:
+def _latencies(found: Points, target: str, *, is_first: bool) -> list[int]:
     """Indices of the objectives that are latencies on a target; a name without a target means the first one."""
     split = [split_name(metric) for metric in found.metrics]
-    return [place for place, (name, at) in enumerate(split) if name.startswith("latency") and at in ("", target)]
+    names = ("", target) if is_first else (target,)
+    return [place for place, (name, at) in enumerate(split) if name.startswith("latency") and at in names]
 
 
 def _rechecked(

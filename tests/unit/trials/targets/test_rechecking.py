@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from nas.errors import MeasureError, PlanError, StudyError
 from tests.unit.trials.in_process import search_in_process
 from trials.cli.views import print_recheck
 from trials.reporting.study import study_view
+from trials.store.read.points import points
 from trials.store.read.rechecks import rechecks
 from trials.store.store import Store
 from trials.targets import rechecking
@@ -94,6 +96,20 @@ def test_the_layers_of_a_slower_network_are_compared(
     assert len(profiled) == 2
     assert any(layer.layer.startswith("stage") for layer in trial.slower_layers)
     assert all(layer.other_ms > layer.present_ms for layer in trial.slower_layers)
+
+
+def test_latencies_of_another_target_stay_as_they_are(
+    store: Store, python: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A latency without a target's name is that of the first target."""
+    found = replace(points(store, "study"), metrics=("accuracy", "latency_ms"))
+    assert rechecking._latencies(found, "local", is_first=True) == [1]
+    assert rechecking._latencies(found, "pi", is_first=False) == []
+    both = replace(found, metrics=("latency_ms@local", "latency_ms@pi", "size_bytes"))
+    assert rechecking._latencies(both, "pi", is_first=False) == [1]
+    names = ("accuracy", "latency_ms@pi")
+    monkeypatch.setattr(rechecking, "points", lambda *given: replace(found, metrics=names, objectives=names))
+    assert "The front does not depend on local: no objective" in recheck(store, "study", python).verdict
 
 
 def test_an_environment_without_the_runtime_is_refused(store: Store, tmp_path: Path) -> None:
