@@ -15,7 +15,7 @@ from fsspec.implementations.local import LocalFileSystem
 from nas.errors import ExportError, PlanError
 from nas.foreign import hide_passwords
 from nas.scratch import Scratch
-from trials.export.layouts import layout
+from trials.export.layouts import find_layout
 from trials.export.outputs import new_folder
 from trials.export.placing import placed_whole
 from trials.export.scripts.verification.sums import SUMS
@@ -34,13 +34,13 @@ class Pushed:
     whole: bool
 
 
-def push(folder: Path, url: str, *, arrangement: str | None = None, unverified: bool = False) -> Pushed:
+def push(folder: Path, url: str, *, layout: str | None = None, unverified: bool = False) -> Pushed:
     """Check an exported folder and copy it to a new place.
 
     Args:
         folder: a folder that an export wrote.
         url: a path, or a URL of any file system that fsspec knows.
-        arrangement: name of a layout in which the folder is written; as it is by default.
+        layout: name of a layout in which the folder is written; as it is by default.
         unverified: copy the folder even if the export marked it as ``UNVERIFIED``.
 
     Raises:
@@ -49,7 +49,7 @@ def push(folder: Path, url: str, *, arrangement: str | None = None, unverified: 
         UnknownNameError: there is no such layout.
     """
     folder = folder.expanduser()
-    arrange = layout(arrangement) if arrangement else None
+    write_layout = find_layout(layout) if layout else None
     if not (folder / SUMS).is_file():
         raise PlanError(f"{folder} has no {SUMS}, so no export wrote it; give a folder that nas export wrote")
     names = check_sums(folder)
@@ -58,14 +58,14 @@ def push(folder: Path, url: str, *, arrangement: str | None = None, unverified: 
             f"{folder} failed the verification of its export: {(folder / UNVERIFIED).read_text().strip()}; export it "
             "again, or pass --unverified"
         )
-    if arrange is None:
+    if write_layout is None:
         return _send(folder, names, url)
     with Scratch("nas-layout-") as scratch:
-        arranged = Path(scratch) / "arranged"
-        arranged.mkdir()
-        arrange(folder, arranged)
-        write_sums(arranged)
-        return _send(arranged, check_sums(arranged), url)
+        made = Path(scratch) / "made"
+        made.mkdir()
+        write_layout(folder, made)
+        write_sums(made)
+        return _send(made, check_sums(made), url)
 
 
 def _send(folder: Path, names: list[str], url: str) -> Pushed:

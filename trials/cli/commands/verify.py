@@ -57,5 +57,5 @@ def push(
     from trials.export.push import describe
     from trials.export.push import push as copy
 
-    found = copy(folder, url, arrangement=layout, unverified=unverified)
+    found = copy(folder, url, layout=layout, unverified=unverified)
     print_json(vars(found)) if as_json else out.print(describe(found), soft_wrap=True)

@@ -1,4 +1,4 @@
-"""Layouts: other arrangements of an exported folder, for the places where networks are kept."""
+"""Layouts: other forms of an exported folder, for the places where networks are kept."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ Layout = Callable[[Path, Path], None]
 LAYOUTS = ("huggingface", "mlflow")
 
 
-def layout(name: str) -> Layout:
-    """Return the layout of this name; its function ``lay_out`` is in the module of the same name.
+def find_layout(name: str) -> Layout:
+    """Return the function ``write_layout`` of the module of this name.
 
     Raises:
         UnknownNameError: there is no such layout.
@@ -24,5 +24,5 @@ def layout(name: str) -> Layout:
     if name not in LAYOUTS:
         known = f"known: {', '.join(LAYOUTS)}"
         raise UnknownNameError(f"no layout {name!r}{nearest(name, LAYOUTS, known)}")
-    found: Layout = import_module(f"{__name__}.{name}").lay_out
+    found: Layout = import_module(f"{__name__}.{name}").write_layout
     return found

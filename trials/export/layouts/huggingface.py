@@ -14,14 +14,19 @@ from huggingface_hub import EvalResult, ModelCardData
 _RUNNING = (
     "model.onnx",
     "model_with_preprocessing.onnx",
+    "kernels.xml",
+    "kernels.bin",
+    "kernels.so",
     "run.py",
     "prepare.py",
     "network.py",
     "preprocessing.json",
+    "golden.npz",
+    "report.json",
     "requirements.txt",
 )
-#: Files of the export that check it, which need the layout of the export.
-_LEFT_OUT = ("verify.py", "SHA256SUMS", "UNVERIFIED", "golden.npz")
+#: Parts of the export that check it, which work only in the export itself.
+_LEFT_OUT = ("verify.py", "verification", "SHA256SUMS", "UNVERIFIED", "__pycache__")
 
 #: Text of the card → its text in this layout.
 _MOVED = {
@@ -29,13 +34,15 @@ _MOVED = {
     "python run.py": "python onnx/run.py",
     "`prepare.py`": "`onnx/prepare.py`",
     "`preprocessing.json`": "`onnx/preprocessing.json`",
+    "`report.json`": "`onnx/report.json`",
 }
 
 
-def lay_out(folder: Path, to: Path) -> None:
+def write_layout(folder: Path, to: Path) -> None:
     """Write ``README.md`` with a model card's metadata, ``config.json``, ``model.safetensors`` and ``onnx/``.
 
-    ``onnx`` contains ``run.py`` and what it needs. Other files stay beside the card.
+    ``onnx`` contains the measured file, ``run.py`` and what it needs. Files and folders of other formats are next to
+    the card. What checks the export is left out.
     """
     report, steps, architecture = (
         json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))
@@ -43,15 +50,18 @@ def lay_out(folder: Path, to: Path) -> None:
     )
     (to / "onnx").mkdir()
     for path in folder.iterdir():
-        if path.name in _RUNNING:
-            shutil.copyfile(path, to / "onnx" / path.name)
-        elif path.is_file() and path.name not in _LEFT_OUT:
-            shutil.copyfile(path, to / path.name)
+        if path.name in _LEFT_OUT:
+            continue
+        place = to / "onnx" / path.name if path.name in _RUNNING else to / path.name
+        if path.is_dir():
+            shutil.copytree(path, place)
+        else:
+            shutil.copyfile(path, place)
     config = json.dumps(_config(report, steps, architecture), indent=2)
     (to / "config.json").write_text(config, encoding="utf-8")
     data = yaml.safe_load((folder / "plan.yaml").read_text(encoding="utf-8"))["task"]["name"]
     card = (folder / "README.md").read_text(encoding="utf-8").split("---\n", 2)[2]
-    (to / "README.md").write_text(f"---\n{_metadata(report, data)}\n---\n{_as_laid_out(card)}", encoding="utf-8")
+    (to / "README.md").write_text(f"---\n{_metadata(report, data)}\n---\n{_moved(card)}", encoding="utf-8")
 
 
 def _config(report: dict[str, Any], steps: dict[str, Any], architecture: dict[str, Any]) -> dict[str, Any]:
@@ -94,7 +104,7 @@ def _metadata(report: dict[str, Any], data: str) -> str:
     return str(card.to_yaml())
 
 
-def _as_laid_out(card: str) -> str:
+def _moved(card: str) -> str:
     """Return the text of the card with the paths of this layout."""
     lines = [line for line in card.splitlines() if not line.startswith("python verify.py")]
     text = "\n".join(lines) + "\n"

@@ -14,8 +14,10 @@ import yaml
 from nas.errors import ExportError
 
 
-def lay_out(folder: Path, to: Path) -> None:
-    """Write ``MLmodel``, the measured file, the environment, and the rest of the export under ``export``.
+def write_layout(folder: Path, to: Path) -> None:
+    """Write ``MLmodel``, ``model.onnx``, the environment, and the whole export in ``export``.
+
+    MLflow wants the file next to ``MLmodel``; ``export`` contains it again, so that its scripts work.
 
     Raises:
         ExportError: the export has no ONNX file, or has several inputs.
@@ -24,7 +26,7 @@ def lay_out(folder: Path, to: Path) -> None:
     if not file.is_file():
         raise ExportError(f"{folder} has no model.onnx, which the layout mlflow needs; export from an ONNX runtime")
     shutil.copyfile(file, to / file.name)
-    shutil.copytree(folder, to / "export", ignore=shutil.ignore_patterns(file.name, "__pycache__", "SHA256SUMS"))
+    shutil.copytree(folder, to / "export", ignore=shutil.ignore_patterns("__pycache__"))
     report = json.loads((folder / "report.json").read_text(encoding="utf-8"))
     versions = report["environment"]["packages"]
     needed = [f"{name}=={versions[name]}" for name in ("onnx", "onnxruntime", "numpy")]

@@ -26,7 +26,7 @@ from tests.unit.trials.in_process import search_in_process
 from trials.export.candidate import export_candidate
 from trials.export.push import describe, push
 from trials.export.scripts.verification.sums import SUMS
-from trials.export.sums import check_sums
+from trials.export.sums import check_sums, write_sums
 from trials.store.store import Store
 
 PLAN = {
@@ -165,8 +165,6 @@ def test_a_listed_name_that_leaves_the_folder_is_refused(tmp_path: Path) -> None
 
 
 def test_an_unverified_folder_is_sent_only_if_asked(folder: Path, tmp_path: Path) -> None:
-    from trials.export.sums import write_sums
-
     (folder / "UNVERIFIED").write_text("outputs: they differ")
     (folder / SUMS).unlink()
     write_sums(folder)
@@ -178,11 +176,11 @@ def test_an_unverified_folder_is_sent_only_if_asked(folder: Path, tmp_path: Path
 
 def test_an_unknown_layout_is_refused(folder: Path, tmp_path: Path) -> None:
     with pytest.raises(UnknownNameError, match="no layout 'huggingfac'; did you mean 'huggingface'"):
-        push(folder, str(tmp_path / "copy"), arrangement="huggingfac")
+        push(folder, str(tmp_path / "copy"), layout="huggingfac")
 
 
 def test_the_layout_of_hugging_face_has_a_model_card_and_runs(folder: Path, tmp_path: Path) -> None:
-    push(folder, str(tmp_path / "copy"), arrangement="huggingface")
+    push(folder, str(tmp_path / "copy"), layout="huggingface")
     copy = tmp_path / "copy"
     assert check_sums(copy)
     card = ModelCard.load(copy / "README.md")
@@ -205,17 +203,39 @@ def test_the_layout_of_hugging_face_has_a_model_card_and_runs(folder: Path, tmp_
     )
     assert ran.returncode == 0, ran.stderr
     assert ran.stdout.strip()
+    ran = subprocess.run([sys.executable, "onnx/run.py"], cwd=copy, capture_output=True, text=True)
+    assert "in golden.npz" in ran.stdout, ran.stderr
+
+
+@pytest.mark.parametrize(
+    ("layout", "place"), [("huggingface", ""), ("mlflow", "export/")], ids=["huggingface", "mlflow"]
+)
+def test_layouts_keep_formats_that_are_folders_and_kernels(
+    layout: str, place: str, folder: Path, tmp_path: Path
+) -> None:
+    files = ("model.ortpackage/cpu/model.onnx", "model.timm/config.json", "kernels.so", "kernels.xml")
+    for name in files:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(name.encode())
+    (folder / SUMS).unlink()
+    write_sums(folder)
+    push(folder, str(tmp_path / "copy"), layout=layout)
+    for name in files:
+        at = f"onnx/{name}" if layout == "huggingface" and name.startswith("kernels") else f"{place}{name}"
+        assert (tmp_path / "copy" / at).read_bytes() == name.encode()
 
 
 def test_the_layout_of_mlflow_describes_the_file(folder: Path, tmp_path: Path) -> None:
-    push(folder, str(tmp_path / "copy"), arrangement="mlflow")
+    push(folder, str(tmp_path / "copy"), layout="mlflow")
     copy = tmp_path / "copy"
     model = yaml.safe_load((copy / "MLmodel").read_text())
     assert model["flavors"]["onnx"]["data"] == model["flavors"]["python_function"]["data"] == "model.onnx"
     (given,) = json.loads(model["signature"]["inputs"])
     assert given["tensor-spec"] == {"dtype": "float32", "shape": [1, 1, 8, 8]}
     assert (copy / "model.onnx").read_bytes() == (folder / "model.onnx").read_bytes()
-    assert (copy / "export" / "report.html").exists()
+    assert content(copy / "export") == content(folder)
+    ran = subprocess.run([sys.executable, "run.py"], cwd=copy / "export", capture_output=True, text=True)
+    assert "in golden.npz" in ran.stdout, ran.stderr
     assert any(line.startswith("onnxruntime==") for line in (copy / "requirements.txt").read_text().splitlines())
 
 
@@ -223,7 +243,7 @@ def test_the_layout_of_mlflow_describes_the_file(folder: Path, tmp_path: Path) -
 @pytest.mark.filterwarnings("ignore")  # mlflow warns about its own annotations
 def test_mlflow_loads_and_runs_its_layout(folder: Path, tmp_path: Path) -> None:
     mlflow = pytest.importorskip("mlflow", reason="pip install mlflow-skinny")
-    push(folder, str(tmp_path / "copy"), arrangement="mlflow")
+    push(folder, str(tmp_path / "copy"), layout="mlflow")
     golden = np.load(folder / "golden.npz")
     found = mlflow.pyfunc.load_model(str(tmp_path / "copy")).predict(golden["inputs"][:1])
     np.testing.assert_allclose(next(iter(found.values())), golden["outputs"][:1], rtol=1e-4, atol=1e-5)
