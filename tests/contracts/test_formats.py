@@ -217,3 +217,15 @@ def test_litert_refuses_fewer_bits_before_anything_runs(tmp_path: Path) -> None:
     made = FORMATS.get("litert")()
     with pytest.raises(ExportError, match="format 'litert': layers of this network have 8 bits"):
         made.check(source_of(make_network("plain", 8), tmp_path))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("made", ["executorch"], indirect=True)
+@pytest.mark.parametrize("case", ["fp16", "int8"])
+def test_executorch_holds_fewer_bits_of_a_network_smaller_than_its_structure(
+    made: Format, case: str, tmp_path: Path
+) -> None:
+    source = source_of(CASES[case]("plain"), tmp_path)
+    made.check(source)
+    (path,) = made.write(source, tmp_path)
+    assert path.stat().st_size > sum(4 * tensor.numel() for tensor in source.network.model.state_dict().values())

@@ -86,14 +86,7 @@ class EnvironmentFormat(Format):
                     f"format {self.name!r}: its library can't convert this network: {_last(done.stderr)}; leave this "
                     "format out"
                 )
-            content = (place / self.file).read_bytes()
-        in_32_bits = sum(4 * tensor.numel() for tensor in plain.tensors.values())
-        if source.fewest_bits < 32 and len(content) >= in_32_bits:
-            raise ExportError(
-                f"format {self.name!r}: the file has {len(content):,} bytes, as many as with 32 bits "
-                f"({in_32_bits:,}); its library does not keep weights of {source.fewest_bits} bits in this network"
-            )
-        return content
+            return (place / self.file).read_bytes()
 
     def open(self, folder: Path, batch: int | None = None) -> Run:
         """See ``Format.open``; the function starts a process of the environment for each call."""
