@@ -7,6 +7,7 @@ import math
 import os
 import shutil
 import socket
+import sys
 import warnings
 from collections.abc import Mapping, Sequence
 from contextlib import chdir, suppress
@@ -45,10 +46,16 @@ def connect(pools: Sequence[Pool], code: Sequence[str], address: str | None) -> 
     On a cluster, the Python files of ``code`` are copied to every worker's working folder.
 
     Raises:
-        JobError: there is no cluster at ``address``, or the cluster needs a token; the message says what to set.
+        JobError: there is no cluster at ``address``, the cluster needs a token, or Ray can't start this Python; the
+            message says what to do.
     """
     if address is not None:
         _check_address(address)
+    elif any(map(str.isspace, sys.executable)):
+        raise JobError(
+            f"Ray can't start workers of {sys.executable!r}, because its path contains a space; use `executor: local` "
+            "in the plan, or an environment in a folder without spaces"
+        )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         import ray
