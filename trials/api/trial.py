@@ -138,6 +138,7 @@ class Trial:
         dynamic_batch: bool = False,
         format_pythons: Mapping[str, str] | None = None,
         with_preprocessing: bool = False,
+        licence: str | None = None,
     ) -> dict[str, Any]:
         """Write the measured file of the network and ``run.py`` into a folder; score and measure the network again.
 
@@ -150,6 +151,7 @@ class Trial:
             dynamic_batch: the files of ``formats`` take any number of inputs at once.
             format_pythons: name of a format with an environment of its own → the Python of the environment.
             with_preprocessing: also write an ONNX file that takes 8-bit pixels and normalizes them.
+            licence: licence of the network for its model card, such as ``apache-2.0``.
 
         Returns:
             Scores and latencies, both as recorded and as found by this export. ``verification`` is ``fail`` if the
@@ -174,5 +176,6 @@ class Trial:
             weights,
             further,
             preprocessed=with_preprocessing,
+            licence=licence,
             force=force,
         )

@@ -62,6 +62,7 @@ def export_candidate(
     formats: Formats | None = None,
     *,
     preprocessed: bool = False,
+    licence: str | None = None,
     force: bool = False,
 ) -> dict[str, Any]:
     """Write one candidate as ``folder``, which appears when it is complete (see ``placed_whole``).
@@ -74,6 +75,7 @@ def export_candidate(
         weights: see ``trials.export.weights.Wanted``.
         formats: formats to write besides the measured file.
         preprocessed: also write a file that normalizes images itself.
+        licence: licence of the network, for its card.
         force: replace an earlier export; see ``new_folder``.
 
     Returns:
@@ -104,6 +106,7 @@ def export_candidate(
             name=name,
             known=known,
             preprocessed=preprocessed,
+            licence=licence,
         )
     store.write(add_export, name, number, ExportValue(str(folder.resolve()), sha256, scores))
     return {"trial": number, "folder": str(folder), **row}
@@ -120,6 +123,7 @@ def _write(
     name: str,
     known: bool,
     preprocessed: bool,
+    licence: str | None,
 ) -> tuple[dict[str, Any], str, dict[str, Any]]:
     """Write one candidate; return its row, the hash of its file, and its scores with intervals."""
     network = trained_network(problem, detail.definition, choice.uri, choice.sha256)
@@ -151,6 +155,7 @@ def _write(
     report["gaps"] = [item.to_json() for item in gaps(values)]
     report["on_front"] = membership_of(points(store, name)).get(detail.row.number, 0.0)
     report["verification"] = [line.to_json() for line in lines]
+    report["licence"] = licence
     report["golden"] = {"tolerance": tolerance}
     report |= {"graph": graph_of(artifact.path), "alone": alone}
     write_card(report, problem.plan, folder)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
@@ -12,6 +13,11 @@ import yaml
 from nas.foreign import markdown
 from trials.plans.plan import Plan
 from trials.reporting.labels import interval
+
+#: The card's text without a licence. Push and verification refuse a card that was edited after the export.
+NOT_STATED = "Not stated. Before you publish the network, export it again with `nas export --licence TEXT`."
+#: Form of the identifiers of licences, such as ``apache-2.0``.
+_IDENTIFIER = re.compile(r"[a-z0-9][a-z0-9.+-]*")
 
 
 def write_card(report: Mapping[str, Any], plan: Plan, folder: Path) -> None:
@@ -24,6 +30,17 @@ def write_card(report: Mapping[str, Any], plan: Plan, folder: Path) -> None:
     (folder / "plan.yaml").write_text(text, encoding="utf-8")
 
 
+def licence_metadata(report: Mapping[str, Any]) -> dict[str, str]:
+    """Return the licence as keys of a model card: an identifier such as ``mit``, or ``other`` and a name."""
+    licence = report.get("licence")  # reports of older versions have none
+    if not licence:
+        return {"license": "other"}
+    identifier = licence.lower()
+    return (
+        {"license": identifier} if _IDENTIFIER.fullmatch(identifier) else {"license": "other", "license_name": licence}
+    )
+
+
 def _card(report: Mapping[str, Any], plan: Plan) -> str:
     scores = []
     for item in report["gaps"]:
@@ -34,9 +51,9 @@ def _card(report: Mapping[str, Any], plan: Plan) -> str:
         latencies.append(f"- latency on {markdown(item['target'])}: {value:.4g} ms ({low:.4g} to {high:.4g} ms)")
     labels = report["classes"]["test"]["classes"] if "test" in report["classes"] else []
     outputs = f"One score for each of {len(labels)} classes: {markdown(', '.join(labels[:20]))}." if labels else ""
+    licence = markdown(report["licence"]) if report["licence"] else NOT_STATED
     return f"""---
-license: other
----
+{yaml.safe_dump(licence_metadata(report), allow_unicode=True)}---
 
 # {markdown(report["study"])}, trial {report["trial"]}
 
@@ -72,8 +89,9 @@ The network is meant for images like those of the task. Nothing is known about o
 
 ## Licence
 
-Not stated. The licence of the data and of the weights that the training started from may limit the use of this network.
-State a licence here and in the first lines before you publish it.
+{licence}
+
+The licence of the data and of the weights that the training started from may limit the use of this network.
 
 ## Reproduce
 

@@ -67,6 +67,9 @@ def export(
         bool,
         typer.Option("--with-preprocessing", help="Also write a file that takes 8-bit pixels and normalizes them."),
     ] = False,
+    licence: Annotated[
+        str | None, typer.Option("--licence", help="Licence for the model card, such as apache-2.0.")
+    ] = None,
     storage: Storage = DEFAULT_STORAGE,
     as_json: Json = False,
 ) -> None:
@@ -89,7 +92,17 @@ def export(
     paths = [out_dir if selection.is_single else out_dir / f"trial-{number}" for number in numbers]
     folders = [new_folder(path, force=force) for path in paths]
     rows = [
-        export_candidate(store, name, number, place, weights, further, preprocessed=with_preprocessing, force=force)
+        export_candidate(
+            store,
+            name,
+            number,
+            place,
+            weights,
+            further,
+            preprocessed=with_preprocessing,
+            licence=licence,
+            force=force,
+        )
         for number, place in zip(numbers, folders, strict=True)
     ]
     if not selection.is_single:

@@ -10,6 +10,8 @@ from typing import Any
 import yaml
 from huggingface_hub import EvalResult, ModelCardData
 
+from trials.export.card import licence_metadata
+
 #: Files that run the network; they stay together.
 _RUNNING = (
     "model.onnx",
@@ -94,7 +96,7 @@ def _metadata(report: dict[str, Any], data: str) -> str:
         for item in report["gaps"]
     ]
     card = ModelCardData(
-        license="other",
+        **licence_metadata(report),
         library_name="onnx",
         pipeline_tag=task[0] if report["classes"] else None,
         tags=["onnx", "safetensors", "measured-nas"],

@@ -24,6 +24,7 @@ from PIL import Image
 from nas.errors import ExportError, PlanError, UnknownNameError
 from tests.unit.trials.in_process import search_in_process
 from trials.export.candidate import export_candidate
+from trials.export.card import licence_metadata
 from trials.export.push import describe, push
 from trials.export.scripts.verification.sums import SUMS
 from trials.export.sums import check_sums, write_sums
@@ -68,7 +69,7 @@ def bucket() -> Iterator[type[Bucket]]:
 def exported(tmp_path_factory: pytest.TempPathFactory, calibrated: dict[str, Any], _measuring: None) -> Path:
     folder = tmp_path_factory.mktemp("pushed")
     store = Store(f"sqlite:///{search_in_process(PLAN, folder / 'nas.db', calibrated)}")
-    export_candidate(store, "study", 0, folder / "out")
+    export_candidate(store, "study", 0, folder / "out", licence="Apache-2.0")
     store.close()
     return folder / "out"
 
@@ -189,6 +190,7 @@ def test_the_layout_of_hugging_face_has_a_model_card_and_runs(folder: Path, tmp_
     (result,) = card.data.eval_results or []
     assert (result.dataset_name, result.metric_type) == ("digits", "accuracy")
     assert result.metric_value == report["scores"]["test"]["accuracy"]
+    assert card.data.license == ModelCard.load(folder / "README.md").data.license == "apache-2.0"
     assert "verify.py" not in card.text
     config = json.loads((copy / "config.json").read_text())
     assert config["id2label"]["3"] == "3"
@@ -205,6 +207,12 @@ def test_the_layout_of_hugging_face_has_a_model_card_and_runs(folder: Path, tmp_
     assert ran.stdout.strip()
     ran = subprocess.run([sys.executable, "onnx/run.py"], cwd=copy, capture_output=True, text=True)
     assert "in golden.npz" in ran.stdout, ran.stderr
+
+
+def test_a_licence_is_an_identifier_or_another_one_with_its_name() -> None:
+    assert licence_metadata({"licence": "MIT"}) == {"license": "mit"}
+    assert licence_metadata({"licence": "Ask: me"}) == {"license": "other", "license_name": "Ask: me"}
+    assert licence_metadata({"licence": None}) == licence_metadata({}) == {"license": "other"}
 
 
 @pytest.mark.parametrize(
