@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from nas.errors import PlanError
+from nas.errors import NasError, PlanError
 from trials.cli.console import app, err, out
 from trials.cli.options import (
     DEFAULT_STORAGE,
@@ -91,27 +91,36 @@ def export(
     numbers = select(store, name, selection)
     paths = [out_dir if selection.is_single else out_dir / f"trial-{number}" for number in numbers]
     folders = [new_folder(path, force=force) for path in paths]
-    rows = [
-        export_candidate(
-            store,
-            name,
-            number,
-            place,
-            weights,
-            further,
-            preprocessed=with_preprocessing,
-            licence=licence,
-            force=force,
-        )
-        for number, place in zip(numbers, folders, strict=True)
-    ]
-    if not selection.is_single:
+    rows, errors = [], []
+    for number, place in zip(numbers, folders, strict=True):
+        try:
+            rows.append(
+                export_candidate(
+                    store,
+                    name,
+                    number,
+                    place,
+                    weights,
+                    further,
+                    preprocessed=with_preprocessing,
+                    licence=licence,
+                    force=force,
+                )
+            )
+        except NasError as error:
+            if selection.is_single:
+                raise
+            errors.append(f"trial {number} is not exported: {error}")
+    if rows and not selection.is_single:
         write_index(name, rows, out_dir.expanduser())
-    print_rows(rows, as_json)
-    failed = [row["folder"] for row in rows if row["verification"] == "fail"]
-    for folder in failed:
-        err.print(f"{folder} is not verified: {(Path(folder) / UNVERIFIED).read_text().strip()}", markup=False)
-    if failed:
+    print_rows(rows, as_json, "nothing is exported")
+    for row in rows:
+        if row["verification"] == "fail":
+            reasons = (Path(row["folder"]) / UNVERIFIED).read_text().strip()
+            errors.append(f"{row['folder']} is not verified: {reasons}")
+    for message in errors:
+        err.print(message, markup=False)
+    if errors:
         raise typer.Exit(1)
 
 

@@ -95,8 +95,10 @@ def _metadata(report: dict[str, Any], data: str) -> str:
         )
         for item in report["gaps"]
     ]
+    licence = licence_metadata(report)
     card = ModelCardData(
-        **licence_metadata(report),
+        license=licence["license"],
+        license_name=licence.get("license_name"),
         library_name="onnx",
         pipeline_tag=task[0] if report["classes"] else None,
         tags=["onnx", "safetensors", "measured-nas"],

@@ -16,14 +16,18 @@ import numpy as np
 import pytest
 import yaml
 from sqlalchemy import update
+from typer.testing import CliRunner
 
 from nas.errors import ExportError, StudyError
 from nas.strategies import Suggestion
 from nas.tasks.preparation import normalized
 from tests.unit.trials.in_process import search_in_process
+from trials.cli.commands import register_commands
+from trials.cli.console import app
 from trials.export.candidate import export_candidate
 from trials.export.formats import Formats
 from trials.export.outputs import new_folder
+from trials.export.selection import Selection, select
 from trials.plans.plan import make_plan
 from trials.store.artifacts import file_sha256
 from trials.store.models import ArtifactRow, JobRow, Study
@@ -156,6 +160,19 @@ def test_a_study_whose_data_changed_is_not_exported_from(store: Store, tmp_path:
     change(store, update(Study).values(environment=changed))
     with pytest.raises(StudyError, match="the data of study 'study' changed since it started"):
         export_candidate(store, "study", 0, tmp_path / "out")
+
+
+def test_one_network_that_can_not_be_exported_does_not_keep_the_others_back(store: Store, tmp_path: Path) -> None:
+    first, second = select(store, "study", Selection(top=2))
+    uris = [item.uri for item in candidate_detail(store, "study", first).artifacts]
+    change(store, update(ArtifactRow).where(ArtifactRow.uri.in_(uris)).values(uri=str(tmp_path / "gone")))
+    register_commands()
+    options = ["--top", "2", "--out", str(tmp_path / "out"), "--storage", str(store.engine.url)]
+    done = CliRunner().invoke(app, ["export", "study", *options])
+    assert done.exit_code == 1
+    assert f"trial {first} is not exported:" in done.output
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {f"trial-{second}", "index.html", "index.csv"}
+    assert f"trial-{second}" in (tmp_path / "out" / "index.csv").read_text()
 
 
 def test_formats_are_written_compared_and_scored(store: Store, tmp_path: Path) -> None:
