@@ -1,4 +1,4 @@
-"""Import networks of the user beside a study: they are scored and measured like candidates, and are none."""
+"""Import networks of the user: they are scored and measured like candidates, but they are not candidates."""
 
 from __future__ import annotations
 
@@ -98,16 +98,15 @@ def import_network(
 
 @contextmanager
 def _replacing(store: Store, study: str, name: str, uri: str) -> Iterator[None]:
-    """Remove the file of the replaced network at the end of the block; after an error, that of the new one."""
-    before = [item.uri for item in imported_networks(store, study) if item.name == name]
-    unused = [old for old in before if old != uri]
+    """Remove files that no stored network has at the end of the block: the replaced network's, or this one's.
+
+    Another process may have stored the same file under the same name meanwhile; its file stays.
+    """
+    before = {item.uri for item in imported_networks(store, study) if item.name == name}
     try:
         yield
-    except BaseException:
-        unused = [uri] if uri not in before else []
-        raise
     finally:
-        for file in unused:
+        for file in {*before, uri} - {item.uri for item in imported_networks(store, study)}:
             ArtifactStore("").delete(file)
 
 
@@ -145,8 +144,8 @@ def _measured(
         if drift is None:
             return MEASURE_FILE.result(found)
     raise UnavailableError(
-        f"target {name}: {drift}, so the latency can't be compared with those of the study; nothing is stored. Repeat "
-        f"the command when the target is as calibrated; nas targets check {name} tells"
+        f"target {name}: {drift}, so the latency can't be compared with those of the study; nothing is stored. Run "
+        f"the command again once nas targets check {name} reports no drift"
     )
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from nas.errors import MeasureError, PlanError
@@ -33,17 +36,27 @@ def environment_of(wanted: str, cache: Path | None = None) -> Path:
         raise PlanError(f"--runtime {wanted!r}: write a package and its version, as in onnxruntime==1.24.4")
     folder = (cache or Path.home() / ".cache" / "measured-nas" / "runtimes") / "-".join(found.groups())
     python = folder / "bin" / "python"
-    if (folder / _COMPLETE).exists():
-        return python
-    shutil.rmtree(folder, ignore_errors=True)
-    try:
-        _run([sys.executable, "-m", "venv", str(folder)], wanted)
-        _run([str(python), "-m", "pip", "install", "--quiet", wanted, "numpy"], wanted)
-    except MeasureError:
+    with _locked(folder):
+        if (folder / _COMPLETE).exists():
+            return python
         shutil.rmtree(folder, ignore_errors=True)
-        raise
-    (folder / _COMPLETE).touch()
+        try:
+            _run([sys.executable, "-m", "venv", str(folder)], wanted)
+            _run([str(python), "-m", "pip", "install", "--quiet", wanted, "numpy"], wanted)
+        except BaseException:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
+        (folder / _COMPLETE).touch()
     return python
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Wait until no other process makes the environment; the lock is freed when its process ends in any way."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with folder.with_name(f"{folder.name}.lock").open("a") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 def checked_interpreter(path: Path) -> Path:

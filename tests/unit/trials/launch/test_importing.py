@@ -198,6 +198,19 @@ def test_a_name_is_taken_until_it_is_replaced(store: Store, tmp_path: Path) -> N
     assert files(store) == []
 
 
+def test_of_two_imports_of_one_file_the_second_leaves_the_file_of_the_first(store: Store, tmp_path: Path) -> None:
+    model = str(nearest_mean(tmp_path / "own.onnx"))
+
+    def another_is_first(said: str) -> None:
+        if said.startswith("measuring"):
+            import_network(store, "study", model)
+
+    with pytest.raises(StudyError, match="own"):
+        import_network(store, "study", model, says=another_is_first)
+    (stored,) = imported_networks(store, "study")
+    assert [str(path) for path in files(store)] == [stored.uri]
+
+
 def test_after_a_failed_measurement_nothing_is_stored(
     store: Store, tmp_path: Path, workers: InProcess, monkeypatch: pytest.MonkeyPatch
 ) -> None:

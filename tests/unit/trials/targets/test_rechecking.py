@@ -6,7 +6,10 @@ import json
 import os
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -23,7 +26,7 @@ from trials.reporting.study import study_view
 from trials.store.read.points import points
 from trials.store.read.rechecks import rechecks
 from trials.store.store import Store
-from trials.targets import rechecking
+from trials.targets import environments, rechecking
 from trials.targets.environments import checked_interpreter, environment_of
 from trials.targets.rechecking import recheck
 
@@ -137,6 +140,24 @@ def test_environments_are_named_by_runtime_and_version(tmp_path: Path) -> None:
     (tmp_path / "onnxruntime-1.0").mkdir()
     (tmp_path / "onnxruntime-1.0" / ".complete").touch()
     assert environment_of("onnxruntime==1.0", tmp_path) == tmp_path / "onnxruntime-1.0" / "bin" / "python"
+
+
+def test_two_processes_make_an_environment_one_after_the_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    running, made = threading.Event(), list[str]()
+
+    def make(command: list[str], wanted: str) -> None:
+        assert not running.is_set(), "both make it at once"
+        running.set()
+        time.sleep(0.05)
+        made.append(command[2])
+        (tmp_path / "onnxruntime-1.0").mkdir(exist_ok=True)
+        running.clear()
+
+    monkeypatch.setattr(environments, "_run", make)
+    with ThreadPoolExecutor(2) as pool:
+        found = list(pool.map(lambda _: environment_of("onnxruntime==1.0", tmp_path), range(2)))
+    assert found == [tmp_path / "onnxruntime-1.0" / "bin" / "python"] * 2
+    assert made == ["venv", "pip"]
 
 
 def test_an_interpreter_is_checked(tmp_path: Path) -> None:
