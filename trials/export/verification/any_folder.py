@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from nas.errors import ExportError, PlanError
-from nas.export.formats import FORMATS
+from nas.export.formats import FORMATS, Format
+from nas.export.formats.environment import EnvironmentFormat
 from nas.extras import pip_install, require
 from trials.export.scripts.verification.formats import NotOpened, Open
 from trials.export.scripts.verification.lines import Line
@@ -63,8 +64,14 @@ def _find_format(folder: Path, trust_code: bool, written: Mapping[str, Any]) -> 
         opener: Open = import_module(made.opener).open_network
     except ImportError as error:
         package = (error.name or "").partition(".")[0]
-        raise NotOpened(f"{package or error} is not installed", pip_install(package)) from None
+        raise NotOpened(f"{package or error} is not installed", _advice(made, package)) from None
     return opener
+
+
+def _advice(made: Format, package: str) -> str:
+    if isinstance(made, EnvironmentFormat):
+        return "its packages don't fit those of this project: run verify.py in an environment of its own"
+    return pip_install(package)
 
 
 def _runtime(folder: Path) -> str:

@@ -17,7 +17,10 @@ except RuntimeError:  # torchvision's published library does not load with a CPU
 
 def open_network(folder: Path) -> tuple[Callable[[np.ndarray], np.ndarray], int | None]:
     """Return a function from inputs to outputs, and the number of inputs that it takes at once (None: any)."""
-    network = timm.create_model(f"local-dir:{folder.resolve() / 'model.timm'}", pretrained=True).eval()
+    place = folder.resolve() / "model.timm"
+    if not (place / "model.safetensors").is_file():  # timm would look for other files, which may contain code
+        raise FileNotFoundError(f"{place} has no model.safetensors")
+    network = timm.create_model(f"local-dir:{place}", pretrained=True).eval()
 
     def run(inputs: np.ndarray) -> np.ndarray:
         with torch.inference_mode():
