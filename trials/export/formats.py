@@ -50,7 +50,7 @@ class Formats:
             MissingPackageError: a package is not installed.
         """
         if opset is not None and "onnx" not in names:
-            raise PlanError(f"opset {opset} belongs to the format onnx; add --format onnx")
+            raise PlanError(f"--opset {opset} applies only to --format onnx; add it")
         if dynamic_batch and not names:
             raise PlanError("a file for any batch size is a further file; name its format, such as --format onnx")
         if unused := sorted(set(pythons or {}) - set(names)):

@@ -13,7 +13,7 @@ from nas.export import Artifact
 from nas.export.checking.evaluate import run_batches
 from nas.export.preprocessed import with_preprocessing
 from nas.latency.runtimes import RUNTIMES, SessionOptions
-from trials.export.verification.verdicts import Line, passed
+from trials.export.verification.verdicts import Line, judged
 
 PREPROCESSED = "model_with_preprocessing.onnx"
 
@@ -42,7 +42,7 @@ def write_preprocessed(
     finally:
         session.close()
     difference = float(np.abs(found - expected).max()) / max(float(expected.std()), 1e-30)
-    return passed(
+    return judged(
         PREPROCESSED,
         f"{difference:.2g} standard deviations from the golden outputs (allowed: {tolerance:g})",
         agrees=difference <= tolerance,

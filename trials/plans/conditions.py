@@ -56,7 +56,7 @@ def _condition(part: str) -> Condition:
         bound = math.nan
     if found is None or math.isnan(bound):
         raise PlanError(
-            f"{short(part.strip())} is no condition; write a metric, one of {' '.join(_OPERATORS)}, and a number, and "
-            "join conditions with and: latency_ms<2 and size_bytes<1e6"
+            f"{short(part.strip())} is not a condition; write a metric, one of {' '.join(_OPERATORS)}, and a number, "
+            "and join conditions with and: latency_ms<2 and size_bytes<1e6"
         )
     return Condition(found[1], found[2], bound)

@@ -18,7 +18,7 @@ def recheck(
         Path | None, typer.Option("--python", help="bin/python of an environment with numpy and the runtime.")
     ] = None,
     runtime: Annotated[
-        str | None, typer.Option("--runtime", help="Package and version of the runtime, which pip installs apart.")
+        str | None, typer.Option("--runtime", help="Package and version; pip installs it into a separate environment.")
     ] = None,
     target: Annotated[
         str | None, typer.Option("--target", help="One of the study's targets on this machine; the first by default.")

@@ -24,7 +24,7 @@ from nas.export.weights import load_weights
 from nas.scratch import Scratch
 from nas.space import Architecture, Network
 from trials.export.loading import ARCHITECTURE, WEIGHTS
-from trials.export.verification.verdicts import Line, passed
+from trials.export.verification.verdicts import Line, judged
 from trials.jobs.candidate import calibration_inputs, deploy
 from trials.plans.problem import Problem, open_problem_json
 
@@ -128,7 +128,7 @@ def _count_lines(path: Path, recorded: dict[str, float]) -> list[Line]:
 def _weight_lines(found: Recount, recorded: dict[str, float]) -> list[Line]:
     parameters = recorded["parameters"]
     lines = [
-        passed(
+        judged(
             "parameters",
             f"{found.weights:,} weights in the file; {parameters:,.0f} parameters recorded",
             agrees=found.weights <= parameters,
@@ -139,7 +139,7 @@ def _weight_lines(found: Recount, recorded: dict[str, float]) -> list[Line]:
         zeros = parameters - recorded["nonzero_parameters"]
         agrees = found.zeros >= zeros
         text = f"{found.zeros:,} zero weights in the file; {zeros:,.0f} recorded"
-        lines.append(passed("zeros", text, agrees=agrees, reason="the file has fewer zeros than the network"))
+        lines.append(judged("zeros", text, agrees=agrees, reason="the file has fewer zeros than the network"))
     return lines
 
 
@@ -147,7 +147,7 @@ def _size_line(check: str, name: str, value: int, recorded: dict[str, float]) ->
     if name not in recorded:
         return Line(check, "not judged", f"{value:,} in the file", "the study did not record it")
     before = recorded[name]
-    return passed(
+    return judged(
         check,
         f"{value:,} in the file; {before:,.0f} recorded",
         agrees=abs(value - before) <= NEARLY * before,

@@ -16,7 +16,7 @@ from nas.errors import ExportError
 from nas.export.checking.check import TOLERANCE, TOLERATED_STEPS
 from nas.latency.protocol.measure import Latency
 from trials.export.scripts.verification.onnx_file import describe
-from trials.export.verification.verdicts import Line, passed, worst
+from trials.export.verification.verdicts import Line, judged, worst
 
 #: Scores of equal networks on equal images may differ only by rounding.
 SCORE_TOLERANCE = 0.005
@@ -53,7 +53,7 @@ class Remeasured:
     def line(self) -> Line:
         """Return the verdict."""
         far_off = not 1 / FAR_OFF <= self.ratio <= FAR_OFF
-        return passed(
+        return judged(
             f"latency on {self.target}",
             f"{self.latency.latency_ms:.4g} ms, recorded {self.recorded_ms:.4g} ms",
             agrees=self.agrees,
@@ -79,7 +79,7 @@ def score_lines(scores: Mapping[str, Mapping[str, float]], recorded: Mapping[str
     for metric, value in scores["validation"].items():
         before = recorded[metric]
         lines.append(
-            passed(
+            judged(
                 f"{metric} on the validation split",
                 f"{value:.4f}, recorded {before:.4f}",
                 agrees=abs(value - before) <= SCORE_TOLERANCE * max(1.0, abs(before)),

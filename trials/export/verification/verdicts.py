@@ -36,6 +36,6 @@ def worst(lines: Sequence[Line]) -> Verdict:
     return "fail" if "fail" in found else "warning" if "warning" in found else "pass"
 
 
-def passed(check: str, found: str, *, agrees: bool, reason: str, otherwise: Verdict = "fail") -> Line:
+def judged(check: str, found: str, *, agrees: bool, reason: str, otherwise: Verdict = "fail") -> Line:
     """Return a line that passes if ``agrees``, and has the verdict ``otherwise`` and the reason if not."""
     return Line(check, "pass", found) if agrees else Line(check, otherwise, found, reason)

@@ -59,7 +59,7 @@ def test_the_front_and_the_probability_to_be_on_it(study: StudyView) -> None:
     [
         (Listing("latency<2"), "no metric 'latency'"),
         (Listing("latency_ms@locla<2"), "no metric 'latency_ms@locla'"),
-        (Listing("latency_ms is small"), "is no condition"),
+        (Listing("latency_ms is small"), "is not a condition"),
         (Listing(states=("done",)), "no trial is 'done'"),
         (Listing(sort_by="speed"), "no metric 'speed'"),
     ],

@@ -13,7 +13,7 @@ def formats(*names: str, opset: int | None = None, dynamic_batch: bool = False) 
 
 
 def test_options_without_their_format_and_unknown_formats_are_refused() -> None:
-    with pytest.raises(PlanError, match="opset 21 belongs to the format onnx; add --format onnx"):
+    with pytest.raises(PlanError, match="--opset 21 applies only to --format onnx"):
         formats("torch", opset=21)
     with pytest.raises(PlanError, match="name its format, such as --format onnx"):
         formats(dynamic_batch=True)
