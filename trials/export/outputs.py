@@ -58,8 +58,8 @@ def new_folder(path: Path, *, force: bool) -> Path:
     foreign = foreign_files(folder)
     if not force:
         raise PlanError(
-            f"the folder {short(str(path))} is not empty; give another, or replace an earlier export with --force "
-            "(in Python, force=True)"
+            f"the folder {short(str(path))} is not empty; give another. nas export --force (in Python, force=True) "
+            "replaces an earlier export"
         )
     if foreign:
         raise PlanError(

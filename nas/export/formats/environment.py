@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -39,7 +40,7 @@ class EnvironmentFormat(Format):
         Raises:
             PlanError: no environment is named.
         """
-        wanted = _FOLDER / "environments" / f"{self.name}.txt"
+        wanted = shlex.quote(str(_FOLDER / "environments" / f"{self.name}.txt"))
         if self.python is None:
             raise PlanError(
                 f"format {name!r} needs a Python environment of its own, because its libraries don't fit those of this "

@@ -121,7 +121,7 @@ def _file_lines(folder: Path) -> Iterator[Line]:
         elif hashlib.sha256(path.read_bytes()).hexdigest() == expected:
             continue
         elif path.stat().st_size < sizes.get(name, 0):
-            reason = f"it is truncated: {path.stat().st_size:,} of {sizes[name]:,} bytes"
+            reason = f"it is shorter, and perhaps truncated: {path.stat().st_size:,} of {sizes[name]:,} bytes"
         else:
             reason = "its content was changed after the export"
         wrong += 1

@@ -142,7 +142,7 @@ FAULTS: dict[str, tuple[Callable[[Path], Any], str, str, str]] = {
         "fail",
         "changed: stem.weight",
     ),
-    "truncated file": (cut, "file model.onnx", "fail", "it is truncated: "),
+    "truncated file": (cut, "file model.onnx", "fail", "it is shorter, and perhaps truncated: "),
     "other opset": (
         lambda folder: change_model(folder, lambda model: setattr(model.opset_import[0], "version", 17)),
         "opset",
