@@ -12,8 +12,6 @@ from nas.foreign import markdown
 from trials.reporting.study import StudyView
 
 TITLE, ICON, ORDER = "Activity", ":material/monitor_heart:", 7
-#: States of a study that has a coordinator.
-LIVE = ("preparing", "running")
 
 
 def show(context: Context) -> None:
@@ -25,7 +23,7 @@ def show(context: Context) -> None:
         return
     study = context.study(name)
     st.caption(f"Study {markdown(name)}, {markdown(study.row.state)}")
-    if study.row.state in LIVE:
+    if study.row.is_live:
         st.fragment(_live, run_every=5)(context, name)
     else:
         _show(context, study)
@@ -34,7 +32,7 @@ def show(context: Context) -> None:
 def _live(context: Context, name: str) -> None:
     """Refresh the page while the study runs; reload all of it once it stops."""
     study = context.study(name)
-    if study.row.state not in LIVE:
+    if not study.row.is_live:
         st.rerun()
     _show(context, study)
 
