@@ -13,6 +13,8 @@ from trials.store.read.studies import study_names, study_summary
 
 #: Number of studies in the menu; older studies are reached by their link.
 MAX_NAMES = 200
+#: How keys begin under which pages keep what a visitor has seen of a study.
+SEEN = "seen-"
 
 
 def asked_number(key: str) -> int:
@@ -47,6 +49,7 @@ def choose_study(context: Context) -> str | None:
 
 
 def _forget_filters() -> None:
-    """Reset what was asked for another study, except for what the link asks for this one."""
+    """Reset what was asked for another study, except for what the link asks for this one; keep what was seen."""
     for key in set(map(str, st.session_state)) - set(st.query_params):
-        del st.session_state[key]
+        if not key.startswith(SEEN):
+            del st.session_state[key]

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 import streamlit as st
 
 from dashboard.context import Context
+from dashboard.selection import SEEN
 from dashboard.tables.activity import reasons_table, retried_table
 from dashboard.widgets import draw, show_numbers
 from nas.foreign import markdown
@@ -49,7 +50,7 @@ def _words(item: OpenJobs) -> str:
 
 def show_news(study: StudyView) -> None:
     """Say what is new on the front and among the failures since the visitor looked, until it is marked as seen."""
-    key = f"seen-{study.name}"
+    key = f"{SEEN}{study.name}"
     front = frozenset(study.front.numbers.tolist())
     failures = frozenset(reason.text for reason in study.reasons if reason.state == "failed")
     seen_front, seen_failures = st.session_state.setdefault(key, (front, failures))

@@ -291,7 +291,9 @@ def test_activity_shows_progress_and_says_what_is_new(page: Any, address: str, s
     wait_until(page, lambda: cells(page, 0)[:3] == ["failed", "1", "WorkerLost: the worker ended"])
     page.get_by_role("button", name="Mark as seen").click()
     page.get_by_text("Since you looked").wait_for(state="detached")
-    page.get_by_role("link", name="Trials: failed").click()
+    link = page.get_by_role("link", name="Trials: failed")
+    wait_until(page, lambda: link.count() == 1)  # while a page is drawn anew, Streamlit shows old elements beside it
+    link.click()
     page.wait_for_url(f"{address}/trials?study=live&states=failed")
     wait_until(page, lambda: cells(page)[:2] == ["7", "failed"])
 
