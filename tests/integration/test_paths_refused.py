@@ -86,7 +86,7 @@ def test_folders_that_hold_files_are_not_written_into(url: str, tmp_path: Path) 
             ["export", "digits", "--pareto", "--out", str(tmp_path), *storage],
         ]
     )
-    assert all("is not empty; give another, or replace an earlier" in " ".join(text.split()) for text in said)
+    assert all("is not empty; give another. nas export --force" in " ".join(text.split()) for text in said)
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == [own]
     assert own.read_text() == "mine"
     assert list(tmp_path.iterdir()) == [own.parent]

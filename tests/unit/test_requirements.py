@@ -29,6 +29,16 @@ def imported() -> set[str]:
     return found - set(OURS) - sys.stdlib_module_names
 
 
+def asked_elsewhere() -> set[str]:
+    """Distributions in the environments that formats with other libraries are written and run in."""
+    lines = [
+        line
+        for file in (ROOT / "nas" / "export" / "formats" / "environments").glob("*.txt")
+        for line in file.read_text().splitlines()
+    ]
+    return {canonicalize_name(Requirement(line).name) for line in lines if line and not line.startswith(("#", "-"))}
+
+
 def test_every_import_is_asked_for_and_the_other_way_round() -> None:
     extras = PROJECT["optional-dependencies"]
     asked = {
@@ -36,7 +46,9 @@ def test_every_import_is_asked_for_and_the_other_way_round() -> None:
         for item in (*PROJECT["dependencies"], *(item for name in extras if name != "dev" for item in extras[name]))
     }
     owners = packages_distributions()
-    used = {canonicalize_name(owner) for package in imported() for owner in owners[package]}
+    used = {canonicalize_name(owner) for package in imported() for owner in owners.get(package, [])}
     assert used <= asked
+    not_installed = {canonicalize_name(package) for package in imported() - owners.keys()}
+    assert not_installed <= asked_elsewhere(), "an environment of its own has what this one lacks"
     used_by_others = {"cmake", "onnxscript", "psycopg"}  # used by the build of the kernels, by torch and by SQLAlchemy
     assert asked - used == {PROJECT["name"], *used_by_others}

@@ -244,7 +244,7 @@ def test_a_gate_taken_back_while_the_trained_file_waits_to_be_measured(
 def test_the_last_measurements_have_a_canary_after_them_too(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(canaries, "RETRY_S", 0.0)
     gate = gates(dict.fromkeys(range(3), 1.0))
-    executor = trained_alike(Pretending(gate=gate, drifts=[0.0, -0.2]))
+    executor = trained_alike(Pretending(gate=gate, drifts=[0.0, 0.2]))
     run(store, problem(), executor, "study")
     assert len(gate.measured) == 6
     assert [row.trust for row in rows(store, Measurement)] == ["quarantined"] * 3 + ["good"] * 3
