@@ -162,6 +162,7 @@ def test_a_study_whose_data_changed_is_not_exported_from(store: Store, tmp_path:
         export_candidate(store, "study", 0, tmp_path / "out")
 
 
+@pytest.mark.slow
 def test_one_network_that_can_not_be_exported_does_not_keep_the_others_back(store: Store, tmp_path: Path) -> None:
     first, second = select(store, "study", Selection(top=2))
     uris = [item.uri for item in candidate_detail(store, "study", first).artifacts]
