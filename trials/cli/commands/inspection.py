@@ -153,6 +153,8 @@ def show(
                 print_caveats(study)
             doing = study.row.phase or study.summary.error
             empty = f"no trials yet; {study.row.state}" + (f": {line(doing)}" if doing else "")
+            if study.row.counts and (where or state or front):
+                empty = f"none of the {sum(study.row.counts.values())} trials matches"
             states = tuple(state or (other for other in STATES if other != "measured_only"))
             listing = Listing(where, states, front, sort, descending)
             print_rows(candidate_rows(study, listing, limit, choices=choices), as_json, empty=empty)

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from nas.errors import PlanError
 from tests.browser.seed import seed_database
 from trials.analysis.listing import Listing
+from trials.cli.app import app
+from trials.cli.commands import register_commands
 from trials.reporting.study import StudyView, study_view
 from trials.store.database.engine import open_engine
 
@@ -67,3 +71,15 @@ def test_the_front_and_the_probability_to_be_on_it(study: StudyView) -> None:
 def test_what_is_unknown_is_refused(study: StudyView, listing: Listing, message: str) -> None:
     with pytest.raises(PlanError, match=message):
         study.listed(listing)
+
+
+def test_the_command_line_says_if_no_trial_matches(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'nas.db'}"
+    engine = open_engine(url)
+    seed_database(engine)
+    engine.dispose()
+    register_commands()
+    shown = CliRunner().invoke(app, ["show", "digits", "--where", "latency_ms<0", "--storage", url])
+    assert shown.exit_code == 0
+    assert "none of the 30 trials matches" in shown.output
+    assert "no trials yet" not in shown.output
