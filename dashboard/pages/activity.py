@@ -6,6 +6,7 @@ import streamlit as st
 
 from dashboard.context import Context
 from dashboard.sections.activity import show_news, show_progress, show_reasons, show_retried, show_timeline
+from dashboard.sections.live import follow
 from dashboard.sections.outcome import show_early_scores
 from dashboard.selection import choose_study
 from nas.foreign import markdown
@@ -23,18 +24,7 @@ def show(context: Context) -> None:
         return
     study = context.study(name)
     st.caption(f"Study {markdown(name)}, {markdown(study.row.state)}")
-    if study.row.is_live:
-        st.fragment(_live, run_every=5)(context, name)
-    else:
-        _show(context, study)
-
-
-def _live(context: Context, name: str) -> None:
-    """Refresh the page while the study runs; reload all of it once it stops."""
-    study = context.study(name)
-    if not study.row.is_live:
-        st.rerun()
-    _show(context, study)
+    follow(context, name, _show)
 
 
 def _show(context: Context, study: StudyView) -> None:

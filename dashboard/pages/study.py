@@ -7,6 +7,7 @@ import streamlit as st
 from dashboard.context import Context
 from dashboard.sections.by_target import show_predictions, show_targets
 from dashboard.sections.front import show_front
+from dashboard.sections.live import follow
 from dashboard.sections.outcome import show_comparison, show_gaps, show_history, show_imported
 from dashboard.sections.recommended import show_recommended
 from dashboard.sections.summary import show_heading, show_plan, show_totals
@@ -26,10 +27,7 @@ def show(context: Context) -> None:
         return
     study = context.study(name)
     show_heading(study)
-    if study.row.is_live:
-        st.fragment(_live, run_every=5)(context, name)
-    else:
-        _course(context, study)
+    follow(context, name, _course)
     st.page_link(
         context.pages["trials"],
         label="All trials of this study",
@@ -37,14 +35,6 @@ def show(context: Context) -> None:
         query_params={"study": name},
     )
     show_plan(study.summary)
-
-
-def _live(context: Context, name: str) -> None:
-    """Refresh the parts of the page that change while a study runs; reload the whole page once it stops."""
-    study = context.study(name)
-    if not study.row.is_live:
-        st.rerun()
-    _course(context, study)
 
 
 def _course(context: Context, study: StudyView) -> None:
