@@ -9,6 +9,7 @@ import subprocess
 import time
 import urllib.request
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from urllib.error import URLError
@@ -26,6 +27,8 @@ from tests.browser.seed_targets import seed_targets
 from trials.reporting.report.page import write_report
 from trials.store.database.engine import open_engine
 from trials.store.models import Candidate, Study
+
+playwright = pytest.importorskip("playwright.sync_api", reason="the package playwright is not installed")
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 ARGUMENTS = [
@@ -66,7 +69,6 @@ def address(storage: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
     """A browser whose tabs share a cache."""
-    playwright = pytest.importorskip("playwright.sync_api", reason="the package playwright is not installed")
     with playwright.sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
         yield browser.new_context(viewport={"width": 1440, "height": 2400})
@@ -144,6 +146,18 @@ def wait_until(page: Any, question: Any) -> None:
     end = time.monotonic() + PATIENCE_MS / 1000
     while not question():
         assert time.monotonic() < end, "the page never showed what was asked for"
+        page.wait_for_timeout(100)
+
+
+def follow(page: Any, link: Any, target: str) -> None:
+    """Click a link until its page is shown: a click is lost if Streamlit draws its part of the page anew meanwhile."""
+    end = time.monotonic() + PATIENCE_MS / 1000
+    while page.url != target:
+        assert time.monotonic() < end, f"the link never led to {target}, but to {page.url}"
+        if link.count() == 1:  # while a page is drawn anew, Streamlit shows old elements beside it
+            with suppress(playwright.TimeoutError):
+                link.click(timeout=5_000)
+                page.wait_for_url(target, timeout=5_000)
         page.wait_for_timeout(100)
 
 
@@ -292,9 +306,7 @@ def test_activity_shows_progress_and_says_what_is_new(page: Any, address: str, s
     page.get_by_role("button", name="Mark as seen").click()
     page.get_by_text("Since you looked").wait_for(state="detached")
     link = page.get_by_role("link", name="Trials: failed")
-    wait_until(page, lambda: link.count() == 1)  # while a page is drawn anew, Streamlit shows old elements beside it
-    link.click()
-    page.wait_for_url(f"{address}/trials?study=live&states=failed")
+    follow(page, link, f"{address}/trials?study=live&states=failed")
     wait_until(page, lambda: cells(page)[:2] == ["7", "failed"])
 
 
