@@ -112,7 +112,7 @@ def seed_study(session: Session, target: Target, kind: Kind, *, group: str, crea
         seed=kind.seed,
         created_at=created_at,
         finished_at=None if kind.state == "running" else created_at + timedelta(minutes=5),
-        totals={"wall_s": 262.0, "train_s": 188.0, "trained": 21, "gated": 7, "training_saved_s": 64.5},
+        totals={"wall_s": 262.0, "train_s": 188.0, "trained": 21},
         lease_epoch=1,
     )
     session.add(study)

@@ -19,7 +19,7 @@ LINE_EVERY_S = 15.0
 
 
 class LiveDisplay:
-    """Displays counts by state, best of each objective, rate, time left, training time saved by the gate."""
+    """Displays counts by state, best of each objective, rate, time left."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
@@ -83,8 +83,6 @@ def _facts(coordinator: Coordinator) -> dict[str, str]:
             facts["left"] = f"{coordinator.num_left / rate / 60:.1f} min"
     if progress.duplicates:
         facts["duplicates"] = str(progress.duplicates)
-    if totals.get("training_saved_s"):
-        facts["training saved by the gate"] = f"{totals['training_saved_s']:.0f} s"
     return facts
 
 

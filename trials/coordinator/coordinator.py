@@ -68,7 +68,7 @@ class Coordinator:
         self.assignment = assignment
         self.problem = assignment.problem
         self.progress = context.progress
-        self.totals = {"wall_s": 0.0, "train_s": 0.0, "trained": 0.0, "gated": 0.0, **totals}
+        self.totals = {"wall_s": 0.0, "train_s": 0.0, "trained": 0.0, **totals}
         self.state = "running"
         self._twins_tried = False
         self._on_update = on_update
@@ -250,7 +250,7 @@ class Coordinator:
         except JobError as error:  # the result can't be stored, for example because it is not a number
             self._fail(running, f"JobError: {error}", traceback.format_exc())
             return
-        spent = self._spent(running, outcome)
+        spent = self._spent(running)
         account = Account(self.assignment.lease, spent)
         next_jobs = self._store.write(commit_job, running.job_id, running.attempt, outcome, account=account)
         if next_jobs is None:  # another attempt of the job was committed first
@@ -302,17 +302,14 @@ class Coordinator:
 
     # -- time
 
-    def _spent(self, running: Running, outcome: JobResult) -> dict[str, float]:
+    def _spent(self, running: Running) -> dict[str, float]:
         """Return the totals including a job that is about to be committed."""
         self._pass_time()
-        spent, kind = dict(self.totals), running.step[0]
+        spent = dict(self.totals)
         if is_training(running.step):
             spent["trained"] += not continues(running.trial, apart_from=running.step)
             spent["train_s"] += time.monotonic() - running.started
-        elif kind == "gate" and outcome.candidate_state == "infeasible":
-            spent["gated"] += 1
-        mean_s = spent["train_s"] / spent["trained"] if spent["trained"] else 0.0
-        return {**spent, "training_saved_s": mean_s * spent["gated"]}
+        return spent
 
     def _pass_time(self) -> float:
         now = time.monotonic()

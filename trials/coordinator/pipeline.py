@@ -35,7 +35,7 @@ Metrics = Mapping[tuple[str, str], MetricValue]
 TRAINING: Step = ("train", "")
 #: Kind of a job that trains up to a rung; the row says up to which epoch, as in ``rung-9``.
 RUNG = "rung"
-NOT_CHOSEN = "not trained: the strategy expected more from other candidates"
+NOT_CHOSEN = "not trained: the strategy chose other candidates"
 
 
 @dataclass

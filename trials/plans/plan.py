@@ -164,6 +164,15 @@ class Budget(_Strict):
     #: them the space counts as exhausted.
     suggestions: Positive | None = None
 
+    @model_validator(mode="after")
+    def _enough_suggestions(self) -> Budget:
+        if self.suggestions is not None and self.suggestions < self.trials:
+            raise ValueError(
+                f"suggestions is {self.suggestions}, but trials is {self.trials} and every trial takes a suggestion; "
+                f"raise suggestions to at least {self.trials}"
+            )
+        return self
+
 
 class MeasurePlan(_Strict):
     """Effort and checks of latency measurements."""

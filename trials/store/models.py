@@ -143,7 +143,7 @@ class Study(Base):
     original: Mapped[int | None]
     created_at: Mapped[datetime]
     finished_at: Mapped[datetime | None]
-    #: Totals so far: ``wall_s``, ``train_s``, ``trained``, ``gated`` (trials), and ``training_saved_s`` by the gate.
+    #: Totals so far: ``wall_s``, ``train_s``, and ``trained`` (trials).
     totals: Mapped[dict[str, Any]]
     error: Mapped[str | None] = mapped_column(Text)
     #: What its coordinator is doing now, in words.

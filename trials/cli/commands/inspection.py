@@ -60,6 +60,7 @@ def status(name: Name, storage: Storage = DEFAULT_STORAGE, as_json: Json = False
             "verdict": study.verdict or None,
             "limits": study.summary.limits,
             "totals": study.summary.totals,
+            "saved_s": dict(study.costs.saved_s) or None,
             "beware": "; ".join(study.doubts) or None,
             "error": study.summary.error,
         }

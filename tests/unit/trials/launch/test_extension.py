@@ -119,7 +119,7 @@ def test_a_tighter_limit_judges_what_is_stored(url: str, workers: Pretending) ->
         (["budget.trials=+0"], "do not change the plan"),
         (["budget.wall_minutes=+10"], "not a number to add to"),
         (["budget.wall_minutes=0.000001"], "minutes and used up its"),
-        (["budget.suggestions=3", "budget.trials=4"], "allow more suggestions with budget.suggestions=6"),
+        (["budget.suggestions=3", "budget.trials=4"], "raise suggestions to at least 4"),
         (["budget.trials=+x"], "budget.trials"),
         (["budget.measurments=+1"], "unknown key"),
         (["budget.measurements=+1"], "is None, which is not a number to add to"),
