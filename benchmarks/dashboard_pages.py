@@ -29,7 +29,7 @@ PLOT = ".js-plotly-plot .main-svg"
 TABLE = "[data-testid=stDataFrame] [role=gridcell]"
 #: Page → address, and the element that makes it useful.
 PAGES = {
-    "studies": ("", "a[href*='study=']"),
+    "studies": ("", TABLE),
     "study": ("study?study={name}", PLOT),
     "trials": ("trials?study={name}", TABLE),
     "trial": ("trial?study={name}&trial=0", TABLE),

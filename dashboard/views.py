@@ -8,12 +8,15 @@ from typing import Any, TypeVar
 
 from trials.reporting.study import StudyView
 from trials.store.read.columns import StudyColumns
+from trials.store.read.courses import best_course
 from trials.store.read.session import Source
-from trials.store.read.studies import study_token
+from trials.store.read.studies import StudyRow, study_token
 
 T = TypeVar("T")
 #: Number of studies in memory; each takes about 30 MB per 100,000 candidates.
 MAX_STUDIES = 16
+#: Number of studies whose course is in memory; each takes less than 1 kB.
+MAX_COURSES = 2000
 
 
 class Views:
@@ -28,6 +31,7 @@ class Views:
         self._lock = RLock()
         self._views: OrderedDict[str, tuple[tuple[Any, ...], StudyView]] = OrderedDict()
         self._columns: OrderedDict[str, StudyColumns] = OrderedDict()
+        self._courses: OrderedDict[str, tuple[object, tuple[float, ...]]] = OrderedDict()
 
     def view(self, name: str) -> StudyView:
         """The view of the present state of a study.
@@ -47,11 +51,20 @@ class Views:
         with self._lock:
             return _kept(self._columns, name, self._columns.get(name) or StudyColumns(name))
 
+    def course(self, row: StudyRow) -> tuple[float, ...]:
+        """The course of a listed study: see ``best_course``; read again only if its counts or best values changed."""
+        token = row.id, row.created_at, row.counts, row.best
+        with self._lock:
+            known = self._courses.get(row.name)
+            if known is None or known[0] != token:
+                known = token, best_course(self.source, row)
+            return _kept(self._courses, row.name, known, MAX_COURSES)[1]
 
-def _kept(shelf: OrderedDict[str, T], name: str, item: T) -> T:
+
+def _kept(shelf: OrderedDict[str, T], name: str, item: T, most: int = MAX_STUDIES) -> T:
     """Put an item on the shelf as the newest, and drop the oldest if there are too many."""
     shelf[name] = item
     shelf.move_to_end(name)
-    while len(shelf) > MAX_STUDIES:
+    while len(shelf) > most:
         shelf.popitem(last=False)
     return item

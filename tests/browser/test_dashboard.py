@@ -9,7 +9,6 @@ import subprocess
 import time
 import urllib.request
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from urllib.error import URLError
@@ -27,8 +26,6 @@ from tests.browser.seed_targets import seed_targets
 from trials.reporting.report.page import write_report
 from trials.store.database.engine import open_engine
 from trials.store.models import Candidate, Study
-
-playwright = pytest.importorskip("playwright.sync_api", reason="the package playwright is not installed")
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 ARGUMENTS = [
@@ -69,6 +66,7 @@ def address(storage: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
     """A browser whose tabs share a cache."""
+    playwright = pytest.importorskip("playwright.sync_api", reason="the package playwright is not installed")
     with playwright.sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
         yield browser.new_context(viewport={"width": 1440, "height": 2400})
@@ -149,18 +147,6 @@ def wait_until(page: Any, question: Any) -> None:
         page.wait_for_timeout(100)
 
 
-def follow(page: Any, link: Any, target: str) -> None:
-    """Click a link until its page is shown: a click is lost if Streamlit draws its part of the page anew meanwhile."""
-    end = time.monotonic() + PATIENCE_MS / 1000
-    while page.url != target:
-        assert time.monotonic() < end, f"the link never led to {target}, but to {page.url}"
-        if link.count() == 1:  # while a page is drawn anew, Streamlit shows old elements beside it
-            with suppress(playwright.TimeoutError):
-                link.click(timeout=5_000)
-                page.wait_for_url(target, timeout=5_000)
-        page.wait_for_timeout(100)
-
-
 @pytest.mark.parametrize("name", page_modules())
 def test_every_page_has_an_address_a_heading_and_a_place_in_the_menu(page: Any, address: str, name: str) -> None:
     first = next(iter(page_modules()))
@@ -173,10 +159,15 @@ def test_every_page_has_an_address_a_heading_and_a_place_in_the_menu(page: Any, 
 def test_studies_lead_to_a_study(page: Any, address: str) -> None:
     page.goto(address)
     page.get_by_role("heading", name="Studies").wait_for()
-    for name in ("digits", "digits-1", "digits-random", "digits-random-1", "live", "fresh"):
-        page.get_by_role("link", name=name, exact=True).wait_for()
+    wait_until(page, lambda: {"digits", "digits-1", "digits-random", "live", "fresh"} <= set(cells(page)))
     page.locator(".js-plotly-plot .bars .point").first.wait_for(state="attached")
-    page.get_by_role("link", name="digits", exact=True).click()
+    page.get_by_role("searchbox", name="Find").fill("DIGITS")
+    page.keyboard.press("Enter")
+    page.get_by_text("1 to 4 of 4 studies").wait_for()
+    page.wait_for_url(f"{address}/?find=DIGITS")
+    wait_until(page, lambda: cells(page)[0] == "digits")
+    box = page.locator("[data-testid=stDataFrame]").bounding_box()
+    page.mouse.click(box["x"] + 30, box["y"] + 35 + 17)
     page.get_by_role("heading", name="digits", exact=True).wait_for()
     page.wait_for_url(f"{address}/study?study=digits")
 
@@ -306,7 +297,9 @@ def test_activity_shows_progress_and_says_what_is_new(page: Any, address: str, s
     page.get_by_role("button", name="Mark as seen").click()
     page.get_by_text("Since you looked").wait_for(state="detached")
     link = page.get_by_role("link", name="Trials: failed")
-    follow(page, link, f"{address}/trials?study=live&states=failed")
+    wait_until(page, lambda: link.count() == 1)  # while a page is drawn anew, Streamlit shows old elements beside it
+    link.click()
+    page.wait_for_url(f"{address}/trials?study=live&states=failed")
     wait_until(page, lambda: cells(page)[:2] == ["7", "failed"])
 
 
@@ -340,8 +333,8 @@ def test_a_sparse_study_is_compared_with_dense_parents_and_random_masks(page: An
     assert "sparser but not faster" in shown
     page.goto(f"{address}/study?study=bare")
     page.get_by_text("Incomplete: no declared regime, no random-mask baseline, no measured latency.").wait_for()
-    page.goto(address)
-    page.get_by_text("incomplete", exact=True).first.wait_for()
+    page.goto(f"{address}/?find=bare")
+    wait_until(page, lambda: "no declared regime; no random-mask baseline; no measured latency" in cells(page))
 
 
 def test_a_sparse_candidate_stands_beside_its_dense_twin(page: Any, address: str) -> None:

@@ -7,8 +7,9 @@ from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import func, or_, select
 from sqlalchemy.orm import Session
+from sqlalchemy.sql.elements import ColumnElement
 
 from trials.store.models import Candidate, ImportedRow, Metric, RecheckRow, Study
 from trials.store.read.metric_names import metric_is, metric_name, metric_names, split_name, target_names
@@ -16,6 +17,10 @@ from trials.store.read.protocols import Evidence, missing
 from trials.store.read.session import Source, find_study, reading, utc
 from trials.store.roles import companion_name
 
+#: States of a study, in the order in which they are shown.
+STUDY_STATES = ("running", "preparing", "interrupted", "failed", "complete", "exhausted")
+#: States of a study that is being prepared or runs, so that what it shows changes.
+LIVE = ("preparing", "running")
 #: States of a candidate, in the order in which they are shown.
 STATES = ("complete", "infeasible", "measured_only", "paused", "stopped", "failed", "running", "queued")
 _NEWEST_FIRST = (Study.created_at.desc(), Study.id.desc())
@@ -49,7 +54,7 @@ class StudyRow:
     @property
     def is_live(self) -> bool:
         """Whether it is being prepared or runs, so that what it shows changes."""
-        return self.state in ("preparing", "running")
+        return self.state in LIVE
 
     @property
     def title(self) -> str:
@@ -81,14 +86,45 @@ class StudySummary:
 
 
 def list_studies(
-    source: Source, *, group: str | None = None, offset: int = 0, limit: int | None = None
+    source: Source,
+    *,
+    group: str | None = None,
+    text: str = "",
+    states: Sequence[str] = (),
+    offset: int = 0,
+    limit: int | None = None,
 ) -> list[StudyRow]:
-    """Studies, newest first; if ``group`` is given, only studies of this group."""
+    """Studies, newest first.
+
+    Args:
+        source: the database.
+        group: list only studies of this group.
+        text: list only studies with this text in their name or group, in upper or lower case.
+        states: list only studies in these states; empty for all.
+        offset: number of studies to leave out at the start.
+        limit: largest number of studies.
+    """
     with reading(source) as session:
         query = select(Study).order_by(*_NEWEST_FIRST).offset(offset).limit(limit)
         if group is not None:
             query = query.where(Study.group == group)
-        return _rows(session, session.scalars(query).all())
+        return _rows(session, session.scalars(query.where(*_matching(text, states))).all())
+
+
+def count_studies(source: Source, *, text: str = "", states: Sequence[str] = ()) -> int:
+    """Number of studies that ``list_studies`` lists with these arguments."""
+    with reading(source) as session:
+        return session.scalar(select(func.count()).select_from(Study).where(*_matching(text, states))) or 0
+
+
+def _matching(text: str, states: Sequence[str]) -> list[ColumnElement[bool]]:
+    found: list[ColumnElement[bool]] = []
+    if text:
+        has = (func.lower(name).contains(text.lower(), autoescape=True) for name in (Study.name, Study.group))
+        found.append(or_(*has))
+    if states:
+        found.append(Study.state.in_(states))
+    return found
 
 
 def study_names(source: Source, limit: int) -> list[str]:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,9 +20,10 @@ from trials.store.database.engine import open_engine
 from trials.store.models import Candidate, Metric, Study
 from trials.store.read.candidate import candidate_detail, samples_blob
 from trials.store.read.candidates import candidates_page
+from trials.store.read.courses import best_course
 from trials.store.read.epochs import curves
 from trials.store.read.points import front, points
-from trials.store.read.studies import list_studies, study_summary
+from trials.store.read.studies import count_studies, list_studies, study_summary
 
 
 @pytest.fixture(scope="module")
@@ -62,6 +64,23 @@ def test_studies_are_paged_and_grouped(engine: Engine) -> None:
     everything = [row.name for row in list_studies(engine)]
     assert [row.name for row in list_studies(engine, offset=2, limit=3)] == everything[2:5]
     assert {row.role for row in list_studies(engine, group="digits")} == {"search", "baseline"}
+
+
+def test_studies_are_found_by_text_and_state(engine: Engine) -> None:
+    assert [row.name for row in list_studies(engine, text="RANDOM")] == ["digits-random-1", "digits-random"]
+    assert [row.name for row in list_studies(engine, states=["running", "interrupted"])] == ["fresh", "live"]
+    assert count_studies(engine, text="digits", states=["complete"]) == 4
+    assert count_studies(engine, text="%") == count_studies(engine, text="_") == 0
+
+
+def test_the_course_of_a_study_is_its_best_value_by_parts(engine: Engine) -> None:
+    rows = {row.name: row for row in list_studies(engine)}
+    found = metrics_of(engine, "digits", "accuracy", "complete")
+    course = best_course(engine, rows["digits"])
+    assert list(course) == [max(found[key] for key in found if key <= number) for number in sorted(found)]
+    swapped = replace(rows["digits"], objectives={"latency_ms": "minimize"})
+    assert best_course(engine, swapped)[-1] == rows["digits"].best["latency_ms"]
+    assert best_course(engine, rows["fresh"]) == ()
 
 
 def test_a_session_and_a_store_are_sources_too(engine: Engine) -> None:
