@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import inspect
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from trials.cli.console import app, out
 from trials.cli.options import DEFAULT_STORAGE, Json, Storage, print_json, print_rows
+
+if TYPE_CHECKING:
+    from nas.space import SearchSpace
 
 
 @app.command(epilog="Example: nas validate examples/digits.yaml")
@@ -46,47 +49,49 @@ def validate(
         out.print(line)
 
 
-#: Time to count the sizes of all listed spaces, in seconds.
+#: Time to count the sizes of all described spaces, in seconds.
 SIZE_SECONDS = 6.0
 
 
 @app.command(epilog="Example: nas spaces sparse_convnet --describe")
 def spaces(
     names: Annotated[list[str] | None, typer.Argument(help="Names of search spaces; all by default.")] = None,
-    describe: Annotated[bool, typer.Option("--describe", help="Also show documentation and choices.")] = False,
+    describe: Annotated[
+        bool, typer.Option("--describe", help="Also show documentation, size on digits and choices.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """List search spaces."""
-    from nas.tasks import make_task
     from search_spaces import SPACES
     from trials.cli.styled import titled
-    from trials.launch.forecast import size_of
-    from trials.plans.choices import choices_of
 
-    task = make_task("digits")
-    # Some spaces need parameters from a plan; the first example of each space is counted instead.
-    found = {name: SPACES.get(name).examples()[0] for name in names or SPACES.names()}
-    texts = {name: inspect.getdoc(type(space)) or "" for name, space in found.items()}
-    choices = {name: choices_of(space, task) for name, space in found.items()} if describe else {}
+    found = {name: SPACES.get(name) for name in names or SPACES.names()}
+    texts = {name: inspect.getdoc(space) or "" for name, space in found.items()}
     rows: list[dict[str, Any]] = [
-        {
-            "space": name,
-            "paper": space.paper,
-            "size on digits": size_of(space, task, SIZE_SECONDS / len(found)),
-            "what": texts[name].partition("\n")[0],
-        }
-        for name, space in found.items()
+        {"space": name, "paper": space.paper, "what": texts[name].partition("\n")[0]} for name, space in found.items()
     ]
     if not describe:
         print_rows(rows, as_json)
-    elif as_json:
-        print_json([{**row, "text": texts[row["space"]], "choices": choices[row["space"]]} for row in rows])
-    else:
-        for row in rows:
-            about = f": {row['size on digits']} on digits; paper {row['paper'] or 'none'}"
-            out.print(titled(row["space"], about))
-            out.print(f"\n{texts[row['space']]}\n")
-            print_rows(choices[row["space"]], as_json=False)
+        return
+    described = [row | _counted(found[row["space"]], SIZE_SECONDS / len(found)) for row in rows]
+    if as_json:
+        print_json([row | {"text": texts[row["space"]]} for row in described])
+        return
+    for row in described:
+        about = f": {row['size on digits']} on digits; paper {row['paper'] or 'none'}"
+        out.print(titled(row["space"], about))
+        out.print(f"\n{texts[row['space']]}\n")
+        print_rows(row["choices"], as_json=False)
+
+
+def _counted(space: type[SearchSpace], limit_s: float) -> dict[str, Any]:
+    """The size and the choices of the first example of a space; some spaces need parameters from a plan."""
+    from nas.tasks import make_task
+    from trials.launch.forecast import size_of
+    from trials.plans.choices import choices_of
+
+    task, example = make_task("digits"), space.examples()[0]
+    return {"size on digits": size_of(example, task, limit_s), "choices": choices_of(example, task)}
 
 
 @app.command(epilog="Example: nas papers --json")
