@@ -56,9 +56,7 @@ SIZE_SECONDS = 6.0
 @app.command(epilog="Example: nas spaces sparse_convnet --describe")
 def spaces(
     names: Annotated[list[str] | None, typer.Argument(help="Names of search spaces; all by default.")] = None,
-    describe: Annotated[
-        bool, typer.Option("--describe", help="Also show documentation, size on digits and choices.")
-    ] = False,
+    describe: Annotated[bool, typer.Option("--describe", help="Also show documentation, size and choices.")] = False,
     as_json: Json = False,
 ) -> None:
     """List search spaces."""
