@@ -16,6 +16,7 @@ from pydantic import BaseModel
 
 from trials.cli.commands import register_commands
 from trials.cli.console import app
+from trials.cli.verbs import GROUPS
 from trials.plans.loading import load_plan
 from trials.plans.plan import Named, Plan
 from trials.store.models import Base
@@ -135,6 +136,12 @@ def test_every_verb_and_option_is_documented_with_its_example() -> None:
                 assert parameter.name.upper() in part, f"nas {name}: {parameter.name}"
         assert (verb.epilog or "").removeprefix("Example: ") in part, f"nas {name} has an example"
         assert verb.epilog, f"nas {name} --help shows an example"
+
+
+def test_every_verb_stands_in_one_group_of_the_help() -> None:
+    register_commands()
+    known = typer.main.get_command(app).commands  # type: ignore[attr-defined]
+    assert sorted(name for names in GROUPS.values() for name in names) == sorted(known)
 
 
 def test_what_contributing_names_is_there() -> None:

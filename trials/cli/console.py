@@ -5,9 +5,11 @@ from __future__ import annotations
 import typer
 
 from trials.cli.terminal import Terminal
+from trials.cli.verbs import Verbs
 
 app = typer.Typer(
     name="nas",
+    cls=Verbs,
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
