@@ -254,20 +254,23 @@ CHECKS: list[Check] = [
 ]
 
 
-#: Run at every change. Both Ray executors share most code, so their full checks are among the slow tests.
+#: Both Ray executors share most code, so most checks of one of them are among the slow tests.
 FEW: list[Check] = [check_a_killed_worker_is_reported_and_replaced, check_a_cancelled_job_ends_without_an_event]
+WHOLE = [name for name in EXECUTORS.names() if name != "ray_tune"]
+
+
+# Two decorators, because pytest would otherwise make a new executor for each check.
+@pytest.mark.parametrize("check", CHECKS)
+@pytest.mark.parametrize("executor", WHOLE, indirect=True)
+def test_executor(executor: Executor, check: Check, tmp_path: Path) -> None:
+    check(executor, tmp_path)
 
 
 @pytest.mark.parametrize(
-    ("executor", "check"),
-    [
-        pytest.param(name, check, marks=[pytest.mark.slow] if name == "ray_tune" and check not in FEW else [])
-        for name in EXECUTORS.names()
-        for check in CHECKS
-    ],
-    indirect=["executor"],
+    "check", [pytest.param(check, marks=[] if check in FEW else [pytest.mark.slow]) for check in CHECKS]
 )
-def test_executor(executor: Executor, check: Check, tmp_path: Path) -> None:
+@pytest.mark.parametrize("executor", ["ray_tune"], indirect=True)
+def test_the_other_executor_of_ray(executor: Executor, check: Check, tmp_path: Path) -> None:
     check(executor, tmp_path)
 
 
@@ -300,7 +303,7 @@ executor.poll(600)
 """
 
 
-@pytest.mark.parametrize("name", EXECUTORS.names())
+@pytest.mark.parametrize("name", [*WHOLE, pytest.param("ray_tune", marks=pytest.mark.slow)])
 def test_nothing_outlives_a_killed_coordinator(name: str, tmp_path: Path) -> None:
     script = tmp_path / "coordinator.py"
     script.write_text(COORDINATOR)
@@ -315,19 +318,14 @@ def test_nothing_outlives_a_killed_coordinator(name: str, tmp_path: Path) -> Non
     assert wait_for_end(workers) == []
 
 
-def test_the_local_executor_ends_what_a_job_started() -> None:
+def test_the_local_executor_ends_what_a_job_started_and_cleans_up_behind_killed_jobs() -> None:
     executor = EXECUTORS.get("local")(POOLS, code=[JOBS])
-    (started,) = running(executor, job("a", "start_a_process"))
-    executor.close()
-    assert wait_for_end([started.value["child"]]) == []
-
-
-def test_the_local_executor_cleans_up_behind_killed_jobs() -> None:
-    executor = EXECUTORS.get("local")(POOLS, code=[JOBS])
-    (started,) = running(executor, job("a", "litter"))
-    folder = Path(started.value["folder"])
+    events = running(executor, job("a", "start_a_process"), job("b", "litter"))
+    started = {event.key: event.value for event in events}
+    folder = Path(started["b"]["folder"])
     assert folder.is_dir()
     executor.close()
+    assert wait_for_end([started["a"]["child"]]) == []
     assert not folder.exists()
 
 
