@@ -18,7 +18,6 @@ import numpy as np
 FOLDER = Path(__file__).parent
 if not __package__:  # a copy in an exported folder, which imports what lies beside it
     sys.path.insert(0, str(FOLDER))
-from trials.export.scripts.network_onnxruntime import open_network
 
 Run = Callable[[np.ndarray], np.ndarray]
 
@@ -28,6 +27,10 @@ def main(arguments: Sequence[str]) -> None:
     if {"-h", "--help"} & set(arguments):
         print(__doc__.strip())
         return
+    try:
+        from trials.export.scripts.network_onnxruntime import open_network
+    except ImportError as error:
+        sys.exit(f"the runtime of the network can't be imported ({error}): pip install -r requirements.txt")
     steps = json.loads((FOLDER / "preprocessing.json").read_text(encoding="utf-8"))
     targets = None
     if arguments:

@@ -6,7 +6,7 @@ python verify.py --threads N     with another number of threads than the export
 python verify.py --json          one JSON value instead of a table
 
 Further formats are compared, too, if their packages are installed. Exit code 1 if a line fails. Needs numpy and the
-runtime that requirements.txt names.
+runtime that requirements.txt names; with the packages of a further format alone, only that format is run.
 """
 
 import argparse
@@ -35,8 +35,8 @@ Open = Callable[[Path, int], Callable[[np.ndarray], np.ndarray]]
 
 def verify(
     folder: Path,
-    open_network: Open,
-    runtime: tuple[str, str],
+    open_network: Open | None,
+    runtime: tuple[str, str] | None,
     *,
     find_format: Callable[[Mapping[str, Any]], OpenFormat] = beside,
     data: Path | None = None,
@@ -46,8 +46,8 @@ def verify(
 
     Args:
         folder: the exported folder.
-        open_network: opens the network with a number of threads.
-        runtime: name and version of the runtime that ``open_network`` uses.
+        open_network: opens the network with a number of threads; None if its runtime is not installed.
+        runtime: name and version of the runtime that ``open_network`` uses; None if it is not installed.
         find_format: returns the function that opens a further format; see ``format_lines``.
         data: a folder of images, with one folder for each class.
         threads: number of threads; by default as in the export.
@@ -64,8 +64,8 @@ def verify(
 
 def _content_lines(
     folder: Path,
-    open_network: Open,
-    runtime: tuple[str, str],
+    open_network: Open | None,
+    runtime: tuple[str, str] | None,
     find_format: Callable[[Mapping[str, Any]], OpenFormat],
     data: Path | None,
     threads: int | None,
@@ -76,9 +76,14 @@ def _content_lines(
     alone = report["alone"]
     count = threads or alone["threads"]
     yield from _graph_lines(folder, report)
-    yield _version_line(alone, runtime)
     yield from golden.label_lines(arrays, steps)
     yield from golden.input_lines(arrays, steps)
+    if open_network is None or runtime is None:
+        formats = list(format_lines(folder, report, arrays, find_format))
+        yield _missing_line(alone, formats)
+        yield from formats
+        return
+    yield _version_line(alone, runtime)
     try:
         run = open_network(folder, count)
         outputs = outputs_of(run, arrays["inputs"], steps["input"]["shape"][0])
@@ -177,7 +182,14 @@ def _version_line(alone: dict[str, Any], runtime: tuple[str, str]) -> Line:
     return line("runtime", "warning", found, reason)
 
 
-def main(open_network: Open, runtime: tuple[str, str]) -> None:
+def _missing_line(alone: dict[str, Any], formats: list[Line]) -> Line:
+    """The line of a runtime that is not installed: a failure, unless a further format was run instead."""
+    name, version = alone["runtime"]
+    verdict = "fail" if all(item["verdict"] == "not judged" for item in formats) else "not judged"
+    return line("runtime", verdict, f"{name} can't be imported", f"pip install {name}=={version}")
+
+
+def main(open_network: Open | None, runtime: tuple[str, str] | None) -> None:
     """Verify the folder of this script, as the command line says."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path)
@@ -186,6 +198,8 @@ def main(open_network: Open, runtime: tuple[str, str]) -> None:
     parser.add_argument("--record", action="store_true", help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.record:
+        assert open_network is not None
+        assert runtime is not None
         print(json.dumps(record(FOLDER, open_network, runtime, given.threads or 1)))
         return
     lines = verify(FOLDER, open_network, runtime, data=given.data, threads=given.threads)
@@ -201,6 +215,9 @@ def record(folder: Path, open_network: Open, runtime: tuple[str, str], threads: 
 
 
 if __name__ == "__main__":
-    from trials.export.scripts.network_onnxruntime import RUNTIME, open_network
-
-    main(open_network, RUNTIME)
+    try:
+        from trials.export.scripts.network_onnxruntime import RUNTIME, open_network
+    except ImportError:
+        main(None, None)
+    else:
+        main(open_network, RUNTIME)

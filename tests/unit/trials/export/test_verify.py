@@ -340,6 +340,30 @@ def test_further_formats_are_compared_and_named(folder: Path) -> None:
     assert said(lines, "format openvino")[0] == "fail"  # there is no model.xml
 
 
+def without_onnxruntime(folder: Path, script: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run a script of the folder as if ONNX Runtime were not installed."""
+    code = f"import runpy, sys; sys.modules['onnxruntime'] = None; runpy.run_path({script!r}, run_name='__main__')"
+    command = [sys.executable, "-I", "-c", code, *arguments]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True)
+
+
+def test_a_further_format_is_compared_where_only_its_packages_are_installed(folder: Path) -> None:
+    done = without_onnxruntime(folder, "verify.py", "--json")
+    assert done.returncode == 1
+    verdict, reason = said(json.loads(done.stdout), "runtime")
+    assert verdict == "fail"
+    assert reason == f"onnxruntime can't be imported; pip install onnxruntime=={onnxruntime.__version__}"
+    openvino = pytest.importorskip("openvino")
+    openvino.save_model(openvino.convert_model(folder / "model.onnx"), folder / "model.xml", compress_to_fp16=False)
+    add_formats(folder, "openvino")
+    lines = json.loads(without_onnxruntime(folder, "verify.py", "--json").stdout)
+    assert said(lines, "runtime")[0] == "not judged"
+    assert said(lines, "format openvino")[0] == "pass"
+    done = without_onnxruntime(folder, "run.py")
+    assert done.stderr.startswith("the runtime of the network can't be imported")
+    assert done.stderr.count("\n") == 1
+
+
 def test_a_format_that_is_code_or_unknown_is_not_opened(folder: Path, tmp_path: Path) -> None:
     add_formats(folder, "torch", "onnx")
     (folder / "model.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')")
