@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +17,16 @@ from nas.export import Artifact
 from nas.export.formats import Format, FormatOptions, Run, Source, make_formats
 from nas.export.formats.compare import check_outputs
 from nas.space import Network
-from nas.tasks import Task
+from nas.tasks import Split, Task
 from nas.tasks.scoring import scores_of
 from trials.export.answers import SPLITS, compared_inputs
 from trials.jobs.candidate import calibration_of
 from trials.plans.problem import Problem, target_specs
 
-#: Number of inputs that are read and run at once.
+#: Number of inputs that a file for any number runs at once.
 BATCH = 64
+#: Inputs are read in portions of this size: a format with an environment of its own starts a process for each.
+PORTION_BYTES = 64 * 2**20
 
 
 @dataclass(frozen=True)
@@ -84,19 +87,21 @@ def _source(problem: Problem, network: Network, artifact: Artifact, options: For
 def _written(problem: Problem, source: Source, name: str, made: Format, folder: Path) -> dict[str, Any]:
     files = made.write(source, folder)
     error = check_outputs(made, source, folder, files, compared_inputs(problem), name)
-    run = made.open(folder)
+    run = made.open(folder, BATCH)
     return {
         "format": name,
         "files": [{"name": path.relative_to(folder).as_posix(), "size_bytes": path.stat().st_size} for path in files],
         "requirements": made.requirements(),
         "relative_error": error,
-        "scores": {split: _scores(problem.task, run, split) for split in SPLITS},
+        "scores": {split: split_scores(problem.task, run, split) for split in SPLITS},
     }
 
 
-def _scores(task: Task, run: Run, split: Any) -> dict[str, float]:
+def split_scores(task: Task, run: Run, split: Split) -> dict[str, float]:
+    """Scores of a split; ``run`` is called for large portions of it, because each call may start a process."""
     outputs, targets = [], []
-    for inputs, answers in DataLoader(task.dataset(split), batch_size=BATCH):
+    portion = max(BATCH, PORTION_BYTES // (4 * prod(task.input_shape)))
+    for inputs, answers in DataLoader(task.dataset(split), batch_size=portion):
         outputs.append(run(inputs.numpy()))
         targets.append(torch.as_tensor(answers).numpy())
     return scores_of(task, np.concatenate(outputs), np.concatenate(targets))

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from nas.errors import PlanError, UnknownNameError
-from trials.export.formats import Formats
+from nas.tasks.digits import Digits
+from trials.export.formats import Formats, split_scores
 
 
 def formats(*names: str, opset: int | None = None, dynamic_batch: bool = False) -> Formats:
@@ -19,3 +21,15 @@ def test_options_without_their_format_and_unknown_formats_are_refused() -> None:
         formats(dynamic_batch=True)
     with pytest.raises(UnknownNameError, match="unknown format 'onx'; did you mean 'onnx'"):
         formats("onx")
+
+
+def test_a_small_split_is_scored_in_one_call_because_each_may_start_a_process() -> None:
+    calls = []
+
+    def run(inputs: np.ndarray) -> np.ndarray:
+        calls.append(inputs.shape)
+        return np.eye(10, dtype=np.float32)[np.zeros(len(inputs), dtype=int)]
+
+    scores = split_scores(Digits(image_size=8), run, "validation")
+    assert calls == [(359, 1, 8, 8)]
+    assert scores["accuracy"] == pytest.approx(0.1, abs=0.01)
