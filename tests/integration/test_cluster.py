@@ -4,19 +4,15 @@ from __future__ import annotations
 
 import json
 import os
-import secrets
-import signal
-import socket
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+
+from tests.integration.ray_nodes import Cluster, ray_cluster
 
 #: Runs as a process of its own, because Ray reads its token settings once and knows one cluster at a time.
 COORDINATOR = """
@@ -85,86 +81,16 @@ def where(payload):
     while not Path(payload["until"]).exists():
         time.sleep(0.02)
     cores = sorted(os.sched_getaffinity(0))
-    yield {"node": node, "file": __file__, "name": NAME, "threads": os.environ["OMP_NUM_THREADS"], "cores": cores}
+    environment = {"threads": os.environ["OMP_NUM_THREADS"], "nice": os.nice(0), "cores": cores}
+    yield {"node": node, "file": __file__, "name": NAME, **environment}
 """
-
-
-@dataclass(frozen=True)
-class Cluster:
-    """The address of the head, and the environment variables of a shell that talks to it."""
-
-    address: str
-    environment: dict[str, str]
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-@contextmanager
-def _node(environment: dict[str, str], folder: Path, *arguments: str) -> Iterator[subprocess.Popen[bytes]]:
-    """One node, which ends with this block together with all it started (``ray stop`` would end every cluster of this
-    machine).
-    """
-    command = [str(Path(sys.executable).with_name("ray")), "start", "--block", "--disable-usage-stats"]
-    command += ["--num-cpus=1", "--object-store-memory=80000000", "--node-ip-address=127.0.0.1"]
-    command += ["--min-worker-port=0", "--max-worker-port=0", f"--temp-dir={folder}"]
-    command += [f"--dashboard-agent-listen-port={_free_port()}", *arguments]
-    with (folder / "start.log").open("w") as log:
-        node = subprocess.Popen(command, env=environment, stdout=log, stderr=log, start_new_session=True)
-    try:
-        yield node
-    finally:
-        node.send_signal(signal.SIGTERM)
-        try:
-            node.wait(20)
-        finally:
-            _end_group(node.pid)
-
-
-def _end_group(group: int) -> None:
-    """Kill the rest of a process group, and wait for its end."""
-    deadline = time.monotonic() + 20
-    while time.monotonic() < deadline:
-        try:
-            os.killpg(group, signal.SIGKILL)
-        except ProcessLookupError:
-            return
-        time.sleep(0.1)
 
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[Cluster]:
-    # The path of a socket must be short, hence not pytest's folder.
-    with tempfile.TemporaryDirectory(prefix="nas-ray-", dir="/tmp", ignore_cleanup_errors=True) as root:
-        token = Path(root) / "token"
-        token.write_text(secrets.token_hex(32))
-        token.chmod(0o600)
-        ours = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
-        environment = {**ours, "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(token), "OMP_NUM_THREADS": "1"}
-        port = _free_port()
-        with ExitStack() as nodes:
-            folders = [Path(root) / name for name in ("head", "second")]
-            for folder in folders:
-                folder.mkdir()
-            extra = ["--head", f"--port={port}", "--include-dashboard=false", '--resources={"trainer": 1}']
-            nodes.enter_context(_node(environment, folders[0], *extra))
-            _wait_for_port(port, folders[0] / "start.log")
-            resources = '--resources={"trainer": 1, "target:board": 1}'
-            nodes.enter_context(_node(environment, folders[1], f"--address=127.0.0.1:{port}", resources))
-            yield Cluster(f"127.0.0.1:{port}", environment)
-
-
-def _wait_for_port(port: int, log: Path) -> None:
-    deadline = time.monotonic() + 60
-    while True:
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
-                return
-        assert time.monotonic() < deadline, log.read_text()
-        time.sleep(0.2)
+    with ray_cluster("--include-dashboard=false", '--resources={"trainer": 1}') as cluster:
+        cluster.add_node('--resources={"trainer": 1, "target:board": 1}')
+        yield cluster
 
 
 @pytest.fixture
@@ -209,7 +135,7 @@ def test_own_code_runs_on_every_node(cluster: Cluster, code: Path, name: str, tm
     assert other["cores"] == ended["c"]["cores"] == sorted(os.sched_getaffinity(0))
     assert beside["cores"] == (other["cores"][:-1] or other["cores"]), "trainers must leave the measuring core alone"
     for value in ended.values():
-        assert (value["name"], value["threads"]) == ("mine", "1")
+        assert (value["name"], value["threads"], value["nice"]) == ("mine", "1", 0)
         assert not value["file"].startswith(str(code)), "the code must be sent to the other node"
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from trials.export.outputs import output_folder
 from trials.export.selection import Selection, select
 from trials.launch import studies as launch
+from trials.launch.cluster.ending import pause, stop
 from trials.launch.progress_bar import ProgressBar
 from trials.plans.plan import Plan, make_plan
 from trials.plans.problem import open_problem_json
@@ -49,7 +50,7 @@ class Study:
 
     @property
     def state(self) -> str:
-        """``preparing``, ``running``, ``interrupted``, ``complete`` or ``exhausted``."""
+        """``preparing``, ``running``, ``interrupted``, ``paused``, ``complete``, ``exhausted`` or ``stopped``."""
         return self.summary.row.state
 
     @property
@@ -130,6 +131,22 @@ class Study:
         with ProgressBar(progress) as bar:
             launch.resume(self.storage, self.name, address=address, on_update=bar.update, on_phase=bar.prepare)
         warn_of_doubts(self.storage, self.name)
+
+    def pause(self) -> None:
+        """End the process that runs the study, so that its workers are free for others; ``resume`` continues it.
+
+        Raises:
+            StudyError: no process runs the study, or it did not react.
+        """
+        pause(self._store, self.name)
+
+    def stop(self) -> None:
+        """End the study with the results it has; trials under way are recorded as stopped.
+
+        Raises:
+            StudyError: the study has ended, or the process that runs it did not react.
+        """
+        stop(self._store, self.name)
 
     def extend(
         self, *overrides: str, trials: int | None = None, address: str | None = None, progress: bool = True

@@ -12,6 +12,7 @@ from rich.text import Text
 
 from nas.foreign import line
 from trials.coordinator.coordinator import Coordinator
+from trials.launch.preparing import phase_line
 
 STATES = ("queued", "running", "measured_only", "paused", "complete", "infeasible", "stopped", "failed")
 #: Without a terminal, seconds between two lines.
@@ -40,7 +41,7 @@ class LiveDisplay:
 
     def prepare(self, study: str, phase: str) -> None:
         """Show the phase of a study's preparation, before its first candidate."""
-        text = f"study {study} · preparing: {phase}"
+        text = phase_line(study, phase)
         if self._live:
             self._live.update(Text(line(text)))
             return

@@ -37,6 +37,10 @@ Address = Annotated[
     str | None,
     typer.Option("--address", help="Ray cluster to run on, host:port or auto; by default this machine."),
 ]
+NodesJoin = Annotated[
+    bool,
+    typer.Option("--nodes-join", help="Nodes join the cluster on demand: wait for resources that no node has now."),
+]
 
 
 def print_rows(rows: Sequence[Mapping[str, Any]], as_json: bool, empty: str = "nothing to list") -> None:

@@ -9,8 +9,8 @@ from typer.core import TyperGroup
 #: Job → its verbs.
 GROUPS = {
     "Plan a study": ("init", "validate", "spaces", "papers"),
-    "Run a study": ("search", "resume", "extend", "enqueue", "twins"),
-    "Look at a study": ("status", "list", "show", "report", "dashboard", "profile", "recheck", "optuna-export"),
+    "Run a study": ("search", "submit", "pause", "resume", "stop", "extend", "enqueue", "twins"),
+    "Look at a study": ("status", "list", "show", "logs", "report", "dashboard", "profile", "recheck", "optuna-export"),
     "Take a network away": ("train", "export", "verify", "push", "reproduce"),
     "Compare with a network of your own": ("import", "measure"),
     "Measure on other machines": ("targets", "agent"),

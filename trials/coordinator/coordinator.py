@@ -29,6 +29,7 @@ from trials.coordinator.pipeline import (
 from trials.coordinator.progress import MEASURED_ONLY, PAUSED
 from trials.coordinator.proposals import Proposals
 from trials.coordinator.repeats import Repeats, after_repeat, is_repeat
+from trials.coordinator.study_log import events
 from trials.executors import Event, Executor
 from trials.jobs.messages import EpochEnd
 from trials.store.read.history import open_jobs
@@ -37,11 +38,14 @@ from trials.store.store import Store
 from trials.store.write.jobs import add_epochs, commit_job, fail_job, recover_jobs, stop_candidate
 from trials.store.write.leases import renew_lease
 from trials.store.write.repeats import reopen_twins
+from trials.store.write.requests import Request, read_request
 
 log = logging.getLogger(__name__)
 
 #: Seconds after which a coordinator that has not renewed its lease counts as dead.
 LEASE_S = 60.0
+#: Seconds between two looks for requests to pause or stop.
+REQUESTS_EVERY_S = 2.0
 
 
 class Coordinator:
@@ -77,7 +81,8 @@ class Coordinator:
         self._canary_jobs = CanaryJobs(context)
         self._jobs = Dispatcher(context)
         self._proposals = Proposals(context, self._jobs)
-        self._ticked = self._renewed = time.monotonic()
+        self._ticked = self._renewed = self._looked = time.monotonic()
+        self._request: Request | None = None
 
     @property
     def name(self) -> str:
@@ -101,8 +106,14 @@ class Coordinator:
         told = self._context.canaries.waiting, epochs, self._canary_jobs.phase
         return "; ".join(filter(None, told)) or None
 
+    def show(self) -> None:
+        """Call ``on_update``."""
+        self._on_update(self)
+
     def run(self) -> str:
-        """Search until the budget is used up; set and return the final state, ``complete`` or ``exhausted``.
+        """Search until the budget is used up; set and return the final state.
+
+        It is ``complete`` or ``exhausted``, and ``paused`` or ``stopped`` after such a request.
 
         Raises:
             StudyError: another coordinator took over.
@@ -117,9 +128,14 @@ class Coordinator:
         self._restore()
         final = None
         while True:
+            if self._request == "pause":
+                self._store.write(recover_jobs, self.assignment.lease)
+                return "paused"
+            if self._request == "stop":
+                self._stop_all("the study was stopped")
+                return "stopped"
             if self._out_of_time():
                 self._stop_all("the wall-time budget is spent")
-                self._proposals.end_paused("the wall-time budget is spent")
                 return "complete"
             self._proposals.promote(last=bool(final))
             final = final or self._proposals.next()
@@ -137,7 +153,7 @@ class Coordinator:
             for event in self._executor.poll(0.5):
                 self._handle(event)
             self._tick()
-            self._on_update(self)
+            self.show()
 
     def _restore(self) -> None:
         """Restore the state from the tables: queue running jobs again, and tell the strategy the history."""
@@ -186,6 +202,8 @@ class Coordinator:
     def _pause(self, running: Running, error: str) -> None:
         """Queue a job again that a fault of the place interrupted."""
         reason = f"trial {running.trial.number}, {running.step[0]}: {error}"
+        about = {"candidate_id": running.trial.candidate_id}
+        events.warning("%s, attempt %d: %s; it is tried again", running.step[0], running.attempt, error, extra=about)
         try:
             self._context.faults.of_place(running.job_id, reason, ran_s=time.monotonic() - running.started)
         except PlaceError:
@@ -217,6 +235,8 @@ class Coordinator:
             if is_repeat(running.step):  # the candidate keeps its state
                 log.warning("%s of trial %d failed: %s", running.step[0], running.trial.number, reason)
             else:
+                about = {"candidate_id": running.trial.candidate_id}
+                events.error("%s, attempt %d failed: %s", running.step[0], running.attempt, reason, extra=about)
                 self._finish(running.trial, "failed")
                 self._context.faults.ended(running.trial.number, reason, trace)
 
@@ -326,15 +346,20 @@ class Coordinator:
             if not self._store.write(renew_lease, self.assignment.lease, LEASE_S, self.totals, self.phase):
                 raise StudyError("another coordinator took over this study; this one stops without writing")
             self._proposals.read_enqueued()
+        if now - self._looked > REQUESTS_EVERY_S:
+            self._looked = now
+            self._request = self._store.read(read_request, self.assignment.lease.study_id)
 
     def _out_of_time(self) -> bool:
         minutes = self.problem.plan.budget.wall_minutes
         return minutes is not None and self.totals["wall_s"] > 60 * minutes
 
     def _stop_all(self, reason: str) -> None:
+        """End all trials under way without a result, those paused at a rung, too."""
         for trial in self._jobs.cancel():
             self._stop(trial, reason)
         self._canary_jobs.cancel()
+        self._proposals.end_paused(reason)
 
     def _stop(self, trial: OpenTrial, reason: str) -> None:
         """End a candidate without a result; a complete candidate only loses its running repeat."""

@@ -152,6 +152,19 @@ class Executor(ABC):
     def cancel(self, key: str) -> None:
         """Stop a job, if necessary by killing its worker; no event follows. Unknown keys are ignored."""
 
+    def problems(self, paths: Mapping[str, str], shared: str | None, *, nodes_join: bool = False) -> list[str]:
+        """Return what the nodes of a cluster lack, one message each; an executor without a cluster returns nothing.
+
+        Args:
+            paths: key of the plan → a file or folder that every worker must be able to read.
+            shared: a folder in which every worker must see the files of this process; None if there is none.
+            nodes_join: whether nodes join when they are needed, so that resources that no node has are no problem.
+
+        Raises:
+            PlanError: this process can't write to ``shared``.
+        """
+        return []
+
     @abstractmethod
     def close(self) -> None:
         """End all workers."""

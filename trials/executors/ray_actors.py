@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections import Counter, deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 from nas.errors import ClusterError, JobError
@@ -15,6 +15,7 @@ from trials.executors import Event, Executor, Job, Pool, pool_named
 from trials.executors.cluster.connection import connect
 from trials.executors.cluster.places import Waiting
 from trials.executors.cluster.slots import Slot, Slots, by_answer
+from trials.executors.cluster.survey import survey
 from trials.executors.cluster.vigil import CHECK_S, Vigil
 
 require("ray", "executors: 'ray_actors'")  # imported when the executor starts: that takes seconds
@@ -37,6 +38,7 @@ class RayActorsExecutor(Executor):
         self._pools = {pool.name: pool for pool in pools}
         connection = connect(pools, code, address)
         self._ray = connection.ray
+        self._on_cluster = address is not None
         self._actors = Slots(connection.ray, connection.code, pools)
         self._vigil = Vigil(connection.ray)
         self._waiting = {pool.name: Waiting(connection.ray, pool) for pool in pools}
@@ -81,6 +83,11 @@ class RayActorsExecutor(Executor):
         for slot in [slot for slot in self._slots if slot.job is not None and slot.job.key == key]:
             self._replace(slot)
         self._events = [event for event in self._events if event.key != key]
+
+    def problems(self, paths: Mapping[str, str], shared: str | None, *, nodes_join: bool = False) -> list[str]:
+        """See ``Executor.problems``."""
+        needed = [] if nodes_join else list(self._pools.values())
+        return survey(self._ray, needed, paths, shared) if self._on_cluster else []
 
     def close(self) -> None:
         """See ``Executor.close``."""

@@ -8,7 +8,7 @@ import os
 import queue
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -24,6 +24,7 @@ from trials.executors import Event, Executor, Job, Pool, pool_named
 from trials.executors.cluster.connection import connect, worker_cores
 from trials.executors.cluster.places import Waiting
 from trials.executors.cluster.supervised import Supervised, to_json
+from trials.executors.cluster.survey import survey
 from trials.executors.cluster.vigil import CHECK_S, Process, Vigil, this_process
 
 log = logging.getLogger(__name__)
@@ -62,6 +63,7 @@ class RayTuneExecutor(Executor):
             os.environ.setdefault(name, value)
         connection = connect(pools, code, address)
         self._code = connection.code
+        self._on_cluster = address is not None
         self._vigil = Vigil(connection.ray)
         self._waiting_for = {pool.name: Waiting(connection.ray, pool) for pool in pools}
         logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # a lost trial is reported as an event instead
@@ -107,6 +109,11 @@ class RayTuneExecutor(Executor):
         running = self._jobs.pop(key, None)
         if running is not None and running.process is not None:
             self._vigil.end(running.process)
+
+    def problems(self, paths: Mapping[str, str], shared: str | None, *, nodes_join: bool = False) -> list[str]:
+        """See ``Executor.problems``."""
+        needed = [] if nodes_join else list(self._pools.values())
+        return survey(ray, needed, paths, shared) if self._on_cluster else []
 
     def close(self) -> None:
         """See ``Executor.close``."""

@@ -12,10 +12,9 @@ from trials.plans.problem import Problem, open_problem
 from trials.plans.studies import StudySpec, dense_plan, given_plan
 from trials.store.read.candidate import candidate_detail
 from trials.store.read.rows import study_row
+from trials.store.records import ENDED
 from trials.store.roles import Role, companion_name
 from trials.store.store import Store
-
-FINISHED = ("complete", "exhausted")
 
 
 def check_comparable(plan: Plan) -> None:
@@ -35,7 +34,7 @@ def twin_specs(store: Store, name: str, max_networks: int = NUM_COMPARED) -> lis
         PlanError: its plan has no policies, or its policies do not support random masks.
     """
     row = store.read(study_row, name)
-    if row.state not in FINISHED:
+    if row.state not in ENDED:
         raise StudyError(f"study {name!r} is {row.state}; finish it before its twins are trained: nas resume {name}")
     plan = make_plan(row.plan)
     check_comparable(plan)

@@ -34,5 +34,5 @@ def enqueue(store: Store, name: str, choices: Mapping[str, Any]) -> str:
     store.write(store_enqueued, row.id, checked_answers(questions_of(problem.searched), choices, f"study {name}"))
     if row.state in ("running", "preparing"):
         return f"study {name} is {row.state} and proposes it within seconds, unless its budget ends first"
-    more = row.state != "interrupted"
+    more = row.state not in ("interrupted", "paused")
     return f"study {name} proposes it first: nas {f'extend {name} budget.trials=+1' if more else f'resume {name}'}"

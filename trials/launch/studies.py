@@ -6,7 +6,7 @@ import logging
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, cast
 
 from nas.errors import AllFailedError, ClusterError, StorageLostError, StudyError
 from nas.strategies import Limit
@@ -14,13 +14,15 @@ from trials.analysis.compared import NUM_COMPARED
 from trials.coordinator.assignment import Assignment
 from trials.coordinator.coordinator import LEASE_S, Coordinator
 from trials.coordinator.faults import check_some_succeeded
+from trials.coordinator.study_log import StudyLog, events
 from trials.executors import EXECUTORS, Executor
 from trials.executors.turns import TurnTaking
 from trials.jobs.environment import owner
+from trials.launch.cluster.continuing import pack_code, stored_specs, unfinished, wait_for_lease, with_code
 from trials.launch.companions import check_comparable, twin_specs
 from trials.launch.extension import prepare_extension
 from trials.launch.folders import StudyFolders
-from trials.launch.preparing import OnPhase, create_studies, prepare, preparing
+from trials.launch.preparing import CHECKING, EndedByRequest, OnPhase, check_nodes, create_studies, prepare, preparing
 from trials.launch.retention import collect
 from trials.plans.data import DATA, check_data
 from trials.plans.loading import with_absolute_paths
@@ -33,8 +35,8 @@ from trials.store.database.transactions import PATIENCE_S
 from trials.store.models import Study
 from trials.store.read.rows import study_row
 from trials.store.read.twins import num_untimed_twins
-from trials.store.records import Lease
-from trials.store.roles import companion_name
+from trials.store.records import SPENT, Lease
+from trials.store.roles import Role, companion_name
 from trials.store.store import Store
 from trials.store.write.leases import acquire_lease, check_lease_free, release_lease
 from trials.store.write.studies import check_name_free
@@ -52,10 +54,25 @@ def search(
     baseline: str | None = None,
     twins: bool = False,
     address: str | None = None,
+    or_resume: bool = False,
+    nodes_join: bool = False,
     on_update: OnUpdate = lambda coordinator: None,
     on_phase: OnPhase = lambda study, phase: None,
 ) -> list[str]:
     """Run a plan's studies one after the other, and with ``twins`` also the companions of its searches.
+
+    Args:
+        plan: the plan.
+        storage: URL of the database.
+        name: name of the study; by default that of the plan.
+        baseline: strategy of a study to compare with.
+        twins: whether to run the companions.
+        address: address of a Ray cluster.
+        or_resume: continue the studies if they exist with this plan; ended studies are left as they are. The database
+            keeps the plan's own code.
+        nodes_join: whether nodes join the cluster when they are needed, so that missing resources are no problem.
+        on_update: see ``Coordinator``.
+        on_phase: called with the phase of the preparation.
 
     Returns:
         The names of the studies.
@@ -71,15 +88,22 @@ def search(
     searches = [spec.name for spec in specs if spec.role == "search"] if twins else []
     if twins:
         check_comparable(plan)
+    if or_resume and (stored := stored_specs(store, specs)):
+        _continue(store, unfinished(store, stored), address, on_update, on_phase)
+        return [spec.name for spec in specs]
     studies = _opened(specs)
     later = [companion_name(name, role) for name in searches for role in ("dense", "random_mask")]
     for wanted in [*(spec.name for spec in specs), *later]:
         store.read(check_name_free, wanted)
-    create_studies(store, studies, specs[0].name, is_prepared=False)
+    code = pack_code(plan.code) if or_resume else None
+    create_studies(store, studies, specs[0].name, is_prepared=False, code=code)
     with (
         preparing(store, [spec.name for spec in specs], on_phase, are_new=True) as preparation,
         open_executor(plan, address) as executor,
     ):
+        if address is not None:
+            preparation.says(CHECKING)
+            check_nodes(executor, plan, StudyFolders(store, store.read(study_row, specs[0].name)).root, nodes_join)
         targets = prepare(executor, store, _named(studies), preparation)
         run_all(store, studies, executor, targets, on_update)
         for searched in searches:
@@ -160,33 +184,56 @@ def resume(
     name: str,
     *,
     address: str | None = None,
+    code: Sequence[str] | None = None,
     on_update: OnUpdate = lambda coordinator: None,
     on_phase: OnPhase = lambda study, phase: None,
 ) -> None:
     """Continue an interrupted study from its stored state, or measure missing dense twins of a finished study.
 
+    Args:
+        storage: URL of the database.
+        name: name of the study.
+        address: address of a Ray cluster.
+        code: folders that contain the plan's own code now; by default those that the plan names.
+        on_update: see ``Coordinator``.
+        on_phase: called with the phase of the preparation.
+
     Raises:
+        PlanError: ``code`` names a folder that does not exist.
         StudyError: the study is finished, or another coordinator runs it.
     """
     store = Store(storage, patience_s=PATIENCE_S)
     store.check_writable()
     row = store.read(study_row, name)
-    if row.state in ("complete", "exhausted") and not store.read(num_untimed_twins, row.id):
+    if row.state in SPENT and not store.read(num_untimed_twins, row.id):
         raise StudyError(
             f"study {name!r} is {row.state} and has used up its budget; add to it with "
             f"nas extend {name} budget.trials=+10 (in Python: .extend(trials=10))"
         )
-    plan = make_plan(row.plan)
-    problem = open_problem(plan)
-    if not check_data(name, row.environment, problem) and row.is_prepared:
-        log.warning("study %s did not record its data when it started, so a change of the data can't be detected", name)
     store.read(check_lease_free, row.id, owner())
+    plan = make_plan(row.plan)
+    spec = StudySpec(name, cast(Role, row.role), plan if code is None else with_code(plan, code))
+    _continue(store, [spec], address, on_update, on_phase)
+
+
+def _continue(
+    store: Store, specs: Sequence[StudySpec], address: str | None, on_update: OnUpdate, on_phase: OnPhase
+) -> None:
+    """Run stored studies of one group one after the other, from their stored states."""
+    if not specs:
+        return
+    studies = _opened(specs)
+    for spec, problem in studies:
+        row = store.read(study_row, spec.name)
+        if not check_data(spec.name, row.environment, problem) and row.is_prepared:
+            log.warning("study %s did not record its data, so a change of the data can't be detected", spec.name)
+    wait_for_lease(store, [spec.name for spec in specs])
     with (
-        preparing(store, [name], on_phase, are_new=False) as preparation,
-        open_executor(plan, address) as executor,
+        preparing(store, [spec.name for spec in specs], on_phase, are_new=False) as preparation,
+        open_executor(specs[0].plan, address) as executor,
     ):
-        targets = prepare(executor, store, [(name, problem)], preparation)
-        run_study(store, name, problem, executor, targets, on_update)
+        targets = prepare(executor, store, _named(studies), preparation)
+        run_all(store, studies, executor, targets, on_update)
 
 
 def extend(
@@ -227,6 +274,7 @@ def run_study(
     """Run the coordinator of one stored study until the study ends; after any interruption it can be resumed.
 
     Raises:
+        EndedByRequest: the study was paused.
         PlaceError: a fault of the place lasted too long, and the study is interrupted.
         AllFailedError: many candidates failed with the same error, and the study is interrupted; or the study ended
             and no candidate succeeded.
@@ -236,8 +284,33 @@ def run_study(
     files = StudyFolders(store, row)
     files.adopt_checkpoints()
     assignment = _assignment(row, lease, problem, files, targets)
-    coordinator = Coordinator(store, assignment, executor, row.totals, on_update)
-    state, error = "interrupted", None
+    with StudyLog(store, row.id) as study_log:
+        events.info("%s runs the study", owner())
+
+        def updated(coordinator: Coordinator) -> None:
+            study_log.write()
+            on_update(coordinator)
+
+        coordinator = Coordinator(store, assignment, executor, row.totals, updated)
+        _coordinate(store, coordinator, study_log)
+    on_update(coordinator)
+    if coordinator.state == "paused":
+        raise EndedByRequest
+    shutil.rmtree(files.checkpoints, ignore_errors=True)
+    collect(store, name)
+    check_some_succeeded(store, name, coordinator.progress.counts)
+
+
+def _coordinate(store: Store, coordinator: Coordinator, study_log: StudyLog) -> None:
+    """Run a coordinator to its end, and release its study."""
+
+    def release(state: str, error: str | None = None) -> None:
+        coordinator.state = state
+        events.log(logging.ERROR if error else logging.INFO, "the study is %s%s", state, f": {error}" if error else "")
+        study_log.write(now=True)
+        store.write(release_lease, coordinator.assignment.lease, state, coordinator.totals, error)
+
+    name = coordinator.name
     try:
         state = coordinator.run()
     except StudyError:
@@ -245,22 +318,16 @@ def run_study(
     except StorageLostError as lost:
         raise StorageLostError(f"{lost} (continue with: nas resume {name})") from lost
     except Exception as problem_met:
-        error = f"{type(problem_met).__name__}: {problem_met}"
-        store.write(release_lease, lease, "interrupted", coordinator.totals, error)
-        coordinator.state = "interrupted"
-        on_update(coordinator)
+        release("interrupted", f"{type(problem_met).__name__}: {problem_met}")
+        coordinator.show()
         if isinstance(problem_met, ClusterError):
             raise ClusterError(f"{problem_met}; nothing is lost, continue with: nas resume {name}") from problem_met
         raise
     except KeyboardInterrupt:
         store.transactions.hurry()
-        store.write(release_lease, lease, "interrupted", coordinator.totals)
+        release("interrupted")
         raise
-    store.write(release_lease, lease, state, coordinator.totals)
-    shutil.rmtree(files.checkpoints, ignore_errors=True)
-    collect(store, name)
-    on_update(coordinator)
-    check_some_succeeded(store, name, coordinator.progress.counts)
+    release(state)
 
 
 def _assignment(

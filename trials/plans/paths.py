@@ -80,6 +80,31 @@ def with_absolute_weights(teacher: str, folder: Path) -> str:
     return str(replace(spec, weights=absolute("final_training.teacher", text, folder)))
 
 
+def paths_read(data: dict[str, Any]) -> dict[str, str]:
+    """Return key → path for each file or folder that the workers of a plan read; the paths are absolute.
+
+    The plan's code is not among them, because it is copied to the workers, nor is the root of artifacts.
+    """
+    found = {}
+    for place, key in _places(data):
+        value = place.get(key)
+        if isinstance(value, str) and value and place is not data.get("artifacts"):
+            found[_dotted(data, place, key)] = value
+    return found
+
+
+def _dotted(data: Mapping[str, Any], place: Mapping[str, Any], key: str) -> str:
+    """Return the dotted key of a value in ``place``, a part of a plan's data."""
+    for first, part in data.items():
+        for number, item in enumerate(part if isinstance(part, list) else [part]):
+            prefix = f"{first}.{number}" if isinstance(part, list) else first
+            if item is place:
+                return f"{prefix}.{key}"
+            if isinstance(item, dict) and any(inner is place for inner in item.values()):
+                return f"{prefix}.{next(name for name, inner in item.items() if inner is place)}.{key}"
+    return key
+
+
 def make_relative(data: dict[str, Any], folder: Path) -> None:
     """Make every path in a plan's data relative to ``folder``, in place; before, it is relative to the current folder.
 

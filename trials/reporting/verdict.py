@@ -8,6 +8,7 @@ import numpy as np
 
 from trials.analysis.histories import History
 from trials.store.read.studies import StudyRow
+from trials.store.records import ENDED
 
 
 def verdict(group: Sequence[StudyRow], runs: Sequence[History]) -> str:
@@ -23,7 +24,7 @@ def verdict(group: Sequence[StudyRow], runs: Sequence[History]) -> str:
     if not all(found.values()):
         return ""
     compared = [run for each in found.values() for run in each]
-    has_ended = all(row.state in ("complete", "exhausted") for row in group)
+    has_ended = all(row.state in ENDED for row in group)
     last = (max if has_ended else min)(run.last_number for run in compared)
     searches, baselines = ([float(run.reached(last)) for run in each] for each in found.values())
     ours, theirs = f"{np.mean(searches):.3f}", f"{np.mean(baselines):.3f}"

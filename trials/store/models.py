@@ -15,7 +15,8 @@
                ├── final_trainings ── final_epochs
                └── exports         exported folders and their test scores
     studies ─┬─ imported_networks ── imported_measurements
-             └─ rechecks           the front in another environment
+             ├─ rechecks           the front in another environment
+             └─ log                what the coordinator did and noticed
 """
 
 from __future__ import annotations
@@ -122,8 +123,8 @@ class Study(Base):
     group: Mapped[str] = mapped_column(String(200), index=True)
     #: ``search``, ``baseline``, ``dense``, ``random_mask``, ``reference``: see ``trials.store.roles``.
     role: Mapped[str] = mapped_column(String(20))
-    #: ``preparing``, ``running``, ``interrupted``, ``complete`` (budget spent), ``exhausted`` (nothing new to suggest),
-    #: ``failed``.
+    #: ``preparing``, ``running``, ``interrupted``, ``paused`` (by request), ``complete`` (budget spent), ``exhausted``
+    #: (nothing new to suggest), ``stopped`` (by request), ``failed``.
     state: Mapped[str] = mapped_column(String(20), index=True)
     plan: Mapped[dict[str, Any]]
     #: Metric → ``{"max": x}`` or ``{"min": x}``; relative limits are resolved to numbers.
@@ -156,6 +157,11 @@ class Study(Base):
     earlier: Mapped[list[Any] | None] = mapped_column(deferred=True)
     #: Candidates that were enqueued by hand, in their order: ``{choice: answer}`` each; null where there are none.
     enqueued: Mapped[list[Any] | None]
+
+    #: Zip archive of the Python files in the plan's folders of code, for clusters; null if it is not kept.
+    code: Mapped[bytes | None] = mapped_column(LargeBinary, deferred=True)
+    #: What its coordinator was asked to do: ``pause`` or ``stop``; null if nothing.
+    request: Mapped[str | None] = mapped_column(String(20))
 
     lease_owner: Mapped[str | None] = mapped_column(String(200))
     lease_since: Mapped[datetime | None]
@@ -445,3 +451,18 @@ class RecheckRow(Base):
     #: As written by ``trials.analysis.rechecks.Recheck.to_json``.
     result: Mapped[dict[str, Any]]
     created_at: Mapped[datetime]
+
+
+class LogRow(Base):
+    """One line of the log of a study: what its coordinator did and noticed."""
+
+    __tablename__ = "log"
+    __table_args__ = (Index("ix_log_study", "study_id", "id"),)
+    id: Mapped[int] = mapped_column(primary_key=True)
+    study_id: Mapped[int] = _study_key()
+    #: The candidate that it is about; null if it is about none.
+    candidate_id: Mapped[int | None] = mapped_column(ForeignKey("candidates.id", ondelete="CASCADE"), index=True)
+    created_at: Mapped[datetime]
+    #: ``info``, ``warning`` or ``error``.
+    level: Mapped[str] = mapped_column(String(10))
+    text: Mapped[str] = mapped_column(Text)

@@ -12,6 +12,9 @@ from nas.errors import JobError
 from nas.strategies import Suggestion
 
 Step = tuple[str, str]
+#: States of a study that has nothing left to do, and of a study that has ended.
+SPENT = ("complete", "exhausted")
+ENDED = (*SPENT, "stopped")
 
 
 @dataclass(frozen=True)

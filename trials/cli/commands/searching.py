@@ -7,8 +7,9 @@ from typing import Annotated
 
 import typer
 
-from trials.cli.console import app, out
-from trials.cli.options import DEFAULT_STORAGE, MAX_INT, Address, Name, Storage
+from nas.errors import PlanError
+from trials.cli.console import app, err, out
+from trials.cli.options import DEFAULT_STORAGE, MAX_INT, Address, Name, NodesJoin, Storage
 
 
 @app.command(epilog="Example: nas search examples/digits.yaml budget.trials=8 strategy.name=tpe")
@@ -32,6 +33,15 @@ def search(
         typer.Option("--with-twins", help="Afterwards train the studies to compare with, as nas twins does."),
     ] = False,
     address: Address = None,
+    or_resume: Annotated[
+        bool,
+        typer.Option(
+            "--or-resume",
+            help="Continue the study if it exists with this plan, so that one command can be repeated; keep the plan's "
+            "code in the database.",
+        ),
+    ] = False,
+    nodes_join: NodesJoin = False,
 ) -> None:
     """Run a study. After an interrupt with Ctrl-C, `nas resume` continues it."""
     from trials.cli.live import LiveDisplay
@@ -50,6 +60,8 @@ def search(
             baseline=with_baseline,
             twins=with_twins,
             address=address,
+            or_resume=or_resume,
+            nodes_join=nodes_join,
             on_update=display.update,
             on_phase=display.prepare,
         )
@@ -57,13 +69,35 @@ def search(
 
 
 @app.command(epilog="Example: nas resume digits --storage sqlite:///nas.db")
-def resume(name: Name, storage: Storage = DEFAULT_STORAGE, address: Address = None) -> None:
-    """Continue an interrupted study."""
+def resume(
+    name: Name,
+    storage: Storage = DEFAULT_STORAGE,
+    address: Annotated[
+        str | None,
+        typer.Option(
+            "--address",
+            help="Ray cluster to run on, host:port or auto; http://host:8265 to run there as a job, as nas submit.",
+        ),
+    ] = None,
+    code: Annotated[
+        list[str] | None, typer.Option("--code", help="Folder that contains the plan's own code now; may be repeated.")
+    ] = None,
+) -> None:
+    """Continue an interrupted or paused study."""
     from trials.cli.live import LiveDisplay
+    from trials.executors.cluster.job_server import is_job_server
     from trials.launch.studies import resume as run
 
+    if address is not None and is_job_server(address):
+        from trials.cli.commands.submitting import say_submitted
+        from trials.launch.cluster.submitting import submit_resume
+
+        if code:
+            raise PlanError("--code is for a study that runs from this machine; a job uses the code in the database")
+        say_submitted(submit_resume(storage, name, address=address, says=err.print), address)
+        return
     with LiveDisplay(out.console) as display:
-        run(storage, name, address=address, on_update=display.update, on_phase=display.prepare)
+        run(storage, name, address=address, code=code, on_update=display.update, on_phase=display.prepare)
     _say_next([name], storage)
 
 
@@ -135,6 +169,8 @@ def _say_next(names: list[str], storage: str) -> None:
     verdicts = dict[str, None]()
     for name in names:
         with study_view(store, name) as study:
+            if study.row.state == "paused":
+                out.print(f"study {name} is paused; continue it with: nas resume {name}")
             for doubt in study.doubts:
                 out.print(warning(f"study {name}: {doubt}"))
             if study.hypervolume is not None:

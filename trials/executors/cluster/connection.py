@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import math
 import os
-import shutil
 import socket
 import sys
 import warnings
@@ -19,6 +18,7 @@ from nas.errors import JobError, MeasureError
 from nas.latency.machine.affinity import measuring_cores
 from nas.scratch import Scratch
 from trials.executors import Pool
+from trials.executors.cluster.code import copy_code
 
 #: Ray's object store stays small, because files are transferred through the artifact store.
 OBJECT_STORE_BYTES = 200 * 1024**2
@@ -29,7 +29,10 @@ CONNECT_S = 5.0
 os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
 # By default Ray lowers the priority of its workers, but no other process may pre-empt a measuring worker.
-os.environ.setdefault("RAY_worker_niceness", "0")
+NICENESS = "RAY_worker_niceness"
+os.environ.setdefault(NICENESS, "0")
+# In a submitted job, the copied code of a plan takes the place of the job's own working folder.
+os.environ.setdefault("RAY_OVERRIDE_JOB_RUNTIME_ENV", "1")
 
 
 @dataclass(frozen=True)
@@ -69,8 +72,9 @@ def connect(pools: Sequence[Pool], code: Sequence[str], address: str | None) -> 
             _init(ray, quiet | _own_cluster(pools), None)
             return Connection(ray, [os.path.abspath(folder) for folder in code])
         with Scratch("nas-code-") as folder:
-            names = travelling(code, Path(folder))
-            _init(ray, quiet | {"address": address, "runtime_env": {"working_dir": folder}}, address)
+            names = copy_code(code, Path(folder))
+            environment = {"working_dir": folder, "env_vars": {NICENESS: "0"}}
+            _init(ray, quiet | {"address": address, "runtime_env": environment}, address)
     return Connection(ray, names)
 
 
@@ -99,22 +103,6 @@ def _measured_on(target: tuple[int | None, int], cores: Sequence[int]) -> tuple[
     with suppress(MeasureError):
         return measuring_cores(*target, cores)
     return ()
-
-
-def travelling(code: Sequence[str], folder: Path) -> list[str]:
-    """Copy the Python files of the user's folders into ``folder``; return the copies' paths relative to it."""
-    names = []
-    for number, source in enumerate(code):
-        name = f"code{number}"
-        names.append(name)
-        (folder / name).mkdir(parents=True)
-        for file in Path(source).rglob("*.py"):
-            inside = file.relative_to(source)
-            if not any(part.startswith(".") for part in inside.parts):
-                target = folder / name / inside
-                target.parent.mkdir(parents=True, exist_ok=True)
-                shutil.copyfile(file, target)
-    return names
 
 
 def _own_cluster(pools: Sequence[Pool]) -> dict[str, Any]:

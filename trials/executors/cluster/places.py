@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Sequence
 from typing import Any
 
 from nas.errors import ClusterError
@@ -76,17 +77,28 @@ class Waiting:
             log.warning("%s; waiting for %.0f s more", shortage(self._ray, self._pool), left_s)
 
 
+def lacking(ray: Any, pool: Pool) -> str | None:
+    """Return the message of ``shortage`` if no node could ever run a worker of a pool; None if one could."""
+    nodes = [node for node in ray.nodes() if node["Alive"]]
+    return None if _fits(nodes, needs(ray, pool)) else shortage(ray, pool)
+
+
 def shortage(ray: Any, pool: Pool) -> str:
     """Return a message: what a worker of a pool needs, what the cluster's nodes have, and what to change."""
     nodes = [node for node in ray.nodes() if node["Alive"]]
     requested = needs(ray, pool)
     offers = "; ".join(f"{node['NodeManagerAddress']}: {_listed(_plain(node['Resources']))}" for node in nodes)
-    fits = any(all(node["Resources"].get(name, 0) >= amount for name, amount in requested.items()) for node in nodes)
+    fits = _fits(nodes, requested)
     change = "stop other work on the cluster, or add a node" if fits else _start_a_node(requested)
     return (
         f"no node of the cluster has room for a worker of pool {pool.name!r}, which needs {_listed(requested)}; the "
         f"nodes have {offers or 'nothing'}; {change}"
     )
+
+
+def _fits(nodes: Sequence[Any], requested: dict[str, float]) -> bool:
+    """Whether one of the nodes has all requested resources, free or not."""
+    return any(all(node["Resources"].get(name, 0) >= amount for name, amount in requested.items()) for node in nodes)
 
 
 def needs(ray: Any, pool: Pool) -> dict[str, float]:

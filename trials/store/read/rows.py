@@ -21,13 +21,20 @@ def study_row(connection: Connection, name: str) -> Study:
     Raises:
         UnknownNameError: it does not exist; the message suggests the most similar name.
     """
+    row = find_study(connection, name)
+    if row is None:
+        known = list(connection.execute(select(STUDIES.c.name).order_by(STUDIES.c.id.desc())).scalars())
+        hint = nearest(name, known, f"it has: {', '.join(known[:20]) or 'none yet'}")
+        raise UnknownNameError(f"no study {name!r} in {shown(connection.engine.url)}{hint}")
+    return row
+
+
+def find_study(connection: Connection, name: str) -> Study | None:
+    """The study called ``name``, detached; None if it does not exist."""
     with Session(connection, expire_on_commit=False) as session:
         row = session.scalar(select(Study).where(Study.name == name))
-        if row is None:
-            known = list(connection.execute(select(STUDIES.c.name).order_by(STUDIES.c.id.desc())).scalars())
-            hint = nearest(name, known, f"it has: {', '.join(known[:20]) or 'none yet'}")
-            raise UnknownNameError(f"no study {name!r} in {shown(connection.engine.url)}{hint}")
-        session.expunge(row)
+        if row is not None:
+            session.expunge(row)
         return row
 
 

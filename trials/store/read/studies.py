@@ -18,7 +18,7 @@ from trials.store.read.session import Source, find_study, reading, utc
 from trials.store.roles import companion_name
 
 #: States of a study, in the order in which they are shown.
-STUDY_STATES = ("running", "preparing", "interrupted", "failed", "complete", "exhausted")
+STUDY_STATES = ("running", "preparing", "interrupted", "paused", "failed", "complete", "exhausted", "stopped")
 #: States of a study that is being prepared or runs, so that what it shows changes.
 LIVE = ("preparing", "running")
 #: States of a candidate, in the order in which they are shown.

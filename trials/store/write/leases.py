@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, select, update
+from sqlalchemy import Connection, Row, bindparam, case, null, select, update
 
 from nas.errors import StudyError
 from trials.store.dialect import Clock, table, text_of
@@ -39,6 +39,7 @@ _TAKE = (
         finished_at=None,
         error=None,
         phase=None,
+        request=case((STUDIES.c.lease_owner == bindparam("owner"), STUDIES.c.request), else_=null()),
     )
 )
 _HELD = update(STUDIES).where(
@@ -126,7 +127,8 @@ def release_lease(
             lease_since=None,
             lease_expires_at=None,
             phase=None,
-            finished_at=None if state == "interrupted" else Clock(),
+            request=None,
+            finished_at=None if state in ("interrupted", "paused") else Clock(),
         )
     )
 

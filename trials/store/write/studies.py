@@ -36,6 +36,7 @@ def create_study(
     is_prepared: bool = True,
     enqueued: Sequence[Mapping[str, Any]] = (),
     earlier: Sequence[Mapping[str, Any]] = (),
+    code: bytes | None = None,
 ) -> int:
     """Add a study without a coordinator and return its id; for the columns see ``trials.store.models.Study``.
 
@@ -60,6 +61,7 @@ def create_study(
         "is_prepared": is_prepared,
         "enqueued": [dict(choices) for choices in enqueued],
         "earlier": [dict(study) for study in earlier],
+        "code": code,
         "lease_epoch": 0,
     }
     statement = insert(STUDIES).values(created_at=Clock(), **row).returning(STUDIES.c.id)
@@ -67,6 +69,16 @@ def create_study(
         return int(connection.execute(statement).scalar_one())
     except IntegrityError:
         raise _taken(name) from None
+
+
+def create_group(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Add studies, all or none; each row has the arguments of ``create_study``.
+
+    Raises:
+        StudyError: a name is taken or not allowed.
+    """
+    for row in rows:
+        create_study(connection, **row)
 
 
 def check_name_free(connection: Connection, name: str) -> None:

@@ -24,6 +24,7 @@ from trials.store.read.rows import study_row
 from trials.store.read.studies import list_studies
 from trials.store.store import Store
 from trials.store.write.leases import is_held
+from trials.store.write.requests import Request, add_request
 
 LIMITED = PLAN | {"limits": {"latency_ms": {"max": {"relative_to": "median", "factor": 2.0}}}}
 
@@ -170,6 +171,23 @@ def test_a_study_whose_preparation_was_killed_says_so_and_is_resumed(url: str, w
     assert Store(url).read(study_row, "study").state == "preparing"
     shown = " ".join(nas("status", "study", "--storage", url).split())
     assert "which ended without releasing the study; continue with: nas resume study" in shown
+    workers.seen = lambda: None
+    studies.resume(url, "study")
+    assert Store(url).read(study_row, "study").state == "complete"
+
+
+@pytest.mark.parametrize(("request_", "state"), [("pause", "paused"), ("stop", "stopped")])
+def test_a_study_is_ended_by_request_while_it_is_prepared(
+    request_: Request, state: str, url: str, workers: Preparing
+) -> None:
+    def ask() -> None:
+        store = Store(url)
+        store.write(add_request, store.read(study_row, "study").id, request_)
+
+    workers.seen = ask
+    studies.search(make_plan(LIMITED), storage=url)
+    row = Store(url).read(study_row, "study")
+    assert (row.state, row.is_prepared, row.lease_owner, row.error, row.request) == (state, False, None, None, None)
     workers.seen = lambda: None
     studies.resume(url, "study")
     assert Store(url).read(study_row, "study").state == "complete"

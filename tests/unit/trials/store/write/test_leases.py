@@ -18,6 +18,7 @@ from trials.store.read.rows import study_row
 from trials.store.records import Lease
 from trials.store.write.jobs import recover_jobs, requeue_job, start_job, stop_candidate
 from trials.store.write.leases import acquire_lease, check_lease_free, release_lease, renew_lease
+from trials.store.write.requests import add_request, read_request
 
 HERE = socket.gethostname()
 
@@ -147,3 +148,16 @@ def test_exactly_one_of_several_racing_processes_gets_the_lease(store, study, st
     )
     assert [line for line in said if line.startswith("epoch")] == [f"epoch {study.lease.epoch + 1}\n"]
     assert sum(line.startswith("refused study 'digits'") for line in said) == 3
+
+
+def test_a_request_is_for_the_coordinator_that_ran_when_it_was_made(study) -> None:
+    study.store.write(release_lease, study.lease, "interrupted", {})
+    study.store.write(acquire_lease, study.id, owner(), 60.0)
+    study.store.write(add_request, study.id, "pause")
+    again = study.store.write(acquire_lease, study.id, owner(), 60.0)
+    assert study.store.read(read_request, study.id) == "pause"
+    study.store.write(release_lease, again, "paused", {})
+    assert study.store.read(read_request, study.id) is None
+    study.store.write(add_request, study.id, "stop")
+    study.store.write(acquire_lease, study.id, "elsewhere:1:1", 60.0)
+    assert study.store.read(read_request, study.id) is None

@@ -28,6 +28,7 @@ from trials.store.write.final_trainings import add_final_epoch, begin_final_trai
 from trials.store.write.imported import add_imported
 from trials.store.write.jobs import add_epochs, commit_job
 from trials.store.write.leases import acquire_lease, release_lease, renew_lease
+from trials.store.write.log import LogLine, add_lines
 from trials.store.write.outcomes import add_export, add_profile, mark_deleted
 from trials.store.write.proposals import propose
 from trials.store.write.rechecks import add_recheck
@@ -60,6 +61,7 @@ def _fill(study, identity: str) -> None:
     network = ImportedValue("own", {}, file, [MetricValue("accuracy", "", 0.5)], {}, [], [measured], {})
     study.store.write(add_imported, study.name, network, force=True)
     study.store.write(add_recheck, study.name, {"target": "local"})
+    study.store.write(add_lines, study.id, [LogLine("info", "failed", 0.0, proposed.candidate_id)])
 
 
 def test_a_study_is_read_as_it_was_written(store: Store, study) -> None:
@@ -137,6 +139,7 @@ def test_a_deleted_study_takes_all_that_is_its_own(store: Store, study, other_st
         "ImportedRow": 1,
         "ImportedMeasurement": 1,
         "RecheckRow": 1,
+        "LogRow": 1,
     }
     assert [row.identity for row in study.rows(Architecture)] == ["b"]
     assert [row.study_id for row in study.rows(Candidate)] == [other_study.id]

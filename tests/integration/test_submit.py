@@ -1,0 +1,156 @@
+"""A user's day on a cluster of several nodes with PostgreSQL: every command is a process of its own."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conftest import RestartableServer
+from tests.integration.forks import nas_fork
+from tests.integration.ray_nodes import Cluster, ray_cluster, wait_for_port
+from trials.store.read.studies import list_studies
+from trials.store.store import Store
+from trials.store.write.requests import add_request
+from trials.store.write.targets import add_target
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Cluster]:
+    with ray_cluster("--num-cpus=2", '--resources={"target:local": 1}') as cluster:
+        wait_for_port(cluster.job_port, Path(cluster.environment["RAY_AUTH_TOKEN_PATH"]))
+        yield cluster
+
+
+@pytest.fixture
+def url(own_server: RestartableServer, calibrated: dict[str, Any]) -> Iterator[str]:
+    """A new database that knows the target; a study that still runs at the end is stopped."""
+    store = Store(own_server.url)
+    store.write(add_target, "local", calibrated, calibrated["references"])
+    yield own_server.url
+    own_server.start()
+    for study in list_studies(store):
+        store.write(add_request, study.id, "stop")
+    store.close()
+
+
+def nas(cluster: Cluster, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    command = [str(Path(sys.executable).with_name("nas")), *arguments]
+    return subprocess.run(
+        command, env=cluster.environment | variables, capture_output=True, text=True, timeout=280, check=False
+    )
+
+
+def said(done: subprocess.CompletedProcess[str]) -> str:
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def status(cluster: Cluster, url: str) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(said(nas(cluster, "status", "study", "--storage", url, "--json")))
+    return found
+
+
+def wait_until(true: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 180
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.5)
+
+
+@pytest.fixture
+def written(plan: Callable[..., Path], tmp_path: Path) -> Callable[..., Path]:
+    """Writes the plan of a study on a cluster that would take many minutes."""
+
+    def write(**keys: Any) -> Path:
+        task = {"name": "logged_task:LoggedDigits", "step_s": 0.05, "log": str(tmp_path / "steps")}
+        cluster_keys = {"executor": "ray_actors", "artifacts": {"root": str(tmp_path / "files")}, "concurrency": 2}
+        return plan(task=task, policies=[], budget={"trials": 400}, **cluster_keys | keys)
+
+    return write
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_a_days_work(cluster: Cluster, url: str, written: Callable[..., Path], tmp_path: Path) -> None:
+    at = ("--address", cluster.job_server, "--storage", url)
+    job = said(nas(cluster, "submit", str(written()), *at)).strip()
+    assert job.startswith("nas-study-")
+    assert status(cluster, url)["state"] in ("preparing", "running")
+    again = nas(cluster, "submit", str(written()), "budget.trials=9", *at)
+    assert (again.returncode, "another plan, which differs in budget.trials;" in again.stderr) == (2, True), (
+        again.stderr
+    )
+
+    cluster.add_node()
+    wait_until(lambda: num_trainers(tmp_path) == 2)
+    said(nas(cluster, "pause", "study", "--storage", url))
+    assert status(cluster, url)["state"] == "paused"
+    assert num_trainers(tmp_path) == 0
+
+    assert said(nas(cluster, "resume", "study", *at)).startswith("nas-study-")
+    before = status(cluster, url)["trials"]["complete"]
+    wait_until(lambda: status(cluster, url)["trials"]["complete"] > before)
+    said(nas(cluster, "stop", "study", "--storage", url))
+    assert status(cluster, url)["state"] == "stopped"
+    assert num_trainers(tmp_path) == 0
+
+
+def num_trainers(folder: Path) -> int:
+    """Number of living processes that have trained."""
+    steps = folder / "steps"
+    pids = set(steps.read_text().split()) if steps.exists() else set()
+    return sum(Path(f"/proc/{pid}").exists() for pid in pids)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (["--storage", "sqlite:///nas.db"], "is a file, which a coordinator on a cluster can't share"),
+        (["--storage", "postgresql://nas:secret@db/nas"], "contains a password, which everybody"),
+        (["--address", "127.0.0.1:6379"], "is not that of a job server"),
+        (["--address", "http://127.0.0.1:9"], "nothing answers at http://127.0.0.1"),
+        (["artifacts.root=null"], "artifacts.root is not set"),
+        (["executor=local"], "executor: local runs on one machine"),
+    ],
+)
+def test_what_a_cluster_can_not_use_is_refused_at_once(
+    change: list[str], message: str, written: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NAS_STORAGE", "postgresql://nas@127.0.0.1/nas")
+    arguments = ["submit", str(written()), "--address", "http://127.0.0.1:1", *change]
+    ended = nas_fork(*arguments).finish()
+    assert (ended.returncode, message in ended.stderr) == (2, True), ended.stderr
+    assert "secret" not in ended.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_what_the_cluster_finds_out_leaves_nothing_behind(
+    cluster: Cluster, url: str, own_server: RestartableServer, written: Callable[..., Path], tmp_path: Path
+) -> None:
+    path, at = str(written()), ("--address", cluster.job_server, "--storage", url)
+    (tmp_path / "token").write_text("0" * 64)
+    for variables in ({"RAY_AUTH_TOKEN_PATH": str(tmp_path / "token")}, {"RAY_AUTH_MODE": "disabled"}):
+        refused(nas(cluster, "submit", path, *at, **variables), "needs a token, and the token here is missing or wrong")
+    nowhere = nas(cluster, "submit", path, "targets=[{name: nowhere}]", "resources.train.gpus=3", *at)
+    refused(
+        nowhere,
+        "no node of the cluster has room for a worker of pool 'train', which needs CPU 1, GPU 3",
+        "'target:nowhere'",
+    )
+    assert said(nas(cluster, "list", "--storage", url, "--json")).strip() == "[]"
+    own_server.stop()
+    refused(nas(cluster, "submit", path, *at), "did not begin on the cluster: StoreError: can't open 'postgresql://")
+
+
+def refused(done: subprocess.CompletedProcess[str], *messages: str) -> None:
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert all(message in done.stderr for message in messages), done.stderr
+    assert "Traceback" not in done.stderr
