@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import time
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
@@ -28,6 +31,20 @@ def wait_for_epochs(url: str, more_than: int = 0) -> None:
     while count(url, EpochRow) <= more_than:
         assert time.monotonic() < deadline, "no training"
         time.sleep(0.1)
+
+
+@pytest.mark.slow
+def test_a_signal_before_a_node_is_taken_back_releases_the_study(
+    plan: Callable[..., Path], url: str, tmp_path: Path
+) -> None:
+    task = SLOW | {"log": str(tmp_path / "steps")}
+    running = nas_fork("search", str(plan(task=task, policies=[], budget={"trials": 99})), "--storage", url)
+    wait_for_epochs(url)
+    os.kill(running.pid, signal.SIGTERM)
+    assert running.finish().returncode == 130
+    with Session(Store(url).engine) as session:
+        (study,) = session.scalars(select(Study))
+        assert (study.state, study.lease_owner) == ("interrupted", None)
 
 
 def test_a_study_is_paused_resumed_and_stopped(plan: Callable[..., Path], url: str, tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ import pytest
 
 from nas.errors import StoreError, UnknownNameError
 from trials.store.database.engine import open_engine
+from trials.store.database.read_only import network_type
 from trials.store.read.rows import study_row
 from trials.store.read.studies import list_studies
 from trials.store.store import Store
@@ -129,3 +130,41 @@ def test_text_that_no_database_takes_is_stored_cleaned(text: Any, store_url: str
     assert "\N{REPLACEMENT CHARACTER}" in str(row.environment["text"])
     assert row.error is None or "\N{REPLACEMENT CHARACTER}" in row.error
     store.close()
+
+
+MOUNTS = r"""22 1 8:1 / / rw,relatime - ext4 /dev/sda1 rw
+30 22 0:40 / /home rw,relatime shared:1 - nfs4 server:/home rw,vers=4.2
+31 30 0:41 / /home/me/local\040disk rw,relatime - ext4 /dev/sdb1 rw
+32 22 0:42 / /scratch rw,relatime - lustre mgs:/scratch rw
+"""
+
+
+@pytest.mark.parametrize(
+    ("path", "kind"),
+    [
+        ("/tmp/nas.db", None),
+        ("/home/me/nas.db", "nfs4"),
+        ("/homes/nas.db", None),
+        ("/home/me/local disk/nas.db", None),
+        ("/scratch/nas.db", "lustre"),
+    ],
+)
+def test_network_file_systems_are_known(path: str, kind: str | None, tmp_path: Path) -> None:
+    table = tmp_path / "mountinfo"
+    table.write_text(MOUNTS)
+    assert network_type(Path(path), table) == kind
+    assert network_type(Path(path), tmp_path / "missing") is None
+
+
+def test_a_database_on_a_network_file_system_is_read_but_not_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = with_study(tmp_path / "nas.db")
+    monkeypatch.setattr("trials.store.database.read_only._network_type_of", lambda folder: "nfs4")
+    store = Store(f"sqlite:///{path}")
+    assert [row.name for row in list_studies(store)] == ["study"]
+    for write in (store.check_writable, lambda: store.delete_study("study")):
+        with pytest.raises(StoreError, match=r"network file system \(nfs4\).*or a PostgreSQL database"):
+            write()
+    with pytest.raises(StoreError, match="network file system"):
+        Store(f"sqlite:///{tmp_path / 'new.db'}")
