@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -14,8 +15,11 @@ from nas.scratch import Scratch
 from trials.export.outputs import new_folder
 from trials.export.sums import write_sums
 
-#: Errors of writing a file that mean that there is no space for it.
+#: Errors of writing a file that mean that there is no space for it, as numbers and as texts of libraries.
 _NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_NO_SPACE_TEXT = re.compile("|".join(os.strerror(number) for number in sorted(_NO_SPACE)))
+#: Space below which a disk counts as full: some libraries say nothing about the cause, or cut a file off in silence.
+_ROOM_BYTES = 64 * 1024
 
 
 @contextmanager
@@ -47,10 +51,10 @@ def placed_whole(folder: Path, *, force: bool = False) -> Iterator[Path]:
                 made.mkdir()
             try:
                 yield made
-            except OSError as error:
-                if error.errno not in _NO_SPACE:
-                    raise
-                raise _refused(folder, error) from error
+            except Exception as error:
+                if reason := _lack_of_space(error, made):
+                    raise _refused(folder, reason) from error
+                raise
             with _explained(folder):
                 for cache in list(made.rglob("__pycache__")):  # written by Python when a script was run for a check
                     shutil.rmtree(cache)
@@ -82,13 +86,21 @@ def _explained(folder: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise _refused(folder, error) from error
+        raise _refused(folder, error.strerror or str(error)) from error
 
 
-def _refused(folder: Path, error: OSError) -> ExportError:
+def _lack_of_space(error: Exception, folder: Path) -> str:
+    """Say in words that an error was caused by a lack of space for the files of a folder; empty if it was not."""
+    if isinstance(error, OSError) and error.errno in _NO_SPACE:
+        return error.strerror or str(error)
+    if found := _NO_SPACE_TEXT.search(str(error)):
+        return found.group()
+    return os.strerror(errno.ENOSPC) if shutil.disk_usage(folder).free < _ROOM_BYTES else ""
+
+
+def _refused(folder: Path, reason: str) -> ExportError:
     return ExportError(
-        f"{folder} can't be written: {error.strerror or error}; nothing was written. Free some space, or give another "
-        "folder"
+        f"{folder} can't be written: {reason}; nothing was written. Free some space, or give another folder"
     )
 
 

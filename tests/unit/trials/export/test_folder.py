@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import resource
+import shutil
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+from safetensors import SafetensorError
 
 from nas.errors import ExportError, PlanError
 from trials.export.outputs import new_folder
@@ -59,6 +62,22 @@ def test_a_disk_that_is_full_half_way_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(ExportError, match="can't be written: File too large; nothing was written"):
         write_on_a_full_disk(tmp_path / "new" / "folder")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_library_that_reports_a_full_disk_as_text_leaves_nothing(tmp_path: Path) -> None:
+    said = "Error while serializing: I/O error: No space left on device (os error 28)"
+    with (
+        pytest.raises(ExportError, match="out can't be written: No space left on device; nothing was written"),
+        placed_whole(tmp_path / "out"),
+    ):
+        raise SafetensorError(said)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_any_error_on_a_full_disk_is_a_lack_of_space(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shutil, "disk_usage", lambda folder: SimpleNamespace(free=4096))
+    with pytest.raises(ExportError, match="No space left on device"), placed_whole(tmp_path / "out"):
+        raise RuntimeError("model.bin is truncated")
 
 
 def test_a_killed_export_leaves_a_folder_that_the_next_one_removes(tmp_path: Path) -> None:
