@@ -147,6 +147,7 @@ def wait_until(page: Any, question: Any) -> None:
         page.wait_for_timeout(100)
 
 
+@pytest.mark.slow  # most pages have tests of their own
 @pytest.mark.parametrize("name", page_modules())
 def test_every_page_has_an_address_a_heading_and_a_place_in_the_menu(page: Any, address: str, name: str) -> None:
     first = next(iter(page_modules()))

@@ -31,7 +31,7 @@ def space(request: pytest.FixtureRequest) -> SearchSpace:
     return found
 
 
-@pytest.fixture(scope="module", params=[8, 16])
+@pytest.fixture(scope="module", params=[8, pytest.param(16, marks=pytest.mark.slow)])
 def task(request: pytest.FixtureRequest) -> Task:
     return make_task("digits", image_size=request.param)
 

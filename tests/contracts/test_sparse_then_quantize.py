@@ -136,7 +136,7 @@ def states(network: Network) -> dict[str, Tensor]:
     return dict(network.model.state_dict())
 
 
-@pytest.mark.parametrize("stop_after", [1, 2])
+@pytest.mark.parametrize("stop_after", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_every_phase_resumes(stop_after: int, tmp_path: Path) -> None:
     whole, first, continued = new_network(), new_network(), new_network()
     list(estimator().fit(whole, TASK, seed=3))

@@ -21,8 +21,7 @@ NAMES = [*STRATEGIES.names(), *OPTUNA]
 #: Takes most of a second for a proposal, so it runs fewer steps: the first ones are random.
 SLOW, RANDOM_STEPS, FEW_STEPS = "optuna:GPSampler", 25, 27
 #: The names as parameters of tests.
-SLOW_PARAMETER = pytest.param(SLOW, marks=pytest.mark.slow)
-EVERY = [SLOW_PARAMETER if name == SLOW else name for name in NAMES]
+EVERY = [name if name in STRATEGIES.names() else pytest.param(name, marks=pytest.mark.slow) for name in NAMES]
 LEARNING = [name for name in STRATEGIES.names() if STRATEGIES.get(name).learns]
 #: Strategies that propose no network twice, and strategies that report when all of a small space was proposed.
 DISTINCT = ["given", "parego", "pareto_bo", "pareto_local_search", "regularized_evolution", *OPTUNA]
@@ -283,8 +282,8 @@ def test_a_tight_limit_is_learned(name: str, seed: int) -> None:
 @pytest.mark.parametrize(
     ("name", "num_objectives"),
     # Optuna warns that its Gaussian processes take too long for more than four objectives.
-    [(name, count) for name in NAMES if name != SLOW for count in (1, 2, 3, 5)]
-    + [pytest.param(SLOW, count, marks=pytest.mark.slow) for count in (1, 2, 3)],
+    [(name, count) for name in STRATEGIES.names() for count in (1, 2, 3, 5)]
+    + [pytest.param(name, count, marks=pytest.mark.slow) for name in OPTUNA for count in (1, 2, 3)],
 )
 def test_any_number_of_objectives_with_and_without_limits(name: str, num_objectives: int) -> None:
     objectives = ("accuracy", "cost", "cost2", "cost3", "cost4")[:num_objectives]
@@ -312,7 +311,7 @@ def test_proposals_go_on_without_any_complete_candidate(name: str) -> None:
         strategy.observe([list(observations.values())[number % len(observations)]])
 
 
-@pytest.mark.parametrize("name", [name for name in EVERY if name in [*DISTINCT, SLOW_PARAMETER]])
+@pytest.mark.parametrize("name", [name for name, given in zip(EVERY, NAMES, strict=True) if given in DISTINCT])
 def test_no_network_is_proposed_twice(name: str) -> None:
     check_no_network_twice(named(name), at_most(name, 60))
 

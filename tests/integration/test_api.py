@@ -148,6 +148,7 @@ def test_more_trials(study: mn.Study) -> None:
     assert len(copy.trials()) == 4
 
 
+@pytest.mark.slow  # the commands and the notebook are in every run
 def test_a_script_needs_no_guard_and_shows_its_progress(tmp_path: Path) -> None:
     """Workers don't run the user's script again, and they find a space defined in a file beside it."""
     (tmp_path / "small_space.py").write_text(

@@ -75,7 +75,9 @@ def test_errors_show_what_was_typed(hostile: str) -> None:
         assert "[/x]" in refused.stderr or "valid integer" in refused.stderr
 
 
-@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-16"])
+@pytest.mark.parametrize(
+    "encoding", ["ascii", *(pytest.param(name, marks=pytest.mark.slow) for name in ("latin-1", "utf-16"))]
+)
 def test_terminals_of_other_encodings_get_replaced_characters(encoding: str, hostile: str) -> None:
     environment = {**os.environ, "PYTHONIOENCODING": encoding, "LANG": "C", "COLUMNS": "1", "TERM": "dumb"}
     verbs = [verb for verb in VERBS if "--json" not in verb]

@@ -67,6 +67,7 @@ def test_the_base_is_the_wheel_alone(base: Layer) -> None:
     assert base.nas("--help").returncode == 0
 
 
+@pytest.mark.slow
 def test_the_base_searches_exports_reports_and_measures(base: Layer) -> None:
     done = base.nas("search", "plan.yaml")
     assert done.returncode == 0, done.stderr
