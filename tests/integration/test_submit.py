@@ -20,6 +20,8 @@ from trials.store.store import Store
 from trials.store.write.requests import add_request
 from trials.store.write.targets import add_target
 
+MEMORY = ["resources.train.max_memory_mb=9000000"]
+
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[Cluster]:
@@ -139,10 +141,10 @@ def test_what_the_cluster_finds_out_leaves_nothing_behind(
     (tmp_path / "token").write_text("0" * 64)
     for variables in ({"RAY_AUTH_TOKEN_PATH": str(tmp_path / "token")}, {"RAY_AUTH_MODE": "disabled"}):
         refused(nas(cluster, "submit", path, *at, **variables), "needs a token, and the token here is missing or wrong")
-    nowhere = nas(cluster, "submit", path, "targets=[{name: nowhere}]", "resources.train.gpus=3", *at)
+    nowhere = nas(cluster, "submit", path, "targets=[{name: nowhere}]", "resources.train.gpus=3", *MEMORY, *at)
     refused(
         nowhere,
-        "no node of the cluster has room for a worker of pool 'train', which needs CPU 1, GPU 3",
+        "no node of the cluster has room for a worker of pool 'train', which needs CPU 1, GPU 3, memory 9,000,000 MB",
         "'target:nowhere'",
     )
     assert said(nas(cluster, "list", "--storage", url, "--json")).strip() == "[]"

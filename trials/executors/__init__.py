@@ -73,6 +73,8 @@ class Pool:
     size: int
     cpus: float = 1.0
     gpus: float = 0.0
+    #: Memory that a worker reserves on a node of a cluster; 0: none is reserved.
+    memory_bytes: int = 0
     #: Cores that the pool's processes are bound to, on the coordinator's machine; empty: not bound.
     cores: tuple[int, ...] = ()
     #: Ray resources that a worker needs in addition to cpus and gpus, as in ``{"target:pi": 1}``.

@@ -257,6 +257,7 @@ def _trainable(pools: dict[str, Pool], code: Sequence[str]) -> Callable[[dict[st
     def resources(config: dict[str, Any]) -> Any:
         pool = pools[config["pool"]]
         bundle = {"CPU": pool.cpus, **({"GPU": pool.gpus} if pool.gpus else {}), **pool.resources}
+        bundle |= {"memory": pool.memory_bytes} if pool.memory_bytes else {}
         return tune.PlacementGroupFactory([bundle])
 
     return tune.with_resources(trainable, resources)  # type: ignore[no-any-return]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from urllib.parse import urlsplit
 
@@ -46,7 +47,16 @@ def _training_pool(plan: Plan, specs: Sequence[TargetSpec], *, local: bool) -> P
     if not local:
         keeps_off = {target_pool(spec.name): (spec.core, spec.threads) for spec in specs if spec.address is None}
         size = plan.concurrency or 1
-        return Pool(TRAIN_POOL, size, train.cpus, train.gpus, keeps_off=keeps_off, wait_s=_wait_s(plan))
+        memory_bytes = math.ceil((train.max_memory_mb or 0) * 1e6)
+        return Pool(
+            TRAIN_POOL,
+            size,
+            train.cpus,
+            train.gpus,
+            memory_bytes=memory_bytes,
+            keeps_off=keeps_off,
+            wait_s=_wait_s(plan),
+        )
     here = [spec for spec in specs if _is_here(spec)]
     measured_on = {core for spec in here for core in _measured_on(spec)}
     cores = tuple(training_cores(measured_on))

@@ -111,14 +111,15 @@ def needs(ray: Any, pool: Pool) -> dict[str, float]:
             if node["Alive"] and all(node["Resources"].get(name, 0) >= pool.resources[name] for name in pool.resources)
         ]
         cpus = min(cpus, max(lent, default=cpus))
-    requested = {"CPU": cpus, "GPU": pool.gpus, **pool.resources}
+    requested = {"CPU": cpus, "GPU": pool.gpus, "memory": pool.memory_bytes, **pool.resources}
     return {name: amount for name, amount in requested.items() if amount}
 
 
 def _start_a_node(requested: dict[str, float]) -> str:
-    own = {name: amount for name, amount in requested.items() if name not in ("CPU", "GPU")}
+    own = {name: amount for name, amount in requested.items() if name not in ("CPU", "GPU", "memory")}
     options = [f"--num-cpus={requested['CPU']:g}"] if "CPU" in requested else []
     options += [f"--num-gpus={requested['GPU']:g}"] if "GPU" in requested else []
+    options += [f"--memory={requested['memory']:.0f}"] if "memory" in requested else []
     options += ["--resources='{" + ", ".join(f'"{name}": {amount:g}' for name, amount in own.items()) + "}'"] * bool(
         own
     )
@@ -126,9 +127,14 @@ def _start_a_node(requested: dict[str, float]) -> str:
 
 
 def _plain(resources: dict[str, float]) -> dict[str, float]:
-    """Return only the resources CPU, GPU and targets, without Ray's internal ones."""
-    return {name: value for name, value in resources.items() if name in ("CPU", "GPU") or name.startswith("target:")}
+    """Return only the resources CPU, GPU, memory and targets, without Ray's internal ones."""
+    plain = ("CPU", "GPU", "memory")
+    return {name: value for name, value in resources.items() if name in plain or name.startswith("target:")}
 
 
 def _listed(resources: dict[str, float]) -> str:
-    return ", ".join(f"{name} {amount:g}" for name, amount in resources.items()) or "nothing"
+    return ", ".join(f"{name} {_amount(name, value)}" for name, value in resources.items()) or "nothing"
+
+
+def _amount(name: str, value: float) -> str:
+    return f"{value / 1e6:,.0f} MB" if name == "memory" else f"{value:g}"

@@ -91,6 +91,7 @@ class Slots:
     def _start(self, slot: Slot) -> None:
         pool = slot.pool
         options: dict[str, Any] = {"num_cpus": pool.cpus, "num_gpus": pool.gpus, "resources": dict(pool.resources)}
+        options |= {"memory": pool.memory_bytes} if pool.memory_bytes else {}
         if pool.name in self._reserved:
             options |= self._reserved[pool.name].options()
         options["runtime_env"] = {"env_vars": {"OMP_NUM_THREADS": pool.threads}}

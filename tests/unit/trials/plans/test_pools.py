@@ -47,6 +47,11 @@ def test_on_a_cluster_trainers_are_told_which_cores_to_leave() -> None:
     assert (duo.cpus, duo.resources) == (2, {"target:duo": 1.0})
 
 
+def test_on_a_cluster_trainings_reserve_their_memory() -> None:
+    train, _ = pools(plan(resources={"train": {"max_memory_mb": 1500, "gpus": 0.5}}), local=False)
+    assert (train.memory_bytes, train.gpus) == (1_500_000_000, 0.5)
+
+
 @pytest.mark.parametrize(
     ("target", "message"),
     [({"threads": 1000}, "set the target's threads to at most"), ({"core": 4000}, "core 4000 is not available")],
