@@ -12,7 +12,9 @@ from typing import Any
 
 import streamlit as st
 
+from dashboard.actions import Actions
 from dashboard.context import Context
+from dashboard.launch import ALLOW_ACTIONS
 from dashboard.pages import page_modules
 from dashboard.views import Views
 from dashboard.widgets import show_error
@@ -29,16 +31,18 @@ def main() -> None:
     """Open the database and show the requested page."""
     st.set_page_config(page_title="Measured NAS", page_icon=str(ICON), layout="wide")
     st.html(STYLE)
+    options = asked_options()
     try:
-        views = st.cache_resource(_opened)(storage_url())
+        views = st.cache_resource(_opened)(options.storage)
     except NasError as error:
         show_error(error)
         return
+    actions = Actions(options.storage, allowed=options.allow_actions)
     pages: dict[str, Any] = {}
     modules = page_modules()
     for index, (name, module) in enumerate(modules.items()):
         pages[name] = st.Page(
-            _shower(module, Context(views, pages, name)),
+            _shower(module, Context(views, pages, name, actions)),
             title=module.TITLE,
             icon=module.ICON,
             url_path=name,
@@ -51,11 +55,16 @@ def _opened(url: str) -> Views:
     return Views(open_engine(url))
 
 
-def storage_url() -> str:
-    """Return the database URL: from ``--storage``, else from NAS_STORAGE, else ``nas.db`` in the current folder."""
+def asked_options() -> argparse.Namespace:
+    """Return the options of this process.
+
+    ``storage`` is the database URL: from ``--storage``, else from NAS_STORAGE, else ``nas.db`` in the current folder.
+    ``allow_actions`` is whether visitors may do more than look.
+    """
     parser = argparse.ArgumentParser(prog="dashboard")
     parser.add_argument("--storage", default=os.environ.get("NAS_STORAGE") or "sqlite:///nas.db")
-    return str(parser.parse_args(sys.argv[1:]).storage)
+    parser.add_argument(ALLOW_ACTIONS, action="store_true")
+    return parser.parse_args(sys.argv[1:])
 
 
 def _shower(module: ModuleType, context: Context) -> Callable[[], None]:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from dashboard.actions import Actions
 from dashboard.views import Views
 from trials.reporting.study import StudyView
 from trials.store.read.session import Source
@@ -20,6 +21,8 @@ class Context:
     pages: Mapping[str, Any]
     #: Name of the module whose page is shown.
     page: str
+    #: What visitors may do besides looking.
+    actions: Actions
 
     @property
     def source(self) -> Source:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import plotly.graph_objects as go
 import streamlit as st
 
 from dashboard.tables.study import bytes_metrics
+from nas.errors import NasError
 from nas.foreign import line, markdown
 from trials.reporting.labels import label, title
 
@@ -27,6 +29,15 @@ def draw(place: Any, figure: go.Figure, key: str, *, select: Sequence[str] = ())
 def show_error(error: Exception) -> None:
     """Show the message of an error."""
     st.error(markdown(str(error)))
+
+
+@contextmanager
+def errors_shown() -> Iterator[None]:
+    """Show the message of an expected error in place of the rest of the block."""
+    try:
+        yield
+    except NasError as error:
+        show_error(error)
 
 
 def show_numbers(cards: Sequence[tuple[str, str, str]]) -> None:

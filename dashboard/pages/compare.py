@@ -45,11 +45,14 @@ def show(context: Context) -> None:
 
 def _link(context: Context, study: StudyView, number: int) -> None:
     reason = next((item.reason for item in study.recommended if item.number == number), "")
+    target = {"study": study.name, "trial": str(number)}
+    label = f"Trial {number}" + (f", {markdown(reason)}" if reason else "")
+    st.page_link(context.pages["trial"], label=label, icon=":material/arrow_forward:", query_params=target)
     st.page_link(
-        context.pages["trial"],
-        label=f"Trial {number}" + (f", {markdown(reason)}" if reason else ""),
-        icon=":material/arrow_forward:",
-        query_params={"study": study.name, "trial": str(number)},
+        context.pages["export"],
+        label=f"Export {number}",
+        icon=":material/archive:",
+        query_params=target | {"rule": "one trial"},
     )
 
 

@@ -6,8 +6,6 @@ import streamlit as st
 
 from dashboard.context import Context
 from dashboard.sections.studies import asked_studies, show_studies
-from dashboard.widgets import draw
-from trials.reporting.charts.studies import states_figure
 from trials.store.read.studies import count_studies
 
 TITLE, ICON, ORDER = "Studies", ":material/lists:", 0
@@ -19,7 +17,4 @@ def show(context: Context) -> None:
     if not count_studies(context.source):
         st.info("This database has no studies yet. Launch one with `nas search examples/digits.yaml`.")
         return
-    rows = show_studies(context, asked_studies())
-    if rows:
-        st.subheader("Trials by state")
-        draw(st, states_figure(rows), "states")
+    show_studies(context, asked_studies())

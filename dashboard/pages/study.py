@@ -5,11 +5,13 @@ from __future__ import annotations
 import streamlit as st
 
 from dashboard.context import Context
+from dashboard.sections.actions import show_actions
 from dashboard.sections.by_target import show_predictions, show_targets
 from dashboard.sections.front import show_front
 from dashboard.sections.live import follow
 from dashboard.sections.outcome import show_comparison, show_gaps, show_history, show_imported
 from dashboard.sections.recommended import show_recommended
+from dashboard.sections.remarks import show_remark
 from dashboard.sections.summary import show_heading, show_plan, show_totals
 from dashboard.selection import choose_study
 from nas.foreign import markdown
@@ -27,6 +29,8 @@ def show(context: Context) -> None:
         return
     study = context.study(name)
     show_heading(study)
+    show_remark(context, name, None, study.row.remark)
+    show_actions(context, study)
     follow(context, name, _course)
     st.page_link(
         context.pages["trials"],

@@ -10,6 +10,8 @@ from dashboard.sections.final_training import show_final_trainings
 from dashboard.sections.jobs import show_jobs
 from dashboard.sections.latency import show_latency, show_profiles
 from dashboard.sections.network import show_network, show_sites
+from dashboard.sections.remarks import show_remark
+from dashboard.sections.variant import show_variant
 from dashboard.selection import asked_number, choose_study
 from dashboard.widgets import draw, show_numbers
 from nas.foreign import lines, markdown
@@ -47,10 +49,12 @@ def show(context: Context) -> None:
 
 def _show(context: Context, study: StudyView, detail: CandidateDetail) -> None:
     _heading(context, detail)
+    show_remark(context, study.name, detail.row.number, detail.row.remark)
     _outcome(detail)
     _metrics(study, detail)
     show_drawing(detail)
     show_network(study, detail)
+    show_variant(context, study, detail)
     show_sites(detail)
     if detail.curve.epochs:
         st.subheader("Training")
@@ -74,12 +78,19 @@ def _choose(last: int) -> int:
 
 def _heading(context: Context, detail: CandidateDetail) -> None:
     row = detail.row
-    st.page_link(
-        context.pages["study"],
-        label=f"Study {markdown(detail.study)}",
-        icon=":material/arrow_back:",
-        query_params={"study": detail.study},
-    )
+    with st.container(horizontal=True):
+        st.page_link(
+            context.pages["study"],
+            label=f"Study {markdown(detail.study)}",
+            icon=":material/arrow_back:",
+            query_params={"study": detail.study},
+        )
+        st.page_link(
+            context.pages["export"],
+            label="Export",
+            icon=":material/archive:",
+            query_params={"study": detail.study, "rule": "one trial", "trial": str(row.number)},
+        )
     with st.container(horizontal=True, vertical_alignment="center"):
         st.title(f"Trial {row.number}" + (", original" if row.original else ""), width="content")
         st.badge(markdown(row.state), color=STATE_COLORS.get(row.state, "gray"))

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from dashboard.context import Context
 from dashboard.tables.study import candidates_table, listing_csv
 from dashboard.widgets import formats, shown_label
+from nas.foreign import markdown
 from trials.analysis.listing import SORTS, Listing
 from trials.reporting.study import StudyView
 from trials.store.read.studies import STATES
@@ -34,7 +35,9 @@ def asked_listing(study: StudyView) -> Listing:
     descending = second[1].toggle("Descending", key="descending", bind="query-params")
     front = second[2].toggle("Only the front", key="front", bind="query-params")
     second[3].selectbox("Rows", SIZES, key="rows", bind="query-params")
-    return Listing(where or "", tuple(states), front, sort or "number", descending)
+    tags = sorted({tag for remark in study.remarks.values() for tag in remark.tags})
+    tag = st.pills("Tag", tags, format_func=markdown, key="tag", bind="query-params") if tags else None
+    return Listing(where or "", tuple(states), front, sort or "number", descending, tag or "")
 
 
 def show_listing(context: Context, study: StudyView, numbers: NDArray[np.int64]) -> None:

@@ -24,12 +24,19 @@ def show_recommended(context: Context, study: StudyView) -> None:
     with right:
         for item in study.recommended:
             _trial(context, study, item.number, item.reason)
-        st.page_link(
-            context.pages["compare"],
-            label="Compare these",
-            icon=":material/compare_arrows:",
-            query_params={"study": study.name, "trials": ", ".join(str(item.number) for item in study.recommended)},
-        )
+        with st.container(horizontal=True):
+            st.page_link(
+                context.pages["compare"],
+                label="Compare these",
+                icon=":material/compare_arrows:",
+                query_params={"study": study.name, "trials": ", ".join(str(item.number) for item in study.recommended)},
+            )
+            st.page_link(
+                context.pages["export"],
+                label="Export networks",
+                icon=":material/archive:",
+                query_params={"study": study.name},
+            )
 
 
 def _within(context: Context, study: StudyView) -> None:

@@ -10,7 +10,9 @@ import streamlit as st
 from dashboard.context import Context
 from dashboard.selection import SEEN
 from dashboard.tables.studies import COURSE, STUDY, studies_table
+from dashboard.widgets import draw
 from nas.foreign import markdown
+from trials.reporting.charts.studies import states_figure
 from trials.store.read.studies import LIVE, STUDY_STATES, StudyRow, count_studies, list_studies
 
 PER_PAGE = 20
@@ -35,26 +37,32 @@ def asked_studies() -> Wanted:
     return Wanted((text or "").strip(), states)
 
 
-def show_studies(context: Context, wanted: Wanted) -> list[StudyRow]:
-    """Show one page of the listed studies, drawn again and again while one of them is live; return its rows."""
-    count = count_studies(context.source, text=wanted.text, states=wanted.states)
+def show_studies(context: Context, wanted: Wanted) -> None:
+    """Show one page of the listed studies, again and again while any study is live."""
     live = count_studies(context.source, states=LIVE)
-    table, below = st.container(), st.container(horizontal=True, vertical_alignment="center")
-    with below:
+    st.fragment(_page, run_every=EVERY_S if live else None)(context, wanted, live)
+
+
+def _page(context: Context, wanted: Wanted, live: int) -> None:
+    count = count_studies(context.source, text=wanted.text, states=wanted.states)
+    if not count:
+        st.info("No study has this text in its name or group, and one of these states.")
+        return
+    table = st.container()
+    with st.container(horizontal=True, vertical_alignment="center"):
         pages = -(-count // PER_PAGE)
         page = st.pagination(pages, key="page", bind="query-params") if pages > 1 else 1
-        first = (min(page, pages or 1) - 1) * PER_PAGE
-        shown = f"{first + 1} to {min(first + PER_PAGE, count)} of {count} studies" if count else "No study is listed"
-        st.caption(f"{shown}; {live or 'none'} of all {'is' if live == 1 else 'are'} running or being prepared")
+        first = (min(page, pages) - 1) * PER_PAGE
+        st.caption(
+            f"{first + 1} to {min(first + PER_PAGE, count)} of {count} studies; {live or 'none'} of all "
+            f"{'is' if live == 1 else 'are'} running or being prepared"
+        )
     rows = _listed(context, wanted, first)
     with table:
-        if any(row.is_live for row in rows):
-            st.fragment(_table, run_every=EVERY_S)(context, wanted, first)
-        elif rows:
-            _table(context, wanted, first)
-        else:
-            st.info("No study has this text in its name or group, and one of these states.")
-    return rows
+        _news(context, rows)
+        _table(context, rows)
+    st.subheader("Trials by state")
+    draw(st, states_figure(rows), "states")
 
 
 def _listed(context: Context, wanted: Wanted, first: int) -> list[StudyRow]:
@@ -64,10 +72,8 @@ def _listed(context: Context, wanted: Wanted, first: int) -> list[StudyRow]:
     return sorted(rows, key=lambda row: (newest[row.group], row.id))
 
 
-def _table(context: Context, wanted: Wanted, first: int) -> None:
+def _table(context: Context, rows: Sequence[StudyRow]) -> None:
     """Show the rows; a click on a name opens the study."""
-    rows = _listed(context, wanted, first)
-    _news(context, rows)
     table = studies_table(rows, context.views.course)
     columns = {
         STUDY: st.column_config.ButtonColumn(type="tertiary", alignment="left", pinned=True, key="opened"),

@@ -25,6 +25,7 @@ def studies_table(rows: Sequence[StudyRow], course: Callable[[StudyRow], Sequenc
                 "Trials": sum(row.counts.values()),
                 "Complete": row.counts.get("complete", 0),
                 "Failed": row.counts.get("failed", 0),
+                **({"Tags": line(", ".join(row.remark.tags))} if any(other.remark.tags for other in rows) else {}),
                 "Role": line(row.role.replace("_", " ")),
                 "Now, or missing": line("; ".join([*filter(None, [row.phase]), *row.incomplete])),
                 "Started": moment(row.created_at),

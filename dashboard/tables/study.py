@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from dashboard.tables.candidate import plain
 from nas.foreign import line
 from trials.analysis.by_target import RankCorrelation
 from trials.analysis.gaps import gaps
@@ -19,6 +20,7 @@ from trials.reporting.labels import dominated_by, interval, label, title, unit
 from trials.reporting.study import StudyView
 from trials.store.read.candidate import ExportInfo
 from trials.store.read.candidates import CandidateRow
+from trials.store.records import Remark
 
 
 def candidates_table(rows: Sequence[CandidateRow], metrics: Sequence[str], shares: Mapping[int, float]) -> pd.DataFrame:
@@ -38,6 +40,7 @@ def candidates_table(rows: Sequence[CandidateRow], metrics: Sequence[str], share
             "MACs": row.macs,
             **(_speedup(row) if any(other.speedups for other in rows) else {}),
             "Reason": line(row.reason or ""),
+            **(_remark(row) if any(other.remark != Remark() for other in rows) else {}),
         }
         for row in rows
     ]
@@ -55,7 +58,14 @@ def listing_csv(study: StudyView, numbers: NDArray[np.int64]) -> str:
         if np.isfinite(column[:, 1]).any():
             table[f"{name}_low"], table[f"{name}_high"] = column[places, 1], column[places, 2]
     table["on_front"] = table["trial"].map(study.shares)
+    if found := study.remarks:
+        table["tags"] = [", ".join(found[number].tags) if number in found else "" for number in numbers.tolist()]
+        table["note"] = [found[number].note if number in found else "" for number in numbers.tolist()]
     return table.to_csv(index=False)
+
+
+def _remark(row: CandidateRow) -> dict[str, str]:
+    return {"Tags": line(", ".join(row.remark.tags)), "Note": line(row.remark.note)}
 
 
 def _speedup(row: CandidateRow) -> dict[str, Any]:
@@ -63,6 +73,12 @@ def _speedup(row: CandidateRow) -> dict[str, Any]:
     several = len(row.speedups) > 1
     speedups = {f"Speed-up at {item.target}" if several else "Speed-up": item.speedup for item in row.speedups}
     return {**(speedups or {"Speed-up": None}), "Beware": ", ".join(row.flags)}
+
+
+def exported_table(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
+    """Return one row per exported network, from the JSON of ``nas export``: the verdict first, without its folder."""
+    kept = [{"verification": row.get("verification"), **row} for row in rows]
+    return pd.DataFrame([{name: plain(value) for name, value in row.items() if name != "folder"} for row in kept])
 
 
 def imported_table(study: StudyView) -> pd.DataFrame:

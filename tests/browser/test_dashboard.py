@@ -11,7 +11,7 @@ import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from urllib.error import URLError
+from urllib.error import HTTPError, URLError
 
 import pytest
 from sqlalchemy import select
@@ -105,13 +105,13 @@ def refused(response: Any) -> list[str]:
     return [f"{response.status}: {response.url}"] if wrong else []
 
 
-def serve(storage: str, folder: Path) -> Iterator[str]:
+def serve(storage: str, folder: Path, **options: Any) -> Iterator[str]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     address = f"http://127.0.0.1:{port}"
     with (folder / "server.log").open("w") as log:
-        server = subprocess.Popen(command(storage, port), cwd=folder, stdout=log, stderr=subprocess.STDOUT)
+        server = subprocess.Popen(command(storage, port, **options), cwd=folder, stdout=log, stderr=subprocess.STDOUT)
     try:
         wait_for(f"{address}/_stcore/health", server)
         yield address
@@ -128,6 +128,8 @@ def wait_for(url: str, server: subprocess.Popen[bytes]) -> None:
         try:
             with urllib.request.urlopen(url, timeout=2):
                 return
+        except HTTPError:  # it answers, and asks for a password
+            return
         except (URLError, OSError):
             time.sleep(0.2)
     pytest.fail("the dashboard did not start within a minute")
@@ -266,6 +268,17 @@ def test_compare_suggests_the_ends_of_the_front_and_refuses_what_is_no_trial(pag
     page.get_by_text("'x' is not the number of a trial").wait_for()
     page.goto(f"{address}/compare?study=digits&trials=1,99")
     page.get_by_text("its trials are 0 to 29").wait_for()
+
+
+def test_a_dashboard_that_only_reads_shows_the_command_of_an_export(page: Any, address: str) -> None:
+    page.goto(f"{address}/export?study=digits&rule=top&top=2&by=Parameters")
+    page.get_by_text("nas export --top=2 --by=parameters --out=exported").wait_for()
+    page.get_by_text("2 trials").wait_for()
+    assert page.get_by_role("button", name="Export here").count() == 0
+    page.goto(f"{address}/trial?study=digits&trial=3")
+    page.get_by_test_id("stMain").get_by_role("link", name="Export", exact=True).click()
+    page.get_by_text("nas export --trial=3 --out=exported").wait_for()
+    assert page.get_by_role("button", name="Note and tags").count() == 0
 
 
 def test_choices_show_what_matters_and_predict_and_the_address_holds_the_choice(page: Any, address: str) -> None:

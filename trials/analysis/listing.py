@@ -15,6 +15,7 @@ from trials.plans.conditions import parse_conditions
 from trials.plans.metrics import static_metric_names
 from trials.store.read.columns import StudyColumns
 from trials.store.read.metric_names import metric_names, split_name, target_names
+from trials.store.read.remarks import remarks
 from trials.store.read.session import Source, find_study, reading
 from trials.store.read.studies import STATES
 from trials.store.target_metrics import TARGET_METRICS
@@ -36,6 +37,8 @@ class Listing:
     #: A metric or one of ``SORTS``; trials without the value come last.
     sort_by: str = "number"
     descending: bool = False
+    #: Only trials with this tag; empty for all.
+    tag: str = ""
 
 
 def listed(
@@ -71,6 +74,9 @@ def listed(
     chance = np.array([shares.get(number, np.nan) for number in numbers.tolist()])
     if listing.front:
         kept &= chance >= 1 - SURE
+    if listing.tag:
+        tagged = [number for number, remark in remarks(source, name).items() if listing.tag in remark.tags]
+        kept &= np.isin(numbers, tagged)
     key = chance if listing.sort_by == "on_front" else values[by]
     losses = -key if listing.descending else key
     order = np.lexsort((numbers, losses, np.isnan(losses)))

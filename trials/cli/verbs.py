@@ -14,7 +14,7 @@ GROUPS = {
     "Take a network away": ("train", "export", "verify", "push", "reproduce"),
     "Compare with a network of your own": ("import", "measure"),
     "Measure on other machines": ("targets", "agent"),
-    "Tidy up": ("gc", "delete"),
+    "Tidy up": ("note", "gc", "delete"),
 }
 
 

@@ -27,10 +27,14 @@ from trials.store.read.candidates import CandidateRow
 from trials.store.read.final_trainings import FinalTrainingInfo
 from trials.store.read.imported import ImportedNetwork
 from trials.store.read.protocols import describe_regime
+from trials.store.records import Remark
 
 
 def print_caveats(study: StudyView) -> None:
-    """Print the sparsity regime of a study, missing comparisons, warnings, and the verdict against its baseline."""
+    """Print what a reader of a study's trials has to know.
+
+    Sparsity regime, missing comparisons, warnings, verdicts, and what people wrote about it.
+    """
     if study.summary.regime is not None:
         out.print(f"{study.name}: {describe_regime(study.summary.regime)}")
     if study.row.incomplete:
@@ -41,6 +45,15 @@ def print_caveats(study: StudyView) -> None:
         out.print(study.verdict)
     if study.rechecks:
         out.print(study.rechecks[-1].verdict)
+    print_remark(study.row.remark)
+
+
+def print_remark(remark: Remark) -> None:
+    """Print the note and the tags of a study or a trial, if it has any."""
+    if remark.tags:
+        out.print(f"tags: {', '.join(remark.tags)}")
+    if remark.note:
+        out.print(f"note: {remark.note}")
 
 
 def print_costs(study: StudyView) -> None:
@@ -76,6 +89,7 @@ def candidate_rows(study: StudyView, listing: Listing, limit: int, *, choices: b
     metrics = list(dict.fromkeys([*study.row.objectives, *([] if listing.sort_by in SORTS else [listing.sort_by])]))
     with_speedups = any(row.speedups or row.flags for row in rows)
     named = any(row.original for row in rows)
+    remarked = any(row.remark != Remark() for row in rows)
     names = dict.fromkeys(name for row in rows for name in row.choices)
     differing = [name for name in names if len({row.choices.get(name) for row in rows}) > 1]
     return [
@@ -89,6 +103,7 @@ def candidate_rows(study: StudyView, listing: Listing, limit: int, *, choices: b
             "macs": row.macs,
             **(_speedup(row) if with_speedups else {}),
             "reason": row.reason or "",
+            **({"tags": ", ".join(row.remark.tags), "note": row.remark.note} if remarked else {}),
             **({"choices": {name: row.choices.get(name) for name in differing}} if choices else {}),
         }
         for row in rows
@@ -243,6 +258,7 @@ def print_candidate(study: StudyView, number: int) -> None:
         ],
         as_json=False,
     )
+    print_remark(detail.row.remark)
     share = study.shares.get(number)
     if share is not None:
         out.print(f"on the front with probability {share:.2f}")

@@ -12,10 +12,10 @@ from trials.analysis.knee import knee
 from trials.analysis.listing import check_metrics
 from trials.plans.conditions import parse_conditions
 from trials.plans.metrics import static_metric_names
+from trials.store.read.columns import StudyColumns
 from trials.store.read.metric_names import split_name
 from trials.store.read.points import Points, points
-from trials.store.read.session import find_study, reading
-from trials.store.store import Store
+from trials.store.read.session import Source, find_study, reading
 from trials.store.target_metrics import TARGET_METRICS
 
 
@@ -44,6 +44,18 @@ class Selection:
         """Whether it selects exactly one trial."""
         return self.top is None and not self.pareto
 
+    @property
+    def arguments(self) -> list[str]:
+        """The options of ``nas export`` and ``nas train`` that say the same."""
+        numbers = {"--trial": self.trial, "--top": self.top}
+        flags = {"--best": self.best, "--knee": self.knee, "--pareto": self.pareto}
+        texts = {"--by": self.by, "--where": self.where}
+        return [
+            *(f"{name}={value}" for name, value in numbers.items() if value is not None),
+            *(name for name, value in flags.items() if value),
+            *(f"{name}={value}" for name, value in texts.items() if value),
+        ]
+
     def check(self) -> None:
         """Raise PlanError unless the options fit together and the conditions can be read."""
         given = [self.trial is not None, self.best, self.knee, self.top is not None, self.pareto]
@@ -56,8 +68,10 @@ class Selection:
         parse_conditions(self.where)
 
 
-def select(store: Store, name: str, selection: Selection) -> list[int]:
+def select(source: Source, name: str, selection: Selection, columns: StudyColumns | None = None) -> list[int]:
     """Return the numbers of the selected trials, the best or fastest first.
+
+    With ``columns`` of an earlier call, only what has changed since then is read.
 
     Raises:
         PlanError: the options do not fit together, or name an unknown metric.
@@ -65,7 +79,7 @@ def select(store: Store, name: str, selection: Selection) -> list[int]:
     """
     selection.check()
     conditions = parse_conditions(selection.where)
-    with reading(store) as session:
+    with reading(source) as session:
         study = find_study(session, name)
         if selection.trial is not None:
             return [selection.trial]
@@ -73,7 +87,7 @@ def select(store: Store, name: str, selection: Selection) -> list[int]:
         by = selection.by or next(iter(objectives))
         check_metrics(session, name, [by, *(condition.metric for condition in conditions)])
         wanted = tuple(dict.fromkeys([*objectives, by, *(condition.metric for condition in conditions)]))
-        found = points(session, name, wanted)
+        found = points(session, name, wanted, columns=columns)
     kept = found.take(found.states == "complete")
     for condition in conditions:
         kept = kept.take(condition.holds(kept.on([condition.metric]).values[:, 0]))

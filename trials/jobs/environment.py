@@ -40,10 +40,11 @@ def describe_environment() -> dict[str, Any]:
     }
 
 
-def owner() -> str:
-    """Return ``host:pid:start``, which is unique to this process even if its pid is reused later."""
-    start = Path("/proc/self/stat").read_text().rsplit(")", 1)[1].split()[19]
-    return f"{socket.gethostname()}:{os.getpid()}:{start}"
+def owner(pid: int | None = None) -> str:
+    """Return ``host:pid:start`` of a process, by default this one; it stays unique if the pid is reused later."""
+    pid = os.getpid() if pid is None else pid
+    start = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[19]
+    return f"{socket.gethostname()}:{pid}:{start}"
 
 
 def _version(package: str) -> str | None:

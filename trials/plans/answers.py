@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -12,6 +14,8 @@ from nas.space.sampling import Searched
 from trials.plans.text import parse
 from trials.plans.values import short
 
+#: Text that YAML reads as itself, without quotes.
+_PLAIN = re.compile(r"[A-Za-z][\w./-]*")
 #: Weight of an option that is given alone, relative to all other options together.
 ALONE = 4.0
 
@@ -77,6 +81,11 @@ def written(value: Any) -> str:
     """Return a value as it is written in YAML without quotes: ``true``, ``null``, ``3``, ``conv``."""
     special = {True: "true", False: "false", None: "null"}
     return special[value] if value is None or isinstance(value, bool) else str(value)
+
+
+def answer_text(value: Any) -> str:
+    """Return an answer as ``parse_answers`` reads it."""
+    return json.dumps(value) if isinstance(value, str) and not _PLAIN.fullmatch(value) else written(value)
 
 
 def prior_weights(questions: Mapping[str, Question], priors: Mapping[str, Any]) -> dict[str, tuple[float, ...]]:

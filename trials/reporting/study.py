@@ -42,9 +42,11 @@ from trials.store.read.metric_names import is_at_rung
 from trials.store.read.points import Points, points
 from trials.store.read.predictions import predicted_latencies
 from trials.store.read.rechecks import rechecks
+from trials.store.read.remarks import remarks
 from trials.store.read.session import Source, reading
 from trials.store.read.studies import StudyRow, StudySummary, compared_studies, study_summary
 from trials.store.read.trials import Trial, all_trials
+from trials.store.records import Remark
 
 if TYPE_CHECKING:
     from trials.analysis.what_if import Forests
@@ -242,6 +244,11 @@ class StudyView:
     def rechecks(self) -> Sequence[Recheck]:
         """The front in other environments, oldest first."""
         return [Recheck.from_json(result) for result in rechecks(self.source, self.name)]
+
+    @cached_property
+    def remarks(self) -> Mapping[int, Remark]:
+        """Number of each trial with a note or tags → these."""
+        return remarks(self.source, self.name)
 
     @cached_property
     def measurements(self) -> Measurements:

@@ -157,6 +157,9 @@ class Study(Base):
     earlier: Mapped[list[Any] | None] = mapped_column(deferred=True)
     #: Candidates that were enqueued by hand, in their order: ``{choice: answer}`` each; null where there are none.
     enqueued: Mapped[list[Any] | None]
+    #: Remarks of people; null where there are none.
+    note: Mapped[str | None] = mapped_column(Text)
+    tags: Mapped[list[Any] | None]
 
     #: Zip archive of the Python files in the plan's folders of code, for clusters; null if it is not kept.
     code: Mapped[bytes | None] = mapped_column(LargeBinary, deferred=True)
@@ -219,6 +222,9 @@ class Candidate(Base):
     #: Set to the next number of its study whenever the candidate or its metrics change. Who has read the study up to
     #: one revision reads the candidates with a higher one to be up to date.
     revision: Mapped[int] = mapped_column(default=0, server_default="0", onupdate=NEXT_REVISION)
+    #: Remarks of people; null where there are none.
+    note: Mapped[str | None] = mapped_column(Text)
+    tags: Mapped[list[Any] | None]
 
     study: Mapped[Study] = relationship(back_populates="candidates")
     architecture: Mapped[Architecture] = relationship(lazy="joined")

@@ -57,6 +57,14 @@ class MeasurementValue:
 
 
 @dataclass(frozen=True)
+class Remark:
+    """What people wrote about a study or a candidate."""
+
+    note: str = ""
+    tags: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class ArtifactValue:
     """One stored file."""
 

@@ -117,6 +117,11 @@ def test_an_empty_storage_is_left_to_the_environment() -> None:
     assert "--storage" not in command("", 8501, host="0.0.0.0")
 
 
+def test_a_gated_dashboard_starts_another_script() -> None:
+    assert any(part.endswith("start/script.py") for part in command("", 8501))
+    assert any(part.endswith("start/gated.py") for part in command("", 8501, gated=True))
+
+
 def test_early_scores_have_a_row_for_each_rung() -> None:
     table = rungs_table([RungCorrelation("accuracy", 3, 27, 0.8, 12)])
     assert table.to_dict("records") == [

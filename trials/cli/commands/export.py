@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import ipaddress
 import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -27,6 +28,9 @@ from trials.cli.options import (
     Where,
     print_rows,
 )
+
+#: Environment variable with the password of the dashboard, and the smallest number of its characters.
+PASSWORD, SHORTEST = "NAS_DASHBOARD_PASSWORD", 8
 
 
 @app.command(epilog="Example: nas export digits --best --where 'latency_ms<2' --out exported")
@@ -91,8 +95,11 @@ def export(
     numbers = select(store, name, selection)
     paths = [out_dir if selection.is_single else out_dir / f"trial-{number}" for number in numbers]
     folders = [new_folder(path, force=force) for path in paths]
-    rows, errors = [], []
+    rows: list[dict[str, Any]] = []
+    errors: list[str] = []
     for number, place in zip(numbers, folders, strict=True):
+        if not selection.is_single:
+            err.print(f"{len(rows) + len(errors) + 1}/{len(numbers)} trial {number}")
         try:
             rows.append(
                 export_candidate(
@@ -156,16 +163,50 @@ def dashboard(
     host: Annotated[
         str, typer.Option("--host", help="Address to listen on; by default only this machine can connect.")
     ] = "127.0.0.1",
+    allow_actions: Annotated[
+        bool,
+        typer.Option(
+            "--allow-actions",
+            help="Visitors may pause, stop, resume and extend studies, add candidates, notes and tags, and export.",
+        ),
+    ] = False,
+    password_file: Annotated[
+        Path | None,
+        typer.Option("--password-file", help="File with the password that visitors have to give, in one line."),
+    ] = None,
 ) -> None:
     """Show studies in a browser."""
     from nas.extras import require
+    from trials.export.outputs import input_file
     from trials.store.store import Store
 
     require("streamlit", "nas dashboard")
     Store(storage).close()  # a storage that can't be opened raises here, not in the browser
     environment = {**os.environ, "NAS_STORAGE": storage}  # other users can read arguments, but not the environment
+    if password_file is not None:
+        environment[PASSWORD] = input_file(password_file, "--password-file").read_text().strip()
+    _check_password(host, environment.get(PASSWORD, ""))
     command = [sys.executable, "-P", "-m", "dashboard", str(port), host]
+    command += ["--allow-actions"] if allow_actions else []
     raise typer.Exit(subprocess.call(command, env=environment))
+
+
+def _check_password(host: str, password: str) -> None:
+    """Refuse an address that other machines can reach without a password, and a password that is easily guessed."""
+    if password and len(password) < SHORTEST:
+        raise PlanError(f"the password has {len(password)} characters; give at least {SHORTEST}")
+    if not password and not _is_loopback(host):
+        raise PlanError(
+            f"--host {host} lets other machines connect, so visitors need a password: give --password-file FILE, or "
+            f"set {PASSWORD}; without --host, only this machine can connect"
+        )
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 @app.command("optuna-export", epilog="Example: nas optuna-export digits sqlite:///optuna.db")

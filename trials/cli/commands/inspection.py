@@ -32,6 +32,7 @@ def list_(storage: Storage = DEFAULT_STORAGE, as_json: Json = False) -> None:
             "incomplete": ", ".join(row.incomplete),
             "trials": dict(row.counts),
             "best": dict(row.best),
+            "tags": ", ".join(row.remark.tags),
             "created": row.created_at.isoformat(timespec="seconds"),
         }
         for row in list_studies(Store(storage))
@@ -62,6 +63,8 @@ def status(name: Name, storage: Storage = DEFAULT_STORAGE, as_json: Json = False
             "totals": study.summary.totals,
             "saved_s": dict(study.costs.saved_s) or None,
             "beware": "; ".join(study.doubts) or None,
+            "tags": ", ".join(study.row.remark.tags) or None,
+            "note": study.row.remark.note or None,
             "error": study.summary.error,
         }
     if as_json:
@@ -102,6 +105,7 @@ def show(
     front: Annotated[
         bool, typer.Option("--front", help="Only trials that are on the front with a probability of at least 0.1.")
     ] = False,
+    tag: Annotated[str, typer.Option("--tag", help="Only trials with this tag of nas note.")] = "",
     sort: Annotated[str, typer.Option("--sort", help="A metric, number, on_front, parameters or macs.")] = "number",
     descending: Annotated[bool, typer.Option("--descending", help="Sort from the largest value on.")] = False,
     costs: Annotated[
@@ -154,10 +158,10 @@ def show(
                 print_caveats(study)
             doing = study.row.phase or study.summary.error
             empty = f"no trials yet; {study.row.state}" + (f": {line(doing)}" if doing else "")
-            if study.row.counts and (where or state or front):
+            if study.row.counts and (where or state or front or tag):
                 empty = f"none of the {sum(study.row.counts.values())} trials matches"
             states = tuple(state or (other for other in STATES if other != "measured_only"))
-            listing = Listing(where, states, front, sort, descending)
+            listing = Listing(where, states, front, sort, descending, tag)
             print_rows(candidate_rows(study, listing, limit, choices=choices), as_json, empty=empty)
             hidden = study.row.counts.get("measured_only", 0)
             if hidden and not state and not as_json:

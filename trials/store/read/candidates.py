@@ -22,6 +22,7 @@ from trials.store.read.doubts import doubts_of
 from trials.store.read.metric_names import metric_is, metric_name, metric_names, shown_metrics, split_name
 from trials.store.read.session import Source, find_study, reading, utc
 from trials.store.read.speedups import Speedup, flags
+from trials.store.records import Remark
 from trials.store.target_metrics import is_hidden
 
 #: Columns that pages can be ordered by, besides every metric.
@@ -69,6 +70,8 @@ class CandidateRow:
     doubts: tuple[str, ...] = ()
     #: Names of metrics that tables leave out: hidden ones, such as percentiles, without an objective or limit.
     further: tuple[str, ...] = ()
+    #: What people wrote about it.
+    remark: Remark = field(default_factory=Remark)
 
     @property
     def shown_metrics(self) -> dict[str, Value]:
@@ -175,6 +178,7 @@ def candidate_row(
         missing=missing,
         original=candidate.number == study.original,
         doubts=doubts,
+        remark=Remark(candidate.note or "", tuple(candidate.tags or ())),
     )
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import select
 
-from trials.store.models import Architecture, Candidate
+from trials.store.models import Architecture, Candidate, SuggestionRow
 from trials.store.read.session import Source, find_study, reading
 
 #: Code of a choice that has no effect on a network, such as the width of a skipped layer.
@@ -80,3 +80,18 @@ class _Answers:
 def _order(value: Any) -> tuple[bool, float, str]:
     is_number = isinstance(value, int | float)
     return not is_number, float(value) if is_number else 0.0, str(value)
+
+
+def asked_choices(source: Source, name: str, number: int) -> dict[str, tuple[Any, ...]]:
+    """Return choice → options of the questions that lead to candidate ``number``, those without effect included.
+
+    It is empty for a candidate that no answers lead to.
+
+    Raises:
+        UnknownNameError: the study does not exist.
+    """
+    with reading(source) as session:
+        query = select(SuggestionRow.questions).join(Candidate, Candidate.id == SuggestionRow.candidate_id)
+        query = query.where(Candidate.study_id == find_study(session, name).id, Candidate.number == number)
+        questions = session.scalar(query.order_by(SuggestionRow.id).limit(1)) or ()
+        return {str(question[0]): tuple(question[1]) for question in questions}

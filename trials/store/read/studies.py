@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from datetime import datetime
 from typing import Any
 
@@ -15,10 +15,11 @@ from trials.store.models import Candidate, ImportedRow, Metric, RecheckRow, Stud
 from trials.store.read.metric_names import metric_is, metric_name, metric_names, split_name, target_names
 from trials.store.read.protocols import Evidence, missing
 from trials.store.read.session import Source, find_study, reading, utc
+from trials.store.records import Remark
 from trials.store.roles import companion_name
 
 #: States of a study, in the order in which they are shown.
-STUDY_STATES = ("running", "preparing", "interrupted", "paused", "failed", "complete", "exhausted", "stopped")
+STUDY_STATES = ("running", "preparing", "paused", "interrupted", "failed", "stopped", "complete", "exhausted")
 #: States of a study that is being prepared or runs, so that what it shows changes.
 LIVE = ("preparing", "running")
 #: States of a candidate, in the order in which they are shown.
@@ -50,6 +51,8 @@ class StudyRow:
     incomplete: tuple[str, ...] = ()
     #: What its coordinator is doing now.
     phase: str | None = None
+    #: What people wrote about it.
+    remark: Remark = field(default_factory=Remark)
 
     @property
     def is_live(self) -> bool:
@@ -185,6 +188,7 @@ def _rows(session: Session, studies: Sequence[Study]) -> list[StudyRow]:
             best=_best(session, study) if counts[study.id].get("complete") else {},
             incomplete=lacking.get(study.id, ()),
             phase=study.phase,
+            remark=Remark(study.note or "", tuple(study.tags or ())),
         )
         for study in studies
     ]
@@ -239,6 +243,8 @@ def study_token(source: Source, name: str) -> tuple[Any, ...]:
         Study.is_prepared,
         Study.finished_at,
         Study.lease_epoch,
+        Study.note,
+        Study.tags,
     )
     with reading(source) as session:
         group = find_study(session, name).group

@@ -28,7 +28,7 @@ revision, down_revision, branch_labels, depends_on = "9999", "{HEAD}", None, Non
 def upgrade():
     recreate = "always" if op.get_bind().dialect.name == "sqlite" else "auto"
     with op.batch_alter_table("studies", recreate=recreate) as batch:
-        batch.add_column(sa.Column("note", sa.Text(), nullable=True))
+        batch.add_column(sa.Column("later", sa.Text(), nullable=True))
 """
 
 
@@ -171,7 +171,7 @@ def test_a_failed_upgrade_changes_nothing(store_url: str, newer: Path) -> None:
     engine = open_engine(store_url)
     with pytest.raises(Exception, match="no_such_column"):
         migrate(engine, newer)
-    assert "note" not in {column["name"] for column in inspect(engine).get_columns("studies")}
+    assert "later" not in {column["name"] for column in inspect(engine).get_columns("studies")}
     engine.dispose()
     open_engine(store_url).dispose()
 

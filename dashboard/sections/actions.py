@@ -1,0 +1,87 @@
+"""What can be done with a study: stop, resume, extend; and the commands that were started, with what they print."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+
+import streamlit as st
+
+from dashboard.context import Context
+from dashboard.widgets import errors_shown
+from nas.foreign import lines, markdown
+from trials.launch.detached import Command, commands
+from trials.reporting.labels import moment
+from trials.reporting.study import StudyView
+
+#: Seconds between two looks at commands that run.
+EVERY_S = 3
+#: Verbs of the commands that the page of a study starts.
+VERBS = ("pause", "stop", "resume", "extend")
+COLORS = {"done": "green", "failed": "red", "lost": "red", "cancelled": "orange"}
+
+
+def show_actions(context: Context, study: StudyView) -> None:
+    """Show the buttons for a study and its commands, if visitors may do more than look."""
+    if not context.actions.allowed:
+        return
+    with st.container(horizontal=True, vertical_alignment="bottom"), errors_shown():
+        if study.row.is_live:
+            _end(context, study.name)
+        else:
+            _continue(context, study)
+    show_commands(context, study)
+
+
+def _end(context: Context, name: str) -> None:
+    if st.button("Pause", icon=":material/pause:", help="It can be resumed."):
+        context.actions.start(name, "pause", "--", name)
+        st.rerun()
+    if st.button("Stop", icon=":material/stop:", help="The study ends with the results that it has."):
+        context.actions.start(name, "stop", "--", name)
+        st.rerun()
+
+
+def _continue(context: Context, study: StudyView) -> None:
+    name = study.name
+    if study.row.state in ("interrupted", "paused") and st.button("Resume", icon=":material/play_arrow:"):
+        context.actions.start(name, "resume", "--", name)
+        st.rerun()
+    more = st.number_input("More trials", 1, 1_000_000, 10, key="more", width=140)
+    if st.button("Extend", icon=":material/add:", help="Adds trials to the budget and continues the study."):
+        context.actions.start(name, "extend", "--", name, f"budget.trials=+{more}")
+        st.rerun()
+
+
+def show_commands(context: Context, study: StudyView) -> None:
+    """List the newest commands of a study, again and again while one of them runs."""
+    found = commands(context.actions.root, study.name, VERBS)
+    if found:
+        num_open = count_open(found)
+        with st.expander("Commands started here", expanded=bool(num_open)):
+            st.fragment(_commands, run_every=EVERY_S if num_open else None)(context, study, found, num_open)
+
+
+def _commands(context: Context, study: StudyView, found: Sequence[Command], num_open: int) -> None:
+    """Show the commands; once one has ended or the study has changed its state, draw the whole page again."""
+    for command in found:
+        show_command(command)
+    if count_open(found) != num_open or (num_open and context.study(study.name).row.state != study.row.state):
+        st.rerun()
+
+
+def show_command(command: Command) -> None:
+    """Show the state of a command and the end of what it printed."""
+    state = command.state
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.badge(state, color=COLORS.get(state, "blue"))
+        st.markdown(f"{markdown(shlex.join(['nas', *command.arguments]))} :small[:gray[{moment(command.asked_at)}]]")
+        if not command.is_over and st.button("Cancel", key=f"cancel-{command.folder.name}"):
+            command.cancel()
+    if text := command.log():
+        st.code(lines(text), language=None, height=200 if text.count("\n") > 8 else "content")
+
+
+def count_open(found: Sequence[Command]) -> int:
+    """Return how many of the commands wait or run."""
+    return sum(not command.is_over for command in found)

@@ -1,0 +1,8 @@
+"""``streamlit run dashboard/start/gated.py -- --storage sqlite:///nas.db``: the same, for visitors with a password."""
+
+from starlette.middleware import Middleware
+from streamlit.starlette import App
+
+from dashboard.gate import Gate
+
+app = App("script.py", middleware=[Middleware(Gate)])

@@ -1,0 +1,64 @@
+"""Only visitors with the password, or the cookie that they get for it, pass the gate."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+from typing import Any
+
+import pytest
+
+from dashboard import gate
+from dashboard.gate import Gate
+
+SECRET = "päss:word"
+
+
+async def behind(scope: Any, receive: Any, send: Any) -> None:
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"x", b"y")]})
+
+
+def asked(front: Gate, kind: str = "http", **headers: str) -> list[Any]:
+    sent: list[Any] = []
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    pairs = [(name.encode(), value.encode()) for name, value in headers.items()]
+    asyncio.run(front({"type": kind, "headers": pairs}, None, send))  # type: ignore[arg-type]
+    return sent
+
+
+def basic(password: str) -> str:
+    return f"Basic {base64.b64encode(f'anyone:{password}'.encode()).decode()}"
+
+
+def test_the_password_gives_a_cookie_and_the_cookie_opens_web_sockets() -> None:
+    front = Gate(behind, SECRET)
+    assert asked(front)[0]["status"] == 401
+    assert asked(front, "websocket") == [{"type": "websocket.close", "code": 1008}]
+    answer = asked(front, authorization=basic(SECRET))[0]
+    cookie = dict(answer["headers"])[b"set-cookie"].decode()
+    assert answer["status"] == 200
+    assert "HttpOnly" in cookie
+    assert "SameSite=Strict" in cookie
+    assert SECRET not in cookie
+    assert asked(front, "websocket", cookie=f"a=b; {cookie.split(';')[0]}")[0]["status"] == 200
+    assert asked(Gate(behind, SECRET), cookie=cookie.split(";")[0])[0]["status"] == 401
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"authorization": basic("")},
+        {"authorization": basic(SECRET + "x")},
+        {"authorization": "Basic !!!"},
+        {"authorization": f"Bearer {SECRET}"},
+        {"cookie": "nas_dashboard="},
+        {"cookie": 'nas_dashboard="\\377'},
+        {"cookie": ";;;=,"},
+    ],
+)
+def test_nothing_else_opens_it(headers: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gate, "DELAY_S", 0.0)
+    assert asked(Gate(behind, SECRET), **headers)[0]["status"] == 401
