@@ -13,7 +13,8 @@ from dashboard.tables.studies import COURSE, STUDY, studies_table
 from dashboard.widgets import draw
 from nas.foreign import markdown
 from trials.reporting.charts.studies import states_figure
-from trials.store.read.studies import LIVE, STUDY_STATES, StudyRow, count_studies, list_studies
+from trials.store.read.states import LIVE
+from trials.store.read.studies import STUDY_STATES, StudyRow, count_studies, list_studies
 
 PER_PAGE = 20
 #: Seconds between two looks at live studies.

@@ -10,6 +10,7 @@ from trials.jobs.environment import owner
 from trials.launch.preparing import ENDED_BY
 from trials.store.models import Study
 from trials.store.read.rows import study_row
+from trials.store.read.states import LIVE
 from trials.store.records import ENDED
 from trials.store.store import Store
 from trials.store.write.leases import acquire_lease, is_held, release_lease
@@ -29,7 +30,8 @@ def pause(store: Store, name: str) -> None:
     """
     row = _writable_row(store, name)
     if not store.read(is_held, row.id):
-        raise StudyError(f"study {name!r} is {row.state}, and no process runs it, so there is nothing to pause")
+        state = "interrupted" if row.state in LIVE else row.state
+        raise StudyError(f"study {name!r} is {state}, and no process runs it, so there is nothing to pause")
     _ask(store, row, "pause")
 
 
