@@ -103,8 +103,13 @@ class Coordinator:
     def phase(self) -> str | None:
         """The present long-running work in words, such as trainings and waiting for targets; None without any."""
         epochs = trainings(self._jobs.running.values(), self._num_epochs)
-        told = self._context.canaries.waiting, epochs, self._canary_jobs.phase
+        told = self.second_looks, self._context.canaries.waiting, epochs, self._canary_jobs.phase
         return "; ".join(filter(None, told)) or None
+
+    @property
+    def second_looks(self) -> str:
+        """How many of the repeats at the end were started, in words; empty while candidates are searched."""
+        return self._repeats.phase
 
     def show(self) -> None:
         """Call ``on_update``."""

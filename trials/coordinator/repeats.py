@@ -69,6 +69,7 @@ class Repeats:
 
     Attributes:
         waiting: whether all remaining repeats must wait because their last measurement was too recent.
+        phase: how many repeats were started, in words; empty before ``next_jobs`` looked for any.
     """
 
     def __init__(self, store: Store, assignment: Assignment) -> None:
@@ -78,6 +79,7 @@ class Repeats:
         self._seen: object = None
         self._due_at = math.inf
         self.waiting = False
+        self.phase = ""
 
     def next_jobs(self, free: Callable[[str], int], num_running: int) -> list[OpenJob]:
         """Queue a repeat of each kind for which a worker is ``free``, while there is budget and uncertainty."""
@@ -86,6 +88,7 @@ class Repeats:
         if not any(budget.values()):
             return []
         counts = self._store.read(repeat_counts, self._assignment.lease.study_id)
+        self.phase = f"second looks {counts.total()} of at most {sum(budget.values())}"
         left = {
             kind: allowed - sum(counts[key] for key in counts if key[1] == kind) for kind, allowed in budget.items()
         }

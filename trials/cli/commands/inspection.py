@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from nas.errors import PlanError
 from nas.foreign import line
 from trials.cli.console import app, err, out
 from trials.cli.options import DEFAULT_STORAGE, MAX_INT, Json, Name, Storage, TrialNumber, print_json, print_rows
@@ -40,16 +41,43 @@ def list_(storage: Storage = DEFAULT_STORAGE, as_json: Json = False) -> None:
     print_rows(rows, as_json, empty="no studies yet; start one with nas search PLAN")
 
 
-@app.command(epilog="Example: nas status digits")
-def status(name: Name, storage: Storage = DEFAULT_STORAGE, as_json: Json = False) -> None:
+@app.command(epilog="Example: nas status digits --watch")
+def status(
+    name: Name,
+    storage: Storage = DEFAULT_STORAGE,
+    as_json: Json = False,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Show it again every few seconds until the study has ended, or Ctrl-C.")
+    ] = False,
+) -> None:
     """Show how far a study is and which process runs it."""
-    from trials.reporting.study import study_view
-    from trials.store.read.rows import study_row
+    from trials.cli.watching import follow
     from trials.store.store import Store
 
+    if watch and as_json:
+        raise PlanError("--watch shows a table again and again; leave it or --json out")
     store = Store(storage)
+    if watch:
+        follow(out.console, lambda: study_facts(store, name))
+        return
+    facts = study_facts(store, name)
+    if as_json:
+        print_json(facts)
+        return
+    print_rows([{"": key, " ": value} for key, value in facts.items() if value not in (None, {})], as_json=False)
+
+
+def study_facts(store: Store, name: str) -> dict[str, Any]:
+    """Return what ``nas status`` shows of a study; unknown values are None.
+
+    Raises:
+        UnknownNameError: the study does not exist.
+    """
+    from trials.reporting.study import study_view
+    from trials.store.read.rows import study_row
+
     with study_view(store, name) as study:
-        facts: dict[str, Any] = {
+        return {
             "study": name,
             "state": study.row.state,
             "now": study.row.phase,
@@ -67,10 +95,6 @@ def status(name: Name, storage: Storage = DEFAULT_STORAGE, as_json: Json = False
             "note": study.row.remark.note or None,
             "error": study.summary.error,
         }
-    if as_json:
-        print_json(facts)
-        return
-    print_rows([{"": key, " ": value} for key, value in facts.items() if value not in (None, {})], as_json=False)
 
 
 def _coordinator(store: Store, row: Study) -> str | None:

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
 
+import numpy as np
 import pytest
 from sqlalchemy import Engine, event
 
@@ -12,11 +13,15 @@ from nas.errors import UnknownNameError
 from tests.browser.seed import START, seed_database
 from trials.analysis.histories import histories
 from trials.analysis.listing import Listing
+from trials.cli.commands.inspection import study_facts
 from trials.cli.views import candidate_rows
+from trials.reporting.charts.studies import history_figure
+from trials.reporting.report.cards import cards
 from trials.reporting.study import study_view
 from trials.reporting.verdict import verdict
 from trials.store.database.engine import open_engine
 from trials.store.read.candidate import candidate_detail
+from trials.store.store import Store
 
 
 @pytest.fixture(scope="module")
@@ -78,6 +83,21 @@ def test_a_study_without_trials_has_no_rows(engine: Engine) -> None:
     assert trial_table(engine, "fresh") == []
     with pytest.raises(UnknownNameError, match="no study 'fres'; did you mean 'fresh'"):
         trial_table(engine, "fres")
+
+
+def teststudy_facts_report_and_dashboard_show_the_same_hypervolume(engine: Engine) -> None:
+    store = Store(engine.url.render_as_string())
+    with study_view(engine, "digits") as view, study_view(engine, "digits-1") as replicate:
+        volume = view.hypervolume
+        assert volume is not None
+        assert study_facts(store, "digits")["hypervolume"] == volume
+        (drawn,) = (trace for trace in history_figure(view.history).data if trace.name == "hypervolume")
+        assert drawn.y[-1] == volume
+        assert replicate.hypervolumes == view.hypervolumes
+        mean = f"{np.mean(view.hypervolumes['search']):.3f}"
+        assert mean in {card.value for card in cards(view)}
+        assert f"hypervolume {mean} against " in view.verdict
+    store.close()
 
 
 def test_a_view_reads_once(engine: Engine) -> None:
