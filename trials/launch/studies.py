@@ -89,7 +89,9 @@ def search(
     if twins:
         check_comparable(plan)
     if or_resume and (stored := stored_specs(store, specs)):
-        _continue(store, unfinished(store, stored), address, on_update, on_phase)
+        left = unfinished(store, stored)
+        wait_for_lease(store, [spec.name for spec in left])
+        _continue(store, left, address, on_update, on_phase)
         return [spec.name for spec in specs]
     studies = _opened(specs)
     later = [companion_name(name, role) for name in searches for role in ("dense", "random_mask")]
@@ -227,7 +229,6 @@ def _continue(
         row = store.read(study_row, spec.name)
         if not check_data(spec.name, row.environment, problem) and row.is_prepared:
             log.warning("study %s did not record its data, so a change of the data can't be detected", spec.name)
-    wait_for_lease(store, [spec.name for spec in specs])
     with (
         preparing(store, [spec.name for spec in specs], on_phase, are_new=False) as preparation,
         open_executor(specs[0].plan, address) as executor,
