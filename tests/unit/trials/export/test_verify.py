@@ -185,6 +185,12 @@ FAULTS: dict[str, tuple[Callable[[Path], Any], str, str, str]] = {
         "not judged",
         "instead of Cortex-A76",
     ),
+    "other CPU quota": (
+        lambda folder: change_report(folder, lambda report: report["alone"].update(cpu_quota=64.5)),
+        "CPU quota",
+        "warning",
+        ", recorded 64.5; latencies can differ for this reason",
+    ),
     "listed name leaves the folder": (
         lambda folder: list_file(folder, f"../{folder.name}/model.onnx"),
         "file ../mein Export ü/model.onnx",
