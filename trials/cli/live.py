@@ -24,6 +24,8 @@ class LiveDisplay:
     """
 
     def __init__(self, console: Console) -> None:
+        self._console = console
+        self._study = ""
         self._live = Live(console=console, refresh_per_second=2, transient=False) if console.is_terminal else None
         self._log = ChangeLog(console)
 
@@ -37,10 +39,13 @@ class LiveDisplay:
     ) -> None:
         if self._live:
             self._live.stop()
+        if kind is KeyboardInterrupt and self._study:
+            told = f"study {self._study} is interrupted; continue it with: nas resume {self._study}"
+            self._console.print(line(told), soft_wrap=True)
 
     def prepare(self, study: str, phase: str) -> None:
         """Show the phase of a study's preparation, before its first candidate."""
-        text = phase_line(study, phase)
+        self._study, text = study, phase_line(study, phase)
         if self._live:
             self._live.update(Text(line(text)))
         else:
@@ -48,7 +53,7 @@ class LiveDisplay:
 
     def update(self, coordinator: Coordinator) -> None:
         """Show the progress of a study."""
-        told = facts(coordinator)
+        self._study, told = coordinator.name, facts(coordinator)
         if self._live:
             self._live.update(facts_table(told))
         else:

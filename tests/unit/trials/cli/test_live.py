@@ -92,3 +92,14 @@ def test_a_study_is_followed_until_it_has_ended(console: Console, monkeypatch: p
         "study s · state running",
         "study s · state complete · trials complete=2",
     ]
+
+
+def test_an_interrupted_study_says_how_it_goes_on(console: Console) -> None:
+    def interrupted() -> None:
+        with LiveDisplay(console) as display:
+            display.prepare("s", "starting workers")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    assert printed(console)[-1] == "study s is interrupted; continue it with: nas resume s"
