@@ -46,7 +46,7 @@ def network_type(path: Path, mounts: Path = Path("/proc/self/mountinfo")) -> str
 
 @lru_cache
 def _network_type_of(folder: Path) -> str | None:
-    return network_type(folder.resolve())
+    return network_type(Path(os.path.realpath(folder)))  # unlike resolve, it accepts links that lead to themselves
 
 
 def connect(path: Path) -> sqlite3.Connection:
