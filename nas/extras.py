@@ -12,6 +12,7 @@ _INSTALLED_WITH = {
     "cmake": "measured-nas[kernels]",
     "onnxscript": "measured-nas[onnx-dynamo]",
     "openvino": "measured-nas[openvino]",
+    "prometheus_client": "measured-nas[metrics]",
     "psycopg": "measured-nas[postgresql]",
     "psycopg2": "psycopg2-binary",
     "ray": "measured-nas[ray]",

@@ -102,6 +102,7 @@ def test_a_days_work(cluster: Cluster, url: str, written: Callable[..., Path], t
     said(nas(cluster, "stop", "study", "--storage", url))
     assert status(cluster, url)["state"] == "stopped"
     assert num_trainers(tmp_path) == 0
+    assert "study study has ended, so nothing runs on" in nas(cluster, "submit", str(written()), *at).stderr
 
 
 def num_trainers(folder: Path) -> int:

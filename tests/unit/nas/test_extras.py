@@ -15,7 +15,7 @@ from trials.plans.plan import make_plan
 
 MINIMAL = {"task": {"name": "digits"}, "space": {"name": "plain_convnet"}}
 PROJECT = tomllib.loads((Path(__file__).parents[3] / "pyproject.toml").read_text())["project"]
-OPTIONAL = ("cmake", "onnxscript", "openvino", "psycopg", "ray", "streamlit")
+OPTIONAL = ("cmake", "onnxscript", "openvino", "prometheus_client", "psycopg", "ray", "streamlit")
 
 
 @pytest.fixture

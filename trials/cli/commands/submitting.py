@@ -52,6 +52,12 @@ def submit(
 def say_submitted(job: SubmittedJob, address: str) -> None:
     """Print the name of a job, and what to do next."""
     out.print(job.name)
+    if job.has_ended:
+        err.print(
+            f"study {job.study} has ended, so nothing runs on {address}. Next: nas show {job.study} · nas extend "
+            f"{job.study} budget.trials=+10"
+        )
+        return
     err.print(
         f"study {job.study} runs on {address}; this machine may leave. Next: nas status {job.study} · "
         f"nas pause {job.study} · nas show {job.study}"

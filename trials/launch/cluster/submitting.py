@@ -42,6 +42,8 @@ class SubmittedJob:
     #: Name of the job; ``ray job logs NAME --address …`` shows what it prints.
     name: str
     study: str
+    #: Whether the job has ended in order: the study had nothing left to do.
+    has_ended: bool = False
 
 
 def submit(
@@ -176,7 +178,7 @@ def _started(
     while time.monotonic() < deadline:
         report = server.report(job)
         if report.status == "SUCCEEDED" or _has_begun(report, study):
-            return SubmittedJob(job, study)
+            return SubmittedJob(job, study, has_ended=report.status == "SUCCEEDED")
         if report.is_over:
             raise JobError(f"study {study!r} did not begin on the cluster: {_reason(report)}")
         time.sleep(_POLL_S)
