@@ -53,22 +53,25 @@ class Scratch:
             os.close(mark)
 
 
-def sweep(within: Path | None = None) -> None:
-    """Remove marked folders whose owner is dead; folders without a mark are left alone.
+def sweep(within: Path | None = None) -> int:
+    """Remove marked folders whose owner is dead, and return their number; folders without a mark are left alone.
 
     Args:
         within: the folder that contains them; the folder for temporary files by default.
     """
     if fcntl is None:
-        return
+        return 0
+    swept = 0
     for mark in (within or Path(tempfile.gettempdir())).glob(f"{PREFIX}*/{_MARK}"):
         with suppress(OSError):
             file = os.open(mark, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 shutil.rmtree(mark.parent, ignore_errors=True)
+                swept += not mark.parent.exists()
             finally:
                 os.close(file)
+    return swept
 
 
 def _marked(folder: str) -> int | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from shutil import make_archive
@@ -16,6 +15,7 @@ from dashboard.sections.actions import count_open, show_command
 from dashboard.tables.study import candidates_table, exported_table
 from dashboard.widgets import formats, shown_label
 from nas.export.formats import FORMATS
+from nas.scratch import Scratch
 from trials.export.selection import Selection, select
 from trials.launch.detached import Command, commands
 from trials.plans.metrics import static_metric_names
@@ -150,5 +150,5 @@ def _outcome(command: Command) -> None:
 
 
 def _zipped(folder: Path) -> bytes:
-    with tempfile.TemporaryDirectory() as place:
+    with Scratch("nas-zip-") as place:
         return Path(make_archive(f"{place}/files", "zip", folder)).read_bytes()

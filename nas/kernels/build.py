@@ -10,7 +10,6 @@ import os
 import shutil
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from pathlib import Path
 from nas.errors import MeasureError
 from nas.extras import pip_install
 from nas.processor import describe_processor
+from nas.scratch import Scratch
 
 _LIBRARY = "measured_nas_kernels.so"
 _COMPILERS = ("c++", "g++", "clang++")
@@ -118,7 +118,7 @@ def _alone(path: Path) -> Iterator[None]:
 
 def _build(tools: _Tools, path: Path) -> None:
     """Build in a temporary folder beside ``path``, and then move the finished file there."""
-    with tempfile.TemporaryDirectory(dir=path.parent) as folder:
+    with Scratch("nas-build-", path.parent) as folder:
         source, build = Path(folder) / "source", Path(folder) / "build"
         source.mkdir()
         for name, content in source_files().items():

@@ -47,6 +47,7 @@ def test_a_signal_before_a_node_is_taken_back_releases_the_study(
         assert (study.state, study.lease_owner) == ("interrupted", None)
 
 
+@pytest.mark.slow
 def test_a_study_is_paused_resumed_and_stopped(plan: Callable[..., Path], url: str, tmp_path: Path) -> None:
     task = SLOW | {"log": str(tmp_path / "steps")}
     path = plan(task=task, policies=[], budget={"trials": 4}, estimator={"name": "training", "epochs": 30})

@@ -13,7 +13,7 @@ from trials.plans.retention import RETENTIONS
 from trials.store.artifacts import ArtifactStore
 from trials.store.read.history import kept_artifacts
 from trials.store.read.rows import study_row
-from trials.store.records import KeptArtifact
+from trials.store.records import ENDED, KeptArtifact
 from trials.store.store import Store
 from trials.store.write.outcomes import mark_deleted
 
@@ -21,8 +21,13 @@ log = logging.getLogger(__name__)
 
 
 def collect(store: Store, name: str) -> tuple[int, int]:
-    """Delete files that the study's retention does not keep; return the number of files and bytes. Rows are kept."""
+    """Delete files that the study's retention does not keep; return the number of files and bytes. Rows are kept.
+
+    The checkpoints of an ended study are deleted, too.
+    """
     row = store.read(study_row, name)
+    if row.state in ENDED:
+        shutil.rmtree(StudyFolders(store, row).checkpoints, ignore_errors=True)
     kept = RETENTIONS[row.plan.get("artifacts", {}).get("retention", "front")].kept(store, name)
     if kept is None:
         return 0, 0

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, cast
@@ -297,7 +296,6 @@ def run_study(
     on_update(coordinator)
     if coordinator.state == "paused":
         raise EndedByRequest
-    shutil.rmtree(files.checkpoints, ignore_errors=True)
     collect(store, name)
     check_some_succeeded(store, name, coordinator.progress.counts)
 

@@ -8,7 +8,6 @@ import re
 import shutil
 import subprocess
 import sys
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Optional
@@ -20,6 +19,7 @@ from nas.foreign import last_words
 from nas.latency.runtimes import Burst, Runtime, Session, SessionOptions
 from nas.latency.runtimes.fixed_batch import with_fixed_batch
 from nas.latency.runtimes.program import Program, load_program
+from nas.scratch import Scratch
 
 
 class Command(Runtime):
@@ -77,15 +77,13 @@ class Command(Runtime):
 class _CommandSession(Session):
     def __init__(self, program: Program, path: Path, options: SessionOptions) -> None:
         self._program, self._path = program, path
-        self._folder: Optional[tempfile.TemporaryDirectory[str]] = tempfile.TemporaryDirectory(  # noqa: UP045
-            prefix="nas-command-"
-        )
+        self._folder: Optional[Scratch] = Scratch("nas-command-")  # noqa: UP045
         folder = Path(self._folder.name)
         self._report = folder / "report"
         try:
             given = with_fixed_batch(path, options.batch, folder) if "onnx" in program.formats else path
         except MeasureError:
-            self._folder.cleanup()
+            self._folder.close()
             raise
         self._values = {
             "model": given,
@@ -122,7 +120,7 @@ class _CommandSession(Session):
             return
         if self._pushed and self._program.remove:
             self._run(self._program.remove, folder.name)
-        folder.cleanup()
+        folder.close()
 
     def _run(self, arguments: Sequence[str], folder: Optional[str] = None, **values: object) -> str:  # noqa: UP045
         folder = folder or (self._folder.name if self._folder else None)

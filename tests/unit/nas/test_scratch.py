@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from nas.scratch import Scratch
+from nas.scratch import Scratch, sweep
 
 HOLD = """
 import time
@@ -34,6 +34,6 @@ def test_a_killed_owners_folder_is_swept_and_a_living_ones_is_not(
         assert not Path(own).exists()
         owner.kill()
         owner.wait()
-    with Scratch("nas-test-"):
-        assert not folder.exists()
+    assert sweep() == 1
+    assert not folder.exists()
     assert foreign.is_dir()

@@ -262,7 +262,8 @@ def measure(
 
 @app.command(epilog="Example: nas gc digits")
 def gc(name: Name, storage: Storage = DEFAULT_STORAGE) -> None:
-    """Remove the files of a study that its plan's artifacts.retention does not keep."""
+    """Remove files of a study that its plan's artifacts.retention does not keep, and those of killed processes."""
+    from nas.scratch import sweep
     from trials.launch.retention import collect
     from trials.store.store import Store
 
@@ -270,6 +271,8 @@ def gc(name: Name, storage: Storage = DEFAULT_STORAGE) -> None:
     store.check_writable()
     count, size = collect(store, name)
     out.print(f"removed {count} files, {size / 1e6:.1f} MB; all rows of the database are kept")
+    if swept := sweep():
+        out.print(f"removed {swept} temporary folders that killed processes had left on this machine")
 
 
 @app.command(epilog="Example: nas delete digits --yes")

@@ -35,6 +35,15 @@ _SUSPECT = re.compile(r"\\u(?:0000|d[89a-f])")
 _ENCODER = json.JSONEncoder(allow_nan=False)
 #: Seconds that a writer waits for another one.
 BUSY_S = 60
+#: Parameters of connections to a server, unless its URL has others. A machine that vanished is noticed after
+#: 30 + 3 * 10 seconds without an answer; the system's own limit is two hours.
+SERVER = {
+    "connect_timeout": 10,
+    "keepalives_idle": 30,
+    "keepalives_interval": 10,
+    "keepalives_count": 3,
+    "fallback_application_name": "measured-nas",
+}
 
 
 def open_engine(url: str) -> Engine:
@@ -156,7 +165,10 @@ def _storable(value: Any) -> Any:
 def _options(url: URL) -> dict[str, Any]:
     if url.get_backend_name() == "sqlite":
         return {"connect_args": {"timeout": BUSY_S}}
-    return {"pool_pre_ping": True, "connect_args": {"connect_timeout": 10}}
+    return {
+        "pool_pre_ping": True,
+        "connect_args": {key: value for key, value in SERVER.items() if key not in url.query},
+    }
 
 
 def _set_begin(connection: Any, _record: object) -> None:

@@ -9,6 +9,7 @@ from typing import Protocol
 
 from sqlalchemy import Engine, select
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.orm import Session
 
 from nas.errors import StoreError, UnknownNameError
@@ -34,7 +35,7 @@ def reading(source: Source) -> Iterator[Session]:
     """A session to read in; if ``source`` is a session, it is used and stays open.
 
     Raises:
-        StoreError: the database refuses the query, is damaged, or can't be reached.
+        StoreError: the database refuses the query, is damaged, can't be reached, or has no connection free.
     """
     if isinstance(source, Session):
         yield source
@@ -45,6 +46,8 @@ def reading(source: Source) -> Iterator[Session]:
             yield session
     except DBAPIError as error:
         raise StoreError(f"can't read {shown(engine.url)}: {str(error.orig).strip()}") from error
+    except PoolTimeoutError as error:
+        raise StoreError(f"can't read {shown(engine.url)}: all connections of this process are in use") from error
 
 
 def find_study(session: Session, name: str) -> Study:

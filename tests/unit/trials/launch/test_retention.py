@@ -147,6 +147,18 @@ def test_a_rule_removes_the_files_of_the_trials_that_it_does_not_keep(retention:
     assert {"all": kept is None, "front": kept == {2}, "none": kept == set()}.get(retention, True)
 
 
+def test_checkpoints_that_an_ended_study_left_are_removed(tmp_path: Path) -> None:
+    store = new_store(tmp_path)
+    ended, interrupted = add_study(store, "a"), add_study(store, "b")
+    lease = store.write(acquire_lease, interrupted.row.id, "elsewhere:1:1", 60)
+    store.write(release_lease, lease, "interrupted", {})
+    for folders in (ended, interrupted):
+        folders.checkpoints.mkdir(parents=True)
+        collect(store, folders.row.name)
+    assert not ended.checkpoints.exists()
+    assert interrupted.checkpoints.exists()
+
+
 def test_with_the_front_the_original_is_kept(tmp_path: Path) -> None:
     store = new_store(tmp_path)
     add_study(store, "a", "?", "?", "?", retention="front")

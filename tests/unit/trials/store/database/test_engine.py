@@ -11,7 +11,8 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, create_engine, inspect, text
 
 from nas.errors import MissingPackageError, StoreError
-from trials.store.database.engine import MIGRATIONS, check_reachable, migrate, open_engine, to_json
+from tests.conftest import PostgresServer
+from trials.store.database.engine import MIGRATIONS, SERVER, check_reachable, migrate, open_engine, to_json
 from trials.store.database.urls import parse_url, shown
 from trials.store.models import Base
 from trials.store.read.rows import find_target
@@ -212,3 +213,17 @@ def test_json_has_no_number_that_is_none() -> None:
     assert to_json({"loss": float("nan"), "of": [float("inf"), (1.5, True)]}) == (
         '{"loss": null, "of": [null, [1.5, true]]}'
     )
+
+
+def test_a_server_that_vanished_is_noticed(postgres: PostgresServer) -> None:
+    if postgres.missing:
+        pytest.skip(postgres.missing)
+    engine = open_engine(f"{postgres.new_schema()}&keepalives_idle=7")
+    with engine.connect() as connection:
+        raw = connection.connection.driver_connection
+        assert raw is not None
+        given = raw.info.get_parameters()
+        expected = {key: str(value) for key, value in SERVER.items()} | {"keepalives_idle": "7"}
+        assert {key: given[key] for key in expected} == expected
+        assert connection.exec_driver_sql("SHOW application_name").scalar_one() == "measured-nas"
+    engine.dispose()
