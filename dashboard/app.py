@@ -17,14 +17,19 @@ from dashboard.context import Context
 from dashboard.launch import ALLOW_ACTIONS
 from dashboard.pages import page_modules
 from dashboard.views import Views
-from dashboard.widgets import show_error
+from dashboard.widgets import choose_images, show_error
 from nas.errors import NasError
 from trials.store.database.engine import open_engine
 
 #: The icon is a local file, because the browser would fetch an icon given by name from the internet.
 ICON = Path(__file__).with_name("icon.svg")
 #: Reduces Streamlit's space above the title, which takes a sixth of a laptop's screen.
-STYLE = "<style>[data-testid='stMainBlockContainer'] { padding-top: 3.2rem; }</style>"
+#: Lines through many axes need room: on a narrow screen, their chart is scrolled.
+STYLE = """<style>
+[data-testid='stMainBlockContainer'] { padding-top: 3.2rem; }
+.st-key-parallel { overflow-x: auto; }
+.st-key-parallel > div { min-width: 44rem; }
+</style>"""
 
 
 def main() -> None:
@@ -48,7 +53,9 @@ def main() -> None:
             url_path=name,
             default=index == 0,
         )
-    st.navigation(list(pages.values())).run()
+    chosen = st.navigation(list(pages.values()))
+    chosen.run()
+    choose_images()
 
 
 def _opened(url: str) -> Views:

@@ -11,6 +11,9 @@ from dashboard.views import Views
 from trials.reporting.study import StudyView
 from trials.store.read.session import Source
 
+#: Key of the format in which charts are saved; it is kept when another study is shown.
+IMAGES = "images"
+
 
 @dataclass(frozen=True)
 class Context:

@@ -6,7 +6,7 @@ import re
 
 import streamlit as st
 
-from dashboard.context import Context
+from dashboard.context import IMAGES, Context
 from nas.errors import UnknownNameError
 from nas.foreign import line
 from trials.store.read.studies import study_names, study_summary
@@ -49,7 +49,10 @@ def choose_study(context: Context) -> str | None:
 
 
 def _forget_filters() -> None:
-    """Reset what was asked for another study, except for what the link asks for this one; keep what was seen."""
+    """Reset what was asked for another study, except for what the link asks for this one.
+
+    What was seen and the format of images stay.
+    """
     for key in set(map(str, st.session_state)) - set(st.query_params):
-        if not key.startswith(SEEN):
+        if not key.startswith(SEEN) and key != IMAGES:
             del st.session_state[key]

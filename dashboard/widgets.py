@@ -9,6 +9,7 @@ from typing import Any
 import plotly.graph_objects as go
 import streamlit as st
 
+from dashboard.context import IMAGES
 from dashboard.tables.study import bytes_metrics
 from nas.errors import NasError
 from nas.foreign import line, markdown
@@ -17,13 +18,21 @@ from trials.reporting.labels import label, title
 #: Theme of the page → colour of a figure's text.
 INKS = {"light": "#4b5563", "dark": "#aab2be"}
 CARDS_A_ROW = 4
+PNG, SVG = "PNG", "SVG"
 
 
 def draw(place: Any, figure: go.Figure, key: str, *, select: Sequence[str] = ()) -> Any:
     """Show ``figure`` in ``place``; ``select``: how points can be selected; the selection is returned."""
     figure.update_layout(font_color=INKS.get(str(st.context.theme.type), INKS["light"]))
     choice = {"on_select": "rerun", "selection_mode": select} if select else {}
-    return place.plotly_chart(figure, key=key, theme=None, config={"displaylogo": False}, **choice)
+    image = {"format": str(st.session_state.get(IMAGES) or PNG).lower(), "filename": key, "scale": 2}
+    config = {"displaylogo": False, "toImageButtonOptions": image}
+    return place.plotly_chart(figure, key=key, theme=None, config=config, **choice)
+
+
+def choose_images() -> None:
+    """Show the menu of formats in which the camera above each chart saves it."""
+    st.sidebar.segmented_control("Charts are saved as", (PNG, SVG), default=PNG, required=True, key=IMAGES)
 
 
 def show_error(error: Exception) -> None:

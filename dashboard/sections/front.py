@@ -10,24 +10,26 @@ import streamlit as st
 from dashboard.context import Context
 from dashboard.widgets import draw, shown_label
 from nas.foreign import markdown
-from trials.reporting.charts.front import front_figure
+from trials.reporting.charts.front import SCALES, front_figure
 from trials.reporting.labels import number, title
 from trials.reporting.study import StudyView
 
 
 def show_front(context: Context, study: StudyView) -> None:
     """Plot two metrics of all trials with their front; a click on a point shows that trial beside the figure."""
-    axes = choose_axes(study, "Pareto front")
+    axes, scales = choose_axes(study, "Pareto front")
     chart, side = st.columns([3.4, 1], gap="medium")
-    figure = front_figure(study.points_on(axes), study.summary.limits, shares=study.shares, imported=study.imported)
+    figure = front_figure(
+        study.points_on(axes), study.summary.limits, shares=study.shares, imported=study.imported, scales=scales
+    )
     event = draw(chart, figure, "front", select=["points"])
     with side:
         _selected(context, study, event)
 
 
-def choose_axes(study: StudyView, heading: str = "") -> list[str]:
-    """Show the menus of the vertical and the horizontal axis, which the address holds, and return both."""
-    heads = st.columns([4, 1.2, 1.2], vertical_alignment="bottom")
+def choose_axes(study: StudyView, heading: str = "") -> tuple[list[str], tuple[str, str]]:
+    """Show the menus of the vertical and the horizontal axis, which the address holds; return both and their scales."""
+    heads = st.columns([3, 1.2, 1, 1.2, 1], vertical_alignment="bottom")
     if heading:
         heads[0].subheader(heading)
     axes = list(dict.fromkeys([*study.summary.metrics, "parameters", "macs", "number"]))
@@ -35,10 +37,16 @@ def choose_axes(study: StudyView, heading: str = "") -> list[str]:
     y = heads[1].selectbox(
         "Vertical axis", axes, axes.index(first), format_func=shown_label, key="y", bind="query-params"
     )
+    y_scale = _scale(heads[2], "Vertical scale", "y-scale")
     rest = [axis for axis in axes if axis != y]
     place = rest.index(second) if second in rest else 0
-    x = heads[2].selectbox("Horizontal axis", rest, place, format_func=shown_label, key="x", bind="query-params")
-    return [str(y), str(x)]
+    x = heads[3].selectbox("Horizontal axis", rest, place, format_func=shown_label, key="x", bind="query-params")
+    return [str(y), str(x)], (y_scale, _scale(heads[4], "Horizontal scale", "x-scale"))
+
+
+def _scale(place: Any, label: str, key: str) -> str:
+    note = "An axis with values that are not positive is linear."
+    return str(place.selectbox(label, SCALES, key=key, bind="query-params", help=note))
 
 
 def _selected(context: Context, study: StudyView, event: Any) -> None:

@@ -10,7 +10,7 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from dashboard.context import Context
-from dashboard.tables.study import candidates_table, listing_csv
+from dashboard.tables.study import candidates_table, listing_table
 from dashboard.widgets import formats, shown_label
 from nas.foreign import markdown
 from trials.analysis.listing import SORTS, Listing
@@ -52,19 +52,28 @@ def show_listing(context: Context, study: StudyView, numbers: NDArray[np.int64])
         page = st.pagination(pages, key="page", bind="query-params") if pages > 1 else 1
         first = (min(page, pages) - 1) * size
         st.caption(f"{first + 1} to {min(first + size, len(numbers))} of {len(numbers)} listed trials")
-        st.download_button(
-            "CSV of all listed trials",
-            lambda: listing_csv(study, numbers),
-            f"{study.name}.csv",
-            "text/csv",
-            icon=":material/download:",
-            type="tertiary",
-            on_click="ignore",
-        )
+        _downloads(study, numbers)
     with table:
         ticked = _table(study, numbers[first : first + size])
     with actions:
         _links(context, study, ticked)
+
+
+def _downloads(study: StudyView, numbers: NDArray[np.int64]) -> None:
+    """Offer all listed trials as files, which are written once they are asked for."""
+    for name, written in (
+        ("csv", lambda: listing_table(study, numbers).to_csv(index=False)),
+        ("json", lambda: listing_table(study, numbers).to_json(orient="records")),
+    ):
+        st.download_button(
+            f"{name.upper()} of all listed trials",
+            written,
+            f"{study.name}.{name}",
+            f"{'text' if name == 'csv' else 'application'}/{name}",
+            icon=":material/download:",
+            type="tertiary",
+            on_click="ignore",
+        )
 
 
 def _table(study: StudyView, numbers: NDArray[np.int64]) -> list[int]:

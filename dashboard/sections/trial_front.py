@@ -16,10 +16,10 @@ from trials.reporting.study import StudyView
 
 def show_trial_front(study: StudyView, numbers: NDArray[np.int64]) -> NDArray[np.int64]:
     """Plot the listed trials, and return those selected in the chart, in the order of the list; empty if none are."""
-    axes = choose_axes(study)
+    axes, scales = choose_axes(study)
     points = study.points_on(axes)
     shown = points.take(np.isin(points.numbers, numbers))
-    figure = front_figure(shown, study.summary.limits, shares=study.shares)
+    figure = front_figure(shown, study.summary.limits, shares=study.shares, scales=scales)
     figure.update_layout(dragmode="select", height=380)
     event = draw(st, figure, "trial_front", select=("points", "box", "lasso"))
     picked = _numbers(event)

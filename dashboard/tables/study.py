@@ -47,8 +47,8 @@ def candidates_table(rows: Sequence[CandidateRow], metrics: Sequence[str], share
     return pd.DataFrame(lines)
 
 
-def listing_csv(study: StudyView, numbers: NDArray[np.int64]) -> str:
-    """Return trials as CSV: number, state, every metric with the ends of its interval, probability of the front."""
+def listing_table(study: StudyView, numbers: NDArray[np.int64]) -> pd.DataFrame:
+    """Return trials to take away: number, state, metrics with the ends of their intervals, probability of the front."""
     names = list(dict.fromkeys([*study.shown_metrics, "parameters", "macs"]))
     known, states, cells = study.columns(names)
     places = np.searchsorted(known, numbers)
@@ -61,7 +61,7 @@ def listing_csv(study: StudyView, numbers: NDArray[np.int64]) -> str:
     if found := study.remarks:
         table["tags"] = [", ".join(found[number].tags) if number in found else "" for number in numbers.tolist()]
         table["note"] = [found[number].note if number in found else "" for number in numbers.tolist()]
-    return table.to_csv(index=False)
+    return table
 
 
 def _remark(row: CandidateRow) -> dict[str, str]:

@@ -437,3 +437,21 @@ def test_the_report_opens_offline(page: Any, storage: str, tmp_path: Path) -> No
     wait_until(page, lambda: page.locator(".js-plotly-plot .main-svg").count() >= 5)
     assert page.locator("#front tbody tr").count() >= 4
     assert [url for url in asked if not url.startswith("data:")] == [path.as_uri()]
+
+
+@pytest.mark.slow
+def test_a_chart_is_saved_as_svg_and_lines_are_scrolled_on_a_narrow_screen(page: Any, address: str) -> None:
+    page.goto(f"{address}/choices?study=digits")
+    page.get_by_text("Charts are saved as").wait_for()
+    page.get_by_role("radio", name="SVG").click()
+    chart = page.locator(".js-plotly-plot").first
+    chart.hover()
+    with page.expect_download() as saved:
+        chart.locator("[data-title^='Download plot']").click()
+    assert saved.value.suggested_filename.endswith(".svg")
+    page.set_viewport_size({"width": 390, "height": 900})
+    page.get_by_text("All trials as lines").click()
+    lines = page.locator(".st-key-parallel")
+    lines.locator(".js-plotly-plot").wait_for()
+    wait_until(page, lambda: lines.evaluate("part => part.scrollWidth - part.clientWidth") > 200)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390

@@ -22,6 +22,7 @@ MAX_DOTS = 4000
 MAX_STRIP = 200
 #: An axis of times, sizes or counts is logarithmic if its largest value exceeds the smallest by more than this factor.
 WIDE = 10.0
+SCALES = AUTOMATIC, LINEAR, LOG = "automatic", "linear", "logarithmic"
 COUNTS = ("parameters", "nonzero_parameters", "macs")
 
 
@@ -32,12 +33,14 @@ def front_figure(
     shares: Mapping[int, float],
     selected: int | None = None,
     imported: Sequence[ImportedNetwork] = (),
+    scales: tuple[str, str] = (AUTOMATIC, AUTOMATIC),
 ) -> go.Figure:
     """Plot the first column of ``points`` over the second: front with intervals, dominated and infeasible candidates.
 
     ``shares`` maps numbers to probabilities to be on the front; uncertain candidates are drawn hollow. Limits on either
     column are drawn as lines. Infeasible candidates that were never trained lack the first column and are drawn in a
     strip below. Each mark has its candidate's number as ``customdata``; the marks of ``imported`` networks have none.
+    ``scales``: one of ``SCALES`` for each of the two columns; with values that are not positive, an axis is linear.
     """
     trained = np.isfinite(points.values[:, :2]).all(axis=1)
     timed = np.isfinite(points.values[:, 1])
@@ -56,7 +59,8 @@ def front_figure(
     if len(strip.numbers):
         _add_strip(figure, strip)
     ys, xs = ([item.metrics[metric].value for item in beside] for metric in points.metrics[:2])
-    _set_scales(figure, points.metrics, np.append(shown.values[:, 0], ys), np.append(points.values[timed, 1], xs))
+    seen = np.append(shown.values[:, 0], ys), np.append(points.values[timed, 1], xs)
+    _set_scales(figure, points.metrics, *seen, scales)
     _add_limits(figure, limits, points.metrics)
     return style(figure, height=520)
 
@@ -205,12 +209,25 @@ def _add_strip(figure: go.Figure, strip: Points) -> None:
     figure.update_yaxes(visible=False, range=[-1, 1], row=2, col=1)
 
 
-def _set_scales(figure: go.Figure, metrics: tuple[str, ...], ys: NDArray[np.float64], xs: NDArray[np.float64]) -> None:
-    """Make axes logarithmic if their values span more than a factor of ten, so that the front is not squeezed."""
-    if _is_wide(metrics[1], xs):
+def _set_scales(
+    figure: go.Figure,
+    metrics: tuple[str, ...],
+    ys: NDArray[np.float64],
+    xs: NDArray[np.float64],
+    scales: tuple[str, str],
+) -> None:
+    """Make axes logarithmic that are asked to be, or whose values span more than a factor of ten."""
+    if _is_log(metrics[1], xs, scales[1]):
         figure.update_xaxes(type="log", tickformat=_digits(xs), nticks=4)
-    if _is_wide(metrics[0], ys):
+    if _is_log(metrics[0], ys, scales[0]):
         figure.update_yaxes(type="log", tickformat=_digits(ys), row=1, col=1)
+
+
+def _is_log(metric: str, values: NDArray[np.float64], scale: str) -> bool:
+    """Whether an axis is logarithmic; automatic ones are if they would squeeze the front otherwise."""
+    if scale == LINEAR or not len(values) or values.min() <= 0:
+        return False
+    return scale == LOG or _is_wide(metric, values)
 
 
 def _digits(values: NDArray[np.float64]) -> str:
@@ -219,10 +236,8 @@ def _digits(values: NDArray[np.float64]) -> str:
 
 
 def _is_wide(metric: str, values: NDArray[np.float64]) -> bool:
-    """Whether an axis is logarithmic: it shows times, sizes or counts that span more than a factor of ten."""
-    if not (unit(metric) or metric in COUNTS) or not len(values) or values.min() <= 0:
-        return False
-    return bool(values.max() > WIDE * values.min())
+    """Whether positive values are times, sizes or counts that span more than a factor of ten."""
+    return bool((unit(metric) or metric in COUNTS) and values.max() > WIDE * values.min())
 
 
 def _add_limits(figure: go.Figure, limits: Mapping[str, Mapping[str, float]], metrics: tuple[str, ...]) -> None:

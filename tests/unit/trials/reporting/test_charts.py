@@ -16,7 +16,7 @@ from trials.reporting.charts.front import front_figure
 from trials.reporting.charts.studies import comparison_figure, history_figure, states_figure
 from trials.store.database.engine import open_engine
 from trials.store.read.epochs import curves
-from trials.store.read.points import front, points
+from trials.store.read.points import Points, front, points
 from trials.store.read.studies import list_studies, study_summary
 
 
@@ -58,6 +58,22 @@ def test_untrained_candidates_stand_in_a_strip_of_their_own(engine: Engine) -> N
     strip = by_name(front_figure(found, {}, shares=surely(engine)))["rejected before training"]
     assert set(strip.customdata.tolist()) == set(found.numbers[np.isnan(found.values[:, 0])].tolist())
     assert strip.yaxis == "y2"
+
+
+def test_an_axis_has_the_scale_that_is_asked_for(engine: Engine) -> None:
+    found = points(engine, "digits")
+
+    def kinds(found: Points, scales: tuple[str, str]) -> tuple[str | None, str | None]:
+        figure = front_figure(found, {}, shares=surely(engine), scales=scales)
+        return figure.layout.yaxis.type, figure.layout.xaxis.type
+
+    assert kinds(found, ("logarithmic", "logarithmic")) == ("log", "log")
+    assert kinds(found, ("logarithmic", "linear")) == ("log", None)
+    below = replace(found, values=-found.values)
+    assert kinds(below, ("logarithmic", "logarithmic")) == (None, None)
+    wide = replace(found, values=found.values ** np.array([1, 5]))
+    assert kinds(wide, ("automatic", "automatic"))[1] == "log"
+    assert kinds(wide, ("automatic", "linear"))[1] is None
 
 
 def test_the_front_line_is_drawn_on_the_objectives_only(engine: Engine) -> None:
