@@ -1,4 +1,4 @@
-"""Lets only visitors in who know the password.
+"""Lets only visitors in who know the password; without a password, only those who call this machine by its address.
 
 A browser asks for it once (HTTP Basic, with any user name) and then has a cookie, because browsers do not send a
 password with web sockets.
@@ -14,7 +14,9 @@ import os
 import secrets
 from collections.abc import Awaitable, Callable, MutableMapping
 from http.cookies import CookieError, SimpleCookie
+from ipaddress import ip_address
 from typing import Any
+from urllib.parse import urlsplit
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -77,14 +79,47 @@ class Gate:
         return sent
 
 
+class Doorstep:
+    """An ASGI application in front of another one; it refuses requests under any name but ``localhost``.
+
+    A web page elsewhere can let its own name point to this machine, and would then be allowed to read the dashboard and
+    to press its buttons. An IP address can't be made to point elsewhere.
+    """
+
+    def __init__(self, app: App) -> None:
+        """Guard ``app``."""
+        self._app = app
+
+    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+        """Answer one request or one web socket."""
+        host = dict(scope.get("headers", ())).get(b"host", b"").decode("latin-1")
+        if scope["type"] == "lifespan" or _is_here(host):
+            await self._app(scope, receive, send)
+        else:
+            await _answer(
+                scope, send, 421, "Without a password, this dashboard answers only as localhost or by IP address."
+            )
+
+
+def _is_here(host: str) -> bool:
+    """Whether a header ``Host`` has ``localhost`` or an IP address, with or without a port."""
+    try:
+        name = urlsplit(f"//{host}").hostname or ""
+        return name == "localhost" or bool(ip_address(name))
+    except ValueError:
+        return False
+
+
 async def _refuse(scope: Message, send: Send) -> None:
+    asks = (b"www-authenticate", b'Basic realm="measured-nas", charset="UTF-8"')
+    await _answer(scope, send, 401, "This dashboard asks for a password.", asks)
+
+
+async def _answer(scope: Message, send: Send, status: int, text: str, *headers: tuple[bytes, bytes]) -> None:
+    """Refuse a request with a text, or close a web socket."""
     if scope["type"] == "websocket":
         await send({"type": "websocket.close", "code": 1008})
         return
-    headers = [
-        (b"www-authenticate", b'Basic realm="measured-nas", charset="UTF-8"'),
-        (b"content-type", b"text/plain"),
-        (b"cache-control", b"no-store"),
-    ]
-    await send({"type": "http.response.start", "status": 401, "headers": headers})
-    await send({"type": "http.response.body", "body": b"This dashboard asks for a password.\n"})
+    every = [*headers, (b"content-type", b"text/plain"), (b"cache-control", b"no-store")]
+    await send({"type": "http.response.start", "status": status, "headers": every})
+    await send({"type": "http.response.body", "body": f"{text}\n".encode()})

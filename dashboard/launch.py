@@ -30,9 +30,10 @@ def command(
     With the default ``host`` only this machine can connect. Other users of the machine can read the arguments of
     processes. If the URL contains a password, set ``NAS_STORAGE`` and pass an empty ``storage_url``. With
     ``allow_actions``, visitors may pause, stop, resume and extend studies, add candidates and remarks, and export. With
-    ``gated``, visitors have to give the password in ``NAS_DASHBOARD_PASSWORD``.
+    ``gated``, visitors have to give the password in ``NAS_DASHBOARD_PASSWORD``; else they have to call the server
+    ``localhost`` or by an IP address.
     """
-    script = Path(__file__).parent / "start" / ("gated.py" if gated else "script.py")
+    script = Path(__file__).parent / "start" / ("gated.py" if gated else "open.py")
     address = [f"--server.address={host}", f"--server.port={port}"]
     line = [sys.executable, "-P", "-m", "streamlit", "run", str(script), *address, *SETTINGS]
     options = ["--storage", storage_url] if storage_url else []

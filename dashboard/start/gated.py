@@ -1,4 +1,4 @@
-"""``streamlit run dashboard/start/gated.py -- --storage sqlite:///nas.db``: the same, for visitors with a password."""
+"""``streamlit run dashboard/start/gated.py -- --storage sqlite:///nas.db``: for visitors with a password."""
 
 from starlette.middleware import Middleware
 from streamlit.starlette import App

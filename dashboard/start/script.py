@@ -1,4 +1,4 @@
-"""``streamlit run dashboard/start/script.py -- --storage sqlite:///nas.db``."""
+"""What Streamlit runs for each visit of a page; the other modules of this folder put a guard in front of it."""
 
 from dashboard.app import main
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from dashboard import gate
-from dashboard.gate import Gate
+from dashboard.gate import Doorstep, Gate
 
 SECRET = "päss:word"
 
@@ -62,3 +62,18 @@ def test_the_password_gives_a_cookie_and_the_cookie_opens_web_sockets() -> None:
 def test_nothing_else_opens_it(headers: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gate, "DELAY_S", 0.0)
     assert asked(Gate(behind, SECRET), **headers)[0]["status"] == 401
+
+
+@pytest.mark.parametrize("host", ["localhost", "LOCALHOST:8501", "127.0.0.1:8501", "[::1]:8501", "192.168.1.7"])
+def test_without_a_password_this_machine_is_called_by_its_address(host: str) -> None:
+    assert asked(Doorstep(behind), host=host)[0]["status"] == 200
+
+
+@pytest.mark.parametrize(
+    "host", ["lure.example:8501", "localhost.lure.example", "127.0.0.1.lure.example", "", "[::1", "a b"]
+)
+def test_another_name_is_refused(host: str) -> None:
+    answer, body = asked(Doorstep(behind), host=host)
+    assert answer["status"] == 421
+    assert b"localhost" in body["body"]
+    assert asked(Doorstep(behind), "websocket", host=host) == [{"type": "websocket.close", "code": 1008}]

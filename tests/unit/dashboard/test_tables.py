@@ -118,7 +118,7 @@ def test_an_empty_storage_is_left_to_the_environment() -> None:
 
 
 def test_a_gated_dashboard_starts_another_script() -> None:
-    assert any(part.endswith("start/script.py") for part in command("", 8501))
+    assert any(part.endswith("start/open.py") for part in command("", 8501))
     assert any(part.endswith("start/gated.py") for part in command("", 8501, gated=True))
 
 
