@@ -147,6 +147,9 @@ def python(environments: Path, name: str) -> Path:
 def rows(winner: Winner, formats: Sequence[str], environments: Path, folder: Path) -> Iterator[list[str]]:
     """One row for each format of an exported folder."""
     refused = exported(winner, formats, environments, folder)
+    if refused.keys() >= {*formats}:
+        yield from ([name, f"refused: {refused[name]}", "", "", ""] for name in formats)
+        return
     report = json.loads((folder / "report.json").read_text())
     recorded = report["latency"][0]["recorded_ms"][0]
     inputs, outputs = (folder.with_suffix(f".{name}.npy").absolute() for name in ("inputs", "outputs"))
