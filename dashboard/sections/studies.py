@@ -55,8 +55,8 @@ def _page(context: Context, wanted: Wanted, live: int) -> None:
         page = st.pagination(pages, key="page", bind="query-params") if pages > 1 else 1
         first = (min(page, pages) - 1) * PER_PAGE
         st.caption(
-            f"{first + 1} to {min(first + PER_PAGE, count)} of {count} studies; {live or 'none'} of all "
-            f"{'is' if live == 1 else 'are'} running or being prepared"
+            f"{first + 1} to {min(first + PER_PAGE, count)} of {count} studies; in the whole database, "
+            f"{live} {'is' if live == 1 else 'are'} running or being prepared"
         )
     rows = _listed(context, wanted, first)
     with table:
