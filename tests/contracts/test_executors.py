@@ -255,7 +255,7 @@ CHECKS: list[Check] = [
 
 
 #: Both Ray executors share most code, so most checks of one of them are among the slow tests.
-FEW: list[Check] = [check_a_killed_worker_is_reported_and_replaced, check_a_cancelled_job_ends_without_an_event]
+FEW: list[Check] = [check_a_killed_worker_is_reported_and_replaced]
 WHOLE = [name for name in EXECUTORS.names() if name != "ray_tune"]
 
 

@@ -32,6 +32,7 @@ def type_in(script: str, folder: Path) -> str:
     return done.stdout
 
 
+@pytest.mark.slow  # the notebook is in every run
 def test_the_tutorial(tmp_path: Path) -> None:
     text = (ROOT / "docs" / "tutorial.md").read_text()
     blocks = "\n".join(re.findall(r"^```console\n(.*?)^```", text, re.M | re.S))
@@ -69,7 +70,7 @@ def test_a_network_of_ones_own_trained_and_searched_in_python(tmp_path: Path) ->
     assert printed.endswith("SmallResNet\n")
 
 
-@pytest.mark.slow  # a study of its own; the notebook and the tutorial are in every run
+@pytest.mark.slow  # a study of its own
 def test_a_folder_of_ones_own(tmp_path: Path) -> None:
     """The task, space, op, strategy and runtime of the user's own folder are used by a plan that names them."""
     plan = ROOT / "examples" / "outside" / "plan.yaml"
