@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -20,6 +21,16 @@ Storage = Annotated[
 DEFAULT_STORAGE = "sqlite:///nas.db"
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON value instead of a table.")]
 Name = Annotated[str, typer.Argument(help="Name of the study.")]
+#: The arguments and options of verbs that begin a study.
+PlanFile = Annotated[Path, typer.Argument(help="Plan of the study, a YAML file.")]
+Overrides = Annotated[list[str] | None, typer.Argument(help="Changes to the plan: key=value, as in budget.trials=8.")]
+StudyName = Annotated[str | None, typer.Option("--name", help="Name of the study; by default the name in the plan.")]
+Baseline = Annotated[
+    str | None,
+    typer.Option(
+        "--with-baseline", help="Also run a study with this strategy at equal budget to compare with, as in random."
+    ),
+]
 #: Largest trial number, number of rows or budget: the largest integer that every database stores.
 MAX_INT = 2**31 - 1
 TrialNumber = Annotated[int, typer.Argument(min=0, max=MAX_INT, help="Number of a trial.")]

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import inspect
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from trials.cli.console import app, out
-from trials.cli.options import DEFAULT_STORAGE, Json, Storage, print_json, print_rows
+from trials.cli.options import DEFAULT_STORAGE, Json, Overrides, PlanFile, Storage, print_json, print_rows
 
 if TYPE_CHECKING:
     from nas.space import SearchSpace
@@ -17,10 +16,8 @@ if TYPE_CHECKING:
 
 @app.command(epilog="Example: nas validate examples/digits.yaml")
 def validate(
-    plan: Annotated[Path, typer.Argument(help="Plan of the study, a YAML file.")],
-    overrides: Annotated[
-        list[str] | None, typer.Argument(help="Changes to the plan: key=value, as in budget.trials=8.")
-    ] = None,
+    plan: PlanFile,
+    overrides: Overrides = None,
     storage: Storage = DEFAULT_STORAGE,
     as_json: Json = False,
 ) -> None:

@@ -2,32 +2,33 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from nas.errors import PlanError
 from trials.cli.console import app, err, out
-from trials.cli.options import DEFAULT_STORAGE, MAX_INT, Address, Name, NodesJoin, Storage
+from trials.cli.options import (
+    DEFAULT_STORAGE,
+    MAX_INT,
+    Address,
+    Baseline,
+    Name,
+    NodesJoin,
+    Overrides,
+    PlanFile,
+    Storage,
+    StudyName,
+)
 
 
 @app.command(epilog="Example: nas search examples/digits.yaml budget.trials=8 strategy.name=tpe")
 def search(
-    plan: Annotated[Path, typer.Argument(help="Plan of the study, a YAML file.")],
-    overrides: Annotated[
-        list[str] | None, typer.Argument(help="Changes to the plan: key=value, as in budget.trials=8.")
-    ] = None,
+    plan: PlanFile,
+    overrides: Overrides = None,
     storage: Storage = DEFAULT_STORAGE,
-    name: Annotated[
-        str | None, typer.Option("--name", help="Name of the study; by default the name in the plan.")
-    ] = None,
-    with_baseline: Annotated[
-        str | None,
-        typer.Option(
-            "--with-baseline", help="Also run a study with this strategy at equal budget to compare with, as in random."
-        ),
-    ] = None,
+    name: StudyName = None,
+    with_baseline: Baseline = None,
     with_twins: Annotated[
         bool,
         typer.Option("--with-twins", help="Afterwards train the studies to compare with, as nas twins does."),

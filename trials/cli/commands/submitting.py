@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from trials.cli.console import app, err, out
-from trials.cli.options import DEFAULT_STORAGE, NodesJoin, Storage
+from trials.cli.options import DEFAULT_STORAGE, Baseline, NodesJoin, Overrides, PlanFile, Storage, StudyName
 
 if TYPE_CHECKING:
     from trials.launch.cluster.submitting import SubmittedJob
@@ -16,21 +15,14 @@ if TYPE_CHECKING:
 
 @app.command(epilog="Example: nas submit plan.yaml artifacts.root=/mnt/nas --address http://HEAD:8265")
 def submit(
-    plan: Annotated[Path, typer.Argument(help="Plan of the study, a YAML file.")],
-    overrides: Annotated[
-        list[str] | None, typer.Argument(help="Changes to the plan: key=value, as in budget.trials=8.")
-    ] = None,
+    plan: PlanFile,
+    overrides: Overrides = None,
     address: Annotated[
         str, typer.Option("--address", help="Job server of the Ray cluster, http://HEAD:8265.", show_default=False)
     ] = ...,  # type: ignore[assignment]
     storage: Storage = DEFAULT_STORAGE,
-    name: Annotated[
-        str | None, typer.Option("--name", help="Name of the study; by default the name in the plan.")
-    ] = None,
-    with_baseline: Annotated[
-        str | None,
-        typer.Option("--with-baseline", help="Also run a study with this strategy at equal budget, as in random."),
-    ] = None,
+    name: StudyName = None,
+    with_baseline: Baseline = None,
     nodes_join: NodesJoin = False,
 ) -> None:
     """Run a study as a job of a Ray cluster, and return as soon as it has begun."""
