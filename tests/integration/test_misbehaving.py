@@ -51,3 +51,13 @@ def test_each_candidate_fails_for_its_own_reason(
     for way, (_, reason) in found.items():
         assert REASONS[way].lower() in reason.lower(), found
     assert not any(command_line(pid).startswith("sleep 8639") for pid in below(1))
+    told = nas("logs", "study", str(WAYS.index("raises")), "--storage", url).stdout
+    for part in (
+        "train, attempt 1 started",
+        "train, attempt 1 failed: ValueError: it raises on purpose",
+        "train is failed after",
+        f"trial {WAYS.index('raises')} is failed: ValueError: it raises on purpose",
+        "Traceback (most recent call last)",
+        "misbehaving.py",
+    ):
+        assert part in told, told

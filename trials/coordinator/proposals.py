@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Mapping, Sequence
+import time
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from functools import partial
 from typing import Any
@@ -44,6 +46,10 @@ class Proposals:
     """Asks the strategy of a study for candidates, queues their first jobs, and tells it what became of them.
 
     Enqueued candidates come before those of the strategy, and the original before all others.
+
+    Attributes:
+        took: how often the strategy was asked and told, and the seconds of both together, since this was last emptied:
+            ``asks``, ``ask_s``, ``tells``, ``tell_s``.
     """
 
     def __init__(self, context: CoordinatorContext, jobs: Dispatcher) -> None:
@@ -52,6 +58,7 @@ class Proposals:
         self._other_targets = OtherTargets(context.store, context.assignment)
         self._enqueued: Sequence[Mapping[str, Any]] = ()
         self.strategy = self._new_strategy()
+        self.took: dict[str, float] = defaultdict(float)
 
     def begin(self) -> None:
         """Rebuild progress and strategy from the tables, because a strategy can't forget an observation."""
@@ -59,7 +66,7 @@ class Proposals:
         self.strategy = self._new_strategy()
         if self._problem.plan.warm_start:
             self.strategy.start_from(self._store.read(earlier_studies, study_id))
-        self.tell(self._progress.restore(self._store.read(stored_suggestions, study_id)))
+        self._observe(self._progress.restore(self._store.read(stored_suggestions, study_id)))
         self.read_enqueued()
         self._progress.twins = self._store.read(twin_latencies, study_id)
 
@@ -73,7 +80,18 @@ class Proposals:
 
     def tell(self, observations: Sequence[Observation]) -> None:
         """Tell the strategy observations, except for an original that no answers lead to."""
+        with self._timed("tell"):
+            self._observe(observations)
+
+    def _observe(self, observations: Sequence[Observation]) -> None:
         self.strategy.observe([item for item in observations if item.suggestion.questions])
+
+    @contextmanager
+    def _timed(self, what: str) -> Iterator[None]:
+        started = time.monotonic()
+        yield
+        self.took[f"{what}s"] += 1
+        self.took[f"{what}_s"] += time.monotonic() - started
 
     def settle_limits(self) -> None:
         """Give limits that are relative to the original their numbers, once the original is finished.
@@ -157,7 +175,8 @@ class Proposals:
         """Queue the training of a measured candidate: an enqueued one, or the one that the strategy chooses."""
         number = self._progress.wanted
         if number is None:
-            number = self.strategy.choose(list(self._progress.measured), self._progress.num_suggestions)
+            with self._timed("ask"):
+                number = self.strategy.choose(list(self._progress.measured), self._progress.num_suggestions)
         candidate_id = self._progress.measured[number]
         rungs = self._problem.rungs
         step = rung_step(rungs[0]) if rungs else TRAINING
@@ -182,7 +201,8 @@ class Proposals:
 
     def _suggest(self) -> None:
         number = self._progress.num_suggestions
-        suggestion, sampled = self.strategy.propose(partial(sample, self._problem, self._other_targets), number)
+        with self._timed("ask"):
+            suggestion, sampled = self.strategy.propose(partial(sample, self._problem, self._other_targets), number)
         self._add(suggestion, sampled.described())
 
     def _add(self, suggestion: Suggestion, architecture: ArchitectureValue) -> None:

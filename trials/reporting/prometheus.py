@@ -10,7 +10,7 @@ from threading import Lock, Thread
 from typing import Any
 
 from prometheus_client import CollectorRegistry, start_http_server
-from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.core import GaugeMetricFamily, Metric, SummaryMetricFamily
 from prometheus_client.registry import Collector
 
 from nas.errors import PlanError, StoreError
@@ -28,7 +28,7 @@ class StudyFigures(Collector):
         self._source = source
         self._lock = Lock()
 
-    def collect(self) -> Iterable[GaugeMetricFamily]:
+    def collect(self) -> Iterable[Metric]:
         """Return all figures; only ``nas_up`` if the database can't be read."""
         with self._lock:
             start = time.monotonic()
@@ -43,6 +43,8 @@ class StudyFigures(Collector):
             _gauge("nas_read_seconds", "Seconds that reading the database took.", (), [((), took_s)]),
             *_of_studies(studies),
             *_of_pools(studies),
+            _of_strategies("ask", "Times that strategies took to propose and choose candidates.", studies),
+            _of_strategies("tell", "Times that strategies took to learn results.", studies),
         ]
 
 
@@ -119,6 +121,13 @@ def _of_pools(studies: Sequence[WatchedStudy]) -> list[GaugeMetricFamily]:
             [((target,), min(count, 1)) for target, count in measuring.items()],
         ),
     ]
+
+
+def _of_strategies(what: str, text: str, studies: Sequence[WatchedStudy]) -> SummaryMetricFamily:
+    family = SummaryMetricFamily(f"nas_{what}_seconds", text, labels=("study",))
+    for study in studies:
+        family.add_metric((study.name,), int(study.totals.get(f"{what}s", 0)), study.totals.get(f"{what}_s", 0.0))
+    return family
 
 
 def _gauge(name: str, text: str, labels: Sequence[str], values: Iterable[tuple[Sequence[str], float]]) -> Any:

@@ -145,7 +145,8 @@ class Study(Base):
     original: Mapped[int | None]
     created_at: Mapped[datetime]
     finished_at: Mapped[datetime | None]
-    #: Totals so far: ``wall_s``, ``train_s``, and ``trained`` (trials).
+    #: Totals so far: ``wall_s``, ``train_s``, ``trained`` (trials); how often the strategy was asked and told, and for
+    #: how long: ``asks``, ``ask_s``, ``tells``, ``tell_s``.
     totals: Mapped[dict[str, Any]]
     error: Mapped[str | None] = mapped_column(Text)
     #: What its coordinator is doing now, in words.

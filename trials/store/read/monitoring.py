@@ -26,7 +26,7 @@ class WatchedStudy:
     state: str
     #: Number of trials in its budget.
     budget: int
-    #: Totals so far: ``wall_s``, ``train_s``, ``trained``.
+    #: Totals so far: see ``trials.store.models.Study.totals``.
     totals: Mapping[str, float]
     #: Seconds until the lease of its coordinator ends, negative afterwards; None without a coordinator.
     lease_left_s: float | None

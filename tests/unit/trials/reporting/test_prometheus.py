@@ -17,7 +17,7 @@ from trials.store.dialect import Clock
 from trials.store.models import Study
 from trials.store.store import Store
 from trials.store.write.jobs import stop_candidate
-from trials.store.write.leases import release_lease
+from trials.store.write.leases import release_lease, renew_lease
 
 Figures = dict[tuple[str, ...], float]
 
@@ -58,6 +58,7 @@ def test_studies_trials_jobs_and_slots_are_told(store: Store, port: int) -> None
     other.started("d")
     expire(other)
     store.write(release_lease, old.lease, "complete", {})
+    store.write(renew_lease, study.lease, 60.0, {"asks": 3, "ask_s": 1.5, "tells": 6, "tell_s": 0.25})
     with store.transaction() as connection:
         connection.execute(update(Study).where(Study.id == old.id).values(finished_at=Clock(-7200.0)))
     found = told(port)
@@ -70,6 +71,8 @@ def test_studies_trials_jobs_and_slots_are_told(store: Store, port: int) -> None
     assert found["nas_jobs", "digits", "target:local", "queued"] == 1
     assert found["nas_jobs", "other", "target:local", "queued"] == 1, "it runs again once the study continues"
     assert found["nas_measuring_slot_busy", "local"] == 1
+    assert (found["nas_ask_seconds_count", "digits"], found["nas_ask_seconds_sum", "digits"]) == (3, 1.5)
+    assert (found["nas_tell_seconds_count", "digits"], found["nas_tell_seconds_sum", "digits"]) == (6, 0.25)
     assert 50 < found["nas_lease_seconds", "digits"] <= 60
     assert found["nas_lease_seconds", "other"] < 0
 
