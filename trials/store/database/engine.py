@@ -36,12 +36,14 @@ _ENCODER = json.JSONEncoder(allow_nan=False)
 #: Seconds that a writer waits for another one.
 BUSY_S = 60
 #: Parameters of connections to a server, unless its URL has others. A machine that vanished is noticed after
-#: 30 + 3 * 10 seconds without an answer; the system's own limit is two hours.
+#: 30 + 3 * 10 seconds without an answer, and 60,000 ms after something was sent to it; the system's own limits are two
+#: hours and a quarter of an hour.
 SERVER = {
     "connect_timeout": 10,
     "keepalives_idle": 30,
     "keepalives_interval": 10,
     "keepalives_count": 3,
+    "tcp_user_timeout": 60_000,
     "fallback_application_name": "measured-nas",
 }
 
