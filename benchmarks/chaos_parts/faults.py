@@ -10,25 +10,29 @@ import socket
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from chaos_parts.places import NAS, Place, wait
-from chaos_parts.processes import below, kill, workers
+from chaos_parts.processes import kill, workers
 from nas.latency.machine.affinity import measuring_core
 
 #: Exit code of a study that a fault of its machine has interrupted.
 INTERRUPTED = 4
 LOCK_S = 180.0
-AWAY_S = 5.0
+#: How many seconds an agent and a database are away, and a disk is full.
+AGENT_S, DATABASE_S, DISK_S = 5.0, 20.0, 20.0
 #: How many seconds the first checkpoint of a training may take.
 MAX_S = 60.0
-DISK_BYTES = 8 << 20
 
-#: Injects a fault, given the place and the process id of the coordinator.
-Harm = Callable[[Place, int], None]
+Harm = Callable[[Place], None]
+
+
+class NothingToHarm(Exception):
+    """There is no such process now."""
 
 
 @dataclass(frozen=True)
@@ -47,19 +51,27 @@ class Fault:
 
 
 def _kill_found(*words: str) -> Harm:
-    def harm(place: Place, pid: int) -> None:
-        found = below(pid, *words)
-        assert found, f"process {pid} has no descendant with one of {words} in its command line"
-        kill(found)
+    def harm(place: Place) -> None:
+        _kill_some(place, place.found(*words))
 
     return harm
 
 
-def _kill_template(place: Place, pid: int) -> None:
-    kill([item for item in below(pid, "trials.executors.template") if item not in workers(pid)])
+def _kill_some(place: Place, found: Sequence[int]) -> None:
+    if not found:
+        raise NothingToHarm
+    kill(place.victims(found))
 
 
-def _hold_lock(place: Place, pid: int) -> None:
+def _kill_worker(place: Place) -> None:
+    _kill_some(place, workers(place.coordinator) or place.found("ray::Worker"))
+
+
+def _kill_template(place: Place) -> None:
+    kill([item for item in place.found("trials.executors.template") if item not in workers(place.coordinator)])
+
+
+def _hold_lock(place: Place) -> None:
     path = Path(f"/tmp/measured-nas-core-{measuring_core()}.lock")
     file = os.open(path, os.O_RDONLY | os.O_CREAT, 0o666)
 
@@ -71,76 +83,87 @@ def _hold_lock(place: Place, pid: int) -> None:
     threading.Thread(target=hold, daemon=True).start()
 
 
-def _small_disk(place: Place) -> None:
+def small_disk(place: Place) -> None:
     place.artifacts.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={DISK_BYTES}", "tmpfs", str(place.artifacts)], check=True)
+    subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", f"size={place.disk_bytes}", "tmpfs", str(place.artifacts)], check=True
+    )
     place.write_plan()
 
 
-def _fill_disk(place: Place, pid: int) -> None:
+def _fill_disk(place: Place) -> None:
     filler = place.artifacts / "filler"
     with filler.open("wb", buffering=0) as file, suppress(OSError):
         while True:
             file.write(bytes(4096))
-    threading.Timer(20.0, filler.unlink).start()
+    place.later(DISK_S, filler.unlink)
 
 
-def _unmount(place: Place) -> None:
+def unmount(place: Place) -> None:
     subprocess.run(["umount", "-l", str(place.artifacts)], check=False)
 
 
-def _remove_working_folder(place: Place, pid: int) -> None:
+def _remove_working_folder(place: Place) -> None:
     checkpoints = place.artifacts / "checkpoints"
     wait(checkpoints.is_dir, MAX_S)
     shutil.rmtree(checkpoints)
 
 
-def _restart_database(place: Place, pid: int) -> None:
+def _restart_database(place: Place) -> None:
     assert place.server is not None
-    place.server.restart(AWAY_S)
+    place.server.stop()
+    place.server.start()
 
 
-def _with_agent(place: Place) -> None:
+def _stop_database(place: Place) -> None:
+    assert place.server is not None
+    place.server.stop()
+    place.later(DATABASE_S, place.server.start)
+
+
+def with_agent(place: Place) -> None:
     token = place.folder / "token"
     token.write_text(secrets.token_hex(16))
     token.chmod(0o600)
     with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
+        probe.bind((place.host, 0))
         port = probe.getsockname()[1]
-    address = f"http://127.0.0.1:{port}"
+    address = f"http://{place.host}:{port}"
     place.write_plan(targets=[{"name": "device", "address": address, "token_file": str(token)}])
     place.target = "device"
-    place.agent_command = (NAS, "agent", "--port", str(port), "--token-file", str(token))
+    place.agent_command = (NAS, "agent", "--host", place.host, "--port", str(port), "--token-file", str(token))
     _start_agent(place)
 
 
 def _start_agent(place: Place) -> None:
     with (place.folder / "agent.log").open("ab") as log:
-        place.agent = subprocess.Popen(place.agent_command, stdout=log, stderr=log, cwd=place.folder)
+        place.agent = subprocess.Popen(
+            place.agent_command, env=place.environment, stdout=log, stderr=log, cwd=place.folder
+        )
 
 
-def _kill_agent(place: Place, pid: int) -> None:
-    _stop_agent(place)
-    time.sleep(AWAY_S)
-    _start_agent(place)
+def _kill_agent(place: Place) -> None:
+    stop_agent(place)
+    place.later(AGENT_S, partial(_start_agent, place))
 
 
-def _stop_agent(place: Place) -> None:
+def stop_agent(place: Place) -> None:
     assert place.agent is not None
     place.agent.kill()
     place.agent.wait()
 
 
 FAULTS: Mapping[str, Fault] = {
-    "coordinator": Fault(lambda place, pid: kill([pid]), codes=(-9,)),
-    "worker": Fault(lambda place, pid: kill(workers(pid) or below(pid, "ray::Worker"))),
+    "coordinator": Fault(lambda place: _kill_some(place, place.coordinators), codes=(-9,)),
+    "worker": Fault(_kill_worker),
     "template": Fault(_kill_template),
     "measuring-process": Fault(_kill_found("nas.latency.process.worker"), during="gate"),
     "raylet": Fault(_kill_found("/raylet/raylet"), codes=(0, INTERRUPTED), executors=("ray_actors",)),
     "gcs": Fault(_kill_found("gcs_server"), codes=(0, INTERRUPTED), executors=("ray_actors",)),
-    "agent": Fault(_kill_agent, during="gate", codes=(0, INTERRUPTED), prepare=_with_agent, clean=_stop_agent),
+    "agent": Fault(_kill_agent, during="gate", codes=(0, INTERRUPTED), prepare=with_agent, clean=stop_agent),
     "database": Fault(_restart_database, executors=("ray_actors",)),
-    "disk-full": Fault(_fill_disk, codes=(0, INTERRUPTED), prepare=_small_disk, clean=_unmount),
+    "database-away": Fault(_stop_database, executors=("ray_actors",)),
+    "disk-full": Fault(_fill_disk, codes=(0, INTERRUPTED), prepare=small_disk, clean=unmount),
     "lock": Fault(_hold_lock, codes=(0, INTERRUPTED)),
     "working-folder": Fault(_remove_working_folder),
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
@@ -29,7 +30,7 @@ def workers(root: int) -> list[int]:
     return [pid for pid in templates if table.get(pid, ("", 0))[1] in templates]
 
 
-def kill(pids: list[int]) -> None:
+def kill(pids: Iterable[int]) -> None:
     """Kill processes with SIGKILL."""
     for pid in pids:
         with suppress(ProcessLookupError):
