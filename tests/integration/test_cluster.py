@@ -68,6 +68,26 @@ except PlaceError as error:
     print(json.dumps([events, str(error)]), file=sys.stderr, flush=True)
 """
 
+#: A job on a target, which runs until a file exists.
+MEASURING = """
+import json, sys
+from nas.latency.targets import TargetSpec
+from trials.executors import EXECUTORS, Job
+from trials.plans.pools import measuring_pool
+
+name, address, code, go = sys.argv[1:]
+pool = measuring_pool(TargetSpec("board"), local=False)
+executor = EXECUTORS.get(name)([pool], code=[code], address=address)
+executor.submit(Job("a", "mine.jobs:where", {"until": go}, pool.name))
+events = []
+while not events:
+    events += executor.poll(5)
+print(json.dumps(events[0].value["node"]), file=sys.stderr, flush=True)
+while len(events) < 3:
+    events += executor.poll(5)
+executor.close()
+"""
+
 JOBS = """
 import os, time
 from pathlib import Path
@@ -152,6 +172,20 @@ def test_a_target_has_its_place_before_trainers_and_a_missing_one_is_not_waited_
     assert "no node of the cluster has room for a worker of pool 'target:nowhere'" in error
     assert "target:board 1" in error
     assert """ray start --address=HEAD:PORT --num-cpus=1 --resources='{"target:nowhere": 1}'""" in error
+
+
+def test_two_studies_measure_on_one_target(cluster: Cluster, code: Path, tmp_path: Path) -> None:
+    go = tmp_path / "go"
+    both = [coordinate(cluster, "ray_actors", code, go, text=MEASURING) for _ in range(2)]
+    nodes = []
+    for process in both:
+        assert process.stderr is not None
+        nodes.append(json.loads(process.stderr.readline()))  # the job of neither has ended
+    go.touch()
+    for process in both:
+        _, output = process.communicate(timeout=100)
+        assert process.returncode == 0, output
+    assert nodes[0] == nodes[1]
 
 
 def test_workers_of_a_cluster_die_with_a_killed_coordinator(cluster: Cluster, code: Path) -> None:

@@ -29,6 +29,7 @@ from trials.coordinator.pipeline import (
 from trials.coordinator.progress import MEASURED_ONLY, PAUSED
 from trials.coordinator.proposals import Proposals
 from trials.coordinator.repeats import Repeats, after_repeat, is_repeat
+from trials.coordinator.room import waits_for
 from trials.coordinator.study_log import events
 from trials.executors import Event, Executor
 from trials.jobs.messages import EpochEnd
@@ -83,6 +84,8 @@ class Coordinator:
         self._proposals = Proposals(context, self._jobs)
         self._ticked = self._renewed = self._looked = time.monotonic()
         self._request: Request | None = None
+        #: What it waits for on a crowded cluster, in words.
+        self._waits = ""
 
     @property
     def name(self) -> str:
@@ -103,7 +106,7 @@ class Coordinator:
     def phase(self) -> str | None:
         """The present long-running work in words, such as trainings and waiting for targets; None without any."""
         epochs = trainings(self._jobs.running.values(), self._num_epochs)
-        told = self.second_looks, self._context.canaries.waiting, epochs, self._canary_jobs.phase
+        told = self._waits, self.second_looks, self._context.canaries.waiting, epochs, self._canary_jobs.phase
         return "; ".join(filter(None, told)) or None
 
     @property
@@ -341,6 +344,9 @@ class Coordinator:
         if self.num_running or not self._context.faults.waiting:  # waiting for the place does not count
             self.totals["wall_s"] += now - self._ticked
         self._ticked = now
+        for name, value in self._proposals.took.items():
+            self.totals[name] = self.totals.get(name, 0.0) + value
+        self._proposals.took.clear()
         return now
 
     def _tick(self) -> None:
@@ -348,6 +354,7 @@ class Coordinator:
         now = self._pass_time()
         if now - self._renewed > LEASE_S / 6:
             self._renewed = now
+            self._waits = waits_for(self._store, self._executor, self.assignment.lease.study_id)
             if not self._store.write(renew_lease, self.assignment.lease, LEASE_S, self.totals, self.phase):
                 raise StudyError("another coordinator took over this study; this one stops without writing")
             self._proposals.read_enqueued()

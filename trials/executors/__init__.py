@@ -84,8 +84,9 @@ class Pool:
     #: Resource of a target → its core (None: the last core) and threads. On a cluster node that has the resource, this
     #: pool's workers do not use the target's cores.
     keeps_off: Mapping[str, tuple[int | None, int]] = field(default_factory=dict)
-    #: Longest time for which a cluster may have no room for any worker of this pool while there are jobs for it.
-    wait_s: float = 300.0
+    #: Longest time for which a cluster may have no room for any worker of this pool while there are jobs for it; None:
+    #: without limit as long as a node has the room, though others use it.
+    wait_s: float | None = None
 
     @property
     def threads(self) -> str:
@@ -153,6 +154,11 @@ class Executor(ABC):
     @abstractmethod
     def cancel(self, key: str) -> None:
         """Stop a job, if necessary by killing its worker; no event follows. Unknown keys are ignored."""
+
+    @property
+    def crowded(self) -> Sequence[str]:
+        """Names of the pools that have jobs, but for a while have had no room on the cluster for any worker."""
+        return ()
 
     def problems(self, paths: Mapping[str, str], shared: str | None, *, nodes_join: bool = False) -> list[str]:
         """Return what the nodes of a cluster lack, one message each; an executor without a cluster returns nothing.

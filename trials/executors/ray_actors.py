@@ -84,6 +84,11 @@ class RayActorsExecutor(Executor):
             self._replace(slot)
         self._events = [event for event in self._events if event.key != key]
 
+    @property
+    def crowded(self) -> Sequence[str]:
+        """See ``Executor.crowded``."""
+        return [name for name, waiting in self._waiting.items() if waiting.is_long]
+
     def problems(self, paths: Mapping[str, str], shared: str | None, *, nodes_join: bool = False) -> list[str]:
         """See ``Executor.problems``."""
         needed = [] if nodes_join else list(self._pools.values())
@@ -94,9 +99,7 @@ class RayActorsExecutor(Executor):
         processes = [slot.process for slot in self._slots if slot.process is not None]
         for slot in self._slots:
             self._actors.kill(slot)
-        for process in processes:
-            if not self._vigil.is_here(process):
-                self._vigil.end(process)
+        self._vigil.leave([process for process in processes if not self._vigil.is_here(process)])
         self._slots.clear()
         self._queue.clear()
         self._events.clear()
@@ -165,7 +168,8 @@ class RayActorsExecutor(Executor):
         except (self._ray.exceptions.RayError, StopIteration) as error:
             # The job runs in a child process of the actor, so it can have ended the actor only by using all memory.
             out_of_memory = isinstance(error, self._ray.exceptions.OutOfMemoryError)
-            self._lost(slot, "lost" if out_of_memory else "place", f"{type(error).__name__}: {error}")
+            reason = str(error).partition("\n")[0]  # the rest are ids of Ray's
+            self._lost(slot, "lost" if out_of_memory else "place", f"{type(error).__name__}: {reason}")
             return
         self._events.append(Event(slot.job.key, **message))
         if message["kind"] != "progress":

@@ -110,6 +110,11 @@ class RayTuneExecutor(Executor):
         if running is not None and running.process is not None:
             self._vigil.end(running.process)
 
+    @property
+    def crowded(self) -> Sequence[str]:
+        """See ``Executor.crowded``."""
+        return [name for name, waiting in self._waiting_for.items() if waiting.is_long]
+
     def problems(self, paths: Mapping[str, str], shared: str | None, *, nodes_join: bool = False) -> list[str]:
         """See ``Executor.problems``."""
         needed = [] if nodes_join else list(self._pools.values())
@@ -124,6 +129,7 @@ class RayTuneExecutor(Executor):
             self.cancel(key)
         self._waiting.put(None)
         self._thread.join(CLOSE_S)
+        self._vigil.leave([])
         ray.shutdown()
         self._folder.close()
         sweep()  # killed workers leave their temporary folders behind

@@ -16,6 +16,7 @@ from typing import Any
 from nas.errors import PlanError, StorageLostError
 from trials.coordinator.coordinator import LEASE_S
 from trials.coordinator.original import NUMBER
+from trials.coordinator.room import waits_for
 from trials.executors import Executor
 from trials.jobs.environment import describe_environment, owner
 from trials.launch.probing import check_targets, resolve_limits
@@ -182,14 +183,20 @@ def prepare(
         PlaceError: a target's device does not answer, or its core is in use.
     """
     problem = studies[0][1]
-    targets = calibrate_targets(executor, store, problem, preparation.says)
-    check_targets(executor, problem, targets, preparation.says)
+    first = store.read(study_row, studies[0][0]).id
+
+    def says(phase: str) -> None:
+        waits = waits_for(store, executor, first)
+        preparation.says(f"{phase}, {waits}" if waits else phase)
+
+    targets = calibrate_targets(executor, store, problem, says)
+    check_targets(executor, problem, targets, says)
     rows = {name: store.read(study_row, name) for name, _ in studies}
     if all(row.is_prepared for row in rows.values()):
         preparation.is_over = True
         return targets
-    limits = resolve_limits(executor, problem, targets, preparation.says)
-    preparation.says("reading the data")
+    limits = resolve_limits(executor, problem, targets, says)
+    says("reading the data")
     for name, own in studies:
         bounds = {metric: asdict(limit) for metric, limit in limits.items()} if own.plan.limits else {}
         environment = {**rows[name].environment, DATA: describe_data(own)}

@@ -146,8 +146,9 @@ class Resources(_Strict):
     train: TrainResources = TrainResources()
     #: Limits of jobs that build, export or measure networks.
     measure: JobResources = JobResources()
-    #: The study is interrupted if a cluster has no room for a kind of job for longer than this.
-    wait_minutes: Annotated[float, Field(gt=0)] = 5.0
+    #: The study is interrupted if a cluster has no room for a kind of job for longer than this. By default it waits as
+    #: long as a node has the room, though others use it, and five minutes for a node that the cluster does not have.
+    wait_minutes: Annotated[float, Field(gt=0)] | None = None
 
 
 class Budget(_Strict):

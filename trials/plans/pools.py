@@ -14,6 +14,10 @@ from trials.plans.machine import gpus_here
 from trials.plans.plan import Plan
 from trials.plans.problem import target_specs
 
+#: What a study takes of the resource ``target:<name>`` of a cluster's node, which has 1 of it. Measurements of several
+#: studies exclude one another by the lock of the measuring cores, not by this resource.
+SHARE = 0.01
+
 
 def pools(plan: Plan, *, local: bool) -> Sequence[Pool]:
     """Return the pool of training workers and one pool for each target.
@@ -34,10 +38,10 @@ def pools(plan: Plan, *, local: bool) -> Sequence[Pool]:
     return [_training_pool(plan, specs, local=local), *measuring]
 
 
-def measuring_pool(spec: TargetSpec, *, local: bool, wait_s: float = Pool.wait_s) -> Pool:
-    """Return the pool of a target; it has one worker."""
+def measuring_pool(spec: TargetSpec, *, local: bool, wait_s: float | None = None) -> Pool:
+    """Return the pool of a target; it has one worker, which shares the target with those of other studies."""
     name = target_pool(spec.name)
-    elsewhere = {} if local or spec.address else {name: 1.0}
+    elsewhere = {} if local or spec.address else {name: SHARE}
     cpus = 0 if spec.address and not local else spec.threads  # a cluster's worker for an agent mostly waits
     return Pool(name, size=1, cpus=cpus, cores=_cores(spec) if local else (), resources=elsewhere, wait_s=wait_s)
 
@@ -71,8 +75,8 @@ def _default_size(num_cores: int, cpus: float, gpus: float) -> int:
     return max(1, min(fitting, int(gpus_here() // gpus)) if gpus else fitting)
 
 
-def _wait_s(plan: Plan) -> float:
-    return 60 * plan.resources.wait_minutes
+def _wait_s(plan: Plan) -> float | None:
+    return None if plan.resources.wait_minutes is None else 60 * plan.resources.wait_minutes
 
 
 def _is_here(spec: TargetSpec) -> bool:

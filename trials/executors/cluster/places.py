@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import time
 from collections.abc import Sequence
 from typing import Any
@@ -15,6 +16,11 @@ log = logging.getLogger(__name__)
 #: Seconds until a lack of room is first logged, and until it is logged again.
 FIRST_S = 15.0
 AGAIN_S = 120.0
+#: Longest time to wait for a node that the cluster does not have, if the pool has no limit.
+ABSENT_S = 300.0
+#: CPUs that a worker of a target leaves of those that it needs: fewer than a training takes, but enough for workers of
+#: the same target in other studies.
+LEFT_CPUS = 0.99
 
 
 class Reservation:
@@ -58,23 +64,37 @@ class Waiting:
         self._since: float | None = None
         self._told_at_s = 0.0
 
+    @property
+    def is_long(self) -> bool:
+        """Whether there has been no room for a while."""
+        return bool(self._told_at_s)
+
     def note(self, *, missing: bool) -> None:
         """Note whether a worker of the pool is needed and none has room.
 
         Raises:
-            ClusterError: there has been no room for longer than the pool's limit.
+            ClusterError: there has been no room for longer than the pool's limit; or, if it has none, the cluster has
+                had no node with room for too long, whether in use or not.
         """
         if not missing:
             self._since, self._told_at_s = None, 0.0
             return
         self._since = time.monotonic() if self._since is None else self._since
         waited_s = time.monotonic() - self._since
-        if waited_s > self._pool.wait_s:
+        if self._pool.wait_s is not None and waited_s > self._pool.wait_s:
             raise ClusterError(f"{shortage(self._ray, self._pool)}; waited for {self._pool.wait_s:g} s")
         if waited_s > FIRST_S and waited_s - self._told_at_s > (AGAIN_S if self._told_at_s else 0):
             self._told_at_s = waited_s
-            left_s = self._pool.wait_s - waited_s
-            log.warning("%s; waiting for %.0f s more", shortage(self._ray, self._pool), left_s)
+            self._tell(waited_s)
+
+    def _tell(self, waited_s: float) -> None:
+        message = shortage(self._ray, self._pool)
+        limit_s = self._pool.wait_s
+        if limit_s is None and lacking(self._ray, self._pool) is not None:
+            limit_s = ABSENT_S
+            if waited_s > limit_s:
+                raise ClusterError(f"{message}; waited for {waited_s:.0f} s")
+        log.warning("%s; waiting%s", message, "" if limit_s is None else f" for {limit_s - waited_s:.0f} s more")
 
 
 def lacking(ray: Any, pool: Pool) -> str | None:
@@ -87,8 +107,10 @@ def shortage(ray: Any, pool: Pool) -> str:
     """Return a message: what a worker of a pool needs, what the cluster's nodes have, and what to change."""
     nodes = [node for node in ray.nodes() if node["Alive"]]
     requested = needs(ray, pool)
-    offers = "; ".join(f"{node['NodeManagerAddress']}: {_listed(_plain(node['Resources']))}" for node in nodes)
     fits = _fits(nodes, requested)
+    if pool.resources:
+        requested = {name: math.ceil(amount) for name, amount in requested.items()}
+    offers = "; ".join(f"{node['NodeManagerAddress']}: {_listed(_plain(node['Resources']))}" for node in nodes)
     change = "stop other work on the cluster, or add a node" if fits else _start_a_node(requested)
     return (
         f"no node of the cluster has room for a worker of pool {pool.name!r}, which needs {_listed(requested)}; the "
@@ -102,7 +124,11 @@ def _fits(nodes: Sequence[Any], requested: dict[str, float]) -> bool:
 
 
 def needs(ray: Any, pool: Pool) -> dict[str, float]:
-    """Return the Ray resources of a worker; if the target's node has fewer CPUs than the pool needs, all of them."""
+    """Return the Ray resources of a worker.
+
+    If the target's node has fewer CPUs than the pool needs, the worker needs all of them. In either case it leaves so
+    little of one CPU that no training fits there.
+    """
     cpus = pool.cpus
     if pool.resources:
         lent = [
@@ -110,7 +136,7 @@ def needs(ray: Any, pool: Pool) -> dict[str, float]:
             for node in ray.nodes()
             if node["Alive"] and all(node["Resources"].get(name, 0) >= pool.resources[name] for name in pool.resources)
         ]
-        cpus = min(cpus, max(lent, default=cpus))
+        cpus = max(0.0, min(cpus, max(lent, default=cpus)) - LEFT_CPUS)
     requested = {"CPU": cpus, "GPU": pool.gpus, "memory": pool.memory_bytes, **pool.resources}
     return {name: amount for name, amount in requested.items() if amount}
 

@@ -17,11 +17,14 @@ from pathlib import Path
 from typing import Any
 
 from nas.errors import ClusterError
+from nas.scratch import sweep
 
 #: Seconds between two checks, and seconds of refused connections after which Ray counts as gone.
 CHECK_S = 2.0
 GONE_S = 10.0
 CONNECT_S = 3.0
+#: Seconds to wait for other nodes when leaving a cluster, and there for the end of killed processes.
+LEAVE_S, ENDS_S = 10.0, 2.0
 _STARTED = 19  # field of /proc/PID/stat after the process's name
 
 
@@ -83,6 +86,18 @@ class Vigil:
         else:
             self._there(process.node, kill_group, process.pid)
 
+    def leave(self, processes: Collection[Process]) -> None:
+        """End workers on other nodes, and remove the temporary folders of killed ones there, in a few seconds."""
+        if not all(_listens(address) for address in self._addresses.values()):
+            return
+        here = self._ray.get_runtime_context().get_node_id()
+        others = [node["NodeID"] for node in self._ray.nodes() if node["Alive"] and node["NodeID"] != here]
+        answers = [
+            self._there(node, clear, [process.pid for process in processes if process.node == node]) for node in others
+        ]
+        if answers:
+            self._ray.wait(answers, num_returns=len(answers), timeout=LEAVE_S)
+
     def _check_cluster(self) -> None:
         for what, address in self._addresses.items():
             if _listens(address):
@@ -129,6 +144,16 @@ def kill_group(pid: int) -> None:
     """Kill the process group that a process leads; every Ray worker leads its own group."""
     with suppress(ProcessLookupError, PermissionError):
         os.killpg(pid, signal.SIGKILL)
+
+
+def clear(pids: Sequence[int]) -> None:
+    """Kill workers of this machine with the processes that they started, and remove what killed processes left."""
+    for pid in pids:
+        kill_group(pid)
+    deadline = time.monotonic() + ENDS_S
+    while any(_started(pid) for pid in pids) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    sweep()
 
 
 def _started(pid: int) -> int | None:

@@ -14,7 +14,7 @@ from trials.executors.local import LocalExecutor
 from trials.executors.turns import TurnTaking, both_ways
 from trials.plans.machine import check_fits_here, gpus_here
 from trials.plans.plan import Plan, make_plan
-from trials.plans.pools import pools
+from trials.plans.pools import SHARE, pools
 
 CORES = available_cores()
 JOBS = str(Path(__file__).parents[3] / "contracts" / "jobs")
@@ -44,7 +44,7 @@ def test_trainers_keep_off_the_cores_of_every_target() -> None:
 def test_on_a_cluster_trainers_are_told_which_cores_to_leave() -> None:
     train, duo = pools(plan(2), local=False)
     assert train.keeps_off == {"target:duo": (None, 2)}
-    assert (duo.cpus, duo.resources) == (2, {"target:duo": 1.0})
+    assert (duo.cpus, duo.resources) == (2, {"target:duo": SHARE})
 
 
 def test_on_a_cluster_trainings_reserve_their_memory() -> None:
