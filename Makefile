@@ -54,9 +54,9 @@ format: setup  ## Let ruff fix what it can.
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-# Three processes on two cores: tests often wait.
+# Four processes on two cores: tests often wait.
 test: setup system-packages check  ## Everything CI runs: check, then all tests except the slow ones.
-	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder --durations 15 -m 'not slow' $(ARGS)
+	$(BIN)/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder --durations 15 -m 'not slow' $(ARGS)
 
 test-slow: setup system-packages  ## The slow tests: whole matrices; `make test` runs a part of each.
 	$(BIN)/python -m pytest -n 2 --dist load --durations 15 -m slow $(ARGS)

@@ -19,6 +19,7 @@ SHORTER = {
 }
 
 
+@pytest.mark.slow  # what it calls has tests of its own
 @pytest.mark.timeout(600)
 @pytest.mark.filterwarnings("default")  # of Jupyter's own event loop
 def test_the_notebook(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
@@ -15,6 +16,7 @@ from trials.store.models import Candidate, Measurement, Metric, Study
 from trials.store.store import Store
 
 
+@pytest.mark.slow  # each companion has tests of its own
 def test_a_sparse_study_with_its_companions(plan: Callable[..., Path], url: str, tmp_path: Path) -> None:
     path = plan(
         policies=[{"name": "sparsity", "densities": [0.25], "schedule": "one_shot"}],

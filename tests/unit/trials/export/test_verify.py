@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -70,9 +71,10 @@ def coloured(count: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
     return pixels.astype(np.uint8), targets
 
 
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    with placed_whole(tmp_path / "mein Export ü") as made:
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("verified") / "mein Export ü"
+    with placed_whole(path) as made:
         write_network(made / "model.onnx")
         write_scripts("onnxruntime", made)
         (made / "preprocessing.json").write_text(json.dumps(STEPS))
@@ -91,7 +93,12 @@ def folder(tmp_path: Path) -> Path:
             "files": sizes(made),
         }
         (made / "report.json").write_text(json.dumps(report))
-    return tmp_path / "mein Export ü"
+    return path
+
+
+@pytest.fixture
+def folder(exported: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(exported, tmp_path / exported.name))
 
 
 @pytest.fixture

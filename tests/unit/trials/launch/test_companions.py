@@ -58,7 +58,7 @@ def plan(**keys: Any) -> Plan:
             "strategy": {"name": "random"},
             "measure": {"audit": 0.0},
             "executor": "tests.unit.trials.pretending:Pretending",
-            "budget": {"trials": 6},
+            "budget": {"trials": 4},
             **keys,
         }
     )
