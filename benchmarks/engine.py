@@ -2,8 +2,11 @@
 
     python benchmarks/engine.py --trials 500
     python benchmarks/engine.py --stored 5000     # also restart with 5000 stored trials
+    python benchmarks/engine.py --postgresql --actors 4 --executors ray_actors --beside 200
 
-The ratio is to the first row: by default the executor ``local`` with the strategy ``random``.
+The ratio is to the first row: by default the executor ``local`` with the strategy ``random``. With ``--postgresql``, a
+server is started for the run. With ``--beside N``, N equal trials also run in Ray Tune with OptunaSearch, and in Optuna
+with its own database on that server, in as many processes as there are actors.
 """
 
 from __future__ import annotations
@@ -25,6 +28,8 @@ from rich.table import Table
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+from chaos_parts.places import Postgres
+from engine_parts.others import optuna_rdb, ray_tune
 from noop import NoData, Widths  # noqa: F401  (the plan names them)
 
 from nas.space.chooser import RandomChooser
@@ -46,7 +51,6 @@ from trials.store.write.proposals import propose
 from trials.store.write.studies import create_study
 from trials.store.write.targets import add_target
 
-POOLS = [Pool("train", 1), Pool("target:local", 1)]
 #: Functions that run in place of the jobs of candidates.
 NOTHING = {kind: Function[Any, Any](f"noop:{kind}") for kind in OF_KIND}
 TARGET = {"spec": {"name": "local"}, "references": {}, "description": {}}
@@ -85,16 +89,22 @@ def assignment(store: Store, study_id: int, problem: Problem) -> Assignment:
     return Assignment("study", lease, problem, {}, {"local": TARGET}, "", "/nonexistent")
 
 
-def throughput(executor: str, strategy: str, trials: int, folder: str) -> dict[str, Any]:
+def pools_of(actors: int) -> list[Pool]:
+    return [Pool("train", actors - 1), Pool("target:local", 1)]
+
+
+def throughput(executor: str, strategy: str, trials: int, url: str, actors: int = 2) -> dict[str, Any]:
     """Milliseconds per trial, after the workers have started."""
     problem = problem_of(trials, strategy)
-    store = Store(f"sqlite:///{folder}/{executor}-{strategy}.db")
-    workers: Executor = EXECUTORS.get(executor)(POOLS, code=problem.plan.code)
+    store = Store(url)
+    pools = pools_of(actors)
+    workers: Executor = EXECUTORS.get(executor)(pools, code=problem.plan.code)
     try:
-        for pool in POOLS:
-            workers.submit(Job(pool.name, "noop:train", {"architecture": {"choices": {"a": 0, "b": 0}}}, pool.name))
+        places = [pool.name for pool in pools for _ in range(pool.size)]
+        for number, place in enumerate(places):
+            workers.submit(Job(f"{number}", "noop:train", {"architecture": {"choices": {"a": 0, "b": 0}}}, place))
         ended = 0
-        while ended < len(POOLS):
+        while ended < len(places):
             ended += sum(event.kind == "done" for event in workers.poll(30))
         coordinator = Coordinator(store, new_study(store, problem), workers, {})
         started, processor = time.perf_counter(), time.process_time()
@@ -107,6 +117,7 @@ def throughput(executor: str, strategy: str, trials: int, folder: str) -> dict[s
         "executor": executor,
         "strategy": strategy,
         "trials": trials,
+        "trials_per_s": trials / wall,
         "ms_per_trial": 1e3 * wall / trials,
         "coordinator_ms_per_trial": 1e3 * used / trials,
     }
@@ -135,7 +146,7 @@ def first_job(stored: int, strategy: str, url: str, study_id: int) -> dict[str, 
             raise Dispatched
 
     problem = problem_of(stored + 1, strategy)
-    workers = First(POOLS, code=problem.plan.code)
+    workers = First(pools_of(2), code=problem.plan.code)
     store = Store(url)
     again = assignment(store, study_id, problem)
     started = time.perf_counter()
@@ -168,6 +179,25 @@ def fill(store: Store, given: Assignment, problem: Problem, count: int) -> None:
         store.write(commit_job, proposed.job_id, attempt, JobResult({}, metrics, candidate_state="complete"))
 
 
+def beside(trials: int, actors: int, url: str) -> list[dict[str, Any]]:
+    """Run the trials in other libraries."""
+    took_s = {
+        "Ray Tune, OptunaSearch": ray_tune(trials, actors),
+        "Optuna, RDBStorage": optuna_rdb(trials, actors, url),
+    }
+    return [
+        {
+            "executor": name,
+            "strategy": "random",
+            "trials": trials,
+            "trials_per_s": trials / seconds,
+            "ms_per_trial": 1e3 * seconds / trials,
+            "coordinator_ms_per_trial": None,
+        }
+        for name, seconds in took_s.items()
+    ]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--trials", type=int, default=300)
@@ -175,14 +205,26 @@ def main() -> None:
     parser.add_argument("--strategies", nargs="+", default=["random", "nsga2"])
     parser.add_argument("--stored", type=int, nargs="*", default=[])
     parser.add_argument("--json", action="store_true")
+    parser.add_argument("--postgresql", action="store_true", help="use a PostgreSQL server instead of SQLite")
+    parser.add_argument("--actors", type=int, default=2, help="workers, one of which measures")
+    parser.add_argument("--beside", type=int, default=0, help="also run so many trials in other libraries")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
+        server = Postgres(Path(folder)) if options.postgresql else None
+
+        def url(name: str) -> str:
+            return server.new_database(name) if server else f"sqlite:///{folder}/{name}.db"
+
         rows = [
-            throughput(executor, strategy, options.trials, folder)
+            throughput(executor, strategy, options.trials, url(f"{executor}_{strategy}"), options.actors)
             for executor in options.executors
             for strategy in options.strategies
             if options.trials
         ]
+        if options.beside:
+            rows += beside(options.beside, options.actors, url("optuna"))
+        if server is not None:
+            server.stop()
         restarts = [restart(stored, "nsga2", folder) for stored in options.stored]
     for row in rows:
         row["ratio"] = row["ms_per_trial"] / rows[0]["ms_per_trial"]

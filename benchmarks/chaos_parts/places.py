@@ -48,6 +48,12 @@ class Postgres:
         """Start the server, and wait until it answers."""
         self._call("pg_ctl", *self._options, "start")
 
+    def new_database(self, name: str) -> str:
+        """Create a database, and return its URL."""
+        with create_engine(_driven(self.url), isolation_level="AUTOCOMMIT").connect() as connection:
+            connection.execute(text(f"CREATE DATABASE {name}"))
+        return self.url.rpartition("/")[0] + f"/{name}"
+
     def stop(self) -> None:
         """Stop the server at once, without a checkpoint."""
         self._call("pg_ctl", *self._options[:2], "-m", "immediate", "stop")
@@ -56,6 +62,10 @@ class Postgres:
         path = sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{program}"))[-1]
         quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
         subprocess.run([str(path), *arguments], check=True, user=self._user, cwd="/", **quiet)  # type: ignore[call-overload]
+
+
+def _driven(url: str) -> str:
+    return url.replace("postgresql://", "postgresql+psycopg://")
 
 
 @dataclass
@@ -82,7 +92,7 @@ class Place:
     def __post_init__(self) -> None:
         self.temporary.mkdir(exist_ok=True)
         self.url = self.server.url if self.server else f"sqlite:///{self.folder}/nas.db"
-        self.engine = create_engine(self.url.replace("postgresql://", "postgresql+psycopg://"), pool_pre_ping=True)
+        self.engine = create_engine(_driven(self.url), pool_pre_ping=True)
 
     @property
     def host(self) -> str:

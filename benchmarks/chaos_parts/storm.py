@@ -21,7 +21,7 @@ ENDED = ("complete", "exhausted", "stopped", "failed")
 #: Seconds until the operator notices something, and between two tries to resume.
 NOTICES_S = 3.0
 #: Mean time between two faults.
-PAUSE_S = 12.0
+PAUSE_S = 20.0
 #: Shortest and longest time for which a node's cable is cut.
 CUT_S = (3.0, 45.0)
 

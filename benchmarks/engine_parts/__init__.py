@@ -1,0 +1,1 @@
+"""Parts of ``engine.py``: other libraries on the same jobs that do nothing."""
