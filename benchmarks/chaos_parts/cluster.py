@@ -1,6 +1,6 @@
 """A Ray cluster on this machine, whose nodes have networks, process ids, host names and temporary folders of their own.
 
-It needs Linux and root, and the programs ``ip``, ``unshare`` and ``setpriv``.
+It needs Linux, root, and the programs ``ip``, ``nsenter``, ``setpriv`` and ``unshare``.
 """
 
 from __future__ import annotations
@@ -9,16 +9,18 @@ import os
 import secrets
 import shlex
 import shutil
-import socket
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from chaos_parts.processes import descendants
 
-PROGRAMS = ("ip", "unshare", "setpriv")
-GCS_PORT, JOB_PORT = 6379, 8265
+PROGRAMS = ("ip", "nsenter", "setpriv", "unshare")
+GCS_PORT = 6379
+#: What ``ray start`` prints when a node is complete.
+STARTED = "Ray runtime started"
 #: Room for objects of Ray's, of which a study has next to none.
 OBJECTS_BYTES = 80_000_000
 
@@ -102,9 +104,13 @@ class Node:
         return self.process is not None and self.process.poll() is None
 
     @property
-    def pids(self) -> list[int]:
-        """Ids of its processes, as this machine numbers them."""
-        return [] if self.process is None else descendants(self.process.pid)
+    def is_ready(self) -> bool:
+        """Whether it runs completely."""
+        return self.runs and STARTED in self._log.read_text()
+
+    @property
+    def _log(self) -> Path:
+        return self.folder / f"log{self.starts}"
 
     def start(self) -> None:
         """Start it; it ends with this process."""
@@ -119,8 +125,16 @@ class Node:
         script = f"hostname node{self.number}; {mounts}; {shlex.join(ray)}; exit $?"
         contained = ["unshare", "--pid", "--fork", "--kill-child", "--mount-proc", "--uts", "sh", "-c", script]
         command = ["setpriv", "--pdeathsig", "KILL", "ip", "netns", "exec", self.space, *contained]
-        with (self.folder / "log").open("ab") as log:
+        with self._log.open("wb") as log:
             self.process = subprocess.Popen(command, env=self.environment, stdout=log, stderr=log, cwd="/")
+
+    def run(self, command: Sequence[str], log: Path, folder: Path) -> subprocess.Popen[bytes]:
+        """Run a command on it; the command ends with it."""
+        assert self.process is not None
+        first = descendants(self.process.pid)[0]
+        entered = ["nsenter", "--target", str(first), "--all", f"--wdns={folder}", "--", *command]
+        with log.open("ab") as output:
+            return subprocess.Popen(entered, env=self.environment, stdout=output, stderr=output)
 
     def kill(self) -> None:
         """Kill all its processes."""
@@ -156,15 +170,9 @@ class Cluster:
         return self.nodes[0]
 
     @property
-    def job_server(self) -> str:
-        """Address of the job server."""
-        return f"http://{self.head.address}:{JOB_PORT}"
-
-    def answers(self) -> bool:
-        """Whether the head's job server accepts connections."""
-        with socket.socket() as probe:
-            probe.settimeout(1.0)
-            return probe.connect_ex((self.head.address, JOB_PORT)) == 0
+    def address(self) -> str:
+        """Address of the cluster."""
+        return f"{self.head.address}:{GCS_PORT}"
 
     def close(self) -> None:
         """End all nodes, and remove the network."""
@@ -178,13 +186,13 @@ class Cluster:
         (folder / "hosts").write_text(f"127.0.0.1 localhost\n{self.network.address(number)} node{number}\n")
         (folder / "resolv.conf").touch()
         temporary.mkdir(parents=True)
-        head = self.network.address(1)
-        options = ("--head", f"--port={GCS_PORT}", "--dashboard-host=0.0.0.0", f"--dashboard-port={JOB_PORT}")
         return Node(
             number,
             self.network.address(number),
             self.network.add(number),
             folder,
             {**self.environment, "TMPDIR": str(temporary)},
-            options if number == 1 else (f"--address={head}:{GCS_PORT}",),
+            ("--head", f"--port={GCS_PORT}", "--include-dashboard=false")
+            if number == 1
+            else (f"--address={self.address}",),
         )

@@ -13,13 +13,12 @@ from typing import Any
 
 from chaos_parts.cluster import Cluster
 from chaos_parts.faults import FAULTS, Harm, NothingToHarm
-from chaos_parts.places import Place
+from chaos_parts.places import NAS, Place
 from chaos_parts.processes import below
 
-STUDY = "chaos"
 ENDED = ("complete", "exhausted", "stopped", "failed")
-#: Seconds until the operator notices something, and between two tries to resume.
-NOTICES_S = 3.0
+#: Seconds until the operator notices something, and for which the command of an ended study may still run.
+NOTICES_S, ENDS_S = 3.0, 60.0
 #: Mean time between two faults.
 PAUSE_S = 20.0
 #: Shortest and longest time for which a node's cable is cut.
@@ -32,6 +31,8 @@ class ClusterPlace(Place):
 
     cluster: Cluster = field(kw_only=True)
     random: random.Random = field(kw_only=True)
+    #: The last command that was to run the study.
+    command: subprocess.Popen[bytes] | None = None
     epochs: int = 1
     disk_bytes: int = 256 << 20
 
@@ -48,13 +49,12 @@ class ClusterPlace(Place):
     @property
     def coordinators(self) -> list[int]:
         """See ``Place.coordinators``."""
-        head = self.cluster.head
-        return below(head.process.pid, "/nas search", "/nas resume") if head.process is not None else []
+        return self.found("/nas search")
 
     @property
     def left(self) -> list[int]:
         """See ``Place.left``; nodes and agents run on, but nothing that works for the study."""
-        return self.found("/nas search", "/nas resume", "ray::Worker", "trials.executors", "nas.latency.process")
+        return self.found("/nas search", "ray::Worker", "trials.executors", "nas.latency.process")
 
     @property
     def has_ended(self) -> bool:
@@ -68,7 +68,7 @@ class ClusterPlace(Place):
 
     def found(self, *words: str) -> list[int]:
         """See ``Place.found``."""
-        roots = [node.process for node in self.cluster.nodes] + [self.agent]
+        roots = [node.process for node in self.cluster.nodes] + [self.agent, self.command]
         return [pid for root in roots if root is not None for pid in below(root.pid, *words)]
 
     def victims(self, found: Sequence[int]) -> Sequence[int]:
@@ -94,15 +94,9 @@ class Operator:
     """Starts nodes again, and continues the study if nobody runs it."""
 
     place: ClusterPlace
-    #: What was done: ``nodes``, ``heads`` and ``resumes``, and how often.
-    done: dict[str, int] = field(default_factory=lambda: {"nodes": 0, "heads": 0, "resumes": 0})
-    _command: subprocess.Popen[bytes] | None = None
+    #: What was started, and how often.
+    done: dict[str, int] = field(default_factory=lambda: {"heads": 0, "nodes": 0, "coordinators": 0})
     _noticed: dict[str, float] = field(default_factory=dict)
-
-    def begin(self) -> None:
-        """Start the cluster and the study."""
-        self.place.cluster.head.start()
-        self._command = None
 
     def look(self) -> None:
         """Repair one thing, if something has been broken for a while."""
@@ -113,30 +107,25 @@ class Operator:
                 for node in cluster.nodes:
                     node.kill()
                 cluster.head.start()
-        elif not cluster.answers():
+        elif not cluster.head.is_ready:
             pass
         elif lost:
             if self._notices("nodes"):
                 lost[0].start()
-        elif self._is_idle() and self._notices("resumes"):
-            self._command = self._start()
+        elif self._is_idle() and self._notices("coordinators"):
+            command = (NAS, "search", "plan.yaml", "--or-resume", "--address", cluster.address)
+            words = (*command, "--storage", self.place.url)
+            self.place.command = cluster.head.run(words, self.place.folder / "log", self.place.folder)
 
     def close(self) -> None:
-        """End a command that is still running."""
-        if self._command is not None:
-            self._command.kill()
-            self._command.wait()
+        """Wait for the command that runs the study, or kill it."""
+        if self.place.command is not None:
+            self.place.finish(self.place.command, "search", ENDS_S)
 
     def _is_idle(self) -> bool:
-        """Whether nobody runs the study, or tries to."""
-        trying = self._command is not None and self._command.poll() is None
-        return not trying and not self.place.coordinators and not self.place.has_ended
-
-    def _start(self) -> subprocess.Popen[bytes]:
-        address = ("--address", self.place.cluster.job_server)
-        if self.place.rows("SELECT 1 FROM studies"):
-            return self.place.start("resume", STUDY, *address)
-        return self.place.start("submit", "plan.yaml", *address)
+        """Whether nobody runs the study."""
+        command = self.place.command
+        return (command is None or command.poll() is not None) and not self.place.has_ended
 
     def _notices(self, what: str) -> bool:
         """Whether something has been broken for a while; counts the repair that follows."""
@@ -172,7 +161,6 @@ def storm(place: ClusterPlace, operator: Operator, seconds: float, limit_s: floa
     Raises:
         TimeoutError: the study has not ended after ``limit_s``.
     """
-    operator.begin()
     deadline = time.monotonic() + limit_s
     waiting, injected = _shuffled(place), list[Injected]()
     due = until = 0.0
@@ -191,6 +179,7 @@ def storm(place: ClusterPlace, operator: Operator, seconds: float, limit_s: floa
         time.sleep(0.5)
     for repair in place.repairs:
         repair.join()
+    operator.close()
     return [_recovered(place, fault) for fault in injected]
 
 
