@@ -113,7 +113,10 @@ def _check_address(address: str) -> None:
 
 
 def _explain(error: Exception, address: str) -> str:
-    reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
+    # The server sends the traceback of an error of its own; only its last line says something.
+    first, _, trace = str(error).partition("Traceback (most recent call last):")
+    last = next((line for line in reversed(trace.splitlines()) if line.strip(" .")), "")
+    reason = f"{type(error).__name__}: {' '.join(f'{first} {last}'.split())}"
     if type(error).__name__ == "AuthenticationError" or "status code 401" in reason or "status code 403" in reason:
         return (
             f"the cluster at {address} needs a token, and the token here is missing or wrong: set RAY_AUTH_MODE=token "
