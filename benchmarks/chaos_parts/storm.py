@@ -63,7 +63,7 @@ class ClusterPlace(Place):
 
     def write_plan(self, **keys: Any) -> None:
         """See ``Place.write_plan``."""
-        measure = {"precision": 0.5, "budget_s": 0.5, "canary_every": 0, "audit": 0}
+        measure = {"precision": 0.5, "budget_s": 0.2, "canary_every": 0, "audit": 0}
         super().write_plan(concurrency=len(self.cluster.nodes) - 1, measure=measure, **keys)
 
     def found(self, *words: str) -> list[int]:
