@@ -3,10 +3,13 @@
     python benchmarks/engine.py --trials 500
     python benchmarks/engine.py --stored 5000     # also restart with 5000 stored trials
     python benchmarks/engine.py --postgresql --actors 4 --executors ray_actors --beside 200
+    python benchmarks/engine.py --waits --trials 200 --executors ray_actors --address 127.0.0.1:6379
 
 The ratio is to the first row: by default the executor ``local`` with the strategy ``random``. With ``--postgresql``, a
 server is started for the run. With ``--beside N``, N equal trials also run in Ray Tune with OptunaSearch, and in Optuna
-with its own database on that server, in as many processes as there are actors.
+with its own database on that server, in as many processes as there are actors. With ``--waits``, each training waits
+for two seconds, and ``busy`` is the share of their slots' time that trainings took. With ``--address``, the workers run
+on the nodes of a cluster; one of its nodes needs the resource ``target:local``.
 """
 
 from __future__ import annotations
@@ -30,8 +33,9 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from chaos_parts.places import Postgres
 from engine_parts.others import optuna_rdb, ray_tune
-from noop import NoData, Widths  # noqa: F401  (the plan names them)
+from noop import WAIT_S, NoData, Widths  # noqa: F401  (the plan names them)
 
+from nas.latency.targets import TargetSpec
 from nas.space.chooser import RandomChooser
 from nas.strategies import Suggestion
 from trials.coordinator import canary_jobs
@@ -42,6 +46,7 @@ from trials.executors import EXECUTORS, Executor, Job, Pool
 from trials.jobs.environment import owner
 from trials.jobs.messages import OF_KIND, Function
 from trials.plans.plan import make_plan
+from trials.plans.pools import measuring_pool
 from trials.plans.problem import Problem, open_problem
 from trials.store.records import JobResult, MetricValue
 from trials.store.store import Store
@@ -89,16 +94,27 @@ def assignment(store: Store, study_id: int, problem: Problem) -> Assignment:
     return Assignment("study", lease, problem, {}, {"local": TARGET}, "", "/nonexistent")
 
 
-def pools_of(actors: int) -> list[Pool]:
-    return [Pool("train", actors - 1), Pool("target:local", 1)]
+def pools_of(actors: int, address: str | None = None) -> list[Pool]:
+    measuring = Pool("target:local", 1) if address is None else measuring_pool(TargetSpec("local"), local=False)
+    return [Pool("train", actors - 1), measuring]
 
 
-def throughput(executor: str, strategy: str, trials: int, url: str, actors: int = 2) -> dict[str, Any]:
+def throughput(
+    executor: str,
+    strategy: str,
+    trials: int,
+    url: str,
+    *,
+    actors: int = 2,
+    waits: bool = False,
+    address: str | None = None,
+) -> dict[str, Any]:
     """Milliseconds per trial, after the workers have started."""
     problem = problem_of(trials, strategy)
     store = Store(url)
-    pools = pools_of(actors)
-    workers: Executor = EXECUTORS.get(executor)(pools, code=problem.plan.code)
+    pools = pools_of(actors, address)
+    workers: Executor = EXECUTORS.get(executor)(pools, code=problem.plan.code, address=address)
+    jobs = NOTHING | {"train": Function[Any, Any]("noop:wait")} if waits else NOTHING
     try:
         places = [pool.name for pool in pools for _ in range(pool.size)]
         for number, place in enumerate(places):
@@ -108,7 +124,7 @@ def throughput(executor: str, strategy: str, trials: int, url: str, actors: int 
             ended += sum(event.kind == "done" for event in workers.poll(30))
         coordinator = Coordinator(store, new_study(store, problem), workers, {})
         started, processor = time.perf_counter(), time.process_time()
-        with patch.dict(OF_KIND, NOTHING), patch.object(canary_jobs, "CANARY", Function("noop:canary")):
+        with patch.dict(OF_KIND, jobs), patch.object(canary_jobs, "CANARY", Function("noop:canary")):
             coordinator.run()
         wall, used = time.perf_counter() - started, time.process_time() - processor
     finally:
@@ -120,6 +136,7 @@ def throughput(executor: str, strategy: str, trials: int, url: str, actors: int 
         "trials_per_s": trials / wall,
         "ms_per_trial": 1e3 * wall / trials,
         "coordinator_ms_per_trial": 1e3 * used / trials,
+        "busy": trials * WAIT_S / ((actors - 1) * wall) if waits else None,
     }
 
 
@@ -193,9 +210,14 @@ def beside(trials: int, actors: int, url: str) -> list[dict[str, Any]]:
             "trials_per_s": trials / seconds,
             "ms_per_trial": 1e3 * seconds / trials,
             "coordinator_ms_per_trial": None,
+            "busy": None,
         }
         for name, seconds in took_s.items()
     ]
+
+
+def shown(value: Any) -> str:
+    return "" if value is None else f"{value:.2f}" if isinstance(value, float) else str(value)
 
 
 def main() -> None:
@@ -208,6 +230,8 @@ def main() -> None:
     parser.add_argument("--postgresql", action="store_true", help="use a PostgreSQL server instead of SQLite")
     parser.add_argument("--actors", type=int, default=2, help="workers, one of which measures")
     parser.add_argument("--beside", type=int, default=0, help="also run so many trials in other libraries")
+    parser.add_argument("--waits", action="store_true", help="each training waits for two seconds")
+    parser.add_argument("--address", help="Ray cluster to run on")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         server = Postgres(Path(folder)) if options.postgresql else None
@@ -215,8 +239,9 @@ def main() -> None:
         def url(name: str) -> str:
             return server.new_database(name) if server else f"sqlite:///{folder}/{name}.db"
 
+        given = {"actors": options.actors, "waits": options.waits, "address": options.address}
         rows = [
-            throughput(executor, strategy, options.trials, url(f"{executor}_{strategy}"), options.actors)
+            throughput(executor, strategy, options.trials, url(f"{executor}_{strategy}"), **given)
             for executor in options.executors
             for strategy in options.strategies
             if options.trials
@@ -235,7 +260,7 @@ def main() -> None:
         if found:
             table = Table(*found[0])
             for row in found:
-                table.add_row(*(f"{value:.2f}" if isinstance(value, float) else str(value) for value in row.values()))
+                table.add_row(*map(shown, row.values()))
             Console().print(table)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -12,6 +13,8 @@ from nas.space import Chooser, SearchSpace
 from nas.tasks import Task
 from nas.tasks.classification import Classification
 
+#: Seconds of a training that waits.
+WAIT_S = 2.0
 QUESTIONS = 15
 OPTIONS = 4
 
@@ -71,3 +74,9 @@ def train(payload: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     accuracy = sum(choices) / (QUESTIONS * OPTIONS) + 0.01 * (choices[0] - choices[1])
     twin = payload.get("identity")  # without policies, the dense twin is the candidate itself
     yield {"metrics": {"accuracy": accuracy}, "intervals": {}, "structure_hash": "same", "artifacts": [], "twin": twin}
+
+
+def wait(payload: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """Return the result of ``train`` after two seconds."""
+    time.sleep(WAIT_S)
+    yield from train(payload)
