@@ -90,13 +90,13 @@ class Vigil:
         """End workers on other nodes, and remove the temporary folders of killed ones there, in a few seconds."""
         if not all(_listens(address) for address in self._addresses.values()):
             return
-        here = self._ray.get_runtime_context().get_node_id()
-        others = [node["NodeID"] for node in self._ray.nodes() if node["Alive"] and node["NodeID"] != here]
-        answers = [
-            self._there(node, clear, [process.pid for process in processes if process.node == node]) for node in others
-        ]
-        if answers:
-            self._ray.wait(answers, num_returns=len(answers), timeout=LEAVE_S)
+        with suppress(Exception):  # the cluster may end in this moment
+            here = self._ray.get_runtime_context().get_node_id()
+            others = [node["NodeID"] for node in self._ray.nodes() if node["Alive"] and node["NodeID"] != here]
+            on = {node: [process.pid for process in processes if process.node == node] for node in others}
+            answers = [self._there(node, clear, pids) for node, pids in on.items()]
+            if answers:
+                self._ray.wait(answers, num_returns=len(answers), timeout=LEAVE_S)
 
     def _check_cluster(self) -> None:
         for what, address in self._addresses.items():
