@@ -20,6 +20,7 @@ from typing import Any
 import hypothesis
 import psycopg
 import pytest
+from xdist.scheduler import LoadFileScheduling
 
 _OWN = itertools.count()
 
@@ -30,6 +31,19 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 # An example may take longer while other tests use the processor.
 hypothesis.settings.register_profile("no deadline", deadline=None)
 hypothesis.settings.load_profile("no deadline")
+
+
+class Together(LoadFileScheduling):
+    """Gives all tests in a browser to one process, so that they share browser and servers, and other files one each."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        scope = super()._split_scope(nodeid)
+        return "tests/browser" if scope.startswith("tests/browser/") else scope
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Together | None:
+    return Together(config, log) if config.getvalue("dist") == "loadfile" else None
 
 
 @dataclass(frozen=True)

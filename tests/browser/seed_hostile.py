@@ -5,12 +5,12 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import Engine
+from sqlalchemy import Engine, select
 from sqlalchemy.orm import Session
 from sqlalchemy.orm.attributes import flag_modified
 
 from tests.browser.seed import START, Kind, seed_study
-from trials.store.models import Architecture, ArtifactRow, Candidate, EpochRow, JobRow, Measurement, Metric, Target
+from trials.store.models import ArtifactRow, Candidate, EpochRow, JobRow, Measurement, Metric, Study, Target
 
 #: The address from which injected markup would load a picture or a script; nothing listens there.
 LURE = "http://127.0.0.1:9/lure"
@@ -42,7 +42,8 @@ def seed_hostile(engine: Engine) -> str:
         study.environment = {HOSTILE: HOSTILE, "storage": f"postgresql://me:{PASSWORD}@host/nas"}
         study.plan = _plan(study.plan)
         flag_modified(study, "plan")
-        _spoil(session)
+        session.flush()
+        _spoil(session, study)
         session.commit()
     return NAME
 
@@ -57,23 +58,28 @@ def _plan(plan: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _spoil(session: Session) -> None:
-    for metric in session.query(Metric):
+def _spoil(session: Session, study: Study) -> None:
+    ours = select(Candidate.id).where(Candidate.study_id == study.id)
+
+    def rows(model: Any) -> Any:
+        return session.scalars(select(model).where(model.candidate_id.in_(ours)))
+
+    for metric in rows(Metric):
         metric.name = METRIC if metric.name == "accuracy" else metric.name
         metric.target = NAME if metric.target else ""
-    for job in session.query(JobRow):
+    for job in rows(JobRow):
         job.target, job.error = (NAME if job.target else ""), HOSTILE
-    for candidate in session.query(Candidate):
-        candidate.reason = candidate.traceback = HOSTILE
-    for epoch in session.query(EpochRow):
+    for epoch in rows(EpochRow):
         epoch.values = {METRIC: 0.5, NAME: 1.0}
-    for measured in session.query(Measurement):
+    for measured in rows(Measurement):
         measured.conditions = {**measured.conditions, HOSTILE: HOSTILE, "disturbed_by": [HOSTILE]}
         measured.conditions["health"] = {"rung": HOSTILE, "drift": 0.2, "warnings": [HOSTILE, NAME]}
-    for kept in session.query(ArtifactRow):
+    for kept in rows(ArtifactRow):
         kept.uri = f"sftp://me:{PASSWORD}@host/{HOSTILE}"
         kept.record = {"sites": {NAME: {HOSTILE: HOSTILE}}}
-    for place, architecture in enumerate(session.query(Architecture)):
+    for place, candidate in enumerate(session.scalars(select(Candidate).where(Candidate.study_id == study.id))):
+        candidate.reason = candidate.traceback = HOSTILE
+        architecture = candidate.architecture
         architecture.space = NAME
         choices = {HOSTILE: (HOSTILE, NAME)[place % 2], NAME: (NAME, HOSTILE)[place % 3 // 2]}
         architecture.definition = {**architecture.definition, "choices": choices}

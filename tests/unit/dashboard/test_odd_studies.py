@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from streamlit.testing.v1 import AppTest
 
 from dashboard.pages import page_modules
 from tests.unit.dashboard.odd_studies import ODD, seed_odd_studies
+from tests.unit.dashboard.shown import shown
 from trials.store.database.engine import open_engine
 
 PAGES = [name for name in page_modules() if name not in ("studies", "help")]
@@ -23,33 +23,6 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> str:
     return url
 
 
-def script(url: str, name: str) -> None:
-    """One page of the dashboard, as ``dashboard.app`` shows it."""
-    import streamlit as st
-
-    from dashboard.actions import Actions
-    from dashboard.context import Context
-    from dashboard.pages import page_modules
-    from dashboard.views import Views
-    from trials.store.database.engine import open_engine
-
-    modules = page_modules()
-    pages = {key: st.Page(lambda: None, title=module.TITLE, url_path=key) for key, module in modules.items()}
-    st.navigation(list(pages.values()))
-    engine = open_engine(url)
-    modules[name].show(Context(Views(engine), pages, name, Actions(url, allowed=True)))
-    engine.dispose()
-
-
-def shown(url: str, name: str, study: str, **asked: str) -> AppTest:
-    app = AppTest.from_function(script, default_timeout=120, kwargs={"url": url, "name": name})
-    for key, value in {"study": study, **asked}.items():
-        app.query_params[key] = value
-    app.run()
-    assert [item.message for item in app.exception] == []
-    return app
-
-
 @pytest.mark.parametrize(
     ("name", "study"),
     [
@@ -59,11 +32,11 @@ def shown(url: str, name: str, study: str, **asked: str) -> AppTest:
     ],
 )
 def test_a_page_shows_an_odd_study(url: str, name: str, study: str) -> None:
-    app = shown(url, name, study)
+    app = shown(url, name, study=study)
     assert app.title
 
 
 def test_the_address_holds_the_scales_of_the_axes(url: str) -> None:
-    app = shown(url, "study", "60 choices", **{"x-scale": "logarithmic"})
+    app = shown(url, "study", study="60 choices", **{"x-scale": "logarithmic"})
     assert app.selectbox(key="x-scale").value == "logarithmic"
     assert app.selectbox(key="y-scale").value == "automatic"
