@@ -18,7 +18,9 @@ from trials.reporting.study import study_view
 from trials.store.read.imported import ImportedNetwork
 from trials.store.read.rows import study_row
 from trials.store.read.studies import StudySummary, study_summary
+from trials.store.records import Remark
 from trials.store.store import Store
+from trials.store.write.remarks import write_remark
 
 if TYPE_CHECKING:
     import optuna
@@ -183,6 +185,19 @@ class Study:
         from trials.launch.enqueueing import enqueue
 
         enqueue(self._store, self.name, choices)
+
+    def note(self, text: str | None = None, *, tags: Sequence[str] = (), untag: Sequence[str] = ()) -> Remark:
+        """Change the note and the tags of the study, and return both as they are then.
+
+        Args:
+            text: the new note; empty to remove it, None to leave it as it is.
+            tags: tags to add.
+            untag: tags to remove.
+
+        Raises:
+            PlanError: the note is too long, there are too many tags, or a tag can't be one.
+        """
+        return self._store.write(write_remark, self.name, note=text, add=tags, remove=untag)
 
     def import_network(
         self,

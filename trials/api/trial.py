@@ -16,7 +16,9 @@ from trials.store.read.candidates import Value
 from trials.store.read.final_trainings import FinalTrainingInfo
 from trials.store.read.rows import study_row
 from trials.store.read.studies import study_summary
+from trials.store.records import Remark
 from trials.store.store import Store
+from trials.store.write.remarks import write_remark
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -75,6 +77,19 @@ class Trial:
         import pandas as pd
 
         return pd.DataFrame(self.detail.layers)
+
+    def note(self, text: str | None = None, *, tags: Sequence[str] = (), untag: Sequence[str] = ()) -> Remark:
+        """Change the note and the tags of the trial, and return both as they are then.
+
+        Args:
+            text: the new note; empty to remove it, None to leave it as it is.
+            tags: tags to add.
+            untag: tags to remove.
+
+        Raises:
+            PlanError: the note is too long, there are too many tags, or a tag can't be one.
+        """
+        return self._store.write(write_remark, self.study, self.number, note=text, add=tags, remove=untag)
 
     def load_module(self, weights: str = "best") -> nn.Module:
         """Load the trained network in torch, in evaluation mode: ``(N, C, H, W)`` float32 → the task's outputs.

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from sqlalchemy.orm import Session
 
 import measured_nas as mn
@@ -22,3 +23,19 @@ def test_the_front_of_one_objective_is_drawn_over_the_numbers_of_trials(tmp_path
     complete = study.trials().query("state == 'complete'")
     assert set(complete.index) <= drawn
     assert study.front().index.tolist() == [complete["accuracy"].idxmax()]
+
+
+def test_studies_and_trials_get_notes_and_tags(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'nas.db'}"
+    engine = open_engine(url)
+    seed_database(engine)
+    engine.dispose()
+    study = mn.open_study(url, "digits")
+    assert study.note("with the new camera").note == "with the new camera"
+    assert study.trial(3).note(tags=["phone", "small"]).tags == ("phone", "small")
+    kept = study.trial(3).note("try it", untag=["small"])
+    assert (kept.note, kept.tags) == ("try it", ("phone",))
+    assert study.trial(3).note() == kept
+    assert study.note() != kept
+    with pytest.raises(mn.NasError, match="tag"):
+        study.note(tags=["a b"])
