@@ -1,1 +1,1 @@
-"""Parts of ``benchmarks/dashboard_pages.py``."""
+"""Parts of ``benchmarks/dashboard_pages.py`` and ``benchmarks/dashboard_tasks.py``."""

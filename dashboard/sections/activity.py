@@ -40,6 +40,8 @@ def show_progress(study: StudyView) -> None:
         own = [markdown(_words(item)) for item in jobs if item.state == state]
         if own:
             st.caption(f"{words}: {', '.join(own)}")
+    if not jobs:
+        st.caption("No job runs or waits.")
     for doubt in study.doubts:
         st.warning(markdown(doubt))
 

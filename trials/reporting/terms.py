@@ -117,6 +117,33 @@ TERMS: Mapping[str, Sequence[Term]] = {
         Term("stopped", "Its training ended at a rung, because others were better.", ("trials",)),
         Term("failed", "A job failed; the page of the trial shows the error.", ("trials", "activity")),
     ),
+    "States of a study": (
+        Term("preparing", "Targets are calibrated and limits are determined; no trial has started.", ("studies",)),
+        Term("running", "A process runs it. Its phase says what it does now.", ("studies", "activity")),
+        Term("paused", "Ended by `nas pause`, to be continued with `nas resume`.", ("studies", "study")),
+        Term(
+            "interrupted",
+            "The process that ran it has ended before the study: by Ctrl-C, a crash, or a fault such as a full disk. "
+            "Nothing is lost, and `nas resume` continues it.",
+            ("studies", "study"),
+        ),
+        Term(
+            "stopped",
+            "Ended by `nas stop` with the results that it had. `nas resume` runs the rest of its budget, and `nas "
+            "extend` the rest and more.",
+            ("studies", "study"),
+        ),
+        Term("complete", "The budget is spent.", ("studies",)),
+        Term("exhausted", "Every network of the space that the strategy can find was tried.", ("studies",)),
+        Term("failed", "Its trials failed for the same reason, one after the other.", ("studies", "activity")),
+        Term(
+            "Phase",
+            "What a running study does besides training new trials, such as second looks: repeated measurements at its "
+            "end, where the front is uncertain.",
+            ("activity",),
+        ),
+        Term("Tag, note", "Words that people gave a study or a trial; they change nothing.", ("study", "trials")),
+    ),
     "Measurements": (
         Term(
             "Canary, drift",
