@@ -123,8 +123,8 @@ TERMS: Mapping[str, Sequence[Term]] = {
         Term("paused", "Ended by `nas pause`, to be continued with `nas resume`.", ("studies", "study")),
         Term(
             "interrupted",
-            "The process that ran it has ended before the study: by Ctrl-C, a crash, or a fault such as a full disk. "
-            "Nothing is lost, and `nas resume` continues it.",
+            "The process that ran it has ended before the study: by Ctrl-C, a crash, a fault such as a full disk, or "
+            "because many trials failed with the same error. Nothing is lost, and `nas resume` continues it.",
             ("studies", "study"),
         ),
         Term(
@@ -134,8 +134,9 @@ TERMS: Mapping[str, Sequence[Term]] = {
             ("studies", "study"),
         ),
         Term("complete", "The budget is spent.", ("studies",)),
-        Term("exhausted", "Every network of the space that the strategy can find was tried.", ("studies",)),
-        Term("failed", "Its trials failed for the same reason, one after the other.", ("studies", "activity")),
+        Term(
+            "exhausted", "No suggestions are left, because most were networks that the study already has.", ("studies",)
+        ),
         Term(
             "Phase",
             "What a running study does besides training new trials, such as second looks: repeated measurements at its "
