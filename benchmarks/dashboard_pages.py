@@ -1,6 +1,8 @@
 """How fast the dashboard's pages are, and what they cost, on generated studies of several sizes.
 
-Each page is opened in Chromium twice: by the first visitor after the server started, and again (warm). With
+Each page is opened in Chromium twice: by the first visitor after the server started, and again (warm). A page with a
+chart is useful once the chart has points, a page with a table once the table has cells. Then a condition is typed on
+the page Trials, and another axis is chosen on the page Study; each is useful once its answer is drawn. With
 ``--optuna-dashboard``, its page of the same trials is opened in the same run. Its program is given by path, because it
 lives in an environment of its own (``pip install optuna-dashboard optuna``).
 
@@ -25,15 +27,16 @@ from playwright.sync_api import sync_playwright
 from dashboard.launch import command
 from trials.store.database.engine import open_engine
 
-PLOT = ".js-plotly-plot .main-svg"
+#: Plotly draws the frame of a chart before its points, and points as WebGL before those as SVG.
+POINTS = ".js-plotly-plot .scatterlayer .points path"
 TABLE = "[data-testid=stDataFrame] [role=gridcell]"
 #: Page → address, and the element that makes it useful.
 PAGES = {
     "studies": ("", TABLE),
-    "study": ("study?study={name}", PLOT),
+    "study": ("study?study={name}", POINTS),
     "trials": ("trials?study={name}", TABLE),
     "trial": ("trial?study={name}&trial=0", TABLE),
-    "compare": ("compare?study={name}", PLOT),
+    "compare": ("compare?study={name}", POINTS),
 }
 FORMAT = "{:<28} {:>8} {:>9} {:>9} {:>9} {:>8} {:>9} {:>9}"
 
@@ -70,16 +73,32 @@ def _measured(arguments: Any, context: Any, folder: Path, size: int) -> Iterator
             url = f"http://127.0.0.1:{port}/{path.format(name=name)}"
             yield f"{page}, first", visit(context, server, url, awaited)
             yield f"{page}, again", visit(context, server, url, awaited)
-        url = f"http://127.0.0.1:{port}/trials?study={name}"
-        yield "trials, limit changed", visit(context, server, url, "text=/listed trials/", _limit)
+        for page, act in (("trials, limit changed", _limit), ("study, axis changed", _axis)):
+            path, awaited = PAGES[page.partition(",")[0]]
+            yield page, visit(context, server, f"http://127.0.0.1:{port}/{path.format(name=name)}", awaited, act)
     if arguments.optuna_dashboard:
         yield "optuna-dashboard", _other(arguments, context, folder, size)
 
 
 def _limit(page: Any) -> None:
-    page.get_by_role("textbox", name="Conditions").fill("latency_ms<1")
+    """Type a condition that about half of the trials keep; the answer is a whole page with their number."""
+    count = page.get_by_text("listed trials").first.inner_text()
+    page.get_by_role("textbox", name="Conditions").fill("latency_ms<1.9")
     page.keyboard.press("Enter")
-    page.wait_for_url("**where=**")
+    page.wait_for_function(
+        """before => document.querySelector('[data-test-script-state=notRunning]')
+            && [...document.querySelectorAll('[data-testid=stCaptionContainer]')]
+                .some(caption => /listed trials/.test(caption.innerText) && caption.innerText != before)""",
+        arg=count,
+    )
+
+
+def _axis(page: Any) -> None:
+    """Choose another horizontal axis; the answer is the chart with its title and with points."""
+    page.get_by_role("combobox", name="Horizontal axis").click()
+    page.get_by_role("option", name="Parameters", exact=True).click()
+    chart = page.locator(".js-plotly-plot", has=page.locator(".xtitle, .x2title", has_text="Parameters")).first
+    chart.locator(".scatterlayer .points path").first.wait_for(state="attached")
 
 
 def _other(arguments: Any, context: Any, folder: Path, size: int) -> Visit:
@@ -90,7 +109,7 @@ def _other(arguments: Any, context: Any, folder: Path, size: int) -> Visit:
     subprocess.run([str(python), str(maker), storage, str(size)], check=True, stderr=sys.stderr)
     program = [str(arguments.optuna_dashboard), storage, "--port", str(port)]
     with served(program, port, "/", folder) as server:
-        return visit(context, server, f"http://127.0.0.1:{port}/dashboard/studies/1", PLOT)
+        return visit(context, server, f"http://127.0.0.1:{port}/dashboard/studies/1", POINTS)
 
 
 if __name__ == "__main__":

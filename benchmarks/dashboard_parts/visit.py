@@ -6,7 +6,7 @@ import socket
 import subprocess
 import time
 import urllib.request
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +24,7 @@ PATIENCE_S = 90.0
 class Visit:
     """What one visit took."""
 
-    #: Seconds until the awaited element was drawn, and until nothing more arrived.
+    #: Seconds until the awaited element or answer was drawn, and until nothing more arrived.
     useful_s: float
     whole_s: float
     #: Bytes from the server over websockets, or over HTTP without scripts and styles.
@@ -57,28 +57,37 @@ def free_port() -> int:
 
 
 def visit(context: Any, server: psutil.Process, url: str, awaited: str, act: Any = None) -> Visit:
-    """Open a page and wait for the element ``awaited`` (a CSS selector); with ``act``, time this action afterwards."""
+    """Open a page and wait for the element ``awaited`` (a CSS selector).
+
+    With ``act``, time ``act(page)`` afterwards in place of the opening; it returns once its answer is drawn.
+    """
     page = context.new_page()
+    page.set_default_timeout(1000 * PATIENCE_S)
     received, last = [0], [time.monotonic()]
 
     def arrived(size: int) -> None:
         received[0] += size
         last[0] = time.monotonic()
 
+    def opened() -> None:
+        page.goto(url, wait_until="commit")
+        page.locator(awaited).first.wait_for(state="attached")
+
     page.on("websocket", lambda socket: socket.on("framereceived", lambda frame: arrived(len(frame))))
     page.on("response", lambda response: arrived(_size(response)))
     try:
-        found = _timed(page, server, awaited, received, last, lambda: page.goto(url, wait_until="commit"))
-        return found if act is None else _timed(page, server, awaited, received, last, lambda: act(page))
+        found = _timed(page, server, received, last, opened)
+        return found if act is None else _timed(page, server, received, last, lambda: act(page))
     finally:
         page.close()
 
 
-def _timed(page: Any, server: psutil.Process, awaited: str, received: list[int], last: list[float], act: Any) -> Visit:
+def _timed(
+    page: Any, server: psutil.Process, received: list[int], last: list[float], work: Callable[[], None]
+) -> Visit:
     before, received[0] = _processor_s(server), 0
     started = last[0] = time.monotonic()
-    act()
-    page.locator(awaited).first.wait_for(state="attached", timeout=1000 * PATIENCE_S)
+    work()
     useful = time.monotonic() - started
     while time.monotonic() - last[0] < QUIET_S and time.monotonic() - started < PATIENCE_S:
         page.wait_for_timeout(50)
