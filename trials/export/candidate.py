@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ from trials.export.loading import WEIGHTS, write_architecture
 from trials.export.page import page
 from trials.export.placing import placed_whole
 from trials.export.preprocessed import write_preprocessed
+from trials.export.recipe import recipe_of
 from trials.export.scripts.assembly import SCRIPTS, write_scripts
 from trials.export.sums import sizes
 from trials.export.verification.rebuilt import rebuilt_lines
@@ -150,19 +151,22 @@ def _write(
     mark(folder, lines)
     report = _report(name, detail, network, artifact, answers, latencies) | {"runs_in": runs_in}
     report["data"] = "as when the study started" if known else "not recorded when the study started"
+    report["beware"] = list(replace(detail.row, doubts=choice.doubts).flags)
     report["weights"] = choice.to_json()
+    if choice.training is not None:
+        report["weights"]["final_training"] = recipe_of(problem.plan, name, detail.row.number, choice.training)
     report["formats"] = further
     report["gaps"] = [item.to_json() for item in gaps(values)]
     report["on_front"] = membership_of(points(store, name)).get(detail.row.number, 0.0)
     report["verification"] = [line.to_json() for line in lines]
     report["licence"] = licence
-    report["golden"] = {"tolerance": tolerance}
+    report["golden"], report["preprocessing"] = {"tolerance": tolerance}, steps
     report |= {"graph": graph_of(artifact.path), "alone": alone}
     write_card(report, problem.plan, folder)
     (folder / "report.html").write_text(page(report), encoding="utf-8")
     report["files"] = sizes(folder)
     (folder / "report.json").write_text(json.dumps(report, indent=2), encoding="utf-8")
-    return _row(scores, latencies, lines), artifact.sha256, in_json(values)
+    return {"weights": choice.kind, **_row(scores, latencies, lines)}, artifact.sha256, in_json(values)
 
 
 def _format_line(written: Mapping[str, Any]) -> Line:
@@ -186,7 +190,7 @@ def _measure_again(store: Store, detail: CandidateDetail, artifact: Artifact, ta
         latency = measurer.measure(artifact.path, calibrated)
     low = recorded.value if recorded.low is None else recorded.low
     high = recorded.value if recorded.high is None else recorded.high
-    return Remeasured(target, recorded.value, low, high, latency)
+    return Remeasured(calibrated, recorded.value, low, high, latency)
 
 
 def recorded_value(detail: CandidateDetail, metric: str, target: str = "") -> Value:
@@ -225,7 +229,6 @@ def _report(
         "runtimes": [item.to_json() for item in answers],
         "latency": [item.to_json() for item in latencies],
         "dense_twin": [{**asdict(item), "speedup": item.speedup} for item in detail.row.speedups],
-        "beware": list(detail.row.flags),
         "numerics": {"relative_error": artifact.relative_error, "route": artifact.route},
         "file": {
             "name": artifact.path.name,

@@ -10,7 +10,8 @@ from typing import Any
 
 import yaml
 
-from nas.foreign import markdown
+from nas.foreign import line, markdown
+from trials.export.page import ALONE_NOTE
 from trials.plans.plan import Plan
 from trials.reporting.labels import interval
 
@@ -48,9 +49,13 @@ def _card(report: Mapping[str, Any], plan: Plan) -> str:
     latencies = []
     for item in report["latency"]:
         value, low, high = item["remeasured_ms"]
-        latencies.append(f"- latency on {markdown(item['target'])}: {value:.4g} ms ({low:.4g} to {high:.4g} ms)")
+        latencies.append(
+            f"- latency on {markdown(item['target'])}: {value:.4g} ms ({low:.4g} to {high:.4g} ms): {_where(item)}"
+        )
     labels = report["classes"]["test"]["classes"] if "test" in report["classes"] else []
     outputs = f"One score for each of {len(labels)} classes: {markdown(', '.join(labels[:20]))}." if labels else ""
+    alone_ms = report["alone"]["latency_ms"]
+    alone = f"- latency of the folder alone, as `verify.py` measures it: {alone_ms:.4g} ms. {ALONE_NOTE}"
     licence = markdown(report["licence"]) if report["licence"] else NOT_STATED
     return f"""---
 {yaml.safe_dump(licence_metadata(report), allow_unicode=True)}---
@@ -70,6 +75,10 @@ python verify.py          # whether the folder is whole and works on this machin
 
 `preprocessing.json` says how an image becomes an input, and `prepare.py` does it. {outputs}
 
+{_formats(report)}## Weights
+
+{_sentence(report["weights"]["reason"])}.
+
 ## Data
 
 Trained on the `train` split of the task `{plan.task.name}` and chosen by the `validation` split. The `test` split was
@@ -77,7 +86,7 @@ scored by this export only. Data: {report["data"]}.
 
 ## Metrics
 
-{chr(10).join([*scores, *latencies])}
+{chr(10).join([*scores, *latencies, alone])}
 - {report["parameters"]:,} parameters, {report["macs"]:,} MACs, {report["file"]["size_bytes"]:,} bytes
 
 Intervals are 95 % intervals. Latencies hold for the named target, runtime, number of threads and batch size only.
@@ -97,4 +106,39 @@ The licence of the data and of the weights that the training started from may li
 
 `plan.yaml` is the complete plan of the study with its seed, `architecture.json` describes the network,
 `model.safetensors` has its weights, and `report.json` lists the versions of all packages.
+{_training(report["weights"].get("final_training"))}"""
+
+
+def _sentence(text: str) -> str:
+    return line(text[:1].upper() + text[1:])
+
+
+def _where(item: Mapping[str, Any]) -> str:
+    """Return the conditions of a latency."""
+    threads = f"{item['threads']} thread{'s' * (item['threads'] != 1)}"
+    parts = [" ".join(item["runtime"]), threads, f"batch size {item['batch']}", item["processor"]]
+    return line(", ".join(filter(None, parts)))
+
+
+def _formats(report: Mapping[str, Any]) -> str:
+    """Return a section about the further formats; empty if there are none."""
+    lines = []
+    for item in report["formats"]:
+        names = ", ".join(f"`{file['name']}`" for file in item["files"])
+        lines.append(f"- {item['format']}: {names}; needs {', '.join(item['requirements'])}")
+    return "\n".join(["## Further formats", "", *lines, "", ""]) if lines else ""
+
+
+def _training(training: Mapping[str, Any] | None) -> str:
+    """Return how to repeat the final training that made the weights; empty for weights of the search."""
+    if training is None:
+        return ""
+    return f"""
+The weights are not those of the search that `plan.yaml` describes, but those of a final training with a recipe of its
+own: {line(training["description"])}. `report.json` has the whole recipe in `weights.final_training`. With the
+database of the study, this command trains the network in the same way:
+
+```sh
+{training["command"]}
+```
 """

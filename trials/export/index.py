@@ -13,15 +13,20 @@ from trials.reporting.pages import render_page
 PAGE, TABLE = "index.html", "index.csv"
 
 
-def write_index(name: str, rows: Sequence[Mapping[str, Any]], folder: Path) -> None:
+def write_index(
+    name: str, rows: Sequence[Mapping[str, Any]], folder: Path, refused: Mapping[int, str] | None = None
+) -> None:
     """Write ``index.html`` and ``index.csv`` into ``folder``, replacing those of an earlier export.
 
     Args:
         name: name of the study.
         rows: what ``export_candidate`` returned for each network, at least one; their folders are in ``folder``.
         folder: an existing folder.
+        refused: number of each trial that could not be exported → the reason.
     """
-    relative = [{**row, "folder": Path(row["folder"]).name} for row in rows]
+    relative: list[dict[str, Any]] = [{**row, "folder": Path(row["folder"]).name} for row in rows]
+    for number, reason in (refused or {}).items():
+        relative.append({"trial": number, "folder": "", "verification": "not exported", "reason": reason})
     columns = list(dict.fromkeys(key for row in relative for key in row))
     with (folder / TABLE).open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, columns)

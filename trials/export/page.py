@@ -16,6 +16,11 @@ RUNTIMES_NOTE = (
     "Off from torch by: the largest difference, in standard deviations of the output. The scores of the study come "
     "from the first runtime."
 )
+#: Why a folder has two latencies.
+ALONE_NOTE = (
+    "The latency on a target is measured by the project's protocol, in turns with a reference network; verify.py has a "
+    "shorter protocol of its own, so compare its latency only with this one."
+)
 #: Verdict of the whole verification → its sentence.
 _SUMMARIES: Mapping[Verdict, str] = {
     "pass": "Verified: every line that can be judged passed.",
@@ -139,12 +144,13 @@ def twin_table(report: Mapping[str, Any]) -> Table:
 
 def _facts(report: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Return further facts with their names."""
-    file, environment = report["file"], report["environment"]
+    file, environment, training = report["file"], report["environment"], report["weights"].get("final_training")
     packages = ", ".join(f"{name} {found}" for name, found in environment["packages"].items())
     return [
         ("File", f"{file['name']}, {file['size_bytes']:,} bytes, input {file['input_shape']}"),
         ("SHA-256", file["sha256"]),
         ("Weights", report["weights"]["reason"]),
+        *([("Trained with", training["command"])] if training else []),
         ("Data", report["data"]),
         ("Runs in", f"numpy, Pillow for image files, and {report['runs_in']}"),
         ("Latency of the folder alone", _alone(report["alone"])),
@@ -156,5 +162,5 @@ def _facts(report: Mapping[str, Any]) -> list[tuple[str, str]]:
 def _alone(alone: Mapping[str, Any]) -> str:
     return (
         f"{alone['latency_ms']:.4g} ms with verify.py, {alone['threads']} thread{'s' * (alone['threads'] != 1)}, "
-        f"{alone['cpus']} CPUs, {alone['processor']}"
+        f"{alone['cpus']} CPUs, {alone['processor']}. {ALONE_NOTE}"
     )

@@ -59,6 +59,7 @@ def placed_whole(folder: Path, *, force: bool = False) -> Iterator[Path]:
                 for cache in list(made.rglob("__pycache__")):  # written by Python when a script was run for a check
                     shutil.rmtree(cache)
                 write_sums(made)
+                _set_modes(made)
                 _flush(made)
                 _rename(made, new_folder(folder, force=force))
     finally:
@@ -102,6 +103,13 @@ def _refused(folder: Path, reason: str) -> ExportError:
     return ExportError(
         f"{folder} can't be written: {reason}; nothing was written. Free some space, or give another folder"
     )
+
+
+def _set_modes(folder: Path) -> None:
+    """Give all content the permissions of the folder, which follow the umask; some libraries write private files."""
+    allowed = folder.stat().st_mode & 0o777
+    for path in folder.rglob("*"):
+        path.chmod(allowed if path.is_dir() else allowed & 0o666)
 
 
 def _flush(folder: Path) -> None:

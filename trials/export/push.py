@@ -71,6 +71,8 @@ def push(folder: Path, url: str, *, layout: str | None = None, unverified: bool 
 def _send(folder: Path, names: list[str], url: str) -> Pushed:
     filesystem, place = _opened(url)
     if isinstance(filesystem, LocalFileSystem):
+        if Path(place).is_dir() and any(Path(place).iterdir()):
+            raise _not_empty(url)
         with placed_whole(new_folder(Path(place), force=False)) as made:
             for name in names:
                 (made / name).parent.mkdir(parents=True, exist_ok=True)
@@ -78,9 +80,15 @@ def _send(folder: Path, names: list[str], url: str) -> Pushed:
         return _pushed(folder, names, url, whole=True)
     with _explained(url):
         if filesystem.exists(place) and not all(map(_is_of_git, filesystem.find(place))):
-            raise PlanError(f"{hide_passwords(url)} is not empty; give a new place, so that no other file is replaced")
+            raise _not_empty(url)
         _upload(filesystem, place.rstrip("/"), folder, names)
     return _pushed(folder, names, url, whole=False)
+
+
+def _not_empty(url: str) -> PlanError:
+    return PlanError(
+        f"{hide_passwords(url)} is not empty, and nas push replaces nothing; give a new place, or empty it"
+    )
 
 
 def _is_of_git(path: str) -> bool:
@@ -139,5 +147,6 @@ def _pushed(folder: Path, names: list[str], url: str, *, whole: bool) -> Pushed:
 
 def describe(pushed: Pushed) -> str:
     """Return what was done, in one sentence."""
-    how = "it appeared complete" if pushed.whole else f"{SUMS} was written last: without it, a copy is incomplete"
-    return f"wrote {pushed.files} files, {pushed.size_bytes / 1e6:.1f} MB, to {pushed.url}; {how}"
+    how = "" if pushed.whole else f"; {SUMS} was written last: without it, a copy is incomplete"
+    files = f"{pushed.files} file{'s' * (pushed.files != 1)}"
+    return f"wrote {files}, {pushed.size_bytes / 1e6:.1f} MB, to {pushed.url}{how}"

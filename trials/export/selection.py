@@ -60,12 +60,21 @@ class Selection:
         """Raise PlanError unless the options fit together and the conditions can be read."""
         given = [self.trial is not None, self.best, self.knee, self.top is not None, self.pareto]
         if given.count(True) != 1:
-            raise PlanError("say which trials: one of --trial N, --best, --knee, --top N or --pareto")
+            names = [text.partition("=")[0] for text in self.arguments if not text.startswith(("--by", "--where"))]
+            found = f"; {' and '.join(names)} were given" if names else ""
+            raise PlanError(f"say which trials: one of --trial N, --best, --knee, --top N or --pareto{found}")
         if self.by and not (self.best or self.top is not None):
             raise PlanError("--by ranks trials, so it needs --best or --top N")
         if self.where and self.trial is not None:
             raise PlanError("--trial N selects one trial, so --where has no effect; leave one of them out")
         parse_conditions(self.where)
+
+    def shortage(self, found: int) -> str:
+        """Say that ``--top`` asked for more trials than the ``found`` ones; empty if it did not."""
+        if self.top is None or found >= self.top:
+            return ""
+        that = f" with {self.where}" if self.where else ""
+        return f"{found} of the {self.top} trials of --top: no more complete trials{that} have a value to rank by"
 
 
 def select(source: Source, name: str, selection: Selection, columns: StudyColumns | None = None) -> list[int]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 from nas.errors import ExportError, PlanError, StudyError
@@ -11,7 +11,8 @@ from nas.tasks import Task
 from trials.store.read.candidate import CandidateDetail
 from trials.store.read.final_trainings import FinalTrainingInfo, best_final_training
 
-#: ``best`` takes the weights of a final training if they score better on the validation split than the search's.
+#: ``best`` takes the weights of a final training unless they score worse on the validation split than the search's. The
+#: search's score is a little too high, because it chose the trial; so on equal scores, the final training is better.
 Wanted = Literal["best", "search", "final"]
 
 
@@ -25,10 +26,19 @@ class ChosenWeights:
     scores: Mapping[str, float]
     #: Which weights these are, and why.
     reason: str
+    #: Reasons to doubt their scores: ``trials.jobs.doubts``.
+    doubts: tuple[str, ...]
+    #: The final training that made them; None for weights of the search.
+    training: FinalTrainingInfo | None = None
+
+    @property
+    def kind(self) -> str:
+        """``search`` or ``final``."""
+        return "search" if self.training is None else "final"
 
     def to_json(self) -> dict[str, Any]:
-        """Return everything but the place of the file as JSON values."""
-        return {key: value for key, value in asdict(self).items() if key != "uri"}
+        """Return what a report says about them as JSON values."""
+        return {"kind": self.kind, "reason": self.reason, "sha256": self.sha256, "scores": dict(self.scores)}
 
 
 def choose_weights(detail: CandidateDetail, task: Task, wanted: str = "best") -> ChosenWeights:
@@ -57,9 +67,11 @@ def choose_weights(detail: CandidateDetail, task: Task, wanted: str = "best") ->
     value = final.scores[metric].value
     if search is None:
         return _of_final(final, "the search did not train this network")
-    is_better = value > search[metric] if direction == "maximize" else value < search[metric]
+    is_worse = value < search[metric] if direction == "maximize" else value > search[metric]
     compared = f"{metric} {value:.4f} in the final training ({final.description}), {search[metric]:.4f} in the search"
-    return _of_final(final, compared) if is_better else _of_search(detail, search, compared)
+    if value == search[metric]:
+        compared += "; on equal scores, those of the final training are taken"
+    return _of_search(detail, search, compared) if is_worse else _of_final(final, compared)
 
 
 def _search_scores(detail: CandidateDetail) -> Mapping[str, float] | None:
@@ -84,11 +96,12 @@ def _of_search(detail: CandidateDetail, scores: Mapping[str, float] | None, reas
             f"trial of the front, train it with nas train {detail.study} --trial {number}, or search again with "
             "artifacts.retention: all"
         )
-    return ChosenWeights(file.uri, file.sha256, scores, f"weights of the search: {reason}")
+    return ChosenWeights(file.uri, file.sha256, scores, f"weights of the search: {reason}", detail.row.doubts)
 
 
 def _of_final(training: FinalTrainingInfo, reason: str) -> ChosenWeights:
     file = training.weights
     assert file is not None, "a complete training has weights"
     scores = {name: value.value for name, value in training.scores.items()}
-    return ChosenWeights(file["uri"], file["sha256"], scores, f"weights of the final training: {reason}")
+    why = f"weights of the final training: {reason}"
+    return ChosenWeights(file["uri"], file["sha256"], scores, why, training.doubts, training)

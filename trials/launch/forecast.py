@@ -60,9 +60,11 @@ class Forecast:
     def remarks(self) -> list[str]:
         """Lines to print beneath the table of networks."""
         limits = ", ".join(f"{name} {sign}" for name, limit in self.limits.items() for sign in _sides(limit))
+        share = (
+            f"{self.feasible_share:.0%} of random candidates keep the limits that can be checked before the training"
+        )
         return [
-            f"limits: {limits or 'none'}; {self.feasible_share:.0%} of random candidates keep the limits that can be "
-            "checked before the training",
+            f"limits: {limits}; {share}" if limits else "limits: none",
             f"about {self.hours:.2g} hours of wall time and at most {self.disk_mb:.0f} MB of disk",
             *([self.halving] if self.halving else []),
             *self.doubts,

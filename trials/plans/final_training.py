@@ -81,6 +81,7 @@ def final_training_of(plan: Plan, overrides: Sequence[str] = ()) -> FinalTrainin
     """
     whole = {"final_training": plan.final_training.model_dump(exclude_none=True)}
     for override in overrides:
+        _refuse_prefix(override)
         apply_override(whole, f"final_training.{override}")
     data = whole["final_training"]
     if isinstance(teacher := data.get("teacher"), Typed):
@@ -100,3 +101,10 @@ def final_training_of(plan: Plan, overrides: Sequence[str] = ()) -> FinalTrainin
         seed=plan.seed if asked.seed is None else asked.seed,
         workers=asked.workers,
     )
+
+
+def _refuse_prefix(override: str) -> None:
+    """Raise PlanError for a key as it stands in a plan, such as ``estimator.epochs``."""
+    prefix, _, rest = override.partition(".")
+    if prefix in ("estimator", "final_training") and rest:
+        raise PlanError(f"{override}: the keys are those under final_training in the plan; write `{rest}`")

@@ -93,10 +93,13 @@ def export(
     store = Store(storage)
     store.check_writable()
     numbers = select(store, name, selection)
+    if shortage := selection.shortage(len(numbers)):
+        err.print(shortage, markup=False)
     paths = [out_dir if selection.is_single else out_dir / f"trial-{number}" for number in numbers]
     folders = [new_folder(path, force=force) for path in paths]
     rows: list[dict[str, Any]] = []
     errors: list[str] = []
+    refused: dict[int, str] = {}
     for number, place in zip(numbers, folders, strict=True):
         if not selection.is_single:
             err.print(f"{len(rows) + len(errors) + 1}/{len(numbers)} trial {number}")
@@ -117,9 +120,10 @@ def export(
         except NasError as error:
             if selection.is_single:
                 raise
+            refused[number] = str(error)
             errors.append(f"trial {number} is not exported: {error}")
     if rows and not selection.is_single:
-        write_index(name, rows, out_dir.expanduser())
+        write_index(name, rows, out_dir.expanduser(), refused)
     print_rows(rows, as_json, "nothing is exported")
     for row in rows:
         if row["verification"] == "fail":

@@ -178,6 +178,7 @@ def _say_next(names: list[str], storage: str) -> None:
                 out.print(f"study {name}: hypervolume {study.hypervolume:.3f}")
             verdicts[study.verdict] = None
         where = shown(parse_url(storage)).strip("'")
-        out.print(f"study {name} is in {where}; next: nas show {name} · nas report {name} --out report")
+        then = f" · nas export {name} --best --out exported" if study.row.counts.get("complete") else ""
+        out.print(f"study {name} is in {where}; next: nas show {name} · nas report {name} --out report{then}")
     for verdict in filter(None, verdicts):
         out.print(verdict)

@@ -63,6 +63,8 @@ def train(
     selection.check()
     store = Store(storage)
     numbers = select(store, name, selection)
+    if shortage := selection.shortage(len(numbers)):
+        err.print(shortage, markup=False)
     given = {"teacher": teacher, "workers": workers}
     changes = [*(overrides or ()), *(f"{key}={value}" for key, value in given.items() if value is not None)]
     found = train_finally(

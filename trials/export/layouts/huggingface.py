@@ -11,6 +11,7 @@ import yaml
 from huggingface_hub import EvalResult, ModelCardData
 
 from trials.export.card import licence_metadata
+from trials.export.layouts.paths import hide_paths
 
 #: Files that run the network; they stay together.
 _RUNNING = (
@@ -30,13 +31,14 @@ _RUNNING = (
 #: Parts of the export that check it, which work only in the export itself.
 _LEFT_OUT = ("verify.py", "verification", "SHA256SUMS", "UNVERIFIED", "__pycache__")
 
-#: Text of the card → its text in this layout.
+#: Text of the card or the report → its text in this layout.
 _MOVED = {
     "-r requirements.txt": "-r onnx/requirements.txt",
     "python run.py": "python onnx/run.py",
     "`prepare.py`": "`onnx/prepare.py`",
     "`preprocessing.json`": "`onnx/preprocessing.json`",
     "`report.json`": "`onnx/report.json`",
+    ">preprocessing.json says": ">onnx/preprocessing.json says",
 }
 
 
@@ -44,7 +46,7 @@ def write_layout(folder: Path, to: Path) -> None:
     """Write ``README.md`` with a model card's metadata, ``config.json``, ``model.safetensors`` and ``onnx/``.
 
     ``onnx`` contains the measured file, ``run.py`` and what it needs. Files and folders of other formats are next to
-    the card. What checks the export is left out.
+    the card. What checks the export is left out. Absolute paths of this machine, which the plan contains, become names.
     """
     report, steps, architecture = (
         json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))
@@ -64,6 +66,10 @@ def write_layout(folder: Path, to: Path) -> None:
     data = yaml.safe_load((folder / "plan.yaml").read_text(encoding="utf-8"))["task"]["name"]
     card = (folder / "README.md").read_text(encoding="utf-8").split("---\n", 2)[2]
     (to / "README.md").write_text(f"---\n{_metadata(report, data)}\n---\n{_moved(card)}", encoding="utf-8")
+    page = (folder / "report.html").read_text(encoding="utf-8")
+    (to / "report.html").write_text(_moved(page), encoding="utf-8")
+    plan = yaml.safe_load((folder / "plan.yaml").read_text(encoding="utf-8"))
+    hide_paths(to, [plan, report["weights"], architecture])
 
 
 def _config(report: dict[str, Any], steps: dict[str, Any], architecture: dict[str, Any]) -> dict[str, Any]:
@@ -109,8 +115,8 @@ def _metadata(report: dict[str, Any], data: str) -> str:
 
 
 def _moved(card: str) -> str:
-    """Return the text of the card with the paths of this layout."""
-    lines = [line for line in card.splitlines() if not line.startswith("python verify.py")]
+    """Return the text of the card or the report with the paths of this layout, without lines about ``verify.py``."""
+    lines = [line for line in card.splitlines() if "verify.py" not in line]
     text = "\n".join(lines) + "\n"
     for old, new in _MOVED.items():
         text = text.replace(old, new)

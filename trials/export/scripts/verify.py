@@ -5,8 +5,9 @@ python verify.py --data FOLDER   also the accuracy on images in FOLDER/<class>/;
 python verify.py --threads N     with another number of threads than the export
 python verify.py --json          one JSON value instead of a table
 
-Further formats are compared, too, if their packages are installed. Exit code 1 if a line fails. Needs numpy and the
-runtime that requirements.txt names; with the packages of a further format alone, only that format is run.
+Further formats are compared, too, if their packages are installed. Exit code 1 if a line fails, 2 if an
+argument is wrong. Needs numpy and the runtime that requirements.txt names; with the packages of a further format alone,
+only that format is run.
 """
 
 import argparse
@@ -24,11 +25,13 @@ if not __package__:  # a copy in an exported folder, which imports what lies bes
     sys.path.insert(0, str(FOLDER))
 from trials.export.scripts.run import outputs_of
 from trials.export.scripts.verification import conditions, golden, onnx_file
-from trials.export.scripts.verification.accuracy import accuracy_line
+from trials.export.scripts.verification.accuracy import NoImagesError, accuracy_line, check_data
 from trials.export.scripts.verification.formats import Open as OpenFormat
 from trials.export.scripts.verification.formats import beside, format_lines
 from trials.export.scripts.verification.lines import Line, line, table
+from trials.export.scripts.verification.steps import step_lines
 from trials.export.scripts.verification.sums import SUMS, is_inside, listed
+from trials.export.scripts.verification.whole import is_cut_off
 
 Open = Callable[[Path, int], Callable[[np.ndarray], np.ndarray]]
 
@@ -78,6 +81,7 @@ def _content_lines(
     yield from _graph_lines(folder, report)
     yield from golden.label_lines(arrays, steps)
     yield from golden.input_lines(arrays, steps)
+    yield from step_lines(steps, report)
     if open_network is None or runtime is None:
         formats = list(format_lines(folder, report, arrays, find_format))
         yield _missing_line(alone, formats)
@@ -102,7 +106,16 @@ def _batch(arrays: Mapping[str, np.ndarray], steps: dict[str, Any]) -> np.ndarra
 
 
 def _json(path: Path) -> Any:
-    return json.loads(path.read_text(encoding="utf-8"))
+    """The content of a JSON file.
+
+    Raises:
+        OSError: it can't be read.
+        ValueError: it is not JSON.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{path.name} is not JSON: {error}") from None
 
 
 def _file_lines(folder: Path) -> Iterator[Line]:
@@ -125,10 +138,8 @@ def _file_lines(folder: Path) -> Iterator[Line]:
             reason = "it is missing"
         elif hashlib.sha256(path.read_bytes()).hexdigest() == expected:
             continue
-        elif path.stat().st_size < sizes.get(name, 0):
-            reason = f"it is shorter, and perhaps truncated: {path.stat().st_size:,} of {sizes[name]:,} bytes"
         else:
-            reason = "its content was changed after the export"
+            reason = _difference(path, sizes.get(name, 0))
         wrong += 1
         yield line(f"file {name}", "fail", "its SHA-256 differs", reason)
     present = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if not path.is_dir()}
@@ -138,7 +149,16 @@ def _file_lines(folder: Path) -> Iterator[Line]:
             wrong += 1
             yield line(f"file {name}", "fail", "SHA256SUMS does not list it", "it was added, or its line was removed")
     if not wrong:
-        yield line("files", "pass", f"{len(sums)} files are as exported")
+        yield line("files", "pass", "1 file is as exported" if len(sums) == 1 else f"{len(sums)} files are as exported")
+
+
+def _difference(path: Path, size: int) -> str:
+    """What happened to a file of ``size`` bytes whose hash differs."""
+    found = path.stat().st_size
+    cut_off = is_cut_off(path) if found < size else False
+    if cut_off is None:
+        return f"its content was changed or cut off after the export: {found:,} of {size:,} bytes"
+    return f"it is truncated: {found:,} of {size:,} bytes" if cut_off else "its content was changed after the export"
 
 
 def _graph_lines(folder: Path, report: dict[str, Any]) -> Iterator[Line]:
@@ -202,6 +222,11 @@ def main(open_network: Open | None, runtime: tuple[str, str] | None) -> None:
         assert runtime is not None
         print(json.dumps(record(FOLDER, open_network, runtime, given.threads or 1)))
         return
+    try:
+        check_data(FOLDER, given.data)
+    except NoImagesError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
     lines = verify(FOLDER, open_network, runtime, data=given.data, threads=given.threads)
     print(json.dumps(lines, indent=2) if given.json else table(lines))
     sys.exit(any(item["verdict"] == "fail" for item in lines))

@@ -13,6 +13,7 @@ from nas.errors import ExportError, PlanError
 from nas.export.formats import FORMATS, Format
 from nas.export.formats.environment import EnvironmentFormat
 from nas.extras import pip_install, require
+from trials.export.scripts.verification.accuracy import NoImagesError, check_data
 from trials.export.scripts.verification.formats import NotOpened, Open
 from trials.export.scripts.verification.lines import Line
 from trials.export.scripts.verify import verify
@@ -30,14 +31,18 @@ def verify_folder(
         trust_code: load the library of kernels in the folder, and formats that contain code.
 
     Raises:
-        PlanError: there is no such folder, or ``data`` is no folder.
+        PlanError: there is no such folder, it has another layout, or ``data`` has no images of its classes.
         ExportError: the folder needs its library of kernels and ``trust_code`` is false.
         MissingPackageError: the runtime of the folder is not installed.
     """
     folder = folder.expanduser()
-    for place, option in ((folder, "the folder"), (data, "--data")):
-        if place is not None and not place.is_dir():
-            raise PlanError(f"{option} {place} does not exist; give a folder")
+    if not folder.is_dir():
+        raise PlanError(f"the folder {folder} does not exist; give a folder")
+    _refuse_layouts(folder)
+    try:
+        check_data(folder, data)
+    except NoImagesError as error:
+        raise PlanError(str(error)) from None
     if not (folder / "SHA256SUMS").is_file():
         raise PlanError(f"{folder} has no SHA256SUMS, so no export wrote it; give a folder that nas export wrote")
     if (folder / "kernels.xml").exists() and not trust_code:
@@ -50,6 +55,17 @@ def verify_folder(
     network = import_module(f"trials.export.scripts.network_{script}")
     find = partial(_find_format, folder, trust_code)
     return verify(folder, network.open_network, network.RUNTIME, find_format=find, data=data, threads=threads)
+
+
+def _refuse_layouts(folder: Path) -> None:
+    """Raise PlanError for a folder that ``nas push`` wrote in another layout, and say what to verify."""
+    if (folder / "config.json").is_file() and (folder / "onnx" / "run.py").is_file():
+        raise PlanError(
+            f"{folder} has the layout huggingface, which leaves out what a verification needs; verify the export that "
+            f"was pushed, and compare this copy with its hashes: cd {folder} && sha256sum -c SHA256SUMS"
+        )
+    if (folder / "MLmodel").is_file():
+        raise PlanError(f"{folder} has the layout mlflow; verify the export in it: nas verify {folder / 'export'}")
 
 
 def _find_format(folder: Path, trust_code: bool, written: Mapping[str, Any]) -> Open:

@@ -15,6 +15,7 @@ import numpy as np
 from nas.errors import ExportError
 from nas.export.checking.check import TOLERANCE, TOLERATED_STEPS
 from nas.latency.protocol.measure import Latency
+from nas.latency.targets import Target
 from trials.export.scripts.verification.onnx_file import describe
 from trials.export.verification.verdicts import Line, judged, worst
 
@@ -33,11 +34,16 @@ UNVERIFIED = "UNVERIFIED"
 class Remeasured:
     """A newly measured latency and the recorded one."""
 
-    target: str
+    calibrated: Target
     recorded_ms: float
     recorded_low_ms: float
     recorded_high_ms: float
     latency: Latency
+
+    @property
+    def target(self) -> str:
+        """Name of the target."""
+        return self.calibrated.spec.name
 
     @property
     def ratio(self) -> float:
@@ -62,13 +68,18 @@ class Remeasured:
         )
 
     def to_json(self) -> dict[str, Any]:
-        """Return both latencies as JSON values."""
+        """Return both latencies, and where they were measured, as JSON values."""
+        spec = self.calibrated.spec
         return {
             "target": self.target,
             "recorded_ms": [self.recorded_ms, self.recorded_low_ms, self.recorded_high_ms],
             "remeasured_ms": [self.latency.latency_ms, self.latency.low_ms, self.latency.high_ms],
             "ratio": self.ratio,
             "agrees": self.agrees,
+            "runtime": [spec.runtime, str(self.calibrated.description.get("runtime_version", ""))],
+            "threads": spec.threads,
+            "batch": spec.batch,
+            "processor": str(self.calibrated.description.get("processor", "")),
             "conditions": dict(self.latency.conditions),
         }
 

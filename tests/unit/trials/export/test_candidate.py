@@ -186,6 +186,12 @@ def test_formats_are_written_compared_and_scored(store: Store, tmp_path: Path) -
         assert item["scores"] == report["scores"]
         assert all((tmp_path / "out" / file["name"]).stat().st_size == file["size_bytes"] for file in item["files"])
     assert "model.torch.safetensors" in (tmp_path / "out" / "report.html").read_text()
+    card = (tmp_path / "out" / "README.md").read_text()
+    assert "- torch: `model.py`, `model.torch.safetensors`; needs numpy==" in card
+    (latency,) = report["latency"]
+    assert f"onnxruntime {latency['runtime'][1]}, 1 thread, batch size 1, {latency['processor']}" in card
+    mode = (tmp_path / "out").stat().st_mode
+    assert {path.stat().st_mode & 0o777 for path in (tmp_path / "out").glob("*.*")} == {mode & 0o666}
 
 
 def test_a_format_that_is_refused_leaves_no_folder(store: Store, tmp_path: Path) -> None:

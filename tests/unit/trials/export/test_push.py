@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import html
 import json
 import os
 import re
@@ -28,6 +29,7 @@ from trials.export.card import licence_metadata
 from trials.export.push import describe, push
 from trials.export.scripts.verification.sums import SUMS
 from trials.export.sums import check_sums, write_sums
+from trials.export.verification.any_folder import verify_folder
 from trials.store.store import Store
 
 PLAN = {
@@ -88,8 +90,10 @@ def test_a_copy_in_a_folder_is_equal_and_appears_at_once(folder: Path, tmp_path:
     found = push(folder, form.format(tmp_path / "copy"))
     assert content(tmp_path / "copy") == content(folder)
     assert (found.files, found.whole) == (len(content(folder)), True)
-    with pytest.raises(PlanError, match="is not empty"):
+    with pytest.raises(PlanError, match="is not empty, and nas push replaces nothing; give a new place"):
         push(folder, str(tmp_path / "copy"))
+    modes = {path.stat().st_mode & 0o777 for path in (tmp_path / "copy").rglob("*") if path.is_file()}
+    assert modes == {(tmp_path / "copy").stat().st_mode & 0o666}
 
 
 def test_sums_are_sent_last(folder: Path, bucket: type[Bucket]) -> None:
@@ -192,6 +196,11 @@ def test_the_layout_of_hugging_face_has_a_model_card_and_runs(folder: Path, tmp_
     assert result.metric_value == report["scores"]["test"]["accuracy"]
     assert card.data.license == ModelCard.load(folder / "README.md").data.license == "apache-2.0"
     assert "verify.py" not in card.text
+    page = (copy / "report.html").read_text()
+    assert "verify.py" not in page
+    assert "pip install -r onnx/requirements.txt\npython onnx/run.py image.jpg\n</pre>" in page
+    with pytest.raises(PlanError, match=r"has the layout huggingface.*verify the export that was pushed"):
+        verify_folder(copy)
     config = json.loads((copy / "config.json").read_text())
     assert config["id2label"]["3"] == "3"
     assert (copy / "model.safetensors").read_bytes() == (folder / "model.safetensors").read_bytes()
@@ -207,6 +216,27 @@ def test_the_layout_of_hugging_face_has_a_model_card_and_runs(folder: Path, tmp_
     assert ran.stdout.strip()
     ran = subprocess.run([sys.executable, "onnx/run.py"], cwd=copy, capture_output=True, text=True)
     assert "in golden.npz" in ran.stdout, ran.stderr
+
+
+def test_no_path_of_this_machine_is_in_the_layout_of_hugging_face(folder: Path, tmp_path: Path) -> None:
+    plan = yaml.safe_load((folder / "plan.yaml").read_text())
+    data, weights = "/home/me & you/photos", "/home/me & you/photos/teacher.safetensors"
+    plan["task"]["root"], plan["code"] = data, ["/home/me & you"]
+    (folder / "plan.yaml").write_text(yaml.safe_dump(plan))
+    report = json.loads((folder / "report.json").read_text())
+    report["weights"]["final_training"] = {"recipe": {"teacher": f"timm:resnet50,weights={weights}"}}
+    (folder / "report.json").write_text(json.dumps(report))
+    with (folder / "report.html").open("a") as page:
+        page.write(f"<td>{html.escape(weights)}, {html.escape(data)} and 3/home</td>")
+    (folder / SUMS).unlink()
+    write_sums(folder)
+    push(folder, str(tmp_path / "copy"), layout="huggingface")
+    texts = [path.read_text() for path in (tmp_path / "copy").rglob("*") if path.suffix in (".html", ".json", ".yaml")]
+    assert not [text for text in texts if "home/me" in text]
+    assert "<td>teacher.safetensors, photos and 3/home</td>" in (tmp_path / "copy" / "report.html").read_text()
+    copied = yaml.safe_load((tmp_path / "copy" / "plan.yaml").read_text())
+    assert (copied["task"]["root"], copied["code"]) == ("photos", ["me & you"])
+    assert check_sums(tmp_path / "copy")
 
 
 def test_a_licence_is_an_identifier_or_another_one_with_its_name() -> None:
@@ -242,6 +272,8 @@ def test_the_layout_of_mlflow_describes_the_file(folder: Path, tmp_path: Path) -
     assert given["tensor-spec"] == {"dtype": "float32", "shape": [1, 1, 8, 8]}
     assert (copy / "model.onnx").read_bytes() == (folder / "model.onnx").read_bytes()
     assert content(copy / "export") == content(folder)
+    with pytest.raises(PlanError, match=r"has the layout mlflow; verify the export in it: nas verify .*copy/export"):
+        verify_folder(copy)
     ran = subprocess.run([sys.executable, "run.py"], cwd=copy / "export", capture_output=True, text=True)
     assert "in golden.npz" in ran.stdout, ran.stderr
     assert any(line.startswith("onnxruntime==") for line in (copy / "requirements.txt").read_text().splitlines())

@@ -76,7 +76,7 @@ def test_the_knee_is_on_the_front_and_not_at_its_ends(store: Store) -> None:
     ("selection", "message"),
     [
         (Selection(), "say which trials"),
-        (Selection(best=True, pareto=True), "say which trials"),
+        (Selection(best=True, pareto=True), "say which trials.*; --best and --pareto were given"),
         (Selection(pareto=True, by="accuracy"), "--by ranks trials"),
         (Selection(trial=1, where="latency_ms<2"), "--where has no effect"),
         (Selection(best=True, where="latency_ms less than 2"), "is not a condition"),
@@ -96,6 +96,16 @@ def test_conditions_that_no_trial_keeps(store: Store) -> None:
         select(store, "digits", Selection(best=True, where="latency_ms<0.0"))
 
 
+def test_fewer_trials_than_asked_for_are_said(complete: Points) -> None:
+    bound = float(np.sort(complete.values[:, 1])[1])
+    selection = Selection(top=2, where=f"latency_ms<{bound}")
+    assert selection.shortage(1) == (
+        f"1 of the 2 trials of --top: no more complete trials with latency_ms<{bound} have a value to rank by"
+    )
+    assert not selection.shortage(2)
+    assert not Selection(pareto=True).shortage(1)
+
+
 def test_a_study_without_a_complete_trial(tmp_path: Path) -> None:
     store = Store(f"sqlite:///{tmp_path}/nas.db")
     seed_database(store.engine)
@@ -110,11 +120,14 @@ def test_the_index_lists_every_folder_and_shows_names_as_text(tmp_path: Path) ->
         {"trial": 3, "folder": str(tmp_path / "trial-3"), "validation accuracy": 0.98, "agrees": True},
         {"trial": 7, "folder": str(tmp_path / "trial-7"), "validation accuracy": 0.97, "agrees": False},
     ]
-    write_index("<script>alert(1)</script>", rows, tmp_path)
+    write_index("<script>alert(1)</script>", rows, tmp_path, {5: "its weights <b>were not kept</b>"})
     page = (tmp_path / "index.html").read_text()
     assert "<script>" not in page
     assert '<a href="trial-7/">trial-7</a>' in page
     with (tmp_path / "index.csv").open() as file:
         found = list(csv.DictReader(file))
-    assert [row["folder"] for row in found] == ["trial-3", "trial-7"]
+    assert [row["folder"] for row in found] == ["trial-3", "trial-7", ""]
+    assert (found[2]["trial"], found[2]["reason"]) == ("5", "its weights <b>were not kept</b>")
+    assert "its weights &lt;b&gt;were not kept" in page
+    assert page.count("<a href") == 3
     assert found[1]["agrees"] == "False"

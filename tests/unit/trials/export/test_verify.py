@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -77,7 +78,8 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with placed_whole(path) as made:
         write_network(made / "model.onnx")
         write_scripts("onnxruntime", made)
-        (made / "preprocessing.json").write_text(json.dumps(STEPS))
+        (made / "preprocessing.json").write_text(json.dumps(STEPS, indent=2))
+        (made / "notes.txt").write_text("all notes")
         pixels, targets = coloured(6)
         inputs = normalized(pixels, STEPS)
         session = onnxruntime.InferenceSession(str(made / "model.onnx"))
@@ -87,6 +89,7 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
         report = {
             "scores": {"validation": {"accuracy": 1.0}, "test": {"accuracy": 1.0}},
             "file": {"name": "model.onnx"},
+            "preprocessing": STEPS,
             "golden": {"tolerance": 1e-3},
             "graph": graph_of(made / "model.onnx"),
             "alone": record_alone(made, 1),
@@ -149,7 +152,43 @@ FAULTS: dict[str, tuple[Callable[[Path], Any], str, str, str]] = {
         "fail",
         "changed: stem.weight",
     ),
-    "truncated file": (cut, "file model.onnx", "fail", "it is shorter, and perhaps truncated: "),
+    "truncated file": (cut, "file model.onnx", "fail", "it is truncated: "),
+    "shorter JSON that is whole": (
+        lambda folder: change_steps(folder),
+        "file preprocessing.json",
+        "fail",
+        "its content was changed after the export",
+    ),
+    "shorter file that may be whole": (
+        lambda folder: (folder / "notes.txt").write_text("no"),
+        "file notes.txt",
+        "fail",
+        "its content was changed or cut off after the export: 2 of 9 bytes",
+    ),
+    "other resizing": (
+        lambda folder: change_steps(folder, resize={"shorter_side": 64}),
+        "preprocessing.json resize.shorter_side",
+        "fail",
+        "resize.shorter_side is 64, but was 8",
+    ),
+    "step removed": (
+        lambda folder: change_steps(folder, crop={"height": 8}),
+        "preprocessing.json crop.width",
+        "fail",
+        "crop.width is missing, but was 8",
+    ),
+    "step added": (
+        lambda folder: change_steps(folder, white=255),
+        "preprocessing.json white",
+        "fail",
+        "white is 255, but was missing",
+    ),
+    "JSON with an error": (
+        lambda folder: (folder / "preprocessing.json").write_text('{"input": ]'),
+        "folder",
+        "fail",
+        "preprocessing.json is not JSON: Expecting value: line 1",
+    ),
     "other opset": (
         lambda folder: change_model(folder, lambda model: setattr(model.opset_import[0], "version", 17)),
         "opset",
@@ -262,7 +301,7 @@ def test_an_untouched_folder_passes_on_every_line(folder: Path, images: Path) ->
     verdicts = {item["check"]: item["verdict"] for item in lines}
     assert verdicts.pop("latency") in ("pass", "warning")
     assert set(verdicts.values()) == {"pass"}
-    assert len(verdicts) == 7
+    assert len(verdicts) == 8
 
 
 @pytest.mark.parametrize("fault", FAULTS)
@@ -299,6 +338,22 @@ def test_images_in_another_order_of_channels_are_recognised(folder: Path, images
     verdict, reason = said(verify_folder(folder, data=images), "accuracy")
     assert verdict == "fail"
     assert "with red and blue exchanged it is 1.0000: the images are BGR" in reason
+
+
+def test_a_folder_without_images_of_the_classes_is_refused_by_both_commands(folder: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    (other / "yellow").mkdir(parents=True)
+    for data, message in {
+        tmp_path / "nope": f"--data {tmp_path / 'nope'} does not exist; give a folder",
+        other: f"--data {other} has no folder named like a class; found: yellow; expected: red, green, blue",
+    }.items():
+        command = [sys.executable, "-I", str(folder / "verify.py"), "--data", str(data)]
+        done = subprocess.run(command, capture_output=True, text=True)
+        assert (done.returncode, done.stderr) == (2, f"error: {message}\n")
+        with pytest.raises(PlanError, match=re.escape(message)):
+            verify_folder(folder, data=data)
+    (other / "red").mkdir()
+    assert said(verify_folder(folder, data=other), "accuracy")[0] == "fail"
 
 
 def test_files_that_are_not_images_are_counted(folder: Path, images: Path) -> None:

@@ -81,7 +81,7 @@ def test_a_forecast_shows_typical_networks_and_what_the_budget_comes_to(in_proce
     assert found.hours > 0
     assert found.data is not None
     assert json.loads(json.dumps(found.to_json()))["networks"] == found.networks
-    assert found.remarks[0].startswith("limits: none; 100% of random candidates")
+    assert found.remarks[0] == "limits: none"
     (doubt,) = found.doubts
     assert doubt.startswith("too short: each candidate is trained for 2 optimiser steps only")
     assert doubt in found.remarks

@@ -1,5 +1,6 @@
 """The accuracy of an exported network on images of the user."""
 
+import json
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -11,6 +12,36 @@ from trials.export.scripts.run import outputs_of
 from trials.export.scripts.verification.lines import Line, line
 
 Run = Callable[[np.ndarray], np.ndarray]
+
+
+class NoImagesError(ValueError):
+    """A folder of images can't be used; the message says why and what to give."""
+
+
+def check_data(folder: Path, data: Path | None) -> None:
+    """Check that ``data`` has a folder for at least one class of the network in ``folder``.
+
+    Raises:
+        NoImagesError: it has none, or does not exist.
+    """
+    if data is None:
+        return
+    if not data.is_dir():
+        raise NoImagesError(f"--data {data} does not exist; give a folder")
+    try:
+        steps = json.loads((folder / "preprocessing.json").read_text(encoding="utf-8"))
+        labels = list(steps["labels"]) if "channels" in steps else []
+    except (OSError, ValueError, KeyError, TypeError):  # the verification reports what is wrong with the file
+        return
+    found = sorted(path.name for path in data.iterdir() if path.is_dir())
+    if labels and not set(labels) & set(found):
+        raise NoImagesError(
+            f"--data {data} has no folder named like a class; found: {_some(found)}; expected: {_some(labels)}"
+        )
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join([*names[:8], *(["…"] if len(names) > 8 else [])]) or "no folder"
 
 
 def accuracy_line(run: Run, data: Path, steps: dict[str, Any], scores: dict[str, dict[str, float]]) -> Line:
@@ -30,11 +61,11 @@ def accuracy_line(run: Run, data: Path, steps: dict[str, Any], scores: dict[str,
     prepare, batch = partial(prepare_file, steps=steps), steps["input"]["shape"][0]
     right, count = _counts(run, files, prepare, batch)
     if not count:
-        names = ", ".join(steps["labels"][:5])
-        return line("accuracy", "not judged", f"{data} holds no images in folders named {names}", "give another --data")
+        reason = f"allowed: image files in folders named {_some(steps['labels'])}"
+        return line("accuracy", "fail", f"{data} contains no image", reason)
     found, recorded = right / count, scores["test"].get("accuracy")
     skipped = f" (files without an image: {len(files) - count})" if len(files) > count else ""
-    text = f"{found:.4f} on {count} images{skipped}"
+    text = f"{found:.4f} on {count} image{'s' * (count != 1)}{skipped}"
     if recorded is None:
         return line("accuracy", "not judged", text, "the export has no accuracy")
     margin = 1.96 * np.sqrt(max(recorded * (1 - recorded), 0.25 / count) / count)

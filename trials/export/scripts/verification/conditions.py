@@ -59,7 +59,10 @@ def compare(now: dict[str, Any], recorded: dict[str, Any]) -> Iterator[Line]:
     if now["runtime"] != recorded["runtime"]:
         differing.append(f"{' '.join(now['runtime'])} instead of {' '.join(recorded['runtime'])}")
     low, high = recorded["low_ms"] * (1 - MARGIN), recorded["high_ms"] * (1 + MARGIN)
-    found = f"{now['latency_ms']:.4g} ms, recorded {recorded['low_ms']:.4g} to {recorded['high_ms']:.4g} ms"
+    found = (
+        f"{now['latency_ms']:.4g} ms, recorded {recorded['low_ms']:.4g} to {recorded['high_ms']:.4g} ms "
+        f"(allowed: up to {MARGIN:.0%} outside)"
+    )
     verdict, reason = "pass", ""
     if differing:
         verdict, reason = "not judged", "; ".join(differing)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +15,16 @@ from sqlalchemy import update
 import nas.torchvision_fix  # noqa: F401
 from nas.errors import JobError, PlanError, StudyError, UnknownNameError
 from nas.tasks.digits import Digits
-from tests.unit.trials.launch.conftest import EventByEvent
+from tests.unit.trials.launch.conftest import PLAN, EventByEvent
 from trials.export.candidate import export_candidate
+from trials.export.recipe import overrides_of
 from trials.export.weights import choose_weights
 from trials.launch.training.final import train_finally
+from trials.plans.final_training import final_training_of
+from trials.plans.plan import make_plan
 from trials.store.models import Candidate
 from trials.store.read.candidate import candidate_detail
+from trials.store.read.candidates import Value
 from trials.store.read.final_trainings import FinalTrainingInfo, best_final_training
 from trials.store.store import Store
 
@@ -107,6 +112,7 @@ def test_a_wrong_recipe_or_teacher_is_refused_before_anything_is_trained(
     save_file(timm.create_model("resnet10t", num_classes=7).state_dict(), weights)
     wrong = {
         "epoch=3": "final_training: estimator: 'training' has no parameter 'epoch'; did you mean 'epochs'",
+        "estimator.epochs=3": "estimator.epochs=3: the keys are those under final_training .*; write `epochs=3`",
         "teacher=best": "final_training.teacher: .*a teacher is dense, trial:N, or timm:MODEL,weights=FILE",
         "teacher=trial:9": "no trial 9",
         f"teacher=timm:resnet10t,weights={tmp_path / 'missing'}": "there is no file .*missing",
@@ -131,16 +137,57 @@ def test_the_better_weights_are_exported(store: Store, tmp_path: Path) -> None:
     with pytest.raises(PlanError, match="weights 'newest'; allowed: best, search, final"):
         choose_weights(detail, task, "newest")
     searched = choose_weights(detail, task)
-    final = trained(store)
+    final = trained(store, "seed=3", "label_smoothing=0.001", "teacher=dense")
     detail = candidate_detail(store, "study", 0)
     assert choose_weights(detail, task, "search").sha256 == searched.sha256
     chosen = choose_weights(detail, task)
     assert chosen.sha256 == choose_weights(detail, task, "final").sha256 == sha256(final)
-    export_candidate(store, "study", 0, tmp_path / "out")
+    row = export_candidate(store, "study", 0, tmp_path / "out")
     report = json.loads((tmp_path / "out" / "report.json").read_text())
     assert report["weights"]["sha256"] == sha256(final)
     assert report["scores"]["validation"]["accuracy"] == pytest.approx(final.scores["accuracy"].value, abs=0.005)
-    assert "weights of the final training: accuracy 0" in (tmp_path / "out" / "report.html").read_text()
+    html, card = ((tmp_path / "out" / name).read_text() for name in ("report.html", "README.md"))
+    assert "weights of the final training: accuracy 0" in html
+    assert "Weights of the final training: accuracy 0" in card
+    (doubt,), (before,) = final.doubts, detail.row.doubts
+    assert doubt != before
+    assert doubt in report["beware"]
+    assert before not in report["beware"]
+    assert before not in html
+    command = report["weights"]["final_training"]["command"]
+    assert command == "nas train study --trial 0 label_smoothing=0.001 teacher=dense seed=3"
+    assert f"```sh\n{command}\n```" in card
+    assert command in html
+    searched_row = export_candidate(store, "study", 0, tmp_path / "searched", "search")
+    assert (row["weights"], searched_row["weights"]) == ("final", "search")
+    assert "nas train" not in (tmp_path / "searched" / "README.md").read_text()
+    assert before in json.loads((tmp_path / "searched" / "report.json").read_text())["beware"]
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        [],
+        ["learning_rate=1e-5", "teacher=trial:1"],
+        ["distillation.temperature=3.0", "teacher=timm:resnet10t,weights=a b.safetensors", "workers=2"],
+        ["name=sparse_then_quantize", "seed=7"],
+    ],
+)
+def test_the_overrides_of_a_recipe_make_it_again(overrides: list[str]) -> None:
+    plan = make_plan(PLAN)
+    recipe = json.loads(json.dumps(final_training_of(plan, overrides).to_json()))
+    assert final_training_of(plan, overrides_of(plan, recipe)).to_json() == recipe
+
+
+def test_on_equal_scores_the_final_training_is_taken(store: Store) -> None:
+    trained(store)
+    detail = candidate_detail(store, "study", 0)
+    (final,) = detail.final_trainings
+    search = choose_weights(detail, Digits(image_size=8), "search").scores["accuracy"]
+    equal = replace(detail, final_trainings=(replace(final, scores={"accuracy": Value(search)}),))
+    chosen = choose_weights(equal, Digits(image_size=8))
+    assert chosen.kind == "final"
+    assert chosen.reason.endswith("; on equal scores, those of the final training are taken")
 
 
 def test_weights_that_score_worse_than_those_of_the_search_are_not_exported(store: Store) -> None:
