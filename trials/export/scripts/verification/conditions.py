@@ -61,7 +61,7 @@ def compare(now: dict[str, Any], recorded: dict[str, Any]) -> Iterator[Line]:
     low, high = recorded["low_ms"] * (1 - MARGIN), recorded["high_ms"] * (1 + MARGIN)
     found = (
         f"{now['latency_ms']:.4g} ms, recorded {recorded['low_ms']:.4g} to {recorded['high_ms']:.4g} ms "
-        f"(allowed: up to {MARGIN:.0%} outside)"
+        f"(allowed: up to {MARGIN * 100:.0f} % outside)"
     )
     verdict, reason = "pass", ""
     if differing:
