@@ -17,8 +17,8 @@ from dashboard.context import Context
 from dashboard.launch import ALLOW_ACTIONS
 from dashboard.pages import page_modules
 from dashboard.views import Views
-from dashboard.widgets import choose_images, show_error
-from nas.errors import NasError
+from dashboard.widgets import choose_images, errors_shown, retry, show_error
+from nas.errors import NasError, StoreError
 from trials.store.database.engine import open_engine
 
 #: The icon is a local file, because the browser would fetch an icon given by name from the internet.
@@ -41,6 +41,7 @@ def main() -> None:
         views = st.cache_resource(_opened)(options.storage)
     except NasError as error:
         show_error(error)
+        retry()
         return
     actions = Actions(options.storage, allowed=options.allow_actions)
     pages: dict[str, Any] = {}
@@ -76,9 +77,11 @@ def asked_options() -> argparse.Namespace:
 
 def _shower(module: ModuleType, context: Context) -> Callable[[], None]:
     def show() -> None:
-        try:
-            module.show(context)
-        except NasError as error:
-            show_error(error)
+        with errors_shown():
+            try:
+                module.show(context)
+            except StoreError:
+                retry()
+                raise
 
     return show

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from functools import wraps
+from typing import Any, ParamSpec
 
 import plotly.graph_objects as go
 import streamlit as st
@@ -19,12 +21,21 @@ from trials.reporting.labels import label, title
 INKS = {"light": "#4b5563", "dark": "#aab2be"}
 CARDS_A_ROW = 4
 PNG, SVG = "PNG", "SVG"
+#: Seconds between two attempts to read a database that could not be read.
+RETRY_S = 5
+P = ParamSpec("P")
 
 
-def draw(place: Any, figure: go.Figure, key: str, *, select: Sequence[str] = ()) -> Any:
-    """Show ``figure`` in ``place``; ``select``: how points can be selected; the selection is returned."""
+def draw(
+    place: Any, figure: go.Figure, key: str, *, select: Sequence[str] = (), on_select: Callable[[], None] | None = None
+) -> Any:
+    """Show ``figure`` in ``place`` and return the selection.
+
+    ``select``: how points can be selected. ``on_select``: called when the visitor selects points or none; the selection
+    is in the session's state under ``key``. Streamlit forgets it as soon as the figure has other data.
+    """
     figure.update_layout(font_color=INKS.get(str(st.context.theme.type), INKS["light"]))
-    choice = {"on_select": "rerun", "selection_mode": select} if select else {}
+    choice = {"on_select": on_select or "rerun", "selection_mode": select} if select else {}
     image = {"format": str(st.session_state.get(IMAGES) or PNG).lower(), "filename": key, "scale": 2}
     config = {"displaylogo": False, "toImageButtonOptions": image}
     return place.plotly_chart(figure, key=key, theme=None, config=config, **choice)
@@ -47,6 +58,29 @@ def errors_shown() -> Iterator[None]:
         yield
     except NasError as error:
         show_error(error)
+
+
+def repeat(work: Callable[P, None], every_s: float | None, *arguments: P.args, **settings: P.kwargs) -> None:
+    """Do ``work`` as a part of the page of its own, again every ``every_s`` seconds, and show errors in its place."""
+
+    @wraps(work)
+    def part(*arguments: P.args, **settings: P.kwargs) -> None:
+        with errors_shown():
+            work(*arguments, **settings)
+
+    st.fragment(part, run_every=every_s)(*arguments, **settings)
+
+
+def retry() -> None:
+    """Draw the whole page again in a few seconds."""
+    shown_at = time.monotonic()
+
+    def again() -> None:
+        if time.monotonic() > shown_at + RETRY_S / 2:
+            st.rerun()
+
+    st.caption(f"This page tries again every {RETRY_S} seconds.")
+    st.fragment(again, run_every=RETRY_S)()
 
 
 def show_numbers(cards: Sequence[tuple[str, str, str]]) -> None:

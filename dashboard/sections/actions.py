@@ -8,8 +8,8 @@ from collections.abc import Sequence
 import streamlit as st
 
 from dashboard.context import Context
-from dashboard.widgets import errors_shown
-from nas.foreign import lines, markdown
+from dashboard.widgets import errors_shown, repeat
+from nas.foreign import lines
 from trials.launch.detached import Command, commands
 from trials.reporting.labels import moment
 from trials.reporting.study import StudyView
@@ -30,6 +30,11 @@ def show_actions(context: Context, study: StudyView) -> None:
             _end(context, study.name)
         else:
             _continue(context, study)
+    if study.row.state == "stopped":
+        st.caption(
+            "This study was stopped before its budget was spent. Resume runs the rest of the budget; Extend runs the "
+            "rest and the trials that it adds."
+        )
     show_commands(context, study)
 
 
@@ -37,16 +42,22 @@ def _end(context: Context, name: str) -> None:
     if st.button("Pause", icon=":material/pause:", help="It can be resumed."):
         context.actions.start(name, "pause", "--", name)
         st.rerun()
+    _stop(context, name)
+
+
+def _stop(context: Context, name: str) -> None:
     if st.button("Stop", icon=":material/stop:", help="The study ends with the results that it has."):
         context.actions.start(name, "stop", "--", name)
         st.rerun()
 
 
 def _continue(context: Context, study: StudyView) -> None:
-    name = study.name
-    if study.row.state in ("interrupted", "paused") and st.button("Resume", icon=":material/play_arrow:"):
+    name, state = study.name, study.row.state
+    if state in ("interrupted", "paused", "stopped") and st.button("Resume", icon=":material/play_arrow:"):
         context.actions.start(name, "resume", "--", name)
         st.rerun()
+    if state in ("interrupted", "paused"):
+        _stop(context, name)
     more = st.number_input("More trials", 1, 1_000_000, 10, key="more", width=140)
     if st.button("Extend", icon=":material/add:", help="Adds trials to the budget and continues the study."):
         context.actions.start(name, "extend", "--", name, f"budget.trials=+{more}")
@@ -59,7 +70,7 @@ def show_commands(context: Context, study: StudyView) -> None:
     if found:
         num_open = count_open(found)
         with st.expander("Commands started here", expanded=bool(num_open)):
-            st.fragment(_commands, run_every=EVERY_S if num_open else None)(context, study, found, num_open)
+            repeat(_commands, EVERY_S if num_open else None, context, study, found, num_open)
 
 
 def _commands(context: Context, study: StudyView, found: Sequence[Command], num_open: int) -> None:
@@ -75,9 +86,11 @@ def show_command(command: Command) -> None:
     state = command.state
     with st.container(horizontal=True, vertical_alignment="center"):
         st.badge(state, color=COLORS.get(state, "blue"))
-        st.markdown(f"{markdown(shlex.join(['nas', *command.arguments]))} :small[:gray[{moment(command.asked_at)}]]")
+        st.caption(moment(command.asked_at))
         if not command.is_over and st.button("Cancel", key=f"cancel-{command.folder.name}"):
             command.cancel()
+    # Not as Markdown, in which Streamlit makes a dash of `--`.
+    st.code(lines(shlex.join(["nas", *command.arguments])), language="sh", wrap_lines=True)
     if text := command.log():
         st.code(lines(text), language=None, height=200 if text.count("\n") > 8 else "content")
 

@@ -13,7 +13,7 @@ import streamlit as st
 from dashboard.context import Context
 from dashboard.sections.actions import count_open, show_command
 from dashboard.tables.study import candidates_table, exported_table
-from dashboard.widgets import formats, shown_label
+from dashboard.widgets import formats, repeat, shown_label
 from nas.export.formats import FORMATS
 from nas.scratch import Scratch
 from trials.export.selection import Selection, select
@@ -118,7 +118,7 @@ def show_exports(context: Context, study: StudyView) -> None:
     if found:
         st.subheader("Exports")
         num_open = count_open(found)
-        st.fragment(_exports, run_every=EVERY_S if num_open else None)(found, num_open)
+        repeat(_exports, EVERY_S if num_open else None, found, num_open)
 
 
 def _exports(found: Sequence[Command], num_open: int) -> None:

@@ -14,17 +14,29 @@ from trials.reporting.charts.front import SCALES, front_figure
 from trials.reporting.labels import number, title
 from trials.reporting.study import StudyView
 
+#: Keys of the chart, and of the clicked trial, which stays while a live study adds points.
+FRONT, PICKED = "front", "picked"
+
 
 def show_front(context: Context, study: StudyView) -> None:
     """Plot two metrics of all trials with their front; a click on a point shows that trial beside the figure."""
     axes, scales = choose_axes(study, "Pareto front")
     chart, side = st.columns([3.4, 1], gap="medium")
+    picked = st.session_state.get(PICKED)
     figure = front_figure(
-        study.points_on(axes), study.summary.limits, shares=study.shares, imported=study.imported, scales=scales
+        study.points_on(axes),
+        study.summary.limits,
+        shares=study.shares,
+        selected=picked,
+        imported=study.imported,
+        scales=scales,
     )
-    event = draw(chart, figure, "front", select=["points"])
+    draw(chart, figure, FRONT, select=["points"], on_select=_pick)
     with side:
-        _selected(context, study, event)
+        if picked is None:
+            _explain()
+        else:
+            _show_picked(context, study, picked)
 
 
 def choose_axes(study: StudyView, heading: str = "") -> tuple[list[str], tuple[str, str]]:
@@ -49,18 +61,24 @@ def _scale(place: Any, label: str, key: str) -> str:
     return str(place.selectbox(label, SCALES, key=key, bind="query-params", help=note))
 
 
-def _selected(context: Context, study: StudyView, event: Any) -> None:
-    """Show the clicked trial, or how to read the chart if none is clicked."""
-    picked = [point for point in event["selection"]["points"] if "customdata" in point]  # imported networks have none
-    if not picked:
-        st.caption("Click a point to see its trial.")
-        st.caption(
-            "Bars are 95 % intervals. A hollow point may or may not be on the front, given the intervals. Hollow grey "
-            "points are infeasible. Ticks below the plot are candidates that the gate rejected before the training. "
-            "Dashed red lines are limits."
-        )
-        return
-    key = int(np.ravel(picked[0]["customdata"])[0])
+def _pick() -> None:
+    """Keep the number of the clicked trial; imported networks have none."""
+    points = [point for point in st.session_state[FRONT]["selection"]["points"] if "customdata" in point]
+    st.session_state[PICKED] = int(np.ravel(points[0]["customdata"])[0]) if points else None
+
+
+def _explain() -> None:
+    """Say how to read the chart."""
+    st.caption("Click a point to see its trial.")
+    st.caption(
+        "Bars are 95 % intervals. A hollow point may or may not be on the front, given the intervals. Hollow grey "
+        "points are infeasible. Ticks below the plot are candidates that the gate rejected before the training. "
+        "Dashed red lines are limits."
+    )
+
+
+def _show_picked(context: Context, study: StudyView, key: int) -> None:
+    """Show the clicked trial with a link to its page."""
     row = study.detail(key).row
     with st.container(border=True):
         st.markdown(f"#### Trial {key}" + (", original" if row.original else ""))

@@ -54,16 +54,19 @@ def _within(context: Context, study: StudyView) -> None:
     asked = f"{shown_label(bounded)} {word}"
     st.caption(markdown(asked))
     st.session_state.setdefault("limit", (low + high) / 2)
-    st.session_state["dragged"] = min(max(float(st.session_state["limit"]), low), high)
     if high > low:
+        share = (float(st.session_state["limit"]) - low) / (high - low)
+        st.session_state["dragged"] = round(100 * min(max(share, 0.0), 1.0))
+        # Its ends stay, though those of the front move while a study runs: for other ends, Streamlit makes a new slider
+        # and reports the value of the old one as dragged.
         st.slider(
             asked,
-            low,
-            high,
-            step=(high - low) / 200,
-            format="%.4g",
+            0,
+            100,
+            format="%d %%",
             key="dragged",
             on_change=_follow,
+            args=(low, high),
             label_visibility="collapsed",
         )
     limit = st.number_input(asked, format="%.5g", key="limit", bind="query-params", label_visibility="collapsed")
@@ -79,9 +82,9 @@ def _forget_limit() -> None:
     st.session_state.pop("limit", None)
 
 
-def _follow() -> None:
-    """Set the typed limit to the dragged one."""
-    st.session_state["limit"] = st.session_state["dragged"]
+def _follow(low: float, high: float) -> None:
+    """Set the typed limit to the dragged share of the way between the ends of the front."""
+    st.session_state["limit"] = low + st.session_state["dragged"] / 100 * (high - low)
 
 
 def _trial(context: Context, study: StudyView, number: int, reason: str) -> None:

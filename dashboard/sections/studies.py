@@ -10,14 +10,14 @@ import streamlit as st
 from dashboard.context import Context
 from dashboard.selection import SEEN
 from dashboard.tables.studies import COURSE, STUDY, studies_table
-from dashboard.widgets import draw
+from dashboard.widgets import draw, repeat
 from nas.foreign import markdown
 from trials.reporting.charts.studies import states_figure
 from trials.store.read.states import LIVE
 from trials.store.read.studies import STUDY_STATES, StudyRow, count_studies, list_studies
 
 PER_PAGE = 20
-#: Seconds between two looks at live studies.
+#: Seconds between two looks at the studies.
 EVERY_S = 5
 
 
@@ -41,7 +41,22 @@ def asked_studies() -> Wanted:
 def show_studies(context: Context, wanted: Wanted) -> None:
     """Show one page of the listed studies, again and again while any study is live."""
     live = count_studies(context.source, states=LIVE)
-    st.fragment(_page, run_every=EVERY_S if live else None)(context, wanted, live)
+    repeat(_page, EVERY_S if live else None, context, wanted, live)
+
+
+def follow_studies(context: Context) -> None:
+    """Draw the whole page again as soon as a study begins, ends or is deleted."""
+    repeat(_look, EVERY_S, context, _counts(context))
+
+
+def _look(context: Context, known: tuple[int, int]) -> None:
+    if _counts(context) != known:
+        st.rerun()
+
+
+def _counts(context: Context) -> tuple[int, int]:
+    """The numbers of all studies and of live ones."""
+    return count_studies(context.source), count_studies(context.source, states=LIVE)
 
 
 def _page(context: Context, wanted: Wanted, live: int) -> None:

@@ -70,7 +70,7 @@ def scores_after(source: Source, name: str, metric: str, epochs: int) -> dict[in
     with reading(source) as session:
         query = _of_complete(select(Candidate.number, EpochRow.values), find_study(session, name))
         rows = session.execute(query.where(EpochRow.epoch == epochs - 1)).all()
-    return {number: float(values[metric]) for number, values in rows if metric in values}
+    return {number: float(values[metric]) for number, values in rows if values.get(metric) is not None}
 
 
 def _of_complete(query: Select[Any], study: Study) -> Select[Any]:
