@@ -16,7 +16,7 @@ def test_studies_lead_to_a_study(page: Any, address: str) -> None:
     page.keyboard.press("Enter")
     page.get_by_text("1 to 4 of 4 studies").wait_for()
     page.wait_for_url(f"{address}/?find=DIGITS")
-    wait_until(page, lambda: cells(page)[0] == "digits")
+    wait_until(page, lambda: cells(page)[:1] == ["digits"])
     box = page.locator("[data-testid=stDataFrame]").bounding_box()
     page.mouse.click(box["x"] + 30, box["y"] + 35 + 17)
     page.get_by_role("heading", name="digits", exact=True).wait_for()
