@@ -7,10 +7,29 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from nas.errors import PlanError
+from trials.plans.values import short
 from trials.reporting.pages import render_page
 
 #: Files of the index.
 PAGE, TABLE = "index.html", "index.csv"
+#: How a table begins that an export wrote.
+_BEGIN = "trial,folder,"
+
+
+def check_index(folder: Path) -> None:
+    """Check that an index in ``folder`` replaces no file but those of an earlier index.
+
+    Raises:
+        PlanError: a file with the name of the page or of the table is not one of an index.
+    """
+    table = folder / TABLE
+    is_own = table.is_file() and table.read_text(encoding="utf-8", errors="replace").startswith(_BEGIN)
+    for file in (folder / PAGE, table):
+        if file.exists() and not is_own:
+            raise PlanError(
+                f"{short(str(file))} was not written by an export, and the index would replace it; give another folder"
+            )
 
 
 def write_index(

@@ -16,7 +16,7 @@ from trials.plans.values import short
 def output_folder(path: Path) -> Path:
     """Return the absolute path of a folder, after checking that files can be written into it.
 
-    A folder that does not exist is not created.
+    A missing folder is created for the check and removed again.
 
     Raises:
         PlanError: a file has this name, the name is invalid, or there is no permission or space.
@@ -39,8 +39,8 @@ def output_folder(path: Path) -> Path:
 def new_folder(path: Path, *, force: bool) -> Path:
     """Return the absolute path of a folder that can be written as a whole, and be renamed to this path at the end.
 
-    Nothing is there, or an empty folder. With ``force``, it may also be a folder that an earlier export wrote, if
-    nobody has added files to it: it is replaced as a whole.
+    The path must not exist, or must be an empty folder. With ``force``, it may also be a folder that an earlier export
+    wrote, if nobody has added files to it: it is replaced as a whole.
 
     Raises:
         PlanError: the folder contains other files, can't be renamed, or can't be written.

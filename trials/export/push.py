@@ -30,7 +30,7 @@ class Pushed:
     url: str
     files: int
     size_bytes: int
-    #: Whether it appeared at once; if not, ``SHA256SUMS`` was written last.
+    #: True if the copy was renamed into place as a whole; false if it was uploaded file by file, ``SHA256SUMS`` last.
     whole: bool
 
 
@@ -92,7 +92,7 @@ def _not_empty(url: str) -> PlanError:
 
 
 def _is_of_git(path: str) -> bool:
-    """Whether a new, empty repository has the file, too."""
+    """Whether the file may also be in a new, empty git repository, as ``.gitattributes`` is."""
     return path.rpartition("/")[2].startswith(".git")
 
 

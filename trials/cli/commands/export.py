@@ -80,7 +80,7 @@ def export(
     """Export networks as folders that need only numpy and the runtime; check, score and measure each again."""
     from trials.export.candidate import export_candidate
     from trials.export.formats import Formats
-    from trials.export.index import write_index
+    from trials.export.index import check_index, write_index
     from trials.export.outputs import new_folder
     from trials.export.selection import Selection, select
     from trials.export.verification.recorded import UNVERIFIED
@@ -97,6 +97,8 @@ def export(
         err.print(shortage, markup=False)
     paths = [out_dir if selection.is_single else out_dir / f"trial-{number}" for number in numbers]
     folders = [new_folder(path, force=force) for path in paths]
+    if not selection.is_single:
+        check_index(out_dir.expanduser())
     rows: list[dict[str, Any]] = []
     errors: list[str] = []
     refused: dict[int, str] = {}

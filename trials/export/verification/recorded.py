@@ -23,7 +23,7 @@ from trials.export.verification.verdicts import Line, judged, worst
 SCORE_TOLERANCE = 0.005
 #: Relative difference of measured and recorded latency that still counts as agreement if the intervals do not overlap.
 LATENCY_TOLERANCE = 0.05
-#: A latency fails only if it is further from the recorded one than by this factor; between both, there is a warning.
+#: A latency more than this factor away from the recorded one fails; a smaller disagreement is a warning.
 #: Intervals of other runtimes than ONNX Runtime have not been shown to contain 95 % of repeated measurements.
 FAR_OFF = 2.0
 #: File that marks a folder whose verification failed.

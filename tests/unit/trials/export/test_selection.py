@@ -12,7 +12,7 @@ from sqlalchemy import update
 
 from nas.errors import PlanError, StudyError
 from tests.browser.seed import seed_database
-from trials.export.index import write_index
+from trials.export.index import check_index, write_index
 from trials.export.selection import Selection, select
 from trials.store.models import Candidate
 from trials.store.read.points import Points, front, points
@@ -131,3 +131,14 @@ def test_the_index_lists_every_folder_and_shows_names_as_text(tmp_path: Path) ->
     assert "its weights &lt;b&gt;were not kept" in page
     assert page.count("<a href") == 3
     assert found[1]["agrees"] == "False"
+
+
+@pytest.mark.parametrize("name", ["index.html", "index.csv"])
+def test_an_index_replaces_only_an_index(tmp_path: Path, name: str) -> None:
+    check_index(tmp_path)
+    (tmp_path / name).write_text("somebody's own")
+    with pytest.raises(PlanError, match=f"{name}' was not written by an export"):
+        check_index(tmp_path)
+    (tmp_path / name).unlink()
+    write_index("study", [{"trial": 0, "folder": str(tmp_path / "trial-0"), "verification": "pass"}], tmp_path)
+    check_index(tmp_path)

@@ -14,7 +14,7 @@ from trials.export.scripts.verification.lines import Line, line
 #: Number of rounds, and shortest duration of a round, seconds.
 ROUNDS, ROUND_S = 9, 0.04
 WARM_UP_S = 0.2
-#: A latency may leave the recorded interval by this share of it.
+#: The recorded interval is widened by this share of its lower end below, and of its upper end above.
 MARGIN = 0.1
 
 
