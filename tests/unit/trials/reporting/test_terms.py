@@ -11,5 +11,5 @@ def test_every_state_purpose_and_trust_is_explained_and_every_page_exists() -> N
     terms = [term for own in TERMS.values() for term in own]
     assert {*LOOKS, *TRUST, *STATES} - {"running", "queued"} <= {term.name for term in terms}
     assert {page for term in terms for page in term.pages} <= set(page_modules())
-    # A trial and a study can both be complete, so names differ under one heading only.
+    # A trial and a study can both be complete, so a name is unique only under its heading.
     assert all(len({term.name for term in own}) == len(own) for own in TERMS.values())
