@@ -128,7 +128,7 @@ def test_a_device_elsewhere_leaves_all_cores_to_training() -> None:
     assert train.cores == measuring.cores
     assert set(pools(plan(targets=here), local=True)[0].cores) <= set(train.cores)
     assert pools(plan(targets=away), local=False)[1].resources == {}
-    assert pools(plan(), local=False)[1].resources == {"target:pi": 1}
+    assert pools(plan(), local=False)[1].resources == {"target:pi": 0.01}
 
 
 @pytest.mark.parametrize(
