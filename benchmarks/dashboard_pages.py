@@ -2,7 +2,8 @@
 
 Each page is opened in Chromium twice: by the first visitor after the server started, and again (warm). A page with a
 chart is useful once the chart has points, a page with a table once the table has cells. Then a condition is typed on
-the page Trials, and another axis is chosen on the page Study; each is useful once its answer is drawn. With
+the page Trials, and another axis is chosen on the page Study; each is useful once its answer is drawn. The first lines
+are Streamlit alone: a page with one table or one chart of three points, which no page can be faster than. With
 ``--optuna-dashboard``, its page of the same trials is opened in the same run. Its program is given by path, because it
 lives in an environment of its own (``pip install optuna-dashboard optuna``).
 
@@ -24,7 +25,7 @@ from dashboard_parts.studies import write_study
 from dashboard_parts.visit import ARGUMENTS, Visit, free_port, served, visit
 from playwright.sync_api import sync_playwright
 
-from dashboard.launch import command
+from dashboard.launch import SETTINGS, command
 from trials.store.database.engine import open_engine
 
 #: Plotly draws the frame of a chart before its points, and points as WebGL before those as SVG.
@@ -38,7 +39,7 @@ PAGES = {
     "trial": ("trial?study={name}&trial=0", TABLE),
     "compare": ("compare?study={name}", POINTS),
 }
-FORMAT = "{:<28} {:>8} {:>9} {:>9} {:>9} {:>8} {:>9} {:>9}"
+FORMAT = "{:<30} {:>8} {:>9} {:>9} {:>9} {:>8} {:>9} {:>9}"
 
 
 def main() -> None:
@@ -53,12 +54,31 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=shutil.which("chromium"), args=ARGUMENTS)
         context = browser.new_context(viewport={"width": 1400, "height": 1000})
+        for what, found in _alone(context, Path(folder)):
+            _print(what, 3, found)
         for size in arguments.sizes:
             for what, found in _measured(arguments, context, Path(folder), size):
-                kilobytes, megabytes = found.received / 1e3, found.server_bytes / 1e6
-                cells = (f"{found.useful_s:.2f}", f"{found.whole_s:.2f}", f"{kilobytes:.0f}", found.dom_nodes)
-                print(FORMAT.format(what, size, *cells, f"{found.server_s:.2f}", f"{megabytes:.0f}"), flush=True)
+                _print(what, size, found)
         browser.close()
+
+
+def _print(what: str, size: int, found: Visit) -> None:
+    kilobytes, megabytes = found.received / 1e3, found.server_bytes / 1e6
+    cells = (f"{found.useful_s:.2f}", f"{found.whole_s:.2f}", f"{kilobytes:.0f}", found.dom_nodes)
+    print(FORMAT.format(what, size, *cells, f"{found.server_s:.2f}", f"{megabytes:.0f}"), flush=True)
+
+
+def _alone(context: Any, folder: Path) -> Iterator[tuple[str, Visit]]:
+    port = free_port()
+    script = str(Path(__file__).parent / "dashboard_parts" / "streamlit_alone.py")
+    server_command = [sys.executable, "-m", "streamlit", "run", script, f"--server.port={port}", *SETTINGS]
+    with served(server_command, port, "/_stcore/health", folder) as server:
+        for what, awaited in (("table", TABLE), ("chart", POINTS)):
+            for turn in ("first", "again"):
+                yield (
+                    f"Streamlit alone, {what}, {turn}",
+                    visit(context, server, f"http://127.0.0.1:{port}/?{what}", awaited),
+                )
 
 
 def _measured(arguments: Any, context: Any, folder: Path, size: int) -> Iterator[tuple[str, Visit]]:

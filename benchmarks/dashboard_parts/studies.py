@@ -81,6 +81,7 @@ def _write_candidates(connection: Connection, study: int, first: int, count: int
             "study_id": study,
             "architecture_id": architectures + place,
             "number": int(number),
+            "revision": 4 * int(number),  # a candidate is written about four times
             "state": str(states[place]),
             "reason": "JobError: loss is nan in epoch 2, step 31" if states[place] == "failed" else None,
             "traceback": None,

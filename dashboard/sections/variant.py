@@ -10,7 +10,7 @@ import streamlit as st
 from dashboard.context import Context
 from dashboard.widgets import errors_shown
 from nas.foreign import line, markdown
-from trials.plans.answers import answer_text
+from trials.plans.text import answer_text
 from trials.reporting.study import StudyView
 from trials.store.read.candidate import CandidateDetail
 from trials.store.read.choices import asked_choices

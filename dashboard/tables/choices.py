@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from nas.foreign import line
 from trials.analysis.choices import ChoiceResults, Effect
-from trials.analysis.what_if import Forests
 from trials.reporting.labels import interval, label, title
+
+if TYPE_CHECKING:
+    from trials.analysis.what_if import Forests
 
 
 def effects_table(found: Sequence[Effect], metrics: Sequence[str]) -> pd.DataFrame:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -11,11 +9,9 @@ from nas.errors import PlanError
 from nas.registry import nearest
 from nas.space.chooser import PositionChooser, Question, Value
 from nas.space.sampling import Searched
-from trials.plans.text import parse
+from trials.plans.text import parse, written
 from trials.plans.values import short
 
-#: Text that YAML reads as itself, without quotes.
-_PLAIN = re.compile(r"[A-Za-z][\w./-]*")
 #: Weight of an option that is given alone, relative to all other options together.
 ALONE = 4.0
 
@@ -75,17 +71,6 @@ def option_of(question: Question, value: Any, where: str) -> Value:
     options = [written(option) for option in question.options]
     hint = nearest(written(value), options, f"allowed: {', '.join(options)}")
     raise PlanError(f"{where}: {question.name} can't be {short(value)}{hint}")
-
-
-def written(value: Any) -> str:
-    """Return a value as it is written in YAML without quotes: ``true``, ``null``, ``3``, ``conv``."""
-    special = {True: "true", False: "false", None: "null"}
-    return special[value] if value is None or isinstance(value, bool) else str(value)
-
-
-def answer_text(value: Any) -> str:
-    """Return an answer as ``parse_answers`` reads it."""
-    return json.dumps(value) if isinstance(value, str) and not _PLAIN.fullmatch(value) else written(value)
 
 
 def prior_weights(questions: Mapping[str, Question], priors: Mapping[str, Any]) -> dict[str, tuple[float, ...]]:

@@ -1,8 +1,10 @@
-"""Read the YAML of plans safely: its size, depth and number of values are bounded, and keys may not repeat."""
+"""Read and write the YAML of plans safely: size, depth and number of values are bounded, and keys may not repeat."""
 
 from __future__ import annotations
 
+import json
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,8 @@ MAX_BYTES = 1 << 20
 #: Largest number of values in a plan; a value that an alias repeats counts each time.
 MAX_VALUES = 50_000
 MAX_LEVELS = 40
+#: Text that YAML reads as itself, without quotes.
+_PLAIN = re.compile(r"[A-Za-z][\w./-]*")
 
 
 def read_text(path: Path) -> str:
@@ -101,3 +105,14 @@ class _Loader(yaml.SafeLoader):
             return 1
         parts = [part for item in node.value for part in (item if isinstance(item, tuple) else (item,))]
         return 1 + sum(self._sizes[id(part)] for part in parts)
+
+
+def written(value: Any) -> str:
+    """Return a value as it is written in YAML without quotes: ``true``, ``null``, ``3``, ``conv``."""
+    special = {True: "true", False: "false", None: "null"}
+    return special[value] if value is None or isinstance(value, bool) else str(value)
+
+
+def answer_text(value: Any) -> str:
+    """Return an answer as ``trials.plans.answers.parse_answers`` reads it."""
+    return json.dumps(value) if isinstance(value, str) and not _PLAIN.fullmatch(value) else written(value)

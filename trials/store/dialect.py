@@ -1,11 +1,11 @@
-"""Differences between SQLite and PostgreSQL: the database's clock, and inserts of rows that may exist already."""
+"""Differences between SQLite and PostgreSQL: the clock, durations, and inserts of rows that may exist already."""
 
 from __future__ import annotations
 
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Table, literal
+from sqlalchemy import Connection, Double, Table, literal
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.ext.compiler import compiles
@@ -38,6 +38,26 @@ def _sqlite(element: Clock, compiler: Any, **options: Any) -> str:
 def _postgresql(element: Clock, compiler: Any, **options: Any) -> str:
     seconds = compiler.process(element.clauses, **options)
     return f"(clock_timestamp() + make_interval(secs => CAST({seconds} AS double precision)))"
+
+
+class SecondsBetween(FunctionElement[float]):
+    """Seconds from one stored time to another."""
+
+    type = Double()
+    name = "seconds_between"
+    inherit_cache = True
+
+
+@compiles(SecondsBetween, "sqlite")
+def _sqlite_seconds(element: SecondsBetween, compiler: Any, **options: Any) -> str:
+    begin, end = (compiler.process(clause, **options) for clause in element.clauses)
+    return f"86400.0 * (julianday({end}) - julianday({begin}))"
+
+
+@compiles(SecondsBetween, "postgresql")
+def _postgresql_seconds(element: SecondsBetween, compiler: Any, **options: Any) -> str:
+    begin, end = (compiler.process(clause, **options) for clause in element.clauses)
+    return f"CAST(EXTRACT(EPOCH FROM {end} - {begin}) AS double precision)"
 
 
 def table(model: type[Base]) -> Table:

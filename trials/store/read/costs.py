@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from trials.store.dialect import SecondsBetween
 from trials.store.models import Candidate, EpochRow, JobRow, Measurement, Study, SuggestionRow
 from trials.store.read.history import TRAININGS, is_training
 from trials.store.read.session import Source, find_study, reading
@@ -87,23 +88,23 @@ def _suggestions(session: Session, study: Study) -> Counter[bool]:
     return Counter({bool(duplicate): count for duplicate, count in session.execute(query.group_by("duplicate"))})
 
 
-def _jobs(session: Session, study: Study) -> tuple[Counter[str], dict[str, float]]:
+def _jobs(session: Session, study: Study) -> tuple[Counter[str], Mapping[str, float]]:
     """Kind of job → number of candidates with a finished one (of repeats: number of jobs), and its seconds.
 
     ``trained`` counts candidates whose training has reached a rung or the end.
     """
-    query = select(JobRow.candidate_id, JobRow.kind, JobRow.started_at, JobRow.finished_at)
-    query = query.join(Candidate, Candidate.id == JobRow.candidate_id)
-    query = query.where(Candidate.study_id == study.id, JobRow.finished_at.is_not(None))
-    done: set[tuple[int, str]] = set()
-    seconds: dict[str, float] = {}
-    for candidate_id, kind, started_at, finished_at in session.execute(query):
-        done.add((candidate_id, kind))
-        if started_at is not None and finished_at is not None:
-            base = kind.partition("-")[0]
-            seconds[base] = seconds.get(base, 0.0) + (finished_at - started_at).total_seconds()
-    counts = Counter(kind.partition("-")[0] for _, kind in done)
-    counts["trained"] = len({candidate_id for candidate_id, kind in done if kind.partition("-")[0] in TRAININGS})
+    own = JobRow.candidate_id.in_(select(Candidate.id).where(Candidate.study_id == study.id))
+    candidates = func.count(JobRow.candidate_id.distinct())
+    spent = func.sum(SecondsBetween(JobRow.started_at, JobRow.finished_at))
+    ended = own, JobRow.finished_at.is_not(None)
+    counts: Counter[str] = Counter(trained=session.scalar(select(candidates).where(*ended, is_training())) or 0)
+    seconds: defaultdict[str, float] = defaultdict(float)
+    for kind, count, duration in session.execute(
+        select(JobRow.kind, candidates, spent).where(*ended).group_by(JobRow.kind)
+    ):
+        base = kind.partition("-")[0]
+        counts[base] += count
+        seconds[base] += duration or 0.0
     return counts, seconds
 
 

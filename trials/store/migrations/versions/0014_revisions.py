@@ -11,6 +11,7 @@ depends_on = None
 
 def upgrade() -> None:
     op.add_column("candidates", sa.Column("revision", sa.Integer(), server_default="0", nullable=False))
+    op.execute("UPDATE candidates SET revision = number")  # distinct, or a reader would read all again each time
     op.create_index("ix_candidates_study_revision", "candidates", ["study_id", "revision"])
 
 
