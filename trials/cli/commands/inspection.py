@@ -189,7 +189,8 @@ def show(
             print_rows(candidate_rows(study, listing, limit, choices=choices), as_json, empty=empty)
             hidden = study.row.counts.get("measured_only", 0)
             if hidden and not state and not as_json:
-                out.print(f"{hidden} more trials were measured without being trained; --state measured_only shows them")
+                which = "1 more trial was" if hidden == 1 else f"{hidden} more trials were"
+                out.print(f"{which} measured without being trained; --state measured_only shows them")
             if study.imported and not as_json:
                 print_imported(study, study.imported)
         elif as_json:
