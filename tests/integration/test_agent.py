@@ -301,7 +301,7 @@ def test_an_agent_that_vanishes_can_be_used_after_a_restart(tmp_path: Path, mode
 
         with pytest.raises(UnreachableError, match=r"ended during the measurement|reset"):
             measure(device, model, LONG, on_progress=vanish)
-        with pytest.raises(UnreachableError, match="is nas agent running there"):
+        with pytest.raises(UnreachableError, match="check that nas agent is running there"):
             measure(device, model)
         agent.start()
         assert measure(device, model) > 0

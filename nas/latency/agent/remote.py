@@ -168,7 +168,7 @@ def _refuse(spec: TargetSpec, status: int, body: bytes) -> None:
     try:
         reason = str(json.loads(body)["error"])
     except (ValueError, KeyError, TypeError):
-        reason = f"status {status}; is it an agent of this project?"
+        reason = f"status {status}; check that it is an agent of this project"
     message = f"the agent of target {spec.name!r} at {spec.address} refuses the request: {reason}"
     if status == 409:
         raise _Busy(message)
@@ -189,7 +189,7 @@ def _as_unreachable(spec: TargetSpec) -> Iterator[None]:
 def _unreachable(spec: TargetSpec, error: BaseException) -> UnreachableError:
     return UnreachableError(
         f"target {spec.name!r} does not answer at {spec.address}: {str(error) or type(error).__name__}; "
-        "is nas agent running there?"
+        "check that nas agent is running there"
     )
 
 

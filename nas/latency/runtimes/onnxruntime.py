@@ -129,7 +129,7 @@ class OnnxRuntime(Runtime):
         if (first := session.get_providers()[0]) != self._providers[0]:
             raise MeasureError(
                 f"ONNX Runtime runs {path} on {first}, not on {self._providers[0]}: the build has this provider, but "
-                "it did not load; are its libraries (CUDA, cuDNN, TensorRT) installed in the versions it needs?"
+                "it did not load; check that its libraries (CUDA, cuDNN, TensorRT) have the versions it needs"
             )
         return session
 
