@@ -11,9 +11,10 @@ folder. ``local`` uses SQLite; ``ray_actors`` uses a PostgreSQL server that is s
 
 With ``--nodes``, one study runs on a Ray cluster whose nodes are containers of this machine, with a PostgreSQL server
 and an agent, and faults of all kinds come at random moments: a process is killed, the database is away, the disk is
-full, the cable of a node is cut. An operator starts lost nodes again and resumes the study. For each fault, the table
-has the seconds until the first result of a job that started after it, and until all jobs that ran at that moment were
-done. This needs root.
+full, the cable of a node is cut. An operator starts lost nodes again, resumes the study, and at the end runs ``nas gc``
+on every node, which removes what killed processes have left there. Without faults (``--seconds 0``), the study itself
+must leave nothing on any node. For each fault, the table has the seconds until the first result of a job that started
+after it, and until all jobs that ran at that moment were done. This needs root.
 
     python benchmarks/chaos.py --nodes 3 --seed 1 --trials 300 --seconds 240
 """
@@ -123,6 +124,8 @@ def weathered(place: ClusterPlace, operator: Operator, seconds: float) -> list[s
     """Run a study with faults of all kinds, print the faults, and return the problems found."""
     try:
         faults = storm(place, operator, seconds, STORM_LIMIT_S)
+        if faults:
+            operator.clean()
     except TimeoutError as error:
         return [str(error)]
     print("| fault | jobs running | s to the next result | s to the interrupted jobs |\n|---|---|---|---|")

@@ -19,6 +19,8 @@ from chaos_parts.processes import below
 ENDED = ("complete", "exhausted", "stopped", "failed")
 #: Seconds until the operator notices something, and for which the command of an ended study may still run.
 NOTICES_S, ENDS_S = 3.0, 60.0
+#: Longest time for the start of lost nodes, and for a short command on a node.
+STARTS_S = 180.0
 #: Mean time between two faults.
 PAUSE_S = 20.0
 #: Shortest and longest time for which a node's cable is cut.
@@ -116,6 +118,28 @@ class Operator:
             command = (NAS, "search", "plan.yaml", "--or-resume", "--address", cluster.address)
             words = (*command, "--storage", self.place.url)
             self.place.command = cluster.head.run(words, self.place.folder / "log", self.place.folder)
+
+    def clean(self) -> None:
+        """Start all lost nodes again, and run ``nas gc`` on every node.
+
+        A node that was away when the study ended still has the temporary folders of killed processes.
+
+        Raises:
+            TimeoutError: a node does not start.
+            CalledProcessError: ``nas gc`` failed.
+        """
+        nodes = self.place.cluster.nodes
+        deadline = time.monotonic() + STARTS_S
+        while not all(node.is_ready for node in nodes):
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"a node has not started within {STARTS_S:.0f} s")
+            self.look()
+            time.sleep(0.5)
+        command = (NAS, "gc", "chaos", "--storage", self.place.url)
+        for node in nodes:
+            cleaning = node.run(command, self.place.folder / "log", self.place.folder)
+            if code := cleaning.wait(STARTS_S):
+                raise subprocess.CalledProcessError(code, command)
 
     def close(self) -> None:
         """Wait for the command that runs the study, or kill it."""

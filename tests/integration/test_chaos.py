@@ -49,6 +49,12 @@ def test_a_study_survives_a_minute_of_faults(chaos: dict[str, Any], capsys: pyte
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_a_study_without_faults_leaves_nothing_on_any_node(chaos: dict[str, Any]) -> None:
+    assert chaos["run_storm"](3, seed=0, trials=4, seconds=0) == []
+
+
+@pytest.mark.slow
 def test_a_database_behind_a_cut_cable_is_noticed_within_a_minute(chaos: dict[str, Any]) -> None:
     network = importlib.import_module("chaos_parts.cluster").Network()
     with ExitStack() as stack:
