@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from tests.conftest import RestartableServer
+from trials.store.read.studies import list_studies
 from trials.store.store import Store
+from trials.store.write.requests import add_request
 from trials.store.write.targets import add_target
 
 MINE = Path(__file__).parent / "mine"
@@ -46,5 +49,29 @@ def plan(tmp_path: Path) -> Callable[..., Path]:
         path = tmp_path / "plan.yaml"
         path.write_text(yaml.safe_dump(data))
         return path
+
+    return write
+
+
+@pytest.fixture
+def server_url(own_server: RestartableServer, calibrated: dict[str, Any]) -> Iterator[str]:
+    """A new database of a server that knows the target; a study that still runs at the end is stopped."""
+    store = Store(own_server.url)
+    store.write(add_target, "local", calibrated, calibrated["references"])
+    yield own_server.url
+    own_server.start()
+    for study in list_studies(store):
+        store.write(add_request, study.id, "stop")
+    store.close()
+
+
+@pytest.fixture
+def cluster_plan(plan: Callable[..., Path], tmp_path: Path) -> Callable[..., Path]:
+    """Writes the plan of a study on a cluster that would take many minutes."""
+
+    def write(**keys: Any) -> Path:
+        task = {"name": "logged_task:LoggedDigits", "step_s": 0.05, "log": str(tmp_path / "steps")}
+        cluster_keys = {"executor": "ray_actors", "artifacts": {"root": str(tmp_path / "files")}, "concurrency": 2}
+        return plan(task=task, policies=[], budget={"trials": 400}, **cluster_keys | keys)
 
     return write

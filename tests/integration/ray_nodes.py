@@ -10,12 +10,13 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 HOST = "127.0.0.1"
+NAS = str(Path(sys.executable).with_name("nas"))
 
 
 @dataclass
@@ -27,7 +28,7 @@ class Cluster:
     _nodes: ExitStack
     port: int = field(default_factory=lambda: free_port())
     job_port: int = field(default_factory=lambda: free_port())
-    _num_nodes: int = 0
+    _groups: list[int] = field(default_factory=list)
 
     @property
     def address(self) -> str:
@@ -44,11 +45,15 @@ class Cluster:
     def add_node(self, *options: str) -> None:
         self._add(f"--address={self.address}", *options)
 
+    def kill(self) -> None:
+        """Kill head and nodes, as if their machines lost power."""
+        for group in self._groups:
+            os.killpg(group, signal.SIGKILL)
+
     def _add(self, *options: str) -> Path:
-        self._num_nodes += 1
-        folder = self._root / f"node{self._num_nodes}"
+        folder = self._root / f"node{len(self._groups) + 1}"
         folder.mkdir()
-        self._nodes.enter_context(_node(self.environment, folder, *options))
+        self._groups.append(self._nodes.enter_context(_node(self.environment, folder, *options)))
         return folder / "start.log"
 
 
@@ -70,9 +75,9 @@ def ray_cluster(*options: str) -> Iterator[Cluster]:
 
 
 @contextmanager
-def _node(environment: dict[str, str], folder: Path, *options: str) -> Iterator[None]:
-    """One node, which ends with this block together with all it started (``ray stop`` would end every cluster of this
-    machine).
+def _node(environment: dict[str, str], folder: Path, *options: str) -> Iterator[int]:
+    """The process group of one node. The node ends with this block together with all it started; ``ray stop`` would end
+    every cluster of this machine.
     """
     command = [str(Path(sys.executable).with_name("ray")), "start", "--block", "--disable-usage-stats"]
     command += ["--num-cpus=1", "--object-store-memory=80000000", f"--node-ip-address={HOST}"]
@@ -81,7 +86,7 @@ def _node(environment: dict[str, str], folder: Path, *options: str) -> Iterator[
     with (folder / "start.log").open("w") as log:
         node = subprocess.Popen(command, env=environment, stdout=log, stderr=log, start_new_session=True)
     try:
-        yield
+        yield node.pid
     finally:
         node.send_signal(signal.SIGTERM)
         try:
@@ -115,3 +120,28 @@ def wait_for_port(port: int, log: Path) -> None:
                 return
         assert time.monotonic() < deadline, log.read_text()
         time.sleep(0.2)
+
+
+def nas(cluster: Cluster, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Run the command ``nas`` in the environment of a cluster."""
+    return subprocess.run(
+        [NAS, *arguments],
+        env=cluster.environment | variables,
+        capture_output=True,
+        text=True,
+        timeout=280,
+        check=False,
+    )
+
+
+def said(done: subprocess.CompletedProcess[str]) -> str:
+    """What a command that succeeded has printed."""
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def wait_until(true: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 180
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.5)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -14,11 +12,7 @@ import pytest
 
 from tests.conftest import RestartableServer
 from tests.integration.forks import nas_fork
-from tests.integration.ray_nodes import Cluster, ray_cluster, wait_for_port
-from trials.store.read.studies import list_studies
-from trials.store.store import Store
-from trials.store.write.requests import add_request
-from trials.store.write.targets import add_target
+from tests.integration.ray_nodes import NAS, Cluster, nas, ray_cluster, said, wait_for_port, wait_until
 
 MEMORY = ["resources.train.max_memory_mb=9000000"]
 
@@ -31,27 +25,8 @@ def cluster() -> Iterator[Cluster]:
 
 
 @pytest.fixture
-def url(own_server: RestartableServer, calibrated: dict[str, Any]) -> Iterator[str]:
-    """A new database that knows the target; a study that still runs at the end is stopped."""
-    store = Store(own_server.url)
-    store.write(add_target, "local", calibrated, calibrated["references"])
-    yield own_server.url
-    own_server.start()
-    for study in list_studies(store):
-        store.write(add_request, study.id, "stop")
-    store.close()
-
-
-def nas(cluster: Cluster, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
-    command = [str(Path(sys.executable).with_name("nas")), *arguments]
-    return subprocess.run(
-        command, env=cluster.environment | variables, capture_output=True, text=True, timeout=280, check=False
-    )
-
-
-def said(done: subprocess.CompletedProcess[str]) -> str:
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
+def url(server_url: str) -> str:
+    return server_url
 
 
 def status(cluster: Cluster, url: str) -> dict[str, Any]:
@@ -59,33 +34,14 @@ def status(cluster: Cluster, url: str) -> dict[str, Any]:
     return found
 
 
-def wait_until(true: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 180
-    while not true():
-        assert time.monotonic() < deadline
-        time.sleep(0.5)
-
-
-@pytest.fixture
-def written(plan: Callable[..., Path], tmp_path: Path) -> Callable[..., Path]:
-    """Writes the plan of a study on a cluster that would take many minutes."""
-
-    def write(**keys: Any) -> Path:
-        task = {"name": "logged_task:LoggedDigits", "step_s": 0.05, "log": str(tmp_path / "steps")}
-        cluster_keys = {"executor": "ray_actors", "artifacts": {"root": str(tmp_path / "files")}, "concurrency": 2}
-        return plan(task=task, policies=[], budget={"trials": 400}, **cluster_keys | keys)
-
-    return write
-
-
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-def test_a_days_work(cluster: Cluster, url: str, written: Callable[..., Path], tmp_path: Path) -> None:
+def test_a_days_work(cluster: Cluster, url: str, cluster_plan: Callable[..., Path], tmp_path: Path) -> None:
     at = ("--address", cluster.job_server, "--storage", url)
-    job = said(nas(cluster, "submit", str(written()), *at)).strip()
+    job = said(nas(cluster, "submit", str(cluster_plan()), *at)).strip()
     assert job.startswith("nas-study-")
     assert status(cluster, url)["state"] in ("preparing", "running")
-    again = nas(cluster, "submit", str(written()), "budget.trials=9", *at)
+    again = nas(cluster, "submit", str(cluster_plan()), "budget.trials=9", *at)
     assert (again.returncode, "another plan, which differs in budget.trials;" in again.stderr) == (2, True), (
         again.stderr
     )
@@ -102,7 +58,7 @@ def test_a_days_work(cluster: Cluster, url: str, written: Callable[..., Path], t
     said(nas(cluster, "stop", "study", "--storage", url))
     assert status(cluster, url)["state"] == "stopped"
     assert num_trainers(tmp_path) == 0
-    assert "study study has ended, so nothing runs on" in nas(cluster, "submit", str(written()), *at).stderr
+    assert "study study has ended, so nothing runs on" in nas(cluster, "submit", str(cluster_plan()), *at).stderr
 
 
 def num_trainers(folder: Path) -> int:
@@ -124,21 +80,27 @@ def num_trainers(folder: Path) -> int:
     ],
 )
 def test_what_a_cluster_can_not_use_is_refused_at_once(
-    change: list[str], message: str, written: Callable[..., Path]
+    change: list[str], message: str, cluster_plan: Callable[..., Path]
 ) -> None:
     usual = ["--storage", "postgresql://nas@127.0.0.1/nas", "--address", "http://127.0.0.1:1"]
-    arguments = ["submit", str(written()), *usual, *change]  # the last of two equal options counts
+    arguments = ["submit", str(cluster_plan()), *usual, *change]  # the last of two equal options counts
     ended = nas_fork(*arguments).finish()
     assert (ended.returncode, message in ended.stderr) == (2, True), ended.stderr
     assert "secret" not in ended.stderr
 
 
+def test_a_person_is_told_at_once_that_the_database_does_not_answer(plan: Callable[..., Path]) -> None:
+    ended = nas_fork("search", str(plan()), "--storage", "postgresql://nas@127.0.0.1:9/nas").finish()
+    assert (ended.returncode, "can't open 'postgresql://nas@127.0.0.1:9/nas'" in ended.stderr) == (2, True)
+    assert "trying again" not in ended.stderr
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_what_the_cluster_finds_out_leaves_nothing_behind(
-    cluster: Cluster, url: str, own_server: RestartableServer, written: Callable[..., Path], tmp_path: Path
+    cluster: Cluster, url: str, own_server: RestartableServer, cluster_plan: Callable[..., Path], tmp_path: Path
 ) -> None:
-    path, at = str(written()), ("--address", cluster.job_server, "--storage", url)
+    path, at = str(cluster_plan()), ("--address", cluster.job_server, "--storage", url)
     (tmp_path / "token").write_text("0" * 64)
     for variables in ({"RAY_AUTH_TOKEN_PATH": str(tmp_path / "token")}, {"RAY_AUTH_MODE": "disabled"}):
         refused(nas(cluster, "submit", path, *at, **variables), "needs a token, and the token here is missing or wrong")
@@ -149,8 +111,27 @@ def test_what_the_cluster_finds_out_leaves_nothing_behind(
         "'target:nowhere'",
     )
     assert said(nas(cluster, "list", "--storage", url, "--json")).strip() == "[]"
+    absent = url.replace("/postgres?", "/nowhere?")
+    said_there = "did not begin on the cluster: StoreError: can't open 'postgresql://"
+    refused(nas(cluster, "submit", path, "--address", cluster.job_server, "--storage", absent), said_there)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_a_job_that_starts_while_the_database_is_away_waits_for_it(
+    cluster: Cluster, url: str, own_server: RestartableServer, cluster_plan: Callable[..., Path]
+) -> None:
     own_server.stop()
-    refused(nas(cluster, "submit", path, *at), "did not begin on the cluster: StoreError: can't open 'postgresql://")
+    command = ("submit", str(cluster_plan()), "--address", cluster.job_server, "--storage", url)
+    with subprocess.Popen(
+        [NAS, *command], env=cluster.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as submitting:
+        assert submitting.stderr is not None
+        assert any("does not answer; trying again for 5 minutes" in line for line in submitting.stderr)
+        own_server.start()
+        _, rest = submitting.communicate(timeout=280)
+    assert (submitting.returncode, "study study runs on" in rest) == (0, True), rest
+    assert status(cluster, url)["state"] in ("preparing", "running")
 
 
 def refused(done: subprocess.CompletedProcess[str], *messages: str) -> None:

@@ -31,6 +31,7 @@ from trials.plans.pools import pools
 from trials.plans.problem import Problem, open_problem
 from trials.plans.studies import StudySpec, study_specs
 from trials.store.database.transactions import PATIENCE_S
+from trials.store.database.waiting import wait_for_server
 from trials.store.models import Study
 from trials.store.read.rows import study_row
 from trials.store.read.twins import num_untimed_twins
@@ -68,7 +69,8 @@ def search(
         twins: whether to run the companions.
         address: address of a Ray cluster.
         or_resume: continue the studies if they exist with this plan; ended studies are left as they are. The database
-            keeps the plan's own code.
+            keeps the plan's own code. A database that does not answer is waited for, because such a command is often
+            repeated without anybody who watches.
         nodes_join: whether nodes join the cluster when they are needed, so that missing resources are no problem.
         on_update: see ``Coordinator``.
         on_phase: called with the phase of the preparation.
@@ -80,6 +82,8 @@ def search(
         NasError: the plan can't be run; nothing is stored. If anything else ends the preparation (a device is not
             reachable, Ctrl-C), the study stays in the database and can be resumed or deleted.
     """
+    if or_resume:
+        wait_for_server(storage, PATIENCE_S)
     store = Store(storage, patience_s=PATIENCE_S)
     store.check_writable()
     plan = with_absolute_paths(with_stored_targets(plan, store))

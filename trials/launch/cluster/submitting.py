@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import shlex
 import time
 import zipfile
@@ -21,14 +22,17 @@ from trials.executors.cluster.job_server import JobReport, JobServer
 from trials.launch.preparing import CHECKING, STARTING, phase_line
 from trials.plans.plan import Plan
 from trials.plans.studies import study_specs
+from trials.store.database.transactions import PATIENCE_S
 from trials.store.database.urls import parse_url, shown
 from trials.store.read.code import kept_code
 from trials.store.read.rows import study_row
 from trials.store.store import Store
 
-#: Seconds to wait for the study to be stored: the job has to start, to import, and to read the data.
-STARTS_S = 300.0
+#: Seconds to wait for the study to begin: the job has to start, to wait for the database, and to read the data.
+STARTS_S = PATIENCE_S + 300.0
 _POLL_S = 1.0
+#: Begin of a line in which a job says what a study does.
+_PHASE = re.compile(r"study \S+ · ")
 #: Exit code of a shell for a command that it does not find.
 _NOT_FOUND = "127"
 #: File of the plan in the job's folder.
@@ -174,10 +178,13 @@ def _started(
     job = f"nas-{study}-{datetime.now(UTC):%Y%m%d-%H%M%S}"
     server.submit(shlex.join(["nas", *arguments]), job=job, folder=folder, variables={"NAS_STORAGE": storage})
     says(f"job {job}: starting")
-    deadline = time.monotonic() + STARTS_S
+    deadline, told = time.monotonic() + STARTS_S, set[str]()
     while time.monotonic() < deadline:
         report = server.report(job)
-        if report.status == "SUCCEEDED" or _has_begun(report, study):
+        for warning in [line for line in report.log.splitlines() if line.startswith("WARNING ") and line not in told]:
+            told.add(warning)
+            says(f"job {job}: {warning}")
+        if report.status == "SUCCEEDED" or _has_begun(report):
             return SubmittedJob(job, study, has_ended=report.status == "SUCCEEDED")
         if report.is_over:
             raise JobError(f"study {study!r} did not begin on the cluster: {_reason(report)}")
@@ -186,11 +193,14 @@ def _started(
     return SubmittedJob(job, study)
 
 
-def _has_begun(report: JobReport, study: str) -> bool:
-    """Whether a job has printed that the study is past the checks, after which it stays in the database."""
-    early = {phase_line(study, phase) for phase in (STARTING, CHECKING)}
-    begin = phase_line(study, "").partition("·")[0]
-    return any(line.startswith(begin) and line.strip() not in early for line in report.log.splitlines())
+def _has_begun(report: JobReport) -> bool:
+    """Whether a job has printed that a study is past the checks, after which it stays in the database.
+
+    A job whose studies have ended prints only where to find them, which is no phase.
+    """
+    early = tuple(phase_line("", phase).partition("·")[2] for phase in (STARTING, CHECKING))
+    lines = [line.strip() for line in report.log.splitlines()]
+    return any(_PHASE.match(line) is not None and not line.endswith(early) for line in lines)
 
 
 def _reason(report: JobReport) -> str:

@@ -63,7 +63,8 @@ def test_a_study_that_has_begun_runs(plan: Any, reports: list[JobReport], capsys
 def test_a_study_that_has_ended_does_not_run(
     plan: Any, reports: list[JobReport], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    reports += [JobReport("SUCCEEDED", "", "study digits is in 'postgresql://nas@database/nas'")]
+    log = "study digits: hypervolume 0.834\nstudy digits is in 'postgresql://nas@database/nas'; next: nas show · nas gc"
+    reports += [JobReport("RUNNING", "", log), JobReport("SUCCEEDED", "", log)]  # Ray notices the end a moment later
     say_submitted(submitted(plan), "http://head:8265")
     assert "study digits has ended, so nothing runs on" in " ".join(capsys.readouterr().err.split())
 
@@ -72,3 +73,12 @@ def test_a_study_that_did_not_begin_says_why(plan: Any, reports: list[JobReport]
     reports += [JobReport("FAILED", "", "starting\nerror: PlanError: no room")]
     with pytest.raises(JobError, match="'digits' did not begin on the cluster: PlanError: no room"):
         submitted(plan)
+
+
+def test_what_a_job_warns_of_is_said_once(plan: Any, reports: list[JobReport]) -> None:
+    away = "WARNING trials.store.database.waiting: 'postgresql://nas@database/nas' does not answer"
+    begun = f"{away}\nstudy digits · preparing: starting workers\nstudy digits · phase searching · trials 0 of 3"
+    reports += [JobReport("RUNNING", "", away), JobReport("RUNNING", "", away), JobReport("RUNNING", "", begun)]
+    said: list[str] = []
+    submitting.submit(plan, storage=STORAGE, address="http://head:8265", says=said.append)
+    assert [text.partition(": ")[2] for text in said] == ["starting", away]
