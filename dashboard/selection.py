@@ -13,6 +13,8 @@ from trials.store.read.studies import study_names, study_summary
 
 #: Number of studies in the menu; older studies are reached by their link.
 MAX_NAMES = 200
+#: Largest number that a link may give.
+MAX_NUMBER = 999_999_999
 #: How keys begin under which pages keep what a visitor has seen of a study.
 SEEN = "seen-"
 
@@ -21,11 +23,11 @@ def asked_number(key: str) -> int:
     """Return the number that the link gives for ``key``, or 0 if it gives none.
 
     Raises:
-        UnknownNameError: the value is not a whole number from 0 to 999999999.
+        UnknownNameError: the value is not a whole number from 0 to ``MAX_NUMBER``.
     """
     asked = st.query_params.get(key, "0")
     if not re.fullmatch(r"[0-9]{1,9}", asked):
-        raise UnknownNameError(f"the link says {key}={asked!r}; write a whole number from 0 to 999999999")
+        raise UnknownNameError(f"the link says {key}={asked!r}; write a whole number from 0 to {MAX_NUMBER}")
     return int(asked)
 
 

@@ -8,21 +8,24 @@ import numpy as np
 import streamlit as st
 
 from dashboard.context import Context
-from dashboard.widgets import draw, shown_label
+from dashboard.selection import MAX_NUMBER
+from dashboard.widgets import draw, errors_shown, shown_label
 from nas.foreign import markdown
 from trials.reporting.charts.front import SCALES, front_figure
 from trials.reporting.labels import number, title
 from trials.reporting.study import StudyView
 
-#: Keys of the chart, and of the clicked trial, which stays while a live study adds points.
+#: Keys of the chart, and of the number of the trial beside it, which the address holds.
 FRONT, PICKED = "front", "picked"
 
 
 def show_front(context: Context, study: StudyView) -> None:
-    """Plot two metrics of all trials with their front; a click on a point shows that trial beside the figure."""
+    """Plot two metrics of all trials with their front, and show the clicked trial beside the figure."""
     axes, scales = choose_axes(study, "Pareto front")
     chart, side = st.columns([3.4, 1], gap="medium")
-    picked = st.session_state.get(PICKED)
+    picked = side.number_input(
+        "Trial", 0, MAX_NUMBER, None, 1, key=PICKED, bind="query-params", placeholder="Click a point or type"
+    )
     figure = front_figure(
         study.points_on(axes),
         study.summary.limits,
@@ -36,7 +39,8 @@ def show_front(context: Context, study: StudyView) -> None:
         if picked is None:
             _explain()
         else:
-            _show_picked(context, study, picked)
+            with errors_shown():
+                _show_picked(context, study, int(picked))
 
 
 def choose_axes(study: StudyView, heading: str = "") -> tuple[list[str], tuple[str, str]]:
@@ -62,14 +66,14 @@ def _scale(place: Any, label: str, key: str) -> str:
 
 
 def _pick() -> None:
-    """Keep the number of the clicked trial; imported networks have none."""
+    """Show the clicked trial; imported networks have no number. A chart that is drawn anew reports no points."""
     points = [point for point in st.session_state[FRONT]["selection"]["points"] if "customdata" in point]
-    st.session_state[PICKED] = int(np.ravel(points[0]["customdata"])[0]) if points else None
+    if points:
+        st.session_state[PICKED] = int(np.ravel(points[0]["customdata"])[0])
 
 
 def _explain() -> None:
     """Say how to read the chart."""
-    st.caption("Click a point to see its trial.")
     st.caption(
         "Bars are 95 % intervals. A hollow point may or may not be on the front, given the intervals. Hollow grey "
         "points are infeasible. Ticks below the plot are candidates that the gate rejected before the training. "

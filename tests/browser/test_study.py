@@ -14,12 +14,12 @@ def test_a_study_has_its_charts_and_leads_to_a_clicked_trial_and_to_all_trials(p
         page.get_by_role("heading", name=heading, exact=True).wait_for()
     page.locator(".js-plotly-plot").nth(3).wait_for()
     assert "limit 0.5" in page.locator(".js-plotly-plot").first.inner_text()
-    page.get_by_text("Click a point to see its trial.").wait_for()
     hollow = page.locator(".js-plotly-plot").first.locator(".scatterlayer .point").first
     hollow.wait_for()
     page.wait_for_timeout(500)  # plotly redraws once when its column gets its width
     box = hollow.bounding_box()
     page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    page.wait_for_url(re.compile(r"picked=\d+$"))
     page.get_by_role("link", name="Open trial").click()
     page.get_by_role("heading", name=re.compile(r"^Trial \d+$")).wait_for()
     page.get_by_text("is over the limit 0.5").first.wait_for()
@@ -28,6 +28,15 @@ def test_a_study_has_its_charts_and_leads_to_a_clicked_trial_and_to_all_trials(p
     page.get_by_role("link", name="All trials of this study").click()
     page.wait_for_url(f"{address}/trials?study=digits")
     wait_until(page, lambda: cells(page)[:1] == ["0"])
+
+
+def test_the_address_holds_the_trial_beside_the_front_until_another_study_is_shown(page: Any, address: str) -> None:
+    page.goto(f"{address}/study?study=digits&picked=4")
+    page.get_by_role("heading", name="Trial 4", exact=True).wait_for()
+    page.get_by_role("combobox", name="Study").click()
+    page.get_by_role("option", name="digits-1", exact=True).click()
+    page.wait_for_url(f"{address}/study?study=digits-1")
+    page.get_by_text("A hollow point may or may not be on the front").wait_for()
 
 
 def test_the_best_within_a_typed_limit_is_named_at_once(page: Any, address: str) -> None:

@@ -42,6 +42,7 @@ def test_an_empty_database_says_how_to_begin(name: str, tmp_path: Path) -> None:
         ("study", {"study": "digitz"}, "did you mean 'digits'"),
         ("study", {"study": "nothing"}, "no study 'nothing'"),
         ("study", {"study": "\0"}, "no study"),
+        ("study", {"study": "digits", "picked": "99"}, "its trials are 0 to 29"),
         ("trial", {"study": "digits", "trial": "99"}, "its trials are 0 to 29"),
         ("trial", {"study": "digits", "trial": "999999"}, "999999"),
         ("trial", {"study": "digits", "trial": "-1"}, "trial='-1'"),
@@ -86,6 +87,18 @@ def test_the_address_holds_the_page_of_trials(url: str) -> None:
     app = shown(url, "trials", study="digits", page="2")
     assert "26 to 30 of 30 listed trials" in said(app)
     assert app.dataframe[-1].value.iloc[0, 0] == 25
+
+
+def test_the_address_holds_the_trial_beside_the_front(url: str) -> None:
+    assert "#### Trial 3" in said(shown(url, "study", study="digits", picked="3"))
+
+
+@pytest.mark.parametrize("picked", ["", "x", "-1", "nan", "9" * 30])
+def test_a_trial_beside_the_front_that_is_no_number_is_left_out(url: str, picked: str) -> None:
+    app = shown(url, "study", study="digits", picked=picked)
+    assert "#### Trial" not in said(app)
+    assert "picked" not in app.query_params
+    assert not app.error
 
 
 def test_the_address_holds_the_rule_of_an_export(url: str) -> None:
