@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from trials.store.models import Candidate, JobRow
@@ -35,10 +35,16 @@ def study_doubts(source: Source, name: str) -> list[str]:
     """
     with reading(source) as session:
         study = find_study(session, name)
-        query = select(JobRow.result["doubts"]).join(Candidate, Candidate.id == JobRow.candidate_id)
-        query = query.where(Candidate.study_id == study.id, Candidate.state == "complete")
-        query = query.where(JobRow.kind == "train", JobRow.state == "done")
-        rows = [found or [] for found in session.scalars(query)]
+        trained = (
+            JobRow.candidate_id.in_(
+                select(Candidate.id).where(Candidate.study_id == study.id, Candidate.state == "complete")
+            ),
+            JobRow.kind == "train",
+            JobRow.state == "done",
+        )
+        complete = session.scalar(select(func.count()).where(*trained))
+        doubts = JobRow.result["doubts"]
+        rows = session.scalars(select(doubts).where(*trained, func.json_array_length(doubts) > 0)).all()
     counts = Counter(kind for found in rows for kind in _KINDS if any(text.startswith(kind) for text in found))
-    whole = f"of {len(rows)} complete candidates"
+    whole = f"of {complete} complete candidates"
     return [f"{counts[kind]} {whole} {text}" for kind, text in _KINDS.items() if counts[kind]]
