@@ -89,16 +89,14 @@ def _follow(low: float, high: float) -> None:
 
 def _trial(context: Context, study: StudyView, number: int, reason: str) -> None:
     """Show a link to a trial, why it is worth a look, and its objectives."""
-    row = study.rows([number])[number]
     st.page_link(
         context.pages["trial"],
         label=f"**Trial {number}**",
         icon=":material/arrow_forward:",
         query_params={"study": study.name, "trial": str(number)},
     )
-    cells = [(metric, row.value(metric)) for metric in study.row.objectives]
-    text = " · ".join(
-        f"{inline(metric)} {interval(metric, value.value, value.low, value.high)}" for metric, value in cells if value
-    )
+    found = study.points.take(study.points.numbers == number)
+    spans = zip(found.metrics, found.values[0], found.low[0], found.high[0], strict=True)
+    text = " · ".join(f"{inline(metric)} {interval(metric, value, low, high)}" for metric, value, low, high in spans)
     chance = f"on the front with probability {study.shares.get(number, 0.0):.2f}"
     st.caption(f"{markdown(reason[:1].upper() + reason[1:])}  \n{markdown(f'{text} · {chance}')}")
