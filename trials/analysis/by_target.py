@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
-from scipy.stats import kendalltau
 
+from trials.analysis.ranks import kendall
 from trials.store.read.points import Points, points
 from trials.store.read.session import Source
 from trials.store.read.studies import StudySummary
@@ -59,5 +59,5 @@ def rank_correlations(source: Source, summary: StudySummary) -> list[RankCorrela
 
 def _correlation(targets: Sequence[str], latencies: np.ndarray, first: int, second: int) -> RankCorrelation:
     both = latencies[np.isfinite(latencies[:, [first, second]]).all(axis=1)]
-    tau = float(kendalltau(both[:, first], both[:, second]).statistic) if len(both) > 1 else math.nan
+    tau = kendall(both[:, first], both[:, second]) if len(both) > 1 else math.nan
     return RankCorrelation(targets[first], targets[second], None if math.isnan(tau) else tau, len(both))

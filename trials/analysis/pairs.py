@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from scipy.stats import norm
+from scipy.special import ndtr
 
 from nas.tasks.intervals import Z
 from trials.store.read.candidates import Value
@@ -19,7 +19,7 @@ def probability_better(first: Value, second: Value, direction: str) -> float:
     """
     gain = (first.value - second.value) * (1 if direction == "maximize" else -1)
     spread = math.hypot(_deviation(first), _deviation(second))
-    return float(norm.cdf(gain / spread)) if spread else float(np.heaviside(gain, 0.5))
+    return float(ndtr(gain / spread)) if spread else float(np.heaviside(gain, 0.5))
 
 
 def _deviation(value: Value) -> float:

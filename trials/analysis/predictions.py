@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import spearmanr
 
+from trials.analysis.ranks import spearman
 from trials.store.read.predictions import PredictedLatency
 
 
@@ -38,7 +38,7 @@ def _error(target: str, predicted: Sequence[PredictedLatency]) -> PredictionErro
         [(item.predicted_ms, item.low_ms, item.high_ms, item.measured_ms) for item in predicted]
     ).T
     varied = len(predicted) > 1 and np.ptp(guess) > 0 and np.ptp(true) > 0
-    rank = float(spearmanr(guess, true).statistic) if varied else math.nan
+    rank = spearman(guess, true) if varied else math.nan
     return PredictionError(
         target=target,
         count=len(predicted),

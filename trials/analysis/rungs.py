@@ -6,9 +6,9 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import spearmanr
 
 from nas.halving import Halving
+from trials.analysis.ranks import spearman
 from trials.store.read.epochs import num_epochs, scores_after
 from trials.store.read.points import points
 from trials.store.read.session import Source
@@ -58,4 +58,4 @@ def _spearman(pairs: list[tuple[float, float]]) -> float | None:
     values = np.array(pairs).reshape(-1, 2)
     if len(values) < _FEWEST or (np.ptp(values, axis=0) == 0).any():
         return None
-    return float(spearmanr(values[:, 0], values[:, 1]).statistic)
+    return spearman(values[:, 0], values[:, 1])

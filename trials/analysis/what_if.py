@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy.stats import spearmanr
 from sklearn.ensemble import RandomForestRegressor
 
 from nas.strategies.pareto import Floats
 from trials.analysis.choices import MIN_COMPLETE, ChoiceResults
+from trials.analysis.ranks import spearman
 
 #: Most trials that a forest learns from; more are drawn at random.
 MAX_TRIALS = 1000
@@ -46,5 +46,5 @@ def fit_forests(results: ChoiceResults, seed: int = 0) -> Forests | None:
         )
         forests.append(forest.fit(used.codes, values))
         constant = np.ptp(values) == 0 or np.ptp(forest.oob_prediction_) == 0
-        ranks.append(np.nan if constant else float(spearmanr(forest.oob_prediction_, values).statistic))
+        ranks.append(np.nan if constant else spearman(forest.oob_prediction_, values))
     return Forests(used.metrics, tuple(forests), tuple(ranks), len(used.numbers))

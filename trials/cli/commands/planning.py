@@ -11,6 +11,7 @@ from trials.cli.console import app, out
 from trials.cli.options import DEFAULT_STORAGE, Json, Overrides, PlanFile, Storage, print_json, print_rows
 
 if TYPE_CHECKING:
+    from nas.papers import Paper
     from nas.space import SearchSpace
 
 
@@ -59,16 +60,19 @@ def spaces(
     """List search spaces."""
     from search_spaces import SPACES
     from trials.cli.styled import titled
+    from trials.cli.unimported import read_space
 
-    found = {name: SPACES.get(name) for name in names or SPACES.names()}
-    texts = {name: inspect.getdoc(space) or "" for name, space in found.items()}
-    rows: list[dict[str, Any]] = [
-        {"space": name, "paper": space.paper, "what": texts[name].partition("\n")[0]} for name, space in found.items()
-    ]
+    table = SPACES.table()
+    rows: list[dict[str, Any]] = []
+    texts: dict[str, str] = {}
+    for name in names or table:
+        known = read_space(table[name]) if name in table else None
+        texts[name], paper = known or _imported(SPACES.get(name))
+        rows.append({"space": name, "paper": paper, "what": texts[name].partition("\n")[0]})
     if not describe:
         print_rows(rows, as_json)
         return
-    described = [row | _counted(found[row["space"]], SIZE_SECONDS / len(found)) for row in rows]
+    described = [row | _counted(SPACES.get(row["space"]), SIZE_SECONDS / len(rows)) for row in rows]
     if as_json:
         print_json([row | {"text": texts[row["space"]]} for row in described])
         return
@@ -77,6 +81,10 @@ def spaces(
         out.print(titled(row["space"], about))
         out.print(f"\n{texts[row['space']]}\n")
         print_rows(row["choices"], as_json=False)
+
+
+def _imported(space: type[SearchSpace]) -> tuple[str, Paper | None]:
+    return inspect.getdoc(space) or "", space.paper
 
 
 def _counted(space: type[SearchSpace], limit_s: float) -> dict[str, Any]:
