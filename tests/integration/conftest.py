@@ -71,7 +71,7 @@ def cluster_plan(plan: Callable[..., Path], tmp_path: Path) -> Callable[..., Pat
 
     def write(**keys: Any) -> Path:
         task = {"name": "logged_task:LoggedDigits", "step_s": 0.05, "log": str(tmp_path / "steps")}
-        cluster_keys = {"executor": "ray_actors", "artifacts": {"root": str(tmp_path / "files")}, "concurrency": 2}
-        return plan(task=task, policies=[], budget={"trials": 400}, **cluster_keys | keys)
+        usual = {"task": task, "policies": [], "budget": {"trials": 400}, "executor": "ray_actors", "concurrency": 2}
+        return plan(**usual | {"artifacts": {"root": str(tmp_path / "files")}} | keys)
 
     return write
