@@ -34,14 +34,16 @@ def wait_for_epochs(url: str, more_than: int = 0) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("executor", ["local", "ray_actors"])
 def test_a_signal_before_a_node_is_taken_back_releases_the_study(
-    plan: Callable[..., Path], url: str, tmp_path: Path
+    executor: str, plan: Callable[..., Path], url: str, tmp_path: Path
 ) -> None:
-    task = SLOW | {"log": str(tmp_path / "steps")}
-    running = nas_fork("search", str(plan(task=task, policies=[], budget={"trials": 99})), "--storage", url)
+    keys = {"task": SLOW | {"log": str(tmp_path / "steps")}, "policies": [], "budget": {"trials": 99}}
+    running = nas_fork("search", str(plan(executor=executor, **keys)), "--storage", url)
     wait_for_epochs(url)
     os.kill(running.pid, signal.SIGTERM)
-    assert running.finish().returncode == 130
+    ended = running.finish()
+    assert (ended.returncode, "continue it with: nas resume study" in ended.stdout) == (130, True), ended.stderr
     with Session(Store(url).engine) as session:
         (study,) = session.scalars(select(Study))
         assert (study.state, study.lease_owner) == ("interrupted", None)

@@ -5,11 +5,13 @@ from __future__ import annotations
 import logging
 import math
 import os
+import signal
 import socket
 import sys
+import threading
 import warnings
-from collections.abc import Mapping, Sequence
-from contextlib import chdir, suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import chdir, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -122,11 +124,22 @@ def _own_cluster(pools: Sequence[Pool]) -> dict[str, Any]:
 def _init(ray: Any, settings: dict[str, Any], address: str | None) -> None:
     try:
         # Ray puts the current folder first on its workers' path, where a queue.py would hide the standard module.
-        with chdir("/"):
+        with chdir("/"), _own_sigterm():
             ray.init(**settings)
     except (Exception, SystemExit) as error:  # errors of Ray, its transport and the system share no base class
         ray.shutdown()
         raise JobError(_explain(error, address)) from error
+
+
+@contextmanager
+def _own_sigterm() -> Iterator[None]:
+    """Keep this process's handler of SIGTERM, if it has one; Ray's would end the process in the middle of a study."""
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        yield
+    finally:
+        if callable(before) and threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, before)
 
 
 def _check_address(address: str) -> None:
