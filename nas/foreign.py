@@ -21,6 +21,9 @@ _SECRET_OPTION = re.compile(r"""([?&][\w.-]*(?:pass|secret|token|key)[\w.-]*)=[^
 #: Characters with a meaning in Markdown, in Streamlit's colours and icons, or in formulas.
 _MARKDOWN = re.compile(r"""([\\`*_{}\[\]()<>#+\-.!|~$:&@^=/"'])""")
 
+#: Two signs (``--``, ``>=``) or three (``<->``) between spaces, escaped: Streamlit draws a dash or an arrow instead.
+_SIGNS = re.compile(r"(?<!\S)(\\[-<>~])(\\[-=>])(?=(?:\\>)?(?!\S))")
+
 
 def storable(text: str) -> str:
     """Text that every database and file accepts; NUL and halves of surrogate pairs are replaced."""
@@ -39,7 +42,8 @@ def line(text: str) -> str:
 
 def markdown(text: str) -> str:
     """One line, escaped so that Streamlit's Markdown shows all its characters literally."""
-    return _MARKDOWN.sub(r"\\\1", line(text)).replace("\\:", "&#58;").replace("\\$", "&#36;")
+    escaped = _MARKDOWN.sub(r"\\\1", line(text)).replace("\\:", "&#58;").replace("\\$", "&#36;")
+    return _SIGNS.sub(r"\1*\2*", escaped)  # signs of different emphasis are not drawn as one
 
 
 def figure_text(text: str) -> str:

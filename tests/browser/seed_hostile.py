@@ -16,7 +16,7 @@ from trials.store.models import ArtifactRow, Candidate, EpochRow, JobRow, Measur
 LURE = "http://127.0.0.1:9/lure"
 MARKUP = (
     f"[/x] [red]r[/red] <script src={LURE}.js></script> <img src={LURE}.png onerror=alert(1)> ![i]({LURE}.png) "
-    f"**b** _u_ `c` $x^2$ :red[r] :smile: :material/home: <b>h</b> &amp; %{{x}} # | https://a.example"
+    f"**b** _u_ `c` $x^2$ :red[r] :smile: :material/home: <b>h</b> &amp; %{{x}} # | -- -> >= https://a.example"
 )
 #: ``MARKUP`` as it is stored; it is displayed with replacement characters and blanks.
 HOSTILE = MARKUP + " \x1b[31m\u202e\x07 a\nb\r\n c"

@@ -20,7 +20,7 @@ from trials.store.records import Remark
 from trials.store.roles import companion_name
 
 #: States of a study, in the order in which they are shown.
-STUDY_STATES = ("running", "preparing", "paused", "interrupted", "failed", "stopped", "complete", "exhausted")
+STUDY_STATES = ("running", "preparing", "paused", "interrupted", "stopped", "complete", "exhausted")
 #: States of a candidate, in the order in which they are shown.
 STATES = ("complete", "infeasible", "measured_only", "paused", "stopped", "failed", "running", "queued")
 _NEWEST_FIRST = (Study.created_at.desc(), Study.id.desc())
