@@ -25,10 +25,15 @@ from trials.store.database.engine import open_engine
 ICON = Path(__file__).with_name("icon.svg")
 #: Reduces Streamlit's space above the title, which takes a sixth of a laptop's screen.
 #: Lines through many axes need room: on a narrow screen, their chart is scrolled.
+#: Streamlit puts columns below each other only on screens below 640 pixels, but the menu at the left takes 300.
 STYLE = """<style>
 [data-testid='stMainBlockContainer'] { padding-top: 3.2rem; }
 .st-key-parallel { overflow-x: auto; }
 .st-key-parallel > div { min-width: 44rem; }
+@media (min-width: 640px) and (max-width: 1100px) {
+  [data-testid='stColumn'] { min-width: 11rem; }
+  [data-testid='stColumn']:has(h3, .js-plotly-plot) { min-width: 100%; }
+}
 </style>"""
 
 

@@ -6,8 +6,11 @@ import re
 import time
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
+from urllib.parse import quote
 
 PATIENCE_MS = 90_000
+#: The task that a running study answers.
+WAITING = "what is it waiting for"
 #: Height of a row of a table, and of its head, in pixels.
 ROW = 35
 
@@ -73,9 +76,13 @@ def _best(visitor: Visitor) -> str:
     return visitor.see(visitor.text(r"^Best .* 5\b"))
 
 
+def _first_trial(page: Any) -> Any:
+    return page.get_by_role("link", name=re.compile(r"^Trial \d+$")).first
+
+
 def _fast(visitor: Visitor) -> str:
     visitor.open_study()
-    visitor.click(visitor.page.get_by_role("link", name=re.compile(r"^Trial \d+$")))
+    visitor.click(_first_trial(visitor.page))
     visitor.see(visitor.page.get_by_role("figure", name="The network as a graph"))
     return visitor.see(visitor.text("Sum of layers|measures the time of each layer"))
 
@@ -135,10 +142,21 @@ TASKS: Mapping[str, Callable[[Visitor], str]] = {
     "what failed": _failed,
     "what matters": _matters,
     "is it done": _done,
-    "what is it waiting for": _waiting,
+    WAITING: _waiting,
     "which target differs": _target,
     "take it away": _away,
 }
+
+
+def first_trial(context: Any, address: str, study: str) -> str:
+    """The number of the first trial that the page of a study recommends."""
+    page = context.new_page()
+    page.set_default_timeout(PATIENCE_MS)
+    try:
+        page.goto(f"{address}/study?study={quote(study)}")
+        return str(_first_trial(page).text_content()).rpartition(" ")[2]
+    finally:
+        page.close()
 
 
 def answered(context: Any, address: str, task: str, study: str) -> Answered:

@@ -23,9 +23,7 @@ def show_front(context: Context, study: StudyView) -> None:
     """Plot two metrics of all trials with their front, and show the clicked trial beside the figure."""
     axes, scales = choose_axes(study, "Pareto front")
     chart, side = st.columns([3.4, 1], gap="medium")
-    picked = side.number_input(
-        "Trial", 0, MAX_NUMBER, None, 1, key=PICKED, bind="query-params", placeholder="Click a point or type"
-    )
+    picked = side.number_input("Trial", 0, MAX_NUMBER, None, 1, key=PICKED, bind="query-params", placeholder="none")
     figure = front_figure(
         study.points_on(axes),
         study.summary.limits,
@@ -74,6 +72,7 @@ def _pick() -> None:
 
 def _explain() -> None:
     """Say how to read the chart."""
+    st.caption("Click a point or type its number to see the trial.")
     st.caption(
         "Bars are 95 % intervals. A hollow point may or may not be on the front, given the intervals. Hollow grey "
         "points are infeasible. Ticks below the plot are candidates that the gate rejected before the training. "

@@ -31,6 +31,8 @@ BLUE, ORANGE, GREEN, RED, SKY, PURPLE, GREY = (
 MAX_HISTORY_DOTS = 2000
 #: Figures with more dots are drawn by WebGL, which needs no element of the page for each.
 MAX_SVG_DOTS = 200
+#: Largest number of letters of a name beside a bar; the hover box has the whole name.
+MAX_NAME_LETTERS = 24
 INK = "#6f7680"
 GRID = "rgba(128,134,145,0.22)"
 STATE_COLORS = dict(zip(STATES, (BLUE, GREY, GREEN, ORANGE, PURPLE, RED, SKY, "rgba(138,143,152,0.35)"), strict=True))
@@ -144,6 +146,7 @@ def states_figure(studies: Sequence[StudyRow]) -> go.Figure:
     """Plot one bar per study: the number of candidates in each state."""
     figure = go.Figure()
     names = [figure_text(study.name) for study in studies]
+    shown = [figure_text(_shortened(study.name)) for study in studies]
     for state in STATES:
         counts = [study.counts.get(state, 0) for study in studies]
         if any(counts):
@@ -159,9 +162,14 @@ def states_figure(studies: Sequence[StudyRow]) -> go.Figure:
                 hovertemplate=f"%{{y}}: %{{x}} {state}<extra></extra>",
             )
     figure.update_layout(barmode="stack", bargap=0.35)
-    figure.update_yaxes(autorange="reversed", showgrid=False, automargin=True)
+    figure.update_yaxes(autorange="reversed", showgrid=False, automargin=True, tickvals=names, ticktext=shown)
     figure.update_xaxes(title_text="Trials")
     return style(figure, height=110 + 42 * len(names))
+
+
+def _shortened(name: str) -> str:
+    """A name that leaves room for bars on a narrow screen."""
+    return name if len(name) <= MAX_NAME_LETTERS else f"{name[: MAX_NAME_LETTERS - 1]}…"
 
 
 def _faint(color: str) -> str:
