@@ -32,8 +32,9 @@ STYLE = """<style>
 .st-key-parallel > div { min-width: 44rem; }
 @media (min-width: 640px) and (max-width: 1100px) {
   [data-testid='stColumn'] { min-width: 11rem; }
-  [data-testid='stColumn']:has(h3, .js-plotly-plot) { min-width: 100%; }
+  [data-testid='stColumn']:has(h3, .js-plotly-plot, [data-testid='stDataFrame']) { min-width: 100%; }
 }
+@media (max-width: 640px) { [data-testid='stMainBlockContainer'] { padding-top: 4.2rem; } }
 </style>"""
 
 

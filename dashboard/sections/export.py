@@ -33,7 +33,7 @@ EVERY_S = 3
 def asked_selection(study: StudyView) -> Selection:
     """Show the rules and their settings, which the address holds, and return what they ask for."""
     rule = st.segmented_control("Which trials", RULES, default=BEST, key="rule", bind="query-params") or BEST
-    places = iter(st.columns([1, 1.6, 3], vertical_alignment="bottom"))
+    places = iter(st.columns([1.6, 1.6, 2.4], vertical_alignment="bottom"))
     if rule == ONE:
         last = max(sum(study.row.counts.values()) - 1, 0)
         start = study.recommended[0].number if study.recommended else 0

@@ -43,19 +43,21 @@ def show_front(context: Context, study: StudyView) -> None:
 
 def choose_axes(study: StudyView, heading: str = "") -> tuple[list[str], tuple[str, str]]:
     """Show the menus of the vertical and the horizontal axis, which the address holds; return both and their scales."""
-    heads = st.columns([3, 1.2, 1, 1.2, 1], vertical_alignment="bottom")
-    if heading:
-        heads[0].subheader(heading)
+    *place, y_menu, y_side, x_menu, x_side = st.columns(
+        [*([3] if heading else []), 1.2, 1, 1.2, 1], vertical_alignment="bottom"
+    )
+    if place:
+        place[0].subheader(heading)
     axes = list(dict.fromkeys([*study.summary.metrics, "parameters", "macs", "number"]))
     first, second = study.axes
-    y = heads[1].selectbox(
+    y = y_menu.selectbox(
         "Vertical axis", axes, axes.index(first), format_func=shown_label, key="y", bind="query-params"
     )
-    y_scale = _scale(heads[2], "Vertical scale", "y-scale")
+    y_scale = _scale(y_side, "Vertical scale", "y-scale")
     rest = [axis for axis in axes if axis != y]
-    place = rest.index(second) if second in rest else 0
-    x = heads[3].selectbox("Horizontal axis", rest, place, format_func=shown_label, key="x", bind="query-params")
-    return [str(y), str(x)], (y_scale, _scale(heads[4], "Horizontal scale", "x-scale"))
+    start = rest.index(second) if second in rest else 0
+    x = x_menu.selectbox("Horizontal axis", rest, start, format_func=shown_label, key="x", bind="query-params")
+    return [str(y), str(x)], (y_scale, _scale(x_side, "Horizontal scale", "x-scale"))
 
 
 def _scale(place: Any, label: str, key: str) -> str:

@@ -56,7 +56,10 @@ def show_targets(study: StudyView, rows: Sequence[Measured], targets: Sequence[s
     if found:
         st.subheader("Drift")
         draw(st, drift_figure(found, plan.max_drift), "drift")
-        st.caption("One dot per canary; a hollow one has warnings. Below zero, the target is faster than calibrated.")
+        st.caption(
+            "One dot per canary, at the time of the first measurement after it; a hollow one has warnings. Below zero, "
+            "the target is faster than calibrated."
+        )
 
 
 def show_repeats(study: StudyView, rows: Sequence[Measured]) -> None:

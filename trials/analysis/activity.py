@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -31,10 +32,13 @@ def spent(source: Source, summary: StudySummary) -> Spent:
     The time left is not told for a study with halving, whose trials differ too much.
     """
     plan, row = summary.plan.get("budget", {}), summary.row
-    measurements = plan.get("measurements")
-    only_trained = row.counts.get("measured_only", 0) > 0 if measurements is None else measurements > 0
+    measurements, budget = plan.get("measurements"), plan.get("trials")
+    if measurements is None:  # the strategy may measure more trials than the budget allows to train
+        only_trained = row.counts.get("measured_only", 0) > 0 or sum(row.counts.values()) > (budget or math.inf)
+    else:
+        only_trained = measurements > 0
     ended = num_ended(source, row.name, trained=only_trained)
-    budget, wall_s = plan.get("trials"), float(summary.totals.get("wall_s", 0.0))
+    wall_s = float(summary.totals.get("wall_s", 0.0))
     if (
         row.state != "running"
         or not ended

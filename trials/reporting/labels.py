@@ -54,6 +54,12 @@ def goal(metric: str, direction: str) -> str:
     return label(metric) + ways.get(direction, "")
 
 
+def short_goal(metric: str, direction: str) -> str:
+    """Return a label with the direction of improvement as an arrow: ``Accuracy ↑``."""
+    arrows = {"maximize": " ↑", "minimize": " ↓"}
+    return label(metric) + arrows.get(direction, "")
+
+
 def number(metric: str, value: float | None) -> str:
     """Return a metric's value with few digits and its unit."""
     if value is None or math.isnan(value):

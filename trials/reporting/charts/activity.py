@@ -51,7 +51,7 @@ def timeline_figure(bars: Sequence[Bar]) -> go.Figure:
         )
     rows = sorted({bar.row for bar in bars})
     figure.update_layout(barmode="overlay", bargap=0.3)
-    figure.update_xaxes(type="date", title_text="Time (UTC)")
+    figure.update_xaxes(type="date", title_text="Time (UTC)", nticks=4, tickangle=0)
     figure.update_yaxes(
         categoryorder="array",
         categoryarray=[figure_text(row) for row in rows],

@@ -93,7 +93,7 @@ def _add_runs(figure: go.Figure, runs: Mapping[str, tuple[Floats, str]]) -> None
     hidden = sum(int((times > end).sum()) for times in known)
     if hidden:
         _note(figure, f"{hidden} slowest runs not shown")
-    figure.update_xaxes(title_text="Wall time of a run (ms)", row=1, col=1)
+    figure.update_xaxes(title_text="Run time (ms)", row=1, col=1)
     figure.update_yaxes(title_text="Runs", row=1, col=1)
 
 

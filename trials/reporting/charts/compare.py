@@ -10,7 +10,7 @@ from plotly.subplots import make_subplots
 from nas.foreign import figure_text
 from trials.analysis.profiles import OWN, LayerTime
 from trials.reporting.charts.studies import BLUE, GREEN, GREY, ORANGE, PURPLE, RED, SKY, style
-from trials.reporting.labels import goal, label
+from trials.reporting.labels import label, short_goal
 from trials.store.read.candidates import CandidateRow
 
 COLORS = (BLUE, ORANGE, GREEN, RED, PURPLE, SKY)
@@ -45,7 +45,7 @@ def intervals_figure(rows: Sequence[CandidateRow], metrics: Mapping[str, str]) -
                 row=1,
                 col=column,
             )
-        figure.update_xaxes(title_text=figure_text(goal(metric, direction)), row=1, col=column)
+        figure.update_xaxes(title_text=figure_text(short_goal(metric, direction)), row=1, col=column)
     figure.update_yaxes(autorange="reversed", type="category")
     return style(figure, height=110 + 44 * len(rows)).update_layout(margin_t=15)
 

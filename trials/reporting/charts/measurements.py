@@ -46,7 +46,7 @@ def drift_figure(found: Sequence[Canary], max_drift: float) -> go.Figure:
         annotation={"text": f"waits above {max_drift:.0%}", "font_color": RED},
     )
     figure.update_yaxes(title_text="Slower than calibrated", tickformat="+.0%", zeroline=True, zerolinecolor=GREY)
-    figure.update_xaxes(title_text="Time of the first measurement after the canary (UTC)")
+    figure.update_xaxes(title_text="Time (UTC)", nticks=4, tickangle=0)
     return style(figure, height=320)
 
 
@@ -68,7 +68,9 @@ def repeats_figure(found: Sequence[Repeat]) -> go.Figure:
             figure.add_trace(_points(purpose, own).update(marker={"color": color, "symbol": symbol, "size": 10}))
     figure.add_vline(1.0, line={"color": GREY, "width": 1, "dash": "dot"})
     figure.update_xaxes(title_text="Latency ÷ first latency of the trial", tickformat=".3~f")
-    figure.update_yaxes(autorange="reversed", type="category", categoryorder="array", categoryarray=names)
+    figure.update_yaxes(
+        autorange="reversed", type="category", categoryorder="array", categoryarray=names, automargin=True
+    )
     return style(figure, height=150 + 30 * len(found))
 
 

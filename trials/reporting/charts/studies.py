@@ -15,7 +15,7 @@ from plotly.subplots import make_subplots
 
 from nas.foreign import figure_text
 from trials.analysis.histories import History
-from trials.reporting.labels import label
+from trials.reporting.labels import label, short_goal
 from trials.store.read.studies import STATES, StudyRow
 
 BLUE, ORANGE, GREEN, RED, SKY, PURPLE, GREY = (
@@ -76,8 +76,7 @@ def _add_objective(figure: go.Figure, history: History, index: int) -> None:
     dots_kind = go.Scattergl if len(kept) > MAX_SVG_DOTS else go.Scatter
     figure.add_trace(dots_kind(**dots, showlegend=first), row=row, col=1)
     figure.add_scatter(**best, showlegend=first, row=row, col=1)
-    arrow = "↑" if history.directions[index] == "maximize" else "↓"
-    figure.update_yaxes(title_text=f"{name} {arrow}", row=row, col=1)
+    figure.update_yaxes(title_text=figure_text(short_goal(metric, history.directions[index])), row=row, col=1)
 
 
 def thin(rows: NDArray[np.int64], most: int) -> NDArray[np.int64]:

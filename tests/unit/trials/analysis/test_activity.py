@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -88,6 +89,12 @@ def test_measured_trials_do_not_count_in_a_budget_of_trainings(engine: Engine) -
     counts = study_summary(engine, "digits").row.counts
     trained = num_ended(engine, "digits", trained=True)
     assert counts["complete"] < trained < num_ended(engine, "digits", trained=False)
+
+
+def test_a_study_with_more_trials_than_its_budget_counts_those_that_it_trained(engine: Engine) -> None:
+    summary = study_summary(engine, "digits")
+    found = spent(engine, replace(summary, plan={"budget": {"trials": 28}}))
+    assert found.ended == num_ended(engine, "digits", trained=True)
 
 
 def test_open_jobs_say_what_runs_and_what_waits(engine: Engine) -> None:
