@@ -44,7 +44,8 @@ class Network:
         number = os.getpid()
         self._bridge, self._prefix = f"nasb{number}", f"10.{100 + number // 250 % 100}.{number % 250}"
         self.host = f"{self._prefix}.254"
-        self._spaces: list[str] = []
+        #: Number of a node → its network namespace.
+        self._spaces: dict[int, str] = {}
         _ip("link", "add", self._bridge, "type", "bridge")
         _ip("address", "add", f"{self.host}/24", "dev", self._bridge)
         _ip("link", "set", self._bridge, "up")
@@ -57,7 +58,7 @@ class Network:
         """Make the network namespace of a node, connect it, and return its name."""
         space, cable = f"{self._bridge}-{number}", self._cable(number)
         _ip("netns", "add", space)
-        self._spaces.append(space)
+        self._spaces[number] = space
         _ip("link", "add", cable, "type", "veth", "peer", "name", "eth0", "netns", space)
         _ip("link", "set", cable, "master", self._bridge, "up")
         _ip("-n", space, "address", "add", f"{self.address(number)}/24", "dev", "eth0")
@@ -76,7 +77,8 @@ class Network:
 
     def close(self) -> None:
         """Remove all that was made."""
-        for space in self._spaces:
+        for number, space in self._spaces.items():
+            _ip("link", "delete", self._cable(number))  # with its namespace it would be removed only some time later
             _ip("netns", "delete", space)
         _ip("link", "delete", self._bridge)
 

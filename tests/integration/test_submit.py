@@ -5,15 +5,27 @@ from __future__ import annotations
 import json
 import subprocess
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 
 from tests.conftest import RestartableServer
 from tests.integration.forks import nas_fork
 from tests.integration.ray_nodes import NAS, Cluster, nas, ray_cluster, said, wait_for_port, wait_until
+from trials.store.read.studies import list_studies
+from trials.store.store import Store
 
+#: When the first and the last measurement of each study began.
+MEASURED = """
+SELECT studies.name, min(jobs.started_at), max(jobs.started_at) FROM jobs
+JOIN candidates ON candidates.id = jobs.candidate_id JOIN studies ON studies.id = candidates.study_id
+WHERE jobs.kind = 'gate' GROUP BY studies.name ORDER BY studies.name
+"""
+#: Other seeds, so that no study finds its latencies in the database.
+SEEDS = {"one": "seed=1", "two": "seed=2"}
 MEMORY = ["resources.train.max_memory_mb=9000000"]
 
 
@@ -59,6 +71,28 @@ def test_a_days_work(cluster: Cluster, url: str, cluster_plan: Callable[..., Pat
     assert status(cluster, url)["state"] == "stopped"
     assert num_trainers(tmp_path) == 0
     assert "study study has ended, so nothing runs on" in nas(cluster, "submit", str(cluster_plan()), *at).stderr
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_two_studies_measure_on_one_target_in_turns(
+    cluster: Cluster, url: str, cluster_plan: Callable[..., Path]
+) -> None:
+    cluster.add_node()
+    path = str(cluster_plan(concurrency=1, budget={"trials": 6}))
+    at = ("--address", cluster.job_server, "--storage", url)
+    with ThreadPoolExecutor(2) as pool:
+        for done in pool.map(lambda name: nas(cluster, "submit", path, "--name", name, *at, SEEDS[name]), SEEDS):
+            said(done)
+    store = Store(url)
+    wait_until(lambda: {study.state for study in list_studies(store)} == {"complete"})
+    with store.engine.connect() as connection:
+        rows = connection.execute(text(MEASURED)).all()
+    store.close()
+    (one, first_of_one, last_of_one), (two, first_of_two, last_of_two) = rows
+    assert (one, two) == ("one", "two")
+    assert first_of_one < last_of_two, "one study has waited for the end of the other"
+    assert first_of_two < last_of_one, "one study has waited for the end of the other"
 
 
 def num_trainers(folder: Path) -> int:
