@@ -28,6 +28,7 @@ ICON = Path(__file__).with_name("icon.svg")
 #: Streamlit puts columns below each other only on screens below 640 pixels, but the menu at the left takes 300.
 STYLE = """<style>
 [data-testid='stMainBlockContainer'] { padding-top: 3.2rem; }
+[data-testid='stPageLink-NavLink'] * { white-space: normal; }
 .st-key-parallel { overflow-x: auto; }
 .st-key-parallel > div { min-width: 44rem; }
 @media (min-width: 640px) and (max-width: 1100px) {

@@ -120,17 +120,17 @@ TERMS: Mapping[str, Sequence[Term]] = {
     "States of a study": (
         Term("preparing", "Targets are calibrated and limits are determined; no trial has started.", ("studies",)),
         Term("running", "A process runs it. Its phase says what it does now.", ("studies", "activity")),
-        Term("paused", "Ended by `nas pause`, to be continued with `nas resume`.", ("studies", "study")),
+        Term("paused", "Ended by nas pause, to be continued with nas resume.", ("studies", "study")),
         Term(
             "interrupted",
             "The process that ran it has ended before the study: by Ctrl-C, a crash, a fault such as a full disk, or "
-            "because many trials failed with the same error. Nothing is lost, and `nas resume` continues it.",
+            "because many trials failed with the same error. Nothing is lost, and nas resume continues it.",
             ("studies", "study"),
         ),
         Term(
             "stopped",
-            "Ended by `nas stop` with the results that it had. `nas resume` runs the rest of its budget, and `nas "
-            "extend` the rest and more.",
+            "Ended by nas stop with the results that it had. nas resume runs the rest of its budget, and "
+            "nas extend the rest and more.",
             ("studies", "study"),
         ),
         Term("complete", "The budget is spent.", ("studies",)),
