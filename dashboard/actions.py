@@ -72,22 +72,36 @@ class Actions:
         whole = ["export", "--out", str(folder / detached.FILES), "--json", *arguments]
         return detached.start(folder, whole, storage=self._storage, study=study, queued=True)
 
+    def cancel(self, command: Command) -> None:
+        """Interrupt a command like Ctrl-C.
+
+        Raises:
+            StudyError: actions are not allowed, or the command runs on another machine.
+        """
+        self._check()
+        command.cancel()
+
     def run(self, *arguments: str) -> str:
         """Run a short command of ``nas``, wait for it, and return what it printed.
 
         Raises:
-            StudyError: actions are not allowed, or the command failed.
+            StudyError: actions are not allowed, or the command failed, or took too long.
         """
         self._check()
-        done = subprocess.run(
-            [sys.executable, "-P", "-m", "measured_nas", *arguments],
-            env={**os.environ, "NAS_STORAGE": self._storage},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=WAIT_S,
-            check=False,
-        )
+        try:
+            done = subprocess.run(
+                [sys.executable, "-P", "-m", "measured_nas", *arguments],
+                env={**os.environ, "NAS_STORAGE": self._storage},
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                text=True,
+                timeout=WAIT_S,
+                check=False,
+            )
+        except subprocess.TimeoutExpired:
+            raise StudyError(
+                f"nas {arguments[0]} was ended, because it took longer than {WAIT_S:.0f} s; run it on the command line"
+            ) from None
         if done.returncode:
             raise StudyError(last_words(done.stderr or done.stdout).removeprefix("error: "))
         return done.stdout.strip()

@@ -13,10 +13,11 @@ import hmac
 import os
 import secrets
 from collections.abc import Awaitable, Callable, MutableMapping
-from http.cookies import CookieError, SimpleCookie
 from ipaddress import ip_address
 from typing import Any
 from urllib.parse import urlsplit
+
+from starlette.requests import cookie_parser
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -24,6 +25,7 @@ Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Message, Receive, Send], Awaitable[None]]
 #: Environment variable with the password; other users of the machine can't read it.
 PASSWORD = "NAS_DASHBOARD_PASSWORD"
+#: How the name of the cookie begins; the port follows, because a browser sends its cookies to every port of a host.
 COOKIE = "nas_dashboard"
 #: Seconds before a wrong password is answered.
 DELAY_S = 1.0
@@ -42,21 +44,19 @@ class Gate:
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         """Answer one request or one web socket."""
         headers = dict(scope.get("headers", ()))
-        if scope["type"] == "lifespan" or self._has_cookie(headers.get(b"cookie", b"")):
+        cookie = f"{COOKIE}_{(scope.get('server') or ('', 0))[1]}"
+        if scope["type"] == "lifespan" or self._has_cookie(cookie, headers.get(b"cookie", b"")):
             await self._app(scope, receive, send)
         elif self._has_password(headers.get(b"authorization", b"")):
-            await self._app(scope, receive, self._with_cookie(send))
+            await self._app(scope, receive, self._with_cookie(cookie, send))
         else:
             if b"authorization" in headers:
                 await asyncio.sleep(DELAY_S)
             await _refuse(scope, send)
 
-    def _has_cookie(self, header: bytes) -> bool:
-        try:
-            found = SimpleCookie(header.decode("latin-1")).get(COOKIE)
-        except CookieError:
-            return False
-        return found is not None and hmac.compare_digest(found.value.encode(), self._token.encode())
+    def _has_cookie(self, name: str, header: bytes) -> bool:
+        found = cookie_parser(header.decode("latin-1")).get(name, "")
+        return hmac.compare_digest(found.encode(), self._token.encode())
 
     def _has_password(self, header: bytes) -> bool:
         scheme, _, given = header.partition(b" ")
@@ -68,8 +68,8 @@ class Gate:
             return False
         return hmac.compare_digest(password, self._password)
 
-    def _with_cookie(self, send: Send) -> Send:
-        cookie = f"{COOKIE}={self._token}; Path=/; HttpOnly; SameSite=Strict".encode()
+    def _with_cookie(self, name: str, send: Send) -> Send:
+        cookie = f"{name}={self._token}; Path=/; HttpOnly; SameSite=Strict".encode()
 
         async def sent(message: Message) -> None:
             if message["type"] == "http.response.start":

@@ -14,6 +14,8 @@ SETTINGS: Sequence[str] = (
     "--server.fileWatcherType=none",
     "--browser.gatherUsageStats=false",
     "--client.toolbarMode=minimal",
+    # A traceback is for the log of the server, not for its visitors.
+    "--client.showErrorDetails=none",
     # Each theme needs its own colour: a single --theme.primaryColor would switch the browser's dark mode off.
     "--theme.light.primaryColor=#2f80c2",
     "--theme.dark.primaryColor=#56b4e9",

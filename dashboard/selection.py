@@ -34,7 +34,7 @@ def asked_number(key: str) -> int:
 def choose_study(context: Context) -> str | None:
     """Return the study to show: from the link, else the last one shown, else the newest; None without studies."""
     names = study_names(context.source, MAX_NAMES)
-    asked = st.query_params.get("study") or st.session_state.get("last_study")
+    asked = st.query_params.get("study") or _last_study(context)
     if asked and asked not in names:
         names.insert(0, study_summary(context.source, asked).row.name)
     if not names:
@@ -48,6 +48,17 @@ def choose_study(context: Context) -> str | None:
         _forget_filters()
     st.session_state["last_study"] = name
     return str(name)
+
+
+def _last_study(context: Context) -> str | None:
+    """The study that was shown last; None if there is none, or it was deleted."""
+    last = st.session_state.get("last_study")
+    if last is None:
+        return None
+    try:
+        return study_summary(context.source, str(last)).row.name
+    except UnknownNameError:
+        return None
 
 
 def _forget_filters() -> None:

@@ -76,19 +76,20 @@ def show_commands(context: Context, study: StudyView) -> None:
 def _commands(context: Context, study: StudyView, found: Sequence[Command], num_open: int) -> None:
     """Show the commands; once one has ended or the study has changed its state, draw the whole page again."""
     for command in found:
-        show_command(command)
+        show_command(context, command)
     if count_open(found) != num_open or (num_open and context.study(study.name).row.state != study.row.state):
         st.rerun()
 
 
-def show_command(command: Command) -> None:
+def show_command(context: Context, command: Command) -> None:
     """Show the state of a command and the end of what it printed."""
     state = command.state
     with st.container(horizontal=True, vertical_alignment="center"):
         st.badge(state, color=COLORS.get(state, "blue"))
         st.caption(moment(command.asked_at))
         if not command.is_over and st.button("Cancel", key=f"cancel-{command.folder.name}"):
-            command.cancel()
+            with errors_shown():
+                context.actions.cancel(command)
     # Not as Markdown, in which Streamlit makes a dash of `--`.
     st.code(lines(shlex.join(["nas", *command.arguments])), language="sh", wrap_lines=True)
     if text := command.log():

@@ -118,16 +118,16 @@ def show_exports(context: Context, study: StudyView) -> None:
     if found:
         st.subheader("Exports")
         num_open = count_open(found)
-        repeat(_exports, EVERY_S if num_open else None, found, num_open)
+        repeat(_exports, EVERY_S if num_open else None, context, found, num_open)
 
 
-def _exports(found: Sequence[Command], num_open: int) -> None:
+def _exports(context: Context, found: Sequence[Command], num_open: int) -> None:
     """Show the exports; once one has ended, draw the whole page again."""
     if count_open(found) != num_open:
         st.rerun()
     for command in found:
         with st.container(border=True):
-            show_command(command)
+            show_command(context, command)
             if command.is_over:
                 _outcome(command)
 

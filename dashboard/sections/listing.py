@@ -59,11 +59,16 @@ def show_listing(context: Context, study: StudyView, numbers: NDArray[np.int64])
         _links(context, study, ticked)
 
 
+def spreadsheet_text(cell: Any) -> Any:
+    """Return a cell that no spreadsheet takes for a formula: a visitor may have begun a note with ``=``."""
+    return f"'{cell}" if isinstance(cell, str) and cell.startswith(("=", "+", "-", "@")) else cell
+
+
 def _downloads(study: StudyView, numbers: NDArray[np.int64]) -> None:
     """Offer all listed trials as files, which are written once they are asked for."""
     for name, written in (
-        ("csv", lambda: listing_table(study, numbers).to_csv(index=False)),
-        ("json", lambda: listing_table(study, numbers).to_json(orient="records")),
+        ("csv", lambda: listing_table(study, numbers).map(spreadsheet_text).to_csv(index=False)),
+        ("json", lambda: listing_table(study, numbers).to_json(orient="records", double_precision=15)),
     ):
         st.download_button(
             f"{name.upper()} of all listed trials",

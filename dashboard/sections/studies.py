@@ -19,6 +19,8 @@ from trials.store.read.studies import STUDY_STATES, StudyRow, count_studies, lis
 PER_PAGE = 20
 #: Seconds between two looks at the studies.
 EVERY_S = 5
+#: Key of the names of the studies in the table, as it was drawn last.
+DRAWN = f"{SEEN}drawn"
 
 
 class Wanted(NamedTuple):
@@ -97,8 +99,11 @@ def _table(context: Context, rows: Sequence[StudyRow]) -> None:
         **{name: st.column_config.NumberColumn(format="localized") for name in ("Trials", "Complete", "Failed")},
     }
     st.dataframe(table, hide_index=True, height="content", column_config=columns, key="studies")
-    if opened := st.session_state.get("opened"):
-        st.switch_page(context.pages["study"], query_params={"study": rows[opened["row"]].name})
+    names = [row.name for row in rows]
+    drawn: list[str] = st.session_state.get(DRAWN, names)
+    st.session_state[DRAWN] = names
+    if opened := st.session_state.get("opened"):  # a row of the table that the visitor saw, which may be an older one
+        st.switch_page(context.pages["study"], query_params={"study": drawn[opened["row"]]})
 
 
 def _news(context: Context, rows: Sequence[StudyRow]) -> None:

@@ -30,11 +30,12 @@ def show_variant(context: Context, study: StudyView, detail: CandidateDetail) ->
         if answers == own:
             st.caption("Change an answer to see the command that adds the network to the study.")
             return
-        arguments = ["enqueue", "--", study.name, *(f"{name}={answer_text(value)}" for name, value in answers.items())]
-        st.code(shlex.join(["nas", *arguments]), language="sh", wrap_lines=True)
+        arguments = ["--", study.name, *(f"{name}={answer_text(value)}" for name, value in answers.items())]
+        whole = ["nas", "enqueue", *context.actions.storage_option, *arguments]
+        st.code(shlex.join(whole), language="sh", wrap_lines=True)
         if context.actions.allowed and st.button("Add it to the study", icon=":material/add:"):
             with errors_shown(), st.spinner("Checking the answers"):
-                st.success(markdown(context.actions.run(*arguments)))
+                st.success(markdown(context.actions.run("enqueue", *arguments)))
 
 
 def _answer(name: str, options: tuple[Any, ...], own: Any) -> Any:

@@ -57,12 +57,18 @@ class Bar:
     """One job on the timeline."""
 
     job: Job
-    #: Row of the timeline, such as ``training 2`` or the name of a target.
-    row: str
+    #: Row of the timeline: the pool of workers, ``training worker`` or the name of a target, and the place in it.
+    pool: str
+    lane: int
     #: Kind without a number: ``rung`` for ``rung-3``.
     kind: str
     start: datetime
     seconds: float
+
+    @property
+    def row(self) -> str:
+        """Name of the row: ``training worker 2``."""
+        return self.pool if self.lane == 0 else f"{self.pool} {self.lane + 1}"
 
 
 def timeline(jobs: Sequence[Job], now: datetime | None) -> list[Bar]:
@@ -78,12 +84,11 @@ def timeline(jobs: Sequence[Job], now: datetime | None) -> list[Bar]:
         start = job.started_at
         assert start is not None
         end = job.finished_at or (now if now is not None and job.state == "running" else start)
-        pool = job.target or "training"
+        pool = job.target or "training worker"  # no target has a space in its name
         lanes = free.setdefault(pool, [])
         lane = next((place for place, until in enumerate(lanes) if until <= start), len(lanes))
         lanes[lane : lane + 1] = [end]
-        row = pool if lane == 0 else f"{pool} {lane + 1}"
-        found.append(Bar(job, row, job.kind.partition("-")[0], start, max((end - start).total_seconds(), 0.0)))
+        found.append(Bar(job, pool, lane, job.kind.partition("-")[0], start, max((end - start).total_seconds(), 0.0)))
     return found
 
 

@@ -95,6 +95,7 @@ def repeats(rows: Sequence[Measured]) -> list[Repeat]:
     """Return the trials that were measured several times as one file, ascending by number.
 
     Copies of stored measurements, dense twins and quarantined measurements do not count, nor do those that ended early.
+    A trial is left out if ``rows`` begin after its first measurement.
     """
     own: dict[tuple[int, str, str], list[Measured]] = {}
     for row in rows:
@@ -103,7 +104,7 @@ def repeats(rows: Sequence[Measured]) -> list[Repeat]:
     found = [
         Repeat(number, target, measured[0], tuple(measured[1:]))
         for (number, target, _), measured in own.items()
-        if len(measured) > 1
+        if len(measured) > 1 and measured[0].purpose != "remeasure"
     ]
     return sorted(found, key=lambda item: (item.number, item.target))
 

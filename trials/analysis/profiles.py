@@ -39,6 +39,8 @@ def layer_times(nodes: Sequence[Mapping[str, Any]]) -> list[LayerTime]:
 def account(detail: CandidateDetail, profile: ProfileInfo) -> dict[str, float]:
     """Return milliseconds of all layers together, of a profiled run, and the latency measured without a profiler."""
     metrics = detail.row.metrics
-    measured = metrics.get(f"latency_ms@{profile.target}") or metrics.get("latency_ms")
+    measured = metrics.get(f"latency_ms@{profile.target}")
+    if measured is None and profile.target == detail.first_target:
+        measured = metrics.get("latency_ms")
     facts = {"sum_of_layers_ms": sum(node["time_ms"] for node in profile.nodes), "profiled_run_ms": profile.run_ms}
     return facts | ({"measured_latency_ms": measured.value} if measured else {})

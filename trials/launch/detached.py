@@ -23,7 +23,7 @@ from typing import Any
 
 from nas.errors import StudyError
 from trials.jobs.environment import owner
-from trials.store.owners import is_gone
+from trials.store.owners import is_gone, process_of
 
 #: Folder of all commands, beside the database.
 FOLDER = "nas_commands"
@@ -89,11 +89,18 @@ class Command:
         return None
 
     def cancel(self) -> None:
-        """Interrupt it like Ctrl-C; nothing happens if it is over."""
+        """Interrupt it like Ctrl-C; nothing happens if it is over.
+
+        Raises:
+            StudyError: it runs on another machine.
+        """
         process = _read(self.folder / OWNER)
         if process is not None and not self.is_over:
+            group = process_of(process)
+            if group is None:
+                raise StudyError(f"this command runs on {process.partition(':')[0]}; cancel it there")
             with suppress(ProcessLookupError):
-                os.killpg(int(process.split(":")[1]), signal.SIGINT)
+                os.killpg(group, signal.SIGINT)
             if not (self.folder / STARTED).exists():
                 (self.folder / EXIT_CODE).write_text(str(CANCELLED))
 

@@ -68,8 +68,10 @@ def number(metric: str, value: float | None) -> str:
     if symbol == "B":
         return size(value)
     if metric in ("parameters", "macs") or (float(value).is_integer() and abs(value) >= 1000):
-        return f"{value:,.0f}"
-    return f"{value:.4g}" + (f" {symbol}" if symbol else "")
+        text = f"{value:,.0f}"
+    else:
+        text = f"{value:.4g}"
+    return f"{text} {symbol}" if symbol else text
 
 
 def interval(metric: str, value: float, low: float | None, high: float | None) -> str:

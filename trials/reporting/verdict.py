@@ -27,11 +27,11 @@ def verdict(group: Sequence[StudyRow], runs: Sequence[History]) -> str:
     has_ended = all(row.state in ENDED for row in group)
     last = (max if has_ended else min)(run.last_number for run in compared)
     searches, baselines = ([float(run.reached(last)) for run in each] for each in found.values())
-    ours, theirs = f"{np.mean(searches):.3f}", f"{np.mean(baselines):.3f}"
+    ours, theirs = (round(float(np.mean(each)), 3) for each in (searches, baselines))
     word = "level with" if ours == theirs else "ahead of" if ours > theirs else "behind"
     begin = "The search is" if has_ended else f"After {last + 1} trials each, the search is"
     strategy = next(row.strategy for row in group if row.role == "baseline")
-    text = f"{begin} {word} its {strategy} baseline: hypervolume {ours} against {theirs}"
+    text = f"{begin} {word} its {strategy} baseline: hypervolume {ours:.3f} against {theirs:.3f}"
     if len(searches) == len(baselines) == 1:
         return f"{text}, one run each."
     num_ours, num_theirs = len(searches), len(baselines)

@@ -7,6 +7,12 @@ import socket
 from pathlib import Path
 
 
+def process_of(owner: str) -> int | None:
+    """The number of a process of this machine; None if it is on another one."""
+    host, _, process = owner.partition(":")
+    return int(process.partition(":")[0]) if host == socket.gethostname() else None
+
+
 def is_gone(owner: str) -> bool:
     """Whether the process ``host:pid:start`` has ended; False if it is on another machine."""
     host, _, process = owner.partition(":")

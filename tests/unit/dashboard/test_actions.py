@@ -38,6 +38,12 @@ def test_a_dashboard_that_only_reads_refuses_every_action(url: str, tmp_path: Pa
     assert remarks(open_engine(url), "digits") == {}
 
 
+def test_a_command_that_takes_too_long_is_ended_with_a_message(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dashboard.actions.WAIT_S", 0.01)
+    with pytest.raises(StudyError, match="nas list was ended, because it took longer than"):
+        Actions(url, allowed=True).run("list")
+
+
 def test_allowed_actions_change_the_database_and_start_commands(url: str) -> None:
     actions = Actions(url, allowed=True)
     actions.remark("digits", 3, "x", add=["a"], remove=["b"])
@@ -48,6 +54,9 @@ def test_allowed_actions_change_the_database_and_start_commands(url: str) -> Non
     with pytest.raises(StudyError, match="no study 'digitz'"):
         actions.run("show", "digitz")
     command = actions.export("digits", ["digits", "--best"])
+    with pytest.raises(StudyError, match="--allow-actions"):
+        Actions(url, allowed=False).cancel(command)
+    assert not command.is_over
     while not command.is_over:
         time.sleep(0.1)
     assert command.state == "failed"  # the files of this study do not exist

@@ -18,14 +18,14 @@ async def behind(scope: Any, receive: Any, send: Any) -> None:
     await send({"type": "http.response.start", "status": 200, "headers": [(b"x", b"y")]})
 
 
-def asked(front: Gate, kind: str = "http", **headers: str) -> list[Any]:
+def asked(front: Gate, kind: str = "http", server: tuple[str, int] | None = None, **headers: str) -> list[Any]:
     sent: list[Any] = []
 
     async def send(message: Any) -> None:
         sent.append(message)
 
     pairs = [(name.encode(), value.encode()) for name, value in headers.items()]
-    asyncio.run(front({"type": kind, "headers": pairs}, None, send))  # type: ignore[arg-type]
+    asyncio.run(front({"type": kind, "headers": pairs, "server": server}, None, send))  # type: ignore[arg-type]
     return sent
 
 
@@ -47,6 +47,23 @@ def test_the_password_gives_a_cookie_and_the_cookie_opens_web_sockets() -> None:
     assert asked(Gate(behind, SECRET), cookie=cookie.split(";")[0])[0]["status"] == 401
 
 
+@pytest.mark.parametrize("other", ['prefs={"a":1}', "x=hello world", "=", "é=1"])
+def test_cookies_of_other_programs_of_this_host_do_not_matter(other: str) -> None:
+    front = Gate(behind, SECRET)
+    own = dict(asked(front, authorization=basic(SECRET))[0]["headers"])[b"set-cookie"].decode().split(";")[0]
+    assert asked(front, "websocket", cookie=f"{other}; {own}")[0]["status"] == 200
+
+
+def test_dashboards_on_two_ports_have_cookies_of_their_own() -> None:
+    names = {
+        dict(asked(Gate(behind, SECRET), server=("h", port), authorization=basic(SECRET))[0]["headers"])[
+            b"set-cookie"
+        ].partition(b"=")[0]
+        for port in (8501, 8502)
+    }
+    assert len(names) == 2
+
+
 @pytest.mark.parametrize(
     "headers",
     [
@@ -54,8 +71,8 @@ def test_the_password_gives_a_cookie_and_the_cookie_opens_web_sockets() -> None:
         {"authorization": basic(SECRET + "x")},
         {"authorization": "Basic !!!"},
         {"authorization": f"Bearer {SECRET}"},
-        {"cookie": "nas_dashboard="},
-        {"cookie": 'nas_dashboard="\\377'},
+        {"cookie": "nas_dashboard_0="},
+        {"cookie": 'nas_dashboard_0="\\377'},
         {"cookie": ";;;=,"},
     ],
 )

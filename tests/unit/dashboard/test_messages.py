@@ -11,7 +11,7 @@ from streamlit.testing.v1 import AppTest
 from dashboard.pages import page_modules
 from tests.browser.seed import seed_database
 from tests.browser.seed_sparse import seed_sparse
-from tests.unit.dashboard.shown import shown
+from tests.unit.dashboard.shown import script, shown
 from trials.store.database.engine import open_engine
 
 
@@ -111,3 +111,13 @@ def test_the_address_holds_the_rule_of_an_export(url: str) -> None:
 def plain(text: str) -> str:
     """Text of a page without what Markdown needs to show it literally."""
     return unescape(text.replace("\\", ""))
+
+
+def test_a_visitor_whose_study_was_deleted_sees_the_newest_one(url: str) -> None:
+    app = AppTest.from_function(
+        script, default_timeout=120, kwargs={"url": url, "name": "activity", "allow_actions": False}
+    )
+    app.session_state["last_study"] = "gone"
+    app.run()
+    assert [item.value for item in app.error] == []
+    assert app.query_params["study"] != ["gone"]

@@ -2,11 +2,15 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from datetime import UTC, datetime
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 from sqlalchemy import Engine
 
 from dashboard.launch import command
+from dashboard.sections.listing import spreadsheet_text
 from dashboard.tables.candidate import (
     artifacts_table,
     choices_table,
@@ -22,14 +26,17 @@ from dashboard.tables.candidate import (
 from dashboard.tables.study import candidates_table, imported_table, rungs_table
 from nas.latency.protocol.samples import Samples
 from tests.browser.seed import REFERENCE_MS, seed_database
+from trials.analysis.profiles import account
 from trials.analysis.rungs import RungCorrelation
 from trials.reporting.study import study_view
 from trials.store.database.engine import open_engine
-from trials.store.read.candidate import candidate_detail, samples_blob
-from trials.store.read.candidates import candidates_page
+from trials.store.read.candidate import CandidateDetail, ProfileInfo, candidate_detail, samples_blob
+from trials.store.read.candidates import Value, candidates_page
 from trials.store.read.studies import study_summary
 from trials.store.records import ArtifactValue, ImportedValue, MetricValue
 from trials.store.write.imported import add_imported
+
+START = datetime(2026, 3, 2, tzinfo=UTC)
 
 
 @pytest.fixture(scope="module")
@@ -144,3 +151,17 @@ def test_an_imported_network_is_compared_with_the_front(engine: Engine) -> None:
     assert table.loc["slow", "Accuracy"] == "0.1 [0, 0.2]"
     assert table["Dominated by"].tolist()[1:] == ["no trial", "—"]
     assert table["Notes"].tolist() == ["a note"] * 3
+
+
+@pytest.mark.parametrize(
+    ("cell", "written"), [("=1+1", "'=1+1"), ("@x", "'@x"), ("fine", "fine"), ("", ""), (-1.5, -1.5)]
+)
+def test_no_text_of_a_visitor_is_a_formula_in_a_spreadsheet(cell: object, written: object) -> None:
+    assert spreadsheet_text(cell) == written
+
+
+def test_a_latency_beside_a_profile_is_one_of_the_same_target() -> None:
+    row = SimpleNamespace(metrics={"latency_ms": Value(1.2)})
+    detail = cast(CandidateDetail, SimpleNamespace(row=row, first_target="local"))
+    found = [account(detail, ProfileInfo(target, 41.0, 3, "1", (), START)) for target in ("local", "pi")]
+    assert [facts.get("measured_latency_ms") for facts in found] == [1.2, None]

@@ -49,7 +49,8 @@ def timeline_figure(bars: Sequence[Bar]) -> go.Figure:
             hovertemplate="trial %{customdata[0]}: %{customdata[1]} on %{y}<br>%{customdata[2]}, %{customdata[3]}"
             "<extra></extra>",
         )
-    rows = sorted({bar.row for bar in bars})
+    ordered = sorted(bars, key=lambda bar: (bar.pool, bar.lane))
+    rows = list(dict.fromkeys(bar.row for bar in ordered))
     figure.update_layout(barmode="overlay", bargap=0.3)
     figure.update_xaxes(type="date", title_text="Time (UTC)", nticks=4, tickangle=0)
     figure.update_yaxes(

@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, func, select
 
 from trials.store.models import Candidate, JobRow
 from trials.store.read.history import is_training
-from trials.store.read.session import Source, find_study, reading, utc
+from trials.store.read.session import Source, find_study, reading
 
 #: States of candidates that ended; those that were only measured are not among them.
 ENDED = ("complete", "infeasible", "stopped", "failed")
@@ -77,7 +77,7 @@ def _jobs(source: Source, name: str, limit: int, which: ColumnElement[bool]) -> 
         query = query.where(Candidate.study_id == find_study(session, name).id, which)
         rows = session.execute(query.order_by(JobRow.id.desc()).limit(limit)).all()
     return [
-        Job(number, kind, target, state, attempt, start and utc(start), end and utc(end), error)
+        Job(number, kind, target, state, attempt, start, end, error)
         for number, kind, target, state, attempt, start, end, error in reversed(rows)
     ]
 

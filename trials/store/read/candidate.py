@@ -25,7 +25,8 @@ from trials.store.read.candidates import CandidateRow, Value, candidate_row
 from trials.store.read.doubts import doubts_of
 from trials.store.read.epochs import Curve, curves_of
 from trials.store.read.final_trainings import FinalTrainingInfo, final_trainings_of
-from trials.store.read.session import Source, find_study, reading, utc
+from trials.store.read.metric_names import target_names
+from trials.store.read.session import Source, find_study, reading
 
 
 @dataclass(frozen=True)
@@ -129,6 +130,8 @@ class CandidateDetail:
     confusion: Mapping[str, Any] | None = None
     #: Its final trainings, oldest first.
     final_trainings: tuple[FinalTrainingInfo, ...] = ()
+    #: The first target of its study, whose metrics have names without a target.
+    first_target: str = ""
 
 
 def candidate_detail(source: Source, name: str, number: int) -> CandidateDetail:
@@ -166,6 +169,7 @@ def candidate_detail(source: Source, name: str, number: int) -> CandidateDetail:
             artifacts=_artifacts(session, candidate.id),
             profiles=_profiles(session, candidate.id),
             final_trainings=final_trainings_of(session, [candidate.id]).get(candidate.id, ()),
+            first_target=next(iter(target_names(study)), ""),
         )
 
 
@@ -201,7 +205,7 @@ def exports(source: Source, name: str) -> list[ExportInfo]:
                     split: {metric: Value(*value) for metric, value in found.items()}
                     for split, found in row.scores.items()
                 },
-                created_at=utc(row.created_at),
+                created_at=row.created_at,
             )
             for number, row in newest.items()
         ]
@@ -218,7 +222,7 @@ def _profiles(session: Session, candidate_id: int) -> tuple[ProfileInfo, ...]:
     query = query.where(ProfileRow.candidate_id == candidate_id).order_by(ProfileRow.id)
     newest = {target: row for row, target in session.execute(query)}
     return tuple(
-        ProfileInfo(target, row.run_ms, row.runs, row.runtime_version, tuple(row.nodes), utc(row.created_at))
+        ProfileInfo(target, row.run_ms, row.runs, row.runtime_version, tuple(row.nodes), row.created_at)
         for target, row in newest.items()
     )
 
@@ -231,8 +235,8 @@ def _jobs(session: Session, candidate_id: int) -> tuple[JobInfo, ...]:
             target=row.target,
             state=row.state,
             attempt=row.attempt,
-            started_at=row.started_at and utc(row.started_at),
-            finished_at=row.finished_at and utc(row.finished_at),
+            started_at=row.started_at,
+            finished_at=row.finished_at,
             error=row.error or (row.result or {}).get("error"),
             scores=_scores(row.result or {}),
         )
@@ -263,7 +267,7 @@ def _measurements(session: Session, candidate_id: int) -> tuple[MeasurementInfo,
             high_ms=row.high_ms,
             structure_hash=row.structure_hash,
             conditions=row.conditions,
-            created_at=utc(row.created_at),
+            created_at=row.created_at,
             trust=row.trust,
             source_id=row.source_id,
         )
@@ -280,7 +284,7 @@ def _artifacts(session: Session, candidate_id: int) -> tuple[ArtifactInfo, ...]:
             sha256=row.sha256,
             size_bytes=row.size_bytes,
             record=row.record,
-            deleted_at=row.deleted_at and utc(row.deleted_at),
+            deleted_at=row.deleted_at,
         )
         for row in session.scalars(query)
     )

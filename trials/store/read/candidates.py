@@ -20,7 +20,7 @@ from trials.store.models import Architecture, Candidate, Metric, Study
 from trials.store.read import twins
 from trials.store.read.doubts import doubts_of
 from trials.store.read.metric_names import metric_is, metric_name, metric_names, shown_metrics, split_name
-from trials.store.read.session import Source, find_study, reading, utc
+from trials.store.read.session import Source, find_study, reading
 from trials.store.read.speedups import Speedup, flags
 from trials.store.records import Remark
 from trials.store.target_metrics import is_hidden
@@ -169,8 +169,8 @@ def candidate_row(
         reason=candidate.reason,
         parameters=candidate.architecture.parameters,
         macs=candidate.architecture.macs,
-        created_at=utc(candidate.created_at),
-        finished_at=candidate.finished_at and utc(candidate.finished_at),
+        created_at=candidate.created_at,
+        finished_at=candidate.finished_at,
         metrics=metrics,
         choices=candidate.architecture.definition.get("choices", {}),
         further=tuple(sorted(metrics.keys() - set(shown_metrics(study, metrics)))),

@@ -52,8 +52,9 @@ class StudyColumns:
             self._refresh(session, study)
             for name in names:
                 if name not in self._cells:
+                    rows = session.execute(_values(session, study, name)).all()
                     self._cells[name] = self._unknown(len(self._numbers))
-                    self._fill(name, session.execute(_values(session, study, name)).all())
+                    self._fill(name, rows)
             return self._numbers, self._states, [self._cells[name] for name in names]
 
     def _begin(self, identity: tuple[int, datetime] | None) -> None:

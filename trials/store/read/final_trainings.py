@@ -14,7 +14,7 @@ from trials.store.models import Candidate, FinalEpochRow, FinalTrainingRow
 from trials.store.owners import is_gone
 from trials.store.read.candidates import Value
 from trials.store.read.epochs import Curve, grouped
-from trials.store.read.session import Source, find_study, reading, utc
+from trials.store.read.session import Source, find_study, reading
 
 
 @dataclass(frozen=True)
@@ -110,6 +110,6 @@ def _info(row: FinalTrainingRow, curve: Curve) -> FinalTrainingInfo:
         doubts=tuple(result.get("doubts", ())),
         error=row.error,
         traceback=row.traceback,
-        started_at=utc(row.started_at),
-        finished_at=row.finished_at and utc(row.finished_at),
+        started_at=row.started_at,
+        finished_at=row.finished_at,
     )

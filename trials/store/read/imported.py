@@ -12,7 +12,7 @@ from sqlalchemy import select
 from trials.store.models import ImportedRow
 from trials.store.read.candidates import Value
 from trials.store.read.metric_names import metric_name, shown_metrics
-from trials.store.read.session import Source, find_study, reading, utc
+from trials.store.read.session import Source, find_study, reading
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ def imported_networks(source: Source, name: str) -> tuple[ImportedNetwork, ...]:
                     uri=row.uri,
                     sha256=row.sha256,
                     environment=row.environment,
-                    created_at=utc(row.created_at),
+                    created_at=row.created_at,
                 )
             )
         return tuple(found)

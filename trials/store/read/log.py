@@ -8,7 +8,7 @@ from datetime import datetime
 from sqlalchemy import select
 
 from trials.store.models import Candidate, LogRow
-from trials.store.read.session import Source, find_study, reading, utc
+from trials.store.read.session import Source, find_study, reading
 
 
 @dataclass(frozen=True)
@@ -36,4 +36,4 @@ def log_lines(source: Source, name: str, limit: int, *, number: int | None = Non
         if number is not None:
             query = query.where(Candidate.number == number)
         rows = session.execute(query.order_by(LogRow.id.desc()).limit(limit)).all()
-    return [LoggedLine(utc(at), level, about, text) for at, level, about, text in reversed(rows)]
+    return [LoggedLine(at, level, about, text) for at, level, about, text in reversed(rows)]

@@ -11,7 +11,7 @@ from sqlalchemy import and_, func, select
 
 from trials.store.models import Candidate, Measurement, Metric, Target
 from trials.store.read.candidates import Value
-from trials.store.read.session import Source, find_study, reading, utc
+from trials.store.read.session import Source, find_study, reading
 
 #: Largest number of measurements to read.
 MAX_MEASUREMENTS = 2000
@@ -101,5 +101,5 @@ def _measured(row: Any) -> Measured:
         rejected=bool(rejected),
         health=health if isinstance(health, Mapping) else {},
         disturbed_by=tuple(map(str, disturbed_by or ())),
-        created_at=utc(at),
+        created_at=at,
     )

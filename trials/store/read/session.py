@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from typing import Protocol
 
 from sqlalchemy import Engine, select
@@ -62,8 +61,3 @@ def find_study(session: Session, name: str) -> Study:
     known = list(session.scalars(select(Study.name).order_by(Study.created_at.desc()).limit(200)))
     then = "`nas list` shows all" if known else "this database has no studies yet"
     raise UnknownNameError(f"no study {name!r}{nearest(name, known, then)}")
-
-
-def utc(time: datetime) -> datetime:
-    """``time`` with a time zone: SQLite returns UTC times without one."""
-    return time if time.tzinfo is not None else time.replace(tzinfo=UTC)

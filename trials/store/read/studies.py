@@ -14,7 +14,7 @@ from sqlalchemy.sql.elements import ColumnElement
 from trials.store.models import Candidate, ImportedRow, Metric, RecheckRow, Study
 from trials.store.read.metric_names import metric_is, metric_name, metric_names, split_name, target_names
 from trials.store.read.protocols import Evidence, missing
-from trials.store.read.session import Source, find_study, reading, utc
+from trials.store.read.session import Source, find_study, reading
 from trials.store.read.states import LIVE, is_abandoned, present_state
 from trials.store.records import Remark
 from trials.store.roles import companion_name
@@ -181,8 +181,8 @@ def _rows(session: Session, studies: Sequence[Study]) -> list[StudyRow]:
             state="interrupted" if study.id in abandoned else study.state,
             seed=study.seed,
             strategy=study.plan.get("strategy", {}).get("name", "?"),
-            created_at=utc(study.created_at),
-            finished_at=study.finished_at and utc(study.finished_at),
+            created_at=study.created_at,
+            finished_at=study.finished_at,
             objectives=study.objectives,
             counts={state: counts[study.id][state] for state in STATES if state in counts[study.id]},
             best=_best(session, study) if counts[study.id].get("complete") else {},

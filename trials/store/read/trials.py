@@ -15,7 +15,7 @@ from trials.store.read.candidates import Value
 from trials.store.read.doubts import doubts_of
 from trials.store.read.history import TRAININGS
 from trials.store.read.metric_names import metric_name
-from trials.store.read.session import Source, find_study, reading, utc
+from trials.store.read.session import Source, find_study, reading
 
 #: Trust of measurements, the worst first.
 TRUST = ("quarantined", "unverified", "good")
@@ -89,7 +89,7 @@ def all_trials(source: Source, name: str) -> list[Trial]:
                 macs=row.macs,
                 trust=trust.get(row.id),
                 doubts=doubts.get(row.id, ()),
-                finished_at=row.finished_at and utc(row.finished_at),
+                finished_at=row.finished_at,
                 **times.get(row.id, {"started_at": None, "train_s": None, "measure_s": None}),
             )
             for row in rows

@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 from dashboard.tables.activity import retried_table
 from tests.browser.seed import START, seed_database
 from trials.analysis.activity import grouped, spent, timeline
+from trials.reporting.charts.activity import timeline_figure
 from trials.store.database.engine import open_engine
 from trials.store.models import Candidate, JobRow, Study
 from trials.store.read.activity import Ended, Job, ended_early, num_ended, open_jobs_of, retried_jobs, started_jobs
@@ -37,9 +38,16 @@ def test_jobs_that_overlap_are_in_different_rows() -> None:
     jobs = [job(0, 0, 10), job(1, 5, 15), job(2, 10, None), job(3, 1, 2, "gate", "pi"), job(4, 2, 4, "rung-3")]
     bars = timeline(jobs, START + timedelta(seconds=30))
     rows = {bar.job.number: bar.row for bar in bars}
-    assert rows == {0: "training", 1: "training 2", 2: "training", 3: "pi", 4: "training 2"}
+    first, second = "training worker", "training worker 2"
+    assert rows == {0: first, 1: second, 2: first, 3: "pi", 4: second}
     assert {bar.job.number: bar.seconds for bar in bars} == {0: 10, 1: 10, 2: 20, 3: 1, 4: 2}
     assert {bar.kind for bar in bars} == {"train", "gate", "rung"}
+
+
+def test_rows_are_in_the_order_of_their_numbers() -> None:
+    bars = timeline([job(number, number, 100) for number in range(11)], None)
+    shown = timeline_figure(bars).layout.yaxis.categoryarray
+    assert list(shown) == ["training worker", *(f"training worker {place}" for place in range(2, 12))]
 
 
 def test_reasons_that_differ_in_numbers_are_one() -> None:

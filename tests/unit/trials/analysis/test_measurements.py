@@ -118,3 +118,8 @@ def test_a_plan_without_settings_has_the_default_ones() -> None:
 
 def test_the_address_of_a_trial_holds_any_name() -> None:
     assert trial_address("a&b=c#d /x", 3) == "trial?study=a%26b%3Dc%23d+%2Fx&trial=3"
+
+
+def test_a_trial_whose_first_measurement_was_not_read_is_left_out() -> None:
+    assert repeats([again(1.1), again(1.2)]) == []
+    assert len(repeats([GATE, again(1.1)])) == 1

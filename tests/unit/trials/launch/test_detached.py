@@ -57,6 +57,16 @@ def test_queued_commands_wait_for_each_other_and_can_be_cancelled(tmp_path: Path
     assert second.state == "done"
 
 
+def test_a_command_of_another_machine_is_not_interrupted_here(tmp_path: Path) -> None:
+    command = started(tmp_path, "list")
+    wait_until(lambda: command.is_over)
+    (command.folder / "exit_code").unlink()
+    (command.folder / "owner").write_text(f"another-machine:{os.getpid()}:1")
+    assert command.state == "running"
+    with pytest.raises(StudyError, match="this command runs on another-machine; cancel it there"):
+        command.cancel()
+
+
 def test_a_folder_that_can_not_be_made_is_refused(tmp_path: Path) -> None:
     (tmp_path / FOLDER).touch()
     with pytest.raises(StudyError, match="can't make the folder"):

@@ -1,16 +1,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime
 
 import numpy as np
 
 from trials.analysis.histories import History
 from trials.reporting.verdict import verdict
-from trials.store.read.session import utc
 from trials.store.read.studies import StudyRow
 
-ROW = StudyRow(1, "s", "s", "search", "complete", 0, "nsga2", utc(datetime(2026, 1, 1)), None, {}, {}, {})
+ROW = StudyRow(1, "s", "s", "search", "complete", 0, "nsga2", datetime(2026, 1, 1, tzinfo=UTC), None, {}, {}, {})
 RANDOM = replace(ROW, name="r", role="baseline", strategy="random")
 
 

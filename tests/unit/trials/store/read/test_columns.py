@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import event, select, update
 
 from tests.unit.trials.store.conftest import new_study
 from trials.store.models import Candidate
@@ -54,6 +54,21 @@ def test_columns_follow_every_change(study) -> None:
     study.store.write(fail_job, broken.job_id, attempt, "it broke", "traceback")
     assert list(read(study, columns)[1]) == ["complete", "running", "failed"]
     assert queued.candidate_id == waiting
+    assert_up_to_date(study, columns)
+
+
+def test_a_query_that_fails_once_leaves_no_empty_column(study) -> None:
+    finish(study, "a", "complete", accuracy=0.5, latency_ms=3.0)
+    columns = StudyColumns(study.name)
+
+    def fail(*arguments: Any) -> None:
+        if "metrics" in arguments[2]:
+            raise ConnectionError("the database is away")
+
+    event.listen(study.store.engine, "before_cursor_execute", fail)
+    with pytest.raises(ConnectionError):
+        read(study, columns)
+    event.remove(study.store.engine, "before_cursor_execute", fail)
     assert_up_to_date(study, columns)
 
 
