@@ -19,7 +19,7 @@ SHORTER = {
     "nas validate first.yaml": "nas validate first.yaml measure.precision=0.2 measure.max_drift=9 executor=local",
     "estimator.epochs=4": "estimator.epochs=1 measure.precision=0.2 measure.max_drift=9 budget.measurements=0 "
     "executor=local",
-    "nas show first 6": "nas show first 0",
+    "nas show first 2": "nas show first 0",
 }
 
 
