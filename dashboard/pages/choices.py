@@ -16,6 +16,8 @@ from dashboard.sections.choices import (
 from dashboard.sections.what_if import show_what_if
 from dashboard.selection import choose_study
 from nas.foreign import markdown
+from trials.analysis.choices import MIN_COMPLETE
+from trials.reporting.labels import counted
 
 TITLE, ICON, ORDER = "Choices", ":material/tune:", 5
 #: Number of choices that are paired with the chosen one.
@@ -33,9 +35,11 @@ def show(context: Context) -> None:
     st.caption(f"Study {markdown(name)}, {markdown(study.row.state)}")
     found, results = study.choice_importances, study.choice_results
     if found is None:
+        num_complete = len(results.numbers)
         st.info(
-            f"{len(results.numbers)} trials are complete. What matters is shown from 20 complete trials on, in a space "
-            "with a choice that has several answers."
+            f"Complete so far: {counted(num_complete, 'trial')}. What matters is shown from {MIN_COMPLETE} on."
+            if num_complete < MIN_COMPLETE
+            else "All complete trials have the same answers, so what matters can't be told."
         )
         return
     show_importances(found)

@@ -13,7 +13,7 @@ from dashboard.widgets import draw, show_numbers
 from nas.foreign import markdown
 from trials.analysis.activity import timeline
 from trials.reporting.charts.activity import timeline_figure
-from trials.reporting.labels import duration
+from trials.reporting.labels import counted, duration, numbered
 from trials.reporting.study import StudyView
 from trials.store.read.activity import OpenJobs, open_jobs_of, retried_jobs, started_jobs
 
@@ -54,12 +54,12 @@ def show_news(study: StudyView) -> None:
     """Say what is new on the front and among the failures since the visitor looked, until it is marked as seen."""
     key = f"{SEEN}{study.name}"
     front = frozenset(study.front.numbers.tolist())
-    failures = frozenset(reason.text for reason in study.reasons if reason.state == "failed")
+    failures = frozenset(reason.kind for reason in study.reasons if reason.state == "failed")
     seen_front, seen_failures = st.session_state.setdefault(key, (front, failures))
     added, reasons = sorted(front - seen_front), failures - seen_failures
-    news = [f"{len(added)} new on the front (trials {', '.join(map(str, added))})"] if added else []
+    news = [f"{len(added)} new on the front ({numbered(added)})"] if added else []
     if reasons:
-        news.append(f"{len(reasons)} new failure {'reason' if len(reasons) == 1 else 'reasons'}")
+        news.append(counted(len(reasons), "new failure reason"))
     if not news:
         return
     with st.container(horizontal=True, vertical_alignment="center"):
@@ -78,8 +78,8 @@ def show_timeline(study: StudyView) -> None:
     st.subheader("Workers")
     draw(st, timeline_figure(bars), "timeline")
     st.caption(
-        f"The newest {len(bars)} jobs. Jobs that overlap are in several rows; which worker ran a job is not recorded. "
-        "Striped jobs are running, jobs with a red edge failed."
+        f"The newest jobs, at most {MAX_JOBS}. Jobs that overlap are in several rows; which worker ran a job is not "
+        "recorded. Striped jobs are running, jobs with a red edge failed."
     )
 
 

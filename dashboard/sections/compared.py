@@ -39,7 +39,8 @@ def show_probabilities(study: StudyView, details: Sequence[CandidateDetail]) -> 
         )
     st.caption(
         "Probability that the trial of the row is truly better than that of the column, given the 95 % intervals of "
-        "both. Trials are scored on the same examples, which makes accuracies more comparable than this assumes."
+        "both, as if they were independent. As all trials are scored on the same examples, differences in accuracy are "
+        "more certain than these probabilities say."
     )
 
 

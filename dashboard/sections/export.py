@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Sequence
+from io import BytesIO
 from pathlib import Path
-from shutil import make_archive
 from typing import Any
+from zipfile import ZIP_DEFLATED, ZipFile
 
 import streamlit as st
 
@@ -15,10 +17,10 @@ from dashboard.sections.actions import count_open, show_command
 from dashboard.tables.study import candidates_table, exported_table
 from dashboard.widgets import formats, repeat, shown_label
 from nas.export.formats import FORMATS
-from nas.scratch import Scratch
 from trials.export.selection import Selection, select
 from trials.launch.detached import Command, commands
 from trials.plans.metrics import static_metric_names
+from trials.reporting.labels import counted, moment
 from trials.reporting.study import StudyView
 from trials.store.target_metrics import TARGET_METRICS
 
@@ -96,7 +98,7 @@ def show_selected(study: StudyView, selection: Selection) -> None:
         key="selected",
     )
     more = f", of which {MAX_SHOWN} are shown" if len(numbers) > MAX_SHOWN else ""
-    st.caption(f"{len(numbers)} {'trial' if len(numbers) == 1 else 'trials'}{more}")
+    st.caption(f"{counted(len(numbers), 'trial')}{more}")
 
 
 def show_export(context: Context, study: StudyView, arguments: Sequence[str]) -> None:
@@ -127,21 +129,25 @@ def _exports(context: Context, found: Sequence[Command], num_open: int) -> None:
         st.rerun()
     for command in found:
         with st.container(border=True):
+            _export(context, command)
+
+
+def _export(context: Context, command: Command) -> None:
+    """Show an export; once it is over, what it found about each network, and its files as one to download."""
+    rows = command.result() if command.is_over else None
+    rows = rows if isinstance(rows, list) else []
+    if rows:  # the table shows what the command printed last
+        with st.expander(f"Command and log: {command.state}, {moment(command.asked_at)}"):
             show_command(context, command)
-            if command.is_over:
-                _outcome(command)
-
-
-def _outcome(command: Command) -> None:
-    """Show what an export found about each network, and its files as one to download."""
-    rows = command.result()
-    if isinstance(rows, list) and rows:
         st.dataframe(exported_table(rows), hide_index=True, height="content", key=f"rows-{command.folder.name}")
-    if command.files.is_dir() and any(command.files.iterdir()):
+    else:
+        show_command(context, command)
+    if command.is_over and command.files.is_dir() and any(command.files.iterdir()):
+        name = exported_name(command.study, [row["trial"] for row in rows])
         st.download_button(
             "Download as zip",
-            lambda: _zipped(command.files),
-            f"{command.study}-{command.folder.name}.zip",
+            lambda: zipped(command.files, name),
+            f"{name}.zip",
             "application/zip",
             icon=":material/download:",
             on_click="ignore",
@@ -149,6 +155,16 @@ def _outcome(command: Command) -> None:
         )
 
 
-def _zipped(folder: Path) -> bytes:
-    with Scratch("nas-zip-") as place:
-        return Path(make_archive(f"{place}/files", "zip", folder)).read_bytes()
+def exported_name(study: str, numbers: Sequence[int]) -> str:
+    """Return the name for exported files: that of the study, and of the trial if it is one; safe as a file's name."""
+    name = re.sub(r"[^A-Za-z0-9_.-]+", "-", study).strip(".-") or "study"
+    return f"{name}-trial-{numbers[0]}" if len(numbers) == 1 else name
+
+
+def zipped(folder: Path, name: str) -> bytes:
+    """Return a zip of all files of a folder, in one folder of this name."""
+    packed = BytesIO()
+    with ZipFile(packed, "w", ZIP_DEFLATED) as file:
+        for path in sorted(folder.rglob("*")):
+            file.write(path, f"{name}/{path.relative_to(folder)}")
+    return packed.getvalue()

@@ -10,7 +10,7 @@ from nas.foreign import line, markdown
 from nas.latency.protocol.samples import Samples
 from trials.analysis.profiles import account, layer_times
 from trials.reporting.charts.candidate import latency_figure, profile_figure
-from trials.reporting.labels import inline, number
+from trials.reporting.labels import counted, inline, number
 from trials.reporting.study import StudyView
 from trials.store.read.candidate import CandidateDetail, samples_blob
 
@@ -63,5 +63,5 @@ def show_profiles(detail: CandidateDetail) -> None:
         text = markdown(facts[:1].upper() + facts[1:])
         right.caption(
             f"{text}. The profiler itself takes time, so rely on the measured latency. "
-            f"Mean of {profile.runs} runs, runtime {markdown(profile.runtime_version)}."
+            f"Mean of {counted(profile.runs, 'run')}, runtime {markdown(profile.runtime_version)}."
         )

@@ -9,7 +9,7 @@ from dashboard.widgets import draw, formats
 from nas.foreign import markdown
 from trials.analysis.gaps import GAP_NOTE
 from trials.reporting.charts.studies import comparison_figure, history_figure, states_figure
-from trials.reporting.report.tables import IMPORTED_NOTE, RUNGS_NOTE
+from trials.reporting.report.tables import IMPORTED_NOTE, rungs_note
 from trials.reporting.study import StudyView
 
 
@@ -39,7 +39,7 @@ def show_early_scores(study: StudyView) -> None:
     table = rungs_table(study.rung_correlations)
     numbers = {"Rank correlation": st.column_config.NumberColumn(format="%.3f")}
     st.dataframe(table, hide_index=True, column_config=numbers, key="rungs")
-    st.caption(RUNGS_NOTE)
+    st.caption(rungs_note(study))
 
 
 def show_comparison(study: StudyView) -> None:

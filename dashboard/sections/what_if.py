@@ -34,8 +34,10 @@ def show_what_if(study: StudyView, names: list[str]) -> None:
     table = predicted_table(results, forests, row, choice, code)
     settings = {name: st.column_config.NumberColumn(format="%.4g") for name in table.columns[1:]}
     settings["Rank correlation"] = st.column_config.NumberColumn(format="%.2f")
-    was = markdown(results.answers(choice)[own])
-    st.markdown(f":orange-badge[Predicted, not measured] instead of the answer {was}")
+    was, new = markdown(results.answers(choice)[own]), markdown(answers[code])
+    st.markdown(
+        f":orange-badge[Predicted, not measured] Trial {number} with {markdown(choice)} = {new} instead of {was}"
+    )
     st.dataframe(table, hide_index=True, placeholder="—", column_config=settings, key="what_if")
     st.caption(
         f"A random forest learned from {forests.used:,} complete trials. Spread is the standard deviation over its "

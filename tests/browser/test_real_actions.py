@@ -62,13 +62,14 @@ def _export(page: Any, address: str, folder: Path) -> None:
     page.get_by_role("link", name="Export networks").click()
     page.get_by_text("nas export --best --out=exported").wait_for()
     page.get_by_role("button", name="Export here").click()
-    page.get_by_text("done", exact=True).wait_for(timeout=1000 * PATIENCE_S)
+    page.get_by_text("Command and log: done").wait_for(timeout=1000 * PATIENCE_S)
     wait_until(page, lambda: {"pass", "warning"} & set(cells(page)))
     with page.expect_download() as saved:
         page.get_by_role("button", name="Download as zip").click()
     with zipfile.ZipFile(saved.value.path()) as packed:
         packed.extractall(folder / "taken")
-    (sums,) = (folder / "taken").rglob("SHA256SUMS")
+    (sums,) = (folder / "taken").glob("digits-trial-*/SHA256SUMS")
+    assert saved.value.suggested_filename == f"{sums.parent.name}.zip"
     assert "model.onnx" in check_sums(sums.parent)
     log = folder / "verify.log"
     assert nas("verify", str(sums.parent), cwd=folder, log=log).wait(PATIENCE_S) == 0, log.read_text()

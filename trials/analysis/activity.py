@@ -44,7 +44,7 @@ def spent(source: Source, summary: StudySummary) -> Spent:
         or not ended
         or not budget
         or wall_s <= 0
-        or summary.plan.get("estimator", {}).get("halving")
+        or summary.plan.get("estimator", {}).get("halving") is not None
     ):
         return Spent(ended, budget, None)
     left_s = max(budget - ended, 0) * wall_s / ended
@@ -97,15 +97,27 @@ class Reason:
     """Trials that ended in one state for reasons that differ only in their numbers."""
 
     state: str
+    #: The reason with each number as ``…``; it stays the same when further trials join.
+    kind: str
+    #: The reason with those numbers as ``…`` in which the trials differ.
     text: str
     count: int
 
 
 def grouped(ended: Sequence[Ended]) -> list[Reason]:
-    """Return the reasons with each number in them as ``…``, failures first, and then the most frequent first."""
-    counts: dict[tuple[str, str], int] = {}
+    """Return the reasons without the numbers in which they differ, failures first, and then the most frequent first."""
+    alike: dict[tuple[str, str], list[Ended]] = {}
     for item in ended:
-        key = item.state, _NUMBER.sub("…", item.reason)
-        counts[key] = counts.get(key, 0) + item.count
-    found = [Reason(state, text, count) for (state, text), count in counts.items()]
+        alike.setdefault((item.state, _NUMBER.sub("…", item.reason)), []).append(item)
+    found = [
+        Reason(state, kind, _common([item.reason for item in items]), sum(item.count for item in items))
+        for (state, kind), items in alike.items()
+    ]
     return sorted(found, key=lambda reason: (reason.state != "failed", -reason.count, reason.text))
+
+
+def _common(texts: Sequence[str]) -> str:
+    """Return texts that differ only in their numbers as one text, with ``…`` for each number that differs."""
+    numbers = zip(*(_NUMBER.findall(text) for text in texts), strict=True)
+    shown = iter([own[0] if len(set(own)) == 1 else "…" for own in numbers])
+    return _NUMBER.sub(lambda _: next(shown), texts[0])

@@ -19,11 +19,11 @@ from trials.cli.layout import shown
 from trials.cli.options import print_rows
 from trials.cli.styled import titled, warning
 from trials.reporting.classes import confusion_rows
-from trials.reporting.labels import dominated_by, label
+from trials.reporting.labels import dominated_by, label, number
 from trials.reporting.report.tables import costs_table, rung_table
 from trials.reporting.study import StudyView
 from trials.store.read.candidate import CandidateDetail, MeasurementInfo, samples_blob
-from trials.store.read.candidates import CandidateRow
+from trials.store.read.candidates import CandidateRow, Value
 from trials.store.read.final_trainings import FinalTrainingInfo
 from trials.store.read.imported import ImportedNetwork
 from trials.store.read.protocols import describe_regime
@@ -115,12 +115,12 @@ def _speedup(row: CandidateRow) -> dict[str, Any]:
     return {"speedup": row.speedups[0].speedup if row.speedups else None, "beware": ", ".join(row.flags)}
 
 
-def candidate_json(study: StudyView, number: int) -> dict[str, Any]:
+def candidate_json(study: StudyView, trial: int) -> dict[str, Any]:
     """Return everything stored about one candidate as JSON values, except for raw samples."""
-    detail = asdict(study.detail(number))
+    detail = asdict(study.detail(trial))
     for item in detail["measurements"]:
         item["times"] = times_of(Samples.from_bytes(samples_blob(study.source, item["id"])))._asdict()
-    return {**detail, "on_front": study.shares.get(number)}
+    return {**detail, "on_front": study.shares.get(trial)}
 
 
 def _measurement(study: StudyView, item: MeasurementInfo) -> dict[str, Any]:
@@ -246,20 +246,23 @@ def final_training_row(detail: CandidateDetail, training: FinalTrainingInfo) -> 
     return row | {"weights": weights["sha256"][:16] if weights else "", "error": training.error or ""}
 
 
-def print_candidate(study: StudyView, number: int) -> None:
+def _metric(name: str, value: Value) -> dict[str, Any]:
+    return {
+        "metric": name,
+        "value": number(name, value.value),
+        "low": number(name, value.low),
+        "high": number(name, value.high),
+    }
+
+
+def print_candidate(study: StudyView, trial: int) -> None:
     """Print one candidate with its metrics, measurements, choices, layers and profiles."""
-    detail = study.detail(number)
+    detail = study.detail(trial)
     own = ", original" if detail.row.original else ""
-    out.print(titled(f"{study.name} trial {number}{own}", f" {detail.row.state} {line(detail.row.reason or '')}"))
-    print_rows(
-        [
-            {"metric": metric, "value": value.value, "low": value.low, "high": value.high}
-            for metric, value in detail.row.shown_metrics.items()
-        ],
-        as_json=False,
-    )
+    out.print(titled(f"{study.name} trial {trial}{own}", f" {detail.row.state} {line(detail.row.reason or '')}"))
+    print_rows([_metric(metric, value) for metric, value in detail.row.shown_metrics.items()], as_json=False)
     print_remark(detail.row.remark)
-    share = study.shares.get(number)
+    share = study.shares.get(trial)
     if share is not None:
         out.print(f"on the front with probability {share:.2f}")
     for item in detail.row.speedups:

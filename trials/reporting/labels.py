@@ -95,7 +95,17 @@ def dominated_by(numbers: Sequence[int] | None) -> str:
     """Return the trials that dominate a network: ``trials 3, 12``; a dash if it can't be compared."""
     if numbers is None:
         return "—"
-    return f"{'trial' if len(numbers) == 1 else 'trials'} {', '.join(map(str, numbers))}" if numbers else "no trial"
+    return numbered(numbers) if numbers else "no trial"
+
+
+def numbered(numbers: Sequence[int]) -> str:
+    """Return trials by their numbers: ``trial 3``, ``trials 3, 12``."""
+    return f"{'trial' if len(numbers) == 1 else 'trials'} {', '.join(map(str, numbers))}"
+
+
+def counted(count: int, noun: str) -> str:
+    """Return a count with its noun: ``1 trial``, ``3 trials``."""
+    return f"{count:,} {noun}" + ("" if count == 1 else "s")
 
 
 def duration(seconds: float | None) -> str:

@@ -114,7 +114,12 @@ TERMS: Mapping[str, Sequence[Term]] = {
         Term("infeasible", "It certainly exceeds a limit, even with the better end of its interval.", ("trials",)),
         Term("measured_only", "Measured, and not chosen for training.", ("trials",)),
         Term("paused", "Its training waits at a rung, and continues if it is among the best there.", ("trials",)),
-        Term("stopped", "Its training ended at a rung, because others were better.", ("trials",)),
+        Term(
+            "stopped",
+            "Its training ended at a rung, because others were better there, or it was not finished when its study was "
+            "stopped or the study's time was spent.",
+            ("trials",),
+        ),
         Term("failed", "A job failed; the page of the trial shows the error.", ("trials", "activity")),
     ),
     "States of a study": (

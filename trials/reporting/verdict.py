@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from trials.analysis.histories import History
+from trials.reporting.labels import counted
 from trials.store.read.studies import StudyRow
 from trials.store.records import ENDED
 
@@ -29,7 +30,7 @@ def verdict(group: Sequence[StudyRow], runs: Sequence[History]) -> str:
     searches, baselines = ([float(run.reached(last)) for run in each] for each in found.values())
     ours, theirs = (round(float(np.mean(each)), 3) for each in (searches, baselines))
     word = "level with" if ours == theirs else "ahead of" if ours > theirs else "behind"
-    begin = "The search is" if has_ended else f"After {last + 1} trials each, the search is"
+    begin = "The search is" if has_ended else f"After {counted(last + 1, 'trial')} each, the search is"
     strategy = next(row.strategy for row in group if row.role == "baseline")
     text = f"{begin} {word} its {strategy} baseline: hypervolume {ours:.3f} against {theirs:.3f}"
     if len(searches) == len(baselines) == 1:

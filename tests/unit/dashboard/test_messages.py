@@ -66,7 +66,7 @@ def test_a_wrong_link_is_answered(url: str, name: str, asked: dict[str, str], me
         ("trial", {"study": "live", "trial": "8"}, "Queued: nothing has been measured yet."),
         ("trial", {"study": "digits", "trial": "11"}, "Traceback (most recent call last)"),
         ("trial", {"study": "digits", "trial": "11"}, "JobError: loss is nan in epoch 2, step 31"),
-        ("choices", {"study": "live"}, "What matters is shown from 20 complete trials on"),
+        ("choices", {"study": "live"}, "What matters is shown from 20 on."),
         (
             "study",
             {"study": "bare"},

@@ -198,7 +198,9 @@ def dashboard(
 
 
 def _check_password(host: str, password: str) -> None:
-    """Refuse an address that other machines can reach without a password, and a password that is easily guessed."""
+    """Let no other machines in without a password, and refuse one that is easily guessed or has several lines."""
+    if (num_lines := len(password.split("\n"))) > 1:
+        raise PlanError(f"the password has {num_lines} lines; give it in one line")
     if password and len(password) < SHORTEST:
         raise PlanError(f"the password has {len(password)} characters; give at least {SHORTEST}")
     if not password and not _is_loopback(host):

@@ -51,7 +51,7 @@ def status(
     ] = False,
 ) -> None:
     """Show how far a study is and which process runs it."""
-    from trials.cli.watching import follow
+    from trials.cli.watching import follow, readable
     from trials.store.store import Store
 
     if watch and as_json:
@@ -64,7 +64,7 @@ def status(
     if as_json:
         print_json(facts)
         return
-    print_rows([{"": key, " ": value} for key, value in facts.items() if value not in (None, {})], as_json=False)
+    print_rows([{"": key, " ": text} for key, text in readable(facts).items()], as_json=False)
 
 
 def study_facts(store: Store, name: str) -> dict[str, Any]:
@@ -182,13 +182,14 @@ def show(
                 print_caveats(study)
             doing = study.row.phase or study.summary.error
             empty = f"no trials yet; {study.row.state}" + (f": {line(doing)}" if doing else "")
-            if study.row.counts and (where or state or front or tag):
+            filtered = bool(where or state or front or tag)
+            if study.row.counts and filtered:
                 empty = f"none of the {sum(study.row.counts.values())} trials matches"
             states = tuple(state or (other for other in STATES if other != "measured_only"))
             listing = Listing(where, states, front, sort, descending, tag)
             print_rows(candidate_rows(study, listing, limit, choices=choices), as_json, empty=empty)
             hidden = study.row.counts.get("measured_only", 0)
-            if hidden and not state and not as_json:
+            if hidden and not filtered and not as_json:
                 which = "1 more trial was" if hidden == 1 else f"{hidden} more trials were"
                 out.print(f"{which} measured without being trained; --state measured_only shows them")
             if study.imported and not as_json:

@@ -12,7 +12,7 @@ from plotly.subplots import make_subplots
 from nas.foreign import figure_text
 from trials.analysis.profiles import OWN, LayerTime
 from trials.reporting.charts.studies import BLUE, GREEN, GREY, ORANGE, PURPLE, RED, SKY, style
-from trials.reporting.labels import label
+from trials.reporting.labels import counted, label
 from trials.store.read.epochs import Curve
 
 Floats = NDArray[np.float64]
@@ -92,7 +92,7 @@ def _add_runs(figure: go.Figure, runs: Mapping[str, tuple[Floats, str]]) -> None
         figure.add_trace(bars, row=1, col=1)
     hidden = sum(int((times > end).sum()) for times in known)
     if hidden:
-        _note(figure, f"{hidden} slowest runs not shown")
+        _note(figure, f"{counted(hidden, 'slowest run')} not shown")
     figure.update_xaxes(title_text="Run time (ms)", row=1, col=1)
     figure.update_yaxes(title_text="Runs", row=1, col=1)
 

@@ -84,7 +84,8 @@ def _front_note(study: StudyView) -> str:
     )
     bars += (
         f"Solid diamonds are on the front with a probability of {SURE:g} or more, given all intervals. Hollow diamonds "
-        "are on the front, and hollow circles are not, but less certainly. "
+        "are on the front by their measured values, but with a smaller probability. Hollow circles are not on it by "
+        f"their measured values, but with a probability of at least {1 - SURE:.2g} they truly are. "
     )
     bounds = [
         f"{inline(metric)} {'at most' if kind == 'max' else 'at least'} {number(metric, bound)}"

@@ -82,7 +82,11 @@ def render(study: StudyView) -> str:
         tables=[table for make in TABLES if (table := make(study))],
         sections=[*target_sections(study), *sections(study)],
         terms={heading: TERMS[heading] for heading in SHOWN_TERMS},
-        environment=[(key.replace("_", " "), _plain(value)) for key, value in study.summary.environment.items()],
+        environment=[
+            (key.replace("_", " "), _plain(value))
+            for key, value in study.summary.environment.items()
+            if value is not None
+        ],
         plan=lines(yaml.safe_dump(dict(study.summary.plan), sort_keys=False, allow_unicode=True)),
     )
 

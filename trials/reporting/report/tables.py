@@ -24,9 +24,11 @@ COSTS_NOTE = (
     "that ran. Measured only: candidates that the strategy did not choose for training after they were measured."
 )
 
-RUNGS_NOTE = (
-    "Spearman's rank correlation over complete trials. The higher it is, the less halving loses. In a study with "
-    "halving, complete trials are the best ones of each rung, so that the correlation is lower than over all trials."
+RUNGS_NOTE = "Spearman's rank correlation over complete trials. The higher it is, the less halving loses."
+#: Follows the note in a study with halving.
+HALVING_NOTE = (
+    "Only the best trials of each rung are trained to the end, so the correlation is lower than it would be over all "
+    "trials."
 )
 
 
@@ -158,7 +160,13 @@ def rung_table(study: StudyView) -> Table | None:
         for item in study.rung_correlations
     ]
     columns = ("Score", "Rank correlation with the score at the end", "Trials")
-    return Table("rungs", "Early scores", RUNGS_NOTE, columns, rows) if rows else None
+    return Table("rungs", "Early scores", rungs_note(study), columns, rows) if rows else None
+
+
+def rungs_note(study: StudyView) -> str:
+    """Return what to know about the rank correlations of early scores."""
+    halves = study.summary.plan.get("estimator", {}).get("halving") is not None
+    return f"{RUNGS_NOTE} {HALVING_NOTE}" if halves else RUNGS_NOTE
 
 
 def prediction_table(study: StudyView) -> Table | None:

@@ -58,7 +58,8 @@ def test_reasons_that_differ_in_numbers_are_one() -> None:
     ]
     found = grouped(ended)
     assert [(reason.state, reason.count) for reason in found] == [("failed", 2), ("infeasible", 5)]
-    assert found[1].text == "latency_ms … is over the limit …"
+    assert [reason.text for reason in found] == ["loss is nan in epoch 2", "latency_ms … is over the limit 0.5"]
+    assert found[1].kind == "latency_ms … is over the limit …"
 
 
 def test_reasons_and_jobs_of_a_study(engine: Engine) -> None:

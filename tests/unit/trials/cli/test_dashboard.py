@@ -19,6 +19,7 @@ from trials.cli.console import app
         ("::", "", "give --password-file FILE, or set NAS_DASHBOARD_PASSWORD"),
         ("pi.local", "", "lets other machines connect"),
         ("127.0.0.1", "seven77", "the password has 7 characters; give at least 8"),
+        ("127.0.0.1", "first line\nsecond line", "the password has 2 lines; give it in one line"),
         ("0.0.0.0", "long enough", None),
         ("127.0.0.2", "", None),
         ("::1", "", None),

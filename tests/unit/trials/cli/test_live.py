@@ -14,7 +14,7 @@ from tests.unit.trials.coordinator.test_repeats import WIDTHS, again, confirming
 from tests.unit.trials.pretending import Pretending
 from trials.cli.changes import LINE_EVERY_S, NOW_EVERY_S, ChangeLog
 from trials.cli.live import LiveDisplay
-from trials.cli.watching import follow
+from trials.cli.watching import follow, readable
 from trials.coordinator.coordinator import Coordinator
 from trials.store.store import Store
 from trials.store.write.targets import add_target
@@ -92,6 +92,22 @@ def test_a_study_is_followed_until_it_has_ended(console: Console, monkeypatch: p
         "study s · state running",
         "study s · state complete · trials complete=2",
     ]
+
+
+def test_facts_tell_limits_in_words_and_seconds_as_durations() -> None:
+    facts = {
+        "study": "s",
+        "limits": {"latency_ms": {"min": None, "max": 0.01883}, "accuracy": {"min": 0.9, "max": None}},
+        "totals": {"wall_s": 262.3, "tell_s": 3.493e-05, "trained": 21.0},
+        "saved_s": {"no repeated network": 75.0},
+        "error": None,
+    }
+    assert readable(facts) == {
+        "study": "s",
+        "limits": "latency_ms at most 0.01883; accuracy at least 0.9",
+        "totals": "wall 4 min 22 s, trained 21",
+        "saved_s": "no repeated network 1 min 15 s",
+    }
 
 
 def test_an_interrupted_study_says_how_it_goes_on(console: Console) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import plotly.graph_objects as go
 import pytest
 from plotly.offline import get_plotlyjs_version
-from sqlalchemy import Engine
+from sqlalchemy import Engine, select
 from sqlalchemy.orm import Session
 
 from nas.errors import UnknownNameError
@@ -190,3 +190,22 @@ def test_no_figure_of_a_report_needs_webgl() -> None:
     figure = go.Figure(go.Scattergl(x=[1, 2], y=[3, 4])).update_layout(template="none")
     assert '"type":"scatter"' in markup(figure)
     assert "scattergl" not in markup(figure)
+
+
+def test_what_does_not_concern_a_study_is_left_out(engine: Engine, tmp_path: Path) -> None:
+    with Session(engine) as session:
+        study = session.scalars(select(Study).where(Study.name == "digits")).one()
+        study.environment = {**study.environment, "revision": None}
+        session.commit()
+        whole = write_report(engine, "digits", tmp_path / "whole").read_text(encoding="utf-8")
+        study.environment = {**study.environment, "revision": "0a1b2c3"}
+        study.plan = {**study.plan, "estimator": {"name": "training", "halving": {}}}
+        session.commit()
+    halved = write_report(engine, "digits", tmp_path / "halved").read_text(encoding="utf-8")
+    assert [row in whole for row in ("<td>host</td>", "<td>revision</td>", "Only the best trials of each rung")] == [
+        True,
+        False,
+        False,
+    ]
+    assert "<tr><td>revision</td><td>0a1b2c3</td></tr>" in halved
+    assert "Only the best trials of each rung are trained to the end" in halved
