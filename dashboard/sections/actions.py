@@ -25,11 +25,12 @@ def show_actions(context: Context, study: StudyView) -> None:
     """Show the buttons for a study and its commands, if visitors may do more than look."""
     if not context.actions.allowed:
         return
+    waits = count_open(commands(context.actions.root, study.name, VERBS)) > 0  # its effect is not to be seen yet
     with st.container(horizontal=True, vertical_alignment="bottom"), errors_shown():
         if study.row.is_live:
             _end(context, study.name)
         else:
-            _continue(context, study)
+            _continue(context, study, waits=waits)
     if study.row.state == "stopped":
         st.caption(
             "This study was stopped before its budget was spent. Resume runs the rest of the budget; Extend runs the "
@@ -51,15 +52,18 @@ def _stop(context: Context, name: str) -> None:
         st.rerun()
 
 
-def _continue(context: Context, study: StudyView) -> None:
+def _continue(context: Context, study: StudyView, *, waits: bool) -> None:
     name, state = study.name, study.row.state
-    if state in ("interrupted", "paused", "stopped") and st.button("Resume", icon=":material/play_arrow:"):
+    if state in ("interrupted", "paused", "stopped") and st.button(
+        "Resume", icon=":material/play_arrow:", disabled=waits
+    ):
         context.actions.start(name, "resume", "--", name)
         st.rerun()
     if state in ("interrupted", "paused"):
         _stop(context, name)
     more = st.number_input("More trials", 1, 1_000_000, 10, key="more", width=140)
-    if st.button("Extend", icon=":material/add:", help="Adds trials to the budget and continues the study."):
+    told = "Adds trials to the budget and continues the study."
+    if st.button("Extend", icon=":material/add:", help=told, disabled=waits):
         context.actions.start(name, "extend", "--", name, f"budget.trials=+{more}")
         st.rerun()
 

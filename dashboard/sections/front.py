@@ -78,7 +78,7 @@ def _explain() -> None:
     st.caption(
         "Bars are 95 % intervals. A hollow point may or may not be on the front, given the intervals. Hollow grey "
         "points are infeasible. Ticks below the plot are candidates that the gate rejected before the training. "
-        "Dashed red lines are limits."
+        "Dashed orange lines are limits."
     )
 
 

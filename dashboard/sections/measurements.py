@@ -9,7 +9,9 @@ import streamlit as st
 
 from dashboard.tables.measurements import disturbed_table, health_table, repeats_table, wide_table
 from dashboard.widgets import draw, show_numbers
+from nas.foreign import markdown
 from trials.analysis.measurements import agreement, canaries, disturbed, measure_plan, repeats, wide
+from trials.reporting.belief import belief
 from trials.reporting.charts.measurements import drift_figure, repeats_figure
 from trials.reporting.study import StudyView
 from trials.store.read.measurements import Measured
@@ -21,8 +23,10 @@ PERCENT = st.column_config.NumberColumn(format="%.1f %%")
 
 
 def show_overview(study: StudyView, rows: Sequence[Measured]) -> None:
-    """Show how many measurements agree, are disturbed, and have wide intervals."""
+    """Show whether the latencies can be believed, and how many agree, are disturbed, and have wide intervals."""
     plan = measure_plan(study.summary.plan)
+    words, reasons = belief(rows, plan)
+    st.markdown(f"**{words}:** {markdown(reasons)}.")
     agreed, own = agreement(repeats(rows)), [row for row in rows if not row.reused]
     cards = [
         ("Measurements", f"{len(own):,}", f"and {len(rows) - len(own):,} copied"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import streamlit as st
 
 from dashboard.context import Context
@@ -18,9 +20,10 @@ def show_recommended(context: Context, study: StudyView) -> None:
         return
     st.subheader("Which network to take")
     left, right = st.columns(2, gap="large")
+    condition = ""
     with left:
         if len(study.row.objectives) > 1:
-            _within(context, study)
+            condition = _within(context, study)
     with right:
         for item in study.recommended:
             _trial(context, study, item.number, item.reason)
@@ -35,12 +38,16 @@ def show_recommended(context: Context, study: StudyView) -> None:
                 context.pages["export"],
                 label="Export networks",
                 icon=":material/archive:",
-                query_params={"study": study.name},
+                query_params={"study": study.name, **({"where": condition} if condition else {})},
             )
 
 
-def _within(context: Context, study: StudyView) -> None:
-    """Ask for a limit on an objective, and show the trial that is best in the first one within it."""
+def _within(context: Context, study: StudyView) -> str:
+    """Ask for a limit on an objective, and show the trial that is best in the first one within it.
+
+    Returns:
+        The limit as a condition, ``latency_ms<=5``; empty before the visitor has chosen one.
+    """
     first, *others = study.row.objectives
     bounded = others[0]
     if len(others) > 1:
@@ -50,9 +57,9 @@ def _within(context: Context, study: StudyView) -> None:
     found = study.points_on([first, bounded])
     values = found.front().values[:, 1]
     low, high = float(values.min()), float(values.max())
-    word = "at least" if study.row.objectives[bounded] == "maximize" else "at most"
+    word, sign = ("at least", ">=") if study.row.objectives[bounded] == "maximize" else ("at most", "<=")
     asked = f"{shown_label(bounded)} {word}"
-    st.caption(markdown(asked))
+    st.caption(f"{markdown(asked)}; the slider goes from one end of the front to the other.")
     st.session_state.setdefault("limit", (low + high) / 2)
     if high > low:
         share = (float(st.session_state["limit"]) - low) / (high - low)
@@ -69,12 +76,23 @@ def _within(context: Context, study: StudyView) -> None:
             args=(low, high),
             label_visibility="collapsed",
         )
-    limit = st.number_input(asked, format="%.5g", key="limit", bind="query-params", label_visibility="collapsed")
+    limit = st.number_input(
+        asked, step=step_of(high - low), format="%.5g", key="limit", bind="query-params", label_visibility="collapsed"
+    )
     number = best_within(found, float(limit or 0.0))
     if number is None:
         st.warning(f"No complete trial has {markdown(inline(bounded))} {word} {limit:.4g}.")
     else:
         _trial(context, study, number, f"best {inline(first)} with {inline(bounded)} {word} {limit:.4g}")
+    return f"{bounded}{sign}{limit!r}" if "limit" in st.query_params else ""
+
+
+def step_of(span: float) -> float:
+    """Return a step of about a fiftieth of a span, rounded to 1, 2 or 5 times a power of ten; 0.01 for an empty one."""
+    if not span > 0:
+        return 0.01
+    power = 10.0 ** math.floor(math.log10(span / 50))
+    return next(power * digit for digit in (1, 2, 5, 10) if power * digit >= span / 50)
 
 
 def _forget_limit() -> None:

@@ -44,7 +44,9 @@ def show_heading(study: StudyView) -> None:
 def show_totals(study: StudyView) -> None:
     """Show the number of trials, the best value of each objective, and the time that was saved."""
     row = study.row
-    cards = [("Trials", str(sum(row.counts.values())), f"{row.counts.get('complete', 0)} complete")]
+    ended, budget = study.spent.ended, study.spent.budget
+    note = f"{row.counts.get('complete', 0)} complete" if budget is None else f"{ended} of {budget} in the budget ended"
+    cards = [("Trials", str(sum(row.counts.values())), note)]
     for metric, direction in row.objectives.items():
         word = "Highest" if direction == "maximize" else "Lowest"
         cards.append((f"{word} {inline(metric)}", number(metric, row.best.get(metric)), ""))

@@ -39,6 +39,15 @@ def test_the_address_holds_the_trial_beside_the_front_until_another_study_is_sho
     page.get_by_text("A hollow point may or may not be on the front").wait_for()
 
 
+def test_a_limit_is_a_condition_of_the_export(page: Any, address: str) -> None:
+    page.goto(f"{address}/study?study=digits&limit=0.1")
+    page.get_by_text("Best accuracy with latency at most 0.1").wait_for()
+    page.goto(f"{address}/{page.get_by_role('link', name='Export networks').get_attribute('href')}")
+    condition = page.get_by_role("textbox", name="Conditions")
+    wait_until(page, lambda: condition.input_value() == "latency_ms<=0.1")
+    wait_until(page, lambda: cells(page)[:1] == ["24"])
+
+
 def test_the_best_within_a_typed_limit_is_named_at_once(page: Any, address: str) -> None:
     page.goto(f"{address}/study?study=digits")
     page.get_by_role("spinbutton", name="Latency (ms) at most").fill("0.1")
@@ -77,7 +86,7 @@ def test_a_study_of_two_targets_has_a_front_each_and_says_where_the_time_goes(pa
     page.get_by_test_id("stSidebarNav").get_by_role("link", name="Trial", exact=True).click()
     page.get_by_text("On the Pareto front").wait_for()
     drawing = page.get_by_role("figure", name="The network as a graph")
-    drawing.locator("g.node", has_text="80 µs, 40% of the time").wait_for()
+    drawing.locator("g.node", has_text="80 µs, 39% of the time").wait_for()
     assert drawing.locator("g.node").count() == 4
     page.get_by_role("heading", name="Where the time goes").wait_for()
     page.get_by_text("Sum of layers 0.204 ms, profiled run 0.2448 ms").wait_for()

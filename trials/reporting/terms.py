@@ -84,7 +84,7 @@ TERMS: Mapping[str, Sequence[Term]] = {
         Term("Hollow diamond, hollow circle", "A trial that may or may not be on the front.", ("study", "trials")),
         Term("Hollow grey circle", "An infeasible trial: it certainly exceeds a limit.", ("study", "trials")),
         Term("Tick in the strip below", "A trial that was rejected before its training.", ("study", "trials")),
-        Term("Dashed red line", "A limit of the plan.", ("study", "trials")),
+        Term("Dashed orange line", "A limit of the plan.", ("study", "trials")),
         Term(
             "Knee",
             "The compromise from which any gain in one objective costs much in another: the smallest sum of the "

@@ -42,7 +42,7 @@ def network_dot(detail: CandidateDetail, target: str | None = None) -> str:
             stages = shorter(stages)
     if not stages:
         return ""
-    total_ms = sum(item.time_ms or 0.0 for item in _all_operators(stages))
+    total_ms = sum(node["time_ms"] for item in detail.profiles if item.target == target for node in item.nodes)
     return "\n".join(["digraph network {", *_style(), *_graph(stages, total_ms), "}"])
 
 
