@@ -54,12 +54,12 @@ def _stop(context: Context, name: str) -> None:
 
 def _continue(context: Context, study: StudyView, *, waits: bool) -> None:
     name, state = study.name, study.row.state
-    if state in ("interrupted", "paused", "stopped") and st.button(
+    if state in ("waiting", "interrupted", "paused", "stopped") and st.button(
         "Resume", icon=":material/play_arrow:", disabled=waits
     ):
         context.actions.start(name, "resume", "--", name)
         st.rerun()
-    if state in ("interrupted", "paused"):
+    if state in ("waiting", "interrupted", "paused"):
         _stop(context, name)
     more = st.number_input("More trials", 1, 1_000_000, 10, key="more", width=140)
     told = "Adds trials to the budget and continues the study."

@@ -125,6 +125,12 @@ TERMS: Mapping[str, Sequence[Term]] = {
     "States of a study": (
         Term("preparing", "Targets are calibrated and limits are determined; no trial has started.", ("studies",)),
         Term("running", "A process runs it. Its phase says what it does now.", ("studies", "activity")),
+        Term(
+            "waiting",
+            "It has not begun, because it runs after other studies of its group. If these were interrupted, nas resume "
+            "begins it.",
+            ("studies", "study"),
+        ),
         Term("paused", "Ended by nas pause, to be continued with nas resume.", ("studies", "study")),
         Term(
             "interrupted",

@@ -124,7 +124,7 @@ class Study(Base):
     #: ``search``, ``baseline``, ``dense``, ``random_mask``, ``reference``: see ``trials.store.roles``.
     role: Mapped[str] = mapped_column(String(20))
     #: ``preparing``, ``running``, ``interrupted``, ``paused`` (by request), ``complete`` (budget spent), ``exhausted``
-    #: (nothing new to suggest), ``stopped`` (by request), ``failed``. What is shown is
+    #: (nothing new to suggest), ``stopped`` (by request). What is shown is
     #: ``trials.store.read.states.present_state``.
     state: Mapped[str] = mapped_column(String(20), index=True)
     plan: Mapped[dict[str, Any]]

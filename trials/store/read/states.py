@@ -1,4 +1,8 @@
-"""States of studies as they are shown: a study whose coordinator died without releasing it counts as interrupted."""
+"""States of studies as they are shown.
+
+A study whose coordinator died without releasing it counts as interrupted. One that no coordinator has taken yet waits,
+because the studies of a group run one after the other.
+"""
 
 from __future__ import annotations
 
@@ -18,4 +22,5 @@ def is_abandoned() -> ColumnElement[bool]:
 
 def present_state() -> ColumnElement[str]:
     """The state of a study to show, and to filter by."""
-    return case((is_abandoned(), "interrupted"), else_=Study.state)
+    waits = and_(Study.state == "interrupted", Study.lease_epoch == 0)
+    return case((is_abandoned(), "interrupted"), (waits, "waiting"), else_=Study.state)

@@ -15,12 +15,12 @@ from trials.store.models import Candidate, ImportedRow, Metric, RecheckRow, Stud
 from trials.store.read.metric_names import metric_is, metric_name, metric_names, split_name, target_names
 from trials.store.read.protocols import Evidence, missing
 from trials.store.read.session import Source, find_study, reading
-from trials.store.read.states import LIVE, is_abandoned, present_state
+from trials.store.read.states import LIVE, present_state
 from trials.store.records import Remark
 from trials.store.roles import companion_name
 
 #: States of a study, in the order in which they are shown.
-STUDY_STATES = ("running", "preparing", "paused", "interrupted", "stopped", "complete", "exhausted")
+STUDY_STATES = ("running", "preparing", "waiting", "paused", "interrupted", "stopped", "complete", "exhausted")
 #: States of a candidate, in the order in which they are shown.
 STATES = ("complete", "infeasible", "measured_only", "paused", "stopped", "failed", "running", "queued")
 _NEWEST_FIRST = (Study.created_at.desc(), Study.id.desc())
@@ -171,14 +171,14 @@ def _rows(session: Session, studies: Sequence[Study]) -> list[StudyRow]:
     for study_id, state, count in session.execute(query.group_by(Candidate.study_id, Candidate.state)):
         counts[study_id][state] = count
     lacking = _incomplete(session, studies)
-    abandoned = set(session.scalars(select(Study.id).where(Study.id.in_(ids), is_abandoned())))
+    states = {key: state for key, state in session.execute(select(Study.id, present_state()).where(Study.id.in_(ids)))}
     return [
         StudyRow(
             id=study.id,
             name=study.name,
             group=study.group,
             role=study.role,
-            state="interrupted" if study.id in abandoned else study.state,
+            state=states[study.id],
             seed=study.seed,
             strategy=study.plan.get("strategy", {}).get("name", "?"),
             created_at=study.created_at,
@@ -187,7 +187,7 @@ def _rows(session: Session, studies: Sequence[Study]) -> list[StudyRow]:
             counts={state: counts[study.id][state] for state in STATES if state in counts[study.id]},
             best=_best(session, study) if counts[study.id].get("complete") else {},
             incomplete=lacking.get(study.id, ()),
-            phase=None if study.id in abandoned else study.phase,
+            phase=None if states[study.id] == "interrupted" else study.phase,
             remark=Remark(study.note or "", tuple(study.tags or ())),
         )
         for study in studies

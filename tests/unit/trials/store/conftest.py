@@ -69,8 +69,9 @@ class Searching:
         return self.store.read(lambda connection: int(connection.execute(count).scalar_one()))
 
 
-def new_study(store: Store, name: str) -> Searching:
-    study_id = store.write(
+def create(store: Store, name: str) -> int:
+    """Create a study that no coordinator has taken yet, and return its id."""
+    return store.write(
         create_study,
         name=name,
         group=name,
@@ -81,7 +82,10 @@ def new_study(store: Store, name: str) -> Searching:
         environment={},
         seed=2**40,
     )
-    return Searching(store, store.write(acquire_lease, study_id, "elsewhere:1:1", 60), name)
+
+
+def new_study(store: Store, name: str) -> Searching:
+    return Searching(store, store.write(acquire_lease, create(store, name), "elsewhere:1:1", 60), name)
 
 
 @pytest.fixture

@@ -1,9 +1,10 @@
 from sqlalchemy import update
 
+from tests.unit.trials.store.conftest import create
 from trials.store.dialect import Clock
 from trials.store.models import Study
 from trials.store.read.studies import count_studies, list_studies, study_summary, study_token
-from trials.store.write.leases import renew_lease, set_phase
+from trials.store.write.leases import acquire_lease, release_lease, renew_lease, set_phase
 
 
 def expire(study) -> None:
@@ -28,3 +29,14 @@ def test_a_study_whose_coordinator_died_is_interrupted(study, other_study) -> No
     store.write(renew_lease, study.lease, 60, {}, "trial 3: epoch 4 of 30")
     assert study_token(store, "digits") == before
     assert study_summary(store, "digits").row.state == "running"
+
+
+def test_a_study_waits_until_a_coordinator_takes_it(store) -> None:
+    study_id = create(store, "later")
+    assert study_summary(store, "later").row.state == "waiting"
+    assert [row.name for row in list_studies(store, states=["waiting"])] == ["later"]
+    assert count_studies(store, states=["interrupted"]) == 0
+    lease = store.write(acquire_lease, study_id, "elsewhere:1:1", 60)
+    store.write(release_lease, lease, "interrupted", {})
+    assert study_summary(store, "later").row.state == "interrupted"
+    assert count_studies(store, states=["waiting"]) == 0
