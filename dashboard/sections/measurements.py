@@ -81,11 +81,11 @@ def show_repeats(study: StudyView, rows: Sequence[Measured]) -> None:
     _table(repeats_table(study.name, found[:MAX_ROWS]), "again", {})
     st.caption(
         "Each file was measured again at another time. The intervals of about 99 % of the repeats should overlap with "
-        "those of the first measurements. After a repeat called remeasure, the recorded latency is pooled: derived "
-        "anew from the samples of all measurements of this file that are not quarantined. Otherwise it is the last "
-        "one. This is why up to three numbers differ: cards, tables and fronts show the recorded latency, the menu on "
-        "the page Trial shows each measurement alone, and `nas show STUDY TRIAL` also prints raw wall times, which no "
-        "reference corrects."
+        "those of the first measurements. After a repeat called remeasure, the recorded latency is pooled: it is "
+        "computed from the samples of all measurements of this file that are not quarantined. Otherwise it is the last "
+        "one. Cards, tables and fronts show the recorded latency. The menu on the page Trial shows each measurement "
+        "alone, and `nas show STUDY TRIAL` also prints raw wall times, which are not corrected by a reference. These "
+        "numbers may differ."
     )
 
 
@@ -95,7 +95,9 @@ def show_disturbed(study: StudyView, rows: Sequence[Measured]) -> None:
     if found:
         st.subheader("Disturbed measurements")
         _table(disturbed_table(study.name, found[:MAX_ROWS]), "disturbed", {})
-        st.caption("They count, with the interval that the samples give, but are never reused for other trials.")
+        st.caption(
+            "They count for their trial, with an interval computed from their samples. No other trial uses them."
+        )
 
 
 def show_wide(study: StudyView, rows: Sequence[Measured]) -> None:

@@ -85,7 +85,7 @@ def test_a_study_without_trials_has_no_rows(engine: Engine) -> None:
         trial_table(engine, "fres")
 
 
-def teststudy_facts_report_and_dashboard_show_the_same_hypervolume(engine: Engine) -> None:
+def test_study_facts_report_and_dashboard_show_the_same_hypervolume(engine: Engine) -> None:
     store = Store(engine.url.render_as_string())
     with study_view(engine, "digits") as view, study_view(engine, "digits-1") as replicate:
         volume = view.hypervolume
