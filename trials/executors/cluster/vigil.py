@@ -24,7 +24,7 @@ CHECK_S = 2.0
 GONE_S = 10.0
 CONNECT_S = 3.0
 #: Seconds to wait for other nodes when leaving a cluster, and there for the end of killed processes.
-LEAVE_S, ENDS_S = 10.0, 2.0
+LEAVE_S, ENDS_S = 30.0, 2.0
 _STARTED = 19  # field of /proc/PID/stat after the process's name
 
 
@@ -87,7 +87,10 @@ class Vigil:
             self._there(process.node, kill_group, process.pid)
 
     def leave(self, processes: Collection[Process]) -> None:
-        """End workers on other nodes, and remove the temporary folders of killed ones there, in a few seconds."""
+        """End workers on other nodes, and remove the temporary folders of killed ones there.
+
+        This takes a few seconds, and up to half a minute on busy nodes, because Ray has to start a process there.
+        """
         if not all(_listens(address) for address in self._addresses.values()):
             return
         with suppress(Exception):  # the cluster may end in this moment
