@@ -88,7 +88,7 @@ def served(storage: str, folder: Path, **options: Any) -> Iterator[str]:
         yield address
     finally:
         server.terminate()
-        server.wait(timeout=20)
+        server.wait(timeout=60)
 
 
 def wait_for(url: str, server: subprocess.Popen[bytes]) -> None:
