@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -82,6 +83,42 @@ def pick(page: Any) -> str:
     return asked(page)["picked"]
 
 
+def zoom(page: Any) -> dict[str, str]:
+    """Draw a box in the chart that it then shows; return what the address says about it."""
+    page.get_by_text("Zoom", exact=True).click()
+    page.get_by_role("spinbutton", name="Horizontal from").wait_for()
+
+    def switched() -> bool:
+        page.get_by_text("Drag a box to zoom").click()
+        page.wait_for_timeout(3000)
+        return bool(layout_of(page)["drag"] == "select")
+
+    wait_until(page, switched)
+
+    def drawn() -> bool:
+        box = page.locator(".st-key-front .nsewdrag").first.bounding_box()
+        if box is not None:
+            x, y, width, height = box["x"], box["y"], box["width"], box["height"]
+            page.mouse.move(x + 0.2 * width, y + 0.1 * height)
+            page.mouse.down()
+            page.mouse.move(x + 0.9 * width, y + 0.9 * height, steps=8)
+            page.mouse.up()
+            page.wait_for_timeout(2000)
+        return "x-from" in asked(page)
+
+    wait_until(page, drawn)
+    return {key: asked(page)[key] for key in ("x-from", "x-to", "y-from", "y-to")}
+
+
+def layout_of(page: Any) -> dict[str, Any]:
+    """How the front is drawn: what dragging does, and from where to where its axes go."""
+    found: dict[str, Any] = page.evaluate(
+        "(({_fullLayout: {dragmode, xaxis, yaxis}}) => ({drag: dragmode, x: xaxis.range, y: yaxis.range}))"
+        "(document.querySelector('.st-key-front .js-plotly-plot'))"
+    )
+    return found
+
+
 @pytest.mark.slow
 def test_what_a_visitor_chose_stays_while_trials_are_added(page: Any, store: Store, tmp_path: Path) -> None:
     lease = take(store)
@@ -94,11 +131,16 @@ def test_what_a_visitor_chose_stays_while_trials_are_added(page: Any, store: Sto
         page.wait_for_url(re.compile("limit=0.25"))
         number = pick(page)
         wanted = {"study": STUDY, "x": "Parameters", "y-scale": "logarithmic", "limit": "0.25", "picked": number}
+        wanted |= zoom(page)
+        part = layout_of(page)
+        ends = [math.log10(float(wanted[key])) for key in ("x-from", "x-to")]  # the axis is logarithmic
+        assert part["x"] == pytest.approx(ends, abs=0.01)
         complete = int(re.findall(r"Trials: (\d+) complete", page.locator("body").inner_text())[0])
         for place in range(REFRESHES):
             add_trial(store, lease, place)
             page.get_by_text(f"Trials: {complete + place + 1} complete").wait_for()
             wait_for_choices(page, wanted)
+            wait_until(page, lambda: layout_of(page) == part)
         page.get_by_text("Best accuracy with latency at most 0.25").wait_for()
         page.get_by_role("link", name=f"Trial {NEWEST}").first.wait_for()
         page.reload()

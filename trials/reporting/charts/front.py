@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
@@ -63,6 +64,21 @@ def front_figure(
     _set_scales(figure, points.metrics, *seen, scales)
     _add_limits(figure, limits, points.metrics)
     return style(figure, height=520)
+
+
+def show_part(figure: go.Figure, across: Sequence[float | None], up: Sequence[float | None]) -> None:
+    """Show a part of a figure of a front, from which to which value of both axes; None: the end of the values."""
+    if any(end is not None for end in across):
+        figure.update_xaxes(range=_range(figure.layout.xaxis, across))
+    if any(end is not None for end in up):
+        figure.update_yaxes(range=_range(figure.layout.yaxis, up), row=1, col=1)
+
+
+def _range(axis: go.layout.XAxis | go.layout.YAxis, ends: Sequence[float | None]) -> list[float | None]:
+    """Return ends as plotly wants them: a logarithmic axis takes logarithms, and has no values up to 0."""
+    if axis.type != "log":
+        return list(ends)
+    return [math.log10(end) if end is not None and end > 0 else None for end in ends]
 
 
 def _canvas(points: Points, rows: int) -> go.Figure:

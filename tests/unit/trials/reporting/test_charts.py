@@ -12,7 +12,7 @@ from tests.browser.seed import LIMIT_MS, seed_database
 from trials.analysis.histories import histories
 from trials.reporting.charts import front as charts_front
 from trials.reporting.charts.candidate import curves_figure, latency_figure
-from trials.reporting.charts.front import front_figure
+from trials.reporting.charts.front import front_figure, show_part
 from trials.reporting.charts.studies import comparison_figure, history_figure, states_figure
 from trials.store.database.engine import open_engine
 from trials.store.read.epochs import curves
@@ -172,3 +172,15 @@ def test_an_axis_of_times_is_logarithmic_if_the_slowest_would_squeeze_the_front(
     assert kinds == [None, "log"]  # a score is not a time
     assert figure.layout.shapes[0].x0 == 2.0
     assert figure.layout.annotations[0].x == pytest.approx(np.log10(2.0))
+
+
+def test_a_part_of_the_front_is_shown_on_linear_and_logarithmic_axes(engine: Engine) -> None:
+    found = points(engine, "digits")
+    for scale, expected in (("linear", (0.1, 0.3)), ("logarithmic", (-1.0, np.log10(0.3)))):
+        figure = front_figure(found, {}, shares={}, scales=("linear", scale))
+        show_part(figure, (0.1, 0.3), (0.9, None))
+        assert figure.layout.xaxis.range == pytest.approx(expected)
+        assert figure.layout.yaxis.range == (0.9, None)
+    whole = front_figure(found, {}, shares={})
+    show_part(whole, (None, None), (None, None))
+    assert whole.layout.xaxis.range is None
