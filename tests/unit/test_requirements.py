@@ -48,5 +48,5 @@ def test_every_import_is_asked_for_and_the_other_way_round() -> None:
     beside = {file.stem for file in (FORMATS / "writers").glob("*.py")} | {"model"}  # model.py is generated
     not_installed = {canonicalize_name(package) for package in imported() - owners.keys() - beside}
     assert not_installed <= asked_elsewhere(), "an environment of its own has what this one lacks"
-    used_by_others = {"cmake", "onnxscript", "psycopg"}  # used by the build of the kernels, by torch and by SQLAlchemy
+    used_by_others = {"cmake", "onnxscript"}  # used by the build of the kernels and by torch
     assert asked - used == {PROJECT["name"], *used_by_others}
