@@ -20,8 +20,8 @@ from trials.executors.worker import run
 
 require("ray", "training with several workers")
 
-#: Seconds between two looks at the queue of messages.
-CHECK_S = 0.2
+#: Seconds between two looks at the queue of messages, and for Ray Train to end after the last message.
+CHECK_S, ENDS_S = 0.2, 30.0
 
 
 class RayTrainExecutor(Executor):
@@ -46,6 +46,7 @@ class RayTrainExecutor(Executor):
         self._folder = Scratch("nas-ray-train-")
         self._job: Job | None = None
         self._queue: Any = None
+        self._fitting: threading.Thread | None = None
         #: Why Ray Train ended, once it has: an error, or an empty text.
         self._ended: list[str] = []
 
@@ -61,7 +62,8 @@ class RayTrainExecutor(Executor):
         from ray.util.queue import Queue
 
         self._job, self._ended, self._queue = job, [], Queue(actor_options={"num_cpus": 0})
-        threading.Thread(target=self._fit, args=(job, self._queue, self._ended), daemon=True).start()
+        self._fitting = threading.Thread(target=self._fit, args=(job, self._queue, self._ended), daemon=True)
+        self._fitting.start()
 
     def poll(self, timeout_s: float) -> list[Event]:
         """See ``Executor.poll``."""
@@ -79,6 +81,8 @@ class RayTrainExecutor(Executor):
 
     def close(self) -> None:
         """See ``Executor.close``."""
+        if self._job is None and self._fitting is not None:
+            self._fitting.join(ENDS_S)  # Ray ends this process if a thread uses it after the shutdown
         self._job = None
         self._ray.shutdown()
         self._folder.close()
