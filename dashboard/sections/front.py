@@ -50,7 +50,8 @@ def _asked_part(place: Any) -> tuple[bool, list[list[float | None]]]:
     """Ask for the part of the chart to show, which stays when a live study adds trials.
 
     Returns:
-        Whether a box zooms that is drawn in the chart, and the ends of both axes; None: the end of the values.
+        Whether drawing a box in the chart zooms into it, and from which to which value both axes go; None stands for
+        the end of the values.
     """
     known = any(key in st.query_params for keys in ENDS for key in keys)
     with place.expander("Zoom", expanded=known):
