@@ -121,7 +121,8 @@ class LocalExecutor(Executor):
         self._template: Template | None = None
         self._working_folder = os.getcwd()
         self._weighed = 0.0
-        self._folder = Scratch("nas-local-")
+        #: Temporary folder of the workers; made for the first one, so that an executor without a job leaves none.
+        self._folder: Scratch | None = None
         self._selector = DefaultSelector()
         self._events: list[Event] = []
 
@@ -167,7 +168,8 @@ class LocalExecutor(Executor):
         self._template = None
         self._events.clear()
         self._selector.close()
-        self._folder.close()
+        if self._folder is not None:
+            self._folder.close()
 
     def _start(self, pool: Pool) -> _Worker:
         requests, ours = os.pipe()
@@ -185,6 +187,7 @@ class LocalExecutor(Executor):
 
     def _fork(self, pool: Pool, files: tuple[int, int, int]) -> tuple[Template, int]:
         """Fork a new worker process; return its template, which is a new one if the last was killed, and its number."""
+        self._folder = self._folder or Scratch("nas-local-")
         settings = {"code": self._code, "cores": pool.cores, "folder": self._working_folder}
         environment = {"OMP_NUM_THREADS": pool.threads, "TMPDIR": self._folder.name}
         template = self._template or Template.inherited() or Template(self.preload)

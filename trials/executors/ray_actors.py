@@ -10,13 +10,12 @@ from typing import Literal
 
 from nas.errors import ClusterError, JobError
 from nas.extras import require
-from nas.scratch import sweep
 from trials.executors import Event, Executor, Job, Pool, pool_named
 from trials.executors.cluster.connection import connect
 from trials.executors.cluster.places import Waiting
 from trials.executors.cluster.slots import Slot, Slots, by_answer
 from trials.executors.cluster.survey import survey
-from trials.executors.cluster.vigil import CHECK_S, Vigil
+from trials.executors.cluster.vigil import CHECK_S, Vigil, clear
 
 require("ray", "executors: 'ray_actors'")  # imported when the executor starts: that takes seconds
 
@@ -104,10 +103,8 @@ class RayActorsExecutor(Executor):
         self._queue.clear()
         self._events.clear()
         self._ray.shutdown()
-        for process in processes:
-            if self._vigil.is_here(process):  # only now: Ray reports the end of a process that it did not end itself
-                self._vigil.end(process)
-        sweep()  # killed actors leave their temporary folders behind
+        # Only now, because Ray reports the end of a process that it did not end itself.
+        clear([process.pid for process in processes if self._vigil.is_here(process)])
 
     def _give(self) -> None:
         """Give waiting jobs to running actors without a job."""

@@ -24,7 +24,7 @@ CHECK_S = 2.0
 GONE_S = 10.0
 CONNECT_S = 3.0
 #: Seconds to wait for other nodes when leaving a cluster, and there for the end of killed processes.
-LEAVE_S, ENDS_S = 30.0, 2.0
+LEAVE_S, ENDS_S = 30.0, 10.0
 _STARTED = 19  # field of /proc/PID/stat after the process's name
 
 
@@ -154,13 +154,22 @@ def clear(pids: Sequence[int]) -> None:
     for pid in pids:
         kill_group(pid)
     deadline = time.monotonic() + ENDS_S
-    while any(_started(pid) for pid in pids) and time.monotonic() < deadline:
+    while not all(_has_ended(pid) for pid in pids) and time.monotonic() < deadline:
         time.sleep(0.05)
     sweep()
 
 
+def _has_ended(pid: int) -> bool:
+    """Whether all threads of a process have ended; as long as one has not, files that the process locks stay locked."""
+    for stat in Path(f"/proc/{pid}/task").glob("*/stat"):
+        with suppress(OSError):
+            if stat.read_text().rpartition(")")[2].split()[0] not in "ZX":
+                return False
+    return True
+
+
 def _started(pid: int) -> int | None:
-    """Return when a process started, in clock ticks since boot; None if it has ended, whether reaped or not."""
+    """Return when a process started, in clock ticks since boot; None if its main thread has ended."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:
