@@ -67,8 +67,10 @@ def sweep(within: Path | None = None) -> int:
             file = os.open(mark, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                shutil.rmtree(mark.parent, ignore_errors=True)
-                swept += not mark.parent.exists()
+                # Under another name, because a process of the dead owner may still make files in it.
+                old = mark.parent.rename(f"{mark.parent}.old")
+                shutil.rmtree(old, ignore_errors=True)
+                swept += not old.exists()
             finally:
                 os.close(file)
     return swept
