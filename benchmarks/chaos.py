@@ -14,7 +14,8 @@ and an agent, and faults of all kinds come at random moments: a process is kille
 full, the cable of a node is cut. An operator starts lost nodes again, resumes the study, and at the end runs ``nas gc``
 on every node, which removes what killed processes have left there. Without faults (``--seconds 0``), the study itself
 must leave nothing on any node. For each fault, the table has the seconds until the first result of a job that started
-after it, and until all jobs that ran at that moment were done. This needs root.
+after it, and until all jobs that ran at that moment were done. The study has survived a fault if there was such a
+result. This needs root.
 
     python benchmarks/chaos.py --nodes 3 --seed 1 --trials 300 --seconds 240
 """
@@ -30,6 +31,7 @@ import time
 from collections import Counter
 from contextlib import ExitStack
 from pathlib import Path
+from statistics import median
 
 from chaos_parts.checks import found_wrong
 from chaos_parts.cluster import Cluster, missing
@@ -133,6 +135,8 @@ def weathered(place: ClusterPlace, operator: Operator, seconds: float) -> list[s
         result, jobs = ("–" if value is None else f"{value:.1f}" for value in (fault.result_s, fault.jobs_s))
         print(f"| {fault.name} | {len(fault.jobs)} | {result} | {jobs} |")
     print("\ninjected: " + ", ".join(f"{count} {name}" for name, count in Counter(f.name for f in faults).items()))
+    if waits := [fault.result_s for fault in faults if fault.result_s is not None]:
+        print(f"survived: {len(waits)}; s to the next result: median {median(waits):.1f}, longest {max(waits):.1f}")
     return found_wrong(place)
 
 
