@@ -10,6 +10,7 @@ from nas.errors import MissingPackageError
 _INSTALLED_WITH = {
     "ai_edge_litert": "ai-edge-litert",
     "cmake": "measured-nas[kernels]",
+    "opentelemetry": "measured-nas[traces]",
     "onnxscript": "measured-nas[onnx-dynamo]",
     "openvino": "measured-nas[openvino]",
     "prometheus_client": "measured-nas[metrics]",
@@ -21,8 +22,14 @@ _INSTALLED_WITH = {
 
 
 def is_installed(package: str) -> bool:
-    """Whether a top-level package can be imported, without importing it; a folder without code does not count."""
-    spec = importlib.util.find_spec(package)
+    """Whether a package can be imported, without importing it; a folder without code does not count.
+
+    Packages above it, ``a`` and ``a.b`` of ``a.b.c``, are imported.
+    """
+    try:
+        spec = importlib.util.find_spec(package)
+    except ModuleNotFoundError:
+        return False
     return spec is not None and spec.origin is not None
 
 

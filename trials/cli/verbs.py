@@ -18,6 +18,7 @@ GROUPS = {
         "report",
         "dashboard",
         "metrics",
+        "traces",
         "profile",
         "recheck",
         "optuna-export",

@@ -1,4 +1,4 @@
-"""``nas metrics``: figures of all studies for Prometheus."""
+"""``nas metrics`` and ``nas traces``: studies for Prometheus and for OpenTelemetry."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from trials.cli.console import app, err
-from trials.cli.options import DEFAULT_STORAGE, Storage
+from trials.cli.options import DEFAULT_STORAGE, Name, Storage
 
 
 @app.command(epilog="Example: nas metrics --port 9464")
@@ -31,3 +31,28 @@ def metrics(
         thread.join()
     finally:
         server.shutdown()
+
+
+@app.command(epilog="Example: nas traces digits --follow --endpoint http://localhost:4318/v1/traces")
+def traces(
+    name: Name,
+    endpoint: Annotated[
+        str | None,
+        typer.Option(
+            "--endpoint",
+            help="URL of the collector; without it, the value of OTEL_EXPORTER_OTLP_ENDPOINT, or "
+            "http://localhost:4318/v1/traces.",
+        ),
+    ] = None,
+    follow: Annotated[bool, typer.Option("--follow", help="Go on until the study ends.")] = False,
+    storage: Storage = DEFAULT_STORAGE,
+) -> None:
+    """Send a study's ended trials and their jobs to OpenTelemetry, as one trace. It only reads the database."""
+    from nas.extras import require
+
+    require("opentelemetry.exporter.otlp.proto.http", "nas traces")
+    from trials.reporting.traces import send
+    from trials.store.store import Store
+
+    sent = send(Store(storage), name, endpoint, follow=follow)
+    err.print(f"sent {sent} trials of {name}")
