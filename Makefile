@@ -59,7 +59,7 @@ test: setup system-packages check  ## Everything CI runs: check, then all tests 
 	$(BIN)/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder --durations 15 -m 'not slow' $(ARGS)
 
 test-slow: setup system-packages  ## The slow tests: whole matrices; `make test` runs a part of each.
-	$(BIN)/python -m pytest -n 2 --dist load --durations 15 -m slow $(ARGS)
+	$(BIN)/python -m pytest -n 2 --dist loadgroup --durations 15 -m slow $(ARGS)
 
 system-packages:
 	@bash tests/system_packages.sh

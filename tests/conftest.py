@@ -33,17 +33,23 @@ hypothesis.settings.register_profile("no deadline", deadline=None)
 hypothesis.settings.load_profile("no deadline")
 
 
+#: Tests in a browser share it and its servers. Chromium gives up what it loads while the networks of the machine
+#: change, as they do in the chaos tests.
+TOGETHER = ("tests/browser/", "tests/integration/test_chaos.py")
+
+
 class Together(LoadFileScheduling):
-    """Gives all tests in a browser to one process, so that they share browser and servers, and other files one each."""
+    """Gives these tests to one process, the others file by file, or one by one with ``--dist loadgroup``."""
 
     def _split_scope(self, nodeid: str) -> str:
-        scope = super()._split_scope(nodeid)
-        return "tests/browser" if scope.startswith("tests/browser/") else scope
+        if nodeid.startswith(TOGETHER):
+            return "tests/browser"
+        return nodeid if self.config.getvalue("dist") == "loadgroup" else super()._split_scope(nodeid)
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Together | None:
-    return Together(config, log) if config.getvalue("dist") == "loadfile" else None
+    return Together(config, log) if config.getvalue("dist") in ("loadfile", "loadgroup") else None
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import streamlit as st
 
@@ -62,20 +63,7 @@ def _within(context: Context, study: StudyView) -> str:
     st.caption(f"{markdown(asked)}; the slider goes from one end of the front to the other.")
     st.session_state.setdefault("limit", (low + high) / 2)
     if high > low:
-        share = (float(st.session_state["limit"]) - low) / (high - low)
-        st.session_state["dragged"] = round(100 * min(max(share, 0.0), 1.0))
-        # Its ends stay, though those of the front move while a study runs: for other ends, Streamlit makes a new slider
-        # and reports the value of the old one as dragged.
-        st.slider(
-            asked,
-            0,
-            100,
-            format="%d %%",
-            key="dragged",
-            on_change=_follow,
-            args=(low, high),
-            label_visibility="collapsed",
-        )
+        _slider(asked, low, high)
     limit = st.number_input(
         asked, step=step_of(high - low), format="%.5g", key="limit", bind="query-params", label_visibility="collapsed"
     )
@@ -85,6 +73,26 @@ def _within(context: Context, study: StudyView) -> str:
     else:
         _trial(context, study, number, f"best {inline(first)} with {inline(bounded)} {word} {limit:.4g}")
     return f"{bounded}{sign}{limit!r}" if "limit" in st.query_params else ""
+
+
+def _slider(asked: str, low: float, high: float) -> None:
+    """Show where the limit is on the way from one end of the front to the other, and let the visitor drag it."""
+    share = (float(st.session_state["limit"]) - low) / (high - low)
+    place = round(100 * min(max(share, 0.0), 1.0))
+    st.session_state.setdefault("sliders", 0)
+    if st.session_state.get(_slider_key()) != place:
+        # A new slider shows another place. If the old one showed it, a browser that has not received it yet would
+        # report the place before it as dragged, and the limit would change by itself.
+        st.session_state["sliders"] += 1
+        st.session_state[_slider_key()] = place
+    # Its ends stay, though those of the front move while a study runs.
+    key = _slider_key()
+    given: dict[str, Any] = {"on_change": _follow, "args": (key, low, high), "label_visibility": "collapsed"}
+    st.slider(asked, 0, 100, format="%d %%", key=key, **given)
+
+
+def _slider_key() -> str:
+    return f"dragged{st.session_state['sliders']}"
 
 
 def step_of(span: float) -> float:
@@ -100,9 +108,13 @@ def _forget_limit() -> None:
     st.session_state.pop("limit", None)
 
 
-def _follow(low: float, high: float) -> None:
-    """Set the typed limit to the dragged share of the way between the ends of the front."""
-    st.session_state["limit"] = low + st.session_state["dragged"] / 100 * (high - low)
+def _follow(key: str, low: float, high: float) -> None:
+    """Set the typed limit to the dragged share of the way between the ends of the front.
+
+    A browser reports a slider until it has received the next one; that is no reason to change the limit.
+    """
+    if key == _slider_key():
+        st.session_state["limit"] = low + st.session_state[key] / 100 * (high - low)
 
 
 def _trial(context: Context, study: StudyView, number: int, reason: str) -> None:

@@ -76,7 +76,7 @@ def pick(page: Any) -> str:
         box = mark.bounding_box()
         if box is not None:  # else the chart is just being redrawn
             page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
-            page.wait_for_timeout(2000)
+            page.wait_for_timeout(10_000)  # a second click would pick another point: the first one has a mark now
         return "picked" in asked(page)
 
     wait_until(page, clicked)
