@@ -8,7 +8,7 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
-from dashboard.sections.front import choose_axes
+from dashboard.sections.axes import choose_axes
 from dashboard.widgets import draw
 from trials.reporting.charts.front import front_figure
 from trials.reporting.study import StudyView
