@@ -1,15 +1,18 @@
 """How much time does the engine cost per trial? Jobs do nothing, so that only the engine's own steps take time.
 
     python benchmarks/engine.py --trials 500
-    python benchmarks/engine.py --stored 5000     # also restart with 5000 stored trials
+    python benchmarks/engine.py --stored 0 100000     # also in a study that has 100,000 trials
     python benchmarks/engine.py --postgresql --actors 4 --executors ray_actors --beside 200
     python benchmarks/engine.py --waits --trials 200 --executors ray_actors --address 127.0.0.1:6379
 
-The ratio is to the first row: by default the executor ``local`` with the strategy ``random``. With ``--postgresql``, a
-server is started for the run. With ``--beside N``, N equal trials also run in Ray Tune with OptunaSearch, and in Optuna
-with its own database on that server, in as many processes as there are actors. With ``--waits``, each training waits
-for two seconds, and ``busy`` is the share of their slots' time that trainings took. With ``--address``, the workers run
-on the nodes of a cluster; one of its nodes needs the resource ``target:local``.
+The ratio is to the first row: by default the executor ``local`` with the strategy ``random``. ``coordinator_ms``,
+``space_ms`` and ``sampler_ms`` are processor time of the coordinator's process per trial: ``space_ms`` builds, traces
+and describes networks, ``sampler_ms`` asks and tells the strategy, ``coordinator_ms`` is all the rest. ``restart_s`` is
+the time until the first round has ended. With ``--postgresql``, a server is started for the run. With ``--beside N``, N
+equal trials also run in Ray Tune with OptunaSearch, and in Optuna with its own database on that server, in as many
+processes as there are actors. With ``--waits``, each training waits for two seconds, and ``busy`` is the share of their
+slots' time that trainings took. With ``--address``, the workers run on the nodes of a cluster; one of its nodes needs
+the resource ``target:local``.
 """
 
 from __future__ import annotations
@@ -32,27 +35,24 @@ from rich.table import Table
 sys.path.insert(0, str(Path(__file__).parent))
 
 from chaos_parts.places import Postgres
+from engine_parts.filling import fill
 from engine_parts.others import optuna_rdb, ray_tune
+from engine_parts.stopwatch import watches
 from noop import WAIT_S, NoData, Widths  # noqa: F401  (the plan names them)
 
 from nas.latency.targets import TargetSpec
-from nas.space.chooser import RandomChooser
-from nas.strategies import Suggestion
 from trials.coordinator import canary_jobs
 from trials.coordinator.assignment import Assignment
 from trials.coordinator.coordinator import Coordinator
-from trials.coordinator.description import describe
 from trials.executors import EXECUTORS, Executor, Job, Pool
 from trials.jobs.environment import owner
 from trials.jobs.messages import OF_KIND, Function
 from trials.plans.plan import make_plan
 from trials.plans.pools import measuring_pool
 from trials.plans.problem import Problem, open_problem
-from trials.store.records import JobResult, MetricValue
+from trials.store.read.rows import study_row
 from trials.store.store import Store
-from trials.store.write.jobs import commit_job, start_job
-from trials.store.write.leases import acquire_lease, release_lease
-from trials.store.write.proposals import propose
+from trials.store.write.leases import acquire_lease
 from trials.store.write.studies import create_study
 from trials.store.write.targets import add_target
 
@@ -73,7 +73,9 @@ def problem_of(trials: int, strategy: str) -> Problem:
     return open_problem(make_plan(plan))
 
 
-def new_study(store: Store, problem: Problem) -> Assignment:
+def new_study(url: str, stored: int, strategy: str) -> None:
+    """Create a study with ``stored`` finished trials."""
+    store, problem = Store(url), problem_of(max(stored, 1), strategy)
     store.write(add_target, "local", TARGET, {})
     study_id = store.write(
         create_study,
@@ -86,11 +88,12 @@ def new_study(store: Store, problem: Problem) -> Assignment:
         environment={},
         seed=0,
     )
-    return assignment(store, study_id, problem)
+    fill(store, problem, study_id, stored)
+    store.close()
 
 
-def assignment(store: Store, study_id: int, problem: Problem) -> Assignment:
-    lease = store.write(acquire_lease, study_id, owner(), 600)
+def assignment(store: Store, problem: Problem) -> Assignment:
+    lease = store.write(acquire_lease, store.read(study_row, "study").id, owner(), 600)
     return Assignment("study", lease, problem, {}, {"local": TARGET}, "", "/nonexistent")
 
 
@@ -108,9 +111,10 @@ def throughput(
     actors: int = 2,
     waits: bool = False,
     address: str | None = None,
+    stored: int,
 ) -> dict[str, Any]:
-    """Milliseconds per trial, after the workers have started."""
-    problem = problem_of(trials, strategy)
+    """Milliseconds per trial, after the workers have started, in a study that has ``stored`` trials."""
+    problem = problem_of(stored + trials, strategy)
     store = Store(url)
     pools = pools_of(actors, address)
     workers: Executor = EXECUTORS.get(executor)(pools, code=problem.plan.code, address=address)
@@ -122,11 +126,15 @@ def throughput(
         ended = 0
         while ended < len(places):
             ended += sum(event.kind == "done" for event in workers.poll(30))
-        coordinator = Coordinator(store, new_study(store, problem), workers, {})
-        started, processor = time.perf_counter(), time.process_time()
-        with patch.dict(OF_KIND, jobs), patch.object(canary_jobs, "CANARY", Function("noop:canary")):
+        begun, started = Begun(), time.perf_counter()
+        coordinator = Coordinator(store, assignment(store, problem), workers, {}, begun)
+        with (
+            patch.dict(OF_KIND, jobs),
+            patch.object(canary_jobs, "CANARY", Function("noop:canary")),
+            watches() as (space, strategy_and_space),
+        ):
             coordinator.run()
-        wall, used = time.perf_counter() - started, time.process_time() - processor
+        wall, used = time.perf_counter() - begun.at, time.process_time() - begun.processor
     finally:
         workers.close()
     return {
@@ -135,65 +143,37 @@ def throughput(
         "trials": trials,
         "trials_per_s": trials / wall,
         "ms_per_trial": 1e3 * wall / trials,
-        "coordinator_ms_per_trial": 1e3 * used / trials,
+        **{
+            f"{name}_ms": 1e3 * seconds / trials
+            for name, seconds in {
+                "coordinator": used - strategy_and_space.spent_s,
+                "space": space.spent_s,
+                "sampler": strategy_and_space.spent_s - space.spent_s,
+            }.items()
+        },
+        "stored": stored,
+        "restart_s": begun.at - started,
+        "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
         "busy": trials * WAIT_S / ((actors - 1) * wall) if waits else None,
     }
 
 
-def restart(stored: int, strategy: str, folder: str) -> dict[str, Any]:
-    """Start a coordinator with ``stored`` finished trials, in a separate process."""
-    problem = problem_of(stored + 1, strategy)
-    url = f"sqlite:///{folder}/restart-{stored}.db"
-    store = Store(url)
-    given = new_study(store, problem)
-    fill(store, given, problem, stored)
-    store.write(release_lease, given.lease, "interrupted", {})
+class Begun:
+    """Notes when the first round of a coordinator has ended: before it, the coordinator reads what is stored."""
+
+    def __init__(self) -> None:
+        self.at = self.processor = 0.0
+
+    def __call__(self, coordinator: Coordinator) -> None:
+        if not self.at:
+            self.at, self.processor = time.perf_counter(), time.process_time()
+
+
+def alone(executor: str, strategy: str, trials: int, url: str, *, stored: int, **options: Any) -> dict[str, Any]:
+    """``throughput`` of a new study, in a process of its own, so that its memory is that of one coordinator."""
+    new_study(url, stored, strategy)
     with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as fresh:
-        return fresh.submit(first_job, stored, strategy, url, given.lease.study_id).result()
-
-
-def first_job(stored: int, strategy: str, url: str, study_id: int) -> dict[str, Any]:
-    """Seconds from the start of a coordinator to its first job, and the peak memory of its process, with Ray."""
-
-    class Dispatched(Exception):
-        pass
-
-    class First(EXECUTORS.get("ray_actors")):  # type: ignore[misc]
-        def submit(self, job: Job) -> None:
-            raise Dispatched
-
-    problem = problem_of(stored + 1, strategy)
-    workers = First(pools_of(2), code=problem.plan.code)
-    store = Store(url)
-    again = assignment(store, study_id, problem)
-    started = time.perf_counter()
-    try:
-        Coordinator(store, again, workers, {}).run()
-    except Dispatched:
-        pass
-    finally:
-        workers.close()
-    return {
-        "strategy": strategy,
-        "stored": stored,
-        "first_job_s": time.perf_counter() - started,
-        "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
-    }
-
-
-def fill(store: Store, given: Assignment, problem: Problem, count: int) -> None:
-    for number in range(count):
-        chooser = RandomChooser(number)
-        network = problem.searched.sample(chooser)
-        suggestion = Suggestion.from_chooser(number, chooser)
-        step = ("gate", "local")
-        proposed = store.write(propose, given.lease, suggestion, describe(problem, network), step)
-        if not hasattr(proposed, "job_id"):
-            continue
-        attempt = store.write(start_job, given.lease, proposed.job_id)
-        total = float(sum(int(value or 0) for value in chooser.answers.values()))
-        metrics = [MetricValue("accuracy", "", total), MetricValue("latency_ms", "local", total + 1)]
-        store.write(commit_job, proposed.job_id, attempt, JobResult({}, metrics, candidate_state="complete"))
+        return fresh.submit(throughput, executor, strategy, trials, url, stored=stored, **options).result()
 
 
 def beside(trials: int, actors: int, url: str) -> list[dict[str, Any]]:
@@ -209,8 +189,7 @@ def beside(trials: int, actors: int, url: str) -> list[dict[str, Any]]:
             "trials": trials,
             "trials_per_s": trials / seconds,
             "ms_per_trial": 1e3 * seconds / trials,
-            "coordinator_ms_per_trial": None,
-            "busy": None,
+            **dict.fromkeys(("coordinator_ms", "space_ms", "sampler_ms", "stored", "restart_s", "peak_mb", "busy")),
         }
         for name, seconds in took_s.items()
     ]
@@ -225,7 +204,7 @@ def main() -> None:
     parser.add_argument("--trials", type=int, default=300)
     parser.add_argument("--executors", nargs="+", default=["local", "ray_actors"])
     parser.add_argument("--strategies", nargs="+", default=["random", "nsga2"])
-    parser.add_argument("--stored", type=int, nargs="*", default=[])
+    parser.add_argument("--stored", type=int, nargs="+", default=[0], help="trials that are finished before")
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--postgresql", action="store_true", help="use a PostgreSQL server instead of SQLite")
     parser.add_argument("--actors", type=int, default=2, help="workers, one of which measures")
@@ -241,27 +220,24 @@ def main() -> None:
 
         given = {"actors": options.actors, "waits": options.waits, "address": options.address}
         rows = [
-            throughput(executor, strategy, options.trials, url(f"{executor}_{strategy}"), **given)
+            alone(executor, strategy, options.trials, url(f"{executor}_{strategy}_{stored}"), stored=stored, **given)
+            for stored in options.stored
             for executor in options.executors
             for strategy in options.strategies
-            if options.trials
         ]
         if options.beside:
             rows += beside(options.beside, options.actors, url("optuna"))
         if server is not None:
             server.stop()
-        restarts = [restart(stored, "nsga2", folder) for stored in options.stored]
     for row in rows:
         row["ratio"] = row["ms_per_trial"] / rows[0]["ms_per_trial"]
     if options.json:
-        print(json.dumps({"throughput": rows, "restart": restarts}))
+        print(json.dumps(rows))
         return
-    for found in (rows, restarts):
-        if found:
-            table = Table(*found[0])
-            for row in found:
-                table.add_row(*map(shown, row.values()))
-            Console().print(table)
+    table = Table(*rows[0])
+    for row in rows:
+        table.add_row(*map(shown, row.values()))
+    Console(width=160).print(table)
 
 
 if __name__ == "__main__":
