@@ -89,12 +89,15 @@ class FixedSpaceNsga2(NSGAIISampler):  # type: ignore[misc]
         return self._space
 
 
+#: One object for all, because a study may have a hundred thousand.
+_FIRST_GENERATION = {"trial": {FixedSpaceNsga2._get_generation_key(): 0}}
+
+
 def in_a_generation(observation: Observation) -> Observation:
     """Assign a network that no genetic sampler proposed to the first generation, so that it can be a parent."""
     if observation.suggestion.sampler_state:
         return observation
-    state = {"trial": {FixedSpaceNsga2._get_generation_key(): 0}}
-    return replace(observation, suggestion=replace(observation.suggestion, sampler_state=state))
+    return replace(observation, suggestion=replace(observation.suggestion, sampler_state=_FIRST_GENERATION))
 
 
 def _parents(attrs: Mapping[str, Any], observations: Mapping[int, Observation]) -> Iterable[int]:

@@ -8,12 +8,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from trials.coordinator.journal import Journal
+from trials.coordinator.pipeline import TrialJob
 from trials.launch.studies import search
 from trials.plans.loading import load_plan
 from trials.store.store import Store
-from trials.store.write.jobs import add_epochs, commit_job, start_job, stop_candidate
-from trials.store.write.proposals import propose
-from trials.store.write.repeats import queue_training
+from trials.store.write.rounds import write_round
 
 
 def die() -> None:
@@ -21,60 +21,57 @@ def die() -> None:
 
 
 def kill_at(point: str) -> None:
-    """Wrap the store's transactions so that the coordinator is killed at one of them."""
-    function, kind, moment = (POINTS | RUNGS)[point]
-    kinds: dict[int, str] = {}
-    write = Store.write
+    """Wrap the coordinator's writes so that it is killed before or after one of them."""
+    method, kind, moment = (POINTS | RUNGS)[point]
+    rounds = hasattr(Journal, method)
+    write, hits = Store.write, list[bool]()
 
-    def wrapped(self: Store, work: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
-        hit = work is function and (kind is None or kinds[arguments[JOB_ID[work]]] == kind)
+    def written(self: Store, work: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
+        hit = (work is write_round and any(hits)) if rounds else work.__name__ == method
         if hit and moment == "before":
             die()
         result = write(self, work, *arguments, **options)
         if hit and moment == "after":
             die()
-        remember_kinds(kinds, work, arguments, result)
         return result
 
-    Store.write = wrapped  # type: ignore[method-assign,assignment]
+    Store.write = written  # type: ignore[method-assign,assignment]
+    if rounds:
+        change = getattr(Journal, method)
+
+        def changed(self: Journal, *arguments: Any) -> None:
+            job = next((item for item in arguments if isinstance(item, TrialJob)), None)
+            hits.append(kind is None or (job is not None and job.step[0] == kind))
+            change(self, *arguments)
+
+        setattr(Journal, method, changed)
 
 
-def remember_kinds(kinds: dict[int, str], work: Callable[..., Any], arguments: Any, result: Any) -> None:
-    """Job id → kind of job, recorded when jobs are proposed and when one job queues the next."""
-    if work is propose and hasattr(result, "job_id"):
-        kinds[result.job_id] = arguments[3][0]
-    if work is queue_training:
-        kinds[result.job_id] = result.kind
-    if work is commit_job:
-        kinds.update({job_id: step[0] for job_id, step in zip(result or [], arguments[2].next_jobs, strict=True)})
-
-
-#: Position of the argument that holds the job's id.
-JOB_ID: dict[Callable[..., Any], int] = {start_job: 1, commit_job: 0, add_epochs: 1}
-#: Point → the store's function, the kind of job (None for any), and whether to die before or after the function.
-POINTS: dict[str, tuple[Callable[..., Any], str | None, str]] = {
-    "after propose": (propose, None, "after"),
-    "during measuring": (start_job, "gate", "after"),
-    "after measuring": (commit_job, "gate", "after"),
-    "before choosing": (queue_training, None, "before"),
-    "after choosing": (queue_training, None, "after"),
-    "during training": (add_epochs, "train", "after"),
-    "after training before commit": (commit_job, "train", "before"),
-    "after commit": (commit_job, "train", "after"),
-    "after the twin before commit": (commit_job, "twin", "before"),
+#: Point → method of the journal or function of the store, the kind of job (None for any), and whether to die before or
+#: after it is written.
+POINTS: dict[str, tuple[str, str | None, str]] = {
+    "after propose": ("propose", None, "after"),
+    "during measuring": ("start", "gate", "after"),
+    "after measuring": ("commit", "gate", "after"),
+    "before choosing": ("queue_training", None, "before"),
+    "after choosing": ("queue_training", None, "after"),
+    "during training": ("end_epoch", "train", "after"),
+    "after training before commit": ("commit", "train", "before"),
+    "after commit": ("commit", "train", "after"),
+    "after the twin before commit": ("commit", "twin", "before"),
 }
 
 
 #: Points of a study with halving, whose first rung is one epoch.
-RUNGS: dict[str, tuple[Callable[..., Any], str | None, str]] = {
-    "during the first part": (add_epochs, "rung-1", "after"),
-    "at a rung before commit": (commit_job, "rung-1", "before"),
-    "at a rung": (commit_job, "rung-1", "after"),
-    "before going on": (queue_training, None, "before"),
-    "after going on": (queue_training, None, "after"),
-    "during the last part": (add_epochs, "train", "after"),
-    "before the first is stopped": (stop_candidate, None, "before"),
-    "after the first is stopped": (stop_candidate, None, "after"),
+RUNGS: dict[str, tuple[str, str | None, str]] = {
+    "during the first part": ("end_epoch", "rung-1", "after"),
+    "at a rung before commit": ("commit", "rung-1", "before"),
+    "at a rung": ("commit", "rung-1", "after"),
+    "before going on": ("queue_training", None, "before"),
+    "after going on": ("queue_training", None, "after"),
+    "during the last part": ("end_epoch", "train", "after"),
+    "before the first is stopped": ("stop_candidate", None, "before"),
+    "after the first is stopped": ("stop_candidate", None, "after"),
 }
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from trials.coordinator.assignment import Assignment
 from trials.coordinator.faults import Faults
+from trials.coordinator.journal import Journal
 from trials.coordinator.progress import Progress
 from trials.coordinator.targets.canaries import Canaries
 from trials.coordinator.targets.latency_cache import LatencyCache
@@ -17,7 +18,7 @@ from trials.store.store import Store
 class CoordinatorContext:
     """The store, assignment and executor of a running study, and its state so far."""
 
-    store: Store
+    store: Journal
     assignment: Assignment
     executor: Executor
     progress: Progress
@@ -28,13 +29,13 @@ class CoordinatorContext:
     @classmethod
     def of(cls, store: Store, assignment: Assignment, executor: Executor) -> CoordinatorContext:
         """Create the context of a study before anything was read from the store."""
-        problem = assignment.problem
+        problem, journal = assignment.problem, Journal(store, assignment.lease)
         return cls(
-            store,
+            journal,
             assignment,
             executor,
             Progress(problem, assignment.limits),
             Canaries(problem.plan.measure, assignment.targets),
-            LatencyCache(store, assignment),
+            LatencyCache(journal, assignment),
             Faults(problem.plan.faults, assignment.name),
         )

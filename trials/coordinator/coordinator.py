@@ -11,16 +11,18 @@ import shutil
 import time
 import traceback
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, cast
 
 from nas.errors import JobError, PlaceError, StudyError
 from trials.coordinator.assignment import Assignment
 from trials.coordinator.canary_jobs import CanaryJobs
 from trials.coordinator.context import CoordinatorContext
-from trials.coordinator.dispatch import Dispatcher, Running, trainings
+from trials.coordinator.dispatch import Dispatcher, trainings
 from trials.coordinator.payloads import checkpoint_folder
 from trials.coordinator.pipeline import (
     OpenTrial,
+    TrialJob,
     after,
     continues,
     is_training,
@@ -34,9 +36,9 @@ from trials.coordinator.study_log import events
 from trials.executors import Event, Executor
 from trials.jobs.messages import EpochEnd
 from trials.store.read.history import open_jobs
-from trials.store.records import Account, JobResult, Reopened
+from trials.store.records import JobResult, Reopened
 from trials.store.store import Store
-from trials.store.write.jobs import add_epochs, commit_job, fail_job, recover_jobs, stop_candidate
+from trials.store.write.jobs import fail_job, recover_jobs, stop_candidate
 from trials.store.write.leases import renew_lease
 from trials.store.write.repeats import reopen_twins
 from trials.store.write.requests import Request, read_request
@@ -67,9 +69,9 @@ class Coordinator:
         totals: Mapping[str, float],
         on_update: Callable[[Coordinator], None] = lambda coordinator: None,
     ) -> None:
-        self._store = store
         self._executor = executor
         self._context = context = CoordinatorContext.of(store, assignment, executor)
+        self._store = context.store
         self.assignment = assignment
         self.problem = assignment.problem
         self.progress = context.progress
@@ -78,7 +80,7 @@ class Coordinator:
         self._twins_tried = False
         self._on_update = on_update
         self._num_epochs = self.problem.estimator().num_epochs
-        self._repeats = Repeats(store, assignment)
+        self._repeats = Repeats(context.store, assignment)
         self._canary_jobs = CanaryJobs(context)
         self._jobs = Dispatcher(context)
         self._proposals = Proposals(context, self._jobs)
@@ -129,7 +131,10 @@ class Coordinator:
                 Nothing is lost.
             AllFailedError: the first candidates, or many in a row, failed with the same error.
         """
-        self.state = self._search()
+        try:
+            self.state = self._search()
+        finally:
+            self._store.flush()  # what workers returned before an error is kept
         return self.state
 
     def _search(self) -> str:
@@ -154,8 +159,8 @@ class Coordinator:
                 self._time_twins()
             over = bool(final) and self._jobs.idle and not self.progress.paused and not self._repeats.waiting
             self._canary_jobs.start(over=over)
-            for running, known in self._jobs.dispatch():
-                self._commit(running, known)
+            for job, known in self._jobs.dispatch():
+                self._commit(job, known)
             if final and over and self._context.canaries.settled():
                 return final
             for event in self._executor.poll(0.5):
@@ -174,7 +179,7 @@ class Coordinator:
 
     def _repeat(self) -> None:
         """Queue repeats of the most uncertain candidates, once all candidates are finished."""
-        if not self._jobs.queued and all(is_repeat(running.step) for running in self._jobs.running.values()):
+        if not self._jobs.queued and all(is_repeat(job.step) for job in self._jobs.running.values()):
             for open_job in self._repeats.next_jobs(self._executor.free, self.num_running):
                 self._jobs.restore(open_job)
 
@@ -188,43 +193,43 @@ class Coordinator:
     # -- hear
 
     def _handle(self, event: Event) -> None:
-        running = self._jobs.running.get(event.key)
+        job = self._jobs.running.get(event.key)
         if event.key in self._canary_jobs:
             self._take_back(self._canary_jobs.heard(event))
-        elif running and event.kind == "progress":
-            self._note_progress(running, event.value)
-        elif running:
+        elif job and event.kind == "progress":
+            self._note_progress(job, event.value)
+        elif job:
             del self._jobs.running[event.key]
-            self._ended(running, event)
+            self._ended(job, event)
 
-    def _ended(self, running: Running, event: Event) -> None:
+    def _ended(self, job: TrialJob, event: Event) -> None:
         if event.kind == "done":
-            self._context.faults.came_through(running.job_id)
-            self._returned(running, event.value)
-        elif event.kind == "place" or (event.kind == "lost" and self._is_unclear(running)):
-            self._pause(running, event.error)
+            self._context.faults.came_through(job.job_id)
+            self._returned(job, event.value)
+        elif event.kind == "place" or (event.kind == "lost" and self._is_unclear(job)):
+            self._pause(job, event.error)
         else:
-            self._context.faults.came_through(running.job_id)
-            self._fail(running, event.error, event.traceback)
+            self._context.faults.came_through(job.job_id)
+            self._fail(job, event.error, event.traceback)
 
-    def _pause(self, running: Running, error: str) -> None:
+    def _pause(self, job: TrialJob, error: str) -> None:
         """Queue a job again that a fault of the place interrupted."""
-        reason = f"trial {running.trial.number}, {running.step[0]}: {error}"
-        about = {"candidate_id": running.trial.candidate_id}
-        events.warning("%s, attempt %d: %s; it is tried again", running.step[0], running.attempt, error, extra=about)
+        reason = f"trial {job.trial.number}, {job.step[0]}: {error}"
+        about = {"candidate_id": job.trial.candidate_id}
+        events.warning("%s, attempt %d: %s; it is tried again", job.step[0], job.attempt, error, extra=about)
         try:
-            self._context.faults.of_place(running.job_id, reason, ran_s=time.monotonic() - running.started)
+            self._context.faults.of_place(job.job_id, reason, ran_s=time.monotonic() - job.started)
         except PlaceError:
-            if running.step[0] != "twin":
-                self._jobs.requeue(running, error)
+            if job.step[0] != "twin":
+                self._jobs.requeue(job, error)
                 raise
-            self._context.faults.came_through(running.job_id)
-            self._fail(running, error, "")
+            self._context.faults.came_through(job.job_id)
+            self._fail(job, error, "")
         else:
-            self._jobs.requeue(running, error)
+            self._jobs.requeue(job, error)
 
-    def _is_unclear(self, running: Running) -> bool:
-        return self._context.faults.is_unclear(running.job_id, healthy=not self._context.canaries.waiting)
+    def _is_unclear(self, job: TrialJob) -> bool:
+        return self._context.faults.is_unclear(job.job_id, healthy=not self._context.canaries.waiting)
 
     def _take_back(self, undone: Reopened | None) -> None:
         """Queue the measurements again that a bad canary quarantined, and let the strategy forget them."""
@@ -235,108 +240,108 @@ class Coordinator:
             self._jobs.restore(open_job)
         self._proposals.begin()
 
-    def _fail(self, running: Running, reason: str, trace: str) -> None:
-        if running.step[0] == "twin":  # the candidate itself is complete without its twin
-            log.warning("the dense twin of trial %d could not be measured: %s", running.trial.number, reason)
-            self._commit(running, {"error": reason})
-        elif self._store.write(fail_job, running.job_id, running.attempt, reason, trace):
-            if is_repeat(running.step):  # the candidate keeps its state
-                log.warning("%s of trial %d failed: %s", running.step[0], running.trial.number, reason)
+    def _fail(self, job: TrialJob, reason: str, trace: str) -> None:
+        if job.step[0] == "twin":  # the candidate itself is complete without its twin
+            log.warning("the dense twin of trial %d could not be measured: %s", job.trial.number, reason)
+            self._commit(job, {"error": reason})
+        elif self._store.write(fail_job, job.job_id, job.attempt, reason, trace):
+            if is_repeat(job.step):  # the candidate keeps its state
+                log.warning("%s of trial %d failed: %s", job.step[0], job.trial.number, reason)
             else:
-                about = {"candidate_id": running.trial.candidate_id}
-                events.error("%s, attempt %d failed: %s", running.step[0], running.attempt, reason, extra=about)
-                self._finish(running.trial, "failed")
-                self._context.faults.ended(running.trial.number, reason, trace)
+                about = {"candidate_id": job.trial.candidate_id}
+                events.error("%s, attempt %d failed: %s", job.step[0], job.attempt, reason, extra=about)
+                self._finish(job.trial, "failed")
+                self._context.faults.ended(job.trial.number, reason, trace)
 
-    def _note_progress(self, running: Running, value: Mapping[str, Any]) -> None:
+    def _note_progress(self, job: TrialJob, value: Mapping[str, Any]) -> None:
         if "epoch" in value:
             end = cast(EpochEnd, value)
-            running.epoch, running.epoch_s = end["epoch"], end["values"].get("seconds", 0.0)
-            epochs = [(end["epoch"], end["values"])]
-            self._store.write(add_epochs, running.trial.candidate_id, running.job_id, running.attempt, epochs)
+            job.epoch, job.epoch_s = end["epoch"], end["values"].get("seconds", 0.0)
+            self._store.end_epoch(job, end["epoch"], end["values"])
 
     # -- commit and tell
 
-    def _returned(self, running: Running, result: Mapping[str, Any]) -> None:
+    def _returned(self, job: TrialJob, result: Mapping[str, Any]) -> None:
         """Commit the result of a worker; if it skipped a measurement, look up the stored latency."""
         if "latency" in result:
-            target = running.step[1]
+            target = job.step[1]
             latency = result["latency"] or self._context.latencies.answer(target, result["structure_hash"])
             if latency is None:  # it was deleted or quarantined in the meantime
-                self._jobs.requeue(running, "the stored latency of its structure is no longer available")
+                self._jobs.requeue(job, "the stored latency of its structure is no longer available")
                 return
             result = {**result, "latency": self._context.canaries.noted(target, latency)}
-        self._commit(running, result)
+        self._commit(job, result)
 
-    def _commit(self, running: Running, result: Mapping[str, Any]) -> None:
+    def _commit(self, job: TrialJob, result: Mapping[str, Any]) -> None:
         """Commit a job's result and its consequences; then queue the trial's next step, or finish the trial."""
-        trial, step = running.trial, running.step
-        trial.enqueued = trial.candidate_id in self.progress.enqueued
+        trial, step = job.trial, job.step
+        trial.enqueued = trial.number in self.progress.enqueued
         meaning = after_repeat if is_repeat(step) else after
         try:
             outcome = meaning(self.problem, self.assignment.limits, trial, step, result)
         except JobError as error:  # the result can't be stored, for example because it is not a number
-            self._fail(running, f"JobError: {error}", traceback.format_exc())
+            self._fail(job, f"JobError: {error}", traceback.format_exc())
             return
-        spent = self._spent(running)
-        account = Account(self.assignment.lease, spent)
-        next_jobs = self._store.write(commit_job, running.job_id, running.attempt, outcome, account=account)
-        if next_jobs is None:  # another attempt of the job was committed first
-            return
-        self.totals = spent
+        self.totals = self._spent(job)
+        following = [TrialJob(trial, next_step) for next_step in outcome.next_jobs]
+        self._store.commit(job, outcome, following, self.totals)
         if is_repeat(step):
-            self._revise(running, outcome.candidate_state)
+            self._revise(job, outcome.candidate_state)
             return
-        self._learn(running, outcome)
-        for job_id, following in zip(next_jobs, outcome.next_jobs, strict=True):
-            self._jobs.queued.appendleft((job_id, trial, following))
+        self._learn(job, outcome)
+        self._jobs.queued.extendleft(following)
         if outcome.candidate_state:
             self._finish(trial, outcome.candidate_state)
             self._context.faults.ended(trial.number, None)
 
-    def _learn(self, running: Running, outcome: JobResult) -> None:
+    def _learn(self, job: TrialJob, outcome: JobResult) -> None:
         """Keep what a committed step says about other candidates: latencies, twins, training times."""
-        trial, (kind, target) = running.trial, running.step
+        trial, (kind, target) = job.trial, job.step
         for made in outcome.measurements:
             self._context.latencies.learn(made)
         if kind == "train":
-            shutil.rmtree(checkpoint_folder(self.assignment, trial, running.step), ignore_errors=True)
-            self._jobs.limits.trained(time.monotonic() - running.started)
+            self._forget_checkpoint(job)
+            self._jobs.limits.trained(time.monotonic() - job.started)
         elif kind == "gate":
             for proxy, reason in outcome.result.get("unscored", {}).items():
                 log.warning("proxy %s could not score trial %d: %s", proxy, trial.number, reason)
         elif kind == "twin" and "latency" in outcome.result:
             self.progress.twins[twin_of(trial), target] = outcome.result["latency"]
 
-    def _revise(self, running: Running, state: str | None) -> None:
+    def _forget_checkpoint(self, job: TrialJob) -> None:
+        """Remove the checkpoint of a training once its result is written."""
+        folder = checkpoint_folder(self.assignment, job.trial, job.step)
+        self._store.afterwards(partial(shutil.rmtree, folder, ignore_errors=True))
+
+    def _revise(self, job: TrialJob, state: str | None) -> None:
         """Update the progress after a repeat of a complete candidate was committed."""
-        shutil.rmtree(checkpoint_folder(self.assignment, running.trial, running.step), ignore_errors=True)
+        self._forget_checkpoint(job)
         if state:
-            self.progress.moved(running.trial.state, state)
-            running.trial.state = state
-        self.progress.revised(running.trial.candidate_id, running.trial.state, running.trial.metrics)
+            self.progress.moved(job.trial.state, state)
+            job.trial.state = state
+        self.progress.revised(job.trial.number, job.trial.state, job.trial.metrics)
 
     def _finish(self, trial: OpenTrial, state: str) -> None:
         self.progress.moved(trial.state, state)
         trial.state = state
         if state == PAUSED:
-            self._proposals.tell(self.progress.pauses(trial.candidate_id, trial.metrics))
+            self._proposals.tell(self.progress.pauses(trial.number, trial.metrics))
         elif state == MEASURED_ONLY:
-            self._proposals.tell(self.progress.only_measured(trial.candidate_id, trial.metrics))
+            self._proposals.tell(self.progress.only_measured(trial.number, trial.metrics))
         else:
-            self._proposals.tell(self.progress.finished(trial.candidate_id, state, trial.metrics))
+            self._proposals.tell(self.progress.finished(trial.number, state, trial.metrics))
         if trial.original and state != "stopped":
             self._proposals.settle_limits()
 
     # -- time
 
-    def _spent(self, running: Running) -> dict[str, float]:
+    def _spent(self, job: TrialJob) -> dict[str, float]:
         """Return the totals including a job that is about to be committed."""
         self._pass_time()
         spent = dict(self.totals)
-        if is_training(running.step):
-            spent["trained"] += not continues(running.trial, apart_from=running.step)
-            spent["train_s"] += time.monotonic() - running.started
+        if is_training(job.step):
+            spent["trained"] += not continues(job.trial, apart_from=job.step)
+            spent["train_s"] += time.monotonic() - job.started
         return spent
 
     def _pass_time(self) -> float:
@@ -375,6 +380,6 @@ class Coordinator:
 
     def _stop(self, trial: OpenTrial, reason: str) -> None:
         """End a candidate without a result; a complete candidate only loses its running repeat."""
-        self._store.write(stop_candidate, self.assignment.lease, trial.candidate_id, reason)
+        self._store.write(stop_candidate, self.assignment.lease, trial.number, reason)
         if trial.state != "complete":
             self._finish(trial, "stopped")

@@ -3,40 +3,25 @@
 from __future__ import annotations
 
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from trials.coordinator.context import CoordinatorContext
 from trials.coordinator.limits import Limits, written_folders
 from trials.coordinator.payloads import payload_of
-from trials.coordinator.pipeline import RUNG, OpenTrial, Step, epochs_of, is_audit, kind_of, pool_of, twin_of
+from trials.coordinator.pipeline import RUNG, OpenTrial, Step, TrialJob, epochs_of, is_audit, kind_of, pool_of, twin_of
 from trials.executors import Job
 from trials.jobs.messages import OF_KIND
 from trials.store.records import OpenJob
-from trials.store.write.jobs import requeue_job, start_job
-
-
-@dataclass
-class Running:
-    """A job that a worker runs."""
-
-    job_id: int
-    attempt: int
-    trial: OpenTrial
-    step: Step
-    started: float
-    #: The last epoch that a training has finished, and the seconds it took.
-    epoch: int = 0
-    epoch_s: float = 0.0
+from trials.store.write.jobs import requeue_job
 
 
 class Dispatcher:
     """Gives jobs to free workers, oldest first, and returns stored results for jobs that need not run.
 
     Attributes:
-        queued: waiting jobs: id, trial, step.
+        queued: jobs that wait for a worker.
         running: key of an attempt → its job.
         limits: limits of jobs.
     """
@@ -44,8 +29,8 @@ class Dispatcher:
     def __init__(self, context: CoordinatorContext) -> None:
         self._context = context
         self.limits = Limits(context.assignment.problem.plan)
-        self.queued: deque[tuple[int, OpenTrial, Step]] = deque()
-        self.running: dict[str, Running] = {}
+        self.queued: deque[TrialJob] = deque()
+        self.running: dict[str, TrialJob] = {}
 
     @property
     def idle(self) -> bool:
@@ -55,30 +40,42 @@ class Dispatcher:
     def restore(self, open_job: OpenJob, *, first: bool = False) -> None:
         """Queue a stored job, behind or in front of all others."""
         add = self.queued.appendleft if first else self.queued.append
-        add((open_job.job_id, self._trial(open_job), (open_job.kind, open_job.target)))
+        step = open_job.kind, open_job.target
+        add(TrialJob(self._trial(open_job), step, open_job.job_id, open_job.attempt))
 
     def _trial(self, open_job: OpenJob) -> OpenTrial:
         return OpenTrial.restored(open_job, original=open_job.number == self._context.assignment.original)
 
-    def requeue(self, running: Running, reason: str) -> None:
+    def requeue(self, job: TrialJob, reason: str) -> None:
         """Put an interrupted job back at the front of the queue."""
-        self._context.store.write(requeue_job, running.job_id, running.attempt, reason)
-        self.queued.appendleft((running.job_id, running.trial, running.step))
+        self._context.store.write(requeue_job, job.job_id, job.attempt, reason)
+        self.queued.appendleft(TrialJob(job.trial, job.step, job.job_id, job.attempt))
 
-    def dispatch(self) -> Iterator[tuple[Running, Mapping[str, Any]]]:
-        """Start all jobs that can start; yield jobs that need not run with their results, to be committed at once."""
+    def dispatch(self) -> Iterator[tuple[TrialJob, Mapping[str, Any]]]:
+        """Start all jobs that can start; yield jobs that need not run with their results, to be committed at once.
+
+        At the end, the round is written, and workers get their jobs.
+        """
+        starting: list[TrialJob] = []
+        taken = Counter[str]()
         for _ in range(len(self.queued)):
-            job_id, trial, step = self.queued.popleft()
-            if (known := self._known(trial, step)) is not None:
-                yield self._started(job_id, trial, step), known
-            elif not self._context.faults.is_paused(job_id) and self._ready(step):
-                self._submit(job_id, trial, step)
+            job = self.queued.popleft()
+            if (known := self._known(job.trial, job.step)) is not None:
+                self._start(job)
+                yield job, known
+            elif not self._context.faults.is_paused(job.job_id) and self._ready(job.step, taken):
+                self._start(job)
+                starting.append(job)
+                taken[pool_of(job.step)] += 1
             else:
-                self.queued.append((job_id, trial, step))
+                self.queued.append(job)
+        self._context.store.flush()
+        for job in starting:
+            self._submit(job)
 
     def forget(self, undone: set[tuple[int, Step]]) -> None:
         """Remove results of (candidate, step) that are no longer valid from open trials."""
-        open_trials = [trial for _, trial, _ in self.queued] + [running.trial for running in self.running.values()]
+        open_trials = [job.trial for job in (*self.queued, *self.running.values())]
         for trial in open_trials:
             for candidate_id, step in undone:
                 if trial.candidate_id == candidate_id:
@@ -88,37 +85,36 @@ class Dispatcher:
         """Cancel all jobs, and return their trials."""
         for key in self.running:
             self._context.executor.cancel(key)
-        open_trials = [running.trial for running in self.running.values()] + [trial for _, trial, _ in self.queued]
+        open_trials = [job.trial for job in (*self.running.values(), *self.queued)]
         self.running.clear()
         self.queued.clear()
         return open_trials
 
-    def _started(self, job_id: int, trial: OpenTrial, step: Step) -> Running:
-        attempt = self._context.store.write(start_job, self._context.assignment.lease, job_id)
-        return Running(job_id, attempt, trial, step, time.monotonic())
+    def _start(self, job: TrialJob) -> None:
+        self._context.store.start(job)
+        job.started = time.monotonic()
+        if job.trial.state == "queued":
+            self._context.progress.moved("queued", "running")
+            job.trial.state = "running"
 
-    def _submit(self, job_id: int, trial: OpenTrial, step: Step) -> None:
-        context = self._context
-        running = self._started(job_id, trial, step)
-        if trial.state == "queued":
-            context.progress.moved("queued", "running")
-            trial.state = "running"
-        key = f"{job_id}.{running.attempt}"
-        self.running[key] = running
+    def _submit(self, job: TrialJob) -> None:
+        context, step = self._context, job.step
+        key = f"{job.job_id}.{job.attempt}"
+        self.running[key] = job
         context.executor.submit(
             Job(
                 key,
                 OF_KIND[kind_of(step)].name,
-                payload_of(context.store, context.assignment, trial, step, context.latencies.prefixes(step[1])),
+                payload_of(context.store, context.assignment, job.trial, step, context.latencies.prefixes(step[1])),
                 pool_of(step),
                 self.limits.of(step),
                 written_folders(context.assignment),
             )
         )
 
-    def _ready(self, step: Step) -> bool:
-        """Whether a worker is free, and the target, if any, may be measured on."""
-        if self._context.executor.free(pool_of(step)) < 1:
+    def _ready(self, step: Step, taken: Mapping[str, int]) -> bool:
+        """Whether a worker is free, and the target, if any, may be measured on; ``taken``: pool → its next jobs."""
+        if self._context.executor.free(pool_of(step)) <= taken[pool_of(step)]:
             return False
         if not step[1]:
             return True
@@ -141,7 +137,7 @@ class Dispatcher:
         return None
 
 
-def trainings(running: Iterable[Running], num_epochs: int) -> str:
+def trainings(running: Iterable[TrialJob], num_epochs: int) -> str:
     """Return text such as ``trial 3: epoch 4 of 30, 12 min left; …``; empty before any epoch has ended."""
     return "; ".join(
         f"trial {job.trial.number}: epoch {job.epoch} of {last}, {duration((last - job.epoch) * job.epoch_s)} left"

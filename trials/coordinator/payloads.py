@@ -22,11 +22,11 @@ from trials.jobs.messages import (
 )
 from trials.jobs.metrics import needed_metrics
 from trials.store.read.measured import earlier_samples
-from trials.store.store import Store
+from trials.store.store import Reading
 
 
 def payload_of(
-    store: Store, given: Assignment, trial: OpenTrial, step: Step, known: Sequence[str]
+    store: Reading, given: Assignment, trial: OpenTrial, step: Step, known: Sequence[str]
 ) -> Mapping[str, Any]:
     """Return the payload of a step's job.
 
@@ -47,7 +47,7 @@ def checkpoint_folder(given: Assignment, trial: OpenTrial, step: Step) -> str:
 
 
 def _payload_of(
-    store: Store, given: Assignment, trial: OpenTrial, step: Step, known: Sequence[str]
+    store: Reading, given: Assignment, trial: OpenTrial, step: Step, known: Sequence[str]
 ) -> GatePayload | RungPayload | TrainPayload | MeasurePayload:
     kind, target = kind_of(step), step[1]
     if kind == "gate":
@@ -106,7 +106,7 @@ def _measure(given: Assignment, trial: OpenTrial, target: str) -> MeasurePayload
     }
 
 
-def _remeasure(store: Store, given: Assignment, trial: OpenTrial, target: str) -> RemeasurePayload:
+def _remeasure(store: Reading, given: Assignment, trial: OpenTrial, target: str) -> RemeasurePayload:
     measure = _measure(given, trial, target)
     earlier: list[EarlierSamples] = [
         {"samples": base64.b64encode(item.samples).decode(), "reference_ms": item.reference_ms}

@@ -42,6 +42,7 @@ NOT_CHOSEN = "not trained: the strategy chose other candidates"
 class OpenTrial:
     """The evaluation of one candidate: the candidate, and the results of its jobs so far."""
 
+    #: Id of its row; 0 until the round that proposes it is written.
     candidate_id: int
     number: int
     identity: str
@@ -65,6 +66,22 @@ class OpenTrial:
     def trained(self) -> TrainResult:
         """The result of its training."""
         return TRAIN.result(self.results[TRAINING])
+
+
+@dataclass(eq=False)
+class TrialJob:
+    """A job of a trial: it waits for a worker, or a worker runs it."""
+
+    trial: OpenTrial
+    step: Step
+    #: Id of its row; 0 until the round that adds it is written.
+    job_id: int = 0
+    #: Number of the last attempt that was started, and the time at which it started.
+    attempt: int = 0
+    started: float = 0.0
+    #: The last epoch that a training has finished, and the seconds it took.
+    epoch: int = 0
+    epoch_s: float = 0.0
 
 
 def pool_of(step: Step) -> str:

@@ -20,6 +20,7 @@ from trials.coordinator.pipeline import (
     TRAINING,
     OpenTrial,
     Step,
+    TrialJob,
     continues,
     first_step,
     is_training,
@@ -32,12 +33,12 @@ from trials.executors import TRAIN_POOL
 from trials.store.read.history import (
     earlier_studies,
     enqueued_candidates,
+    pass_suggestions,
     stored_suggestions,
     twin_latencies,
 )
-from trials.store.records import ArchitectureValue, Duplicate
+from trials.store.records import ArchitectureValue
 from trials.store.write.jobs import stop_candidate
-from trials.store.write.proposals import propose
 from trials.store.write.repeats import queue_training
 from trials.store.write.studies import set_limits
 
@@ -66,7 +67,7 @@ class Proposals:
         self.strategy = self._new_strategy()
         if self._problem.plan.warm_start:
             self.strategy.start_from(self._store.read(earlier_studies, study_id))
-        self._observe(self._progress.restore(self._store.read(stored_suggestions, study_id)))
+        self._observe(self._store.read(pass_suggestions, study_id, self._progress.restore))
         self.read_enqueued()
         self._progress.twins = self._store.read(twin_latencies, study_id)
 
@@ -169,7 +170,7 @@ class Proposals:
 
     def _waiting(self) -> Counter[str]:
         """Number of queued jobs of each pool."""
-        return Counter(pool_of(step) for _, _, step in self._jobs.queued)
+        return Counter(pool_of(job.step) for job in self._jobs.queued)
 
     def _choose(self) -> None:
         """Queue the training of a measured candidate: an enqueued one, or the one that the strategy chooses."""
@@ -177,10 +178,10 @@ class Proposals:
         if number is None:
             with self._timed("ask"):
                 number = self.strategy.choose(list(self._progress.measured), self._progress.num_suggestions)
-        candidate_id = self._progress.measured[number]
+        candidate = self._progress.measured[number]
         rungs = self._problem.rungs
         step = rung_step(rungs[0]) if rungs else TRAINING
-        self._jobs.restore(self._store.write(queue_training, self._assignment.lease, candidate_id, step))
+        self._jobs.restore(self._store.write(queue_training, self._assignment.lease, candidate, step))
         self.tell(self._progress.chosen(number))
 
     def _suggest_original(self) -> None:
@@ -208,34 +209,43 @@ class Proposals:
     def _add(self, suggestion: Suggestion, architecture: ArchitectureValue) -> None:
         """Store a suggestion; a network that the study does not have yet becomes a candidate."""
         step = first_step(self._problem)
-        proposed = self._store.write(propose, self._assignment.lease, suggestion, architecture, step)
-        if isinstance(proposed, Duplicate):
-            observation = self._progress.duplicated(proposed.candidate_id, suggestion)
+        candidate = self._progress.candidate_of(architecture.identity)
+        job = None if candidate is not None else self._first_job(architecture, step)
+        self._store.propose(suggestion, architecture, step, job)
+        if job is None:
+            assert candidate is not None
+            observation = self._progress.duplicated(candidate, suggestion)
         else:
-            observation = self._progress.proposed(proposed.candidate_id, suggestion)
-            trial = OpenTrial(proposed.candidate_id, proposed.number, architecture.identity, architecture.definition)
-            trial.original = proposed.number == self._assignment.original
-            if trial.original:
-                self._progress.trains(trial.candidate_id)
-            self._jobs.queued.append((proposed.job_id, trial, step))
+            candidate = job.trial.number
+            observation = self._progress.proposed(candidate, suggestion, architecture.identity)
+            if job.trial.original:
+                self._progress.trains(candidate)
+            self._jobs.queued.append(job)
         if suggestion.enqueued:
-            self._progress.enqueues(proposed.candidate_id)
+            self._progress.enqueues(candidate)
         self.tell([observation])
+
+    def _first_job(self, architecture: ArchitectureValue, step: Step) -> TrialJob:
+        """Return the first job of a new candidate."""
+        number = self._progress.num_candidates
+        trial = OpenTrial(0, number, architecture.identity, architecture.definition)
+        trial.original = number == self._assignment.original
+        return TrialJob(trial, step)
 
     def promote(self, *, last: bool) -> None:
         """Queue the next part of paused trainings that continue, in front of all others, while workers are free."""
         while self._promotions() < self._executor.free(TRAIN_POOL):
-            candidate_id = self._progress.promotion(last=last and self._jobs.idle)
-            if candidate_id is None:
+            candidate = self._progress.promotion(last=last and self._jobs.idle)
+            if candidate is None:
                 return
-            step = self._next_part(self._progress.paused[candidate_id])
-            open_job = self._store.write(queue_training, self._assignment.lease, candidate_id, step)
+            step = self._next_part(self._progress.paused[candidate])
+            open_job = self._store.write(queue_training, self._assignment.lease, candidate, step)
             self._jobs.restore(open_job, first=True)
-            self.tell(self._progress.promoted(candidate_id))
+            self.tell(self._progress.promoted(candidate))
 
     def _promotions(self) -> int:
         """Number of queued parts of trainings that continue from a rung."""
-        return sum(is_training(step) and continues(trial) for _, trial, step in self._jobs.queued)
+        return sum(is_training(job.step) and continues(job.trial) for job in self._jobs.queued)
 
     def _next_part(self, rung: int) -> Step:
         higher = [epochs for epochs in self._problem.rungs if epochs > rung]
@@ -243,7 +253,7 @@ class Proposals:
 
     def end_paused(self, why: str) -> None:
         """Stop all paused candidates for good."""
-        for candidate_id, rung in list(self._progress.paused.items()):
+        for candidate, rung in list(self._progress.paused.items()):
             reason = f"stopped after {rung} of {self._problem.estimator().num_epochs} epochs: {why}"
-            self._store.write(stop_candidate, self._assignment.lease, candidate_id, reason)
-            self.tell(self._progress.left_paused(candidate_id))
+            self._store.write(stop_candidate, self._assignment.lease, candidate, reason)
+            self.tell(self._progress.left_paused(candidate))

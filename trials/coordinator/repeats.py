@@ -20,6 +20,7 @@ from nas.tasks.intervals import Interval
 from trials.analysis.membership import membership_of
 from trials.analysis.over_seeds import over_seeds
 from trials.coordinator.assignment import Assignment
+from trials.coordinator.journal import Journal
 from trials.coordinator.pipeline import (
     OpenTrial,
     Step,
@@ -35,7 +36,6 @@ from trials.store.read.history import kept_artifacts, repeat_counts
 from trials.store.read.measured import measurement_ages_s
 from trials.store.read.points import points
 from trials.store.records import JobResult, MetricValue, OpenJob
-from trials.store.store import Store
 from trials.store.target_metrics import LATENCY_PERCENTILES
 from trials.store.write.repeats import queue_repeat
 
@@ -72,7 +72,7 @@ class Repeats:
         phase: how many repeats were started, in words; empty before ``next_jobs`` looked for any.
     """
 
-    def __init__(self, store: Store, assignment: Assignment) -> None:
+    def __init__(self, store: Journal, assignment: Assignment) -> None:
         self._store = store
         self._assignment = assignment
         self._problem = assignment.problem
@@ -101,7 +101,7 @@ class Repeats:
 
     def _chosen(self, counts: RepeatCounts, ready: Sequence[Step]) -> list[Repeat]:
         """Return the best repeat of each kind that is due, and note when the next one will be due."""
-        found = self._store.transactions.patiently(lambda: points(self._store, self._assignment.name))
+        found = self._store.transactions.patiently(lambda: points(self._store.store, self._assignment.name))
         front = set(found.numbers[found.on_front].tolist())
         ages_s = (
             self._store.read(measurement_ages_s, self._assignment.lease.study_id)

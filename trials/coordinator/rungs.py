@@ -49,23 +49,23 @@ class Rungs:
         self._gaps: dict[tuple[str, int], dict[int, float]] = {}
         self._best: dict[int, list[int]] = {}
 
-    def record(self, candidate_id: int, state: str, metrics: Metrics) -> None:
+    def record(self, candidate: int, state: str, metrics: Metrics) -> None:
         """Take the metrics of a candidate into account; an infeasible candidate competes with no other."""
         for epochs in self.epochs:
             found = [metrics.get(self._key(name, epochs)) for name in self._objectives]
             values = tuple(item.value for item in found if item is not None)
             points = self._points[epochs]
-            before = points.pop(candidate_id, None)
+            before = points.pop(candidate, None)
             if state != "infeasible" and len(values) == len(found) and self.reached(metrics) >= epochs:
-                points[candidate_id] = values
-            if points.get(candidate_id) != before:
+                points[candidate] = values
+            if points.get(candidate) != before:
                 self._best.pop(epochs, None)
             for name in self._scores:
                 gaps = self._gaps.setdefault((name, epochs), {})
-                gaps.pop(candidate_id, None)
+                gaps.pop(candidate, None)
                 early, final = metrics.get(self._key(name, epochs)), metrics.get(self._objectives[name])
                 if state == "complete" and early and final:
-                    gaps[candidate_id] = final.value - early.value
+                    gaps[candidate] = final.value - early.value
 
     def reached(self, metrics: Metrics) -> int:
         """Return the last rung that a candidate has reached; 0 before the first."""

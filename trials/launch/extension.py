@@ -48,7 +48,7 @@ def prepare_extension(store: Store, name: str, overrides: Sequence[str], owner: 
     history = store.read(stored_suggestions, row.id)
     _check_budget(row, problem, limits, history)
     broken = {
-        item.candidate_id: reason
+        item.candidate: reason
         for item in history
         if item.state in ("complete", MEASURED_ONLY, PAUSED) and (reason := broken_limit(problem, limits, item.metrics))
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -68,7 +69,11 @@ def table(model: type[Base]) -> Table:
 
 
 class Insert:
-    """An insert for both databases; a row with equal ``conflict`` columns only gets new ``replace`` columns."""
+    """An insert for both databases. If a row has equal ``conflict`` columns, that row is changed instead.
+
+    Its ``replace`` columns get the new values, and its ``add`` columns increase by them. ``values`` are columns that
+    the database computes; ``returning`` are columns of the new or changed row.
+    """
 
     def __init__(
         self,
@@ -76,17 +81,20 @@ class Insert:
         conflict: tuple[str, ...],
         *,
         replace: tuple[str, ...] = (),
-        returning: str | None = None,
+        add: tuple[str, ...] = (),
+        values: Mapping[str, Any] | None = None,
+        returning: tuple[str, ...] = (),
     ) -> None:
         self._statements: dict[str, Any] = {}
         for dialect, build in (("sqlite", sqlite_insert), ("postgresql", postgresql_insert)):
-            statement: Any = build(into)
-            if replace:
+            statement: Any = build(into).values(**values or {})
+            if replace or add:
                 new = {name: statement.excluded[name] for name in replace}
+                new |= {name: into.c[name] + statement.excluded[name] for name in add}
                 statement = statement.on_conflict_do_update(index_elements=list(conflict), set_=new)
             else:
                 statement = statement.on_conflict_do_nothing(index_elements=list(conflict))
-            self._statements[dialect] = statement.returning(into.c[returning]) if returning else statement
+            self._statements[dialect] = statement.returning(*(into.c[name] for name in returning))
 
     def run(self, connection: Connection, rows: Any) -> Any:
         """Insert one row (a mapping) or several (a list of them)."""

@@ -17,7 +17,7 @@ SPENT = ("complete", "exhausted")
 ENDED = (*SPENT, "stopped")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class MetricValue:
     """One recorded number; ``target`` is empty if it depends on none; ``low`` and ``high`` end the 95 % interval.
 
@@ -148,11 +148,11 @@ class Lease:
 
 
 @dataclass(frozen=True)
-class Account:
-    """The totals that a study has spent so far, as its coordinator knows them."""
+class AddedJob:
+    """A job that was added, and the number of its last attempt; 0 if it never started."""
 
-    lease: Lease
-    totals: Mapping[str, float]
+    job_id: int
+    attempt: int
 
 
 @dataclass(frozen=True)
@@ -176,6 +176,8 @@ class OpenJob:
     """A queued job with the state and results of its candidate."""
 
     job_id: int
+    #: Number of its last attempt; 0 if it never started.
+    attempt: int
     kind: str
     target: str
     candidate_id: int
@@ -221,17 +223,20 @@ class Reopened:
     queued: list[OpenJob]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class StoredSuggestion:
     """A suggestion and the state and metrics of its candidate."""
 
     suggestion: Suggestion
     duplicate: bool
-    candidate_id: int
+    #: Number of its candidate.
+    candidate: int
     state: str
     metrics: Mapping[tuple[str, str], MetricValue]
     #: Whether its candidate was given to a training, whatever came of it.
     trained: bool = False
+    #: Identity of its network.
+    identity: str = ""
 
 
 @dataclass(frozen=True)

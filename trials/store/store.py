@@ -13,7 +13,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, suppress
 from functools import cached_property
 from pathlib import Path
-from typing import Concatenate, ParamSpec, TypeVar
+from typing import Concatenate, ParamSpec, Protocol, TypeVar
 
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import IntegrityError
@@ -27,6 +27,13 @@ from trials.store.write.studies import prune_architectures, remove_study
 
 P = ParamSpec("P")
 T = TypeVar("T")
+
+
+class Reading(Protocol):
+    """Anything that reads a database, such as a store."""
+
+    def read(self, work: Callable[Concatenate[Connection, P], T], /, *arguments: P.args, **options: P.kwargs) -> T:
+        """See ``Store.read``."""
 
 
 class Store:

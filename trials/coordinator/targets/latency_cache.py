@@ -16,7 +16,7 @@ from trials.jobs.messages import PREFIX, LatencyResult
 from trials.jobs.metrics import needed_metrics, percentile_intervals
 from trials.store.read.measured import known_conditions, known_measurements, target_descriptions
 from trials.store.records import KnownMeasurement, MeasurementValue
-from trials.store.store import Store
+from trials.store.store import Reading
 from trials.store.target_metrics import TARGET_METRICS
 
 #: Largest number of structures that a job is told, the latest ones; only the first ``PREFIX`` letters are sent.
@@ -32,7 +32,7 @@ class LatencyCache:
     and contains every metric that is an objective or has a limit.
     """
 
-    def __init__(self, store: Store, assignment: Assignment) -> None:
+    def __init__(self, store: Reading, assignment: Assignment) -> None:
         """Create an empty cache; ``open`` reads the measurements of a target."""
         self._store = store
         self._assignment = assignment

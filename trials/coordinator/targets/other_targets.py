@@ -10,7 +10,7 @@ from nas.strategies import OTHER_TARGET, Suggestion
 from nas.strategies.pareto_bo.latency_predictor import LatencyPredictor, MeasuredNetwork
 from trials.coordinator.assignment import Assignment
 from trials.store.read.other_targets import OtherTargetLatency, latencies_on_other_targets
-from trials.store.store import Store
+from trials.store.store import Reading
 
 #: Smallest number of networks measured on a target, largest number of targets, and of the newest networks of each.
 FEWEST, MAX_TARGETS, NEWEST = 10, 4, 300
@@ -22,7 +22,7 @@ class OtherTargets:
     The database is read when the first network is looked up. Without ``measure.cache``, nothing of it is used.
     """
 
-    def __init__(self, store: Store, assignment: Assignment) -> None:
+    def __init__(self, store: Reading, assignment: Assignment) -> None:
         self._store, self._assignment = store, assignment
 
     def features(self, suggestion: Suggestion, features: Mapping[str, float]) -> dict[str, float]:

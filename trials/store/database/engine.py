@@ -18,7 +18,7 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.engine import URL
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, DisconnectionError
 from sqlalchemy.pool import NullPool
 
 from nas.errors import StoreError
@@ -35,6 +35,8 @@ _SUSPECT = re.compile(r"\\u(?:0000|d[89a-f])")
 _ENCODER = json.JSONEncoder(allow_nan=False)
 #: Seconds that a writer waits for another one.
 BUSY_S = 60
+#: Seconds without use after which a connection to a server is tested before it is used again.
+IDLE_S = 1.0
 #: Parameters of connections to a server, unless its URL has others. A machine that vanished is noticed after
 #: 30 + 3 * 10 seconds without an answer, and 60,000 ms after something was sent to it; the system's own limits are two
 #: hours and a quarter of an hour.
@@ -60,7 +62,10 @@ def open_engine(url: str) -> Engine:
     read_only = file is not None and is_read_only(file)
     options = {"poolclass": NullPool, "creator": partial(connect, file)} if file and read_only else _options(parsed)
     engine = _made(parsed, json_serializer=to_json, **options)
-    if file:
+    if file is None:
+        event.listen(engine, "checkin", _note_use)
+        event.listen(engine, "checkout", _test_after_pause)
+    else:
         event.listen(engine, "connect", _set_begin if read_only else _configure_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
     try:
@@ -167,10 +172,22 @@ def _storable(value: Any) -> Any:
 def _options(url: URL) -> dict[str, Any]:
     if url.get_backend_name() == "sqlite":
         return {"connect_args": {"timeout": BUSY_S}}
-    return {
-        "pool_pre_ping": True,
-        "connect_args": {key: value for key, value in SERVER.items() if key not in url.query},
-    }
+    return {"connect_args": {key: value for key, value in SERVER.items() if key not in url.query}}
+
+
+def _note_use(_connection: Any, record: Any) -> None:
+    record.info["used"] = time.monotonic()
+
+
+def _test_after_pause(connection: Any, record: Any, _proxy: Any) -> None:
+    """Test a connection that was not used for a while; the pool replaces it if the server is gone or was restarted."""
+    if time.monotonic() - record.info.get("used", math.inf) < IDLE_S:
+        return
+    try:
+        connection.execute("SELECT 1")
+        connection.rollback()
+    except Exception as error:
+        raise DisconnectionError("the server is gone or was restarted") from error
 
 
 def _set_begin(connection: Any, _record: object) -> None:

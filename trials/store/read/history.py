@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import sys
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from sqlalchemy import ColumnElement, Connection, Text, cast, or_, select
 
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 Metrics = dict[tuple[str, str], MetricValue]
 JOBS, CANDIDATES, ARCHITECTURES = table(JobRow), table(Candidate), table(Architecture)
 SUGGESTIONS, METRICS, FILES, STUDIES = table(SuggestionRow), table(Metric), table(ArtifactRow), table(Study)
+T = TypeVar("T")
+#: Number of suggestions that are read at once.
+AT_ONCE = 1000
 #: Kinds of repeats; the kind of a job has a number too, such as ``retrain-2``.
 REPEATED = ("remeasure", "retrain")
 #: Kinds of jobs that are a part of a candidate's own training; the row of a rung says up to which epoch, ``rung-9``.
@@ -32,6 +35,7 @@ def open_jobs(connection: Connection, study_id: int) -> list[OpenJob]:
     rows = connection.execute(
         select(
             JOBS.c.id.label("job_id"),
+            JOBS.c.attempt,
             JOBS.c.kind,
             JOBS.c.target,
             CANDIDATES.c.id.label("candidate_id"),
@@ -60,37 +64,49 @@ def open_jobs(connection: Connection, study_id: int) -> list[OpenJob]:
 
 def stored_suggestions(connection: Connection, study_id: int) -> list[StoredSuggestion]:
     """All suggestions in order, with the state and metrics of their candidates."""
-    ours = METRICS.c.candidate_id.in_(select(CANDIDATES.c.id).where(CANDIDATES.c.study_id == study_id))
-    metrics = _metrics(connection, ours)
+    return list(_suggestions(connection, study_id))
+
+
+def pass_suggestions(connection: Connection, study_id: int, take: Callable[[Iterator[StoredSuggestion]], T]) -> T:
+    """Pass ``stored_suggestions`` to a function one by one, so that they are never in memory all at once."""
+    return take(_suggestions(connection, study_id))
+
+
+def _suggestions(connection: Connection, study_id: int) -> Iterator[StoredSuggestion]:
     interned: dict[str, tuple[Question, ...]] = {}
     trained = select(JOBS.c.id).where(JOBS.c.candidate_id == SUGGESTIONS.c.candidate_id, is_training())
-    rows = connection.execute(
+    query = (
         select(
             SUGGESTIONS.c.number,
-            cast(SUGGESTIONS.c.questions, Text),
+            cast(SUGGESTIONS.c.questions, Text).label("questions"),
             SUGGESTIONS.c.answers,
             SUGGESTIONS.c.sampler_state,
             SUGGESTIONS.c.enqueued,
             SUGGESTIONS.c.duplicate,
             SUGGESTIONS.c.candidate_id,
+            CANDIDATES.c.number.label("candidate"),
             CANDIDATES.c.state,
-            trained.exists(),
+            trained.exists().label("trained"),
+            ARCHITECTURES.c.identity,
         )
         .join(CANDIDATES, CANDIDATES.c.id == SUGGESTIONS.c.candidate_id)
+        .join(ARCHITECTURES, ARCHITECTURES.c.id == CANDIDATES.c.architecture_id)
         .where(SUGGESTIONS.c.study_id == study_id)
         .order_by(SUGGESTIONS.c.number)
     )
-    return [
-        StoredSuggestion(
-            Suggestion(number, _questions(questions, interned), _interned(answers), sampler_state, enqueued),
-            duplicate,
-            candidate_id,
-            state,
-            metrics.get(candidate_id, {}),
-            was_trained,
-        )
-        for number, questions, answers, sampler_state, enqueued, duplicate, candidate_id, state, was_trained in rows
-    ]
+    for rows in connection.execute(query.execution_options(yield_per=AT_ONCE)).partitions():
+        metrics = _metrics(connection, METRICS.c.candidate_id.in_({row.candidate_id for row in rows}))
+        for row in rows:
+            questions, answers = _questions(row.questions, interned), _interned(row.answers)
+            yield StoredSuggestion(
+                Suggestion(row.number, questions, answers, row.sampler_state, row.enqueued),
+                row.duplicate,
+                row.candidate,
+                row.state,
+                metrics.get(row.candidate_id, {}),
+                row.trained,
+                row.identity,
+            )
 
 
 def enqueued_candidates(connection: Connection, study_id: int) -> list[Mapping[str, Any]]:

@@ -6,7 +6,7 @@ Every change names an attempt: a worker that was given up but reports later chan
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, and_, bindparam, null, or_, select, update
@@ -15,10 +15,11 @@ from sqlalchemy.sql.dml import ReturningUpdate
 from nas.errors import StudyError
 from trials.store.dialect import Clock, Insert, table, text_of
 from trials.store.models import Candidate, EpochRow, JobRow
-from trials.store.records import Account, JobResult, Lease
-from trials.store.write.leases import check_lease, keep_account
+from trials.store.records import AddedJob, JobResult, Lease, Step
+from trials.store.write.leases import check_lease
 from trials.store.write.outcomes import write_files, write_measurements, write_metrics
-from trials.store.write.proposals import add_job
+from trials.store.write.proposals import add_job, find_candidate
+from trials.store.write.revisions import touch
 
 log = logging.getLogger(__name__)
 JOBS, CANDIDATES, EPOCHS = table(JobRow), table(Candidate), table(EpochRow)
@@ -82,11 +83,11 @@ def requeue_job(connection: Connection, job_id: int, attempt: int, error: str) -
 
 
 def commit_job(
-    connection: Connection, job_id: int, attempt: int, outcome: JobResult, account: Account | None = None
-) -> list[int] | None:
-    """Write the outcome of a job and the totals of its study; return ids of the next jobs, None if the attempt is over.
+    connection: Connection, job_id: int, attempt: int, outcome: JobResult, start: Collection[Step] = ()
+) -> list[AddedJob] | None:
+    """Write the outcome of a job; return the jobs that follow, or None if the attempt is over.
 
-    The totals are not written if another coordinator has taken the lease.
+    Those of the steps ``start`` are running at once.
     """
     candidate_id = _change(connection, _FINISH, job_id, attempt, outcome=dict(outcome.result))
     if candidate_id is None:
@@ -95,11 +96,12 @@ def commit_job(
     write_metrics(connection, candidate_id, outcome.metrics)
     write_measurements(connection, candidate_id, outcome.measurements)
     write_files(connection, candidate_id, outcome.artifacts)
-    if outcome.candidate_state is not None:
-        _end(connection, candidate_id, outcome.candidate_state, outcome.reason)
-    if account is not None:
-        keep_account(connection, account)
-    return [add_job(connection, candidate_id, step) for step in outcome.next_jobs]
+    ended = outcome.candidate_state is not None and _end(
+        connection, candidate_id, outcome.candidate_state, outcome.reason
+    )
+    if outcome.metrics and not ended:
+        touch(connection, candidate_id)
+    return [add_job(connection, candidate_id, step, start=step in start) for step in outcome.next_jobs]
 
 
 def fail_job(connection: Connection, job_id: int, attempt: int, error: str, traceback: str) -> bool:
@@ -110,13 +112,14 @@ def fail_job(connection: Connection, job_id: int, attempt: int, error: str, trac
     return candidate_id is not None
 
 
-def stop_candidate(connection: Connection, lease: Lease, candidate_id: int, reason: str) -> None:
+def stop_candidate(connection: Connection, lease: Lease, number: int, reason: str) -> None:
     """Stop a candidate and end its open jobs without a result.
 
     Raises:
         StudyError: another coordinator has taken the lease.
     """
     check_lease(connection, lease)
+    candidate_id = find_candidate(connection, lease.study_id, number)
     connection.execute(
         update(JOBS)
         .where(JOBS.c.candidate_id == candidate_id, JOBS.c.state.in_(("queued", "running")))
@@ -163,6 +166,7 @@ def _change(
 
 def _end(
     connection: Connection, candidate_id: int, state: str, reason: str | None, traceback: str | None = None
-) -> None:
+) -> bool:
+    """End a candidate; False if its final state stays as it is."""
     values = {"candidate": candidate_id, "final": state, "why": text_of(reason), "trace": text_of(traceback)}
-    connection.execute(_END, values)
+    return connection.execute(_END, values).rowcount == 1

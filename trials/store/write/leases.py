@@ -15,7 +15,7 @@ from nas.errors import StudyError
 from trials.store.dialect import Clock, table, text_of
 from trials.store.models import Study
 from trials.store.owners import is_gone
-from trials.store.records import Account, Lease
+from trials.store.records import Lease
 
 STUDIES = table(Study)
 _EXPIRES = Clock(bindparam("ttl_s"))
@@ -49,6 +49,7 @@ _HELD = update(STUDIES).where(
 )
 _KEEP = _HELD.values(totals=bindparam("spent"))
 _SAY = _HELD.values(phase=bindparam("doing"), lease_expires_at=_EXPIRES)
+_HELD_IN = "lease, and the transaction that holds it"
 _RENEW = _SAY.values(totals=bindparam("spent"))
 #: Locks the row until the transaction ends, so that nobody takes the lease between the check and the write.
 _HOLD = (
@@ -102,9 +103,15 @@ def set_phase(connection: Connection, lease: Lease, phase: str, ttl_s: float) ->
         check_lease(connection, lease)
 
 
-def keep_account(connection: Connection, account: Account) -> None:
-    """Store the totals, unless another coordinator has taken the lease."""
-    connection.execute(_KEEP, {**_key(account.lease), "spent": dict(account.totals)})
+def keep_totals(connection: Connection, lease: Lease, totals: Mapping[str, float]) -> None:
+    """Store the totals of a study.
+
+    Raises:
+        StudyError: another coordinator has taken the lease.
+    """
+    if connection.execute(_KEEP, {**_key(lease), "spent": dict(totals)}).rowcount != 1:
+        check_lease(connection, lease)
+    _hold(connection, lease)
 
 
 def release_lease(
@@ -135,11 +142,19 @@ def release_lease(
 
 def check_lease(connection: Connection, lease: Lease) -> None:
     """Raise StudyError unless the lease is current; nobody can take it before the transaction ends."""
+    if connection.info.get(_HELD_IN) == (lease, connection.get_transaction()):
+        return
     found = connection.execute(_HOLD, {"study": lease.study_id}).one_or_none()
     if found is None:
         raise StudyError("the study was deleted; this coordinator ends without writing")
     if found.lease_epoch != lease.epoch or found.lease_owner is None:
         raise StudyError(f"another coordinator took over study {found.name!r}; this one ends without writing")
+    _hold(connection, lease)
+
+
+def _hold(connection: Connection, lease: Lease) -> None:
+    """Note that the row is locked until the transaction ends, so that one check is enough for all of its writes."""
+    connection.info[_HELD_IN] = lease, connection.get_transaction()
 
 
 def is_held(connection: Connection, study_id: int) -> bool:

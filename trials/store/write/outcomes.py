@@ -22,6 +22,7 @@ from trials.store.records import ArtifactValue, ExportValue, MeasurementValue, M
 from trials.store.write.revisions import touch
 
 _SET_METRICS = Insert(table(Metric), ("candidate_id", "name", "target"), replace=("value", "low", "high"))
+_METRIC = ("name", "target", "value", "low", "high")
 _FIND_TARGET = select(table(Target).c.id).where(table(Target).c.name == bindparam("target"))
 _ADD_MEASUREMENT = insert(table(Measurement)).values(created_at=Clock())
 _ADD_FILE = insert(table(ArtifactRow)).values(created_at=Clock())
@@ -40,8 +41,8 @@ _FIND_CANDIDATE = (
 def write_metrics(connection: Connection, candidate_id: int, metrics: Sequence[MetricValue]) -> None:
     """Record metrics; a later value of the same name and target replaces the earlier one."""
     if metrics:
-        _SET_METRICS.run(connection, [{"candidate_id": candidate_id, **vars(metric)} for metric in metrics])
-        touch(connection, candidate_id)
+        row = {"candidate_id": candidate_id}
+        _SET_METRICS.run(connection, [row | {name: getattr(item, name) for name in _METRIC} for item in metrics])
 
 
 def write_measurements(connection: Connection, candidate_id: int, measurements: Sequence[MeasurementValue]) -> None:
@@ -50,11 +51,10 @@ def write_measurements(connection: Connection, candidate_id: int, measurements: 
     Raises:
         StoreError: a target is not in the database.
     """
+    ids = {name: _target_id(connection, name) for name in dict.fromkeys(item.target for item in measurements)}
     for measurement in measurements:
-        target_id = _target_id(connection, measurement.target)
         row = {**vars(measurement), "conditions": dict(measurement.conditions)}
-        row |= {"candidate_id": candidate_id, "target_id": target_id}
-        del row["target"]
+        row |= {"candidate_id": candidate_id, "target_id": ids[row.pop("target")]}
         connection.execute(_ADD_MEASUREMENT, row)
 
 

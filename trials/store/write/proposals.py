@@ -7,11 +7,11 @@ from sqlalchemy import Connection, bindparam, func, insert, select
 from nas.strategies import Suggestion
 from trials.store.dialect import Clock, Insert, table
 from trials.store.models import Architecture, Candidate, JobRow, SuggestionRow
-from trials.store.records import ArchitectureValue, Duplicate, Lease, Proposed, Step
+from trials.store.records import AddedJob, ArchitectureValue, Duplicate, Lease, Proposed, Step
 from trials.store.write.leases import check_lease
 
-ARCHITECTURES, CANDIDATES = table(Architecture), table(Candidate)
-_ADD_ARCHITECTURE = Insert(ARCHITECTURES, ("identity",), returning="id")
+ARCHITECTURES, CANDIDATES, JOBS = table(Architecture), table(Candidate), table(JobRow)
+_ADD_ARCHITECTURE = Insert(ARCHITECTURES, ("identity",), returning=("id",))
 #: The lock keeps `prune_architectures` of another process from removing the row before a candidate refers to it.
 _FIND_ARCHITECTURE = (
     select(ARCHITECTURES.c.id)
@@ -20,6 +20,9 @@ _FIND_ARCHITECTURE = (
 )
 _FIND_CANDIDATE = select(CANDIDATES.c.id).where(
     CANDIDATES.c.study_id == bindparam("study"), CANDIDATES.c.architecture_id == bindparam("architecture")
+)
+_FIND_NUMBER = select(CANDIDATES.c.id).where(
+    CANDIDATES.c.study_id == bindparam("study"), CANDIDATES.c.number == bindparam("number")
 )
 _numbered = CANDIDATES.alias("numbered")
 _NEXT_NUMBER = (
@@ -38,7 +41,7 @@ _ADD_CANDIDATE = (
         study_id=bindparam("study"),
         architecture_id=bindparam("architecture"),
         number=_NEXT_NUMBER,
-        state="queued",
+        state=bindparam("now"),
         created_at=Clock(),
         revision=_NEXT_REVISION,
     )
@@ -46,13 +49,29 @@ _ADD_CANDIDATE = (
 )
 _ADD_SUGGESTION = insert(table(SuggestionRow))
 #: A job that exists, because its measurement was quarantined, is queued again.
-_ADD_JOB = Insert(table(JobRow), ("candidate_id", "kind", "target"), replace=("state",), returning="id")
+_QUEUE_JOB = Insert(JOBS, ("candidate_id", "kind", "target"), replace=("state",), returning=("id", "attempt"))
+_START_JOB = Insert(
+    JOBS,
+    ("candidate_id", "kind", "target"),
+    replace=("state", "started_at"),
+    add=("attempt",),
+    values={"started_at": Clock()},
+    returning=("id", "attempt"),
+)
 
 
 def propose(
-    connection: Connection, lease: Lease, suggestion: Suggestion, architecture: ArchitectureValue, first: Step
+    connection: Connection,
+    lease: Lease,
+    suggestion: Suggestion,
+    architecture: ArchitectureValue,
+    first: Step,
+    *,
+    start: bool = False,
 ) -> Proposed | Duplicate:
     """Store a suggestion and, if its network is new to the study, a candidate and its first job.
+
+    With ``start``, the job is running at once.
 
     Raises:
         StudyError: another coordinator has taken the lease.
@@ -63,16 +82,23 @@ def propose(
     if known is not None:
         _suggest(connection, study_id, known, suggestion, duplicate=True)
         return Duplicate(known)
-    added = connection.execute(_ADD_CANDIDATE, {"study": study_id, "architecture": architecture_id}).one()
+    row = {"study": study_id, "architecture": architecture_id, "now": "running" if start else "queued"}
+    added = connection.execute(_ADD_CANDIDATE, row).one()
     _suggest(connection, study_id, added.id, suggestion, duplicate=False)
-    return Proposed(added.id, added.number, add_job(connection, added.id, first))
+    return Proposed(added.id, added.number, add_job(connection, added.id, first, start=start).job_id)
 
 
-def add_job(connection: Connection, candidate_id: int, step: Step) -> int:
-    """Queue a job and return its id."""
+def add_job(connection: Connection, candidate_id: int, step: Step, *, start: bool = False) -> AddedJob:
+    """Add a job, which is queued, or running with ``start``."""
     kind, target = step
-    row = {"candidate_id": candidate_id, "kind": kind, "target": target, "state": "queued", "attempt": 0}
-    return int(_ADD_JOB.run(connection, row).scalar_one())
+    row = {"candidate_id": candidate_id, "kind": kind, "target": target, "state": "running" if start else "queued"}
+    added = (_START_JOB if start else _QUEUE_JOB).run(connection, {**row, "attempt": int(start)}).one()
+    return AddedJob(added.id, added.attempt)
+
+
+def find_candidate(connection: Connection, study_id: int, number: int) -> int:
+    """Return the id of a study's candidate."""
+    return int(connection.execute(_FIND_NUMBER, {"study": study_id, "number": number}).scalar_one())
 
 
 def _architecture(connection: Connection, study_id: int, value: ArchitectureValue) -> tuple[int, int | None]:

@@ -37,5 +37,5 @@ def stop_candidates(connection: Connection, lease: Lease, reason: str) -> None:
     """
     has_jobs = exists().where(JOBS.c.candidate_id == CANDIDATES.c.id, JOBS.c.state.in_(("queued", "running")))
     under_way = CANDIDATES.c.study_id == lease.study_id, or_(CANDIDATES.c.state == "paused", has_jobs)
-    for candidate_id in connection.execute(select(CANDIDATES.c.id).where(*under_way)).scalars().all():
-        stop_candidate(connection, lease, candidate_id, reason)
+    for number in connection.execute(select(CANDIDATES.c.number).where(*under_way)).scalars().all():
+        stop_candidate(connection, lease, number, reason)

@@ -105,7 +105,7 @@ def extend_study(
 ) -> None:
     """Replace a study's plan and limits, keep the old ones, and reject candidates that violate the new limits.
 
-    ``broken``: id of a candidate that becomes infeasible → reason. The study is left interrupted, without a lease.
+    ``broken``: number of a candidate that becomes infeasible → reason. The study is left interrupted, without a lease.
 
     Raises:
         StudyError: another coordinator has taken the lease.
@@ -118,9 +118,13 @@ def extend_study(
     left = {"state": "interrupted", "finished_at": None, "lease_owner": None, "lease_expires_at": None}
     new = {"plan": dict(plan), "limits": dict(limits), "history": history, **left}
     connection.execute(update(STUDIES).where(ours).values(**new))
-    for candidate_id, reason in broken.items():
-        judged = CANDIDATES.c.id == candidate_id, CANDIDATES.c.state.in_(("complete", "measured_only", "paused"))
-        connection.execute(update(CANDIDATES).where(*judged).values(state="infeasible", reason=reason))
+    for number, reason in broken.items():
+        judged = update(CANDIDATES).where(
+            CANDIDATES.c.study_id == lease.study_id,
+            CANDIDATES.c.number == number,
+            CANDIDATES.c.state.in_(("complete", "measured_only", "paused")),
+        )
+        connection.execute(judged.values(state="infeasible", reason=reason))
 
 
 def enqueue(connection: Connection, study_id: int, choices: Mapping[str, Any]) -> None:

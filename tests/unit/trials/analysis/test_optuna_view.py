@@ -74,7 +74,7 @@ def _finish(store: Store, lease: Lease, proposed: Proposed, number: int, accurac
     if number == 78:
         store.write(fail_job, proposed.job_id, attempt, "loss is nan", "Traceback")
     elif number == 79:
-        store.write(stop_candidate, lease, proposed.candidate_id, "time is up")
+        store.write(stop_candidate, lease, proposed.number, "time is up")
     else:
         infeasible = latency_ms > LIMIT_MS
         metrics = [MetricValue("latency_ms", "phone", 99.0), MetricValue("latency_ms", "pi", latency_ms)]

@@ -6,8 +6,8 @@ import pytest
 
 from nas.latency.protocol.canary import Health
 from tests.unit.trials.coordinator.under_way import UnderWay
-from trials.coordinator.dispatch import Running, trainings
-from trials.coordinator.pipeline import OpenTrial
+from trials.coordinator.dispatch import trainings
+from trials.coordinator.pipeline import OpenTrial, TrialJob
 from trials.store.models import Candidate, JobRow
 
 TRAINED = {"structure_hash": "s", "twin": "dense", "artifacts": []}
@@ -20,7 +20,7 @@ def test_the_oldest_job_is_handed_to_the_free_worker(under_way: UnderWay) -> Non
     assert under_way.dispatch() == []
     (job,) = under_way.executor.jobs.values()
     assert (job.function, job.pool, job.payload["candidate"]) == ("trials.jobs.candidate:gate", "target:local", 0)
-    assert [job_id for job_id, _, _ in under_way.jobs.queued] == [second.job_id]
+    assert [job.job_id for job in under_way.jobs.queued] == [second.job_id]
     assert [(row.id, row.state, row.attempt) for row in under_way.rows(JobRow)] == [
         (first.job_id, "running", 1),
         (second.job_id, "queued", 0),
@@ -91,7 +91,7 @@ def test_a_job_that_fails_by_a_fault_of_the_place_waits_and_others_run(under_way
 
 def test_a_dense_twin_that_was_timed_for_another_candidate_needs_no_worker(under_way: UnderWay) -> None:
     opened = under_way.propose("a", ("twin", "local"))
-    under_way.jobs.queued[0][1].results["train", ""] = TRAINED
+    under_way.jobs.queued[0].trial.results["train", ""] = TRAINED
     under_way.context.progress.twins["dense", "local"] = TWIN
     ((running, result),) = under_way.dispatch()
     assert (running.job_id, result) == (opened.job_id, {"latency": TWIN})
@@ -101,10 +101,10 @@ def test_a_dense_twin_that_was_timed_for_another_candidate_needs_no_worker(under
 
 def test_invalidated_results_are_removed_from_open_trials(under_way: UnderWay) -> None:
     first, second = under_way.propose("a"), under_way.propose("b")
-    for _, trial, _ in under_way.jobs.queued:
-        trial.results["gate", "local"] = {"structure_hash": "s"}
+    for job in under_way.jobs.queued:
+        job.trial.results["gate", "local"] = {"structure_hash": "s"}
     under_way.jobs.forget({(first.candidate_id, ("gate", "local"))})
-    assert [trial.results for _, trial, _ in under_way.jobs.queued] == [
+    assert [job.trial.results for job in under_way.jobs.queued] == [
         {},
         {("gate", "local"): {"structure_hash": "s"}},
     ]
@@ -123,5 +123,5 @@ def test_cancelling_ends_jobs_and_gives_their_trials_back(under_way: UnderWay) -
 def test_a_training_is_said_to_end_at_its_rung() -> None:
     trial = OpenTrial(1, 4, "identity", {})
     steps = [("rung-3", ""), ("train", "")]
-    running = [Running(number, 1, trial, step, 0.0, epoch=2, epoch_s=10.0) for number, step in enumerate(steps)]
+    running = [TrialJob(trial, step, epoch=2, epoch_s=10.0) for step in steps]
     assert trainings(running, 9) == "trial 4: epoch 2 of 3, 10 s left; trial 4: epoch 2 of 9, 1 min left"

@@ -111,7 +111,7 @@ def test_a_measured_candidate_is_trained_when_it_is_enqueued(store: Store) -> No
     last = stored(store)[-1]
     assert last.suggestion.enqueued
     assert last.duplicate
-    assert (last.candidate_id, last.state) == (passed_over.candidate_id, "complete")
+    assert (last.candidate, last.state) == (passed_over.candidate, "complete")
     assert [kind for kind, _ in executor.ran if kind in ("gate", "train")] == ["train"]
     assert (found.progress.num_trials, found.num_left) == (5, 0)
 

@@ -216,6 +216,7 @@ def test_a_strategy_hears_what_the_tables_say_after_every_round(store: Store) ->
     heard: list[Observation] = []
 
     def compare(coordinator: Coordinator) -> None:
+        coordinator._context.store.flush()
         known = Progress(wanted, {})
         told = known.restore(stored(store))
         seen = coordinator._proposals.strategy.seen  # type: ignore[attr-defined]

@@ -69,7 +69,7 @@ def test_each_training_has_a_seed_and_a_folder_of_its_own(under_way: UnderWay, t
 
 
 def test_a_second_measurement_gets_the_samples_of_those_before(under_way: UnderWay, trial: OpenTrial) -> None:
-    opened = under_way.jobs.queued[0][0]
+    opened = under_way.jobs.queued[0].job_id
     made = [measured("trained", b"first"), measured("other", b"other"), measured("trained", b"twin", purpose="twin")]
     attempt = under_way.store.write(start_job, under_way.context.assignment.lease, opened)
     under_way.store.write(commit_job, opened, attempt, JobResult({}, measurements=made))

@@ -30,7 +30,7 @@ def suggestion(number: int) -> Suggestion:
 
 def test_suggestions_and_duplicates_are_told_their_candidates_result(plain_problem: Problem) -> None:
     progress = Progress(plain_problem, LIMITS)
-    assert progress.proposed(7, suggestion(0)).state == "running"
+    assert progress.proposed(7, suggestion(0), f"network {7}").state == "running"
     assert progress.duplicated(7, suggestion(1)).state == "running"
     progress.moved("queued", "running")
     progress.moved("running", "complete")
@@ -49,7 +49,7 @@ def test_suggestions_and_duplicates_are_told_their_candidates_result(plain_probl
 def test_only_rejected_candidates_violate_a_limit(plain_problem: Problem, state: str, violation: float) -> None:
     """With an interval that reaches below the limit of 2 ms, 2.5 ms does not violate it."""
     progress = Progress(plain_problem, LIMITS)
-    progress.proposed(0, suggestion(0))
+    progress.proposed(0, suggestion(0), f"network {0}")
     (heard,) = progress.finished(0, state, metrics(0.5, 2.5))
     assert heard.violations == {"latency_ms": pytest.approx(violation)}
     assert bool(progress.points) == (state == "complete")
@@ -57,7 +57,7 @@ def test_only_rejected_candidates_violate_a_limit(plain_problem: Problem, state:
 
 def test_a_candidate_that_failed_has_no_values_it_never_reached(plain_problem: Problem) -> None:
     progress = Progress(plain_problem, LIMITS)
-    progress.proposed(0, suggestion(0))
+    progress.proposed(0, suggestion(0), f"network {0}")
     (heard,) = progress.finished(0, "failed", {("latency_ms", "local"): MetricValue("latency_ms", "local", 1.0)})
     assert dict(heard.values) == {"latency_ms": 1.0}
     assert progress.points == []
@@ -66,7 +66,7 @@ def test_a_candidate_that_failed_has_no_values_it_never_reached(plain_problem: P
 def test_a_repeat_moves_a_point_or_takes_it_away(plain_problem: Problem) -> None:
     progress = Progress(plain_problem, LIMITS)
     for key in (0, 1):
-        progress.proposed(key, suggestion(key))
+        progress.proposed(key, suggestion(key), f"network {key}")
         progress.finished(key, "complete", metrics(0.5, 1.5))
     progress.revised(0, "complete", metrics(0.6, 1.4))
     assert sorted(progress.points) == [(0.5, 1.5), (0.6, 1.4)]
@@ -77,7 +77,7 @@ def test_a_repeat_moves_a_point_or_takes_it_away(plain_problem: Problem) -> None
 
 def test_a_measured_candidate_is_known_until_it_is_chosen_and_then_runs(measuring_problem: Problem) -> None:
     progress = Progress(measuring_problem, LIMITS)
-    progress.proposed(7, suggestion(0))
+    progress.proposed(7, suggestion(0), f"network {7}")
     progress.moved("queued", "running")
     progress.moved("running", "measured_only")
     timed = {("latency_ms", "local"): MetricValue("latency_ms", "local", 1.5)}
@@ -137,7 +137,10 @@ def test_what_is_read_back_is_what_was_seen(plain_problem: Problem, study: Happe
     ended: dict[int, set[str]] = {}
     for number, key in enumerate(study.candidates):
         is_new = key not in study.candidates[:number]
-        heard[number] = (seen.proposed if is_new else seen.duplicated)(key, suggestion(number))
+        if is_new:
+            heard[number] = seen.proposed(key, suggestion(number), f"network {key}")
+        else:
+            heard[number] = seen.duplicated(key, suggestion(number))
         if key in early:
             end(key)
     for key in study.ends:

@@ -8,7 +8,7 @@ from trials.store.read.log import log_lines
 
 
 def test_what_the_coordinator_does_and_warnings_are_kept(under_way: UnderWay) -> None:
-    store, lease = under_way.context.store, under_way.context.assignment.lease
+    store, lease = under_way.context.store.store, under_way.context.assignment.lease
     with StudyLog(store, lease.study_id) as log:
         events.info("%s runs the study", "host:1:2")
         logging.getLogger("nas.latency").warning("the device is %s", "away")
@@ -26,7 +26,7 @@ def test_what_the_coordinator_does_and_warnings_are_kept(under_way: UnderWay) ->
 
 
 def test_a_flood_of_warnings_is_cut(under_way: UnderWay) -> None:
-    store, lease = under_way.context.store, under_way.context.assignment.lease
+    store, lease = under_way.context.store.store, under_way.context.assignment.lease
     with StudyLog(store, lease.study_id) as log:
         for number in range(MAX_LINES + 7):
             events.warning("warning %d", number)

@@ -69,7 +69,7 @@ class UnderWay:
 
     @property
     def store(self) -> Store:
-        return self.context.store
+        return self.context.store.store
 
     def propose(self, identity: str, first: tuple[str, str] = ("gate", "local")) -> OpenJob:
         """Store a candidate and queue its first job."""
@@ -77,7 +77,7 @@ class UnderWay:
         architecture = ArchitectureValue(identity, "plain_convnet", {"choices": {}}, 1, 1, [])
         proposed = self.store.write(propose, self.context.assignment.lease, suggestion, architecture, first)
         assert isinstance(proposed, Proposed)
-        self.context.progress.proposed(proposed.candidate_id, suggestion)
+        self.context.progress.proposed(proposed.number, suggestion, identity)
         opened = self.store.read(open_jobs, self.context.assignment.lease.study_id)
         job = next(job for job in opened if job.job_id == proposed.job_id)
         self.jobs.restore(job)

@@ -54,7 +54,7 @@ def test_studies_trials_jobs_and_slots_are_told(store: Store, port: int) -> None
     study.started("a")
     study.new("b")
     stopped = study.new("c")
-    store.write(stop_candidate, study.lease, stopped.candidate_id, "no time")
+    store.write(stop_candidate, study.lease, stopped.number, "no time")
     other.started("d")
     expire(other)
     store.write(release_lease, old.lease, "complete", {})

@@ -20,7 +20,7 @@ from tests.unit.trials.store.conftest import new_study
 from trials.store.models import Candidate, JobRow, SuggestionRow
 from trials.store.read.history import open_jobs
 from trials.store.read.rows import study_row, target_rows
-from trials.store.records import Account, JobResult, Proposed
+from trials.store.records import AddedJob, JobResult, Proposed
 from trials.store.store import Store
 from trials.store.write.jobs import commit_job, start_job
 from trials.store.write.leases import release_lease, renew_lease
@@ -52,11 +52,9 @@ def test_an_interrupted_commit_takes_place_once(own_server: RestartableServer, a
         attempt = store.write(start_job, study.lease, proposed.job_id)
         assert attempt == 1
         break_next_commit(store, after=after)
-        account = Account(study.lease, {"wall_s": 1.0})
-        following = store.write(
-            commit_job, proposed.job_id, attempt, JobResult({}, next_jobs=[("train", "")]), account=account
-        )
-        assert following == [job.job_id for job in store.read(open_jobs, study.id)]
+        done = JobResult({}, next_jobs=[("train", "")])
+        following = store.write(commit_job, proposed.job_id, attempt, done)
+        assert following == [AddedJob(job.job_id, 0) for job in store.read(open_jobs, study.id)]
         assert [study.num(model) for model in (Candidate, SuggestionRow, JobRow)] == [1, 1, 2]
         break_next_commit(store, after=after)
         store.write(release_lease, study.lease, "complete", {"wall_s": 2.0})
@@ -102,6 +100,17 @@ def test_without_patience_a_server_that_is_away_is_an_error_at_once(own_server: 
         own_server.stop()
         with pytest.raises(StoreError, match="continue with `nas resume`"):
             store.read(target_rows)
+
+
+def test_a_connection_that_was_not_used_for_a_while_is_replaced_after_a_restart(
+    own_server: RestartableServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("trials.store.database.engine.IDLE_S", 0.0)
+    with closing(Store(own_server.url)) as store:
+        assert store.read(target_rows) == []
+        own_server.stop()
+        own_server.start()
+        assert store.read(target_rows) == []
 
 
 def test_a_locked_file_is_waited_for(tmp_path: Path) -> None:

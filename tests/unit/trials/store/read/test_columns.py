@@ -48,7 +48,7 @@ def test_columns_follow_every_change(study) -> None:
     finish(study, "a", "complete", accuracy=0.5, latency_ms=3.0)
     waiting = finish(study, "b", "measured_only", latency_ms=4.0)
     assert_up_to_date(study, columns)
-    queued = study.store.write(queue_training, study.lease, waiting, ("train", ""))
+    queued = study.store.write(queue_training, study.lease, 1, ("train", ""))
     assert list(read(study, columns)[1]) == ["complete", "running"]
     broken, attempt = study.started("c")
     study.store.write(fail_job, broken.job_id, attempt, "it broke", "traceback")
@@ -78,8 +78,8 @@ def test_a_metric_that_is_measured_again_is_read_again(study) -> None:
     again = JobResult({}, metrics=[MetricValue("accuracy", "", 0.5)], next_jobs=[("remeasure-1", "local")])
     (job,) = study.store.write(commit_job, first.job_id, attempt, again)
     assert read(study, columns)[2][1][0, 0] == 0.5
-    attempt = study.store.write(start_job, study.lease, job)
-    study.store.write(commit_job, job, attempt, JobResult({}, metrics=[MetricValue("accuracy", "", 0.7)]))
+    attempt = study.store.write(start_job, study.lease, job.job_id)
+    study.store.write(commit_job, job.job_id, attempt, JobResult({}, metrics=[MetricValue("accuracy", "", 0.7)]))
     assert read(study, columns)[2][1][0, 0] == 0.7
 
 

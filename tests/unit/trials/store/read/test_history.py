@@ -30,7 +30,7 @@ def test_suggestions_come_back_as_they_were_with_what_became_of_them(study, othe
     assert first.suggestion.answers == {"width": 16, "kind": "conv"}
     assert third.suggestion.sampler_state == {"generation": 1}
     assert second.metrics == {}
-    assert (first.candidate_id, first.metrics) == (third.candidate_id, third.metrics)
+    assert (first.candidate, first.metrics) == (third.candidate, third.metrics)
     assert first.metrics == {
         ("accuracy", ""): MetricValue("accuracy", "", 0.9),
         ("latency_ms", "local"): MetricValue("latency_ms", "local", 2.0, 1.5, 2.5),
@@ -53,7 +53,7 @@ def test_an_open_job_brings_all_that_is_known_of_its_candidate(study) -> None:
     (train,) = study.store.write(commit_job, proposed.job_id, attempt, gated) or []
     waiting = study.new("c")
     opened, queued = study.store.read(open_jobs, study.id)
-    assert (opened.job_id, opened.kind, opened.target) == (train, "train", "")
+    assert (opened.job_id, opened.kind, opened.target) == (train.job_id, "train", "")
     assert (opened.candidate_id, opened.number, opened.state) == (proposed.candidate_id, 1, "running")
     assert (opened.identity, opened.architecture) == ("b", {"answers": {"width": 16}})
     assert opened.results == {("gate", "local"): {"structure_hash": "b"}}

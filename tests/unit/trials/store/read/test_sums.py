@@ -24,8 +24,8 @@ FEW, ONE_ANSWER = "trained for 3 optimiser steps only", "answers 4 to all exampl
 def _train(study: Any, identity: str, state: str, result: dict[str, Any]) -> None:
     proposed, attempt = study.started(identity)
     [training] = study.store.write(commit_job, proposed.job_id, attempt, JobResult({}, next_jobs=[("train", "")]))
-    attempt = study.store.write(start_job, study.lease, training)
-    study.store.write(commit_job, training, attempt, JobResult(result, candidate_state=state))
+    attempt = study.store.write(start_job, study.lease, training.job_id)
+    study.store.write(commit_job, training.job_id, attempt, JobResult(result, candidate_state=state))
 
 
 def test_doubts_about_complete_candidates_are_counted(store: Store, study: Any) -> None:

@@ -18,6 +18,7 @@ from trials.store.models import (
 )
 from trials.store.read.history import open_jobs
 from trials.store.records import (
+    AddedJob,
     ArchitectureValue,
     ArtifactValue,
     Duplicate,
@@ -100,7 +101,7 @@ def test_a_commit_writes_everything_and_queues_what_comes_next(store, study) -> 
             next_jobs=[("train", ""), ("measure", "local")],
         ),
     )
-    assert added == [proposed.job_id + 1, proposed.job_id + 2]
+    assert added == [AddedJob(proposed.job_id + 1, 0), AddedJob(proposed.job_id + 2, 0)]
     assert [(row.name, row.target, row.value, row.low, row.high) for row in study.rows(Metric)] == [
         ("latency_ms", "local", 1.0, 0.9, 1.1),
         ("size_bytes", "", 5e9, None, None),
@@ -138,7 +139,7 @@ def test_an_attempt_that_is_over_writes_nothing(store, study, caplog, way: str) 
     elif way == "failed":
         assert store.write(fail_job, job, attempt, "ValueError: no", "Traceback …")
     elif way == "stopped":
-        store.write(stop_candidate, study.lease, proposed.candidate_id, "the budget is spent")
+        store.write(stop_candidate, study.lease, proposed.number, "the budget is spent")
     else:
         assert store.write(requeue_job, job, attempt, "the worker was lost")
     if way == "started again":
@@ -188,7 +189,7 @@ def test_a_requeued_job_starts_again_with_the_next_attempt(store, study) -> None
 def test_stopping_ends_open_jobs_only(store, study) -> None:
     proposed, attempt = study.started("a")
     store.write(commit_job, proposed.job_id, attempt, JobResult({}, next_jobs=[("train", "")]))
-    store.write(stop_candidate, study.lease, proposed.candidate_id, "the wall-time budget is spent")
+    store.write(stop_candidate, study.lease, proposed.number, "the wall-time budget is spent")
     assert [job.state for job in study.rows(JobRow)] == ["done", "failed"]
     (candidate,) = study.rows(Candidate)
     assert (candidate.state, candidate.reason) == ("stopped", "the wall-time budget is spent")
@@ -198,7 +199,7 @@ def test_a_finished_candidate_stays_as_it_is(store, study) -> None:
     proposed, attempt = study.started("a")
     store.write(commit_job, proposed.job_id, attempt, JobResult({}, candidate_state="complete"))
     before = study.rows(Candidate)
-    store.write(stop_candidate, study.lease, proposed.candidate_id, "too late")
+    store.write(stop_candidate, study.lease, proposed.number, "too late")
     assert study.rows(Candidate) == before
 
 
@@ -237,8 +238,8 @@ def test_a_later_metric_replaces_the_earlier(store, study) -> None:
     proposed, attempt = study.started("a")
     gate = JobResult({}, [MetricValue("latency_ms", "local", 2.0, 1.9, 2.1)], next_jobs=[("measure", "local")])
     (measure,) = store.write(commit_job, proposed.job_id, attempt, gate) or []
-    attempt = store.write(start_job, study.lease, measure)
-    store.write(commit_job, measure, attempt, JobResult({}, [MetricValue("latency_ms", "local", 1.0)]))
+    attempt = store.write(start_job, study.lease, measure.job_id)
+    store.write(commit_job, measure.job_id, attempt, JobResult({}, [MetricValue("latency_ms", "local", 1.0)]))
     assert [(row.value, row.low) for row in study.rows(Metric)] == [(1.0, None)]
 
 

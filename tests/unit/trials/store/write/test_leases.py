@@ -103,7 +103,7 @@ def test_every_write_of_a_former_coordinator_is_refused(store, study) -> None:
     for write in (
         lambda: study.propose("c"),
         lambda: store.write(start_job, study.lease, waiting.job_id),
-        lambda: store.write(stop_candidate, study.lease, waiting.candidate_id, "no time"),
+        lambda: store.write(stop_candidate, study.lease, waiting.number, "no time"),
         lambda: store.write(recover_jobs, study.lease),
         lambda: store.write(release_lease, study.lease, "complete", {}),
     ):

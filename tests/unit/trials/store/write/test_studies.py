@@ -9,11 +9,10 @@ from sqlalchemy.exc import StatementError
 from nas.errors import StoreError, StudyError, UnknownNameError
 from nas.strategies import Suggestion
 from tests.unit.trials.store.conftest import new_study
-from trials.store.models import Architecture, Base, Candidate, Target
+from trials.store.models import Architecture, Base, Candidate, JobRow, Target
 from trials.store.read.history import kept_artifacts
 from trials.store.read.rows import find_target, study_row, target_rows
 from trials.store.records import (
-    Account,
     ArchitectureValue,
     ArtifactValue,
     ExportValue,
@@ -22,6 +21,7 @@ from trials.store.records import (
     MeasurementValue,
     MetricValue,
     ProfileValue,
+    Proposed,
 )
 from trials.store.store import Store
 from trials.store.write.final_trainings import add_final_epoch, begin_final_training
@@ -32,6 +32,7 @@ from trials.store.write.log import LogLine, add_lines
 from trials.store.write.outcomes import add_export, add_profile, mark_deleted
 from trials.store.write.proposals import propose
 from trials.store.write.rechecks import add_recheck
+from trials.store.write.rounds import Change, write_round
 from trials.store.write.studies import check_name_free
 from trials.store.write.targets import add_target, remove_target
 
@@ -94,12 +95,19 @@ def test_an_empty_database_says_so(store: Store) -> None:
         store.read(study_row, "digits")
 
 
+def commits(proposed: Proposed, attempt: int) -> Change:
+    def change(connection, lease) -> None:
+        commit_job(connection, proposed.job_id, attempt, JobResult({}))
+
+    return change
+
+
 def test_totals_are_kept(store: Store, study) -> None:
     assert store.write(renew_lease, study.lease, 60, {"wall_s": 3.5})
     assert store.read(study_row, "digits").totals == {"wall_s": 3.5}
     proposed, attempt = study.started("a")
-    account = Account(study.lease, {"wall_s": 4.5})
-    store.write(commit_job, proposed.job_id, attempt, JobResult({}), account=account)
+    commit = commits(proposed, attempt)
+    store.write(write_round, study.lease, [commit], {"wall_s": 4.5})
     assert store.read(study_row, "digits").totals == {"wall_s": 4.5}
 
 
@@ -108,8 +116,11 @@ def test_totals_of_a_former_coordinator_are_not_kept(store: Store, study) -> Non
     store.write(release_lease, study.lease, "interrupted", {"wall_s": 9.0})
     lease = store.write(acquire_lease, study.id, "elsewhere:1:2", 60)
     assert not store.write(renew_lease, study.lease, 60, {"wall_s": 1.0})
-    store.write(commit_job, proposed.job_id, attempt, JobResult({}), account=Account(study.lease, {"wall_s": 1.0}))
+    for totals in ({"wall_s": 1.0}, None):
+        with pytest.raises(StudyError, match="another coordinator took over"):
+            store.write(write_round, study.lease, [commits(proposed, attempt)], totals)
     assert store.read(study_row, "digits").totals == {"wall_s": 9.0}
+    assert [row.state for row in study.rows(JobRow)] == ["running"], "nor are its results"
     assert store.write(renew_lease, lease, 60, {"wall_s": 10.0})
 
 
