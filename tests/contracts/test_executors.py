@@ -115,6 +115,28 @@ def check_a_pool_takes_no_more_than_its_size(executor: Executor, folder: Path) -
     assert executor.free("train") == 2
 
 
+def check_a_pool_shrinks_as_its_jobs_end_and_grows_again(executor: Executor, folder: Path) -> None:
+    """An executor without clusters refuses to resize."""
+    if isinstance(executor, LocalExecutor):
+        with pytest.raises(JobError, match="'train' keeps its size"):
+            executor.resize("train", 1)
+        return
+    running(executor, *(job(key, "hold", until=str(folder / key)) for key in "ab"))
+    executor.resize("train", 0)
+    (folder / "a").touch()
+    assert [event.kind for event in until(executor, bool)] == ["done"], "a job that runs must come to its end"
+    assert executor.free("train") == 0
+    (folder / "b").touch()
+    until(executor, bool)
+    assert executor.free("train") == 1, "a pool keeps at least one worker"
+    executor.resize("train", 5)
+    until_free = time.monotonic() + PATIENCE_S
+    while executor.free("train") < 2:
+        assert time.monotonic() < until_free
+        executor.poll(0.1)
+    check_usable(executor)
+
+
 def check_errors_carry_type_message_and_traceback(executor: Executor, folder: Path) -> None:
     expected = {
         "fail": "ValueError: this job fails on purpose",
@@ -240,6 +262,7 @@ CHECKS: list[Check] = [
     check_order_is_kept_per_job,
     check_progress_comes_at_once_and_pools_run_side_by_side,
     check_a_pool_takes_no_more_than_its_size,
+    check_a_pool_shrinks_as_its_jobs_end_and_grows_again,
     check_errors_carry_type_message_and_traceback,
     check_a_device_that_is_away_is_no_error_of_the_job,
     check_a_killed_worker_is_reported_and_replaced,

@@ -32,6 +32,7 @@ from trials.coordinator.progress import MEASURED_ONLY, PAUSED
 from trials.coordinator.proposals import Proposals
 from trials.coordinator.repeats import Repeats, after_repeat, is_repeat
 from trials.coordinator.room import waits_for
+from trials.coordinator.share import Share
 from trials.coordinator.study_log import events
 from trials.executors import Event, Executor
 from trials.jobs.messages import EpochEnd
@@ -84,6 +85,7 @@ class Coordinator:
         self._canary_jobs = CanaryJobs(context)
         self._jobs = Dispatcher(context)
         self._proposals = Proposals(context, self._jobs)
+        self._share = Share(context)
         self._ticked = self._renewed = self._looked = time.monotonic()
         self._request: Request | None = None
         #: What it waits for on a crowded cluster, in words.
@@ -108,7 +110,14 @@ class Coordinator:
     def phase(self) -> str | None:
         """The present long-running work in words, such as trainings and waiting for targets; None without any."""
         epochs = trainings(self._jobs.running.values(), self._num_epochs)
-        told = self._waits, self.second_looks, self._context.canaries.waiting, epochs, self._canary_jobs.phase
+        told = (
+            self._waits,
+            self._share.phase,
+            self.second_looks,
+            self._context.canaries.waiting,
+            epochs,
+            self._canary_jobs.phase,
+        )
         return "; ".join(filter(None, told)) or None
 
     @property
@@ -176,6 +185,7 @@ class Coordinator:
             self._jobs.restore(open_job)
         self._proposals.begin()
         self._proposals.settle_limits()
+        self._share.begin()
 
     def _repeat(self) -> None:
         """Queue repeats of the most uncertain candidates, once all candidates are finished."""
@@ -362,6 +372,7 @@ class Coordinator:
             self._waits = waits_for(self._store, self._executor, self.assignment.lease.study_id)
             if not self._store.write(renew_lease, self.assignment.lease, LEASE_S, self.totals, self.phase):
                 raise StudyError("another coordinator took over this study; this one stops without writing")
+            self._share.renew()
             self._proposals.read_enqueued()
         if now - self._looked > REQUESTS_EVERY_S:
             self._looked = now

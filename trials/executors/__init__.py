@@ -94,6 +94,18 @@ class Pool:
         return str(max(1, int(self.cpus)))
 
 
+@dataclass(frozen=True)
+class Cluster:
+    """A cluster that several studies may use."""
+
+    #: Distinguishes the cluster from all others.
+    id: str
+    #: Resources of each node, in use or not, by Ray's names.
+    nodes: Sequence[Mapping[str, float]]
+    #: Pool → its size, and the resources that each of its workers takes.
+    pools: Mapping[str, tuple[int, Mapping[str, float]]]
+
+
 #: Name of the pool of training workers.
 TRAIN_POOL = "train"
 
@@ -120,7 +132,12 @@ class Executor(ABC):
     An executor is used by one thread. Workers outlive jobs. Workers and all processes that jobs started end when the
     coordinator ends, in whatever way it ends. ``close`` ends all workers, never raises, and may be called twice; jobs
     that have not finished by then are not reported.
+
+    Attributes:
+        nodes_join: whether nodes join the cluster when they are needed.
     """
+
+    nodes_join = False
 
     @abstractmethod
     def __init__(self, pools: Sequence[Pool], *, code: Sequence[str] = (), address: str | None = None) -> None:
@@ -160,13 +177,31 @@ class Executor(ABC):
         """Names of the pools that have jobs, but for a while have had no room on the cluster for any worker."""
         return ()
 
-    def problems(self, paths: Mapping[str, str], shared: str | None, *, nodes_join: bool = False) -> list[str]:
+    def cluster(self) -> Cluster | None:
+        """Return the cluster whose nodes the workers share with those of other studies; None if there is none.
+
+        The number of nodes that join when they are needed is not known before, so such a cluster is not shared.
+        """
+        return None
+
+    def resize(self, pool: str, size: int) -> None:
+        """Let a pool have at most ``size`` workers from now on, at least one and never more than the pool's own size.
+
+        Workers without a job end at once, others when their job ends.
+
+        Raises:
+            JobError: this executor supports no clusters.
+        """
+        raise JobError(f"{type(self).__name__} supports no clusters, so pool {pool!r} keeps its size")
+
+    def problems(self, paths: Mapping[str, str], shared: str | None) -> list[str]:
         """Return what the nodes of a cluster lack, one message each; an executor without a cluster returns nothing.
+
+        If nodes join when they are needed, resources that no node has are no problem.
 
         Args:
             paths: key of the plan → a file or folder that every worker must be able to read.
             shared: a folder in which every worker must see the files of this process; None if there is none.
-            nodes_join: whether nodes join when they are needed, so that resources that no node has are no problem.
 
         Raises:
             PlanError: this process can't write to ``shared``.

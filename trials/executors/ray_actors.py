@@ -10,10 +10,11 @@ from typing import Literal
 
 from nas.errors import ClusterError, JobError
 from nas.extras import require
-from trials.executors import Event, Executor, Job, Pool, pool_named
+from trials.executors import Cluster, Event, Executor, Job, Pool, pool_named
+from trials.executors.cluster.capacity import Capacity
 from trials.executors.cluster.connection import connect
 from trials.executors.cluster.places import Waiting
-from trials.executors.cluster.slots import Slot, Slots, by_answer
+from trials.executors.cluster.slots import Slot, Slots, by_answer, fitted
 from trials.executors.cluster.survey import survey
 from trials.executors.cluster.vigil import CHECK_S, Vigil, clear
 
@@ -35,11 +36,13 @@ class RayActorsExecutor(Executor):
 
     def __init__(self, pools: Sequence[Pool], *, code: Sequence[str] = (), address: str | None = None) -> None:
         self._pools = {pool.name: pool for pool in pools}
+        self._sizes = {pool.name: pool.size for pool in pools}
         connection = connect(pools, code, address)
         self._ray = connection.ray
         self._on_cluster = address is not None
         self._actors = Slots(connection.ray, connection.code, pools)
         self._vigil = Vigil(connection.ray)
+        self._capacity = Capacity(connection.ray, self._vigil, self._pools)
         self._waiting = {pool.name: Waiting(connection.ray, pool) for pool in pools}
         self._failed_starts: Counter[str] = Counter()
         self._queue: deque[Job] = deque()
@@ -52,7 +55,7 @@ class RayActorsExecutor(Executor):
 
     def free(self, pool: str) -> int:
         """See ``Executor.free``."""
-        size = pool_named(self._pools, pool).size
+        size = self._sizes[pool_named(self._pools, pool).name]
         self._wanted.add(pool)
         coming = sum(slot.coming for slot in self._slots if slot.pool.name == pool)
         given = sum(slot.job is not None for slot in self._slots if slot.pool.name == pool)
@@ -88,9 +91,17 @@ class RayActorsExecutor(Executor):
         """See ``Executor.crowded``."""
         return [name for name, waiting in self._waiting.items() if waiting.is_long]
 
-    def problems(self, paths: Mapping[str, str], shared: str | None, *, nodes_join: bool = False) -> list[str]:
+    def cluster(self) -> Cluster | None:
+        """See ``Executor.cluster``."""
+        return self._capacity.cluster() if self._on_cluster and not self.nodes_join else None
+
+    def resize(self, pool: str, size: int) -> None:
+        """See ``Executor.resize``."""
+        self._sizes[pool] = max(1, min(size, pool_named(self._pools, pool).size))
+
+    def problems(self, paths: Mapping[str, str], shared: str | None) -> list[str]:
         """See ``Executor.problems``."""
-        needed = [] if nodes_join else list(self._pools.values())
+        needed = [] if self.nodes_join else list(self._pools.values())
         return survey(self._ray, needed, paths, shared) if self._on_cluster else []
 
     def close(self) -> None:
@@ -121,6 +132,9 @@ class RayActorsExecutor(Executor):
         dead = self._vigil.dead([slot.process for slot in self._slots if slot.process is not None])
         for slot in [slot for slot in self._slots if slot.process in dead]:
             self._lost(slot, "place", "its process ended")
+        self._slots, surplus = fitted(self._slots, [(pool, self._sizes[name]) for name, pool in self._pools.items()])
+        for slot in surplus:
+            self._kill(slot)
         self._actors.start(self._slots, 0)
         for name, waiting in self._waiting.items():
             placed = any(slot.process is not None for slot in self._slots if slot.pool.name == name)

@@ -20,7 +20,8 @@ from ray.tune.search import Searcher
 
 from nas.errors import JobError
 from nas.scratch import Scratch, sweep
-from trials.executors import Event, Executor, Job, Pool, pool_named
+from trials.executors import Cluster, Event, Executor, Job, Pool, pool_named
+from trials.executors.cluster.capacity import Capacity
 from trials.executors.cluster.connection import connect, worker_cores
 from trials.executors.cluster.places import Waiting
 from trials.executors.cluster.supervised import Supervised, to_json
@@ -59,12 +60,14 @@ class RayTuneExecutor(Executor):
 
     def __init__(self, pools: Sequence[Pool], *, code: Sequence[str] = (), address: str | None = None) -> None:
         self._pools = {pool.name: pool for pool in pools}
+        self._sizes = {pool.name: pool.size for pool in pools}
         for name, value in SETTINGS.items():
             os.environ.setdefault(name, value)
         connection = connect(pools, code, address)
         self._code = connection.code
         self._on_cluster = address is not None
         self._vigil = Vigil(connection.ray)
+        self._capacity = Capacity(connection.ray, self._vigil, self._pools)
         self._waiting_for = {pool.name: Waiting(connection.ray, pool) for pool in pools}
         logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # a lost trial is reported as an event instead
         self._waiting: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
@@ -77,8 +80,8 @@ class RayTuneExecutor(Executor):
 
     def free(self, pool: str) -> int:
         """See ``Executor.free``."""
-        size = pool_named(self._pools, pool).size
-        return size - sum(running.job.pool == pool for running in self._jobs.values())
+        size = self._sizes[pool_named(self._pools, pool).name]
+        return max(0, size - sum(running.job.pool == pool for running in self._jobs.values()))
 
     def submit(self, job: Job) -> None:
         """See ``Executor.submit``."""
@@ -115,9 +118,17 @@ class RayTuneExecutor(Executor):
         """See ``Executor.crowded``."""
         return [name for name, waiting in self._waiting_for.items() if waiting.is_long]
 
-    def problems(self, paths: Mapping[str, str], shared: str | None, *, nodes_join: bool = False) -> list[str]:
+    def cluster(self) -> Cluster | None:
+        """See ``Executor.cluster``."""
+        return self._capacity.cluster() if self._on_cluster and not self.nodes_join else None
+
+    def resize(self, pool: str, size: int) -> None:
+        """See ``Executor.resize``."""
+        self._sizes[pool] = max(1, min(size, pool_named(self._pools, pool).size))
+
+    def problems(self, paths: Mapping[str, str], shared: str | None) -> list[str]:
         """See ``Executor.problems``."""
-        needed = [] if nodes_join else list(self._pools.values())
+        needed = [] if self.nodes_join else list(self._pools.values())
         return survey(ray, needed, paths, shared) if self._on_cluster else []
 
     def close(self) -> None:

@@ -152,20 +152,19 @@ def preparing(store: Store, names: Sequence[str], on_phase: OnPhase, *, are_new:
         raise
 
 
-def check_nodes(executor: Executor, plan: Plan, root: str, nodes_join: bool) -> None:
+def check_nodes(executor: Executor, plan: Plan, root: str) -> None:
     """Check that the nodes of a cluster have what a plan needs.
 
     Args:
         executor: the executor of the plan, on a cluster.
         plan: the plan, with absolute paths.
         root: root of all artifacts: a URI or an absolute path.
-        nodes_join: see ``Executor.problems``.
 
     Raises:
         PlanError: the message has one line for each problem.
     """
     paths = {key: path for key, path in paths_read(plan.to_json()).items() if os.path.exists(path)}
-    problems = executor.problems(paths, None if "://" in root else root, nodes_join=nodes_join)
+    problems = executor.problems(paths, None if "://" in root else root)
     if problems:
         raise PlanError("the cluster can't run this plan:\n" + "\n".join(f"  {item}" for item in problems))
 

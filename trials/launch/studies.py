@@ -71,7 +71,7 @@ def search(
         or_resume: continue the studies if they exist with this plan; ended studies are left as they are. The database
             keeps the plan's own code. A database that does not answer is waited for, because such a command is often
             repeated without anybody who watches.
-        nodes_join: whether nodes join the cluster when they are needed, so that missing resources are no problem.
+        nodes_join: whether nodes join the cluster when they are needed; see ``Executor``.
         on_update: see ``Coordinator``.
         on_phase: called with the phase of the preparation.
 
@@ -94,7 +94,7 @@ def search(
     if or_resume and (stored := stored_specs(store, specs)):
         left = unfinished(store, stored)
         wait_for_lease(store, [spec.name for spec in left])
-        _continue(store, left, address, on_update, on_phase)
+        _continue(store, left, address, on_update, on_phase, nodes_join=nodes_join)
         return [spec.name for spec in specs]
     studies = _opened(specs)
     later = [companion_name(name, role) for name in searches for role in ("dense", "random_mask")]
@@ -104,11 +104,11 @@ def search(
     create_studies(store, studies, specs[0].name, is_prepared=False, code=code)
     with (
         preparing(store, [spec.name for spec in specs], on_phase, are_new=True) as preparation,
-        open_executor(plan, address) as executor,
+        open_executor(plan, address, nodes_join=nodes_join) as executor,
     ):
         if address is not None:
             preparation.says(CHECKING)
-            check_nodes(executor, plan, StudyFolders(store, store.read(study_row, specs[0].name)).root, nodes_join)
+            check_nodes(executor, plan, StudyFolders(store, store.read(study_row, specs[0].name)).root)
         targets = prepare(executor, store, _named(studies), preparation)
         run_all(store, studies, executor, targets, on_update)
         for searched in searches:
@@ -222,7 +222,13 @@ def resume(
 
 
 def _continue(
-    store: Store, specs: Sequence[StudySpec], address: str | None, on_update: OnUpdate, on_phase: OnPhase
+    store: Store,
+    specs: Sequence[StudySpec],
+    address: str | None,
+    on_update: OnUpdate,
+    on_phase: OnPhase,
+    *,
+    nodes_join: bool = False,
 ) -> None:
     """Run stored studies of one group one after the other, from their stored states."""
     if not specs:
@@ -234,7 +240,7 @@ def _continue(
             log.warning("study %s did not record its data, so a change of the data can't be detected", spec.name)
     with (
         preparing(store, [spec.name for spec in specs], on_phase, are_new=False) as preparation,
-        open_executor(specs[0].plan, address) as executor,
+        open_executor(specs[0].plan, address, nodes_join=nodes_join) as executor,
     ):
         targets = prepare(executor, store, _named(studies), preparation)
         run_all(store, studies, executor, targets, on_update)
@@ -351,7 +357,7 @@ def _assignment(
 
 
 @contextmanager
-def open_executor(plan: Plan, address: str | None = None) -> Iterator[Executor]:
+def open_executor(plan: Plan, address: str | None = None, *, nodes_join: bool = False) -> Iterator[Executor]:
     """Open the plan's executor, with a training pool and one measuring worker per target.
 
     Raises:
@@ -361,6 +367,7 @@ def open_executor(plan: Plan, address: str | None = None) -> Iterator[Executor]:
         check_fits_here(plan)
     wanted = pools(plan, local=address is None)
     executor: Executor = EXECUTORS.get(plan.executor)(wanted, code=plan.code, address=address)
+    executor.nodes_join = nodes_join
     if any(pool.turns_with for pool in wanted):
         executor = TurnTaking(executor, wanted)
     try:

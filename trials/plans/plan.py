@@ -300,6 +300,8 @@ class Plan(_Strict):
     enqueue: tuple[dict[str, bool | int | float | str | None], ...] = ()
     #: Number of training workers that run at the same time; by default as many as fit beside the measuring cores.
     concurrency: Positive | None = None
+    #: Weight of the study on a cluster that several studies share: with 2, it may have twice as much as one with 1.
+    priority: Annotated[float, Field(gt=0)] = 1.0
     executor: str = Field(default_factory=default_executor)
     budget: Budget = Budget()
     seed: Annotated[int, Field(ge=0, le=MAX_INTEGER)] = 0

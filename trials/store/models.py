@@ -165,6 +165,9 @@ class Study(Base):
 
     #: Zip archive of the Python files in the plan's folders of code, for clusters; null if it is not kept.
     code: Mapped[bytes | None] = mapped_column(LargeBinary, deferred=True)
+    #: What it could use of the cluster it runs on, as ``trials.store.records.Demand``; null if it shares no cluster. It
+    #: counts only while a coordinator runs the study.
+    demand: Mapped[dict[str, Any] | None]
     #: What its coordinator was asked to do: ``pause`` or ``stop``; null if nothing.
     request: Mapped[str | None] = mapped_column(String(20))
 

@@ -148,6 +148,22 @@ class Lease:
 
 
 @dataclass(frozen=True)
+class Demand:
+    """What a study could use of a cluster."""
+
+    #: Distinguishes the cluster from all others.
+    cluster: str
+    #: Weight of the study beside others.
+    priority: float
+    #: Largest number of its training workers.
+    trainings: int
+    #: Resources of each training worker, by Ray's names: ``CPU``, ``GPU``, ``memory``.
+    each: Mapping[str, float]
+    #: Resources of each measuring worker.
+    measuring: Sequence[Mapping[str, float]] = ()
+
+
+@dataclass(frozen=True)
 class AddedJob:
     """A job that was added, and the number of its last attempt; 0 if it never started."""
 

@@ -99,6 +99,19 @@ class Slots:
         slot.started = slot.actor.process.remote()
 
 
+def fitted(slots: Sequence[Slot], sizes: Sequence[tuple[Pool, int]]) -> tuple[list[Slot], list[Slot]]:
+    """Return the slots of pools with their present sizes, and those that are to end, none of which has a job."""
+    kept: list[Slot] = []
+    surplus: list[Slot] = []
+    for pool, size in sizes:
+        own = [slot for slot in slots if slot.pool.name == pool.name]
+        own.sort(key=lambda slot: (slot.job is None, slot.process is None))  # those with a job first, then running ones
+        kept += [slot for place, slot in enumerate(own) if place < size or slot.job is not None]
+        surplus += [slot for place, slot in enumerate(own) if place >= size and slot.job is None]
+        kept += [Slot(pool) for _ in range(size - len(own))]
+    return kept, surplus
+
+
 def by_answer(slots: Sequence[Slot]) -> Mapping[Any, Slot]:
     """Return Ray's reference to wait for → its slot."""
     return {slot.next_answer: slot for slot in slots if slot.next_answer is not None}

@@ -75,6 +75,11 @@ class Vigil:
             found |= self._check(node, [process for process in processes if process.node == node])
         return found
 
+    @property
+    def answers(self) -> bool:
+        """Whether all parts of the cluster that this process needs accept connections now."""
+        return all(_listens(address) for address in self._addresses.values())
+
     def is_here(self, process: Process) -> bool:
         """Whether a worker's process is on this machine, where signals reach it without Ray."""
         return process.namespace == self._namespace
@@ -91,7 +96,7 @@ class Vigil:
 
         This takes a few seconds, and up to half a minute on busy nodes, because Ray has to start a process there.
         """
-        if not all(_listens(address) for address in self._addresses.values()):
+        if not self.answers:
             return
         with suppress(Exception):  # the cluster may end in this moment
             here = self._ray.get_runtime_context().get_node_id()
