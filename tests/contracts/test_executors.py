@@ -124,15 +124,17 @@ def check_a_pool_shrinks_as_its_jobs_end_and_grows_again(executor: Executor, fol
     running(executor, *(job(key, "hold", until=str(folder / key)) for key in "ab"))
     executor.resize("train", 0)
     (folder / "a").touch()
-    assert [event.kind for event in until(executor, bool)] == ["done"], "a job that runs must come to its end"
+    *_, ended = until(executor, lambda seen: any(event.kind != "progress" for event in seen))
+    assert (ended.key, ended.kind) == ("a", "done"), "a job that runs must come to its end"
     assert executor.free("train") == 0
     (folder / "b").touch()
-    until(executor, bool)
+    *_, ended = until(executor, lambda seen: any(event.kind != "progress" for event in seen))
+    assert (ended.key, ended.kind) == ("b", "done")
     assert executor.free("train") == 1, "a pool keeps at least one worker"
     executor.resize("train", 5)
-    until_free = time.monotonic() + PATIENCE_S
+    deadline = time.monotonic() + PATIENCE_S
     while executor.free("train") < 2:
-        assert time.monotonic() < until_free
+        assert time.monotonic() < deadline
         executor.poll(0.1)
     check_usable(executor)
 

@@ -134,7 +134,7 @@ class Executor(ABC):
     that have not finished by then are not reported.
 
     Attributes:
-        nodes_join: whether nodes join the cluster when they are needed.
+        nodes_join: whether nodes join the cluster when they are needed; set by who opens the executor.
     """
 
     nodes_join = False

@@ -104,8 +104,9 @@ def search(
     create_studies(store, studies, specs[0].name, is_prepared=False, code=code)
     with (
         preparing(store, [spec.name for spec in specs], on_phase, are_new=True) as preparation,
-        open_executor(plan, address, nodes_join=nodes_join) as executor,
+        open_executor(plan, address) as executor,
     ):
+        executor.nodes_join = nodes_join
         if address is not None:
             preparation.says(CHECKING)
             check_nodes(executor, plan, StudyFolders(store, store.read(study_row, specs[0].name)).root)
@@ -240,8 +241,9 @@ def _continue(
             log.warning("study %s did not record its data, so a change of the data can't be detected", spec.name)
     with (
         preparing(store, [spec.name for spec in specs], on_phase, are_new=False) as preparation,
-        open_executor(specs[0].plan, address, nodes_join=nodes_join) as executor,
+        open_executor(specs[0].plan, address) as executor,
     ):
+        executor.nodes_join = nodes_join
         targets = prepare(executor, store, _named(studies), preparation)
         run_all(store, studies, executor, targets, on_update)
 
@@ -357,7 +359,7 @@ def _assignment(
 
 
 @contextmanager
-def open_executor(plan: Plan, address: str | None = None, *, nodes_join: bool = False) -> Iterator[Executor]:
+def open_executor(plan: Plan, address: str | None = None) -> Iterator[Executor]:
     """Open the plan's executor, with a training pool and one measuring worker per target.
 
     Raises:
@@ -367,7 +369,6 @@ def open_executor(plan: Plan, address: str | None = None, *, nodes_join: bool = 
         check_fits_here(plan)
     wanted = pools(plan, local=address is None)
     executor: Executor = EXECUTORS.get(plan.executor)(wanted, code=plan.code, address=address)
-    executor.nodes_join = nodes_join
     if any(pool.turns_with for pool in wanted):
         executor = TurnTaking(executor, wanted)
     try:
