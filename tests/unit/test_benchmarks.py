@@ -40,7 +40,8 @@ def test_a_study_survives_the_death_of_its_measuring_process(monkeypatch: pytest
 def test_the_engine_runs_jobs_that_do_nothing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(sys, "path", [str(BENCHMARKS), *sys.path])
     engine = runpy.run_path(str(BENCHMARKS / "engine.py"), run_name="benchmark")
-    row = engine["throughput"]("local", "random", 3, url := f"sqlite:///{tmp_path}/nas.db")
+    engine["new_study"](url := f"sqlite:///{tmp_path}/nas.db", 2, "random")
+    row = engine["throughput"]("local", "random", 3, url, stored=2)
     assert row["ms_per_trial"] > 0
-    (stored,) = list_studies(Store(url))
-    assert stored.counts == {"complete": 3}
+    (study,) = list_studies(Store(url))
+    assert study.counts == {"complete": 5}
