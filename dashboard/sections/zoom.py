@@ -35,9 +35,9 @@ def _end(place: Any, label: str, key: str) -> float | None:
 
 
 def zoom(chart: str) -> None:
-    """Show the part in the box that was drawn in the chart with this key."""
+    """Show the part in the box that was drawn in the chart with this key; a strip below it has no values to show."""
     for box in st.session_state[chart]["selection"]["box"]:
-        for axis, keys in zip(("x", "y"), ENDS, strict=True):
+        for axis, keys in zip(("x", "y") if box["yref"] == "y" else ("x",), ENDS, strict=False):
             for key, end in zip(keys, sorted(map(float, box[axis])), strict=True):
                 st.session_state[key] = float(f"{end:.5g}")
 

@@ -58,7 +58,8 @@ class Dispatcher:
         """
         starting: list[TrialJob] = []
         taken = Counter[str]()
-        for _ in range(len(self.queued)):
+        waiting: list[TrialJob] = []
+        while self.queued:  # whoever takes a known result may put the next job of its trial in front
             job = self.queued.popleft()
             if (known := self._known(job.trial, job.step)) is not None:
                 self._start(job)
@@ -68,7 +69,8 @@ class Dispatcher:
                 starting.append(job)
                 taken[pool_of(job.step)] += 1
             else:
-                self.queued.append(job)
+                waiting.append(job)
+        self.queued.extend(waiting)
         self._context.store.flush()
         for job in starting:
             self._submit(job)
@@ -114,7 +116,8 @@ class Dispatcher:
 
     def _ready(self, step: Step, taken: Mapping[str, int]) -> bool:
         """Whether a worker is free, and the target, if any, may be measured on; ``taken``: pool → its next jobs."""
-        if self._context.executor.free(pool_of(step)) <= taken[pool_of(step)]:
+        executor, pool = self._context.executor, pool_of(step)
+        if executor.free(pool) <= taken[pool] or executor.turns_with(pool) & taken.keys():
             return False
         if not step[1]:
             return True

@@ -26,8 +26,10 @@ def shares(nodes: Sequence[Mapping[str, float]], demands: Mapping[str, Demand]) 
     free = sorted((Counter(dict(node)) for node in nodes), key=lambda node: node["GPU"])
     total: Counter[str] = sum(free, Counter())
     for demand in demands.values():
-        for needs in [*demand.measuring, demand.each]:
+        for needs in demand.measuring:
             _take(free, needs)
+    for demand in demands.values():
+        _take(free, demand.each)
     given = dict.fromkeys(demands, 1)
     growing = list(demands)
     while growing:

@@ -156,6 +156,10 @@ class Executor(ABC):
     def free(self, pool: str) -> int:
         """Return how many more jobs ``pool`` could start now."""
 
+    def turns_with(self, pool: str) -> frozenset[str]:
+        """Return the pools on the cores of ``pool``; ``free`` is 0 while one of them runs a job."""
+        return frozenset()
+
     @abstractmethod
     def submit(self, job: Job) -> None:
         """Accept a job and run it.

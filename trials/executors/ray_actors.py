@@ -58,12 +58,12 @@ class RayActorsExecutor(Executor):
         size = self._sizes[pool_named(self._pools, pool).name]
         self._wanted.add(pool)
         coming = sum(slot.coming for slot in self._slots if slot.pool.name == pool)
-        given = sum(slot.job is not None for slot in self._slots if slot.pool.name == pool)
-        return max(0, min(size, coming) - given - sum(job.pool == pool for job in self._queue))
+        return max(0, min(size, coming) - self._num_given(pool))
 
     def submit(self, job: Job) -> None:
         """See ``Executor.submit``."""
-        if self.free(job.pool) < 1:
+        # A worker that takes long to start still gets the job that it was free for.
+        if pool_named(self._pools, job.pool).size <= self._num_given(job.pool):
             raise JobError(f"pool {job.pool!r} is full; ask free() before submitting {job.key!r}")
         self._queue.append(job)
         self._give()
@@ -116,6 +116,11 @@ class RayActorsExecutor(Executor):
         self._ray.shutdown()
         # Only now, because Ray reports the end of a process that it did not end itself.
         clear([process.pid for process in processes if self._vigil.is_here(process)])
+
+    def _num_given(self, pool: str) -> int:
+        """Number of jobs that a pool has."""
+        running = sum(slot.job is not None for slot in self._slots if slot.pool.name == pool)
+        return running + sum(job.pool == pool for job in self._queue)
 
     def _give(self) -> None:
         """Give waiting jobs to running actors without a job."""

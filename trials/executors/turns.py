@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from nas.errors import JobError
 from trials.executors import Event, Executor, Job, Pool, pool_named
 
 
@@ -20,11 +21,16 @@ class TurnTaking(Executor):
 
     def free(self, pool: str) -> int:
         """See ``Executor.free``."""
-        others = pool_named(self._pools, pool).turns_with
-        return 0 if others & set(self._running.values()) else self._executor.free(pool)
+        return 0 if self._busy(pool) else self._executor.free(pool)
+
+    def turns_with(self, pool: str) -> frozenset[str]:
+        """See ``Executor.turns_with``."""
+        return pool_named(self._pools, pool).turns_with
 
     def submit(self, job: Job) -> None:
         """See ``Executor.submit``."""
+        if busy := self._busy(job.pool):
+            raise JobError(f"pool {job.pool!r} takes turns with {', '.join(sorted(busy))}, which runs a job")
         self._executor.submit(job)
         self._running[job.key] = job.pool
 
@@ -45,6 +51,10 @@ class TurnTaking(Executor):
         """See ``Executor.close``."""
         self._executor.close()
         self._running.clear()
+
+    def _busy(self, pool: str) -> frozenset[str]:
+        """Pools on the cores of ``pool`` that run jobs."""
+        return self.turns_with(pool) & frozenset(self._running.values())
 
 
 def both_ways(pools: Sequence[Pool]) -> list[Pool]:

@@ -20,6 +20,7 @@ from opentelemetry.util.types import AttributeValue
 
 from nas.errors import PlaceError
 from trials.store.read.activity import Job
+from trials.store.read.columns import OVERLAP
 from trials.store.read.session import Source
 from trials.store.read.states import LIVE
 from trials.store.read.traces import TracedStudy, TracedTrial, traced_study, traced_trials
@@ -47,12 +48,16 @@ def send(source: Source, name: str, endpoint: str | None, *, follow: bool = Fals
         PlaceError: no collector took the spans.
     """
     exporter: SpanExporter = OTLPSpanExporter(endpoint=endpoint)
-    sent, place = 0, (-1, -1)
+    sent, place = 0, (0, 0)
+    places: dict[int, tuple[int, int]] = {}
     while True:
         study = traced_study(source, name)
+        place = place[0] - OVERLAP, 0
         while trials := traced_trials(source, name, place, BATCH):
-            _export(exporter, [span for trial in trials for span in _of_trial(study, trial)])
-            sent, place = sent + len(trials), trials[-1].place
+            new = [trial for trial in trials if places.get(trial.number) != trial.place]
+            _export(exporter, [span for trial in new for span in _of_trial(study, trial)])
+            places |= {trial.number: trial.place for trial in new}
+            sent, place = sent + len(new), trials[-1].place
         if not follow or study.state not in LIVE:
             _export(exporter, list(_of_study(study)))
             return sent

@@ -18,7 +18,7 @@ from trials.store.read.metric_names import metric_is
 from trials.store.read.session import find_study
 
 #: Number of revisions that are read again: on PostgreSQL, a transaction may commit an earlier one later.
-_OVERLAP = 64
+OVERLAP = 64
 _OF_ARCHITECTURES = {"parameters": Architecture.parameters, "macs": Architecture.macs}
 
 
@@ -66,7 +66,7 @@ class StudyColumns:
 
     def _refresh(self, session: Session, study: Study) -> None:
         """Read the candidates that are new or have changed, which have a higher revision than those read before."""
-        since = Candidate.revision > self._revision - _OVERLAP
+        since = Candidate.revision > self._revision - OVERLAP
         query = select(Candidate.number, Candidate.state, Candidate.revision)
         changed = session.execute(query.where(Candidate.study_id == study.id, since)).all()
         if not changed:

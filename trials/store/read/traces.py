@@ -65,6 +65,7 @@ def traced_trials(source: Source, name: str, after: tuple[int, int], limit: int)
         ended = select(*place, *columns).where(
             Candidate.study_id == find_study(session, name).id,
             Candidate.state.in_(ENDED),
+            Candidate.finished_at.is_not(None),
             tuple_(*place) > tuple_(*after),
         )
         rows = session.execute(ended.order_by(*place).limit(limit)).all()

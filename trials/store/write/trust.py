@@ -47,7 +47,7 @@ def quarantine_measurements(connection: Connection, lease: Lease, target: str) -
     touch(connection, select(MEASUREMENTS.c.candidate_id).where(spoilt))
     connection.execute(update(MEASUREMENTS).where(spoilt).values(trust="quarantined"))
     steps = _jobs_behind(connection, study_id, target, [(row.candidate_id, row.purpose) for row in marked])
-    connection.execute(update(JOBS).where(JOBS.c.id.in_(steps)).values(state="stale", result=None))
+    connection.execute(update(JOBS).where(JOBS.c.id.in_(steps)).values(state="stale", result=None, finished_at=None))
     _reopen(connection, sorted({candidate_id for candidate_id, _ in steps.values()}))
     queued = [job for job in open_jobs(connection, study_id) if job.job_id in steps]
     return Reopened(len(marked), {(candidate_id, (kind, target)) for candidate_id, kind in steps.values()}, queued)

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
+from nas.errors import JobError
 from nas.latency.protocol.canary import Health
 from tests.unit.trials.coordinator.under_way import UnderWay
-from trials.coordinator.dispatch import trainings
+from trials.coordinator.dispatch import Dispatcher, trainings
 from trials.coordinator.pipeline import OpenTrial, TrialJob
+from trials.executors import Job, Pool
+from trials.executors.turns import TurnTaking
 from trials.store.models import Candidate, JobRow
 
 TRAINED = {"structure_hash": "s", "twin": "dense", "artifacts": []}
@@ -27,6 +32,24 @@ def test_the_oldest_job_is_handed_to_the_free_worker(under_way: UnderWay) -> Non
     ]
     assert [row.state for row in under_way.rows(Candidate)] == ["running", "queued"]
     assert under_way.context.progress.counts == {"running": 1, "queued": 1}
+
+
+def test_a_training_and_a_measurement_on_the_same_cores_do_not_start_together(under_way: UnderWay) -> None:
+    pools = [Pool("train", 1, turns_with=frozenset({"target:local"})), Pool("target:local", 1)]
+    executor = TurnTaking(under_way.executor, pools)
+    under_way.context = replace(under_way.context, executor=executor)
+    under_way.jobs = Dispatcher(under_way.context)
+    trained = under_way.propose("a", ("train", ""))
+    under_way.propose("b")
+    under_way.find_good()
+    under_way.dispatch()
+    assert [job.pool for job in under_way.executor.jobs.values()] == ["train"]
+    assert [row.state for row in under_way.rows(JobRow)] == ["running", "queued"]
+    executor.cancel(f"{trained.job_id}.1")
+    under_way.dispatch()
+    assert [job.pool for job in under_way.executor.jobs.values()] == ["target:local"]
+    with pytest.raises(JobError, match="takes turns with target:local, which runs a job"):
+        executor.submit(Job("late", "jobs:train", {}, "train"))
 
 
 def test_trainings_but_no_measurements_start_before_the_first_good_canary(under_way: UnderWay) -> None:

@@ -47,6 +47,13 @@ def test_measuring_workers_take_their_room_first() -> None:
     assert shares(nodes, demands) == {"a": 2, "b": 1}, "no training fits beside a measuring worker on its core"
 
 
+def test_a_study_that_measures_has_its_room_whichever_study_is_older() -> None:
+    nodes = [{"CPU": 4.0, "target:pi": 1.0}, {"CPU": 4.0}]
+    both = {"a": wants(4), "b": wants(4, measuring=[{"CPU": 3.01, "target:pi": 0.01}])}
+    assert shares(nodes, both) == {"a": 2, "b": 2}
+    assert shares(nodes, dict(reversed(both.items()))) == {"b": 2, "a": 2}
+
+
 def test_a_worker_fits_on_one_node_only() -> None:
     assert shares([{"CPU": 3}, {"CPU": 3}], {"a": wants(4, each={"CPU": 2}), "b": wants(4)}) == {"a": 2, "b": 2}
 

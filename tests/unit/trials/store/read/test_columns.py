@@ -107,7 +107,7 @@ def test_a_revision_that_is_committed_late_is_not_missed(study) -> None:
 
 
 def test_only_changed_candidates_are_read(study, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("trials.store.read.columns._OVERLAP", 0)
+    monkeypatch.setattr("trials.store.read.columns.OVERLAP", 0)
     columns = StudyColumns(study.name)
     for identity in "abcdef":
         finish(study, identity, "complete", accuracy=0.5)
