@@ -298,7 +298,8 @@ class Plan(_Strict):
     resources: Resources = Resources()
     #: Candidates that are proposed first: choice → answer; missing answers are random.
     enqueue: tuple[dict[str, bool | int | float | str | None], ...] = ()
-    #: Largest number of trainings at the same time; by default as many as fit beside the measuring cores.
+    #: Largest number of trainings at the same time; by default as many as fit beside the measuring cores of this
+    #: machine, and 1 on a cluster.
     concurrency: Positive | None = None
     #: Weight of the study on a cluster that several studies share: with 2, it may have twice as much as one with 1.
     priority: Annotated[float, Field(gt=0)] = 1.0

@@ -7,6 +7,8 @@ follow from the study and the trial: a span that is sent again replaces the firs
 from __future__ import annotations
 
 import hashlib
+import logging
+import os
 import time
 from collections.abc import Iterator
 from datetime import datetime
@@ -18,7 +20,7 @@ from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 from opentelemetry.trace import SpanContext, Status, StatusCode, TraceFlags
 from opentelemetry.util.types import AttributeValue
 
-from nas.errors import PlaceError
+from nas.errors import PlaceError, PlanError
 from trials.store.read.activity import Job
 from trials.store.read.columns import OVERLAP
 from trials.store.read.session import Source
@@ -45,8 +47,12 @@ def send(source: Source, name: str, endpoint: str | None, *, follow: bool = Fals
 
     Raises:
         UnknownNameError: the study does not exist.
+        PlanError: ``endpoint`` is not a URL.
         PlaceError: no collector took the spans.
     """
+    if endpoint is not None and not endpoint.startswith(("http://", "https://")):
+        raise PlanError(f"--endpoint {endpoint!r} is not a URL; write it as in {DEFAULT_ENDPOINT}")
+    logging.getLogger(OTLPSpanExporter.__module__).setLevel(logging.CRITICAL)  # the error below says what is wrong
     exporter: SpanExporter = OTLPSpanExporter(endpoint=endpoint)
     sent, place = 0, (0, 0)
     places: dict[int, tuple[int, int]] = {}
@@ -55,20 +61,22 @@ def send(source: Source, name: str, endpoint: str | None, *, follow: bool = Fals
         place = place[0] - OVERLAP, 0
         while trials := traced_trials(source, name, place, BATCH):
             new = [trial for trial in trials if places.get(trial.number) != trial.place]
-            _export(exporter, [span for trial in new for span in _of_trial(study, trial)])
+            _export(exporter, [span for trial in new for span in _of_trial(study, trial)], endpoint)
             places |= {trial.number: trial.place for trial in new}
             sent, place = sent + len(new), trials[-1].place
         if not follow or study.state not in LIVE:
-            _export(exporter, list(_of_study(study)))
+            _export(exporter, list(_of_study(study)), endpoint)
             return sent
         time.sleep(EVERY_S)
 
 
-def _export(exporter: SpanExporter, spans: list[ReadableSpan]) -> None:
+def _export(exporter: SpanExporter, spans: list[ReadableSpan], endpoint: str | None) -> None:
     if spans and exporter.export(spans) is not SpanExportResult.SUCCESS:
+        variables = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
+        where = endpoint or next(filter(None, map(os.environ.get, variables)), DEFAULT_ENDPOINT)
         raise PlaceError(
-            "the collector took no spans. Check that one for OTLP over HTTP answers at --endpoint, "
-            f"OTEL_EXPORTER_OTLP_ENDPOINT, or {DEFAULT_ENDPOINT} if neither is given"
+            f"the collector at {where} took no spans; check that one for OTLP over HTTP answers there, or name another "
+            "with --endpoint"
         )
 
 

@@ -13,7 +13,9 @@ def pause(name: Name, storage: Storage = DEFAULT_STORAGE) -> None:
     from trials.store.store import Store
 
     end(Store(storage), name)
-    out.print(f"study {name} is paused; continue it with: nas resume {name}")
+    out.print(
+        f"study {name} is paused; continue it with: nas resume {name} · on a cluster: nas resume {name} --address …"
+    )
 
 
 @app.command(epilog="Example: nas stop digits")

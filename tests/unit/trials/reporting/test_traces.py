@@ -12,7 +12,7 @@ import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
-from nas.errors import PlaceError, UnknownNameError
+from nas.errors import PlaceError, PlanError, UnknownNameError
 from tests.unit.trials.store.conftest import Searching, new_study
 from trials.reporting import traces
 from trials.reporting.traces import send
@@ -146,6 +146,10 @@ def test_a_missing_study_or_collector_is_named(
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "1")  # else it tries again for ten seconds
     with pytest.raises(UnknownNameError, match="no study 'digitz'"):
         send(store, "digitz", collector.endpoint)
+    with pytest.raises(PlanError, match="--endpoint 'nonsense' is not a URL"):
+        send(store, "digits", "nonsense")
     failed(new_study(store, "digits"), "a")
-    with pytest.raises(PlaceError, match=r"the collector took no spans\. .* answers at --endpoint"):
+    with pytest.raises(
+        PlaceError, match=r"the collector at http://127\.0\.0\.1:1/v1/traces took no spans; .*--endpoint"
+    ):
         send(store, "digits", "http://127.0.0.1:1/v1/traces")
