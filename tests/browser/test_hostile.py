@@ -39,7 +39,7 @@ def test_studies_trials_and_their_errors_are_shown_verbatim(page: Any, address: 
             page.get_by_role("spinbutton", name="Trial").fill(str(number))
             page.keyboard.press("Enter")
         page.get_by_role("heading", name=f"Trial {number}", exact=True).wait_for()
-        page.get_by_role("heading", name="Files" if number == 0 else "Training", exact=True).wait_for()
+        page.get_by_role("heading", name="Files" if number == 0 else "Training", exact=True).first.wait_for()
         assert PASSWORD not in page.content()
         assert number == 0 or MARKUP in said(page)
     assert cells(page)
