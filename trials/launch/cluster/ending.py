@@ -63,12 +63,13 @@ def _ask(store: Store, row: Study, request: Request) -> None:
     store.write(add_request, row.id, request)
     deadline = time.monotonic() + REACTS_S
     while time.monotonic() < deadline:
+        held = store.read(is_held, row.id)  # before the row, which shows whether a lease that is not held was released
         now = store.read(study_row, row.name)
         if now.lease_owner is None and now.state == ENDED_BY[request]:
             return
         if now.lease_owner is None:
             raise StudyError(f"study {row.name!r} ended before it could {request}: it is {now.state}")
-        if not store.read(is_held, row.id):
+        if not held:
             raise StudyError(
                 f"{now.lease_owner}, which ran study {row.name!r}, died; all committed results are kept, and "
                 f"nas resume {row.name} continues the study"
