@@ -10,19 +10,22 @@ from threading import Thread
 from typing import Any
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import Connection, select
 
 from nas.errors import StudyError
 from tests.unit.trials.launch.test_extension import PLAN
 from tests.unit.trials.launch.test_preparing import Preparing
+from tests.unit.trials.store.conftest import new_study
 from trials.coordinator import coordinator
 from trials.launch import studies
+from trials.launch.cluster import ending
 from trials.launch.cluster.ending import pause, stop
 from trials.plans.plan import make_plan
 from trials.store.models import Candidate, JobRow
 from trials.store.read.log import log_lines
 from trials.store.read.rows import study_row
 from trials.store.store import Store
+from trials.store.write.leases import is_held, release_lease
 from trials.store.write.requests import read_request
 
 
@@ -95,3 +98,19 @@ def test_a_study_is_paused_resumed_and_stopped(url: str, workers: Ended) -> None
     told = [line.text for line in log_lines(store, "study", 100)]
     assert [text for text in told if text.startswith("the study is")] == ["the study is paused", "the study is stopped"]
     assert sum("runs the study" in text for text in told) == 2
+
+
+def test_a_study_that_is_released_while_it_is_looked_at_has_not_died(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = Store(url)
+    study = new_study(store, "study")
+    found = iter((True, False))
+
+    def ends_meanwhile(connection: Connection, study_id: int) -> bool:
+        if held := next(found):
+            return held
+        store.write(release_lease, study.lease, "stopped", {})
+        return is_held(connection, study_id)
+
+    monkeypatch.setattr(ending, "is_held", ends_meanwhile)
+    stop(store, "study")
+    assert store.read(study_row, "study").state == "stopped"
