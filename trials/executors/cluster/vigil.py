@@ -53,8 +53,7 @@ class Vigil:
             "node manager (raylet) of this machine": f"{here['NodeManagerAddress']}:{here['NodeManagerPort']}",
         }
         self._namespace = this_process("").namespace
-        #: Part of the cluster that does not answer → when it first did not.
-        self._refused: dict[str, float] = {}
+        self._heard = dict.fromkeys(self._addresses, time.monotonic())
         self._checked = 0.0
         #: Node → Ray's reference to the result of the last check of its processes.
         self._checks: dict[str, Any] = {}
@@ -109,10 +108,9 @@ class Vigil:
 
     def _check_cluster(self) -> None:
         for what, address in self._addresses.items():
-            now = time.monotonic()
             if _listens(address):
-                self._refused.pop(what, None)
-            elif (silent_s := now - self._refused.setdefault(what, now)) > GONE_S:
+                self._heard[what] = time.monotonic()
+            elif (silent_s := time.monotonic() - self._heard[what]) > GONE_S:
                 raise ClusterError(
                     f"Ray's {what} has not answered at {address} for {silent_s:.0f} s: it was killed, or the network "
                     "is interrupted; check the network, and if the cluster has ended, start it again"
